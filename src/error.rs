@@ -1,0 +1,314 @@
+//! The one error table: what went wrong, the reply it becomes on the wire, the exit code it becomes in a shell,
+//! whether trying again can help, and what the person can do next.
+//!
+//! Every layer returns [`Error`]; nothing else in the crate invents words, digits or exit codes.
+
+use std::fmt;
+use std::io;
+
+/// Exit code of a program. Frozen: scripts depend on these numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything asked for was done.
+    Done = 0,
+    /// A failure that none of the other codes names.
+    Other = 1,
+    /// The request itself was wrong: bad arguments, bad configuration, a path that cannot exist.
+    Usage = 2,
+    /// The remote (or local) file or folder is not there.
+    NotFound = 3,
+    /// Wrong user or password, or no login where one is needed.
+    Login = 4,
+    /// Logged in, but not allowed.
+    Denied = 5,
+    /// The network failed, or the other side was silent, busy or gone.
+    Network = 6,
+    /// TLS failed, or the server's key is not the pinned one.
+    Tls = 7,
+    /// The bytes that arrived are not the bytes that were sent.
+    Integrity = 8,
+    /// Disk or quota full.
+    Full = 9,
+    /// Some files of several failed; the rest are done.
+    Partial = 10,
+    /// The target exists, or is not what the request said it must be.
+    Exists = 11,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The stable word: what programs act on.
+    pub word: &'static str,
+    /// Reply digits when a server says it (RFC 959 classes); `None` for what only happens locally.
+    pub digits: Option<u16>,
+    /// The client's exit code.
+    pub exit: Exit,
+    /// Whether the same request may succeed later without any change.
+    pub retry: bool,
+    /// The next step for the person, a full sentence.
+    pub next: &'static str,
+}
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal, $digits:expr, $exit:ident, $retry:literal, $next:literal;)*) => {
+        /// What went wrong, as a stable name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            /// Every kind, in table order.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind,)*];
+
+            /// This kind's row of the table.
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Kind::$kind => Row { word: $word, digits: $digits, exit: Exit::$exit, retry: $retry, next: $next },)*
+                }
+            }
+        }
+    };
+}
+
+table! {
+    /// A verb the server does not know.
+    UnknownVerb = "unknown-verb", Some(500), Usage, false, "HELP lists the commands.";
+    /// A line longer than the limit, or a frame past its bound. The connection closes.
+    TooLong = "too-long", Some(500), Usage, false, "Shorten the line, or send smaller frames.";
+    /// The bytes are not the protocol. The connection closes.
+    Protocol = "protocol", Some(500), Other, false, "Check that both sides are Sealift and speak the same version.";
+    /// Wrong arguments: too many, too few, an unknown option, bad percent-encoding.
+    BadCommand = "bad-command", Some(501), Usage, false, "HELP with the command's name shows how it is written.";
+    /// A path that climbs out, is absolute, or holds empty, reserved or control-character names.
+    BadPath = "bad-path", Some(501), Usage, false, "Use a relative path without `..`, empty names or control characters.";
+    /// A command that needs another one first.
+    BadSequence = "bad-sequence", Some(503), Usage, false, "Send USER before PASS.";
+    /// Nothing but HELP, USER, PASS and LOGOUT before login.
+    LoginRequired = "login-required", Some(530), Login, false, "Log in with USER and PASS first.";
+    /// Wrong user or password, or anonymous reading is off; deliberately not said which.
+    LoginFailed = "login-failed", Some(530), Login, false, "Check the user name and the password.";
+    /// The user may not do this.
+    Denied = "denied", Some(550), Denied, false, "Log in as a user who may, or ask the server's administrator for the right.";
+    /// No such file or folder.
+    NotFound = "not-found", Some(550), NotFound, false, "`sealift ls` shows what is there.";
+    /// A folder, where a file is needed.
+    IsDirectory = "is-directory", Some(550), Other, false, "Add -r to work on a whole folder.";
+    /// A file, where a folder is needed.
+    NotDirectory = "not-directory", Some(550), Other, false, "Name a folder, or leave the trailing slash away.";
+    /// The folder has something in it.
+    NotEmpty = "not-empty", Some(550), Other, false, "Add -r to remove a folder with all that is in it.";
+    /// A link, device, pipe or socket: only regular files are opened.
+    NotRegular = "not-regular", Some(550), Other, false, "Only regular files can be transferred.";
+    /// The target exists and must not.
+    Exists = "exists", Some(553), Exists, false, "Choose another name, or remove the existing one first.";
+    /// The target is not what the request said it must be.
+    Changed = "changed", Some(553), Exists, false, "Somebody changed it meanwhile: look at it, then try again.";
+    /// The disk is full.
+    NoSpace = "no-space", Some(452), Full, false, "Make room on the receiving disk, then try again.";
+    /// The user's quota is used up.
+    Quota = "quota", Some(552), Full, false, "Remove files, or ask the server's administrator for a larger quota.";
+    /// The bytes that arrived are not the bytes that were sent.
+    Integrity = "integrity", Some(554), Integrity, true, "Transfer it again; if it repeats, the file on the sending disk is damaged.";
+    /// The sender gave the transfer up.
+    Aborted = "aborted", Some(426), Other, true, "Transfer it again.";
+    /// Reading or writing a disk failed.
+    Io = "io-error", Some(451), Other, true, "Check the disk and the file's permissions; the server's log says more.";
+    /// A fault of the program.
+    Internal = "internal", Some(451), Other, true, "This is a fault in Sealift: please report it with the server's log.";
+    /// Too many connections, logins or commands at once.
+    Busy = "busy", Some(421), Network, true, "Wait a moment, then try again.";
+    /// The server is ending.
+    Stopping = "stopping", Some(421), Network, true, "Try again when the server is back.";
+    /// Nothing happened for too long.
+    TimedOut = "timed-out", Some(421), Network, true, "Check the network, then try again.";
+    /// The connection could not be made, or broke.
+    Network = "network", None, Network, true, "Check the address, the port and that the server runs.";
+    /// The address cannot be listened on.
+    AddressInUse = "address-in-use", None, Network, false, "Stop the other program, or choose another port with --listen.";
+    /// TLS failed, or key and certificate cannot be used.
+    Tls = "tls", None, Tls, false, "Check that the other side speaks TLS 1.3 and `sealift/1`.";
+    /// The server's key is not the pinned one.
+    PinMismatch = "pin-mismatch", None, Tls, false, "If the key was changed on purpose, run `sealift trust remove` and then `sealift trust add` for this server; otherwise somebody may be in between.";
+    /// The server's key is not known yet, and nobody could be asked.
+    Untrusted = "untrusted", None, Tls, false, "Compare the pin with the one the server printed, then use --pin or `sealift trust add`.";
+    /// A configuration or users file that cannot be used.
+    BadConfig = "bad-config", None, Usage, false, "Mend the file at the place named, then start again.";
+    /// The command line cannot be carried out as written.
+    Usage = "usage", None, Usage, false, "--help shows how the command is written.";
+    /// Some files of several failed.
+    SomeFailed = "some-failed", None, Partial, false, "The failed files are named above; the others are done.";
+    /// Ctrl-C.
+    Interrupted = "interrupted", None, Interrupted, true, "Run the command again to go on.";
+}
+
+impl Kind {
+    /// The stable word.
+    pub const fn word(self) -> &'static str {
+        self.row().word
+    }
+
+    /// The kind a reply's word names, if the table has it.
+    pub fn from_word(word: &str) -> Option<Kind> {
+        Kind::ALL.iter().copied().find(|kind| kind.word() == word)
+    }
+}
+
+/// A failure: its [`Kind`], what it happened to in words for a person, and the cause underneath.
+///
+/// The text never holds a secret, and may hold names from outside: whoever prints it escapes it.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    text: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result whose failure is in the table.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of this kind about this.
+    pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Error { kind, text: text.into(), source: None }
+    }
+
+    /// The same, keeping the cause.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// A failed file operation on `what`, sorted by the operating system's error number.
+    pub fn file(what: impl fmt::Display, err: io::Error) -> Self {
+        let kind = file_kind(&err);
+        let text = match kind {
+            Kind::Io => format!("{what}: {err}"),
+            Kind::NotFound => format!("{what}: no such file or folder"),
+            Kind::Denied => format!("{what}: permission denied"),
+            Kind::NoSpace => format!("{what}: no space left on the disk"),
+            Kind::Exists => format!("{what}: already exists"),
+            Kind::IsDirectory => format!("{what}: is a folder"),
+            Kind::NotDirectory => format!("{what}: not a folder"),
+            Kind::NotEmpty => format!("{what}: the folder is not empty"),
+            _ => format!("{what}: {err}"),
+        };
+        Error::new(kind, text).with_source(err)
+    }
+
+    /// A failed network operation.
+    pub fn network(what: impl fmt::Display, err: io::Error) -> Self {
+        let kind = match err.kind() {
+            io::ErrorKind::TimedOut => Kind::TimedOut,
+            io::ErrorKind::AddrInUse => Kind::AddressInUse,
+            _ => Kind::Network,
+        };
+        Error::new(kind, format!("{what}: {err}")).with_source(err)
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The words for a person, without the next step.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        self.kind.row().exit
+    }
+
+    /// The next step for the person.
+    pub fn next_step(&self) -> &'static str {
+        self.kind.row().next
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.source {
+            Some(source) => Some(source.as_ref()),
+            None => None,
+        }
+    }
+}
+
+fn file_kind(err: &io::Error) -> Kind {
+    use rustix::io::Errno;
+    if let Some(errno) = Errno::from_io_error(err) {
+        return match errno {
+            Errno::NOENT => Kind::NotFound,
+            // XDEV: openat2 refused a path or link that leads out of the jail.
+            Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV => Kind::Denied,
+            Errno::NOSPC => Kind::NoSpace,
+            Errno::DQUOT => Kind::Quota,
+            Errno::EXIST => Kind::Exists,
+            Errno::ISDIR => Kind::IsDirectory,
+            Errno::NOTDIR => Kind::NotDirectory,
+            Errno::NOTEMPTY => Kind::NotEmpty,
+            Errno::LOOP => Kind::NotRegular,
+            Errno::NAMETOOLONG | Errno::INVAL => Kind::BadPath,
+            _ => Kind::Io,
+        };
+    }
+    match err.kind() {
+        io::ErrorKind::NotFound => Kind::NotFound,
+        io::ErrorKind::PermissionDenied => Kind::Denied,
+        io::ErrorKind::AlreadyExists => Kind::Exists,
+        _ => Kind::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_and_round_trip() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_word(kind.word()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn every_wire_kind_is_a_4xx_or_5xx_reply_and_4xx_alone_is_worth_a_retry() {
+        for kind in Kind::ALL {
+            let row = kind.row();
+            if let Some(digits) = row.digits {
+                assert!((400..600).contains(&digits), "{kind:?}");
+                if row.retry && digits >= 500 {
+                    assert_eq!(*kind, Kind::Integrity, "{kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_next_step_is_a_sentence() {
+        for kind in Kind::ALL {
+            let next = kind.row().next;
+            assert!(next.ends_with('.') && next.len() > 10, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn operating_system_errors_find_their_kind() {
+        let of = |errno: rustix::io::Errno| Error::file("x", errno.into()).kind();
+        assert_eq!(of(rustix::io::Errno::NOENT), Kind::NotFound);
+        assert_eq!(of(rustix::io::Errno::NOSPC), Kind::NoSpace);
+        assert_eq!(of(rustix::io::Errno::XDEV), Kind::Denied);
+        assert_eq!(of(rustix::io::Errno::IO), Kind::Io);
+    }
+}

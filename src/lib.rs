@@ -1,0 +1,6 @@
+//! Sealift: a secure file server and its pinning client.
+
+pub mod error;
+pub mod limits;
+
+pub use error::{Error, Exit, Kind, Result};
