@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod limits;
+pub mod proto;
 
 pub use error::{Error, Exit, Kind, Result};
