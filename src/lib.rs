@@ -1,7 +1,10 @@
 //! Sealift: a secure file server and its pinning client.
 
 pub mod error;
+pub mod hash;
 pub mod limits;
+pub mod mtime;
 pub mod proto;
+pub mod secret;
 
 pub use error::{Error, Exit, Kind, Result};

@@ -41,13 +41,17 @@ pub fn for_people(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
-                '\0'..='\x1f' | '\x7f' => drop(write!(out, "\\x{:02x}", c as u32)),
-                _ if is_deceptive(c) => drop(write!(out, "\\u{{{:x}}}", c as u32)),
+                '\0'..='\x1f' | '\x7f' => {
+                    let _ = write!(out, "\\x{:02x}", c as u32);
+                }
+                _ if is_deceptive(c) => {
+                    let _ = write!(out, "\\u{{{:x}}}", c as u32);
+                }
                 _ => out.push(c),
             }
         }
         for b in chunk.invalid() {
-            drop(write!(out, "\\x{b:02x}"));
+            let _ = write!(out, "\\x{b:02x}");
         }
     }
     out

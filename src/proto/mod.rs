@@ -1,6 +1,20 @@
 //! The protocol, pure: bytes to values and back. No sockets, no files, no clocks.
+//!
+#![doc = include_str!("PROTOCOL.md")]
 
+pub mod command;
 pub mod escape;
+pub mod frame;
+pub mod line;
+pub mod listing;
 pub mod path;
+pub mod reply;
+pub mod verb;
 
+pub use command::{BadLine, Command, Condition, Resume, UploadArgs};
+pub use frame::{FrameDecoder, Piece};
+pub use line::LineDecoder;
+pub use listing::{Entry, EntryKind};
 pub use path::RelPath;
+pub use reply::{Reply, ReplyWriter};
+pub use verb::Verb;

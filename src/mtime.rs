@@ -1,0 +1,102 @@
+//! A modification time as it is kept on disk and on the wire.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Seconds and nanoseconds since 1970-01-01 UTC; before it the seconds are negative and the nanoseconds still count
+/// forward. Written `secs` or `secs.fraction`, with one to nine digits and no trailing zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mtime {
+    /// Whole seconds, rounded down.
+    pub secs: i64,
+    /// Nanoseconds within the second, below 1,000,000,000.
+    pub nanos: u32,
+}
+
+impl Mtime {
+    /// The same moment as a [`SystemTime`]; `None` if the platform cannot hold it.
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        let nanos = Duration::from_nanos(self.nanos.into());
+        let whole = Duration::from_secs(self.secs.unsigned_abs());
+        let base = if self.secs < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+        base?.checked_add(nanos)
+    }
+}
+
+impl From<SystemTime> for Mtime {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => {
+                Mtime { secs: i64::try_from(after.as_secs()).unwrap_or(i64::MAX), nanos: after.subsec_nanos() }
+            }
+            Err(before) => {
+                let before = before.duration();
+                let secs = -i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
+                match before.subsec_nanos() {
+                    0 => Mtime { secs, nanos: 0 },
+                    nanos => Mtime { secs: secs - 1, nanos: 1_000_000_000 - nanos },
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Mtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.secs)?;
+        if self.nanos == 0 {
+            return Ok(());
+        }
+        let digits = format!("{:09}", self.nanos);
+        write!(f, ".{}", digits.trim_end_matches('0'))
+    }
+}
+
+/// The text is not a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a time is written as seconds since 1970, with up to nine digits after a point")]
+pub struct BadMtime;
+
+impl FromStr for Mtime {
+    type Err = BadMtime;
+
+    fn from_str(text: &str) -> Result<Self, BadMtime> {
+        let (secs, fraction) = match text.split_once('.') {
+            Some((secs, fraction)) => (secs, fraction),
+            None => (text, "0"),
+        };
+        if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BadMtime);
+        }
+        let secs = secs.parse().map_err(|_| BadMtime)?;
+        let nanos = format!("{fraction:0<9}").parse().map_err(|_| BadMtime)?;
+        Ok(Mtime { secs, nanos })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_before_1970_and_fractions_are_written_exactly() {
+        for (text, secs, nanos) in [("0", 0, 0), ("-1.5", -1, 500_000_000), ("7.000000001", 7, 1)] {
+            assert_eq!(text.parse(), Ok(Mtime { secs, nanos }));
+            assert_eq!(Mtime { secs, nanos }.to_string(), text);
+        }
+        for bad in ["", ".", "1.", "x", "1.1234567890", "1.-5"] {
+            assert_eq!(bad.parse::<Mtime>(), Err(BadMtime), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_system_time_both_round_trip(secs in -100_000_000_000i64..100_000_000_000, nanos in 0u32..1_000_000_000) {
+            let mtime = Mtime { secs, nanos };
+            prop_assert_eq!(mtime.to_string().parse(), Ok(mtime));
+            prop_assert_eq!(Mtime::from(mtime.to_system_time().unwrap()), mtime);
+        }
+    }
+}

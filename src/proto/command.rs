@@ -1,0 +1,590 @@
+//! Commands: a line to a value and back.
+
+use super::escape::{decode, encode};
+use super::path::RelPath;
+use super::verb::Verb;
+use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
+use crate::limits;
+use crate::mtime::Mtime;
+use crate::secret::Secret;
+
+/// What must hold for an upload's target at the moment of its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Condition {
+    /// Nothing: whatever is there is replaced.
+    #[default]
+    Any,
+    /// Nothing may be there.
+    Absent,
+    /// A file with this BLAKE3 must be there.
+    Hash(Hash),
+}
+
+/// Where a resumed upload goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// Bytes that are already there.
+    pub offset: u64,
+    /// BLAKE3 of those bytes, as the sender has them.
+    pub prefix: Hash,
+}
+
+/// The arguments of UPLOAD.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UploadArgs {
+    /// Where the file goes.
+    pub path: RelPath,
+    /// Its whole size in bytes, if the sender knows it.
+    pub size: Option<u64>,
+    /// The modification time to give it.
+    pub mtime: Option<Mtime>,
+    /// What must hold for the target.
+    pub condition: Condition,
+    /// Where to go on, if an earlier attempt left a part.
+    pub resume: Option<Resume>,
+}
+
+/// One command, parsed and in bounds.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// HELP, of one verb or all.
+    Help(Option<Verb>),
+    /// USER name.
+    User(String),
+    /// PASS password.
+    Pass(Secret),
+    /// LIST a folder.
+    List {
+        /// The folder.
+        path: RelPath,
+        /// With all below it.
+        recursive: bool,
+    },
+    /// STAT one path.
+    Stat(RelPath),
+    /// HASH a file, its first `length` bytes, or the part of an interrupted upload.
+    Hash {
+        /// The file.
+        path: RelPath,
+        /// Only so many bytes of it.
+        length: Option<u64>,
+        /// The part that an interrupted upload of this path left.
+        partial: bool,
+    },
+    /// DOWNLOAD a file or a range of it.
+    Download {
+        /// The file.
+        path: RelPath,
+        /// The first byte to send.
+        offset: u64,
+        /// How many bytes to send; to the end if absent.
+        length: Option<u64>,
+    },
+    /// UPLOAD a file; its frames follow the line.
+    Upload(UploadArgs),
+    /// DELETE a file, an empty folder, or a tree.
+    Delete {
+        /// What to remove.
+        path: RelPath,
+        /// A folder with all in it.
+        recursive: bool,
+    },
+    /// MKDIR.
+    Mkdir {
+        /// The folder to make.
+        path: RelPath,
+        /// Those above it too, and no error if it is there.
+        parents: bool,
+    },
+    /// RENAME.
+    Rename {
+        /// What to move.
+        from: RelPath,
+        /// Where to.
+        to: RelPath,
+        /// A file that is there is replaced.
+        replace: bool,
+    },
+    /// PING.
+    Ping,
+    /// STATUS.
+    Status,
+    /// WHO.
+    Who,
+    /// SHUTDOWN.
+    Shutdown,
+    /// LOGOUT.
+    Logout,
+}
+
+/// A line that is no command: which verb it had, if that much was clear, and why it is refused.
+///
+/// The verb matters even then: frames follow an UPLOAD line, however wrong the rest of it is.
+#[derive(Debug)]
+pub struct BadLine {
+    /// The verb.
+    pub verb: Option<Verb>,
+    /// Why.
+    pub error: Error,
+}
+
+impl Command {
+    /// Parses one line, its ending already cut off.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownVerb`], [`Kind::BadCommand`], [`Kind::BadPath`], [`Kind::NotFound`] for the reserved name.
+    pub fn parse(line: &[u8]) -> Result<Command, BadLine> {
+        let (word, rest) = match line.iter().position(|b| *b == b' ') {
+            Some(at) => line.split_at(at),
+            None => (line, &[][..]),
+        };
+        let Some(verb) = Verb::from_name(word) else {
+            let shown = word.get(..word.len().min(32)).unwrap_or_default();
+            let text = format!("`{}` is not a command", super::escape::for_people(shown));
+            return Err(BadLine { verb: None, error: Error::new(Kind::UnknownVerb, text) });
+        };
+        Self::with_arguments(verb, rest).map_err(|error| BadLine { verb: Some(verb), error })
+    }
+
+    fn with_arguments(verb: Verb, rest: &[u8]) -> Result<Command> {
+        let mut args = Args::new(verb, rest)?;
+        let command = match verb {
+            Verb::Help => Command::Help(match args.optional()? {
+                None => None,
+                Some(name) => Some(Verb::from_name(&name).ok_or_else(|| args.bad("there is no such command"))?),
+            }),
+            Verb::User => Command::User(args.user_name()?),
+            Verb::Pass => Command::Pass(args.password()?),
+            Verb::List => Command::List { path: args.path_or_root()?, recursive: args.flag("recursive")? },
+            Verb::Stat => Command::Stat(args.path_or_root()?),
+            Verb::Hash => {
+                Command::Hash { path: args.path()?, length: args.number("length")?, partial: args.flag("partial")? }
+            }
+            Verb::Download => Command::Download {
+                path: args.path()?,
+                offset: args.number("offset")?.unwrap_or(0),
+                length: args.number("length")?,
+            },
+            Verb::Upload => Command::Upload(UploadArgs {
+                path: args.path()?,
+                size: args.number("size")?,
+                mtime: args.mtime()?,
+                condition: args.condition()?,
+                resume: args.resume()?,
+            }),
+            Verb::Delete => Command::Delete { path: args.path()?, recursive: args.flag("recursive")? },
+            Verb::Mkdir => Command::Mkdir { path: args.path()?, parents: args.flag("parents")? },
+            Verb::Rename => Command::Rename { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
+            Verb::Ping => Command::Ping,
+            Verb::Status => Command::Status,
+            Verb::Who => Command::Who,
+            Verb::Shutdown => Command::Shutdown,
+            Verb::Logout => Command::Logout,
+        };
+        args.finish()?;
+        Ok(command)
+    }
+
+    /// The command's verb.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Command::Help(_) => Verb::Help,
+            Command::User(_) => Verb::User,
+            Command::Pass(_) => Verb::Pass,
+            Command::List { .. } => Verb::List,
+            Command::Stat(_) => Verb::Stat,
+            Command::Hash { .. } => Verb::Hash,
+            Command::Download { .. } => Verb::Download,
+            Command::Upload(_) => Verb::Upload,
+            Command::Delete { .. } => Verb::Delete,
+            Command::Mkdir { .. } => Verb::Mkdir,
+            Command::Rename { .. } => Verb::Rename,
+            Command::Ping => Verb::Ping,
+            Command::Status => Verb::Status,
+            Command::Who => Verb::Who,
+            Command::Shutdown => Verb::Shutdown,
+            Command::Logout => Verb::Logout,
+        }
+    }
+
+    /// The path the command works on, the first if it has two.
+    pub fn path(&self) -> Option<&RelPath> {
+        match self {
+            Command::List { path, .. }
+            | Command::Stat(path)
+            | Command::Hash { path, .. }
+            | Command::Download { path, .. }
+            | Command::Upload(UploadArgs { path, .. })
+            | Command::Delete { path, .. }
+            | Command::Mkdir { path, .. }
+            | Command::Rename { from: path, .. } => Some(path),
+            Command::Help(_)
+            | Command::User(_)
+            | Command::Pass(_)
+            | Command::Ping
+            | Command::Status
+            | Command::Who
+            | Command::Shutdown
+            | Command::Logout => None,
+        }
+    }
+
+    /// Writes the command as a line, ending included.
+    ///
+    /// # Errors
+    /// [`Kind::BadPath`] if the line would be longer than [`limits::LINE_MAX`]: a very long path of characters that
+    /// each take three bytes when encoded.
+    pub fn render(&self, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        out.extend_from_slice(self.verb().name().as_bytes());
+        match self {
+            Command::Help(None) => {}
+            Command::Help(Some(verb)) => argument(out, verb.name().as_bytes()),
+            Command::User(name) => argument(out, name.as_bytes()),
+            Command::Pass(secret) => argument(out, secret.expose()),
+            Command::List { path, recursive } => {
+                if !path.is_root() {
+                    argument(out, path.as_bytes());
+                }
+                flag(out, "recursive", *recursive);
+            }
+            Command::Stat(path) => {
+                if !path.is_root() {
+                    argument(out, path.as_bytes());
+                }
+            }
+            Command::Hash { path, length, partial } => {
+                argument(out, path.as_bytes());
+                option(out, "length", *length);
+                flag(out, "partial", *partial);
+            }
+            Command::Download { path, offset, length } => {
+                argument(out, path.as_bytes());
+                option(out, "offset", (*offset > 0).then_some(offset));
+                option(out, "length", *length);
+            }
+            Command::Upload(args) => {
+                argument(out, args.path.as_bytes());
+                option(out, "size", args.size);
+                option(out, "mtime", args.mtime);
+                match args.condition {
+                    Condition::Any => {}
+                    Condition::Absent => option(out, "if", Some("absent")),
+                    Condition::Hash(hash) => option(out, "if", Some(format_args!("hash:{hash}"))),
+                }
+                option(out, "offset", args.resume.map(|resume| resume.offset));
+                option(out, "prefix", args.resume.map(|resume| resume.prefix));
+            }
+            Command::Delete { path, recursive } => {
+                argument(out, path.as_bytes());
+                flag(out, "recursive", *recursive);
+            }
+            Command::Mkdir { path, parents } => {
+                argument(out, path.as_bytes());
+                flag(out, "parents", *parents);
+            }
+            Command::Rename { from, to, replace } => {
+                argument(out, from.as_bytes());
+                argument(out, to.as_bytes());
+                flag(out, "replace", *replace);
+            }
+            Command::Ping | Command::Status | Command::Who | Command::Shutdown | Command::Logout => {}
+        }
+        out.extend_from_slice(b"\r\n");
+        if out.len() - start > limits::LINE_MAX {
+            out.truncate(start);
+            return Err(Error::new(Kind::BadPath, "the path is too long to send"));
+        }
+        Ok(())
+    }
+}
+
+fn argument(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b' ');
+    out.extend(encode(bytes).bytes());
+}
+
+fn option(out: &mut Vec<u8>, key: &str, value: Option<impl std::fmt::Display>) {
+    if let Some(value) = value {
+        out.extend(format!(" {key}={value}").bytes());
+    }
+}
+
+fn flag(out: &mut Vec<u8>, key: &str, value: bool) {
+    option(out, key, value.then_some("yes"));
+}
+
+/// The arguments of one line: positions first come first served, options by name, and every one must be used.
+struct Args<'a> {
+    verb: Verb,
+    positions: std::vec::IntoIter<&'a [u8]>,
+    options: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Args<'a> {
+    fn new(verb: Verb, rest: &'a [u8]) -> Result<Self> {
+        let mut positions = Vec::new();
+        let mut options: Vec<(&[u8], &[u8])> = Vec::new();
+        let bad = |why: &str| Err(Error::new(Kind::BadCommand, format!("{}: {why}", verb.name())));
+        for word in rest.split(|b| *b == b' ').filter(|word| !word.is_empty()) {
+            if word.iter().any(u8::is_ascii_control) {
+                return bad("a control character must be percent-encoded");
+            }
+            match word.iter().position(|b| *b == b'=') {
+                None => positions.push(word),
+                Some(at) => {
+                    let (key, value) = (word.get(..at).unwrap_or_default(), word.get(at + 1..).unwrap_or_default());
+                    if options.iter().any(|(seen, _)| *seen == key) {
+                        return bad("an option is given twice");
+                    }
+                    options.push((key, value));
+                }
+            }
+        }
+        Ok(Args { verb, positions: positions.into_iter(), options })
+    }
+
+    fn bad(&self, why: &str) -> Error {
+        Error::new(Kind::BadCommand, format!("{why}; it is written: {}", self.verb.row().usage))
+    }
+
+    fn optional(&mut self) -> Result<Option<Vec<u8>>> {
+        self.positions.next().map(|word| Ok(decode(word)?.into_owned())).transpose()
+    }
+
+    fn required(&mut self) -> Result<Vec<u8>> {
+        self.optional()?.ok_or_else(|| self.bad("an argument is missing"))
+    }
+
+    fn user_name(&mut self) -> Result<String> {
+        let name = String::from_utf8(self.required()?).map_err(|_| self.bad("the name is not UTF-8"))?;
+        if name.is_empty() || name.len() > limits::USER_MAX || name.chars().any(char::is_control) {
+            return Err(self.bad("a name has 1 to 64 bytes and no control characters"));
+        }
+        Ok(name)
+    }
+
+    fn password(&mut self) -> Result<Secret> {
+        // An empty password is an argument that is not there: `PASS` alone, as FTP clients send for anonymous.
+        let bytes = self.optional()?.unwrap_or_default();
+        let len = bytes.len();
+        let secret = Secret::new(bytes);
+        if len > limits::PASSWORD_MAX {
+            return Err(self.bad("the password is longer than 1024 bytes"));
+        }
+        Ok(secret)
+    }
+
+    fn path(&mut self) -> Result<RelPath> {
+        let path = RelPath::parse(&self.required()?)?;
+        if path.is_root() {
+            return Err(Error::new(Kind::BadPath, "the path is empty"));
+        }
+        Ok(path)
+    }
+
+    fn path_or_root(&mut self) -> Result<RelPath> {
+        RelPath::parse(&self.optional()?.unwrap_or_default())
+    }
+
+    fn value(&mut self, key: &str) -> Result<Option<String>> {
+        let Some(at) = self.options.iter().position(|(seen, _)| *seen == key.as_bytes()) else { return Ok(None) };
+        let (_, value) = self.options.swap_remove(at);
+        let value = String::from_utf8(decode(value)?.into_owned());
+        value.map(Some).map_err(|_| self.bad(&format!("{key}= is not text")))
+    }
+
+    fn flag(&mut self, key: &str) -> Result<bool> {
+        match self.value(key)?.as_deref() {
+            None | Some("no") => Ok(false),
+            Some("yes") => Ok(true),
+            Some(_) => Err(self.bad(&format!("{key}= takes yes or no"))),
+        }
+    }
+
+    fn number(&mut self, key: &str) -> Result<Option<u64>> {
+        // Digits only: Rust's parser would take a leading plus.
+        self.parsed(key, "takes a whole number of bytes", |text| {
+            text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+        })
+    }
+
+    fn mtime(&mut self) -> Result<Option<Mtime>> {
+        self.parsed("mtime", "takes seconds since 1970, with a fraction if any", |text| text.parse().ok())
+    }
+
+    fn condition(&mut self) -> Result<Condition> {
+        let parsed = self.parsed("if", "takes absent or hash:HEX", |text| match text {
+            "absent" => Some(Condition::Absent),
+            _ => text.strip_prefix("hash:")?.parse().ok().map(Condition::Hash),
+        });
+        Ok(parsed?.unwrap_or_default())
+    }
+
+    fn resume(&mut self) -> Result<Option<Resume>> {
+        let offset = self.number("offset")?;
+        let prefix = self.parsed("prefix", "takes a BLAKE3 in hexadecimal", |text| text.parse().ok())?;
+        match (offset, prefix) {
+            (None, None) => Ok(None),
+            (Some(offset), Some(prefix)) => Ok(Some(Resume { offset, prefix })),
+            _ => Err(self.bad("offset= and prefix= go together")),
+        }
+    }
+
+    fn parsed<T>(&mut self, key: &str, takes: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+        match self.value(key)? {
+            None => Ok(None),
+            Some(text) => match parse(&text) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.bad(&format!("{key}= {takes}"))),
+            },
+        }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if self.positions.next().is_some() {
+            return Err(self.bad("there are too many arguments (a space in a name is %20)"));
+        }
+        if !self.options.is_empty() {
+            return Err(self.bad("there is an option it does not take (a `=` in a name is %3D)"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bad(line: &str) -> (Option<Verb>, Kind) {
+        let refused = Command::parse(line.as_bytes()).unwrap_err();
+        (refused.verb, refused.error.kind())
+    }
+
+    #[test]
+    fn verbs_are_case_insensitive_and_spaces_may_repeat() {
+        let Ok(Command::Download { path, offset: 0, length: None }) = Command::parse(b"dOwNload   a%20b  ") else {
+            panic!("not a download")
+        };
+        assert_eq!(path.as_bytes(), b"a b");
+    }
+
+    #[test]
+    fn too_many_too_few_and_unknown_arguments_are_bad_commands() {
+        for line in [
+            "DOWNLOAD",
+            "DOWNLOAD a b",
+            "RENAME a",
+            "LIST a b",
+            "PING x",
+            "DOWNLOAD a x=1",
+            "LIST recursive=maybe",
+            "UPLOAD a size=-1",
+            "UPLOAD a size=+1",
+            "UPLOAD a size=1 size=2",
+            "UPLOAD a if=no",
+            "UPLOAD a offset=5",
+            "UPLOAD a mtime=soon",
+            "DOWNLOAD 100%",
+            "HELP NOTHING",
+            "USER",
+            "DOWNLOAD a\tb",
+        ] {
+            assert_eq!(bad(line).1, Kind::BadCommand, "{line}");
+        }
+        assert_eq!(bad("FETCH a"), (None, Kind::UnknownVerb));
+        assert_eq!(bad(""), (None, Kind::UnknownVerb));
+    }
+
+    #[test]
+    fn a_refused_upload_is_still_known_to_be_an_upload() {
+        assert_eq!(bad("UPLOAD ../x size=4"), (Some(Verb::Upload), Kind::BadPath));
+        assert_eq!(bad("UPLOAD"), (Some(Verb::Upload), Kind::BadCommand));
+        assert_eq!(bad("UPLOAD .sealift/x"), (Some(Verb::Upload), Kind::NotFound));
+    }
+
+    #[test]
+    fn an_error_never_repeats_a_password() {
+        for line in ["PASS canary canary", "PASS canary=canary", "PASS canary%"] {
+            let error = Command::parse(line.as_bytes()).unwrap_err().error;
+            assert!(!format!("{error} {error:?}").contains("canary"), "{line}");
+        }
+        assert!(!format!("{:?}", Command::parse(b"PASS canary").unwrap()).contains("canary"));
+    }
+
+    #[test]
+    fn a_long_password_is_refused() {
+        assert!(Command::parse(format!("PASS {}", "a".repeat(1024)).as_bytes()).is_ok());
+        assert_eq!(bad(&format!("PASS {}", "a".repeat(1025))).1, Kind::BadCommand);
+    }
+
+    fn a_path() -> impl Strategy<Value = RelPath> {
+        proptest::collection::vec("[^/\\x00-\\x1f\\x7f]{1,20}", 1..4)
+            .prop_filter_map("a valid path", |names| RelPath::parse(names.join("/").as_bytes()).ok())
+    }
+
+    fn a_hash() -> impl Strategy<Value = Hash> {
+        any::<[u8; 32]>().prop_map(Hash::from_bytes)
+    }
+
+    fn a_command() -> impl Strategy<Value = Command> {
+        let mtime = (any::<i64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Mtime { secs, nanos });
+        let condition = prop_oneof![Just(Condition::Any), Just(Condition::Absent), a_hash().prop_map(Condition::Hash)];
+        let resume =
+            proptest::option::of((any::<u64>(), a_hash()).prop_map(|(offset, prefix)| Resume { offset, prefix }));
+        prop_oneof![
+            "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}".prop_map(Command::User),
+            proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
+            (a_path(), any::<bool>()).prop_map(|(path, recursive)| Command::List { path, recursive }),
+            any::<bool>().prop_map(|recursive| Command::List { path: RelPath::root(), recursive }),
+            a_path().prop_map(Command::Stat),
+            (a_path(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, length, partial)| Command::Hash {
+                path,
+                length,
+                partial
+            }),
+            (a_path(), any::<u64>(), any::<Option<u64>>()).prop_map(|(path, offset, length)| Command::Download {
+                path,
+                offset,
+                length
+            }),
+            (a_path(), any::<Option<u64>>(), proptest::option::of(mtime), condition, resume).prop_map(
+                |(path, size, mtime, condition, resume)| Command::Upload(UploadArgs {
+                    path,
+                    size,
+                    mtime,
+                    condition,
+                    resume
+                })
+            ),
+            (a_path(), any::<bool>()).prop_map(|(path, recursive)| Command::Delete { path, recursive }),
+            (a_path(), any::<bool>()).prop_map(|(path, parents)| Command::Mkdir { path, parents }),
+            (a_path(), a_path(), any::<bool>()).prop_map(|(from, to, replace)| Command::Rename { from, to, replace }),
+            Just(Command::Logout),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn parse_inverts_render_and_the_line_holds_one_command(command in a_command()) {
+            let mut line = Vec::new();
+            command.render(&mut line).unwrap();
+            let body = line.strip_suffix(b"\r\n").unwrap();
+            prop_assert!(!body.iter().any(|b| b.is_ascii_control()));
+            let again = Command::parse(body).unwrap();
+            let mut rendered = Vec::new();
+            again.render(&mut rendered).unwrap();
+            prop_assert_eq!(&rendered, &line);
+            if let (Command::Upload(a), Command::Upload(b)) = (&command, &again) {
+                prop_assert_eq!(a, b);
+            }
+        }
+
+        #[test]
+        fn any_bytes_parse_or_are_refused_without_a_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Command::parse(&line);
+        }
+    }
+}

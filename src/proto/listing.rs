@@ -1,0 +1,127 @@
+//! Listings: one line an entry, inside frames: `type=file size=5 mtime=1700000000 path`.
+
+use super::escape::{decode, encode, for_people};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::mtime::Mtime;
+
+/// Longest listing line: a path whose every byte is encoded, and the fixed fields.
+pub const LINE_MAX: usize = 3 * limits::PATH_MAX + 256;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKind {
+    /// A regular file, or a link to one inside the home.
+    File,
+    /// A folder.
+    Directory,
+    /// A link that is not followed.
+    Link,
+    /// A device, pipe or socket: never opened.
+    Other,
+}
+
+impl EntryKind {
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            EntryKind::File => "file",
+            EntryKind::Directory => "dir",
+            EntryKind::Link => "link",
+            EntryKind::Other => "other",
+        }
+    }
+}
+
+impl std::str::FromStr for EntryKind {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::File, Self::Directory, Self::Link, Self::Other].into_iter().find(|kind| kind.word() == word).ok_or(())
+    }
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes; 0 for what is not a file.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Mtime,
+    /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
+    /// uses them as a path parses them first.
+    pub path: Vec<u8>,
+}
+
+impl Entry {
+    /// Writes the entry's line, ending included.
+    pub fn render(&self, out: &mut Vec<u8>) {
+        let head = format!("type={} size={} mtime={} ", self.kind.word(), self.size, self.mtime);
+        out.extend_from_slice(head.as_bytes());
+        out.extend(encode(&self.path).bytes());
+        out.push(b'\n');
+    }
+
+    /// Reads a line, its ending already cut off.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`].
+    pub fn parse(line: &[u8]) -> Result<Entry> {
+        Self::try_parse(line).ok_or_else(|| {
+            let shown = line.get(..line.len().min(80)).unwrap_or_default();
+            Error::new(Kind::Protocol, format!("a line of the server's listing makes no sense: {}", for_people(shown)))
+        })
+    }
+
+    fn try_parse(line: &[u8]) -> Option<Entry> {
+        let line = std::str::from_utf8(line).ok()?;
+        let mut words = line.split(' ');
+        let kind = words.next()?.strip_prefix("type=")?.parse().ok()?;
+        let size = words.next()?.strip_prefix("size=")?.parse().ok()?;
+        let mtime = words.next()?.strip_prefix("mtime=")?.parse().ok()?;
+        let path = decode(words.next()?.as_bytes()).ok()?.into_owned();
+        if path.is_empty() || words.next().is_some() {
+            return None;
+        }
+        Some(Entry { kind, size, mtime, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_is_written_as_the_protocol_says() {
+        let entry =
+            Entry { kind: EntryKind::File, size: 5, mtime: Mtime { secs: 7, nanos: 0 }, path: b"a b\n".to_vec() };
+        let mut out = Vec::new();
+        entry.render(&mut out);
+        assert_eq!(out, b"type=file size=5 mtime=7 a%20b%0A\n");
+    }
+
+    proptest! {
+        #[test]
+        fn parse_inverts_render(
+            kind in prop_oneof![Just(EntryKind::File), Just(EntryKind::Directory), Just(EntryKind::Link), Just(EntryKind::Other)],
+            size in any::<u64>(), secs in any::<i64>(), nanos in 0u32..1_000_000_000,
+            path in proptest::collection::vec(any::<u8>(), 1..300),
+        ) {
+            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, path };
+            let mut line = Vec::new();
+            entry.render(&mut line);
+            prop_assert!(line.len() <= LINE_MAX);
+            let body = line.strip_suffix(b"\n").unwrap();
+            prop_assert!(!body.contains(&b'\n'));
+            prop_assert_eq!(Entry::parse(body).unwrap(), entry);
+        }
+
+        #[test]
+        fn any_bytes_parse_or_are_refused_without_a_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Entry::parse(&line);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The verbs: one table of names, spellings and summaries, from which HELP is made.
+
+/// One row of the verb table.
+#[derive(Debug, Clone, Copy)]
+pub struct VerbRow {
+    /// The name on the wire, in capitals. Any case is accepted.
+    pub name: &'static str,
+    /// How the command is written.
+    pub usage: &'static str,
+    /// What it does, for HELP.
+    pub summary: &'static str,
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $verb:ident = $name:literal, $usage:literal, $summary:literal;)*) => {
+        /// A command's verb.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Verb { $($(#[$doc])* $verb,)* }
+
+        impl Verb {
+            /// Every verb, in the order HELP shows them.
+            pub const ALL: &'static [Verb] = &[$(Verb::$verb,)*];
+
+            /// This verb's row of the table.
+            pub const fn row(self) -> VerbRow {
+                match self { $(Verb::$verb => VerbRow { name: $name, usage: $usage, summary: $summary },)* }
+            }
+        }
+    };
+}
+
+verbs! {
+    /// What the server can do.
+    Help = "HELP", "HELP [verb]", "Show the commands, or how one is written.";
+    /// Who is logging in.
+    User = "USER", "USER name", "Say who you are; `anonymous` reads without a password.";
+    /// The password that goes with USER.
+    Pass = "PASS", "PASS password", "Log in with the password that goes with USER.";
+    /// List a folder.
+    List = "LIST", "LIST [path] [recursive=yes]", "List a folder, or the whole tree below it.";
+    /// Describe one file or folder.
+    Stat = "STAT", "STAT [path]", "Show type, size and modification time.";
+    /// Hash a file on the server.
+    Hash = "HASH", "HASH path [length=BYTES] [partial=yes]", "Show a file's BLAKE3, or that of its beginning.";
+    /// Fetch a file.
+    Download = "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES]", "Send a file to you.";
+    /// Store a file.
+    Upload = "UPLOAD", "UPLOAD path [size=BYTES] [mtime=SECONDS] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Store the file whose frames follow.";
+    /// Remove a file or folder.
+    Delete = "DELETE", "DELETE path [recursive=yes]", "Remove a file, an empty folder, or a whole tree.";
+    /// Make a folder.
+    Mkdir = "MKDIR", "MKDIR path [parents=yes]", "Make a folder, with those above it if asked.";
+    /// Rename or move.
+    Rename = "RENAME", "RENAME from to [replace=yes]", "Rename or move a file or folder.";
+    /// Is anybody there.
+    Ping = "PING", "PING", "Answer at once.";
+    /// The session and the server in figures.
+    Status = "STATUS", "STATUS", "Show your session and the server's figures.";
+    /// Who is connected (administrators).
+    Who = "WHO", "WHO", "Show who is connected and what they do (administrators).";
+    /// End the server (administrators).
+    Shutdown = "SHUTDOWN", "SHUTDOWN", "End the server when running transfers are done (administrators).";
+    /// End the session.
+    Logout = "LOGOUT", "LOGOUT", "End the session.";
+}
+
+impl Verb {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The verb with this name, in any case.
+    pub fn from_name(name: &[u8]) -> Option<Verb> {
+        Verb::ALL.iter().copied().find(|verb| verb.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_found_in_any_case_and_nothing_else_is() {
+        for verb in Verb::ALL {
+            assert_eq!(Verb::from_name(verb.name().as_bytes()), Some(*verb));
+            assert_eq!(Verb::from_name(verb.name().to_lowercase().as_bytes()), Some(*verb));
+            assert!(verb.row().usage.starts_with(verb.name()));
+        }
+        assert_eq!(Verb::from_name(b"LISTS"), None);
+        assert_eq!(Verb::from_name(b""), None);
+    }
+}
