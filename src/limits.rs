@@ -63,3 +63,62 @@ pub const CHUNK: usize = 256 * 1024;
 
 /// Directory under which uploads are staged inside a home. Reserved: never listed, never reachable by name.
 pub const RESERVED_NAME: &str = ".sealift";
+
+// ---- Buffers ----
+
+/// Size of a buffer on its way between a connection and its worker.
+pub const BUFFER: usize = CHUNK;
+
+/// Buffers the process keeps for reuse; more than that are freed. 32 serve eight transfers that pause and resume.
+pub const SPARE_BUFFERS: usize = 32;
+
+/// Received buffers that may wait for a session's worker before the connection is read no further.
+pub const INBOX_BUFFERS: usize = 4;
+
+/// Buffers that may wait to be sent before a session's worker stops producing. With the inbox and the TLS buffers
+/// this keeps a transfer under 4 MiB.
+pub const OUTBOX_BUFFERS: usize = 4;
+
+/// Waiting buffers at which a stopped worker starts again: half of the above, so that the cipher never runs dry.
+pub const OUTBOX_LOW: usize = 2;
+
+// ---- Sessions ----
+
+/// Uploads whose commit may wait for others to share its syncs with. Each holds a file open.
+pub const COMMIT_BATCH: usize = 128;
+
+/// Bytes in uploads that may wait for a shared commit.
+pub const COMMIT_BATCH_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Time from the end of the handshake to a successful login.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a login may wait for its turn to hash before the server says it is busy.
+pub const LOGIN_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes read at a time before login.
+pub const LOGIN_READ: usize = 1024;
+
+/// How long a logged-in connection may say nothing between two commands.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move at least
+/// [`WINDOW_BYTES`]: a byte a second is an attack, not a slow line.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// See [`WINDOW`]: 1 KiB a second, half of what a 1990s modem did.
+pub const WINDOW_BYTES: u64 = 60 * 1024;
+
+/// How long running transfers may go on after the server was told to stop.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+// ---- Connections ----
+
+/// Connections at once. Each idle one costs about 12 KiB.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Pause after a failed accept: without it a full descriptor table spins (measured: 794,748 errors in half a second).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Default port.
+pub const PORT: u16 = 4456;
