@@ -181,6 +181,7 @@ impl<'a> Section<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const HASH: &str =
         "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -262,6 +263,34 @@ mod tests {
             assert_eq!(err.kind(), Kind::BadConfig, "{text}");
             let start = format!("users.toml:{line}: ");
             assert!(err.text().starts_with(&start) && err.text().contains(what), "{text}\n{}", err.text());
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_stack_overflow() {
+        for text in [format!("a = {}", "[".repeat(1_000_000)), format!("[{}a]", "a.".repeat(1_000_000))] {
+            let Err(err) = read(&text, "f") else { panic!("accepted") };
+            assert!(err.text().starts_with("f:1: ") && err.text().len() < 500, "{}", err.text().len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_read_or_refused_with_its_line(
+            at in 0usize..400, cut in 0usize..40, put in "[\\[\\]{}=.,\"'#\\\\a-z0-9\n\r\t \u{0}\u{feff}é]{0,8}"
+        ) {
+            let text = format!("[anonymous]\nenabled = true\nhome = 'p'\n{}", users("access = ['list', \"upload\"]\nadmin = false"));
+            let mut text: Vec<char> = text.chars().collect();
+            let start = at.min(text.len());
+            let end = (start + cut).min(text.len());
+            text.splice(start..end, put.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(err) = read(&text, "f") {
+                prop_assert_eq!(err.kind(), Kind::BadConfig);
+                let line = err.text().strip_prefix("f:").and_then(|rest| rest.split_once(": "));
+                let line: usize = line.and_then(|(line, _)| line.parse().ok()).unwrap_or(0);
+                prop_assert!((1..=text.matches('\n').count() + 1).contains(&line), "{}", err.text());
+            }
         }
     }
 

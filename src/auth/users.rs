@@ -118,7 +118,8 @@ impl Users {
         self.users.values().nth(choice as usize).map_or(&self.nobody, |user| &user.hash)
     }
 
-    /// The most memory one [`Users::verify`] can take, in KiB: what a limit on parallel logins must reckon with.
+    /// The most memory one [`Users::verify`] can take, in KiB: what a limit on parallel logins must reckon with. The
+    /// process keeps what its busiest moment took, so that limit also bounds what it holds when nobody logs in.
     pub fn worst_case_memory_kib(&self) -> u32 {
         self.users.values().map(|user| user.hash.memory_kib()).fold(ARGON2_MEMORY_KIB, u32::max)
     }

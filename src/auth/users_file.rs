@@ -277,6 +277,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_changed_by_root_keeps_its_owner() {
+        let (_dir, path) = place();
+        add(&path, "alice").unwrap();
+        if std::os::unix::fs::chown(&path, Some(12345), Some(54321)).is_err() {
+            assert!(!rustix::process::geteuid().is_root());
+            return; // Only root can give a file away.
+        }
+        add(&path, "bob").unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), mode(&path)), (12345, 54321, 0o600));
+    }
+
+    #[test]
     fn a_link_stays_a_link_and_its_target_is_changed() {
         let (dir, link) = place();
         let real = dir.path().join("real");
