@@ -1,5 +1,6 @@
 //! Sealift: a secure file server and its pinning client.
 
+pub mod auth;
 pub mod buffers;
 pub mod error;
 pub mod hash;

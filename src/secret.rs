@@ -1,4 +1,4 @@
-//! A password in memory: it cannot be printed or compared, and is wiped when it goes.
+//! A password in memory: cannot be printed or compared, and is wiped when it goes.
 
 use std::fmt;
 
@@ -38,5 +38,11 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(format!("{:#?}", Some(&secret)), "Some(\n    [redacted],\n)");
         assert_eq!(secret.expose(), b"canary-7f3a");
+    }
+
+    #[test]
+    fn secrets_are_wiped_on_drop() {
+        fn wiped_on_drop<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        wiped_on_drop(&Secret::new(vec![1]).0);
     }
 }
