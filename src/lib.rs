@@ -8,5 +8,6 @@ pub mod limits;
 pub mod mtime;
 pub mod proto;
 pub mod secret;
+pub mod store;
 
 pub use error::{Error, Exit, Kind, Result};

@@ -163,3 +163,15 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Default port.
 pub const PORT: u16 = 4456;
+
+/// Bytes of a file under one recorded pair of BLAKE3 chaining values. An interrupted transfer resumes at a multiple of
+/// it: 16 MiB again is a quarter of a second at 600 Mbit/s, and a file of 1 TiB needs 4 MiB of block hashes. Must be a
+/// power of two of at least 2 KiB, because the tree of BLAKE3 is cut there.
+pub const HASH_BLOCK: u64 = 16 * 1024 * 1024;
+
+/// From this announced size on, the space of an upload is reserved before its first byte, so that a full disk says so
+/// at once. Below it the reservation costs more than the bytes that would be sent in vain.
+pub const RESERVE_MIN: u64 = 1024 * 1024;
+
+/// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each.
+pub const SYNC_TOGETHER: usize = 8;

@@ -24,9 +24,9 @@ mod principal;
 mod users;
 mod users_file;
 
+pub use crate::secret::Secret;
 pub use access::Access;
 pub use hash::hash_password;
 pub use principal::Principal;
-pub use crate::secret::Secret;
 pub use users::{User, Users};
 pub use users_file::{UsersFile, file_warnings};
