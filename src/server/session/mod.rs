@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use tracing::info;
 
+pub use self::info::help_lines;
 use self::receive::{Pending, Receiving};
 use self::send::Sending;
 use super::gate;
