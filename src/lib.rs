@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod limits;
+pub mod tls;
 
 pub use error::{Error, Exit, Kind, Result};
