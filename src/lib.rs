@@ -8,6 +8,8 @@ pub mod limits;
 pub mod mtime;
 pub mod proto;
 pub mod secret;
+pub mod server;
 pub mod store;
+pub mod tls;
 
 pub use error::{Error, Exit, Kind, Result};
