@@ -189,3 +189,35 @@ pub const RESERVE_MIN: u64 = 1024 * 1024;
 
 /// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each.
 pub const SYNC_TOGETHER: usize = 8;
+
+/// Connections at once from one address (IPv6: from one /64): a tenth of all, so that none can take every place.
+pub const PER_SOURCE_MAX: usize = CONNECTIONS_MAX / 10;
+
+/// Connections that may be not logged in before newcomers are refused by chance. OpenSSH's MaxStartups is 10:30:100;
+/// a connection there is a process, here about 20 KiB, so the counts are twenty times as high.
+pub const STARTUPS_BEGIN: usize = 200;
+
+/// Of a hundred newcomers, how many are refused at [`STARTUPS_BEGIN`].
+pub const STARTUPS_PERCENT: u32 = 30;
+
+/// Connections not logged in at which every newcomer is refused.
+pub const STARTUPS_FULL: usize = 2000;
+
+/// Pause before the answer to a failed login: three a connection, so a guesser is slowed and a person hardly notices.
+pub const LOGIN_FAILED_PAUSE: Duration = Duration::from_millis(300);
+
+/// Penalties, added up for each source and forgiven second by second. The figures are the defaults of OpenSSH 9.8's
+/// PerSourcePenalties: authfail 5 s, noauth 1 s, grace-exceeded 10 s, crash 90 s, min 15 s, max 10 min, 65,536 sources.
+pub const PENALTY_LOGIN_FAILED: Duration = Duration::from_secs(5);
+/// See [`PENALTY_LOGIN_FAILED`].
+pub const PENALTY_NO_LOGIN: Duration = Duration::from_secs(1);
+/// See [`PENALTY_LOGIN_FAILED`].
+pub const PENALTY_TOO_SLOW: Duration = Duration::from_secs(10);
+/// See [`PENALTY_LOGIN_FAILED`].
+pub const PENALTY_PANIC: Duration = Duration::from_secs(90);
+/// Penalty that is not acted on yet: a mistyped password must not lock a person out.
+pub const PENALTY_TOLERATED: Duration = Duration::from_secs(15);
+/// The most a source can collect.
+pub const PENALTY_MAX: Duration = Duration::from_secs(600);
+/// Sources remembered at once.
+pub const PENALTY_SOURCES_MAX: usize = 65_536;
