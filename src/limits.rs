@@ -52,13 +52,19 @@ pub const EMPTY_BYTES_MAX: usize = 64 * 1024;
 /// Buffer of the adapter below TLS, each direction. 256 KiB pumps 2.1 GB/s where 64 KiB pumps 1.9 and none 1.6.
 pub const SOCKET_BUFFER: usize = 256 * 1024;
 
-/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
-/// for a connection permit answers within this, or is too busy to be of use.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Drained socket buffers kept for the next busy connection, in the whole process (4 MiB). An idle connection gives
+/// its buffers back; without this store a busy one would map and fault in fresh pages for every burst.
+pub const SOCKET_BUFFERS_KEPT: usize = 16;
 
-/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
-/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
-pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest certificate, key or CA file in bytes. The CA bundle of a whole operating system is about 250 KiB.
+pub const PEM_MAX: u64 = 4 * 1024 * 1024;
+
+/// How long a generated certificate is valid. Trust comes from the pin, not from dates, so it should outlive the
+/// machine rather than stop a server on some night.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How far back a generated certificate's validity starts, for peers whose clock is behind.
+pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a closing server waits for the other side to read the last reply before it lets the socket go.
 pub const CLOSE_DRAIN: Duration = Duration::from_secs(2);
@@ -71,3 +77,32 @@ pub const CHUNK: usize = 256 * 1024;
 
 /// Directory under which uploads are staged inside a home. Reserved: never listed, never reachable by name.
 pub const RESERVED_NAME: &str = ".sealift";
+
+// ---- The client ----
+
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
+pub const WIRE_BUFFERS: usize = 4;
+
+/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
+/// between threads cheap, few enough that reading and sending overlap.
+pub const WIRE_HANDOVER: usize = 64 * 1024;
+
+/// Size of a client's outgoing buffer: one below [`WIRE_HANDOVER`] takes a command line, a whole [`CHUNK`] in its
+/// frame, and the end of the file.
+pub const WIRE_BUFFER: usize = WIRE_HANDOVER + LINE_MAX + CHUNK + 1024;
+
+/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
+/// small files a second.
+pub const PIPELINE_FILES: usize = 512;
+
+/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
+/// the others. With more to come it is quicker to end the connection.
+pub const DROP_MAX: u64 = 64 * 1024 * 1024;
