@@ -9,6 +9,7 @@ pub mod limits;
 pub mod mtime;
 pub mod proto;
 pub mod secret;
+pub mod server;
 pub mod store;
 pub mod tls;
 

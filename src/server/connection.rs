@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -136,11 +137,15 @@ async fn drive(stream: &mut TlsStream<TcpStream>, session: Session, early: &[u8]
 
 /// Bytes moved so far, for the watch.
 #[derive(Default)]
-struct Moved(std::cell::Cell<u64>);
+struct Moved(AtomicU64);
 
 impl Moved {
     fn add(&self, n: usize) {
-        self.0.set(self.0.get().wrapping_add(n as u64));
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -220,9 +225,9 @@ async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Er
         let mut idle = Duration::ZERO;
         let mut slow_windows = 0;
         loop {
-            let before = moved.0.get();
+            let before = moved.get();
             sleep(limits::WINDOW).await;
-            let progress = moved.0.get().wrapping_sub(before);
+            let progress = moved.get().wrapping_sub(before);
             let doing = lane.doing();
             let owes = matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
             slow_windows = if owes && progress < limits::WINDOW_BYTES { slow_windows + 1 } else { 0 };

@@ -47,7 +47,10 @@ pub fn check(principal: &Principal, command: &Command) -> Result<()> {
         Need::Rights(rights) if principal.access().contains(rights) => Ok(()),
         Need::Rights(rights) => {
             let name = principal.name();
-            Err(Error::new(Kind::Denied, format!("{name} may not {}: the right `{rights}` is missing", command.verb().name())))
+            Err(Error::new(
+                Kind::Denied,
+                format!("{name} may not {}: the right `{rights}` is missing", command.verb().name()),
+            ))
         }
     }
 }

@@ -304,7 +304,7 @@ impl<M: Machine> Shared<M> {
                         continue;
                     }
                     // The memory goes back before the rest; what was put off is done and sent.
-                    input = Buffer::none();
+                    drop(input);
                     machine.settle(&mut out);
                     out.hand_over();
                     match self.rest(machine) {

@@ -36,12 +36,7 @@ pub async fn accept_all(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Re
     over
 }
 
-async fn accept_until_stopped(
-    listener: TcpListener,
-    permits: Arc<Semaphore>,
-    open: Sender<()>,
-    shared: Arc<Shared>,
-) {
+async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, open: Sender<()>, shared: Arc<Shared>) {
     let stopping = shared.registry.stopping();
     pin_mut!(stopping);
     loop {

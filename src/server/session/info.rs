@@ -63,13 +63,7 @@ impl Session {
                 .end();
             out.put(&self.scratch);
         }
-        self.done(
-            running,
-            0,
-            out,
-            |r| ReplyWriter::new(r, 212, "done").field("sessions", sessions.len()),
-            "",
-        );
+        self.done(running, 0, out, |r| ReplyWriter::new(r, 212, "done").field("sessions", sessions.len()), "");
     }
 
     pub(super) fn shutdown(&mut self, running: Running, out: &mut Outgoing) {

@@ -162,12 +162,12 @@ impl Session {
     }
 
     /// Writes the final reply of a command that succeeded, with the ids, and logs it.
-    fn done<'a>(
-        &'a mut self,
+    fn done(
+        &mut self,
         running: Running,
         bytes: u64,
         out: &mut Outgoing,
-        head: impl FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
+        head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
         text: &str,
     ) {
         running.log(&self.ticket, self.principal.name(), "done", bytes);

@@ -127,9 +127,7 @@ impl Session {
                     running,
                     committed.size,
                     out,
-                    |r| {
-                        ReplyWriter::new(r, 226, "done").field("size", committed.size).field("hash", committed.hash)
-                    },
+                    |r| ReplyWriter::new(r, 226, "done").field("size", committed.size).field("hash", committed.hash),
                     "Stored.",
                 ),
                 Err(error) => self.fail(running, &error, out),

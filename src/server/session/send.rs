@@ -71,7 +71,13 @@ impl Digest {
 }
 
 impl FileJob {
-    fn open(session: &mut Session, path: &RelPath, offset: u64, length: Option<u64>, running: Running) -> Result<Self, (Running, Error)> {
+    fn open(
+        session: &mut Session,
+        path: &RelPath,
+        offset: u64,
+        length: Option<u64>,
+        running: Running,
+    ) -> Result<Self, (Running, Error)> {
         let source = match session.store.open(path) {
             Ok(source) => source,
             Err(error) => return Err((running, error)),
@@ -116,7 +122,10 @@ impl Session {
             Ok(job) => {
                 let meta = job.source.meta();
                 self.scratch.clear();
-                ReplyWriter::new(&mut self.scratch, 150, "data").field("size", meta.size).field("mtime", meta.mtime).end();
+                ReplyWriter::new(&mut self.scratch, 150, "data")
+                    .field("size", meta.size)
+                    .field("mtime", meta.mtime)
+                    .end();
                 out.put(&self.scratch);
                 self.state = State::Sending(Sending::File(job));
             }
