@@ -5,10 +5,17 @@ mod connection;
 mod destination;
 mod get;
 mod jobs;
+mod listing;
 mod observer;
 mod options;
+mod pump;
 mod put;
+mod receive;
 mod requests;
+mod send;
+mod session;
+mod walk;
+mod wire;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 pub use connection::Client;
