@@ -110,6 +110,35 @@ pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 /// How long a closing server waits for the other side to read the last reply before it lets the socket go.
 pub const CLOSE_DRAIN: Duration = Duration::from_secs(2);
 
+// ---- The client ----
+
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
+pub const WIRE_BUFFERS: usize = 4;
+
+/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
+/// between threads cheap, few enough that reading and sending overlap.
+pub const WIRE_HANDOVER: usize = 48 * 1024;
+
+/// Largest frame a client sends. A [`BUFFER`] below [`WIRE_HANDOVER`] still takes a command line, such a frame and the
+/// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
+pub const UPLOAD_FRAME: usize = 192 * 1024;
+
+/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
+/// small files a second.
+pub const PIPELINE_FILES: usize = 512;
+
+/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
+/// the others. With more to come it is quicker to end the connection.
+pub const DROP_MAX: u64 = 64 * 1024 * 1024;
+
 // ---- Files ----
 
 /// A unit of file work: read, hashed, written and ciphered in one go. Overlaps disk and cipher while it stays in a
