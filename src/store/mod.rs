@@ -6,7 +6,7 @@ mod mtime;
 
 use std::any::Any;
 
-pub use local::{LocalOptions, LocalStore, Staging};
+pub use local::{LocalOptions, LocalStore, Staging, Swept};
 pub use mtime::Mtime;
 
 use crate::error::Result;
@@ -85,6 +85,15 @@ pub struct Committed {
     pub mtime: Mtime,
 }
 
+/// The beginning of a file whose upload was interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Partial {
+    /// Bytes that are there: whole blocks of [`crate::limits::HASH_BLOCK`], at least one.
+    pub len: u64,
+    /// The BLAKE3 of those bytes.
+    pub hash: Hash,
+}
+
 /// What an acknowledged change outlives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
@@ -106,6 +115,16 @@ pub trait Store: Send + Sync {
 
     /// Starts an upload, hidden until it is committed.
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>>;
+
+    /// What is left of an interrupted upload to this path. Mostly known at once; after a crash the bytes are read and
+    /// hashed, which may take long.
+    fn partial(&self, path: &RelPath) -> Result<Option<Partial>>;
+
+    /// Goes on with an interrupted upload after its first `from` bytes, a multiple of [`crate::limits::HASH_BLOCK`]
+    /// and not more than [`Partial::len`]; the rest is cut off. `proven` is the BLAKE3 of those bytes at the sender:
+    /// [`crate::Kind::Changed`] if they are not the same here, or somebody else has taken the partial. The upload's
+    /// length and hash cover every byte of the file. No two uploads ever go on with the same partial.
+    fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>>;
 
     /// Puts these uploads in their places, in order, and reports each one; all share their syncs. Whoever calls has
     /// already compared [`Upload::hash`] with what the sender said. A failed upload leaves the old file as it was,
@@ -135,6 +154,10 @@ pub trait Source: Send {
     /// What it was when it was opened.
     fn meta(&self) -> Meta;
 
+    /// The hash of the whole file, if it was recorded when the file was stored and the file has not changed since.
+    /// Costs one system call for files of [`crate::limits::RECORD_MIN`] and more, and is never there for smaller ones.
+    fn recorded_hash(&self) -> Option<Hash>;
+
     /// Reads at this offset, at most as many bytes as the buffer holds. 0 only at the end of the file; fewer bytes
     /// than asked for only there.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
@@ -155,6 +178,10 @@ pub trait Upload: Send {
 
     /// The BLAKE3 of the bytes so far.
     fn hash(&self) -> Hash;
+
+    /// Gives the upload up but keeps its whole blocks as a partial for [`Store::resume`], in place of an older one of
+    /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
+    fn keep(self: Box<Self>) -> u64;
 
     /// For the store's commit, to get its own type back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
