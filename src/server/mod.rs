@@ -25,14 +25,14 @@ use tracing::info;
 use self::accounts::Accounts;
 use self::homes::Homes;
 use self::registry::Registry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::store::Durability;
 use crate::tls::{Acceptor, Identity, Pin};
 
 /// What a server needs.
 pub struct ServerOptions {
-    /// Addresses to listen on; port 0 lets the system choose.
+    /// Addresses to listen on; port 0 lets the system choose. None: the default port of every address.
     pub listen: Vec<SocketAddr>,
     /// The directory of all homes; made if it is missing.
     pub data: PathBuf,
@@ -108,13 +108,9 @@ impl Server {
             registry: Registry::new(),
             grace: options.grace,
         });
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for address in options.listen {
-            let listener = listener::listen(address).await?;
-            addresses.push(listener.local_addr().unwrap_or(address));
-            listeners.push(listener);
-        }
+        let listeners = listener::listen(&options.listen)?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
+        let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
         Ok(Server { shared, listeners, addresses, pin })
     }
 
