@@ -38,12 +38,20 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
 async fn converse(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
-    let (mut stream, _) = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket))
-        .await
+    let handshake = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket));
+    let (mut stream, _) = unless_stopping(shared, handshake)
+        .await?
         .map_err(|_| Error::new(Kind::TimedOut, "no TLS handshake in time"))??;
     let result = async {
         let name = peer.to_string();
-        let logged_in = timeout(limits::LOGIN_TIMEOUT, login(&mut stream, &shared.accounts, &name)).await;
+        let login = timeout(limits::LOGIN_TIMEOUT, login(&mut stream, &shared.accounts, &name));
+        let logged_in = match unless_stopping(shared, login).await {
+            Ok(logged_in) => logged_in,
+            Err(error) => {
+                send_last(&mut stream, &error).await?;
+                return Err(error);
+            }
+        };
         match logged_in {
             Ok(Ok(Login::Done(principal, early))) => {
                 let ticket = Arc::new(shared.registry.enter(principal.name(), peer)?);
@@ -81,11 +89,28 @@ async fn converse(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> 
     result
 }
 
+/// Does this unless the server is told to stop: nobody who is not logged in has anything to finish.
+async fn unless_stopping<T>(shared: &Shared, work: impl Future<Output = T>) -> Result<T> {
+    let stopping = shared.registry.stopping();
+    pin_mut!(work, stopping);
+    match select(work, stopping).await {
+        Either::Left((done, _)) => Ok(done),
+        Either::Right(_) => Err(Error::new(Kind::Stopping, "the server is stopping")),
+    }
+}
+
+/// Sends a last reply, to a client that may have stopped reading long ago.
 async fn send_last(stream: &mut TlsStream<TcpStream>, error: &Error) -> Result<()> {
     let mut line = Vec::new();
     ReplyWriter::error(&mut line, error.kind()).text(error.text());
-    stream.write_all(&line).await.map_err(|err| Error::network("writing", err))?;
-    stream.flush().await.map_err(|err| Error::network("writing", err))
+    let sending = async {
+        stream.write_all(&line).await?;
+        stream.flush().await
+    };
+    match timeout(limits::CLOSE_DRAIN, sending).await {
+        Ok(sent) => sent.map_err(|err| Error::network("writing", err)),
+        Err(_) => Err(Error::new(Kind::TimedOut, "the client reads nothing")),
+    }
 }
 
 /// Moves bytes between the stream and the session's lane until either is done.
