@@ -1,10 +1,13 @@
 //! Sealift: a secure file server and its pinning client.
 
+pub mod client;
 pub mod error;
 pub mod hash;
 pub mod limits;
 pub mod mtime;
 pub mod proto;
 pub mod secret;
+pub mod tls;
 
+pub use client::Client;
 pub use error::{Error, Exit, Kind, Result};

@@ -52,6 +52,14 @@ pub const EMPTY_BYTES_MAX: usize = 64 * 1024;
 /// Buffer of the adapter below TLS, each direction. 256 KiB pumps 2.1 GB/s where 64 KiB pumps 1.9 and none 1.6.
 pub const SOCKET_BUFFER: usize = 256 * 1024;
 
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// How long a closing server waits for the other side to read the last reply before it lets the socket go.
 pub const CLOSE_DRAIN: Duration = Duration::from_secs(2);
 

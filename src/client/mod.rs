@@ -1,0 +1,18 @@
+//! The client: one connection to a server, and what can be asked of it.
+
+mod answers;
+mod connection;
+mod destination;
+mod get;
+mod jobs;
+mod observer;
+mod options;
+mod put;
+mod requests;
+
+pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
+pub use connection::Client;
+pub use destination::Destination;
+pub use jobs::{Download, Source, Summary, Upload};
+pub use observer::{Observer, Silent, Skip};
+pub use options::{ConnectOptions, Endpoint, Verification};

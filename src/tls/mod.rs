@@ -1,0 +1,3 @@
+//! Placeholder, replaced on merge.
+mod pin;
+pub use pin::Pin;
