@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::target::{Address, DEFAULT_PORT};
+use super::options::Endpoint;
+use super::target::DEFAULT_PORT;
 use crate::error::{Error, Kind, Result};
 use crate::proto::escape::for_people;
 use crate::tls::Pin;
@@ -21,7 +22,7 @@ use crate::tls::Pin;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The server.
-    pub address: Address,
+    pub server: Endpoint,
     /// The pin of its key.
     pub pin: Pin,
     /// What follows the `#`, without spaces around it; never empty.
@@ -39,18 +40,18 @@ impl Known {
             Some((fields, comment)) => (fields, comment.trim()),
         };
         let mut fields = fields.split_whitespace();
-        let (Some(address), Some(pin), None) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(server), Some(pin), None) = (fields.next(), fields.next(), fields.next()) else {
             return Err(Error::new(Kind::Usage, "a line is written: host:port sha256//BASE64 # comment"));
         };
         let comment = (!comment.is_empty()).then(|| comment.to_owned());
-        Ok(Known { address: Address::parse(address, DEFAULT_PORT)?, pin: pin.parse()?, comment })
+        Ok(Known { server: Endpoint::parse(server, DEFAULT_PORT)?, pin: pin.parse()?, comment })
     }
 }
 
 /// The line, without its ending. [`Known::parse`] reads it back.
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.address, self.pin)?;
+        write!(f, "{} {}", self.server, self.pin)?;
         match &self.comment {
             None => Ok(()),
             Some(comment) => write!(f, " # {}", for_people(comment.as_bytes())),
@@ -100,8 +101,8 @@ impl KnownServers {
     ///
     /// # Errors
     /// As [`KnownServers::all`].
-    pub fn pins(&self, address: &Address) -> Result<Vec<Pin>> {
-        Ok(self.all()?.into_iter().filter(|known| known.address == *address).map(|known| known.pin).collect())
+    pub fn pins(&self, server: &Endpoint) -> Result<Vec<Pin>> {
+        Ok(self.all()?.into_iter().filter(|known| known.server == *server).map(|known| known.pin).collect())
     }
 
     /// Writes a server's line at the end, and makes file and folder if they are missing.
@@ -110,13 +111,14 @@ impl KnownServers {
     /// [`Kind::Exists`] if the server is known by another key, otherwise as [`KnownServers::all`].
     pub fn add(&self, known: &Known) -> Result<Added> {
         self.change(|mut lines| {
-            let of_this = lines.iter().filter_map(|line| line.known.as_ref()).filter(|seen| seen.address == known.address);
+            let of_this =
+                lines.iter().filter_map(|line| line.known.as_ref()).filter(|seen| seen.server == known.server);
             let pins: Vec<Pin> = of_this.map(|seen| seen.pin).collect();
             if pins.contains(&known.pin) {
                 return Ok((lines, Added::Already));
             }
             if let Some(other) = pins.first() {
-                let text = format!("{} is known by another key, {other}", known.address);
+                let text = format!("{} is known by another key, {other}", known.server);
                 return Err(Error::new(Kind::Exists, text));
             }
             lines.push(Line { text: known.to_string(), known: Some(known.clone()) });
@@ -128,10 +130,10 @@ impl KnownServers {
     ///
     /// # Errors
     /// As [`KnownServers::all`].
-    pub fn remove(&self, address: &Address) -> Result<usize> {
+    pub fn remove(&self, server: &Endpoint) -> Result<usize> {
         self.change(|mut lines| {
             let before = lines.len();
-            lines.retain(|line| line.known.as_ref().is_none_or(|known| known.address != *address));
+            lines.retain(|line| line.known.as_ref().is_none_or(|known| known.server != *server));
             let removed = before - lines.len();
             Ok((lines, removed))
         })
@@ -224,12 +226,12 @@ mod tests {
     const PIN: &str = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-    fn known(address: &str, pin: &str) -> Known {
-        Known::parse(&format!("{address} {pin}")).unwrap()
+    fn known(server: &str, pin: &str) -> Known {
+        Known::parse(&format!("{server} {pin}")).unwrap()
     }
 
-    fn address(text: &str) -> Address {
-        Address::parse(text, DEFAULT_PORT).unwrap()
+    fn endpoint(text: &str) -> Endpoint {
+        Endpoint::parse(text, DEFAULT_PORT).unwrap()
     }
 
     fn in_temp() -> (tempfile::TempDir, KnownServers) {
@@ -243,8 +245,8 @@ mod tests {
         let (_dir, servers) = in_temp();
         assert_eq!(servers.all().unwrap(), []);
         assert_eq!(servers.add(&known("[::1]:9", PIN)).unwrap(), Added::New);
-        assert_eq!(servers.pins(&address("[0::1]:9")).unwrap(), [PIN.parse().unwrap()]);
-        assert_eq!(servers.pins(&address("[::1]")).unwrap(), []);
+        assert_eq!(servers.pins(&endpoint("[0::1]:9")).unwrap(), [PIN.parse().unwrap()]);
+        assert_eq!(servers.pins(&endpoint("[::1]")).unwrap(), []);
         assert_eq!(fs::metadata(servers.file()).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(servers.file()).unwrap(), format!("[::1]:9 {PIN}\n"));
     }
@@ -267,8 +269,8 @@ mod tests {
         assert_eq!(servers.all().unwrap()[0].comment.as_deref(), Some("the  attic"));
         servers.add(&known("c:3", PIN)).unwrap();
         assert_eq!(fs::read_to_string(servers.file()).unwrap(), format!("{before}\nc:3 {PIN}\n"));
-        assert_eq!(servers.remove(&address("c:3")).unwrap(), 1);
-        assert_eq!(servers.remove(&address("c:3")).unwrap(), 0);
+        assert_eq!(servers.remove(&endpoint("c:3")).unwrap(), 1);
+        assert_eq!(servers.remove(&endpoint("c:3")).unwrap(), 0);
         assert_eq!(fs::read_to_string(servers.file()).unwrap(), format!("{before}\n"));
     }
 
@@ -277,8 +279,8 @@ mod tests {
         let (_dir, servers) = in_temp();
         fs::create_dir(servers.file().parent().unwrap()).unwrap();
         fs::write(servers.file(), format!("a:1 {PIN}\na:1 {OTHER}\n")).unwrap();
-        assert_eq!(servers.pins(&address("a:1")).unwrap().len(), 2);
-        assert_eq!(servers.remove(&address("a:1")).unwrap(), 2);
+        assert_eq!(servers.pins(&endpoint("a:1")).unwrap().len(), 2);
+        assert_eq!(servers.remove(&endpoint("a:1")).unwrap(), 2);
     }
 
     #[test]
@@ -324,7 +326,7 @@ mod tests {
         #[test]
         fn parse_inverts_render(host in "[a-z0-9][a-z0-9.-]{0,20}", port in 1u16.., pin in prop_oneof![Just(PIN), Just(OTHER)],
             comment in proptest::option::of("[a-zü#]([ -~]{0,20}[a-z#])?")) {
-            let known = Known { address: Address { host, port }, pin: pin.parse().unwrap(), comment };
+            let known = Known { server: Endpoint { host, port }, pin: pin.parse().unwrap(), comment };
             prop_assert_eq!(Known::parse(&known.to_string()).unwrap(), known);
         }
 

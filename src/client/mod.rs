@@ -5,14 +5,18 @@ mod connection;
 mod destination;
 mod get;
 mod jobs;
+pub mod known_servers;
 mod observer;
 mod options;
 mod put;
 mod requests;
+pub mod target;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 pub use connection::Client;
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};
+pub use known_servers::{Added, Known, KnownServers};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};
+pub use target::{DEFAULT_PORT, Target};

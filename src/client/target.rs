@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use super::options::Endpoint;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
@@ -18,30 +19,15 @@ const SCHEME: &[u8] = b"sealift://";
 /// Longest host name in bytes (RFC 1035, section 2.3.4).
 const HOST_MAX: usize = 253;
 
-/// A host and its port, in their only spelling: the name in lower case, an IPv6 address without brackets and as
-/// short as RFC 5952 writes it. Rendered `host:port` or `[::1]:port`, which is also what `known_servers` holds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    /// Name or address, without brackets.
-    pub host: String,
-    /// TCP port, never 0.
-    pub port: u16,
-}
-
-impl Address {
-    /// Reads `host[:port]`; a port that is not written is `default_port`.
+impl Endpoint {
+    /// Reads `host[:port]`; a port that is not written is `default_port`. The host gets its only spelling: a name in
+    /// lower case, an IPv6 address as short as RFC 5952 writes it.
     ///
     /// # Errors
     /// [`Kind::Usage`], with the right form.
-    pub fn parse(text: &str, default_port: u16) -> Result<Address> {
+    pub fn parse(text: &str, default_port: u16) -> Result<Endpoint> {
         let (host, port) = host_and_port(text.as_bytes(), b"")?;
-        Ok(Address { host, port: port.unwrap_or(default_port) })
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", Bracketed(&self.host), self.port)
+        Ok(Endpoint { host, port: port.unwrap_or(default_port) })
     }
 }
 
@@ -53,7 +39,7 @@ impl fmt::Display for Address {
 pub struct Target {
     /// Who logs in; nobody named is anonymous.
     pub user: Option<String>,
-    /// Name or address of the server, as in [`Address::host`].
+    /// Name or address of the server, in the spelling of [`Endpoint::parse`].
     pub host: String,
     /// The port, if written.
     pub port: Option<u16>,
@@ -77,7 +63,10 @@ impl Target {
             && let Some(scheme) = scheme.strip_suffix(b":")
         {
             let scheme = for_people(scheme);
-            return Err(usage(typed, &format!("{scheme}:// is another protocol; write host/path or sealift://host/path")));
+            return Err(usage(
+                typed,
+                &format!("{scheme}:// is another protocol; write host/path or sealift://host/path"),
+            ));
         }
         Self::from_parts(typed, typed, Cow::Borrowed)
     }
@@ -345,17 +334,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_take_a_default_port() {
-        assert_eq!(Address::parse("Host", 7).unwrap().to_string(), "host:7");
-        assert_eq!(Address::parse("[::1]:9", 7).unwrap().to_string(), "[::1]:9");
-        assert!(Address::parse("host/x", 7).is_err());
+    fn endpoints_take_a_default_port() {
+        assert_eq!(Endpoint::parse("Host", 7).unwrap().to_string(), "host:7");
+        assert_eq!(Endpoint::parse("[::1]:9", 7).unwrap().to_string(), "[::1]:9");
+        assert!(Endpoint::parse("host/x", 7).is_err());
     }
 
     fn a_host() -> impl Strategy<Value = String> {
-        prop_oneof![
-            "[a-z0-9][a-z0-9.-]{0,20}",
-            any::<[u16; 8]>().prop_map(|parts| Ipv6Addr::from(parts).to_string()),
-        ]
+        prop_oneof!["[a-z0-9][a-z0-9.-]{0,20}", any::<[u16; 8]>().prop_map(|parts| Ipv6Addr::from(parts).to_string()),]
     }
 
     proptest! {
