@@ -1,5 +1,7 @@
 //! Sealift: a secure file server and its pinning client.
 
+pub mod auth;
+pub mod buffers;
 pub mod client;
 pub mod error;
 pub mod hash;
@@ -7,6 +9,8 @@ pub mod limits;
 pub mod mtime;
 pub mod proto;
 pub mod secret;
+pub mod server;
+pub mod store;
 pub mod tls;
 
 pub use client::Client;

@@ -33,6 +33,47 @@ pub const UNKNOWN_VERBS_MAX: u32 = 10;
 /// Failed logins on one connection before it is closed.
 pub const LOGIN_FAILURES_MAX: u32 = 3;
 
+// ---- Login ----
+
+/// Memory of a new password hash in KiB: 19 MiB, with two passes and one lane. It is one of the equally strong
+/// choices of the OWASP Password Storage Cheat Sheet. Measured: 19 ms a check, 95 checks a second on two cores.
+pub const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
+
+/// Passes of a new password hash (see [`ARGON2_MEMORY_KIB`]).
+pub const ARGON2_PASSES: u32 = 2;
+
+/// Lanes of a new password hash (see [`ARGON2_MEMORY_KIB`]).
+pub const ARGON2_LANES: u32 = 1;
+
+/// Least memory in KiB a hash in the users file may ask for: 7 MiB, the lowest choice OWASP still calls strong
+/// (with five passes). Less is cheap to guess once the file has leaked.
+pub const ARGON2_MEMORY_MIN_KIB: u32 = 7 * 1024;
+
+/// Most memory in KiB a hash in the users file may ask for: 256 MiB. Every login in flight takes this much, so a line
+/// asking for 4 GiB would let anybody who knows a user's name empty the machine's memory.
+pub const ARGON2_MEMORY_MAX_KIB: u32 = 256 * 1024;
+
+/// Most passes a hash in the users file may ask for: bounds the time of one login.
+pub const ARGON2_PASSES_MAX: u32 = 16;
+
+/// Most lanes a hash in the users file may ask for. They run one after the other, so more of them help nobody.
+pub const ARGON2_LANES_MAX: u32 = 8;
+
+/// Salt of a new password hash in bytes (RFC 9106 section 3.1 recommends 16).
+pub const ARGON2_SALT: usize = 16;
+
+/// Least salt in bytes (RFC 9106 section 3.1 asks for 8 in a hash made elsewhere).
+pub const ARGON2_SALT_MIN: usize = 8;
+
+/// Output of a new password hash in bytes: the reference implementation's default.
+pub const ARGON2_OUTPUT: usize = 32;
+
+/// Least output in bytes: 128 bits, the short choice of RFC 9106 section 4.
+pub const ARGON2_OUTPUT_MIN: usize = 16;
+
+/// Largest users file in bytes: about 20,000 users. It is read into memory whole.
+pub const USERS_FILE_MAX: u64 = 4 * 1024 * 1024;
+
 // ---- TLS ----
 
 /// Raw bytes a peer may send before its handshake is done. A real ClientHello with every extension is under 4 KiB.
@@ -52,13 +93,19 @@ pub const EMPTY_BYTES_MAX: usize = 64 * 1024;
 /// Buffer of the adapter below TLS, each direction. 256 KiB pumps 2.1 GB/s where 64 KiB pumps 1.9 and none 1.6.
 pub const SOCKET_BUFFER: usize = 256 * 1024;
 
-/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
-/// for a connection permit answers within this, or is too busy to be of use.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Drained socket buffers kept for the next busy connection, in the whole process (4 MiB). An idle connection gives
+/// its buffers back; without this store a busy one would map and fault in fresh pages for every burst.
+pub const SOCKET_BUFFERS_KEPT: usize = 16;
 
-/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
-/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
-pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+/// Largest certificate, key or CA file in bytes. The CA bundle of a whole operating system is about 250 KiB.
+pub const PEM_MAX: u64 = 4 * 1024 * 1024;
+
+/// How long a generated certificate is valid. Trust comes from the pin, not from dates, so it should outlive the
+/// machine rather than stop a server on some night.
+pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How far back a generated certificate's validity starts, for peers whose clock is behind.
+pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a closing server waits for the other side to read the last reply before it lets the socket go.
 pub const CLOSE_DRAIN: Duration = Duration::from_secs(2);
@@ -71,3 +118,103 @@ pub const CHUNK: usize = 256 * 1024;
 
 /// Directory under which uploads are staged inside a home. Reserved: never listed, never reachable by name.
 pub const RESERVED_NAME: &str = ".sealift";
+
+// ---- Buffers ----
+
+/// Size of a buffer on its way between a connection and its worker.
+pub const BUFFER: usize = CHUNK;
+
+/// Buffers the process keeps for reuse; more than that are freed. 32 serve eight transfers that pause and resume.
+pub const SPARE_BUFFERS: usize = 32;
+
+/// Received buffers that may wait for a session's worker before the connection is read no further.
+pub const INBOX_BUFFERS: usize = 4;
+
+/// Buffers that may wait to be sent before a session's worker stops producing. With the inbox and the TLS buffers
+/// this keeps a transfer under 4 MiB.
+pub const OUTBOX_BUFFERS: usize = 4;
+
+/// Waiting buffers at which a stopped worker starts again: half of the above, so that the cipher never runs dry.
+pub const OUTBOX_LOW: usize = 2;
+
+// ---- Sessions ----
+
+/// Uploads whose commit may wait for others to share its syncs with. Each holds a file open.
+pub const COMMIT_BATCH: usize = 128;
+
+/// Bytes in uploads that may wait for a shared commit.
+pub const COMMIT_BATCH_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Time from the end of the handshake to a successful login.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a login may wait for its turn to hash before the server says it is busy.
+pub const LOGIN_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes read at a time before login.
+pub const LOGIN_READ: usize = 1024;
+
+/// How long a logged-in connection may say nothing between two commands.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move at least
+/// [`WINDOW_BYTES`]: a byte a second is an attack, not a slow line.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// See [`WINDOW`]: 1 KiB a second, half of what a 1990s modem did.
+pub const WINDOW_BYTES: u64 = 60 * 1024;
+
+/// How long running transfers may go on after the server was told to stop.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+// ---- Connections ----
+
+/// Connections at once. Each idle one costs about 12 KiB.
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Pause after a failed accept: without it a full descriptor table spins (measured: 794,748 errors in half a second).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Default port.
+pub const PORT: u16 = 4456;
+
+/// Bytes of a file under one recorded pair of BLAKE3 chaining values. An interrupted transfer resumes at a multiple of
+/// it: 16 MiB again is a quarter of a second at 600 Mbit/s, and a file of 1 TiB needs 4 MiB of block hashes. Must be a
+/// power of two of at least 2 KiB, because the tree of BLAKE3 is cut there.
+pub const HASH_BLOCK: u64 = 16 * 1024 * 1024;
+
+/// From this announced size on, the space of an upload is reserved before its first byte, so that a full disk says so
+/// at once. Below it the reservation costs more than the bytes that would be sent in vain.
+pub const RESERVE_MIN: u64 = 1024 * 1024;
+
+/// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each.
+pub const SYNC_TOGETHER: usize = 8;
+
+// ---- The client ----
+
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
+pub const WIRE_BUFFERS: usize = 4;
+
+/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
+/// between threads cheap, few enough that reading and sending overlap.
+pub const WIRE_HANDOVER: usize = 48 * 1024;
+
+/// Largest frame a client sends. A [`BUFFER`] below [`WIRE_HANDOVER`] still takes a command line, such a frame and the
+/// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
+pub const UPLOAD_FRAME: usize = 192 * 1024;
+
+/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
+/// small files a second.
+pub const PIPELINE_FILES: usize = 512;
+
+/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
+/// the others. With more to come it is quicker to end the connection.
+pub const DROP_MAX: u64 = 64 * 1024 * 1024;

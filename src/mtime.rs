@@ -15,6 +15,12 @@ pub struct Mtime {
 }
 
 impl Mtime {
+    /// A time from what a file system tells; nanoseconds out of range count as none.
+    pub(crate) fn from_parts(secs: i64, nanos: u64) -> Self {
+        let nanos = u32::try_from(nanos).ok().filter(|nanos| *nanos < 1_000_000_000).unwrap_or(0);
+        Mtime { secs, nanos }
+    }
+
     /// The same moment as a [`SystemTime`]; `None` if the platform cannot hold it.
     pub fn to_system_time(self) -> Option<SystemTime> {
         let nanos = Duration::from_nanos(self.nanos.into());

@@ -1,28 +1,30 @@
-//! A password that cannot be printed and is wiped when dropped.
+//! A password in memory: cannot be printed or compared, and is wiped when it goes.
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretSlice};
+use zeroize::Zeroizing;
 
-/// Secret bytes: no `Display`, a `Debug` that says nothing, memory wiped on drop.
+/// A password. Its bytes are wiped when it is dropped, and no trait prints or compares them.
+///
+/// The bytes are whatever the user typed; [`crate::limits::PASSWORD_MAX`] is checked where they are used.
 #[derive(Clone)]
-pub struct Secret(SecretSlice<u8>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Secret(bytes.into().into())
+    /// Takes the password over. Hand in the owned buffer, so that no other copy stays behind.
+    pub fn new(password: impl Into<Vec<u8>>) -> Secret {
+        Secret(Zeroizing::new(password.into()))
     }
 
-    /// The bytes, for hashing or sending and nothing else.
+    /// The password's bytes, for hashing or for sending.
     pub fn expose(&self) -> &[u8] {
-        self.0.expose_secret()
+        &self.0
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
+        f.write_str("[redacted]")
     }
 }
 
@@ -31,8 +33,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_does_not_print_itself() {
-        let shown = format!("{:?}", Some(Secret::new("canary")));
-        assert_eq!(shown, "Some([secret])");
+    fn secrets_cannot_print() {
+        let secret = Secret::new("canary-7f3a".to_owned());
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+        assert_eq!(format!("{:#?}", Some(&secret)), "Some(\n    [redacted],\n)");
+        assert_eq!(secret.expose(), b"canary-7f3a");
+    }
+
+    #[test]
+    fn secrets_are_wiped_on_drop() {
+        fn wiped_on_drop<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        wiped_on_drop(&Secret::new(vec![1]).0);
     }
 }

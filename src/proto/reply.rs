@@ -53,6 +53,12 @@ impl<'a> ReplyWriter<'a> {
         self
     }
 
+    /// Adds fields that were rendered before, each with its leading space.
+    pub fn rendered(self, fields: &str) -> Self {
+        self.out.extend_from_slice(fields.as_bytes());
+        self
+    }
+
     /// Ends the line with words for a person.
     pub fn text(self, text: &str) {
         self.out.extend_from_slice(b" :");

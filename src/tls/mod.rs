@@ -1,3 +1,48 @@
-//! Placeholder, replaced on merge.
+//! TLS 1.3 from the first byte, with pinned keys: the only place that names rustls, async-tls or rcgen.
+//!
+//! A server [`accept`](Acceptor::accept)s, a client [`connect`](Connector::connect)s; both get a [`TlsStream`] and the
+//! [`PeerInfo`] of the other side. No type of the engine below leaks out, so the engine can be replaced in this folder.
+//!
+//! What a user of a stream must know:
+//! - **Flush before waiting.** Writes are gathered into socket-sized pieces; only [`flush`](futures::AsyncWriteExt::flush)
+//!   promises that the other side gets them.
+//! - **Read with large buffers**, 16 KiB (one record) or more: smaller ones make the engine copy what is left over.
+//! - **Set TCP_NODELAY** on the socket. Writes are gathered here already; Nagle's algorithm only adds delay.
+//! - Any error from a stream is its end. `UnexpectedEof` means that the connection was cut: the other side did not say
+//!   goodbye, and what came before may be incomplete.
+//! - A deadline is the caller's, by `async_std::future::timeout`; it fires on time whatever the peer sends.
+//! - End with [`TlsStream::close`], or the last reply may be lost in a connection reset.
+
+mod accept;
+mod buffered;
+mod connect;
+mod explain;
+mod files;
+mod hello;
+mod identity;
+mod pem;
 mod pin;
+mod pool;
+mod stream;
+mod suites;
+mod verify;
+
+pub use accept::Acceptor;
+pub use connect::{CaRoots, Connector, Trust};
+pub use explain::stream_error;
+pub use identity::{Description, Identity};
 pub use pin::Pin;
+pub use stream::TlsStream;
+
+/// The protocol's name in TLS (ALPN, RFC 7301). A client that offers another name, or none, is refused.
+pub const ALPN: &str = "sealift/1";
+
+/// What the handshake told about the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// On the accepting side: the protocol agreed on, always one of the acceptor's. On the connecting side `None`:
+    /// the engine does not show it, but has refused a server that chose anything other than [`ALPN`].
+    pub alpn: Option<String>,
+    /// On the connecting side: the pin of the key the server has proven to hold. On the accepting side `None`.
+    pub key_pin: Option<Pin>,
+}

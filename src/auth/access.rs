@@ -1,0 +1,166 @@
+//! The rights a principal has, as a small set.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A set of rights over the files of one home.
+///
+/// Written as its names with commas (`list,upload`), or as one of the words `full`, `read` and `none`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Access(u8);
+
+/// The single rights with their names, in the order they are written.
+const RIGHTS: [(Access, &str); 6] = [
+    (Access::LIST, "list"),
+    (Access::DOWNLOAD, "download"),
+    (Access::UPLOAD, "upload"),
+    (Access::DELETE, "delete"),
+    (Access::RENAME, "rename"),
+    (Access::MKDIR, "mkdir"),
+];
+
+impl Access {
+    /// No right at all: such a user can log in, and an administrator among them can still administer.
+    pub const NONE: Access = Access(0);
+    /// See names, sizes and times.
+    pub const LIST: Access = Access(1);
+    /// Read files.
+    pub const DOWNLOAD: Access = Access(1 << 1);
+    /// Write files, new ones and over existing ones.
+    pub const UPLOAD: Access = Access(1 << 2);
+    /// Remove files and folders.
+    pub const DELETE: Access = Access(1 << 3);
+    /// Rename and move files and folders.
+    pub const RENAME: Access = Access(1 << 4);
+    /// Make folders.
+    pub const MKDIR: Access = Access(1 << 5);
+    /// List and download: what anonymous has.
+    pub const READ: Access = Access::LIST.union(Access::DOWNLOAD);
+    /// Every right.
+    pub const FULL: Access = Access((1 << RIGHTS.len()) - 1);
+
+    /// Whether every right of `other` is in this set.
+    pub const fn contains(self, other: Access) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The rights that are in either set.
+    pub const fn union(self, other: Access) -> Access {
+        Access(self.0 | other.0)
+    }
+
+    /// The names of the rights in this set, in a fixed order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        RIGHTS.iter().filter(move |(right, _)| self.contains(*right)).map(|(_, name)| *name)
+    }
+
+    /// The single right of this name.
+    pub fn from_name(name: &str) -> Option<Access> {
+        RIGHTS.iter().find(|(_, known)| *known == name).map(|(right, _)| *right)
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Access::NONE => f.write_str("none"),
+            Access::READ => f.write_str("read"),
+            Access::FULL => f.write_str("full"),
+            some => f.write_str(&some.names().collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Access({self})")
+    }
+}
+
+/// A word that is no right.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{word:?} is no access right: write list, download, upload, delete, rename, mkdir, or one of the words full, read, none"
+)]
+pub struct UnknownRight {
+    word: String,
+}
+
+impl FromStr for Access {
+    type Err = UnknownRight;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRight> {
+        match text {
+            "none" => Ok(Access::NONE),
+            "read" => Ok(Access::READ),
+            "full" => Ok(Access::FULL),
+            list => Access::from_names(list.split(',')),
+        }
+    }
+}
+
+impl Access {
+    /// The union of the rights of these names; white space around a name is ignored.
+    pub(super) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Access, UnknownRight> {
+        names.into_iter().try_fold(Access::NONE, |sum, name| {
+            let right = Access::from_name(name.trim()).ok_or_else(|| UnknownRight { word: name.to_owned() })?;
+            Ok(sum.union(right))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn full_is_the_union_of_every_right_and_read_is_list_and_download() {
+        let all = RIGHTS.iter().fold(Access::NONE, |sum, (right, _)| sum.union(*right));
+        assert_eq!(all, Access::FULL);
+        assert_eq!(Access::READ.names().collect::<Vec<_>>(), ["list", "download"]);
+    }
+
+    #[test]
+    fn every_right_is_a_bit_of_its_own() {
+        for (i, (a, _)) in RIGHTS.iter().enumerate() {
+            for (j, (b, _)) in RIGHTS.iter().enumerate() {
+                assert_eq!(a.contains(*b), i == j);
+            }
+        }
+    }
+
+    #[test]
+    fn words_and_lists_parse_and_others_are_named() {
+        assert_eq!("full".parse::<Access>().unwrap(), Access::FULL);
+        assert_eq!("upload, list".parse::<Access>().unwrap(), Access::UPLOAD.union(Access::LIST));
+        for wrong in ["", "uplod", "list,", "list,full", "LIST"] {
+            let err = wrong.parse::<Access>().unwrap_err().to_string();
+            assert!(err.contains("is no access right"), "{wrong}: {err}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(bits in 0u8..=Access::FULL.0) {
+            prop_assert_eq!(Access(bits).to_string().parse::<Access>().unwrap(), Access(bits));
+        }
+
+        #[test]
+        fn a_set_contains_exactly_its_names(bits in 0u8..=Access::FULL.0) {
+            let set = Access(bits);
+            for (right, name) in RIGHTS {
+                prop_assert_eq!(set.contains(right), set.names().any(|n| n == name));
+            }
+            prop_assert!(set.contains(Access::NONE) && Access::FULL.contains(set));
+        }
+
+        #[test]
+        fn a_union_contains_both_sides_and_nothing_else(a in 0u8..=Access::FULL.0, b in 0u8..=Access::FULL.0) {
+            let both = Access(a).union(Access(b));
+            for (right, _) in RIGHTS {
+                prop_assert_eq!(both.contains(right), Access(a).contains(right) || Access(b).contains(right));
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Changes the text of a users file and keeps its comments and layout. Pure: text in, text out.
+
+use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
+
+use super::hash::StoredHash;
+use super::users::{User, Users};
+use super::{Access, names};
+use crate::error::{Error, Kind, Result};
+
+/// A user to be added.
+pub(super) struct NewUser<'a> {
+    pub(super) name: &'a str,
+    pub(super) hash: &'a str,
+    pub(super) home: Option<&'a str>,
+    pub(super) access: Access,
+    pub(super) admin: bool,
+}
+
+/// The text with one more user, at its end.
+pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
+    let wrong = |what: &str, why: String| Error::new(Kind::Usage, format!("the {what} {why}"));
+    names::check_user(new.name).map_err(|why| wrong(&format!("user name {:?}", new.name), why))?;
+    let home = new.home.unwrap_or(new.name);
+    names::check_home(home).map_err(|why| wrong(&format!("home {home:?}"), why))?;
+    let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
+
+    let mut wanted = Users::parse(text, file)?;
+    if wanted.get(new.name).is_some() {
+        return Err(Error::new(Kind::Exists, format!("user {:?} already exists in {file}", new.name)));
+    }
+    let (name, home) = (new.name.to_owned(), home.to_owned());
+    let user = User { name: name.clone(), home, access: new.access, admin: new.admin, hash };
+    wanted.users.insert(name, user);
+
+    let mut document = open(text, file)?;
+    let position = header_positions(document.as_table()).into_iter().max().unwrap_or(0) + 1;
+    if !document.contains_key("users") {
+        let mut users = Table::new();
+        users.set_implicit(true);
+        document.insert("users", Item::Table(users));
+    }
+    let mut section = section_of(new);
+    if document.get("users").is_some_and(Item::is_table) {
+        // What stood at the end of the file stays before the new section.
+        let mut before = document.trailing().as_str().unwrap_or_default().to_owned();
+        if !before.is_empty() && !before.ends_with('\n') {
+            before.push('\n');
+        }
+        document.set_trailing("");
+        section.decor_mut().set_prefix(format!("{before}\n"));
+        section.set_position(Some(position));
+    }
+    users_of(&mut document, file)?.insert(new.name, Item::Table(section));
+    checked(&document, file, &wanted)
+}
+
+/// The text with another hash for one user.
+pub(super) fn passwd(text: &str, file: &str, name: &str, hash: &str) -> Result<String> {
+    let stored = StoredHash::parse(hash).map_err(|why| Error::new(Kind::Usage, format!("the password {why}")))?;
+    let mut wanted = Users::parse(text, file)?;
+    let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
+    user.hash = stored;
+
+    let mut document = open(text, file)?;
+    let user = users_of(&mut document, file)?.get_mut(name).and_then(Item::as_table_like_mut);
+    let password = user.and_then(|user| user.get_mut("password")).and_then(Item::as_value_mut);
+    let password = password.ok_or_else(|| by_hand(file))?;
+    let decor = password.decor().clone();
+    *password = Value::from(hash);
+    *password.decor_mut() = decor;
+    checked(&document, file, &wanted)
+}
+
+/// The text without one user. A comment that stands right above the user's section goes with it; what an empty line
+/// parts from the section stays.
+pub(super) fn remove(text: &str, file: &str, name: &str) -> Result<String> {
+    let mut wanted = Users::parse(text, file)?;
+    wanted.users.remove(name).ok_or_else(|| absent(name, file))?;
+
+    let mut document = open(text, file)?;
+    let removed = users_of(&mut document, file)?.remove(name);
+    if let Some(Item::Table(section)) = removed {
+        let above = section.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        keep_comments(&mut document, detached(above), section.position());
+    }
+    checked(&document, file, &wanted)
+}
+
+fn open(text: &str, file: &str) -> Result<DocumentMut> {
+    text.parse().map_err(|_| by_hand(file))
+}
+
+fn users_of<'a>(document: &'a mut DocumentMut, file: &str) -> Result<&'a mut dyn toml_edit::TableLike> {
+    document.get_mut("users").and_then(Item::as_table_like_mut).ok_or_else(|| by_hand(file))
+}
+
+fn absent(name: &str, file: &str) -> Error {
+    Error::new(Kind::NotFound, format!("no user {name:?} in {file}"))
+}
+
+fn by_hand(file: &str) -> Error {
+    Error::new(Kind::BadConfig, format!("{file}: is laid out so that a program cannot change it: change it by hand"))
+}
+
+/// The document's text, if reading it again gives exactly what is wanted: one user changed, everybody else untouched.
+fn checked(document: &DocumentMut, file: &str, wanted: &Users) -> Result<String> {
+    let text = document.to_string();
+    match Users::parse(&text, file) {
+        Ok(now) if now.anonymous == wanted.anonymous && now.users == wanted.users => Ok(text),
+        _ => Err(by_hand(file)),
+    }
+}
+
+fn section_of(new: &NewUser<'_>) -> Table {
+    let mut section = Table::new();
+    section.insert("password", value(new.hash));
+    if let Some(home) = new.home {
+        section.insert("home", value(home));
+    }
+    section.insert(
+        "access",
+        match new.access {
+            Access::FULL => value("full"),
+            Access::READ => value("read"),
+            some => value(some.names().collect::<Array>()),
+        },
+    );
+    section.insert("admin", value(new.admin));
+    section
+}
+
+/// The part of the comments above a section that an empty line parts from it.
+fn detached(above: &str) -> String {
+    let mut lines: Vec<&str> = above.split_inclusive('\n').collect();
+    while lines.last().is_some_and(|line| !line.trim().is_empty()) {
+        lines.pop();
+    }
+    lines.pop();
+    lines.concat()
+}
+
+/// Puts comments where the section at `position` was: above the next one, or at the end of the file.
+fn keep_comments(document: &mut DocumentMut, comments: String, position: Option<isize>) {
+    let next = header_positions(document.as_table()).into_iter().filter(|other| Some(*other) > position).min();
+    let next = next.and_then(|next| header_at(document.as_table_mut(), next));
+    let Some(next) = next else {
+        let end = document.trailing().as_str().unwrap_or_default();
+        document.set_trailing(format!("{comments}{end}"));
+        return;
+    };
+    let above = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    let all = format!("{comments}{above}");
+    next.decor_mut().set_prefix(all);
+}
+
+/// The position, in the order of the text, of every section inside `table` that has a header of its own.
+fn header_positions(table: &Table) -> Vec<isize> {
+    let inner = table.iter().filter_map(|(_, item)| item.as_table());
+    inner.flat_map(|inner| header_position(inner).into_iter().chain(header_positions(inner))).collect()
+}
+
+fn header_at(table: &mut Table, position: isize) -> Option<&mut Table> {
+    table.iter_mut().filter_map(|(_, item)| item.as_table_mut()).find_map(|inner| {
+        if header_position(inner) == Some(position) { Some(inner) } else { header_at(inner, position) }
+    })
+}
+
+fn header_position(table: &Table) -> Option<isize> {
+    if table.is_implicit() || table.is_dotted() { None } else { table.position() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash::tests::take_runs;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    const HASHES: [&str; 2] = [
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
+    ];
+
+    fn new(name: &str) -> NewUser<'_> {
+        NewUser { name, hash: HASHES[0], home: None, access: Access::FULL, admin: false }
+    }
+
+    #[test]
+    fn a_user_is_added_at_the_end_below_every_comment() {
+        let text = add(Users::starter(), "f", &new("alice")).unwrap();
+        let section = format!("\n[users.alice]\npassword = \"{}\"\naccess = \"full\"\nadmin = false\n", HASHES[0]);
+        assert_eq!(text, format!("{}{section}", Users::starter()));
+        let bob =
+            NewUser { home: Some("teams/b"), access: Access::UPLOAD.union(Access::LIST), admin: true, ..new("b") };
+        let text = add(&text, "f", &bob).unwrap();
+        assert!(text.ends_with("home = \"teams/b\"\naccess = [\"list\", \"upload\"]\nadmin = true\n"), "{text}");
+    }
+
+    #[test]
+    fn adding_to_an_empty_file_gives_a_file_of_one_user() {
+        let text = add("", "f", &new("with space")).unwrap();
+        assert!(text.contains("[users.\"with space\"]"), "{text}");
+    }
+
+    #[test]
+    fn passwd_changes_the_hash_and_nothing_else() {
+        let before = format!("# top\n[users.a] # head\n  password = '{}'   # why\nadmin=true\n\n# end\n", HASHES[0]);
+        let after = passwd(&before, "f", "a", HASHES[1]).unwrap();
+        assert_eq!(after, before.replace(&format!("'{}'", HASHES[0]), &format!("\"{}\"", HASHES[1])));
+    }
+
+    #[test]
+    fn a_removed_user_takes_only_the_comment_right_above() {
+        let [h, _] = HASHES;
+        let text = format!(
+            "# The top.\n\n# Alice.\n[users.alice]\npassword = \"{h}\" # hers\n\n# Between.\n\n# Bob.\n[users.bob]\npassword = \"{h}\"\n\n# The end.\n"
+        );
+        let without_alice = remove(&text, "f", "alice").unwrap();
+        let left = "# The top.\n\n# Between.\n\n# Bob.\n[users.bob]";
+        assert!(without_alice.starts_with(left), "{without_alice}");
+        let without_both = remove(&without_alice, "f", "bob").unwrap();
+        assert_eq!(without_both, "# The top.\n\n# Between.\n\n# The end.\n");
+    }
+
+    #[test]
+    fn every_layout_of_users_can_be_changed_and_keeps_the_others() {
+        let [h, other] = HASHES;
+        for text in [
+            format!("[users]\n# c\na = {{ password = \"{h}\" }} # d\nb = {{ password = \"{h}\", admin = true }}\n"),
+            format!("users = {{ a = {{ password = \"{h}\" }}, b = {{ password = \"{h}\" }} }}\n"),
+            format!("[users]\na.password = \"{h}\"\nb.password = \"{h}\"\n"),
+            format!("users.a.password = \"{h}\"\nusers.b.password = \"{h}\"\n"),
+            format!("[users.b]\npassword = \"{h}\"\n[anonymous]\nenabled = false\n[users.a]\npassword = \"{h}\"\n"),
+            format!("[users.b]\r\npassword = \"{h}\"\r\n# c\r\n\r\n[users.a]\r\npassword = \"{h}\""),
+        ] {
+            let added = add(&text, "f", &new("c")).unwrap();
+            let changed = passwd(&added, "f", "a", other).unwrap();
+            let removed = remove(&changed, "f", "a").unwrap();
+            let names =
+                |text: &str| Users::parse(text, "f").unwrap().iter().map(|u| u.name().into()).collect::<Vec<String>>();
+            assert_eq!(
+                (names(&added), names(&removed)),
+                (vec!["a".into(), "b".into(), "c".into()], vec!["b".into(), "c".into()]),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_requests_are_refused() {
+        let text = add("", "users.toml", &new("a")).unwrap();
+        let kinds = [
+            (add(&text, "f", &new("a")), Kind::Exists),
+            (add(&text, "f", &new("ftp")), Kind::Usage),
+            (add(&text, "f", &new("a/b")), Kind::Usage),
+            (add(&text, "f", &NewUser { home: Some("../x"), ..new("b") }), Kind::Usage),
+            (add(&text, "f", &NewUser { hash: "canary", ..new("b") }), Kind::Usage),
+            (passwd(&text, "f", "b", HASHES[0]), Kind::NotFound),
+            (passwd(&text, "f", "a", "canary"), Kind::Usage),
+            (remove(&text, "f", "b"), Kind::NotFound),
+            (add("[users.b]\nx = 1\n", "f", &new("a")), Kind::BadConfig),
+        ];
+        for (outcome, kind) in kinds {
+            let err = outcome.unwrap_err();
+            assert_eq!(err.kind(), kind, "{err}");
+            assert!(!err.text().contains("canary"), "{err}");
+        }
+        assert_eq!(take_runs(), [], "changing the text needs no argon2");
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Add(String, bool, u8),
+        Passwd(String, usize),
+        Remove(String),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let name = || prop_oneof!["[a-d]", "[a-c] [\"'.#=\\[\\]\\\\é]"];
+        prop_oneof![
+            3 => (name(), any::<bool>(), 0u8..3).prop_map(|(name, admin, access)| Step::Add(name, admin, access)),
+            1 => (name(), 0usize..2).prop_map(|(name, hash)| Step::Passwd(name, hash)),
+            2 => name().prop_map(Step::Remove),
+        ]
+    }
+
+    /// Blocks of comment lines and sections, parted by empty lines.
+    fn file() -> impl Strategy<Value = String> {
+        let section = |name: &str| format!("[users.{name}]\npassword = \"{}\"", HASHES[0]);
+        let blocks = vec![
+            "# one\n# two".to_owned(),
+            section("a"),
+            "# three".to_owned(),
+            "[anonymous]  # four\nenabled = true".to_owned(),
+            section("b"),
+            "   # five".to_owned(),
+        ];
+        Just(blocks).prop_shuffle().prop_map(|blocks| blocks.join("\n\n") + "\n")
+    }
+
+    proptest! {
+        #[test]
+        fn any_steps_keep_every_comment_and_leave_exactly_the_users_they_say(start in file(), steps in proptest::collection::vec(step(), 1..15)) {
+            let mut text = start;
+            let mut model: BTreeMap<String, (bool, Access, usize)> =
+                ["a", "b"].map(|name| (name.to_owned(), (false, Access::FULL, 0))).into();
+            for step in steps {
+                let outcome = match &step {
+                    Step::Add(name, admin, access) => {
+                        let access = [Access::NONE, Access::READ, Access::MKDIR][usize::from(*access)];
+                        let outcome = add(&text, "f", &NewUser { access, admin: *admin, ..new(name) });
+                        prop_assert_eq!(outcome.is_ok(), !model.contains_key(name), "{:?}", step);
+                        model.entry(name.clone()).or_insert((*admin, access, 0));
+                        outcome
+                    }
+                    Step::Passwd(name, hash) => {
+                        let outcome = passwd(&text, "f", name, HASHES[*hash]);
+                        prop_assert_eq!(outcome.is_ok(), model.contains_key(name));
+                        if let Some(user) = model.get_mut(name) {
+                            user.2 = *hash;
+                        }
+                        outcome
+                    }
+                    Step::Remove(name) => {
+                        let outcome = remove(&text, "f", name);
+                        prop_assert_eq!(outcome.is_ok(), model.remove(name).is_some());
+                        outcome
+                    }
+                };
+                text = outcome.unwrap_or(text);
+                for comment in ["# one\n# two\n", "# three\n", "# four\n", "   # five\n"] {
+                    prop_assert_eq!(text.matches(comment).count(), 1, "{}", text);
+                }
+                let users = Users::parse(&text, "f").unwrap();
+                prop_assert_eq!(users.anonymous_home(), Some("public"));
+                let seen: BTreeMap<_, _> = users.iter().map(|user| {
+                    let hash = HASHES.iter().position(|hash| StoredHash::parse(hash).unwrap() == user.hash).unwrap();
+                    (user.name().to_owned(), (user.is_admin(), user.access(), hash))
+                }).collect();
+                prop_assert_eq!(&seen, &model);
+            }
+        }
+
+        #[test]
+        fn removing_an_added_user_gives_the_same_text_back(start in file()) {
+            let added = add(&start, "f", &new("c")).unwrap();
+            prop_assert_eq!(remove(&added, "f", "c").unwrap(), start);
+        }
+    }
+}

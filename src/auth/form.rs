@@ -1,0 +1,318 @@
+//! Reads the text of a users file. Every error names the file, the line and what is wrong there, and never repeats a
+//! value: a password typed into the wrong place must not reach a log. (That is also why serde does not do this work:
+//! its messages quote what they found.)
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Access;
+use super::hash::StoredHash;
+use super::names;
+use super::users::User;
+use crate::error::{Error, Kind, Result};
+
+/// The home of anonymous reading when the file names none.
+const ANONYMOUS_HOME: &str = "public";
+
+/// What a users file says.
+pub(super) struct Form {
+    /// The home of anonymous reading, if it is on.
+    pub(super) anonymous: Option<String>,
+    pub(super) users: BTreeMap<String, User>,
+}
+
+/// Reads the whole text; `file` is the name that errors carry.
+pub(super) fn read(text: &str, file: &str) -> Result<Form> {
+    let place = Place { text, file };
+    let root = DeTable::parse(text).map_err(|err| {
+        // Not kept as the source: it holds the line, and the line may hold a hash or a password.
+        place.wrong(err.span().unwrap_or_default(), format!("not valid TOML: {}", err.message()))
+    })?;
+    let root = Section { place, name: "the file".into(), at: root.span(), table: root.get_ref() };
+    root.allow_only(&["anonymous", "users"])?;
+    let anonymous = match root.section("anonymous", "[anonymous]")? {
+        Some(section) => read_anonymous(&section)?,
+        None => None,
+    };
+    let users = match root.section("users", "[users]")? {
+        Some(section) => read_users(&section)?,
+        None => BTreeMap::new(),
+    };
+    Ok(Form { anonymous, users })
+}
+
+fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
+    if let Some((key, _)) = section.entry("access") {
+        let what = "[anonymous] has no key access: anonymous access is always \"read\"";
+        return Err(section.place.wrong(key.span(), what.into()));
+    }
+    section.allow_only(&["enabled", "home"])?;
+    let Some(enabled) = section.boolean("enabled")? else {
+        let what = "[anonymous] does not say enabled = true or enabled = false";
+        return Err(section.place.wrong(section.at.clone(), what.into()));
+    };
+    let home = section.home()?.unwrap_or_else(|| ANONYMOUS_HOME.to_owned());
+    Ok(enabled.then_some(home))
+}
+
+fn read_users(section: &Section<'_>) -> Result<BTreeMap<String, User>> {
+    let mut users = BTreeMap::new();
+    for (key, _) in section.table {
+        let name = key.get_ref().as_ref();
+        names::check_user(name)
+            .map_err(|why| section.place.wrong(key.span(), format!("the user name {name:?} {why}")))?;
+        if let Some(user) = section.section(name, &format!("user {name:?}"))? {
+            users.insert(name.to_owned(), read_user(&user, name)?);
+        }
+    }
+    Ok(users)
+}
+
+fn read_user(section: &Section<'_>, name: &str) -> Result<User> {
+    section.allow_only(&["password", "home", "access", "admin"])?;
+    let Some((password, at)) = section.text("password")? else {
+        return Err(section.place.wrong(section.at.clone(), format!("{} has no password", section.name)));
+    };
+    let hash = StoredHash::parse(password).map_err(|why| {
+        let what = format!("the password of {} {why}: set it with `sealiftd user passwd`", section.name);
+        section.place.wrong(at, what)
+    })?;
+    let home = section.home()?.unwrap_or_else(|| name.to_owned());
+    let access = section.access()?.unwrap_or(Access::FULL);
+    let admin = section.boolean("admin")?.unwrap_or(false);
+    Ok(User { name: name.to_owned(), home, access, admin, hash })
+}
+
+/// The file, for error messages.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    text: &'a str,
+    file: &'a str,
+}
+
+impl Place<'_> {
+    fn wrong(&self, at: Range<usize>, what: String) -> Error {
+        let before = self.text.as_bytes().iter().take(at.start);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        Error::new(Kind::BadConfig, format!("{}:{line}: {what}", self.file))
+    }
+}
+
+/// One table of the file.
+struct Section<'a> {
+    place: Place<'a>,
+    /// How messages call it.
+    name: String,
+    /// Where it begins.
+    at: Range<usize>,
+    table: &'a DeTable<'a>,
+}
+
+type Entry<'a> = (&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>);
+
+impl<'a> Section<'a> {
+    fn allow_only(&self, known: &[&str]) -> Result<()> {
+        for (key, _) in self.table {
+            if !known.contains(&key.get_ref().as_ref()) {
+                let what =
+                    format!("{} has an unknown key {:?}: known are {}", self.name, key.get_ref(), known.join(", "));
+                return Err(self.place.wrong(key.span(), what));
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, key: &str) -> Option<Entry<'a>> {
+        self.table.iter().find(|(known, _)| known.get_ref() == key)
+    }
+
+    fn mistyped(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Error {
+        let found = value.get_ref().type_str();
+        self.place.wrong(value.span(), format!("{key} of {} must be {wanted}, not a TOML {found}", self.name))
+    }
+
+    fn section(&self, key: &str, name: &str) -> Result<Option<Section<'a>>> {
+        let Some((key, value)) = self.entry(key) else { return Ok(None) };
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                Ok(Some(Section { place: self.place, name: name.to_owned(), at: key.span(), table }))
+            }
+            other => {
+                let what = format!("{name} must be a table of its own, not a TOML {}", other.type_str());
+                Err(self.place.wrong(key.span(), what))
+            }
+        }
+    }
+
+    fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        let Some((_, value)) = self.entry(key) else { return Ok(None) };
+        value.get_ref().as_bool().map(Some).ok_or_else(|| self.mistyped(key, value, "true or false"))
+    }
+
+    fn text(&self, key: &str) -> Result<Option<(&'a str, Range<usize>)>> {
+        let Some((_, value)) = self.entry(key) else { return Ok(None) };
+        let text = value.get_ref().as_str().ok_or_else(|| self.mistyped(key, value, "text in quotes"))?;
+        Ok(Some((text, value.span())))
+    }
+
+    fn home(&self) -> Result<Option<String>> {
+        let Some((home, at)) = self.text("home")? else { return Ok(None) };
+        names::check_home(home).map_err(|why| self.place.wrong(at, format!("the home of {} {why}", self.name)))?;
+        Ok(Some(home.to_owned()))
+    }
+
+    fn access(&self) -> Result<Option<Access>> {
+        let Some((_, value)) = self.entry("access") else { return Ok(None) };
+        let read = match value.get_ref() {
+            DeValue::String(word) => word.parse(),
+            DeValue::Array(list) => {
+                let names: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
+                Access::from_names(names.ok_or_else(|| self.mistyped("access", value, "a list of texts in quotes"))?)
+            }
+            _ => return Err(self.mistyped("access", value, "a list of rights, \"full\" or \"read\"")),
+        };
+        read.map(Some).map_err(|err| self.place.wrong(value.span(), format!("access of {}: {err}", self.name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HASH: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn users(body: &str) -> String {
+        format!("# a comment\n[users.alice]\npassword = \"{HASH}\"\n{body}\n")
+    }
+
+    #[test]
+    fn a_full_file_says_what_it_says() {
+        let text = format!(
+            "[anonymous]\nenabled = true\nhome = \"pub/lic\"\n\
+             [users.alice]\npassword = \"{HASH}\"\n\
+             [users.bob]\npassword = \"{HASH}\"\nhome = \"teams/b\"\naccess = [\"list\", \"upload\"]\nadmin = true\n\
+             [users.\"c d\"]\npassword = \"{HASH}\"\naccess = \"read\"\n\
+             [users.eve]\npassword = \"{HASH}\"\naccess = []\n"
+        );
+        let form = read(&text, "users.toml").unwrap();
+        assert_eq!(form.anonymous.as_deref(), Some("pub/lic"));
+        let seen: Vec<_> =
+            form.users.values().map(|u| (u.name(), u.home(), u.access().to_string(), u.is_admin())).collect();
+        assert_eq!(
+            seen,
+            [
+                ("alice", "alice", "full".into(), false),
+                ("bob", "teams/b", "list,upload".into(), true),
+                ("c d", "c d", "read".into(), false),
+                ("eve", "eve", "none".into(), false),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_file_has_nobody() {
+        let form = read("", "users.toml").unwrap();
+        assert!(form.anonymous.is_none() && form.users.is_empty());
+    }
+
+    #[test]
+    fn anonymous_is_off_when_it_says_so_and_its_home_is_public_by_default() {
+        assert_eq!(read("[anonymous]\nenabled = false\n", "f").unwrap().anonymous, None);
+        assert_eq!(read("[anonymous]\nenabled = true\n", "f").unwrap().anonymous.as_deref(), Some("public"));
+    }
+
+    #[test]
+    fn every_error_names_file_line_and_what_is_wrong() {
+        let hostile = HASH.replace("19456", "4194304");
+        for (text, line, what) in [
+            ("[anonymous\n".to_owned(), 1, "not valid TOML"),
+            ("\n\nnonsense\n".to_owned(), 3, "not valid TOML"),
+            ("[other]\n".to_owned(), 1, "unknown key \"other\""),
+            ("anonymous = true\n".to_owned(), 1, "[anonymous] must be a table"),
+            ("[anonymous]\nhome = \"x\"\n".to_owned(), 1, "does not say enabled"),
+            ("[anonymous]\nenabled = \"yes\"\n".to_owned(), 2, "true or false"),
+            ("[anonymous]\nenabled = true\naccess = \"full\"\n".to_owned(), 3, "always \"read\""),
+            ("[anonymous]\nenabled = true\nhome = \"../x\"\n".to_owned(), 3, "home of [anonymous] has a part"),
+            ("[anonymous]\nenabled = true\nhomes = \"x\"\n".to_owned(), 3, "unknown key \"homes\""),
+            ("users = 5\n".to_owned(), 1, "[users] must be a table"),
+            ("[users]\nalice = \"x\"\n".to_owned(), 2, "\"alice\" must be a table"),
+            ("[users.alice]\nadmin = true\n".to_owned(), 1, "\"alice\" has no password"),
+            ("[users.anonymous]\n".to_owned(), 1, "kept for anonymous"),
+            ("[users.\"a/b\"]\n".to_owned(), 1, "slash"),
+            ("[users.\"a\\nb\"]\n".to_owned(), 1, "control character"),
+            ("[users.a]\npassword = 5\n".to_owned(), 2, "text in quotes"),
+            ("[users.a]\n\npassword = \"hunter2\"\n".to_owned(), 3, "is not a password hash"),
+            (format!("[users.a]\nadmin = true\npassword = \"{hostile}\"\n"), 3, "m=4194304"),
+            (users("home = \"/etc\""), 4, "absolute"),
+            (users("home = \"a/.sealift\""), 4, "reserved"),
+            (users("home = 5"), 4, "text in quotes"),
+            (users("acces = \"full\""), 4, "unknown key \"acces\""),
+            (users("access = \"ful\""), 4, "\"ful\" is no access right"),
+            (users("\naccess = [\"list\", \"uplod\"]"), 5, "\"uplod\" is no access right"),
+            (users("access = [1]"), 4, "a list of texts"),
+            (users("access = true"), 4, "a list of rights"),
+            (users("admin = 1"), 4, "true or false"),
+            (users("[users.alice]"), 4, "not valid TOML"),
+        ] {
+            let Err(err) = read(&text, "users.toml") else { panic!("accepted: {text}") };
+            assert_eq!(err.kind(), Kind::BadConfig, "{text}");
+            let start = format!("users.toml:{line}: ");
+            assert!(err.text().starts_with(&start) && err.text().contains(what), "{text}\n{}", err.text());
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_stack_overflow() {
+        for text in [format!("a = {}", "[".repeat(1_000_000)), format!("[{}a]", "a.".repeat(1_000_000))] {
+            let Err(err) = read(&text, "f") else { panic!("accepted") };
+            assert!(err.text().starts_with("f:1: ") && err.text().len() < 500, "{}", err.text().len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_read_or_refused_with_its_line(
+            at in 0usize..400, cut in 0usize..40, put in "[\\[\\]{}=.,\"'#\\\\a-z0-9\n\r\t \u{0}\u{feff}é]{0,8}"
+        ) {
+            let text = format!("[anonymous]\nenabled = true\nhome = 'p'\n{}", users("access = ['list', \"upload\"]\nadmin = false"));
+            let mut text: Vec<char> = text.chars().collect();
+            let start = at.min(text.len());
+            let end = (start + cut).min(text.len());
+            text.splice(start..end, put.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(err) = read(&text, "f") {
+                prop_assert_eq!(err.kind(), Kind::BadConfig);
+                let line = err.text().strip_prefix("f:").and_then(|rest| rest.split_once(": "));
+                let line: usize = line.and_then(|(line, _)| line.parse().ok()).unwrap_or(0);
+                prop_assert!((1..=text.matches('\n').count() + 1).contains(&line), "{}", err.text());
+            }
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_password_written_into_the_file() {
+        for text in [
+            "users.alice = \"canary\"",
+            "[users]\nalice = \"canary\"",
+            "[users]\nalice = [\"canary\"]",
+            "[users.alice]\npassword = \"canary\"",
+            "[users.alice]\npassword = canary",
+            "[users.alice]\npassword = \"canary",
+            "[users.alice]\npassword = \"\"\"canary",
+            "[users.alice]\npassword = 'canary\n",
+            "[users.alice]\npassword = \"\\canary\"",
+            "[users.alice]\npassword = \"x\" canary",
+            "[users.alice]\npassword \"canary\"",
+            "[users.alice]\npassword = \"$argon2id$v=19$m=19456,t=2,p=1$canary$canary\"",
+            "[users.alice]\npassword = { canary = 1 }",
+        ] {
+            let Err(err) = read(text, "users.toml") else { panic!("accepted: {text}") };
+            assert!(!format!("{err} {err:?}").contains("canary"), "{text}\n{err:?}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Who may do what: turns a user name and a password into a [`Principal`].
+//!
+//! Blocking code without sockets; the only file it ever touches is the users file. A [`Principal`] comes from
+//! [`Users::verify`] and from nowhere else, so holding one is the proof of a login.
+//!
+//! ```toml
+//! [anonymous]                # leave the section out to turn anonymous reading off
+//! enabled = true
+//! home = "public"            # default: "public"; the access is always "read"
+//!
+//! [users.alice]
+//! password = "$argon2id$v=19$m=19456,t=2,p=1$…"
+//! home = "alice"             # default: the user's name
+//! access = ["list", "download", "upload", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
+//! admin = false              # default: false
+//! ```
+
+mod access;
+mod document;
+mod form;
+mod hash;
+mod names;
+mod principal;
+mod users;
+mod users_file;
+
+pub use crate::secret::Secret;
+pub use access::Access;
+pub use hash::hash_password;
+pub use principal::Principal;
+pub use users::{User, Users};
+pub use users_file::{UsersFile, file_warnings};

@@ -1,0 +1,58 @@
+//! Somebody who has logged in.
+
+use super::Access;
+use super::names::ANONYMOUS;
+
+/// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and by nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    name: String,
+    home: String,
+    access: Access,
+    admin: bool,
+    anonymous: bool,
+}
+
+impl Principal {
+    /// A named user whose password was right.
+    pub(super) fn named(name: &str, home: &str, access: Access, admin: bool) -> Principal {
+        Principal { name: name.to_owned(), home: home.to_owned(), access, admin, anonymous: false }
+    }
+
+    /// Anybody, where anonymous reading is on.
+    pub(super) fn anonymous(home: &str) -> Principal {
+        Principal {
+            name: ANONYMOUS.to_owned(),
+            home: home.to_owned(),
+            access: Access::READ,
+            admin: false,
+            anonymous: true,
+        }
+    }
+
+    /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The home as a path below the data directory: relative, `/` between its parts, no `.`, `..`, empty, reserved or
+    /// control-character part, at most [`crate::limits::PATH_MAX`] bytes and [`crate::limits::DEPTH_MAX`] deep.
+    pub fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// The rights over the files in the home.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Whether the administration verbs are allowed.
+    pub fn is_admin(&self) -> bool {
+        self.admin
+    }
+
+    /// Whether this is nobody in particular.
+    pub fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+}

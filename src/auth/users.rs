@@ -1,0 +1,295 @@
+//! The users a server knows, and the check of a name and password against them.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::path::Path;
+
+use super::hash::StoredHash;
+use super::{Access, Principal, Secret, form, names, users_file};
+use crate::error::{Error, Kind, Result};
+use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
+
+/// One named user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub(super) name: String,
+    pub(super) home: String,
+    pub(super) access: Access,
+    pub(super) admin: bool,
+    pub(super) hash: StoredHash,
+}
+
+impl User {
+    /// The name, 1 to [`crate::limits::USER_MAX`] bytes without control characters and slashes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The home, as [`Principal::home`] has it.
+    pub fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// The rights.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Whether the user may administer the server.
+    pub fn is_admin(&self) -> bool {
+        self.admin
+    }
+}
+
+/// What a users file says, checked and unchangeable. To take an edited file over, load a new one.
+#[derive(Debug)]
+pub struct Users {
+    pub(super) anonymous: Option<String>,
+    pub(super) users: BTreeMap<String, User>,
+    /// Checked for unknown names when there is no named user.
+    nobody: StoredHash,
+    /// Chooses whose hash an unknown name is checked against.
+    decoys: RandomState,
+}
+
+impl Users {
+    /// Reads the text of a users file; `file_name` is what errors call it.
+    ///
+    /// # Errors
+    /// `bad-config` with `FILE:LINE: what is wrong`. No error repeats a value that may be a password.
+    pub fn parse(text: &str, file_name: &str) -> Result<Users> {
+        let form = form::read(text, file_name)?;
+        Ok(Users {
+            anonymous: form.anonymous,
+            users: form.users,
+            nobody: StoredHash::nobodys()?,
+            decoys: RandomState::new(),
+        })
+    }
+
+    /// Reads a users file. Links are followed; only a regular file of at most [`crate::limits::USERS_FILE_MAX`] bytes
+    /// is read.
+    ///
+    /// # Errors
+    /// `not-found`, `denied` and the like when it cannot be opened; `bad-config` when it is no text file or its text is
+    /// wrong.
+    pub fn load(path: &Path) -> Result<Users> {
+        Users::parse(&users_file::read(path)?, &path.display().to_string())
+    }
+
+    /// The text for a first start: anonymous reading, no named user.
+    pub fn starter() -> &'static str {
+        include_str!("starter.toml")
+    }
+
+    /// Turns a name and a password into a principal. Blocks: exactly one argon2 run for every name that is not
+    /// anonymous, known or not, with the parameters of a real user's hash, so that neither the reply nor the time it
+    /// takes tells which names exist (CVE-2018-15473). It takes up to [`Users::worst_case_memory_kib`].
+    ///
+    /// # Errors
+    /// `login-failed`: wrong user or password, anonymous reading is off, or a password over [`PASSWORD_MAX`] bytes, which
+    /// is refused before hashing (CVE-2016-6515). `busy` without memory.
+    pub fn verify(&self, user: &str, password: &Secret) -> Result<Principal> {
+        if names::is_anonymous(user) {
+            return match &self.anonymous {
+                Some(home) => Ok(Principal::anonymous(home)),
+                None => Err(Error::new(Kind::LoginFailed, "anonymous reading is off")),
+            };
+        }
+        if password.expose().len() > PASSWORD_MAX {
+            return Err(Error::new(Kind::LoginFailed, format!("the password is longer than {PASSWORD_MAX} bytes")));
+        }
+        let known = self.users.get(user);
+        let hash = known.map_or_else(|| self.decoy(user), |known| &known.hash);
+        let right = hash.matches(password)?;
+        match known {
+            Some(known) if right => Ok(Principal::named(&known.name, &known.home, known.access, known.admin)),
+            _ => Err(Error::new(Kind::LoginFailed, "wrong user or password")),
+        }
+    }
+
+    /// The hash an unknown name is checked against: a real user's, always the same one for the same name. So, where
+    /// hashes differ in their parameters, unknown names cost what known ones cost, in the same proportions. That the
+    /// password may fit it does not matter: an unknown name never gets a principal.
+    fn decoy(&self, name: &str) -> &StoredHash {
+        let users = self.users.len().max(1) as u64;
+        let choice = self.decoys.hash_one(name) % users;
+        self.users.values().nth(choice as usize).map_or(&self.nobody, |user| &user.hash)
+    }
+
+    /// The most memory one [`Users::verify`] can take, in KiB: what a limit on parallel logins must reckon with. The
+    /// process keeps what its busiest moment took, so that limit also bounds what it holds when nobody logs in.
+    pub fn worst_case_memory_kib(&self) -> u32 {
+        self.users.values().map(|user| user.hash.memory_kib()).fold(ARGON2_MEMORY_KIB, u32::max)
+    }
+
+    /// The named users in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &User> {
+        self.users.values()
+    }
+
+    /// The named user of exactly this name.
+    pub fn get(&self, name: &str) -> Option<&User> {
+        self.users.get(name)
+    }
+
+    /// The home of anonymous reading, if it is on.
+    pub fn anonymous_home(&self) -> Option<&str> {
+        self.anonymous.as_deref()
+    }
+
+    /// The pairs of names whose homes are the same or lie one inside the other. That is allowed, as two users may share
+    /// a folder, but worth a warning. `anonymous` is among the names if it is on.
+    pub fn overlapping_homes(&self) -> Vec<(&str, &str)> {
+        let anonymous = self.anonymous.as_deref().map(|home| (names::ANONYMOUS, home));
+        let named = self.iter().map(|user| (user.name(), user.home()));
+        let all: Vec<(&str, &str)> = anonymous.into_iter().chain(named).collect();
+        let pairs = all.iter().enumerate().flat_map(|(i, a)| all.iter().skip(i + 1).map(move |b| (a, b)));
+        pairs.filter(|(a, b)| overlap(a.1, b.1)).map(|(a, b)| (a.0, b.0)).collect()
+    }
+}
+
+/// Whether one home is, or lies inside, the other: compared part by part, so that `bob` and `bob2` do not (CVE-2026-40876).
+fn overlap(a: &str, b: &str) -> bool {
+    a.split('/').zip(b.split('/')).all(|(a, b)| a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash::tests::{cheap_hash, take_runs};
+    use super::*;
+    use crate::limits::ARGON2_MEMORY_MIN_KIB;
+
+    const CHEAP: (u32, u32, u32) = (ARGON2_MEMORY_MIN_KIB, 1, 1);
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text)
+    }
+
+    fn alice(anonymous: bool) -> Users {
+        let hash = cheap_hash("right");
+        let text = format!(
+            "[anonymous]\nenabled = {anonymous}\n[users.alice]\npassword = \"{hash}\"\naccess = [\"list\"]\nadmin = true\n"
+        );
+        let users = Users::parse(&text, "users.toml").unwrap();
+        take_runs();
+        users
+    }
+
+    #[test]
+    fn the_right_password_gives_the_principal_of_the_file() {
+        let principal = alice(true).verify("alice", &secret("right")).unwrap();
+        assert_eq!((principal.name(), principal.home(), principal.access()), ("alice", "alice", Access::LIST));
+        assert!(principal.is_admin() && !principal.is_anonymous());
+        assert_eq!(take_runs(), [CHEAP]);
+    }
+
+    #[test]
+    fn a_wrong_password_and_an_unknown_user_are_alike_in_words_and_in_work() {
+        let users = alice(true);
+        let outcome = |user, password| {
+            let err = users.verify(user, &secret(password)).unwrap_err();
+            (err.kind(), err.text().to_owned(), take_runs())
+        };
+        let wrong = outcome("alice", "wrong");
+        assert_eq!(wrong, (Kind::LoginFailed, "wrong user or password".to_owned(), vec![CHEAP]));
+        for unknown in ["bob", "Alice", "", "a/b", "../alice", "a\0"] {
+            assert_eq!(outcome(unknown, "wrong"), wrong, "{unknown:?}");
+            assert_eq!(
+                outcome(unknown, "right"),
+                wrong,
+                "{unknown:?}: a real user's password is nothing for another name"
+            );
+        }
+        assert_eq!(outcome("alice", ""), wrong);
+    }
+
+    #[test]
+    fn unknown_names_cost_what_known_ones_cost_and_the_same_each_time() {
+        let cheap = cheap_hash("right");
+        let dearer = cheap.replace("m=7168", "m=7169");
+        let text = format!("[users.a]\npassword = \"{cheap}\"\n[users.b]\npassword = \"{dearer}\"\n");
+        let users = Users::parse(&text, "users.toml").unwrap();
+        let names: Vec<String> = (0..20).map(|i| format!("nobody{i}")).collect();
+        let memory = || -> Vec<u32> { names.iter().map(|name| users.decoy(name).memory_kib()).collect() };
+        assert_eq!(memory(), memory());
+        assert!(memory().iter().all(|m| [7168, 7169].contains(m)));
+        let distinct: std::collections::BTreeSet<u32> =
+            (0..200).map(|i| users.decoy(&i.to_string()).memory_kib()).collect();
+        assert_eq!(distinct.len(), 2, "both users serve as decoys");
+    }
+
+    #[test]
+    fn without_named_users_an_unknown_name_costs_what_a_new_hash_costs() {
+        let users = Users::parse("", "users.toml").unwrap();
+        take_runs();
+        assert_eq!(users.verify("bob", &secret("x")).unwrap_err().kind(), Kind::LoginFailed);
+        assert_eq!(take_runs(), [(ARGON2_MEMORY_KIB, 2, 1)]);
+    }
+
+    #[test]
+    fn anonymous_reads_with_any_password_and_without_argon2() {
+        let users = alice(true);
+        for name in ["anonymous", "ftp", "Anonymous"] {
+            for password in [String::new(), "x@example.org".into(), "x".repeat(PASSWORD_MAX + 1)] {
+                let principal = users.verify(name, &Secret::new(password)).unwrap();
+                assert_eq!((principal.name(), principal.home()), ("anonymous", "public"));
+                assert_eq!(principal.access(), Access::READ);
+                assert!(principal.is_anonymous() && !principal.is_admin());
+            }
+        }
+        assert_eq!(take_runs(), []);
+    }
+
+    #[test]
+    fn anonymous_is_refused_where_it_is_off() {
+        let users = alice(false);
+        let err = users.verify("anonymous", &secret("")).unwrap_err();
+        assert_eq!((err.kind(), err.text()), (Kind::LoginFailed, "anonymous reading is off"));
+        assert_eq!(take_runs(), []);
+    }
+
+    #[test]
+    fn a_long_password_is_refused_before_hashing_whoever_it_is_for() {
+        let users = alice(true);
+        for name in ["alice", "bob"] {
+            let err = users.verify(name, &Secret::new(vec![b'x'; PASSWORD_MAX + 1])).unwrap_err();
+            assert_eq!((err.kind(), err.text()), (Kind::LoginFailed, "the password is longer than 1024 bytes"));
+        }
+        assert_eq!(take_runs(), []);
+        users.verify("alice", &Secret::new(vec![b'x'; PASSWORD_MAX])).unwrap_err();
+        assert_eq!(take_runs(), [CHEAP]);
+    }
+
+    #[test]
+    fn the_worst_case_is_the_largest_hash_or_a_new_one() {
+        assert_eq!(alice(true).worst_case_memory_kib(), ARGON2_MEMORY_KIB);
+        let hash = cheap_hash("x").replace("m=7168", "m=65536");
+        let users = Users::parse(&format!("[users.a]\npassword = \"{hash}\"\n"), "f").unwrap();
+        assert_eq!(users.worst_case_memory_kib(), 65536);
+    }
+
+    #[test]
+    fn the_starter_file_lets_anybody_read_and_nobody_write() {
+        let users = Users::parse(Users::starter(), "users.toml").unwrap();
+        assert_eq!((users.anonymous_home(), users.iter().count()), (Some("public"), 0));
+    }
+
+    #[test]
+    fn overlapping_homes_are_found_part_by_part() {
+        let hash = cheap_hash("x");
+        let homes = [("a", "bob"), ("b", "bob2"), ("c", "bob/docs"), ("d", "public"), ("e", "bob")];
+        let text = homes.map(|(name, home)| format!("[users.{name}]\npassword = \"{hash}\"\nhome = \"{home}\"\n"));
+        let text = format!("[anonymous]\nenabled = true\n{}", text.concat());
+        let users = Users::parse(&text, "f").unwrap();
+        assert_eq!(users.overlapping_homes(), [("anonymous", "d"), ("a", "c"), ("a", "e"), ("c", "e")]);
+    }
+
+    #[test]
+    fn users_print_no_hash() {
+        let users = alice(true);
+        let printed = format!("{users:?}");
+        assert!(printed.contains("alice") && !printed.contains("$argon2id"), "{printed}");
+    }
+}

@@ -1,0 +1,359 @@
+//! The users file on disk: read with bounds, and changed under a lock by replacing it whole.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Gid, OFlags, Uid};
+
+use super::document::{self, NewUser};
+use super::{Access, Users};
+use crate::error::{Error, Kind, Result};
+use crate::limits::USERS_FILE_MAX;
+
+/// Changes a users file. Each change happens whole or not at all, keeps comments and layout, and waits for any other
+/// change of the same file to end. A running server reads the file when it starts, and is not told.
+#[derive(Debug, Clone)]
+pub struct UsersFile {
+    path: PathBuf,
+}
+
+impl UsersFile {
+    /// The users file at this path, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> UsersFile {
+        UsersFile { path: path.into() }
+    }
+
+    /// Writes [`Users::starter`] with mode 0600 if there is no file yet; whether it did so.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn create(&self) -> Result<bool> {
+        let fresh = Fresh::beside(&self.path, Users::starter())?;
+        // A hard link, not a rename, since it never replaces: somebody else may be making the file just now.
+        match fs::hard_link(&fresh.path, &self.path) {
+            Ok(()) => sync_parent(&self.path).map(|()| true),
+            Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(err) => Err(failed(&self.path, err)),
+        }
+    }
+
+    /// Adds a user; makes the file first if it is not there. `hash` is what [`super::hash_password`] returned; no `home`
+    /// means the user's name.
+    ///
+    /// # Errors
+    /// `exists`; `usage` for an unusable name, home or hash; `bad-config` when the file is wrong already; and what the
+    /// file system says.
+    pub fn add(&self, name: &str, hash: &str, home: Option<&str>, access: Access, admin: bool) -> Result<()> {
+        if !self.path.exists() {
+            self.create()?;
+        }
+        self.change(|text, file| document::add(text, file, &NewUser { name, hash, home, access, admin }))
+    }
+
+    /// Gives a user another password hash.
+    ///
+    /// # Errors
+    /// `not-found` without such a user or file; otherwise as [`UsersFile::add`].
+    pub fn passwd(&self, name: &str, hash: &str) -> Result<()> {
+        self.change(|text, file| document::passwd(text, file, name, hash))
+    }
+
+    /// Removes a user, with the comment right above the user's section. The files in the home stay.
+    ///
+    /// # Errors
+    /// `not-found` without such a user or file; otherwise as [`UsersFile::add`].
+    pub fn remove(&self, name: &str) -> Result<()> {
+        self.change(|text, file| document::remove(text, file, name))
+    }
+
+    /// The users that are in the file now.
+    ///
+    /// # Errors
+    /// As [`Users::load`].
+    pub fn list(&self) -> Result<Users> {
+        Users::load(&self.path)
+    }
+
+    fn change(&self, edit: impl FnOnce(&str, &str) -> Result<String>) -> Result<()> {
+        // Where the path is a link, the file it leads to is replaced and the link stays.
+        let target = fs::canonicalize(&self.path).map_err(|err| failed(&self.path, err))?;
+        let (file, meta) = lock(&target)?;
+        let text = edit(&read_text(&file, &self.path)?, &self.path.display().to_string())?;
+        let fresh = Fresh::beside(&target, &text)?;
+        fresh.take_owner_and_mode(&target, &meta)?;
+        fs::rename(&fresh.path, &target).map_err(|err| failed(&target, err))?;
+        sync_parent(&target)
+    }
+}
+
+/// What about the file on disk deserves a warning at the start: full sentences, empty if all is well.
+///
+/// # Errors
+/// What the file system says.
+pub fn file_warnings(path: &Path) -> Result<Vec<String>> {
+    let mode = fs::metadata(path).map_err(|err| failed(path, err))?.mode() & 0o7777;
+    let mut warnings = Vec::new();
+    let mut warn = |who_can: &str| {
+        let path = path.display();
+        warnings.push(format!("{path} can be {who_can} (mode {mode:03o}): run `chmod 600 {path}`."));
+    };
+    if mode & 0o022 != 0 {
+        warn("changed by other users of this machine, who could let themselves in");
+    }
+    if mode & 0o004 != 0 {
+        warn("read by every user of this machine, who could guess passwords from the hashes");
+    }
+    Ok(warnings)
+}
+
+/// The text of the users file at `path`.
+pub(super) fn read(path: &Path) -> Result<String> {
+    read_text(&open(path)?.0, path)
+}
+
+/// Opens a regular file. A pipe is refused and not waited for.
+fn open(path: &Path) -> Result<(File, Metadata)> {
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|err| failed(path, err))?;
+    let meta = file.metadata().map_err(|err| failed(path, err))?;
+    if !meta.is_file() {
+        let what = if meta.is_dir() { "a folder" } else { "a device or pipe" };
+        return Err(Error::new(Kind::BadConfig, format!("{}: is {what}, not a users file", path.display())));
+    }
+    Ok((file, meta))
+}
+
+fn read_text(file: &File, path: &Path) -> Result<String> {
+    let wrong = |what: String| Error::new(Kind::BadConfig, format!("{}{what}", path.display()));
+    let mut bytes = Vec::new();
+    file.take(USERS_FILE_MAX + 1).read_to_end(&mut bytes).map_err(|err| failed(path, err))?;
+    if bytes.len() as u64 > USERS_FILE_MAX {
+        return Err(wrong(format!(": is larger than {USERS_FILE_MAX} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|err| {
+        let good = err.as_bytes().iter().take(err.utf8_error().valid_up_to());
+        let line = 1 + good.filter(|byte| **byte == b'\n').count();
+        wrong(format!(":{line}: is not UTF-8 text"))
+    })
+}
+
+/// Opens the file under an exclusive lock, held until it is closed. The lock is on the file that has the name now: one
+/// that was replaced while this waited is let go, and the new one is locked instead.
+fn lock(path: &Path) -> Result<(File, Metadata)> {
+    loop {
+        let (file, meta) = open(path)?;
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
+            .map_err(|err| failed(path, err.into()))?;
+        let now = fs::metadata(path).map_err(|err| failed(path, err))?;
+        if (now.dev(), now.ino()) == (meta.dev(), meta.ino()) {
+            return Ok((file, meta));
+        }
+    }
+}
+
+/// A new file, whole and synced, beside the one it is to become; removed again if it does not.
+struct Fresh {
+    path: PathBuf,
+    file: File,
+}
+
+impl Fresh {
+    fn beside(target: &Path, text: &str) -> Result<Fresh> {
+        let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let path = target.with_file_name(format!(".{name}.{random:016x}.new"));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let mut fresh = Fresh { file: file.map_err(|err| failed(target, err))?, path };
+        fresh.file.write_all(text.as_bytes()).map_err(|err| failed(target, err))?;
+        fresh.file.sync_all().map_err(|err| failed(target, err))?;
+        Ok(fresh)
+    }
+
+    /// An administrator who changes the file as root must not take it away from the account the server runs under.
+    fn take_owner_and_mode(&self, target: &Path, old: &Metadata) -> Result<()> {
+        let new = self.file.metadata().map_err(|err| failed(target, err))?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            let owner = (Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())));
+            rustix::fs::fchown(&self.file, owner.0, owner.1).map_err(|err| failed(target, err.into()))?;
+        }
+        let mode = Permissions::from_mode(old.mode() & 0o7777);
+        self.file.set_permissions(mode).map_err(|err| failed(target, err))?;
+        self.file.sync_all().map_err(|err| failed(target, err))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        // After a rename nothing is there, and that is fine.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(|err| failed(path, err))
+}
+
+fn failed(path: &Path, err: std::io::Error) -> Error {
+    Error::file(path.display(), err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    const HASH: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn place() -> (TempDir, PathBuf) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("users.toml");
+        (dir, path)
+    }
+
+    fn add(path: &Path, name: &str) -> Result<()> {
+        UsersFile::new(path).add(name, HASH, None, Access::FULL, false)
+    }
+
+    fn names(path: &Path) -> Vec<String> {
+        UsersFile::new(path).list().unwrap().iter().map(|user| user.name().to_owned()).collect()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn entries(dir: &TempDir) -> usize {
+        fs::read_dir(dir.path()).unwrap().count()
+    }
+
+    #[test]
+    fn a_first_user_makes_the_file_for_the_owner_alone() {
+        let (dir, path) = place();
+        add(&path, "alice").unwrap();
+        assert_eq!((names(&path), mode(&path), entries(&dir)), (vec!["alice".to_owned()], 0o600, 1));
+        assert!(fs::read_to_string(&path).unwrap().starts_with(Users::starter()));
+    }
+
+    #[test]
+    fn create_never_replaces_a_file() {
+        let (dir, path) = place();
+        let file = UsersFile::new(&path);
+        assert!(file.create().unwrap());
+        fs::write(&path, "# mine\n").unwrap();
+        assert!(!file.create().unwrap());
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), entries(&dir)), ("# mine\n", 1));
+    }
+
+    #[test]
+    fn adding_changing_and_removing_reach_the_disk_and_keep_the_mode() {
+        let (dir, path) = place();
+        add(&path, "alice").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let file = UsersFile::new(&path);
+        assert_eq!(add(&path, "alice").unwrap_err().kind(), Kind::Exists);
+        let other = HASH.replace("AAA", "AQE");
+        file.passwd("alice", &other).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains(&other));
+        assert_eq!(file.passwd("bob", HASH).unwrap_err().kind(), Kind::NotFound);
+        file.remove("alice").unwrap();
+        assert_eq!(file.remove("alice").unwrap_err().kind(), Kind::NotFound);
+        assert_eq!((names(&path), mode(&path), entries(&dir)), (vec![], 0o640, 1));
+    }
+
+    #[test]
+    fn a_refused_change_leaves_the_very_same_file() {
+        let (dir, path) = place();
+        fs::write(&path, "[users.a]\nnonsense = 1\n").unwrap();
+        let before = fs::metadata(&path).unwrap().ino();
+        let err = add(&path, "alice").unwrap_err();
+        assert_eq!(err.kind(), Kind::BadConfig);
+        assert!(err.text().contains("users.toml:2: "), "{err}");
+        assert_eq!((fs::metadata(&path).unwrap().ino(), entries(&dir)), (before, 1));
+    }
+
+    #[test]
+    fn a_file_changed_by_root_keeps_its_owner() {
+        let (_dir, path) = place();
+        add(&path, "alice").unwrap();
+        if std::os::unix::fs::chown(&path, Some(12345), Some(54321)).is_err() {
+            assert!(!rustix::process::geteuid().is_root());
+            return; // Only root can give a file away.
+        }
+        add(&path, "bob").unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), mode(&path)), (12345, 54321, 0o600));
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_its_target_is_changed() {
+        let (dir, link) = place();
+        let real = dir.path().join("real");
+        fs::create_dir(&real).unwrap();
+        fs::write(real.join("u"), "").unwrap();
+        symlink("real/u", &link).unwrap();
+        add(&link, "alice").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(names(&real.join("u")), ["alice"]);
+        assert_eq!(fs::read_dir(&real).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_refused_and_left_alone() {
+        let (dir, link) = place();
+        symlink("nowhere", &link).unwrap();
+        assert_eq!(add(&link, "alice").unwrap_err().kind(), Kind::NotFound);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(entries(&dir), 1);
+    }
+
+    #[test]
+    fn concurrent_changes_lose_nobody() {
+        let (dir, path) = place();
+        std::thread::scope(|scope| {
+            for i in 0..16 {
+                let path = &path;
+                scope.spawn(move || {
+                    add(path, &format!("user{i:02}")).unwrap();
+                    add(path, &format!("gone{i:02}")).unwrap();
+                    UsersFile::new(path).remove(&format!("gone{i:02}")).unwrap();
+                });
+            }
+        });
+        let expected: Vec<String> = (0..16).map(|i| format!("user{i:02}")).collect();
+        assert_eq!((names(&path), entries(&dir)), (expected, 1));
+    }
+
+    #[test]
+    fn what_is_no_users_file_is_refused_with_the_reason() {
+        let (dir, path) = place();
+        let kind_and_text = |path: &Path| {
+            let err = Users::load(path).unwrap_err();
+            (err.kind(), err.text().replace(&path.display().to_string(), "F"))
+        };
+        assert_eq!(kind_and_text(&path), (Kind::NotFound, "F: no such file or folder".into()));
+        assert_eq!(kind_and_text(dir.path()), (Kind::BadConfig, "F: is a folder, not a users file".into()));
+        fs::write(&path, b"# fine\n# \xff\n").unwrap();
+        assert_eq!(kind_and_text(&path), (Kind::BadConfig, "F:2: is not UTF-8 text".into()));
+        File::create(&path).unwrap().set_len(USERS_FILE_MAX + 1).unwrap();
+        assert_eq!(kind_and_text(&path), (Kind::BadConfig, "F: is larger than 4194304 bytes".into()));
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(kind_and_text(&pipe), (Kind::BadConfig, "F: is a device or pipe, not a users file".into()));
+    }
+
+    #[test]
+    fn a_file_open_to_others_is_warned_about() {
+        let (_dir, path) = place();
+        add(&path, "alice").unwrap();
+        for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1), (0o620, 1), (0o666, 2)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let found = file_warnings(&path).unwrap();
+            assert_eq!(found.len(), warnings, "{mode:o}: {found:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Large buffers that exist only while busy: a process-wide pool, so that an idle connection owns none and a busy one
+//! never pays for zeroing fresh memory.
+
+use std::sync::Mutex;
+
+use crate::limits;
+
+static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
+
+/// A buffer of [`limits::BUFFER`] bytes, of which a range is filled. Its memory goes back to the pool when dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// An empty buffer, from the pool if it has one.
+    pub fn take() -> Buffer {
+        let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
+        let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER].into_boxed_slice());
+        Buffer { bytes, start: 0, end: 0 }
+    }
+
+    /// A buffer without room, for a place that has nothing to hold.
+    pub fn none() -> Buffer {
+        Buffer { bytes: Box::default(), start: 0, end: 0 }
+    }
+
+    /// The bytes that are filled and not consumed yet.
+    pub fn filled(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The room behind them; [`Buffer::fill`] says how much of it was used.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Counts the first `n` bytes of the room as filled.
+    pub fn fill(&mut self, n: usize) {
+        self.end = (self.end + n).min(self.bytes.len());
+    }
+
+    /// Takes the first `n` filled bytes away.
+    pub fn consume(&mut self, n: usize) {
+        self.start = (self.start + n).min(self.end);
+    }
+
+    /// Appends as many of `bytes` as fit, and says how many those were.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.room().len());
+        if let (Some(to), Some(from)) = (self.room().get_mut(..n), bytes.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        self.fill(n);
+        n
+    }
+
+    /// Whether nothing is left to consume.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if !bytes.is_empty()
+            && let Ok(mut spare) = SPARE.lock()
+            && spare.len() < limits::SPARE_BUFFERS
+        {
+            spare.push(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_as_they_went_in() {
+        let mut buffer = Buffer::take();
+        assert_eq!(buffer.append(b"hello"), 5);
+        buffer.consume(2);
+        assert_eq!(buffer.filled(), b"llo");
+        buffer.consume(3);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_to_the_caller() {
+        let mut buffer = Buffer::take();
+        assert_eq!(buffer.append(&vec![1; limits::BUFFER + 1]), limits::BUFFER);
+        assert_eq!(buffer.append(b"x"), 0);
+        assert!(buffer.room().is_empty());
+    }
+}

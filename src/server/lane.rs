@@ -1,0 +1,368 @@
+//! A lane: received bytes to a session's machine and its answers back, with a pool thread only while there is work.
+//!
+//! The machine is blocking code: it parses, asks the store, hashes. It runs on the blocking pool and is put back as
+//! soon as it has nothing to do or nowhere to put its answers, so a slow client never holds a thread. While it runs,
+//! the connection's task deciphers what comes next and ciphers what is ready: disk, hash and cipher overlap.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use futures::future::poll_fn;
+use futures::task::AtomicWaker;
+
+use crate::buffers::Buffer;
+use crate::error::Kind;
+use crate::limits;
+
+/// What a machine did with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Something; call again.
+    Progress,
+    /// The input is used up.
+    Starved,
+    /// The session is over; what was written is the last there is.
+    Close,
+}
+
+/// What a machine that is starved waits for from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The next command: it may take its time.
+    Command,
+    /// The rest of a line or of a file: it should keep coming.
+    More,
+}
+
+/// Blocking session code, fed with bytes in portions of any size.
+pub trait Machine: Send + 'static {
+    /// Does one bounded piece of work: one command, or one chunk of a transfer.
+    fn step(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Step;
+    /// The input has run dry for now: finish what was put off to be done together.
+    fn settle(&mut self, out: &mut Outgoing);
+    /// What it waits for.
+    fn waiting(&self) -> Waiting;
+    /// The server wants to end the session, for this reason. Called only when starved; says goodbye.
+    fn dismiss(&mut self, why: Kind, out: &mut Outgoing);
+    /// The client is gone: put away what can be resumed, drop the rest.
+    fn hang_up(&mut self);
+}
+
+/// Where a machine writes. Full buffers are handed to the connection at once, the last one when the machine pauses.
+pub struct Outgoing<'a> {
+    queue: &'a dyn Queue,
+    current: Option<Buffer>,
+    crowded: bool,
+}
+
+trait Queue {
+    /// Hands a buffer over; says whether that is as many as may wait.
+    fn hand_over(&self, buffer: Buffer) -> bool;
+}
+
+impl<'a> Outgoing<'a> {
+    fn new(queue: &'a dyn Queue) -> Self {
+        Outgoing { queue, current: None, crowded: false }
+    }
+
+    /// Appends bytes.
+    pub fn put(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let n = self.current.get_or_insert_with(Buffer::take).append(bytes);
+            bytes = bytes.get(n..).unwrap_or_default();
+            if !bytes.is_empty() {
+                self.hand_over();
+            }
+        }
+    }
+
+    /// A buffer with at least `least` bytes of room.
+    pub fn with_room(&mut self, least: usize) -> &mut Buffer {
+        if self.current.as_mut().is_some_and(|buffer| buffer.room().len() < least) {
+            self.hand_over();
+        }
+        self.current.get_or_insert_with(Buffer::take)
+    }
+
+    /// Hands what was written so far to the connection.
+    pub fn hand_over(&mut self) {
+        if let Some(buffer) = self.current.take().filter(|buffer| !buffer.is_empty()) {
+            self.crowded |= self.queue.hand_over(buffer);
+        }
+    }
+}
+
+/// What the connection sees of a machine that is not running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// The server is at work.
+    Working,
+    /// The client has answers to read.
+    Sending,
+    /// The client is to send.
+    Waiting(Waiting),
+}
+
+/// A machine with its queues. Clones are the same lane.
+pub struct Lane<M>(Arc<Shared<M>>);
+
+struct Shared<M> {
+    state: Mutex<State<M>>,
+    /// The connection's task: the only one that waits on a lane.
+    task: AtomicWaker,
+    broken: AtomicBool,
+}
+
+struct State<M> {
+    /// The machine and what it has begun to read, while no worker runs it.
+    parked: Option<(M, Buffer)>,
+    /// It was parked because the outbox was full, not for want of input.
+    crowded: bool,
+    waiting: Waiting,
+    inbox: VecDeque<Buffer>,
+    outbox: VecDeque<Buffer>,
+    input_over: bool,
+    dismissed: Option<Kind>,
+    /// Nothing more will be put in the outbox.
+    over: bool,
+    panicked: bool,
+}
+
+impl<M> Clone for Lane<M> {
+    fn clone(&self) -> Self {
+        Lane(self.0.clone())
+    }
+}
+
+impl<M: Machine> Lane<M> {
+    /// A lane for this machine, which runs when there is input.
+    pub fn new(machine: M) -> Self {
+        let state = State {
+            parked: Some((machine, Buffer::none())),
+            crowded: false,
+            waiting: Waiting::Command,
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            input_over: false,
+            dismissed: None,
+            over: false,
+            panicked: false,
+        };
+        Lane(Arc::new(Shared { state: Mutex::new(state), task: AtomicWaker::new(), broken: AtomicBool::new(false) }))
+    }
+
+    /// Waits until the inbox has room.
+    pub async fn room(&self) {
+        poll_fn(|cx| {
+            self.0.task.register(cx.waker());
+            if self.0.lock().inbox.len() < limits::INBOX_BUFFERS { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Puts received bytes in.
+    pub fn push(&self, buffer: Buffer) {
+        let mut state = self.0.lock();
+        state.inbox.push_back(buffer);
+        self.start(state);
+    }
+
+    /// The client sends no more: the machine does what is left and hangs up.
+    pub fn end_input(&self) {
+        let mut state = self.0.lock();
+        state.input_over = true;
+        self.start(state);
+    }
+
+    /// Ends the session as soon as the machine is between two commands or waits for the client.
+    pub fn dismiss(&self, why: Kind) {
+        let mut state = self.0.lock();
+        state.dismissed.get_or_insert(why);
+        self.start(state);
+    }
+
+    /// The next bytes to send, without waiting.
+    pub fn try_next(&self) -> Option<Buffer> {
+        let mut state = self.0.lock();
+        let buffer = state.outbox.pop_front();
+        if state.crowded && state.outbox.len() <= limits::OUTBOX_LOW {
+            self.start(state);
+        }
+        buffer
+    }
+
+    /// The next bytes to send; `None` when the session is over and all is sent.
+    pub async fn next(&self) -> Option<Buffer> {
+        poll_fn(|cx| {
+            self.0.task.register(cx.waker());
+            match self.try_next() {
+                Some(buffer) => Poll::Ready(Some(buffer)),
+                None if self.0.lock().over => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// What is going on.
+    pub fn doing(&self) -> Doing {
+        let state = self.0.lock();
+        if !state.outbox.is_empty() {
+            Doing::Sending
+        } else if state.parked.is_some() {
+            Doing::Waiting(state.waiting)
+        } else {
+            Doing::Working
+        }
+    }
+
+    /// The connection is broken: nothing can be sent any more, and the machine hangs up after the step it is in.
+    pub fn abandon(&self) {
+        self.0.broken.store(true, Ordering::Relaxed);
+        let mut state = self.0.lock();
+        state.input_over = true;
+        state.outbox.clear();
+        state.inbox.clear();
+        self.start(state);
+    }
+
+    /// Whether the machine panicked: a fault of ours, to be counted.
+    pub fn panicked(&self) -> bool {
+        self.0.lock().panicked
+    }
+
+    /// Runs the machine on the pool unless it is running, over, or has nowhere to write.
+    fn start(&self, mut state: MutexGuard<'_, State<M>>) {
+        if state.over || (state.crowded && state.outbox.len() > limits::OUTBOX_LOW) {
+            return;
+        }
+        if let Some((machine, input)) = state.parked.take() {
+            state.crowded = false;
+            drop(state);
+            let shared = self.0.clone();
+            // The handle is not kept: the worker ends by itself, and a panic in it is caught there.
+            async_std::task::spawn_blocking(move || shared.work(machine, input));
+        }
+    }
+}
+
+/// What a worker goes on with after the machine starved.
+enum Next<M> {
+    Feed(M, Buffer),
+    Dismiss(M, Kind),
+    HangUp(M),
+    /// Nothing: the machine is parked until there is a reason to start it.
+    Parked,
+}
+
+impl<M: Machine> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, State<M>> {
+        // A panic under this lock would leave plain data behind; the session's end handles it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker: runs the machine until it starves, is crowded out or is over.
+    fn work(&self, machine: M, input: Buffer) {
+        let run = catch_unwind(AssertUnwindSafe(|| self.run(machine, input)));
+        if run.is_err() {
+            let mut state = self.lock();
+            state.panicked = true;
+            state.over = true;
+        }
+        self.task.wake();
+    }
+
+    fn run(&self, mut machine: M, mut input: Buffer) {
+        let mut out = Outgoing::new(self);
+        loop {
+            if self.broken.load(Ordering::Relaxed) {
+                return self.finish(machine, out);
+            }
+            let mut unread = input.filled();
+            let before = unread.len();
+            let step = machine.step(&mut unread, &mut out);
+            let used = before - unread.len();
+            input.consume(used);
+            match step {
+                Step::Progress if out.crowded => {
+                    out.hand_over();
+                    let mut state = self.lock();
+                    out.crowded = state.outbox.len() >= limits::OUTBOX_BUFFERS;
+                    if out.crowded {
+                        state.crowded = true;
+                        state.parked = Some((machine, input));
+                        return;
+                    }
+                }
+                Step::Progress => {}
+                Step::Starved => {
+                    if let Some(buffer) = self.more_input() {
+                        input = buffer;
+                        continue;
+                    }
+                    // The memory goes back before the rest; what was put off is done and sent.
+                    drop(input);
+                    machine.settle(&mut out);
+                    out.hand_over();
+                    match self.rest(machine) {
+                        Next::Feed(again, buffer) => (machine, input) = (again, buffer),
+                        Next::Dismiss(mut machine, why) => {
+                            machine.dismiss(why, &mut out);
+                            return self.finish(machine, out);
+                        }
+                        Next::HangUp(machine) => return self.finish(machine, out),
+                        Next::Parked => return,
+                    }
+                }
+                Step::Close => return self.finish(machine, out),
+            }
+        }
+    }
+
+    fn more_input(&self) -> Option<Buffer> {
+        let buffer = self.lock().inbox.pop_front()?;
+        self.task.wake();
+        Some(buffer)
+    }
+
+    /// Decides and parks under one lock, so that input which comes in between is never overlooked.
+    fn rest(&self, machine: M) -> Next<M> {
+        let mut state = self.lock();
+        if let Some(buffer) = state.inbox.pop_front() {
+            drop(state);
+            self.task.wake();
+            return Next::Feed(machine, buffer);
+        }
+        let waiting = machine.waiting();
+        match state.dismissed {
+            // A session that is told to stop may finish the transfer it is in; one that is too slow may not.
+            Some(Kind::Stopping) if waiting == Waiting::More && !state.input_over => {}
+            Some(why) => return Next::Dismiss(machine, why),
+            None if state.input_over => return Next::HangUp(machine),
+            None => {}
+        }
+        state.waiting = waiting;
+        state.parked = Some((machine, Buffer::none()));
+        Next::Parked
+    }
+
+    fn finish(&self, mut machine: M, mut out: Outgoing<'_>) {
+        machine.hang_up();
+        out.hand_over();
+        self.lock().over = true;
+    }
+}
+
+impl<M: Machine> Queue for Shared<M> {
+    fn hand_over(&self, buffer: Buffer) -> bool {
+        let mut state = self.lock();
+        state.outbox.push_back(buffer);
+        let crowded = state.outbox.len() >= limits::OUTBOX_BUFFERS;
+        drop(state);
+        self.task.wake();
+        crowded
+    }
+}

@@ -1,0 +1,168 @@
+//! Before login: a short list of commands and nothing else. It ends in a [`Principal`] or in the end of the connection.
+
+use std::sync::Arc;
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tracing::info;
+
+use super::accounts::Accounts;
+use super::session::help_lines;
+use crate::auth::Principal;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::{BadLine, Command, LineDecoder, ReplyWriter, Verb};
+use crate::secret::Secret;
+
+/// What came of it.
+pub enum Login {
+    /// Logged in; with what the client sent right behind.
+    Done(Principal, Vec<u8>),
+    /// Over: the last reply is sent.
+    Over,
+}
+
+/// What one line asks for.
+enum Asked {
+    Nothing,
+    Verify(String, Secret),
+    Close,
+}
+
+struct Prelogin {
+    user: Option<String>,
+    unknown_verbs: u32,
+    failures: u32,
+    replies: Vec<u8>,
+}
+
+/// Talks to a client until it is logged in or gone. The caller sets the deadline.
+///
+/// # Errors
+/// [`Kind::Network`] if the connection breaks.
+pub async fn login<S>(stream: &mut S, accounts: &Arc<Accounts>, peer: &str) -> Result<Login>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, replies: Vec::new() };
+    ReplyWriter::new(&mut prelogin.replies, 220, "ready")
+        .field("proto", 1)
+        .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
+    let mut lines = LineDecoder::new(limits::LINE_MAX);
+    let mut bytes = [0; limits::LOGIN_READ];
+    loop {
+        prelogin.send(stream).await?;
+        let n = stream.read(&mut bytes).await.map_err(|err| Error::network("reading", err))?;
+        let mut input = bytes.get(..n).unwrap_or_default();
+        if input.is_empty() {
+            return Ok(Login::Over);
+        }
+        loop {
+            let asked = match lines.next(&mut input) {
+                Ok(None) => break,
+                Ok(Some(line)) => prelogin.answer(Command::parse(line)),
+                Err(error) => prelogin.close(&error),
+            };
+            match asked {
+                Asked::Nothing => {}
+                Asked::Close => {
+                    prelogin.send(stream).await?;
+                    return Ok(Login::Over);
+                }
+                Asked::Verify(user, password) => {
+                    prelogin.send(stream).await?;
+                    match accounts.verify(user, password).await {
+                        Ok(principal) => return Ok(Login::Done(principal, input.to_vec())),
+                        Err(error) => {
+                            info!(peer, word = error.kind().word(), "login refused");
+                            if prelogin.refuse_login(&error) {
+                                prelogin.send(stream).await?;
+                                return Ok(Login::Over);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Prelogin {
+    fn answer(&mut self, parsed: Result<Command, BadLine>) -> Asked {
+        match parsed {
+            Ok(Command::Help(verb)) => {
+                let text = help_lines(verb, &mut self.replies);
+                ReplyWriter::new(&mut self.replies, 214, "help").text(text);
+            }
+            Ok(Command::User(name)) => {
+                self.user = Some(name);
+                ReplyWriter::new(&mut self.replies, 331, "password").text("PASS with the password comes next.");
+            }
+            Ok(Command::Pass(password)) => match self.user.take() {
+                Some(user) => return Asked::Verify(user, password),
+                None => self.refuse(&Error::new(Kind::BadSequence, "PASS comes after USER")),
+            },
+            Ok(Command::Logout) => {
+                ReplyWriter::new(&mut self.replies, 221, "bye").text("Goodbye.");
+                return Asked::Close;
+            }
+            // Its frames would be read as commands.
+            Ok(Command::Upload(_)) | Err(BadLine { verb: Some(Verb::Upload), .. }) => {
+                return self.close(&login_required());
+            }
+            Ok(
+                Command::List { .. }
+                | Command::Stat(_)
+                | Command::Hash { .. }
+                | Command::Download { .. }
+                | Command::Delete { .. }
+                | Command::Mkdir { .. }
+                | Command::Rename { .. }
+                | Command::Ping
+                | Command::Status
+                | Command::Who
+                | Command::Shutdown,
+            ) => self.refuse(&login_required()),
+            Err(BadLine { verb: None, error }) => {
+                self.unknown_verbs += 1;
+                if self.unknown_verbs >= limits::UNKNOWN_VERBS_MAX {
+                    return self.close(&error);
+                }
+                self.refuse(&error);
+            }
+            // A stranger learns nothing of paths and options before login.
+            Err(BadLine { verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Logout), error }) => {
+                self.refuse(&error);
+            }
+            Err(BadLine { verb: Some(_), .. }) => self.refuse(&login_required()),
+        }
+        Asked::Nothing
+    }
+
+    /// Writes the refusal; says whether the connection ends with it.
+    fn refuse_login(&mut self, error: &Error) -> bool {
+        self.refuse(error);
+        self.failures += 1;
+        self.failures >= limits::LOGIN_FAILURES_MAX || error.kind() == Kind::Busy
+    }
+
+    fn refuse(&mut self, error: &Error) {
+        ReplyWriter::error(&mut self.replies, error.kind()).text(error.text());
+    }
+
+    fn close(&mut self, error: &Error) -> Asked {
+        self.refuse(error);
+        Asked::Close
+    }
+
+    async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<()> {
+        let failed = |err| Error::network("writing", err);
+        stream.write_all(&self.replies).await.map_err(failed)?;
+        stream.flush().await.map_err(failed)?;
+        self.replies.clear();
+        Ok(())
+    }
+}
+
+fn login_required() -> Error {
+    Error::new(Kind::LoginRequired, "log in first")
+}

@@ -1,0 +1,157 @@
+//! The server: listeners, connections, sessions.
+//!
+//! Data flows one way: socket -> TLS -> [`lane`] -> line -> command -> [`gate`] -> store -> reply -> lane -> socket.
+//! One task owns a connection; its blocking work is done by a pool thread that it holds only while there is some.
+
+mod accounts;
+mod connection;
+mod gate;
+mod homes;
+mod lane;
+mod listener;
+mod login;
+mod registry;
+mod session;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_std::future::timeout;
+use async_std::net::TcpListener;
+use tracing::info;
+
+use self::accounts::Accounts;
+use self::homes::Homes;
+use self::registry::Registry;
+use crate::error::Result;
+use crate::limits;
+use crate::store::Durability;
+use crate::tls::{Acceptor, Identity, Pin};
+
+/// What a server needs.
+pub struct ServerOptions {
+    /// Addresses to listen on; port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// The directory of all homes; made if it is missing.
+    pub data: PathBuf,
+    /// The users file.
+    pub users: PathBuf,
+    /// Key and certificate.
+    pub identity: Identity,
+    /// What an acknowledged upload outlives.
+    pub durability: Durability,
+    /// How long running transfers may go on after [`Handle::stop`].
+    pub grace: Duration,
+}
+
+impl ServerOptions {
+    /// Options with the defaults for all that has one.
+    pub fn new(listen: SocketAddr, data: PathBuf, users: PathBuf, identity: Identity) -> Self {
+        ServerOptions {
+            listen: vec![listen],
+            data,
+            users,
+            identity,
+            durability: Durability::Full,
+            grace: limits::GRACE,
+        }
+    }
+}
+
+/// What all connections of one server share.
+struct Shared {
+    acceptor: Acceptor,
+    accounts: Arc<Accounts>,
+    homes: Arc<Homes>,
+    registry: Arc<Registry>,
+    grace: Duration,
+}
+
+/// A server that listens, but does not serve yet: connections wait.
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    pin: Pin,
+}
+
+/// Ends a server from anywhere.
+#[derive(Clone)]
+pub struct Handle(Arc<Registry>);
+
+impl Handle {
+    /// Accepts nothing more, lets running transfers finish within the grace period, and makes [`Server::serve`] return.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.0.connections()
+    }
+}
+
+impl Server {
+    /// Reads the users, opens the data directory and listens.
+    ///
+    /// # Errors
+    /// [`crate::Kind::BadConfig`] for the users file, [`crate::Kind::Tls`] for key and certificate,
+    /// [`crate::Kind::AddressInUse`] for an address, and those of the file system.
+    pub async fn bind(options: ServerOptions) -> Result<Server> {
+        let pin = options.identity.pin();
+        let shared = Arc::new(Shared {
+            acceptor: Acceptor::new(&options.identity)?,
+            accounts: Arc::new(Accounts::load(&options.users)?),
+            homes: Arc::new(Homes::open(&options.data, options.durability)?),
+            registry: Registry::new(),
+            grace: options.grace,
+        });
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for address in options.listen {
+            let listener = listener::listen(address).await?;
+            addresses.push(listener.local_addr().unwrap_or(address));
+            listeners.push(listener);
+        }
+        Ok(Server { shared, listeners, addresses, pin })
+    }
+
+    /// The addresses it listens on, with the ports the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The pin of its key.
+    pub fn pin(&self) -> Pin {
+        self.pin
+    }
+
+    /// The most memory that logins can take together, in KiB.
+    pub fn login_memory_kib(&self) -> u64 {
+        self.shared.accounts.worst_case_memory_kib()
+    }
+
+    /// A handle to end it with.
+    pub fn handle(&self) -> Handle {
+        Handle(self.shared.registry.clone())
+    }
+
+    /// Serves until [`Handle::stop`] or an administrator's SHUTDOWN, and until the sessions are over or the grace
+    /// period is.
+    ///
+    /// # Errors
+    /// None at present: what fails in a connection ends that connection.
+    pub async fn serve(self) -> Result<()> {
+        let registry = self.shared.registry.clone();
+        for address in &self.addresses {
+            info!(%address, pid = std::process::id(), pin = %self.pin, "listening");
+        }
+        let over = listener::accept_all(self.listeners, &self.shared).await;
+        // Each session sees the signal itself; they get the grace period and the time of a farewell.
+        let _ = timeout(self.shared.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
+        info!(connections = registry.connections(), "stopped");
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! Who is connected and what they do; and the switch that ends the server.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use async_std::channel::{Receiver, Sender, bounded};
+
+use crate::error::{Error, Kind, Result};
+use crate::mtime::Mtime;
+use crate::proto::{RelPath, Verb};
+
+/// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    fn new() -> Result<Self> {
+        let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        Ok(SessionId(id))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// All connections and sessions of one server.
+#[derive(Debug)]
+pub struct Registry {
+    started: Instant,
+    connections: AtomicUsize,
+    panics: AtomicU64,
+    sessions: Mutex<HashMap<SessionId, Arc<Record>>>,
+    /// Closing it is the signal to stop: every waiter on the receiving end sees it.
+    stop: Sender<()>,
+    stopped: Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Record {
+    user: String,
+    peer: SocketAddr,
+    since: SystemTime,
+    bytes: AtomicU64,
+    activity: Mutex<Activity>,
+}
+
+/// What a session is doing.
+#[derive(Debug, Clone, Default)]
+pub struct Activity {
+    /// The verb; none between commands.
+    pub verb: Option<Verb>,
+    /// Its path.
+    pub path: Option<RelPath>,
+}
+
+/// One row of WHO.
+#[derive(Debug)]
+pub struct WhoRow {
+    /// The session.
+    pub id: SessionId,
+    /// Who is logged in.
+    pub user: String,
+    /// From where.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: Mtime,
+    /// Bytes of files moved so far, either way.
+    pub bytes: u64,
+    /// What it is doing, in words.
+    pub doing: String,
+}
+
+impl Registry {
+    /// An empty one.
+    pub fn new() -> Arc<Registry> {
+        let (stop, stopped) = bounded(1);
+        Arc::new(Registry {
+            started: Instant::now(),
+            connections: AtomicUsize::new(0),
+            panics: AtomicU64::new(0),
+            sessions: Mutex::default(),
+            stop,
+            stopped,
+        })
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub fn connected(self: &Arc<Self>) -> ConnectionGuard {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        ConnectionGuard(self.clone())
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// How long the server has been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Enters a logged-in session, until the ticket is dropped.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if the system has no random numbers.
+    pub fn enter(self: &Arc<Self>, user: &str, peer: SocketAddr) -> Result<Ticket> {
+        let record = Arc::new(Record {
+            user: user.to_owned(),
+            peer,
+            since: SystemTime::now(),
+            bytes: AtomicU64::new(0),
+            activity: Mutex::default(),
+        });
+        let id = SessionId::new()?;
+        lock(&self.sessions).insert(id, record.clone());
+        Ok(Ticket { registry: self.clone(), id, record })
+    }
+
+    /// Everybody who is logged in, longest first.
+    pub fn sessions(&self) -> Vec<WhoRow> {
+        let mut rows: Vec<_> = lock(&self.sessions).iter().map(|(id, record)| record.row(*id)).collect();
+        rows.sort_by_key(|row| row.since);
+        rows
+    }
+
+    /// Tells everything to stop. More than once is the same as once.
+    pub fn stop(&self) {
+        self.stop.close();
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopping(&self) {
+        // Nothing is ever sent: only the closing ends this.
+        let _ = self.stopped.recv().await;
+    }
+
+    /// Counts a session that ended in a panic.
+    pub fn count_panic(&self) -> u64 {
+        self.panics.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Record {
+    fn row(&self, id: SessionId) -> WhoRow {
+        let activity = lock(&self.activity).clone();
+        let doing = match (activity.verb, activity.path) {
+            (None, _) => "idle".to_owned(),
+            (Some(verb), None) => verb.name().to_owned(),
+            (Some(verb), Some(path)) => format!("{} {path}", verb.name()),
+        };
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        WhoRow { id, user: self.user.clone(), peer: self.peer, since: self.since.into(), bytes, doing }
+    }
+}
+
+/// A connection that is counted while this lives.
+#[derive(Debug)]
+pub struct ConnectionGuard(Arc<Registry>);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A session's own entry, removed when this is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    registry: Arc<Registry>,
+    id: SessionId,
+    record: Arc<Record>,
+}
+
+impl Ticket {
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The registry it is in.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Notes what the session is doing now.
+    pub fn set(&self, activity: Activity) {
+        *lock(&self.record.activity) = activity;
+    }
+
+    /// Counts bytes of files.
+    pub fn count(&self, bytes: u64) {
+        self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        lock(&self.registry.sessions).remove(&self.id);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The data is plain: a panic elsewhere cannot have left it half-changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_listed_while_its_ticket_lives() {
+        let registry = Registry::new();
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let ticket = registry.enter("alice", peer).unwrap();
+        ticket.set(Activity { verb: Some(Verb::List), path: Some(RelPath::parse(b"a").unwrap()) });
+        let rows = registry.sessions();
+        assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "alice", "LIST a"));
+        drop(ticket);
+        assert!(registry.sessions().is_empty());
+    }
+
+    #[test]
+    fn stopping_is_seen_by_those_who_wait_and_by_those_who_come_later() {
+        let registry = Registry::new();
+        let waiting = async_std::task::spawn({
+            let registry = registry.clone();
+            async move { registry.stopping().await }
+        });
+        registry.stop();
+        async_std::task::block_on(async {
+            waiting.await;
+            registry.stopping().await;
+        });
+    }
+}

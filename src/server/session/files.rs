@@ -1,0 +1,48 @@
+//! Commands on files that are answered in one step: STAT, DELETE, MKDIR, RENAME.
+
+use super::{Running, Session};
+use crate::error::Result;
+use crate::proto::{RelPath, ReplyWriter};
+use crate::server::lane::Outgoing;
+
+impl Session {
+    pub(super) fn stat(&mut self, path: &RelPath, running: Running, out: &mut Outgoing) {
+        match self.store.stat(path) {
+            Err(error) => self.fail(running, &error, out),
+            Ok(meta) => self.done(
+                running,
+                0,
+                out,
+                |r| {
+                    ReplyWriter::new(r, 213, "stat")
+                        .field("type", meta.kind.word())
+                        .field("size", meta.size)
+                        .field("mtime", meta.mtime)
+                },
+                "",
+            ),
+        }
+    }
+
+    pub(super) fn delete(&mut self, path: &RelPath, recursive: bool, running: Running, out: &mut Outgoing) {
+        let result = self.store.remove(path, recursive);
+        self.changed(result, "Removed.", running, out);
+    }
+
+    pub(super) fn make_dir(&mut self, path: &RelPath, parents: bool, running: Running, out: &mut Outgoing) {
+        let result = self.store.make_dir(path, parents);
+        self.changed(result, "Made.", running, out);
+    }
+
+    pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath, replace: bool, running: Running, out: &mut Outgoing) {
+        let result = self.store.rename(from, to, replace);
+        self.changed(result, "Renamed.", running, out);
+    }
+
+    fn changed(&mut self, result: Result<()>, text: &str, running: Running, out: &mut Outgoing) {
+        match result {
+            Ok(()) => self.done(running, 0, out, |r| ReplyWriter::new(r, 250, "done"), text),
+            Err(error) => self.fail(running, &error, out),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! A logged-in session: received bytes to commands, through the gate, to the store, to replies. Blocking and without
+//! sockets: the lane feeds it and sends what it writes.
+
+mod files;
+mod info;
+mod receive;
+mod send;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::info;
+
+pub use self::info::help_lines;
+use self::receive::{Pending, Receiving};
+use self::send::Sending;
+use super::gate;
+use super::lane::{Machine, Outgoing, Step, Waiting};
+use super::registry::{Activity, Ticket};
+use crate::auth::Principal;
+use crate::error::{Error, Kind};
+use crate::hash::Hasher;
+use crate::limits;
+use crate::proto::{BadLine, Command, LineDecoder, RelPath, ReplyWriter, Verb};
+use crate::store::Store;
+
+/// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
+/// can be expressed.
+pub struct Session {
+    principal: Principal,
+    store: Arc<dyn Store>,
+    ticket: Arc<Ticket>,
+    /// ` pid=… session=…`, as every final reply carries them.
+    ids: String,
+    lines: LineDecoder,
+    state: State,
+    /// Uploads that are received and wait to share their syncs.
+    pending: Vec<Pending>,
+    unknown_verbs: u32,
+    /// Where a reply line is put together before it is copied out.
+    scratch: Vec<u8>,
+    /// The last download's hasher, for the next one.
+    hasher: Option<Box<Hasher>>,
+}
+
+/// What the next bytes mean.
+enum State {
+    /// Commands.
+    Commands,
+    /// The frames of an upload.
+    Receiving(Receiving),
+    /// Commands, but first there is something to finish sending.
+    Sending(Sending),
+}
+
+/// One command on its way, for its log line.
+struct Running {
+    verb: Verb,
+    path: Option<RelPath>,
+    since: Instant,
+}
+
+impl Session {
+    /// A session of this principal over its own store.
+    pub fn new(principal: Principal, store: Arc<dyn Store>, ticket: Arc<Ticket>) -> Self {
+        let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
+        Session {
+            principal,
+            store,
+            ticket,
+            ids,
+            lines: LineDecoder::new(limits::LINE_MAX),
+            state: State::Commands,
+            pending: Vec::new(),
+            unknown_verbs: 0,
+            scratch: Vec::new(),
+            hasher: None,
+        }
+    }
+
+    /// Says that the login succeeded: the first final reply that carries the ids.
+    pub fn welcome(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        ReplyWriter::new(&mut line, 230, "welcome")
+            .field("user", self.principal.name())
+            .field("access", self.principal.access())
+            .rendered(&self.ids)
+            .text(&format!("Welcome, {}. HELP lists the commands.", self.principal.name()));
+        line
+    }
+
+    fn next_command(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Step {
+        let parsed = match self.lines.next(input) {
+            Ok(None) => return Step::Starved,
+            Ok(Some(line)) => Command::parse(line),
+            Err(error) => return self.give_up(error, out),
+        };
+        match parsed {
+            Ok(command) => self.run(command, out),
+            Err(BadLine { verb: None, error }) => {
+                self.unknown_verbs += 1;
+                if self.unknown_verbs >= limits::UNKNOWN_VERBS_MAX {
+                    return self.give_up(error, out);
+                }
+                self.settle(out);
+                self.refuse(&error, out);
+                Step::Progress
+            }
+            Err(BadLine { verb: Some(verb), error }) => {
+                self.settle(out);
+                let running = Running::new(verb, None);
+                self.fail(running, &error, out);
+                if verb == Verb::Upload {
+                    self.state = State::Receiving(Receiving::dropping());
+                }
+                Step::Progress
+            }
+        }
+    }
+
+    fn run(&mut self, command: Command, out: &mut Outgoing) -> Step {
+        let running = Running::new(command.verb(), command.path().cloned());
+        self.ticket.set(Activity { verb: Some(running.verb), path: running.path.clone() });
+        let allowed = gate::check(&self.principal, &command);
+        // Uploads wait for one another's syncs; every other command sees all of them done.
+        if !matches!((&command, &allowed), (Command::Upload(_), Ok(()))) {
+            self.settle(out);
+        }
+        if let Err(error) = allowed {
+            let upload = running.verb == Verb::Upload;
+            self.fail(running, &error, out);
+            if upload {
+                self.state = State::Receiving(Receiving::dropping());
+            }
+            return Step::Progress;
+        }
+        match command {
+            Command::Upload(args) => self.begin_upload(args, running, out),
+            Command::Download { path, offset, length } => self.begin_download(&path, offset, length, running, out),
+            Command::Hash { path, partial: true, .. } => self.hash_partial(&path, running, out),
+            Command::Hash { path, length, partial: false } => self.begin_hash(&path, length, running, out),
+            Command::List { path, recursive } => self.begin_list(&path, recursive, running, out),
+            Command::Stat(path) => self.stat(&path, running, out),
+            Command::Delete { path, recursive } => self.delete(&path, recursive, running, out),
+            Command::Mkdir { path, parents } => self.make_dir(&path, parents, running, out),
+            Command::Rename { from, to, replace } => self.rename(&from, &to, replace, running, out),
+            Command::Help(verb) => self.help(verb, running, out),
+            Command::Ping => self.done(running, 0, out, |r| ReplyWriter::new(r, 200, "pong"), "Here."),
+            Command::Status => self.status(running, out),
+            Command::Who => self.who(running, out),
+            Command::Shutdown => self.shutdown(running, out),
+            Command::Logout => {
+                self.done(running, 0, out, |r| ReplyWriter::new(r, 221, "bye"), "Goodbye.");
+                return Step::Close;
+            }
+            Command::User(_) | Command::Pass(_) => {
+                let text = "you are logged in already; LOGOUT first to log in as somebody else";
+                self.fail(running, &Error::new(Kind::BadSequence, text), out);
+            }
+        }
+        Step::Progress
+    }
+
+    /// Writes the final reply of a command that succeeded, with the ids, and logs it.
+    fn done(
+        &mut self,
+        running: Running,
+        bytes: u64,
+        out: &mut Outgoing,
+        head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
+        text: &str,
+    ) {
+        running.log(&self.ticket, self.principal.name(), "done", bytes);
+        self.scratch.clear();
+        head(&mut self.scratch).rendered(&self.ids).text(text);
+        out.put(&self.scratch);
+        self.ticket.count(bytes);
+    }
+
+    /// Writes the final reply of a command that failed, with the ids, and logs it.
+    fn fail(&mut self, running: Running, error: &Error, out: &mut Outgoing) {
+        running.log(&self.ticket, self.principal.name(), error.kind().word(), 0);
+        self.refuse(error, out);
+    }
+
+    fn refuse(&mut self, error: &Error, out: &mut Outgoing) {
+        if matches!(error.kind(), Kind::Io | Kind::Internal | Kind::NoSpace) {
+            tracing::warn!(session = %self.ticket.id(), %error, "failed");
+        }
+        self.scratch.clear();
+        ReplyWriter::error(&mut self.scratch, error.kind()).rendered(&self.ids).text(error.text());
+        out.put(&self.scratch);
+    }
+
+    /// The stream makes no sense from here on: one last reply, then the end.
+    fn give_up(&mut self, error: Error, out: &mut Outgoing) -> Step {
+        self.settle(out);
+        self.refuse(&error, out);
+        info!(session = %self.ticket.id(), user = self.principal.name(), word = error.kind().word(), "closing");
+        Step::Close
+    }
+}
+
+impl Machine for Session {
+    fn step(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Step {
+        match std::mem::replace(&mut self.state, State::Commands) {
+            State::Commands => self.next_command(input, out),
+            State::Receiving(receiving) => self.receive(receiving, input, out),
+            State::Sending(sending) => self.send(sending, out),
+        }
+    }
+
+    fn settle(&mut self, out: &mut Outgoing) {
+        self.commit_pending(out);
+        if self.waiting() == Waiting::Command {
+            self.ticket.set(Activity::default());
+            self.store.forget_handles();
+            self.lines.shrink();
+            self.scratch = Vec::new();
+            self.hasher = None;
+        }
+    }
+
+    fn waiting(&self) -> Waiting {
+        match &self.state {
+            State::Commands if !self.lines.is_mid_line() => Waiting::Command,
+            State::Commands | State::Receiving(_) | State::Sending(_) => Waiting::More,
+        }
+    }
+
+    fn dismiss(&mut self, why: Kind, out: &mut Outgoing) {
+        let text = match why {
+            Kind::Stopping => "the server is stopping",
+            Kind::TimedOut => "nothing came for too long",
+            _ => "the server ends this session",
+        };
+        self.refuse(&Error::new(why, text), out);
+    }
+
+    fn hang_up(&mut self) {
+        if let State::Receiving(receiving) = std::mem::replace(&mut self.state, State::Commands) {
+            receiving.keep();
+        }
+        self.pending.clear();
+    }
+}
+
+impl Running {
+    fn new(verb: Verb, path: Option<RelPath>) -> Self {
+        Running { verb, path, since: Instant::now() }
+    }
+
+    fn log(&self, ticket: &Ticket, user: &str, outcome: &str, bytes: u64) {
+        info!(
+            session = %ticket.id(),
+            user,
+            verb = self.verb.name(),
+            path = self.path.as_ref().map(tracing::field::display),
+            outcome,
+            bytes,
+            ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "command"
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! Putting uploads in their places, a whole batch at once: data synced, renamed, each directory synced once.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cap_std::fs::Dir;
+use rustix::fs::{
+    AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fdatasync, fstat, fsync, futimens,
+    renameat, statat, syncfs,
+};
+use rustix::io::Errno;
+
+use super::jail::Jail;
+use super::names::rename_new;
+use super::source::{LocalSource, mtime};
+use super::upload::LocalUpload;
+use crate::error::{Error, Kind, Result};
+use crate::hash::{Hash, Hasher};
+use crate::limits;
+use crate::proto::RelPath;
+use crate::store::{Committed, Condition, Source, Upload};
+
+/// Commits under a hash condition one at a time in this process: between the last look at the old file and the rename
+/// no other one may replace it.
+static CONDITIONAL: Mutex<()> = Mutex::new(());
+
+/// [`crate::store::Store::commit`].
+pub(super) fn commit(jail: &Jail, durable: bool, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {
+    let mut uploads: Vec<Result<Box<LocalUpload>>> =
+        batch.into_iter().map(|upload| own(upload).and_then(finish)).collect();
+    if durable {
+        sync_data(&mut uploads);
+    }
+    let mut directories: Vec<Arc<Dir>> = Vec::new();
+    // Each result with the number of the directory it waits for.
+    let placed: Vec<(Result<Committed>, usize)> = uploads
+        .into_iter()
+        .map(|upload| {
+            let result = upload.and_then(|upload| place(jail, *upload));
+            match result {
+                Ok((committed, dir)) => {
+                    let known = directories.iter().position(|known| Arc::ptr_eq(known, &dir));
+                    let number = known.unwrap_or(directories.len());
+                    if known.is_none() {
+                        directories.push(dir);
+                    }
+                    (Ok(committed), number)
+                }
+                Err(err) => (Err(err), usize::MAX),
+            }
+        })
+        .collect();
+    if !durable {
+        return placed.into_iter().map(|(result, _)| result).collect();
+    }
+    let synced: Vec<Result<(), Errno>> = directories.iter().map(fsync).collect();
+    placed
+        .into_iter()
+        .map(|(result, number)| match synced.get(number) {
+            Some(Err(err)) => {
+                let text =
+                    "the file is in its place, but could not be synced to the disk: it may not outlive a power cut";
+                Err(Error::new(Kind::Io, text).with_source(std::io::Error::from(*err)))
+            }
+            _ => result,
+        })
+        .collect()
+}
+
+fn own(upload: Box<dyn Upload>) -> Result<Box<LocalUpload>> {
+    upload.into_any().downcast().map_err(|_| Error::new(Kind::Internal, "an upload of another kind of store"))
+}
+
+/// The last changes to the staged file itself.
+fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
+    upload.check_whole()?;
+    if let Some(mtime) = upload.spec.mtime {
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() },
+        };
+        futimens(&upload.temp.file, &times).map_err(|err| upload.failed(err.into()))?;
+    }
+    Ok(upload)
+}
+
+/// A failed sync is never tried again: the kernel has already forgotten what could not be written.
+fn sync_data(uploads: &mut [Result<Box<LocalUpload>>]) {
+    let waiting = uploads.iter().filter(|upload| upload.is_ok()).count();
+    let mut whole = None;
+    if waiting >= limits::SYNC_TOGETHER {
+        whole = uploads.iter().flatten().next().map(|upload| syncfs(&upload.temp.file));
+    }
+    for slot in uploads {
+        let Ok(upload) = slot else { continue };
+        if let Err(err) = whole.unwrap_or_else(|| fdatasync(&upload.temp.file)) {
+            *slot = Err(upload.failed(err.into()));
+        }
+    }
+}
+
+/// Renames a staged file over its target if the condition holds. The target's directory comes back to be synced.
+fn place(jail: &Jail, mut upload: LocalUpload) -> Result<(Committed, Arc<Dir>)> {
+    let (dir, name) = jail.parent(&upload.path)?;
+    let failed = |err: Errno| match err {
+        Errno::XDEV => {
+            let text = format!("{}: on another file system than the folder uploads wait in", upload.path);
+            Error::new(Kind::Io, text).with_source(std::io::Error::from(err))
+        }
+        _ => upload.failed(err.into()),
+    };
+    let hash = upload.hash();
+    let mtime = match upload.spec.mtime {
+        Some(mtime) => mtime,
+        None => mtime(&fstat(&upload.temp.file).map_err(failed)?),
+    };
+    let temp = &upload.temp;
+    match upload.spec.condition {
+        Condition::Absent => rename_new(&temp.dir, &temp.name, &dir, name).map_err(failed)?,
+        Condition::Any => {
+            keep_mode(&temp.file, &dir, name).map_err(failed)?;
+            renameat(&temp.dir, &*temp.name, &dir, name).map_err(failed)?;
+        }
+        Condition::Hash(expected) => {
+            // Hashing may take long, so it is not done under the lock; the look at it again is.
+            let seen = check_hash(&upload.path, &dir, name, expected)?;
+            let _one = CONDITIONAL.lock().unwrap_or_else(PoisonError::into_inner);
+            match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(now) if same(&seen, &now) => {}
+                _ => return Err(changed(&upload.path)),
+            }
+            keep_mode(&temp.file, &dir, name).map_err(failed)?;
+            renameat(&temp.dir, &*temp.name, &dir, name).map_err(failed)?;
+        }
+    }
+    let committed = Committed { size: upload.len(), hash, mtime };
+    upload.temp.placed();
+    Ok((committed, dir))
+}
+
+/// A file that replaces another takes over who may read and write it, as if it had been written in place.
+fn keep_mode(file: &File, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::RegularFile => {
+            fchmod(file, Mode::from_raw_mode(old.st_mode & 0o777))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails unless a regular file with this hash has the name; else says what it is, to see later that it is still that.
+fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Stat> {
+    let failed = |err: Errno| Error::file(path, err.into());
+    let mut source = match LocalSource::open_real(path, dir, name) {
+        Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::IsDirectory | Kind::NotRegular) => return Err(err),
+        Err(_) => return Err(changed(path)),
+        Ok(source) => source,
+    };
+    let before = fstat(source.file()).map_err(failed)?;
+    let hash = hash_all(&mut source)?;
+    if hash != expected || !same(&before, &fstat(source.file()).map_err(failed)?) {
+        return Err(changed(path));
+    }
+    Ok(before)
+}
+
+fn hash_all(source: &mut LocalSource) -> Result<Hash> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; limits::CHUNK];
+    loop {
+        let read = source.read_at(hasher.len(), &mut buffer)?;
+        hasher.update(buffer.get(..read).unwrap_or_default());
+        if read < buffer.len() {
+            return Ok(hasher.finalize());
+        }
+    }
+}
+
+/// Whether it is the same file with the same content, as far as a file system tells: any write changes a time.
+fn same(a: &Stat, b: &Stat) -> bool {
+    let of = |s: &Stat| (s.st_dev, s.st_ino, s.st_size, s.st_mtime, s.st_mtime_nsec, s.st_ctime, s.st_ctime_nsec);
+    of(a) == of(b)
+}
+
+fn changed(path: &RelPath) -> Error {
+    Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+}

@@ -1,0 +1,145 @@
+//! The root, and the one way from a path to a directory handle.
+//!
+//! A path is walked name by name, each opened from its parent's handle with O_NOFOLLOW, so nothing but a real
+//! directory below the root is ever entered, on every Unix. Only where that meets a link is cap-std asked where the
+//! link leads inside the root; the answer is a path without links, parsed and walked like any other. So a link leads
+//! neither out nor to the reserved name, and whatever is swapped meanwhile can only make the walk fail.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
+use rustix::io::Errno;
+
+use crate::error::{Error, Kind, Result};
+use crate::proto::RelPath;
+
+/// How a directory is opened: to be read and synced too.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+pub(super) struct Jail {
+    root: Arc<Dir>,
+    /// The last parent used: resolving it for each of thousands of files in a folder would cost as much as the rest.
+    last: Mutex<Option<(Vec<u8>, Arc<Dir>)>>,
+}
+
+impl Jail {
+    /// Opens the root once more: cap-std's own handle can be neither read nor synced.
+    pub(super) fn new(root: &Dir) -> Result<Self> {
+        let root = open_directory(root, b".").map_err(|err| Error::file("the folder", err.into()))?;
+        Ok(Jail { root: Arc::new(root), last: Mutex::new(None) })
+    }
+
+    pub(super) fn root(&self) -> &Arc<Dir> {
+        &self.root
+    }
+
+    /// Closes the handle kept for the next call.
+    pub(super) fn forget(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The directory a path is in and its last name.
+    pub(super) fn parent<'p>(&self, path: &'p RelPath) -> Result<(Arc<Dir>, &'p [u8])> {
+        let (parent, name) = split(path)?;
+        Ok((self.cached(parent).map_err(|err| self.explain(path, err))?, name))
+    }
+
+    /// The directory at this path, opened afresh: the position of reading belongs to whoever asked.
+    pub(super) fn directory(&self, path: &RelPath) -> Result<Dir> {
+        self.resolve(path.as_bytes()).map_err(|err| self.explain(path, err))
+    }
+
+    /// The directory and name of the file a link leads to, both without any link in them, and what it is. Fails if it
+    /// leads out, nowhere, in a circle or to a reserved name.
+    pub(super) fn follow(&self, link: &[u8]) -> io::Result<(Dir, Vec<u8>, Stat)> {
+        let real = self.real(link)?;
+        let (parent, name) = split(&real).map_err(|_| Errno::ISDIR)?;
+        let dir = self.walk(parent)?;
+        let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((dir, name.to_vec(), stat))
+    }
+
+    fn cached(&self, parent: &[u8]) -> io::Result<Arc<Dir>> {
+        if parent.is_empty() {
+            return Ok(Arc::clone(&self.root));
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, dir)) = &*last
+            && path == parent
+        {
+            return Ok(Arc::clone(dir));
+        }
+        let dir = Arc::new(self.resolve(parent)?);
+        *last = Some((parent.to_vec(), Arc::clone(&dir)));
+        Ok(dir)
+    }
+
+    fn resolve(&self, path: &[u8]) -> io::Result<Dir> {
+        match self.walk(path) {
+            // What O_DIRECTORY | O_NOFOLLOW says of a link.
+            Err(Errno::NOTDIR | Errno::LOOP) => match self.real(path)? {
+                real if real.as_bytes() == path => Err(Errno::NOTDIR.into()),
+                real => Ok(self.walk(real.as_bytes())?),
+            },
+            walked => Ok(walked?),
+        }
+    }
+
+    fn walk(&self, path: &[u8]) -> Result<Dir, Errno> {
+        let mut names = path.split(|b| *b == b'/');
+        // An empty path is the root: `.` opens it afresh.
+        let first = names.next().filter(|name| !name.is_empty()).unwrap_or(b".");
+        let mut dir = open_directory(&self.root, first)?;
+        for name in names {
+            dir = open_directory(&dir, name)?;
+        }
+        Ok(dir)
+    }
+
+    fn real(&self, path: &[u8]) -> io::Result<RelPath> {
+        let real = self.root.canonicalize(OsStr::from_bytes(path))?;
+        // Reserved, too deep, or with a control character in it: no path of ours.
+        RelPath::parse(real.as_os_str().as_bytes()).map_err(|_| Errno::NOENT.into())
+    }
+
+    /// The error of a path whose parent failed, saying which part is missing.
+    fn explain(&self, path: &RelPath, err: io::Error) -> Error {
+        let err = Error::file(path, err);
+        match err.kind() {
+            Kind::NotDirectory => Error::new(Kind::NotDirectory, format!("{path}: not in a folder")).with_source(err),
+            _ => err,
+        }
+    }
+}
+
+/// Opens the directory of this single name; a link is an error.
+pub(super) fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<Dir, Errno> {
+    let fd = openat(parent, name, DIRECTORY, Mode::empty())?;
+    Ok(Dir::from_std_file(fd.into()))
+}
+
+/// An open directory as a stream of its entries.
+pub(super) fn entries(dir: Dir) -> Result<rustix::fs::Dir, Errno> {
+    rustix::fs::Dir::new(OwnedFd::from(dir.into_std_file()))
+}
+
+/// A path's parent and last name; the root has neither.
+pub(super) fn split(path: &RelPath) -> Result<(&[u8], &[u8])> {
+    let bytes = path.as_bytes();
+    if bytes.is_empty() {
+        return Err(Error::new(Kind::IsDirectory, "this is your own folder, not a file or folder in it"));
+    }
+    Ok(match bytes.iter().rposition(|b| *b == b'/') {
+        None => (b"", bytes),
+        Some(slash) => {
+            let (parent, rest) = bytes.split_at(slash);
+            (parent, rest.split_first().map_or(rest, |(_, name)| name))
+        }
+    })
+}

@@ -1,0 +1,145 @@
+//! Reading folders, one entry at a time. What is held is one open directory and one buffer of the kernel's entries
+//! for each level, whatever the number of entries.
+
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, statat};
+use rustix::io::Errno;
+
+use super::Staging;
+use super::jail::{Jail, entries, open_directory};
+use super::source::{meta, through_link};
+use super::staging::BESIDE_END;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::{RelPath, escape};
+use crate::store::{Entry, EntryKind, Listing};
+
+/// One open folder.
+struct Level {
+    entries: rustix::fs::Dir,
+    /// How much of the path is this folder's.
+    path_len: usize,
+}
+
+/// A listing of a [`super::LocalStore`].
+pub(super) struct LocalListing {
+    jail: Arc<Jail>,
+    staging: Staging,
+    base: RelPath,
+    recursive: bool,
+    /// Components of the listed folder.
+    base_depth: usize,
+    levels: Vec<Level>,
+    /// The folder being read, relative to the listed one, with a slash at its end unless empty.
+    path: Vec<u8>,
+    /// Said after the folder it is about.
+    trouble: Option<Error>,
+}
+
+impl LocalListing {
+    /// [`crate::store::Store::list`].
+    pub(super) fn open(jail: &Arc<Jail>, staging: Staging, path: &RelPath, recursive: bool) -> Result<Self> {
+        let entries = entries(jail.directory(path)?).map_err(|err| Error::file(path, err.into()))?;
+        let base_depth = path.components().count();
+        let levels = vec![Level { entries, path_len: 0 }];
+        Ok(LocalListing {
+            jail: Arc::clone(jail),
+            staging,
+            base: path.clone(),
+            recursive,
+            base_depth,
+            levels,
+            path: Vec::new(),
+            trouble: None,
+        })
+    }
+
+    fn hidden(&self, name: &[u8]) -> bool {
+        name == b"."
+            || name == b".."
+            || name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes())
+            || (self.staging == Staging::Beside && name.starts_with(b".") && name.ends_with(BESIDE_END))
+    }
+
+    /// The path from the root.
+    fn full(&self, path: &[u8]) -> Vec<u8> {
+        if self.base.is_root() { path.to_vec() } else { [self.base.as_bytes(), b"/", path].concat() }
+    }
+
+    fn failed(&self, path: &[u8], err: Errno) -> Error {
+        Error::file(escape::for_people(&self.full(path)), err.into())
+    }
+
+    /// One entry of the folder being read; nothing if it vanished meanwhile.
+    fn entry(&self, dir: &rustix::fs::Dir, name: &[u8]) -> Option<Result<Entry>> {
+        let path = [&*self.path, name].concat();
+        let mut found = match dir.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
+            Ok(stat) => meta(&stat),
+            Err(Errno::NOENT) => return None,
+            Err(err) => return Some(Err(self.failed(&path, err))),
+        };
+        if found.kind == EntryKind::Link {
+            found = through_link(&self.jail, &self.full(&path)).unwrap_or(found);
+        }
+        Some(Ok(Entry { path, kind: found.kind, size: found.size, mtime: found.mtime }))
+    }
+
+    /// Goes back to the folder above.
+    fn leave(&mut self) {
+        self.levels.pop();
+        self.path.truncate(self.levels.last().map_or(0, |level| level.path_len));
+    }
+
+    /// Goes into this folder of the one being read.
+    fn enter(&mut self, name: &[u8]) -> Result<()> {
+        let path = [&*self.path, name].concat();
+        if self.base_depth + self.levels.len() >= limits::DEPTH_MAX {
+            let shown = escape::for_people(&self.full(&path));
+            let text = format!("{shown}: not listed, what is in it is deeper than {} folders", limits::DEPTH_MAX);
+            return Err(Error::new(Kind::BadPath, text));
+        }
+        let Some(level) = self.levels.last() else { return Ok(()) };
+        let opened = level.entries.fd().and_then(|dir| open_directory(dir, name)).and_then(entries);
+        let entries = match opened {
+            Ok(entries) => entries,
+            // Gone, or swapped for something else.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
+            Err(err) => return Err(self.failed(&path, err)),
+        };
+        self.path = [&*path, b"/"].concat();
+        self.levels.push(Level { entries, path_len: self.path.len() });
+        Ok(())
+    }
+}
+
+impl Listing for LocalListing {
+    fn next(&mut self) -> Option<Result<Entry>> {
+        if let Some(trouble) = self.trouble.take() {
+            return Some(Err(trouble));
+        }
+        loop {
+            let level = self.levels.last_mut()?;
+            let name = match level.entries.read() {
+                Some(Ok(entry)) => entry.file_name().to_bytes().to_vec(),
+                ended => {
+                    let failed = ended.map(|entry| entry.err().map(|err| self.failed(&self.path, err)));
+                    self.leave();
+                    if let Some(Some(err)) = failed {
+                        return Some(Err(err));
+                    }
+                    continue;
+                }
+            };
+            if self.hidden(&name) {
+                continue;
+            }
+            let dir = &self.levels.last()?.entries;
+            let Some(entry) = self.entry(dir, &name) else { continue };
+            if self.recursive && matches!(&entry, Ok(entry) if entry.kind == EntryKind::Directory) {
+                self.trouble = self.enter(&name).err();
+            }
+            return Some(entry);
+        }
+    }
+}

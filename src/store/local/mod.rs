@@ -1,0 +1,115 @@
+//! Files in a directory of this machine.
+
+mod commit;
+mod jail;
+mod listing;
+mod names;
+mod remove;
+mod source;
+mod staging;
+mod upload;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use super::{Committed, Durability, Listing, Meta, Source, Store, Upload, UploadSpec};
+use crate::error::{Error, Result};
+use crate::proto::RelPath;
+use jail::Jail;
+use staging::Stage;
+
+/// Where uploads wait until they are whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Staging {
+    /// In [`crate::limits::RESERVED_NAME`] in the root, mode 0700, made at the first upload: for a server's home.
+    #[default]
+    Hidden,
+    /// Beside the target as `.NAME.….sealift-part`: for a client's destination, where no folder of ours should stay.
+    Beside,
+}
+
+/// How a [`LocalStore`] works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LocalOptions {
+    /// What an acknowledged change outlives.
+    pub durability: Durability,
+    /// Where uploads wait.
+    pub staging: Staging,
+}
+
+/// A directory as a [`Store`]. Nothing outside it is reachable through it, whatever links are in it and whoever
+/// swaps directories for links meanwhile.
+pub struct LocalStore {
+    jail: Arc<Jail>,
+    stage: Stage,
+    options: LocalOptions,
+}
+
+impl LocalStore {
+    /// A store over a directory that is already open.
+    ///
+    /// # Errors
+    /// That it may not be read.
+    pub fn open(root: Dir, options: LocalOptions) -> Result<LocalStore> {
+        let jail = Arc::new(Jail::new(&root)?);
+        let stage = Stage::new(Arc::clone(&jail), options);
+        Ok(LocalStore { jail, stage, options })
+    }
+
+    /// A store over the directory at this path of the machine.
+    ///
+    /// # Errors
+    /// That it is not there, is no directory, or may not be opened.
+    pub fn open_path(root: &Path, options: LocalOptions) -> Result<LocalStore> {
+        let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(|err| Error::file(root.display(), err))?;
+        Self::open(dir, options)
+    }
+
+    fn durable(&self) -> bool {
+        self.options.durability == Durability::Full
+    }
+}
+
+impl Store for LocalStore {
+    fn stat(&self, path: &RelPath) -> Result<Meta> {
+        source::stat(&self.jail, path)
+    }
+
+    fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
+        Ok(Box::new(source::LocalSource::open(&self.jail, path)?))
+    }
+
+    fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(upload::LocalUpload::begin(&self.jail, &self.stage, path, spec)?))
+    }
+
+    fn commit(&self, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {
+        commit::commit(&self.jail, self.durable(), batch)
+    }
+
+    fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
+        Ok(Box::new(listing::LocalListing::open(&self.jail, self.options.staging, path, recursive)?))
+    }
+
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
+        self.jail.forget();
+        remove::remove(&self.jail, path, recursive)
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+        self.jail.forget();
+        names::rename(&self.jail, self.durable(), from, to, replace)
+    }
+
+    fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()> {
+        self.jail.forget();
+        names::make_dir(&self.jail, self.durable(), path, parents)
+    }
+
+    fn forget_handles(&self) {
+        self.jail.forget();
+    }
+}

@@ -1,0 +1,92 @@
+//! Changing names: renaming, and making folders.
+
+use cap_std::fs::Dir;
+use rustix::fs::{
+    AtFlags, FileType, Mode, RenameFlags, fsync, linkat, mkdirat, renameat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::jail::{Jail, split};
+use crate::error::{Error, Kind, Result};
+use crate::proto::RelPath;
+
+/// Renames only if nothing has the new name.
+pub(super) fn rename_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
+    match renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+        // NFS and some others cannot.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(from_dir, from, to_dir, to),
+        renamed => renamed,
+    }
+}
+
+/// The same for file systems without RENAME_NOREPLACE: a second name, which is never made over another one, then the
+/// first one away. Directories have only one name, so they cannot be renamed there.
+fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
+    if FileType::from_raw_mode(statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) == FileType::Directory {
+        return Err(Errno::INVAL);
+    }
+    linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
+    unlinkat(from_dir, from, AtFlags::empty())
+}
+
+/// [`crate::store::Store::rename`].
+pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    let (from_dir, from_name) = jail.parent(from)?;
+    let (to_dir, to_name) = jail.parent(to)?;
+    let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
+    // rename(2) would put a directory over an empty one.
+    let renamed = if replace && FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        renameat(&from_dir, from_name, &to_dir, to_name)
+    } else {
+        rename_new(&from_dir, from_name, &to_dir, to_name)
+    };
+    match renamed {
+        Ok(()) => {}
+        Err(Errno::INVAL) if to.strip_prefix(from).is_some() => {
+            let text = format!("{from}: a folder cannot be moved into itself");
+            return Err(Error::new(Kind::BadPath, text));
+        }
+        Err(err) => return Err(Error::file(to, err.into())),
+    }
+    if durable {
+        sync(to, &to_dir)?;
+        sync(from, &from_dir)?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::make_dir`].
+pub(super) fn make_dir(jail: &Jail, durable: bool, path: &RelPath, parents: bool) -> Result<()> {
+    if path.is_root() {
+        return if parents { Ok(()) } else { Err(Error::file(path, Errno::EXIST.into())) };
+    }
+    if !parents {
+        return make_one(jail, durable, path);
+    }
+    // Mostly only the last one or none is missing: from the bottom up to the first that exists, and down again.
+    let mut missing = Vec::new();
+    let mut next = path.clone();
+    while let Err(err) = jail.directory(&next) {
+        let parent = next.parent().filter(|_| err.kind() == Kind::NotFound).ok_or(err)?;
+        missing.push(std::mem::replace(&mut next, parent));
+    }
+    for path in missing.iter().rev() {
+        match make_one(jail, durable, path) {
+            // Somebody else made it meanwhile. If it is no folder the next step says so.
+            Err(err) if err.kind() == Kind::Exists => {}
+            made => made?,
+        }
+    }
+    jail.directory(path).map(drop)
+}
+
+fn make_one(jail: &Jail, durable: bool, path: &RelPath) -> Result<()> {
+    split(path)?;
+    let (dir, name) = jail.parent(path)?;
+    mkdirat(&dir, name, Mode::from_raw_mode(0o777)).map_err(|err| Error::file(path, err.into()))?;
+    if durable { sync(path, &dir) } else { Ok(()) }
+}
+
+fn sync(path: &RelPath, dir: &Dir) -> Result<()> {
+    fsync(dir).map_err(|err| Error::file(format_args!("{path}: done, but may not outlive a power cut"), err.into()))
+}

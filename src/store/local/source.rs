@@ -1,0 +1,124 @@
+//! Looking at and reading files.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::Errno;
+
+use super::jail::Jail;
+use crate::error::{Error, Kind, Result};
+use crate::proto::RelPath;
+use crate::store::{EntryKind, Meta, Mtime, Source};
+
+/// NONBLOCK: a pipe would hang the thread. NOCTTY: a terminal would become ours.
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+/// What the file system says, in our words. A link is a [`EntryKind::Link`] here, wherever it leads.
+pub(super) fn meta(stat: &Stat) -> Meta {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Link,
+        _ => EntryKind::Other,
+    };
+    Meta { kind, size: u64::try_from(stat.st_size).unwrap_or(0), mtime: mtime(stat) }
+}
+
+/// The modification time.
+pub(super) fn mtime(stat: &Stat) -> Mtime {
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
+    Mtime::from_parts(stat.st_mtime as i64, stat.st_mtime_nsec as u64)
+}
+
+/// [`crate::store::Store::stat`].
+pub(super) fn stat(jail: &Jail, path: &RelPath) -> Result<Meta> {
+    let failed = |err: Errno| Error::file(path, err.into());
+    if path.is_root() {
+        return Ok(meta(&fstat(jail.root()).map_err(failed)?));
+    }
+    let (dir, name) = jail.parent(path)?;
+    let found = meta(&statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?);
+    Ok(if found.kind == EntryKind::Link { through_link(jail, path.as_bytes()).unwrap_or(found) } else { found })
+}
+
+/// What the regular file is that this link leads to; nothing if it leads elsewhere.
+pub(super) fn through_link(jail: &Jail, link: &[u8]) -> Option<Meta> {
+    let (_, _, stat) = jail.follow(link).ok()?;
+    Some(meta(&stat)).filter(|meta| meta.kind == EntryKind::File)
+}
+
+/// An open regular file.
+pub(super) struct LocalSource {
+    file: File,
+    meta: Meta,
+    path: RelPath,
+}
+
+impl LocalSource {
+    /// [`crate::store::Store::open`].
+    pub(super) fn open(jail: &Jail, path: &RelPath) -> Result<Self> {
+        let (dir, name) = jail.parent(path)?;
+        match openat(&dir, name, READ, Mode::empty()) {
+            Err(Errno::LOOP) => {
+                let (dir, name, _) = jail.follow(path.as_bytes()).map_err(|err| failed(path, err))?;
+                Self::open_real(path, &dir, &name)
+            }
+            opened => Self::checked(path, opened),
+        }
+    }
+
+    /// Opens the file of this name in this directory, which may not be a link. `path` is for errors.
+    pub(super) fn open_real(path: &RelPath, dir: &Dir, name: &[u8]) -> Result<Self> {
+        Self::checked(path, openat(dir, name, READ, Mode::empty()))
+    }
+
+    fn checked(path: &RelPath, opened: Result<OwnedFd, Errno>) -> Result<Self> {
+        let file = File::from(opened.map_err(|err| failed(path, err.into()))?);
+        let meta = meta(&fstat(&file).map_err(|err| failed(path, err.into()))?);
+        match meta.kind {
+            EntryKind::File => Ok(LocalSource { file, meta, path: path.clone() }),
+            EntryKind::Directory => Err(Error::file(path, Errno::ISDIR.into())),
+            EntryKind::Link | EntryKind::Other => Err(not_regular(path)),
+        }
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+fn failed(path: &RelPath, err: io::Error) -> Error {
+    match Errno::from_io_error(&err) {
+        // What opening a socket says, and a link where none may be.
+        Some(Errno::NXIO | Errno::LOOP) => not_regular(path),
+        _ => Error::file(path, err),
+    }
+}
+
+fn not_regular(path: &RelPath) -> Error {
+    Error::new(Kind::NotRegular, format!("{path}: not a regular file"))
+}
+
+impl Source for LocalSource {
+    fn meta(&self) -> Meta {
+        self.meta
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let mut done = 0;
+        while let Some(room) = buffer.get_mut(done..).filter(|room| !room.is_empty()) {
+            match self.file.read_at(room, offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(Error::file(&self.path, err)),
+            }
+        }
+        Ok(done)
+    }
+}

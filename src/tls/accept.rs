@@ -1,0 +1,85 @@
+//! The accepting side of a handshake.
+
+use std::sync::Arc;
+
+use async_tls::TlsAcceptor;
+use futures::io::{AsyncRead, AsyncWrite};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, ServerConnection};
+
+use super::buffered::{Buffered, Shared};
+use super::stream::Side;
+use super::{ALPN, Identity, PeerInfo, TlsStream, explain, hello, suites};
+use crate::Result;
+
+/// Accepts TLS 1.3 connections with one identity. Cheap to clone.
+#[derive(Clone)]
+pub struct Acceptor {
+    engine: TlsAcceptor,
+    alpns: Arc<[String]>,
+}
+
+impl Acceptor {
+    /// An acceptor of [`ALPN`].
+    ///
+    /// # Errors
+    /// [`Kind::Tls`](crate::Kind::Tls) when the engine cannot use the identity.
+    pub fn new(identity: &Identity) -> Result<Acceptor> {
+        Acceptor::with_alpns(identity, &[ALPN])
+    }
+
+    /// An acceptor of several protocols on one port, the preferred one first; [`PeerInfo::alpn`] says which was chosen.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`](crate::Kind::Tls) when the engine cannot use the identity.
+    pub fn with_alpns(identity: &Identity, alpns: &[&str]) -> Result<Acceptor> {
+        let config = Arc::new(config(identity.certified(), alpns).map_err(explain::engine)?);
+        // async-tls panics in `accept` when this fails.
+        ServerConnection::new(config.clone()).map_err(explain::engine)?;
+        let alpns = alpns.iter().map(|alpn| (*alpn).to_owned()).collect();
+        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns })
+    }
+
+    /// Makes a connection just accepted into a TLS stream. It waits as long as the peer lets it: put a time-out of
+    /// [`HANDSHAKE_TIMEOUT`](crate::limits::HANDSHAKE_TIMEOUT) around it.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`](crate::Kind::Tls) when the peer does not speak TLS 1.3, offers none of the acceptor's protocols
+    /// or sends too much, [`Kind::Network`](crate::Kind::Network) when the connection breaks.
+    pub async fn accept<IO>(&self, io: IO) -> Result<(TlsStream<IO>, PeerInfo)>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut io = Buffered::new(io);
+        let alpn = hello::choose_alpn(&mut io, &self.alpns).await?;
+        let io = Shared::new(io);
+        let done = self.engine.accept(io.handle()).await.map(Side::Accepted);
+        let stream = TlsStream::after_handshake(done, io).await.map_err(explain::handshake)?;
+        Ok((stream, PeerInfo { alpn: Some(alpn), key_pin: None }))
+    }
+}
+
+/// The engine's configuration: no session is remembered, no ticket sent, no early data taken, so that every
+/// connection is a full handshake with fresh keys.
+pub(super) fn config(certified: Arc<CertifiedKey>, alpns: &[&str]) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder()
+        .with_cipher_suites(suites::cipher_suites())
+        .with_safe_default_kx_groups()
+        .with_protocol_versions(suites::VERSIONS)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Always(certified)));
+    config.alpn_protocols = alpns.iter().map(|alpn| alpn.as_bytes().to_vec()).collect();
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}
+
+/// One certificate for every name a client may ask for.
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}

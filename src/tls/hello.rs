@@ -1,0 +1,75 @@
+//! Reading the ClientHello before the engine does, to decide on the protocol it asks for.
+//!
+//! The engine lets a client pass that offers no protocol at all, and its refusal of a foreign one gets lost behind its
+//! own ServerHello (async-tls sends only the first queued message of a failed handshake). Decided here, the refusal is
+//! the alert RFC 7301 asks for, alone and in plaintext, and the answer is known although async-tls hides the session.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use futures::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use rustls::AlertDescription;
+use rustls::server::Acceptor;
+
+use super::buffered::Buffered;
+use super::explain;
+use crate::{Error, Kind, Result};
+
+/// Waits for the ClientHello and returns the first of `alpns` that it offers. The bytes stay in the adapter, for the
+/// engine to read again.
+///
+/// # Errors
+/// [`Kind::Tls`] for what is no ClientHello or offers none of `alpns`, after the alert that says so;
+/// [`Kind::Network`] when the connection ends first.
+pub(super) async fn choose_alpn<IO>(io: &mut Buffered<IO>, alpns: &[String]) -> Result<String>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut acceptor = Acceptor::default();
+    let mut seen = 0;
+    loop {
+        let arrived = poll_fn(|cx| io.poll_arrive(cx)).await.map_err(explain::handshake)?;
+        if arrived == 0 {
+            return Err(explain::handshake(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        let hello = loop {
+            let mut fresh = io.arrived().get(seen..).unwrap_or_default();
+            if fresh.is_empty() {
+                break None;
+            }
+            seen += acceptor.read_tls(&mut fresh).map_err(explain::handshake)?;
+            match acceptor.accept() {
+                Ok(None) => {}
+                Ok(Some(hello)) => break Some(hello),
+                Err(err) => {
+                    refuse(io, AlertDescription::DecodeError).await;
+                    return Err(explain::engine(err));
+                }
+            }
+        };
+        let Some(hello) = hello else { continue };
+        let offered: Vec<&[u8]> = hello.client_hello().alpn().map(Iterator::collect).unwrap_or_default();
+        if let Some(chosen) = alpns.iter().find(|alpn| offered.contains(&alpn.as_bytes())) {
+            return Ok(chosen.clone());
+        }
+        refuse(io, AlertDescription::NoApplicationProtocol).await;
+        return Err(Error::new(Kind::Tls, unknown_protocols(&offered)));
+    }
+}
+
+/// Sends a fatal alert in plaintext (RFC 8446, section 6), as far as the socket takes it.
+async fn refuse<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut Buffered<IO>, why: AlertDescription) {
+    let alert = [21, 3, 3, 0, 2, 2, why.get_u8()];
+    let mut io = Pin::new(io);
+    if io.write_all(&alert).await.is_ok() {
+        let _it_may_be_gone_already = io.flush().await;
+    }
+}
+
+fn unknown_protocols(offered: &[&[u8]]) -> String {
+    if offered.is_empty() {
+        return "the client names no protocol (ALPN)".to_owned();
+    }
+    let names: Vec<String> = offered.iter().map(|name| name.escape_ascii().to_string()).collect();
+    format!("the client asks for another protocol (ALPN): {}", names.join(", "))
+}

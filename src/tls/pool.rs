@@ -1,0 +1,165 @@
+//! Socket buffers that exist only while there is something in them.
+//!
+//! A buffer is leased from a process-wide store when the first byte arrives and goes back when the last one leaves.
+//! It holds ciphertext only, so one connection's leavings are no secret to the next.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+use crate::limits::{SOCKET_BUFFER, SOCKET_BUFFERS_KEPT};
+
+static STORE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
+
+/// One buffer of [`SOCKET_BUFFER`] bytes; dropping it gives it back.
+struct Lease(Box<[u8]>);
+
+impl Lease {
+    fn take() -> Lease {
+        let kept = STORE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Lease(kept.unwrap_or_else(|| vec![0; SOCKET_BUFFER].into_boxed_slice()))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let buffer = std::mem::take(&mut self.0);
+        let mut store = STORE.lock().unwrap_or_else(PoisonError::into_inner);
+        if store.len() < SOCKET_BUFFERS_KEPT {
+            store.push(buffer);
+        }
+    }
+}
+
+impl Deref for Lease {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+/// A queue of at most [`SOCKET_BUFFER`] bytes that owns memory only while it is filled, or until
+/// [`release`](Buffer::release).
+///
+/// It never moves bytes: room is what is left behind the last byte, and all of it comes back once it is empty.
+#[derive(Default)]
+pub(super) struct Buffer {
+    storage: Option<Lease>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes waiting, oldest first.
+    pub(super) fn filled(&self) -> &[u8] {
+        self.storage.as_ref().and_then(|storage| storage.get(self.start..self.end)).unwrap_or_default()
+    }
+
+    /// Whether no byte waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The writable space behind the last byte, memory taken for it if there is none yet.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        let end = self.end;
+        self.storage.get_or_insert_with(Lease::take).get_mut(end..).unwrap_or_default()
+    }
+
+    /// How many bytes [`space`](Buffer::space) has.
+    pub(super) fn room(&self) -> usize {
+        SOCKET_BUFFER - self.end
+    }
+
+    /// Counts `count` bytes just written into [`space`](Buffer::space) as filled.
+    pub(super) fn fill(&mut self, count: usize) {
+        self.end += count.min(self.room());
+    }
+
+    /// Appends `data`, which must fit into [`room`](Buffer::room); what does not fit is not taken. Returns the count.
+    pub(super) fn append(&mut self, data: &[u8]) -> usize {
+        let space = self.space();
+        let count = data.len().min(space.len());
+        if let (Some(to), Some(from)) = (space.get_mut(..count), data.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.fill(count);
+        count
+    }
+
+    /// Moves the oldest bytes into `buf`, as many as there are and fit, and returns how many.
+    pub(super) fn take(&mut self, buf: &mut [u8]) -> usize {
+        let filled = self.filled();
+        let count = filled.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..count), filled.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(count);
+        count
+    }
+
+    /// Forgets the oldest `count` bytes. The memory stays, for the next ones.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.start = self.end.min(self.start + count);
+        if self.is_empty() {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Gives the memory back if nothing waits in it.
+    pub(super) fn release(&mut self) {
+        if self.is_empty() {
+            self.storage = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came() {
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.append(b"abcdef"), 6);
+        buffer.consume(2);
+        assert_eq!(buffer.append(b"gh"), 2);
+        assert_eq!(buffer.filled(), b"cdefgh");
+        let mut taken = [0; 4];
+        assert_eq!(buffer.take(&mut taken), 4);
+        assert_eq!(&taken, b"cdef");
+        assert_eq!(buffer.take(&mut taken), 2);
+        assert_eq!(&taken, b"ghef");
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.room(), SOCKET_BUFFER);
+    }
+
+    #[test]
+    fn no_more_is_taken_than_fits() {
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.append(&vec![7; SOCKET_BUFFER + 5]), SOCKET_BUFFER);
+        assert_eq!(buffer.append(b"x"), 0);
+        buffer.consume(usize::MAX / 2);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn memory_is_owned_only_until_it_is_released_empty() {
+        let mut buffer = Buffer::default();
+        assert!(buffer.storage.is_none());
+        buffer.append(b"x");
+        buffer.release();
+        assert_eq!(buffer.filled(), b"x");
+        buffer.consume(1);
+        buffer.release();
+        assert!(buffer.storage.is_none());
+        assert!(buffer.filled().is_empty());
+    }
+}
