@@ -110,6 +110,35 @@ pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 /// How long a closing server waits for the other side to read the last reply before it lets the socket go.
 pub const CLOSE_DRAIN: Duration = Duration::from_secs(2);
 
+// ---- The client ----
+
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
+pub const WIRE_BUFFERS: usize = 4;
+
+/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
+/// between threads cheap, few enough that reading and sending overlap.
+pub const WIRE_HANDOVER: usize = 48 * 1024;
+
+/// Largest frame a client sends. A [`BUFFER`] below [`WIRE_HANDOVER`] still takes a command line, such a frame and the
+/// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
+pub const UPLOAD_FRAME: usize = 192 * 1024;
+
+/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
+/// small files a second.
+pub const PIPELINE_FILES: usize = 512;
+
+/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
+/// the others. With more to come it is quicker to end the connection.
+pub const DROP_MAX: u64 = 64 * 1024 * 1024;
+
 // ---- Files ----
 
 /// A unit of file work: read, hashed, written and ciphered in one go. Overlaps disk and cipher while it stays in a
@@ -190,31 +219,34 @@ pub const RESERVE_MIN: u64 = 1024 * 1024;
 /// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each.
 pub const SYNC_TOGETHER: usize = 8;
 
-// ---- The client ----
+/// Connections at once from one address (IPv6: from one /64): a tenth of all, so that none can take every place.
+pub const PER_SOURCE_MAX: usize = CONNECTIONS_MAX / 10;
 
-/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
-/// for a connection permit answers within this, or is too busy to be of use.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections that may be not logged in before newcomers are refused by chance. OpenSSH's MaxStartups is 10:30:100;
+/// a connection there is a process, here about 20 KiB, so the counts are twenty times as high.
+pub const STARTUPS_BEGIN: usize = 200;
 
-/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
-/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
-pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+/// Of a hundred newcomers, how many are refused at [`STARTUPS_BEGIN`].
+pub const STARTUPS_PERCENT: u32 = 30;
 
-/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
-pub const WIRE_BUFFERS: usize = 4;
+/// Connections not logged in at which every newcomer is refused.
+pub const STARTUPS_FULL: usize = 2000;
 
-/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
-/// between threads cheap, few enough that reading and sending overlap.
-pub const WIRE_HANDOVER: usize = 48 * 1024;
+/// Pause before the answer to a failed login: three a connection, so a guesser is slowed and a person hardly notices.
+pub const LOGIN_FAILED_PAUSE: Duration = Duration::from_millis(300);
 
-/// Largest frame a client sends. A [`BUFFER`] below [`WIRE_HANDOVER`] still takes a command line, such a frame and the
-/// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
-pub const UPLOAD_FRAME: usize = 192 * 1024;
-
-/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
-/// small files a second.
-pub const PIPELINE_FILES: usize = 512;
-
-/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
-/// the others. With more to come it is quicker to end the connection.
-pub const DROP_MAX: u64 = 64 * 1024 * 1024;
+/// Penalties, added up for each source and forgiven second by second. The figures are the defaults of OpenSSH 9.8's
+/// PerSourcePenalties: authfail 5 s, noauth 1 s, grace-exceeded 10 s, crash 90 s, min 15 s, max 10 min, 65,536 sources.
+pub const PENALTY_LOGIN_FAILED: Duration = Duration::from_secs(5);
+/// See [`PENALTY_LOGIN_FAILED`].
+pub const PENALTY_NO_LOGIN: Duration = Duration::from_secs(1);
+/// See [`PENALTY_LOGIN_FAILED`].
+pub const PENALTY_TOO_SLOW: Duration = Duration::from_secs(10);
+/// See [`PENALTY_LOGIN_FAILED`].
+pub const PENALTY_PANIC: Duration = Duration::from_secs(90);
+/// Penalty that is not acted on yet: a mistyped password must not lock a person out.
+pub const PENALTY_TOLERATED: Duration = Duration::from_secs(15);
+/// The most a source can collect.
+pub const PENALTY_MAX: Duration = Duration::from_secs(600);
+/// Sources remembered at once.
+pub const PENALTY_SOURCES_MAX: usize = 65_536;

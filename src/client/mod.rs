@@ -6,11 +6,18 @@ mod destination;
 mod get;
 mod jobs;
 pub mod known_servers;
+mod listing;
 mod observer;
 mod options;
+mod pump;
 mod put;
+mod receive;
 mod requests;
 pub mod target;
+mod send;
+mod session;
+mod walk;
+mod wire;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 pub use connection::Client;

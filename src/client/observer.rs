@@ -13,6 +13,8 @@ pub enum Skip {
     Link,
     /// A device, pipe or socket.
     Special,
+    /// A name that Sealift keeps for itself.
+    Reserved,
 }
 
 impl Skip {
@@ -21,16 +23,23 @@ impl Skip {
         match self {
             Skip::Link => "a symbolic link",
             Skip::Special => "not a regular file",
+            Skip::Reserved => "a name that Sealift keeps for itself",
         }
     }
 }
 
-/// Is told what a transfer does. Called from the transfer's thread, so it should not block; every method does nothing
-/// unless it is written.
+/// Is told what a transfer does. Called from the transfer's threads, so it should not block; every method does
+/// nothing unless it is written.
 ///
 /// A path is the source's: the remote one of a download, the local one of an upload. It may hold control characters.
 pub trait Observer: Send + Sync {
-    /// So many files and bytes more are known to come.
+    /// Whether it is worth another walk through a local tree to know beforehand how much there is to send.
+    fn wants_totals(&self) -> bool {
+        false
+    }
+
+    /// So many files and bytes more will come. All calls together name every file and every known size once, some of
+    /// them before the first file begins and some, where nothing is known before, as each one does.
     fn expected(&self, files: u64, bytes: u64) {
         let _ = (files, bytes);
     }

@@ -14,7 +14,8 @@ use async_std::net::TcpStream;
 use futures::future::{Either, select};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use super::wire::{Chunk, Far};
+use super::wire::{Credit, Far};
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind};
 use crate::limits;
 use crate::tls::{TlsStream, stream_error};
@@ -72,11 +73,11 @@ async fn both_ways(reader: &mut ReadHalf<Stream>, writer: &mut WriteHalf<Stream>
 /// Reads until the stream ends. `None` when nobody wants the bytes any more.
 async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far) -> Option<Error> {
     loop {
-        let mut chunk = far.fresh();
-        let end = fill(reader, &mut chunk).await;
-        if chunk.len() > 0 {
+        let mut buffer = Buffer::take();
+        let end = fill(reader, &mut buffer).await;
+        if !buffer.is_empty() {
             far.signs.progress.fetch_add(1, Ordering::Relaxed);
-            if far.incoming.send(Ok(chunk)).await.is_err() {
+            if far.incoming.send(Ok(buffer)).await.is_err() {
                 return None;
             }
         }
@@ -88,19 +89,20 @@ async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far) -> Option<Error> {
     }
 }
 
-/// Reads what is there, at least one byte, until the chunk is full or no more comes at once. Says how the stream
+/// Reads what is there, at least one byte, until the buffer is full or no more comes at once. Says how the stream
 /// ended, if it did.
-async fn fill(reader: &mut ReadHalf<Stream>, chunk: &mut Chunk) -> Option<io::Result<()>> {
+async fn fill(reader: &mut ReadHalf<Stream>, buffer: &mut Buffer) -> Option<io::Result<()>> {
     poll_fn(|cx| {
         loop {
-            if chunk.room() < RECORD {
+            let room = buffer.room();
+            if room.len() < RECORD {
                 return Poll::Ready(None);
             }
-            match Pin::new(&mut *reader).poll_read(cx, chunk.space()) {
+            match Pin::new(&mut *reader).poll_read(cx, room) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Some(Ok(()))),
-                Poll::Ready(Ok(count)) => chunk.advance(count),
+                Poll::Ready(Ok(count)) => buffer.fill(count),
                 Poll::Ready(Err(err)) => return Poll::Ready(Some(Err(err))),
-                Poll::Pending if chunk.len() > 0 => return Poll::Ready(None),
+                Poll::Pending if !buffer.is_empty() => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -111,27 +113,28 @@ async fn fill(reader: &mut ReadHalf<Stream>, chunk: &mut Chunk) -> Option<io::Re
 /// Writes until the other end of the wire is dropped. Flushes whenever nothing more waits.
 async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far) -> io::Result<()> {
     loop {
-        let mut chunk = match far.outgoing.try_recv() {
-            Ok(chunk) => chunk,
+        let mut parcel = match far.outgoing.try_recv() {
+            Ok(parcel) => parcel,
             Err(TryRecvError::Closed) => return writer.flush().await,
             Err(TryRecvError::Empty) => {
                 writer.flush().await?;
                 far.signs.progress.fetch_add(1, Ordering::Relaxed);
                 match far.outgoing.recv().await {
-                    Ok(chunk) => chunk,
+                    Ok(parcel) => parcel,
                     Err(_) => return Ok(()),
                 }
             }
         };
-        let mut rest = chunk.filled();
-        while !rest.is_empty() {
-            let count = writer.write(rest).await?;
+        while !parcel.bytes.is_empty() {
+            let count = writer.write(parcel.bytes.filled()).await?;
             far.signs.progress.fetch_add(1, Ordering::Relaxed);
-            rest = rest.get(count..).unwrap_or_default();
+            parcel.bytes.consume(count);
         }
-        chunk.clear();
-        // All circulating chunks fit into the channel.
-        let _always_room = far.empty.try_send(chunk);
+        if parcel.secret {
+            parcel.bytes.wipe();
+        }
+        // As many credits as the channel holds: there is room.
+        let _ = far.credits.try_send(Credit);
     }
 }
 

@@ -1,7 +1,10 @@
 //! The protocol's client end over a [`Wire`]: commands out, replies and data in, in step. Blocking.
 
+use zeroize::Zeroize;
+
 use super::answers::Ids;
-use super::wire::{Chunk, Event, Wire};
+use super::wire::{Credit, Event, Parcel, Wire};
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::escape::for_people;
@@ -14,36 +17,41 @@ use crate::proto::{Command, FrameDecoder, LineDecoder, Piece, Reply};
 pub(super) struct Session {
     wire: Wire,
     /// Bytes that came; those before `at` are used up.
-    came: Chunk,
+    came: Buffer,
     at: usize,
     lines: LineDecoder,
     /// The reply line read last.
     line: Vec<u8>,
     /// What is about to be sent.
-    out: Chunk,
-    /// An empty chunk to go on with.
-    spare: Option<Chunk>,
+    out: Buffer,
+    /// It holds a password.
+    secret: bool,
+    /// Leave to send it, if that is known already.
+    leave: Option<Credit>,
     scratch: Vec<u8>,
     unanswered: usize,
+    /// How many of them are still in `out`.
+    unsent: usize,
     broken: bool,
     ids: Option<Ids>,
 }
 
 impl Session {
-    pub(super) fn new(mut wire: Wire) -> Session {
-        let out = wire.try_empty().unwrap_or_else(|| Chunk::new(limits::WIRE_BUFFER));
+    pub(super) fn new(wire: Wire) -> Session {
         Session {
             wire,
-            came: Chunk::new(0),
+            came: Buffer::none(),
             at: 0,
             lines: LineDecoder::new(limits::LINE_MAX),
             line: Vec::new(),
-            out,
-            spare: None,
+            out: Buffer::take(),
+            secret: false,
+            leave: None,
             // Large enough that a password in a line is never copied to a larger one.
             scratch: Vec::with_capacity(4 * limits::LINE_MAX),
             // The greeting.
             unanswered: 1,
+            unsent: 0,
             broken: false,
             ids: None,
         }
@@ -59,76 +67,85 @@ impl Session {
         self.ids
     }
 
-    /// Commands whose final reply has not come yet.
-    pub(super) fn unanswered(&self) -> usize {
-        self.unanswered
+    /// Whether the server is about to close the connection, or what it says makes no sense.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
-    /// The chunk being filled. Whoever writes more than a command into it looks after its room.
-    pub(super) fn out(&mut self) -> &mut Chunk {
+    /// The buffer being filled. Whoever writes more than a command into it looks after its room.
+    pub(super) fn out(&mut self) -> &mut Buffer {
         &mut self.out
     }
 
-    /// Writes a command into the outgoing chunk, which must be below [`limits::WIRE_HANDOVER`]. It is sent by
-    /// [`Session::flush`].
+    /// Writes a command into the outgoing buffer, which must be below [`limits::WIRE_HANDOVER`]. It is sent
+    /// when a reply is waited for, or by [`Session::try_flush`].
     ///
     /// # Errors
     /// [`Kind::BadPath`] if the line would be too long; nothing is written then.
     pub(super) fn command(&mut self, command: &Command) -> Result<()> {
         self.scratch.clear();
         command.render(&mut self.scratch)?;
+        let fits = self.out.append(&self.scratch) == self.scratch.len();
         if matches!(command, Command::Pass(_)) {
-            self.out.mark_secret();
+            self.secret = true;
+            self.scratch.zeroize();
         }
-        let written = self.out.push(&self.scratch);
-        if matches!(command, Command::Pass(_)) {
-            zeroize::Zeroize::zeroize(&mut self.scratch);
-        }
-        if !written {
+        if !fits {
+            self.broken = true;
             return Err(Error::new(Kind::Internal, "the outgoing buffer is full"));
         }
         self.unanswered += 1;
+        self.unsent += 1;
         Ok(())
     }
 
-    /// Sends what was written.
-    pub(super) fn flush(&mut self) {
-        if self.out.len() > 0 {
-            let empty = self.spare.take().unwrap_or_else(|| self.wire.empty());
-            self.wire.send(std::mem::replace(&mut self.out, empty));
+    /// Sends what was written. To be called only when the server owes no answer: it reads then.
+    fn flush(&mut self) {
+        if !self.out.is_empty() {
+            let leave = self.leave.take().unwrap_or_else(|| self.wire.credit());
+            self.send(leave);
         }
     }
 
     /// Sends what was written, if that is possible without waiting; says whether nothing is left to send.
     pub(super) fn try_flush(&mut self) -> bool {
-        if self.out.len() == 0 {
+        if self.out.is_empty() {
             return true;
         }
-        let Some(empty) = self.spare.take().or_else(|| self.wire.try_empty()) else { return false };
-        self.wire.send(std::mem::replace(&mut self.out, empty));
+        let Some(leave) = self.leave.take().or_else(|| self.wire.try_credit()) else { return false };
+        self.send(leave);
         true
     }
 
     /// Waits until [`Session::try_flush`] will work or bytes came. A client that pipelines must go on reading while
     /// it writes, or both sides may wait for each other.
     pub(super) fn wait(&mut self) -> Result<()> {
-        if self.spare.is_none() && self.at == self.came.len() {
+        if self.leave.is_none() && self.at == self.came.filled().len() {
             match self.wire.wait()? {
-                Event::Empty(chunk) => self.spare = Some(chunk),
-                Event::Arrived(chunk) => self.take(chunk),
+                Event::Room(leave) => self.leave = Some(leave),
+                Event::Arrived(bytes) => self.take(bytes),
             }
         }
         Ok(())
     }
 
-    /// The next reply. A final one answers the oldest command.
+    fn send(&mut self, leave: Credit) {
+        let bytes = std::mem::replace(&mut self.out, Buffer::take());
+        self.unsent = 0;
+        self.wire.send(Parcel { bytes, secret: std::mem::take(&mut self.secret) }, leave);
+    }
+
+    /// The next reply. A final one answers the oldest command, which is sent first if that was not done.
     ///
     /// # Errors
     /// Those of the connection, and [`Kind::Protocol`] for what is no reply. A reply that says no is not an error here.
     pub(super) fn reply(&mut self) -> Result<Reply<'_>> {
+        if self.unsent == self.unanswered {
+            self.flush();
+        }
         while !self.next_line()? {
-            let chunk = self.wire.receive()?;
-            self.take(chunk);
+            let bytes = self.wire.receive()?;
+            self.take(bytes);
         }
         self.parse_line()
     }
@@ -139,8 +156,8 @@ impl Session {
     /// As [`Session::reply`].
     pub(super) fn try_reply(&mut self) -> Result<Option<Reply<'_>>> {
         while !self.next_line()? {
-            let Some(chunk) = self.wire.try_receive()? else { return Ok(None) };
-            self.take(chunk);
+            let Some(bytes) = self.wire.try_receive()? else { return Ok(None) };
+            self.take(bytes);
         }
         self.parse_line().map(Some)
     }
@@ -163,9 +180,9 @@ impl Session {
     /// # Errors
     /// Those of the connection, and [`Kind::Protocol`] for a frame that is too long.
     pub(super) fn piece(&mut self, frames: &mut FrameDecoder) -> Result<Option<Piece<'_>>> {
-        if self.at == self.came.len() {
-            let chunk = self.wire.receive()?;
-            self.take(chunk);
+        if self.at == self.came.filled().len() {
+            let bytes = self.wire.receive()?;
+            self.take(bytes);
         }
         let mut input = self.came.filled().get(self.at..).unwrap_or_default();
         let before = input.len();
@@ -184,11 +201,10 @@ impl Session {
         Error::new(Kind::Protocol, format!("the server's answer is out of order: {}", for_people(line)))
     }
 
-    /// Replaces the chunk that is used up.
-    fn take(&mut self, chunk: Chunk) {
+    /// Goes on with these bytes; those before are used up.
+    fn take(&mut self, bytes: Buffer) {
+        self.came = bytes;
         self.at = 0;
-        let used = std::mem::replace(&mut self.came, chunk);
-        self.wire.recycle(used);
     }
 
     /// Puts the next line into `line`, if it is whole; else everything that came is used up.

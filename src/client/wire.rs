@@ -1,77 +1,27 @@
 //! The byte stream between blocking code and the task that owns the connection.
 //!
-//! Bytes travel in [`Chunk`]s, which circulate: a fixed number go out filled and come back empty, so sending never
-//! blocks on anything but getting an empty one; those that came in filled go back by [`Wire::recycle`].
+//! Bytes travel in whole [`Buffer`]s. To send one takes a credit, of which there is a fixed number; a credit comes back
+//! when the buffer was written. So a wait for room is a wait for a credit, and can be combined with a wait for bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_std::channel::{Receiver, Sender, TryRecvError, bounded};
 use futures::future::{Either, select};
-use zeroize::Zeroize;
 
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
-/// Some bytes of the stream.
-pub(super) struct Chunk {
-    bytes: Box<[u8]>,
-    len: usize,
-    secret: bool,
+/// Bytes to send.
+pub(super) struct Parcel {
+    pub(super) bytes: Buffer,
+    /// Holds a password: to be wiped as soon as it is sent.
+    pub(super) secret: bool,
 }
 
-impl Chunk {
-    pub(super) fn new(size: usize) -> Chunk {
-        Chunk { bytes: vec![0; size].into_boxed_slice(), len: 0, secret: false }
-    }
-
-    /// The bytes in it.
-    pub(super) fn filled(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// How many bytes more it can hold.
-    pub(super) fn room(&self) -> usize {
-        self.bytes.len() - self.len
-    }
-
-    /// The part behind the bytes in it. What is there is left over and means nothing.
-    pub(super) fn space(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.len..).unwrap_or_default()
-    }
-
-    /// Counts the first `count` bytes of [`Chunk::space`] in.
-    pub(super) fn advance(&mut self, count: usize) {
-        self.len = self.bytes.len().min(self.len + count);
-    }
-
-    /// Appends `bytes`, all or, if there is no room for them, none; says which.
-    #[must_use]
-    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
-        let Some(space) = self.space().get_mut(..bytes.len()) else { return false };
-        space.copy_from_slice(bytes);
-        self.advance(bytes.len());
-        true
-    }
-
-    /// Holds a password: its bytes are wiped as soon as they are sent.
-    pub(super) fn mark_secret(&mut self) {
-        self.secret = true;
-    }
-
-    /// Makes it empty again.
-    pub(super) fn clear(&mut self) {
-        if self.secret {
-            self.bytes.zeroize();
-            self.secret = false;
-        }
-        self.len = 0;
-    }
-}
+/// Leave to send one parcel.
+pub(super) struct Credit;
 
 /// What both ends know of each other without a message.
 #[derive(Default)]
@@ -84,87 +34,65 @@ pub(super) struct Signs {
 
 /// The end that blocking code holds. Dropping it ends the connection in good order.
 pub(super) struct Wire {
-    empty: Receiver<Chunk>,
-    outgoing: Sender<Chunk>,
-    incoming: Receiver<Result<Chunk>>,
-    spent: Sender<Chunk>,
+    credits: Receiver<Credit>,
+    outgoing: Sender<Parcel>,
+    incoming: Receiver<Result<Buffer>>,
     signs: Arc<Signs>,
-    made: usize,
 }
 
-/// The end that the connection's task holds. Dropping it makes every wait of the other end fail.
+/// The end that the connection's task holds. Dropping it ends every wait of the other end.
 pub(super) struct Far {
-    pub(super) empty: Sender<Chunk>,
-    pub(super) outgoing: Receiver<Chunk>,
-    pub(super) incoming: Sender<Result<Chunk>>,
-    spent: Receiver<Chunk>,
+    pub(super) credits: Sender<Credit>,
+    pub(super) outgoing: Receiver<Parcel>,
+    pub(super) incoming: Sender<Result<Buffer>>,
     pub(super) signs: Arc<Signs>,
-}
-
-impl Far {
-    /// An empty chunk to read into.
-    pub(super) fn fresh(&self) -> Chunk {
-        self.spent.try_recv().unwrap_or_else(|_| Chunk::new(limits::CHUNK))
-    }
-}
-
-/// Why [`Wire::wait`] came back.
-pub(super) enum Event {
-    /// Here is an empty chunk to fill.
-    Empty(Chunk),
-    /// These bytes came.
-    Arrived(Chunk),
 }
 
 /// Both ends.
 pub(super) fn wire() -> (Wire, Far) {
-    let (to_empty, empty) = bounded(limits::WIRE_BUFFERS);
+    let (to_credits, credits) = bounded(limits::WIRE_BUFFERS);
     let (outgoing, from_outgoing) = bounded(limits::WIRE_BUFFERS);
     let (to_incoming, incoming) = bounded(limits::WIRE_BUFFERS);
-    let (spent, from_spent) = bounded(limits::WIRE_BUFFERS);
+    for _ in 0..limits::WIRE_BUFFERS {
+        // Fresh and of this size: there is room.
+        let _ = to_credits.try_send(Credit);
+    }
     let signs = Arc::new(Signs::default());
-    let far = Far {
-        empty: to_empty,
-        outgoing: from_outgoing,
-        incoming: to_incoming,
-        spent: from_spent,
-        signs: Arc::clone(&signs),
-    };
-    (Wire { empty, outgoing, incoming, spent, signs, made: 0 }, far)
+    let far = Far { credits: to_credits, outgoing: from_outgoing, incoming: to_incoming, signs: Arc::clone(&signs) };
+    (Wire { credits, outgoing, incoming, signs }, far)
+}
+
+/// Why [`Wire::wait`] came back.
+pub(super) enum Event {
+    /// A parcel may be sent.
+    Room(Credit),
+    /// These bytes came.
+    Arrived(Buffer),
 }
 
 impl Wire {
-    /// An empty chunk, if one is to be had without waiting.
-    pub(super) fn try_empty(&mut self) -> Option<Chunk> {
-        if let Ok(chunk) = self.empty.try_recv() {
-            return Some(chunk);
+    /// Leave to send, if it is to be had without waiting. Always, once the connection is gone: what is sent then goes
+    /// nowhere, and the next [`Wire::receive`] says why, after what the server may still have said.
+    pub(super) fn try_credit(&mut self) -> Option<Credit> {
+        match self.credits.try_recv() {
+            Ok(credit) => Some(credit),
+            Err(TryRecvError::Closed) => Some(Credit),
+            Err(TryRecvError::Empty) => None,
         }
-        // Beyond the limit only when the connection is gone: what is put into it goes nowhere.
-        (self.made < limits::WIRE_BUFFERS || self.empty.is_closed()).then(|| {
-            self.made += 1;
-            Chunk::new(limits::WIRE_BUFFER)
-        })
     }
 
-    /// An empty chunk, waiting for one if need be.
-    pub(super) fn empty(&mut self) -> Chunk {
-        if let Some(chunk) = self.try_empty() {
-            return chunk;
-        }
-        self.signs.waiting.store(true, Ordering::Relaxed);
-        let chunk = self.empty.recv_blocking();
-        self.signs.waiting.store(false, Ordering::Relaxed);
-        chunk.unwrap_or_else(|_| Chunk::new(limits::WIRE_BUFFER))
+    /// Leave to send, as soon as it is to be had.
+    pub(super) fn credit(&mut self) -> Credit {
+        self.try_credit().unwrap_or_else(|| self.waiting(|wire| wire.credits.recv_blocking()).unwrap_or(Credit))
     }
 
-    /// Puts a chunk on its way. Never blocks, and never fails: that the connection broke is told by the next
-    /// [`Wire::receive`], after what the server may still have said.
-    pub(super) fn send(&mut self, chunk: Chunk) {
-        let _told_by_receive = self.outgoing.try_send(chunk);
+    /// Puts a parcel on its way. Never blocks.
+    pub(super) fn send(&mut self, parcel: Parcel, _leave: Credit) {
+        let _told_by_receive = self.outgoing.try_send(parcel);
     }
 
     /// Bytes that came, if there are any without waiting.
-    pub(super) fn try_receive(&mut self) -> Result<Option<Chunk>> {
+    pub(super) fn try_receive(&mut self) -> Result<Option<Buffer>> {
         match self.incoming.try_recv() {
             Ok(arrived) => arrived.map(Some),
             Err(TryRecvError::Empty) => Ok(None),
@@ -173,40 +101,32 @@ impl Wire {
     }
 
     /// The next bytes.
-    pub(super) fn receive(&mut self) -> Result<Chunk> {
-        if let Some(chunk) = self.try_receive()? {
-            return Ok(chunk);
+    pub(super) fn receive(&mut self) -> Result<Buffer> {
+        match self.try_receive()? {
+            Some(bytes) => Ok(bytes),
+            None => self.waiting(|wire| wire.incoming.recv_blocking()).unwrap_or_else(|_| Err(closed())),
         }
-        self.signs.waiting.store(true, Ordering::Relaxed);
-        let arrived = self.incoming.recv_blocking();
-        self.signs.waiting.store(false, Ordering::Relaxed);
-        arrived.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Waits until there is an empty chunk or some bytes came.
+    /// Waits until a parcel may be sent or bytes came.
     pub(super) fn wait(&mut self) -> Result<Event> {
-        if let Some(chunk) = self.try_empty() {
-            return Ok(Event::Empty(chunk));
+        if let Some(credit) = self.try_credit() {
+            return Ok(Event::Room(credit));
         }
-        if let Some(chunk) = self.try_receive()? {
-            return Ok(Event::Arrived(chunk));
-        }
-        self.signs.waiting.store(true, Ordering::Relaxed);
-        // Neither loses a chunk when the other one wins.
-        let first = futures::executor::block_on(select(self.empty.recv(), self.incoming.recv()));
-        self.signs.waiting.store(false, Ordering::Relaxed);
-        match first {
-            Either::Left((Ok(chunk), _)) => Ok(Event::Empty(chunk)),
-            Either::Left((Err(_), _)) => Ok(Event::Empty(Chunk::new(limits::WIRE_BUFFER))),
+        // Neither loses anything when the other one wins.
+        self.waiting(|wire| match futures::executor::block_on(select(wire.credits.recv(), wire.incoming.recv())) {
+            Either::Left((credit, _)) => Ok(Event::Room(credit.unwrap_or(Credit))),
             Either::Right((Ok(arrived), _)) => arrived.map(Event::Arrived),
             Either::Right((Err(_), _)) => Err(closed()),
-        }
+        })
     }
 
-    /// Gives back a chunk whose bytes are used up.
-    pub(super) fn recycle(&mut self, mut chunk: Chunk) {
-        chunk.clear();
-        let _enough_are_kept = self.spent.try_send(chunk);
+    /// Runs `wait` under the sign that lets the connection's task end it when the server is silent for too long.
+    fn waiting<T>(&self, wait: impl FnOnce(&Self) -> T) -> T {
+        self.signs.waiting.store(true, Ordering::Relaxed);
+        let came = wait(self);
+        self.signs.waiting.store(false, Ordering::Relaxed);
+        came
     }
 }
 

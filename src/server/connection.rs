@@ -2,246 +2,104 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
-use std::time::Duration;
+use std::time::Instant;
 
 use async_std::future::timeout;
 use async_std::net::TcpStream;
-use async_std::task::sleep;
-use futures::future::{Either, poll_fn, select};
-use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pin_mut, select_biased};
-use tracing::{error, info};
+use async_std::task::spawn_blocking;
+use futures::AsyncWriteExt;
+use tracing::info;
 
 use super::Shared;
-use super::lane::{Doing, Lane, Machine, Waiting};
+use super::admission::{Admitted, Offence};
+use super::drive::drive;
 use super::login::{Login, login};
 use super::session::Session;
-use crate::buffers::Buffer;
+use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::ReplyWriter;
 use crate::tls::TlsStream;
 
+type Stream = TlsStream<TcpStream>;
+
 /// Serves one connection to its end and logs how that came.
-pub async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    let _counted = shared.registry.connected();
+pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, shared: Arc<Shared>) {
+    let counted = shared.registry.connected();
     info!(%peer, connections = shared.registry.connections(), "connected");
-    let outcome = converse(socket, peer, &shared).await;
-    let connections = shared.registry.connections().saturating_sub(1);
+    let outcome = converse(socket, peer, &mut admitted, &shared).await;
+    drop(counted);
+    let connections = shared.registry.connections();
     match outcome {
         Ok(()) => info!(%peer, connections, "disconnected"),
         Err(error) => info!(%peer, connections, word = error.kind().word(), %error, "disconnected"),
     }
 }
 
-async fn converse(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) -> Result<()> {
+async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
-    let (mut stream, _) = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket))
-        .await
-        .map_err(|_| Error::new(Kind::TimedOut, "no TLS handshake in time"))??;
-    let result = async {
-        let name = peer.to_string();
-        let logged_in = timeout(limits::LOGIN_TIMEOUT, login(&mut stream, &shared.accounts, &name)).await;
-        match logged_in {
-            Ok(Ok(Login::Done(principal, early))) => {
-                let ticket = Arc::new(shared.registry.enter(principal.name(), peer)?);
-                info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
-                let homes = shared.homes.clone();
-                let (principal, home) = async_std::task::spawn_blocking(move || {
-                    let home = homes.open_home(&principal);
-                    (principal, home)
-                })
-                .await;
-                let store = match home {
-                    Ok(store) => store,
-                    Err(error) => {
-                        send_last(&mut stream, &error).await?;
-                        return Err(error);
-                    }
-                };
-                let mut session = Session::new(principal, store, ticket);
-                let welcome = session.welcome();
-                stream.write_all(&welcome).await.map_err(|err| Error::network("writing", err))?;
-                stream.flush().await.map_err(|err| Error::network("writing", err))?;
-                drive(&mut stream, session, &early, shared).await
-            }
-            Ok(Ok(Login::Over)) => Ok(()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                let error = Error::new(Kind::TimedOut, "no login in time");
-                send_last(&mut stream, &error).await?;
-                Err(error)
-            }
-        }
-    }
-    .await;
+    let Ok(shaken) = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket)).await else {
+        admitted.penalise(Offence::TooSlow, Instant::now());
+        return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
+    };
+    let (mut stream, _) = shaken.inspect_err(|_| admitted.penalise(Offence::NoLogin, Instant::now()))?;
+    let result = log_in_and_serve(&mut stream, peer, admitted, shared).await;
     stream.close().await;
     result
 }
 
-async fn send_last(stream: &mut TlsStream<TcpStream>, error: &Error) -> Result<()> {
-    let mut line = Vec::new();
-    ReplyWriter::error(&mut line, error.kind()).text(error.text());
-    stream.write_all(&line).await.map_err(|err| Error::network("writing", err))?;
-    stream.flush().await.map_err(|err| Error::network("writing", err))
-}
-
-/// Moves bytes between the stream and the session's lane until either is done.
-async fn drive(stream: &mut TlsStream<TcpStream>, session: Session, early: &[u8], shared: &Shared) -> Result<()> {
-    let lane = Lane::new(session);
-    if !early.is_empty() {
-        let mut buffer = Buffer::take();
-        buffer.append(early);
-        lane.push(buffer);
-    }
-    let moved = Moved::default();
-    // Both halves stay in this task: split across two, they would steal each other's wake-ups.
-    let (reader, writer) = stream.split();
-    let result = {
-        let reading = async {
-            let result = read_half(reader, &lane, &moved).await;
-            lane.end_input();
-            result
-        };
-        let writing = write_half(writer, &lane, &moved).fuse();
-        let watching = watch(&lane, &moved, shared).fuse();
-        pin_mut!(writing, watching);
-        // The session ends when all its answers are sent. A client that is done sending may still be reading.
-        let session = async {
-            select_biased! {
-                result = writing => result,
-                error = watching => Err(error),
-            }
-        };
-        pin_mut!(session, reading);
-        match select(session, reading).await {
-            Either::Left((result, _)) => result,
-            Either::Right((Ok(()), session)) => session.await,
-            Either::Right((Err(error), _)) => Err(error),
-        }
+async fn log_in_and_serve(
+    stream: &mut Stream,
+    peer: SocketAddr,
+    admitted: &mut Admitted,
+    shared: &Arc<Shared>,
+) -> Result<()> {
+    let logging_in = login(stream, &shared.accounts, peer, admitted);
+    let Ok(logged_in) = timeout(limits::LOGIN_TIMEOUT, logging_in).await else {
+        admitted.penalise(Offence::TooSlow, Instant::now());
+        return refuse(stream, Error::new(Kind::TimedOut, "no login in time")).await;
     };
-    if result.is_err() {
-        lane.abandon();
-    }
-    // The machine puts away what can be resumed before the session counts as ended.
-    while lane.next().await.is_some() {}
-    if lane.panicked() {
-        let panics = shared.registry.count_panic();
-        error!(panics, "a session panicked: a fault in Sealift, please report it");
-        return Err(Error::new(Kind::Internal, "the session panicked"));
+    let (principal, early) = match logged_in? {
+        Login::Done(principal, early) => (principal, early),
+        Login::Over => return Ok(()),
+    };
+    admitted.logged_in();
+    let mut session = match open(principal, peer, shared).await {
+        Ok(session) => session,
+        Err(error) => return refuse(stream, error).await,
+    };
+    send(stream, &session.welcome()).await?;
+    let result = drive(stream, session, &early, shared).await;
+    // Only a panic ends a session so.
+    if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
+        admitted.penalise(Offence::Panic, Instant::now());
     }
     result
 }
 
-/// Bytes moved so far, for the watch.
-#[derive(Default)]
-struct Moved(AtomicU64);
-
-impl Moved {
-    fn add(&self, n: usize) {
-        self.0.fetch_add(n as u64, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-async fn read_half<M: Machine>(mut reader: impl AsyncRead + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
-    loop {
-        lane.room().await;
-        match read_some(&mut reader).await {
-            Ok(buffer) if buffer.is_empty() => return Ok(()),
-            Ok(buffer) => {
-                moved.add(buffer.filled().len());
-                lane.push(buffer);
-            }
-            Err(err) => return Err(Error::network("reading", err)),
-        }
-    }
-}
-
-/// Waits for bytes without owning a buffer, then takes all there are, up to one buffer. Empty at the end.
-async fn read_some(reader: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Buffer> {
-    poll_fn(|cx| {
-        let mut buffer = Buffer::take();
-        loop {
-            match std::pin::Pin::new(&mut *reader).poll_read(cx, buffer.room()) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(buffer)),
-                Poll::Ready(Ok(n)) => {
-                    buffer.fill(n);
-                    if buffer.room().is_empty() {
-                        return Poll::Ready(Ok(buffer));
-                    }
-                }
-                // What came before the error is delivered first; the error comes again.
-                Poll::Ready(Err(_)) | Poll::Pending if !buffer.is_empty() => return Poll::Ready(Ok(buffer)),
-                Poll::Ready(Err(err)) => return Poll::Ready(Err(err)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+/// The principal's session over its own home.
+async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Session> {
+    let ticket = shared.registry.enter(principal.name(), peer)?;
+    info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
+    let homes = shared.homes.clone();
+    spawn_blocking(move || {
+        let store = homes.open_home(&principal)?;
+        Ok(Session::new(principal, store, Arc::new(ticket)))
     })
     .await
 }
 
-async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
-    let failed = |err| Error::network("writing", err);
-    loop {
-        let buffer = match lane.try_next() {
-            Some(buffer) => buffer,
-            None => {
-                // Nothing is ready: what was written must not wait in a buffer below.
-                writer.flush().await.map_err(failed)?;
-                match lane.next().await {
-                    Some(buffer) => buffer,
-                    None => return writer.flush().await.map_err(failed),
-                }
-            }
-        };
-        let mut rest = buffer.filled();
-        while !rest.is_empty() {
-            let n = writer.write(rest).await.map_err(failed)?;
-            if n == 0 {
-                return Err(failed(std::io::ErrorKind::WriteZero.into()));
-            }
-            moved.add(n);
-            rest = rest.get(n..).unwrap_or_default();
-        }
-    }
+/// Says why the connection ends here.
+async fn refuse(stream: &mut Stream, error: Error) -> Result<()> {
+    let mut line = Vec::new();
+    ReplyWriter::error(&mut line, error.kind()).text(error.text());
+    send(stream, &line).await?;
+    Err(error)
 }
 
-/// Ends sessions that idle too long or owe us something and hardly move, and all of them when the server stops.
-/// Returns only if the client cannot be told.
-async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Error {
-    let stopping = async {
-        shared.registry.stopping().await;
-        lane.dismiss(Kind::Stopping);
-        sleep(shared.grace).await;
-        Error::new(Kind::Stopping, "the grace period is over")
-    };
-    let slow = async {
-        let mut idle = Duration::ZERO;
-        let mut slow_windows = 0;
-        loop {
-            let before = moved.get();
-            sleep(limits::WINDOW).await;
-            let progress = moved.get().wrapping_sub(before);
-            let doing = lane.doing();
-            let owes = matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
-            slow_windows = if owes && progress < limits::WINDOW_BYTES { slow_windows + 1 } else { 0 };
-            let idles = progress == 0 && doing == Doing::Waiting(Waiting::Command);
-            idle = if idles { idle + limits::WINDOW } else { Duration::ZERO };
-            // Two windows: what began late in the first has the whole second one.
-            if slow_windows >= 2 || idle >= limits::IDLE_TIMEOUT {
-                lane.dismiss(Kind::TimedOut);
-                // Time to read the farewell; a client that does not is cut off.
-                sleep(limits::CLOSE_DRAIN).await;
-                return Error::new(Kind::TimedOut, "nothing came for too long");
-            }
-        }
-    };
-    pin_mut!(stopping, slow);
-    select(stopping, slow).await.factor_first().0
+async fn send(stream: &mut Stream, bytes: &[u8]) -> Result<()> {
+    let failed = |err| Error::network("writing", err);
+    stream.write_all(bytes).await.map_err(failed)?;
+    stream.flush().await.map_err(failed)
 }

@@ -58,13 +58,13 @@ pub struct Outgoing<'a> {
     crowded: bool,
 }
 
-trait Queue {
+pub(super) trait Queue {
     /// Hands a buffer over; says whether that is as many as may wait.
     fn hand_over(&self, buffer: Buffer) -> bool;
 }
 
 impl<'a> Outgoing<'a> {
-    fn new(queue: &'a dyn Queue) -> Self {
+    pub(super) fn new(queue: &'a dyn Queue) -> Self {
         Outgoing { queue, current: None, crowded: false }
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_lock::Semaphore;
 use async_std::channel::{Receiver, Sender, bounded};
@@ -26,7 +27,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 /// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
 /// is still open then is over.
 pub async fn accept_all(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Receiver<()> {
-    let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(shared.admission.connections()));
     let (open, over) = bounded(1);
     let accepting = listeners
         .into_iter()
@@ -49,10 +50,18 @@ async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, op
         match select(&mut stopping, next).await {
             Either::Left(_) => return,
             Either::Right(((permit, Ok((socket, peer))), _)) => {
+                let admitted = match shared.admission.admit(peer.ip(), Instant::now(), dice()) {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => {
+                        info!(%peer, why = refusal.word(), "connection refused");
+                        continue;
+                    }
+                };
                 let (shared, open) = (shared.clone(), open.clone());
                 spawn(async move {
                     // A fault while handling one connection ends that one only.
-                    let serving = std::panic::AssertUnwindSafe(connection::serve(socket, peer, shared.clone()));
+                    let serving =
+                        std::panic::AssertUnwindSafe(connection::serve(socket, peer, admitted, shared.clone()));
                     if serving.catch_unwind().await.is_err() {
                         let panics = shared.registry.count_panic();
                         tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
@@ -67,4 +76,10 @@ async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, op
             }
         }
     }
+}
+
+/// 0 to 99.
+fn dice() -> u32 {
+    // Without random numbers nobody is refused by chance; the caps still hold.
+    getrandom::u32().map_or(99, |n| n % 100)
 }

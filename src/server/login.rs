@@ -1,11 +1,15 @@
 //! Before login: a short list of commands and nothing else. It ends in a [`Principal`] or in the end of the connection.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use async_std::task::sleep;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::info;
 
 use super::accounts::Accounts;
+use super::admission::{Admitted, Offence};
 use super::session::help_lines;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
@@ -39,7 +43,7 @@ struct Prelogin {
 ///
 /// # Errors
 /// [`Kind::Network`] if the connection breaks.
-pub async fn login<S>(stream: &mut S, accounts: &Arc<Accounts>, peer: &str) -> Result<Login>
+pub async fn login<S>(stream: &mut S, accounts: &Arc<Accounts>, peer: SocketAddr, admitted: &Admitted) -> Result<Login>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -54,6 +58,9 @@ where
         let n = stream.read(&mut bytes).await.map_err(|err| Error::network("reading", err))?;
         let mut input = bytes.get(..n).unwrap_or_default();
         if input.is_empty() {
+            if prelogin.failures == 0 {
+                admitted.penalise(Offence::NoLogin, Instant::now());
+            }
             return Ok(Login::Over);
         }
         loop {
@@ -73,7 +80,11 @@ where
                     match accounts.verify(user, password).await {
                         Ok(principal) => return Ok(Login::Done(principal, input.to_vec())),
                         Err(error) => {
-                            info!(peer, word = error.kind().word(), "login refused");
+                            info!(%peer, word = error.kind().word(), "login refused");
+                            if error.kind() == Kind::LoginFailed {
+                                admitted.penalise(Offence::LoginFailed, Instant::now());
+                                sleep(limits::LOGIN_FAILED_PAUSE).await;
+                            }
                             if prelogin.refuse_login(&error) {
                                 prelogin.send(stream).await?;
                                 return Ok(Login::Over);

@@ -4,7 +4,9 @@
 //! One task owns a connection; its blocking work is done by a pool thread that it holds only while there is some.
 
 mod accounts;
+mod admission;
 mod connection;
+mod drive;
 mod gate;
 mod homes;
 mod lane;
@@ -23,6 +25,8 @@ use async_std::net::TcpListener;
 use tracing::info;
 
 use self::accounts::Accounts;
+use self::admission::Admission;
+pub use self::admission::AdmissionOptions;
 use self::homes::Homes;
 use self::registry::Registry;
 use crate::error::Result;
@@ -44,6 +48,8 @@ pub struct ServerOptions {
     pub durability: Durability,
     /// How long running transfers may go on after [`Handle::stop`].
     pub grace: Duration,
+    /// Who may connect.
+    pub admission: AdmissionOptions,
 }
 
 impl ServerOptions {
@@ -56,6 +62,7 @@ impl ServerOptions {
             identity,
             durability: Durability::Full,
             grace: limits::GRACE,
+            admission: AdmissionOptions::default(),
         }
     }
 }
@@ -66,6 +73,7 @@ struct Shared {
     accounts: Arc<Accounts>,
     homes: Arc<Homes>,
     registry: Arc<Registry>,
+    admission: Arc<Admission>,
     grace: Duration,
 }
 
@@ -106,6 +114,7 @@ impl Server {
             accounts: Arc::new(Accounts::load(&options.users)?),
             homes: Arc::new(Homes::open(&options.data, options.durability)?),
             registry: Registry::new(),
+            admission: Admission::new(options.admission),
             grace: options.grace,
         });
         let mut listeners = Vec::new();

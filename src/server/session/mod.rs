@@ -5,6 +5,8 @@ mod files;
 mod info;
 mod receive;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! Uploads: frames into the store, then a commit that the uploads right behind may share.
 
 use super::{Running, Session, State};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
 use crate::proto::{FrameDecoder, Piece, ReplyWriter, UploadArgs};
@@ -38,19 +38,27 @@ impl Receiving {
 impl Session {
     pub(super) fn begin_upload(&mut self, args: UploadArgs, running: Running, out: &mut Outgoing) {
         let spec = UploadSpec { size: args.size, mtime: args.mtime, condition: args.condition };
-        let begun = match args.resume {
-            None => self.store.begin(&args.path, spec),
-            Some(resume) => self.store.resume(&args.path, spec, resume.offset, resume.prefix),
-        };
+        let mut begun = self.open_upload(&args, spec);
+        if begun.is_err() && !self.pending.is_empty() {
+            // It may stand on an upload that is not committed yet: every command sees all earlier ones done.
+            self.commit_pending(out);
+            begun = self.open_upload(&args, spec);
+        }
         let receiving = match begun {
             Ok(upload) => Receiving { frames: FrameDecoder::with_trailer(), upload: Some((upload, running)) },
             Err(error) => {
-                self.commit_pending(out);
                 self.fail(running, &error, out);
                 Receiving::dropping()
             }
         };
         self.state = State::Receiving(receiving);
+    }
+
+    fn open_upload(&self, args: &UploadArgs, spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        match args.resume {
+            None => self.store.begin(&args.path, spec),
+            Some(resume) => self.store.resume(&args.path, spec, resume.offset, resume.prefix),
+        }
     }
 
     pub(super) fn receive(&mut self, mut receiving: Receiving, input: &mut &[u8], out: &mut Outgoing) -> Step {

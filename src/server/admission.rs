@@ -1,0 +1,312 @@
+//! Who may connect at all: caps in total, per source and before login, and penalties for sources that misbehave.
+//! Pure bookkeeping over a clock and dice that the caller hands in.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::limits;
+
+/// What an operator may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmissionOptions {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one source.
+    pub per_source: usize,
+    /// Whether sources on this machine can be penalised. Off by default: behind a tunnel or a proxy every client
+    /// comes from there, and one of them could lock out all.
+    pub penalise_loopback: bool,
+}
+
+impl Default for AdmissionOptions {
+    fn default() -> Self {
+        AdmissionOptions {
+            connections: limits::CONNECTIONS_MAX,
+            per_source: limits::PER_SOURCE_MAX,
+            penalise_loopback: false,
+        }
+    }
+}
+
+/// Where a connection comes from: an IPv4 address, or the /64 that one IPv6 subscriber gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source(IpAddr);
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Source(v4.into()),
+            IpAddr::V6(v6) => Source(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into()),
+        }
+    }
+}
+
+/// What a source did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offence {
+    /// A wrong user or password.
+    LoginFailed,
+    /// Connected and left, or was silent, without trying to log in.
+    NoLogin,
+    /// The handshake or login took too long.
+    TooSlow,
+    /// Made a session panic.
+    Panic,
+}
+
+impl Offence {
+    fn penalty(self) -> Duration {
+        match self {
+            Offence::LoginFailed => limits::PENALTY_LOGIN_FAILED,
+            Offence::NoLogin => limits::PENALTY_NO_LOGIN,
+            Offence::TooSlow => limits::PENALTY_TOO_SLOW,
+            Offence::Panic => limits::PENALTY_PANIC,
+        }
+    }
+}
+
+/// Why a connection is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The source has too many.
+    PerSource,
+    /// Too many that are not logged in; chance chose this one.
+    NotLoggedIn,
+    /// The source has misbehaved and must wait.
+    Penalised,
+}
+
+impl Refusal {
+    /// For the log.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Refusal::PerSource => "too many from one address",
+            Refusal::NotLoggedIn => "too many not logged in",
+            Refusal::Penalised => "penalised",
+        }
+    }
+}
+
+/// The books.
+#[derive(Debug)]
+pub struct Admission {
+    options: AdmissionOptions,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    not_logged_in: usize,
+    per_source: HashMap<Source, usize>,
+    /// Until when each source is penalised; the sum of what it did, decaying with time.
+    penalties: HashMap<Source, Instant>,
+}
+
+impl Admission {
+    /// Empty books.
+    pub fn new(options: AdmissionOptions) -> Arc<Admission> {
+        Arc::new(Admission { options, books: Mutex::default() })
+    }
+
+    /// Connections at once; the caller takes a permit for each before it accepts.
+    pub fn connections(&self) -> usize {
+        self.options.connections
+    }
+
+    /// Lets a connection in, or says why not. `dice` is a random number from 0 to 99.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn admit(self: &Arc<Self>, address: IpAddr, now: Instant, dice: u32) -> Result<Admitted, Refusal> {
+        let source = Source::from(address);
+        let mut books = self.books();
+        if books.penalties.get(&source).is_some_and(|until| *until > now + limits::PENALTY_TOLERATED) {
+            return Err(Refusal::Penalised);
+        }
+        if books.per_source.get(&source).is_some_and(|count| *count >= self.options.per_source) {
+            return Err(Refusal::PerSource);
+        }
+        if dice < refused_percent(books.not_logged_in) {
+            return Err(Refusal::NotLoggedIn);
+        }
+        books.not_logged_in += 1;
+        *books.per_source.entry(source).or_default() += 1;
+        Ok(Admitted { admission: self.clone(), source, logged_in: false })
+    }
+
+    /// Adds a penalty to what is left of the source's earlier ones.
+    fn penalise(&self, source: Source, offence: Offence, now: Instant) {
+        if source.0.is_loopback() && !self.options.penalise_loopback {
+            return;
+        }
+        let mut books = self.books();
+        books.penalties.retain(|_, until| *until > now);
+        if books.penalties.len() >= limits::PENALTY_SOURCES_MAX && !books.penalties.contains_key(&source) {
+            // The table is full: the one that would be forgiven first is.
+            let first = books.penalties.iter().min_by_key(|(_, until)| **until).map(|(source, _)| *source);
+            if let Some(first) = first {
+                books.penalties.remove(&first);
+            }
+        }
+        let until = books.penalties.entry(source).or_insert(now);
+        *until = (*until + offence.penalty()).min(now + limits::PENALTY_MAX);
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // Counters only: a panic elsewhere cannot leave them half-changed.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many of a hundred newcomers are refused while so many are not logged in: none at first, then a growing share,
+/// at the end all (random early drop, as OpenSSH's MaxStartups).
+fn refused_percent(not_logged_in: usize) -> u32 {
+    let (begin, full) = (limits::STARTUPS_BEGIN, limits::STARTUPS_FULL);
+    if not_logged_in < begin {
+        return 0;
+    }
+    let over = not_logged_in.min(full) - begin;
+    let grown = (100 - limits::STARTUPS_PERCENT as usize) * over / (full - begin);
+    limits::STARTUPS_PERCENT + u32::try_from(grown).unwrap_or(100)
+}
+
+/// A connection that was let in, counted until this is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    admission: Arc<Admission>,
+    source: Source,
+    logged_in: bool,
+}
+
+impl Admitted {
+    /// It logged in: it no longer counts as a newcomer.
+    pub fn logged_in(&mut self) {
+        if !std::mem::replace(&mut self.logged_in, true) {
+            self.admission.books().not_logged_in -= 1;
+        }
+    }
+
+    /// It misbehaved.
+    pub fn penalise(&self, offence: Offence, now: Instant) {
+        self.admission.penalise(self.source, offence, now);
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut books = self.admission.books();
+        if !self.logged_in {
+            books.not_logged_in -= 1;
+        }
+        if let Some(count) = books.per_source.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                books.per_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: u32 = 99;
+
+    fn address(n: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, n])
+    }
+
+    #[test]
+    fn one_source_cannot_take_more_than_its_share() {
+        let admission = Admission::new(AdmissionOptions { per_source: 2, ..Default::default() });
+        let now = Instant::now();
+        let kept = [admission.admit(address(1), now, NEVER).unwrap(), admission.admit(address(1), now, NEVER).unwrap()];
+        assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::PerSource);
+        assert!(admission.admit(address(2), now, NEVER).is_ok());
+        drop(kept);
+        assert!(admission.admit(address(1), now, NEVER).is_ok());
+        assert!(admission.books().per_source.is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_is_one_source_and_a_mapped_ipv4_is_itself() {
+        let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+    }
+
+    #[test]
+    fn newcomers_are_refused_more_and_more_until_all_are() {
+        assert_eq!(refused_percent(limits::STARTUPS_BEGIN - 1), 0);
+        assert_eq!(refused_percent(limits::STARTUPS_BEGIN), limits::STARTUPS_PERCENT);
+        assert_eq!(refused_percent(limits::STARTUPS_FULL), 100);
+        assert_eq!(refused_percent(usize::MAX), 100);
+        assert!((limits::STARTUPS_BEGIN..limits::STARTUPS_FULL).is_sorted_by_key(refused_percent));
+    }
+
+    #[test]
+    fn a_login_makes_room_for_newcomers() {
+        let admission = Admission::new(AdmissionOptions { per_source: usize::MAX, ..Default::default() });
+        let now = Instant::now();
+        let mut kept: Vec<_> =
+            (0..limits::STARTUPS_FULL).map(|_| admission.admit(address(1), now, 100).unwrap()).collect();
+        assert_eq!(admission.admit(address(2), now, NEVER).unwrap_err(), Refusal::NotLoggedIn);
+        kept.iter_mut().for_each(Admitted::logged_in);
+        assert!(admission.admit(address(2), now, 0).is_ok());
+    }
+
+    #[test]
+    fn penalties_grow_decay_and_hit_nobody_else() {
+        let admission = Admission::new(AdmissionOptions::default());
+        let now = Instant::now();
+        let guilty = admission.admit(address(1), now, NEVER).unwrap();
+        guilty.penalise(Offence::LoginFailed, now);
+        assert!(admission.admit(address(1), now, NEVER).is_ok(), "one mistake is tolerated");
+        for _ in 0..5 {
+            guilty.penalise(Offence::LoginFailed, now);
+        }
+        assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::Penalised);
+        assert!(admission.admit(address(2), now, NEVER).is_ok());
+        assert!(admission.admit(address(1), now + 6 * limits::PENALTY_LOGIN_FAILED, NEVER).is_ok());
+        for _ in 0..10_000 {
+            guilty.penalise(Offence::Panic, now);
+        }
+        assert!(admission.admit(address(1), now + limits::PENALTY_MAX, NEVER).is_ok());
+    }
+
+    #[test]
+    fn the_table_of_penalties_is_bounded() {
+        let admission = Admission::new(AdmissionOptions::default());
+        let now = Instant::now();
+        let total = limits::PENALTY_SOURCES_MAX as u32 + 10;
+        for n in 0..total {
+            let source = Source::from(IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
+            // Straight into the books: the sweep on each call would make this test quadratic.
+            admission.books().penalties.entry(source).or_insert(now + limits::PENALTY_MAX);
+            if n + 20 > total {
+                admission.penalise(source, Offence::Panic, now);
+            }
+        }
+        let source = Source::from(address(1));
+        for _ in 0..30 {
+            admission.penalise(source, Offence::Panic, now);
+        }
+        assert!(admission.books().penalties.contains_key(&source));
+    }
+
+    #[test]
+    fn this_machine_is_not_penalised_unless_asked_for() {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let now = Instant::now();
+        for (penalise_loopback, refused) in [(false, false), (true, true)] {
+            let admission = Admission::new(AdmissionOptions { penalise_loopback, ..Default::default() });
+            let admitted = admission.admit(local, now, NEVER).unwrap();
+            (0..10).for_each(|_| admitted.penalise(Offence::LoginFailed, now));
+            assert_eq!(admission.admit(local, now, NEVER).is_err(), refused);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Driving a session: bytes between its TLS stream and its lane, and the watch that ends what idles or crawls.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_std::net::TcpStream;
+use async_std::task::sleep;
+use futures::future::{Either, poll_fn, select};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pin_mut, select_biased};
+use tracing::error;
+
+use super::Shared;
+use super::lane::{Doing, Lane, Machine, Waiting};
+use super::session::Session;
+use crate::buffers::Buffer;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::tls::TlsStream;
+
+/// Moves bytes between the stream and the session's lane until either is done.
+pub async fn drive(stream: &mut TlsStream<TcpStream>, session: Session, early: &[u8], shared: &Shared) -> Result<()> {
+    let lane = Lane::new(session);
+    if !early.is_empty() {
+        let mut buffer = Buffer::take();
+        buffer.append(early);
+        lane.push(buffer);
+    }
+    let moved = Moved::default();
+    // Both halves stay in this task: split across two, they would steal each other's wake-ups.
+    let (reader, writer) = stream.split();
+    let result = {
+        let reading = async {
+            let result = read_half(reader, &lane, &moved).await;
+            lane.end_input();
+            result
+        };
+        let writing = write_half(writer, &lane, &moved).fuse();
+        let watching = watch(&lane, &moved, shared).fuse();
+        pin_mut!(writing, watching);
+        // The session ends when all its answers are sent. A client that is done sending may still be reading.
+        let session = async {
+            select_biased! {
+                result = writing => result,
+                error = watching => Err(error),
+            }
+        };
+        pin_mut!(session, reading);
+        match select(session, reading).await {
+            Either::Left((result, _)) => result,
+            Either::Right((Ok(()), session)) => session.await,
+            Either::Right((Err(error), _)) => Err(error),
+        }
+    };
+    if result.is_err() {
+        lane.abandon();
+    }
+    // The machine puts away what can be resumed before the session counts as ended.
+    while lane.next().await.is_some() {}
+    if lane.panicked() {
+        let panics = shared.registry.count_panic();
+        error!(panics, "a session panicked: a fault in Sealift, please report it");
+        return Err(Error::new(Kind::Internal, "the session panicked"));
+    }
+    result
+}
+
+/// Bytes moved so far, for the watch.
+#[derive(Default)]
+struct Moved(AtomicU64);
+
+impl Moved {
+    fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+async fn read_half<M: Machine>(mut reader: impl AsyncRead + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
+    loop {
+        lane.room().await;
+        match read_some(&mut reader).await {
+            Ok(buffer) if buffer.is_empty() => return Ok(()),
+            Ok(buffer) => {
+                moved.add(buffer.filled().len());
+                lane.push(buffer);
+            }
+            Err(err) => return Err(Error::network("reading", err)),
+        }
+    }
+}
+
+/// Waits for bytes without owning a buffer, then takes all there are, up to one buffer. Empty at the end.
+async fn read_some(reader: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Buffer> {
+    poll_fn(|cx| {
+        let mut buffer = Buffer::take();
+        loop {
+            match std::pin::Pin::new(&mut *reader).poll_read(cx, buffer.room()) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(buffer)),
+                Poll::Ready(Ok(n)) => {
+                    buffer.fill(n);
+                    if buffer.room().is_empty() {
+                        return Poll::Ready(Ok(buffer));
+                    }
+                }
+                // What came before the error is delivered first; the error comes again.
+                Poll::Ready(Err(_)) | Poll::Pending if !buffer.is_empty() => return Poll::Ready(Ok(buffer)),
+                Poll::Ready(Err(err)) => return Poll::Ready(Err(err)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
+    let failed = |err| Error::network("writing", err);
+    loop {
+        let buffer = match lane.try_next() {
+            Some(buffer) => buffer,
+            None => {
+                // Nothing is ready: what was written must not wait in a buffer below.
+                writer.flush().await.map_err(failed)?;
+                match lane.next().await {
+                    Some(buffer) => buffer,
+                    None => return writer.flush().await.map_err(failed),
+                }
+            }
+        };
+        let mut rest = buffer.filled();
+        while !rest.is_empty() {
+            let n = writer.write(rest).await.map_err(failed)?;
+            if n == 0 {
+                return Err(failed(std::io::ErrorKind::WriteZero.into()));
+            }
+            moved.add(n);
+            rest = rest.get(n..).unwrap_or_default();
+        }
+    }
+}
+
+/// Ends sessions that idle too long or owe us something and hardly move, and all of them when the server stops.
+/// Returns only if the client cannot be told.
+async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Error {
+    let stopping = async {
+        shared.registry.stopping().await;
+        lane.dismiss(Kind::Stopping);
+        sleep(shared.grace).await;
+        Error::new(Kind::Stopping, "the grace period is over")
+    };
+    let slow = async {
+        let mut idle = Duration::ZERO;
+        let mut slow_windows = 0;
+        loop {
+            let before = moved.get();
+            sleep(limits::WINDOW).await;
+            let progress = moved.get().wrapping_sub(before);
+            let doing = lane.doing();
+            let owes = matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
+            slow_windows = if owes && progress < limits::WINDOW_BYTES { slow_windows + 1 } else { 0 };
+            let idles = progress == 0 && doing == Doing::Waiting(Waiting::Command);
+            idle = if idles { idle + limits::WINDOW } else { Duration::ZERO };
+            // Two windows: what began late in the first has the whole second one.
+            if slow_windows >= 2 || idle >= limits::IDLE_TIMEOUT {
+                lane.dismiss(Kind::TimedOut);
+                // Time to read the farewell; a client that does not is cut off.
+                sleep(limits::CLOSE_DRAIN).await;
+                return Error::new(Kind::TimedOut, "nothing came for too long");
+            }
+        }
+    };
+    pin_mut!(stopping, slow);
+    select(stopping, slow).await.factor_first().0
+}

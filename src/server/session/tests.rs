@@ -1,0 +1,357 @@
+//! The session machine driven by hand: real store, real users, no sockets.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::auth::{Users, hash_password};
+use crate::buffers::Buffer;
+use crate::hash::Hash;
+use crate::proto::{Reply, frame};
+use crate::secret::Secret;
+use crate::server::homes::Homes;
+use crate::server::lane::Queue;
+use crate::server::registry::Registry;
+use crate::store::Durability;
+
+/// Collects what a machine writes.
+#[derive(Default)]
+struct Sent(RefCell<Vec<u8>>);
+
+impl Queue for Sent {
+    fn hand_over(&self, buffer: Buffer) -> bool {
+        self.0.borrow_mut().extend_from_slice(buffer.filled());
+        false
+    }
+}
+
+struct Bench {
+    dir: TempDir,
+    session: Session,
+    sent: Sent,
+}
+
+impl Bench {
+    fn new(access: &str) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let principal = alice(access);
+        let homes = Homes::open(dir.path(), Durability::None).unwrap();
+        let store = homes.open_home(&principal).unwrap();
+        let ticket = Registry::new().enter("alice", "127.0.0.1:9".parse().unwrap()).unwrap();
+        Bench { dir, session: Session::new(principal, store, Arc::new(ticket)), sent: Sent::default() }
+    }
+
+    fn home(&self) -> std::path::PathBuf {
+        self.dir.path().join("alice")
+    }
+
+    /// Feeds one portion as the lane would, settling at its end; says whether the session closed.
+    fn feed(&mut self, mut input: &[u8]) -> bool {
+        let mut out = Outgoing::new(&self.sent);
+        loop {
+            match self.session.step(&mut input, &mut out) {
+                Step::Progress => {}
+                Step::Starved => break,
+                Step::Close => {
+                    self.session.hang_up();
+                    out.hand_over();
+                    return true;
+                }
+            }
+        }
+        self.session.settle(&mut out);
+        out.hand_over();
+        false
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        self.sent.0.take()
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        self.feed(format!("{line}\r\n").as_bytes());
+        String::from_utf8_lossy(&self.take()).into_owned()
+    }
+}
+
+/// Really logged in, once for each access: argon2 is slow on purpose.
+fn alice(access: &str) -> Principal {
+    static LOGGED_IN: Mutex<BTreeMap<String, Principal>> = Mutex::new(BTreeMap::new());
+    let mut logged_in = LOGGED_IN.lock().unwrap();
+    let log_in = || {
+        let hash = hash_password(&Secret::new("secret")).unwrap();
+        let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"{access}\"\n");
+        Users::parse(&text, "users.toml").unwrap().verify("alice", &Secret::new("secret")).unwrap()
+    };
+    logged_in.entry(access.to_owned()).or_insert_with(log_in).clone()
+}
+
+fn upload(line: &str, chunks: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("UPLOAD {line}\r\n").into_bytes();
+    for chunk in chunks {
+        bytes.extend_from_slice(&frame::header(chunk.len()));
+        bytes.extend_from_slice(chunk);
+    }
+    bytes.extend_from_slice(&frame::END);
+    bytes.extend_from_slice(Hash::of(&chunks.concat()).as_bytes());
+    bytes
+}
+
+fn words(replies: &[u8]) -> Vec<String> {
+    let lines = replies.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| Reply::parse(line.strip_suffix(b"\r").unwrap()).unwrap().word.to_owned()).collect()
+}
+
+#[test]
+fn a_file_goes_up_and_comes_down_with_its_hash() {
+    let mut bench = Bench::new("full");
+    bench.feed(&upload("a%20b mtime=12.5", &[b"hello ", b"world"]));
+    let reply = String::from_utf8(bench.take()).unwrap();
+    let hash = Hash::of(b"hello world");
+    assert!(reply.starts_with(&format!("226 done size=11 hash={hash} pid={} session=", std::process::id())), "{reply}");
+    assert_eq!(std::fs::read(bench.home().join("a b")).unwrap(), b"hello world");
+    bench.feed(b"DOWNLOAD a%20b\r\n");
+    let bytes = bench.take();
+    let mut expected = b"150 data size=11 mtime=12.5\r\n".to_vec();
+    expected.extend_from_slice(&frame::header(11));
+    expected.extend_from_slice(b"hello world");
+    expected.extend_from_slice(&frame::END);
+    assert!(bytes.starts_with(&expected), "{}", String::from_utf8_lossy(&bytes));
+    assert!(String::from_utf8_lossy(&bytes).contains(&format!("226 done size=11 hash={hash} pid=")));
+}
+
+#[test]
+fn every_final_reply_carries_pid_and_session_success_and_failure_alike() {
+    let mut bench = Bench::new("full");
+    let suffix = format!(" pid={} session={}", std::process::id(), bench.session.ticket.id());
+    for line in ["PING", "STATUS", "HELP", "LIST", "STAT", "STAT nothing", "NONSENSE", "WHO", "MKDIR d", "DELETE ../x"]
+    {
+        let reply = bench.ask(line);
+        let last = reply.lines().last().unwrap();
+        assert!(last.contains(&suffix), "{line}: {last}");
+    }
+}
+
+#[test]
+fn an_empty_folder_says_so() {
+    assert!(Bench::new("full").ask("LIST").contains(":The folder is empty."));
+}
+
+#[test]
+fn a_wrong_trailer_stores_nothing_and_keeps_the_old_file() {
+    let mut bench = Bench::new("full");
+    std::fs::write(bench.home().join("f"), "old").unwrap();
+    let mut bytes = upload("f", &[b"new"]);
+    *bytes.last_mut().unwrap() ^= 1;
+    bench.feed(&bytes);
+    assert_eq!(words(&bench.take()), ["integrity"]);
+    assert_eq!(std::fs::read(bench.home().join("f")).unwrap(), b"old");
+}
+
+#[test]
+fn a_refused_upload_is_dropped_and_the_stream_stays_in_step() {
+    let mut bench = Bench::new("read");
+    let mut bytes = upload("f", &[b"DELETE x\r\n", b"SHUTDOWN\r\n"]);
+    bytes.extend_from_slice(&upload("../climb", &[b"LOGOUT\r\n"]));
+    bytes.extend_from_slice(&upload("x bad=option", &[b"LOGOUT\r\n"]));
+    bytes.extend_from_slice(b"PING\r\n");
+    bench.feed(&bytes);
+    assert_eq!(words(&bench.take()), ["denied", "bad-path", "bad-command", "pong"]);
+    assert!(!bench.home().join("f").exists());
+}
+
+#[test]
+fn an_abort_is_answered_once_and_leaves_nothing() {
+    let mut bench = Bench::new("full");
+    let mut bytes = b"UPLOAD f\r\n".to_vec();
+    bytes.extend_from_slice(&frame::header(3));
+    bytes.extend_from_slice(b"abc");
+    bytes.extend_from_slice(&frame::ABORT);
+    bytes.extend_from_slice(b"PING\r\n");
+    bench.feed(&bytes);
+    assert_eq!(words(&bench.take()), ["aborted", "pong"]);
+    assert!(!bench.home().join("f").exists());
+}
+
+#[test]
+fn a_command_sees_all_uploads_before_it_in_the_same_write() {
+    let mut bench = Bench::new("full");
+    let mut bytes = Vec::new();
+    for name in ["a", "b", "c"] {
+        bytes.extend_from_slice(&upload(name, &[name.as_bytes()]));
+    }
+    bytes.extend_from_slice(b"STAT c\r\nDELETE a\r\nSTAT a\r\n");
+    bench.feed(&bytes);
+    assert_eq!(words(&bench.take()), ["done", "done", "done", "stat", "done", "not-found"]);
+}
+
+#[test]
+fn ten_unknown_verbs_close_the_session() {
+    let mut bench = Bench::new("full");
+    assert!(!bench.feed(&b"GET / HTTP/1.1\r\n".repeat(9)));
+    assert!(bench.feed(b"GET / HTTP/1.1\r\n"));
+    assert_eq!(words(&bench.take()), ["unknown-verb"; 10]);
+}
+
+#[test]
+fn an_endless_line_and_a_huge_frame_close_the_session() {
+    let mut bench = Bench::new("full");
+    assert!(bench.feed(&[b'A'; limits::LINE_MAX + 1]));
+    assert_eq!(words(&bench.take()), ["too-long"]);
+    let mut bench = Bench::new("full");
+    assert!(bench.feed(b"UPLOAD f\r\n\xff\xff\xff\xfe"));
+    assert_eq!(words(&bench.take()), ["too-long"]);
+    assert_eq!(
+        std::fs::read_dir(bench.home()).unwrap().filter(|e| e.as_ref().unwrap().file_name() != ".sealift").count(),
+        0
+    );
+}
+
+#[test]
+fn only_administrators_see_who_is_there_and_end_the_server() {
+    let mut bench = Bench::new("full");
+    for line in ["WHO", "SHUTDOWN"] {
+        assert_eq!(words(bench.ask(line).as_bytes()), ["denied"]);
+    }
+}
+
+#[test]
+fn logging_in_twice_is_out_of_sequence() {
+    let mut bench = Bench::new("full");
+    for line in ["USER bob", "PASS x"] {
+        assert_eq!(words(bench.ask(line).as_bytes()), ["bad-sequence"]);
+    }
+}
+
+#[test]
+fn a_range_is_cut_at_the_end_of_the_file_and_hashed_by_itself() {
+    let mut bench = Bench::new("full");
+    std::fs::write(bench.home().join("f"), "0123456789").unwrap();
+    for (options, bytes) in [
+        ("offset=3 length=4", "3456"),
+        ("offset=8", "89"),
+        ("offset=99", ""),
+        ("length=0", ""),
+        ("offset=5 length=18446744073709551615", "56789"),
+    ] {
+        let reply = bench.ask(&format!("DOWNLOAD f {options}"));
+        assert!(
+            reply.contains(&format!("226 done size={} hash={} ", bytes.len(), Hash::of(bytes.as_bytes()))),
+            "{options}: {reply}"
+        );
+    }
+}
+
+/// One thing a client may send.
+#[derive(Debug, Clone)]
+enum Sends {
+    Line(String),
+    Upload(String, Vec<u8>),
+    Aborted(String),
+}
+
+impl Sends {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Sends::Line(line) => format!("{line}\r\n").into_bytes(),
+            Sends::Upload(line, data) if data.is_empty() => upload(line, &[]),
+            Sends::Upload(line, data) => upload(line, &data.chunks(700).collect::<Vec<_>>()),
+            Sends::Aborted(line) => {
+                [format!("UPLOAD {line}\r\n").as_bytes(), &frame::header(2), b"xy", &frame::ABORT].concat()
+            }
+        }
+    }
+}
+
+fn sends() -> impl Strategy<Value = Sends> {
+    let name = prop_oneof![Just("a"), Just("b"), Just("d"), Just("d/x"), Just("d/y"), Just("../z"), Just("%2e%2e")];
+    let line = (
+        prop_oneof![
+            Just("STAT"),
+            Just("DELETE"),
+            Just("MKDIR"),
+            Just("DOWNLOAD"),
+            Just("HASH"),
+            Just("LIST"),
+            Just("RENAME a"),
+            Just("BOGUS")
+        ],
+        name.clone(),
+    )
+        .prop_map(|(verb, name)| Sends::Line(format!("{verb} {name}")));
+    let options = prop_oneof![Just(""), Just(" if=absent"), Just(" size=5"), Just(" nonsense=1")];
+    let up = (name.clone(), options, proptest::collection::vec(any::<u8>(), 0..2000))
+        .prop_map(|(name, options, data)| Sends::Upload(format!("{name} mtime=1{options}"), data));
+    prop_oneof![4 => line, 3 => up, 1 => name.prop_map(|n| Sends::Aborted(n.to_owned()))]
+}
+
+/// What is in a home, hidden staging aside.
+fn tree(home: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![home.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap() == ".sealift" {
+                continue;
+            }
+            let name = path.strip_prefix(home).unwrap().display().to_string();
+            if path.is_dir() {
+                found.push((name, b"folder".to_vec()));
+                folders.push(path);
+            } else {
+                found.push((name, std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Replies with what differs between two runs (ids, times of folders) masked.
+fn comparable(session: &Session, replies: &[u8]) -> String {
+    let text = String::from_utf8_lossy(replies).replace(&session.ids, "");
+    let mut masked = String::new();
+    for word in text.split_inclusive([' ', '\r', '\n']) {
+        masked.push_str(if word.starts_with("mtime=") && !word.starts_with("mtime=1 ") { "mtime=? " } else { word });
+    }
+    masked
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn random_chunks_of_random_commands_answer_as_one_by_one(
+        sends in proptest::collection::vec(sends(), 1..25),
+        sizes in proptest::collection::vec(1usize..900, 1..40),
+    ) {
+        let mut single = Bench::new("full");
+        for send in &sends {
+            single.feed(&send.bytes());
+        }
+        let mut chunked = Bench::new("full");
+        let stream: Vec<u8> = sends.iter().flat_map(Sends::bytes).collect();
+        let mut sizes = sizes.iter().cycle();
+        let mut rest = &stream[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+            if chunked.feed(now) {
+                break;
+            }
+            rest = later;
+        }
+        prop_assert_eq!(tree(&single.home()), tree(&chunked.home()));
+        let (one, two) = (single.take(), chunked.take());
+        prop_assert_eq!(comparable(&single.session, &one), comparable(&chunked.session, &two));
+    }
+
+    #[test]
+    fn no_bytes_make_the_machine_panic(stream in proptest::collection::vec(any::<u8>(), 0..3000)) {
+        Bench::new("full").feed(&stream);
+    }
+}
