@@ -13,9 +13,9 @@ mod pump;
 mod put;
 mod receive;
 mod requests;
-pub mod target;
 mod send;
 mod session;
+pub mod target;
 mod walk;
 mod wire;
 

@@ -32,9 +32,7 @@ pub struct Common {
     #[arg(long, value_name = "sha256//BASE64", global = true, help_heading = "Connection")]
     pub pin: Vec<Pin>,
 
-    /// What to do about a server that is not known yet
-    ///
-    /// The default is `ask` when a person is there to answer, and `strict` in scripts.
+    /// What to do about a server that is not known yet [default: ask at a terminal, strict elsewhere]
     #[arg(long, value_name = "MODE", env = "SEALIFT_TRUST", hide_env_values = true, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub trust: Option<TrustMode>,
@@ -71,9 +69,9 @@ pub struct Common {
     #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
 
-    /// Show the steps on stderr, and the server's process and session after each answer; twice shows more
-    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
-    pub verbose: u8,
+    /// Show the steps on stderr, and which process and session of the server answered
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub verbose: bool,
 
     /// Show nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
@@ -108,8 +106,14 @@ pub enum Command {
     Hash(Hash),
     Shell(Shell),
     Ping(Ping),
+    /// Show your session and the server's figures
+    #[command(after_help = "Example:\n  sealift status files.example")]
     Status(OneServer),
+    /// Show who is connected, and what they do
+    #[command(after_help = "Example:\n  sealift who admin@files.example")]
     Who(OneServer),
+    /// End the server when running transfers are done
+    #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
     Trust(Trust),
     Completion(Completion),
@@ -142,6 +146,7 @@ pub struct Ls {
 
 /// Download files and folders
 #[derive(Debug, Args)]
+#[command(override_usage = "sealift get [OPTIONS] <REMOTE>... [LOCAL]")]
 #[command(after_help = "\
 Examples:
   sealift get files.example/pub/report.pdf
@@ -153,8 +158,8 @@ It reads like `cp -r`: with two or more names the last one is the local destinat
 files under their own names, and one that ends in `/` is made if missing. Every file appears whole, verified and with \
 its modification time, or not at all.")]
 pub struct Get {
-    /// What to fetch, then where to put it [default: the current folder]; `-` is standard output
-    #[arg(required = true, value_name = "REMOTE... [LOCAL]")]
+    /// What to fetch, and last where to put it [default: the current folder]; `-` is standard output
+    #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Fetch folders with all below them
     #[arg(short, long, visible_short_alias = 'R')]
@@ -163,6 +168,7 @@ pub struct Get {
 
 /// Upload files and folders
 #[derive(Debug, Args)]
+#[command(override_usage = "sealift put [OPTIONS] <LOCAL>... <REMOTE>")]
 #[command(after_help = "\
 Examples:
   sealift put report.pdf alice@files.example/
@@ -174,8 +180,8 @@ Examples:
 It reads like `cp -r`: the last name is the destination. A folder there receives the files under their own names, and \
 one that ends in `/` is made if missing. A file appears under its name whole, verified and durable, or not at all.")]
 pub struct Put {
-    /// Local files, then where to put them on the server; `-` is standard input
-    #[arg(required = true, num_args = 2.., value_name = "LOCAL... REMOTE")]
+    /// Local files, and last where to put them on the server; `-` is standard input
+    #[arg(required = true, num_args = 2.., value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Send folders with all below them
     #[arg(short, long, visible_short_alias = 'R')]
@@ -214,13 +220,14 @@ pub struct Mkdir {
 
 /// Rename or move on the server
 #[derive(Debug, Args)]
+#[command(override_usage = "sealift mv [OPTIONS] <FROM>... <TO>")]
 #[command(after_help = "\
 Examples:
   sealift mv alice@files.example/draft.txt alice@files.example/final.txt
   sealift mv alice@files.example/a.txt alice@files.example/b.txt alice@files.example/archive/")]
 pub struct Mv {
-    /// What to move, then where to; all on one server
-    #[arg(required = true, num_args = 2.., value_name = "FROM... TO")]
+    /// What to move, and last where to; all on one server
+    #[arg(required = true, num_args = 2.., value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Replace a file that is there
     #[arg(short, long)]
@@ -294,7 +301,7 @@ pub struct Ping {
     pub count: u32,
 }
 
-/// A command about a server as a whole.
+// A comment and not documentation: each command has its own words.
 #[derive(Debug, Args)]
 pub struct OneServer {
     /// The server
@@ -370,7 +377,8 @@ mod tests {
 
     #[test]
     fn common_options_stand_before_or_after_the_command() {
-        for words in [["sealift", "--json", "ls", "h"], ["sealift", "ls", "--json", "h"], ["sealift", "ls", "h", "--json"]]
+        for words in
+            [["sealift", "--json", "ls", "h"], ["sealift", "ls", "--json", "h"], ["sealift", "ls", "h", "--json"]]
         {
             assert!(Cli::try_parse_from(words).unwrap().common.json);
         }

@@ -1,7 +1,7 @@
 //! What every command works with: the options, the output, and the way to a logged-in connection.
 
 use std::cell::RefCell;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -70,7 +70,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Target::parse`].
-    pub fn target(&self, typed: &OsString) -> Outcome<Target> {
+    pub fn target(&self, typed: &OsStr) -> Outcome<Target> {
         Ok(Target::parse(typed.as_bytes())?)
     }
 
@@ -102,7 +102,7 @@ impl Context {
     /// # Errors
     /// Of the first that is no target, before anything is connected to.
     pub fn targets(&self, typed: &[OsString]) -> Outcome<Vec<(Login, Target)>> {
-        let one = |word| self.target(word).and_then(|target| Ok((self.login_for(&target)?, target)));
+        let one = |word: &OsString| self.target(word).and_then(|target| Ok((self.login_for(&target)?, target)));
         typed.iter().map(one).collect()
     }
 

@@ -24,7 +24,10 @@ SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD; it never stands on the command line."
 
 const EXAMPLES: &[(&str, &str)] = &[
     ("See what is there", "sealift ls files.example/"),
-    ("Fetch a file, and a folder", "sealift get files.example/pub/report.pdf\nsealift get -r files.example/pub/photos ."),
+    (
+        "Fetch a file, and a folder",
+        "sealift get files.example/pub/report.pdf\nsealift get -r files.example/pub/photos .",
+    ),
     ("Send files, as alice", "sealift put *.pdf alice@files.example/reports/"),
     ("Stream through a pipe", "sealift cat files.example/pub/src.tar.gz | tar xz"),
     ("Trust a server in a script", "sealift --pin sha256//BASE64 --password-file pw ls alice@files.example/"),
@@ -45,6 +48,8 @@ Exit codes:
   2 wrong usage          6 network or time-out  10 some files of several failed
   3 not found            7 TLS or wrong key     11 exists, or has changed
   130 interrupted";
+
+const MORE_HELP: &str = "`sealift help COMMAND` shows a command's options and examples.";
 
 /// The whole definition, with the first page of help put together from it.
 pub fn command() -> clap::Command {
@@ -69,11 +74,10 @@ pub fn command() -> clap::Command {
             let _ = writeln!(examples, "  {literal}{line}{literal:#}");
         }
     }
-    let short = format!("{page}\n{examples}\n{header}Options:{header:#}{{options}}\n\n{{after-help}}");
     command
-        .help_template(short.replace("{options}", "\n{options}"))
-        .after_help("`sealift help COMMAND` shows a command's options and examples.")
-        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n`sealift help COMMAND` shows a command's options and examples."))
+        .help_template(format!("{page}\n{examples}\n{header}Options:{header:#}\n{{options}}{{after-help}}"))
+        .after_help(MORE_HELP)
+        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n{MORE_HELP}"))
 }
 
 #[cfg(test)]

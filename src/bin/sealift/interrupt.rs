@@ -30,9 +30,9 @@ pub fn watch() -> Result<()> {
     let watcher = thread::Builder::new().name("signals".to_owned());
     let handle = watcher.spawn(move || {
         for _ in signals.forever() {
-            match listener().take() {
-                Some(command) if command.send(()).is_ok() => {}
-                _ => end_now(),
+            let told = listener().take().map(|command| command.send(()));
+            if told != Some(Ok(())) {
+                end_now();
             }
         }
     });

@@ -29,7 +29,7 @@ impl Output {
         Output {
             json: common.json,
             quiet: common.quiet,
-            verbose: common.verbose > 0,
+            verbose: common.verbose,
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
         }

@@ -85,9 +85,10 @@ fn first_line(from: &mut impl BufRead, name: &str) -> Result<Secret> {
     let secret = Secret::new(line);
     match length {
         0 => Err(Error::new(Kind::Usage, format!("{name} holds no password in its first line"))),
-        _ if length > limits::PASSWORD_MAX => {
-            Err(Error::new(Kind::Usage, format!("the password in {name} is longer than {} bytes", limits::PASSWORD_MAX)))
-        }
+        _ if length > limits::PASSWORD_MAX => Err(Error::new(
+            Kind::Usage,
+            format!("the password in {name} is longer than {} bytes", limits::PASSWORD_MAX),
+        )),
         _ => Ok(secret),
     }
 }

@@ -25,7 +25,10 @@ pub fn config_dir() -> Result<PathBuf> {
     let xdg = || var("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).map(|path| path.join("sealift"));
     let home = || var("HOME").map(|path| path.join(".config/sealift"));
     var("SEALIFT_CONFIG_DIR").or_else(xdg).or_else(home).ok_or_else(|| {
-        Error::new(Kind::BadConfig, "there is no folder for the configuration: neither SEALIFT_CONFIG_DIR nor HOME is set")
+        Error::new(
+            Kind::BadConfig,
+            "there is no folder for the configuration: neither SEALIFT_CONFIG_DIR nor HOME is set",
+        )
     })
 }
 
@@ -77,13 +80,7 @@ fn default_mode() -> TrustMode {
 ///
 /// # Errors
 /// As [`KnownServers::add`].
-pub fn remember(
-    known: &KnownServers,
-    server: &Endpoint,
-    pin: Pin,
-    comment: Option<String>,
-    out: Output,
-) -> Result<()> {
+pub fn remember(known: &KnownServers, server: &Endpoint, pin: Pin, comment: Option<String>, out: Output) -> Result<()> {
     match known.add(&Known { server: server.clone(), pin, comment })? {
         Added::New => out.note(&format!("Remembered the key of {server}: {pin}")),
         Added::Already => out.note(&format!("The key of {server} is known already: {pin}")),
@@ -105,7 +102,9 @@ pub fn question(server: &Endpoint, pin: &Pin) -> Result<()> {
         let Some(answer) = ask::line(prompt)? else { return Err(not_known(server, pin)) };
         match judge(&answer, pin) {
             Some(true) => return Ok(()),
-            Some(false) => return Err(Error::new(Kind::Untrusted, format!("{server} is not trusted; nothing was sent"))),
+            Some(false) => {
+                return Err(Error::new(Kind::Untrusted, format!("{server} is not trusted; nothing was sent")));
+            }
             None => prompt = "Please type yes, no, or the pin: ",
         }
     }

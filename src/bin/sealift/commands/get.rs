@@ -40,7 +40,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
                 continue;
             }
         };
-        fetch.from_server(&mut client, group.iter().map(|(_, target)| target)).await?;
+        fetch.fetch(&mut client, group.iter().map(|(_, target)| target)).await?;
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
         }
@@ -163,8 +163,8 @@ impl<'a> Fetch<'a> {
     ///
     /// # Errors
     /// What ends the connection; it has been shown.
-    pub async fn from_server<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
-        match self.try_from_server(client, targets).await {
+    pub async fn fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+        match self.try_fetch(client, targets).await {
             Ok(()) => Ok(()),
             Err(failure) => {
                 self.progress.stop();
@@ -181,7 +181,7 @@ impl<'a> Fetch<'a> {
         self.progress.finish(&self.summary, self.tally, client)
     }
 
-    async fn try_from_server<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+    async fn try_fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
         let mut files = Vec::new();
         let mut trees = Vec::new();
         for target in targets {
@@ -270,7 +270,8 @@ mod tests {
         fs::create_dir(at("there")).unwrap();
         fs::write(at("file"), "").unwrap();
         let folder = |name: &str, make| Ok(Local::Folder { folder: at(name), make });
-        let name = |name: &str| Ok(Local::Name { folder: dir.path().into(), name: RelPath::parse(name.as_bytes()).unwrap() });
+        let name =
+            |name: &str| Ok(Local::Name { folder: dir.path().into(), name: RelPath::parse(name.as_bytes()).unwrap() });
         assert_eq!(resolve(&at("there"), 2), folder("there", false));
         assert_eq!(resolve(&at("new/"), 1), folder("new/", true));
         assert_eq!(resolve(&at("new"), 1), name("new"));

@@ -141,7 +141,8 @@ impl Printer {
     fn object(&self, entry: &Entry) -> Object {
         // Checked by the client library, so only a path that is too deep or too long with its folder cannot be joined.
         let path = self.folder.join(&entry.path).unwrap_or_default();
-        let object = Object::new().name("path", path.as_bytes()).name("name", &entry.path).text("type", entry.kind.word());
+        let object =
+            Object::new().name("path", path.as_bytes()).name("name", &entry.path).text("type", entry.kind.word());
         object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime))
     }
 }

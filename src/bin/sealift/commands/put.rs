@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sealift::client::{Summary, Target, Upload};
@@ -38,7 +38,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         return send.finish(None);
     }
     ctx.with_client(&login, async |client| {
-        send.to_server(client, sources, &target).await?;
+        send.send(client, sources, &target).await?;
         send.finish(Some(client))
     })
     .await
@@ -103,8 +103,8 @@ impl<'a> Send<'a> {
     ///
     /// # Errors
     /// What ends the connection, or a target that cannot receive them.
-    pub async fn to_server(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
-        let sent = self.try_to_server(client, sources, target).await;
+    pub async fn send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+        let sent = self.try_send(client, sources, target).await;
         self.progress.stop();
         sent
     }
@@ -117,7 +117,7 @@ impl<'a> Send<'a> {
         self.progress.finish(&self.summary, std::mem::take(&mut self.tally), client)
     }
 
-    async fn try_to_server(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+    async fn try_send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
         let into_folder = receives_as_folder(client, target, several).await?;
         let mut taken = HashSet::new();
@@ -133,7 +133,8 @@ impl<'a> Send<'a> {
             };
             if !taken.insert(to.clone()) {
                 let hint = "send it to another folder, or under another name.";
-                self.tally.show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
+                self.tally
+                    .show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
                 continue;
             }
             match source {
@@ -226,7 +227,10 @@ fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath
         (Some(name), _) => Ok(target.path.join(name.as_bytes())?),
         (None, Source::Tree(_)) => Ok(target.path.clone()),
         (None, _) => {
-            let hint = format!("write the name it gets, as in {}name.", target.to_string().trim_end_matches('/').to_owned() + "/");
+            let hint = format!(
+                "write the name it gets, as in {}name.",
+                target.to_string().trim_end_matches('/').to_owned() + "/"
+            );
             Err(Failure::new(Kind::Usage, format!("{target}: is a folder, and standard input has no name"), hint))
         }
     }
@@ -234,6 +238,8 @@ fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn target(text: &str) -> Target {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_std::future::timeout;
 use async_std::task::block_on;
 use clap::CommandFactory as _;
-use rustyline::completion::{Completer, FilenameCompleter, Pair, escape, extract_word, unescape, Quote};
+use rustyline::completion::{Completer, FilenameCompleter, Pair, Quote, escape, extract_word, unescape};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -98,7 +98,8 @@ impl<'a> Editor<'a> {
         if words.is_empty() {
             return Ok(Typed::Nothing);
         }
-        if is_harmless(&words) && self.editor.add_history_entry(&line).unwrap_or(false)
+        if is_harmless(&words)
+            && self.editor.add_history_entry(&line).unwrap_or(false)
             && let Some(file) = &self.history
         {
             let _ = self.editor.append_history(file);
@@ -149,12 +150,7 @@ impl Hinter for Assistant<'_> {
 impl Completer for Assistant<'_> {
     type Candidate = Pair;
 
-    fn complete(
-        &self,
-        line: &str,
-        pos: usize,
-        ctx: &rustyline::Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+    fn complete(&self, line: &str, pos: usize, ctx: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let typed = line.get(..pos).unwrap_or_default();
         let Some((name, _)) = typed.trim_start().split_once(' ') else { return Ok(commands(typed)) };
         match name.to_ascii_lowercase().as_str() {
@@ -196,7 +192,10 @@ impl Assistant<'_> {
             .map(|(name, kind)| {
                 let slash = if kind == EntryKind::Directory { "/" } else { "" };
                 let whole = format!("{folder}{name}{slash}");
-                Pair { display: format!("{name}{slash}"), replacement: escape(whole, Some('\\'), is_special, Quote::None) }
+                Pair {
+                    display: format!("{name}{slash}"),
+                    replacement: escape(whole, Some('\\'), is_special, Quote::None),
+                }
             })
             .collect();
         names.sort_unstable_by(|a, b| a.display.cmp(&b.display));

@@ -199,9 +199,33 @@ mod tests {
     #[test]
     fn commands_are_known_in_any_case_and_by_their_other_names() {
         for line in [
-            "LIST", "UPLOAD x", "DOWNLOAD x", "DELETE x", "LOGOUT", "ls -l", "Get a b", "put a", "rm -r x", "mkdir -p x",
-            "mv a b", "stat x", "hash x", "cat x", "exit", "QUIT", "cd", "pwd", "lcd /tmp", "lls", "lpwd", "ping",
-            "status", "who", "shutdown", "user alice", "login",
+            "LIST",
+            "UPLOAD x",
+            "DOWNLOAD x",
+            "DELETE x",
+            "LOGOUT",
+            "ls -l",
+            "Get a b",
+            "put a",
+            "rm -r x",
+            "mkdir -p x",
+            "mv a b",
+            "stat x",
+            "hash x",
+            "cat x",
+            "exit",
+            "QUIT",
+            "cd",
+            "pwd",
+            "lcd /tmp",
+            "lls",
+            "lpwd",
+            "ping",
+            "status",
+            "who",
+            "shutdown",
+            "user alice",
+            "login",
         ] {
             assert!(Line::parse(words(line)).is_some(), "{line}");
         }
