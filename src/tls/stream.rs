@@ -67,7 +67,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 Ok(stream)
             }
             Err(err) => {
-                poll_fn(|cx| Poll::Ready(io.lock().send_last_words(cx))).await;
+                poll_fn(|cx| {
+                    io.lock().send_last_words(cx);
+                    Poll::Ready(())
+                })
+                .await;
                 Err(err)
             }
         }

@@ -54,7 +54,7 @@ impl Session {
         for row in &sessions {
             self.scratch.clear();
             ReplyWriter::new(&mut self.scratch, 112, "session")
-                .field("id", &row.id)
+                .field("id", row.id)
                 .bytes("user", row.user.as_bytes())
                 .field("peer", row.peer)
                 .field("since", row.since)

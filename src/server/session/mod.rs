@@ -255,7 +255,7 @@ impl Running {
             session = %ticket.id(),
             user,
             verb = self.verb.name(),
-            path = self.path.as_ref().map(tracing::field::display),
+            path = self.path.as_ref().map(ToString::to_string),
             outcome,
             bytes,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
