@@ -1,4 +1,5 @@
 //! `sealiftd user` and `sealiftd cert`.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! `sealiftd` as its administrator meets it: first start, options, signals, logs, errors.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 mod common;
 
