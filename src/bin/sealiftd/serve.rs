@@ -55,12 +55,13 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
 
     let server = bind(places, &args, identity)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
-    let port_file = match &args.port_file {
-        Some(path) => Some(Arc::new(PortFile::write(path, port)?)),
-        None => None,
-    };
+    let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
+    // Before the port file: whoever has seen it may send a signal.
     signals::watch(server.handle(), port_file.clone())
         .map_err(|err| Error::new(Kind::Internal, format!("signals cannot be received: {err}")).with_source(err))?;
+    if let Some(file) = &port_file {
+        file.write()?;
+    }
     banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), port });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
