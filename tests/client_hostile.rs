@@ -382,6 +382,36 @@ fn an_upload_counts_only_when_the_server_names_its_hash() {
 }
 
 #[test]
+fn an_upload_without_end_stops_when_it_is_refused() {
+    block_on(async {
+        let liar = Liar::start(READY, |_| say(format!("552 quota {IDS} :full\r\n"))).await;
+        let mut client = liar.client().await;
+        let jobs = vec![Upload::reader(std::io::repeat(b'x'), p("f"))];
+        let summary = client.upload(jobs, Arc::new(Silent)).await.unwrap();
+        assert_eq!((summary.files, summary.failed[0].1.kind()), (0, Kind::Quota));
+        drop(client);
+        // Whole frames, then the abort frame, and no trailer.
+        assert!(liar.received.await.ends_with(&frame::ABORT));
+
+        // Called a success while it is still being sent.
+        let answer = format!("226 done size=0 hash={} {IDS}\r\n", Hash::of(b""));
+        let liar = Liar::start(READY, move |_| say(answer.clone())).await;
+        let jobs = vec![Upload::reader(std::io::repeat(b'x'), p("f"))];
+        let error = liar.client().await.upload(jobs, Arc::new(Silent)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Protocol);
+    });
+}
+
+#[test]
+fn answers_without_end_are_ended() {
+    block_on(async {
+        let line = format!("112 session id=00000000000000ab user=u peer=p since=1 doing=x {IDS}\r\n");
+        let liar = Liar::start(READY, move |_| say(line.repeat(30_000))).await;
+        assert_eq!(liar.client().await.who().await.unwrap_err().kind(), Kind::Protocol);
+    });
+}
+
+#[test]
 fn a_password_is_sent_as_one_encoded_argument() {
     block_on(async {
         let liar = Liar::start(READY, |_| say(format!("221 bye {IDS}\r\n"))).await;
