@@ -71,6 +71,7 @@ mod connection;
 mod destination;
 mod get;
 mod jobs;
+pub mod known_servers;
 mod listing;
 mod observer;
 mod options;
@@ -80,6 +81,7 @@ mod receive;
 mod requests;
 mod send;
 mod session;
+pub mod target;
 mod walk;
 mod wire;
 
@@ -87,5 +89,7 @@ pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Trans
 pub use connection::Client;
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};
+pub use known_servers::{Added, Known, KnownServers};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};
+pub use target::{DEFAULT_PORT, Target};
