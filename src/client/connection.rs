@@ -69,6 +69,11 @@ impl Client {
         Ok(client)
     }
 
+    /// What ends this connection from outside.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
     /// The pin of the key the server has proven to hold.
     pub fn pin(&self) -> Option<Pin> {
         self.pin
@@ -145,6 +150,18 @@ impl Client {
             self.session = Some(session);
         }
         result
+    }
+}
+
+/// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Network`], after it has
+/// removed what it has not finished. Cheap to clone, and may outlive the connection.
+#[derive(Debug, Clone)]
+pub struct Stopper(Sender<()>);
+
+impl Stopper {
+    /// Ends the connection.
+    pub fn stop(&self) {
+        self.0.close();
     }
 }
 

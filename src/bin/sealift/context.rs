@@ -13,6 +13,7 @@ use sealift::{Client, Error, Kind, limits};
 
 use super::args::Common;
 use super::failure::{Failure, Outcome, Tally, changed_key_hint};
+use super::interrupt;
 use super::output::Output;
 use super::password::{self, Passwords};
 use super::verify::verification;
@@ -180,6 +181,7 @@ impl Context {
                 }),
             }
         })?;
+        interrupt::stop_on_signal(client.stopper());
         if let Some(pin) = client.pin() {
             self.out.step(&format!("the server's key is {pin}"));
         }

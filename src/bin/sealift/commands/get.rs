@@ -40,7 +40,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
                 continue;
             }
         };
-        fetch.fetch(&mut client, group.iter().map(|(_, target)| target)).await?;
+        fetch.collect(&mut client, group.iter().map(|(_, target)| target)).await?;
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
         }
@@ -163,8 +163,8 @@ impl<'a> Fetch<'a> {
     ///
     /// # Errors
     /// What ends the connection; it has been shown.
-    pub async fn fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
-        match self.try_fetch(client, targets).await {
+    pub async fn collect<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+        match self.try_collect(client, targets).await {
             Ok(()) => Ok(()),
             Err(failure) => {
                 self.progress.stop();
@@ -181,7 +181,7 @@ impl<'a> Fetch<'a> {
         self.progress.finish(&self.summary, self.tally, client)
     }
 
-    async fn try_fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+    async fn try_collect<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
         let mut files = Vec::new();
         let mut trees = Vec::new();
         for target in targets {

@@ -38,7 +38,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         return send.finish(None);
     }
     ctx.with_client(&login, async |client| {
-        send.send(client, sources, &target).await?;
+        send.deliver(client, sources, &target).await?;
         send.finish(Some(client))
     })
     .await
@@ -103,8 +103,8 @@ impl<'a> Send<'a> {
     ///
     /// # Errors
     /// What ends the connection, or a target that cannot receive them.
-    pub async fn send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
-        let sent = self.try_send(client, sources, target).await;
+    pub async fn deliver(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+        let sent = self.try_deliver(client, sources, target).await;
         self.progress.stop();
         sent
     }
@@ -117,7 +117,7 @@ impl<'a> Send<'a> {
         self.progress.finish(&self.summary, std::mem::take(&mut self.tally), client)
     }
 
-    async fn try_send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+    async fn try_deliver(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
         let into_folder = receives_as_folder(client, target, several).await?;
         let mut taken = HashSet::new();

@@ -218,7 +218,7 @@ impl<'a> Session<'a> {
         let ctx = self.ctx;
         let client = self.client().await?;
         let mut fetch = Fetch::new(ctx, &local, line.recursive);
-        fetch.fetch(client, targets.iter()).await?;
+        fetch.collect(client, targets.iter()).await?;
         fetch.finish(Some(client))
     }
 
@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
             return send.finish(None);
         }
         let client = self.client().await?;
-        send.send(client, sources, &target).await?;
+        send.deliver(client, sources, &target).await?;
         send.finish(Some(client))
     }
 
