@@ -30,6 +30,16 @@ pub struct Login {
     pub server: Endpoint,
 }
 
+impl Login {
+    /// The next step of somebody who may not.
+    pub fn denied_hint(&self) -> String {
+        match &self.user {
+            None => format!("you are anonymous; log in as a user who may, as in alice@{}", self.server),
+            Some(user) => format!("ask the server's administrator to give {user} the right."),
+        }
+    }
+}
+
 /// For people: `alice@host:port`, escaped.
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -230,7 +240,7 @@ impl Context {
                     Err(failure) => {
                         usable = !failure.ends_connection();
                         let exit = failure.exit();
-                        let failure = failure.hinted(Kind::Denied, || denied_hint(login));
+                        let failure = failure.hinted(Kind::Denied, || login.denied_hint());
                         tally.show(failure, self.out)?;
                         self.out.step_ids("answered", &client);
                         if !usable {
@@ -253,21 +263,11 @@ impl Context {
     /// That of the connection or of the thing.
     pub async fn with_client<T>(&self, login: &Login, work: impl AsyncFnOnce(&mut Client) -> Outcome<T>) -> Outcome<T> {
         let mut client = self.connect(login).await?.client;
-        let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || denied_hint(login)));
+        let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || login.denied_hint()));
         self.out.step_ids("answered", &client);
         if outcome.as_ref().err().is_none_or(|failure| !failure.ends_connection()) {
             self.hang_up(client).await;
         }
         outcome
-    }
-}
-
-/// The next step of somebody who may not.
-fn denied_hint(login: &Login) -> String {
-    match &login.user {
-        None => format!("you are anonymous; log in as a user who may, as in alice@{}", login.server),
-        Some(user) => {
-            format!("{} may not do this; ask the server's administrator for the right.", for_people(user.as_bytes()))
-        }
     }
 }

@@ -14,7 +14,7 @@ use sealift::{Client, Error, Kind};
 
 use super::cat;
 use crate::args::{Cat, Get};
-use crate::context::Context;
+use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
 
@@ -40,7 +40,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
                 continue;
             }
         };
-        fetch.collect(&mut client, group.iter().map(|(_, target)| target)).await?;
+        fetch.collect(&mut client, login, group.iter().map(|(_, target)| target)).await?;
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
         }
@@ -162,13 +162,22 @@ impl<'a> Fetch<'a> {
     /// Fetches targets over their connection. What fails alone is shown and counted.
     ///
     /// # Errors
-    /// What ends the connection; it has been shown.
-    pub async fn collect<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+    /// What ends the connection, or nothing but its exit code if it has been shown.
+    pub async fn collect<'t>(
+        &mut self,
+        client: &mut Client,
+        login: &Login,
+        targets: impl Iterator<Item = &'t Target>,
+    ) -> Outcome {
+        self.progress.set_login(login);
         match self.try_collect(client, targets).await {
             Ok(()) => Ok(()),
             Err(failure) => {
                 self.progress.stop();
-                Err(Failure::Shown(failure.show(self.ctx.out)))
+                match &failure {
+                    Failure::Error { error, .. } if self.progress.has_shown(error) => Err(Failure::Shown(error.exit())),
+                    _ => Err(failure),
+                }
             }
         }
     }

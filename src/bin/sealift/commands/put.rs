@@ -14,7 +14,7 @@ use sealift::proto::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use crate::args::Put;
-use crate::context::Context;
+use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
 
@@ -38,7 +38,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         return send.finish(None);
     }
     ctx.with_client(&login, async |client| {
-        send.deliver(client, sources, &target).await?;
+        send.deliver(client, &login, sources, &target).await?;
         send.finish(Some(client))
     })
     .await
@@ -103,10 +103,20 @@ impl<'a> Send<'a> {
     ///
     /// # Errors
     /// What ends the connection, or a target that cannot receive them.
-    pub async fn deliver(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+    pub async fn deliver(
+        &mut self,
+        client: &mut Client,
+        login: &Login,
+        sources: Vec<Source>,
+        target: &Target,
+    ) -> Outcome {
+        self.progress.set_login(login);
         let sent = self.try_deliver(client, sources, target).await;
         self.progress.stop();
-        sent
+        match sent {
+            Err(Failure::Error { error, .. }) if self.progress.has_shown(&error) => Err(Failure::Shown(error.exit())),
+            sent => sent,
+        }
     }
 
     /// Tells what came of it all.

@@ -1,0 +1,141 @@
+//! Every exit code, passwords, and what a failure says.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::client_common::PASSWORD;
+use crate::support::{World, finish};
+
+#[test]
+fn exit_2_wrong_usage() {
+    let world = World::trusting();
+    world.run(["frobnicate"]).code(2);
+    world.run(["ls"]).code(2);
+    world.run(["ls", "host:docs/x"]).code(2).said("host/docs/x").said("hint:");
+    world.run(["ls", "alice:secret@host/"]).code(2).said("never part of a target");
+    world.run(["ls", &world.alice("../x")]).code(2);
+    world.run(["put", "/etc/hostname", "/tmp/x"]).code(2).said("[user@]host[:port]/path");
+}
+
+#[test]
+fn exit_3_not_found() {
+    let world = World::trusting();
+    world.run(["stat", &world.alice("missing")]).code(3).said("missing: no such file or folder").said("sealift ls");
+    world.run(["put", "missing", &world.alice("")]).code(3).said("missing: no such file or folder");
+}
+
+#[test]
+fn exit_4_login_failed() {
+    let world = World::trusting();
+    let mut command = world.command(["ls", &world.alice("")]);
+    command.env("SEALIFT_PASSWORD", "wrong");
+    finish(command, b"").code(4).said("alice@127.0.0.1");
+    let no_password = finish(world.command(["ls", &world.alice("")]), b"").code(4);
+    no_password.said("--password-file").said("--password-stdin").said("SEALIFT_PASSWORD");
+}
+
+#[test]
+fn exit_5_denied() {
+    let world = World::trusting();
+    fs::write(world.local("a"), "a").unwrap();
+    world.run(["put", "a", &world.public("a")]).code(5).said("you are anonymous");
+    world.run(["ls", &format!("bob@{}/", world.server.endpoint)]).code(5).said("to give bob the right");
+    world.run(["shutdown", &world.public("")]).code(5);
+}
+
+#[test]
+fn somebody_who_may_only_upload_can_do_that() {
+    let world = World::trusting();
+    let bob = |path: &str| format!("bob@{}/{path}", world.server.endpoint);
+    fs::write(world.local("a"), "a").unwrap();
+    fs::create_dir(world.remote("bob", "drop")).unwrap();
+    world.run(["put", "a", &bob("")]).code(0);
+    world.run(["put", "a", &bob("b")]).code(0);
+    world.run(["put", "a", &bob("drop/")]).code(0);
+    assert_eq!(fs::read(world.remote("bob", "drop/a")).unwrap(), b"a");
+}
+
+#[test]
+fn exit_6_network() {
+    let world = World::trusting();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let pin = world.server.pin.to_string();
+    world.run(["--pin", &pin, "ls", &free.to_string()]).code(6).said(&free.to_string()).said("that the server runs");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    world.run(["--pin", &pin, "--timeout", "200ms", "ls", &address]).code(6).said("did not answer");
+}
+
+#[test]
+fn exit_7_tls() {
+    let world = World::trusting();
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = plain.local_addr().unwrap().to_string();
+    let speaker = std::thread::spawn(move || {
+        use std::io::Write as _;
+        let (mut socket, _) = plain.accept().unwrap();
+        socket.write_all(b"SSH-2.0-nothing to see here\r\n").unwrap();
+        // Stays open until the other side has seen enough.
+        std::io::copy(&mut socket, &mut std::io::sink()).ok();
+    });
+    world.run(["--pin", &world.server.pin.to_string(), "ls", &address]).code(7);
+    speaker.join().unwrap();
+}
+
+#[test]
+fn exit_11_exists() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "x")).unwrap();
+    world.run(["mkdir", &world.alice("x")]).code(11);
+}
+
+#[test]
+fn a_password_comes_from_a_file_a_pipe_or_the_environment_in_this_order() {
+    let world = World::trusting();
+    let file = world.local("pw");
+    fs::write(&file, format!("{PASSWORD}\nnot the password\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let run = |args: &[&str], env: &[(&str, &str)], input: &str| {
+        let target = world.alice("");
+        let mut command = world.command(args.iter().copied().chain(["ls", &target]));
+        command.envs(env.iter().copied());
+        finish(command, input.as_bytes())
+    };
+    let wrong = ("SEALIFT_PASSWORD", "wrong");
+    run(&["--password-stdin"], &[wrong], &format!("{PASSWORD}\n")).code(0);
+    assert_eq!(run(&["--password-file", "pw"], &[wrong], "").code(0).stderr, "The folder is empty.\n");
+    run(&[], &[wrong, ("SEALIFT_PASSWORD_FILE", "pw")], "").code(0);
+    run(&[], &[("SEALIFT_PASSWORD", PASSWORD)], "").code(0);
+    run(&["--password-file", "missing"], &[], "").code(3).said("missing");
+    run(&["--password-stdin"], &[], "").code(2).said("standard input holds no password");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    run(&["--password-file", "pw"], &[], "").code(0).said("warning:").said("chmod 600");
+}
+
+#[test]
+fn a_password_is_shown_nowhere() {
+    let world = World::trusting();
+    for args in [["-v", "ls"], ["--json", "ls"]] {
+        let target = world.alice("missing");
+        let mut command = world.command(args.into_iter().chain([target.as_str()]));
+        command.env("SEALIFT_PASSWORD", PASSWORD);
+        let done = finish(command, b"");
+        assert!(!done.stderr.contains(PASSWORD) && !done.stdout().contains(PASSWORD), "{done:?}");
+        let mut command = world.command(args.into_iter().chain([target.as_str()]));
+        command.env("SEALIFT_PASSWORD", "canary-4711");
+        let done = finish(command, b"").code(4);
+        assert!(!done.stderr.contains("canary") && !done.stdout().contains("canary"), "{done:?}");
+    }
+}
+
+#[test]
+fn names_from_a_server_do_nothing_to_a_terminal() {
+    let world = World::trusting();
+    let hostile = "x\u{1b}[31m\u{202e}";
+    let said = world.run(["stat", &world.alice("evil\u{202e}")]).code(3);
+    assert!(said.stderr.contains("evil\\u{202e}"), "{}", said.stderr);
+    fs::write(world.remote("public", hostile), "").unwrap();
+    let done = world.run(["-v", "get", "-r", &world.public("")]);
+    assert!(!done.stderr.contains('\u{1b}') && !done.stderr.contains('\u{202e}'), "{}", done.stderr);
+}
