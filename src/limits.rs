@@ -220,7 +220,8 @@ pub const HASH_BLOCK: u64 = 16 * 1024 * 1024;
 /// at once. Below it the reservation costs more than the bytes that would be sent in vain.
 pub const RESERVE_MIN: u64 = 1024 * 1024;
 
-/// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each.
+/// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each. Measured on ext4,
+/// per file: 4 files 0.64 against 0.58 ms, 8 files 0.17 against 0.42, 32 files 0.09 against 0.30.
 pub const SYNC_TOGETHER: usize = 8;
 
 /// Connections at once from one address (IPv6: from one /64): a tenth of all, so that none can take every place.
@@ -254,3 +255,14 @@ pub const PENALTY_TOLERATED: Duration = Duration::from_secs(15);
 pub const PENALTY_MAX: Duration = Duration::from_secs(600);
 /// Sources remembered at once.
 pub const PENALTY_SOURCES_MAX: usize = 65_536;
+
+/// Bytes of an upload after which the kernel is told to begin writing them to the disk, so that memory does not fill
+/// with what the sync at the end must wait for. Smaller steps cost more calls, larger ones overlap less.
+pub const WRITE_BACK: u64 = 8 * 1024 * 1024;
+
+/// Smallest file whose hash is recorded with it. Recording costs 3 to 10 microseconds (measured, tmpfs and ext4), as
+/// much as all the rest for a small file; hashing a smaller file again takes less than 0.3 ms.
+pub const RECORD_MIN: u64 = 1024 * 1024;
+
+/// How long an interrupted upload waits to be resumed before a starting server removes it.
+pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
