@@ -139,6 +139,13 @@ pub const UPLOAD_FRAME: usize = 192 * 1024;
 /// small files a second.
 pub const PIPELINE_FILES: usize = 512;
 
+/// Entries of one listing that a client holds: more than any folder that is fetched in one go, and about 1.5 GB, so
+/// that a server that lists without end does not take all memory.
+pub const LISTING_MAX: usize = 10_000_000;
+
+/// Lines before the last one of an answer: a server tells of at most [`CONNECTIONS_MAX`] sessions.
+pub const ANSWER_LINES_MAX: usize = 2 * CONNECTIONS_MAX;
+
 /// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
 /// the others. With more to come it is quicker to end the connection.
 pub const DROP_MAX: u64 = 64 * 1024 * 1024;
