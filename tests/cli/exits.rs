@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
-use crate::client_common::PASSWORD;
-use crate::support::{World, finish};
+use crate::liar::{IDS, Liar};
+use crate::support::{PASSWORD, World, finish};
 
 #[test]
 fn exit_2_wrong_usage() {
@@ -40,14 +41,14 @@ fn exit_5_denied() {
     let world = World::trusting();
     fs::write(world.local("a"), "a").unwrap();
     world.run(["put", "a", &world.public("a")]).code(5).said("you are anonymous");
-    world.run(["ls", &format!("bob@{}/", world.server.endpoint)]).code(5).said("to give bob the right");
+    world.run(["ls", &format!("bob@{}/", world.server.address())]).code(5).said("to give bob the right");
     world.run(["shutdown", &world.public("")]).code(5);
 }
 
 #[test]
 fn somebody_who_may_only_upload_can_do_that() {
     let world = World::trusting();
-    let bob = |path: &str| format!("bob@{}/{path}", world.server.endpoint);
+    let bob = |path: &str| format!("bob@{}/{path}", world.server.address());
     fs::write(world.local("a"), "a").unwrap();
     fs::create_dir(world.remote("bob", "drop")).unwrap();
     world.run(["put", "a", &bob("")]).code(0);
@@ -60,7 +61,7 @@ fn somebody_who_may_only_upload_can_do_that() {
 fn exit_6_network() {
     let world = World::trusting();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let pin = world.server.pin.to_string();
+    let pin = world.server.pin();
     world.run(["--pin", &pin, "ls", &free.to_string()]).code(6).said(&free.to_string()).said("that the server runs");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
@@ -79,8 +80,48 @@ fn exit_7_tls() {
         // Stays open until the other side has seen enough.
         std::io::copy(&mut socket, &mut std::io::sink()).ok();
     });
-    world.run(["--pin", &world.server.pin.to_string(), "ls", &address]).code(7);
+    world.run(["--pin", &world.server.pin(), "ls", &address]).code(7);
     speaker.join().unwrap();
+}
+
+#[test]
+fn exit_8_integrity() {
+    let world = World::trusting();
+    // Bytes under another file's hash.
+    let hash = blake3::hash(b"other");
+    let answer = format!("150 data size=5 mtime=0\r\n\0\0\0\u{5}hello\0\0\0\0226 done size=5 hash={hash} {IDS}\r\n");
+    let liar = Liar::start(move |_| answer.clone().into_bytes());
+    world.run(["--pin", &liar.pin, "get", &format!("{}/x", liar.address)]).code(8);
+    assert!(!world.local("x").exists());
+    // A name that leads out.
+    let entry = "type=file size=1 mtime=0 ../evil\n";
+    let answer = format!("150 data\r\n\0\0\0\u{21}{entry}\0\0\0\0226 done entries=1 {IDS}\r\n");
+    assert_eq!(entry.len(), 0x21);
+    let liar = Liar::start(move |line| match line.starts_with("STAT") {
+        true => format!("213 stat type=dir size=0 mtime=0 {IDS}\r\n").into_bytes(),
+        false => answer.clone().into_bytes(),
+    });
+    world.run(["--pin", &liar.pin, "get", "-r", &format!("{}/x", liar.address), "into/"]).code(8);
+    assert!(!world.local("evil").exists());
+}
+
+#[test]
+fn exit_9_full() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "a"), "a").unwrap();
+    let mut command = world.command(["cat", &world.public("a")]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command.stdin(Stdio::null()).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(9), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// `terminal_escape` (CVE-2019-6109): what a server says does nothing to a terminal.
+#[test]
+fn words_of_a_server_do_nothing_to_a_terminal() {
+    let world = World::trusting();
+    let liar = Liar::start(|_| format!("550 not-found {IDS} :x\u{202e}y\u{9b}z\r\n").into_bytes());
+    let done = world.run(["-v", "--pin", &liar.pin, "stat", &format!("{}/x", liar.address)]).code(3);
+    assert!(done.stderr.contains("x\\u{202e}y\\u{9b}z"), "{}", done.stderr);
 }
 
 #[test]

@@ -9,8 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::client_common::bytes;
 use crate::support::{Proxy, World, finish};
+
+/// Bytes that do not repeat with any power of two.
+fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at % 251) as u8 ^ (at / 251 % 241) as u8).collect()
+}
 
 fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap()
@@ -271,19 +275,19 @@ fn verbose_tells_the_steps_and_who_answered() {
     let world = World::trusting();
     let done = world.run(["-v", "mkdir", &world.alice("x")]).code(0);
     let done = done.said("connecting to 127.0.0.1").said("the server's key is sha256//").said("logged in as alice");
-    done.said(&format!("(pid {}, session ", std::process::id()));
+    done.said(&format!("(pid {}, session ", world.server.pid()));
 }
 
 #[test]
 fn a_port_file_gives_the_port() {
     let world = World::trusting();
-    fs::write(world.local("port"), format!("{}\n", world.server.endpoint.port)).unwrap();
+    fs::write(world.local("port"), format!("{}\n", world.server.port())).unwrap();
     world.run(["ping", "--port-file", "port", "127.0.0.1"]).code(0);
     world.run(["ping", "--port-file", "missing", "127.0.0.1"]).code(3).said("--port-file");
     fs::write(world.local("port"), "x").unwrap();
     world.run(["ping", "--port-file", "port", "127.0.0.1"]).code(2);
     let mut command = world.command(["ping", "127.0.0.1"]);
-    command.env("SEALIFT_PORT", world.server.endpoint.port.to_string());
+    command.env("SEALIFT_PORT", world.server.port().to_string());
     finish(command, b"").code(0);
 }
 

@@ -14,7 +14,7 @@ fn a_conversation_from_a_pipe() {
     assert!(done.stdout().starts_with("a b.txt\n/docs\nhello"), "{}", done.stdout());
     assert!(done.stdout().contains("answered in"), "{}", done.stdout());
     assert_eq!(done.stderr.matches("The folder is empty.").count(), 2, "{}", done.stderr);
-    let pid = format!("pid {}, session ", std::process::id());
+    let pid = format!("pid {}, session ", world.server.pid());
     // At login, and after each of eight commands about files.
     assert_eq!(done.stderr.matches(&pid).count(), 9, "{}", done.stderr);
     assert_eq!(fs::read(world.local("copy.txt")).unwrap(), b"hello");

@@ -6,16 +6,20 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use async_std::task::block_on;
+use sealift::auth::{Access, UsersFile, hash_password};
+use sealift::secret::Secret;
 use tempfile::TempDir;
 
-use crate::client_common::{PASSWORD, Running};
+use crate::common::Daemon;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
+
+/// The password of every user.
+pub const PASSWORD: &str = "correct horse";
 
 /// Long enough for the slowest machine: reaching it is a failure, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,8 +53,11 @@ impl Done {
 }
 
 /// A server, and a person with a configuration and a working directory of their own.
+///
+/// Users: `alice` may do everything and administers, `bob` may upload and nothing else, anonymous reads `public`.
 pub struct World {
-    pub server: Running,
+    pub server: Daemon,
+    _place: TempDir,
     pub config: TempDir,
     pub work: TempDir,
 }
@@ -58,21 +65,33 @@ pub struct World {
 impl World {
     /// The server is not known yet.
     pub fn new() -> World {
-        let server = block_on(Running::start());
-        World { server, config: tempfile::tempdir().unwrap(), work: tempfile::tempdir().unwrap() }
+        let place = tempfile::tempdir().unwrap();
+        let users = UsersFile::new(place.path().join("users.toml"));
+        users.create().unwrap();
+        // Hashing costs what it must cost; once for all tests is enough here.
+        static HASH: OnceLock<String> = OnceLock::new();
+        let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
+        users.add("alice", hash, None, Access::FULL, true).unwrap();
+        users.add("bob", hash, None, Access::UPLOAD, false).unwrap();
+        for home in ["alice", "bob", "public"] {
+            fs::create_dir_all(place.path().join("server_data").join(home)).unwrap();
+        }
+        let server = Daemon::builder().within(place.path()).arg("--durability").arg("none").start();
+        let (config, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        World { server, _place: place, config, work }
     }
 
     /// The server is known.
     pub fn trusting() -> World {
         let world = World::new();
-        world.trust(&world.server.endpoint);
+        world.trust(world.server.address());
         world
     }
 
     /// This address is known to have the server's key.
     pub fn trust(&self, address: impl std::fmt::Display) {
         let file = fs::File::options().append(true).create(true).open(self.config.path().join("known_servers"));
-        writeln!(file.unwrap(), "{address} {}", self.server.pin).unwrap();
+        writeln!(file.unwrap(), "{address} {}", self.server.pin()).unwrap();
     }
 
     /// A file or folder of the person.
@@ -82,17 +101,17 @@ impl World {
 
     /// A file or folder of a user on the server's disk.
     pub fn remote(&self, user: &str, name: impl AsRef<Path>) -> PathBuf {
-        self.server.home(user).join(name)
+        self.server.data().join(user).join(name)
     }
 
     /// A target of alice's.
     pub fn alice(&self, path: &str) -> String {
-        format!("alice@{}/{path}", self.server.endpoint)
+        format!("alice@{}/{path}", self.server.address())
     }
 
     /// An anonymous target.
     pub fn public(&self, path: &str) -> String {
-        format!("{}/{path}", self.server.endpoint)
+        format!("{}/{path}", self.server.address())
     }
 
     /// The program in a session of its own, so that it has no terminal to ask on whatever the tests are run from.
@@ -247,7 +266,7 @@ impl Proxy {
     fn with_pause(world: &World, pause: Duration) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = world.server.endpoint.to_string();
+        let server = world.server.address();
         let sockets: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
         let all = sockets.clone();
         thread::spawn(move || {

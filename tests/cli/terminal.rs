@@ -2,14 +2,13 @@
 
 use std::fs;
 
-use crate::client_common::PASSWORD;
-use crate::support::{Proxy, World};
+use crate::support::{PASSWORD, Proxy, World};
 
 #[test]
 fn a_new_server_is_trusted_when_the_person_says_so_and_asked_about_only_once() {
     let world = World::new();
     let mut first = world.terminal(["ls", &world.public("")]);
-    first.expect("is not known yet").expect(&world.server.pin.to_string()).expect("(yes, no, or type the pin): ");
+    first.expect("is not known yet").expect(&world.server.pin()).expect("(yes, no, or type the pin): ");
     first.line("y").expect("Please type yes, no, or the pin: ").line("yes").expect("Remembered").expect("is empty");
     assert_eq!(first.wait().code(), Some(0));
     let mut second = world.terminal(["ls", &world.public("")]);
@@ -27,8 +26,8 @@ fn the_pin_typed_in_full_is_a_yes_and_another_one_is_a_no() {
     let mut no = world.terminal(["ls", &world.public("")]);
     no.expect("type the pin): ").line("no").expect("not trusted");
     assert_eq!(no.wait().code(), Some(7));
-    let mut right = world.terminal(["trust", "add", &world.server.endpoint.to_string()]);
-    right.expect("type the pin): ").line(&world.server.pin.to_string()).expect("Remembered");
+    let mut right = world.terminal(["trust", "add", &world.server.address()]);
+    right.expect("type the pin): ").line(&world.server.pin()).expect("Remembered");
     assert_eq!(right.wait().code(), Some(0));
 }
 
@@ -36,7 +35,7 @@ fn the_pin_typed_in_full_is_a_yes_and_another_one_is_a_no() {
 fn a_password_is_asked_for_without_being_shown_and_may_be_mistyped() {
     let world = World::trusting();
     let mut terminal = world.terminal(["ls", &world.alice("")]);
-    let prompt = format!("Password for alice@{}: ", world.server.endpoint);
+    let prompt = format!("Password for alice@{}: ", world.server.address());
     terminal.expect(&prompt).line("mistyped").expect("try again").expect(&prompt).line(PASSWORD).expect("is empty");
     assert_eq!(terminal.wait().code(), Some(0));
     assert!(!terminal.shown().contains("mistyped") && !terminal.shown().contains(PASSWORD));
@@ -84,11 +83,11 @@ fn a_conversation_at_a_terminal() {
     fs::create_dir(world.remote("alice", "my docs")).unwrap();
     fs::write(world.remote("alice", "my docs/notes.txt"), "hello").unwrap();
     let mut terminal = world.terminal(["shell"]);
-    let port = world.server.endpoint.port.to_string();
+    let port = world.server.port().to_string();
     terminal.expect("Server: ").line("127.0.0.1").expect("Port [4456]: ").line(&port);
     terminal.expect("User [anonymous]: ").line("alice").expect("type the pin): ").line("yes");
     terminal.expect("Password for alice").line(PASSWORD).expect("Logged in as alice");
-    terminal.expect(&format!("pid {}, session ", std::process::id()));
+    terminal.expect(&format!("pid {}, session ", world.server.pid()));
     terminal.expect("alice@127.0.0.1:/> ").line("LS").expect("my docs/").expect("[pid ");
     // Tab completes a name on the server, with its space protected.
     terminal.expect("/> ").keys("cd my\t").expect("my\\ docs/").keys("\r").expect("alice@127.0.0.1:/my docs> ");
