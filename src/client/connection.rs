@@ -200,7 +200,7 @@ fn greeting(session: &mut Session) -> Result<String> {
 
 async fn within<T>(limit: Duration, endpoint: &Endpoint, work: impl Future<Output = Result<T>>) -> Result<T> {
     async_std::future::timeout(limit, work).await.unwrap_or_else(|_| {
-        let text = format!("{endpoint} did not answer within {} seconds", limit.as_secs());
+        let text = format!("{endpoint} did not answer within {}", humantime::format_duration(limit));
         Err(Error::new(Kind::TimedOut, text))
     })
 }

@@ -23,6 +23,9 @@ fn exit_2_wrong_usage() {
 fn exit_3_not_found() {
     let world = World::trusting();
     world.run(["stat", &world.alice("missing")]).code(3).said("missing: no such file or folder").said("sealift ls");
+    fs::create_dir(world.remote("alice", "dir")).unwrap();
+    world.run(["cat", &world.alice("dir")]).code(1).said("sealift get -r");
+    world.run(["hash", &world.alice("dir")]).code(1).said("sealift ls -r");
     world.run(["put", "missing", &world.alice("")]).code(3).said("missing: no such file or folder");
 }
 
@@ -40,7 +43,7 @@ fn exit_4_login_failed() {
 fn exit_5_denied() {
     let world = World::trusting();
     fs::write(world.local("a"), "a").unwrap();
-    world.run(["put", "a", &world.public("a")]).code(5).said("you are anonymous");
+    world.run(["put", "a", &world.public("a")]).code(5).said("You are anonymous");
     world.run(["ls", &format!("bob@{}/", world.server.address())]).code(5).said("to give bob the right");
     world.run(["shutdown", &world.public("")]).code(5);
 }
@@ -62,10 +65,10 @@ fn exit_6_network() {
     let world = World::trusting();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let pin = world.server.pin();
-    world.run(["--pin", &pin, "ls", &free.to_string()]).code(6).said(&free.to_string()).said("that the server runs");
+    world.run(["--pin", pin, "ls", &free.to_string()]).code(6).said(&free.to_string()).said("that the server runs");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    world.run(["--pin", &pin, "--timeout", "200ms", "ls", &address]).code(6).said("did not answer");
+    world.run(["--pin", pin, "--timeout", "200ms", "ls", &address]).code(6).said("did not answer within 200ms");
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn exit_7_tls() {
         // Stays open until the other side has seen enough.
         std::io::copy(&mut socket, &mut std::io::sink()).ok();
     });
-    world.run(["--pin", &world.server.pin(), "ls", &address]).code(7);
+    world.run(["--pin", world.server.pin(), "ls", &address]).code(7);
     speaker.join().unwrap();
 }
 

@@ -61,5 +61,5 @@ fn a_user_can_log_in_as_another() {
     fs::write(world.remote("public", "p"), "").unwrap();
     let done = world.run_with(["shell", &world.alice("")], b"login anonymous\nls\nmkdir x\nstatus\n").code(10);
     assert!(done.stdout().starts_with("p\n") && done.stdout().contains("anonymous"), "{}", done.stdout());
-    done.said("you are anonymous");
+    done.said("You are anonymous");
 }

@@ -1,6 +1,7 @@
 //! Questions, passwords and the shell at a terminal.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::{PASSWORD, Proxy, World};
 
@@ -8,7 +9,7 @@ use crate::support::{PASSWORD, Proxy, World};
 fn a_new_server_is_trusted_when_the_person_says_so_and_asked_about_only_once() {
     let world = World::new();
     let mut first = world.terminal(["ls", &world.public("")]);
-    first.expect("is not known yet").expect(&world.server.pin()).expect("(yes, no, or type the pin): ");
+    first.expect("is not known yet").expect(world.server.pin()).expect("(yes, no, or type the pin): ");
     first.line("y").expect("Please type yes, no, or the pin: ").line("yes").expect("Remembered").expect("is empty");
     assert_eq!(first.wait().code(), Some(0));
     let mut second = world.terminal(["ls", &world.public("")]);
@@ -27,7 +28,7 @@ fn the_pin_typed_in_full_is_a_yes_and_another_one_is_a_no() {
     no.expect("type the pin): ").line("no").expect("not trusted");
     assert_eq!(no.wait().code(), Some(7));
     let mut right = world.terminal(["trust", "add", &world.server.address()]);
-    right.expect("type the pin): ").line(&world.server.pin()).expect("Remembered");
+    right.expect("type the pin): ").line(world.server.pin()).expect("Remembered");
     assert_eq!(right.wait().code(), Some(0));
 }
 
@@ -99,6 +100,8 @@ fn a_conversation_at_a_terminal() {
     assert_eq!(terminal.wait().code(), Some(0));
     let history = fs::read_to_string(world.config.path().join("history")).unwrap();
     assert!(history.contains("cat notes.txt") && !history.contains(PASSWORD));
+    let mode = fs::metadata(world.config.path().join("history")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn known_servers(world: &World) -> String {
 fn an_unknown_server_is_refused_without_a_terminal_and_its_pin_is_shown() {
     let world = World::new();
     let pin = world.server.pin();
-    world.run(["ls", &world.public("")]).code(7).said("is not known").said(&pin).said("sealift trust add");
+    world.run(["ls", &world.public("")]).code(7).said("is not known").said(pin).said("sealift trust add");
     assert_eq!(known_servers(&world), "");
 }
 
@@ -27,15 +27,15 @@ fn accept_new_remembers_a_new_server_and_still_refuses_another_key() {
     world.run(["ls", &world.public("")]).code(0);
     fs::write(world.config.path().join("known_servers"), format!("{} {OTHER}\n", world.server.address())).unwrap();
     let refused = world.run(["--trust", "accept-new", "ls", &world.alice("")]).code(7);
-    refused.said(OTHER).said(&world.server.pin()).said("sealift trust remove").said("nothing was sent");
+    refused.said(OTHER).said(world.server.pin()).said("sealift trust remove").said("Nothing was sent");
 }
 
 #[test]
 fn a_pin_on_the_command_line_decides_alone() {
     let world = World::new();
     let pin = world.server.pin();
-    world.run(["--pin", &pin, "ls", &world.public("")]).code(0);
-    world.run(["ls", &world.public(""), "--pin", OTHER, "--pin", &pin]).code(0);
+    world.run(["--pin", pin, "ls", &world.public("")]).code(0);
+    world.run(["ls", &world.public(""), "--pin", OTHER, "--pin", pin]).code(0);
     world.run(["--pin", OTHER, "ls", &world.public("")]).code(7).said("--pin");
     world.run(["--pin", "sha256//short", "ls", &world.public("")]).code(2).said("not a pin");
     assert_eq!(known_servers(&world), "");
@@ -56,15 +56,15 @@ fn servers_are_added_listed_and_removed() {
     let server = world.server.address();
     let pin = world.server.pin();
     assert_eq!(world.run(["trust", "list"]).code(0).said("No server is known yet").stdout(), "");
-    world.run(["trust", "add", &server, "--pin", &pin, "--comment", "the attic"]).code(0);
-    world.run(["trust", "add", &server, "--pin", &pin]).code(0).said("known already");
+    world.run(["trust", "add", &server, "--pin", pin, "--comment", "the attic"]).code(0);
+    world.run(["trust", "add", &server, "--pin", pin]).code(0).said("known already");
     world.run(["trust", "add", &server, "--pin", OTHER]).code(11).said("sealift trust remove");
     assert_eq!(world.run(["trust", "list"]).code(0).stdout(), format!("{server} {pin} # the attic\n"));
     world.run(["ls", &world.public("")]).code(0);
     world.run(["trust", "remove", &server]).code(0);
     world.run(["trust", "remove", &server]).code(3);
     world.run(["ls", &world.public("")]).code(7);
-    world.run(["trust", "add", &server, "--trust", "accept-new"]).code(0).said(&pin);
+    world.run(["trust", "add", &server, "--trust", "accept-new"]).code(0).said(pin);
     world.run(["trust", "add", &server]).code(0).said("known already");
     world.run(["trust", "remove", &server]).code(0);
     world.run(["trust", "add", &server]).code(7).said("is not known");

@@ -34,8 +34,8 @@ impl Login {
     /// The next step of somebody who may not.
     pub fn denied_hint(&self) -> String {
         match &self.user {
-            None => format!("you are anonymous; log in as a user who may, as in alice@{}", self.server),
-            Some(user) => format!("ask the server's administrator to give {user} the right."),
+            None => format!("You are anonymous; log in as a user who may, as in alice@{}", self.server),
+            Some(user) => format!("Ask the server's administrator to give {user} the right."),
         }
     }
 }
@@ -159,7 +159,7 @@ impl Context {
                     return Err(match login.user {
                         Some(_) => failure,
                         None => failure.hinted(Kind::LoginFailed, || {
-                            format!("nobody reads anonymously there; name a user, as in alice@{}", login.server)
+                            format!("Nobody reads anonymously there; name a user, as in alice@{}", login.server)
                         }),
                     });
                 }
@@ -181,12 +181,12 @@ impl Context {
         let connected = Client::connect(server, options).await;
         let client = connected.map_err(|err| {
             let failure = Failure::from(err).hinted(Kind::Network, || {
-                format!("check that {server} is the right address and port, and that the server runs.")
+                format!("Check that {server} is the right address and port, and that the server runs.")
             });
             match self.common.pin.is_empty() {
                 true => failure.hinted(Kind::PinMismatch, || changed_key_hint(server)),
                 false => failure.hinted(Kind::PinMismatch, || {
-                    "nothing was sent. Check the --pin given: `sealiftd cert pin` on the server prints the right one."
+                    "Nothing was sent. Check the --pin given: `sealiftd cert pin` on the server prints the right one."
                         .to_owned()
                 }),
             }

@@ -111,7 +111,7 @@ impl Failure {
 /// The next step when a server is not who it was.
 pub fn changed_key_hint(server: &Endpoint) -> String {
     format!(
-        "nothing was sent. If the key was changed on purpose, run `sealift trust remove {server}` and then \
+        "Nothing was sent. If the key was changed on purpose, run `sealift trust remove {server}` and then \
          `sealift trust add {server}`; otherwise somebody may be in between."
     )
 }

@@ -120,9 +120,6 @@ impl Progress {
         if !self.out.json(|| done)? {
             self.out.note(&words(summary, tally.failures(), time));
         }
-        if let Some(client) = client {
-            self.out.step_ids("answered", client);
-        }
         tally.outcome()
     }
 }

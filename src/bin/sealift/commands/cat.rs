@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use sealift::Client;
 use sealift::client::Target;
+use sealift::{Client, Kind};
 
 use crate::args::Cat;
 use crate::context::Context;
@@ -26,7 +26,10 @@ pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
 pub async fn write(out: Output, client: &mut Client, target: &Target) -> Outcome {
     let mut sink = Sink { stdout: io::stdout(), last: None };
     let done = client.read(&target.path, &mut sink).await;
-    let done = done.map_err(|err| Failure::from(err).about(&target.path.to_string()))?;
+    let done = done.map_err(|err| {
+        let get = || format!("`sealift ls` shows what is in it, and `sealift get -r {target}` fetches it.");
+        Failure::from(err).about(&target.path.to_string()).hinted(Kind::IsDirectory, get)
+    })?;
     // What a terminal shows next begins a line of its own.
     if out.stdout_is_terminal && sink.last.is_some_and(|last| last != b'\n') {
         sink.stdout.write_all(b"\n").map_err(stdout_failed)?;

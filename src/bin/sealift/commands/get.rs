@@ -41,6 +41,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
             }
         };
         fetch.collect(&mut client, login, group.iter().map(|(_, target)| target)).await?;
+        ctx.out.step_ids("answered", &client);
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
         }
@@ -66,7 +67,7 @@ fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Fai
     let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
     if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
         return failure.hinted(Kind::NotFound, || {
-            "the last name is the local destination; add ` .` to fetch all of them to the current folder.".to_owned()
+            "The last name is the local destination; add ` .` to fetch all of them to the current folder.".to_owned()
         });
     }
     failure
@@ -109,7 +110,7 @@ impl Local {
                 return Ok(Local::Folder { folder: path.into(), make: true });
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
-                let hint = "end it with a slash to have it made.";
+                let hint = "End it with a slash to have it made.";
                 return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder"), hint));
             }
             _ => {}
@@ -242,7 +243,7 @@ impl<'a> Fetch<'a> {
         }
         let to = self.local.place(&from)?;
         if !self.taken.insert(to.clone()) {
-            let hint = "fetch it to another folder, or under another name.";
+            let hint = "Fetch it to another folder, or under another name.";
             return Err(Failure::new(Kind::Usage, format!("{target}: another one is called {to} too"), hint));
         }
         Ok((from, to, is_folder))

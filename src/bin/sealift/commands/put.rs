@@ -27,7 +27,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     let target = ctx.target(remote)?;
     let login = ctx.login_for(&target)?;
     if ctx.common.password_stdin && locals.iter().any(|local| local == "-") {
-        let hint = "give the password by --password-file or SEALIFT_PASSWORD_FILE.";
+        let hint = "Give the password by --password-file or SEALIFT_PASSWORD_FILE.";
         let text = "standard input cannot be both the password and the file";
         return Err(Failure::new(Kind::Usage, text, hint));
     }
@@ -142,7 +142,7 @@ impl<'a> Send<'a> {
                 }
             };
             if !taken.insert(to.clone()) {
-                let hint = "send it to another folder, or under another name.";
+                let hint = "Send it to another folder, or under another name.";
                 self.tally
                     .show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
                 continue;
@@ -183,7 +183,7 @@ fn source(local: &OsStr, recursive: bool) -> Outcome<Source> {
     let path = PathBuf::from(local);
     let shown = path.display();
     let found = fs::metadata(&path).map_err(|err| {
-        let missing = || "check the name; a file whose name begins with a dash comes after `--`.".to_owned();
+        let missing = || "Check the name; a file whose name begins with a dash comes after `--`.".to_owned();
         Failure::from(Error::file(shown, err)).hinted(Kind::NotFound, missing)
     })?;
     if found.is_dir() {
@@ -222,7 +222,7 @@ async fn receives_as_folder(client: &mut Client, target: &Target, several: bool)
             Ok(true)
         }
         None if several => {
-            let hint = "end it with a slash to have it made.";
+            let hint = "End it with a slash to have it made.";
             Err(Failure::new(Kind::NotFound, format!("{target}: no such folder"), hint))
         }
         _ => Ok(false),
@@ -238,7 +238,7 @@ fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath
         (None, Source::Tree(_)) => Ok(target.path.clone()),
         (None, _) => {
             let hint = format!(
-                "write the name it gets, as in {}name.",
+                "Write the name it gets, as in {}name.",
                 target.to_string().trim_end_matches('/').to_owned() + "/"
             );
             Err(Failure::new(Kind::Usage, format!("{target}: is a folder, and standard input has no name"), hint))

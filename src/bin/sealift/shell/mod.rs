@@ -55,8 +55,9 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
     if target.port.is_none() {
         let default = ctx.default_port()?;
         let typed = answer(&format!("Port [{default}]: "))?;
-        let wrong = |_| Error::new(Kind::Usage, format!("{typed}: a port is a number from 1 to 65535"));
-        target.port = Some(if typed.is_empty() { default } else { typed.parse().map_err(wrong)? });
+        let wrong = || Error::new(Kind::Usage, format!("{typed}: a port is a number from 1 to 65535"));
+        let port = if typed.is_empty() { Some(default) } else { typed.parse().ok().filter(|port| *port != 0) };
+        target.port = Some(port.ok_or_else(wrong)?);
     }
     if target.user.is_none() {
         let typed = answer("User [anonymous]: ")?;
