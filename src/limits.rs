@@ -120,6 +120,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// busy disk takes to sync, and than hashing 50 GiB from a fast one.
 pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long an interrupted command may take to remove what it has not finished, before the program ends anyway. Only a
+/// read that cannot be interrupted, as from a terminal, takes longer than a moment.
+pub const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
 pub const WIRE_BUFFERS: usize = 4;
 

@@ -86,7 +86,7 @@ mod walk;
 mod wire;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
-pub use connection::Client;
+pub use connection::{Client, Stopper};
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};
 pub use known_servers::{Added, Known, KnownServers};
