@@ -3,6 +3,8 @@
 
 use std::sync::Mutex;
 
+use zeroize::Zeroize;
+
 use crate::limits;
 
 static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
@@ -58,6 +60,12 @@ impl Buffer {
         n
     }
 
+    /// Overwrites all of its memory, and so empties it: for a buffer that held a password.
+    pub fn wipe(&mut self) {
+        self.bytes.zeroize();
+        (self.start, self.end) = (0, 0);
+    }
+
     /// Whether nothing is left to consume.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
@@ -88,6 +96,15 @@ mod tests {
         assert_eq!(buffer.filled(), b"llo");
         buffer.consume(3);
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_in_a_wiped_buffer() {
+        let mut buffer = Buffer::take();
+        buffer.append(b"canary");
+        buffer.wipe();
+        assert!(buffer.is_empty());
+        assert!(buffer.room().iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod buffers;
+pub mod client;
 pub mod error;
 pub mod hash;
 pub mod limits;
@@ -12,4 +13,5 @@ pub mod server;
 pub mod store;
 pub mod tls;
 
+pub use client::Client;
 pub use error::{Error, Exit, Kind, Result};

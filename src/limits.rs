@@ -110,6 +110,35 @@ pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(24 * 3600);
 /// How long a closing server waits for the other side to read the last reply before it lets the socket go.
 pub const CLOSE_DRAIN: Duration = Duration::from_secs(2);
 
+// ---- The client ----
+
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
+pub const WIRE_BUFFERS: usize = 4;
+
+/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
+/// between threads cheap, few enough that reading and sending overlap.
+pub const WIRE_HANDOVER: usize = 48 * 1024;
+
+/// Largest frame a client sends. A [`BUFFER`] below [`WIRE_HANDOVER`] still takes a command line, such a frame and the
+/// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
+pub const UPLOAD_FRAME: usize = 192 * 1024;
+
+/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
+/// small files a second.
+pub const PIPELINE_FILES: usize = 512;
+
+/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
+/// the others. With more to come it is quicker to end the connection.
+pub const DROP_MAX: u64 = 64 * 1024 * 1024;
+
 // ---- Files ----
 
 /// A unit of file work: read, hashed, written and ciphered in one go. Overlaps disk and cipher while it stays in a
@@ -187,7 +216,8 @@ pub const HASH_BLOCK: u64 = 16 * 1024 * 1024;
 /// at once. Below it the reservation costs more than the bytes that would be sent in vain.
 pub const RESERVE_MIN: u64 = 1024 * 1024;
 
-/// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each.
+/// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each. Measured on ext4,
+/// per file: 4 files 0.64 against 0.58 ms, 8 files 0.17 against 0.42, 32 files 0.09 against 0.30.
 pub const SYNC_TOGETHER: usize = 8;
 
 /// Connections at once from one address (IPv6: from one /64): a tenth of all, so that none can take every place.
@@ -221,3 +251,14 @@ pub const PENALTY_TOLERATED: Duration = Duration::from_secs(15);
 pub const PENALTY_MAX: Duration = Duration::from_secs(600);
 /// Sources remembered at once.
 pub const PENALTY_SOURCES_MAX: usize = 65_536;
+
+/// Bytes of an upload after which the kernel is told to begin writing them to the disk, so that memory does not fill
+/// with what the sync at the end must wait for. Smaller steps cost more calls, larger ones overlap less.
+pub const WRITE_BACK: u64 = 8 * 1024 * 1024;
+
+/// Smallest file whose hash is recorded with it. Recording costs 3 to 10 microseconds (measured, tmpfs and ext4), as
+/// much as all the rest for a small file; hashing a smaller file again takes less than 0.3 ms.
+pub const RECORD_MIN: u64 = 1024 * 1024;
+
+/// How long an interrupted upload waits to be resumed before a starting server removes it.
+pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

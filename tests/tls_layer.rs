@@ -178,6 +178,28 @@ fn a_server_vouched_for_by_a_ca_file_is_spoken_to_under_its_names_only() {
 }
 
 #[test]
+fn a_trust_that_could_never_be_met_is_refused_at_once() {
+    assert_eq!(Connector::new(Trust::Pins(Vec::new())).err().unwrap().kind(), Kind::Untrusted);
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    assert_eq!(CaRoots::load(&file).unwrap_err().kind(), Kind::NotFound);
+    for text in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(&file, text).unwrap();
+        let err = CaRoots::load(&file).unwrap_err();
+        assert_eq!(err.kind(), Kind::BadConfig);
+        assert!(err.text().contains("ca.pem"), "{err}");
+    }
+
+    identity().save(dir.path(), false).unwrap();
+    let roots = CaRoots::load(&dir.path().join("cert.pem")).unwrap();
+    let connector = Connector::new(Trust::Ca(roots)).unwrap();
+    let (near, _far) = sockets();
+    let err = block_on(connector.connect(TcpStream::from(near), "my host")).unwrap_err();
+    assert_eq!(err.kind(), Kind::Usage);
+}
+
+#[test]
 fn an_observed_server_shows_its_pin() {
     block_on(async {
         let server = identity();
@@ -360,42 +382,85 @@ fn a_connection_that_ends_during_the_handshake_is_a_network_failure() {
     assert_eq!(err.kind(), Kind::Network);
 }
 
-/// What a peer sends instead of a handshake, again and again for as long as the server listens.
-fn timed_accept(pace: Duration, first: &'static [u8], then: &'static [u8]) -> Option<Result<()>> {
-    let (mut near, far) = sockets();
-    let done = Arc::new(AtomicBool::new(false));
-    let peer = std::thread::spawn({
-        let done = done.clone();
-        move || {
-            let mut alive = near.write_all(first).is_ok();
-            while alive && !done.load(Ordering::SeqCst) {
-                alive = near.write_all(then).is_ok();
-                std::thread::sleep(pace);
-            }
-        }
-    });
-    let acceptor = Acceptor::new(&identity()).unwrap();
-    let outcome = block_on(timeout(Duration::from_millis(300), acceptor.accept(TcpStream::from(far))));
-    done.store(true, Ordering::SeqCst);
-    peer.join().unwrap();
-    outcome.ok().map(|accepted| accepted.map(drop))
+/// A peer that sends `first` and then `then`, again and again until nobody listens or it is dropped.
+struct Flood {
+    over: Arc<AtomicBool>,
+    peer: Option<std::thread::JoinHandle<()>>,
 }
+
+impl Flood {
+    fn start(mut socket: StdStream, pace: Duration, first: &'static [u8], then: &'static [u8]) -> Flood {
+        let over = Arc::new(AtomicBool::new(false));
+        let peer = std::thread::spawn({
+            let over = over.clone();
+            move || {
+                let mut alive = socket.write_all(first).is_ok();
+                while alive && !over.load(Ordering::SeqCst) {
+                    alive = socket.write_all(then).is_ok();
+                    std::thread::sleep(pace);
+                }
+            }
+        });
+        Flood { over, peer: Some(peer) }
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.peer.take().unwrap().join().unwrap();
+    }
+}
+
+/// A warning, which TLS lets pass before the version is agreed on.
+const ALERT: &[u8] = &[21, 3, 3, 0, 2, 1, 90];
 
 #[test]
 fn alert_flood() {
-    // Alerts are no ClientHello: the first one ends it.
-    let alert: &[u8] = &[21, 3, 1, 0, 2, 1, 90];
-    let err = timed_accept(Duration::ZERO, alert, alert).unwrap().unwrap_err();
+    // To a server an alert is no ClientHello: the first one ends it.
+    let (near, far) = sockets();
+    let flood = Flood::start(near, Duration::ZERO, ALERT, ALERT);
+    let accepted = block_on(Acceptor::new(&identity()).unwrap().accept(TcpStream::from(far)));
+    assert_eq!(accepted.unwrap_err().kind(), Kind::Tls);
+    drop(flood);
+
+    // To a client a server may send some, until it has sent too much.
+    let (near, far) = sockets();
+    let flood = Flood::start(far, Duration::ZERO, ALERT, ALERT);
+    let connected = block_on(Connector::new(Trust::Observe).unwrap().connect(TcpStream::from(near), "localhost"));
+    let err = connected.unwrap_err();
     assert_eq!(err.kind(), Kind::Tls);
+    assert!(err.text().contains("64 KiB"), "{err}");
+    drop(flood);
 }
 
 #[test]
-fn slow_loris_in_the_handshake() {
-    // A ClientHello of 16 KiB that comes a byte at a time.
-    let header: &[u8] = &[22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb];
-    assert!(timed_accept(Duration::from_millis(1), header, &[3]).is_none());
-    // And a peer that says nothing at all.
-    assert!(timed_accept(Duration::from_millis(1), &[], &[]).is_none());
+fn a_deadline_fires_while_the_peer_keeps_sending() {
+    let deadline = Duration::from_millis(300);
+    let connector = Connector::new(Trust::Observe).unwrap();
+    let (near, far) = sockets();
+    let flood = Flood::start(far, Duration::from_micros(200), ALERT, ALERT);
+    assert!(block_on(timeout(deadline, connector.connect(TcpStream::from(near), "localhost"))).is_err());
+    drop(flood);
+
+    // slow_loris: a ClientHello of 16 KiB that comes a byte at a time, and a peer that says nothing at all.
+    let acceptor = Acceptor::new(&identity()).unwrap();
+    for (first, then) in [(&[22, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xfb][..], &[3][..]), (&[], &[])] {
+        let (near, far) = sockets();
+        let flood = Flood::start(near, Duration::from_millis(1), first, then);
+        assert!(block_on(timeout(deadline, acceptor.accept(TcpStream::from(far)))).is_err());
+        drop(flood);
+    }
+}
+
+#[test]
+fn closing_is_bounded_even_if_the_peer_sends_for_ever() {
+    block_on(async {
+        let (client, server) = connection().await;
+        let flood = spawn(async move { while client.socket().write_all(&[0; 65536]).await.is_ok() {} });
+        server.close().await;
+        flood.await;
+    });
 }
 
 #[test]
@@ -623,34 +688,46 @@ fn what_is_sent_arrives_whatever_the_pieces() {
     });
 }
 
+/// Runs `work`, counting how often it is polled.
+async fn counted(polls: Arc<AtomicUsize>, work: impl Future<Output = ()>) {
+    let mut work = Box::pin(work);
+    std::future::poll_fn(move |cx| {
+        polls.fetch_add(1, Ordering::SeqCst);
+        work.as_mut().poll(cx)
+    })
+    .await;
+}
+
 #[test]
-fn a_stalled_connection_sleeps() {
-    let (client, server) = block_on(connection());
-    let polls = Arc::new(AtomicUsize::new(0));
-    let stalled = spawn({
-        let polls = polls.clone();
-        async move {
-            let (mut reading, mut writing) = server.split();
-            let write = async { while writing.write_all(&[0; 65536]).await.is_ok() {} };
-            let read = async { while reading.read(&mut [0; 16]).await.is_ok_and(|count| count > 0) {} };
-            let mut both = Box::pin(futures::future::join(read, write));
-            std::future::poll_fn(move |cx| {
-                polls.fetch_add(1, Ordering::SeqCst);
-                std::future::Future::poll(both.as_mut(), cx)
-            })
-            .await;
+fn a_stalled_connection_sleeps_in_one_task_or_two() {
+    for tasks in [1, 2] {
+        let (client, server) = block_on(connection());
+        let polls = Arc::new(AtomicUsize::new(0));
+        let (mut reading, mut writing) = server.split();
+        let write = async move { while writing.write_all(&[0; 65536]).await.is_ok() {} };
+        let read = async move { while reading.read(&mut [0; 16]).await.is_ok_and(|count| count > 0) {} };
+        let stalled = match tasks {
+            1 => vec![spawn(counted(polls.clone(), async {
+                join!(read, write);
+            }))],
+            _ => vec![spawn(counted(polls.clone(), read)), spawn(counted(polls.clone(), write))],
+        };
+        // The client never reads. Once the server's polls stand still they must stay so; awake, it is polled hundreds
+        // of thousands of times a second.
+        let mut before = usize::MAX;
+        for _ in 0..50 {
+            let now = polls.load(Ordering::SeqCst);
+            if now == before {
+                break;
+            }
+            before = now;
+            std::thread::sleep(Duration::from_millis(200));
         }
-    });
-    // The client never reads: wait until the server's polls stand still, then see that they stay so.
-    let mut before = usize::MAX;
-    while before != polls.load(Ordering::SeqCst) {
-        before = polls.load(Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(polls.load(Ordering::SeqCst) - before < 10, "{tasks} tasks");
+        drop(client);
+        block_on(futures::future::join_all(stalled));
     }
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(polls.load(Ordering::SeqCst) - before < 10);
-    drop(client);
-    block_on(stalled);
 }
 
 #[test]

@@ -16,18 +16,27 @@ pub(super) struct NewUser<'a> {
     pub(super) admin: bool,
 }
 
+/// Whether a user of this name and home may be added to these users.
+pub(super) fn check_new(users: &Users, file: &str, name: &str, home: Option<&str>) -> Result<()> {
+    names::check_user(name).map_err(|why| wrong(&format!("user name {name:?}"), why))?;
+    let home = home.unwrap_or(name);
+    names::check_home(home).map_err(|why| wrong(&format!("home {home:?}"), why))?;
+    match users.get(name) {
+        Some(_) => Err(Error::new(Kind::Exists, format!("user {name:?} already exists in {file}"))),
+        None => Ok(()),
+    }
+}
+
+fn wrong(what: &str, why: String) -> Error {
+    Error::new(Kind::Usage, format!("the {what} {why}"))
+}
+
 /// The text with one more user, at its end.
 pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
-    let wrong = |what: &str, why: String| Error::new(Kind::Usage, format!("the {what} {why}"));
-    names::check_user(new.name).map_err(|why| wrong(&format!("user name {:?}", new.name), why))?;
-    let home = new.home.unwrap_or(new.name);
-    names::check_home(home).map_err(|why| wrong(&format!("home {home:?}"), why))?;
-    let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
-
     let mut wanted = Users::parse(text, file)?;
-    if wanted.get(new.name).is_some() {
-        return Err(Error::new(Kind::Exists, format!("user {:?} already exists in {file}", new.name)));
-    }
+    check_new(&wanted, file, new.name, new.home)?;
+    let home = new.home.unwrap_or(new.name);
+    let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
     let (name, home) = (new.name.to_owned(), home.to_owned());
     let user = User { name: name.clone(), home, access: new.access, admin: new.admin, hash };
     wanted.users.insert(name, user);

@@ -25,7 +25,7 @@ mod users;
 mod users_file;
 
 pub use crate::secret::Secret;
-pub use access::Access;
+pub use access::{Access, UnknownRight};
 pub use hash::hash_password;
 pub use principal::Principal;
 pub use users::{User, Users};

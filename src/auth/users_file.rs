@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::USERS_FILE_MAX;
 
 /// Changes a users file. Each change happens whole or not at all, keeps comments and layout, and waits for any other
-/// change of the same file to end. A running server reads the file when it starts, and is not told.
+/// change of the same file to end. A running server reads the file again at the next login.
 #[derive(Debug, Clone)]
 pub struct UsersFile {
     path: PathBuf,
@@ -37,6 +37,18 @@ impl UsersFile {
             Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
             Err(err) => Err(failed(&self.path, err)),
         }
+    }
+
+    /// Whether [`UsersFile::add`] would take this name and home: to be known before a password is asked for.
+    ///
+    /// # Errors
+    /// As [`UsersFile::add`].
+    pub fn check_new(&self, name: &str, home: Option<&str>) -> Result<()> {
+        let users = match self.path.exists() {
+            true => self.list()?,
+            false => Users::parse(Users::starter(), "")?,
+        };
+        document::check_new(&users, &self.path.display().to_string(), name, home)
     }
 
     /// Adds a user; makes the file first if it is not there. `hash` is what [`super::hash_password`] returned; no `home`
@@ -88,11 +100,11 @@ impl UsersFile {
     }
 }
 
-/// What about the file on disk deserves a warning at the start: full sentences, empty if all is well.
+/// What about the file on disk, with these users in it, deserves a warning: full sentences, empty if all is well.
 ///
 /// # Errors
 /// What the file system says.
-pub fn file_warnings(path: &Path) -> Result<Vec<String>> {
+pub fn file_warnings(path: &Path, users: &Users) -> Result<Vec<String>> {
     let mode = fs::metadata(path).map_err(|err| failed(path, err))?.mode() & 0o7777;
     let mut warnings = Vec::new();
     let mut warn = |who_can: &str| {
@@ -102,7 +114,7 @@ pub fn file_warnings(path: &Path) -> Result<Vec<String>> {
     if mode & 0o022 != 0 {
         warn("changed by other users of this machine, who could let themselves in");
     }
-    if mode & 0o004 != 0 {
+    if mode & 0o004 != 0 && users.iter().next().is_some() {
         warn("read by every user of this machine, who could guess passwords from the hashes");
     }
     Ok(warnings)
@@ -352,8 +364,12 @@ mod tests {
         add(&path, "alice").unwrap();
         for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1), (0o620, 1), (0o666, 2)] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let found = file_warnings(&path).unwrap();
+            let found = file_warnings(&path, &UsersFile::new(&path).list().unwrap()).unwrap();
             assert_eq!(found.len(), warnings, "{mode:o}: {found:?}");
         }
+        // Without named users there is no hash to guess from, as in a fresh checkout.
+        UsersFile::new(&path).remove("alice").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert!(file_warnings(&path, &UsersFile::new(&path).list().unwrap()).unwrap().is_empty());
     }
 }

@@ -7,7 +7,8 @@ use std::time::Instant;
 use async_std::future::timeout;
 use async_std::net::TcpStream;
 use async_std::task::spawn_blocking;
-use futures::AsyncWriteExt;
+use futures::future::{Either, select};
+use futures::{AsyncWriteExt, pin_mut};
 use tracing::info;
 
 use super::Shared;
@@ -39,7 +40,8 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, 
 async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
-    let Ok(shaken) = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket)).await else {
+    let handshake = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket));
+    let Ok(shaken) = unless_stopping(shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
     };
@@ -55,14 +57,16 @@ async fn log_in_and_serve(
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<()> {
-    let logging_in = login(stream, &shared.accounts, peer, admitted);
-    let Ok(logged_in) = timeout(limits::LOGIN_TIMEOUT, logging_in).await else {
-        admitted.penalise(Offence::TooSlow, Instant::now());
-        return refuse(stream, Error::new(Kind::TimedOut, "no login in time")).await;
-    };
-    let (principal, early) = match logged_in? {
-        Login::Done(principal, early) => (principal, early),
-        Login::Over => return Ok(()),
+    let logging_in = timeout(limits::LOGIN_TIMEOUT, login(stream, &shared.accounts, peer, admitted));
+    let (principal, early) = match unless_stopping(shared, logging_in).await {
+        Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
+        Ok(Ok(Ok(Login::Over))) => return Ok(()),
+        Ok(Ok(Err(error))) => return Err(error),
+        Ok(Err(_)) => {
+            admitted.penalise(Offence::TooSlow, Instant::now());
+            return refuse(stream, Error::new(Kind::TimedOut, "no login in time")).await;
+        }
+        Err(stopping) => return refuse(stream, stopping).await,
     };
     admitted.logged_in();
     let mut session = match open(principal, peer, shared).await {
@@ -76,6 +80,16 @@ async fn log_in_and_serve(
         admitted.penalise(Offence::Panic, Instant::now());
     }
     result
+}
+
+/// Does this unless the server is told to stop: nobody who is not logged in has anything to finish.
+async fn unless_stopping<T>(shared: &Shared, work: impl Future<Output = T>) -> Result<T> {
+    let stopping = shared.registry.stopping();
+    pin_mut!(work, stopping);
+    match select(work, stopping).await {
+        Either::Left((done, _)) => Ok(done),
+        Either::Right(_) => Err(Error::new(Kind::Stopping, "the server is stopping")),
+    }
 }
 
 /// The principal's session over its own home.
@@ -94,7 +108,8 @@ async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> R
 async fn refuse(stream: &mut Stream, error: Error) -> Result<()> {
     let mut line = Vec::new();
     ReplyWriter::error(&mut line, error.kind()).text(error.text());
-    send(stream, &line).await?;
+    // The client may have stopped reading long ago.
+    let _ = timeout(limits::CLOSE_DRAIN, send(stream, &line)).await;
     Err(error)
 }
 

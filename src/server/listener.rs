@@ -1,6 +1,6 @@
 //! The accept loop: a permit first, then a connection, then a task. Nothing that takes time happens here.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,18 +10,56 @@ use async_std::net::TcpListener;
 use async_std::task::{sleep, spawn};
 use futures::future::{Either, FutureExt as _, join_all, select};
 use futures::pin_mut;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::{Shared, connection};
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// Listens on an address.
+/// Connections that may wait in the kernel to be accepted; the kernel lowers it to its own limit (4,096 on Linux).
+const BACKLOG: i32 = 4096;
+
+/// Listens on all these addresses; on [`limits::PORT`] of every address of the machine if there are none.
+///
+/// `[::]` takes IPv4 connections too, unless an IPv4 address with the same port is in the list.
 ///
 /// # Errors
 /// [`crate::Kind::AddressInUse`] and other failures of the network, naming the address.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|err| Error::network(format_args!("cannot listen on {address}"), err))
+pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
+    let failed = |address: SocketAddr, err: Errno| {
+        Error::network(format_args!("cannot listen on {address}"), std::io::Error::from(err))
+    };
+    if addresses.is_empty() {
+        let by_ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, limits::PORT));
+        let by_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, limits::PORT));
+        let listener = match open(by_ipv6, false) {
+            // The machine has no IPv6.
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => open(by_ipv4, false).map_err(|err| failed(by_ipv4, err)),
+            opened => opened.map_err(|err| failed(by_ipv6, err)),
+        }?;
+        return Ok(vec![listener]);
+    }
+    let open = |address: &SocketAddr| {
+        let ipv4_apart = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+        open(*address, ipv4_apart).map_err(|err| failed(*address, err))
+    };
+    addresses.iter().map(open).collect()
+}
+
+fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    // A restarted server must not wait for the old one's connections to be forgotten.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, ipv4_apart)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(std::net::TcpListener::from(socket).into())
 }
 
 /// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
@@ -58,6 +96,8 @@ async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, op
                     }
                 };
                 let (shared, open) = (shared.clone(), open.clone());
+                // An IPv4 address that came in by IPv6 is still the same machine's.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 spawn(async move {
                     // A fault while handling one connection ends that one only.
                     let serving =

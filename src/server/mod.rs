@@ -29,14 +29,14 @@ use self::admission::Admission;
 pub use self::admission::AdmissionOptions;
 use self::homes::Homes;
 use self::registry::Registry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::store::Durability;
 use crate::tls::{Acceptor, Identity, Pin};
 
 /// What a server needs.
 pub struct ServerOptions {
-    /// Addresses to listen on; port 0 lets the system choose.
+    /// Addresses to listen on; port 0 lets the system choose. None: the default port of every address.
     pub listen: Vec<SocketAddr>,
     /// The directory of all homes; made if it is missing.
     pub data: PathBuf,
@@ -117,13 +117,9 @@ impl Server {
             admission: Admission::new(options.admission),
             grace: options.grace,
         });
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for address in options.listen {
-            let listener = listener::listen(address).await?;
-            addresses.push(listener.local_addr().unwrap_or(address));
-            listeners.push(listener);
-        }
+        let listeners = listener::listen(&options.listen)?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
+        let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
         Ok(Server { shared, listeners, addresses, pin })
     }
 

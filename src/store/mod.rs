@@ -5,7 +5,7 @@ pub mod local;
 
 use std::any::Any;
 
-pub use local::{LocalOptions, LocalStore, Staging};
+pub use local::{LocalOptions, LocalStore, Staging, Swept};
 
 use crate::error::Result;
 use crate::hash::Hash;
@@ -47,6 +47,15 @@ pub struct Committed {
     pub mtime: Mtime,
 }
 
+/// The beginning of a file whose upload was interrupted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Partial {
+    /// Bytes that are there: whole blocks of [`crate::limits::HASH_BLOCK`], at least one.
+    pub len: u64,
+    /// The BLAKE3 of those bytes.
+    pub hash: Hash,
+}
+
 /// What an acknowledged change outlives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
@@ -69,6 +78,16 @@ pub trait Store: Send + Sync {
     /// Starts an upload, hidden until it is committed.
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>>;
 
+    /// What is left of an interrupted upload to this path. Mostly known at once; after a crash the bytes are read and
+    /// hashed, which may take long.
+    fn partial(&self, path: &RelPath) -> Result<Option<Partial>>;
+
+    /// Goes on with an interrupted upload after its first `from` bytes, a multiple of [`crate::limits::HASH_BLOCK`]
+    /// and not more than [`Partial::len`]; the rest is cut off. `proven` is the BLAKE3 of those bytes at the sender:
+    /// [`crate::Kind::Changed`] if they are not the same here, or somebody else has taken the partial. The upload's
+    /// length and hash cover every byte of the file. No two uploads ever go on with the same partial.
+    fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>>;
+
     /// Puts these uploads in their places, in order, and reports each one; all share their syncs. Whoever calls has
     /// already compared [`Upload::hash`] with what the sender said. A failed upload leaves the old file as it was,
     /// unless the very last step failed: then it is not certain what a power cut would leave.
@@ -87,30 +106,9 @@ pub trait Store: Send + Sync {
     /// Makes a folder. With `parents` also the ones above, and one that exists is fine.
     fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()>;
 
-    /// What an interrupted upload of this path left.
-    fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
-        let _ = path;
-        Ok(None)
-    }
-
-    /// Goes on with an interrupted upload.
-    fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
-        let _ = (spec, from, proven);
-        Err(crate::Error::new(crate::Kind::Changed, format!("{path}: nothing to resume")))
-    }
-
     /// Drops what is kept open between calls to make a run of them fast. To be called whenever the caller has
     /// nothing more to do at once, so that what others do to the tree is seen.
     fn forget_handles(&self);
-}
-
-/// What an interrupted upload left.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Partial {
-    /// Bytes that are there, whole blocks.
-    pub len: u64,
-    /// The BLAKE3 of them.
-    pub hash: Hash,
 }
 
 /// An open file.
@@ -118,10 +116,9 @@ pub trait Source: Send {
     /// What it was when it was opened.
     fn meta(&self) -> Meta;
 
-    /// The BLAKE3 recorded at its commit, if it has not been touched since.
-    fn recorded_hash(&self) -> Option<Hash> {
-        None
-    }
+    /// The hash of the whole file, if it was recorded when the file was stored and the file has not changed since.
+    /// Costs one system call for files of [`crate::limits::RECORD_MIN`] and more, and is never there for smaller ones.
+    fn recorded_hash(&self) -> Option<Hash>;
 
     /// Reads at this offset, at most as many bytes as the buffer holds. 0 only at the end of the file; fewer bytes
     /// than asked for only there.
@@ -144,8 +141,9 @@ pub trait Upload: Send {
     /// The BLAKE3 of the bytes so far.
     fn hash(&self) -> Hash;
 
-    /// Leaves what came so far to be resumed.
-    fn keep(self: Box<Self>) {}
+    /// Gives the upload up but keeps its whole blocks as a partial for [`Store::resume`], in place of an older one of
+    /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
+    fn keep(self: Box<Self>) -> u64;
 
     /// For the store's commit, to get its own type back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;

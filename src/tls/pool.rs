@@ -113,6 +113,12 @@ impl Buffer {
         }
     }
 
+    /// Whether it owns memory just now.
+    #[cfg(test)]
+    pub(super) fn owns_memory(&self) -> bool {
+        self.storage.is_some()
+    }
+
     /// Gives the memory back if nothing waits in it.
     pub(super) fn release(&mut self) {
         if self.is_empty() {
@@ -153,13 +159,13 @@ mod tests {
     #[test]
     fn memory_is_owned_only_until_it_is_released_empty() {
         let mut buffer = Buffer::default();
-        assert!(buffer.storage.is_none());
+        assert!(!buffer.owns_memory());
         buffer.append(b"x");
         buffer.release();
         assert_eq!(buffer.filled(), b"x");
         buffer.consume(1);
         buffer.release();
-        assert!(buffer.storage.is_none());
+        assert!(!buffer.owns_memory());
         assert!(buffer.filled().is_empty());
     }
 }

@@ -67,7 +67,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 Ok(stream)
             }
             Err(err) => {
-                poll_fn(|cx| Poll::Ready(io.lock().send_last_words(cx))).await;
+                poll_fn(|cx| {
+                    io.lock().send_last_words(cx);
+                    Poll::Ready(())
+                })
+                .await;
                 Err(err)
             }
         }
@@ -96,7 +100,8 @@ impl TlsStream<TcpStream> {
     ///
     /// Sends what is gathered and the goodbye, closes the sending direction, and waits for the other side to close its
     /// own: a socket dropped with unread bytes resets the connection, and the last reply is lost with it. It all takes
-    /// at most [`CLOSE_DRAIN`]. Failures do not matter any more and are not told.
+    /// at most [`CLOSE_DRAIN`], so flush before it what may take longer to send. Failures do not matter any more and
+    /// are not told.
     pub async fn close(mut self) {
         let _over_either_way = async_std::future::timeout(CLOSE_DRAIN, self.say_goodbye()).await;
     }
@@ -105,11 +110,17 @@ impl TlsStream<TcpStream> {
         AsyncWriteExt::close(self).await?;
         let mut socket = self.socket();
         socket.shutdown(Shutdown::Write)?;
-        let mut discarded = [0; 4096];
-        while socket.read(&mut discarded).await? > 0 {}
+        let mut discarded = vec![0; DISCARD];
+        while socket.read(&mut discarded).await? > 0 {
+            // A peer that never pauses would keep the time-out around us from being looked at.
+            async_std::task::yield_now().await;
+        }
         Ok(())
     }
 }
+
+/// How much of what nobody will read any more is taken from the socket at a time.
+const DISCARD: usize = 64 * 1024;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -12,6 +12,8 @@ use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::names::rename_new;
+use super::partial;
+use super::record;
 use super::source::{LocalSource, mtime};
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
@@ -81,22 +83,40 @@ fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
         };
         futimens(&upload.temp.file, &times).map_err(|err| upload.failed(err.into()))?;
     }
+    if upload.len() >= limits::RECORD_MIN {
+        let stat = fstat(&upload.temp.file).map_err(|err| upload.failed(err.into()))?;
+        record::store(&upload.temp.file, &stat, &upload.hash());
+    }
     Ok(upload)
 }
 
 /// A failed sync is never tried again: the kernel has already forgotten what could not be written.
 fn sync_data(uploads: &mut [Result<Box<LocalUpload>>]) {
-    let waiting = uploads.iter().filter(|upload| upload.is_ok()).count();
-    let mut whole = None;
-    if waiting >= limits::SYNC_TOGETHER {
-        whole = uploads.iter().flatten().next().map(|upload| syncfs(&upload.temp.file));
-    }
+    let together = uploads.iter().flatten().count() >= limits::SYNC_TOGETHER;
+    // Mostly one: staging beside targets may meet several file systems.
+    let mut devices: Vec<(u64, Result<(), Errno>)> = Vec::new();
     for slot in uploads {
         let Ok(upload) = slot else { continue };
-        if let Err(err) = whole.unwrap_or_else(|| fdatasync(&upload.temp.file)) {
+        let file = &upload.temp.file;
+        // What the kernel began to write long ago may have failed before the file that `syncfs` is asked through was
+        // opened, and is then told only to the file itself.
+        let alone = !together || upload.len() >= limits::WRITE_BACK;
+        let synced = if alone { fdatasync(file) } else { sync_device(file, &mut devices) };
+        if let Err(err) = synced {
             *slot = Err(upload.failed(err.into()));
         }
     }
+}
+
+/// Syncs the whole file system a file is on, unless that was done.
+fn sync_device(file: &File, devices: &mut Vec<(u64, Result<(), Errno>)>) -> Result<(), Errno> {
+    let device = fstat(file)?.st_dev;
+    if let Some((_, synced)) = devices.iter().find(|(known, _)| *known == device) {
+        return *synced;
+    }
+    let synced = syncfs(file);
+    devices.push((device, synced));
+    synced
 }
 
 /// Renames a staged file over its target if the condition holds. The target's directory comes back to be synced.
@@ -134,7 +154,8 @@ fn place(jail: &Jail, mut upload: LocalUpload) -> Result<(Committed, Arc<Dir>)> 
         }
     }
     let committed = Committed { size: upload.len(), hash, mtime };
-    upload.temp.placed();
+    upload.temp.release();
+    partial::forget(&upload);
     Ok((committed, dir))
 }
 
@@ -157,7 +178,10 @@ fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<
         Ok(source) => source,
     };
     let before = fstat(source.file()).map_err(failed)?;
-    let hash = hash_all(&mut source)?;
+    let hash = match source.recorded_hash() {
+        Some(hash) => hash,
+        None => hash_all(&mut source)?,
+    };
     if hash != expected || !same(&before, &fstat(source.file()).map_err(failed)?) {
         return Err(changed(path));
     }

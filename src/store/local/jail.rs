@@ -104,6 +104,9 @@ impl Jail {
 
     fn real(&self, path: &[u8]) -> io::Result<RelPath> {
         let real = self.root.canonicalize(OsStr::from_bytes(path))?;
+        if real.as_os_str() == "." {
+            return Ok(RelPath::root());
+        }
         // Reserved, too deep, or with a control character in it: no path of ours.
         RelPath::parse(real.as_os_str().as_bytes()).map_err(|_| Errno::NOENT.into())
     }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 
-use super::Staging;
 use super::jail::{Jail, entries, open_directory};
 use super::source::{meta, through_link};
-use super::staging::BESIDE_END;
+use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::{RelPath, escape};
@@ -59,7 +58,7 @@ impl LocalListing {
         name == b"."
             || name == b".."
             || name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes())
-            || (self.staging == Staging::Beside && name.starts_with(b".") && name.ends_with(BESIDE_END))
+            || (self.staging == Staging::Beside && beside::is_ours(name))
     }
 
     /// The path from the root.

@@ -1,25 +1,32 @@
 //! Files in a directory of this machine.
 
+mod beside;
 mod commit;
 mod jail;
 mod listing;
 mod names;
+mod partial;
+mod record;
 mod remove;
 mod source;
 mod staging;
+mod sweep;
 mod upload;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::{Committed, Durability, Listing, Meta, Source, Store, Upload, UploadSpec};
+use super::{Committed, Durability, Listing, Meta, Partial, Source, Store, Upload, UploadSpec};
 use crate::error::{Error, Result};
+use crate::hash::Hash;
 use crate::proto::RelPath;
 use jail::Jail;
 use staging::Stage;
+pub use sweep::Swept;
 
 /// Where uploads wait until they are whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,7 +34,7 @@ pub enum Staging {
     /// In [`crate::limits::RESERVED_NAME`] in the root, mode 0700, made at the first upload: for a server's home.
     #[default]
     Hidden,
-    /// Beside the target as `.NAME.….sealift-part`: for a client's destination, where no folder of ours should stay.
+    /// Beside the target as `.NAME.sealift-part`: for a client's destination, where no folder of ours should stay.
     Beside,
 }
 
@@ -55,7 +62,7 @@ impl LocalStore {
     /// That it may not be read.
     pub fn open(root: Dir, options: LocalOptions) -> Result<LocalStore> {
         let jail = Arc::new(Jail::new(&root)?);
-        let stage = Stage::new(Arc::clone(&jail), options);
+        let stage = Stage::new(Arc::clone(&jail), options.staging);
         Ok(LocalStore { jail, stage, options })
     }
 
@@ -66,6 +73,17 @@ impl LocalStore {
     pub fn open_path(root: &Path, options: LocalOptions) -> Result<LocalStore> {
         let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(|err| Error::file(root.display(), err))?;
         Self::open(dir, options)
+    }
+
+    /// Clears what dead processes left in the staging folder: a long enough upload that was cut off becomes a partial
+    /// that can be resumed, the rest is removed, and so are partials untouched for `max_age`. For a server's start;
+    /// uploads of other stores and processes are safe meanwhile. A store that stages beside its targets has nothing
+    /// to sweep: what is left there is taken up or replaced by the next upload of the same file.
+    ///
+    /// # Errors
+    /// That the staging folder cannot be read. Single files that cannot be removed are left.
+    pub fn sweep(&self, max_age: Duration) -> Result<Swept> {
+        sweep::sweep(&self.jail, max_age).map_err(|err| Error::file(crate::limits::RESERVED_NAME, err))
     }
 
     fn durable(&self) -> bool {
@@ -83,7 +101,15 @@ impl Store for LocalStore {
     }
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(upload::LocalUpload::begin(&self.jail, &self.stage, path, spec)?))
+        Ok(Box::new(upload::LocalUpload::begin(&self.jail, &self.stage, path, spec, self.durable())?))
+    }
+
+    fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
+        partial::look(&self.jail, &self.stage, path)
+    }
+
+    fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(partial::resume(&self.jail, &self.stage, path, spec, (from, proven), self.durable())?))
     }
 
     fn commit(&self, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {

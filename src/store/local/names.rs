@@ -34,20 +34,21 @@ pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, r
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
+    let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    if directory && to != from && to.strip_prefix(from).is_some() {
+        return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
+    }
     // rename(2) would put a directory over an empty one.
-    let renamed = if replace && FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+    let renamed = if replace && !directory {
         renameat(&from_dir, from_name, &to_dir, to_name)
     } else {
         rename_new(&from_dir, from_name, &to_dir, to_name)
     };
-    match renamed {
-        Ok(()) => {}
-        Err(Errno::INVAL) if to.strip_prefix(from).is_some() => {
-            let text = format!("{from}: a folder cannot be moved into itself");
-            return Err(Error::new(Kind::BadPath, text));
-        }
-        Err(err) => return Err(Error::file(to, err.into())),
-    }
+    renamed.map_err(|err| match err {
+        // A file over a folder it is in itself.
+        Errno::NOTEMPTY if !directory => Error::file(to, Errno::ISDIR.into()),
+        err => Error::file(to, err.into()),
+    })?;
     if durable {
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;

@@ -10,7 +10,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::jail::Jail;
+use super::record;
 use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
 use crate::proto::RelPath;
 use crate::store::{EntryKind, Meta, Mtime, Source};
 
@@ -107,6 +109,10 @@ fn not_regular(path: &RelPath) -> Error {
 impl Source for LocalSource {
     fn meta(&self) -> Meta {
         self.meta
+    }
+
+    fn recorded_hash(&self) -> Option<Hash> {
+        record::load(&self.file, &fstat(&self.file).ok()?)
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {

@@ -2,7 +2,7 @@
 //!
 //! In a server's home each store has a directory of its own, `.sealift/s-RANDOM`, and holds a lock on it. The lock
 //! goes with the process: whoever gets it knows that all in there is left over. Two sessions of one home never meet,
-//! neither by name nor on a directory's lock in the kernel.
+//! neither by name nor on a directory's lock in the kernel. Beside a target see [`super::beside`].
 
 use std::fs::File;
 use std::io;
@@ -10,37 +10,44 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::jail::{Jail, open_directory, split};
-use super::{LocalOptions, Staging};
-use crate::error::{Error, Result};
+use super::source::mtime;
+use super::{Staging, beside};
+use crate::error::{Error, Kind, Result};
+use crate::hash::{BlockHash, Hash};
 use crate::limits;
 use crate::proto::RelPath;
+use crate::store::Mtime;
 
 /// Beginning of the name of a store's own directory.
-const SESSION: &str = "s-";
+pub(super) const SESSION: &str = "s-";
 
-/// How the name of a file that waits beside its target ends.
-pub(super) const BESIDE_END: &[u8] = b".sealift-part";
-
-const CREATE: OFlags =
+/// How a staged file is made.
+pub(super) const CREATE: OFlags =
     OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The staging of one store.
 pub(super) struct Stage {
     jail: Arc<Jail>,
-    staging: Staging,
+    pub(super) staging: Staging,
     /// Made at the first upload.
     area: Mutex<Option<Arc<Area>>>,
     next: AtomicU64,
+    /// The last partial that was looked at, so that going on with it does not hash it again.
+    looked_at: Mutex<Option<(Identity, Vec<BlockHash>)>>,
 }
 
+/// Device, inode, size and modification time: one state of one file.
+type Identity = (u64, u64, i64, Mtime);
+
 /// A store's own directory, locked.
-struct Area {
-    reserved: Dir,
-    dir: Arc<Dir>,
+pub(super) struct Area {
+    /// The reserved directory it is in.
+    pub(super) reserved: Dir,
+    pub(super) dir: Arc<Dir>,
     name: String,
 }
 
@@ -51,51 +58,65 @@ impl Drop for Area {
     }
 }
 
-/// A staged file. Dropping it removes it unless it was [placed](Temp::placed).
+/// A staged file. Dropping it removes it unless [`Temp::release`] was called.
 pub(super) struct Temp {
     pub(super) dir: Arc<Dir>,
     pub(super) name: Vec<u8>,
     pub(super) file: File,
-    placed: bool,
+    released: bool,
     /// Keeps the directory's lock, and removes the directory after the last file in it.
-    _area: Option<Arc<Area>>,
+    pub(super) area: Option<Arc<Area>>,
 }
 
 impl Temp {
-    /// It has been renamed: no longer ours.
-    pub(super) fn placed(&mut self) {
-        self.placed = true;
+    pub(super) fn new(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>) -> Self {
+        Temp { dir, name, file, released: false, area }
+    }
+
+    /// It has been renamed, or is to stay: no longer ours to remove.
+    pub(super) fn release(&mut self) {
+        self.released = true;
+    }
+
+    /// It is ours again.
+    pub(super) fn reclaim(mut self) -> Self {
+        self.released = false;
+        self
     }
 }
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.released {
             let _ = unlinkat(&self.dir, &*self.name, AtFlags::empty());
         }
     }
 }
 
 impl Stage {
-    pub(super) fn new(jail: Arc<Jail>, options: LocalOptions) -> Self {
-        Stage { jail, staging: options.staging, area: Mutex::new(None), next: AtomicU64::new(0) }
+    pub(super) fn new(jail: Arc<Jail>, staging: Staging) -> Self {
+        Stage { jail, staging, area: Mutex::new(None), next: AtomicU64::new(0), looked_at: Mutex::new(None) }
     }
 
-    /// A new empty file for an upload to `path`, whose parent is `parent`.
-    pub(super) fn create(&self, path: &RelPath, parent: &Arc<Dir>) -> Result<Temp> {
-        let failed = |err: io::Error| Error::file(path, err);
+    /// A new empty file for an upload to `path`, whose parent is `parent`. `large` if it may become a partial.
+    pub(super) fn create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool) -> Result<Temp> {
         match self.staging {
-            Staging::Hidden => self.create_hidden().map_err(failed),
-            Staging::Beside => {
-                let (_, name) = split(path)?;
-                self.create_beside(parent, name).map_err(failed)
-            }
+            Staging::Hidden => self.create_hidden(large.then_some(path)),
+            Staging::Beside => match split(path)?.1 {
+                // Would be taken for, or replace, what waits for another target.
+                name if beside::is_ours(name) => {
+                    let text = format!("{path}: such names are kept for files that are not whole yet");
+                    return Err(Error::new(Kind::BadPath, text));
+                }
+                name => beside::create(parent, name),
+            },
         }
+        .map_err(|err| Error::file(path, err))
     }
 
-    fn create_hidden(&self) -> io::Result<Temp> {
+    fn create_hidden(&self, large: Option<&RelPath>) -> io::Result<Temp> {
         let area = self.area()?;
-        let name = self.next.fetch_add(1, Ordering::Relaxed).to_string().into_bytes();
+        let name = self.fresh_name(large);
         // The directory is 0700, so the file may have its final mode from the start: the umask is obeyed without
         // asking for it, and a call is saved.
         let made = openat(&*area.dir, &*name, CREATE, Mode::from_raw_mode(0o666));
@@ -103,21 +124,34 @@ impl Stage {
             // Somebody removed the directory meanwhile: the next upload makes another one.
             *self.area.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        Ok(Temp { dir: Arc::clone(&area.dir), name, file: made?.into(), placed: false, _area: Some(area) })
+        Ok(Temp::new(Arc::clone(&area.dir), name, made?.into(), Some(area)))
     }
 
-    fn create_beside(&self, parent: &Arc<Dir>, target: &[u8]) -> io::Result<Temp> {
-        // What replaces a private file is not shown to others while it waits.
-        let mode = match statat(parent, target, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(old) => Mode::from_raw_mode(old.st_mode & 0o666),
-            Err(_) => Mode::from_raw_mode(0o666),
-        };
-        let name = beside(target, &random()?);
-        let file = openat(parent, &*name, CREATE, mode | Mode::RUSR | Mode::WUSR)?.into();
-        Ok(Temp { dir: Arc::clone(parent), name, file, placed: false, _area: None })
+    /// A name not used before in the store's own directory. For a large file it also says what it is for, so that
+    /// sweeping can save it as a partial if the process is killed.
+    pub(super) fn fresh_name(&self, large: Option<&RelPath>) -> Vec<u8> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        match large {
+            None => number.to_string(),
+            Some(path) => format!("{number}-{}", key(path)),
+        }
+        .into_bytes()
     }
 
-    fn area(&self) -> io::Result<Arc<Area>> {
+    /// Keeps the block values of this partial for the next call.
+    pub(super) fn remember(&self, stat: &Stat, blocks: &[BlockHash]) {
+        let looked_at = Some((identity(stat), blocks.to_vec()));
+        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = looked_at;
+    }
+
+    /// The block values of this partial if it was the last one looked at. Told once.
+    pub(super) fn recall(&self, stat: &Stat) -> Option<Vec<BlockHash>> {
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        looked_at.take().filter(|(known, _)| *known == identity(stat)).map(|(_, blocks)| blocks)
+    }
+
+    /// The store's own directory, made if it is not there yet.
+    pub(super) fn area(&self) -> io::Result<Arc<Area>> {
         let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(area) = &*area {
             return Ok(Arc::clone(area));
@@ -128,6 +162,10 @@ impl Stage {
     }
 }
 
+fn identity(stat: &Stat) -> Identity {
+    (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat))
+}
+
 fn new_area(root: &Dir) -> io::Result<Area> {
     let reserved = reserved(root)?;
     loop {
@@ -136,39 +174,47 @@ fn new_area(root: &Dir) -> io::Result<Area> {
             Err(Errno::EXIST) => continue,
             made => made?,
         }
-        let dir = open_directory(&reserved, name.as_bytes())?;
-        // Held already: a sweep was faster and removes it. A file system without locks lets no sweep in either.
+        let dir = match open_directory(&reserved, name.as_bytes()) {
+            Err(Errno::NOENT) => continue,
+            opened => opened?,
+        };
+        // Held already, or gone: a sweep was faster. A file system without locks lets no sweep in either.
         if flock(&dir, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             continue;
         }
         if fstat(&dir)?.st_nlink > 0 {
-            return Ok(Area { reserved: reserved.try_clone()?, dir: Arc::new(dir), name });
+            return Ok(Area { reserved, dir: Arc::new(dir), name });
         }
     }
 }
 
-/// The reserved directory of this root, made if missing, a real directory that only we can enter.
+/// The reserved directory of this root, made if missing: a real directory that only we can enter.
 fn reserved(root: &Dir) -> io::Result<Dir> {
     match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),
     }
-    let dir = open_directory(root, limits::RESERVED_NAME.as_bytes())?;
+    let dir = open_reserved(root)?;
     if fstat(&dir)?.st_mode & 0o077 != 0 {
         rustix::fs::fchmod(&dir, Mode::RWXU)?;
     }
     Ok(dir)
 }
 
-/// `.NAME.MARK.sealift-part`, with the name cut so that the whole fits.
-fn beside(target: &[u8], mark: &str) -> Vec<u8> {
-    let room = limits::NAME_MAX.saturating_sub(2 + mark.len() + BESIDE_END.len());
-    let kept = target.get(..room).unwrap_or(target);
-    [b".", kept, b".", mark.as_bytes(), BESIDE_END].concat()
+/// The reserved directory if it is there.
+pub(super) fn open_reserved(root: &Dir) -> Result<Dir, Errno> {
+    open_directory(root, limits::RESERVED_NAME.as_bytes())
+}
+
+/// What a path is called in the reserved directory: 128 bits of its hash, in 32 digits.
+pub(super) fn key(path: &RelPath) -> String {
+    let mut digits = Hash::of(path.as_bytes()).to_string();
+    digits.truncate(32);
+    digits
 }
 
 /// A name part nobody can guess: 64 random bits.
-fn random() -> io::Result<String> {
+pub(super) fn random() -> io::Result<String> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))

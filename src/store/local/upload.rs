@@ -2,11 +2,15 @@
 
 use std::any::Any;
 use std::io::Write;
+use std::num::NonZeroU64;
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FallocateFlags, fallocate, statat};
+use cap_std::fs::Dir;
+use rustix::fs::{Advice, AtFlags, FallocateFlags, fadvise, fallocate, statat};
 use rustix::io::Errno;
 
 use super::jail::Jail;
+use super::partial;
 use super::staging::{Stage, Temp};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
@@ -19,21 +23,27 @@ pub(super) struct LocalUpload {
     pub(super) path: RelPath,
     pub(super) spec: UploadSpec,
     pub(super) temp: Temp,
-    hasher: Hasher,
-    /// A write failed: what is in the file is no longer what was hashed.
+    pub(super) hasher: Hasher,
+    pub(super) durable: bool,
+    /// A write failed: the file may hold more than was hashed.
     broken: bool,
+    /// Up to here the kernel was told to write to the disk.
+    written_back: u64,
 }
 
 impl LocalUpload {
     /// [`crate::store::Store::begin`].
-    pub(super) fn begin(jail: &Jail, stage: &Stage, path: &RelPath, spec: UploadSpec) -> Result<Self> {
-        let (parent, name) = jail.parent(path)?;
-        // Said before the bytes are sent in vain. The commit decides.
-        if spec.condition == Condition::Absent && statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-            return Err(Error::file(path, Errno::EXIST.into()));
-        }
-        let temp = stage.create(path, &parent)?;
-        let upload = LocalUpload { path: path.clone(), spec, temp, hasher: Hasher::new(), broken: false };
+    pub(super) fn begin(jail: &Jail, stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
+        let parent = check_target(jail, path, spec)?;
+        let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
+        let temp = stage.create(path, &parent, large)?;
+        Self::over(path, spec, temp, Hasher::new(), durable)
+    }
+
+    /// An upload that goes on in this file, where what was hashed ends.
+    pub(super) fn over(path: &RelPath, spec: UploadSpec, temp: Temp, hasher: Hasher, durable: bool) -> Result<Self> {
+        let written_back = hasher.len();
+        let upload = LocalUpload { path: path.clone(), spec, temp, hasher, durable, broken: false, written_back };
         match spec.size {
             Some(size) if size >= limits::RESERVE_MIN => upload.reserve(size)?,
             _ => {}
@@ -68,9 +78,30 @@ impl LocalUpload {
         }
     }
 
+    /// Has the kernel write what came, a few MiB at a time, so that the sync at the end finds little to do: measured,
+    /// 1 GiB took 0.38 s instead of 0.63 s. DONTNEED is what starts it (there is no `sync_file_range` in rustix);
+    /// what is not on the disk yet also stays in memory.
+    fn write_back(&mut self) {
+        let waiting = self.len() - self.written_back;
+        if self.durable && waiting >= limits::WRITE_BACK {
+            let _ = fadvise(&self.temp.file, self.written_back, NonZeroU64::new(waiting), Advice::DontNeed);
+            self.written_back = self.len();
+        }
+    }
+
     pub(super) fn failed(&self, err: std::io::Error) -> Error {
         Error::file(&self.path, err)
     }
+}
+
+/// The parent of a target that may be uploaded to. Refuses what the commit would refuse anyway, before bytes are sent
+/// in vain; the commit decides.
+pub(super) fn check_target(jail: &Jail, path: &RelPath, spec: UploadSpec) -> Result<Arc<Dir>> {
+    let (parent, name) = jail.parent(path)?;
+    if spec.condition == Condition::Absent && statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Err(Error::file(path, Errno::EXIST.into()));
+    }
+    Ok(parent)
 }
 
 impl Upload for LocalUpload {
@@ -86,6 +117,7 @@ impl Upload for LocalUpload {
             return Err(self.failed(err));
         }
         self.hasher.update(bytes);
+        self.write_back();
         Ok(())
     }
 
@@ -95,6 +127,10 @@ impl Upload for LocalUpload {
 
     fn hash(&self) -> Hash {
         self.hasher.finalize()
+    }
+
+    fn keep(self: Box<Self>) -> u64 {
+        partial::keep(*self)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -1,0 +1,401 @@
+//! What can be typed: every command, every option, and the words that explain them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sealift::tls::Pin;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Secure file transfer: TLS from the first byte, pinned keys, every file verified
+#[derive(Debug, Parser)]
+#[command(name = "sealift", version, styles = STYLES, max_term_width = 100, subcommand_required = true)]
+#[command(arg_required_else_help = true, disable_help_subcommand = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes, before its name or after it.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Accept only a server whose key has this pin; may be given several times
+    #[arg(long, value_name = "sha256//BASE64", global = true, help_heading = "Connection")]
+    pub pin: Vec<Pin>,
+
+    /// What to do about a server that is not known yet [default: ask at a terminal, strict elsewhere]
+    #[arg(long, value_name = "MODE", env = "SEALIFT_TRUST", hide_env_values = true, global = true)]
+    #[arg(help_heading = "Connection", hide_short_help = true)]
+    pub trust: Option<TrustMode>,
+
+    /// Accept a server whose certificate one of the authorities in this PEM file vouches for
+    #[arg(long, value_name = "FILE", global = true, conflicts_with = "pin")]
+    #[arg(help_heading = "Connection", hide_short_help = true)]
+    pub ca_file: Option<PathBuf>,
+
+    /// Port of a server that is named without one [default: 4456]
+    #[arg(long, env = "SEALIFT_PORT", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(global = true, help_heading = "Connection", hide_short_help = true)]
+    pub port: Option<u16>,
+
+    /// Read that port from the file that `sealiftd --port-file` wrote
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Connection", hide_short_help = true)]
+    pub port_file: Option<PathBuf>,
+
+    /// Give up on a server that is silent for so long, like 10s or 2m
+    #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
+    #[arg(help_heading = "Connection", hide_short_help = true)]
+    pub timeout: Option<Duration>,
+
+    /// Read the password from the first line of this file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Password", hide_short_help = true)]
+    #[arg(conflicts_with = "password_stdin")]
+    pub password_file: Option<PathBuf>,
+
+    /// Read the password from the first line of standard input
+    #[arg(long, global = true, help_heading = "Password", hide_short_help = true)]
+    pub password_stdin: bool,
+
+    /// Write results to stdout and errors to stderr as JSON, one object a line
+    #[arg(long, global = true, help_heading = "Output")]
+    pub json: bool,
+
+    /// Show the steps on stderr, and which process and session of the server answered
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub verbose: bool,
+
+    /// Show nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    pub quiet: bool,
+}
+
+/// Whom to trust of those who are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrustMode {
+    /// Show the pin and ask
+    Ask,
+    /// Trust a new server and remember its pin; a changed pin is still refused
+    AcceptNew,
+    /// Refuse a server that is not known
+    Strict,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(visible_alias = "list")]
+    Ls(Ls),
+    #[command(visible_alias = "download")]
+    Get(Get),
+    #[command(visible_alias = "upload")]
+    Put(Put),
+    #[command(visible_alias = "delete")]
+    Rm(Rm),
+    Mkdir(Mkdir),
+    Mv(Mv),
+    Cat(Cat),
+    Stat(Stat),
+    Hash(Hash),
+    Shell(Shell),
+    Ping(Ping),
+    /// Show your session and the server's figures
+    #[command(after_help = "Example:\n  sealift status files.example")]
+    Status(OneServer),
+    /// Show who is connected, and what they do
+    #[command(after_help = "Example:\n  sealift who admin@files.example")]
+    Who(OneServer),
+    /// End the server when running transfers are done
+    #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
+    Shutdown(OneServer),
+    Trust(Trust),
+    Completion(Completion),
+}
+
+/// List a folder
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift ls files.example
+  sealift ls -l alice@files.example/reports
+  sealift ls -r --json files.example:5000/pub | jq -r .path
+
+On a terminal, names are shown with control characters escaped, as \\x1b. Into a pipe they are written as they are, \
+one a line, for programs to read.")]
+pub struct Ls {
+    /// Folders or files on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+    /// Show type, size and time (UTC) too
+    #[arg(short, long)]
+    pub long: bool,
+    /// With everything below, as it comes
+    #[arg(short, long, visible_short_alias = 'R')]
+    pub recursive: bool,
+    /// Show sizes in bytes
+    #[arg(short, long)]
+    pub bytes: bool,
+}
+
+/// Download files and folders
+#[derive(Debug, Args)]
+#[command(override_usage = "sealift get [OPTIONS] <REMOTE>... [LOCAL]")]
+#[command(after_help = "\
+Examples:
+  sealift get files.example/pub/report.pdf
+  sealift get alice@files.example/a.txt alice@files.example/b.txt here/
+  sealift get -r alice@files.example/photos .
+  sealift get files.example/pub/backup.tar - | tar x
+
+It reads like `cp -r`: with two or more names the last one is the local destination. A folder there receives the \
+files under their own names, and one that ends in `/` is made if missing. Every file appears whole, verified and with \
+its modification time, or not at all.")]
+pub struct Get {
+    /// What to fetch, and last where to put it [default: the current folder]; `-` is standard output
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<OsString>,
+    /// Fetch folders with all below them
+    #[arg(short, long, visible_short_alias = 'R')]
+    pub recursive: bool,
+}
+
+/// Upload files and folders
+#[derive(Debug, Args)]
+#[command(override_usage = "sealift put [OPTIONS] <LOCAL>... <REMOTE>")]
+#[command(after_help = "\
+Examples:
+  sealift put report.pdf alice@files.example/
+  sealift put *.jpg alice@files.example/photos/2024/
+  sealift put -r project alice@files.example/backup/
+  tar c src | sealift put - alice@files.example/src.tar
+  sealift put -- -odd-name.txt alice@files.example/
+
+It reads like `cp -r`: the last name is the destination. A folder there receives the files under their own names, and \
+one that ends in `/` is made if missing. A file appears under its name whole, verified and durable, or not at all.")]
+pub struct Put {
+    /// Local files, and last where to put them on the server; `-` is standard input
+    #[arg(required = true, num_args = 2.., value_name = "NAME")]
+    pub names: Vec<OsString>,
+    /// Send folders with all below them
+    #[arg(short, long, visible_short_alias = 'R')]
+    pub recursive: bool,
+}
+
+/// Remove files and folders
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift rm alice@files.example/old.txt
+  sealift rm -r alice@files.example/old-folder")]
+pub struct Rm {
+    /// Files or folders on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+    /// Remove folders with all that is in them
+    #[arg(short, long, visible_short_alias = 'R')]
+    pub recursive: bool,
+    /// What is not there is no error
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Make folders
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sealift mkdir -p alice@files.example/photos/2024/summer")]
+pub struct Mkdir {
+    /// Folders on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+    /// Make those above too; one that is there is no error
+    #[arg(short, long)]
+    pub parents: bool,
+}
+
+/// Rename or move on the server
+#[derive(Debug, Args)]
+#[command(override_usage = "sealift mv [OPTIONS] <FROM>... <TO>")]
+#[command(after_help = "\
+Examples:
+  sealift mv alice@files.example/draft.txt alice@files.example/final.txt
+  sealift mv alice@files.example/a.txt alice@files.example/b.txt alice@files.example/archive/")]
+pub struct Mv {
+    /// What to move, and last where to; all on one server
+    #[arg(required = true, num_args = 2.., value_name = "NAME")]
+    pub names: Vec<OsString>,
+    /// Replace a file that is there
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Write files to standard output
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sealift cat files.example/pub/backup.tar.gz | tar xz
+
+The bytes are written as they arrive and verified at the end: on an exit code other than 0 do not use them.")]
+pub struct Cat {
+    /// Files on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+}
+
+/// Show type, size and time of files and folders
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sealift stat --json files.example/pub/report.pdf")]
+pub struct Stat {
+    /// Files or folders on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+}
+
+/// Show the BLAKE3 of files, as the server reads them from its disk
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sealift hash files.example/pub/a.iso files.example/pub/b.iso > sums
+  b3sum --check sums
+
+The output is that of `b3sum`, with paths relative to the user's folder on the server.")]
+pub struct Hash {
+    /// Files on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+}
+
+/// Work on a server interactively
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift shell
+  sealift shell alice@files.example/photos
+  printf 'cd reports\\nget summer.pdf\\n' | sealift shell -e files.example
+
+Type `help` inside for its commands. Commands may also come from a pipe, one a line; a failed one does not stop the \
+others unless -e is given, and the exit code tells: that of the failure, or 10 if some commands worked.")]
+pub struct Shell {
+    /// The server, and the folder to start in; asked for if left away
+    #[arg(value_name = "TARGET")]
+    pub target: Option<OsString>,
+    /// Commands from a pipe: stop at the first one that fails, with its exit code
+    #[arg(short = 'e', long)]
+    pub exit_on_error: bool,
+}
+
+/// Check that a server answers, and how fast
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sealift ping -n 5 files.example")]
+pub struct Ping {
+    /// The server
+    #[arg(value_name = "TARGET")]
+    pub target: OsString,
+    /// How many times
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub count: u32,
+}
+
+// A comment and not documentation: each command has its own words.
+#[derive(Debug, Args)]
+pub struct OneServer {
+    /// The server
+    #[arg(value_name = "TARGET")]
+    pub target: OsString,
+}
+
+/// Manage the keys of the servers you trust
+#[derive(Debug, Args)]
+pub struct Trust {
+    #[command(subcommand)]
+    pub command: TrustCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Remember a server's key
+    #[command(after_help = "\
+Examples:
+  sealift trust add files.example
+  sealift trust add files.example:5000 --pin sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
+
+Without --pin it connects, shows the pin of the server's key, and asks. `sealiftd cert pin` on the server prints the \
+pin to compare with.")]
+    Add {
+        /// host[:port]
+        #[arg(value_name = "SERVER")]
+        server: OsString,
+        /// A note to keep beside the key
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+    },
+    /// Show the servers you trust
+    List,
+    /// Forget a server's key
+    Remove {
+        /// host[:port]
+        #[arg(value_name = "SERVER")]
+        server: OsString,
+    },
+}
+
+/// Write a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift completion bash > ~/.local/share/bash-completion/completions/sealift
+  sealift completion zsh > ~/.zfunc/_sealift
+  sealift completion fish > ~/.config/fish/completions/sealift.fish")]
+pub struct Completion {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time; write it like 500ms, 10s or 2m");
+    let duration = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => humantime::parse_duration(text).map_err(|_| wrong())?,
+    };
+    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn common_options_stand_before_or_after_the_command() {
+        for words in
+            [["sealift", "--json", "ls", "h"], ["sealift", "ls", "--json", "h"], ["sealift", "ls", "h", "--json"]]
+        {
+            assert!(Cli::try_parse_from(words).unwrap().common.json);
+        }
+    }
+
+    #[test]
+    fn a_time_has_a_unit_or_is_in_seconds() {
+        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("1m 500ms"), Ok(Duration::from_millis(60_500)));
+        for bad in ["", "0", "0s", "soon", "-1"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_option_takes_a_password() {
+        let err = Cli::try_parse_from(["sealift", "ls", "--password", "x", "h"]).unwrap_err();
+        assert_eq!(err.exit_code(), 2);
+    }
+}

@@ -1,0 +1,143 @@
+//! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
+
+use sealift::client::Target;
+use sealift::proto::{EntryKind, RelPath};
+use sealift::{Client, Error, Kind};
+
+use crate::args::{Mkdir, Mv, Rm};
+use crate::context::{Context, Login};
+use crate::failure::{Failure, Outcome, Tally};
+use crate::output::{Object, Output};
+
+/// Removes targets.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
+    ctx.for_each(&args.targets, async |client, target| remove(ctx.out, client, target, args).await).await
+}
+
+/// Removes one target over its connection.
+///
+/// # Errors
+/// As [`Client::remove`].
+pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm) -> Outcome {
+    if target.path.is_root() {
+        let hint = "name what is in it; `sealift ls` shows that.";
+        return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
+    }
+    match client.remove(&target.path, args.recursive).await {
+        Ok(()) => report(out, client, "removed", &target.path),
+        Err(err) if args.force && err.kind() == Kind::NotFound => Ok(()),
+        Err(err) => Err(Failure::from(err).about(&target.path.to_string())),
+    }
+}
+
+/// Makes folders.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn mkdir(ctx: &Context, args: &Mkdir) -> Outcome {
+    ctx.for_each(&args.targets, async |client, target| make(ctx.out, client, target, args).await).await
+}
+
+/// Makes one folder over its connection.
+///
+/// # Errors
+/// As [`Client::make_dir`].
+pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdir) -> Outcome {
+    if target.path.is_root() {
+        // It is always there.
+        let exists = || Error::new(Kind::Exists, format!("{target}: this is your own folder")).into();
+        return if args.parents { Ok(()) } else { Err(exists()) };
+    }
+    let made = client.make_dir(&target.path, args.parents).await;
+    made.map_err(|err| {
+        let parents = || "add -p to make the folders above it too.".to_owned();
+        Failure::from(err).about(&target.path.to_string()).hinted(Kind::NotFound, parents)
+    })?;
+    report(out, client, "made", &target.path)
+}
+
+/// Renames or moves.
+///
+/// # Errors
+/// As [`Tally::outcome`], or what ends the connection.
+pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
+    let targets = ctx.targets(&args.names)?;
+    let Some(((login, to), from)) = targets.split_last() else { return Ok(()) };
+    if let Some((other, _)) = from.iter().find(|(other, _)| other != login) {
+        return Err(not_one_server(other, login));
+    }
+    ctx.with_client(login, async |client| {
+        let from: Vec<&Target> = from.iter().map(|(_, target)| target).collect();
+        rename(ctx.out, client, &from, to, args.force).await
+    })
+    .await
+}
+
+fn not_one_server(from: &Login, to: &Login) -> Failure {
+    let text = format!("{from} and {to} are not one login: a file can only be moved within one");
+    Failure::new(Kind::Usage, text, "copy it with `sealift get` and `sealift put`, then remove it.")
+}
+
+/// Renames or moves over one connection.
+///
+/// # Errors
+/// As [`Tally::outcome`], or what ends the connection.
+pub async fn rename(out: Output, client: &mut Client, from: &[&Target], to: &Target, force: bool) -> Outcome {
+    let into_folder = to.path.is_root() || is_folder(client, to, from.len()).await?;
+    let mut tally = Tally::default();
+    for source in from {
+        match rename_one(out, client, &source.path, to, into_folder, force).await {
+            Ok(()) => tally.add_done(1),
+            Err(failure) if failure.ends_connection() => return Err(failure),
+            Err(failure) => tally.show(failure, out)?,
+        }
+    }
+    tally.outcome()
+}
+
+/// Whether the target is a folder that things are moved into. Unlike `put`, this makes none: a name that is not there
+/// is more likely mistyped.
+async fn is_folder(client: &mut Client, to: &Target, sources: usize) -> Outcome<bool> {
+    match client.stat(&to.path).await.map(|stat| stat.kind) {
+        Ok(EntryKind::Directory) => Ok(true),
+        Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::Denied) => Err(err.into()),
+        Err(err) if err.kind() == Kind::Denied => Ok(to.is_folder || sources > 1),
+        _ if to.is_folder || sources > 1 => {
+            let text = format!("{to}: no such folder");
+            Err(Failure::new(Kind::NotFound, text, "make it with `sealift mkdir`."))
+        }
+        _ => Ok(false),
+    }
+}
+
+async fn rename_one(
+    out: Output,
+    client: &mut Client,
+    from: &RelPath,
+    to: &Target,
+    into_folder: bool,
+    force: bool,
+) -> Outcome {
+    let Some(name) = from.file_name() else {
+        return Err(Error::new(Kind::Usage, "your own folder itself cannot be moved").into());
+    };
+    let to = if into_folder { to.path.join(name)? } else { to.path.clone() };
+    let renamed = client.rename(from, &to, force).await;
+    renamed.map_err(|err| {
+        let replace = || "add --force to replace it.".to_owned();
+        Failure::from(err).about(&from.to_string()).hinted(Kind::Exists, replace)
+    })?;
+    let moved = || Object::new().text("event", "moved").name("from", from.as_bytes()).name("path", to.as_bytes());
+    out.json(|| moved().ids(client.last_ids()))?;
+    out.step(&format!("moved {from} to {to}"));
+    Ok(())
+}
+
+fn report(out: Output, client: &Client, event: &str, path: &RelPath) -> Outcome {
+    out.json(|| Object::new().text("event", event).name("path", path.as_bytes()).ids(client.last_ids()))?;
+    out.step(&format!("{event} {path}"));
+    Ok(())
+}

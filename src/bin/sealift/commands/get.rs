@@ -1,0 +1,293 @@
+//! `get`: files and folders from servers, as `cp -r` reads.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealift::client::{Destination, Download, Summary, Target};
+use sealift::proto::{Condition, EntryKind, RelPath};
+use sealift::{Client, Error, Kind};
+
+use super::cat;
+use crate::args::{Cat, Get};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome, Tally};
+use crate::progress::Progress;
+
+/// Runs the command.
+///
+/// # Errors
+/// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
+pub async fn run(ctx: &Context, args: &Get) -> Outcome {
+    let (remotes, local) = split(&args.names);
+    if local.as_bytes() == b"-" {
+        return cat::run(ctx, &Cat { targets: remotes.to_vec() }).await;
+    }
+    let targets = ctx.targets(remotes)?;
+    let local = Local::resolve(local, targets.len()).map_err(|failure| explain_missing(failure, remotes, local))?;
+    let mut fetch = Fetch::new(ctx, &local, args.recursive);
+    let mut used = None;
+    for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some((login, _)) = group.first() else { continue };
+        let mut client = match ctx.connect(login).await {
+            Ok(connected) => connected.client,
+            Err(failure) => {
+                fetch.tally.show(failure, ctx.out)?;
+                continue;
+            }
+        };
+        fetch.fetch(&mut client, group.iter().map(|(_, target)| target)).await?;
+        if let Some(earlier) = used.replace(client) {
+            ctx.hang_up(earlier).await;
+        }
+    }
+    let outcome = fetch.finish(used.as_ref());
+    if let Some(client) = used {
+        ctx.hang_up(client).await;
+    }
+    outcome
+}
+
+/// With two or more names the last is the local one, unless it can only be a remote one.
+fn split(names: &[OsString]) -> (&[OsString], &OsStr) {
+    match names {
+        [remotes @ .., last] if !remotes.is_empty() && !last.as_bytes().starts_with(b"sealift://") => (remotes, last),
+        remotes => (remotes, OsStr::new(".")),
+    }
+}
+
+/// A last name that reads like another remote one was probably meant as that.
+fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Failure {
+    let server = |name: &OsStr| Target::parse(name.as_bytes()).ok().map(|target| (target.host, target.port));
+    let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
+    if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
+        return failure.hinted(Kind::NotFound, || {
+            "the last name is the local destination; add ` .` to fetch all of them to the current folder.".to_owned()
+        });
+    }
+    failure
+}
+
+/// Where downloads go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Local {
+    /// Into this folder, under their own names.
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// It was written with a slash and is missing.
+        make: bool,
+    },
+    /// Under another name.
+    Name {
+        /// The folder, which is there.
+        folder: PathBuf,
+        /// The name.
+        name: RelPath,
+    },
+}
+
+impl Local {
+    /// What a person means by this local name, given so many things to put there.
+    ///
+    /// # Errors
+    /// If it cannot receive them.
+    pub fn resolve(local: &OsStr, sources: usize) -> Outcome<Local> {
+        let path = Path::new(local);
+        let shown = path.display();
+        let has_slash = local.as_bytes().ends_with(b"/");
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => return Ok(Local::Folder { folder: path.into(), make: false }),
+            Ok(_) if has_slash || sources > 1 => {
+                return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).into());
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash => {
+                return Ok(Local::Folder { folder: path.into(), make: true });
+            }
+            Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
+                let hint = "end it with a slash to have it made.";
+                return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder"), hint));
+            }
+            _ => {}
+        }
+        let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            return Err(Error::new(Kind::NotFound, format!("{}: no such folder", folder.display())).into());
+        }
+        Ok(Local::Name { folder: folder.into(), name: RelPath::parse(name.as_bytes())? })
+    }
+
+    fn open(&self) -> Outcome<Destination> {
+        let (Local::Folder { folder, .. } | Local::Name { folder, .. }) = self;
+        if let Local::Folder { make: true, .. } = self {
+            fs::create_dir_all(folder).map_err(|err| Error::file(folder.display(), err))?;
+        }
+        Ok(Destination::open(folder)?)
+    }
+
+    /// Where this remote file or folder goes. The user's own folder has no name: what is in it goes straight in.
+    fn place(&self, from: &RelPath) -> Outcome<RelPath> {
+        match self {
+            Local::Name { name, .. } => Ok(name.clone()),
+            Local::Folder { .. } => Ok(RelPath::parse(from.file_name().unwrap_or_default())?),
+        }
+    }
+}
+
+/// One command's downloads, over one connection after another.
+pub struct Fetch<'a> {
+    ctx: &'a Context,
+    local: &'a Local,
+    recursive: bool,
+    progress: Arc<Progress>,
+    summary: Summary,
+    tally: Tally,
+    /// Names given away already: two sources never become one file.
+    taken: HashSet<RelPath>,
+}
+
+impl<'a> Fetch<'a> {
+    /// Into this place; `recursive` takes folders too.
+    pub fn new(ctx: &'a Context, local: &'a Local, recursive: bool) -> Self {
+        let progress = Arc::new(Progress::new(ctx.out));
+        let (summary, tally) = Default::default();
+        Fetch { ctx, local, recursive, progress, summary, tally, taken: HashSet::new() }
+    }
+
+    /// Fetches targets over their connection. What fails alone is shown and counted.
+    ///
+    /// # Errors
+    /// What ends the connection; it has been shown.
+    pub async fn fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+        match self.try_fetch(client, targets).await {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                self.progress.stop();
+                Err(Failure::Shown(failure.show(self.ctx.out)))
+            }
+        }
+    }
+
+    /// Tells what came of it all.
+    ///
+    /// # Errors
+    /// As [`Tally::outcome`].
+    pub fn finish(self, client: Option<&Client>) -> Outcome {
+        self.progress.finish(&self.summary, self.tally, client)
+    }
+
+    async fn try_fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+        let mut files = Vec::new();
+        let mut trees = Vec::new();
+        for target in targets {
+            match self.job(client, target).await {
+                Ok((from, to, true)) => trees.push((from, to)),
+                Ok((from, to, false)) => files.push(Download::new(from, to)),
+                Err(failure) if failure.ends_connection() => return Err(failure),
+                Err(failure) => self.tally.show(failure, self.ctx.out)?,
+            }
+        }
+        if files.is_empty() && trees.is_empty() {
+            return Ok(());
+        }
+        let into = self.local.open()?;
+        if !files.is_empty() {
+            self.summary.add(client.download(files, &into, self.progress.clone()).await?);
+        }
+        for (from, to) in trees {
+            match client.get_tree(&from, &into, &to, Condition::Any, self.progress.clone()).await {
+                Ok(part) => self.summary.add(part),
+                Err(err) => {
+                    let failure = Failure::from(err).about(&from.to_string());
+                    if failure.ends_connection() {
+                        return Err(failure);
+                    }
+                    self.tally.show(failure, self.ctx.out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// From where, to where, and whether it is a folder.
+    async fn job(&mut self, client: &mut Client, target: &Target) -> Outcome<(RelPath, RelPath, bool)> {
+        let from = target.path.clone();
+        let is_folder = match self.recursive {
+            true if from.is_root() => true,
+            true => {
+                let found = client.stat(&from).await;
+                found.map_err(|err| Failure::from(err).about(&from.to_string()))?.kind == EntryKind::Directory
+            }
+            false if target.is_folder => {
+                return Err(Error::new(Kind::IsDirectory, format!("{target}: is a folder")).into());
+            }
+            false => false,
+        };
+        if target.is_folder && !is_folder {
+            return Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into());
+        }
+        let to = self.local.place(&from)?;
+        if !self.taken.insert(to.clone()) {
+            let hint = "fetch it to another folder, or under another name.";
+            return Err(Failure::new(Kind::Usage, format!("{target}: another one is called {to} too"), hint));
+        }
+        Ok((from, to, is_folder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(local: &Path, sources: usize) -> Result<Local, Kind> {
+        Local::resolve(local.as_os_str(), sources).map_err(|failure| failure.kind().unwrap())
+    }
+
+    #[test]
+    fn the_last_name_is_local_unless_it_is_alone_or_a_url() {
+        let names = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        for (words, remotes, local) in [
+            (&["h/a"][..], 1, "."),
+            (&["h/a", "h/b"], 1, "h/b"),
+            (&["h/a", "h/b", "."], 2, "."),
+            (&["h/a", "sealift://h/b"], 2, "."),
+        ] {
+            let names = names(words);
+            let (found, last) = split(&names);
+            assert_eq!((found.len(), last), (remotes, OsStr::new(local)));
+        }
+    }
+
+    #[test]
+    fn a_local_name_reads_as_cp_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("there")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        let folder = |name: &str, make| Ok(Local::Folder { folder: at(name), make });
+        let name =
+            |name: &str| Ok(Local::Name { folder: dir.path().into(), name: RelPath::parse(name.as_bytes()).unwrap() });
+        assert_eq!(resolve(&at("there"), 2), folder("there", false));
+        assert_eq!(resolve(&at("new/"), 1), folder("new/", true));
+        assert_eq!(resolve(&at("new"), 1), name("new"));
+        assert_eq!(resolve(&at("file"), 1), name("file"));
+        assert_eq!(resolve(&at("new"), 2), Err(Kind::NotFound));
+        assert_eq!(resolve(&at("file"), 2), Err(Kind::NotDirectory));
+        assert_eq!(resolve(&at("file/"), 1), Err(Kind::NotDirectory));
+        assert_eq!(resolve(&at("missing/new"), 1), Err(Kind::NotFound));
+        assert!(!at("new").exists());
+    }
+
+    #[test]
+    fn a_forgotten_destination_is_explained() {
+        let remotes = [OsString::from("me@h:1/a")];
+        let local = OsStr::new("h:1/b");
+        let failure = explain_missing(Local::resolve(local, 1).unwrap_err(), &remotes, local);
+        assert!(matches!(failure, Failure::Error { hint: Some(hint), .. } if hint.contains("add ` .`")));
+    }
+}

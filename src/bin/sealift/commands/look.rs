@@ -1,0 +1,105 @@
+//! `stat`, `hash`: what a server says about files.
+
+use sealift::Client;
+use sealift::client::Target;
+use sealift::proto::{EntryKind, RelPath};
+
+use crate::args::{Hash, Stat};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::format;
+use crate::output::{Object, Output};
+
+/// Describes targets.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn stat(ctx: &Context, args: &Stat) -> Outcome {
+    ctx.for_each(&args.targets, async |client, target| describe(ctx.out, client, target).await).await
+}
+
+/// Describes one target over its connection.
+///
+/// # Errors
+/// As [`Client::stat`].
+pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outcome {
+    let path = &target.path;
+    let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    let object = || {
+        let object = Object::new().name("path", path.as_bytes()).text("type", stat.kind.word());
+        object.value("size", stat.size).text("mtime", format::rfc3339(stat.mtime)).ids(client.last_ids())
+    };
+    if out.json(object)? {
+        return Ok(());
+    }
+    // The name as people read it: this output is for them, and --json is for programs.
+    out.line(format!("    path: {path}"))?;
+    out.line(format!("    type: {}", words(stat.kind)))?;
+    if stat.kind == EntryKind::File {
+        out.line(format!("    size: {} ({} bytes)", format::size(stat.size), stat.size))?;
+    }
+    out.line(format!("modified: {}", format::utc(stat.mtime)))?;
+    Ok(())
+}
+
+fn words(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::File => "file",
+        EntryKind::Directory => "folder",
+        EntryKind::Link => "link",
+        EntryKind::Other => "special",
+    }
+}
+
+/// Hashes targets.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn hash(ctx: &Context, args: &Hash) -> Outcome {
+    ctx.for_each(&args.targets, async |client, target| digest(ctx.out, client, &target.path).await).await
+}
+
+/// Has the server hash one file over its connection.
+///
+/// # Errors
+/// As [`Client::hash`].
+pub async fn digest(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
+    let hashed = client.hash(path, None).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    let object = || {
+        let object = Object::new().name("path", path.as_bytes()).value("size", hashed.size).text("hash", hashed.hash);
+        object.text("mtime", format::rfc3339(hashed.mtime)).ids(client.last_ids())
+    };
+    if !out.json(object)? {
+        out.line(b3sum_line(&hashed.hash.to_string(), &out.name(path.as_bytes())))?;
+    }
+    Ok(())
+}
+
+/// A line as `b3sum` writes it and `b3sum --check` reads it: a name with a backslash is escaped, and the line then
+/// begins with one. (A name with a line break cannot come from a server.)
+fn b3sum_line(hash: &str, name: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(hash.len() + 2 + name.len());
+    if name.contains(&b'\\') {
+        line.push(b'\\');
+    }
+    line.extend_from_slice(hash.as_bytes());
+    line.extend_from_slice(b"  ");
+    for byte in name {
+        if *byte == b'\\' {
+            line.push(b'\\');
+        }
+        line.push(*byte);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_written_as_b3sum_reads_them() {
+        assert_eq!(b3sum_line("ab", b"a b.txt"), b"ab  a b.txt");
+        assert_eq!(b3sum_line("ab", b"a\\b"), b"\\ab  a\\\\b");
+    }
+}

@@ -1,0 +1,53 @@
+//! One file a command; short ones that only ask one question share one.
+
+pub mod cat;
+pub mod change;
+pub mod get;
+pub mod look;
+pub mod ls;
+pub mod put;
+pub mod server;
+pub mod trust;
+
+use std::io::{self, Write as _};
+
+use clap_complete::generate;
+
+use crate::args::{Command, Completion};
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::help;
+use crate::output::stdout_failed;
+
+/// Runs any command but the shell, which runs others.
+///
+/// # Errors
+/// Those of the command.
+pub async fn run(ctx: &Context, command: &Command) -> Outcome {
+    match command {
+        Command::Ls(args) => ls::run(ctx, args).await,
+        Command::Get(args) => get::run(ctx, args).await,
+        Command::Put(args) => put::run(ctx, args).await,
+        Command::Rm(args) => change::rm(ctx, args).await,
+        Command::Mkdir(args) => change::mkdir(ctx, args).await,
+        Command::Mv(args) => change::mv(ctx, args).await,
+        Command::Cat(args) => cat::run(ctx, args).await,
+        Command::Stat(args) => look::stat(ctx, args).await,
+        Command::Hash(args) => look::hash(ctx, args).await,
+        Command::Ping(args) => server::ping(ctx, args).await,
+        Command::Status(args) => server::status(ctx, args).await,
+        Command::Who(args) => server::who(ctx, args).await,
+        Command::Shutdown(args) => server::shutdown(ctx, args).await,
+        Command::Trust(args) => trust::run(ctx, &args.command).await,
+        Command::Completion(args) => completion(args),
+        // It runs others, one after another, and is started by `main`.
+        Command::Shell(_) => Ok(()),
+    }
+}
+
+fn completion(args: &Completion) -> Outcome {
+    let mut script = Vec::new();
+    generate(args.shell, &mut help::command(), "sealift", &mut script);
+    io::stdout().lock().write_all(&script).map_err(stdout_failed)?;
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! `put`: local files and folders to a server, as `cp -r` reads.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sealift::client::{Summary, Target, Upload};
+use sealift::proto::{Condition, EntryKind, RelPath};
+use sealift::{Client, Error, Kind};
+
+use crate::args::Put;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome, Tally};
+use crate::progress::Progress;
+
+/// Runs the command.
+///
+/// # Errors
+/// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
+pub async fn run(ctx: &Context, args: &Put) -> Outcome {
+    let Some((remote, locals)) = args.names.split_last() else { return Ok(()) };
+    let target = ctx.target(remote)?;
+    let login = ctx.login_for(&target)?;
+    if ctx.common.password_stdin && locals.iter().any(|local| local == "-") {
+        let hint = "give the password by --password-file or SEALIFT_PASSWORD_FILE.";
+        let text = "standard input cannot be both the password and the file";
+        return Err(Failure::new(Kind::Usage, text, hint));
+    }
+    // Looked at before connecting: most mistakes are local.
+    let mut send = Send::new(ctx, args.recursive);
+    let sources = send.sources(locals)?;
+    if sources.is_empty() {
+        return send.finish(None);
+    }
+    ctx.with_client(&login, async |client| {
+        send.send(client, sources, &target).await?;
+        send.finish(Some(client))
+    })
+    .await
+}
+
+/// Something local to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, or a pipe that a name leads to.
+    File { path: PathBuf, is_pipe: bool },
+    /// A folder with all below it.
+    Tree(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl Source {
+    /// The name it has of its own. Standard input has none, and neither has what is in a folder written as `.`, `..`
+    /// or `folder/.`.
+    fn name(&self) -> Option<&OsStr> {
+        match self {
+            Source::File { path, .. } => path.file_name(),
+            Source::Tree(path) if path.as_os_str().as_bytes().ends_with(b"/.") => None,
+            Source::Tree(path) => path.file_name(),
+            Source::Stdin => None,
+        }
+    }
+}
+
+/// One command's uploads.
+pub struct Send<'a> {
+    ctx: &'a Context,
+    recursive: bool,
+    progress: Arc<Progress>,
+    summary: Summary,
+    tally: Tally,
+}
+
+impl<'a> Send<'a> {
+    /// `recursive` takes folders too.
+    pub fn new(ctx: &'a Context, recursive: bool) -> Self {
+        let (summary, tally) = Default::default();
+        Send { ctx, recursive, progress: Arc::new(Progress::new(ctx.out)), summary, tally }
+    }
+
+    /// What these local names are. Those that cannot be sent are shown and counted.
+    ///
+    /// # Errors
+    /// Only what must stop everything.
+    pub fn sources(&mut self, locals: &[OsString]) -> Outcome<Vec<Source>> {
+        let mut sources = Vec::new();
+        for local in locals {
+            match source(local, self.recursive) {
+                Ok(source) => sources.push(source),
+                Err(failure) => self.tally.show(failure, self.ctx.out)?,
+            }
+        }
+        Ok(sources)
+    }
+
+    /// Sends sources to a target. What fails alone is shown and counted.
+    ///
+    /// # Errors
+    /// What ends the connection, or a target that cannot receive them.
+    pub async fn send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+        let sent = self.try_send(client, sources, target).await;
+        self.progress.stop();
+        sent
+    }
+
+    /// Tells what came of it all.
+    ///
+    /// # Errors
+    /// As [`Tally::outcome`].
+    pub fn finish(&mut self, client: Option<&Client>) -> Outcome {
+        self.progress.finish(&self.summary, std::mem::take(&mut self.tally), client)
+    }
+
+    async fn try_send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+        let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
+        let into_folder = receives_as_folder(client, target, several).await?;
+        let mut taken = HashSet::new();
+        let mut files = Vec::new();
+        let mut trees = Vec::new();
+        for source in sources {
+            let to = match place(&source, target, into_folder) {
+                Ok(to) => to,
+                Err(failure) => {
+                    self.tally.show(failure, self.ctx.out)?;
+                    continue;
+                }
+            };
+            if !taken.insert(to.clone()) {
+                let hint = "send it to another folder, or under another name.";
+                self.tally
+                    .show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
+                continue;
+            }
+            match source {
+                Source::Tree(path) => trees.push((path, to)),
+                Source::Stdin => files.push(Upload::reader(io::stdin(), to)),
+                Source::File { path, is_pipe: true } => {
+                    let pipe = File::open(&path).map_err(|err| Error::file(path.display(), err))?;
+                    files.push(Upload::reader(pipe, to));
+                }
+                Source::File { path, is_pipe: false } => files.push(Upload::file(path, to)),
+            }
+        }
+        if !files.is_empty() {
+            self.summary.add(client.upload(files, self.progress.clone()).await?);
+        }
+        for (path, to) in trees {
+            match client.put_tree(&path, &to, Condition::Any, self.progress.clone()).await {
+                Ok(part) => self.summary.add(part),
+                Err(err) => {
+                    let failure = Failure::from(err).about(&path.display().to_string());
+                    if failure.ends_connection() {
+                        return Err(failure);
+                    }
+                    self.tally.show(failure, self.ctx.out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn source(local: &OsStr, recursive: bool) -> Outcome<Source> {
+    if local == "-" {
+        return Ok(Source::Stdin);
+    }
+    let path = PathBuf::from(local);
+    let shown = path.display();
+    let found = fs::metadata(&path).map_err(|err| {
+        let missing = || "check the name; a file whose name begins with a dash comes after `--`.".to_owned();
+        Failure::from(Error::file(shown, err)).hinted(Kind::NotFound, missing)
+    })?;
+    if found.is_dir() {
+        if !recursive {
+            return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", path.display())).into());
+        }
+        return Ok(Source::Tree(path));
+    }
+    // A pipe named on the command line is meant, as in `put <(pg_dump db) host/db.sql`.
+    let is_pipe = found.file_type().is_fifo();
+    if !is_pipe && !found.is_file() {
+        return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).into());
+    }
+    Ok(Source::File { path, is_pipe })
+}
+
+/// Whether the target is a folder that receives things under their own names. One that ends in a slash is made.
+async fn receives_as_folder(client: &mut Client, target: &Target, several: bool) -> Outcome<bool> {
+    if target.path.is_root() {
+        return Ok(true);
+    }
+    let found = match client.stat(&target.path).await {
+        Ok(stat) => Some(stat.kind),
+        // Somebody who may only send cannot look either, and is believed.
+        Err(err) if err.kind() == Kind::Denied => return Ok(target.is_folder || several),
+        Err(err) if err.kind() == Kind::NotFound => None,
+        Err(err) => return Err(err.into()),
+    };
+    match found {
+        Some(EntryKind::Directory) => Ok(true),
+        Some(_) if target.is_folder || several => {
+            Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into())
+        }
+        None if target.is_folder => {
+            client.make_dir(&target.path, true).await.map_err(|err| Failure::from(err).about(&target.to_string()))?;
+            Ok(true)
+        }
+        None if several => {
+            let hint = "end it with a slash to have it made.";
+            Err(Failure::new(Kind::NotFound, format!("{target}: no such folder"), hint))
+        }
+        _ => Ok(false),
+    }
+}
+
+fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath> {
+    if !into_folder {
+        return Ok(target.path.clone());
+    }
+    match (source.name(), source) {
+        (Some(name), _) => Ok(target.path.join(name.as_bytes())?),
+        (None, Source::Tree(_)) => Ok(target.path.clone()),
+        (None, _) => {
+            let hint = format!(
+                "write the name it gets, as in {}name.",
+                target.to_string().trim_end_matches('/').to_owned() + "/"
+            );
+            Err(Failure::new(Kind::Usage, format!("{target}: is a folder, and standard input has no name"), hint))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        Target::parse(text.as_bytes()).unwrap()
+    }
+
+    fn placed(source: &Source, to: &str, into_folder: bool) -> Vec<u8> {
+        place(source, &target(to), into_folder).unwrap().as_bytes().to_vec()
+    }
+
+    #[test]
+    fn things_arrive_under_their_own_name_or_the_one_given() {
+        let file = Source::File { path: "x/a b.txt".into(), is_pipe: false };
+        assert_eq!(placed(&file, "h/", true), b"a b.txt");
+        assert_eq!(placed(&file, "h/dir", true), b"dir/a b.txt");
+        assert_eq!(placed(&file, "h/dir", false), b"dir");
+        assert_eq!(placed(&Source::Tree("x/tree/".into()), "h/", true), b"tree");
+        for unnamed in [".", "..", "x/tree/.", "/"] {
+            assert_eq!(placed(&Source::Tree(unnamed.into()), "h/dir/", true), b"dir", "{unnamed}");
+        }
+        assert_eq!(placed(&Source::Stdin, "h/name", false), b"name");
+        assert_eq!(place(&Source::Stdin, &target("h/dir"), true).unwrap_err().kind(), Some(Kind::Usage));
+    }
+
+    #[test]
+    fn a_folder_needs_r_and_a_device_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let kind = |path: &Path, recursive| source(path.as_os_str(), recursive).map_err(|f| f.kind().unwrap());
+        assert_eq!(kind(dir.path(), false), Err(Kind::IsDirectory));
+        assert_eq!(kind(dir.path(), true), Ok(Source::Tree(dir.path().into())));
+        assert_eq!(kind(Path::new("/dev/null"), false), Err(Kind::NotRegular));
+        assert_eq!(kind(&dir.path().join("x"), false), Err(Kind::NotFound));
+        assert_eq!(kind(Path::new("-"), false), Ok(Source::Stdin));
+    }
+}

@@ -1,0 +1,127 @@
+//! `ping`, `status`, `who`, `shutdown`: about a server as a whole.
+
+use sealift::Client;
+use sealift::proto::escape::for_people;
+
+use crate::args::{OneServer, Ping};
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::format;
+use crate::output::{Object, Output};
+
+/// Asks for an answer, several times if wanted.
+///
+/// # Errors
+/// As [`Context::with_client`].
+pub async fn ping(ctx: &Context, args: &Ping) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    ctx.with_client(&login, async |client| {
+        for _ in 0..args.count {
+            ping_once(ctx.out, client, &login.server.to_string()).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Asks for one answer.
+///
+/// # Errors
+/// As [`Client::ping`].
+pub async fn ping_once(out: Output, client: &mut Client, server: &str) -> Outcome {
+    let ping = client.ping().await?;
+    let milliseconds = ping.round_trip.as_secs_f64() * 1000.0;
+    let object = || Object::new().text("server", server).value("round_trip_ms", milliseconds).ids(Some(ping.ids));
+    if !out.json(object)? {
+        let (pid, session) = (ping.ids.pid, ping.ids.session);
+        out.line(format!("{server} answered in {milliseconds:.2} ms (pid {pid}, session {session})"))?;
+    }
+    Ok(())
+}
+
+/// Shows the session and the server in figures.
+///
+/// # Errors
+/// As [`Context::with_client`].
+pub async fn status(ctx: &Context, args: &OneServer) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    ctx.with_client(&login, async |client| show_status(ctx.out, client).await).await
+}
+
+/// The same over a connection.
+///
+/// # Errors
+/// As [`Client::status`].
+pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
+    let status = client.status().await?;
+    let ids = client.last_ids();
+    let object = || {
+        let object = Object::new().text("user", &status.user).text("access", &status.access);
+        let object = object.value("connections", status.connections).value("uptime", status.uptime.as_secs());
+        object.text("version", &status.version).ids(ids)
+    };
+    if out.json(object)? {
+        return Ok(());
+    }
+    let shown = |text: &str| for_people(text.as_bytes());
+    out.line(format!("       user: {}", shown(&status.user)))?;
+    out.line(format!("     access: {}", shown(&status.access)))?;
+    if let Some(ids) = ids {
+        out.line(format!("    session: {}", ids.session))?;
+        out.line(format!("        pid: {}", ids.pid))?;
+    }
+    out.line(format!("connections: {}", status.connections))?;
+    out.line(format!("     uptime: {}", format::duration(status.uptime)))?;
+    out.line(format!("    version: {}", shown(&status.version)))?;
+    Ok(())
+}
+
+/// Shows who is connected.
+///
+/// # Errors
+/// As [`Context::with_client`].
+pub async fn who(ctx: &Context, args: &OneServer) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    ctx.with_client(&login, async |client| show_who(ctx.out, client).await).await
+}
+
+/// The same over a connection.
+///
+/// # Errors
+/// As [`Client::who`].
+pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
+    for session in client.who().await? {
+        let object = || {
+            let object = Object::new().text("session", session.id).text("user", &session.user);
+            let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
+            object.text("doing", &session.doing)
+        };
+        if !out.json(object)? {
+            let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));
+            let since = format::utc(session.since);
+            out.line(format!("{}  {user:<16}  {peer:<24}  {since}  {doing}", session.id))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a server.
+///
+/// # Errors
+/// As [`Context::with_client`].
+pub async fn shutdown(ctx: &Context, args: &OneServer) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    ctx.with_client(&login, async |client| end_server(ctx.out, client).await).await
+}
+
+/// The same over a connection.
+///
+/// # Errors
+/// As [`Client::shutdown`].
+pub async fn end_server(out: Output, client: &mut Client) -> Outcome {
+    client.shutdown().await?;
+    if !out.json(|| Object::new().text("event", "stopping").ids(client.last_ids()))? {
+        out.note("The server ends when running transfers are done.");
+    }
+    Ok(())
+}

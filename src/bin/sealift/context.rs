@@ -1,0 +1,271 @@
+//! What every command works with: the options, the output, and the way to a logged-in connection.
+
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use sealift::client::{ConnectOptions, DEFAULT_PORT, Endpoint, Target, Welcome};
+use sealift::proto::escape::for_people;
+use sealift::secret::Secret;
+use sealift::{Client, Error, Kind, limits};
+
+use super::args::Common;
+use super::failure::{Failure, Outcome, Tally, changed_key_hint};
+use super::output::Output;
+use super::password::{self, Passwords};
+use super::verify::verification;
+
+/// Who logs in when nobody is named.
+const ANONYMOUS: &str = "anonymous";
+
+/// Who logs in where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Nobody is anonymous.
+    pub user: Option<String>,
+    /// The server.
+    pub server: Endpoint,
+}
+
+/// For people: `alice@host:port`, escaped.
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "{}@", for_people(user.as_bytes()))?;
+        }
+        write!(f, "{}", self.server)
+    }
+}
+
+/// A connection that is logged in.
+#[derive(Debug)]
+pub struct Connected {
+    /// The connection.
+    pub client: Client,
+    /// What the server said to the login.
+    pub welcome: Welcome,
+    /// The password that was right, for connecting again.
+    pub password: Secret,
+}
+
+/// The options and the output.
+#[derive(Debug)]
+pub struct Context {
+    /// The options of every command.
+    pub common: Common,
+    /// How to talk.
+    pub out: Output,
+    passwords: RefCell<Passwords>,
+}
+
+impl Context {
+    /// For these options.
+    pub fn new(common: Common) -> Self {
+        Context { out: Output::new(&common), common, passwords: RefCell::default() }
+    }
+
+    /// Reads a target from the command line.
+    ///
+    /// # Errors
+    /// As [`Target::parse`].
+    pub fn target(&self, typed: &OsStr) -> Outcome<Target> {
+        Ok(Target::parse(typed.as_bytes())?)
+    }
+
+    /// The port of a server that is named without one.
+    ///
+    /// # Errors
+    /// If a port file is named and cannot be used.
+    pub fn default_port(&self) -> Outcome<u16> {
+        let Some(file) = &self.common.port_file else { return Ok(self.common.port.unwrap_or(DEFAULT_PORT)) };
+        let text = fs::read_to_string(file).map_err(|err| {
+            let missing = || format!("{} appears when the server is ready: start it with --port-file.", file.display());
+            Failure::from(Error::file(file.display(), err)).hinted(Kind::NotFound, missing)
+        })?;
+        let port = text.trim().parse().ok().filter(|port| *port != 0);
+        Ok(port.ok_or_else(|| Error::new(Kind::BadConfig, format!("{}: there is no port in it", file.display())))?)
+    }
+
+    /// Who has to log in where to reach this target.
+    ///
+    /// # Errors
+    /// As [`Context::default_port`].
+    pub fn login_for(&self, target: &Target) -> Outcome<Login> {
+        let port = target.port.map_or_else(|| self.default_port(), Ok)?;
+        Ok(Login { user: target.user.clone(), server: Endpoint::new(&target.host, port) })
+    }
+
+    /// The targets with the connection each one needs.
+    ///
+    /// # Errors
+    /// Of the first that is no target, before anything is connected to.
+    pub fn targets(&self, typed: &[OsString]) -> Outcome<Vec<(Login, Target)>> {
+        let one = |word: &OsString| self.target(word).and_then(|target| Ok((self.login_for(&target)?, target)));
+        typed.iter().map(one).collect()
+    }
+
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// As [`Client::connect`] and [`Client::login`], with next steps that name this server.
+    pub async fn connect(&self, login: &Login) -> Outcome<Connected> {
+        // Before connecting, so that an unreadable password file is not reported after a long wait.
+        let given = match &login.user {
+            None => Some(Secret::new(Vec::new())),
+            Some(_) => self.passwords.borrow_mut().given(&self.common, self.out)?,
+        };
+        self.connect_with(login, given).await
+    }
+
+    /// The same with a password that is known already, or `None` to ask for one.
+    ///
+    /// # Errors
+    /// As [`Context::connect`].
+    pub async fn connect_with(&self, login: &Login, given: Option<Secret>) -> Outcome<Connected> {
+        let mut client = self.dial(&login.server).await?;
+        let user = login.user.as_deref().unwrap_or(ANONYMOUS);
+        let asked = given.is_none();
+        let mut attempt = 1;
+        loop {
+            let password = match &given {
+                Some(password) => password.clone(),
+                None => password::ask(&login.to_string())?,
+            };
+            match client.login(user, password.clone()).await {
+                Ok(welcome) => {
+                    self.out.step(&format!("logged in as {user}: {}", for_people(welcome.text.as_bytes())));
+                    self.out.step(&format!("answered (pid {}, session {})", welcome.ids.pid, welcome.ids.session));
+                    return Ok(Connected { client, welcome, password });
+                }
+                Err(err) if asked && err.kind() == Kind::LoginFailed && attempt < limits::LOGIN_FAILURES_MAX => {
+                    attempt += 1;
+                    self.out.note("That was not right; try again.");
+                }
+                Err(err) => {
+                    let failure = Failure::from(err).about(&login.to_string());
+                    return Err(match login.user {
+                        Some(_) => failure,
+                        None => failure.hinted(Kind::LoginFailed, || {
+                            format!("nobody reads anonymously there; name a user, as in alice@{}", login.server)
+                        }),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Connects and checks who the server is. Nothing has been sent then.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn dial(&self, server: &Endpoint) -> Outcome<Client> {
+        let mut options = ConnectOptions::new(verification(&self.common, server, self.out)?);
+        if let Some(timeout) = self.common.timeout {
+            options.connect_timeout = timeout;
+            options.io_timeout = timeout;
+        }
+        self.out.step(&format!("connecting to {server}"));
+        let connected = Client::connect(server, options).await;
+        let client = connected.map_err(|err| {
+            let failure = Failure::from(err).hinted(Kind::Network, || {
+                format!("check that {server} is the right address and port, and that the server runs.")
+            });
+            match self.common.pin.is_empty() {
+                true => failure.hinted(Kind::PinMismatch, || changed_key_hint(server)),
+                false => failure.hinted(Kind::PinMismatch, || {
+                    "nothing was sent. Check the --pin given: `sealiftd cert pin` on the server prints the right one."
+                        .to_owned()
+                }),
+            }
+        })?;
+        if let Some(pin) = client.pin() {
+            self.out.step(&format!("the server's key is {pin}"));
+        }
+        self.out.step(&format!("greeting: {}", for_people(client.greeting().as_bytes())));
+        Ok(client)
+    }
+
+    /// Ends a connection politely. What was asked for is done by then, so a failure here is none.
+    pub async fn hang_up(&self, client: Client) {
+        if let Err(err) = client.logout().await {
+            self.out.step(&format!("closing: {}", for_people(err.text().as_bytes())));
+        }
+    }
+
+    /// Does the same with several targets, over one connection where neighbours share a server. What fails is shown
+    /// and does not stop the others.
+    ///
+    /// # Errors
+    /// That of a single target, otherwise as [`Tally::outcome`].
+    pub async fn for_each(
+        &self,
+        typed: &[OsString],
+        mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
+    ) -> Outcome {
+        let targets = self.targets(typed)?;
+        let mut tally = Tally::default();
+        for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((login, _)) = group.first() else { continue };
+            let mut client = match self.connect(login).await {
+                Ok(connected) => connected.client,
+                Err(failure) => {
+                    let exit = failure.exit();
+                    tally.show(failure, self.out)?;
+                    group.iter().skip(1).for_each(|_| tally.add_failed(exit));
+                    continue;
+                }
+            };
+            let mut usable = true;
+            for (at, (_, target)) in group.iter().enumerate() {
+                let outcome = work(&mut client, target).await;
+                match outcome {
+                    Ok(()) => {
+                        self.out.step_ids("answered", &client);
+                        tally.add_done(1);
+                    }
+                    Err(failure) => {
+                        usable = !failure.ends_connection();
+                        let exit = failure.exit();
+                        let failure = failure.hinted(Kind::Denied, || denied_hint(login));
+                        tally.show(failure, self.out)?;
+                        self.out.step_ids("answered", &client);
+                        if !usable {
+                            group.iter().skip(at + 1).for_each(|_| tally.add_failed(exit));
+                            break;
+                        }
+                    }
+                }
+            }
+            if usable {
+                self.hang_up(client).await;
+            }
+        }
+        tally.outcome()
+    }
+
+    /// Does one thing over one connection.
+    ///
+    /// # Errors
+    /// That of the connection or of the thing.
+    pub async fn with_client<T>(&self, login: &Login, work: impl AsyncFnOnce(&mut Client) -> Outcome<T>) -> Outcome<T> {
+        let mut client = self.connect(login).await?.client;
+        let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || denied_hint(login)));
+        self.out.step_ids("answered", &client);
+        if outcome.as_ref().err().is_none_or(|failure| !failure.ends_connection()) {
+            self.hang_up(client).await;
+        }
+        outcome
+    }
+}
+
+/// The next step of somebody who may not.
+fn denied_hint(login: &Login) -> String {
+    match &login.user {
+        None => format!("you are anonymous; log in as a user who may, as in alice@{}", login.server),
+        Some(user) => {
+            format!("{} may not do this; ask the server's administrator for the right.", for_people(user.as_bytes()))
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What goes wrong, as the person sees it: what happened, the next step, the exit code.
+
+use console::Style;
+use sealift::client::Endpoint;
+use sealift::proto::escape::for_people;
+use sealift::{Error, Exit, Kind};
+
+use super::output::{Object, Output, is_closed_pipe, to_stderr};
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub enum Failure {
+    /// To be shown, with a next step better than the table's if there is one.
+    Error {
+        /// What happened.
+        error: Error,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// Has been shown already; only the exit code is left.
+    Shown(Exit),
+}
+
+/// What a command comes to.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error { error, hint: None }
+    }
+}
+
+impl Failure {
+    /// A failure with a next step of its own.
+    pub fn new(kind: Kind, text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Failure::Error { error: Error::new(kind, text), hint: Some(hint.into()) }
+    }
+
+    /// Gives an error of this kind a better next step, unless it has one.
+    pub fn hinted(self, kind: Kind, better: impl FnOnce() -> String) -> Self {
+        match self {
+            Failure::Error { error, hint: None } if error.kind() == kind => {
+                Failure::Error { error, hint: Some(better()) }
+            }
+            other => other,
+        }
+    }
+
+    /// Says what it happened to, if the text does not.
+    pub fn about(self, what: &str) -> Self {
+        match self {
+            Failure::Error { error, hint } if !error.text().contains(what) => {
+                let text = format!("{what}: {}", error.text());
+                Failure::Error { error: Error::new(error.kind(), text).with_source(error), hint }
+            }
+            other => other,
+        }
+    }
+
+    /// What kind it is, if it is not shown yet.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Failure::Error { error, .. } => Some(error.kind()),
+            Failure::Shown(_) => None,
+        }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Error { error, .. } if is_closed_pipe(error) => Exit::Done,
+            Failure::Error { error, .. } => error.exit(),
+            Failure::Shown(exit) => *exit,
+        }
+    }
+
+    /// Whether the connection it came over is of no more use.
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Failure::Error { error, .. } => {
+                is_closed_pipe(error)
+                    || error.exit() == Exit::Network
+                    || matches!(error.kind(), Kind::Protocol | Kind::TooLong | Kind::Interrupted)
+            }
+            Failure::Shown(_) => false,
+        }
+    }
+
+    /// Shows it, unless it has been or nobody is left to read.
+    pub fn show(self, out: Output) -> Exit {
+        let exit = self.exit();
+        if let Failure::Error { error, hint } = self
+            && !is_closed_pipe(&error)
+        {
+            let text = for_people(error.text().as_bytes());
+            let hint = for_people(hint.as_deref().unwrap_or(error.next_step()).as_bytes());
+            if out.is_json() {
+                let object = Object::new().text("error", error.kind().word()).text("text", text).text("hint", hint);
+                to_stderr(&object.value("exit", exit as u8).render());
+            } else {
+                to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));
+                to_stderr(&format!("  {} {hint}", Style::new().for_stderr().cyan().apply_to("hint:")));
+            }
+        }
+        exit
+    }
+}
+
+/// The next step when a server is not who it was.
+pub fn changed_key_hint(server: &Endpoint) -> String {
+    format!(
+        "nothing was sent. If the key was changed on purpose, run `sealift trust remove {server}` and then \
+         `sealift trust add {server}`; otherwise somebody may be in between."
+    )
+}
+
+/// Counts what became of several things, to end with one exit code for all.
+#[derive(Debug, Default)]
+pub struct Tally {
+    done: u64,
+    failed: Vec<Exit>,
+}
+
+impl Tally {
+    /// So many more are done.
+    pub fn add_done(&mut self, number: u64) {
+        self.done += number;
+    }
+
+    /// One more failed.
+    pub fn add_failed(&mut self, exit: Exit) {
+        self.failed.push(exit);
+    }
+
+    /// How many failed.
+    pub fn failures(&self) -> u64 {
+        self.failed.len() as u64
+    }
+
+    /// Shows a failure and counts it.
+    ///
+    /// # Errors
+    /// The failure itself, if it must stop everything: an interruption, or nobody left to read stdout.
+    pub fn show(&mut self, failure: Failure, out: Output) -> Outcome {
+        if failure.exit() == Exit::Interrupted || failure.exit() == Exit::Done {
+            return Err(failure);
+        }
+        self.add_failed(failure.show(out));
+        Ok(())
+    }
+
+    /// Done, if nothing failed; if all failed alike, their common exit code; otherwise [`Exit::Partial`].
+    pub fn outcome(self) -> Outcome {
+        match self.failed.first() {
+            None => Ok(()),
+            Some(first) if self.done == 0 && self.failed.iter().all(|exit| exit == first) => {
+                Err(Failure::Shown(*first))
+            }
+            Some(_) => Err(Failure::Shown(Exit::Partial)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit_of(done: u64, failed: &[Exit]) -> Exit {
+        let mut tally = Tally::default();
+        tally.add_done(done);
+        failed.iter().for_each(|exit| tally.add_failed(*exit));
+        tally.outcome().map_or_else(|failure| failure.exit(), |()| Exit::Done)
+    }
+
+    #[test]
+    fn one_exit_code_speaks_for_all() {
+        assert_eq!(exit_of(2, &[]), Exit::Done);
+        assert_eq!(exit_of(0, &[Exit::NotFound]), Exit::NotFound);
+        assert_eq!(exit_of(0, &[Exit::NotFound, Exit::NotFound]), Exit::NotFound);
+        assert_eq!(exit_of(0, &[Exit::NotFound, Exit::Denied]), Exit::Partial);
+        assert_eq!(exit_of(1, &[Exit::NotFound]), Exit::Partial);
+    }
+
+    #[test]
+    fn a_better_hint_only_replaces_the_table_s() {
+        let failure = Failure::from(Error::new(Kind::NotFound, "x"));
+        let failure = failure.hinted(Kind::Denied, || "a".into()).hinted(Kind::NotFound, || "b".into());
+        let failure = failure.hinted(Kind::NotFound, || "c".into()).about("y").about("y: x");
+        let Failure::Error { error, hint } = failure else { panic!() };
+        assert_eq!((error.text(), hint.as_deref()), ("y: x", Some("b")));
+    }
+}

@@ -1,0 +1,108 @@
+//! The first page of help: commands in groups, then examples that can be typed as they stand.
+
+use std::fmt::Write as _;
+
+use clap::CommandFactory as _;
+
+use super::args::Cli;
+
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Files", &["ls", "get", "put", "cat", "rm", "mkdir", "mv", "stat", "hash"]),
+    ("Servers", &["shell", "ping", "status", "trust"]),
+    ("Administrators", &["who", "shutdown"]),
+    ("More", &["completion", "help"]),
+];
+
+const TARGETS: &str = "\
+A TARGET is [user@]host[:port]/path, as in files.example/pub or alice@[::1]:5000/report.pdf. No user is anonymous. The \
+path starts in the user's own folder and is taken as it stands; sealift:// URLs are percent-decoded.
+
+A server's key is checked before anything is sent, against --pin or the servers you trust (`sealift trust`).
+
+A user's password is asked for on the terminal. Scripts give it by --password-file, --password-stdin, or in \
+SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD; it never stands on the command line.";
+
+const EXAMPLES: &[(&str, &str)] = &[
+    ("See what is there", "sealift ls files.example/"),
+    (
+        "Fetch a file, and a folder",
+        "sealift get files.example/pub/report.pdf\nsealift get -r files.example/pub/photos .",
+    ),
+    ("Send files, as alice", "sealift put *.pdf alice@files.example/reports/"),
+    ("Stream through a pipe", "sealift cat files.example/pub/src.tar.gz | tar xz"),
+    ("Trust a server in a script", "sealift --pin sha256//BASE64 --password-file pw ls alice@files.example/"),
+];
+
+const MORE: &str = "\
+Environment:
+  SEALIFT_CONFIG_DIR     where known_servers is [default: ~/.config/sealift]
+  SEALIFT_TRUST          as --trust
+  SEALIFT_PORT           as --port
+  SEALIFT_PASSWORD_FILE  as --password-file
+  SEALIFT_PASSWORD       the password itself
+  NO_COLOR               no colours
+
+Exit codes:
+  0 done                 4 login failed         8 integrity failure
+  1 other failure        5 permission denied    9 disk full or quota used up
+  2 wrong usage          6 network or time-out  10 some files of several failed
+  3 not found            7 TLS or wrong key     11 exists, or has changed
+  130 interrupted";
+
+const MORE_HELP: &str = "`sealift help COMMAND` shows a command's options and examples.";
+
+/// The whole definition, with the first page of help put together from it.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let styles = command.get_styles().clone();
+    let (header, literal) = (styles.get_header(), styles.get_literal());
+    let mut page = String::from("{about}\n\n{usage-heading} {usage}\n");
+    for (title, names) in GROUPS {
+        let _ = write!(page, "\n{header}{title}:{header:#}\n");
+        for name in *names {
+            let about = match command.find_subcommand(name) {
+                Some(found) => found.get_about().map(ToString::to_string).unwrap_or_default(),
+                None => "Show this page, or the help of a command".to_owned(),
+            };
+            let _ = writeln!(page, "  {literal}{name:<11}{literal:#} {about}");
+        }
+    }
+    let mut examples = format!("{header}Examples:{header:#}\n");
+    for (what, lines) in EXAMPLES {
+        let _ = writeln!(examples, "  # {what}");
+        for line in lines.lines() {
+            let _ = writeln!(examples, "  {literal}{line}{literal:#}");
+        }
+    }
+    command
+        .help_template(format!("{page}\n{examples}\n{header}Options:{header:#}\n{{options}}{{after-help}}"))
+        .after_help(MORE_HELP)
+        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n{MORE_HELP}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_stands_in_exactly_one_group() {
+        let mut listed: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let command = Cli::command();
+        let mut defined: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        defined.push("help");
+        listed.sort_unstable();
+        defined.sort_unstable();
+        assert_eq!(listed, defined);
+    }
+
+    #[test]
+    fn every_example_parses() {
+        for line in EXAMPLES.iter().flat_map(|(_, lines)| lines.lines()) {
+            let words = line.split(" | ").next().unwrap().split(' ').map(|word| match word {
+                "sha256//BASE64" => "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+                word => word,
+            });
+            command().try_get_matches_from(words).unwrap_or_else(|err| panic!("{line}: {err}"));
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `sealift`, the command-line client: arguments, output, exit codes, and nothing else.
+
+mod args;
+mod ask;
+mod commands;
+mod context;
+mod failure;
+mod format;
+mod help;
+mod interrupt;
+mod output;
+mod password;
+mod progress;
+mod shell;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::FromArgMatches as _;
+use sealift::Exit;
+
+use args::{Cli, Command};
+use context::Context;
+use failure::Outcome;
+
+fn main() -> ExitCode {
+    let matches = help::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
+    let ctx = Context::new(cli.common);
+    let outcome = run(&ctx, &cli.command);
+    let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
+    ExitCode::from(exit as u8)
+}
+
+fn run(ctx: &Context, command: &Command) -> Outcome {
+    interrupt::watch()?;
+    match command {
+        Command::Shell(args) => shell::run(ctx, args),
+        command => async_std::task::block_on(interrupt::unless_interrupted(commands::run(ctx, command))),
+    }
+}

@@ -1,0 +1,182 @@
+//! Where words go: results to stdout, everything else to stderr, and JSON instead of both if asked.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use console::Style;
+use sealift::client::Ids;
+use sealift::proto::escape::{encode, for_people};
+use sealift::{Client, Error, Kind, Result};
+use serde_json::{Map, Value};
+
+use super::args::Common;
+
+/// How to talk. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    /// Whether a person reads stdout.
+    pub stdout_is_terminal: bool,
+    /// Whether a person reads stderr.
+    pub stderr_is_terminal: bool,
+}
+
+impl Output {
+    /// As the options say.
+    pub fn new(common: &Common) -> Self {
+        Output {
+            json: common.json,
+            quiet: common.quiet,
+            verbose: common.verbose,
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// Results are JSON.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// A progress bar would be seen and is wanted.
+    pub fn wants_bar(self) -> bool {
+        self.stderr_is_terminal && !self.quiet && !self.json
+    }
+
+    /// Writes a line of results.
+    ///
+    /// # Errors
+    /// If stdout cannot be written to.
+    pub fn line(self, line: impl AsRef<[u8]>) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(line.as_ref()).and_then(|()| stdout.write_all(b"\n")).map_err(stdout_failed)
+    }
+
+    /// Writes an object of results, if they are JSON; says whether it did.
+    ///
+    /// # Errors
+    /// If stdout cannot be written to.
+    pub fn json(self, object: impl FnOnce() -> Object) -> Result<bool> {
+        if self.json {
+            self.line(object().render())?;
+        }
+        Ok(self.json)
+    }
+
+    /// A name for stdout: harmless for a terminal, exact for a program.
+    pub fn name(self, name: &[u8]) -> Cow<'_, [u8]> {
+        if self.stdout_is_terminal { for_people(name).into_bytes().into() } else { Cow::Owned(name.to_vec()) }
+    }
+
+    /// Says something that is no result. The text is already escaped.
+    pub fn note(self, text: &str) {
+        if !self.quiet && !self.json {
+            to_stderr(text);
+        }
+    }
+
+    /// Warns. The text is already escaped.
+    pub fn warn(self, text: &str) {
+        if self.quiet {
+        } else if self.json {
+            to_stderr(&Object::new().text("warning", text).render());
+        } else {
+            to_stderr(&format!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("warning:")));
+        }
+    }
+
+    /// Tells a step, with `-v`.
+    pub fn step(self, text: &str) {
+        if self.verbose {
+            to_stderr(&format!("{} {text}", Style::new().for_stderr().dim().apply_to("*")));
+        }
+    }
+
+    /// Tells which process and session gave the last answer, with `-v`.
+    pub fn step_ids(self, what: &str, client: &Client) {
+        if let Some(Ids { pid, session }) = client.last_ids() {
+            self.step(&format!("{what} (pid {pid}, session {session})"));
+        }
+    }
+}
+
+/// Writes a line to stderr. A stderr that is gone is nobody to tell.
+pub fn to_stderr(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// The error of a failed write to stdout.
+pub fn stdout_failed(err: io::Error) -> Error {
+    Error::file("standard output", err)
+}
+
+/// Whether this only says that nobody reads stdout any more, as in `sealift cat … | head`.
+pub fn is_closed_pipe(err: &Error) -> bool {
+    let cause = std::error::Error::source(err).and_then(|source| source.downcast_ref::<io::Error>());
+    err.kind() == Kind::Io && cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// One JSON object, put together field by field in a stable order.
+#[derive(Debug, Default)]
+pub struct Object(Map<String, Value>);
+
+impl Object {
+    /// An empty one.
+    pub fn new() -> Self {
+        Object::default()
+    }
+
+    /// Adds text.
+    pub fn text(self, key: &str, value: impl ToString) -> Self {
+        self.value(key, Value::String(value.to_string()))
+    }
+
+    /// Adds a number, a truth or nothing.
+    pub fn value(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a name. JSON holds text and a name is bytes: if it is not UTF-8, `key_encoded` has it exactly,
+    /// percent-encoded.
+    pub fn name(self, key: &str, name: &[u8]) -> Self {
+        let this = self.text(key, String::from_utf8_lossy(name));
+        match std::str::from_utf8(name) {
+            Ok(_) => this,
+            Err(_) => this.text(&format!("{key}_encoded"), encode(name)),
+        }
+    }
+
+    /// Adds the process and session that answered.
+    pub fn ids(self, ids: Option<Ids>) -> Self {
+        match ids {
+            None => self,
+            Some(ids) => self.value("pid", ids.pid).text("session", ids.session),
+        }
+    }
+
+    /// The object as one line.
+    pub fn render(self) -> String {
+        Value::Object(self.0).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_text_is_exact_in_its_encoded_field() {
+        let object = Object::new().name("path", b"a\xff").name("other", b"x\ny").value("n", 1);
+        assert_eq!(object.render(), r#"{"n":1,"other":"x\ny","path":"a�","path_encoded":"a%FF"}"#);
+    }
+
+    #[test]
+    fn only_a_closed_stdout_is_a_closed_pipe() {
+        assert!(is_closed_pipe(&stdout_failed(io::ErrorKind::BrokenPipe.into())));
+        assert!(!is_closed_pipe(&stdout_failed(io::ErrorKind::StorageFull.into())));
+        assert!(!is_closed_pipe(&Error::network("x", io::ErrorKind::BrokenPipe.into())));
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a password comes from. Never the command line: every user of the machine can read that.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use sealift::secret::Secret;
+use sealift::{Error, Kind, Result, limits};
+
+use super::args::Common;
+use super::ask;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+
+/// Finds passwords. What came from a file, standard input or the environment is read once and used for every server.
+#[derive(Debug, Default)]
+pub struct Passwords {
+    given: Option<Secret>,
+}
+
+impl Passwords {
+    /// The password that was given beforehand, if one was: `--password-stdin`, `--password-file`,
+    /// `SEALIFT_PASSWORD_FILE`, `SEALIFT_PASSWORD`, in this order.
+    ///
+    /// # Errors
+    /// If the source named cannot be read or holds no password.
+    pub fn given(&mut self, common: &Common, out: Output) -> Outcome<Option<Secret>> {
+        if self.given.is_none() {
+            self.given = if common.password_stdin {
+                Some(first_line(&mut io::stdin().lock(), "standard input")?)
+            } else if let Some(file) = &common.password_file {
+                Some(from_file(file, out)?)
+            } else if let Some(file) = env::var_os("SEALIFT_PASSWORD_FILE").filter(|file| !file.is_empty()) {
+                Some(from_file(Path::new(&file), out)?)
+            } else {
+                env::var_os("SEALIFT_PASSWORD").map(|password| Secret::new(password.into_vec()))
+            };
+        }
+        Ok(self.given.clone())
+    }
+}
+
+/// Asks at the terminal.
+///
+/// # Errors
+/// [`Kind::LoginFailed`] with the other ways if there is no terminal.
+pub fn ask(who: &str) -> Outcome<Secret> {
+    ask::password(&format!("Password for {who}: "))?.ok_or_else(|| {
+        Failure::new(
+            Kind::LoginFailed,
+            format!("{who} needs a password, and there is no terminal to ask on"),
+            "Give it by --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD.",
+        )
+    })
+}
+
+fn from_file(path: &Path, out: Output) -> Result<Secret> {
+    let failed = |err| Error::file(path.display(), err);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    // A pipe, as in `--password-file <(pass show sealift)`, has no readers to warn about.
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        let shown = sealift::proto::escape::for_people(path.as_os_str().as_encoded_bytes());
+        out.warn(&format!("other users can read the password in {shown}; `chmod 600` mends that"));
+    }
+    first_line(&mut BufReader::new(file), &path.display().to_string())
+}
+
+/// The first line without its ending. Nothing past that line is taken, so that what follows it can be read later.
+fn first_line(from: &mut impl BufRead, name: &str) -> Result<Secret> {
+    let mut line = Vec::new();
+    // One more than a password and its ending may have: enough to see that it is too long.
+    let bound = limits::PASSWORD_MAX as u64 + 3;
+    from.take(bound).read_until(b'\n', &mut line).map_err(|err| Error::file(name, err))?;
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    let length = line.len();
+    let secret = Secret::new(line);
+    match length {
+        0 => Err(Error::new(Kind::Usage, format!("{name} holds no password in its first line"))),
+        _ if length > limits::PASSWORD_MAX => Err(Error::new(
+            Kind::Usage,
+            format!("the password in {name} is longer than {} bytes", limits::PASSWORD_MAX),
+        )),
+        _ => Ok(secret),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_and_no_more_is_taken() {
+        for (text, password, rest) in [
+            ("secret", "secret", ""),
+            ("secret\n", "secret", ""),
+            (" two words \r\nls\n", " two words ", "ls\n"),
+            ("a\r", "a\r", ""),
+        ] {
+            let mut input = text.as_bytes();
+            assert_eq!(first_line(&mut input, "x").unwrap().expose(), password.as_bytes());
+            assert_eq!(input, rest.as_bytes());
+        }
+    }
+
+    #[test]
+    fn no_password_and_one_that_is_too_long_are_refused() {
+        for bad in [String::new(), "\n".into(), "a".repeat(limits::PASSWORD_MAX + 1), "a".repeat(1 << 20)] {
+            assert_eq!(first_line(&mut bad.as_bytes(), "x").unwrap_err().kind(), Kind::Usage);
+        }
+        assert!(first_line(&mut format!("{}\r\n", "a".repeat(limits::PASSWORD_MAX)).as_bytes(), "x").is_ok());
+    }
+}

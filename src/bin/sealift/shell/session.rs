@@ -1,0 +1,400 @@
+//! The shell's side of a session: who is logged in where, the current folder, and what each command does.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use sealift::client::Target;
+use sealift::proto::escape::for_people;
+use sealift::proto::{Entry, EntryKind, RelPath};
+use sealift::secret::Secret;
+use sealift::{Client, Error, Kind, Result};
+
+use super::line::{self, Command, Line};
+use super::say;
+use crate::args;
+use crate::commands::get::{Fetch, Local};
+use crate::commands::put::Send;
+use crate::commands::{cat, change, look, ls, server};
+use crate::context::{Connected, Context, Login};
+use crate::failure::{Failure, Outcome, Tally};
+use crate::format;
+
+/// What comes after a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another one.
+    Go,
+    /// The end.
+    End,
+}
+
+/// A conversation with one server.
+pub struct Session<'a> {
+    ctx: &'a Context,
+    login: Login,
+    password: Secret,
+    /// `None` once the connection is lost or a command was interrupted in the middle of it.
+    client: Option<Client>,
+    folder: RelPath,
+}
+
+impl<'a> Session<'a> {
+    /// Connects and logs in, and says who answered.
+    ///
+    /// # Errors
+    /// As [`Context::connect`].
+    pub async fn open(ctx: &'a Context, login: Login) -> Outcome<Session<'a>> {
+        let connected = ctx.connect(&login).await?;
+        welcome(ctx, &login, &connected);
+        let Connected { client, password, .. } = connected;
+        Ok(Session { ctx, login, password, client: Some(client), folder: RelPath::root() })
+    }
+
+    /// Logs out.
+    pub async fn close(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.ctx.hang_up(client).await;
+        }
+    }
+
+    /// Whether there is a connection.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// `alice@host:/folder> `, escaped.
+    pub fn prompt(&self) -> String {
+        let user = for_people(self.login.user.as_deref().unwrap_or("anonymous").as_bytes());
+        format!("{user}@{}:{}> ", self.login.server.host, self.shown_folder())
+    }
+
+    /// Gives the connection up if this failure has made it useless.
+    pub fn after(&mut self, failure: &Failure) {
+        if failure.ends_connection() {
+            self.client = None;
+        }
+    }
+
+    /// Gives the connection up: it is in the middle of something.
+    pub fn forget_connection(&mut self) {
+        self.client = None;
+    }
+
+    /// Connects and logs in again as before; the current folder stays.
+    ///
+    /// # Errors
+    /// As [`Context::connect`].
+    pub async fn reconnect(&mut self) -> Outcome {
+        let connected = self.ctx.connect_with(&self.login, Some(self.password.clone())).await?;
+        welcome(self.ctx, &self.login, &connected);
+        self.client = Some(connected.client);
+        Ok(())
+    }
+
+    /// Goes to a folder, which must be there.
+    ///
+    /// # Errors
+    /// [`Kind::NotDirectory`], and as [`Client::stat`].
+    pub async fn change_folder(&mut self, folder: RelPath) -> Outcome {
+        let stat = self.client().await?.stat(&folder).await;
+        let found = stat.map_err(|err| Failure::from(err).about(&folder.to_string()))?;
+        if found.kind != EntryKind::Directory {
+            return Err(Error::new(Kind::NotDirectory, format!("{folder}: not a folder")).into());
+        }
+        self.folder = folder;
+        Ok(())
+    }
+
+    /// The entries of a folder, for completing names.
+    ///
+    /// # Errors
+    /// As [`Client::list`].
+    pub async fn names_in(&mut self, typed: &[u8]) -> Outcome<Vec<Entry>> {
+        let (folder, _) = self.resolve(typed)?;
+        Ok(self.client().await?.list(&folder, false).await?)
+    }
+
+    /// Does what a line says.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub async fn run(&mut self, line: Line) -> Outcome<Next> {
+        let is_about_files = matches!(
+            line.command,
+            Command::Ls(_)
+                | Command::Get(_)
+                | Command::Put(_)
+                | Command::Cat(_)
+                | Command::Rm(_)
+                | Command::Mkdir(_)
+                | Command::Mv(_)
+                | Command::Stat(_)
+                | Command::Hash(_)
+        );
+        let outcome = self.dispatch(line.command).await;
+        if is_about_files && let Some(ids) = self.client.as_ref().and_then(Client::last_ids) {
+            self.ctx.out.note(&format!("[pid {}, session {}]", ids.pid, ids.session));
+        }
+        outcome
+    }
+
+    async fn dispatch(&mut self, command: Command) -> Outcome<Next> {
+        let out = self.ctx.out;
+        match command {
+            Command::Ls(line) => self.ls(&line).await?,
+            Command::Get(line) => self.get(&line).await?,
+            Command::Put(line) => self.put(&line).await?,
+            Command::Cat(line) => {
+                self.each(&line.names, async |client, target| cat::write(out, client, target).await).await?;
+            }
+            Command::Rm(line) => {
+                let args = args::Rm { targets: Vec::new(), recursive: line.recursive, force: line.force };
+                self.each(&line.names, async |client, target| change::remove(out, client, target, &args).await).await?;
+            }
+            Command::Mkdir(line) => {
+                let args = args::Mkdir { targets: Vec::new(), parents: line.parents };
+                self.each(&line.names, async |client, target| change::make(out, client, target, &args).await).await?;
+            }
+            Command::Mv(line) => {
+                let targets = self.targets(&line.names)?;
+                let Some((to, from)) = targets.split_last() else { return Ok(Next::Go) };
+                change::rename(out, self.client().await?, &from.iter().collect::<Vec<_>>(), to, line.force).await?;
+            }
+            Command::Stat(line) => {
+                self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
+            }
+            Command::Hash(line) => {
+                self.each(&line.names, async |client, target| look::digest(out, client, &target.path).await).await?;
+            }
+            Command::Cd { folder } => {
+                let (folder, _) = self.resolve(folder.as_deref().unwrap_or(OsStr::new("/")).as_bytes())?;
+                self.change_folder(folder).await?;
+            }
+            Command::Pwd => say(&self.shown_folder())?,
+            Command::Lcd { folder } => change_local_folder(folder)?,
+            Command::Lls { folder } => list_local_folder(folder)?,
+            Command::Lpwd => say(&for_people(local_folder()?.as_os_str().as_bytes()))?,
+            Command::Ping => {
+                let server = self.login.server.to_string();
+                server::ping_once(out, self.client().await?, &server).await?;
+            }
+            Command::Status => server::show_status(out, self.client().await?).await?,
+            Command::Who => server::show_who(out, self.client().await?).await?,
+            Command::Shutdown => server::end_server(out, self.client().await?).await?,
+            Command::Login { user } => self.log_in(user).await?,
+            Command::Exit => {
+                self.close().await;
+                return Ok(Next::End);
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    async fn ls(&mut self, line: &line::Ls) -> Outcome {
+        let args = args::Ls { targets: Vec::new(), long: line.long, recursive: line.recursive, bytes: line.bytes };
+        let here = [OsString::from(".")];
+        let names = if line.names.is_empty() { &here[..] } else { &line.names };
+        let out = self.ctx.out;
+        let several = names.len() > 1;
+        self.each(names, async |client, target| {
+            if several {
+                say(&format!("{}:", target.path))?;
+            }
+            ls::list(out, client, target, &args).await
+        })
+        .await
+    }
+
+    async fn get(&mut self, line: &line::Transfer) -> Outcome {
+        let (names, local) = match line.names.as_slice() {
+            [names @ .., local] if !names.is_empty() => (names, expand_home(local)),
+            names => (names, OsString::from(".")),
+        };
+        let targets = self.targets(names)?;
+        let local = Local::resolve(&local, targets.len())?;
+        let ctx = self.ctx;
+        let client = self.client().await?;
+        let mut fetch = Fetch::new(ctx, &local, line.recursive);
+        fetch.fetch(client, targets.iter()).await?;
+        fetch.finish(Some(client))
+    }
+
+    async fn put(&mut self, line: &line::Transfer) -> Outcome {
+        let (locals, target) = match line.names.as_slice() {
+            [locals @ .., target] if !locals.is_empty() => (locals, self.target(target)?),
+            locals => (locals, self.target(OsStr::new("."))?),
+        };
+        let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
+        let mut send = Send::new(self.ctx, line.recursive);
+        let sources = send.sources(&locals)?;
+        if sources.is_empty() {
+            return send.finish(None);
+        }
+        let client = self.client().await?;
+        send.send(client, sources, &target).await?;
+        send.finish(Some(client))
+    }
+
+    /// Logs in again: as the same user, or as another one, who starts in their own folder.
+    async fn log_in(&mut self, user: Option<String>) -> Outcome {
+        let Some(user) = user else {
+            self.close().await;
+            return self.reconnect().await;
+        };
+        let login = Login { user: (user != "anonymous").then_some(user), server: self.login.server.clone() };
+        // Asked for even if a password was given to the program: it was for the first user.
+        let given = login.user.is_none().then(|| Secret::new(Vec::new()));
+        let connected = self.ctx.connect_with(&login, given).await?;
+        self.close().await;
+        welcome(self.ctx, &login, &connected);
+        self.login = login;
+        self.password = connected.password;
+        self.client = Some(connected.client);
+        self.folder = RelPath::root();
+        Ok(())
+    }
+
+    /// Does the same with several names. What fails is shown and does not stop the others.
+    async fn each(
+        &mut self,
+        names: &[OsString],
+        mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
+    ) -> Outcome {
+        let targets = self.targets(names)?;
+        let out = self.ctx.out;
+        let client = self.client().await?;
+        let [target] = targets.as_slice() else {
+            let mut tally = Tally::default();
+            for target in &targets {
+                match work(client, target).await {
+                    Ok(()) => tally.add_done(1),
+                    Err(failure) if failure.ends_connection() => return Err(failure),
+                    Err(failure) => tally.show(failure, out)?,
+                }
+            }
+            return tally.outcome();
+        };
+        work(client, target).await
+    }
+
+    /// The connection. One that an interrupted command has left behind is made anew.
+    async fn client(&mut self) -> Outcome<&mut Client> {
+        if self.client.is_none() {
+            self.reconnect().await?;
+        }
+        self.client.as_mut().ok_or_else(|| Error::new(Kind::Network, "there is no connection").into())
+    }
+
+    fn targets(&self, names: &[OsString]) -> Outcome<Vec<Target>> {
+        names.iter().map(|name| self.target(name)).collect()
+    }
+
+    fn target(&self, name: &OsStr) -> Outcome<Target> {
+        let (path, is_folder) = self.resolve(name.as_bytes())?;
+        let Login { user, server } = &self.login;
+        let (user, host) = (user.clone(), server.host.clone());
+        Ok(Target { user, host, port: Some(server.port), path, is_folder })
+    }
+
+    fn resolve(&self, typed: &[u8]) -> Result<(RelPath, bool)> {
+        resolve(&self.folder, typed)
+    }
+
+    fn shown_folder(&self) -> String {
+        format!("/{}", for_people(self.folder.as_bytes()))
+    }
+}
+
+/// What a name typed in this folder means, and whether it can only be a folder. A leading slash is the user's own
+/// folder, and `..` leads no further up than that.
+fn resolve(folder: &RelPath, typed: &[u8]) -> Result<(RelPath, bool)> {
+    let mut path = if typed.starts_with(b"/") { RelPath::root() } else { folder.clone() };
+    let mut is_folder = true;
+    for name in typed.split(|byte| *byte == b'/') {
+        is_folder = matches!(name, b"" | b"." | b"..");
+        match name {
+            b"" | b"." => {}
+            b".." => path = path.parent().unwrap_or_default(),
+            name => path = path.join(name)?,
+        }
+    }
+    Ok((path, is_folder))
+}
+
+/// Says who answered.
+fn welcome(ctx: &Context, login: &Login, connected: &Connected) {
+    let welcome = &connected.welcome;
+    let shown = |text: &str| for_people(text.as_bytes());
+    ctx.out.note(&format!("{}: {}", login.server, shown(connected.client.greeting())));
+    ctx.out.note(&format!(
+        "Logged in as {} ({}). Server's pid {}, session {}.",
+        shown(&welcome.user),
+        shown(&welcome.access),
+        welcome.ids.pid,
+        welcome.ids.session
+    ));
+}
+
+/// `~` and `~/name` in a local name, which the system's shell would have seen to.
+fn expand_home(name: &OsStr) -> OsString {
+    let rest = match name.as_bytes() {
+        b"~" => b"",
+        [b'~', b'/', rest @ ..] => rest,
+        _ => return name.to_owned(),
+    };
+    match env::var_os("HOME") {
+        Some(home) if rest.is_empty() => home,
+        Some(home) => PathBuf::from(home).join(OsStr::from_bytes(rest)).into_os_string(),
+        None => name.to_owned(),
+    }
+}
+
+fn change_local_folder(folder: Option<OsString>) -> Outcome {
+    let folder = PathBuf::from(expand_home(&folder.unwrap_or_else(|| "~".into())));
+    Ok(env::set_current_dir(&folder).map_err(|err| Error::file(folder.display(), err))?)
+}
+
+fn local_folder() -> Result<PathBuf> {
+    env::current_dir().map_err(|err| Error::file("the local folder", err))
+}
+
+fn list_local_folder(folder: Option<OsString>) -> Outcome {
+    let folder = PathBuf::from(expand_home(&folder.unwrap_or_else(|| ".".into())));
+    let failed = |err| Error::file(folder.display(), err);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        names.push(for_people(entry.file_name().as_bytes()) + slash);
+    }
+    names.sort_unstable();
+    let width = usize::from(console::Term::stdout().size().1);
+    format::columns(&names, width).iter().try_for_each(|row| say(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_resolved_in_the_current_folder_and_never_above_the_own_one() {
+        let folder = RelPath::parse(b"a/b").unwrap();
+        for (typed, path, is_folder) in [
+            ("c", "a/b/c", false),
+            ("c/", "a/b/c", true),
+            (".", "a/b", true),
+            ("..", "a", true),
+            ("../../../x", "x", false),
+            ("/", "", true),
+            ("/x/./y", "x/y", false),
+            ("c//d", "a/b/c/d", false),
+        ] {
+            let (found, folder) = resolve(&folder, typed.as_bytes()).unwrap();
+            assert_eq!((found.as_bytes(), folder), (path.as_bytes(), is_folder), "{typed}");
+        }
+        assert_eq!(resolve(&folder, b".sealift/x").unwrap_err().kind(), Kind::NotFound);
+    }
+}

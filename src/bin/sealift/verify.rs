@@ -1,0 +1,142 @@
+//! Whom to believe to be the server: pins given, pins remembered, or the answer of a person.
+
+use std::env;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use sealift::client::{Added, Endpoint, Known, KnownServers, Verification};
+use sealift::tls::Pin;
+use sealift::{Error, Kind, Result};
+
+use super::args::{Common, TrustMode};
+use super::ask;
+use super::failure::Outcome;
+use super::output::{Output, to_stderr};
+
+/// The file of known servers, in the configuration folder.
+const KNOWN_SERVERS: &str = "known_servers";
+
+/// The folder of the configuration: `SEALIFT_CONFIG_DIR`, else `$XDG_CONFIG_HOME/sealift`, else `~/.config/sealift`.
+///
+/// # Errors
+/// [`Kind::BadConfig`] if none of these variables is set.
+pub fn config_dir() -> Result<PathBuf> {
+    let var = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let xdg = || var("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).map(|path| path.join("sealift"));
+    let home = || var("HOME").map(|path| path.join(".config/sealift"));
+    var("SEALIFT_CONFIG_DIR").or_else(xdg).or_else(home).ok_or_else(|| {
+        Error::new(
+            Kind::BadConfig,
+            "there is no folder for the configuration: neither SEALIFT_CONFIG_DIR nor HOME is set",
+        )
+    })
+}
+
+/// The known servers of this person.
+///
+/// # Errors
+/// As [`config_dir`].
+pub fn known_servers() -> Result<KnownServers> {
+    Ok(KnownServers::new(config_dir()?.join(KNOWN_SERVERS)))
+}
+
+/// How this server has to prove who it is.
+///
+/// # Errors
+/// If the known servers cannot be read.
+pub fn verification(common: &Common, server: &Endpoint, out: Output) -> Outcome<Verification> {
+    if !common.pin.is_empty() {
+        return Ok(Verification::Pins(common.pin.clone()));
+    }
+    if let Some(file) = &common.ca_file {
+        return Ok(Verification::CaFile(file.clone()));
+    }
+    let known = known_servers()?;
+    let pins = known.pins(server)?;
+    if !pins.is_empty() {
+        return Ok(Verification::Pins(pins));
+    }
+    let mode = common.trust.unwrap_or_else(default_mode);
+    let server = server.clone();
+    Ok(Verification::Ask(Box::new(move |pin| match mode {
+        TrustMode::Strict => Err(not_known(&server, pin)),
+        TrustMode::AcceptNew => remember(&known, &server, *pin, None, out),
+        TrustMode::Ask => {
+            question(&server, pin)?;
+            remember(&known, &server, *pin, None, out)
+        }
+    })))
+}
+
+/// Ask if a person is there to see the question and to answer it.
+fn default_mode() -> TrustMode {
+    match io::stdin().is_terminal() && io::stderr().is_terminal() {
+        true => TrustMode::Ask,
+        false => TrustMode::Strict,
+    }
+}
+
+/// Writes a server's pin to the known servers, and says so.
+///
+/// # Errors
+/// As [`KnownServers::add`].
+pub fn remember(known: &KnownServers, server: &Endpoint, pin: Pin, comment: Option<String>, out: Output) -> Result<()> {
+    match known.add(&Known { server: server.clone(), pin, comment })? {
+        Added::New => out.note(&format!("Remembered the key of {server}: {pin}")),
+        Added::Already => out.note(&format!("The key of {server} is known already: {pin}")),
+    }
+    Ok(())
+}
+
+/// Shows a new server's pin and asks whether to trust it; the pin typed in full is an answer too, as with ssh.
+///
+/// # Errors
+/// [`Kind::Untrusted`] unless the answer is yes, or if nobody can be asked.
+pub fn question(server: &Endpoint, pin: &Pin) -> Result<()> {
+    to_stderr(&format!(
+        "{server} is not known yet. Its key has this pin:\n\n  {pin}\n\n\
+         Compare it with the one the server printed at its first start; `sealiftd cert pin` prints it there again."
+    ));
+    let mut prompt = "Trust this server from now on? (yes, no, or type the pin): ";
+    loop {
+        let Some(answer) = ask::line(prompt)? else { return Err(not_known(server, pin)) };
+        match judge(&answer, pin) {
+            Some(true) => return Ok(()),
+            Some(false) => {
+                return Err(Error::new(Kind::Untrusted, format!("{server} is not trusted; nothing was sent")));
+            }
+            None => prompt = "Please type yes, no, or the pin: ",
+        }
+    }
+}
+
+/// What an answer means; `None` if nothing. A pin that is not the server's is a clear no.
+fn judge(answer: &str, pin: &Pin) -> Option<bool> {
+    match answer.to_ascii_lowercase().as_str() {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => answer.parse::<Pin>().ok().map(|typed| typed == *pin),
+    }
+}
+
+fn not_known(server: &Endpoint, pin: &Pin) -> Error {
+    Error::new(Kind::Untrusted, format!("{server} is not known; its key has the pin {pin}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_no_and_a_whole_pin_are_answers() {
+        let pin: Pin = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".parse().unwrap();
+        assert_eq!(judge("yes", &pin), Some(true));
+        assert_eq!(judge("YES", &pin), Some(true));
+        assert_eq!(judge(&pin.to_string(), &pin), Some(true));
+        assert_eq!(judge("no", &pin), Some(false));
+        assert_eq!(judge("sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", &pin), Some(false));
+        for unclear in ["", "y", "n", "ok", "sha256//47DEQpj8"] {
+            assert_eq!(judge(unclear, &pin), None, "{unclear}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use sealift::auth::Access;
+use sealift::limits;
+use sealift::store::Durability;
+
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  sealiftd
+      Serve on port 4456. The first start makes a key, a users file and the data directory,
+      and prints the commands to try.
+  sealiftd user add alice
+      Add a user who may write, while the server runs.
+  sealiftd --listen 127.0.0.1:0 --port-file port
+      Serve on a free port of this machine alone, and write its number to a file when ready.
+  sealiftd cert pin
+      Print the pin that clients check the server's key against.
+
+Every option can also be set by the environment variable that its help names.
+The users file is read again at the next login when it has changed: no restart is needed.
+SIGINT (Ctrl-C) and SIGTERM let running transfers finish (--grace); a second one ends at once.
+
+Exit codes: 0 done, 1 other, 2 wrong usage or configuration, 3 not found, 5 permission denied,
+6 address in use or network, 7 key and certificate, 9 disk full, 11 exists already.";
+
+/// Sealift's server: secure file transfer over one TLS port, with users and keys of its own. Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "sealiftd", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// Where everything is.
+    #[command(flatten)]
+    pub places: Places,
+
+    /// How to serve, where no command is given.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Files and folders; before or after a command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Places")]
+pub struct Places {
+    /// Folder that holds the users' folders; made if missing
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SEALIFT_DATA",
+        default_value = "server_data",
+        global = true,
+        hide_env_values = true
+    )]
+    pub data: PathBuf,
+
+    /// Users file; made with anonymous reading if missing
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SEALIFT_USERS",
+        default_value = "users.toml",
+        global = true,
+        hide_env_values = true
+    )]
+    pub users: PathBuf,
+
+    /// Folder of cert.pem and key.pem; made with a new key if missing
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SEALIFT_CERTS",
+        default_value = "certs",
+        global = true,
+        hide_env_values = true
+    )]
+    pub certs: PathBuf,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Serving")]
+pub struct ServeArgs {
+    /// Address to listen on; may be given more than once, or with commas. Port 0 lets the system choose
+    /// [default: port 4456 of every address]
+    #[arg(long, value_name = "ADDR:PORT", env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
+    pub listen: Vec<SocketAddr>,
+
+    /// Write the port's number to this file once the server is ready; removed when it ends
+    #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
+    pub port_file: Option<PathBuf>,
+
+    /// What an acknowledged upload outlives: a power cut (full), or only the end of the program (none), which is faster
+    #[arg(
+        long,
+        value_name = "WHAT",
+        env = "SEALIFT_DURABILITY",
+        value_enum,
+        default_value = "full",
+        hide_env_values = true
+    )]
+    pub durability: DurabilityArg,
+
+    /// How long running transfers may go on after SIGINT or SIGTERM, such as 30s or 5m
+    #[arg(long, value_name = "TIME", env = "SEALIFT_GRACE", default_value_t = default_grace(), hide_env_values = true)]
+    pub grace: humantime::Duration,
+
+    /// How the log on standard error is written: for people, or one JSON object a line
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "SEALIFT_LOG_FORMAT",
+        value_enum,
+        default_value = "text",
+        hide_env_values = true
+    )]
+    pub log_format: LogFormat,
+
+    /// What is logged: off, error, warn, info, debug, trace, or a filter such as sealift::server=debug,info
+    #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", default_value = "info", hide_env_values = true)]
+    pub log_level: String,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until SIGINT or SIGTERM; what happens without a command, too
+    Serve(ServeArgs),
+    /// Add, change, remove and list users
+    User {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Show or renew the server's key and certificate
+    Cert {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CertCommand,
+    },
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user, who can log in at once: no restart is needed
+    Add {
+        /// The user's name
+        name: String,
+        /// The user's folder below the data folder [default: the name]
+        #[arg(long, value_name = "DIR")]
+        home: Option<String>,
+        /// What the user may do: full, read, or some of list,download,upload,delete,rename,mkdir
+        #[arg(long, value_name = "LIST", default_value = "full", value_parser = parse_access)]
+        access: Access,
+        /// May see who is connected, and stop the server
+        #[arg(long)]
+        admin: bool,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Give a user another password
+    Passwd {
+        /// The user's name
+        name: String,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Remove a user; the files stay
+    Remove {
+        /// The user's name
+        name: String,
+    },
+    /// List the users
+    List {
+        /// Write one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where a password comes from: it is asked for on the terminal, unless this says otherwise.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// Read the password from standard input (its first line) instead of asking for it
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// What to do with key and certificate.
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// Show what the certificate says
+    Show,
+    /// Print the pin and nothing else, for scripts
+    Pin,
+    /// Make a new key and certificate
+    New {
+        /// Replace the ones that are there. Clients that pinned the old key must be told the new pin
+        #[arg(long)]
+        force: bool,
+        /// Host name or address to make it out to; may be given more than once
+        /// [default: localhost, 127.0.0.1, ::1 and this machine's name]
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
+
+// The values have no help of their own: each option's help says what they mean.
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What an acknowledged upload outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityArg {
+    Full,
+    None,
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(arg: DurabilityArg) -> Durability {
+        match arg {
+            DurabilityArg::Full => Durability::Full,
+            DurabilityArg::None => Durability::None,
+        }
+    }
+}
+
+/// Options of serving in front of another command would be ignored: they are refused instead.
+///
+/// # Errors
+/// A usage error that names the option.
+pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
+    let command = matches.subcommand_name().unwrap_or_default();
+    for id in ["listen", "port_file", "durability", "grace", "log_format", "log_level"] {
+        if matches.value_source(id) == Some(ValueSource::CommandLine) {
+            let option = format!("--{}", id.replace('_', "-"));
+            return Err(match command {
+                "serve" => Failure::usage(format!("{option} stands in front of `serve`"))
+                    .hint(format!("Write it behind: sealiftd serve {option} …")),
+                _ => Failure::usage(format!("{option} has no meaning for `sealiftd {command}`"))
+                    .hint(format!("Leave it away, or see sealiftd {command} --help.")),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn default_grace() -> humantime::Duration {
+    limits::GRACE.into()
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.trim().parse().map_err(|_| {
+        "write an IP address and a port, such as 127.0.0.1:4456, 0.0.0.0:4456 (every IPv4 address) or [::]:4456 (every \
+         address)"
+            .to_owned()
+    })
+}
+
+fn parse_access(text: &str) -> Result<Access, String> {
+    text.parse().map_err(|err: sealift::auth::UnknownRight| err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_the_options_are_those_of_serve() {
+        let bare = Cli::try_parse_from(["sealiftd", "--data", "d", "--listen", "127.0.0.1:0"]).unwrap();
+        assert!(bare.command.is_none());
+        assert_eq!((bare.places.data, bare.serve.listen), ("d".into(), vec![([127, 0, 0, 1], 0).into()]));
+        let named = Cli::try_parse_from(["sealiftd", "--data", "d", "serve", "--listen", "[::1]:1,1.2.3.4:5"]).unwrap();
+        assert_eq!(named.places.data, PathBuf::from("d"));
+        let Some(Command::Serve(serve)) = named.command else { panic!("not serve") };
+        assert_eq!(serve.listen.len(), 2);
+    }
+
+    #[test]
+    fn places_may_stand_before_or_behind_a_command() {
+        for line in [["sealiftd", "--users", "u", "user", "list"], ["sealiftd", "user", "list", "--users", "u"]] {
+            assert_eq!(Cli::try_parse_from(line).unwrap().places.users, PathBuf::from("u"));
+        }
+    }
+
+    #[test]
+    fn an_option_that_would_be_ignored_is_refused() {
+        let refused = |line: &[&str]| refuse_misplaced(&Cli::command().try_get_matches_from(line).unwrap()).is_err();
+        assert!(refused(&["sealiftd", "--listen", "127.0.0.1:0", "user", "list"]));
+        assert!(refused(&["sealiftd", "--grace", "1s", "serve"]));
+        assert!(!refused(&["sealiftd", "--data", "d", "user", "list"]));
+    }
+}

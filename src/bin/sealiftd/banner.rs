@@ -1,0 +1,113 @@
+//! What a person sees when the server is ready: where it is, its pin, and what to type next.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use sealift::auth::Users;
+use sealift::limits;
+use sealift::proto::escape::for_people;
+use sealift::tls::Pin;
+
+use crate::args::Places;
+use crate::output::{say, shell_word};
+
+/// What the banner tells.
+pub struct Banner<'a> {
+    /// Files and folders.
+    pub places: &'a Places,
+    /// Who may log in.
+    pub users: &'a Users,
+    /// Where the server listens.
+    pub addresses: &'a [SocketAddr],
+    /// Its key's pin.
+    pub pin: Pin,
+    /// The first address's port.
+    pub port: u16,
+}
+
+/// Prints it on standard output.
+pub fn print(banner: &Banner<'_>) {
+    say(&banner.text());
+}
+
+impl Banner<'_> {
+    fn text(&self) -> String {
+        let mut out = String::new();
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        let lines = [
+            ("address", addresses.join(", ")),
+            ("pin", self.pin.to_string()),
+            ("pid", std::process::id().to_string()),
+            ("data", shown(&self.places.data)),
+            ("users", format!("{} ({})", shown(&self.places.users), self.who())),
+        ];
+        // Writing into a string cannot fail.
+        let _ = writeln!(out, "Sealift {} is ready.", env!("CARGO_PKG_VERSION"));
+        for (name, value) in lines {
+            let _ = writeln!(out, "  {name:<8} {value}");
+        }
+        let server = self.reachable();
+        let pin = self.pin;
+        let _ = writeln!(out, "\nTry it:");
+        if let Some(home) = self.users.anonymous_home() {
+            let hello = shell_word(&self.places.data.join(home).join("hello.txt").to_string_lossy());
+            let _ = writeln!(out, "  echo hello > {hello}");
+            let _ = writeln!(out, "  sealift --pin {pin} ls {server}/");
+            let _ = writeln!(out, "  sealift --pin {pin} get {server}/hello.txt .");
+        }
+        match self.users.iter().next() {
+            None => {
+                let options = user_options(self.places);
+                let _ = writeln!(out, "\nAdd a user who may write (no restart needed), then upload:");
+                let _ = writeln!(out, "  sealiftd user add alice{options}");
+                let _ = writeln!(out, "  sealift --pin {pin} put FILE alice@{server}/");
+            }
+            Some(user) => {
+                let name = shell_word(user.name());
+                let _ = writeln!(out, "  sealift --pin {pin} ls {name}@{server}/");
+            }
+        }
+        out.push('\n');
+        out
+    }
+
+    fn who(&self) -> String {
+        let named = match self.users.iter().count() {
+            0 => "no named users".to_owned(),
+            1 => "1 named user".to_owned(),
+            n => format!("{n} named users"),
+        };
+        let anonymous =
+            if self.users.anonymous_home().is_some() { "anonymous reading on" } else { "no anonymous reading" };
+        format!("{anonymous}, {named}")
+    }
+
+    /// The address as a client on this machine writes it, without the port where it is the default.
+    fn reachable(&self) -> String {
+        let ip = match self.addresses.first().map(SocketAddr::ip) {
+            Some(ip) if !ip.is_unspecified() => ip,
+            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        match (ip, self.port) {
+            (IpAddr::V4(ip), limits::PORT) => ip.to_string(),
+            (IpAddr::V6(ip), limits::PORT) => format!("[{ip}]"),
+            (ip, port) => SocketAddr::new(ip, port).to_string(),
+        }
+    }
+}
+
+/// The options that name a users file and data folder other than the defaults, to follow a command.
+pub fn user_options(places: &Places) -> String {
+    let mut options = String::new();
+    for (option, path, default) in [("--users", &places.users, "users.toml"), ("--data", &places.data, "server_data")] {
+        if path != Path::new(default) {
+            let _ = write!(options, " {option} {}", shell_word(&path.to_string_lossy()));
+        }
+    }
+    options
+}
+
+fn shown(path: &Path) -> String {
+    for_people(path.to_string_lossy().as_bytes())
+}

@@ -1,0 +1,63 @@
+//! The log on standard error: one line an event, as text or JSON.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::LogFormat;
+use crate::failure::Failure;
+
+/// Starts the log. Panics of a connection go there too.
+///
+/// # Errors
+/// A filter that cannot be read.
+pub fn start(format: LogFormat, filter: &str) -> Result<(), Failure> {
+    let parsed = EnvFilter::try_new(filter).map_err(|err| {
+        Failure::usage(format!("--log-level {filter}: {err}"))
+            .hint("Write off, error, warn, info, debug or trace, or a filter such as sealift::server=debug,info.")
+    })?;
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(|| Lines)
+        .with_ansi(colours)
+        .with_target(false)
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a fault in Sealift, please report it: {}", message(panic));
+    }));
+    Ok(())
+}
+
+fn message<'a>(panic: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
+    panic.payload_as_str().unwrap_or("panicked")
+}
+
+/// Writes each event as exactly one line, whatever is in it, and minds no closed standard error: the log of a server
+/// must neither be forged by a name with a newline nor end the server when its reader goes away.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let mut line = Vec::with_capacity(event.len());
+        for byte in event.strip_suffix(b"\n").unwrap_or(event) {
+            match byte {
+                b'\n' => line.extend(b"\\n"),
+                b'\r' => line.extend(b"\\r"),
+                other => line.push(*other),
+            }
+        }
+        line.push(b'\n');
+        let _ = io::stderr().lock().write_all(&line);
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

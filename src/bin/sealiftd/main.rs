@@ -1,0 +1,54 @@
+//! `sealiftd`: the Sealift server, and the administration of its users and its key.
+
+mod args;
+mod banner;
+mod cert;
+mod failure;
+mod logging;
+mod output;
+mod password;
+mod port_file;
+mod process;
+mod serve;
+mod signals;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(err) => {
+            // Help that nobody reads is no failure.
+            let _ = err.print();
+            return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(2));
+        }
+    };
+    let done = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => run(cli, &matches),
+        Err(err) => Err(Failure::usage(err.to_string())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
+    match cli.command {
+        None => serve::run(&cli.places, cli.serve),
+        Some(command) => {
+            args::refuse_misplaced(matches)?;
+            match command {
+                Command::Serve(serve) => serve::run(&cli.places, serve),
+                Command::User { command } => user::run(&cli.places, command),
+                Command::Cert { command } => cert::run(&cli.places, command),
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Writing to people. A closed standard output or error is no reason to stop serving, so failures are ignored;
+//! names from outside are shown escaped.
+
+use std::io::Write as _;
+
+use sealift::proto::escape::for_people;
+
+/// Writes text to standard output as it is: lines of our own, their names already escaped.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes one line to standard error, escaped.
+pub fn complain(line: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("{}\n", for_people(line.as_bytes())).as_bytes());
+}
+
+/// A word of a command line as a shell reads it back.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,+=@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", for_people(word.as_bytes()).replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_needs_it() {
+        assert_eq!(shell_word("certs/a-b_1.pem"), "certs/a-b_1.pem");
+        assert_eq!(shell_word("my data"), "'my data'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
+}

@@ -1,0 +1,61 @@
+//! Asking for a new password.
+
+use std::io::{self, BufRead as _, Read as _};
+
+use sealift::auth::Secret;
+use sealift::limits::PASSWORD_MAX;
+use sealift::{Error, Kind};
+use zeroize::Zeroizing;
+
+use crate::args::PasswordArgs;
+use crate::failure::Failure;
+use crate::output;
+
+/// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one
+/// that a person chose.
+const SHORT: usize = 8;
+
+/// A new password for `user`: the first line of standard input, or typed twice without being shown.
+///
+/// # Errors
+/// Usage: an empty or too long one, two that differ, or nobody to ask.
+pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
+    let password = if args.password_stdin { from_stdin()? } else { from_terminal(user)? };
+    match String::from_utf8_lossy(password.expose()).chars().count() {
+        0 => return Err(Failure::usage("the password is empty").hint("Give one of at least 8 characters.")),
+        n if n < SHORT => output::complain(&format!(
+            "warning: a password of {n} characters is easily guessed; `sealiftd user passwd` gives a longer one"
+        )),
+        _ => {}
+    }
+    if password.expose().len() > PASSWORD_MAX {
+        return Err(
+            Failure::usage(format!("the password is longer than {PASSWORD_MAX} bytes")).hint("Choose a shorter one.")
+        );
+    }
+    Ok(password)
+}
+
+fn from_stdin() -> Result<Secret, Failure> {
+    let mut line = Zeroizing::new(Vec::with_capacity(PASSWORD_MAX + 2));
+    let mut limited = io::stdin().lock().take(PASSWORD_MAX as u64 + 2);
+    limited.read_until(b'\n', &mut line).map_err(|err| Error::file("standard input", err))?;
+    let text = line.strip_suffix(b"\n").unwrap_or(&line);
+    Ok(Secret::new(text.strip_suffix(b"\r").unwrap_or(text)))
+}
+
+fn from_terminal(user: &str) -> Result<Secret, Failure> {
+    let first = ask(&format!("New password for {user}: "))?;
+    let second = ask("The same again: ")?;
+    if first.expose() != second.expose() {
+        return Err(Failure::usage("the two passwords differ").hint("Run the command again."));
+    }
+    Ok(first)
+}
+
+fn ask(prompt: &str) -> Result<Secret, Failure> {
+    rpassword::prompt_password(prompt).map(Secret::new).map_err(|err| {
+        Failure::from(Error::new(Kind::Usage, format!("there is no terminal to ask for the password on: {err}")))
+            .hint("Give the password on standard input, with --password-stdin.")
+    })
+}

@@ -1,0 +1,41 @@
+//! Signals: the first SIGINT or SIGTERM ends the server gracefully, the second at once.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use sealift::server::Handle;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::{info, warn};
+
+use crate::port_file::PortFile;
+
+/// Takes the signals over from now on, on a thread of its own.
+///
+/// # Errors
+/// What the system says.
+pub fn watch(server: Handle, port_file: Option<Arc<PortFile>>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
+    let hangup_ends = io::stderr().is_terminal();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
+            if signal == SIGHUP && !hangup_ends {
+                info!(signal = name, "nothing to do: the users file is read again by itself when it has changed");
+            } else if stopping {
+                warn!(signal = name, connections = server.connections(), "ending at once");
+                if let Some(file) = &port_file {
+                    file.remove();
+                }
+                std::process::exit(128 + signal);
+            } else {
+                stopping = true;
+                info!(signal = name, connections = server.connections(), "stopping; once more ends at once");
+                server.stop();
+            }
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `sealiftd user`: who may log in.
+
+use std::fmt::Write as _;
+
+use sealift::auth::{Access, Users, UsersFile, file_warnings, hash_password};
+use sealift::proto::escape::for_people;
+use sealift::{Error, Kind};
+use serde_json::json;
+
+use crate::args::{Places, UserCommand};
+use crate::failure::Failure;
+use crate::output::{complain, say, shell_word};
+use crate::password;
+
+/// Carries a command out.
+///
+/// # Errors
+/// Those of [`UsersFile`] and of the password.
+pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
+    let file = UsersFile::new(&places.users);
+    match command {
+        UserCommand::Add { name, home, access, admin, password } => {
+            file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
+            let hash = hash_password(&password::new(&name, &password)?)?;
+            file.add(&name, &hash, home.as_deref(), access, admin).map_err(|err| explain(err, &name))?;
+            let folder = places.data.join(home.as_deref().unwrap_or(&name));
+            say(&format!(
+                "Added {}, with the rights: {access}. A running server knows at once.\n\
+                 Files are kept in {}. Try:\n  sealift ls {}@HOST/\n",
+                shown(&name),
+                shown(&folder.to_string_lossy()),
+                shell_word(&name),
+            ));
+            warn_of_file(places)
+        }
+        UserCommand::Passwd { name, password } => {
+            // Before a password is asked for.
+            if file.list()?.get(&name).is_none() {
+                let err = Error::new(Kind::NotFound, format!("user {name:?} is not in {}", places.users.display()));
+                return Err(explain(err, &name));
+            }
+            let hash = hash_password(&password::new(&name, &password)?)?;
+            file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
+            say(&format!(
+                "{} has a new password. The next login needs it; sessions that are open stay open.\n",
+                shown(&name)
+            ));
+            warn_of_file(places)
+        }
+        UserCommand::Remove { name } => {
+            let home = file.list()?.get(&name).map(|user| places.data.join(user.home()));
+            file.remove(&name).map_err(|err| explain(err, &name))?;
+            say(&format!("Removed {}. Sessions that are open stay open.\n", shown(&name)));
+            if let Some(home) = home.filter(|home| home.exists()) {
+                say(&format!("The files stay in {}.\n", shown(&home.to_string_lossy())));
+            }
+            Ok(())
+        }
+        UserCommand::List { json } => {
+            let users = file.list()?;
+            say(&if json { as_json(&users) } else { as_table(&users) });
+            Ok(())
+        }
+    }
+}
+
+/// The errors of changing the file, with the command that helps.
+fn explain(err: Error, name: &str) -> Failure {
+    match err.kind() {
+        Kind::Exists => {
+            let name = shell_word(name);
+            Failure::from(err).hint(format!("`sealiftd user passwd {name}` gives another password."))
+        }
+        Kind::NotFound => Failure::from(err).hint("`sealiftd user list` shows who there is; --users names the file."),
+        _ => err.into(),
+    }
+}
+
+fn warn_of_file(places: &Places) -> Result<(), Failure> {
+    for warning in file_warnings(&places.users, &Users::load(&places.users)?)? {
+        complain(&format!("warning: {warning}"));
+    }
+    Ok(())
+}
+
+fn as_table(users: &Users) -> String {
+    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN"].map(str::to_owned)];
+    if let Some(home) = users.anonymous_home() {
+        rows.push(["anonymous", home, "read", "no"].map(shown));
+    }
+    rows.extend(users.iter().map(|user| {
+        let admin = if user.is_admin() { "yes" } else { "no" };
+        [user.name(), user.home(), &user.access().to_string(), admin].map(shown)
+    }));
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    out
+}
+
+fn as_json(users: &Users) -> String {
+    let anonymous = users.anonymous_home().map(|home| json_row("anonymous", home, Access::READ, false));
+    let named = users.iter().map(|user| json_row(user.name(), user.home(), user.access(), user.is_admin()));
+    anonymous.into_iter().chain(named).collect()
+}
+
+fn json_row(name: &str, home: &str, access: Access, admin: bool) -> String {
+    let access: Vec<&str> = access.names().collect();
+    format!("{}\n", json!({ "user": name, "home": home, "access": access, "admin": admin }))
+}
+
+fn shown(text: &str) -> String {
+    for_people(text.as_bytes())
+}

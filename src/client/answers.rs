@@ -1,0 +1,129 @@
+//! What a server answers, as values.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::hash::Hash;
+use crate::mtime::Mtime;
+use crate::proto::EntryKind;
+
+/// A session's number; written as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The text is not a session's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a session is written as 16 hexadecimal digits")]
+pub struct BadSessionId;
+
+impl FromStr for SessionId {
+    type Err = BadSessionId;
+
+    fn from_str(text: &str) -> Result<Self, BadSessionId> {
+        if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(BadSessionId);
+        }
+        u64::from_str_radix(text, 16).map(SessionId).map_err(|_| BadSessionId)
+    }
+}
+
+/// Who answered: every final reply after login says so, success or failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ids {
+    /// The server's process.
+    pub pid: u32,
+    /// The session on it.
+    pub session: SessionId,
+}
+
+/// A login that worked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    /// The user as the server knows it.
+    pub user: String,
+    /// What the user may do, as the server words it: `full`, `read` or a list.
+    pub access: String,
+    /// Who answered.
+    pub ids: Ids,
+    /// The server's words for a person. From outside: escape before showing.
+    pub text: String,
+}
+
+/// A file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes; 0 for what is not a file.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Mtime,
+}
+
+/// A hash made by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashed {
+    /// Bytes hashed.
+    pub size: u64,
+    /// Their BLAKE3.
+    pub hash: Hash,
+    /// When the file was last modified.
+    pub mtime: Mtime,
+}
+
+/// A transfer that is done and verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transferred {
+    /// Bytes transferred.
+    pub bytes: u64,
+    /// Their BLAKE3.
+    pub hash: Hash,
+    /// Who answered.
+    pub ids: Option<Ids>,
+}
+
+/// The answer to PING.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ping {
+    /// Who answered.
+    pub ids: Ids,
+    /// From the call until the answer was there.
+    pub round_trip: Duration,
+}
+
+/// The answer to STATUS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The user logged in.
+    pub user: String,
+    /// What the user may do.
+    pub access: String,
+    /// Connections the server has.
+    pub connections: u64,
+    /// How long the server runs.
+    pub uptime: Duration,
+    /// The server's version.
+    pub version: String,
+}
+
+/// One session, as an administrator sees it. The texts are from outside: escape before showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its number.
+    pub id: SessionId,
+    /// Who is logged in.
+    pub user: String,
+    /// Where from.
+    pub peer: String,
+    /// When it began.
+    pub since: Mtime,
+    /// What it does now.
+    pub doing: String,
+}

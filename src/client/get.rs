@@ -1,0 +1,181 @@
+//! Fetching files and trees.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::connection::Client;
+use super::destination::Destination;
+use super::jobs::{Download, Summary};
+use super::observer::{Observer, Skip};
+use super::receive::{Job, Receiver};
+use super::session::Session;
+use super::{listing, requests};
+use crate::error::Result;
+use crate::mtime::Mtime;
+use crate::proto::{Command, Condition, Entry, EntryKind, RelPath};
+
+impl Client {
+    /// Fetches files into a destination, many at once in flight. Each appears under its name whole, verified and with
+    /// its modification time, or not at all; one that fails does not stop the others. The folders they go into must
+    /// be there.
+    ///
+    /// # Errors
+    /// Only what ends the connection: then the observer knows which files are done. What happened to single files is
+    /// in the [`Summary`].
+    pub async fn download(
+        &mut self,
+        jobs: Vec<Download>,
+        into: &Destination,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Summary> {
+        let into = into.clone();
+        self.run(move |session| {
+            let mut summary = Summary::default();
+            observer.expected(jobs.len() as u64, 0);
+            let jobs = jobs.into_iter().map(|file| Job { file, counted: false });
+            let receiver = Receiver { session, into: into.store(), observer: &*observer, summary: &mut summary };
+            let done = receiver.run(jobs);
+            into.store().forget_handles();
+            done.map(|()| summary)
+        })
+        .await
+    }
+
+    /// Fetches the folder `from` with all below it to `to` inside the destination, made if it is missing (the root
+    /// path stands for the destination itself). Empty folders and the folders' modification times come too; links and
+    /// special files are skipped.
+    ///
+    /// # Errors
+    /// As [`Client::download`], those of the listing, and [`crate::Kind::Integrity`] for a listing that names anything
+    /// outside `from`: then nothing is written.
+    pub async fn get_tree(
+        &mut self,
+        from: &RelPath,
+        into: &Destination,
+        to: &RelPath,
+        condition: Condition,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Summary> {
+        let tree = Tree { from: from.clone(), to: to.clone(), condition };
+        let into = into.clone();
+        self.run(move |session| {
+            let done = tree.get(session, &into, &*observer);
+            into.store().forget_handles();
+            done
+        })
+        .await
+    }
+}
+
+/// A tree to fetch.
+struct Tree {
+    from: RelPath,
+    to: RelPath,
+    condition: Condition,
+}
+
+/// What an entry of the listing asks to be done.
+enum Step {
+    Directory { from: RelPath, to: RelPath, mtime: Mtime },
+    File(Job),
+}
+
+impl Tree {
+    fn get(&self, session: &mut Session, into: &Destination, observer: &dyn Observer) -> Result<Summary> {
+        let (top, entries) = self.list(session)?;
+        into.store().make_dir(&self.to, true)?;
+        let mut summary = Summary::default();
+        let steps = self.plan(entries, observer, &mut summary);
+
+        let mut made: Vec<(RelPath, Mtime)> = Vec::new();
+        if !self.to.is_root() {
+            made.push((self.to.clone(), top));
+        }
+        // A folder comes before what is in it, so it is there before anything in it is asked for.
+        let mut failed = Vec::new();
+        let jobs = steps.into_iter().filter_map(|step| match step {
+            Step::File(job) => Some(job),
+            Step::Directory { from, to, mtime } => {
+                match into.store().make_dir(&to, true) {
+                    Ok(()) => made.push((to, mtime)),
+                    Err(error) => {
+                        observer.failed(from.as_path(), &error);
+                        failed.push((PathBuf::from(from.as_path()), error));
+                    }
+                }
+                None
+            }
+        });
+        Receiver { session, into: into.store(), observer, summary: &mut summary }.run(jobs)?;
+
+        summary.directories = made.len() as u64;
+        summary.failed.append(&mut failed);
+        // From the bottom up, and after all files: what is put into a folder changes its time.
+        for (path, mtime) in made.iter().rev() {
+            if let Err(error) = into.set_directory_mtime(path, *mtime) {
+                observer.failed(path.as_path(), &error);
+                summary.failed.push((PathBuf::from(path.as_path()), error));
+            }
+        }
+        Ok(summary)
+    }
+
+    /// The top folder's time, and all that is below it, checked.
+    fn list(&self, session: &mut Session) -> Result<(Mtime, Vec<Entry>)> {
+        session.command(&Command::Stat(self.from.clone()))?;
+        listing::ask(session, &self.from, true)?;
+        let top = session.expect(213).and_then(|reply| requests::stat(&reply));
+        let mut entries = Vec::new();
+        let listed = listing::read(session, true, |portion| {
+            entries.extend(portion);
+            Ok(())
+        });
+        let top = top?;
+        listed?;
+        listing::check_unique(&entries)?;
+        Ok((top.mtime, entries))
+    }
+
+    fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, summary: &mut Summary) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(entries.len());
+        let (mut files, mut bytes) = (0, 0u64);
+        for entry in entries {
+            let skip = match entry.kind {
+                EntryKind::File | EntryKind::Directory => None,
+                EntryKind::Link => Some(Skip::Link),
+                EntryKind::Other => Some(Skip::Special),
+            };
+            let shown = || source_path(&self.from, &entry.path);
+            if let Some(why) = skip {
+                observer.skipped(&shown(), why);
+                summary.skipped += 1;
+                continue;
+            }
+            // A name that no path can have, or a path that is too deep or too long.
+            let (from, to) = match self.from.join(&entry.path).and_then(|from| Ok((from, self.to.join(&entry.path)?))) {
+                Ok(both) => both,
+                Err(error) => {
+                    observer.failed(&shown(), &error);
+                    summary.failed.push((shown(), error));
+                    continue;
+                }
+            };
+            steps.push(match entry.kind {
+                EntryKind::Directory => Step::Directory { from, to, mtime: entry.mtime },
+                _ => {
+                    files += 1;
+                    bytes = bytes.saturating_add(entry.size);
+                    Step::File(Job { file: Download { from, to, condition: self.condition }, counted: true })
+                }
+            });
+        }
+        observer.expected(files, bytes);
+        steps
+    }
+}
+
+/// The path of something in a folder, also if it can be none of ours.
+fn source_path(folder: &RelPath, inside: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    folder.as_path().join(std::ffi::OsStr::from_bytes(inside))
+}

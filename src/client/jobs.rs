@@ -1,0 +1,95 @@
+//! What to transfer, and what became of it.
+
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::error::Error;
+use crate::mtime::Mtime;
+use crate::proto::{Condition, RelPath};
+
+/// One file to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// The file on the server.
+    pub from: RelPath,
+    /// Where it goes, inside the destination.
+    pub to: RelPath,
+    /// What must hold for the local target at the moment of commit.
+    pub condition: Condition,
+}
+
+impl Download {
+    /// Fetch `from` to `to`, replacing what is there.
+    pub fn new(from: RelPath, to: RelPath) -> Self {
+        Download { from, to, condition: Condition::Any }
+    }
+}
+
+/// Where an upload's bytes come from.
+pub enum Source {
+    /// A local file, with its size and modification time. Links are followed.
+    File(PathBuf),
+    /// Whatever can be read, of unknown size: standard input, a value in memory.
+    Reader(Box<dyn Read + Send>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => f.debug_tuple("File").field(path).finish(),
+            Source::Reader(_) => f.write_str("Reader"),
+        }
+    }
+}
+
+/// One file to send.
+#[derive(Debug)]
+pub struct Upload {
+    /// Where its bytes come from.
+    pub from: Source,
+    /// Where it goes on the server.
+    pub to: RelPath,
+    /// What must hold for the target at the moment of commit.
+    pub condition: Condition,
+    /// The modification time to give it; a local file's own if absent, and the server's clock for a reader.
+    pub mtime: Option<Mtime>,
+}
+
+impl Upload {
+    /// Send the local file `from` to `to`, replacing what is there.
+    pub fn file(from: impl Into<PathBuf>, to: RelPath) -> Self {
+        Upload { from: Source::File(from.into()), to, condition: Condition::Any, mtime: None }
+    }
+
+    /// Send all that `from` gives to `to`, replacing what is there.
+    pub fn reader(from: impl Read + Send + 'static, to: RelPath) -> Self {
+        Upload { from: Source::Reader(Box::new(from)), to, condition: Condition::Any, mtime: None }
+    }
+}
+
+/// What became of several files.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Files transferred and verified.
+    pub files: u64,
+    /// Their bytes together.
+    pub bytes: u64,
+    /// Folders that were made or were there already.
+    pub directories: u64,
+    /// What failed, by the source's path, in the order it failed.
+    pub failed: Vec<(PathBuf, Error)>,
+    /// How many links and special files were left out.
+    pub skipped: u64,
+}
+
+impl Summary {
+    /// Adds what became of other files.
+    pub fn add(&mut self, other: Summary) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.directories += other.directories;
+        self.failed.extend(other.failed);
+        self.skipped += other.skipped;
+    }
+}

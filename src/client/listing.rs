@@ -1,0 +1,103 @@
+//! Reading a listing, and trusting none of it.
+
+use std::collections::HashSet;
+
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::escape::for_people;
+use crate::proto::{Command, Entry, FrameDecoder, LineDecoder, Piece, RelPath, listing};
+
+/// Asks for a listing.
+pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
+    session.command(&Command::List { path: path.clone(), recursive })
+}
+
+/// Reads the listing asked for, and hands on the entries of each portion that came. Every path is inside the folder.
+pub(super) fn read(
+    session: &mut Session,
+    recursive: bool,
+    mut each: impl FnMut(Vec<Entry>) -> Result<()>,
+) -> Result<()> {
+    session.expect(150)?;
+    let mut frames = FrameDecoder::without_trailer();
+    let mut lines = LineDecoder::new(listing::LINE_MAX);
+    let mut count = 0u64;
+    let whole = loop {
+        match session.piece(&mut frames)? {
+            None => {}
+            Some(Piece::Data(mut data)) => {
+                let mut entries = Vec::new();
+                while let Some(line) = lines.next(&mut data).map_err(|_| too_long())? {
+                    let entry = Entry::parse(line)?;
+                    check(&entry.path, recursive)?;
+                    entries.push(entry);
+                }
+                count += entries.len() as u64;
+                each(entries)?;
+            }
+            Some(Piece::End(_)) => break !lines.is_mid_line(),
+            Some(Piece::Abort) => break false,
+        }
+    };
+    let done = session.expect(226)?;
+    if !whole || done.parsed::<u64>("entries")? != count {
+        return Err(Error::new(Kind::Integrity, "the listing is not whole"));
+    }
+    Ok(())
+}
+
+/// Fails if a path is named twice.
+pub(super) fn check_unique(entries: &[Entry]) -> Result<()> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    match entries.iter().find(|entry| !seen.insert(entry.path.as_slice())) {
+        Some(twice) => Err(evil(&twice.path, "twice")),
+        None => Ok(()),
+    }
+}
+
+/// Whether this path is one inside the folder (CVE-2019-6111). What an honest server's disk may hold but nobody can ask
+/// for, a name with a control character in it, passes: it is shown, and refused when it is asked for.
+fn check(path: &[u8], recursive: bool) -> Result<()> {
+    if !recursive && path.contains(&b'/') {
+        return Err(evil(path, "which was not asked for"));
+    }
+    for name in path.split(|b| *b == b'/') {
+        if matches!(name, b"" | b"." | b"..") || name.contains(&0) {
+            return Err(evil(path, "which is not inside the folder"));
+        }
+        if name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) {
+            return Err(evil(path, "which is reserved"));
+        }
+    }
+    Ok(())
+}
+
+fn evil(path: &[u8], why: &str) -> Error {
+    Error::new(Kind::Integrity, format!("the server lists `{}`, {why}", for_people(path)))
+}
+
+fn too_long() -> Error {
+    Error::new(Kind::Protocol, "a line of the server's listing is too long")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_inside_the_folder_passes() {
+        for good in ["a", "a/b", "...", "a b", "-rf", ".sealift2", "x\ny"] {
+            assert!(check(good.as_bytes(), true).is_ok(), "{good}");
+        }
+        for bad in ["..", "../x", "a/../../x", "/etc/passwd", ".", "./a", "a//b", "a/", "", "a\0b", ".SeaLift/x"] {
+            assert_eq!(check(bad.as_bytes(), true).unwrap_err().kind(), Kind::Integrity, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plain_listing_names_nothing_deeper() {
+        assert!(check(b"a", false).is_ok());
+        assert_eq!(check(b"a/b", false).unwrap_err().kind(), Kind::Integrity);
+    }
+}

@@ -1,0 +1,156 @@
+//! The task that owns the TLS stream and moves bytes between it and the [`Wire`](super::wire::Wire).
+//!
+//! Both directions and the watch over them are one task: two tasks on one TLS stream wake each other without end.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_std::channel::{Receiver, TryRecvError};
+use async_std::net::TcpStream;
+use futures::future::{Either, select};
+use futures::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+
+use super::wire::{Credit, Far};
+use crate::buffers::Buffer;
+use crate::error::{Error, Kind};
+use crate::limits;
+use crate::tls::{TlsStream, stream_error};
+
+type Stream = TlsStream<TcpStream>;
+
+/// Space that one TLS record's plaintext may need; a smaller read makes the engine copy.
+const RECORD: usize = 16 * 1024;
+
+/// How often within the time-out the watch looks: it fires never early and at most a quarter late.
+const LOOKS: u32 = 4;
+
+/// Runs until either side ends, or `stop` closes; then says goodbye.
+pub(super) async fn pump(stream: Stream, far: Far, io_timeout: Duration, stop: Receiver<()>) {
+    let (mut reader, mut writer) = stream.split();
+    let end = {
+        let moving = pin!(both_ways(&mut reader, &mut writer, &far));
+        let watching = pin!(watch(&far, io_timeout));
+        let stopping = pin!(stop.recv());
+        match select(select(moving, watching), stopping).await {
+            Either::Left((Either::Left((end, _)), _)) => end,
+            Either::Left((Either::Right((silence, _)), _)) => Some(silence),
+            Either::Right(_) => None,
+        }
+    };
+    if let Some(error) = end {
+        // The blocking side takes what came before first; if it is gone, so is the interest in the error.
+        let tell = pin!(far.incoming.send(Err(error)));
+        let stopping = pin!(stop.recv());
+        let _ = select(tell, stopping).await;
+    }
+    drop(far);
+    if let Ok(stream) = reader.reunite(writer) {
+        stream.close().await;
+    }
+}
+
+/// Moves bytes both ways. Comes back with `None` when our side is done, else with what ended the connection.
+async fn both_ways(reader: &mut ReadHalf<Stream>, writer: &mut WriteHalf<Stream>, far: &Far) -> Option<Error> {
+    let reading = pin!(read_all(reader, far));
+    let writing = pin!(write_all(writer, far));
+    match select(reading, writing).await {
+        Either::Left((end, _)) => end,
+        Either::Right((Ok(()), _)) => None,
+        Either::Right((Err(err), reading)) => {
+            // The server stopped listening, and may have said why.
+            match async_std::future::timeout(limits::CLOSE_DRAIN, reading).await {
+                Ok(end) => end,
+                Err(_) => Some(stream_error(err)),
+            }
+        }
+    }
+}
+
+/// Reads until the stream ends. `None` when nobody wants the bytes any more.
+async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far) -> Option<Error> {
+    loop {
+        let mut buffer = Buffer::take();
+        let end = fill(reader, &mut buffer).await;
+        if !buffer.is_empty() {
+            far.signs.progress.fetch_add(1, Ordering::Relaxed);
+            if far.incoming.send(Ok(buffer)).await.is_err() {
+                return None;
+            }
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => return Some(Error::new(Kind::Network, "the server closed the connection")),
+            Some(Err(err)) => return Some(stream_error(err)),
+        }
+    }
+}
+
+/// Reads what is there, at least one byte, until the buffer is full or no more comes at once. Says how the stream
+/// ended, if it did.
+async fn fill(reader: &mut ReadHalf<Stream>, buffer: &mut Buffer) -> Option<io::Result<()>> {
+    poll_fn(|cx| {
+        loop {
+            let room = buffer.room();
+            if room.len() < RECORD {
+                return Poll::Ready(None);
+            }
+            match Pin::new(&mut *reader).poll_read(cx, room) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Some(Ok(()))),
+                Poll::Ready(Ok(count)) => buffer.fill(count),
+                Poll::Ready(Err(err)) => return Poll::Ready(Some(Err(err))),
+                Poll::Pending if !buffer.is_empty() => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// Writes until the other end of the wire is dropped. Flushes whenever nothing more waits.
+async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far) -> io::Result<()> {
+    loop {
+        let mut parcel = match far.outgoing.try_recv() {
+            Ok(parcel) => parcel,
+            Err(TryRecvError::Closed) => return writer.flush().await,
+            Err(TryRecvError::Empty) => {
+                writer.flush().await?;
+                far.signs.progress.fetch_add(1, Ordering::Relaxed);
+                match far.outgoing.recv().await {
+                    Ok(parcel) => parcel,
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        while !parcel.bytes.is_empty() {
+            let count = writer.write(parcel.bytes.filled()).await?;
+            far.signs.progress.fetch_add(1, Ordering::Relaxed);
+            parcel.bytes.consume(count);
+        }
+        if parcel.secret {
+            parcel.bytes.wipe();
+        }
+        // As many credits as the channel holds: there is room.
+        let _ = far.credits.try_send(Credit);
+    }
+}
+
+/// Comes back when blocking code has waited this long while nothing moved in either direction.
+async fn watch(far: &Far, io_timeout: Duration) -> Error {
+    let look = io_timeout / LOOKS;
+    if look.is_zero() {
+        return pending().await;
+    }
+    let (mut seen, mut still) = (0, 0);
+    while still <= LOOKS {
+        async_std::task::sleep(look).await;
+        let progress = far.signs.progress.load(Ordering::Relaxed);
+        still = if progress == seen && far.signs.waiting.load(Ordering::Relaxed) { still + 1 } else { 0 };
+        seen = progress;
+    }
+    let text = format!("the server was silent for {} seconds", io_timeout.as_secs());
+    Error::new(Kind::TimedOut, text)
+}

@@ -1,0 +1,92 @@
+//! Sending files and trees.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_std::task::spawn_blocking;
+
+use super::connection::Client;
+use super::jobs::{Source, Summary, Upload};
+use super::observer::Observer;
+use super::send::{Sender, Task};
+use super::walk::Walk;
+use crate::error::Result;
+use crate::proto::{Condition, RelPath};
+
+impl Client {
+    /// Sends files, many at once in flight. Each appears under its name whole and verified, or not at all; one that
+    /// fails does not stop the others. The folders they go into must be there.
+    ///
+    /// # Errors
+    /// Only what ends the connection: then the observer knows which files are done. What happened to single files is
+    /// in the [`Summary`].
+    pub async fn upload(&mut self, jobs: Vec<Upload>, observer: Arc<dyn Observer>) -> Result<Summary> {
+        self.run(move |session| {
+            let mut summary = Summary::default();
+            let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
+            Sender::new(session, &*observer, &mut summary, true).run(tasks)?;
+            Ok(summary)
+        })
+        .await
+    }
+
+    /// Sends the local folder `from` with all below it to `to`, made with its parents if missing (the root path is
+    /// the user's own folder). Empty folders come too; links and special files inside are skipped.
+    ///
+    /// # Errors
+    /// As [`Client::upload`], and if `from` itself cannot be read.
+    pub async fn put_tree(
+        &mut self,
+        from: &Path,
+        to: &RelPath,
+        condition: Condition,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Summary> {
+        let (from, to) = (from.to_owned(), to.clone());
+        self.run(move |session| {
+            let walk = Walk::new(&from, &to, condition)?;
+            let count_first = observer.wants_totals();
+            let counting = count_first.then(|| Counting::start(&from, &observer)).transpose()?;
+            let mut summary = Summary::default();
+            let top = (!to.is_root()).then_some(Task::Directory { from, to });
+            let done = Sender::new(session, &*observer, &mut summary, !count_first).run(top.into_iter().chain(walk));
+            drop(counting);
+            done.map(|()| summary)
+        })
+        .await
+    }
+}
+
+/// A second walk through the tree, beside the transfer, that tells the observer how much there is. Ends when dropped.
+struct Counting(Arc<AtomicBool>);
+
+impl Counting {
+    fn start(from: &Path, observer: &Arc<dyn Observer>) -> Result<Counting> {
+        let walk = Walk::new(from, &RelPath::root(), Condition::Any)?;
+        let over = Arc::new(AtomicBool::new(false));
+        let (observer, stop) = (Arc::clone(observer), Arc::clone(&over));
+        // Detached: nobody waits for what nobody wants to know any more.
+        drop(spawn_blocking(move || count(walk, &*observer, &stop)));
+        Ok(Counting(over))
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn count(walk: Walk, observer: &dyn Observer, stop: &AtomicBool) {
+    for task in walk {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Task::File { upload: Upload { from: Source::File(path), .. }, .. } = task
+            && let Ok(meta) = path.symlink_metadata()
+        {
+            observer.expected(1, meta.len());
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Requests of one command and one answer.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use async_std::channel::{Receiver, bounded};
+use futures::join;
+
+use super::answers::{Hashed, Ids, Ping, SessionInfo, Stat, Status, Transferred};
+use super::connection::Client;
+use super::session::Session;
+use super::{listing, receive};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::{Command, Entry, RelPath, Reply, Verb};
+
+impl Client {
+    /// Lists a folder, or with `recursive` all below it, each folder before what is in it.
+    ///
+    /// Every path is checked: relative to the folder, inside it, and named once.
+    ///
+    /// # Errors
+    /// [`Kind::Integrity`] for a path that is not inside the folder; what the server refuses.
+    pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Vec<Entry>> {
+        let path = path.clone();
+        self.run(move |session| {
+            let mut all = Vec::new();
+            listing::ask(session, &path, recursive)?;
+            listing::read(session, recursive, |entries| {
+                all.extend(entries);
+                Ok(())
+            })?;
+            listing::check_unique(&all)?;
+            Ok(all)
+        })
+        .await
+    }
+
+    /// The same, one entry at a time, without holding them all, and so without noticing one that is named twice. An
+    /// error from `each` is returned and ends the connection.
+    ///
+    /// # Errors
+    /// As [`Client::list`], and those of `each`.
+    pub async fn list_each(
+        &mut self,
+        path: &RelPath,
+        recursive: bool,
+        mut each: impl FnMut(Entry) -> Result<()> + Send,
+    ) -> Result<()> {
+        let path = path.clone();
+        let (hand_on, portions) = bounded(limits::WIRE_BUFFERS);
+        let reading = self.run(move |session| {
+            listing::ask(session, &path, recursive)?;
+            listing::read(session, recursive, |entries| hand_on.send_blocking(entries).map_err(|_| unwanted()))
+        });
+        let taking = taking(portions, |entries: Vec<Entry>| entries.into_iter().try_for_each(&mut each));
+        let (read, taken) = join!(reading, taking);
+        taken.and(read)
+    }
+
+    /// Describes one file or folder; the root path is the user's own folder.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Denied`].
+    pub async fn stat(&mut self, path: &RelPath) -> Result<Stat> {
+        self.ask(Command::Stat(path.clone()), 213, stat).await
+    }
+
+    /// Has the server hash a file, or its first `length` bytes.
+    ///
+    /// # Errors
+    /// As [`Client::stat`].
+    pub async fn hash(&mut self, path: &RelPath, length: Option<u64>) -> Result<Hashed> {
+        let command = Command::Hash { path: path.clone(), length, partial: false };
+        self.ask(command, 213, |reply| {
+            Ok(Hashed { size: reply.parsed("size")?, hash: reply.parsed("hash")?, mtime: reply.parsed("mtime")? })
+        })
+        .await
+    }
+
+    /// Removes a file, an empty folder, or with `recursive` a whole tree.
+    ///
+    /// # Errors
+    /// As [`Client::stat`], and [`Kind::NotEmpty`].
+    pub async fn remove(&mut self, path: &RelPath, recursive: bool) -> Result<()> {
+        self.ask(Command::Delete { path: path.clone(), recursive }, 250, nothing).await
+    }
+
+    /// Makes a folder; with `parents` also those above it, and without an error if it is there.
+    ///
+    /// # Errors
+    /// As [`Client::stat`], and [`Kind::Exists`].
+    pub async fn make_dir(&mut self, path: &RelPath, parents: bool) -> Result<()> {
+        self.ask(Command::Mkdir { path: path.clone(), parents }, 250, nothing).await
+    }
+
+    /// Renames or moves; with `replace` a file that is there is replaced.
+    ///
+    /// # Errors
+    /// As [`Client::stat`], and [`Kind::Exists`].
+    pub async fn rename(&mut self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+        self.ask(Command::Rename { from: from.clone(), to: to.clone(), replace }, 250, nothing).await
+    }
+
+    /// Asks for an answer.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn ping(&mut self) -> Result<Ping> {
+        self.run(|session| {
+            let asked = Instant::now();
+            session.command(&Command::Ping)?;
+            let ids = ids(&session.expect(200)?)?;
+            Ok(Ping { ids, round_trip: asked.elapsed() })
+        })
+        .await
+    }
+
+    /// The session and the server in figures.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn status(&mut self) -> Result<Status> {
+        self.ask(Command::Status, 211, |reply| {
+            Ok(Status {
+                user: text(reply, "user")?,
+                access: text(reply, "access")?,
+                connections: reply.parsed("connections")?,
+                uptime: Duration::from_secs(reply.parsed("uptime")?),
+                version: text(reply, "version")?,
+            })
+        })
+        .await
+    }
+
+    /// Who is connected; for administrators.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub async fn who(&mut self) -> Result<Vec<SessionInfo>> {
+        self.run(|session| {
+            session.command(&Command::Who)?;
+            let mut sessions = Vec::new();
+            until_final(session, 112, 212, |reply| {
+                if reply.is_preliminary() {
+                    sessions.push(session_info(reply)?);
+                }
+                Ok(())
+            })?;
+            Ok(sessions)
+        })
+        .await
+    }
+
+    /// Ends the server when running transfers are done; for administrators.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub async fn shutdown(&mut self) -> Result<()> {
+        self.ask(Command::Shutdown, 200, nothing).await
+    }
+
+    /// How commands are written: the lines of the server's help, of one verb or of all. From outside: escape before
+    /// showing.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn help(&mut self, verb: Option<Verb>) -> Result<Vec<String>> {
+        self.run(move |session| {
+            session.command(&Command::Help(verb))?;
+            let mut lines = Vec::new();
+            until_final(session, 114, 214, |reply| {
+                lines.push(reply.text.to_owned());
+                Ok(())
+            })?;
+            Ok(lines)
+        })
+        .await
+    }
+
+    /// Reads a file into `sink`. The bytes are handed on before the hash of the whole is known: an error at the end
+    /// means that what was written is not to be used. A `sink` that blocks, blocks the calling task.
+    ///
+    /// # Errors
+    /// [`Kind::Integrity`] if the bytes do not match their hash; an error of the sink ends the connection.
+    pub async fn read(&mut self, path: &RelPath, sink: &mut (impl Write + Send)) -> Result<Transferred> {
+        self.read_range(path, 0, None, sink).await
+    }
+
+    /// Reads `length` bytes from `offset` on, fewer if the file ends before; to the end without a `length`.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub async fn read_range(
+        &mut self,
+        path: &RelPath,
+        offset: u64,
+        length: Option<u64>,
+        sink: &mut (impl Write + Send),
+    ) -> Result<Transferred> {
+        let path = path.clone();
+        let (hand_on, portions) = bounded(limits::WIRE_BUFFERS);
+        let reading = self.run(move |session| {
+            receive::range(session, path, offset, length, |bytes| {
+                hand_on.send_blocking(bytes.to_vec()).map_err(|_| unwanted())
+            })
+        });
+        let taking = taking(portions, |bytes: Vec<u8>| {
+            sink.write_all(&bytes).map_err(|err| Error::file("writing what was read", err))
+        });
+        let (read, taken) = join!(reading, taking);
+        taken.and(read)
+    }
+
+    /// Sends one command, and reads its one reply with these digits.
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        command: Command,
+        digits: u16,
+        read: impl FnOnce(&Reply<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.run(move |session| {
+            session.command(&command)?;
+            read(&session.expect(digits)?)
+        })
+        .await
+    }
+}
+
+/// Takes portions until there are no more; the giver finds the channel closed if one cannot be taken.
+async fn taking<T>(portions: Receiver<T>, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
+    while let Ok(portion) = portions.recv().await {
+        take(portion)?;
+    }
+    Ok(())
+}
+
+/// What the giver says then; nobody hears it.
+fn unwanted() -> Error {
+    Error::new(Kind::Aborted, "nobody takes what was read")
+}
+
+/// Reads replies, those before the last one with the digits `more`, up to the last one with the digits `last`.
+fn until_final(
+    session: &mut Session,
+    more: u16,
+    last: u16,
+    mut each: impl FnMut(&Reply<'_>) -> Result<()>,
+) -> Result<()> {
+    loop {
+        let reply = session.reply()?;
+        if reply.is_error() {
+            return Err(reply.to_error());
+        }
+        let digits = reply.digits;
+        if digits != more && digits != last {
+            return Err(session.out_of_order());
+        }
+        each(&reply)?;
+        if digits == last {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads a `213 stat`.
+pub(super) fn stat(reply: &Reply<'_>) -> Result<Stat> {
+    let word = reply.get("type").unwrap_or_default();
+    let kind = word.parse().map_err(|()| Error::new(Kind::Protocol, "the server names an unknown type of file"))?;
+    Ok(Stat { kind, size: reply.parsed("size")?, mtime: reply.parsed("mtime")? })
+}
+
+fn session_info(reply: &Reply<'_>) -> Result<SessionInfo> {
+    Ok(SessionInfo {
+        id: reply.parsed("id")?,
+        user: text(reply, "user")?,
+        peer: text(reply, "peer")?,
+        since: reply.parsed("since")?,
+        doing: text(reply, "doing")?,
+    })
+}
+
+fn ids(reply: &Reply<'_>) -> Result<Ids> {
+    Ok(Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? })
+}
+
+fn text(reply: &Reply<'_>, key: &str) -> Result<String> {
+    reply.bytes(key).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn nothing(_: &Reply<'_>) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,377 @@
+//! What a person types to name something on a server: `[user@]host[:port]/path`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use super::options::Endpoint;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::RelPath;
+use crate::proto::escape::{decode, for_people};
+
+/// The port of a server that names none.
+pub const DEFAULT_PORT: u16 = 4456;
+
+/// What a URL begins with.
+const SCHEME: &[u8] = b"sealift://";
+
+/// Longest host name in bytes (RFC 1035, section 2.3.4).
+const HOST_MAX: usize = 253;
+
+impl Endpoint {
+    /// Reads `host[:port]`; a port that is not written is `default_port`. The host gets its only spelling: a name in
+    /// lower case, an IPv6 address as short as RFC 5952 writes it.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`], with the right form.
+    pub fn parse(text: &str, default_port: u16) -> Result<Endpoint> {
+        let (host, port) = host_and_port(text.as_bytes(), b"")?;
+        Ok(Endpoint { host, port: port.unwrap_or(default_port) })
+    }
+}
+
+/// Something on a server. The path's bytes are literal: nothing in them is decoded, except in a `sealift://` URL,
+/// which is percent-encoded as every URL is.
+///
+/// Parsing and [`Target::render`] are inverse.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Who logs in; nobody named is anonymous.
+    pub user: Option<String>,
+    /// Name or address of the server, in the spelling of [`Endpoint::parse`].
+    pub host: String,
+    /// The port, if written.
+    pub port: Option<u16>,
+    /// The path below the user's own folder.
+    pub path: RelPath,
+    /// A slash stood at its end: a folder is meant, whether it is there or not.
+    pub is_folder: bool,
+}
+
+impl Target {
+    /// Reads what a person typed.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for a bad user, host or port, and [`Kind::BadPath`] or [`Kind::NotFound`] for a path that
+    /// [`RelPath::parse`] refuses.
+    pub fn parse(typed: &[u8]) -> Result<Target> {
+        if typed.len() >= SCHEME.len() && typed.get(..SCHEME.len()).unwrap_or_default().eq_ignore_ascii_case(SCHEME) {
+            return Self::parse_url(typed, typed.get(SCHEME.len()..).unwrap_or_default());
+        }
+        if let [scheme, b"", ..] = typed.split(|b| *b == b'/').collect::<Vec<_>>().as_slice()
+            && let Some(scheme) = scheme.strip_suffix(b":")
+        {
+            let scheme = for_people(scheme);
+            return Err(usage(
+                typed,
+                &format!("{scheme}:// is another protocol; write host/path or sealift://host/path"),
+            ));
+        }
+        Self::from_parts(typed, typed, Cow::Borrowed)
+    }
+
+    fn parse_url(typed: &[u8], rest: &[u8]) -> Result<Target> {
+        if let Some(mark) = rest.iter().find(|b| matches!(b, b'?' | b'#')) {
+            let why = format!("in a URL `{}` is written %{mark:02X}", char::from(*mark));
+            return Err(usage(typed, &why));
+        }
+        let bad = |_| usage(typed, "in a URL a percent sign is written %25");
+        decode(rest).map_err(bad)?;
+        Self::from_parts(typed, rest, |part| decode(part).unwrap_or(Cow::Borrowed(part)))
+    }
+
+    /// `rest` is what follows the scheme, if there was one; `decoded` undoes a URL's encoding.
+    fn from_parts<'a>(typed: &[u8], rest: &'a [u8], decoded: impl Fn(&'a [u8]) -> Cow<'a, [u8]>) -> Result<Target> {
+        if rest.is_empty() {
+            return Err(usage(typed, "nothing is named; a server is written [user@]host[:port]/path"));
+        }
+        let slash = rest.iter().position(|b| *b == b'/');
+        let (authority, path) = match slash {
+            Some(at) => (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default()),
+            None => (rest, &[][..]),
+        };
+        if authority.is_empty() {
+            return Err(usage(typed, "this is a path on this machine; a server is written [user@]host[:port]/path"));
+        }
+        // The last `@`: a user's name may hold one, a host's cannot.
+        let (user, server) = match authority.iter().rposition(|b| *b == b'@') {
+            Some(at) => (Some(authority.get(..at).unwrap_or_default()), authority.get(at + 1..).unwrap_or_default()),
+            None => (None, authority),
+        };
+        let user = user.map(|user| user_name(typed, &decoded(user))).transpose()?;
+        let (host, port) = host_and_port(server, path)?;
+        let path = decoded(path);
+        let is_folder = path.is_empty() || path.ends_with(b"/");
+        let path = RelPath::parse(path.strip_suffix(b"/").unwrap_or(&path))?;
+        Ok(Target { user, host, port, path, is_folder })
+    }
+
+    /// The bytes that [`Target::parse`] reads back to the same target.
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Some(user) = &self.user {
+            out.extend_from_slice(user.as_bytes());
+            out.push(b'@');
+        }
+        out.extend_from_slice(Bracketed(&self.host).to_string().as_bytes());
+        if let Some(port) = self.port {
+            out.extend_from_slice(format!(":{port}").as_bytes());
+        }
+        out.push(b'/');
+        out.extend_from_slice(self.path.as_bytes());
+        if self.is_folder && !self.path.is_root() {
+            out.push(b'/');
+        }
+        out
+    }
+}
+
+/// For people, as [`Target::render`] but escaped.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&for_people(&self.render()))
+    }
+}
+
+/// A host with the brackets that an IPv6 address needs.
+struct Bracketed<'a>(&'a str);
+
+impl fmt::Display for Bracketed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
+    }
+}
+
+fn usage(typed: &[u8], why: &str) -> Error {
+    Error::new(Kind::Usage, format!("{}: {why}", for_people(typed)))
+}
+
+fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
+    if name.contains(&b':') {
+        // Not shown again: what follows the colon is somebody's password.
+        let text = "a password is never part of a target: other users of this machine can read a command line";
+        return Err(Error::new(Kind::Usage, text));
+    }
+    let name = std::str::from_utf8(name).map_err(|_| usage(typed, "the user's name is not UTF-8"))?;
+    if name.is_empty() {
+        return Err(usage(typed, "no user stands before the `@`; leave it away to be anonymous"));
+    }
+    if name.len() > limits::USER_MAX || name.chars().any(char::is_control) {
+        return Err(usage(typed, "a user's name has at most 64 bytes and no control characters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Takes `host`, `host:port`, `[v6]` or `[v6]:port` apart. `path` only serves to show the right form.
+fn host_and_port(server: &[u8], path: &[u8]) -> Result<(String, Option<u16>)> {
+    let shown = for_people(server);
+    let wrong = |why: String| Error::new(Kind::Usage, format!("{shown}: {why}"));
+    let text = std::str::from_utf8(server)
+        .ok()
+        .filter(|text| text.is_ascii())
+        .ok_or_else(|| wrong("a host's name is written in ASCII (xn--… for other scripts)".to_owned()))?;
+
+    if let Some(rest) = text.strip_prefix('[') {
+        let Some((inside, after)) = rest.split_once(']') else {
+            return Err(wrong("the bracket is not closed: [::1]:4456/path".to_owned()));
+        };
+        let host = ipv6(inside).ok_or_else(|| wrong("between the brackets stands no IPv6 address".to_owned()))?;
+        return match after.strip_prefix(':') {
+            None if after.is_empty() => Ok((host, None)),
+            None => Err(wrong("after the bracket comes :port or /path".to_owned())),
+            Some(digits) => match port(digits) {
+                Some(port) => Ok((host, Some(port))),
+                None => Err(wrong("a port is a number from 1 to 65535".to_owned())),
+            },
+        };
+    }
+    if text.matches(':').count() > 1 {
+        return Err(wrong(if ipv6(text).is_some() {
+            format!("an IPv6 address stands in brackets: [{text}]/path")
+        } else {
+            "after the host comes one colon with a port, or a slash with a path".to_owned()
+        }));
+    }
+    let (host, written_port) = match text.split_once(':') {
+        None => (text, None),
+        Some((host, after)) => match port(after) {
+            Some(port) => (host, Some(port)),
+            None if after.is_empty() || !after.bytes().all(|b| b.is_ascii_digit()) => {
+                // scp's form. Show what was meant.
+                let slash = if after.is_empty() || path.is_empty() { "" } else { "/" };
+                let meant = format!("{host}/{after}{slash}{}", for_people(path));
+                return Err(wrong(format!("after the colon comes a port, and a path comes after a slash: {meant}")));
+            }
+            None => return Err(wrong("a port is a number from 1 to 65535".to_owned())),
+        },
+    };
+    if !is_host_name(host) {
+        return Err(wrong("this is no host; a server is written [user@]host[:port]/path".to_owned()));
+    }
+    Ok((host.to_ascii_lowercase(), written_port))
+}
+
+fn port(digits: &str) -> Option<u16> {
+    // Digits only: Rust's parser would take a leading plus.
+    let only_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    only_digits.then(|| digits.parse().ok()).flatten().filter(|port| *port != 0)
+}
+
+/// The address in its shortest form, with its zone (RFC 4007, `%eth0`) if it has one.
+fn ipv6(text: &str) -> Option<String> {
+    let (address, zone) = match text.split_once('%') {
+        None => (text, None),
+        Some((address, zone)) => (address, Some(zone)),
+    };
+    let address: Ipv6Addr = address.parse().ok()?;
+    match zone {
+        None => Some(address.to_string()),
+        Some(zone) if is_plain(zone) => Some(format!("{address}%{zone}")),
+        Some(_) => None,
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// A DNS name or IPv4 address: labels of letters, digits, hyphens and underscores. `.` and `..` are local paths.
+fn is_host_name(host: &str) -> bool {
+    host.len() <= HOST_MAX && is_plain(host) && host.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Target {
+        Target::parse(text.as_bytes()).unwrap()
+    }
+
+    fn why(text: &str) -> String {
+        let err = Target::parse(text.as_bytes()).unwrap_err();
+        assert_eq!(err.kind(), Kind::Usage, "{text}");
+        err.text().to_owned()
+    }
+
+    #[test]
+    fn every_part_may_be_left_away_but_the_host() {
+        let full = parse("alice@Files.Example:5000/a b/c%20d.txt");
+        assert_eq!(full.user.as_deref(), Some("alice"));
+        assert_eq!((full.host.as_str(), full.port), ("files.example", Some(5000)));
+        assert_eq!((full.path.as_bytes(), full.is_folder), (&b"a b/c%20d.txt"[..], false));
+        for root in ["h", "h/"] {
+            let target = parse(root);
+            assert_eq!((target.user, target.port, target.is_folder), (None, None, true));
+            assert!(target.path.is_root());
+        }
+        assert_eq!(parse("h/dir/").path, parse("h/dir").path);
+        assert!(parse("h/dir/").is_folder && !parse("h/dir").is_folder);
+    }
+
+    #[test]
+    fn colons_and_at_signs_in_a_path_are_part_of_it() {
+        let target = parse("h/a:b@c");
+        assert_eq!((target.user, target.path.as_bytes()), (None, &b"a:b@c"[..]));
+        assert_eq!(parse("me@corp@h/x").user.as_deref(), Some("me@corp"));
+    }
+
+    #[test]
+    fn ipv6_stands_in_brackets_and_has_one_spelling() {
+        let target = parse("bob@[0:0::1]:4457/x");
+        assert_eq!((target.host.as_str(), target.port), ("::1", Some(4457)));
+        assert_eq!(target.to_string(), "bob@[::1]:4457/x");
+        assert_eq!(parse("[fe80::1%eth0]/").host, "fe80::1%eth0");
+        assert!(why("::1/x").contains("[::1]/path"));
+        for bad in ["[::1/x", "[::1]x/", "[nonsense]/", "[::1]:0/", "[fe80::1%]/"] {
+            why(bad);
+        }
+    }
+
+    #[test]
+    fn the_form_of_scp_is_answered_with_the_right_one() {
+        assert!(why("host:docs/x.txt").ends_with("host/docs/x.txt"));
+        assert!(why("host:/etc").ends_with("host/etc"));
+        assert!(why("host:").ends_with("host/"));
+        assert!(why("host:x").ends_with("host/x"));
+        assert!(why("host:70000/x").contains("1 to 65535"));
+    }
+
+    #[test]
+    fn local_paths_other_protocols_and_empty_words_are_told_apart() {
+        for local in ["/tmp/x", "./x", "../x", ""] {
+            assert!(why(local).contains("[user@]host[:port]/path"), "{local}");
+        }
+        assert!(why("https://h/x").contains("sealift://"));
+        assert!(why("@h/x").contains("anonymous"));
+        assert!(why("hôst/x").contains("xn--"));
+        assert_eq!(Target::parse(b"h/a/../b").unwrap_err().kind(), Kind::BadPath);
+    }
+
+    #[test]
+    fn a_password_in_a_target_is_refused_and_not_repeated() {
+        let text = why("alice:canary@host/x");
+        assert!(text.contains("password") && !text.contains("canary"));
+    }
+
+    #[test]
+    fn a_url_is_percent_decoded_and_a_plain_target_is_not() {
+        assert_eq!(parse("sealift://h/x%20y").path.as_bytes(), b"x y");
+        assert_eq!(parse("h/x%20y").path.as_bytes(), b"x%20y");
+    }
+
+    #[test]
+    fn a_url_keeps_its_rules() {
+        let target = parse("SEALIFT://a%40b@h:1/x%20y%FF/");
+        assert_eq!(target.user.as_deref(), Some("a@b"));
+        assert_eq!((target.path.as_bytes(), target.is_folder), (&b"x y\xff"[..], true));
+        assert!(why("sealift://h/100%").contains("%25"));
+        assert!(why("sealift://h/a#b").contains("%23"));
+        assert!(why("sealift://h/a?b").contains("%3F"));
+        assert!(why("sealift:///x").contains("host"));
+    }
+
+    #[test]
+    fn endpoints_take_a_default_port() {
+        assert_eq!(Endpoint::parse("Host", 7).unwrap().to_string(), "host:7");
+        assert_eq!(Endpoint::parse("[::1]:9", 7).unwrap().to_string(), "[::1]:9");
+        assert!(Endpoint::parse("host/x", 7).is_err());
+    }
+
+    fn a_host() -> impl Strategy<Value = String> {
+        prop_oneof!["[a-z0-9][a-z0-9.-]{0,20}", any::<[u16; 8]>().prop_map(|parts| Ipv6Addr::from(parts).to_string()),]
+    }
+
+    proptest! {
+        #[test]
+        fn parse_inverts_render(
+            user in proptest::option::of("[^\\p{Cc}:/]{1,12}"),
+            host in a_host(),
+            port in proptest::option::of(1u16..),
+            path in proptest::collection::vec("[^/\\x00-\\x1f\\x7f.]{1,8}", 0..4),
+            is_folder: bool,
+        ) {
+            let path = RelPath::parse(path.join("/").as_bytes()).unwrap();
+            let is_folder = is_folder || path.is_root();
+            let target = Target { user, host, port, path, is_folder };
+            prop_assert_eq!(Target::parse(&target.render()).unwrap(), target);
+        }
+
+        #[test]
+        fn a_url_means_what_the_plain_form_of_its_decoded_path_means(path in "[a-z %:=ü]{1,20}", is_folder: bool) {
+            let plain = Target { user: None, host: "h".into(), port: None, path: RelPath::parse(path.as_bytes()).unwrap(), is_folder };
+            let slash = if is_folder { "/" } else { "" };
+            let url = format!("sealift://h/{}{slash}", crate::proto::escape::encode(path.as_bytes()));
+            prop_assert_eq!(Target::parse(url.as_bytes()).unwrap(), plain);
+        }
+
+        #[test]
+        fn any_bytes_parse_or_are_refused_without_a_panic(typed in proptest::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(target) = Target::parse(&typed) {
+                prop_assert_eq!(Target::parse(&target.render()).unwrap(), target);
+            }
+        }
+    }
+}

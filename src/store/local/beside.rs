@@ -1,0 +1,128 @@
+//! Staging beside the target, for a client's destination: `.NAME.sealift-part`, and no folder of ours.
+//!
+//! Whoever writes such a file holds its lock, and only the holder renames, cuts or removes it. So a second process
+//! that fetches the same file sees that it is taken and uses a name with a random mark; and a file that nobody holds
+//! was left by a process that died: the next one goes on with it, or starts it afresh.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, statat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::staging::{CREATE, Temp, random};
+use crate::hash::Hash;
+use crate::limits;
+use crate::proto::RelPath;
+
+/// How such a name ends.
+const END: &[u8] = b".sealift-part";
+
+/// Whether a name is one of ours, which nobody else may use in such a store.
+pub(super) fn is_ours(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(END)
+}
+
+/// Whether a staged file has the name under which it would be found again.
+pub(super) fn is_first(path: &RelPath, staged: &[u8]) -> bool {
+    path.file_name().is_some_and(|target| name(target, None) == staged)
+}
+
+/// A new empty file for an upload to `target`. A file left over from an earlier one is removed first.
+pub(super) fn create(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Temp> {
+    let name = name(target, None);
+    // What replaces a private file is not shown to others while it waits.
+    let old = statat(parent, target, AtFlags::SYMLINK_NOFOLLOW).map_or(0o666, |old| old.st_mode & 0o666);
+    let mode = Mode::from_raw_mode(old) | Mode::RUSR | Mode::WUSR;
+    let mut made = openat(parent, &*name, CREATE, mode);
+    if matches!(made, Err(Errno::EXIST))
+        && let Some(left) = take(parent, target)?
+    {
+        drop(left);
+        made = openat(parent, &*name, CREATE, mode);
+    }
+    match made {
+        Ok(file) => match hold(parent, &name, &file) {
+            // Somebody was faster, took it for a leftover, and has it now.
+            Ok(false) | Err(Errno::WOULDBLOCK) => {}
+            // A file system without locks: nobody can take it for a leftover either.
+            Ok(true) | Err(_) => return Ok(Temp::new(Arc::clone(parent), name, file.into(), None)),
+        },
+        Err(Errno::EXIST) => {}
+        Err(err) => return Err(err.into()),
+    }
+    let name = self::name(target, Some(&random()?));
+    let file = openat(parent, &*name, CREATE, mode)?;
+    Ok(Temp::new(Arc::clone(parent), name, file.into(), None))
+}
+
+/// The file an earlier upload to `target` left, if there is one and nobody is writing it. Dropping it removes it.
+pub(super) fn take(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Option<Temp>> {
+    let name = name(target, None);
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match openat(parent, &*name, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::ACCESS) => return Ok(None),
+        Err(err) => return Err(err.into()),
+    };
+    let stat = fstat(&file)?;
+    // In a folder others can write to it may be a second name of another file: then it is not ours to cut.
+    let ours = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && stat.st_nlink == 1
+        && stat.st_uid == geteuid().as_raw();
+    if !ours || hold(parent, &name, &file) != Ok(true) {
+        return Ok(None);
+    }
+    Ok(Some(Temp::new(Arc::clone(parent), name, file.into(), None)))
+}
+
+/// Takes the lock of this file; whether it then still has this name.
+fn hold(parent: &Dir, name: &[u8], file: &OwnedFd) -> Result<bool, Errno> {
+    flock(file, FlockOperation::NonBlockingLockExclusive)?;
+    let ours = fstat(file)?;
+    let there = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    Ok(there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)))
+}
+
+/// `.NAME.sealift-part`, or `.NAME.MARK.sealift-part`. A name that does not fit is cut, and its hash takes the place.
+fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
+    let mark = mark.map_or(String::new(), |mark| format!(".{mark}"));
+    let room = limits::NAME_MAX.saturating_sub(1 + mark.len() + END.len());
+    let start = match target.get(..room) {
+        Some(_) if target.len() > room => {
+            let hash = Hash::of(target).to_string();
+            let (kept, _) = target.split_at(room.saturating_sub(hash.len()));
+            [kept, hash.as_bytes()].concat()
+        }
+        _ => target.to_vec(),
+    };
+    [b".", &*start, mark.as_bytes(), END].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_fits_is_ours_and_differs_from_every_other() {
+        let long = [b'a'; 255];
+        let mut other = long;
+        other[254] = b'b';
+        let mut names = Vec::new();
+        for target in [&b"x"[..], &long, &other, &long[..241], &long[..242]] {
+            for mark in [None, Some("0123456789abcdef")] {
+                let name = name(target, mark);
+                assert!(name.len() <= 255 && is_ours(&name));
+                names.push(name);
+            }
+        }
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert_eq!(name(b"x", None), b".x.sealift-part");
+    }
+}

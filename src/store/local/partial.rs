@@ -1,0 +1,228 @@
+//! Interrupted uploads: whole blocks kept, found again, and gone on with.
+//!
+//! In a home the partial of a path is `.sealift/p-KEY`, and `.sealift/b-KEY` beside it holds the values of its blocks.
+//! Those count only for the very same file (inode, size, time) within the same boot of the machine: as long as it
+//! runs, what was written is what is read, synced or not; after it, the blocks are hashed afresh. So no crash makes
+//! wrong bytes count as right, and nothing has to be synced for it. Beside a target the partial is the staged file
+//! itself, and is always hashed afresh.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, fdatasync, fstat, ftruncate, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::jail::Jail;
+use super::names::rename_new;
+use super::source::mtime;
+use super::staging::{Area, Stage, Temp, key, open_reserved};
+use super::upload::{LocalUpload, check_target};
+use super::{Staging, beside};
+use crate::error::{Error, Kind, Result};
+use crate::hash::{BlockHash, Hash, Hasher};
+use crate::limits;
+use crate::proto::RelPath;
+use crate::store::{Partial, Upload, UploadSpec};
+
+/// Beginning of a partial's name, before the key of its path.
+pub(super) const DATA: &str = "p-";
+
+/// Beginning of the name of its block values.
+pub(super) const BLOCKS: &str = "b-";
+
+const MAGIC: &[u8] = b"sealift partial 1\n";
+
+const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// [`crate::store::Upload::keep`].
+pub(super) fn keep(upload: LocalUpload) -> u64 {
+    // What fails is removed by dropping it.
+    try_keep(upload).unwrap_or(0)
+}
+
+fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
+    let len = upload.hasher.blocks().len() as u64 * limits::HASH_BLOCK;
+    let temp = &mut upload.temp;
+    if len == 0 || (temp.area.is_none() && !beside::is_first(&upload.path, &temp.name)) {
+        return Ok(0);
+    }
+    ftruncate(&temp.file, len)?;
+    if upload.durable {
+        // Not for the time after a crash: an error in writing must be seen before the bytes count as there.
+        fdatasync(&temp.file)?;
+    }
+    if let Some(area) = temp.area.clone() {
+        let (key, stat) = (key(&upload.path), fstat(&temp.file)?);
+        renameat(&temp.dir, &*temp.name, &area.reserved, format!("{DATA}{key}"))?;
+        temp.release();
+        // Without it they are hashed again.
+        let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
+    }
+    temp.release();
+    Ok(len)
+}
+
+/// After a large upload is in its place: an older partial of its path is of no more use.
+pub(super) fn forget(upload: &LocalUpload) {
+    if let Some(area) = upload.temp.area.as_ref().filter(|_| upload.len() >= limits::HASH_BLOCK) {
+        remove(&area.reserved, &key(&upload.path));
+    }
+}
+
+/// Removes a partial and its block values, as far as they are there.
+pub(super) fn remove(reserved: &Dir, key: &str) {
+    for kind in [DATA, BLOCKS] {
+        let _ = unlinkat(reserved, format!("{kind}{key}"), AtFlags::empty());
+    }
+}
+
+/// A partial that was found, with the values of its whole blocks.
+struct Found {
+    /// Not removed when it is dropped.
+    temp: Temp,
+    blocks: Vec<BlockHash>,
+}
+
+/// [`crate::store::Store::partial`].
+pub(super) fn look(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Partial>> {
+    let Some(found) = find(jail, stage, path)? else { return Ok(None) };
+    let len = found.blocks.len() as u64 * limits::HASH_BLOCK;
+    let hash = Hasher::from_blocks(found.blocks).finalize();
+    Ok(Some(Partial { len, hash }))
+}
+
+/// [`crate::store::Store::resume`].
+pub(super) fn resume(
+    jail: &Jail,
+    stage: &Stage,
+    path: &RelPath,
+    spec: UploadSpec,
+    (from, proven): (u64, Hash),
+    durable: bool,
+) -> Result<LocalUpload> {
+    let changed = || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
+    let failed = |err: io::Error| Error::file(path, err);
+    check_target(jail, path, spec)?;
+    let Found { temp, mut blocks } = find(jail, stage, path)?.ok_or_else(changed)?;
+    let whole = usize::try_from(from / limits::HASH_BLOCK).map_err(|_| changed())?;
+    if whole == 0 || from % limits::HASH_BLOCK != 0 || whole > blocks.len() {
+        return Err(changed());
+    }
+    blocks.truncate(whole);
+    let hasher = Hasher::from_blocks(blocks);
+    if hasher.finalize() != proven {
+        return Err(changed());
+    }
+    let mut temp = match stage.staging {
+        Staging::Hidden => claim(stage, path, &temp).map_err(failed)?.ok_or_else(changed)?,
+        Staging::Beside => temp.reclaim(),
+    };
+    ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
+    temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    LocalUpload::over(path, spec, temp, hasher, durable)
+}
+
+/// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other.
+fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>> {
+    let area = stage.area()?;
+    let name = stage.fresh_name(Some(path));
+    match renameat(&found.dir, &*found.name, &area.dir, &*name) {
+        Err(Errno::NOENT) => return Ok(None),
+        renamed => renamed?,
+    }
+    let (ours, there) = (fstat(&found.file)?, statat(&*area.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)?);
+    if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
+        // Another one took its place meanwhile: give that back.
+        let _ = rename_new(&area.dir, &name, &found.dir, &found.name);
+        return Ok(None);
+    }
+    let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", key(path)), AtFlags::empty());
+    let file = found.file.try_clone()?;
+    Ok(Some(Temp::new(Arc::clone(&area.dir), name, file, Some(area))))
+}
+
+fn find(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
+    try_find(jail, stage, path).map_err(|err| Error::file(path, err))
+}
+
+fn try_find(jail: &Jail, stage: &Stage, path: &RelPath) -> io::Result<Option<Found>> {
+    let key = key(path);
+    let mut temp = match stage.staging {
+        Staging::Hidden => match open_hidden(jail, &key) {
+            Err(Errno::NOENT) => return Ok(None),
+            opened => opened?,
+        },
+        Staging::Beside => {
+            let Ok((parent, name)) = jail.parent(path) else { return Ok(None) };
+            match beside::take(&parent, name)? {
+                None => return Ok(None),
+                Some(temp) => temp,
+            }
+        }
+    };
+    temp.release();
+    let stat = fstat(&temp.file)?;
+    let blocks = match stage.recall(&stat).or_else(|| read_blocks(&temp.dir, &key, &stat)) {
+        Some(blocks) => blocks,
+        None => hash_blocks(&temp.file, &stat)?,
+    };
+    stage.remember(&stat, &blocks);
+    Ok((!blocks.is_empty()).then_some(Found { temp, blocks }))
+}
+
+fn open_hidden(jail: &Jail, key: &str) -> Result<Temp, Errno> {
+    let reserved = open_reserved(jail.root())?;
+    let name = format!("{DATA}{key}").into_bytes();
+    let file = openat(&reserved, &*name, OPEN, Mode::empty())?;
+    Ok(Temp::new(Arc::new(reserved), name, file.into(), None))
+}
+
+/// Hashes the whole blocks of a file.
+fn hash_blocks(file: &File, stat: &Stat) -> io::Result<Vec<BlockHash>> {
+    let whole = u64::try_from(stat.st_size).unwrap_or(0) / limits::HASH_BLOCK * limits::HASH_BLOCK;
+    let mut hasher = Hasher::new();
+    // A block is a multiple of a chunk.
+    let mut buffer = vec![0; limits::CHUNK];
+    while hasher.len() < whole {
+        file.read_exact_at(&mut buffer, hasher.len())?;
+        hasher.update(&buffer);
+    }
+    Ok(hasher.blocks().to_vec())
+}
+
+/// What the block values are bound to: this boot of the machine, this file, this state of it. Nothing on a system that
+/// does not tell its boots apart: block values are then neither kept nor used.
+fn binding(stat: &Stat) -> Option<Vec<u8>> {
+    let mut bytes = MAGIC.to_vec();
+    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|boot| !boot.is_empty())?;
+    bytes.extend_from_slice(&boot);
+    let time = mtime(stat);
+    bytes.extend_from_slice(format!("{} {} {} {time}\n", stat.st_dev, stat.st_ino, stat.st_size).as_bytes());
+    Some(bytes)
+}
+
+/// The binding, the values, and the hash of both: a torn file is no file.
+fn write_blocks(area: &Area, key: &str, stat: &Stat, blocks: &[BlockHash]) -> io::Result<()> {
+    let Some(mut bytes) = binding(stat) else { return Ok(()) };
+    bytes.extend(blocks.iter().flat_map(BlockHash::to_bytes));
+    bytes.extend_from_slice(Hash::of(&bytes).as_bytes());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&area.reserved, format!("{BLOCKS}{key}"), flags, Mode::RUSR | Mode::WUSR)?;
+    File::from(file).write_all(&bytes)
+}
+
+fn read_blocks(reserved: &Dir, key: &str, stat: &Stat) -> Option<Vec<BlockHash>> {
+    let binding = binding(stat)?;
+    let file = openat(reserved, format!("{BLOCKS}{key}"), OPEN, Mode::empty()).ok()?;
+    let expected = usize::try_from(u64::try_from(stat.st_size).ok()? / limits::HASH_BLOCK).ok()?;
+    let mut bytes = Vec::new();
+    let len = binding.len() + expected * BlockHash::LEN + 32;
+    File::from(file).take(len as u64 + 1).read_to_end(&mut bytes).ok()?;
+    let (bytes, check) = bytes.split_last_chunk()?;
+    let (blocks, rest) = bytes.strip_prefix(&*binding)?.as_chunks();
+    let whole = rest.is_empty() && blocks.len() == expected && Hash::of(bytes) == Hash::from_bytes(*check);
+    whole.then(|| blocks.iter().map(BlockHash::from_bytes).collect())
+}

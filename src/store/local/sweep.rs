@@ -1,0 +1,97 @@
+//! What dead processes left in a home's staging folder.
+
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, FlockOperation, flock, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::jail::{Jail, entries, open_directory};
+use super::names::rename_new;
+use super::partial::{self, BLOCKS, DATA};
+use super::staging::{SESSION, open_reserved};
+use crate::limits;
+
+/// What a sweep did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Files removed.
+    pub removed: usize,
+    /// Cut-off uploads that can now be resumed.
+    pub saved: usize,
+}
+
+/// [`super::LocalStore::sweep`].
+pub(super) fn sweep(jail: &Jail, max_age: Duration) -> io::Result<Swept> {
+    let mut swept = Swept::default();
+    let reserved = match open_reserved(jail.root()) {
+        Err(Errno::NOENT) => return Ok(swept),
+        opened => opened?,
+    };
+    let names = names(&reserved)?;
+    for name in &names {
+        if name.starts_with(SESSION) {
+            sweep_session(&reserved, name, &mut swept)?;
+        } else if let Some(key) = name.strip_prefix(DATA) {
+            if too_old(&reserved, name, max_age) {
+                partial::remove(&reserved, key);
+                swept.removed += 1;
+            }
+        } else if let Some(key) = name.strip_prefix(BLOCKS)
+            && matches!(statat(&reserved, format!("{DATA}{key}"), AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+        {
+            let _ = unlinkat(&reserved, name, AtFlags::empty());
+        }
+    }
+    Ok(swept)
+}
+
+/// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had.
+fn sweep_session(reserved: &Dir, session: &str, swept: &mut Swept) -> io::Result<()> {
+    let dir = match open_directory(reserved, session.as_bytes()) {
+        // Removed by its own store meanwhile; or not a directory, and not made by us.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
+        opened => opened?,
+    };
+    if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(());
+    }
+    for name in names(&dir)? {
+        if let Some((_, key)) = name.split_once('-')
+            && long_enough(&dir, &name)
+            && rename_new(&dir, name.as_bytes(), reserved, format!("{DATA}{key}").as_bytes()).is_ok()
+        {
+            swept.saved += 1;
+        } else {
+            let _ = unlinkat(&dir, &*name, AtFlags::empty());
+            swept.removed += 1;
+        }
+    }
+    let _ = unlinkat(reserved, session, AtFlags::REMOVEDIR);
+    Ok(())
+}
+
+fn names(dir: &Dir) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in entries(open_directory(dir, b".")?)? {
+        // All of ours are ASCII.
+        names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
+    }
+    names.retain(|name| name != "." && name != "..");
+    Ok(names)
+}
+
+fn long_enough(dir: &Dir, name: &str) -> bool {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && u64::try_from(stat.st_size).is_ok_and(|size| size >= limits::HASH_BLOCK)
+    })
+}
+
+fn too_old(dir: &Dir, name: &str, max_age: Duration) -> bool {
+    let Ok(stat) = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) else { return false };
+    let Ok(written) = u64::try_from(super::source::mtime(&stat).secs) else { return true };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_secs(written)) > max_age
+}

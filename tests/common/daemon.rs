@@ -1,0 +1,213 @@
+//! A real `sealiftd` process in a directory of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A running server. Its data, users file, certificates, port file and log are in one directory, under their default
+/// names. Dropping it kills the process and removes the directory.
+pub struct Daemon {
+    child: Child,
+    /// Kept open: the server must not find its standard output closed unless a test wants that.
+    _stdout: BufReader<ChildStdout>,
+    banner: String,
+    port: u16,
+    pin: String,
+    place: PathBuf,
+    _temporary: Option<TempDir>,
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none if a signal killed it.
+    pub code: Option<i32>,
+    /// The whole log.
+    pub log: String,
+}
+
+/// A server to be started.
+#[derive(Default)]
+pub struct Builder {
+    place: Option<PathBuf>,
+    args: Vec<String>,
+    envs: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// One more argument.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// One more environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.envs.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs in this directory and leaves it there: to prepare it, or to start a server again where another was.
+    pub fn within(mut self, directory: &Path) -> Self {
+        self.place = Some(directory.to_owned());
+        self
+    }
+
+    /// Starts it on a free port of 127.0.0.1, and returns when it listens.
+    pub fn start(self) -> Daemon {
+        let temporary = self.place.is_none().then(|| TempDir::new().unwrap());
+        let place = self.place.unwrap_or_else(|| temporary.as_ref().unwrap().path().to_owned());
+        let log = fs::OpenOptions::new().create(true).append(true).open(place.join("log")).unwrap();
+        let mut child = sealiftd(&place)
+            .args(["--listen", "127.0.0.1:0", "--port-file", "port"])
+            .args(self.args)
+            .envs(self.envs)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        // The banner comes when the port file is there, and its end is an empty line before the hints.
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        while !banner.contains("\n\n") {
+            if stdout.read_line(&mut banner).unwrap() == 0 {
+                let status = child.wait().unwrap();
+                let log = fs::read_to_string(place.join("log")).unwrap();
+                panic!("sealiftd did not start ({status}):\n{banner}{log}");
+            }
+        }
+        let port = fs::read_to_string(place.join("port")).unwrap().trim().parse().unwrap();
+        let pin = banner.lines().find_map(|line| line.trim().strip_prefix("pin ")).unwrap().trim().to_owned();
+        Daemon { child, _stdout: stdout, banner, port, pin, place, _temporary: temporary }
+    }
+}
+
+impl Daemon {
+    /// A server with the defaults.
+    pub fn start() -> Daemon {
+        Daemon::builder().start()
+    }
+
+    /// A server with more arguments or environment variables.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The port it listens on, at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The pin of its key, as a client's `--pin` takes it.
+    pub fn pin(&self) -> &str {
+        &self.pin
+    }
+
+    /// The beginning of what it said on standard output.
+    pub fn banner(&self) -> &str {
+        &self.banner
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its working directory.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Its data directory: the homes are in it.
+    pub fn data(&self) -> PathBuf {
+        self.place.join("server_data")
+    }
+
+    /// The home of anonymous reading.
+    pub fn public(&self) -> PathBuf {
+        self.data().join("public")
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.place.join("log")).unwrap()
+    }
+
+    /// Adds a user with these rights (`full`, `read`, `list,upload`), who can log in at once.
+    pub fn add_user(&self, name: &str, password: &str, access: &str) {
+        self.add_user_with(name, password, &["--access", access]);
+    }
+
+    /// Adds a user with these options of `sealiftd user add`.
+    pub fn add_user_with(&self, name: &str, password: &str, options: &[&str]) {
+        let mut command = sealiftd(&self.place);
+        command.args(["user", "add", name, "--password-stdin"]).args(options);
+        let output = end_of(command, password);
+        assert!(output.status.success(), "user add {name}: {}", text(&output.stderr));
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> Ended {
+        let status = self.child.wait().unwrap();
+        Ended { code: status.code(), log: self.log() }
+    }
+
+    /// Ends it as an administrator does, with SIGTERM.
+    pub fn stop(mut self) -> Ended {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Ends it as a crash does, with SIGKILL.
+    pub fn kill(mut self) -> Ended {
+        self.signal(Signal::KILL);
+        self.wait()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Has ended already: fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `sealiftd` in this directory, without the settings of whoever runs the tests.
+pub fn sealiftd(place: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealiftd"));
+    command.current_dir(place).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SEALIFT_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs a command to its end with this standard input.
+pub fn end_of(mut command: Command, input: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A program that does not want its input is judged by how it ends.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// What a program wrote, as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,15 @@
+//! Helpers of the tests that run the real programs: a [`Daemon`] of their own on a port of its own, and a connection
+//! that is [`Typed`] by hand.
+#![allow(dead_code, unused_imports, reason = "each test file uses some of them")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code outside of a test function")]
+
+mod daemon;
+mod typed;
+
+use std::time::Duration;
+
+pub use daemon::{Builder, Daemon, Ended, end_of, sealiftd, text};
+pub use typed::Typed;
+
+/// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.
+pub const HANG: Duration = Duration::from_secs(60);
