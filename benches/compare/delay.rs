@@ -38,6 +38,7 @@ pub fn run(options: &Options, rtt: Duration) -> Outcome<Report> {
     Data::write(&area, amounts)?;
     let lineup = Lineup::start(&area, options)?;
     report.versions.extend(lineup.versions.iter().cloned());
+    report.failed.extend(lineup.failed.iter().cloned());
     report.missing.extend(lineup.missing.iter().cloned());
 
     let columns: Vec<Column> =
@@ -86,8 +87,8 @@ impl Pair {
 
 fn render(pairs: &[Pair], columns: &[Column], amounts: Amounts, rtt: Duration, rounds: u64) -> String {
     let title = |column: &Column| match column.set {
-        Set::File => format!("one file, {}, {}", bytes(amounts.file), column.way.word()),
-        _ => format!("{} files of 4 KiB {}", amounts.small, column.way.word()),
+        Set::File => format!("{} {}", bytes(amounts.file), column.way.word()),
+        _ => format!("{} x 4 KiB {}", amounts.small, column.way.word()),
     };
     let heads = ["0 ms".to_owned(), format!("{} ms", rtt.as_millis()), "trips".to_owned()];
     let mut table = Table::new(columns.iter().flat_map(|_| heads.clone()).collect())

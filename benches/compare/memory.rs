@@ -62,12 +62,17 @@ pub fn run(options: &Options) -> Outcome<Report> {
     let connections = open_files(downloads.max(idle))?;
 
     let mut run = Run { area, data, rows: Vec::new(), servers: 0 };
+    report.progress("one login");
+    report.note(run.measure("one login with a password".to_owned(), 1, |server, _| {
+        server.log_in()?;
+        Ok(Held::default())
+    }))?;
     for way in [Way::Down, Way::Up] {
         report.progress(&format!("one transfer {}", way.word()));
         let title = format!("one transfer {}, {}", way.word(), bytes(amounts.file));
         let step = run.measure(title, 1, |server, area| {
             steps::run(server, Column { set: Set::File, way }, area, server.port())?;
-            Ok(Held { connections: Vec::new(), note: String::new() })
+            Ok(Held::default())
         });
         report.note(step)?;
     }
@@ -170,6 +175,7 @@ impl Run {
 }
 
 /// What stays open until the memory was read, and what is to be said.
+#[derive(Default)]
 struct Held {
     connections: Vec<Raw>,
     note: String,

@@ -4,9 +4,10 @@
 //! asks the program to end. The main thread then sees its client fail, and unwinds: every handle kills its process.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -110,7 +111,7 @@ impl Client {
     }
 
     /// Waits until it has ended, and leaves what the kernel knows of it in place.
-    fn wait(&self) {
+    fn wait_for_end(&self) {
         let Some(pid) = self.pid() else { return };
         while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
         {
@@ -118,12 +119,19 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Waits until it has ended, and gives its number back to the system: nobody may kill it any more.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        self.wait_for_end();
+        clients().retain(|client| Some(client.pid) != self.pid());
+        self.0.wait()
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         let _ended_already = self.0.kill();
-        self.wait();
-        clients().retain(|client| Some(client.pid) != self.pid());
-        let _status_was_read = self.0.wait();
+        let _status_was_read = self.reap();
     }
 }
 
@@ -174,13 +182,13 @@ impl Job {
             input = client.0.stdout.take().map_or_else(Stdio::null, Stdio::from);
             running.push(client);
         }
-        running.iter().for_each(Client::wait);
+        running.iter().for_each(Client::wait_for_end);
         let wall = start.elapsed();
         let cpu = running.iter().map(|client| procfs::cpu(client.0.id())).sum();
         check()?;
         for (client, command) in running.iter_mut().zip(&commands) {
             let program = Path::new(command.get_program());
-            let status = client.0.wait().map_err(|err| Trouble::at(program, err))?;
+            let status = client.reap().map_err(|err| Trouble::at(program, err))?;
             if !status.success() {
                 let why = match status.signal() {
                     Some(9) if wall >= CLIENT_LIMIT => format!("hung for {} s", wall.as_secs()),
@@ -283,14 +291,30 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).chain(servers).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// Runs a program for what it says, on standard output and standard error together.
+/// Runs a program for what it says, with this line for it to read. What it says on standard error counts only if it
+/// says nothing else.
 ///
 /// # Errors
 /// When it cannot be started or fails.
-pub fn ask(command: &mut Command) -> Outcome<String> {
+pub fn ask(command: &mut Command, line: &str) -> Outcome<String> {
+    check()?;
     let name = PathBuf::from(command.get_program());
-    let output = command.stdin(Stdio::null()).output().map_err(|err| Trouble::at(&name, err))?;
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text).trim().to_owned();
-    if output.status.success() { Ok(text) } else { Err(Trouble::new(format!("{}: {text}", name.display()))) }
+    let fail = |err| Trouble::at(&name, err);
+    let mut client = Client::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    if let Some(mut input) = client.0.stdin.take() {
+        let _it_may_not_want_it = writeln!(input, "{line}");
+    }
+    let (mut output, mut errors) = (String::new(), String::new());
+    if let Some(mut pipe) = client.0.stdout.take() {
+        pipe.read_to_string(&mut output).map_err(fail)?;
+    }
+    if let Some(mut pipe) = client.0.stderr.take() {
+        pipe.read_to_string(&mut errors).map_err(fail)?;
+    }
+    let status = client.reap().map_err(fail)?;
+    check()?;
+    if !status.success() {
+        return Err(Trouble::new(format!("{}: {status}: {}", name.display(), errors.trim())));
+    }
+    Ok(if output.trim().is_empty() { errors } else { output }.trim().to_owned())
 }

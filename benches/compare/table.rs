@@ -43,7 +43,7 @@ impl Table {
         let mut at = 0;
         for (group, count) in &self.groups {
             let room: usize = widths.iter().skip(at).take(*count).map(|width| width + GAP).sum();
-            let lacking = (wide(group) + GAP).saturating_sub(room);
+            let lacking = (wide(group) + RULE + GAP).saturating_sub(room);
             if let Some(width) = widths.get_mut(at + count - 1) {
                 *width += lacking;
             }
@@ -56,7 +56,8 @@ impl Table {
             let mut at = 0;
             for (group, count) in &self.groups {
                 let room: usize = widths.iter().skip(at).take(*count).map(|width| width + GAP).sum();
-                line += &format!("{group:>room$}");
+                line += &" ".repeat(GAP);
+                line += &format!("{:-^1$}", format!(" {group} "), room.saturating_sub(GAP));
                 at += count;
             }
             lines.push(line);
@@ -72,6 +73,8 @@ impl Table {
 
 /// Spaces between columns.
 const GAP: usize = 3;
+/// What the rule beside the head of a group takes at least, and the spaces between.
+const RULE: usize = 4;
 
 /// Seconds with three digits that mean something.
 pub fn seconds(value: Option<f64>) -> String {
@@ -86,6 +89,11 @@ pub fn seconds(value: Option<f64>) -> String {
 
 /// Bytes in the unit that suits them.
 pub fn bytes(value: u64) -> String {
+    for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20)] {
+        if value > 0 && value.is_multiple_of(size) {
+            return format!("{} {unit}", value / size);
+        }
+    }
     match value {
         0..10_240 => format!("{value} B"),
         10_240..10_485_760 => format!("{:.1} KiB", value as f64 / 1024.0),

@@ -32,6 +32,7 @@ pub fn run(options: &Options) -> Outcome<Report> {
         .filter(|column| options.wants_column(*column) && data.extent(column.set).is_some())
         .collect();
     report.versions.extend(lineup.versions.iter().cloned());
+    report.failed.extend(lineup.failed.iter().cloned());
     report.missing.extend(data.missing.iter().chain(&lineup.missing).cloned());
 
     let mut rows: Vec<Row> = lineup
@@ -93,7 +94,7 @@ impl Row {
     }
 
     fn is_sealift(&self) -> bool {
-        [peers::sealift::FULL, peers::sealift::NONE].contains(&self.peer)
+        peers::sealift::NAMES.contains(&self.peer)
     }
 }
 
@@ -111,9 +112,9 @@ impl Throughput {
     fn title(&self, set: Set) -> String {
         let extent = self.data.extent(set).unwrap_or_default();
         match set {
-            Set::File => format!("one file, {}", bytes(extent.bytes)),
-            Set::Small => format!("{} files of 4 KiB", extent.files),
-            Set::Tree => format!("source, {} files, {}", extent.files, bytes(extent.bytes)),
+            Set::File => bytes(extent.bytes),
+            Set::Small => format!("{} x 4 KiB", extent.files),
+            Set::Tree => format!("{} source files", extent.files),
         }
     }
 
@@ -131,13 +132,14 @@ impl Throughput {
         walls.row("fastest rival", self.all(|at| self.fastest(at).map_or(NOTHING, |(peer, _)| peer).to_owned()));
         for row in self.rows.iter().filter(|row| row.is_sealift()) {
             let ratio = |at| Some(format!("{:.2} x", self.fastest(at)?.1 / row.wall(at)?));
-            walls.row(
-                format!("{}: as fast as it", row.peer),
-                self.all(|at| ratio(at).unwrap_or_else(|| NOTHING.to_owned())),
-            );
+            walls.row(format!("ratio: {}", row.peer), self.all(|at| ratio(at).unwrap_or_else(|| NOTHING.to_owned())));
         }
         let mut lines =
             vec![format!("Seconds from the client's start to its end, median of {rounds}:"), walls.render()];
+        lines.push("Ratio: seconds of the fastest rival / seconds of Sealift; above 1 Sealift is faster.".to_owned());
+        if let Some(tree) = self.data.extent(Set::Tree) {
+            lines.push(format!("The source files have {} together.", bytes(tree.bytes)));
+        }
         if in_memory {
             lines.push("The files are in memory, where syncs cost nothing; --dir names a folder on a disk.".to_owned());
         }
@@ -183,12 +185,15 @@ impl Throughput {
             json!({ "set": column.set.entry(), "files": extent.files, "bytes": extent.bytes })
         });
         let rows = self.rows.iter().flat_map(|row| {
-            self.columns.iter().zip(&row.cells).enumerate().map(|(at, (column, cell))| {
+            self.columns.iter().zip(&row.cells).enumerate().filter_map(|(at, (column, cell))| {
                 let ratio = self.fastest(at).and_then(|(_, fastest)| Some(fastest / cell.wall()?));
-                json!({
-                    "peer": row.peer, "column": column.to_string(), "median": cell.wall(),
-                    "rounds": cell.rounds, "failed": cell.failed,
-                    "ratio": ratio.filter(|_| row.is_sealift()),
+                let tried = !cell.rounds.is_empty() || cell.failed.is_some();
+                tried.then(|| {
+                    json!({
+                        "peer": row.peer, "column": column.to_string(), "median": cell.wall(),
+                        "rounds": cell.rounds, "failed": cell.failed,
+                        "ratio": ratio.filter(|_| row.is_sealift()),
+                    })
                 })
             })
         });

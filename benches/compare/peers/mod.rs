@@ -67,6 +67,8 @@ pub struct Lineup {
     pub peers: Vec<Box<dyn Peer>>,
     /// What could not, and why.
     pub missing: Vec<String>,
+    /// The same of Sealift itself, which is always there.
+    pub failed: Vec<String>,
     /// Name and version of the programs.
     pub versions: Vec<String>,
 }
@@ -77,7 +79,7 @@ impl Lineup {
     /// # Errors
     /// Only when interrupted: what cannot be started is in `missing`.
     pub fn start(area: &Area, options: &Options) -> Outcome<Lineup> {
-        let mut lineup = Lineup { peers: Vec::new(), missing: Vec::new(), versions: Vec::new() };
+        let mut lineup = Lineup { peers: Vec::new(), missing: Vec::new(), failed: Vec::new(), versions: Vec::new() };
         let wanted = |name: &str| Column::ALL.into_iter().any(|column| options.wants(column, name));
         for durability in [Durability::Full, Durability::None] {
             let name = sealift::name(durability);
@@ -107,6 +109,7 @@ impl Lineup {
                 self.versions.extend(versions);
                 self.versions.dedup();
             }
+            Err(Trouble::Failed(why)) if sealift::NAMES.contains(&name) => self.failed.push(format!("{name}: {why}")),
             Err(Trouble::Failed(why)) => self.missing.push(format!("{name}: {why}")),
             Err(interrupted) => return Err(interrupted),
         }

@@ -35,11 +35,11 @@ impl Nginx {
     /// When a part is missing, or it does not start.
     pub fn start(area: &Area) -> Outcome<(Nginx, Vec<String>)> {
         let (nginx, curl) = (need("nginx")?, need("curl")?);
-        let built = ask(Command::new(&nginx).arg("-V"))?;
+        let built = ask(Command::new(&nginx).arg("-V"), "")?;
         if !built.contains("--with-http_ssl_module") {
             return Err(Trouble::new("this nginx has no TLS"));
         }
-        let curl_version = ask(Command::new(&curl).arg("-V"))?;
+        let curl_version = ask(Command::new(&curl).arg("-V"), "")?;
         let dav = built.contains("--with-http_dav_module");
         let http2 = built.contains("--with-http_v2_module") && curl_version.contains("HTTP2");
         let dir = area.path("nginx");

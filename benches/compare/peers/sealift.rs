@@ -1,10 +1,9 @@
 //! Sealift itself: `sealiftd` with a user, and `sealift` logging in with a password and a pin.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::{Peer, Server, write};
 use crate::column::{Column, Way};
@@ -17,6 +16,8 @@ use crate::trouble::{Outcome, Trouble};
 pub const FULL: &str = "sealift";
 /// The server without syncs, which is what every rival does.
 pub const NONE: &str = "sealift --durability none";
+/// Its rows.
+pub const NAMES: [&str; 2] = [FULL, NONE];
 
 const SERVER: &str = env!("CARGO_BIN_EXE_sealiftd");
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift");
@@ -70,7 +71,7 @@ impl Sealift {
             command
         };
         let add = ["user", "add", USER, "--home", HOME, "--password-stdin"];
-        feed(server(&add), &dir.join("user.log"), PASSWORD)?;
+        ask(&mut server(&add), PASSWORD)?;
         let password_file = dir.join("password");
         write(&password_file, PASSWORD)?;
         let secret = Permissions::from_mode(0o600);
@@ -82,8 +83,8 @@ impl Sealift {
         serve.arg(&port_file);
         let mut service = Service::start(serve, dir.join("server.log"))?;
         let port = service.wait_for(|| fs::read_to_string(&port_file).ok()?.trim().parse().ok())?;
-        let pin = ask(&mut server(&["cert", "pin"]))?;
-        let version = ask(clean(CLIENT, &dir).arg("--version"))?;
+        let pin = ask(&mut server(&["cert", "pin"]), "")?;
+        let version = ask(clean(CLIENT, &dir).arg("--version"), "")?;
         Ok((Sealift { durability, service, port, pin, dir, data }, vec![version]))
     }
 
@@ -103,17 +104,25 @@ impl Sealift {
     }
 
     /// A client's call: `sealift WORDS...` with the options that let it log in.
-    pub fn client(&self, words: &[&str]) -> Command {
+    fn client(&self, words: &[&str]) -> Command {
         let mut command = clean(CLIENT, &self.dir);
         command.args(words).arg("--quiet").arg("--pin").arg(&self.pin);
         command.arg("--password-file").arg(self.dir.join("password"));
         command
     }
 
-    /// How a client names a path in the shared home.
-    pub fn target(&self, port: u16, path: &str) -> String {
-        format!("{USER}@127.0.0.1:{port}/{path}")
+    /// A client that logs in with its password and does next to nothing.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn log_in(&self) -> Outcome<()> {
+        ask(self.client(&["stat"]).arg(target(self.port, SOURCE)), "").map(drop)
     }
+}
+
+/// How a client names a path in its home.
+fn target(port: u16, path: &str) -> String {
+    format!("{USER}@127.0.0.1:{port}/{path}")
 }
 
 impl Peer for Sealift {
@@ -142,8 +151,8 @@ impl Peer for Sealift {
             command.arg("--recursive");
         }
         match column.way {
-            Way::Down => command.arg(self.target(port, &format!("{SOURCE}/{entry}"))).arg(area.destination(column.way)),
-            Way::Up => command.arg(area.source().join(entry)).arg(self.target(port, &format!("{SINK}/"))),
+            Way::Down => command.arg(target(port, &format!("{SOURCE}/{entry}"))).arg(area.destination(column.way)),
+            Way::Up => command.arg(area.source().join(entry)).arg(target(port, &format!("{SINK}/"))),
         };
         Ok(Job::one(command))
     }
@@ -161,19 +170,4 @@ fn clean(program: &str, dir: &Path) -> Command {
     }
     command.env("SEALIFT_CONFIG_DIR", dir.join("config")).current_dir(dir);
     command
-}
-
-/// Runs a command that reads one line.
-fn feed(mut command: Command, log: &Path, line: &str) -> Outcome<()> {
-    let fail = |err| Trouble::at(Path::new(SERVER), err);
-    let errors = fs::File::create(log).map_err(|err| Trouble::at(log, err))?;
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors).spawn().map_err(fail)?;
-    let given = child.stdin.take().map_or(Ok(()), |mut input| writeln!(input, "{line}"));
-    let status = child.wait().map_err(fail)?;
-    let said = || fs::read_to_string(log).unwrap_or_default();
-    if status.success() {
-        given.map_err(fail)
-    } else {
-        Err(Trouble::new(format!("{SERVER}: {status}: {}", said().trim())))
-    }
 }

@@ -49,7 +49,7 @@ struct Client {
 pub fn start(area: &Area) -> Outcome<Started> {
     let ssh = need("ssh")?;
     let sshd = Rc::new(Sshd::start(area)?);
-    let mut versions = vec![first_line(ask(Command::new(&ssh).arg("-V"))?)];
+    let mut versions = vec![first_line(ask(Command::new(&ssh).arg("-V"), "")?)];
     let mut peers: Vec<Box<dyn Peer>> = Vec::new();
     let mut add = |tool, program: PathBuf| {
         peers.push(Box::new(Client { tool, program, ssh: ssh.clone(), sshd: Rc::clone(&sshd) }));
@@ -58,15 +58,15 @@ pub fn start(area: &Area) -> Outcome<Started> {
         add(Tool::Scp, scp);
     }
     if let Some(rsync) = find_program("rsync") {
-        versions.push(first_line(ask(Command::new(&rsync).arg("--version"))?));
+        versions.push(first_line(ask(Command::new(&rsync).arg("--version"), "")?));
         add(Tool::Rsync { fsync: false }, rsync.clone());
         // From version 3.2.4 on.
-        if ask(Command::new(&rsync).arg("--help"))?.contains("--fsync") && !area.in_memory() {
+        if ask(Command::new(&rsync).arg("--help"), "")?.contains("--fsync") && !area.in_memory() {
             add(Tool::Rsync { fsync: true }, rsync);
         }
     }
     if let Some(tar) = find_program("tar") {
-        versions.push(first_line(ask(Command::new(&tar).arg("--version"))?));
+        versions.push(first_line(ask(Command::new(&tar).arg("--version"), "")?));
         add(Tool::Tar, tar);
     }
     Ok((peers, versions))
@@ -84,7 +84,7 @@ impl Sshd {
         make_dir(&dir)?;
         for key in ["host_key", "user_key"] {
             let mut command = Command::new(&keygen);
-            ask(command.args(["-q", "-t", "ed25519", "-N", "", "-C", key, "-f"]).arg(dir.join(key)))?;
+            ask(command.args(["-q", "-t", "ed25519", "-N", "", "-C", key, "-f"]).arg(dir.join(key)), "")?;
         }
         let read = |name: &str| {
             let path = dir.join(name);
@@ -107,7 +107,7 @@ impl Sshd {
         })?;
         let sshd = Sshd { service, port, dir };
         // Find out now, and once, whether this user can log in at all.
-        ask(Command::new(need("ssh")?).arg("-F").arg(sshd.client_configuration(port)?).arg(HOST).arg("true"))?;
+        ask(Command::new(need("ssh")?).arg("-F").arg(sshd.client_configuration(port)?).arg(HOST).arg("true"), "")?;
         Ok(sshd)
     }
 
@@ -118,7 +118,7 @@ impl Sshd {
         let configuration = format!(
             "Host {HOST}\nHostName 127.0.0.1\nPort {port}\nHostKeyAlias {HOST}\nCiphers {CIPHER}\nCompression no\n\
              IdentityFile \"{folder}/user_key\"\nIdentitiesOnly yes\nBatchMode yes\nStrictHostKeyChecking yes\n\
-             UserKnownHostsFile \"{folder}/known_hosts\"\nGlobalKnownHostsFile /dev/null\nLogLevel ERROR\n"
+             UserKnownHostsFile \"{folder}/known_hosts\"\nGlobalKnownHostsFile /dev/null\nLogLevel ERROR\nConnectTimeout 20\n"
         );
         write(&path, configuration)?;
         Ok(path)
