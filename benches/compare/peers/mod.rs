@@ -85,7 +85,7 @@ impl Lineup {
             let name = sealift::name(durability);
             if wanted(name) && options.durability.is_none_or(|only| only == durability) {
                 let peer = sealift::Sealift::start_linked(area, name, durability);
-                lineup.add(name, peer.map(|(peer, version)| (vec![Box::new(peer) as _], version)))?;
+                lineup.add(name, peer.map(|(peer, versions)| Started::one(peer, versions)))?;
             }
         }
         if ssh::NAMES.into_iter().any(wanted) {
@@ -93,10 +93,10 @@ impl Lineup {
         }
         if wanted(nginx::NAME) {
             let peer = nginx::Nginx::start(area);
-            lineup.add(nginx::NAME, peer.map(|(peer, version)| (vec![Box::new(peer) as _], version)))?;
+            lineup.add(nginx::NAME, peer.map(|(peer, versions)| Started::one(peer, versions)))?;
         }
         if wanted(copy::NAME) {
-            lineup.add(copy::NAME, copy::Copy::find().map(|peer| (vec![Box::new(peer) as _], Vec::new())))?;
+            lineup.add(copy::NAME, copy::Copy::find().map(|peer| Started::one(peer, Vec::new())))?;
         }
         lineup.peers.retain(|peer| wanted(peer.name()));
         Ok(lineup)
@@ -104,10 +104,11 @@ impl Lineup {
 
     fn add(&mut self, name: &str, started: Outcome<Started>) -> Outcome<()> {
         match started {
-            Ok((peers, versions)) => {
-                self.peers.extend(peers);
-                self.versions.extend(versions);
+            Ok(started) => {
+                self.peers.extend(started.peers);
+                self.versions.extend(started.versions);
                 self.versions.dedup();
+                self.missing.extend(started.missing);
             }
             Err(Trouble::Failed(why)) if sealift::NAMES.contains(&name) => self.failed.push(format!("{name}: {why}")),
             Err(Trouble::Failed(why)) => self.missing.push(format!("{name}: {why}")),
@@ -117,8 +118,21 @@ impl Lineup {
     }
 }
 
-/// Peers that came up together, and the versions of what they are made of.
-type Started = (Vec<Box<dyn Peer>>, Vec<String>);
+/// Peers that came up together.
+#[derive(Default)]
+struct Started {
+    peers: Vec<Box<dyn Peer>>,
+    /// Of what they are made of.
+    versions: Vec<String>,
+    /// Those among them that did not come up, and why.
+    missing: Vec<String>,
+}
+
+impl Started {
+    fn one(peer: impl Peer + 'static, versions: Vec<String>) -> Started {
+        Started { peers: vec![Box::new(peer)], versions, missing: Vec::new() }
+    }
+}
 
 /// A program that must be installed.
 fn need(name: &str) -> Outcome<PathBuf> {

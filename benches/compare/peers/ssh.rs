@@ -1,6 +1,6 @@
 //! What goes through OpenSSH: scp, rsync and tar, all with one `sshd` of our own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
@@ -49,33 +49,37 @@ struct Client {
 pub fn start(area: &Area) -> Outcome<Started> {
     let ssh = need("ssh")?;
     let sshd = Rc::new(Sshd::start(area)?);
-    let mut versions = vec![first_line(ask(Command::new(&ssh).arg("-V"), "")?)];
-    let mut peers: Vec<Box<dyn Peer>> = Vec::new();
-    let mut add = |tool, program: PathBuf| {
-        peers.push(Box::new(Client { tool, program, ssh: ssh.clone(), sshd: Rc::clone(&sshd) }));
-    };
-    if let Some(scp) = find_program("scp") {
-        add(Tool::Scp, scp);
+    let mut started = Started { versions: vec![version(&ssh, "-V")?], ..Started::default() };
+    let client = |tool, program| Box::new(Client { tool, program, ssh: ssh.clone(), sshd: Rc::clone(&sshd) });
+    match find_program("scp") {
+        Some(scp) => started.peers.push(client(Tool::Scp, scp)),
+        None => started.missing.push("scp: it is not installed".to_owned()),
     }
-    if let Some(rsync) = find_program("rsync") {
-        versions.push(first_line(ask(Command::new(&rsync).arg("--version"), "")?));
-        add(Tool::Rsync { fsync: false }, rsync.clone());
-        // From version 3.2.4 on.
-        if ask(Command::new(&rsync).arg("--help"), "")?.contains("--fsync") && !area.in_memory() {
-            add(Tool::Rsync { fsync: true }, rsync);
+    match find_program("rsync") {
+        Some(rsync) => {
+            started.versions.push(version(&rsync, "--version")?);
+            started.peers.push(client(Tool::Rsync { fsync: false }, rsync.clone()));
+            // From version 3.2.4 on.
+            if !area.in_memory() && ask(Command::new(&rsync).arg("--help"), "")?.contains("--fsync") {
+                started.peers.push(client(Tool::Rsync { fsync: true }, rsync));
+            }
         }
+        None => started.missing.push("rsync: it is not installed".to_owned()),
     }
-    if let Some(tar) = find_program("tar") {
-        versions.push(first_line(ask(Command::new(&tar).arg("--version"), "")?));
-        add(Tool::Tar, tar);
+    match find_program("tar") {
+        Some(tar) => {
+            started.versions.push(version(&tar, "--version")?);
+            started.peers.push(client(Tool::Tar, tar));
+        }
+        None => started.missing.push("tar+ssh: tar is not installed".to_owned()),
     }
-    Ok((peers, versions))
+    Ok(started)
 }
 
 impl Sshd {
     fn start(area: &Area) -> Outcome<Sshd> {
         let (sshd, keygen) = (need("sshd")?, need("ssh-keygen")?);
-        if rustix::process::geteuid().is_root() && !std::path::Path::new(PRIVILEGE_SEPARATION).is_dir() {
+        if rustix::process::geteuid().is_root() && !Path::new(PRIVILEGE_SEPARATION).is_dir() {
             return Err(Trouble::new(format!(
                 "sshd started by root wants the directory {PRIVILEGE_SEPARATION}: mkdir -m 755 {PRIVILEGE_SEPARATION}"
             )));
@@ -167,7 +171,7 @@ impl Peer for Client {
 }
 
 impl Client {
-    fn tar(&self, column: Column, configuration: &PathBuf, source: &str, destination: &str) -> Outcome<Job> {
+    fn tar(&self, column: Column, configuration: &Path, source: &str, destination: &str) -> Outcome<Job> {
         let entry = column.set.entry();
         let mut ssh = Command::new(&self.ssh);
         ssh.arg("-F").arg(configuration).arg(HOST);
@@ -187,6 +191,7 @@ impl Client {
     }
 }
 
-fn first_line(text: String) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// The first line of what it says of its version.
+fn version(program: &Path, option: &str) -> Outcome<String> {
+    Ok(ask(Command::new(program).arg(option), "")?.lines().next().unwrap_or_default().to_owned())
 }
