@@ -260,5 +260,9 @@ pub const WRITE_BACK: u64 = 8 * 1024 * 1024;
 /// much as all the rest for a small file; hashing a smaller file again takes less than 0.3 ms.
 pub const RECORD_MIN: u64 = 1024 * 1024;
 
+/// How long a store goes on using the folder it has open for a run of files without looking whether the name still
+/// stands for it. Thousands of small files fit in it; what others rename meanwhile is seen after it at the latest.
+pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
+
 /// How long an interrupted upload waits to be resumed before a starting server removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

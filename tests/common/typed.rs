@@ -38,7 +38,7 @@ impl Typed {
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(n @ 1..) = stdout.read(&mut bytes) {
-                if send.send(bytes[..n].to_vec()).is_err() {
+                if send.send(bytes.get(..n).unwrap_or_default().to_vec()).is_err() {
                     return;
                 }
             }

@@ -104,12 +104,12 @@ impl Session {
                 if self.unknown_verbs >= limits::UNKNOWN_VERBS_MAX {
                     return self.give_up(error, out);
                 }
-                self.settle(out);
+                self.commit_pending(out);
                 self.refuse(&error, out);
                 Step::Progress
             }
             Err(BadLine { verb: Some(verb), error }) => {
-                self.settle(out);
+                self.commit_pending(out);
                 let running = Running::new(verb, None);
                 self.fail(running, &error, out);
                 if verb == Verb::Upload {
@@ -126,7 +126,7 @@ impl Session {
         let allowed = gate::check(&self.principal, &command);
         // Uploads wait for one another's syncs; every other command sees all of them done.
         if !matches!((&command, &allowed), (Command::Upload(_), Ok(()))) {
-            self.settle(out);
+            self.commit_pending(out);
         }
         if let Err(error) = allowed {
             let upload = running.verb == Verb::Upload;
@@ -196,7 +196,7 @@ impl Session {
 
     /// The stream makes no sense from here on: one last reply, then the end.
     fn give_up(&mut self, error: Error, out: &mut Outgoing) -> Step {
-        self.settle(out);
+        self.commit_pending(out);
         self.refuse(&error, out);
         info!(session = %self.ticket.id(), user = self.principal.name(), word = error.kind().word(), "closing");
         Step::Close
@@ -257,7 +257,7 @@ impl Running {
             session = %ticket.id(),
             user,
             verb = self.verb.name(),
-            path = self.path.as_ref().map(tracing::field::display),
+            path = self.path.as_ref().map(RelPath::to_string),
             outcome,
             bytes,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
