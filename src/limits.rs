@@ -191,18 +191,22 @@ pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a login may wait for its turn to hash before the server says it is busy.
 pub const LOGIN_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Logins that may wait for their turn to hash; more are told at once that the server is busy. Each holds a connection
+/// and a password. At 95 checks a second (see [`ARGON2_MEMORY_KIB`]) the last of so many waits under three seconds.
+pub const LOGIN_QUEUE_MAX: usize = 256;
+
 /// Bytes read at a time before login.
 pub const LOGIN_READ: usize = 1024;
 
 /// How long a logged-in connection may say nothing between two commands.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move at least
-/// [`WINDOW_BYTES`]: a byte a second is an attack, not a slow line.
+/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move bytes at
+/// [`RATE_MIN`]: a byte a second is an attack, not a slow line.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// See [`WINDOW`]: 1 KiB a second, half of what a 1990s modem did.
-pub const WINDOW_BYTES: u64 = 60 * 1024;
+/// Bytes a second, on average over a [`WINDOW`]: half of what a 1990s modem did.
+pub const RATE_MIN: u64 = 1024;
 
 /// How long running transfers may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);

@@ -5,11 +5,13 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 mod daemon;
+mod raw;
 mod typed;
 
 use std::time::Duration;
 
 pub use daemon::{Builder, Daemon, Ended, end_of, sealiftd, text};
+pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, upload_bytes};
 pub use typed::Typed;
 
 /// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.

@@ -10,6 +10,7 @@ use sealift::limits;
 use sealift::store::Durability;
 
 use crate::failure::Failure;
+use crate::limit_args::LimitArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,6 +128,10 @@ pub struct ServeArgs {
     /// What is logged: off, error, warn, info, debug, trace, or a filter such as sealift::server=debug,info
     #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", default_value = "info", hide_env_values = true)]
     pub log_level: String,
+
+    /// How much clients may take.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 const USER_EXAMPLES: &str = "\
@@ -264,7 +269,8 @@ impl From<DurabilityArg> for Durability {
 /// A usage error that names the option.
 pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
     let command = matches.subcommand_name().unwrap_or_default();
-    for id in ["listen", "port_file", "durability", "grace", "log_format", "log_level"] {
+    let serving = ["listen", "port_file", "durability", "grace", "log_format", "log_level"];
+    for id in serving.into_iter().chain(LimitArgs::IDS) {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = format!("--{}", id.replace('_', "-"));
             return Err(match command {
@@ -327,6 +333,7 @@ mod tests {
         let refused = |line: &[&str]| refuse_misplaced(&Cli::command().try_get_matches_from(line).unwrap()).is_err();
         assert!(refused(&["sealiftd", "--listen", "127.0.0.1:0", "user", "list"]));
         assert!(refused(&["sealiftd", "--grace", "1s", "serve"]));
+        assert!(refused(&["sealiftd", "--max-connections", "1", "serve"]));
         assert!(!refused(&["sealiftd", "--data", "d", "user", "list"]));
     }
 }

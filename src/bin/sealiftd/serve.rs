@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_std::task::block_on;
 use sealift::auth::{Users, UsersFile, file_warnings};
-use sealift::server::{AdmissionOptions, Server, ServerOptions};
+use sealift::server::{Server, ServerOptions};
 use sealift::tls::Identity;
 use sealift::{Error, Kind};
 use tracing::{info, warn};
@@ -84,7 +84,8 @@ fn bind(places: &Places, args: &ServeArgs, identity: Identity) -> Result<Server,
         identity,
         durability: args.durability.into(),
         grace: args.grace.into(),
-        admission: AdmissionOptions::default(),
+        admission: args.limits.admission(),
+        timeouts: args.limits.timeouts(),
     };
     block_on(Server::bind(options)).map_err(|err| match err.kind() {
         Kind::Busy => Failure::from(err).hint("Stop the other server, or choose another folder with --data."),
