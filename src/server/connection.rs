@@ -73,7 +73,10 @@ async fn log_in_and_serve(
         Ok(session) => session,
         Err(error) => return refuse(stream, error).await,
     };
-    send(stream, &session.welcome()).await?;
+    // A client that pipelines and never reads must not hold its place here.
+    timeout(limits::LOGIN_TIMEOUT, send(stream, &session.welcome()))
+        .await
+        .map_err(|_| Error::new(Kind::TimedOut, "the client does not read"))??;
     let result = drive(stream, session, &early, shared).await;
     // Only a panic ends a session so.
     if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
