@@ -1,6 +1,6 @@
 //! Ctrl-C: the first one stops the running command cleanly, the second one ends the program at once.
 
-use std::io::stdin;
+use std::fs::File;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
@@ -12,6 +12,8 @@ use sealift::client::Stopper;
 use sealift::{Error, Exit, Kind, Result, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use super::ask;
 
 /// What the next signal finds.
 struct State {
@@ -25,16 +27,18 @@ struct State {
 
 static STATE: Mutex<State> = Mutex::new(State { command: None, connection: None, is_stopping: false });
 
-/// The terminal's settings at the start, to be put back by a sudden end in the middle of line editing.
-static TERMINAL: OnceLock<Termios> = OnceLock::new();
+/// The terminal and its settings at the start, to be put back by a sudden end in the middle of a question.
+static TERMINAL: OnceLock<(File, Termios)> = OnceLock::new();
 
 /// Starts to listen for SIGINT, SIGTERM and SIGHUP, which all mean the same here.
 ///
 /// # Errors
 /// If the signals cannot be caught or the thread cannot be made.
 pub fn watch() -> Result<()> {
-    if let Ok(settings) = tcgetattr(stdin()) {
-        let _ = TERMINAL.set(settings);
+    if let Ok(terminal) = File::open(ask::TERMINAL)
+        && let Ok(settings) = tcgetattr(&terminal)
+    {
+        let _ = TERMINAL.set((terminal, settings));
     }
     let failed = |err| Error::file("catching signals", err);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
@@ -106,8 +110,11 @@ fn state() -> MutexGuard<'static, State> {
 }
 
 fn end_now() -> ! {
-    if let Some(settings) = TERMINAL.get() {
-        let _ = tcsetattr(stdin(), OptionalActions::Now, settings);
+    // Only if they were changed: in the background it would stop this program instead.
+    if let Some((terminal, settings)) = TERMINAL.get()
+        && tcgetattr(terminal).is_ok_and(|now| now.local_modes != settings.local_modes)
+    {
+        let _ = tcsetattr(terminal, OptionalActions::Now, settings);
     }
     std::process::exit(Exit::Interrupted as i32)
 }

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_name_that_is_not_text_is_exact_in_its_encoded_field() {
         let object = Object::new().name("path", b"a\xff").name("other", b"x\ny").value("n", 1);
-        assert_eq!(object.render(), r#"{"n":1,"other":"x\ny","path":"a�","path_encoded":"a%FF"}"#);
+        assert_eq!(object.render(), r#"{"path":"a�","path_encoded":"a%FF","other":"x\ny","n":1}"#);
     }
 
     #[test]

@@ -106,6 +106,10 @@ impl Local {
             Ok(_) if has_slash || sources > 1 => {
                 return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).into());
             }
+            // `file/`, where `file` is one.
+            Err(err) if err.kind() == io::ErrorKind::NotADirectory => {
+                return Err(Error::file(&shown, err).into());
+            }
             Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash => {
                 return Ok(Local::Folder { folder: path.into(), make: true });
             }
