@@ -120,6 +120,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// busy disk takes to sync, and than hashing 50 GiB from a fast one.
 pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long an interrupted command may take to remove what it has not finished, before the program ends anyway. Only a
+/// read that cannot be interrupted, as from a terminal, takes longer than a moment.
+pub const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
 pub const WIRE_BUFFERS: usize = 4;
 
@@ -134,6 +138,13 @@ pub const UPLOAD_FRAME: usize = 192 * 1024;
 /// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
 /// small files a second.
 pub const PIPELINE_FILES: usize = 512;
+
+/// Entries of one listing that a client holds: more than any folder that is fetched in one go, and about 1.5 GB, so
+/// that a server that lists without end does not take all memory.
+pub const LISTING_MAX: usize = 10_000_000;
+
+/// Lines before the last one of an answer: a server tells of at most [`CONNECTIONS_MAX`] sessions.
+pub const ANSWER_LINES_MAX: usize = 2 * CONNECTIONS_MAX;
 
 /// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
 /// the others. With more to come it is quicker to end the connection.
@@ -180,18 +191,22 @@ pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a login may wait for its turn to hash before the server says it is busy.
 pub const LOGIN_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Logins that may wait for their turn to hash; more are told at once that the server is busy. Each holds a connection
+/// and a password. At 95 checks a second (see [`ARGON2_MEMORY_KIB`]) the last of so many waits under three seconds.
+pub const LOGIN_QUEUE_MAX: usize = 256;
+
 /// Bytes read at a time before login.
 pub const LOGIN_READ: usize = 1024;
 
 /// How long a logged-in connection may say nothing between two commands.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move at least
-/// [`WINDOW_BYTES`]: a byte a second is an attack, not a slow line.
+/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move bytes at
+/// [`RATE_MIN`]: a byte a second is an attack, not a slow line.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// See [`WINDOW`]: 1 KiB a second, half of what a 1990s modem did.
-pub const WINDOW_BYTES: u64 = 60 * 1024;
+/// Bytes a second, on average over a [`WINDOW`]: half of what a 1990s modem did.
+pub const RATE_MIN: u64 = 1024;
 
 /// How long running transfers may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);

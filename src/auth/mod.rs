@@ -27,6 +27,7 @@ mod users_file;
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
 pub use hash::hash_password;
+pub use names::is_anonymous;
 pub use principal::Principal;
 pub use users::{User, Users};
 pub use users_file::{UsersFile, file_warnings};

@@ -7,7 +7,7 @@ pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// Whether this login name means anonymous reading. `ftp` is its old second name (RFC 1635), and case does not
 /// matter, so that no named user can look like it.
-pub(super) fn is_anonymous(name: &str) -> bool {
+pub fn is_anonymous(name: &str) -> bool {
     name.eq_ignore_ascii_case(ANONYMOUS) || name.eq_ignore_ascii_case("ftp")
 }
 

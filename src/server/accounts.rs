@@ -1,13 +1,15 @@
 //! Logins: the users file as it is now, and argon2 in bounds.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use async_lock::Semaphore;
+use async_lock::{Semaphore, SemaphoreGuardArc};
 use async_std::task::spawn_blocking;
 
-use crate::auth::{Principal, Users};
+use crate::auth::{Principal, Users, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
@@ -19,10 +21,13 @@ pub struct Accounts {
     current: Mutex<(Stamp, Arc<Users>)>,
     /// Each argon2 run takes its memory and a core for tens of milliseconds: as many at once as there are cores.
     permits: Arc<Semaphore>,
+    /// Logins that wait for a permit.
+    waiting: AtomicUsize,
 }
 
-/// What changes when a file is edited: time and size.
-type Stamp = Option<(SystemTime, u64)>;
+/// What changes when a file is edited or replaced: inode, time and size. The time alone is too coarse for two changes
+/// in a row.
+type Stamp = Option<(u64, SystemTime, u64)>;
 
 impl Accounts {
     /// Reads the users file.
@@ -33,7 +38,12 @@ impl Accounts {
         let stamp = stamp(path);
         let users = Arc::new(Users::load(path)?);
         let permits = Arc::new(Semaphore::new(permits()));
-        Ok(Accounts { path: path.to_owned(), current: Mutex::new((stamp, users)), permits })
+        Ok(Accounts {
+            path: path.to_owned(),
+            current: Mutex::new((stamp, users)),
+            permits,
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     /// The most memory that logins can take together, in KiB.
@@ -46,10 +56,8 @@ impl Accounts {
     /// # Errors
     /// [`Kind::LoginFailed`]; [`Kind::Busy`] if too many are waiting for their turn.
     pub async fn verify(self: &Arc<Self>, user: String, password: Secret) -> Result<Principal> {
-        let turn = async_std::future::timeout(limits::LOGIN_QUEUE_TIMEOUT, self.permits.acquire_arc()).await;
-        let Ok(permit) = turn else {
-            return Err(Error::new(Kind::Busy, "too many people are logging in at once"));
-        };
+        // Anonymous reading takes no argon2, so it need not wait behind a flood of guesses.
+        let permit = if is_anonymous(&user) { None } else { Some(self.turn().await?) };
         let accounts = self.clone();
         // The permit belongs to the work: when the connection is gone the hashing still goes on.
         spawn_blocking(move || {
@@ -60,7 +68,19 @@ impl Accounts {
         .await
     }
 
-    fn users(&self) -> Arc<Users> {
+    /// Waits for a permit, unless too many wait already.
+    async fn turn(&self) -> Result<SemaphoreGuardArc> {
+        if let Some(permit) = self.permits.try_acquire_arc() {
+            return Ok(permit);
+        }
+        let busy = || Error::new(Kind::Busy, "too many people are logging in at once");
+        let _place = Place::take(&self.waiting).ok_or_else(busy)?;
+        let permit = self.permits.acquire_arc();
+        async_std::future::timeout(limits::LOGIN_QUEUE_TIMEOUT, permit).await.map_err(|_| busy())
+    }
+
+    /// The users as the file has them now.
+    pub fn users(&self) -> Arc<Users> {
         let now = stamp(&self.path);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.0 != now {
@@ -77,11 +97,45 @@ impl Accounts {
     }
 }
 
+/// A place in the queue, given back when it is dropped: the client may leave while it waits.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    /// A place, if there is one left of [`limits::LOGIN_QUEUE_MAX`].
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let one_more = |count| (count < limits::LOGIN_QUEUE_MAX).then_some(count + 1);
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Place(waiting))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn stamp(path: &Path) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+    Some((meta.ino(), meta.modified().ok()?, meta.len()))
 }
 
 fn permits() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_holds_so_many_and_a_place_comes_back() {
+        let waiting = AtomicUsize::new(0);
+        let mut places: Vec<_> = (0..limits::LOGIN_QUEUE_MAX).map(|_| Place::take(&waiting).unwrap()).collect();
+        assert!(Place::take(&waiting).is_none());
+        places.pop();
+        places.push(Place::take(&waiting).unwrap());
+        assert!(Place::take(&waiting).is_none());
+        drop(places);
+        assert_eq!(waiting.into_inner(), 0);
+    }
 }

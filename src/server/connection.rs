@@ -40,7 +40,7 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, 
 async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
-    let handshake = timeout(limits::HANDSHAKE_TIMEOUT, shared.acceptor.accept(socket));
+    let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept(socket));
     let Ok(shaken) = unless_stopping(shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
@@ -57,7 +57,7 @@ async fn log_in_and_serve(
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<()> {
-    let logging_in = timeout(limits::LOGIN_TIMEOUT, login(stream, &shared.accounts, peer, admitted));
+    let logging_in = timeout(shared.timeouts.login, login(stream, &shared.accounts, peer, admitted));
     let (principal, early) = match unless_stopping(shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
         Ok(Ok(Ok(Login::Over))) => return Ok(()),
@@ -69,11 +69,10 @@ async fn log_in_and_serve(
         Err(stopping) => return refuse(stream, stopping).await,
     };
     admitted.logged_in();
-    let mut session = match open(principal, peer, shared).await {
+    let session = match open(principal, peer, shared).await {
         Ok(session) => session,
         Err(error) => return refuse(stream, error).await,
     };
-    send(stream, &session.welcome()).await?;
     let result = drive(stream, session, &early, shared).await;
     // Only a panic ends a session so.
     if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {

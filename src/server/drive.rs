@@ -1,6 +1,6 @@
 //! Driving a session: bytes between its TLS stream and its lane, and the watch that ends what idles or crawls.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,13 +18,18 @@ use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::tls::TlsStream;
 
-/// Moves bytes between the stream and the session's lane until either is done.
-pub async fn drive(stream: &mut TlsStream<TcpStream>, session: Session, early: &[u8], shared: &Shared) -> Result<()> {
+/// Welcomes the client, then moves bytes between the stream and the session's lane until either is done.
+pub async fn drive(
+    stream: &mut TlsStream<TcpStream>,
+    mut session: Session,
+    early: &[u8],
+    shared: &Shared,
+) -> Result<()> {
+    let welcome = buffer_of(&session.welcome());
     let lane = Lane::new(session);
+    lane.greet(welcome);
     if !early.is_empty() {
-        let mut buffer = Buffer::take();
-        buffer.append(early);
-        lane.push(buffer);
+        lane.push(buffer_of(early));
     }
     let moved = Moved::default();
     // Both halves stay in this task: split across two, they would steal each other's wake-ups.
@@ -65,17 +70,36 @@ pub async fn drive(stream: &mut TlsStream<TcpStream>, session: Session, early: &
     result
 }
 
-/// Bytes moved so far, for the watch.
+fn buffer_of(bytes: &[u8]) -> Buffer {
+    let mut buffer = Buffer::take();
+    buffer.append(bytes);
+    buffer
+}
+
+/// What the watch needs to know of the stream.
 #[derive(Default)]
-struct Moved(AtomicU64);
+struct Moved {
+    /// Bytes so far, either way.
+    bytes: AtomicU64,
+    /// Something is written and the client has not taken it yet.
+    sending: AtomicBool,
+}
 
 impl Moved {
     fn add(&self, n: usize) {
-        self.0.fetch_add(n as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(n as u64, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn set_sending(&self, sending: bool) {
+        self.sending.store(sending, Ordering::Relaxed);
+    }
+
+    fn is_sending(&self) -> bool {
+        self.sending.load(Ordering::Relaxed)
     }
 }
 
@@ -124,12 +148,14 @@ async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane
             None => {
                 // Nothing is ready: what was written must not wait in a buffer below.
                 writer.flush().await.map_err(failed)?;
+                moved.set_sending(false);
                 match lane.next().await {
                     Some(buffer) => buffer,
                     None => return writer.flush().await.map_err(failed),
                 }
             }
         };
+        moved.set_sending(true);
         let mut rest = buffer.filled();
         while !rest.is_empty() {
             let n = writer.write(rest).await.map_err(failed)?;
@@ -152,19 +178,20 @@ async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Er
         Error::new(Kind::Stopping, "the grace period is over")
     };
     let slow = async {
+        let (window, least) = (shared.timeouts.window(), shared.timeouts.least_progress());
         let mut idle = Duration::ZERO;
         let mut slow_windows = 0;
         loop {
-            let before = moved.get();
-            sleep(limits::WINDOW).await;
-            let progress = moved.get().wrapping_sub(before);
+            let before = moved.bytes();
+            sleep(window).await;
+            let progress = moved.bytes().wrapping_sub(before);
             let doing = lane.doing();
-            let owes = matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
-            slow_windows = if owes && progress < limits::WINDOW_BYTES { slow_windows + 1 } else { 0 };
+            let owes = moved.is_sending() || matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
+            slow_windows = if owes && progress < least { slow_windows + 1 } else { 0 };
             let idles = progress == 0 && doing == Doing::Waiting(Waiting::Command);
-            idle = if idles { idle + limits::WINDOW } else { Duration::ZERO };
+            idle = if idles { idle + window } else { Duration::ZERO };
             // Two windows: what began late in the first has the whole second one.
-            if slow_windows >= 2 || idle >= limits::IDLE_TIMEOUT {
+            if slow_windows >= 2 || idle >= shared.timeouts.idle {
                 lane.dismiss(Kind::TimedOut);
                 // Time to read the farewell; a client that does not is cut off.
                 sleep(limits::CLOSE_DRAIN).await;

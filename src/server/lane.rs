@@ -154,6 +154,11 @@ impl<M: Machine> Lane<M> {
         Lane(Arc::new(Shared { state: Mutex::new(state), task: AtomicWaker::new(), broken: AtomicBool::new(false) }))
     }
 
+    /// Sends this before anything the machine says.
+    pub fn greet(&self, greeting: Buffer) {
+        self.0.lock().outbox.push_front(greeting);
+    }
+
     /// Waits until the inbox has room.
     pub async fn room(&self) {
         poll_fn(|cx| {

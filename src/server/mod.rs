@@ -14,6 +14,7 @@ mod listener;
 mod login;
 mod registry;
 mod session;
+mod timeouts;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use self::admission::Admission;
 pub use self::admission::AdmissionOptions;
 use self::homes::Homes;
 use self::registry::Registry;
+pub use self::timeouts::Timeouts;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::store::Durability;
@@ -50,6 +52,8 @@ pub struct ServerOptions {
     pub grace: Duration,
     /// Who may connect.
     pub admission: AdmissionOptions,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
 }
 
 impl ServerOptions {
@@ -63,6 +67,7 @@ impl ServerOptions {
             durability: Durability::Full,
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -75,6 +80,7 @@ struct Shared {
     registry: Arc<Registry>,
     admission: Arc<Admission>,
     grace: Duration,
+    timeouts: Timeouts,
 }
 
 /// A server that listens, but does not serve yet: connections wait.
@@ -106,7 +112,8 @@ impl Server {
     ///
     /// # Errors
     /// [`crate::Kind::BadConfig`] for the users file, [`crate::Kind::Tls`] for key and certificate,
-    /// [`crate::Kind::AddressInUse`] for an address, and those of the file system.
+    /// [`crate::Kind::AddressInUse`] for an address, [`crate::Kind::Busy`] while another server has the data directory,
+    /// and those of the file system.
     pub async fn bind(options: ServerOptions) -> Result<Server> {
         let pin = options.identity.pin();
         let shared = Arc::new(Shared {
@@ -116,7 +123,11 @@ impl Server {
             registry: Registry::new(),
             admission: Admission::new(options.admission),
             grace: options.grace,
+            timeouts: options.timeouts,
         });
+        if let Some(home) = shared.accounts.users().anonymous_home() {
+            shared.homes.prepare(home)?;
+        }
         let listeners = listener::listen(&options.listen)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;

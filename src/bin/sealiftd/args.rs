@@ -10,6 +10,7 @@ use sealift::limits;
 use sealift::store::Durability;
 
 use crate::failure::Failure;
+use crate::limit_args::LimitArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,7 +95,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
     pub listen: Vec<SocketAddr>,
 
-    /// Write the port's number to this file once the server is ready; removed when it ends
+    /// Write the port's number (and a newline) to this file once the server is ready; removed when it ends
     #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
 
@@ -127,7 +128,26 @@ pub struct ServeArgs {
     /// What is logged: off, error, warn, info, debug, trace, or a filter such as sealift::server=debug,info
     #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", default_value = "info", hide_env_values = true)]
     pub log_level: String,
+
+    /// How much clients may take.
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
+
+const USER_EXAMPLES: &str = "\
+Examples:
+  sealiftd user add alice
+      Ask for a password; alice may do everything in her folder.
+  sealiftd user add scanner --access upload,mkdir --password-stdin < secret
+      A machine that may only deliver.
+  sealiftd user add root --access none --admin
+      Somebody who administers, and has no files.";
+
+const CERT_EXAMPLES: &str = "\
+Examples:
+  sealiftd cert show
+  sealift --pin \"$(sealiftd cert pin)\" ls localhost/
+  sealiftd cert new --name files.example.org --name 192.0.2.7";
 
 /// A command.
 #[derive(Debug, Subcommand)]
@@ -135,12 +155,14 @@ pub enum Command {
     /// Serve until SIGINT or SIGTERM; what happens without a command, too
     Serve(ServeArgs),
     /// Add, change, remove and list users
+    #[command(after_help = USER_EXAMPLES)]
     User {
         /// What to do with them.
         #[command(subcommand)]
         command: UserCommand,
     },
     /// Show or renew the server's key and certificate
+    #[command(after_help = CERT_EXAMPLES)]
     Cert {
         /// What to do with it.
         #[command(subcommand)]
@@ -152,6 +174,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add a user, who can log in at once: no restart is needed
+    #[command(after_help = USER_EXAMPLES)]
     Add {
         /// The user's name
         name: String,
@@ -246,7 +269,8 @@ impl From<DurabilityArg> for Durability {
 /// A usage error that names the option.
 pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
     let command = matches.subcommand_name().unwrap_or_default();
-    for id in ["listen", "port_file", "durability", "grace", "log_format", "log_level"] {
+    let serving = ["listen", "port_file", "durability", "grace", "log_format", "log_level"];
+    for id in serving.into_iter().chain(LimitArgs::IDS) {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = format!("--{}", id.replace('_', "-"));
             return Err(match command {
@@ -309,6 +333,7 @@ mod tests {
         let refused = |line: &[&str]| refuse_misplaced(&Cli::command().try_get_matches_from(line).unwrap()).is_err();
         assert!(refused(&["sealiftd", "--listen", "127.0.0.1:0", "user", "list"]));
         assert!(refused(&["sealiftd", "--grace", "1s", "serve"]));
+        assert!(refused(&["sealiftd", "--max-connections", "1", "serve"]));
         assert!(!refused(&["sealiftd", "--data", "d", "user", "list"]));
     }
 }

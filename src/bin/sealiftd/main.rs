@@ -4,6 +4,7 @@ mod args;
 mod banner;
 mod cert;
 mod failure;
+mod limit_args;
 mod logging;
 mod output;
 mod password;

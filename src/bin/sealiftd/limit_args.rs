@@ -1,0 +1,185 @@
+//! The options that bound what clients may take: time and connections.
+
+use std::time::Duration;
+
+use clap::Args;
+use sealift::limits;
+use sealift::server::{AdmissionOptions, Timeouts};
+
+/// Shortest time-out that may be set: less would end clients that do nothing wrong.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// How much clients may take.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits on clients")]
+pub struct LimitArgs {
+    /// Time for a whole TLS handshake
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "SEALIFT_HANDSHAKE_TIMEOUT",
+        default_value_t = limits::HANDSHAKE_TIMEOUT.into(),
+        value_parser = parse_timeout,
+        hide_env_values = true
+    )]
+    handshake_timeout: humantime::Duration,
+
+    /// Time from the end of the handshake to a successful login
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "SEALIFT_LOGIN_TIMEOUT",
+        default_value_t = limits::LOGIN_TIMEOUT.into(),
+        value_parser = parse_timeout,
+        hide_env_values = true
+    )]
+    login_timeout: humantime::Duration,
+
+    /// How long a client that is logged in may say nothing between two commands
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "SEALIFT_IDLE_TIMEOUT",
+        default_value_t = limits::IDLE_TIMEOUT.into(),
+        value_parser = parse_timeout,
+        hide_env_values = true
+    )]
+    idle_timeout: humantime::Duration,
+
+    /// A client in the middle of a command or transfer that moves less than 1 KiB a second is closed after two such times
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "SEALIFT_STALL_WINDOW",
+        default_value_t = limits::WINDOW.into(),
+        value_parser = parse_timeout,
+        hide_env_values = true
+    )]
+    stall_window: humantime::Duration,
+
+    /// Connections at once; more wait until one ends
+    #[arg(
+        long,
+        value_name = "N",
+        env = "SEALIFT_MAX_CONNECTIONS",
+        default_value_t = limits::CONNECTIONS_MAX,
+        value_parser = parse_count,
+        hide_env_values = true
+    )]
+    max_connections: usize,
+
+    /// Connections at once from one address (IPv6: from one /64); more are refused
+    #[arg(
+        long,
+        value_name = "N",
+        env = "SEALIFT_MAX_PER_SOURCE",
+        default_value_t = limits::PER_SOURCE_MAX,
+        value_parser = parse_count,
+        hide_env_values = true
+    )]
+    max_per_source: usize,
+
+    /// Refuse this machine's own addresses too when they misbehave. Not behind a proxy: all its clients come from there
+    #[arg(long, env = "SEALIFT_PENALISE_LOOPBACK", hide_env_values = true)]
+    penalise_loopback: bool,
+}
+
+impl LimitArgs {
+    /// The names of the options, as clap knows them.
+    pub const IDS: [&str; 7] = [
+        "handshake_timeout",
+        "login_timeout",
+        "idle_timeout",
+        "stall_window",
+        "max_connections",
+        "max_per_source",
+        "penalise_loopback",
+    ];
+
+    /// Who may connect.
+    pub fn admission(&self) -> AdmissionOptions {
+        AdmissionOptions {
+            connections: self.max_connections,
+            per_source: self.max_per_source,
+            penalise_loopback: self.penalise_loopback,
+        }
+    }
+
+    /// How long clients may take.
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            handshake: self.handshake_timeout.into(),
+            login: self.login_timeout.into(),
+            idle: self.idle_timeout.into(),
+            stall: self.stall_window.into(),
+        }
+    }
+}
+
+fn parse_timeout(text: &str) -> Result<humantime::Duration, String> {
+    let time: humantime::Duration =
+        text.parse().map_err(|err| format!("{err}: write a number with a unit, such as 30s or 5m"))?;
+    if *time < TIMEOUT_MIN {
+        return Err(format!("at least {}", humantime::Duration::from(TIMEOUT_MIN)));
+    }
+    Ok(time)
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err("write a whole number from 1 on".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::args::Cli;
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let limits = Cli::try_parse_from(["sealiftd"]).unwrap().serve.limits;
+        assert_eq!((limits.timeouts(), limits.admission()), (Timeouts::default(), AdmissionOptions::default()));
+    }
+
+    #[test]
+    fn every_limit_can_be_set() {
+        let line = "sealiftd --handshake-timeout 1s --login-timeout 2s --idle-timeout 3m --stall-window 500ms \
+                    --max-connections 5 --max-per-source 4 --penalise-loopback";
+        let limits = Cli::try_parse_from(line.split_whitespace()).unwrap().serve.limits;
+        let seconds = Duration::from_secs;
+        let timeouts = Timeouts {
+            handshake: seconds(1),
+            login: seconds(2),
+            idle: seconds(180),
+            stall: Duration::from_millis(500),
+        };
+        assert_eq!(limits.timeouts(), timeouts);
+        let admission = AdmissionOptions { connections: 5, per_source: 4, penalise_loopback: true };
+        assert_eq!(limits.admission(), admission);
+    }
+
+    #[test]
+    fn limits_that_would_shut_everybody_out_are_refused() {
+        for [option, value] in [
+            ["--max-connections", "0"],
+            ["--max-per-source", "0"],
+            ["--login-timeout", "0s"],
+            ["--stall-window", "99ms"],
+            ["--idle-timeout", "15"],
+        ] {
+            assert!(Cli::try_parse_from(["sealiftd", option, value]).is_err(), "{option} {value}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_that_of_an_option() {
+        let command = Cli::command();
+        for id in LimitArgs::IDS {
+            assert!(command.get_arguments().any(|arg| arg.get_id() == id), "{id}");
+        }
+    }
+}
