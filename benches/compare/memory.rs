@@ -37,6 +37,8 @@ const LOGINS: usize = 50;
 const PER_ADDRESS: usize = 500;
 /// Open files that are needed for something else than connections.
 const FILES_KEPT: u64 = 500;
+/// Open files of a session in the server: its socket, and its user's folder.
+const FILES_PER_SESSION: u64 = 2;
 /// How long the memory must have been the same to be called settled.
 const SETTLED: Duration = Duration::from_secs(1);
 /// When it is called settled in any case.
@@ -88,7 +90,10 @@ pub fn run(options: &Options) -> Outcome<Report> {
 
     let held = idle.min(connections);
     if held < idle {
-        let why = format!("{idle} idle connections: RLIMIT_NOFILE allows {held}; raise it with `ulimit -n`");
+        let why = format!(
+            "{idle} idle connections: RLIMIT_NOFILE (`ulimit -Hn`) allows {held}, as the server has {FILES_PER_SESSION} \
+             open files for each"
+        );
         report.missing.push(why);
     }
     report.progress(&format!("{held} idle connections"));
@@ -298,5 +303,5 @@ fn open_files(wanted: u64) -> Outcome<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).map_err(|err| Trouble::new(format!("RLIMIT_NOFILE: {err}")))?;
-    Ok(limit.maximum.map_or(wanted, |most| most.saturating_sub(FILES_KEPT)).min(wanted))
+    Ok(limit.maximum.map_or(wanted, |most| most.saturating_sub(FILES_KEPT) / FILES_PER_SESSION).min(wanted))
 }
