@@ -38,7 +38,12 @@ impl Accounts {
         let stamp = stamp(path);
         let users = Arc::new(Users::load(path)?);
         let permits = Arc::new(Semaphore::new(permits()));
-        Ok(Accounts { path: path.to_owned(), current: Mutex::new((stamp, users)), permits, waiting: AtomicUsize::new(0) })
+        Ok(Accounts {
+            path: path.to_owned(),
+            current: Mutex::new((stamp, users)),
+            permits,
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     /// The most memory that logins can take together, in KiB.

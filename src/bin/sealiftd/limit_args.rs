@@ -151,8 +151,12 @@ mod tests {
                     --max-connections 5 --max-per-source 4 --penalise-loopback";
         let limits = Cli::try_parse_from(line.split_whitespace()).unwrap().serve.limits;
         let seconds = Duration::from_secs;
-        let timeouts =
-            Timeouts { handshake: seconds(1), login: seconds(2), idle: seconds(180), stall: Duration::from_millis(500) };
+        let timeouts = Timeouts {
+            handshake: seconds(1),
+            login: seconds(2),
+            idle: seconds(180),
+            stall: Duration::from_millis(500),
+        };
         assert_eq!(limits.timeouts(), timeouts);
         let admission = AdmissionOptions { connections: 5, per_source: 4, penalise_loopback: true };
         assert_eq!(limits.admission(), admission);
