@@ -120,6 +120,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// busy disk takes to sync, and than hashing 50 GiB from a fast one.
 pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long an interrupted command may take to remove what it has not finished, before the program ends anyway. Only a
+/// read that cannot be interrupted, as from a terminal, takes longer than a moment.
+pub const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
 pub const WIRE_BUFFERS: usize = 4;
 
@@ -134,6 +138,13 @@ pub const UPLOAD_FRAME: usize = 192 * 1024;
 /// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
 /// small files a second.
 pub const PIPELINE_FILES: usize = 512;
+
+/// Entries of one listing that a client holds: more than any folder that is fetched in one go, and about 1.5 GB, so
+/// that a server that lists without end does not take all memory.
+pub const LISTING_MAX: usize = 10_000_000;
+
+/// Lines before the last one of an answer: a server tells of at most [`CONNECTIONS_MAX`] sessions.
+pub const ANSWER_LINES_MAX: usize = 2 * CONNECTIONS_MAX;
 
 /// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
 /// the others. With more to come it is quicker to end the connection.
@@ -263,6 +274,10 @@ pub const WRITE_BACK: u64 = 8 * 1024 * 1024;
 /// Smallest file whose hash is recorded with it. Recording costs 3 to 10 microseconds (measured, tmpfs and ext4), as
 /// much as all the rest for a small file; hashing a smaller file again takes less than 0.3 ms.
 pub const RECORD_MIN: u64 = 1024 * 1024;
+
+/// How long a store goes on using the folder it has open for a run of files without looking whether the name still
+/// stands for it. Thousands of small files fit in it; what others rename meanwhile is seen after it at the latest.
+pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
 
 /// How long an interrupted upload waits to be resumed before a starting server removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

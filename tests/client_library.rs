@@ -6,12 +6,13 @@ mod client_common;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_std::task::block_on;
 use client_common::{Notes, PASSWORD, Running, bytes, p};
-use sealift::client::{ConnectOptions, Destination, Download, Endpoint, Silent, Skip, Upload, Verification};
+use sealift::client::{ConnectOptions, Destination, Download, Endpoint, Observer, Silent, Skip, Upload, Verification};
 use sealift::hash::Hash;
 use sealift::proto::{Condition, EntryKind, Verb};
 use sealift::secret::Secret;
@@ -196,6 +197,70 @@ fn a_tree_goes_and_comes_back_with_empty_folders_and_times_and_without_links() {
         assert!(again.failed.iter().all(|(_, error)| error.kind() == Kind::Exists));
         assert_eq!(fs::read(back.path().join("new/deep/77")).unwrap(), b"mine");
         client.logout().await.unwrap();
+    });
+}
+
+#[test]
+fn the_own_folder_itself_goes_and_comes_back() {
+    block_on(async {
+        let server = Running::start().await;
+        let mut client = server.client("alice").await;
+        let local = tempfile::tempdir().unwrap();
+        fs::create_dir_all(local.path().join("here/a/.Sealift")).unwrap();
+        fs::create_dir_all(local.path().join("there")).unwrap();
+        fs::write(local.path().join("here/a/f"), b"f").unwrap();
+        let notes = Arc::new(Notes::default());
+        client.put_tree(&local.path().join("here"), &p(""), Condition::Any, notes.clone()).await.unwrap();
+        assert_eq!(notes.told().skipped, [(local.path().join("here/a/.Sealift"), Skip::Reserved)]);
+        let into = Destination::open(local.path().join("there")).unwrap();
+        let got = client.get_tree(&p(""), &into, &p(""), Condition::Any, silent()).await.unwrap();
+        assert_eq!((got.files, got.directories, got.failed.len()), (1, 1, 0));
+        assert_eq!(fs::read(local.path().join("there/a/f")).unwrap(), b"f");
+
+        let error = client.get_tree(&p("a/f"), &into, &p("x"), Condition::Any, silent()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotDirectory);
+        let error = client.get_tree(&p("none"), &into, &p("x"), Condition::Any, silent()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound);
+        let from = local.path().join("here/a/f");
+        let error = client.put_tree(&from, &p("x"), Condition::Any, silent()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotDirectory);
+        client.ping().await.unwrap();
+        assert!(!local.path().join("there/x").exists());
+    });
+}
+
+#[test]
+fn totals_are_told_beside_the_transfer_to_an_observer_that_wants_them() {
+    #[derive(Default)]
+    struct Totals {
+        so_far: Mutex<(u64, u64)>,
+        more: Condvar,
+    }
+    impl Observer for Totals {
+        fn wants_totals(&self) -> bool {
+            true
+        }
+        fn expected(&self, files: u64, bytes: u64) {
+            let mut so_far = self.so_far.lock().unwrap();
+            *so_far = (so_far.0 + files, so_far.1 + bytes);
+            self.more.notify_all();
+        }
+        // Counting ends with the transfer, so the transfer waits for it.
+        fn started(&self, _path: &Path, _size: Option<u64>) {
+            let so_far = self.so_far.lock().unwrap();
+            let _now = self.more.wait_while(so_far, |so_far| so_far.0 < 10).unwrap();
+        }
+    }
+    block_on(async {
+        let server = Running::start().await;
+        let mut client = server.client("alice").await;
+        let local = tempfile::tempdir().unwrap();
+        for i in 0..10 {
+            fs::write(local.path().join(format!("{i}")), bytes(i)).unwrap();
+        }
+        let totals = Arc::new(Totals::default());
+        client.put_tree(local.path(), &p("t"), Condition::Any, totals.clone()).await.unwrap();
+        assert_eq!(*totals.so_far.lock().unwrap(), (10, 45));
     });
 }
 

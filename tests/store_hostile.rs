@@ -332,6 +332,24 @@ fn disk_full() {
 }
 
 #[test]
+fn a_disk_too_full_to_resume_keeps_the_partial() {
+    let Some(disk) = Mounted::new("size=20m") else { return };
+    for staging in [Staging::Hidden, Staging::Beside] {
+        let store = LocalStore::open_path(disk.0.path(), LocalOptions { staging, ..FAST }).unwrap();
+        let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
+        let block = vec![1; usize::try_from(limits::HASH_BLOCK).unwrap()];
+        upload.append(&block).unwrap();
+        assert_eq!(upload.keep(), limits::HASH_BLOCK);
+        let partial = store.partial(&p("x")).unwrap().unwrap();
+        let spec = UploadSpec { size: Some(2 * limits::HASH_BLOCK), ..Default::default() };
+        let refused = store.resume(&p("x"), spec, partial.len, partial.hash);
+        assert_eq!(refused.err().unwrap().kind(), Kind::NoSpace);
+        assert_eq!(store.partial(&p("x")).unwrap(), Some(partial));
+        drop(store.resume(&p("x"), UploadSpec::default(), partial.len, partial.hash).unwrap());
+    }
+}
+
+#[test]
 fn out_of_inodes() {
     let Some(disk) = Mounted::new("size=1m,nr_inodes=12") else { return };
     let store = LocalStore::open_path(disk.0.path(), LocalOptions::default()).unwrap();
@@ -352,9 +370,10 @@ fn another_file_system_below_the_root_is_said_plainly() {
         println!("skipped: a tmpfs cannot be mounted here");
         return;
     }
-    let failed = put(&home.store, "mount/x", b"1").unwrap_err();
+    let result = put(&home.store, "mount/x", b"1");
     home.store.forget_handles();
     assert!(Command::new("umount").arg(&mount).status().unwrap().success());
+    let failed = result.unwrap_err();
     assert_eq!(failed.kind(), Kind::Io);
     assert!(failed.text().contains("file system"), "{failed}");
 }

@@ -108,6 +108,12 @@ fn a_beginning_that_is_not_proven_is_refused_and_stays() {
         // The other path has none.
         let refused = home.store.resume(&p("y"), UploadSpec::default(), two, right);
         assert_eq!(refused.err().unwrap().kind(), Kind::Changed);
+        let small = UploadSpec { size: Some(two - 1), ..Default::default() };
+        assert_eq!(home.store.resume(&p("x"), small, two, right).err().unwrap().kind(), Kind::Integrity);
+        let absent = UploadSpec { condition: Condition::Absent, ..Default::default() };
+        put(&home.store, "y", b"there").unwrap();
+        assert_eq!(home.store.resume(&p("y"), absent, two, right).err().unwrap().kind(), Kind::Exists);
+        assert_eq!(home.store.partial(&p("x")).unwrap(), partial_of(&bytes, 2));
         drop(home.store.resume(&p("x"), UploadSpec::default(), two, right).unwrap());
         assert_eq!(home.store.partial(&p("x")).unwrap(), None, "dropped, not kept");
     }
@@ -275,4 +281,17 @@ fn a_recorded_hash_counts_only_while_the_file_is_the_same() {
     std::io::Write::write_all(&mut &file, b"more").unwrap();
     file.set_modified(time).unwrap();
     assert_eq!(recorded("y"), None);
+}
+
+#[test]
+fn the_second_of_two_downloads_neither_disturbs_the_first_nor_leaves_anything() {
+    let home = Home::with(options(Staging::Beside));
+    let bytes = content(BLOCK);
+    let first = begin(&home.store, "x", &bytes);
+    let second = LocalStore::open_path(home.dir.path(), options(Staging::Beside)).unwrap();
+    assert_eq!(second.partial(&p("x")).unwrap(), None, "still being written");
+    assert_eq!(begin(&second, "x", &bytes).keep(), 0);
+    assert_eq!(all_files(home.dir.path()).len(), 1);
+    home.store.commit(vec![first]).pop().unwrap().unwrap();
+    assert_eq!(all_files(home.dir.path()), [home.dir.path().join("x")]);
 }

@@ -69,6 +69,11 @@ impl Client {
         Ok(client)
     }
 
+    /// What ends this connection from outside.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
     /// The pin of the key the server has proven to hold.
     pub fn pin(&self) -> Option<Pin> {
         self.pin
@@ -148,6 +153,18 @@ impl Client {
     }
 }
 
+/// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Network`], after it has
+/// removed what it has not finished. Cheap to clone, and may outlive the connection.
+#[derive(Debug, Clone)]
+pub struct Stopper(Sender<()>);
+
+impl Stopper {
+    /// Ends the connection.
+    pub fn stop(&self) {
+        self.0.close();
+    }
+}
+
 /// Ends the connection's task when dropped.
 struct EndOnDrop<'a>(&'a Sender<()>);
 
@@ -183,7 +200,7 @@ fn greeting(session: &mut Session) -> Result<String> {
 
 async fn within<T>(limit: Duration, endpoint: &Endpoint, work: impl Future<Output = Result<T>>) -> Result<T> {
     async_std::future::timeout(limit, work).await.unwrap_or_else(|_| {
-        let text = format!("{endpoint} did not answer within {} seconds", limit.as_secs());
+        let text = format!("{endpoint} did not answer within {}", humantime::format_duration(limit));
         Err(Error::new(Kind::TimedOut, text))
     })
 }

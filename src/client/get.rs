@@ -125,15 +125,9 @@ impl Tree {
         session.command(&Command::Stat(self.from.clone()))?;
         listing::ask(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
-        let mut entries = Vec::new();
-        let listed = listing::read(session, true, |portion| {
-            entries.extend(portion);
-            Ok(())
-        });
-        let top = top?;
-        listed?;
-        listing::check_unique(&entries)?;
-        Ok((top.mtime, entries))
+        // Both are answered, also when the first is refused.
+        let entries = listing::read_all(session, true);
+        Ok((top?.mtime, entries?))
     }
 
     fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, summary: &mut Summary) -> Vec<Step> {

@@ -47,8 +47,22 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Fails if a path is named twice.
-pub(super) fn check_unique(entries: &[Entry]) -> Result<()> {
+/// Reads the whole listing asked for. Every path is inside the folder and named once.
+pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Vec<Entry>> {
+    let mut all = Vec::new();
+    read(session, recursive, |entries| {
+        all.extend(entries);
+        if all.len() > limits::LISTING_MAX {
+            let text = format!("the folder has more than {} entries: take it in parts", limits::LISTING_MAX);
+            return Err(Error::new(Kind::Usage, text));
+        }
+        Ok(())
+    })?;
+    check_unique(&all)?;
+    Ok(all)
+}
+
+fn check_unique(entries: &[Entry]) -> Result<()> {
     let mut seen = HashSet::with_capacity(entries.len());
     match entries.iter().find(|entry| !seen.insert(entry.path.as_slice())) {
         Some(twice) => Err(evil(&twice.path, "twice")),

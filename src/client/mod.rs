@@ -1,4 +1,70 @@
 //! The client: one connection to a server, and what can be asked of it.
+//!
+//! A [`Client`] is a connection. It is made with [`Client::connect`], which checks who the server is, used after
+//! [`Client::login`], and ended with [`Client::logout`]. Single requests ([`Client::stat`], [`Client::list`],
+//! [`Client::rename`], …) take one round trip each. Transfers of many files ([`Client::download`], [`Client::upload`],
+//! [`Client::get_tree`], [`Client::put_tree`]) keep hundreds of them on their way at once, verify each one, and tell an
+//! [`Observer`] how they get on.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use sealift::client::{Client, ConnectOptions, Destination, Endpoint, Silent, Verification};
+//! use sealift::proto::{Condition, RelPath};
+//! use sealift::secret::Secret;
+//! # use sealift::auth::UsersFile;
+//! # use sealift::server::{Server, ServerOptions};
+//! # use sealift::tls::Identity;
+//! # use async_std::task::{block_on, spawn};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # block_on(async {
+//! # let dir = tempfile::tempdir()?;
+//! # UsersFile::new(dir.path().join("users.toml")).create()?;
+//! # std::fs::create_dir_all(dir.path().join("data/public/photos"))?;
+//! # std::fs::write(dir.path().join("data/public/photos/boat.jpg"), b"a boat")?;
+//! # let any_port = "127.0.0.1:0".parse()?;
+//! # let identity = Identity::generate(&["localhost".to_owned()])?;
+//! # let options =
+//! #     ServerOptions::new(any_port, dir.path().join("data"), dir.path().join("users.toml"), identity);
+//! # let server = Server::bind(options).await?;
+//! # let (port, pin) = (server.addresses()[0].port(), server.pin());
+//! # spawn(server.serve());
+//! # let downloads = tempfile::tempdir()?;
+//!
+//! // The pin is what the server printed at its first start.
+//! let options = ConnectOptions::new(Verification::Pins(vec![pin]));
+//! let mut client = Client::connect(&Endpoint::new("localhost", port), options).await?;
+//! client.login("anonymous", Secret::new("")).await?;
+//!
+//! let photos = RelPath::parse(b"photos")?;
+//! for entry in client.list(&photos, false).await? {
+//!     println!("{:>10} {}", entry.size, String::from_utf8_lossy(&entry.path).escape_debug());
+//! }
+//!
+//! let into = Destination::open(&downloads)?;
+//! let summary = client.get_tree(&photos, &into, &photos, Condition::Any, Arc::new(Silent)).await?;
+//! for (path, error) in &summary.failed {
+//!     eprintln!("{}: {error}. {}", path.display(), error.next_step());
+//! }
+//! assert_eq!(std::fs::read(downloads.path().join("photos/boat.jpg"))?, b"a boat");
+//! client.logout().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! One task owns the TLS stream and moves bytes between it and a pair of bounded queues (`pump`, `wire`). Above them
+//! everything is blocking code on one thread of the blocking pool for the time of a call (`session`, and `receive`,
+//! `send`, `listing` on top of it), so disk, hash and cipher overlap without a task or a wake-up for each file. While
+//! an upload must wait for room it takes answers, so that neither side ever waits for the other for good.
+//!
+//! # Trust
+//!
+//! The server is not trusted beyond its key: no path it names is followed out of the [`Destination`], no size it
+//! announces is believed, no file appears that does not match its hash, and every wait for it has an end. Texts and names
+//! from it are handed on as they are: escape them before showing them.
 
 mod answers;
 mod connection;
@@ -20,7 +86,7 @@ mod walk;
 mod wire;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
-pub use connection::Client;
+pub use connection::{Client, Stopper};
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};
 pub use known_servers::{Added, Known, KnownServers};

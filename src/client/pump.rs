@@ -130,9 +130,7 @@ async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far) -> io::Result<()> 
             far.signs.progress.fetch_add(1, Ordering::Relaxed);
             parcel.bytes.consume(count);
         }
-        if parcel.secret {
-            parcel.bytes.wipe();
-        }
+        drop(parcel);
         // As many credits as the channel holds: there is room.
         let _ = far.credits.try_send(Credit);
     }

@@ -24,14 +24,8 @@ impl Client {
     pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Vec<Entry>> {
         let path = path.clone();
         self.run(move |session| {
-            let mut all = Vec::new();
             listing::ask(session, &path, recursive)?;
-            listing::read(session, recursive, |entries| {
-                all.extend(entries);
-                Ok(())
-            })?;
-            listing::check_unique(&all)?;
-            Ok(all)
+            listing::read_all(session, recursive)
         })
         .await
     }
@@ -247,7 +241,7 @@ fn until_final(
     last: u16,
     mut each: impl FnMut(&Reply<'_>) -> Result<()>,
 ) -> Result<()> {
-    loop {
+    for _ in 0..=limits::ANSWER_LINES_MAX {
         let reply = session.reply()?;
         if reply.is_error() {
             return Err(reply.to_error());
@@ -261,6 +255,7 @@ fn until_final(
             return Ok(());
         }
     }
+    Err(Error::new(Kind::Protocol, "the server's answer does not end"))
 }
 
 /// Reads a `213 stat`.

@@ -11,7 +11,7 @@ use crate::proto::RelPath;
 use crate::proto::escape::{decode, for_people};
 
 /// The port of a server that names none.
-pub const DEFAULT_PORT: u16 = 4456;
+pub const DEFAULT_PORT: u16 = limits::PORT;
 
 /// What a URL begins with.
 const SCHEME: &[u8] = b"sealift://";

@@ -16,8 +16,16 @@ use crate::limits;
 /// Bytes to send.
 pub(super) struct Parcel {
     pub(super) bytes: Buffer,
-    /// Holds a password: to be wiped as soon as it is sent.
+    /// Holds a password: wiped when the parcel is dropped, sent or not.
     pub(super) secret: bool,
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        if self.secret {
+            self.bytes.wipe();
+        }
+    }
 }
 
 /// Leave to send one parcel.

@@ -106,8 +106,9 @@ pub trait Store: Send + Sync {
     /// Makes a folder. With `parents` also the ones above, and one that exists is fine.
     fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()>;
 
-    /// Drops what is kept open between calls to make a run of them fast. To be called whenever the caller has
-    /// nothing more to do at once, so that what others do to the tree is seen.
+    /// Drops what is kept open between calls to make a run of them fast. To be called whenever the caller has nothing
+    /// more to do at once, so that what others do to the tree is seen; without it that takes up to
+    /// [`crate::limits::HANDLE_MAX_AGE`].
     fn forget_handles(&self);
 }
 

@@ -137,7 +137,7 @@ pub struct Ls {
     #[arg(short, long)]
     pub long: bool,
     /// With everything below, as it comes
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// Show sizes in bytes
     #[arg(short, long)]
@@ -162,7 +162,7 @@ pub struct Get {
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Fetch folders with all below them
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
 }
 
@@ -184,7 +184,7 @@ pub struct Put {
     #[arg(required = true, num_args = 2.., value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Send folders with all below them
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
 }
 
@@ -199,7 +199,7 @@ pub struct Rm {
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<OsString>,
     /// Remove folders with all that is in them
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// What is not there is no error
     #[arg(short, long)]

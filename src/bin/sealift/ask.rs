@@ -3,12 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use sealift::secret::Secret;
 use sealift::{Error, Kind, Result};
 
 use super::interrupt;
 
-const TERMINAL: &str = "/dev/tty";
+/// The terminal this program was started from, whatever its standard streams are.
+pub const TERMINAL: &str = "/dev/tty";
 
 /// Shows `question` and reads one line, without the spaces around it. `None` if there is no terminal.
 ///
@@ -32,16 +34,43 @@ pub fn line(question: &str) -> Result<Option<String>> {
 /// # Errors
 /// As [`line`].
 pub fn password(question: &str) -> Result<Option<Secret>> {
-    if open().is_none() {
-        return Ok(None);
-    }
-    let answer = interrupt::while_asking(|| rpassword::prompt_password(question));
+    let Some(terminal) = open() else { return Ok(None) };
+    let answer = interrupt::while_asking(|| {
+        // Before the question, or what is typed in between is shown.
+        let _quiet = Quiet::new(&terminal);
+        rpassword::prompt_password(question)
+    });
     answer.map(|text| Some(Secret::new(text))).map_err(failed)
 }
 
 /// The terminal this program was started from; none in a service, a scheduled job or a container.
 fn open() -> Option<File> {
     OpenOptions::new().read(true).write(true).open(TERMINAL).ok()
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Quiet<'a> {
+    terminal: &'a File,
+    before: Option<Termios>,
+}
+
+impl<'a> Quiet<'a> {
+    fn new(terminal: &'a File) -> Self {
+        let before = tcgetattr(terminal).ok();
+        if let Some(mut settings) = before.clone() {
+            settings.local_modes.remove(LocalModes::ECHO);
+            let _ = tcsetattr(terminal, OptionalActions::Now, &settings);
+        }
+        Quiet { terminal, before }
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.before {
+            let _ = tcsetattr(self.terminal, OptionalActions::Now, settings);
+        }
+    }
 }
 
 fn failed(err: io::Error) -> Error {

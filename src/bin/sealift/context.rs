@@ -13,6 +13,7 @@ use sealift::{Client, Error, Kind, limits};
 
 use super::args::Common;
 use super::failure::{Failure, Outcome, Tally, changed_key_hint};
+use super::interrupt;
 use super::output::Output;
 use super::password::{self, Passwords};
 use super::verify::verification;
@@ -27,6 +28,16 @@ pub struct Login {
     pub user: Option<String>,
     /// The server.
     pub server: Endpoint,
+}
+
+impl Login {
+    /// The next step of somebody who may not.
+    pub fn denied_hint(&self) -> String {
+        match &self.user {
+            None => format!("You are anonymous; log in as a user who may, as in alice@{}", self.server),
+            Some(user) => format!("Ask the server's administrator to give {user} the right."),
+        }
+    }
 }
 
 /// For people: `alice@host:port`, escaped.
@@ -148,7 +159,7 @@ impl Context {
                     return Err(match login.user {
                         Some(_) => failure,
                         None => failure.hinted(Kind::LoginFailed, || {
-                            format!("nobody reads anonymously there; name a user, as in alice@{}", login.server)
+                            format!("Nobody reads anonymously there; name a user, as in alice@{}", login.server)
                         }),
                     });
                 }
@@ -170,16 +181,17 @@ impl Context {
         let connected = Client::connect(server, options).await;
         let client = connected.map_err(|err| {
             let failure = Failure::from(err).hinted(Kind::Network, || {
-                format!("check that {server} is the right address and port, and that the server runs.")
+                format!("Check that {server} is the right address and port, and that the server runs.")
             });
             match self.common.pin.is_empty() {
                 true => failure.hinted(Kind::PinMismatch, || changed_key_hint(server)),
                 false => failure.hinted(Kind::PinMismatch, || {
-                    "nothing was sent. Check the --pin given: `sealiftd cert pin` on the server prints the right one."
+                    "Nothing was sent. Check the --pin given: `sealiftd cert pin` on the server prints the right one."
                         .to_owned()
                 }),
             }
         })?;
+        interrupt::stop_on_signal(client.stopper());
         if let Some(pin) = client.pin() {
             self.out.step(&format!("the server's key is {pin}"));
         }
@@ -228,7 +240,7 @@ impl Context {
                     Err(failure) => {
                         usable = !failure.ends_connection();
                         let exit = failure.exit();
-                        let failure = failure.hinted(Kind::Denied, || denied_hint(login));
+                        let failure = failure.hinted(Kind::Denied, || login.denied_hint());
                         tally.show(failure, self.out)?;
                         self.out.step_ids("answered", &client);
                         if !usable {
@@ -251,21 +263,11 @@ impl Context {
     /// That of the connection or of the thing.
     pub async fn with_client<T>(&self, login: &Login, work: impl AsyncFnOnce(&mut Client) -> Outcome<T>) -> Outcome<T> {
         let mut client = self.connect(login).await?.client;
-        let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || denied_hint(login)));
+        let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || login.denied_hint()));
         self.out.step_ids("answered", &client);
         if outcome.as_ref().err().is_none_or(|failure| !failure.ends_connection()) {
             self.hang_up(client).await;
         }
         outcome
-    }
-}
-
-/// The next step of somebody who may not.
-fn denied_hint(login: &Login) -> String {
-    match &login.user {
-        None => format!("you are anonymous; log in as a user who may, as in alice@{}", login.server),
-        Some(user) => {
-            format!("{} may not do this; ask the server's administrator for the right.", for_people(user.as_bytes()))
-        }
     }
 }

@@ -5,6 +5,7 @@ use sealift::client::Endpoint;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind};
 
+use super::interrupt;
 use super::output::{Object, Output, is_closed_pipe, to_stderr};
 
 /// Why a command ends without success.
@@ -91,6 +92,7 @@ impl Failure {
         let exit = self.exit();
         if let Failure::Error { error, hint } = self
             && !is_closed_pipe(&error)
+            && (error.kind() == Kind::Interrupted || !interrupt::is_stopping())
         {
             let text = for_people(error.text().as_bytes());
             let hint = for_people(hint.as_deref().unwrap_or(error.next_step()).as_bytes());
@@ -109,7 +111,7 @@ impl Failure {
 /// The next step when a server is not who it was.
 pub fn changed_key_hint(server: &Endpoint) -> String {
     format!(
-        "nothing was sent. If the key was changed on purpose, run `sealift trust remove {server}` and then \
+        "Nothing was sent. If the key was changed on purpose, run `sealift trust remove {server}` and then \
          `sealift trust add {server}`; otherwise somebody may be in between."
     )
 }

@@ -61,7 +61,10 @@ pub fn command() -> clap::Command {
         let _ = write!(page, "\n{header}{title}:{header:#}\n");
         for name in *names {
             let about = match command.find_subcommand(name) {
-                Some(found) => found.get_about().map(ToString::to_string).unwrap_or_default(),
+                Some(found) => {
+                    let about = found.get_about().map(ToString::to_string).unwrap_or_default();
+                    found.get_visible_aliases().fold(about, |about, alias| format!("{about} [also: {alias}]"))
+                }
                 None => "Show this page, or the help of a command".to_owned(),
             };
             let _ = writeln!(page, "  {literal}{name:<11}{literal:#} {about}");

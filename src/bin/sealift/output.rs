@@ -114,8 +114,9 @@ pub fn stdout_failed(err: io::Error) -> Error {
 
 /// Whether this only says that nobody reads stdout any more, as in `sealift cat … | head`.
 pub fn is_closed_pipe(err: &Error) -> bool {
-    let cause = std::error::Error::source(err).and_then(|source| source.downcast_ref::<io::Error>());
-    err.kind() == Kind::Io && cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    let mut causes = std::iter::successors(std::error::Error::source(err), |cause| cause.source());
+    let is_broken_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    err.kind() == Kind::Io && causes.any(|cause| cause.downcast_ref().is_some_and(is_broken_pipe))
 }
 
 /// One JSON object, put together field by field in a stable order.
@@ -170,12 +171,14 @@ mod tests {
     #[test]
     fn a_name_that_is_not_text_is_exact_in_its_encoded_field() {
         let object = Object::new().name("path", b"a\xff").name("other", b"x\ny").value("n", 1);
-        assert_eq!(object.render(), r#"{"n":1,"other":"x\ny","path":"a�","path_encoded":"a%FF"}"#);
+        assert_eq!(object.render(), r#"{"path":"a�","path_encoded":"a%FF","other":"x\ny","n":1}"#);
     }
 
     #[test]
     fn only_a_closed_stdout_is_a_closed_pipe() {
-        assert!(is_closed_pipe(&stdout_failed(io::ErrorKind::BrokenPipe.into())));
+        let closed = stdout_failed(io::ErrorKind::BrokenPipe.into());
+        assert!(is_closed_pipe(&closed));
+        assert!(is_closed_pipe(&Error::new(Kind::Io, "wrapped").with_source(closed)));
         assert!(!is_closed_pipe(&stdout_failed(io::ErrorKind::StorageFull.into())));
         assert!(!is_closed_pipe(&Error::network("x", io::ErrorKind::BrokenPipe.into())));
     }

@@ -3,13 +3,15 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealift::client::{Observer, Skip, Summary, Transferred};
 use sealift::proto::escape::for_people;
-use sealift::{Client, Error};
+use sealift::{Client, Error, Kind};
 
+use super::context::Login;
 use super::failure::{Failure, Outcome, Tally};
 use super::format;
 use super::output::{Object, Output};
@@ -29,6 +31,10 @@ pub struct Progress {
     is_shown: AtomicBool,
     files: AtomicU64,
     expected: AtomicU64,
+    /// Who may not do what is denied.
+    login: Mutex<Option<Login>>,
+    /// The failure shown last.
+    last_shown: Mutex<String>,
 }
 
 impl Progress {
@@ -41,7 +47,20 @@ impl Progress {
             is_shown: AtomicBool::new(!out.wants_bar()),
             files: AtomicU64::new(0),
             expected: AtomicU64::new(0),
+            login: Mutex::default(),
+            last_shown: Mutex::default(),
         }
+    }
+
+    /// Says who transfers from now on.
+    pub fn set_login(&self, login: &Login) {
+        *lock(&self.login) = Some(login.clone());
+    }
+
+    /// Whether this failure of everything is that of the file that failed last, which has been shown.
+    pub fn has_shown(&self, error: &Error) -> bool {
+        let last = lock(&self.last_shown);
+        !last.is_empty() && last.contains(error.text())
     }
 
     /// Shows a line above the bar.
@@ -101,11 +120,12 @@ impl Progress {
         if !self.out.json(|| done)? {
             self.out.note(&words(summary, tally.failures(), time));
         }
-        if let Some(client) = client {
-            self.out.step_ids("answered", client);
-        }
         tally.outcome()
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `2 files, 3.0 MiB in 0.2 s (15 MiB/s), verified`.
@@ -161,10 +181,14 @@ impl Observer for Progress {
     }
 
     fn failed(&self, path: &Path, error: &Error) {
-        let failure = Failure::from(Error::new(error.kind(), error.text()));
         let name = for_people(path.as_os_str().as_bytes());
+        let mut failure = Failure::from(Error::new(error.kind(), error.text())).about(&name);
+        if let Some(login) = lock(&self.login).as_ref() {
+            failure = failure.hinted(Kind::Denied, || login.denied_hint());
+        }
+        error.text().clone_into(&mut lock(&self.last_shown));
         self.above(|| {
-            failure.about(&name).show(self.out);
+            failure.show(self.out);
         });
     }
 

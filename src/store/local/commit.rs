@@ -33,40 +33,39 @@ pub(super) fn commit(jail: &Jail, durable: bool, batch: Vec<Box<dyn Upload>>) ->
     if durable {
         sync_data(&mut uploads);
     }
-    let mut directories: Vec<Arc<Dir>> = Vec::new();
-    // Each result with the number of the directory it waits for.
-    let placed: Vec<(Result<Committed>, usize)> = uploads
-        .into_iter()
-        .map(|upload| {
-            let result = upload.and_then(|upload| place(jail, *upload));
-            match result {
-                Ok((committed, dir)) => {
-                    let known = directories.iter().position(|known| Arc::ptr_eq(known, &dir));
-                    let number = known.unwrap_or(directories.len());
-                    if known.is_none() {
-                        directories.push(dir);
-                    }
-                    (Ok(committed), number)
-                }
-                Err(err) => (Err(err), usize::MAX),
-            }
-        })
-        .collect();
-    if !durable {
-        return placed.into_iter().map(|(result, _)| result).collect();
+    let mut placed: Vec<Result<Placed>> =
+        uploads.into_iter().map(|upload| upload.and_then(|upload| place(jail, *upload))).collect();
+    if durable {
+        sync_directories(&mut placed);
     }
-    let synced: Vec<Result<(), Errno>> = directories.iter().map(fsync).collect();
-    placed
-        .into_iter()
-        .map(|(result, number)| match synced.get(number) {
-            Some(Err(err)) => {
-                let text =
-                    "the file is in its place, but could not be synced to the disk: it may not outlive a power cut";
-                Err(Error::new(Kind::Io, text).with_source(std::io::Error::from(*err)))
+    placed.into_iter().map(|placed| placed.map(|placed| placed.committed)).collect()
+}
+
+/// An upload in its place.
+struct Placed {
+    committed: Committed,
+    path: RelPath,
+    dir: Arc<Dir>,
+}
+
+/// Syncs each directory once.
+fn sync_directories(placed: &mut [Result<Placed>]) {
+    let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
+    for slot in placed {
+        let Ok(placed) = slot else { continue };
+        let result = match synced.iter().find(|(dir, _)| Arc::ptr_eq(dir, &placed.dir)) {
+            Some((_, result)) => *result,
+            None => {
+                let result = fsync(&placed.dir);
+                synced.push((Arc::clone(&placed.dir), result));
+                result
             }
-            _ => result,
-        })
-        .collect()
+        };
+        if let Err(err) = result {
+            let text = format!("{}: in its place, but may not outlive a power cut: {err}", placed.path);
+            *slot = Err(Error::new(Kind::Io, text).with_source(std::io::Error::from(err)));
+        }
+    }
 }
 
 fn own(upload: Box<dyn Upload>) -> Result<Box<LocalUpload>> {
@@ -119,8 +118,8 @@ fn sync_device(file: &File, devices: &mut Vec<(u64, Result<(), Errno>)>) -> Resu
     synced
 }
 
-/// Renames a staged file over its target if the condition holds. The target's directory comes back to be synced.
-fn place(jail: &Jail, mut upload: LocalUpload) -> Result<(Committed, Arc<Dir>)> {
+/// Renames a staged file over its target if the condition holds.
+fn place(jail: &Jail, mut upload: LocalUpload) -> Result<Placed> {
     let (dir, name) = jail.parent(&upload.path)?;
     let failed = |err: Errno| match err {
         Errno::XDEV => {
@@ -156,7 +155,7 @@ fn place(jail: &Jail, mut upload: LocalUpload) -> Result<(Committed, Arc<Dir>)> 
     let committed = Committed { size: upload.len(), hash, mtime };
     upload.temp.release();
     partial::forget(&upload);
-    Ok((committed, dir))
+    Ok(Placed { committed, path: upload.path, dir })
 }
 
 /// A file that replaces another takes over who may read and write it, as if it had been written in place.

@@ -10,12 +10,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::RelPath;
 
 /// How a directory is opened: to be read and synced too.
@@ -25,7 +27,13 @@ const DIRECTORY: OFlags =
 pub(super) struct Jail {
     root: Arc<Dir>,
     /// The last parent used: resolving it for each of thousands of files in a folder would cost as much as the rest.
-    last: Mutex<Option<(Vec<u8>, Arc<Dir>)>>,
+    last: Mutex<Option<Kept>>,
+}
+
+struct Kept {
+    path: Vec<u8>,
+    dir: Arc<Dir>,
+    since: Instant,
 }
 
 impl Jail {
@@ -70,13 +78,15 @@ impl Jail {
             return Ok(Arc::clone(&self.root));
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((path, dir)) = &*last
-            && path == parent
+        if let Some(kept) = &*last
+            && kept.path == parent
+            && kept.since.elapsed() < limits::HANDLE_MAX_AGE
         {
-            return Ok(Arc::clone(dir));
+            return Ok(Arc::clone(&kept.dir));
         }
+        let since = Instant::now();
         let dir = Arc::new(self.resolve(parent)?);
-        *last = Some((parent.to_vec(), Arc::clone(&dir)));
+        *last = Some(Kept { path: parent.to_vec(), dir: Arc::clone(&dir), since });
         Ok(dir)
     }
 

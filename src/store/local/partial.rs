@@ -106,6 +106,10 @@ pub(super) fn resume(
     let changed = || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
     let failed = |err: io::Error| Error::file(path, err);
     check_target(jail, path, spec)?;
+    if let Some(size) = spec.size.filter(|size| *size < from) {
+        let text = format!("{path}: {size} bytes were announced, less than what is there already");
+        return Err(Error::new(Kind::Integrity, text));
+    }
     let Found { temp, mut blocks } = find(jail, stage, path)?.ok_or_else(changed)?;
     let whole = usize::try_from(from / limits::HASH_BLOCK).map_err(|_| changed())?;
     if whole == 0 || from % limits::HASH_BLOCK != 0 || whole > blocks.len() {
@@ -122,7 +126,12 @@ pub(super) fn resume(
     };
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
-    LocalUpload::over(path, spec, temp, hasher, durable)
+    let upload = LocalUpload::over(path, spec, temp, hasher, durable);
+    if let Err(err) = upload.reserve() {
+        keep(upload);
+        return Err(err);
+    }
+    Ok(upload)
 }
 
 /// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other.

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Advice, AtFlags, FallocateFlags, fadvise, fallocate, statat};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, fadvise, fallocate, fstatvfs, statat};
 use rustix::io::Errno;
 
 use super::jail::Jail;
@@ -37,22 +37,26 @@ impl LocalUpload {
         let parent = check_target(jail, path, spec)?;
         let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
         let temp = stage.create(path, &parent, large)?;
-        Self::over(path, spec, temp, Hasher::new(), durable)
-    }
-
-    /// An upload that goes on in this file, where what was hashed ends.
-    pub(super) fn over(path: &RelPath, spec: UploadSpec, temp: Temp, hasher: Hasher, durable: bool) -> Result<Self> {
-        let written_back = hasher.len();
-        let upload = LocalUpload { path: path.clone(), spec, temp, hasher, durable, broken: false, written_back };
-        match spec.size {
-            Some(size) if size >= limits::RESERVE_MIN => upload.reserve(size)?,
-            _ => {}
-        }
+        let upload = Self::over(path, spec, temp, Hasher::new(), durable);
+        upload.reserve()?;
         Ok(upload)
     }
 
-    /// Takes the space now, so that a full disk says so at once. The size of the file stays what was written.
-    fn reserve(&self, size: u64) -> Result<()> {
+    /// An upload that goes on in this file, where what was hashed ends.
+    pub(super) fn over(path: &RelPath, spec: UploadSpec, temp: Temp, hasher: Hasher, durable: bool) -> Self {
+        let written_back = hasher.len();
+        LocalUpload { path: path.clone(), spec, temp, hasher, durable, broken: false, written_back }
+    }
+
+    /// Takes the space of a large announced size now, so that a full disk says so at once. The size of the file stays
+    /// what was written.
+    pub(super) fn reserve(&self) -> Result<()> {
+        let Some(size) = self.spec.size.filter(|size| *size >= limits::RESERVE_MIN) else { return Ok(()) };
+        // Asked first: a reservation that cannot succeed takes all the space there is until it fails, and everybody
+        // else's writes fail meanwhile (measured on ext4).
+        if fstatvfs(&self.temp.file).is_ok_and(|disk| size > disk.f_bavail.saturating_mul(disk.f_frsize)) {
+            return Err(self.failed(Errno::NOSPC.into()));
+        }
         match fallocate(&self.temp.file, FallocateFlags::KEEP_SIZE, 0, size) {
             Err(err @ (Errno::NOSPC | Errno::DQUOT)) => Err(self.failed(err.into())),
             Err(Errno::FBIG) => {

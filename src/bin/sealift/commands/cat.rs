@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use sealift::Client;
 use sealift::client::Target;
+use sealift::{Client, Kind};
 
 use crate::args::Cat;
 use crate::context::Context;
@@ -24,10 +24,35 @@ pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
 /// # Errors
 /// As [`Client::read`].
 pub async fn write(out: Output, client: &mut Client, target: &Target) -> Outcome {
-    let mut stdout = io::stdout();
-    let done = client.read(&target.path, &mut stdout).await;
-    let done = done.map_err(|err| Failure::from(err).about(&target.path.to_string()))?;
-    stdout.flush().map_err(stdout_failed)?;
+    let mut sink = Sink { stdout: io::stdout(), last: None };
+    let done = client.read(&target.path, &mut sink).await;
+    let done = done.map_err(|err| {
+        let get = || format!("`sealift ls` shows what is in it, and `sealift get -r {target}` fetches it.");
+        Failure::from(err).about(&target.path.to_string()).hinted(Kind::IsDirectory, get)
+    })?;
+    // What a terminal shows next begins a line of its own.
+    if out.stdout_is_terminal && sink.last.is_some_and(|last| last != b'\n') {
+        sink.stdout.write_all(b"\n").map_err(stdout_failed)?;
+    }
+    sink.stdout.flush().map_err(stdout_failed)?;
     out.step(&format!("{target}: {}, verified", format::size(done.bytes)));
     Ok(())
+}
+
+/// Standard output, and the byte written last.
+struct Sink {
+    stdout: io::Stdout,
+    last: Option<u8>,
+}
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stdout.write(bytes)?;
+        self.last = written.checked_sub(1).and_then(|at| bytes.get(at)).copied().or(self.last);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stdout.flush()
+    }
 }

@@ -23,7 +23,7 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
 /// As [`Client::remove`].
 pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm) -> Outcome {
     if target.path.is_root() {
-        let hint = "name what is in it; `sealift ls` shows that.";
+        let hint = "Name what is in it; `sealift ls` shows that.";
         return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
     }
     match client.remove(&target.path, args.recursive).await {
@@ -53,7 +53,7 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdi
     }
     let made = client.make_dir(&target.path, args.parents).await;
     made.map_err(|err| {
-        let parents = || "add -p to make the folders above it too.".to_owned();
+        let parents = || "Add -p to make the folders above it too.".to_owned();
         Failure::from(err).about(&target.path.to_string()).hinted(Kind::NotFound, parents)
     })?;
     report(out, client, "made", &target.path)
@@ -78,7 +78,7 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
 
 fn not_one_server(from: &Login, to: &Login) -> Failure {
     let text = format!("{from} and {to} are not one login: a file can only be moved within one");
-    Failure::new(Kind::Usage, text, "copy it with `sealift get` and `sealift put`, then remove it.")
+    Failure::new(Kind::Usage, text, "Copy it with `sealift get` and `sealift put`, then remove it.")
 }
 
 /// Renames or moves over one connection.
@@ -107,7 +107,7 @@ async fn is_folder(client: &mut Client, to: &Target, sources: usize) -> Outcome<
         Err(err) if err.kind() == Kind::Denied => Ok(to.is_folder || sources > 1),
         _ if to.is_folder || sources > 1 => {
             let text = format!("{to}: no such folder");
-            Err(Failure::new(Kind::NotFound, text, "make it with `sealift mkdir`."))
+            Err(Failure::new(Kind::NotFound, text, "Make it with `sealift mkdir`."))
         }
         _ => Ok(false),
     }
@@ -127,7 +127,7 @@ async fn rename_one(
     let to = if into_folder { to.path.join(name)? } else { to.path.clone() };
     let renamed = client.rename(from, &to, force).await;
     renamed.map_err(|err| {
-        let replace = || "add --force to replace it.".to_owned();
+        let replace = || "Add --force to replace it.".to_owned();
         Failure::from(err).about(&from.to_string()).hinted(Kind::Exists, replace)
     })?;
     let moved = || Object::new().text("event", "moved").name("from", from.as_bytes()).name("path", to.as_bytes());

@@ -14,7 +14,7 @@ use sealift::{Client, Error, Kind};
 
 use super::cat;
 use crate::args::{Cat, Get};
-use crate::context::Context;
+use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
 
@@ -40,7 +40,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
                 continue;
             }
         };
-        fetch.fetch(&mut client, group.iter().map(|(_, target)| target)).await?;
+        fetch.collect(&mut client, login, group.iter().map(|(_, target)| target)).await?;
+        ctx.out.step_ids("answered", &client);
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
         }
@@ -66,7 +67,7 @@ fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Fai
     let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
     if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
         return failure.hinted(Kind::NotFound, || {
-            "the last name is the local destination; add ` .` to fetch all of them to the current folder.".to_owned()
+            "The last name is the local destination; add ` .` to fetch all of them to the current folder.".to_owned()
         });
     }
     failure
@@ -105,11 +106,15 @@ impl Local {
             Ok(_) if has_slash || sources > 1 => {
                 return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).into());
             }
+            // `file/`, where `file` is one.
+            Err(err) if err.kind() == io::ErrorKind::NotADirectory => {
+                return Err(Error::file(&shown, err).into());
+            }
             Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash => {
                 return Ok(Local::Folder { folder: path.into(), make: true });
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
-                let hint = "end it with a slash to have it made.";
+                let hint = "End it with a slash to have it made.";
                 return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder"), hint));
             }
             _ => {}
@@ -162,13 +167,22 @@ impl<'a> Fetch<'a> {
     /// Fetches targets over their connection. What fails alone is shown and counted.
     ///
     /// # Errors
-    /// What ends the connection; it has been shown.
-    pub async fn fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
-        match self.try_fetch(client, targets).await {
+    /// What ends the connection, or nothing but its exit code if it has been shown.
+    pub async fn collect<'t>(
+        &mut self,
+        client: &mut Client,
+        login: &Login,
+        targets: impl Iterator<Item = &'t Target>,
+    ) -> Outcome {
+        self.progress.set_login(login);
+        match self.try_collect(client, targets).await {
             Ok(()) => Ok(()),
             Err(failure) => {
                 self.progress.stop();
-                Err(Failure::Shown(failure.show(self.ctx.out)))
+                match &failure {
+                    Failure::Error { error, .. } if self.progress.has_shown(error) => Err(Failure::Shown(error.exit())),
+                    _ => Err(failure),
+                }
             }
         }
     }
@@ -181,7 +195,7 @@ impl<'a> Fetch<'a> {
         self.progress.finish(&self.summary, self.tally, client)
     }
 
-    async fn try_fetch<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+    async fn try_collect<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
         let mut files = Vec::new();
         let mut trees = Vec::new();
         for target in targets {
@@ -233,7 +247,7 @@ impl<'a> Fetch<'a> {
         }
         let to = self.local.place(&from)?;
         if !self.taken.insert(to.clone()) {
-            let hint = "fetch it to another folder, or under another name.";
+            let hint = "Fetch it to another folder, or under another name.";
             return Err(Failure::new(Kind::Usage, format!("{target}: another one is called {to} too"), hint));
         }
         Ok((from, to, is_folder))

@@ -1,8 +1,8 @@
 //! `stat`, `hash`: what a server says about files.
 
-use sealift::Client;
 use sealift::client::Target;
 use sealift::proto::{EntryKind, RelPath};
+use sealift::{Client, Kind};
 
 use crate::args::{Hash, Stat};
 use crate::context::Context;
@@ -64,7 +64,10 @@ pub async fn hash(ctx: &Context, args: &Hash) -> Outcome {
 /// # Errors
 /// As [`Client::hash`].
 pub async fn digest(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
-    let hashed = client.hash(path, None).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    let hashed = client.hash(path, None).await.map_err(|err| {
+        let names = || "Name the files in it; `sealift ls -r` shows them all.".to_owned();
+        Failure::from(err).about(&path.to_string()).hinted(Kind::IsDirectory, names)
+    })?;
     let object = || {
         let object = Object::new().name("path", path.as_bytes()).value("size", hashed.size).text("hash", hashed.hash);
         object.text("mtime", format::rfc3339(hashed.mtime)).ids(client.last_ids())

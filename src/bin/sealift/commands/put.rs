@@ -14,7 +14,7 @@ use sealift::proto::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use crate::args::Put;
-use crate::context::Context;
+use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
 
@@ -27,7 +27,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     let target = ctx.target(remote)?;
     let login = ctx.login_for(&target)?;
     if ctx.common.password_stdin && locals.iter().any(|local| local == "-") {
-        let hint = "give the password by --password-file or SEALIFT_PASSWORD_FILE.";
+        let hint = "Give the password by --password-file or SEALIFT_PASSWORD_FILE.";
         let text = "standard input cannot be both the password and the file";
         return Err(Failure::new(Kind::Usage, text, hint));
     }
@@ -38,7 +38,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         return send.finish(None);
     }
     ctx.with_client(&login, async |client| {
-        send.send(client, sources, &target).await?;
+        send.deliver(client, &login, sources, &target).await?;
         send.finish(Some(client))
     })
     .await
@@ -103,10 +103,20 @@ impl<'a> Send<'a> {
     ///
     /// # Errors
     /// What ends the connection, or a target that cannot receive them.
-    pub async fn send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
-        let sent = self.try_send(client, sources, target).await;
+    pub async fn deliver(
+        &mut self,
+        client: &mut Client,
+        login: &Login,
+        sources: Vec<Source>,
+        target: &Target,
+    ) -> Outcome {
+        self.progress.set_login(login);
+        let sent = self.try_deliver(client, sources, target).await;
         self.progress.stop();
-        sent
+        match sent {
+            Err(Failure::Error { error, .. }) if self.progress.has_shown(&error) => Err(Failure::Shown(error.exit())),
+            sent => sent,
+        }
     }
 
     /// Tells what came of it all.
@@ -117,7 +127,7 @@ impl<'a> Send<'a> {
         self.progress.finish(&self.summary, std::mem::take(&mut self.tally), client)
     }
 
-    async fn try_send(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+    async fn try_deliver(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
         let into_folder = receives_as_folder(client, target, several).await?;
         let mut taken = HashSet::new();
@@ -132,7 +142,7 @@ impl<'a> Send<'a> {
                 }
             };
             if !taken.insert(to.clone()) {
-                let hint = "send it to another folder, or under another name.";
+                let hint = "Send it to another folder, or under another name.";
                 self.tally
                     .show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
                 continue;
@@ -173,7 +183,7 @@ fn source(local: &OsStr, recursive: bool) -> Outcome<Source> {
     let path = PathBuf::from(local);
     let shown = path.display();
     let found = fs::metadata(&path).map_err(|err| {
-        let missing = || "check the name; a file whose name begins with a dash comes after `--`.".to_owned();
+        let missing = || "Check the name; a file whose name begins with a dash comes after `--`.".to_owned();
         Failure::from(Error::file(shown, err)).hinted(Kind::NotFound, missing)
     })?;
     if found.is_dir() {
@@ -212,7 +222,7 @@ async fn receives_as_folder(client: &mut Client, target: &Target, several: bool)
             Ok(true)
         }
         None if several => {
-            let hint = "end it with a slash to have it made.";
+            let hint = "End it with a slash to have it made.";
             Err(Failure::new(Kind::NotFound, format!("{target}: no such folder"), hint))
         }
         _ => Ok(false),
@@ -228,7 +238,7 @@ fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath
         (None, Source::Tree(_)) => Ok(target.path.clone()),
         (None, _) => {
             let hint = format!(
-                "write the name it gets, as in {}name.",
+                "Write the name it gets, as in {}name.",
                 target.to_string().trim_end_matches('/').to_owned() + "/"
             );
             Err(Failure::new(Kind::Usage, format!("{target}: is a folder, and standard input has no name"), hint))

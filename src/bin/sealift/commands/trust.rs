@@ -38,7 +38,7 @@ async fn add(ctx: &Context, server: &Endpoint, comment: Option<String>) -> Outco
         _ => return Err(Error::new(Kind::Usage, "a server is remembered by one key; give --pin once").into()),
     };
     remember(&known_servers()?, server, pin, comment, ctx.out).map_err(|err| {
-        let remove = || format!("if the key was changed on purpose, run `sealift trust remove {server}` first.");
+        let remove = || format!("If the key was changed on purpose, run `sealift trust remove {server}` first.");
         Failure::from(err).hinted(Kind::Exists, remove)
     })?;
     ctx.out.json(|| Object::new().text("server", server).text("pin", pin))?;

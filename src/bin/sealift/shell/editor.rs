@@ -176,7 +176,9 @@ impl Assistant<'_> {
         let entries = match listed {
             Ok(Ok(entries)) => entries,
             Ok(Err(failure)) => {
-                session.after(&failure);
+                if failure.ends_connection() {
+                    session.forget_connection();
+                }
                 return None;
             }
             Err(_) => {

@@ -87,7 +87,7 @@ pub struct Ls {
     #[arg(short, long)]
     pub long: bool,
     /// With everything below
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// Show sizes in bytes
     #[arg(short, long)]
@@ -100,7 +100,7 @@ pub struct Transfer {
     #[arg(required = true)]
     pub names: Vec<OsString>,
     /// Folders with all below them
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
 }
 
@@ -117,7 +117,7 @@ pub struct Rm {
     #[arg(required = true)]
     pub names: Vec<OsString>,
     /// Folders with all that is in them
-    #[arg(short, long, visible_short_alias = 'R')]
+    #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     /// What is not there is no error
     #[arg(short, long)]

@@ -55,8 +55,9 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
     if target.port.is_none() {
         let default = ctx.default_port()?;
         let typed = answer(&format!("Port [{default}]: "))?;
-        let wrong = |_| Error::new(Kind::Usage, format!("{typed}: a port is a number from 1 to 65535"));
-        target.port = Some(if typed.is_empty() { default } else { typed.parse().map_err(wrong)? });
+        let wrong = || Error::new(Kind::Usage, format!("{typed}: a port is a number from 1 to 65535"));
+        let port = if typed.is_empty() { Some(default) } else { typed.parse().ok().filter(|port| *port != 0) };
+        target.port = Some(port.ok_or_else(wrong)?);
     }
     if target.user.is_none() {
         let typed = answer("User [anonymous]: ")?;
@@ -77,12 +78,17 @@ fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
         let Some(line) = Line::parse(words) else { continue };
         let next = editor.with_session(|session| block_on(unless_interrupted(session.run(line))));
         match next {
-            Ok(Next::Go) => {}
+            Ok(Next::Go) => editor.with_session(|session| session.tell_ids()),
             Ok(Next::End) => return Ok(()),
             Err(failure) => {
-                editor.with_session(|session| session.after(&failure));
+                let is_lost = failure.ends_connection();
+                let was_interrupted = failure.kind() == Some(Kind::Interrupted);
                 failure.show(ctx.out);
-                editor.offer_to_reconnect();
+                editor.with_session(|session| session.after(is_lost));
+                // What Ctrl-C has ended is made anew by the next command.
+                if is_lost && !was_interrupted {
+                    editor.offer_to_reconnect();
+                }
             }
         }
     }
@@ -107,15 +113,17 @@ fn obey(ctx: &Context, mut session: Session<'_>, exit_on_error: bool) -> Outcome
             Err(err) => Err(err.into()),
         };
         match outcome {
-            Ok(Next::Go) => tally.add_done(1),
+            Ok(Next::Go) => {
+                session.tell_ids();
+                tally.add_done(1);
+            }
             Ok(Next::End) => return tally.outcome(),
             Err(failure) => {
-                let is_end = exit_on_error || failure.ends_connection();
-                session.after(&failure);
-                if is_end {
+                if exit_on_error || failure.ends_connection() {
                     return Err(failure);
                 }
                 tally.show(failure, ctx.out)?;
+                session.after(false);
             }
         }
     }

@@ -39,6 +39,8 @@ pub struct Session<'a> {
     /// `None` once the connection is lost or a command was interrupted in the middle of it.
     client: Option<Client>,
     folder: RelPath,
+    /// The last command was one about files.
+    is_about_files: bool,
 }
 
 impl<'a> Session<'a> {
@@ -50,7 +52,7 @@ impl<'a> Session<'a> {
         let connected = ctx.connect(&login).await?;
         welcome(ctx, &login, &connected);
         let Connected { client, password, .. } = connected;
-        Ok(Session { ctx, login, password, client: Some(client), folder: RelPath::root() })
+        Ok(Session { ctx, login, password, client: Some(client), folder: RelPath::root(), is_about_files: false })
     }
 
     /// Logs out.
@@ -71,14 +73,15 @@ impl<'a> Session<'a> {
         format!("{user}@{}:{}> ", self.login.server.host, self.shown_folder())
     }
 
-    /// Gives the connection up if this failure has made it useless.
-    pub fn after(&mut self, failure: &Failure) {
-        if failure.ends_connection() {
+    /// After a failed command: says who answered, or gives the connection up if it is lost.
+    pub fn after(&mut self, is_lost: bool) {
+        if is_lost {
             self.client = None;
         }
+        self.tell_ids();
     }
 
-    /// Gives the connection up: it is in the middle of something.
+    /// Gives the connection up: it is lost, or in the middle of something.
     pub fn forget_connection(&mut self) {
         self.client = None;
     }
@@ -117,12 +120,21 @@ impl<'a> Session<'a> {
         Ok(self.client().await?.list(&folder, false).await?)
     }
 
+    /// Says which process and session answered, after a command about files, whatever became of it.
+    pub fn tell_ids(&self) {
+        if self.is_about_files
+            && let Some(ids) = self.client.as_ref().and_then(Client::last_ids)
+        {
+            self.ctx.out.note(&format!("[pid {}, session {}]", ids.pid, ids.session));
+        }
+    }
+
     /// Does what a line says.
     ///
     /// # Errors
     /// Those of the command.
     pub async fn run(&mut self, line: Line) -> Outcome<Next> {
-        let is_about_files = matches!(
+        self.is_about_files = matches!(
             line.command,
             Command::Ls(_)
                 | Command::Get(_)
@@ -134,11 +146,8 @@ impl<'a> Session<'a> {
                 | Command::Stat(_)
                 | Command::Hash(_)
         );
-        let outcome = self.dispatch(line.command).await;
-        if is_about_files && let Some(ids) = self.client.as_ref().and_then(Client::last_ids) {
-            self.ctx.out.note(&format!("[pid {}, session {}]", ids.pid, ids.session));
-        }
-        outcome
+        let denied = |failure: Failure, login: &Login| failure.hinted(Kind::Denied, || login.denied_hint());
+        self.dispatch(line.command).await.map_err(|failure| denied(failure, &self.login))
     }
 
     async fn dispatch(&mut self, command: Command) -> Outcome<Next> {
@@ -215,10 +224,10 @@ impl<'a> Session<'a> {
         };
         let targets = self.targets(names)?;
         let local = Local::resolve(&local, targets.len())?;
-        let ctx = self.ctx;
+        let (ctx, login) = (self.ctx, self.login.clone());
         let client = self.client().await?;
         let mut fetch = Fetch::new(ctx, &local, line.recursive);
-        fetch.fetch(client, targets.iter()).await?;
+        fetch.collect(client, &login, targets.iter()).await?;
         fetch.finish(Some(client))
     }
 
@@ -233,8 +242,9 @@ impl<'a> Session<'a> {
         if sources.is_empty() {
             return send.finish(None);
         }
+        let login = self.login.clone();
         let client = self.client().await?;
-        send.send(client, sources, &target).await?;
+        send.deliver(client, &login, sources, &target).await?;
         send.finish(Some(client))
     }
 

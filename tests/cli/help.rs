@@ -1,0 +1,71 @@
+//! The help pages, as they are printed. `SEALIFT_BLESS=1 cargo test --test cli help` writes them anew.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const COMMANDS: &[&str] = &[
+    "ls",
+    "get",
+    "put",
+    "rm",
+    "mkdir",
+    "mv",
+    "cat",
+    "stat",
+    "hash",
+    "shell",
+    "ping",
+    "status",
+    "who",
+    "shutdown",
+    "trust",
+    "trust add",
+    "trust list",
+    "trust remove",
+    "completion",
+];
+
+fn sealift(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sealift")).args(args).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn matches_file(name: &str, shown: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help").join(format!("{name}.txt"));
+    if std::env::var_os("SEALIFT_BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, shown).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(shown, expected, "{name}");
+}
+
+#[test]
+fn the_first_page_is_as_written_down() {
+    matches_file("sealift", &sealift(&["--help"]));
+    assert_eq!(sealift(&["help"]), sealift(&["--help"]));
+}
+
+#[test]
+fn every_command_s_page_is_as_written_down_and_shows_an_example() {
+    for command in COMMANDS {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let page = sealift(&words);
+        matches_file(&command.replace(' ', "-"), &page);
+        let is_group_or_short = matches!(*command, "trust" | "trust list" | "trust remove");
+        assert!(is_group_or_short || page.contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn completion_scripts_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sealift(&["completion", shell]);
+        for command in COMMANDS.iter().filter(|command| !command.contains(' ')) {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The program `sealift` as people and scripts run it, against a real server.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod exits;
+mod files;
+mod help;
+mod liar;
+mod shell;
+mod support;
+mod terminal;
+mod trust;

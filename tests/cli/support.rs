@@ -1,0 +1,298 @@
+//! Running the program: with pipes and without a terminal, or at a terminal of its own.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use sealift::auth::{Access, UsersFile, hash_password};
+use sealift::secret::Secret;
+use tempfile::TempDir;
+
+use crate::common::Daemon;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
+
+/// The password of every user.
+pub const PASSWORD: &str = "correct horse";
+
+/// Long enough for the slowest machine: reaching it is a failure, not a measurement.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a program has done.
+#[derive(Debug)]
+pub struct Done {
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Done {
+    pub fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// Must have ended with this exit code.
+    #[track_caller]
+    pub fn code(self, code: i32) -> Done {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", String::from_utf8_lossy(&self.stdout), self.stderr);
+        self
+    }
+
+    /// Must have said this on stderr.
+    #[track_caller]
+    pub fn said(self, text: &str) -> Done {
+        assert!(self.stderr.contains(text), "no `{text}` in: {}", self.stderr);
+        self
+    }
+}
+
+/// A server, and a person with a configuration and a working directory of their own.
+///
+/// Users: `alice` may do everything and administers, `bob` may upload and nothing else, anonymous reads `public`.
+pub struct World {
+    pub server: Daemon,
+    _place: TempDir,
+    pub config: TempDir,
+    pub work: TempDir,
+}
+
+impl World {
+    /// The server is not known yet.
+    pub fn new() -> World {
+        let place = tempfile::tempdir().unwrap();
+        let users = UsersFile::new(place.path().join("users.toml"));
+        users.create().unwrap();
+        // Hashing costs what it must cost; once for all tests is enough here.
+        static HASH: OnceLock<String> = OnceLock::new();
+        let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
+        users.add("alice", hash, None, Access::FULL, true).unwrap();
+        users.add("bob", hash, None, Access::UPLOAD, false).unwrap();
+        for home in ["alice", "bob", "public"] {
+            fs::create_dir_all(place.path().join("server_data").join(home)).unwrap();
+        }
+        let server = Daemon::builder().within(place.path()).arg("--durability").arg("none").start();
+        let (config, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        World { server, _place: place, config, work }
+    }
+
+    /// The server is known.
+    pub fn trusting() -> World {
+        let world = World::new();
+        world.trust(world.server.address());
+        world
+    }
+
+    /// This address is known to have the server's key.
+    pub fn trust(&self, address: impl std::fmt::Display) {
+        let file = fs::File::options().append(true).create(true).open(self.config.path().join("known_servers"));
+        writeln!(file.unwrap(), "{address} {}", self.server.pin()).unwrap();
+    }
+
+    /// A file or folder of the person.
+    pub fn local(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    /// A file or folder of a user on the server's disk.
+    pub fn remote(&self, user: &str, name: impl AsRef<Path>) -> PathBuf {
+        self.server.data().join(user).join(name)
+    }
+
+    /// A target of alice's.
+    pub fn alice(&self, path: &str) -> String {
+        format!("alice@{}/{path}", self.server.address())
+    }
+
+    /// An anonymous target.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}/{path}", self.server.address())
+    }
+
+    /// The program in a session of its own, so that it has no terminal to ask on whatever the tests are run from.
+    pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new("setsid");
+        command.arg("--wait").arg(PROGRAM).args(args).current_dir(self.work.path());
+        command.env_clear().envs(self.environment());
+        command
+    }
+
+    fn environment(&self) -> Vec<(&'static str, std::ffi::OsString)> {
+        vec![
+            ("PATH", std::env::var_os("PATH").unwrap()),
+            ("SEALIFT_CONFIG_DIR", self.config.path().into()),
+            ("HOME", self.work.path().into()),
+        ]
+    }
+
+    /// Runs the program with alice's password in the environment.
+    pub fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Done {
+        self.run_with(args, b"")
+    }
+
+    /// The same with something on standard input.
+    pub fn run_with(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &[u8]) -> Done {
+        let mut command = self.command(args);
+        command.env("SEALIFT_PASSWORD", PASSWORD);
+        finish(command, input)
+    }
+
+    /// The program at a terminal, without a password.
+    pub fn terminal(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Terminal {
+        Terminal::start(self, args)
+    }
+}
+
+/// Runs to the end.
+pub fn finish(mut command: Command, input: &[u8]) -> Done {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // A program that does not read all of its input is no failure of the test.
+    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    Done { code: output.status.code(), stdout: output.stdout, stderr: String::from_utf8_lossy(&output.stderr).into() }
+}
+
+/// The program at a pseudo-terminal that is its controlling terminal.
+pub struct Terminal {
+    pty: Arc<pty_process::blocking::Pty>,
+    child: Child,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+}
+
+#[derive(Default)]
+struct Seen {
+    bytes: Vec<u8>,
+    /// Up to here has been expected already.
+    at: usize,
+    is_over: bool,
+}
+
+impl Terminal {
+    fn start(world: &World, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Terminal {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(24, 100)).unwrap();
+        let command = pty_process::blocking::Command::new(PROGRAM).args(args).env_clear().envs(world.environment());
+        let command = command.env("TERM", "xterm").env("NO_COLOR", "1").current_dir(world.work.path());
+        let child = command.spawn(pts).unwrap();
+        let pty = Arc::new(pty);
+        let seen = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
+        let (reader, shared) = (pty.clone(), seen.clone());
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // The end of a terminal is an error (EIO).
+            while let Ok(len) = (&*reader).read(&mut buffer) {
+                let (seen, news) = &*shared;
+                seen.lock().unwrap().bytes.extend_from_slice(&buffer[..len]);
+                news.notify_all();
+            }
+            shared.0.lock().unwrap().is_over = true;
+            shared.1.notify_all();
+        });
+        Terminal { pty, child, seen }
+    }
+
+    /// Waits until the program shows this, after what was expected before.
+    #[track_caller]
+    pub fn expect(&self, text: &str) -> &Terminal {
+        let (seen, news) = &*self.seen;
+        let found = |seen: &Seen| find(&seen.bytes[seen.at..], text.as_bytes());
+        let waiting =
+            news.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| found(seen).is_none() && !seen.is_over);
+        let (mut seen, _) = waiting.unwrap();
+        match found(&seen) {
+            Some(at) => seen.at += at + text.len(),
+            None => panic!("no `{text}` in:\n{}", String::from_utf8_lossy(&seen.bytes)),
+        }
+        self
+    }
+
+    /// Types a line.
+    pub fn line(&self, text: &str) -> &Terminal {
+        self.keys(&format!("{text}\r"))
+    }
+
+    /// Types.
+    pub fn keys(&self, text: &str) -> &Terminal {
+        (&*self.pty).write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    /// All that was shown so far.
+    pub fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.seen.0.lock().unwrap().bytes).into()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// Stands between the program and the server, and can cut every connection at once.
+pub struct Proxy {
+    pub address: SocketAddr,
+    sockets: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Proxy {
+    pub fn start(world: &World) -> Proxy {
+        Proxy::with_pause(world, Duration::ZERO)
+    }
+
+    /// Lets at most 64 KiB pass in each pause of 20 ms, so that a transfer lasts as long as a test needs.
+    pub fn slow(world: &World) -> Proxy {
+        Proxy::with_pause(world, Duration::from_millis(20))
+    }
+
+    fn with_pause(world: &World, pause: Duration) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = world.server.address();
+        let sockets: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let all = sockets.clone();
+        thread::spawn(move || {
+            for near in listener.incoming() {
+                let (near, far) = (near.unwrap(), TcpStream::connect(&server).unwrap());
+                all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                    thread::spawn(move || {
+                        let mut buffer = vec![0; 64 * 1024];
+                        while let Ok(len @ 1..) = from.read(&mut buffer) {
+                            if to.write_all(&buffer[..len]).is_err() {
+                                break;
+                            }
+                            thread::sleep(pause);
+                        }
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Proxy { address, sockets }
+    }
+
+    pub fn cut(&self) {
+        for socket in self.sockets.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
