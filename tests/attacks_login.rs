@@ -42,7 +42,7 @@ fn user_enumeration() {
         let some = |from: usize| {
             (from..GUESSES).step_by(GUESSERS).map(|n| {
                 let stranger = format!("nobody{n}");
-                if n / GUESSERS % 2 == 0 {
+                if (n / GUESSERS).is_multiple_of(2) {
                     let known = guess("alice");
                     (known, guess(&stranger))
                 } else {
@@ -150,8 +150,8 @@ fn one_of_flood(daemon: &Daemon, n: usize) -> &'static str {
     let (user, password) = [("alice", "right"), ("alice", "wrong"), ("nobody", "right")][n % 3];
     let (digits, word, _) = client.try_login(user, password);
     match (digits, word.as_str()) {
-        (230, "welcome") if n % 3 == 0 => "welcome",
-        (530, "login-failed") if n % 3 != 0 => "login-failed",
+        (230, "welcome") if n.is_multiple_of(3) => "welcome",
+        (530, "login-failed") if !n.is_multiple_of(3) => "login-failed",
         (421, "busy") => "busy",
         other => panic!("login {n} as {user}: {other:?}"),
     }
