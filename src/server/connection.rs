@@ -1,4 +1,7 @@
 //! One connection: handshake, login, session, close. One task owns its TLS stream from the first to the last byte.
+//!
+//! The stages before and after the session are boxed: a future is as large as its largest stage, and a connection that
+//! idles for hours must not carry the memory of its login.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,12 +11,13 @@ use async_std::future::timeout;
 use async_std::net::TcpStream;
 use async_std::task::spawn_blocking;
 use futures::future::{Either, select};
-use futures::{AsyncWriteExt, pin_mut};
+use futures::{AsyncWriteExt, FutureExt as _, pin_mut};
 use tracing::info;
 
 use super::Shared;
 use super::admission::{Admitted, Offence};
-use super::drive::drive;
+use super::drive::{drive, lane};
+use super::lane::Lane;
 use super::login::{Login, login};
 use super::session::Session;
 use crate::auth::Principal;
@@ -40,15 +44,20 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, 
 async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
+    let mut stream = shake_hands(socket, admitted, shared).boxed().await?;
+    let result = log_in_and_serve(&mut stream, peer, admitted, shared).await;
+    stream.close().boxed().await;
+    result
+}
+
+async fn shake_hands(socket: TcpStream, admitted: &Admitted, shared: &Shared) -> Result<Stream> {
     let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept(socket));
     let Ok(shaken) = unless_stopping(shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
     };
-    let (mut stream, _) = shaken.inspect_err(|_| admitted.penalise(Offence::NoLogin, Instant::now()))?;
-    let result = log_in_and_serve(&mut stream, peer, admitted, shared).await;
-    stream.close().await;
-    result
+    let (stream, _) = shaken.inspect_err(|_| admitted.penalise(Offence::NoLogin, Instant::now()))?;
+    Ok(stream)
 }
 
 async fn log_in_and_serve(
@@ -57,10 +66,26 @@ async fn log_in_and_serve(
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<()> {
+    let Some(lane) = log_in(stream, peer, admitted, shared).boxed().await? else { return Ok(()) };
+    let result = drive(stream, lane, shared).await;
+    // Only a panic ends a session so.
+    if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
+        admitted.penalise(Offence::Panic, Instant::now());
+    }
+    result
+}
+
+/// A session in its lane; none if the client left.
+async fn log_in(
+    stream: &mut Stream,
+    peer: SocketAddr,
+    admitted: &mut Admitted,
+    shared: &Arc<Shared>,
+) -> Result<Option<Lane<Session>>> {
     let logging_in = timeout(shared.timeouts.login, login(stream, &shared.accounts, peer, admitted));
     let (principal, early) = match unless_stopping(shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
-        Ok(Ok(Ok(Login::Over))) => return Ok(()),
+        Ok(Ok(Ok(Login::Over))) => return Ok(None),
         Ok(Ok(Err(error))) => return Err(error),
         Ok(Err(_)) => {
             admitted.penalise(Offence::TooSlow, Instant::now());
@@ -69,16 +94,10 @@ async fn log_in_and_serve(
         Err(stopping) => return refuse(stream, stopping).await,
     };
     admitted.logged_in();
-    let session = match open(principal, peer, shared).await {
-        Ok(session) => session,
-        Err(error) => return refuse(stream, error).await,
-    };
-    let result = drive(stream, session, &early, shared).await;
-    // Only a panic ends a session so.
-    if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
-        admitted.penalise(Offence::Panic, Instant::now());
+    match open(principal, peer, shared).await {
+        Ok(session) => Ok(Some(lane(session, &early))),
+        Err(error) => refuse(stream, error).await,
     }
-    result
 }
 
 /// Does this unless the server is told to stop: nobody who is not logged in has anything to finish.
@@ -104,7 +123,7 @@ async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> R
 }
 
 /// Says why the connection ends here.
-async fn refuse(stream: &mut Stream, error: Error) -> Result<()> {
+async fn refuse<T>(stream: &mut Stream, error: Error) -> Result<T> {
     let mut line = Vec::new();
     ReplyWriter::error(&mut line, error.kind()).text(error.text());
     // The client may have stopped reading long ago.

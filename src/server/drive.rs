@@ -18,31 +18,32 @@ use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::tls::TlsStream;
 
-/// Welcomes the client, then moves bytes between the stream and the session's lane until either is done.
-pub async fn drive(
-    stream: &mut TlsStream<TcpStream>,
-    mut session: Session,
-    early: &[u8],
-    shared: &Shared,
-) -> Result<()> {
+/// The lane of a new session: it welcomes the client, and goes on with what came right behind the login.
+pub fn lane(mut session: Session, early: &[u8]) -> Lane<Session> {
     let welcome = buffer_of(&session.welcome());
     let lane = Lane::new(session);
     lane.greet(welcome);
     if !early.is_empty() {
         lane.push(buffer_of(early));
     }
+    lane
+}
+
+/// Moves bytes between the stream and the session's lane until either is done.
+pub async fn drive(stream: &mut TlsStream<TcpStream>, lane: Lane<Session>, shared: &Shared) -> Result<()> {
     let moved = Moved::default();
     // Both halves stay in this task: split across two, they would steal each other's wake-ups.
     let (reader, writer) = stream.split();
     let result = {
-        let reading = async {
+        // Boxed: pinned on the stack of this future, each would take its room twice.
+        let mut reading = async {
             let result = read_half(reader, &lane, &moved).await;
             lane.end_input();
             result
-        };
-        let writing = write_half(writer, &lane, &moved).fuse();
-        let watching = watch(&lane, &moved, shared).fuse();
-        pin_mut!(writing, watching);
+        }
+        .boxed();
+        let mut writing = write_half(writer, &lane, &moved).boxed().fuse();
+        let mut watching = watch(&lane, &moved, shared).boxed().fuse();
         // The session ends when all its answers are sent. A client that is done sending may still be reading.
         let session = async {
             select_biased! {
@@ -50,8 +51,8 @@ pub async fn drive(
                 error = watching => Err(error),
             }
         };
-        pin_mut!(session, reading);
-        match select(session, reading).await {
+        pin_mut!(session);
+        match select(session, &mut reading).await {
             Either::Left((result, _)) => result,
             Either::Right((Ok(()), session)) => session.await,
             Either::Right((Err(error), _)) => Err(error),
@@ -199,6 +200,5 @@ async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Er
             }
         }
     };
-    pin_mut!(stopping, slow);
-    select(stopping, slow).await.factor_first().0
+    select(stopping.boxed(), slow.boxed()).await.factor_first().0
 }

@@ -1,6 +1,7 @@
 //! The accept loop: a permit first, then a connection, then a task. Nothing that takes time happens here.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -98,16 +99,18 @@ async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, op
                 let (shared, open) = (shared.clone(), open.clone());
                 // An IPv4 address that came in by IPv6 is still the same machine's.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                spawn(async move {
+                let task = async move {
                     // A fault while handling one connection ends that one only.
-                    let serving =
-                        std::panic::AssertUnwindSafe(connection::serve(socket, peer, admitted, shared.clone()));
-                    if serving.catch_unwind().await.is_err() {
+                    let serving = connection::serve(socket, peer, admitted, shared.clone());
+                    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
                         let panics = shared.registry.count_panic();
                         tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
                     }
                     drop((permit, open));
-                });
+                };
+                // Boxed, because the executor would keep two copies of the future's room.
+                let task = task.boxed();
+                spawn(task);
             }
             Either::Right(((_, Err(error)), _)) => {
                 // Out of descriptors, mostly: trying again at once would only spin.

@@ -5,12 +5,14 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 mod daemon;
+mod figures;
 mod raw;
 mod typed;
 
 use std::time::Duration;
 
 pub use daemon::{Builder, Daemon, Ended, end_of, sealiftd, text};
+pub use figures::{Figures, alone, eventually, many_files, median};
 pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, upload_bytes};
 pub use typed::Typed;
 

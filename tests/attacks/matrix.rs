@@ -1,0 +1,156 @@
+//! Every command in every form that matters for rights, what each needs, and a home for them to act on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sealift::proto::Verb;
+
+use crate::common::upload_bytes;
+
+/// What a user may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// One right over files, by name.
+    Access(&'static str),
+    /// Being an administrator.
+    Administrator,
+}
+
+/// The rights over files.
+const ACCESS: [&str; 6] = ["list", "download", "upload", "delete", "rename", "mkdir"];
+
+impl Right {
+    /// Its name, if it is one over files.
+    pub fn access(self) -> Option<&'static str> {
+        match self {
+            Right::Access(name) => Some(name),
+            Right::Administrator => None,
+        }
+    }
+
+    /// The first right that a command needs beyond a login.
+    pub fn needed(verb: Verb, line: &[u8]) -> Option<Right> {
+        Right::all_needed(verb, line).first().copied()
+    }
+
+    /// What a command needs beyond a login: the table of PROTOCOL.md, written down once more on purpose.
+    pub fn all_needed(verb: Verb, line: &[u8]) -> Vec<Right> {
+        let says = |option: &str| String::from_utf8_lossy(line).contains(option);
+        let names: &[&str] = match verb {
+            Verb::Help | Verb::User | Verb::Pass | Verb::Ping | Verb::Status | Verb::Logout => &[],
+            Verb::Who | Verb::Shutdown => return vec![Right::Administrator],
+            Verb::List | Verb::Stat => &["list"],
+            Verb::Hash if says("partial=yes") => &["upload"],
+            Verb::Hash | Verb::Download => &["download"],
+            Verb::Upload => &["upload"],
+            Verb::Delete => &["delete"],
+            Verb::Mkdir => &["mkdir"],
+            Verb::Rename if says("replace=yes") => &["rename", "delete"],
+            Verb::Rename => &["rename"],
+        };
+        names.iter().map(|name| Right::Access(name)).collect()
+    }
+
+    /// Users to test with, by name: each right alone, all but each, none, all, and an administrator with no other
+    /// right, who comes last.
+    pub fn every_holding() -> Vec<(String, Vec<Right>)> {
+        let all = ACCESS.map(Right::Access);
+        let mut users = vec![("none".to_owned(), vec![]), ("full".to_owned(), all.to_vec())];
+        for right in all {
+            let name = right.access().unwrap();
+            users.push((format!("only-{name}"), vec![right]));
+            users.push((format!("not-{name}"), all.into_iter().filter(|other| *other != right).collect()));
+        }
+        users.push(("administrator".to_owned(), vec![Right::Administrator]));
+        users
+    }
+}
+
+/// A verb's commands as they go over the wire, each well-formed and, with the rights, able to succeed in a [`Scene`].
+pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
+    let lines: &[&str] = match verb {
+        Verb::Help => &["HELP", "HELP list"],
+        Verb::User => &["USER alice"],
+        Verb::Pass => &["PASS wrong"],
+        Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
+        Verb::Stat => &["STAT", "STAT file"],
+        Verb::Hash => &["HASH file", "HASH file length=2", "HASH file partial=yes"],
+        Verb::Download => &["DOWNLOAD file", "DOWNLOAD file offset=1 length=2"],
+        Verb::Upload => return uploads(),
+        Verb::Delete => &["DELETE file", "DELETE folder recursive=yes"],
+        Verb::Mkdir => &["MKDIR new", "MKDIR new/er parents=yes"],
+        Verb::Rename => &["RENAME file renamed", "RENAME file other replace=yes", "RENAME folder elsewhere"],
+        Verb::Ping => &["PING"],
+        Verb::Status => &["STATUS"],
+        Verb::Who => &["WHO"],
+        Verb::Shutdown => &["SHUTDOWN"],
+        Verb::Logout => &["LOGOUT"],
+    };
+    lines.iter().map(|line| format!("{line}\r\n").into_bytes()).collect()
+}
+
+fn uploads() -> Vec<Vec<u8>> {
+    let data = b"hostile content\r\nDELETE file\r\n";
+    let nothing = blake3::hash(b"").to_hex();
+    let arguments =
+        ["new".to_owned(), "file".to_owned(), "new if=absent".to_owned(), format!("file offset=0 prefix={nothing}")];
+    arguments.iter().map(|arguments| upload_bytes(arguments, data)).collect()
+}
+
+/// A home with a few files, and what it should look like.
+pub struct Scene {
+    home: PathBuf,
+}
+
+impl Scene {
+    /// Fills this home; made if it is missing.
+    pub fn prepare(home: PathBuf) -> Scene {
+        let scene = Scene { home };
+        scene.restore();
+        scene
+    }
+
+    /// Puts everything back as it was at first.
+    pub fn restore(&self) {
+        fs::create_dir_all(&self.home).unwrap();
+        for entry in fs::read_dir(&self.home).unwrap() {
+            let path = entry.unwrap().path();
+            if is_servers_own(&path) {
+                continue;
+            }
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
+        fs::create_dir(self.home.join("folder")).unwrap();
+        for name in ["file", "other", "folder/inner"] {
+            fs::write(self.home.join(name), format!("the content of {name}")).unwrap();
+        }
+    }
+
+    /// Every path in the home with its content; folders have none. Without the server's own folder.
+    pub fn snapshot(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        walk(&self.home, &mut found);
+        found
+    }
+}
+
+fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, Option<Vec<u8>>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if is_servers_own(&path) {
+            continue;
+        }
+        if path.is_dir() {
+            found.insert(path.clone(), None);
+            walk(&path, found);
+        } else {
+            let content = fs::read(&path).unwrap();
+            found.insert(path, Some(content));
+        }
+    }
+}
+
+fn is_servers_own(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == sealift::limits::RESERVED_NAME)
+}
