@@ -126,10 +126,7 @@ impl Tree {
         listing::ask(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
         let mut entries = Vec::new();
-        let listed = listing::read(session, true, |portion| {
-            entries.extend(portion);
-            Ok(())
-        });
+        let listed = listing::read(session, true, |portion| listing::hold(&mut entries, portion));
         let top = top?;
         listed?;
         listing::check_unique(&entries)?;

@@ -47,6 +47,16 @@ pub(super) fn read(
     Ok(())
 }
 
+/// Keeps a portion with those before it, up to [`limits::ENTRIES_HELD_MAX`] together.
+pub(super) fn hold(all: &mut Vec<Entry>, portion: Vec<Entry>) -> Result<()> {
+    if all.len() + portion.len() > limits::ENTRIES_HELD_MAX {
+        let text = format!("the server lists more than {} entries", limits::ENTRIES_HELD_MAX);
+        return Err(Error::new(Kind::TooLong, text));
+    }
+    all.extend(portion);
+    Ok(())
+}
+
 /// Fails if a path is named twice.
 pub(super) fn check_unique(entries: &[Entry]) -> Result<()> {
     let mut seen = HashSet::with_capacity(entries.len());

@@ -26,10 +26,7 @@ impl Client {
         self.run(move |session| {
             let mut all = Vec::new();
             listing::ask(session, &path, recursive)?;
-            listing::read(session, recursive, |entries| {
-                all.extend(entries);
-                Ok(())
-            })?;
+            listing::read(session, recursive, |entries| listing::hold(&mut all, entries))?;
             listing::check_unique(&all)?;
             Ok(all)
         })
@@ -247,7 +244,7 @@ fn until_final(
     last: u16,
     mut each: impl FnMut(&Reply<'_>) -> Result<()>,
 ) -> Result<()> {
-    loop {
+    for _ in 0..=limits::PRELIMINARY_MAX {
         let reply = session.reply()?;
         if reply.is_error() {
             return Err(reply.to_error());
@@ -261,6 +258,7 @@ fn until_final(
             return Ok(());
         }
     }
+    Err(session.out_of_order())
 }
 
 /// Reads a `213 stat`.
