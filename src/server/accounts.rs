@@ -1,5 +1,6 @@
 //! Logins: the users file as it is now, and argon2 in bounds.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -21,8 +22,9 @@ pub struct Accounts {
     permits: Arc<Semaphore>,
 }
 
-/// What changes when a file is edited: time and size.
-type Stamp = Option<(SystemTime, u64)>;
+/// What changes when a file is edited or replaced: inode, time and size. The time alone is too coarse for two changes
+/// in a row.
+type Stamp = Option<(u64, SystemTime, u64)>;
 
 impl Accounts {
     /// Reads the users file.
@@ -60,7 +62,8 @@ impl Accounts {
         .await
     }
 
-    fn users(&self) -> Arc<Users> {
+    /// The users as the file has them now.
+    pub fn users(&self) -> Arc<Users> {
         let now = stamp(&self.path);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.0 != now {
@@ -79,7 +82,7 @@ impl Accounts {
 
 fn stamp(path: &Path) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
+    Some((meta.ino(), meta.modified().ok()?, meta.len()))
 }
 
 fn permits() -> usize {

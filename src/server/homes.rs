@@ -1,31 +1,50 @@
 //! The data directory, and each principal's own store in it.
 
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::auth::Principal;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::proto::RelPath;
 use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
     root: Dir,
     options: LocalOptions,
+    /// The data directory under this server's lock: what is left over in it belongs to no other running server.
+    _locked: File,
 }
 
 impl Homes {
-    /// Opens the data directory, and makes it if it is missing.
+    /// Opens the data directory, and makes it if it is missing, for the server's account alone.
     ///
     /// # Errors
-    /// Those of the file system, naming the directory.
+    /// [`Kind::Busy`] if another server has it, and those of the file system, all naming the directory.
     pub fn open(data: &Path, durability: Durability) -> Result<Homes> {
         let failed = |err| Error::file(data.display(), err);
-        std::fs::create_dir_all(data).map_err(failed)?;
+        make(data).map_err(failed)?;
+        let locked = File::open(data).map_err(failed)?;
+        match flock(&locked, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder", data.display())));
+            }
+            // Some network file systems lock no directory.
+            Err(error) => {
+                tracing::warn!(data = %data.display(), %error, "no lock: let no second server use this folder")
+            }
+        }
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
-        Ok(Homes { root, options: LocalOptions { durability, staging: Staging::Hidden } })
+        Ok(Homes { root, options: LocalOptions { durability, staging: Staging::Hidden }, _locked: locked })
     }
 
     /// Opens this principal's home, made if it is missing. There is no other way to a store.
@@ -33,9 +52,84 @@ impl Homes {
     /// # Errors
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
-        let failed = |err| Error::file("your home folder", err);
-        self.root.create_dir_all(principal.home()).map_err(failed)?;
-        let home = self.root.open_dir(principal.home()).map_err(failed)?;
+        let home = self.directory(principal.home(), "your home folder")?;
         Ok(Arc::new(LocalStore::open(home, self.options)?))
+    }
+
+    /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
+    ///
+    /// # Errors
+    /// Those of the file system, naming the home.
+    pub fn prepare(&self, home: &str) -> Result<()> {
+        self.directory(home, &format!("the home folder {home}")).map(drop)
+    }
+
+    fn directory(&self, home: &str, called: &str) -> Result<Dir> {
+        let failed = |err| Error::file(called, err);
+        match self.root.open_dir(home) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map_err(failed),
+        }
+        // A store over all homes makes it as durably as anything in it.
+        let all = LocalStore::open(self.root.try_clone().map_err(failed)?, self.options)?;
+        all.make_dir(&RelPath::parse(home.as_bytes())?, true)?;
+        self.root.open_dir(home).map_err(failed)
+    }
+}
+
+/// Makes a directory, with those above it. Each new name is synced: a file that is acknowledged must not go with the
+/// folder it is in.
+fn make(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
+    for directory in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
+            _ => {}
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_data_directory_is_made_for_the_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("a/b");
+        let homes = Homes::open(&data, Durability::Full).unwrap();
+        homes.prepare("team/public").unwrap();
+        homes.prepare("team/public").unwrap();
+        assert!(data.join("team/public").is_dir());
+        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn one_server_at_a_time_has_a_data_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Homes::open(dir.path(), Durability::Full).unwrap();
+        let refused = Homes::open(dir.path(), Durability::Full).err().unwrap();
+        assert_eq!(refused.kind(), Kind::Busy);
+        drop(first);
+        Homes::open(dir.path(), Durability::Full).unwrap();
+    }
+
+    #[test]
+    fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let homes = Homes::open(&data, Durability::Full).unwrap();
+        std::os::unix::fs::symlink("..", data.join("out")).unwrap();
+        std::os::unix::fs::symlink("../made", data.join("new")).unwrap();
+        homes.prepare("out").unwrap_err();
+        homes.prepare("new").unwrap_err();
+        assert!(!dir.path().join("made").exists());
     }
 }

@@ -39,16 +39,16 @@ pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => open(by_ipv4, false).map_err(|err| failed(by_ipv4, err)),
             opened => opened.map_err(|err| failed(by_ipv6, err)),
         }?;
-        return Ok(vec![listener]);
+        return Ok(vec![listener.into()]);
     }
     let open = |address: &SocketAddr| {
         let ipv4_apart = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
-        open(*address, ipv4_apart).map_err(|err| failed(*address, err))
+        open(*address, ipv4_apart).map(TcpListener::from).map_err(|err| failed(*address, err))
     };
     addresses.iter().map(open).collect()
 }
 
-fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
+fn open(address: SocketAddr, ipv4_apart: bool) -> Result<std::net::TcpListener, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
@@ -59,7 +59,7 @@ fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
     }
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, BACKLOG)?;
-    Ok(std::net::TcpListener::from(socket).into())
+    Ok(socket.into())
 }
 
 /// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
@@ -122,4 +122,29 @@ async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, op
 fn dice() -> u32 {
     // Without random numbers nobody is refused by chance; the caps still hold.
     getrandom::u32().map_or(99, |n| n % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_listener_takes_ipv4_unless_that_is_listened_on_apart() {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        for apart in [false, true] {
+            match open(everywhere, apart) {
+                Ok(listener) => assert_eq!(sockopt::ipv6_v6only(&listener).unwrap(), apart),
+                Err(err) => assert!(matches!(err, Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL), "{err}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let first = listen(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).unwrap();
+        let taken = first[0].local_addr().unwrap();
+        let err = listen(&[taken]).unwrap_err();
+        assert_eq!(err.kind(), crate::Kind::AddressInUse);
+        assert!(err.text().contains(&taken.to_string()), "{err}");
+    }
 }

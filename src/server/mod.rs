@@ -106,7 +106,8 @@ impl Server {
     ///
     /// # Errors
     /// [`crate::Kind::BadConfig`] for the users file, [`crate::Kind::Tls`] for key and certificate,
-    /// [`crate::Kind::AddressInUse`] for an address, and those of the file system.
+    /// [`crate::Kind::AddressInUse`] for an address, [`crate::Kind::Busy`] while another server has the data directory,
+    /// and those of the file system.
     pub async fn bind(options: ServerOptions) -> Result<Server> {
         let pin = options.identity.pin();
         let shared = Arc::new(Shared {
@@ -117,6 +118,9 @@ impl Server {
             admission: Admission::new(options.admission),
             grace: options.grace,
         });
+        if let Some(home) = shared.accounts.users().anonymous_home() {
+            shared.homes.prepare(home)?;
+        }
         let listeners = listener::listen(&options.listen)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;

@@ -1,5 +1,6 @@
 //! A real `sealiftd` process in a directory of its own.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -12,8 +13,7 @@ use tempfile::TempDir;
 /// names. Dropping it kills the process and removes the directory.
 pub struct Daemon {
     child: Child,
-    /// Kept open: the server must not find its standard output closed unless a test wants that.
-    _stdout: BufReader<ChildStdout>,
+    stdout: RefCell<BufReader<ChildStdout>>,
     banner: String,
     port: u16,
     pin: String,
@@ -45,6 +45,12 @@ impl Builder {
         self
     }
 
+    /// More arguments.
+    pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        self.args.extend(args.into_iter().map(str::to_owned));
+        self
+    }
+
     /// One more environment variable.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.envs.push((name.to_owned(), value.into()));
@@ -57,13 +63,13 @@ impl Builder {
         self
     }
 
-    /// Starts it on a free port of 127.0.0.1, and returns when it listens.
+    /// Starts it on a free port of 127.0.0.1, and returns when it listens. Its port file is `port`.
     pub fn start(self) -> Daemon {
         let temporary = self.place.is_none().then(|| TempDir::new().unwrap());
         let place = self.place.unwrap_or_else(|| temporary.as_ref().unwrap().path().to_owned());
         let log = fs::OpenOptions::new().create(true).append(true).open(place.join("log")).unwrap();
         let mut child = sealiftd(&place)
-            .args(["--listen", "127.0.0.1:0", "--port-file", "port"])
+            .envs([("SEALIFT_LISTEN", "127.0.0.1:0"), ("SEALIFT_PORT_FILE", "port")])
             .args(self.args)
             .envs(self.envs)
             .stdout(Stdio::piped())
@@ -82,7 +88,7 @@ impl Builder {
         }
         let port = fs::read_to_string(place.join("port")).unwrap().trim().parse().unwrap();
         let pin = banner.lines().find_map(|line| line.trim().strip_prefix("pin ")).unwrap().trim().to_owned();
-        Daemon { child, _stdout: stdout, banner, port, pin, place, _temporary: temporary }
+        Daemon { child, stdout: RefCell::new(stdout), banner, port, pin, place, _temporary: temporary }
     }
 }
 
@@ -117,6 +123,17 @@ impl Daemon {
         &self.banner
     }
 
+    /// What it said on standard output after the banner: the commands to try. Only once.
+    pub fn hints(&self) -> String {
+        let mut hints = String::new();
+        let mut stdout = self.stdout.borrow_mut();
+        // It ends with an empty line, as each of its two parts does.
+        while hints.matches("\n\n").count() < 2 {
+            assert_ne!(stdout.read_line(&mut hints).unwrap(), 0, "{hints}");
+        }
+        hints
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -142,6 +159,13 @@ impl Daemon {
         fs::read_to_string(self.place.join("log")).unwrap()
     }
 
+    /// `sealiftd` with these arguments in this server's directory.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = sealiftd(&self.place);
+        command.args(args);
+        command
+    }
+
     /// Adds a user with these rights (`full`, `read`, `list,upload`), who can log in at once.
     pub fn add_user(&self, name: &str, password: &str, access: &str) {
         self.add_user_with(name, password, &["--access", access]);
@@ -149,8 +173,8 @@ impl Daemon {
 
     /// Adds a user with these options of `sealiftd user add`.
     pub fn add_user_with(&self, name: &str, password: &str, options: &[&str]) {
-        let mut command = sealiftd(&self.place);
-        command.args(["user", "add", name, "--password-stdin"]).args(options);
+        let mut command = self.command(&["user", "add", name, "--password-stdin"]);
+        command.args(options);
         let output = end_of(command, password);
         assert!(output.status.success(), "user add {name}: {}", text(&output.stderr));
     }

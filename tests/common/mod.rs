@@ -1,14 +1,17 @@
 //! Helpers of the tests that run the real programs: a [`Daemon`] of their own on a port of its own, and a connection
 //! that is [`Typed`] by hand.
 #![allow(dead_code, unused_imports, reason = "each test file uses some of them")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test code outside of a test function")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 mod daemon;
+mod raw;
 mod typed;
 
 use std::time::Duration;
 
 pub use daemon::{Builder, Daemon, Ended, end_of, sealiftd, text};
+pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, upload_bytes};
 pub use typed::Typed;
 
 /// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.

@@ -94,7 +94,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
     pub listen: Vec<SocketAddr>,
 
-    /// Write the port's number to this file once the server is ready; removed when it ends
+    /// Write the port's number (and a newline) to this file once the server is ready; removed when it ends
     #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
 
@@ -129,18 +129,35 @@ pub struct ServeArgs {
     pub log_level: String,
 }
 
+const USER_EXAMPLES: &str = "\
+Examples:
+  sealiftd user add alice
+      Ask for a password; alice may do everything in her folder.
+  sealiftd user add scanner --access upload,mkdir --password-stdin < secret
+      A machine that may only deliver.
+  sealiftd user add root --access none --admin
+      Somebody who administers, and has no files.";
+
+const CERT_EXAMPLES: &str = "\
+Examples:
+  sealiftd cert show
+  sealift --pin \"$(sealiftd cert pin)\" ls localhost/
+  sealiftd cert new --name files.example.org --name 192.0.2.7";
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve until SIGINT or SIGTERM; what happens without a command, too
     Serve(ServeArgs),
     /// Add, change, remove and list users
+    #[command(after_help = USER_EXAMPLES)]
     User {
         /// What to do with them.
         #[command(subcommand)]
         command: UserCommand,
     },
     /// Show or renew the server's key and certificate
+    #[command(after_help = CERT_EXAMPLES)]
     Cert {
         /// What to do with it.
         #[command(subcommand)]
@@ -152,6 +169,7 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add a user, who can log in at once: no restart is needed
+    #[command(after_help = USER_EXAMPLES)]
     Add {
         /// The user's name
         name: String,

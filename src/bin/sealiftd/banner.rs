@@ -34,9 +34,12 @@ pub fn print(banner: &Banner<'_>) {
 impl Banner<'_> {
     fn text(&self) -> String {
         let mut out = String::new();
-        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        let mut addresses = self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if self.addresses.iter().any(|address| address.ip().is_unspecified()) {
+            addresses.push_str(" (every address of this machine)");
+        }
         let lines = [
-            ("address", addresses.join(", ")),
+            ("address", addresses),
             ("pin", self.pin.to_string()),
             ("pid", std::process::id().to_string()),
             ("data", shown(&self.places.data)),

@@ -35,7 +35,9 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), Failure> {
 }
 
 fn message<'a>(panic: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
-    panic.payload_as_str().unwrap_or("panicked")
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panicked")
 }
 
 /// Writes each event as exactly one line, whatever is in it, and minds no closed standard error: the log of a server

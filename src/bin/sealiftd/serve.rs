@@ -1,5 +1,7 @@
 //! `sealiftd serve`: puts the server together, says that it is ready, and runs it to its end.
 
+use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,12 +9,11 @@ use std::sync::Arc;
 use async_std::task::block_on;
 use sealift::auth::{Users, UsersFile, file_warnings};
 use sealift::server::{AdmissionOptions, Server, ServerOptions};
-use sealift::store::Durability;
 use sealift::tls::Identity;
 use sealift::{Error, Kind};
 use tracing::{info, warn};
 
-use crate::args::{Places, ServeArgs};
+use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
 use crate::failure::Failure;
 use crate::port_file::PortFile;
@@ -50,22 +51,24 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     let users = Users::load(&places.users)?;
     warn_of_users(&places.users, &users)?;
 
-    let durability = Durability::from(args.durability);
-    let server = block_on(bind(places, &args, identity, durability))?;
+    refuse_secrets_in_data(places)?;
+
+    let server = bind(places, &args, identity)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
-    info!(
-        durability = ?durability,
-        login_memory_kib = server.login_memory_kib(),
-        grace = %args.grace,
-        "ready"
-    );
-    let port_file = match &args.port_file {
-        Some(path) => Some(Arc::new(PortFile::write(path, port)?)),
-        None => None,
-    };
+    let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
+    // Before the port file: whoever has seen it may send a signal.
     signals::watch(server.handle(), port_file.clone())
         .map_err(|err| Error::new(Kind::Internal, format!("signals cannot be received: {err}")).with_source(err))?;
+    if let Some(file) = &port_file {
+        file.write()?;
+    }
     banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), port });
+    info!(
+        durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
+        grace = %args.grace,
+        login_memory_kib = server.login_memory_kib(),
+        "ready"
+    );
     let served = block_on(server.serve());
     if let Some(file) = port_file {
         file.remove();
@@ -73,22 +76,47 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     Ok(served?)
 }
 
-async fn bind(
-    places: &Places,
-    args: &ServeArgs,
-    identity: Identity,
-    durability: Durability,
-) -> Result<Server, Failure> {
+fn bind(places: &Places, args: &ServeArgs, identity: Identity) -> Result<Server, Failure> {
     let options = ServerOptions {
         listen: args.listen.clone(),
         data: places.data.clone(),
         users: places.users.clone(),
         identity,
-        durability,
+        durability: args.durability.into(),
         grace: args.grace.into(),
         admission: AdmissionOptions::default(),
     };
-    Ok(Server::bind(options).await?)
+    block_on(Server::bind(options)).map_err(|err| match err.kind() {
+        Kind::Busy => Failure::from(err).hint("Stop the other server, or choose another folder with --data."),
+        Kind::Network if forbidden(&err) => {
+            Failure::from(err).hint("Ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose a higher one.")
+        }
+        _ => err.into(),
+    })
+}
+
+fn forbidden(err: &Error) -> bool {
+    let cause = err.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// The private key and the password hashes must not lie where users' folders are.
+fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
+    let Ok(data) = places.data.canonicalize() else {
+        return Ok(()); // Not there yet, so nothing is in it.
+    };
+    for (option, path) in [("--certs", &places.certs), ("--users", &places.users)] {
+        if path.canonicalize().is_ok_and(|path| path.starts_with(&data)) {
+            let text = format!(
+                "{} is inside the data folder {}, from which files are served",
+                path.display(),
+                places.data.display()
+            );
+            return Err(Failure::from(Error::new(Kind::BadConfig, text))
+                .hint(format!("Move it out, and say where it is with {option}.")));
+        }
+    }
+    Ok(())
 }
 
 /// Says in the log what about the users deserves attention.
