@@ -18,7 +18,6 @@ pub struct Place {
 pub struct Ran {
     /// The exit code; none if a signal ended it.
     pub code: Option<i32>,
-    pub stdout: Vec<u8>,
     pub stderr: String,
 }
 
@@ -63,7 +62,7 @@ impl Place {
         let output = self.command(args).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
-        Ran { code: output.status.code(), stdout: output.stdout, stderr }
+        Ran { code: output.status.code(), stderr }
     }
 
     /// Everything below the working directory.

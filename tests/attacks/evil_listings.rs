@@ -138,7 +138,7 @@ fn evil_numbers() {
         let place = Place::new();
         let ran = place.run(&["--pin", &server.pin(), "get", "-r", &server.target("d"), "dest/"]);
         assert_eq!(fs::read(place.dest().join("d/a/f")).unwrap(), b"evil", "{mtime}: {ran:?}");
-        for words in [&["ls", "-l"][..], &["ls", "-r", "--json"], &["stat"]] {
+        for words in [&["ls", "-rl"][..], &["ls", "-r", "--json"], &["stat"]] {
             place.run(&[&["--pin", &server.pin()], words, &[&server.target("d")]].concat()).done();
         }
     }
