@@ -14,6 +14,8 @@ mod listener;
 mod login;
 mod registry;
 mod session;
+#[doc(hidden)]
+pub mod unplugged;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
