@@ -143,9 +143,9 @@ fn evil_numbers() {
         }
     }
 
-    // A file said to be larger than any disk, twice in one command.
-    let huge = "150 data size=18446744073709551615 mtime=-1\r\n\0\0\0\x04evil\0\0\0\0226 done size=4 hash=x\r\n";
-    let server = Hostile::start(move |line| line.starts_with("DOWNLOAD").then(|| huge.as_bytes().to_vec()));
+    // Files said to be larger than any disk, more than one in a command: their sizes together are beyond any number.
+    let huge = b"150 data size=18446744073709551615 mtime=-1\r\n\xff\xff\xff\xff426 aborted :No.\r\n";
+    let server = Hostile::start(move |line| line.starts_with("DOWNLOAD").then(|| huge.to_vec()));
     let place = Place::new();
     let (f, g) = (server.target("f"), server.target("g"));
     let ran = place.run(&["--pin", &server.pin(), "get", &f, &g, "dest/"]);
