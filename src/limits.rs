@@ -143,9 +143,9 @@ pub const DROP_MAX: u64 = 64 * 1024 * 1024;
 /// server has by default. Without an end they would fill the client's memory.
 pub const PRELIMINARY_MAX: usize = 10 * CONNECTIONS_MAX;
 
-/// Entries of a listing a client holds at once, when it must see all of them before it uses the first (about 200 bytes
-/// each). A server may list without end.
-pub const ENTRIES_HELD_MAX: usize = 10_000_000;
+/// Bytes of a listing a client holds at once, when it must see all of it before it uses the first entry: about ten
+/// million entries with paths of 150 bytes. A server may list without end.
+pub const LISTING_HELD_MAX: usize = 2 * 1024 * 1024 * 1024;
 
 // ---- Files ----
 

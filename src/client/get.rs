@@ -125,12 +125,11 @@ impl Tree {
         session.command(&Command::Stat(self.from.clone()))?;
         listing::ask(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
-        let mut entries = Vec::new();
-        let listed = listing::read(session, true, |portion| listing::hold(&mut entries, portion));
+        let mut entries = listing::Held::new();
+        let listed = listing::read(session, true, |portion| entries.add(portion));
         let top = top?;
         listed?;
-        listing::check_unique(&entries)?;
-        Ok((top.mtime, entries))
+        Ok((top.mtime, entries.unique()?))
     }
 
     fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, summary: &mut Summary) -> Vec<Step> {

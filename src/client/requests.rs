@@ -24,11 +24,10 @@ impl Client {
     pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Vec<Entry>> {
         let path = path.clone();
         self.run(move |session| {
-            let mut all = Vec::new();
+            let mut all = listing::Held::new();
             listing::ask(session, &path, recursive)?;
-            listing::read(session, recursive, |entries| listing::hold(&mut all, entries))?;
-            listing::check_unique(&all)?;
-            Ok(all)
+            listing::read(session, recursive, |entries| all.add(entries))?;
+            all.unique()
         })
         .await
     }
