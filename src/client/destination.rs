@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use cap_std::time::SystemTime;
+use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
 
 use crate::error::{Error, Result};
 use crate::mtime::Mtime;
@@ -49,10 +48,17 @@ impl Destination {
 
     /// Gives a folder in it this modification time.
     pub(super) fn set_directory_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
-        // A time that this platform cannot hold is left as it is.
-        let Some(time) = mtime.to_system_time() else { return Ok(()) };
-        let time = SystemTimeSpec::Absolute(SystemTime::from_std(time));
-        self.inner.root.set_mtime(path.as_path(), time).map_err(|err| Error::file(path, err))
+        let failed = |err: std::io::Error| Error::file(path, err);
+        let directory = match path.is_root() {
+            true => self.inner.root.try_clone(),
+            false => self.inner.root.open_dir(path.as_path()),
+        };
+        // Not by a crate's `set_mtime`: that one panics at a time before 1970, and this time is the server's.
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() },
+        };
+        futimens(directory.map_err(failed)?, &times).map_err(|err| failed(err.into()))
     }
 }
 

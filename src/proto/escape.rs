@@ -57,8 +57,9 @@ pub fn for_people(bytes: &[u8]) -> String {
     out
 }
 
-/// C1 controls, line and paragraph separators, and the bidirectional and invisible formatting characters.
-fn is_deceptive(c: char) -> bool {
+/// Whether a character past ASCII must not reach a terminal as it is: C1 controls, line and paragraph separators, and
+/// the bidirectional and invisible formatting characters.
+pub fn is_deceptive(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -15,6 +15,8 @@ mod login;
 mod registry;
 mod session;
 mod timeouts;
+#[doc(hidden)]
+pub mod unplugged;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

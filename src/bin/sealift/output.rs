@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use console::Style;
 use sealift::client::Ids;
-use sealift::proto::escape::{encode, for_people};
+use sealift::proto::escape::{encode, for_people, is_deceptive};
 use sealift::{Client, Error, Kind, Result};
 use serde_json::{Map, Value};
 
@@ -158,9 +158,19 @@ impl Object {
         }
     }
 
-    /// The object as one line.
+    /// The object as one line, safe for a terminal too: JSON itself leaves DEL, C1 and bidirectional characters as
+    /// they are. Such a character can only be inside a string, where it may be written as its code.
     pub fn render(self) -> String {
-        Value::Object(self.0).to_string()
+        let plain = Value::Object(self.0).to_string();
+        let mut out = String::with_capacity(plain.len());
+        for c in plain.chars() {
+            if c == '\x7f' || is_deceptive(c) {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out += &format!("\\u{unit:04x}"));
+            } else {
+                out.push(c);
+            }
+        }
+        out
     }
 }
 
@@ -172,6 +182,15 @@ mod tests {
     fn a_name_that_is_not_text_is_exact_in_its_encoded_field() {
         let object = Object::new().name("path", b"a\xff").name("other", b"x\ny").value("n", 1);
         assert_eq!(object.render(), r#"{"path":"a�","path_encoded":"a%FF","other":"x\ny","n":1}"#);
+    }
+
+    #[test]
+    fn a_name_in_json_does_nothing_to_a_terminal_and_reads_back_exactly() {
+        let name = "a\x1b\x7f\u{9b}31m\u{202e}\u{e0041}ü";
+        let line = Object::new().name("path", name.as_bytes()).render();
+        assert_eq!(line, r#"{"path":"a\u001b\u007f\u009b31m\u202e\udb40\udc41ü"}"#);
+        let read: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["path"], name);
     }
 
     #[test]

@@ -152,7 +152,8 @@ impl Observer for Progress {
         self.expected.fetch_add(files, Ordering::Relaxed);
         // Bytes are 0 for a source of unknown size; a bar without a length spins.
         if bytes > 0 {
-            self.bar.set_length(self.bar.length().unwrap_or(0) + bytes);
+            // A server may announce anything.
+            self.bar.set_length(self.bar.length().unwrap_or(0).saturating_add(bytes));
         }
         self.show_count();
     }

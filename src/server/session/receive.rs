@@ -4,7 +4,7 @@ use super::{Running, Session, State};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{FrameDecoder, Piece, ReplyWriter, UploadArgs};
+use crate::proto::{Condition, FrameDecoder, Piece, ReplyWriter, UploadArgs};
 use crate::server::lane::{Outgoing, Step};
 use crate::store::{Upload, UploadSpec};
 
@@ -38,6 +38,11 @@ impl Receiving {
 impl Session {
     pub(super) fn begin_upload(&mut self, args: UploadArgs, running: Running, out: &mut Outgoing) {
         let spec = UploadSpec { size: args.size, mtime: args.mtime, condition: args.condition };
+        // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
+        let asks = args.condition != Condition::Any || args.resume.is_some();
+        if asks && self.pending.iter().any(|pending| pending.running.path.as_ref() == Some(&args.path)) {
+            self.commit_pending(out);
+        }
         let mut begun = self.open_upload(&args, spec);
         if begun.is_err() && !self.pending.is_empty() {
             // It may stand on an upload that is not committed yet: every command sees all earlier ones done.

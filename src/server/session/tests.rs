@@ -1,6 +1,5 @@
 //! The session machine driven by hand: real store, real users, no sockets.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -10,67 +9,33 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::auth::{Users, hash_password};
-use crate::buffers::Buffer;
 use crate::hash::Hash;
 use crate::proto::{Reply, frame};
 use crate::secret::Secret;
-use crate::server::homes::Homes;
-use crate::server::lane::Queue;
-use crate::server::registry::Registry;
-use crate::store::Durability;
-
-/// Collects what a machine writes.
-#[derive(Default)]
-struct Sent(RefCell<Vec<u8>>);
-
-impl Queue for Sent {
-    fn hand_over(&self, buffer: Buffer) -> bool {
-        self.0.borrow_mut().extend_from_slice(buffer.filled());
-        false
-    }
-}
+use crate::server::unplugged::Unplugged;
 
 struct Bench {
     dir: TempDir,
-    session: Session,
-    sent: Sent,
+    session: Unplugged,
 }
 
 impl Bench {
     fn new(access: &str) -> Bench {
         let dir = tempfile::tempdir().unwrap();
-        let principal = alice(access);
-        let homes = Homes::open(dir.path(), Durability::None).unwrap();
-        let store = homes.open_home(&principal).unwrap();
-        let ticket = Registry::new().enter("alice", "127.0.0.1:9".parse().unwrap()).unwrap();
-        Bench { dir, session: Session::new(principal, store, Arc::new(ticket)), sent: Sent::default() }
+        let session = Unplugged::open(alice(access), dir.path()).unwrap();
+        Bench { dir, session }
     }
 
     fn home(&self) -> std::path::PathBuf {
         self.dir.path().join("alice")
     }
 
-    /// Feeds one portion as the lane would, settling at its end; says whether the session closed.
-    fn feed(&mut self, mut input: &[u8]) -> bool {
-        let mut out = Outgoing::new(&self.sent);
-        loop {
-            match self.session.step(&mut input, &mut out) {
-                Step::Progress => {}
-                Step::Starved => break,
-                Step::Close => {
-                    self.session.hang_up();
-                    out.hand_over();
-                    return true;
-                }
-            }
-        }
-        self.session.settle(&mut out);
-        out.hand_over();
-        false
+    fn feed(&mut self, input: &[u8]) -> bool {
+        self.session.feed(input)
     }
 
     fn take(&mut self) -> Vec<u8> {
-        self.sent.0.take()
+        self.session.take()
     }
 
     fn ask(&mut self, line: &str) -> String {
@@ -128,7 +93,7 @@ fn a_file_goes_up_and_comes_down_with_its_hash() {
 #[test]
 fn every_final_reply_carries_pid_and_session_success_and_failure_alike() {
     let mut bench = Bench::new("full");
-    let suffix = format!(" pid={} session={}", std::process::id(), bench.session.ticket.id());
+    let suffix = bench.session.ids().to_owned();
     for line in ["PING", "STATUS", "HELP", "LIST", "STAT", "STAT nothing", "NONSENSE", "WHO", "MKDIR d", "DELETE ../x"]
     {
         let reply = bench.ask(line);
@@ -188,6 +153,19 @@ fn a_command_sees_all_uploads_before_it_in_the_same_write() {
     bytes.extend_from_slice(b"STAT c\r\nDELETE a\r\nSTAT a\r\n");
     bench.feed(&bytes);
     assert_eq!(words(&bench.take()), ["done", "done", "done", "stat", "done", "not-found"]);
+}
+
+#[test]
+fn a_condition_sees_the_upload_before_it_however_they_arrive() {
+    let first = upload("f", &[b"one"]);
+    let second = [b"UPLOAD f if=absent\r\n", &frame::header(3)[..], b"two", &frame::ABORT].concat();
+    let mut together = Bench::new("full");
+    together.feed(&[first.clone(), second.clone()].concat());
+    let mut apart = Bench::new("full");
+    apart.feed(&first);
+    apart.feed(&second);
+    assert_eq!(words(&together.take()), ["done", "exists"]);
+    assert_eq!(words(&apart.take()), ["done", "exists"]);
 }
 
 #[test]
@@ -314,8 +292,8 @@ fn tree(home: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Replies with what differs between two runs (ids, times of folders) masked.
-fn comparable(session: &Session, replies: &[u8]) -> String {
-    let text = String::from_utf8_lossy(replies).replace(&session.ids, "");
+fn comparable(session: &Unplugged, replies: &[u8]) -> String {
+    let text = String::from_utf8_lossy(replies).replace(session.ids(), "");
     let mut masked = String::new();
     for word in text.split_inclusive([' ', '\r', '\n']) {
         masked.push_str(if word.starts_with("mtime=") && !word.starts_with("mtime=1 ") { "mtime=? " } else { word });

@@ -1,0 +1,81 @@
+//! A session without its socket: bytes in, replies out, on the calling thread. Whoever fuzzes or tests the machine needs
+//! a way to it that no lane, no cipher and no timing stands in; everybody else wants a [`Server`](super::Server).
+
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::homes::Homes;
+use super::lane::{Machine, Outgoing, Queue, Step};
+use super::registry::Registry;
+use super::session::Session;
+use crate::auth::Principal;
+use crate::buffers::Buffer;
+use crate::error::Result;
+use crate::store::Durability;
+
+/// One session over a real home, driven by hand.
+pub struct Unplugged {
+    session: Session,
+    sent: Sent,
+    ids: String,
+}
+
+/// Collects what a machine writes.
+#[derive(Default)]
+struct Sent(RefCell<Vec<u8>>);
+
+impl Queue for Sent {
+    fn hand_over(&self, buffer: Buffer) -> bool {
+        self.0.borrow_mut().extend_from_slice(buffer.filled());
+        false
+    }
+}
+
+impl Unplugged {
+    /// A session of this principal, whose home is below `data`. Nothing is synced to the disk.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(principal: Principal, data: &Path) -> Result<Unplugged> {
+        let store = Homes::open(data, Durability::None)?.open_home(&principal)?;
+        let ticket = Registry::new().enter(principal.name(), SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
+        let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
+        Ok(Unplugged { session: Session::new(principal, store, Arc::new(ticket)), sent: Sent::default(), ids })
+    }
+
+    /// Feeds one portion as a connection would, settling at its end; says whether the session closed.
+    pub fn feed(&mut self, mut input: &[u8]) -> bool {
+        let mut out = Outgoing::new(&self.sent);
+        loop {
+            match self.session.step(&mut input, &mut out) {
+                Step::Progress => {}
+                Step::Starved => break,
+                Step::Close => {
+                    self.session.hang_up();
+                    out.hand_over();
+                    return true;
+                }
+            }
+        }
+        self.session.settle(&mut out);
+        out.hand_over();
+        false
+    }
+
+    /// The client is gone.
+    pub fn hang_up(&mut self) {
+        self.session.hang_up();
+    }
+
+    /// What was answered since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.sent.0.take()
+    }
+
+    /// ` pid=… session=…`, which every final reply carries.
+    pub fn ids(&self) -> &str {
+        &self.ids
+    }
+}

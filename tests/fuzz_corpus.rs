@@ -1,0 +1,79 @@
+//! Everything that a fuzzer has found worth keeping, through the functions that the fuzz targets call, and a short run of
+//! random bytes besides: `fuzz/` itself needs a nightly compiler, this does not.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+#[path = "../fuzz/targets.rs"]
+mod targets;
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+/// Runs a target over its corpus, and over its files with random changes.
+fn replay(name: &str, target: fn(&[u8]), cases: u32) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let mut files: Vec<_> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    for (file, seed) in files.iter().zip(&seeds) {
+        // A finding names its file by the output before it.
+        println!("{}", file.display());
+        target(seed);
+    }
+    let change = (0..seeds.len(), any::<prop::sample::Index>(), 0usize..8, prop::collection::vec(any::<u8>(), 0..8));
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |((seed, at, removed, added) in change)| {
+        let mut bytes = seeds[seed].clone();
+        let at = at.index(bytes.len() + 1);
+        let end = (at + removed).min(bytes.len());
+        bytes.splice(at..end, added);
+        target(&bytes);
+    });
+}
+
+#[test]
+fn command_line() {
+    replay("command_line", targets::command_line, 2000);
+}
+
+#[test]
+fn reply_line() {
+    replay("reply_line", targets::reply_line, 2000);
+}
+
+#[test]
+fn frame_stream() {
+    replay("frame_stream", targets::frame_stream, 2000);
+}
+
+#[test]
+fn listing() {
+    replay("listing", targets::listing, 2000);
+}
+
+#[test]
+fn path() {
+    replay("path", targets::path, 2000);
+}
+
+#[test]
+fn users_toml() {
+    replay("users_toml", targets::users_toml, 500);
+}
+
+#[test]
+fn known_servers() {
+    replay("known_servers", targets::known_servers, 2000);
+}
+
+#[test]
+fn target_syntax() {
+    replay("target_syntax", targets::target_syntax, 2000);
+}
+
+#[test]
+fn session() {
+    replay("session", targets::session, 200);
+}
