@@ -1,5 +1,6 @@
 //! The data directory, and each principal's own store in it.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -13,8 +14,9 @@ use rustix::io::Errno;
 
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store};
+use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store, Swept};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
@@ -62,6 +64,35 @@ impl Homes {
     /// Those of the file system, naming the home.
     pub fn prepare(&self, home: &str) -> Result<()> {
         self.directory(home, &format!("the home folder {home}")).map(drop)
+    }
+
+    /// The folders right in the data directory; homes of users who were removed are among them.
+    ///
+    /// # Errors
+    /// That the directory cannot be read.
+    pub fn names(&self) -> Result<BTreeSet<String>> {
+        let failed = |err| Error::file("the data folder", err);
+        let mut names = BTreeSet::new();
+        for entry in self.root.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                // The name of a home is text.
+                names.extend(entry.file_name().into_string().ok());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Clears what dead sessions left in this home. Nothing to do if it is missing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sweep(&self, home: &str) -> Result<Swept> {
+        match self.root.open_dir(home) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
+            Err(err) => Err(Error::file(home, err)),
+            Ok(dir) => LocalStore::open(dir, self.options)?.sweep(limits::PARTIAL_MAX_AGE),
+        }
     }
 
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {

@@ -14,6 +14,7 @@ mod listener;
 mod login;
 mod registry;
 mod session;
+mod sweep;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -157,6 +158,7 @@ impl Server {
         for address in &self.addresses {
             info!(%address, pid = std::process::id(), pin = %self.pin, "listening");
         }
+        let _goes_on_alone = sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
         let over = listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
