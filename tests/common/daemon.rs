@@ -1,10 +1,10 @@
 //! A real `sealiftd` process in a directory of its own.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// names. Dropping it kills the process and removes the directory.
 pub struct Daemon {
     child: Child,
-    stdout: RefCell<BufReader<ChildStdout>>,
+    stdout: Mutex<BufReader<ChildStdout>>,
     banner: String,
     port: u16,
     pin: String,
@@ -96,7 +96,7 @@ impl Builder {
         }
         let port = fs::read_to_string(place.join("port")).unwrap().trim().parse().unwrap();
         let pin = banner.lines().find_map(|line| line.trim().strip_prefix("pin ")).unwrap().trim().to_owned();
-        Daemon { child, stdout: RefCell::new(stdout), banner, port, pin, place, _temporary: temporary }
+        Daemon { child, stdout: Mutex::new(stdout), banner, port, pin, place, _temporary: temporary }
     }
 }
 
@@ -134,7 +134,7 @@ impl Daemon {
     /// What it said on standard output after the banner: the commands to try. Only once.
     pub fn hints(&self) -> String {
         let mut hints = String::new();
-        let mut stdout = self.stdout.borrow_mut();
+        let mut stdout = self.stdout.lock().unwrap();
         // It ends with an empty line, as each of its two parts does.
         while hints.matches("\n\n").count() < 2 {
             assert_ne!(stdout.read_line(&mut hints).unwrap(), 0, "{hints}");
