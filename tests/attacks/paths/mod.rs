@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 mod links;
 mod race;
