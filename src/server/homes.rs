@@ -12,6 +12,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::quota::Quotas;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -22,6 +23,7 @@ use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store, Swept};
 pub struct Homes {
     root: Dir,
     options: LocalOptions,
+    quotas: Quotas,
     /// The data directory under this server's lock: what is left over in it belongs to no other running server.
     _locked: File,
 }
@@ -46,7 +48,8 @@ impl Homes {
             }
         }
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
-        Ok(Homes { root, options: LocalOptions { durability, staging: Staging::Hidden }, _locked: locked })
+        let options = LocalOptions { durability, staging: Staging::Hidden };
+        Ok(Homes { root, options, quotas: Quotas::default(), _locked: locked })
     }
 
     /// Opens this principal's home, made if it is missing. There is no other way to a store.
@@ -55,7 +58,11 @@ impl Homes {
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
         let home = self.directory(principal.home(), "your home folder")?;
-        Ok(Arc::new(LocalStore::open(home, self.options)?))
+        let store = Arc::new(LocalStore::open(home, self.options)?);
+        Ok(match principal.quota() {
+            None => store,
+            Some(limit) => self.quotas.bound(principal.home(), store, limit),
+        })
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.

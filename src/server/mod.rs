@@ -12,6 +12,7 @@ mod homes;
 mod lane;
 mod listener;
 mod login;
+mod quota;
 mod registry;
 mod session;
 mod sweep;

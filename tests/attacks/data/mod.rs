@@ -5,6 +5,7 @@ mod disk_full;
 mod durable;
 mod faults;
 mod kill_loop;
+mod quota;
 mod strace;
 mod sweep;
 mod truncated;
