@@ -8,9 +8,9 @@ const UNITS: [(&str, u64); 9] = [
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
     ("kB", 1000),
-    ("MB", 1000_000),
-    ("GB", 1000_000_000),
-    ("TB", 1000_000_000_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
 ];
 
 /// The bytes of a whole number with a unit; a space between them may be left out. None for anything else, and for
