@@ -6,6 +6,7 @@ use std::process::Command;
 
 use rustix::fs::statvfs;
 
+use super::faults;
 use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter};
 
 /// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
@@ -38,6 +39,7 @@ fn free(home: &PathBuf) -> (u64, u64) {
 fn disk_full() {
     out_of_bytes();
     out_of_inodes();
+    faults::no_space();
 }
 
 fn out_of_bytes() {

@@ -28,6 +28,16 @@ const FAULTS: [Fault; 8] = [
 
 #[test]
 fn io_error() {
+    run("EIO", (451, "io-error"));
+}
+
+/// The disk is full at every one of these steps, without a disk that is: what [`super::disk_full`] cannot choose.
+pub fn no_space() {
+    run("ENOSPC", (452, "no-space"));
+}
+
+/// Runs every fault with this error, which must be told so.
+fn run(error: &str, told: (u16, &str)) {
     let mut dice = Dice::new();
     for Fault { call, together, options, old_stays } in FAULTS {
         let world = World::of(&["alice"]);
@@ -50,7 +60,7 @@ fn io_error() {
                 places.push(session.join(format!("{n}-{}", &key[..32])));
             }
         }
-        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error=EIO"));
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error={error}"));
         let mut args: Vec<&str> = vec!["-e", &trace, "-e", &inject];
         for place in &places {
             args.extend(["-P", place.to_str().unwrap()]);
@@ -64,7 +74,9 @@ fn io_error() {
         let trace = strace.detach();
         assert!(trace.contains("(INJECTED)"), "{call}: {trace}");
         for (n, (digits, word, _)) in answers.iter().enumerate() {
-            assert_eq!((*digits, word.as_str()), (451, "io-error"), "{call}: f{n} of {together}\n{trace}");
+            // The sync of a folder says only that it failed.
+            let told = if old_stays { told } else { (451, "io-error") };
+            assert_eq!((*digits, word.as_str()), told, "{call}: f{n} of {together}\n{trace}");
             let now = fs::read(home.join(format!("f{n}"))).unwrap();
             assert!(now == old[n] || (!old_stays && now == new[n]), "{call}: f{n} is something else");
         }
