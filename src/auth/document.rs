@@ -38,7 +38,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     let home = new.home.unwrap_or(new.name);
     let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
     let (name, home) = (new.name.to_owned(), home.to_owned());
-    let user = User { name: name.clone(), home, access: new.access, admin: new.admin, hash };
+    let user = User { name: name.clone(), home, access: new.access, admin: new.admin, quota: None, hash };
     wanted.users.insert(name, user);
 
     let mut document = open(text, file)?;

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::Access;
 use super::hash::StoredHash;
 use super::names;
+use super::size;
 use super::users::User;
 use crate::error::{Error, Kind, Result};
 
@@ -72,7 +73,7 @@ fn read_users(section: &Section<'_>) -> Result<BTreeMap<String, User>> {
 }
 
 fn read_user(section: &Section<'_>, name: &str) -> Result<User> {
-    section.allow_only(&["password", "home", "access", "admin"])?;
+    section.allow_only(&["password", "home", "access", "admin", "quota"])?;
     let Some((password, at)) = section.text("password")? else {
         return Err(section.place.wrong(section.at.clone(), format!("{} has no password", section.name)));
     };
@@ -83,7 +84,8 @@ fn read_user(section: &Section<'_>, name: &str) -> Result<User> {
     let home = section.home()?.unwrap_or_else(|| name.to_owned());
     let access = section.access()?.unwrap_or(Access::FULL);
     let admin = section.boolean("admin")?.unwrap_or(false);
-    Ok(User { name: name.to_owned(), home, access, admin, hash })
+    let quota = section.quota()?;
+    Ok(User { name: name.to_owned(), home, access, admin, quota, hash })
 }
 
 /// The file, for error messages.
@@ -162,6 +164,12 @@ impl<'a> Section<'a> {
         let Some((home, at)) = self.text("home")? else { return Ok(None) };
         names::check_home(home).map_err(|why| self.place.wrong(at, format!("the home of {} {why}", self.name)))?;
         Ok(Some(home.to_owned()))
+    }
+
+    fn quota(&self) -> Result<Option<u64>> {
+        let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
+        let wrong = || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\"", self.name));
+        size::parse(quota).map(Some).ok_or_else(wrong)
     }
 
     fn access(&self) -> Result<Option<Access>> {
@@ -257,6 +265,8 @@ mod tests {
             (users("access = [1]"), 4, "a list of texts"),
             (users("access = true"), 4, "a list of rights"),
             (users("admin = 1"), 4, "true or false"),
+            (users("quota = 10"), 4, "text in quotes"),
+            (users("quota = \"much\""), 4, "a size such as"),
             (users("[users.alice]"), 4, "not valid TOML"),
         ] {
             let Err(err) = read(&text, "users.toml") else { panic!("accepted: {text}") };

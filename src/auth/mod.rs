@@ -13,6 +13,7 @@
 //! home = "alice"             # default: the user's name
 //! access = ["list", "download", "upload", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
 //! admin = false              # default: false
+//! quota = "10 GiB"           # the most bytes in the home; default: no bound
 //! ```
 
 mod access;
@@ -21,6 +22,7 @@ mod form;
 mod hash;
 mod names;
 mod principal;
+mod size;
 mod users;
 mod users_file;
 

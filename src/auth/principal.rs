@@ -1,7 +1,7 @@
 //! Somebody who has logged in.
 
-use super::Access;
 use super::names::ANONYMOUS;
+use super::{Access, User};
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,12 +11,20 @@ pub struct Principal {
     access: Access,
     admin: bool,
     anonymous: bool,
+    quota: Option<u64>,
 }
 
 impl Principal {
     /// A named user whose password was right.
-    pub(super) fn named(name: &str, home: &str, access: Access, admin: bool) -> Principal {
-        Principal { name: name.to_owned(), home: home.to_owned(), access, admin, anonymous: false }
+    pub(super) fn named(user: &User) -> Principal {
+        Principal {
+            name: user.name().to_owned(),
+            home: user.home().to_owned(),
+            access: user.access(),
+            admin: user.is_admin(),
+            anonymous: false,
+            quota: user.quota(),
+        }
     }
 
     /// Anybody, where anonymous reading is on.
@@ -27,6 +35,7 @@ impl Principal {
             access: Access::READ,
             admin: false,
             anonymous: true,
+            quota: None,
         }
     }
 
@@ -49,6 +58,11 @@ impl Principal {
     /// Whether the administration verbs are allowed.
     pub fn is_admin(&self) -> bool {
         self.admin
+    }
+
+    /// The most bytes that the files in the home may have together; none: as many as the disk holds.
+    pub fn quota(&self) -> Option<u64> {
+        self.quota
     }
 
     /// Whether this is nobody in particular.

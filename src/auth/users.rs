@@ -17,6 +17,7 @@ pub struct User {
     pub(super) home: String,
     pub(super) access: Access,
     pub(super) admin: bool,
+    pub(super) quota: Option<u64>,
     pub(super) hash: StoredHash,
 }
 
@@ -39,6 +40,11 @@ impl User {
     /// Whether the user may administer the server.
     pub fn is_admin(&self) -> bool {
         self.admin
+    }
+
+    /// The most bytes in the home, as [`Principal::quota`] has it.
+    pub fn quota(&self) -> Option<u64> {
+        self.quota
     }
 }
 
@@ -104,7 +110,7 @@ impl Users {
         let hash = known.map_or_else(|| self.decoy(user), |known| &known.hash);
         let right = hash.matches(password)?;
         match known {
-            Some(known) if right => Ok(Principal::named(&known.name, &known.home, known.access, known.admin)),
+            Some(known) if right => Ok(Principal::named(known)),
             _ => Err(Error::new(Kind::LoginFailed, "wrong user or password")),
         }
     }

@@ -1,5 +1,6 @@
 //! The data directory, and each principal's own store in it.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -11,15 +12,18 @@ use cap_std::fs::Dir;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::quota::Quotas;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store};
+use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store, Swept};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
     root: Dir,
     options: LocalOptions,
+    quotas: Quotas,
     /// The data directory under this server's lock: what is left over in it belongs to no other running server.
     _locked: File,
 }
@@ -44,7 +48,8 @@ impl Homes {
             }
         }
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
-        Ok(Homes { root, options: LocalOptions { durability, staging: Staging::Hidden }, _locked: locked })
+        let options = LocalOptions { durability, staging: Staging::Hidden };
+        Ok(Homes { root, options, quotas: Quotas::default(), _locked: locked })
     }
 
     /// Opens this principal's home, made if it is missing. There is no other way to a store.
@@ -53,7 +58,11 @@ impl Homes {
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
         let home = self.directory(principal.home(), "your home folder")?;
-        Ok(Arc::new(LocalStore::open(home, self.options)?))
+        let store = Arc::new(LocalStore::open(home, self.options)?);
+        Ok(match principal.quota() {
+            None => store,
+            Some(limit) => self.quotas.bound(principal.home(), store, limit),
+        })
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
@@ -62,6 +71,35 @@ impl Homes {
     /// Those of the file system, naming the home.
     pub fn prepare(&self, home: &str) -> Result<()> {
         self.directory(home, &format!("the home folder {home}")).map(drop)
+    }
+
+    /// The folders right in the data directory; homes of users who were removed are among them.
+    ///
+    /// # Errors
+    /// That the directory cannot be read.
+    pub fn names(&self) -> Result<BTreeSet<String>> {
+        let failed = |err| Error::file("the data folder", err);
+        let mut names = BTreeSet::new();
+        for entry in self.root.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                // The name of a home is text.
+                names.extend(entry.file_name().into_string().ok());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Clears what dead sessions left in this home. Nothing to do if it is missing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sweep(&self, home: &str) -> Result<Swept> {
+        match self.root.open_dir(home) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
+            Err(err) => Err(Error::file(home, err)),
+            Ok(dir) => LocalStore::open(dir, self.options)?.sweep(limits::PARTIAL_MAX_AGE),
+        }
     }
 
     fn directory(&self, home: &str, called: &str) -> Result<Dir> {

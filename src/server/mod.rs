@@ -12,8 +12,10 @@ mod homes;
 mod lane;
 mod listener;
 mod login;
+mod quota;
 mod registry;
 mod session;
+mod sweep;
 mod timeouts;
 #[doc(hidden)]
 pub mod unplugged;
@@ -166,6 +168,7 @@ impl Server {
         for address in &self.addresses {
             info!(%address, pid = std::process::id(), pin = %self.pin, "listening");
         }
+        let _goes_on_alone = sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
         let over = listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;

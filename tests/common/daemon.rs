@@ -34,6 +34,7 @@ pub struct Ended {
 #[derive(Default)]
 pub struct Builder {
     place: Option<PathBuf>,
+    through: Vec<String>,
     args: Vec<String>,
     envs: Vec<(String, String)>,
 }
@@ -48,6 +49,13 @@ impl Builder {
     /// More arguments.
     pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
         self.args.extend(args.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Starts it by this program with these arguments, which must in the end become the server (`exec`): the process
+    /// stays the same.
+    pub fn through<'a>(mut self, program: impl IntoIterator<Item = &'a str>) -> Self {
+        self.through.extend(program.into_iter().map(str::to_owned));
         self
     }
 
@@ -68,7 +76,7 @@ impl Builder {
         let temporary = self.place.is_none().then(|| TempDir::new().unwrap());
         let place = self.place.unwrap_or_else(|| temporary.as_ref().unwrap().path().to_owned());
         let log = fs::OpenOptions::new().create(true).append(true).open(place.join("log")).unwrap();
-        let mut child = sealiftd(&place)
+        let mut child = wrapped(&self.through, &place)
             .envs([("SEALIFT_LISTEN", "127.0.0.1:0"), ("SEALIFT_PORT_FILE", "port")])
             .args(self.args)
             .envs(self.envs)
@@ -213,7 +221,20 @@ impl Drop for Daemon {
 
 /// `sealiftd` in this directory, without the settings of whoever runs the tests.
 pub fn sealiftd(place: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sealiftd"));
+    wrapped(&[], place)
+}
+
+/// The same, started by another program.
+fn wrapped(through: &[String], place: &Path) -> Command {
+    let program = env!("CARGO_BIN_EXE_sealiftd");
+    let mut command = match through.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     command.current_dir(place).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SEALIFT_") {

@@ -1,0 +1,114 @@
+//! A full disk: a tiny tmpfs in the place of the data directory, in a mount namespace of the server's own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::fs::statvfs;
+
+use super::faults;
+use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter};
+
+/// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
+/// None, with the reason said, where nothing can be mounted.
+fn on_tmpfs(world: &World, options: &str) -> Option<(Daemon, PathBuf)> {
+    let mount = format!("mount -t tmpfs -o {options} none server_data");
+    // Root in a namespace of mounts, or anybody in one of users too.
+    let unshare = ["-m", "-rm"].into_iter().find(|flags| {
+        let tried = Command::new("unshare").args([flags, "sh", "-c", &mount]).current_dir(world.place()).output();
+        tried.is_ok_and(|output| output.status.success())
+    });
+    let Some(unshare) = unshare else {
+        println!("skipped: neither root nor a user namespace may mount a tmpfs here");
+        return None;
+    };
+    let script = format!("{mount} && exec \"$0\" \"$@\"");
+    let daemon = world.daemon().through(["unshare", unshare, "sh", "-c", &script]).start();
+    let root = PathBuf::from(format!("/proc/{}/root", daemon.pid()));
+    let home = root.join(world.home("alice").strip_prefix("/").unwrap());
+    Some((daemon, home))
+}
+
+/// Bytes and inodes that are free.
+fn free(home: &PathBuf) -> (u64, u64) {
+    let stat = statvfs(home).unwrap();
+    (stat.f_bfree * stat.f_bsize, stat.f_ffree)
+}
+
+#[test]
+fn disk_full() {
+    out_of_bytes();
+    out_of_inodes();
+    faults::no_space();
+}
+
+fn out_of_bytes() {
+    let world = World::of(&["alice"]);
+    let Some((daemon, home)) = on_tmpfs(&world, "size=192k") else { return };
+    let mut alice = enter(&daemon, "alice");
+    let (old, large) = (vec![1; 50_000], vec![2; 300_000]);
+    assert_eq!(alice.upload("x", &old).1, "done");
+    let before = free(&home);
+    assert!(before.0 > 100_000, "{before:?}");
+    // Told in the middle, told at once, and several on their way together.
+    for options in ["", " size=300000", " size=2000000", " if=absent"] {
+        let name = if options.contains("absent") { "y" } else { "x" };
+        let answer = alice.upload(&format!("{name}{options}"), &large);
+        assert_eq!((answer.0, answer.1.as_str()), (452, "no-space"), "{options}");
+        assert_eq!(fs::read(home.join("x")).unwrap(), old, "{options}");
+        assert!(!home.join("y").exists());
+        assert_nothing_staged(&home, options);
+        assert_eq!(free(&home), before, "the space is back: {options}");
+    }
+    for n in 0..6 {
+        alice.start_upload(&format!("n{n}"), &old);
+    }
+    let words: Vec<_> = (0..6).map(|_| alice.reply().1).collect();
+    let stored = words.iter().filter(|word| *word == "done").count();
+    assert!(words.iter().all(|word| word == "done" || word == "no-space") && stored < 6, "{words:?}");
+    for (n, word) in words.iter().enumerate() {
+        let there = fs::read(home.join(format!("n{n}"))).ok();
+        assert_eq!(there.as_deref(), (word == "done").then_some(&old[..]), "n{n}: {word}");
+        let _ = alice.ask(format!("DELETE n{n}"));
+    }
+    assert_eq!(free(&home), before);
+
+    fs::write(world.place().join("large"), &large).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_sealift"))
+        .args(["--pin", daemon.pin(), "--port", &daemon.port().to_string(), "put", "large", "alice@127.0.0.1/x"])
+        .env("SEALIFT_PASSWORD", PASSWORD)
+        .current_dir(world.place())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(9), "{output:?}");
+    assert_eq!(fs::read(home.join("x")).unwrap(), old);
+
+    // Live, and of use again as soon as there is room.
+    assert_eq!(alice.ask("PING").1, "pong");
+    assert_eq!(alice.upload("z", &vec![3; 100_000]).1, "done");
+    assert_eq!(alice.download("z").unwrap(), vec![3; 100_000]);
+}
+
+fn out_of_inodes() {
+    let world = World::of(&["alice"]);
+    let Some((daemon, home)) = on_tmpfs(&world, "size=1m,nr_inodes=16") else { return };
+    let mut alice = enter(&daemon, "alice");
+    let mut stored = 0;
+    let refused = loop {
+        let answer = alice.upload(&format!("f{stored}"), b"1");
+        if answer.1 != "done" {
+            break answer;
+        }
+        stored += 1;
+        assert!(stored < 16);
+    };
+    assert_eq!((refused.0, refused.1.as_str()), (452, "no-space"));
+    assert_eq!(alice.ask("MKDIR folder").1, "no-space");
+    assert_eq!(alice.upload("f0", b"2").1, "no-space", "the new file needs a place before the old one goes");
+    assert_eq!(fs::read(home.join("f0")).unwrap(), b"1");
+    assert_nothing_staged(&home, "out of inodes");
+    assert_eq!(alice.ask("DELETE f0").1, "done");
+    assert_eq!(free(&home).1, 1);
+    assert_eq!(alice.upload("f0", b"3").1, "done");
+    assert_eq!(alice.list("").unwrap().len(), stored);
+}

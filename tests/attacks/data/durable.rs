@@ -1,0 +1,139 @@
+//! What was acknowledged outlives a power cut: its bytes and its name are on the disk before the answer is on its way.
+//! Seen in the running server's system calls, in the order in which they happen.
+
+use std::fs;
+
+use super::Dice;
+use super::strace::Strace;
+use crate::common::{Daemon, RawClient, World, enter, upload_bytes};
+
+const CALLS: &str = "trace=fdatasync,syncfs,fsync,rename,renameat,renameat2,mkdir,mkdirat,write,sendto,sendmsg,writev";
+
+/// One finished system call.
+#[derive(Debug)]
+struct Call {
+    name: String,
+    /// Arguments and result, as strace writes them; descriptors with what they are.
+    text: String,
+}
+
+/// The calls in the order in which they began and ended: a call that takes long is two lines, and counts as begun at
+/// the first and as done at the second. `begun` tells for each whether it is the first of two.
+fn calls(trace: &str) -> Vec<(Call, bool)> {
+    let mut calls = Vec::new();
+    let mut unfinished = std::collections::HashMap::new();
+    for line in trace.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let rest = rest.trim_start();
+        if let Some(begin) = rest.strip_suffix(" <unfinished ...>") {
+            let Some((name, text)) = begin.split_once('(') else { continue };
+            unfinished.insert(thread, text.to_owned());
+            calls.push((Call { name: name.to_owned(), text: text.to_owned() }, true));
+        } else if let Some(resumed) = rest.strip_prefix("<... ") {
+            let Some((name, end)) = resumed.split_once(" resumed>") else { continue };
+            let text = unfinished.remove(thread).unwrap_or_default() + end;
+            calls.push((Call { name: name.to_owned(), text }, false));
+        } else if let Some((name, text)) = rest.split_once('(') {
+            let call = || Call { name: name.to_owned(), text: text.to_owned() };
+            calls.push((call(), true));
+            calls.push((call(), false));
+        }
+    }
+    calls
+}
+
+/// Runs this with the server under watch; its calls, or none where that is not possible.
+fn watched(daemon: &Daemon, client: &mut RawClient, work: impl FnOnce(&mut RawClient)) -> Option<Vec<(Call, bool)>> {
+    let strace = Strace::attach(daemon, ["-s", "0", "-e", CALLS])?;
+    work(client);
+    Some(calls(&strace.detach()))
+}
+
+/// Where the last call of this kind ended, or the first one began.
+fn at(calls: &[(Call, bool)], begun: bool, what: impl Fn(&Call) -> bool) -> Option<usize> {
+    let mut found = calls.iter().enumerate().filter(|(_, (call, first))| *first == begun && what(call));
+    let found = if begun { found.next() } else { found.last() };
+    found.map(|(at, _)| at)
+}
+
+fn is_sync(call: &Call) -> bool {
+    ["fdatasync", "syncfs", "fsync"].contains(&call.name.as_str()) && call.text.contains(".sealift/")
+}
+
+/// Data synced, then renamed, then the directory synced, then answered: each done before the next begins.
+fn assert_order(calls: &[(Call, bool)], directory: &str, what: &str) {
+    let is_rename = |call: &Call| call.name.starts_with("rename") && call.text.contains(".sealift/");
+    let is_folder_sync = |call: &Call| call.name == "fsync" && call.text.contains(&format!("{directory}>"));
+    let is_answer =
+        |call: &Call| !call.name.contains("sync") && (call.text.contains("<socket:") || call.text.contains("<TCP"));
+    let find = |begun, is: &dyn Fn(&Call) -> bool, name| {
+        at(calls, begun, is).unwrap_or_else(|| panic!("{what}: no {name} in {calls:#?}"))
+    };
+    let synced = find(false, &is_sync, "sync of the data");
+    let (rename, renamed) = (find(true, &is_rename, "rename"), find(false, &is_rename, "rename"));
+    let (folder, folder_done) =
+        (find(true, &is_folder_sync, "sync of the folder"), find(false, &is_folder_sync, "sync of the folder"));
+    let answer = find(true, &is_answer, "answer");
+    assert!(synced < rename && renamed < folder && folder_done < answer, "{what}: {calls:#?}");
+    for (call, first) in calls.iter().filter(|(call, _)| call.name.contains("sync") || call.name.contains("rename")) {
+        assert!(*first || call.text.trim_end().ends_with("= 0"), "{what}: {call:?}");
+    }
+}
+
+#[test]
+fn acked_is_durable() {
+    let world = World::of(&["alice"]);
+    let home = world.home("alice");
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let mut dice = Dice::new();
+    let place = home.display().to_string();
+    let done = |alice: &mut RawClient, count| {
+        for _ in 0..count {
+            assert_eq!(alice.reply().1, "done");
+        }
+    };
+    let mut expected = Vec::new();
+    for (options, size) in [("", 10), (" if=absent", 20_000), (" size=3000000", 3_000_000), (" mtime=5", 17_000_000)] {
+        let (name, bytes) = (format!("one{size}"), dice.bytes(size));
+        let Some(calls) = watched(&daemon, &mut alice, |alice| {
+            alice.start_upload(&format!("{name}{options}"), &bytes);
+            done(alice, 1);
+        }) else {
+            return;
+        };
+        assert_order(&calls, &place, &name);
+        expected.push((name, bytes));
+    }
+    // Many share their syncs, and all their answers wait for them.
+    let batch: Vec<_> = (0..30).map(|n| (format!("many{n}"), dice.bytes(500))).collect();
+    let Some(calls) = watched(&daemon, &mut alice, |alice| {
+        alice.send(batch.iter().flat_map(|(name, bytes)| upload_bytes(name, bytes)).collect::<Vec<u8>>());
+        done(alice, 30);
+    }) else {
+        return;
+    };
+    assert_order(&calls, &place, "thirty together");
+    expected.extend(batch);
+    // A new folder: its name is synced too.
+    let Some(calls) = watched(&daemon, &mut alice, |alice| assert_eq!(alice.ask("MKDIR a/b parents=yes").1, "done"))
+    else {
+        return;
+    };
+    for above in [place.clone(), format!("{place}/a")] {
+        let sync = |call: &Call| call.name == "fsync" && call.text.contains(&format!("{above}>"));
+        assert!(at(&calls, false, sync).is_some(), "{above} in {calls:#?}");
+    }
+
+    // And the end of the process, at once after the answer.
+    let last = dice.bytes(5000);
+    assert_eq!(alice.upload("a/b/last", &last).1, "done");
+    daemon.kill();
+    expected.push(("a/b/last".to_owned(), last));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    for (name, bytes) in expected {
+        assert_eq!(fs::read(home.join(&name)).unwrap(), bytes, "{name}");
+        assert_eq!(alice.download(&name).unwrap(), bytes, "{name}");
+    }
+}

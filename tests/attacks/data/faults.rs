@@ -1,0 +1,92 @@
+//! A disk that fails: errors in the place of the system calls of the running server.
+
+use std::fs;
+
+use super::Dice;
+use super::strace::Strace;
+use crate::common::{World, assert_nothing_staged, enter, upload_bytes};
+
+/// What is broken, how many uploads come together, their options, and whether the old files must be in their places.
+struct Fault {
+    call: &'static str,
+    together: usize,
+    options: &'static str,
+    old_stays: bool,
+}
+
+const FAULTS: [Fault; 8] = [
+    Fault { call: "fdatasync", together: 1, options: "", old_stays: true },
+    Fault { call: "fdatasync,syncfs", together: 20, options: "", old_stays: true },
+    Fault { call: "write", together: 1, options: "", old_stays: true },
+    Fault { call: "write", together: 20, options: " size=3000", old_stays: true },
+    Fault { call: "rename,renameat,renameat2", together: 1, options: "", old_stays: true },
+    Fault { call: "rename,renameat,renameat2", together: 20, options: "", old_stays: true },
+    // After the rename: not acknowledged, and either is there, whole.
+    Fault { call: "fsync", together: 1, options: "", old_stays: false },
+    Fault { call: "fsync", together: 20, options: "", old_stays: false },
+];
+
+#[test]
+fn io_error() {
+    run("EIO", (451, "io-error"));
+}
+
+/// The disk is full at every one of these steps, without a disk that is: what [`super::disk_full`] cannot choose.
+pub fn no_space() {
+    run("ENOSPC", (452, "no-space"));
+}
+
+/// Runs every fault with this error, which must be told so.
+fn run(error: &str, told: (u16, &str)) {
+    let mut dice = Dice::new();
+    for Fault { call, together, options, old_stays } in FAULTS {
+        let world = World::of(&["alice"]);
+        let home = world.home("alice");
+        let daemon = world.start();
+        let mut alice = enter(&daemon, "alice");
+        let old: Vec<_> = (0..together).map(|_| dice.bytes(2000)).collect();
+        let new: Vec<_> = (0..together).map(|_| dice.bytes(3000)).collect();
+        for (n, bytes) in old.iter().enumerate() {
+            assert_eq!(alice.upload(&format!("f{n}"), bytes).1, "done");
+        }
+        // Only calls on the session's staging folder and the home fail: the log and the sockets are not the disk.
+        let staging = home.join(".sealift");
+        let session = fs::read_dir(&staging).unwrap().next().unwrap().unwrap().path();
+        let mut places = vec![home.clone(), session.clone()];
+        for n in 0..3 * together {
+            places.push(session.join(n.to_string()));
+            for f in 0..together {
+                let key = sealift::hash::Hash::of(format!("f{f}").as_bytes()).to_string();
+                places.push(session.join(format!("{n}-{}", &key[..32])));
+            }
+        }
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:error={error}"));
+        let mut args: Vec<&str> = vec!["-e", &trace, "-e", &inject];
+        for place in &places {
+            args.extend(["-P", place.to_str().unwrap()]);
+        }
+        let Some(strace) = Strace::attach(&daemon, args) else { return };
+
+        let uploads: Vec<u8> =
+            new.iter().enumerate().flat_map(|(n, bytes)| upload_bytes(&format!("f{n}{options}"), bytes)).collect();
+        alice.send(uploads);
+        let answers: Vec<_> = (0..together).map(|_| alice.reply()).collect();
+        let trace = strace.detach();
+        assert!(trace.contains("(INJECTED)"), "{call}: {trace}");
+        for (n, (digits, word, _)) in answers.iter().enumerate() {
+            // The sync of a folder says only that it failed.
+            let told = if old_stays { told } else { (451, "io-error") };
+            assert_eq!((*digits, word.as_str()), told, "{call}: f{n} of {together}\n{trace}");
+            let now = fs::read(home.join(format!("f{n}"))).unwrap();
+            assert!(now == old[n] || (!old_stays && now == new[n]), "{call}: f{n} is something else");
+        }
+        assert_nothing_staged(&home, call);
+
+        // The disk is well again, and so is the server.
+        assert_eq!(alice.upload("f0", b"newest").1, "done", "{call}");
+        assert_eq!(alice.download("f0").unwrap(), b"newest", "{call}");
+        drop(alice);
+        daemon.stop();
+        assert_eq!(fs::read_dir(&staging).unwrap().count(), 0, "{call}: left over");
+    }
+}

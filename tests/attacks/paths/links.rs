@@ -1,0 +1,98 @@
+//! Links in a home that lead out of it, put there by whoever else can write to the disk.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use sealift::proto::Verb;
+
+use super::{Cage, holds_canary};
+use crate::common::{PAYLOAD, asks_of, assert_nothing_staged, enter};
+
+/// Links by their names, and where they lead.
+fn links(cage: &Cage) -> Vec<(&'static str, String)> {
+    let secret = cage.world.place().join("secret").display().to_string();
+    vec![
+        ("root", "/".to_owned()),
+        ("up", "..".to_owned()),
+        ("upper", "../..".to_owned()),
+        ("bob", "../bob".to_owned()),
+        ("winding", "folder/../../bob2".to_owned()),
+        ("absolute", secret.clone()),
+        ("canary", format!("{secret}/canary")),
+        ("relative", "../bob/canary".to_owned()),
+        ("twice", "canary".to_owned()),
+        ("thrice", "folder/back".to_owned()),
+        ("new", format!("{secret}/made-through-a-link")),
+        ("proc", "/proc/self/cwd".to_owned()),
+        ("descriptor", "/proc/self/fd".to_owned()),
+        ("loop", "loop".to_owned()),
+    ]
+}
+
+/// The home as it is before each attack.
+fn plant(home: &Path, links: &[(&str, String)]) {
+    let _ = fs::remove_file(home.join("folder/back"));
+    for (name, target) in links {
+        // Moved, replaced or removed by the command before.
+        if fs::symlink_metadata(home.join(name)).is_ok_and(|meta| meta.is_dir()) {
+            fs::remove_dir_all(home.join(name)).unwrap();
+        }
+        let _ = fs::remove_file(home.join(name));
+        symlink(target, home.join(name)).unwrap();
+    }
+    fs::create_dir_all(home.join("folder")).unwrap();
+    symlink("../../bob", home.join("folder/back")).unwrap();
+    fs::write(home.join("file"), "alice's").unwrap();
+    let _ = fs::remove_file(home.join("moved"));
+}
+
+#[test]
+fn symlink_planted() {
+    let cage = Cage::new();
+    let home = cage.world.home("alice");
+    let links = links(&cage);
+    let daemon = cage.world.start();
+    let outside = cage.outside();
+    let mut alice = enter(&daemon, "alice");
+    let through = |name: &str| {
+        let below = ["", "/canary", "/folder/canary", "/folder", "/made", "/etc/hostname", "/bob/canary", "/0"];
+        below.map(|rest| format!("{name}{rest}"))
+    };
+    for (name, _) in &links {
+        for path in through(name) {
+            for ask in Verb::ALL.iter().flat_map(|verb| asks_of(*verb, &path, "moved")) {
+                plant(&home, &links);
+                let ((digits, word, fields), data) = ask.send(&mut alice);
+                assert!(!holds_canary(&data), "{}", ask.line);
+                match ask.verb {
+                    // What is outside is not even described: as a link itself, or not at all.
+                    Verb::Stat if path == *name => assert_eq!(fields["type"], "link", "{}", ask.line),
+                    Verb::Delete | Verb::Rename | Verb::Upload if path == *name => {}
+                    _ => assert!(digits >= 400, "{}: {digits} {word}", ask.line),
+                }
+                assert_eq!(cage.outside(), outside, "{}: {word}", ask.line);
+            }
+        }
+    }
+
+    // Where a link itself is removed, renamed or replaced, it is the link that goes.
+    plant(&home, &links);
+    assert_eq!(alice.ask("DELETE root recursive=yes").1, "done");
+    assert_eq!(alice.ask("RENAME bob moved").1, "done");
+    assert_eq!(fs::read_link(home.join("moved")).unwrap(), Path::new("../bob"));
+    assert_eq!(alice.upload("canary", PAYLOAD).1, "done");
+    assert_eq!(fs::read(home.join("canary")).unwrap(), PAYLOAD);
+    assert!(fs::symlink_metadata(home.join("canary")).unwrap().is_file());
+    assert!(fs::symlink_metadata(home.join("root")).is_err());
+    let (listed, _) = alice.data("LIST recursive=yes").unwrap();
+    let listed = String::from_utf8(listed).unwrap();
+    assert!(listed.lines().any(|line| line.starts_with("type=link ") && line.ends_with(" up")), "{listed}");
+    assert!(!listed.contains("up/") && !listed.contains("bob2"), "{listed}");
+    // A whole tree with links in it goes without what they lead to.
+    assert_eq!(alice.ask("DELETE folder recursive=yes").1, "done");
+    assert_eq!(cage.outside(), outside);
+    drop(alice);
+    daemon.stop();
+    assert_nothing_staged(&home, "symlink_planted");
+}

@@ -1,0 +1,81 @@
+//! Every command that a verb can carry a path in, made from the table of verbs: a new verb does not compile without a
+//! line here.
+
+use sealift::proto::Verb;
+
+use super::raw::{Answer, RawClient, upload_bytes};
+
+/// The bytes an UPLOAD of [`Ask::send`] carries.
+pub const PAYLOAD: &[u8] = b"payload of an upload";
+
+/// A command, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The verb.
+    pub verb: Verb,
+    /// The line, without its ending.
+    pub line: String,
+}
+
+impl Ask {
+    /// The bytes on the wire: an UPLOAD with its frames and trailer.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self.verb {
+            Verb::Upload => upload_bytes(self.line.strip_prefix("UPLOAD ").unwrap(), PAYLOAD),
+            _ => format!("{}\r\n", self.line).into_bytes(),
+        }
+    }
+
+    /// Sends it and reads up to its final reply; also the data that came before that, if any did.
+    pub fn send(&self, client: &mut RawClient) -> (Answer, Vec<u8>) {
+        client.send(self.bytes());
+        self.outcome(client)
+    }
+
+    /// Reads up to the final reply of this command, which was sent before.
+    pub fn outcome(&self, client: &mut RawClient) -> (Answer, Vec<u8>) {
+        let mut data = Vec::new();
+        loop {
+            let answer = client.reply();
+            match answer.0 {
+                150 => data = client.frames().unwrap_or_default(),
+                100..200 => {}
+                _ => return (answer, data),
+            }
+        }
+    }
+}
+
+/// Every way to put this path, as it is on the wire, into a command of this verb. `good` is a path that nothing is
+/// wrong with, for the other place of a verb that has two. Empty for a verb without paths.
+pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
+    let arguments: Vec<String> = match verb {
+        Verb::Help
+        | Verb::User
+        | Verb::Pass
+        | Verb::Ping
+        | Verb::Status
+        | Verb::Who
+        | Verb::Shutdown
+        | Verb::Logout => Vec::new(),
+        Verb::List => vec![path.to_owned(), format!("{path} recursive=yes")],
+        Verb::Stat => vec![path.to_owned()],
+        Verb::Hash => vec![path.to_owned(), format!("{path} length=1"), format!("{path} partial=yes")],
+        Verb::Download => vec![path.to_owned(), format!("{path} offset=1 length=1")],
+        Verb::Upload => vec![path.to_owned(), format!("{path} if=absent"), format!("{path} size={}", PAYLOAD.len())],
+        Verb::Delete => vec![path.to_owned(), format!("{path} recursive=yes")],
+        Verb::Mkdir => vec![path.to_owned(), format!("{path} parents=yes")],
+        Verb::Rename => vec![
+            format!("{path} {good}"),
+            format!("{good} {path}"),
+            format!("{path} {good} replace=yes"),
+            format!("{good} {path} replace=yes"),
+        ],
+    };
+    arguments.into_iter().map(|rest| Ask { verb, line: format!("{} {rest}", verb.name()) }).collect()
+}
+
+/// [`asks_of`] every verb.
+pub fn all_asks(path: &str, good: &str) -> Vec<Ask> {
+    Verb::ALL.iter().flat_map(|verb| asks_of(*verb, path, good)).collect()
+}

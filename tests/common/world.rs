@@ -1,0 +1,117 @@
+//! A directory that a server will serve, with users whose logins are cheap, and ways to see that nothing in it changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sealift::limits;
+use tempfile::TempDir;
+
+use super::{Builder, Daemon, RawClient};
+
+/// The password of every user of a [`World`].
+pub const PASSWORD: &str = "correct-horse";
+
+/// A prepared directory: users and their homes, and whatever a test adds. The servers that run in it come and go.
+pub struct World {
+    directory: TempDir,
+}
+
+impl World {
+    /// Users who may do everything, with an empty home each.
+    pub fn of(users: &[&str]) -> World {
+        let world = World { directory: TempDir::new().unwrap() };
+        let mut text = String::from("[anonymous]\nenabled = true\nhome = \"public\"\n");
+        for user in users {
+            text += &format!("\n[users.{user}]\npassword = \"{}\"\naccess = \"full\"\n", cheap_hash());
+            fs::create_dir_all(world.home(user)).unwrap();
+        }
+        fs::create_dir_all(world.home("public")).unwrap();
+        let mut file = fs::OpenOptions::new();
+        let mut file = file.write(true).create_new(true).mode(0o600).open(world.place().join("users.toml")).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        world
+    }
+
+    /// The server's working directory.
+    pub fn place(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A user's home.
+    pub fn home(&self, user: &str) -> PathBuf {
+        self.place().join("server_data").join(user)
+    }
+
+    /// A server in it that is to be started.
+    pub fn daemon(&self) -> Builder {
+        Daemon::builder().within(self.place())
+    }
+
+    /// Starts a server in it.
+    pub fn start(&self) -> Daemon {
+        self.daemon().start()
+    }
+}
+
+/// Logs one of the world's users in.
+pub fn enter(daemon: &Daemon, user: &str) -> RawClient {
+    RawClient::logged_in(daemon, user, PASSWORD)
+}
+
+/// A hash of [`PASSWORD`] with the cheapest parameters that a users file may ask for.
+fn cheap_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| {
+        let (salt, mut output) = ([7; limits::ARGON2_SALT], [0; limits::ARGON2_OUTPUT]);
+        let memory = limits::ARGON2_MEMORY_MIN_KIB;
+        let params = Params::new(memory, 1, 1, Some(output.len())).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into(PASSWORD.as_bytes(), &salt, &mut output).unwrap();
+        let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
+        format!("$argon2id$v=19$m={memory},t=1,p=1${salt}${output}")
+    })
+}
+
+/// All that can be seen of a tree: for each path its kind and mode, a file's bytes, where a link leads. Links are not
+/// followed. A missing tree is an empty one.
+pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut seen = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+            let kind = meta.file_type();
+            let mut what = format!("{:o} ", meta.mode()).into_bytes();
+            if kind.is_dir() {
+                folders.push(path.clone());
+            } else if kind.is_symlink() {
+                what.extend(fs::read_link(&path).unwrap().as_os_str().as_bytes());
+            } else if !kind.is_fifo() && !kind.is_socket() && !kind.is_char_device() && !kind.is_block_device() {
+                what.extend(fs::read(&path).unwrap());
+            }
+            seen.insert(path.strip_prefix(root).unwrap().to_owned(), what);
+        }
+    }
+    seen
+}
+
+/// What is in the hidden staging folder of a home, with the folders of running sessions opened up.
+pub fn staged(home: &Path) -> Vec<PathBuf> {
+    snapshot(&home.join(limits::RESERVED_NAME)).into_keys().collect()
+}
+
+/// Fails unless nothing but empty folders of sessions waits in a home's staging folder.
+pub fn assert_nothing_staged(home: &Path, when: &str) {
+    let staging = home.join(limits::RESERVED_NAME);
+    let left: Vec<_> = staged(home).into_iter().filter(|path| !staging.join(path).is_dir()).collect();
+    assert!(left.is_empty(), "{when}: left over are {left:?}");
+}
