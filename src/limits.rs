@@ -139,14 +139,6 @@ pub const PIPELINE_FILES: usize = 512;
 /// the others. With more to come it is quicker to end the connection.
 pub const DROP_MAX: u64 = 64 * 1024 * 1024;
 
-/// Preliminary replies (lines of WHO and HELP) a client takes for one command: ten times as many as the connections a
-/// server has by default. Without an end they would fill the client's memory.
-pub const PRELIMINARY_MAX: usize = 10 * CONNECTIONS_MAX;
-
-/// Bytes of a listing a client holds at once, when it must see all of it before it uses the first entry: about ten
-/// million entries with paths of 150 bytes. A server may list without end.
-pub const LISTING_HELD_MAX: usize = 2 * 1024 * 1024 * 1024;
-
 // ---- Files ----
 
 /// A unit of file work: read, hashed, written and ciphered in one go. Overlaps disk and cipher while it stays in a

@@ -125,11 +125,15 @@ impl Tree {
         session.command(&Command::Stat(self.from.clone()))?;
         listing::ask(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
-        let mut entries = listing::Held::new();
-        let listed = listing::read(session, true, |portion| entries.add(portion));
+        let mut entries = Vec::new();
+        let listed = listing::read(session, true, |portion| {
+            entries.extend(portion);
+            Ok(())
+        });
         let top = top?;
         listed?;
-        Ok((top.mtime, entries.unique()?))
+        listing::check_unique(&entries)?;
+        Ok((top.mtime, entries))
     }
 
     fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, summary: &mut Summary) -> Vec<Step> {

@@ -47,38 +47,8 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Entries that are kept until all of them are there, in bounded memory.
-pub(super) struct Held {
-    entries: Vec<Entry>,
-    bytes: usize,
-    most: usize,
-}
-
-impl Held {
-    /// None yet, and at most [`limits::LISTING_HELD_MAX`] bytes of them.
-    pub(super) fn new() -> Held {
-        Held { entries: Vec::new(), bytes: 0, most: limits::LISTING_HELD_MAX }
-    }
-
-    /// Keeps another portion.
-    pub(super) fn add(&mut self, portion: Vec<Entry>) -> Result<()> {
-        self.bytes += portion.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
-        if self.bytes > self.most {
-            return Err(Error::new(Kind::TooLong, "the server's listing is too long to be held; list smaller folders"));
-        }
-        self.entries.extend(portion);
-        Ok(())
-    }
-
-    /// All of them, if none is named twice.
-    pub(super) fn unique(self) -> Result<Vec<Entry>> {
-        check_unique(&self.entries)?;
-        Ok(self.entries)
-    }
-}
-
 /// Fails if a path is named twice.
-fn check_unique(entries: &[Entry]) -> Result<()> {
+pub(super) fn check_unique(entries: &[Entry]) -> Result<()> {
     let mut seen = HashSet::with_capacity(entries.len());
     match entries.iter().find(|entry| !seen.insert(entry.path.as_slice())) {
         Some(twice) => Err(evil(&twice.path, "twice")),
@@ -123,15 +93,6 @@ mod tests {
         for bad in ["..", "../x", "a/../../x", "/etc/passwd", ".", "./a", "a//b", "a/", "", "a\0b", ".SeaLift/x"] {
             assert_eq!(check(bad.as_bytes(), true).unwrap_err().kind(), Kind::Integrity, "{bad}");
         }
-    }
-
-    #[test]
-    fn a_listing_without_end_is_not_held() {
-        let entry = |path: &str| Entry::parse(format!("type=file size=1 mtime=1 {path}").as_bytes()).unwrap();
-        let mut held = Held { most: 3 * size_of::<Entry>(), ..Held::new() };
-        held.add(vec![entry("a"), entry("b")]).unwrap();
-        assert_eq!(held.add(vec![entry("c"), entry("d")]).unwrap_err().kind(), Kind::TooLong);
-        assert_eq!(held.unique().unwrap(), [entry("a"), entry("b")]);
     }
 
     #[test]

@@ -24,10 +24,14 @@ impl Client {
     pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Vec<Entry>> {
         let path = path.clone();
         self.run(move |session| {
-            let mut all = listing::Held::new();
+            let mut all = Vec::new();
             listing::ask(session, &path, recursive)?;
-            listing::read(session, recursive, |entries| all.add(entries))?;
-            all.unique()
+            listing::read(session, recursive, |entries| {
+                all.extend(entries);
+                Ok(())
+            })?;
+            listing::check_unique(&all)?;
+            Ok(all)
         })
         .await
     }
@@ -243,7 +247,7 @@ fn until_final(
     last: u16,
     mut each: impl FnMut(&Reply<'_>) -> Result<()>,
 ) -> Result<()> {
-    for _ in 0..=limits::PRELIMINARY_MAX {
+    loop {
         let reply = session.reply()?;
         if reply.is_error() {
             return Err(reply.to_error());
@@ -257,7 +261,6 @@ fn until_final(
             return Ok(());
         }
     }
-    Err(session.out_of_order())
 }
 
 /// Reads a `213 stat`.

@@ -3,6 +3,9 @@
 //! Data flows one way: socket -> TLS -> [`lane`] -> line -> command -> [`gate`] -> store -> reply -> lane -> socket.
 //! One task owns a connection; its blocking work is done by a pool thread that it holds only while there is some.
 
+#[doc(hidden)]
+pub mod unplugged;
+
 mod accounts;
 mod admission;
 mod connection;
@@ -14,8 +17,6 @@ mod listener;
 mod login;
 mod registry;
 mod session;
-#[doc(hidden)]
-pub mod unplugged;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
