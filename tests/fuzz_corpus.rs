@@ -23,10 +23,11 @@ fn replay(name: &str, target: fn(&[u8]), cases: u32) {
         println!("{}", file.display());
         target(seed);
     }
+    // Text often, or what must be UTF-8 would hardly ever get past that.
+    let added = prop_oneof![prop::collection::vec(any::<u8>(), 0..40), "[ -~\\n]{0,40}".prop_map(String::into_bytes)];
     // One past the last seed is none at all.
     let seeds_and_none = seeds.len() + 1;
-    let change =
-        (0..seeds_and_none, any::<prop::sample::Index>(), 0usize..8, prop::collection::vec(any::<u8>(), 0..40));
+    let change = (0..seeds_and_none, any::<prop::sample::Index>(), 0usize..8, added);
     let cases = std::env::var("SEALIFT_FUZZ_CASES").map_or(cases, |cases| cases.parse().unwrap());
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |((seed, at, removed, added) in change)| {
