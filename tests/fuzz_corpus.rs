@@ -1,5 +1,6 @@
 //! Everything that a fuzzer has found worth keeping, through the functions that the fuzz targets call, and a short run of
-//! random bytes besides: `fuzz/` itself needs a nightly compiler, this does not.
+//! random bytes besides: `fuzz/` itself needs a nightly compiler, this does not. A long run is asked for by the number of
+//! random inputs: `SEALIFT_FUZZ_CASES=1000000 cargo test --test fuzz_corpus path`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
 #[path = "../fuzz/targets.rs"]
@@ -22,10 +23,15 @@ fn replay(name: &str, target: fn(&[u8]), cases: u32) {
         println!("{}", file.display());
         target(seed);
     }
-    let change = (0..seeds.len(), any::<prop::sample::Index>(), 0usize..8, prop::collection::vec(any::<u8>(), 0..8));
+    // Text often, or what must be UTF-8 would hardly ever get past that.
+    let added = prop_oneof![prop::collection::vec(any::<u8>(), 0..40), "[ -~\\n]{0,40}".prop_map(String::into_bytes)];
+    // One past the last seed is none at all.
+    let seeds_and_none = seeds.len() + 1;
+    let change = (0..seeds_and_none, any::<prop::sample::Index>(), 0usize..8, added);
+    let cases = std::env::var("SEALIFT_FUZZ_CASES").map_or(cases, |cases| cases.parse().unwrap());
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |((seed, at, removed, added) in change)| {
-        let mut bytes = seeds[seed].clone();
+        let mut bytes = seeds.get(seed).cloned().unwrap_or_default();
         let at = at.index(bytes.len() + 1);
         let end = (at + removed).min(bytes.len());
         bytes.splice(at..end, added);

@@ -3,6 +3,9 @@
 //! Data flows one way: socket -> TLS -> [`lane`] -> line -> command -> [`gate`] -> store -> reply -> lane -> socket.
 //! One task owns a connection; its blocking work is done by a pool thread that it holds only while there is some.
 
+#[doc(hidden)]
+pub mod unplugged;
+
 mod accounts;
 mod admission;
 mod connection;
@@ -17,8 +20,6 @@ mod registry;
 mod session;
 mod sweep;
 mod timeouts;
-#[doc(hidden)]
-pub mod unplugged;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
