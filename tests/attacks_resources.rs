@@ -247,7 +247,8 @@ fn slow_reader() {
     let (peak, threads) = (figures.peak(), figures.threads());
     let each = (peak - before) / READERS as u64;
     println!("{each} KiB for each of {READERS} that never read, {threads} threads");
-    assert!(each < 4 * 1024, "{each} KiB for each");
+    // Half of what they would hold if each were given all that a lone transfer gets, and some slack.
+    assert!(each < 1536, "{each} KiB for each");
     assert!(threads < 100, "{threads} threads");
 }
 
