@@ -2,12 +2,16 @@
 //! never pays for zeroing fresh memory.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use zeroize::Zeroize;
 
 use crate::limits;
 
 static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
+
+/// Buffers with memory that are not in the pool.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// A buffer of [`limits::BUFFER`] bytes, of which a range is filled. Its memory goes back to the pool when dropped.
 #[derive(Debug)]
@@ -20,9 +24,15 @@ pub struct Buffer {
 impl Buffer {
     /// An empty buffer, from the pool if it has one.
     pub fn take() -> Buffer {
+        IN_USE.fetch_add(1, Ordering::Relaxed);
         let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
         let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER].into_boxed_slice());
         Buffer { bytes, start: 0, end: 0 }
+    }
+
+    /// Whether more than [`limits::BUFFERS_PLENTY`] are in use: time to hold fewer.
+    pub fn are_scarce() -> bool {
+        IN_USE.load(Ordering::Relaxed) > limits::BUFFERS_PLENTY
     }
 
     /// A buffer without room, for a place that has nothing to hold.
@@ -75,8 +85,11 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        if !bytes.is_empty()
-            && let Ok(mut spare) = SPARE.lock()
+        if bytes.is_empty() {
+            return;
+        }
+        IN_USE.fetch_sub(1, Ordering::Relaxed);
+        if let Ok(mut spare) = SPARE.lock()
             && spare.len() < limits::SPARE_BUFFERS
         {
             spare.push(bytes);
@@ -96,6 +109,15 @@ mod tests {
         assert_eq!(buffer.filled(), b"llo");
         buffer.consume(3);
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn buffers_are_scarce_while_many_are_in_use() {
+        let many: Vec<Buffer> = (0..=limits::BUFFERS_PLENTY).map(|_| Buffer::take()).collect();
+        assert!(Buffer::are_scarce());
+        drop(many);
+        // Other tests in this process hold a few.
+        assert!(!Buffer::are_scarce());
     }
 
     #[test]

@@ -237,18 +237,23 @@ fn slow_reader() {
     }
     let connections =
         |served: &mut RawClient| -> usize { served.ask("STATUS").2.get("connections").unwrap().parse().unwrap() };
-    assert!(connections(&mut served) > 1);
     // Others are served meanwhile, and for as long as it lasts.
-    assert_eq!(served.download("file").unwrap(), content);
+    let mut threads = u64::MAX;
     eventually("all readers are given up", || {
         assert_eq!(served.download("file").unwrap().len(), content.len());
-        connections(&mut served) == 1
+        let left = connections(&mut served);
+        if left > READERS {
+            threads = threads.min(figures.threads());
+        }
+        left == 1
     });
-    let (peak, threads) = (figures.peak(), figures.threads());
+    let peak = figures.peak();
     let each = (peak - before) / READERS as u64;
     println!("{each} KiB for each of {READERS} that never read, {threads} threads");
-    assert!(each < 4 * 1024, "{each} KiB for each");
-    assert!(threads < 100, "{threads} threads");
+    // Half of what they would hold if each were given all that a lone transfer gets, and some slack.
+    assert!(each < 1536, "{each} KiB for each");
+    // If each held a thread while it does not read, there would always have been more.
+    assert!(threads < READERS as u64, "{threads} threads");
 }
 
 /// 100,000 entries in one folder, and a tree far deeper than any path may be.

@@ -193,7 +193,7 @@ impl<M: Machine> Lane<M> {
     pub fn try_next(&self) -> Option<Buffer> {
         let mut state = self.0.lock();
         let buffer = state.outbox.pop_front();
-        if state.crowded && state.outbox.len() <= limits::OUTBOX_LOW {
+        if state.crowded && state.outbox.len() <= outbox_low() {
             self.start(state);
         }
         buffer
@@ -241,7 +241,7 @@ impl<M: Machine> Lane<M> {
 
     /// Runs the machine on the pool unless it is running, over, or has nowhere to write.
     fn start(&self, mut state: MutexGuard<'_, State<M>>) {
-        if state.over || (state.crowded && state.outbox.len() > limits::OUTBOX_LOW) {
+        if state.over || (state.crowded && state.outbox.len() > outbox_low()) {
             return;
         }
         if let Some((machine, input)) = state.parked.take() {
@@ -252,6 +252,16 @@ impl<M: Machine> Lane<M> {
             async_std::task::spawn_blocking(move || shared.work(machine, input));
         }
     }
+}
+
+/// Buffers in the outbox at which a worker stops.
+fn outbox_full() -> usize {
+    if Buffer::are_scarce() { 1 } else { limits::OUTBOX_BUFFERS }
+}
+
+/// Buffers in the outbox at which a stopped worker starts again.
+fn outbox_low() -> usize {
+    if Buffer::are_scarce() { 0 } else { limits::OUTBOX_LOW }
 }
 
 /// What a worker goes on with after the machine starved.
@@ -295,7 +305,7 @@ impl<M: Machine> Shared<M> {
                 Step::Progress if out.crowded => {
                     out.hand_over();
                     let mut state = self.lock();
-                    out.crowded = state.outbox.len() >= limits::OUTBOX_BUFFERS;
+                    out.crowded = state.outbox.len() >= outbox_full();
                     if out.crowded {
                         state.crowded = true;
                         state.parked = Some((machine, input));
@@ -365,7 +375,7 @@ impl<M: Machine> Queue for Shared<M> {
     fn hand_over(&self, buffer: Buffer) -> bool {
         let mut state = self.lock();
         state.outbox.push_back(buffer);
-        let crowded = state.outbox.len() >= limits::OUTBOX_BUFFERS;
+        let crowded = state.outbox.len() >= outbox_full();
         drop(state);
         self.task.wake();
         crowded
