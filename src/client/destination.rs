@@ -47,12 +47,13 @@ impl Destination {
         &self.inner.store
     }
 
-    /// Gives a folder in it this modification time.
-    pub(super) fn set_directory_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
+    /// Gives a file or folder in it this modification time; the root path is the destination itself.
+    pub(super) fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
         // A time that this platform cannot hold is left as it is.
         let Some(time) = mtime.to_system_time() else { return Ok(()) };
         let time = SystemTimeSpec::Absolute(SystemTime::from_std(time));
-        self.inner.root.set_mtime(path.as_path(), time).map_err(|err| Error::file(path, err))
+        let name = if path.is_root() { Path::new(".") } else { path.as_path() };
+        self.inner.root.set_mtime(name, time).map_err(|err| Error::file(path, err))
     }
 }
 
