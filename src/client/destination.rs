@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
+use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT, utimensat};
 
 use crate::error::{Error, Result};
 use crate::mtime::Mtime;
@@ -46,19 +46,23 @@ impl Destination {
         &self.inner.store
     }
 
-    /// Gives a folder in it this modification time.
-    pub(super) fn set_directory_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
+    /// Gives a file or folder in it this modification time; the root path is the destination itself.
+    pub(super) fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
         let failed = |err: std::io::Error| Error::file(path, err);
-        let directory = match path.is_root() {
-            true => self.inner.root.try_clone(),
-            false => self.inner.root.open_dir(path.as_path()),
-        };
         // Not by a crate's `set_mtime`: that one panics at a time before 1970, and this time is the server's.
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() },
         };
-        futimens(directory.map_err(failed)?, &times).map_err(|err| failed(err.into()))
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return utimensat(&self.inner.root, ".", &times, AtFlags::empty()).map_err(|err| failed(err.into()));
+        };
+        // The parent is found inside the jail, and the name itself is no link that is followed.
+        let parent = match parent.is_root() {
+            true => self.inner.root.try_clone(),
+            false => self.inner.root.open_dir(parent.as_path()),
+        };
+        utimensat(parent.map_err(failed)?, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| failed(err.into()))
     }
 }
 

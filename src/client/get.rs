@@ -112,7 +112,7 @@ impl Tree {
         summary.failed.append(&mut failed);
         // From the bottom up, and after all files: what is put into a folder changes its time.
         for (path, mtime) in made.iter().rev() {
-            if let Err(error) = into.set_directory_mtime(path, *mtime) {
+            if let Err(error) = into.set_mtime(path, *mtime) {
                 observer.failed(path.as_path(), &error);
                 summary.failed.push((PathBuf::from(path.as_path()), error));
             }

@@ -14,11 +14,12 @@ pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Res
 }
 
 /// Reads the listing asked for, and hands on the entries of each portion that came. Every path is inside the folder.
+/// Says how many folders the server could not read.
 pub(super) fn read(
     session: &mut Session,
     recursive: bool,
     mut each: impl FnMut(Vec<Entry>) -> Result<()>,
-) -> Result<()> {
+) -> Result<u64> {
     session.expect(150)?;
     let mut frames = FrameDecoder::without_trailer();
     let mut lines = LineDecoder::new(listing::LINE_MAX);
@@ -44,13 +45,18 @@ pub(super) fn read(
     if !whole || done.parsed::<u64>("entries")? != count {
         return Err(Error::new(Kind::Integrity, "the listing is not whole"));
     }
-    Ok(())
+    done.get("unreadable").map_or(Ok(0), |_| done.parsed("unreadable"))
 }
 
 /// Reads the whole listing asked for. Every path is inside the folder and named once.
 pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Vec<Entry>> {
+    read_all_counting(session, recursive).map(|(entries, _)| entries)
+}
+
+/// The same, with how many folders the server could not read.
+pub(super) fn read_all_counting(session: &mut Session, recursive: bool) -> Result<(Vec<Entry>, u64)> {
     let mut all = Vec::new();
-    read(session, recursive, |entries| {
+    let unreadable = read(session, recursive, |entries| {
         all.extend(entries);
         if all.len() > limits::LISTING_MAX {
             let text = format!("the folder has more than {} entries: take it in parts", limits::LISTING_MAX);
@@ -59,7 +65,7 @@ pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Vec<Ent
         Ok(())
     })?;
     check_unique(&all)?;
-    Ok(all)
+    Ok((all, unreadable))
 }
 
 fn check_unique(entries: &[Entry]) -> Result<()> {

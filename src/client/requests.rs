@@ -49,7 +49,7 @@ impl Client {
         });
         let taking = taking(portions, |entries: Vec<Entry>| entries.into_iter().try_for_each(&mut each));
         let (read, taken) = join!(reading, taking);
-        taken.and(read)
+        taken.and(read.map(drop))
     }
 
     /// Describes one file or folder; the root path is the user's own folder.

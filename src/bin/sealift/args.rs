@@ -8,6 +8,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::tls::Pin;
 
+use super::commands::mirror::Filters;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -97,6 +99,7 @@ pub enum Command {
     Get(Get),
     #[command(visible_alias = "upload")]
     Put(Put),
+    Mirror(Mirror),
     #[command(visible_alias = "delete")]
     Rm(Rm),
     Mkdir(Mkdir),
@@ -186,6 +189,43 @@ pub struct Put {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+}
+
+/// Make a folder like another; only what changed moves
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift mirror ./site alice@files.example/www --delete
+  sealift mirror files.example/pub ./pub --exclude '*.tmp' --exclude cache/
+  sealift mirror ./site alice@files.example/www --delete --dry-run
+
+One of the two is on a server, the other is local: write it with ./ or / first if that is in doubt. What is in SOURCE \
+comes into DESTINATION, which is made if missing. Files of the same size and time are the same. Modification times of \
+files are kept, those of folders only when fetching. Links and special files are skipped.
+
+Patterns are globs, and the first that matches decides. One without a slash matches names at any depth, one with a \
+slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded is never deleted. With \
+--checksum, a file on the server that differs in its time alone keeps that time.
+
+--delete removes last, and removes nothing if the source could not be read wholly: then the exit code is 10.")]
+pub struct Mirror {
+    /// The folder to copy, local or on a server
+    #[arg(value_name = "SOURCE")]
+    pub source: OsString,
+    /// The folder that becomes like it
+    #[arg(value_name = "DESTINATION")]
+    pub destination: OsString,
+    /// Remove what is not in SOURCE
+    #[arg(long)]
+    pub delete: bool,
+    /// Only show what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Compare files of the same size by their BLAKE3, not by their times
+    #[arg(long)]
+    pub checksum: bool,
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 /// Remove files and folders

@@ -22,7 +22,7 @@ use crate::proto::RelPath;
 const END: &[u8] = b".sealift-part";
 
 /// Whether a name is one of ours, which nobody else may use in such a store.
-pub(super) fn is_ours(name: &[u8]) -> bool {
+pub(crate) fn is_ours(name: &[u8]) -> bool {
     name.starts_with(b".") && name.ends_with(END)
 }
 

@@ -24,6 +24,7 @@ use super::{Committed, Durability, Listing, Meta, Partial, Source, Store, Upload
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
+pub(crate) use beside::is_ours as is_part;
 use jail::Jail;
 use staging::Stage;
 pub use sweep::Swept;

@@ -5,6 +5,7 @@ pub mod change;
 pub mod get;
 pub mod look;
 pub mod ls;
+pub mod mirror;
 pub mod put;
 pub mod server;
 pub mod trust;
@@ -28,6 +29,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Ls(args) => ls::run(ctx, args).await,
         Command::Get(args) => get::run(ctx, args).await,
         Command::Put(args) => put::run(ctx, args).await,
+        Command::Mirror(args) => mirror::run(ctx, args).await,
         Command::Rm(args) => change::rm(ctx, args).await,
         Command::Mkdir(args) => change::mkdir(ctx, args).await,
         Command::Mv(args) => change::mv(ctx, args).await,

@@ -1,0 +1,206 @@
+//! `mirror`: making a folder like another, one of them on a server.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
+use sealift::Kind;
+use sealift::client::mirror::Plan;
+use sealift::client::{Filter, MirrorOptions, MirrorSummary, Target};
+use sealift::proto::RelPath;
+
+use crate::args::Mirror;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome, Tally};
+use crate::format;
+use crate::output::{Object, Output};
+use crate::progress::Progress;
+
+/// `--include` and `--exclude` in the order they were typed in, which two options of their own would not keep.
+#[derive(Debug, Clone, Default)]
+pub struct Filters(Vec<(String, bool)>);
+
+const KINDS: [(&str, bool, &str); 2] = [
+    ("include", true, "Take what matches, also if a later --exclude would not"),
+    ("exclude", false, "Leave out what matches, on both sides; a folder is not entered"),
+];
+
+impl Args for Filters {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(KINDS.map(|(name, _, help)| {
+            Arg::new(name).long(name).value_name("PATTERN").action(ArgAction::Append).help(help)
+        }))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Filters {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut all = Vec::new();
+        for (name, takes, _) in KINDS {
+            let places = matches.indices_of(name).into_iter().flatten();
+            let patterns = matches.get_many::<String>(name).into_iter().flatten();
+            all.extend(places.zip(patterns).map(|(place, pattern)| (place, pattern.clone(), takes)));
+        }
+        all.sort_unstable();
+        Ok(Filters(all.into_iter().map(|(_, pattern, takes)| (pattern, takes)).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Which way it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Way {
+    Push { from: PathBuf, to: Target },
+    Pull { from: Target, to: PathBuf },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What ends everything; [`sealift::Exit::Partial`] if only a part failed, and all of that has been shown by then.
+pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
+    let way = way(&args.source, &args.destination)?;
+    let mut filter = Filter::new();
+    for (pattern, takes) in &args.filters.0 {
+        filter.add(pattern, *takes)?;
+    }
+    let options = MirrorOptions { delete: args.delete, dry_run: args.dry_run, checksum: args.checksum, filter };
+    let (Way::Push { to: target, .. } | Way::Pull { from: target, .. }) = &way;
+    if let Way::Push { from, .. } = &way
+        && !from.is_dir()
+    {
+        let (kind, text) =
+            if from.exists() { (Kind::NotDirectory, "not a folder") } else { (Kind::NotFound, "no such folder") };
+        let hint = "A mirror is made of a folder; `sealift put` sends files.";
+        return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint));
+    }
+    let login = ctx.login_for(target)?;
+    let progress = Arc::new(Progress::new(ctx.out));
+    progress.set_login(&login);
+    ctx.with_client(&login, async |client| {
+        let (verb, result) = match &way {
+            Way::Push { from, to } => ("put", client.mirror_push(from, &to.path, &options, progress.clone()).await),
+            Way::Pull { from, to } => ("get", client.mirror_pull(&from.path, to, &options, progress.clone()).await),
+        };
+        progress.stop();
+        let summary = match result {
+            Ok(summary) => summary,
+            Err(error) if progress.has_shown(&error) => return Err(Failure::Shown(error.exit())),
+            Err(error) => return Err(error.into()),
+        };
+        if args.dry_run {
+            show_plan(&summary.plan, verb, ctx.out)?;
+        } else {
+            summary.plan.delete.iter().for_each(|path| ctx.out.step(&format!("delete {path}")));
+        }
+        show_summary(&summary, args.dry_run, ctx.out, client.last_ids())?;
+        let mut tally = Tally::default();
+        // Both sides were looked at: whatever failed is a part.
+        tally.add_done(1);
+        summary.transfer.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
+        tally.outcome()
+    })
+    .await
+}
+
+/// Which of the two is local. What begins like a path (`/`, `./`, `../`, `~`) or is there, is; a URL never is; of two
+/// that could be either, the one without a server's marks (`@`, `:`) is.
+fn way(source: &OsString, destination: &OsString) -> Outcome<Way> {
+    let usage = |text: &str| {
+        let hint = "Write a local folder with a slash or dot first, as in ./photos, and the other as host/path.";
+        Err(Failure::new(Kind::Usage, text, hint))
+    };
+    match (is_local(source), is_local(destination)) {
+        (true, true) => usage("both are local: one side of a mirror is on a server"),
+        (false, false) => usage("both are on a server: one side of a mirror is a local folder"),
+        (true, false) => Ok(Way::Push { from: source.into(), to: Target::parse(destination.as_bytes())? }),
+        (false, true) => Ok(Way::Pull { from: Target::parse(source.as_bytes())?, to: destination.into() }),
+    }
+}
+
+/// Whether this can only be a local name. One that is there is taken for itself, unless it reads like a server with a
+/// user or a port.
+fn is_local(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    if bytes.starts_with(b"sealift://") {
+        return false;
+    }
+    let first = bytes.split(|b| *b == b'/').next().unwrap_or_default();
+    if matches!(first, b"" | b"." | b"..") {
+        return true;
+    }
+    let is_marked = first.iter().any(|b| matches!(b, b'@' | b':'));
+    !is_marked && (Path::new(name).exists() || !(first.contains(&b'.') || bytes.contains(&b'/')))
+}
+
+fn show_plan(plan: &Plan, transfer: &str, out: Output) -> Outcome {
+    let steps = [("delete", &plan.clear), ("mkdir", &plan.make), (transfer, &plan.transfer), ("delete", &plan.delete)];
+    let lists = steps.iter().flat_map(|(verb, paths)| paths.iter().map(move |path| (*verb, path)));
+    // Times are brought in line here, never there.
+    let touched = plan.touch.iter().filter(|_| transfer == "get").map(|path| ("time", path));
+    for (verb, path) in lists.chain(touched) {
+        let path = shown(path);
+        if !out.json(|| Object::new().text("event", verb).name("path", path))? {
+            out.line([verb.as_bytes(), b" ", &out.name(path)].concat())?;
+        }
+    }
+    Ok(())
+}
+
+fn shown(path: &RelPath) -> &[u8] {
+    if path.is_root() { b"." } else { path.as_bytes() }
+}
+
+fn show_summary(summary: &MirrorSummary, dry_run: bool, out: Output, ids: Option<sealift::client::Ids>) -> Outcome {
+    let MirrorSummary { transfer, same, deleted, plan } = summary;
+    let (files, deleted) = match dry_run {
+        true => (plan.transfer.len() as u64, plan.delete.len() as u64),
+        false => (transfer.files, *deleted),
+    };
+    let failed = transfer.failed.len() as u64;
+    let done = || {
+        let object = Object::new().text("event", "done").value("dry_run", dry_run).value("files", files);
+        let object = object.value("bytes", transfer.bytes).value("folders", plan.make.len() as u64);
+        let object = object.value("same", *same).value("deleted", deleted).value("failed", failed);
+        object.value("skipped", transfer.skipped).ids(ids)
+    };
+    if out.json(done)? {
+        return Ok(());
+    }
+    let size = if dry_run { String::new() } else { format!(" ({})", format::size(transfer.bytes)) };
+    let mut words = format!("{} sent{size}, {same} same, {deleted} deleted", format::count(files, "file"));
+    if transfer.skipped > 0 {
+        words += &format!("; {} skipped", transfer.skipped);
+    }
+    if failed > 0 {
+        words += &format!("; {failed} failed");
+    }
+    out.note(&if dry_run { format!("Would be: {words}") } else { words });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_side_is_local_and_the_other_is_not() {
+        let way = |a: &str, b: &str| way(&a.into(), &b.into()).map_err(|failure| failure.kind().unwrap());
+        assert!(matches!(way("./a", "me@h/b"), Ok(Way::Push { .. })));
+        assert!(matches!(way("h:1/a/", "new"), Ok(Way::Pull { .. })));
+        assert!(matches!(way("files.example/a", "/tmp/x"), Ok(Way::Pull { .. })));
+        assert!(matches!(way("src", "files.example"), Ok(Way::Push { .. })));
+        assert_eq!(way("./a", "/b"), Err(Kind::Usage));
+        assert_eq!(way("me@h/a", "h:1/b"), Err(Kind::Usage));
+    }
+}

@@ -1,0 +1,111 @@
+//! Which names a mirror looks at: `--include` and `--exclude`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::error::{Error, Kind, Result};
+
+/// Patterns in order; the first that matches a path decides, and what none matches is taken.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    glob: GlobMatcher,
+    takes: bool,
+    /// It matches names at any depth, and not paths.
+    is_name: bool,
+    only_folders: bool,
+}
+
+impl Filter {
+    /// Takes everything.
+    pub fn new() -> Self {
+        Filter::default()
+    }
+
+    /// Adds a pattern after the others: a glob with `*`, `?`, `[…]`, `{a,b}`, and `**` for any number of folders.
+    /// Without a slash it matches names at any depth, with one the path from the mirrored folder on (a leading slash
+    /// only says so); a trailing slash restricts it to folders.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if it is no glob.
+    pub fn add(&mut self, pattern: &str, takes: bool) -> Result<()> {
+        let wrong = |why: &str| Error::new(Kind::Usage, format!("`{pattern}` is no pattern: {why}"));
+        let (body, only_folders) = pattern.strip_suffix('/').map_or((pattern, false), |body| (body, true));
+        let is_name = !body.contains('/');
+        let body = body.strip_prefix('/').unwrap_or(body);
+        if body.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        // With it, a star stays within one name.
+        let glob = GlobBuilder::new(body).literal_separator(true).build();
+        let glob = glob.map_err(|err| wrong(&err.kind().to_string()))?.compile_matcher();
+        self.rules.push(Rule { glob, takes, is_name, only_folders });
+        Ok(())
+    }
+
+    /// Whether something is looked at; `path` is relative to the mirrored folder. The folders above it have been
+    /// asked for already: one that is not taken is not entered.
+    pub fn takes(&self, path: &[u8], is_folder: bool) -> bool {
+        let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        let text = |bytes| Path::new(OsStr::from_bytes(bytes)).to_owned();
+        let (path, name) = (text(path), text(name));
+        let decides = |rule: &&Rule| {
+            (is_folder || !rule.only_folders) && rule.glob.is_match(if rule.is_name { &name } else { &path })
+        };
+        self.rules.iter().find(decides).is_none_or(|rule| rule.takes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(rules: &[(&str, bool)]) -> Filter {
+        let mut filter = Filter::new();
+        rules.iter().for_each(|(pattern, takes)| filter.add(pattern, *takes).unwrap());
+        filter
+    }
+
+    #[test]
+    fn the_first_match_decides_and_what_none_matches_is_taken() {
+        let filter = filter(&[("keep.log", true), ("*.log", false)]);
+        assert!(filter.takes(b"a/keep.log", false) && filter.takes(b"x", false));
+        assert!(!filter.takes(b"a/b/x.log", false));
+    }
+
+    #[test]
+    fn a_slash_ties_a_pattern_to_the_path_and_one_at_the_end_to_folders() {
+        let filter = filter(&[("a/*.o", false), ("/top", false), ("build/", false), ("**/deep/x", false)]);
+        for (path, is_folder, takes) in [
+            ("a/x.o", false, false),
+            ("a/b/x.o", false, true),
+            ("b/a/x.o", false, true),
+            ("top", false, false),
+            ("a/top", false, true),
+            ("build", false, true),
+            ("a/build", true, false),
+            ("u/v/deep/x", false, false),
+        ] {
+            assert_eq!(filter.takes(path.as_bytes(), is_folder), takes, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_text_can_be_matched() {
+        assert!(!filter(&[("*.bin", false)]).takes(b"\xff.bin", false));
+    }
+
+    #[test]
+    fn what_is_no_glob_is_refused() {
+        for bad in ["", "/", "[", "{a"] {
+            assert_eq!(Filter::new().add(bad, true).unwrap_err().kind(), Kind::Usage, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Looking at the local side of a mirror.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::filter::Filter;
+use super::plan::{Item, Tree};
+use super::report::Report;
+use crate::client::observer::Skip;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::mtime::Mtime;
+use crate::proto::{EntryKind, RelPath};
+use crate::store::local::is_part;
+
+/// Reads a local tree to be sent: links, special and reserved names are skipped and told, and what cannot be read or
+/// named is a failure.
+///
+/// # Errors
+/// If `root` itself cannot be read as a folder.
+pub(super) fn source(root: &Path, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
+    let mut scan = Scan { root, filter, tree: Tree::default(), is_source: true };
+    scan.run(report)?;
+    Ok(scan.tree)
+}
+
+/// Reads a local tree that is to become like another; an empty one if it is missing.
+///
+/// # Errors
+/// If `root` is there and cannot be read as a folder.
+pub(super) fn destination(root: &Path, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
+    if fs::metadata(root).is_err_and(|err| err.kind() == io::ErrorKind::NotFound) {
+        return Ok(Tree::default());
+    }
+    let mut scan = Scan { root, filter, tree: Tree::default(), is_source: false };
+    scan.run(report)?;
+    Ok(scan.tree)
+}
+
+struct Scan<'a> {
+    root: &'a Path,
+    filter: &'a Filter,
+    tree: Tree,
+    is_source: bool,
+}
+
+impl Scan<'_> {
+    fn run(&mut self, report: &mut Report<'_>) -> Result<()> {
+        let failed = |err| Error::file(self.root.display(), err);
+        let meta = fs::metadata(self.root).map_err(failed)?;
+        let entries = fs::read_dir(self.root).map_err(failed)?;
+        self.tree.items.insert(RelPath::root(), item(EntryKind::Directory, &meta));
+        let mut folders = Vec::new();
+        self.folder(&RelPath::root(), entries, &mut folders, report);
+        while let Some(folder) = folders.pop() {
+            let path = self.root.join(folder.as_path());
+            match fs::read_dir(&path) {
+                Ok(entries) => self.folder(&folder, entries, &mut folders, report),
+                Err(err) => self.unread(path, err, report),
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &RelPath, entries: fs::ReadDir, inner: &mut Vec<RelPath>, report: &mut Report<'_>) {
+        for entry in entries {
+            let read = entry.and_then(|entry| Ok((entry.file_name(), fs::symlink_metadata(entry.path())?)));
+            match read {
+                Ok((name, meta)) => self.entry(folder, name.as_bytes(), &meta, inner, report),
+                // What is gone since is as if it had never been.
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                Err(err) => self.unread(self.root.join(folder.as_path()), err, report),
+            }
+        }
+    }
+
+    fn entry(
+        &mut self,
+        folder: &RelPath,
+        name: &[u8],
+        meta: &fs::Metadata,
+        inner: &mut Vec<RelPath>,
+        report: &mut Report<'_>,
+    ) {
+        let kind = match meta.file_type() {
+            kind if kind.is_symlink() => EntryKind::Link,
+            kind if kind.is_dir() => EntryKind::Directory,
+            kind if kind.is_file() => EntryKind::File,
+            _ => EntryKind::Other,
+        };
+        let mut raw = folder.as_bytes().to_vec();
+        if !raw.is_empty() {
+            raw.push(b'/');
+        }
+        raw.extend_from_slice(name);
+        let shown = || self.root.join(Path::new(std::ffi::OsStr::from_bytes(&raw)));
+        if !self.filter.takes(&raw, kind == EntryKind::Directory) {
+            self.tree.untouchable.insert(raw);
+            return;
+        }
+        let is_reserved = name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes());
+        let skip = match kind {
+            EntryKind::Link => Some(Skip::Link),
+            EntryKind::Other => Some(Skip::Special),
+            _ if is_reserved || is_part(name) => Some(Skip::Reserved),
+            _ => None,
+        };
+        if self.is_source
+            && let Some(why) = skip
+        {
+            report.skipped(&shown(), why);
+            self.tree.untouchable.insert(raw);
+            return;
+        }
+        if is_reserved || is_part(name) {
+            self.tree.untouchable.insert(raw);
+            return;
+        }
+        match RelPath::parse(&raw) {
+            Ok(path) => {
+                if kind == EntryKind::Directory {
+                    inner.push(path.clone());
+                }
+                self.tree.items.insert(path, item(kind, meta));
+            }
+            Err(error) => {
+                if self.is_source {
+                    report.failed(shown(), error);
+                }
+                self.tree.untouchable.insert(raw);
+            }
+        }
+    }
+
+    fn unread(&mut self, path: PathBuf, err: io::Error, report: &mut Report<'_>) {
+        self.tree.is_whole = false;
+        let error = Error::file(path.display(), err);
+        // It is not for the server to give a right that is missing here, as the hint for `Denied` would have it.
+        let error = Error::new(if error.kind() == Kind::Denied { Kind::Io } else { error.kind() }, error.text());
+        report.failed(path, error);
+    }
+}
+
+fn item(kind: EntryKind, meta: &fs::Metadata) -> Item {
+    let mtime = Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) };
+    Item { kind, size: if kind == EntryKind::File { meta.len() } else { 0 }, mtime }
+}

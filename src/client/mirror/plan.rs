@@ -1,0 +1,178 @@
+//! What must be done to make one tree like another. Pure: two listings in, actions out.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+
+use crate::mtime::Mtime;
+use crate::proto::{EntryKind, RelPath};
+
+/// What is known of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of a file.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Mtime,
+}
+
+/// One side of a mirror. The root path stands for the mirrored folder itself; a side that is missing has no entry at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// What is there, by its path; a folder comes before what is in it.
+    pub items: BTreeMap<RelPath, Item>,
+    /// Paths that are there and are not to be touched, with all below them: excluded, reserved, skipped, or such as
+    /// nobody can name.
+    pub untouchable: HashSet<Vec<u8>>,
+    /// All of it could be read.
+    pub is_whole: bool,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Tree { items: BTreeMap::new(), untouchable: HashSet::new(), is_whole: true }
+    }
+}
+
+/// When two files of equal size are the same.
+#[derive(Debug, Clone, Copy)]
+pub enum Compare<'a> {
+    /// If their times are.
+    Times,
+    /// If they are among these, whose content was found to be the same.
+    Content(&'a HashSet<RelPath>),
+}
+
+/// What is to be done to the destination, in the order of the fields. All paths are relative to the mirrored folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What gives way to something of another type: removed first, each path before the folder it is in.
+    pub clear: Vec<RelPath>,
+    /// Folders to make, each before what is in it.
+    pub make: Vec<RelPath>,
+    /// Files to transfer.
+    pub transfer: Vec<RelPath>,
+    /// Files that are the same but for their time.
+    pub touch: Vec<RelPath>,
+    /// What is not at the source: removed last, each path before the folder it is in.
+    pub delete: Vec<RelPath>,
+    /// What cannot be mirrored because a folder that may not be removed has its name.
+    pub blocked: Vec<RelPath>,
+    /// Files that are the same on both sides.
+    pub same: u64,
+}
+
+/// Whether two times are the same, as exactly as both sides know them: one without a fraction may come from a file
+/// system that has only seconds.
+pub fn same_time(a: Mtime, b: Mtime) -> bool {
+    a.secs == b.secs && (a.nanos == b.nanos || a.nanos == 0 || b.nanos == 0)
+}
+
+/// Files on both sides with equal sizes: those whose content decides.
+pub fn of_equal_size(source: &Tree, destination: &Tree) -> Vec<RelPath> {
+    let is_same_size = |(path, item): &(&RelPath, &Item)| {
+        let other = destination.items.get(*path);
+        item.kind == EntryKind::File && other.is_some_and(|o| o.kind == EntryKind::File && o.size == item.size)
+    };
+    source.items.iter().filter(is_same_size).map(|(path, _)| path.clone()).collect()
+}
+
+/// What makes `destination` like `source`. With `delete`, what only the destination has goes too, unless the source
+/// could not be read wholly.
+pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: bool) -> Plan {
+    let delete = delete && source.is_whole;
+    // A folder that holds what must stay, stays.
+    let mut kept: HashSet<&[u8]> = HashSet::new();
+    for path in destination.untouchable.iter().chain(&source.untouchable) {
+        kept.extend(ancestors(path));
+    }
+    let mut plan = Plan::default();
+    let mut cleared: HashSet<&RelPath> = HashSet::new();
+    let mut blocked: HashSet<&[u8]> = HashSet::new();
+    for (path, item) in &source.items {
+        if ancestors(path.as_bytes()).any(|folder| blocked.contains(folder)) {
+            continue;
+        }
+        let there = destination.items.get(path);
+        let is_folder_there = there.is_some_and(|there| there.kind == EntryKind::Directory);
+        let in_the_way = match (item.kind, there) {
+            _ if is_protected(destination, path) => true,
+            (EntryKind::File, Some(_)) if is_folder_there => {
+                let inside: Vec<&RelPath> = below(destination, path).collect();
+                let stays = kept.contains(path.as_bytes()) || (!inside.is_empty() && !delete);
+                if !stays {
+                    plan.clear.extend(inside.iter().rev().map(|path| (*path).clone()));
+                    plan.clear.push(path.clone());
+                    cleared.extend(inside);
+                }
+                stays
+            }
+            (kind, Some(there)) if kind != there.kind => {
+                plan.clear.push(path.clone());
+                false
+            }
+            _ => false,
+        };
+        if in_the_way {
+            blocked.insert(path.as_bytes());
+            plan.blocked.push(path.clone());
+            continue;
+        }
+        match (item.kind, there.filter(|there| there.kind == item.kind)) {
+            (EntryKind::Directory, None) => plan.make.push(path.clone()),
+            (EntryKind::Directory, Some(_)) => {}
+            (_, None) => plan.transfer.push(path.clone()),
+            (_, Some(there)) => {
+                let same_time = same_time(item.mtime, there.mtime);
+                let same = match compare {
+                    Compare::Times => same_time,
+                    Compare::Content(same) => same.contains(path),
+                };
+                if item.size != there.size || !same {
+                    plan.transfer.push(path.clone());
+                } else {
+                    plan.same += 1;
+                    if !same_time {
+                        plan.touch.push(path.clone());
+                    }
+                }
+            }
+        }
+    }
+    if delete {
+        // Backwards: what is in a folder goes before it.
+        let gone = destination.items.keys().rev().filter(|path| {
+            !source.items.contains_key(*path)
+                && !cleared.contains(*path)
+                && !kept.contains(path.as_bytes())
+                && !is_protected(source, path)
+                && !is_protected(destination, path)
+        });
+        plan.delete.extend(gone.cloned());
+    }
+    plan
+}
+
+/// The folders above a path, and the root.
+fn ancestors(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let inner = path.iter().enumerate().filter(|(_, b)| **b == b'/').filter_map(|(at, _)| path.get(..at));
+    inner.chain((!path.is_empty()).then_some(&b""[..]))
+}
+
+fn is_protected(tree: &Tree, path: &RelPath) -> bool {
+    let path = path.as_bytes();
+    tree.untouchable.contains(path) || ancestors(path).any(|folder| tree.untouchable.contains(folder))
+}
+
+fn below<'a>(tree: &'a Tree, folder: &'a RelPath) -> impl Iterator<Item = &'a RelPath> {
+    // `a-b` sorts between `a` and `a/b`, so what is inside is sought from `a/` on.
+    let inside = move |path: &&RelPath| path.strip_prefix(folder).is_some();
+    let after = (Bound::Excluded(folder), Bound::Unbounded);
+    let begins_alike = move |path: &&RelPath| path.as_bytes().starts_with(folder.as_bytes());
+    tree.items.range(after).map(|(path, _)| path).take_while(begins_alike).filter(inside)
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

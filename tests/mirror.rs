@@ -1,0 +1,225 @@
+//! `sealift mirror` as people run it, against a real server.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+#![allow(dead_code, reason = "the program's other tests use the rest of what they share")]
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "cli/support.rs"]
+mod support;
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::Value;
+use support::World;
+
+fn put(root: &Path, path: &str, text: &str, secs: u64) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    set_time(&path, secs);
+}
+
+fn set_time(path: &Path, secs: u64) {
+    File::open(path).unwrap().set_modified(UNIX_EPOCH + Duration::new(secs, 123_456_789)).unwrap();
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn mtime(path: impl AsRef<Path>) -> (i64, i64) {
+    let meta = fs::metadata(path).unwrap();
+    (meta.mtime(), meta.mtime_nsec())
+}
+
+/// Runs it with `--json`, and gives what the last line counts: files, same, deleted, failed.
+#[track_caller]
+fn counts(world: &World, args: &[&str], code: i32) -> [u64; 4] {
+    let done = world.run(["mirror", "--json"].iter().chain(args)).code(code);
+    let last: Value = serde_json::from_str(done.stdout().lines().last().unwrap()).unwrap();
+    assert_eq!(last["event"], "done");
+    ["files", "same", "deleted", "failed"].map(|key| last[key].as_u64().unwrap())
+}
+
+/// Two files, one in a folder, and an empty folder.
+fn fill(root: &Path) {
+    put(root, "a", "one", 1_000);
+    put(root, "d/b", "two", 2_000);
+    fs::create_dir(root.join("empty")).unwrap();
+}
+
+#[test]
+fn a_push_moves_only_what_changed_and_keeps_times_and_empty_folders() {
+    let world = World::trusting();
+    let (src, there) = (world.local("src"), world.remote("alice", "x/copy"));
+    fill(&src);
+    let args = ["./src", &world.alice("x/copy")];
+    assert_eq!(counts(&world, &args, 0), [2, 0, 0, 0]);
+    assert_eq!((read(there.join("a")), read(there.join("d/b"))), ("one".into(), "two".into()));
+    assert_eq!(mtime(there.join("d/b")), (2_000, 123_456_789));
+    assert!(there.join("empty").is_dir());
+    assert_eq!(counts(&world, &["./src/", &world.alice("x/copy/")], 0), [0, 2, 0, 0]);
+    put(&src, "d/b", "TWO", 3_000);
+    assert_eq!(counts(&world, &args, 0), [1, 1, 0, 0]);
+    assert_eq!(read(there.join("d/b")), "TWO");
+}
+
+#[test]
+fn a_pull_keeps_the_times_of_folders_too() {
+    let world = World::trusting();
+    let there = world.remote("alice", "pub");
+    fill(&there);
+    ["d", "empty", ""].iter().for_each(|folder| set_time(&there.join(folder), 5_000));
+    let args = [&world.alice("pub"), "new/copy"];
+    assert_eq!(counts(&world, &args, 0), [2, 0, 0, 0]);
+    for path in ["a", "d", "d/b", "empty", ""] {
+        assert_eq!(mtime(world.local("new/copy").join(path)), mtime(there.join(path)), "{path}");
+    }
+    assert_eq!(counts(&world, &args, 0), [0, 2, 0, 0]);
+    put(&there, "a", "longer", 1_000);
+    assert_eq!(counts(&world, &args, 0), [1, 1, 0, 0]);
+    assert_eq!(read(world.local("new/copy/a")), "longer");
+}
+
+#[test]
+fn delete_removes_what_only_the_destination_has_both_ways() {
+    let world = World::trusting();
+    fill(&world.local("src"));
+    for (root, args) in [
+        (world.remote("alice", "copy"), ["./src".to_owned(), world.alice("copy")]),
+        (world.local("back"), [world.alice("copy"), "./back".to_owned()]),
+    ] {
+        put(&root, "old/deep/x", "x", 1);
+        put(&root, "y", "y", 1);
+        let args = [args[0].as_str(), &args[1]];
+        counts(&world, &args, 0);
+        assert!(root.join("old/deep/x").exists() && root.join("y").exists());
+        let args = ["--delete", args[0], args[1]];
+        assert_eq!(counts(&world, &args, 0), [0, 2, 4, 0].map(|n| n), "{root:?}");
+        assert!(!root.join("old").exists() && !root.join("y").exists() && root.join("d/b").exists());
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let world = World::trusting();
+    fill(&world.local("src"));
+    put(&world.remote("alice", "copy"), "old", "x", 1);
+    let args = ["mirror", "./src", &world.alice("copy"), "--delete", "--dry-run"];
+    let done = world.run(args).code(0);
+    assert_eq!(done.stdout(), "mkdir d\nmkdir empty\nput a\nput d/b\ndelete old\n");
+    let missing = world.run(["mirror", "-n", &world.alice("copy"), "./no/such"]).code(0);
+    assert_eq!(missing.stdout(), "mkdir .\nget old\n");
+    assert!(!world.local("no").exists());
+    let json = world.run(args.iter().chain(&["--json"])).code(0);
+    let lines: Vec<Value> = json.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[4]["event"], &lines[4]["path"]), (&"delete".into(), &"old".into()));
+    assert_eq!(fs::read_dir(world.remote("alice", "copy")).unwrap().count(), 1);
+}
+
+#[test]
+fn checksum_finds_what_times_hide_and_sends_nothing_for_a_time() {
+    let world = World::trusting();
+    fill(&world.local("src"));
+    let there = world.remote("alice", "copy");
+    put(&there, "a", "ONE", 1_000);
+    put(&there, "d/b", "two", 9_000);
+    let push = ["--checksum", "./src", &world.alice("copy")];
+    assert_eq!(counts(&world, &push, 0), [1, 1, 0, 0]);
+    assert_eq!((read(there.join("a")), mtime(there.join("d/b")).0), ("one".into(), 9_000));
+    // Fetching, the time is brought in line.
+    assert_eq!(counts(&world, &["--checksum", &world.alice("copy"), "./src"], 0), [0, 2, 0, 0]);
+    assert_eq!(mtime(world.local("src/d/b")).0, 9_000);
+}
+
+#[test]
+fn what_is_excluded_is_neither_sent_nor_deleted() {
+    let world = World::trusting();
+    let (src, there) = (world.local("src"), world.remote("alice", "copy"));
+    fill(&src);
+    put(&src, "d/x.log", "x", 1);
+    put(&src, "keep.log", "x", 1);
+    put(&src, "cache/c", "x", 1);
+    put(&there, "gone/y.log", "x", 1);
+    put(&there, "gone/z", "x", 1);
+    let mut args = vec!["--delete", "--include", "keep.log", "--exclude", "*.log", "--exclude", "cache/"];
+    let target = world.alice("copy");
+    args.extend(["./src", &target]);
+    assert_eq!(counts(&world, &args, 0), [3, 0, 1, 0]);
+    assert!(there.join("keep.log").exists() && there.join("gone/y.log").exists());
+    assert!(!there.join("d/x.log").exists() && !there.join("cache").exists() && !there.join("gone/z").exists());
+}
+
+#[test]
+fn a_file_and_a_folder_can_change_places() {
+    let world = World::trusting();
+    let (src, there) = (world.local("src"), world.remote("alice", "copy"));
+    put(&src, "a", "file", 1);
+    put(&src, "b/c", "file", 1);
+    put(&there, "a/old", "x", 1);
+    put(&there, "b", "x", 1);
+    let target = world.alice("copy");
+    // A folder with something in it is not removed unasked.
+    assert_eq!(counts(&world, &["./src", &target], 10), [1, 0, 0, 1]);
+    assert_eq!((read(there.join("a/old")), read(there.join("b/c"))), ("x".into(), "file".into()));
+    assert_eq!(counts(&world, &["--delete", "./src", &target], 0), [1, 1, 0, 0]);
+    assert_eq!(read(there.join("a")), "file");
+    put(&world.local("back"), "a/old", "x", 1);
+    put(&world.local("back"), "b", "x", 1);
+    assert_eq!(counts(&world, &["--delete", &target, "./back"], 0), [2, 0, 0, 0]);
+    assert_eq!((read(world.local("back/a")), read(world.local("back/b/c"))), ("file".into(), "file".into()));
+}
+
+#[test]
+fn a_source_that_is_not_read_wholly_deletes_nothing() {
+    let world = World::trusting();
+    let there = world.remote("alice", "pub");
+    fill(&there);
+    // Deeper than a server lists, so that it says so whoever runs the test.
+    let mut deep = there.clone();
+    (0..70).for_each(|_| deep.push("n"));
+    fs::create_dir_all(&deep).unwrap();
+    put(&world.local("copy"), "old", "x", 1);
+    let args = ["mirror", "--delete", &world.alice("pub"), "./copy"];
+    world.run(args).code(10).said("nothing was deleted");
+    assert!(world.local("copy/old").exists() && world.local("copy/a").exists());
+}
+
+#[test]
+fn links_are_skipped_and_never_followed_when_removing() {
+    let world = World::trusting();
+    let (src, there) = (world.local("src"), world.remote("alice", "copy"));
+    fill(&src);
+    symlink("/etc", src.join("link")).unwrap();
+    put(&there, "link", "stays", 1);
+    let done = world.run(["mirror", "--delete", "./src", &world.alice("copy")]).code(0).said("skipped");
+    assert!(done.stderr.contains("1 skipped") && there.join("link").exists());
+    fs::remove_file(there.join("link")).unwrap();
+    put(&world.local("outside"), "canary", "x", 1);
+    fs::create_dir(world.local("back")).unwrap();
+    symlink(world.local("outside"), world.local("back/gone")).unwrap();
+    symlink(world.local("outside"), world.local("back/d")).unwrap();
+    world.run(["mirror", "--delete", &world.alice("copy"), "./back"]).code(0);
+    assert!(fs::symlink_metadata(world.local("back/gone")).is_err());
+    assert!(fs::symlink_metadata(world.local("back/d")).unwrap().is_dir());
+    assert_eq!(fs::read_dir(world.local("outside")).unwrap().count(), 1);
+}
+
+#[test]
+fn wrong_usage_and_missing_sources_have_their_own_exit_codes() {
+    let world = World::trusting();
+    world.run(["mirror", "./a", "./b"]).code(2).said("both are local");
+    world.run(["mirror", &world.alice("a"), &world.alice("b")]).code(2).said("both are on a server");
+    world.run(["mirror", "./missing", &world.alice("b")]).code(3);
+    world.run(["mirror", &world.alice("missing"), "./b"]).code(3);
+    fs::create_dir(world.local("src")).unwrap();
+    world.run(["mirror", "--exclude", "[", "./src", &world.alice("b")]).code(2).said("no pattern");
+    fs::write(world.local("src/a\nb"), "").unwrap();
+    assert_eq!(counts(&world, &["./src", &world.alice("b")], 10), [0, 0, 0, 1]);
+    fs::remove_file(world.local("src/a\nb")).unwrap();
+    fs::write(world.local("src/x"), "").unwrap();
+    world.run(["mirror", "./src", &world.public("b")]).code(10);
+}
