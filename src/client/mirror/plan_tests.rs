@@ -33,7 +33,9 @@ fn any_tree(kinds: Vec<EntryKind>) -> impl Strategy<Value = Tree> {
             let above = (1..names.len()).map(|depth| rel(&names[..depth].join("/"))).collect::<Vec<_>>();
             let fits = above.iter().all(|folder| items.get(folder).is_none_or(|found| found.kind == FOLDER));
             if fits && !items.contains_key(&path) {
-                above.into_iter().for_each(|folder| drop(items.entry(folder).or_insert(item(FOLDER, 0, 0))));
+                for folder in above {
+                    items.entry(folder).or_insert(item(FOLDER, 0, 0));
+                }
                 items.insert(path, item(kind, if kind == FILE { size } else { 0 }, secs));
             }
         }
