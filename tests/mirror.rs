@@ -73,7 +73,7 @@ fn a_pull_keeps_the_times_of_folders_too() {
     let there = world.remote("alice", "pub");
     fill(&there);
     ["d", "empty", ""].iter().for_each(|folder| set_time(&there.join(folder), 5_000));
-    let args = [&world.alice("pub"), "new/copy"];
+    let args = [&world.alice("pub"), "./new/copy"];
     assert_eq!(counts(&world, &args, 0), [2, 0, 0, 0]);
     for path in ["a", "d", "d/b", "empty", ""] {
         assert_eq!(mtime(world.local("new/copy").join(path)), mtime(there.join(path)), "{path}");

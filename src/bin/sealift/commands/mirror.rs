@@ -113,8 +113,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     .await
 }
 
-/// Which of the two is local. What begins like a path (`/`, `./`, `../`, `~`) or is there, is; a URL never is; of two
-/// that could be either, the one without a server's marks (`@`, `:`) is.
+/// Which of the two is local, as [`is_local`] tells; what is in doubt is refused, not guessed.
 fn way(source: &OsString, destination: &OsString) -> Outcome<Way> {
     let usage = |text: &str| {
         let hint = "Write a local folder with a slash or dot first, as in ./photos, and the other as host/path.";
@@ -128,8 +127,8 @@ fn way(source: &OsString, destination: &OsString) -> Outcome<Way> {
     }
 }
 
-/// Whether this can only be a local name. One that is there is taken for itself, unless it reads like a server with a
-/// user or a port.
+/// Whether this is a local name: it begins with a slash or dot, or has no mark of a server and either is there or is a
+/// plain name. A server's marks are a user or port; of what is not there, also a dot or a slash.
 fn is_local(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     if bytes.starts_with(b"sealift://") {
