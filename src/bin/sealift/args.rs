@@ -8,6 +8,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::tls::Pin;
 
+use super::transfer::TransferArgs;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -152,6 +154,7 @@ Examples:
   sealift get files.example/pub/report.pdf
   sealift get alice@files.example/a.txt alice@files.example/b.txt here/
   sealift get -r alice@files.example/photos .
+  sealift get -c files.example/pub/backup.tar
   sealift get files.example/pub/backup.tar - | tar x
 
 It reads like `cp -r`: with two or more names the last one is the local destination. A folder there receives the \
@@ -164,6 +167,8 @@ pub struct Get {
     /// Fetch folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 /// Upload files and folders
@@ -174,6 +179,7 @@ Examples:
   sealift put report.pdf alice@files.example/
   sealift put *.jpg alice@files.example/photos/2024/
   sealift put -r project alice@files.example/backup/
+  sealift put -r --if-exists skip photos alice@files.example/
   tar c src | sealift put - alice@files.example/src.tar
   sealift put -- -odd-name.txt alice@files.example/
 
@@ -186,6 +192,8 @@ pub struct Put {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 /// Remove files and folders
