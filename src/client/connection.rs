@@ -153,9 +153,12 @@ impl Client {
         })
         .await;
         self.ids = session.ids();
+        // From here on it is no dropped future, which would count as stopped by the caller.
+        std::mem::forget(unless_done);
         if session.is_usable() {
-            std::mem::forget(unless_done);
             self.session = Some(session);
+        } else {
+            self.stop.stop.close();
         }
         result
     }
