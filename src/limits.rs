@@ -284,5 +284,15 @@ pub const RECORD_MIN: u64 = 1024 * 1024;
 /// stands for it. Thousands of small files fit in it; what others rename meanwhile is seen after it at the latest.
 pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
 
+/// Pause before the first try on a new connection; it doubles with each further one. Short, because most lost
+/// connections come back at once, or not soon.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause between two tries.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How often a client that is busy with its own disk says that it is still there. Far below [`IDLE_TIMEOUT`].
+pub const STILL_HERE: Duration = Duration::from_secs(30);
+
 /// How long an interrupted upload waits to be resumed before a starting server removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

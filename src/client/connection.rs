@@ -1,6 +1,8 @@
 //! One connection: made, logged in, ended; and the way from asynchronous callers to the blocking code beneath.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_std::channel::{Sender, bounded};
@@ -29,7 +31,7 @@ pub struct Client {
     /// Absent while it is in use, and for good when the connection is broken.
     session: Option<Session>,
     /// Closing it ends the connection's task whatever it does.
-    stop: Sender<()>,
+    stop: Stopper,
     task: JoinHandle<()>,
     pin: Option<Pin>,
     greeting: String,
@@ -64,6 +66,7 @@ impl Client {
         let (stop, stopped) = bounded(1);
         let task = spawn(pump(stream, far, options.io_timeout, stopped));
         let session = Some(Session::new(wire));
+        let stop = Stopper { stop, told: Arc::default() };
         let mut client = Client { session, stop, task, pin, greeting: String::new(), ids: None };
         client.greeting = within(options.connect_timeout, endpoint, client.run(greeting)).await?;
         Ok(client)
@@ -71,7 +74,12 @@ impl Client {
 
     /// What ends this connection from outside.
     pub fn stopper(&self) -> Stopper {
-        Stopper(self.stop.clone())
+        self.stop.clone()
+    }
+
+    /// Whether the connection was ended from this side, by a [`Stopper`] or a dropped future.
+    pub(super) fn stopped(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop.told)
     }
 
     /// The pin of the key the server has proven to hold.
@@ -145,9 +153,12 @@ impl Client {
         })
         .await;
         self.ids = session.ids();
+        // From here on it is no dropped future, which would count as stopped by the caller.
+        std::mem::forget(unless_done);
         if session.is_usable() {
-            std::mem::forget(unless_done);
             self.session = Some(session);
+        } else {
+            self.stop.stop.close();
         }
         result
     }
@@ -156,21 +167,25 @@ impl Client {
 /// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Network`], after it has
 /// removed what it has not finished. Cheap to clone, and may outlive the connection.
 #[derive(Debug, Clone)]
-pub struct Stopper(Sender<()>);
+pub struct Stopper {
+    stop: Sender<()>,
+    told: Arc<AtomicBool>,
+}
 
 impl Stopper {
     /// Ends the connection.
     pub fn stop(&self) {
-        self.0.close();
+        self.told.store(true, Ordering::Relaxed);
+        self.stop.close();
     }
 }
 
 /// Ends the connection's task when dropped.
-struct EndOnDrop<'a>(&'a Sender<()>);
+struct EndOnDrop<'a>(&'a Stopper);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.stop();
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::connection::Client;
 use super::destination::Destination;
 use super::jobs::{Download, Summary};
+use super::ledger::Ledger;
 use super::observer::{Observer, Skip};
 use super::receive::{Job, Receiver};
 use super::session::Session;
@@ -30,13 +31,8 @@ impl Client {
     ) -> Result<Summary> {
         let into = into.clone();
         self.run(move |session| {
-            let mut summary = Summary::default();
-            observer.expected(jobs.len() as u64, 0);
-            let jobs = jobs.into_iter().map(|file| Job { file, counted: false });
-            let receiver = Receiver { session, into: into.store(), observer: &*observer, summary: &mut summary };
-            let done = receiver.run(jobs);
-            into.store().forget_handles();
-            done.map(|()| summary)
+            let mut ledger = Ledger::default();
+            fetch_all(session, jobs, &into, &*observer, &mut ledger).map(|()| ledger.summary)
         })
         .await
     }
@@ -59,19 +55,36 @@ impl Client {
         let tree = Tree { from: from.clone(), to: to.clone(), condition };
         let into = into.clone();
         self.run(move |session| {
-            let done = tree.get(session, &into, &*observer);
+            let mut ledger = Ledger::default();
+            let done = tree.get(session, &into, &*observer, &mut ledger);
             into.store().forget_handles();
-            done
+            done.map(|()| ledger.summary)
         })
         .await
     }
 }
 
+/// [`Client::download`] over one connection.
+pub(super) fn fetch_all(
+    session: &mut Session,
+    jobs: Vec<Download>,
+    into: &Destination,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+) -> Result<()> {
+    observer.expected(jobs.len() as u64, 0);
+    let jobs = jobs.into_iter().map(|file| Job { file, counted: false });
+    let done = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
+    into.store().forget_handles();
+    done
+}
+
 /// A tree to fetch.
-struct Tree {
-    from: RelPath,
-    to: RelPath,
-    condition: Condition,
+#[derive(Clone)]
+pub(super) struct Tree {
+    pub(super) from: RelPath,
+    pub(super) to: RelPath,
+    pub(super) condition: Condition,
 }
 
 /// What an entry of the listing asks to be done.
@@ -81,11 +94,17 @@ enum Step {
 }
 
 impl Tree {
-    fn get(&self, session: &mut Session, into: &Destination, observer: &dyn Observer) -> Result<Summary> {
+    /// [`Client::get_tree`] over one connection.
+    pub(super) fn get(
+        &self,
+        session: &mut Session,
+        into: &Destination,
+        observer: &dyn Observer,
+        ledger: &mut Ledger,
+    ) -> Result<()> {
         let (top, entries) = self.list(session)?;
         into.store().make_dir(&self.to, true)?;
-        let mut summary = Summary::default();
-        let steps = self.plan(entries, observer, &mut summary);
+        let steps = self.plan(entries, observer, ledger);
 
         let mut made: Vec<(RelPath, Mtime)> = Vec::new();
         if !self.to.is_root() {
@@ -98,26 +117,26 @@ impl Tree {
             Step::Directory { from, to, mtime } => {
                 match into.store().make_dir(&to, true) {
                     Ok(()) => made.push((to, mtime)),
-                    Err(error) => {
-                        observer.failed(from.as_path(), &error);
-                        failed.push((PathBuf::from(from.as_path()), error));
-                    }
+                    Err(error) => failed.push((PathBuf::from(from.as_path()), error)),
                 }
                 None
             }
         });
-        Receiver { session, into: into.store(), observer, summary: &mut summary }.run(jobs)?;
-
-        summary.directories = made.len() as u64;
-        summary.failed.append(&mut failed);
+        let received = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
+        for (path, error) in failed {
+            if ledger.is_news(&path) {
+                ledger.fail(path, error, observer);
+            }
+        }
+        received?;
+        ledger.summary.directories = made.len() as u64;
         // From the bottom up, and after all files: what is put into a folder changes its time.
         for (path, mtime) in made.iter().rev() {
             if let Err(error) = into.set_mtime(path, *mtime) {
-                observer.failed(path.as_path(), &error);
-                summary.failed.push((PathBuf::from(path.as_path()), error));
+                ledger.fail(PathBuf::from(path.as_path()), error, observer);
             }
         }
-        Ok(summary)
+        Ok(())
     }
 
     /// The top folder's time, and all that is below it, checked.
@@ -130,7 +149,7 @@ impl Tree {
         Ok((top?.mtime, entries?))
     }
 
-    fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, summary: &mut Summary) -> Vec<Step> {
+    fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, ledger: &mut Ledger) -> Vec<Step> {
         let mut steps = Vec::with_capacity(entries.len());
         let (mut files, mut bytes) = (0, 0u64);
         for entry in entries {
@@ -141,16 +160,19 @@ impl Tree {
             };
             let shown = || source_path(&self.from, &entry.path);
             if let Some(why) = skip {
-                observer.skipped(&shown(), why);
-                summary.skipped += 1;
+                if ledger.is_news(&shown()) {
+                    observer.skipped(&shown(), why);
+                    ledger.summary.skipped += 1;
+                }
                 continue;
             }
             // A name that no path can have, or a path that is too deep or too long.
             let (from, to) = match self.from.join(&entry.path).and_then(|from| Ok((from, self.to.join(&entry.path)?))) {
                 Ok(both) => both,
                 Err(error) => {
-                    observer.failed(&shown(), &error);
-                    summary.failed.push((shown(), error));
+                    if ledger.is_news(&shown()) {
+                        ledger.fail(shown(), error, observer);
+                    }
                     continue;
                 }
             };

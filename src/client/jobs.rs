@@ -32,6 +32,8 @@ pub enum Source {
     File(PathBuf),
     /// Whatever can be read, of unknown size: standard input, a value in memory.
     Reader(Box<dyn Read + Send>),
+    /// A reader that was handed to an attempt, and cannot be read again.
+    Spent,
 }
 
 impl fmt::Debug for Source {
@@ -39,6 +41,7 @@ impl fmt::Debug for Source {
         match self {
             Source::File(path) => f.debug_tuple("File").field(path).finish(),
             Source::Reader(_) => f.write_str("Reader"),
+            Source::Spent => f.write_str("Spent"),
         }
     }
 }
@@ -68,6 +71,17 @@ impl Upload {
     }
 }
 
+impl Upload {
+    /// This upload for one attempt. A file can be read again, a reader is spent with it.
+    pub(super) fn take(&mut self) -> Upload {
+        let from = match &mut self.from {
+            Source::File(path) => Source::File(path.clone()),
+            reader => std::mem::replace(reader, Source::Spent),
+        };
+        Upload { from, to: self.to.clone(), condition: self.condition, mtime: self.mtime }
+    }
+}
+
 /// What became of several files.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -79,7 +93,7 @@ pub struct Summary {
     pub directories: u64,
     /// What failed, by the source's path, in the order it failed.
     pub failed: Vec<(PathBuf, Error)>,
-    /// How many links and special files were left out.
+    /// How many links, special files, and (if asked to) files whose target exists were left out.
     pub skipped: u64,
 }
 

@@ -4,7 +4,7 @@
 //! [`Client::login`], and ended with [`Client::logout`]. Single requests ([`Client::stat`], [`Client::list`],
 //! [`Client::rename`], …) take one round trip each. Transfers of many files ([`Client::download`], [`Client::upload`],
 //! [`Client::get_tree`], [`Client::put_tree`]) keep hundreds of them on their way at once, verify each one, and tell an
-//! [`Observer`] how they get on.
+//! [`Observer`] how they get on. A [`Transfer`] does the same over as many connections as it takes.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -72,6 +72,7 @@ mod destination;
 mod get;
 mod jobs;
 pub mod known_servers;
+mod ledger;
 mod listing;
 pub mod mirror;
 mod observer;
@@ -80,6 +81,7 @@ mod pump;
 mod put;
 mod receive;
 mod requests;
+mod retry;
 mod send;
 mod session;
 pub mod target;
@@ -94,4 +96,5 @@ pub use known_servers::{Added, Known, KnownServers};
 pub use mirror::{Filter, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};
+pub use retry::{Transfer, TransferOptions};
 pub use target::{DEFAULT_PORT, Target};

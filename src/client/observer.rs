@@ -1,6 +1,7 @@
 //! Being told what a transfer does while it does it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
@@ -15,6 +16,8 @@ pub enum Skip {
     Special,
     /// A name that Sealift keeps for itself.
     Reserved,
+    /// The target is there already, and was to be left alone.
+    Exists,
 }
 
 impl Skip {
@@ -24,6 +27,7 @@ impl Skip {
             Skip::Link => "a symbolic link",
             Skip::Special => "not a regular file",
             Skip::Reserved => "a name that Sealift keeps for itself",
+            Skip::Exists => "it exists already",
         }
     }
 }
@@ -47,6 +51,16 @@ pub trait Observer: Send + Sync {
     /// A file begins; its size if it is known.
     fn started(&self, path: &Path, size: Option<u64>) {
         let _ = (path, size);
+    }
+
+    /// The file that began last goes on with its first `from` bytes proven to be there already.
+    fn resumed(&self, path: &Path, from: u64) {
+        let _ = (path, from);
+    }
+
+    /// The connection was lost by this error; after the pause comes the try of this number out of so many.
+    fn retrying(&self, error: &Error, pause: Duration, number: u32, of: u32) {
+        let _ = (error, pause, number, of);
     }
 
     /// So many bytes more were transferred of the file that began last.

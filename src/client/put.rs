@@ -1,6 +1,6 @@
 //! Sending files and trees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,8 +8,10 @@ use async_std::task::spawn_blocking;
 
 use super::connection::Client;
 use super::jobs::{Source, Summary, Upload};
+use super::ledger::Ledger;
 use super::observer::Observer;
 use super::send::{Sender, Task};
+use super::session::Session;
 use super::walk::Walk;
 use crate::error::Result;
 use crate::proto::{Condition, RelPath};
@@ -23,10 +25,8 @@ impl Client {
     /// in the [`Summary`].
     pub async fn upload(&mut self, jobs: Vec<Upload>, observer: Arc<dyn Observer>) -> Result<Summary> {
         self.run(move |session| {
-            let mut summary = Summary::default();
-            let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
-            Sender::new(session, &*observer, &mut summary, true).run(tasks)?;
-            Ok(summary)
+            let mut ledger = Ledger::default();
+            send_all(session, jobs, &*observer, &mut ledger).map(|()| ledger.summary)
         })
         .await
     }
@@ -45,17 +45,40 @@ impl Client {
     ) -> Result<Summary> {
         let (from, to) = (from.to_owned(), to.clone());
         self.run(move |session| {
-            let walk = Walk::new(&from, &to, condition)?;
-            let count_first = observer.wants_totals();
-            let counting = count_first.then(|| Counting::start(&from, &observer)).transpose()?;
-            let mut summary = Summary::default();
-            let top = (!to.is_root()).then_some(Task::Directory { from, to });
-            let done = Sender::new(session, &*observer, &mut summary, !count_first).run(top.into_iter().chain(walk));
-            drop(counting);
-            done.map(|()| summary)
+            let mut ledger = Ledger::default();
+            send_tree(session, from, to, condition, &observer, &mut ledger).map(|()| ledger.summary)
         })
         .await
     }
+}
+
+/// [`Client::upload`] over one connection.
+pub(super) fn send_all(
+    session: &mut Session,
+    jobs: Vec<Upload>,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+) -> Result<()> {
+    let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
+    Sender::new(session, observer, ledger, true).run(tasks)
+}
+
+/// [`Client::put_tree`] over one connection.
+pub(super) fn send_tree(
+    session: &mut Session,
+    from: PathBuf,
+    to: RelPath,
+    condition: Condition,
+    observer: &Arc<dyn Observer>,
+    ledger: &mut Ledger,
+) -> Result<()> {
+    let walk = Walk::new(&from, &to, condition)?;
+    let count_first = observer.wants_totals();
+    let counting = count_first.then(|| Counting::start(&from, observer)).transpose()?;
+    let top = (!to.is_root()).then_some(Task::Directory { from, to });
+    let done = Sender::new(session, &**observer, ledger, !count_first).run(top.into_iter().chain(walk));
+    drop(counting);
+    done
 }
 
 /// A second walk through the tree, beside the transfer, that tells the observer how much there is. Ends when dropped.

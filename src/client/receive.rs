@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use super::answers::{Ids, Transferred};
-use super::jobs::{Download, Summary};
+use super::jobs::Download;
+use super::ledger::Ledger;
 use super::observer::Observer;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -12,7 +13,7 @@ use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::{Command, Condition, FrameDecoder, Piece, RelPath, Reply};
-use crate::store::{Store, Upload, UploadSpec};
+use crate::store::{Partial, Store, Upload, UploadSpec};
 
 /// Fetches a range of a file, and hands on its bytes as they come.
 pub(super) fn range(
@@ -46,51 +47,141 @@ pub(super) struct Receiver<'a> {
     pub(super) session: &'a mut Session,
     pub(super) into: &'a dyn Store,
     pub(super) observer: &'a dyn Observer,
-    pub(super) summary: &'a mut Summary,
+    pub(super) ledger: &'a mut Ledger,
+}
+
+/// A file whose bytes have all come.
+struct Fetched {
+    upload: Box<dyn Upload>,
+    done: Done,
+    /// Its whole size.
+    size: u64,
 }
 
 impl Receiver<'_> {
-    /// Fetches all of them. An error is one that ends the connection; the others are in the summary.
+    /// Fetches all of them. An error is one that ends the connection; the others are in the ledger.
     pub(super) fn run(mut self, jobs: impl Iterator<Item = Job>) -> Result<()> {
         let mut jobs = jobs.fuse();
         let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
+        // A file to go on with takes questions of its own, so it waits until nothing else is on its way.
+        let mut held = None;
         loop {
             // In batches, so that a few large writes carry the commands, not many small ones.
-            if asked.len() <= limits::PIPELINE_FILES / 2 {
-                self.ask(&mut jobs, &mut asked);
+            if held.is_none() && asked.len() <= limits::PIPELINE_FILES / 2 {
+                held = self.ask(&mut jobs, &mut asked);
             }
             // What cannot go yet because the server does not read goes later: it has been given enough to do.
             self.session.try_flush();
-            let Some(job) = asked.pop_front() else { return Ok(()) };
-            self.one(job)?;
+            match (asked.pop_front(), held.take()) {
+                (Some(job), waiting) => {
+                    held = waiting;
+                    self.one(job)?;
+                }
+                (None, Some((job, partial))) => self.go_on(job, partial)?,
+                (None, None) => return Ok(()),
+            }
         }
     }
 
-    fn ask(&mut self, jobs: &mut impl Iterator<Item = Job>, asked: &mut VecDeque<Job>) {
+    /// Asks for the next files, up to one of which there is a part already.
+    fn ask(&mut self, jobs: &mut impl Iterator<Item = Job>, asked: &mut VecDeque<Job>) -> Option<(Job, Partial)> {
         while asked.len() < limits::PIPELINE_FILES && self.session.out().filled().len() < limits::WIRE_HANDOVER {
-            let Some(job) = jobs.next() else { return };
-            let Download { from, to, condition } = &job.file;
-            // Said before the bytes are sent in vain. The commit decides.
-            if *condition == Condition::Absent && self.into.stat(to).is_ok() {
-                let error = Error::new(Kind::Exists, format!("{to}: already exists"));
-                self.failed(from, error);
+            let job = jobs.next()?;
+            if self.ledger.is_settled(&job.file.to) {
                 continue;
             }
-            let command = Command::Download { path: from.clone(), offset: 0, length: None };
-            match self.session.command(&command) {
+            // Said before the bytes are sent in vain. The commit decides.
+            if job.file.condition == Condition::Absent && self.into.stat(&job.file.to).is_ok() {
+                let error = Error::new(Kind::Exists, format!("{}: already exists", job.file.to));
+                self.failed(&job, error);
+                continue;
+            }
+            // A part that cannot be read is none: then the file is fetched from its beginning.
+            if self.ledger.how.resume
+                && let Ok(Some(partial)) = self.into.partial(&job.file.to)
+            {
+                return Some((job, partial));
+            }
+            match self.session.command(&download(&job, 0)) {
                 Ok(()) => asked.push_back(job),
-                Err(error) => self.failed(from, error),
+                Err(error) => self.failed(&job, error),
             }
         }
+        None
     }
 
     /// Takes the answer to the oldest command.
     fn one(&mut self, job: Job) -> Result<()> {
-        let Download { from, to, condition } = job.file;
+        match self.fetch(&job, None)? {
+            Err(error) => self.failed(&job, error),
+            Ok(Fetched { upload, done, size }) => {
+                let verified = done.verify(&job.file.from, size, upload.len(), upload.hash());
+                match verified.and_then(|done| self.commit(upload, done)) {
+                    Ok(done) => self.finished(&job, &done),
+                    Err(error) => self.failed(&job, error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a file of which there is a part, if the file on the server is proven to be the same; else fetches
+    /// it from its beginning. What proves it, and why, is told at [`super::retry::Transfer`].
+    fn go_on(&mut self, job: Job, partial: Partial) -> Result<()> {
+        let Partial { len, hash } = partial;
+        let path = job.file.from.clone();
+        self.session.command(&Command::Hash { path: path.clone(), length: Some(len), partial: false })?;
+        if self.hashed()?.is_ok_and(|first| first == (len, hash)) {
+            self.session.command(&download(&job, len))?;
+            self.session.command(&Command::Hash { path, length: None, partial: false })?;
+            let fetched = self.fetch(&job, Some(partial))?;
+            let whole = match self.hashed() {
+                Ok(whole) => whole,
+                Err(error) => {
+                    if let Ok(fetched) = fetched {
+                        self.keep(fetched.upload, &error);
+                    }
+                    return Err(error);
+                }
+            };
+            if let (Ok(Fetched { upload, done, size }), Ok(whole)) = (fetched, whole)
+                && upload.len() == size
+                && (upload.len(), upload.hash()) == whole
+            {
+                let done = Transferred { bytes: size, hash: upload.hash(), ids: done.ids };
+                match self.commit(upload, done) {
+                    Ok(done) => self.finished(&job, &done),
+                    Err(error) => self.failed(&job, error),
+                }
+                return Ok(());
+            }
+        }
+        self.session.command(&download(&job, 0))?;
+        // Its size has been told of if it was begun.
+        self.one(job)
+    }
+
+    /// Takes the answer to a HASH: length and hash, or why there is none. The outer error ends the connection.
+    fn hashed(&mut self) -> Result<Result<(u64, Hash)>> {
         let reply = self.session.reply()?;
         if reply.is_error() {
             let error = reply.to_error();
-            return self.refused(&from, error);
+            return if self.session.is_broken() { Err(error) } else { Ok(Err(error)) };
+        }
+        if reply.digits != 213 {
+            return Err(self.session.out_of_order());
+        }
+        Ok(Ok((reply.parsed("size")?, reply.parsed("hash")?)))
+    }
+
+    /// Takes a file's data, from its beginning or after a part, up to the final reply. The inner error is the file's,
+    /// the outer one ends the connection.
+    fn fetch(&mut self, job: &Job, after: Option<Partial>) -> Result<Result<Fetched>> {
+        let Download { from, to, condition } = &job.file;
+        let reply = self.session.reply()?;
+        if reply.is_error() {
+            let error = reply.to_error();
+            return self.refused(error);
         }
         if reply.digits != 150 {
             return Err(self.session.out_of_order());
@@ -101,10 +192,18 @@ impl Receiver<'_> {
         }
         self.observer.started(from.as_path(), Some(size));
 
-        let spec = UploadSpec { size: Some(size), mtime: Some(mtime), condition };
-        let mut local = self.into.begin(&to, spec);
+        let spec = UploadSpec { size: Some(size), mtime: Some(mtime), condition: *condition };
+        let mut local = match after {
+            None => self.into.begin(to, spec),
+            Some(Partial { len, hash }) => {
+                self.ledger.resumed(to, len);
+                self.observer.resumed(from.as_path(), len);
+                self.into.resume(to, spec, len, hash)
+            }
+        };
+        let wanted = size.saturating_sub(after.map_or(0, |partial| partial.len));
         let (mut came, observer) = (0, self.observer);
-        let end = data(self.session, size, &from, |bytes| {
+        let end = data(self.session, wanted, from, |bytes| {
             came += bytes.len() as u64;
             if let Ok(upload) = &mut local
                 && let Err(error) = upload.append(bytes)
@@ -113,58 +212,61 @@ impl Receiver<'_> {
             }
             observer.progressed(bytes.len() as u64);
             match &mut local {
-                Err(_) if size - came > limits::DROP_MAX => Err(given_up(&from)),
+                Err(_) if wanted - came > limits::DROP_MAX => Err(given_up(from)),
                 _ => Ok(()),
             }
         });
-        let end = match (end, local) {
-            (Ok(end), local) => (end, local),
+        let finished = match end {
+            Ok(end) => finish(self.session, end),
+            Err(error) => Err(error),
+        };
+        match (finished, local) {
+            (Ok(Ok(done)), Ok(upload)) => Ok(Ok(Fetched { upload, done, size })),
+            (Ok(Err(error)), _) => self.refused(error),
+            (Ok(Ok(_)), Err(error)) => Ok(Err(error)),
             // Our own disk's error says more than that the rest was not read.
             (Err(_), Err(error)) => {
                 self.observer.failed(from.as_path(), &error);
-                return Err(error);
+                Err(error)
             }
-            (Err(error), Ok(_)) => return Err(error),
-        };
-        let (end, local) = end;
-        match finish(self.session, end)? {
-            Err(error) => self.refused(&from, error),
-            Ok(done) => {
-                match local.and_then(|upload| self.keep(&from, &done, size, upload)) {
-                    Ok(done) => {
-                        self.summary.files += 1;
-                        self.summary.bytes += done.bytes;
-                        self.observer.finished(from.as_path(), &done);
-                    }
-                    Err(error) => self.failed(&from, error),
-                }
-                Ok(())
+            (Err(error), Ok(upload)) => {
+                self.keep(upload, &error);
+                Err(error)
             }
         }
     }
 
     /// Commits a file that is whole.
-    fn keep(&self, from: &RelPath, done: &Done, size: u64, upload: Box<dyn Upload>) -> Result<Transferred> {
-        let transferred = done.verify(from, size, upload.len(), upload.hash())?;
+    fn commit(&self, upload: Box<dyn Upload>, transferred: Transferred) -> Result<Transferred> {
         let missing = || Error::new(Kind::Internal, "the store has not said what became of the file");
         self.into.commit(vec![upload]).pop().ok_or_else(missing)??;
         Ok(transferred)
     }
 
-    /// A file that the server does not give. The connection may be over with it.
-    fn refused(&mut self, from: &RelPath, error: Error) -> Result<()> {
-        if self.session.is_broken() {
-            self.observer.failed(from.as_path(), &error);
-            return Err(error);
+    /// Keeps what came before this error if it is to be gone on with.
+    fn keep(&self, upload: Box<dyn Upload>, error: &Error) {
+        if self.ledger.keeps_after(error) {
+            upload.keep();
         }
-        self.failed(from, error);
-        Ok(())
     }
 
-    fn failed(&mut self, from: &RelPath, error: Error) {
-        self.observer.failed(from.as_path(), &error);
-        self.summary.failed.push((PathBuf::from(from.as_path()), error));
+    /// A file that the server does not give. The connection may be over with it.
+    fn refused<T>(&mut self, error: Error) -> Result<Result<T>> {
+        if self.session.is_broken() { Err(error) } else { Ok(Err(error)) }
     }
+
+    fn finished(&mut self, job: &Job, done: &Transferred) {
+        self.ledger.finished(job.file.from.as_path(), &job.file.to, done, self.observer);
+    }
+
+    fn failed(&mut self, job: &Job, error: Error) {
+        let Download { from, to, condition } = &job.file;
+        self.ledger.failed(PathBuf::from(from.as_path()), to, *condition, error, self.observer);
+    }
+}
+
+fn download(job: &Job, offset: u64) -> Command {
+    Command::Download { path: job.file.from.clone(), offset, length: None }
 }
 
 /// What a `150` says of the file.

@@ -2,20 +2,22 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::answers::Transferred;
-use super::jobs::{Source, Summary, Upload};
+use super::jobs::{Source, Upload};
+use super::ledger::{Ledger, Unsure};
 use super::observer::{Observer, Skip};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, RelPath, Reply, UploadArgs, frame};
+use crate::proto::{Command, Condition, RelPath, Reply, Resume, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
 pub(super) enum Task {
@@ -37,7 +39,7 @@ pub(super) enum Task {
 pub(super) struct Sender<'a> {
     session: &'a mut Session,
     observer: &'a dyn Observer,
-    summary: &'a mut Summary,
+    ledger: &'a mut Ledger,
     /// What was sent and not answered, oldest first.
     unanswered: VecDeque<Sent>,
     /// The newest of them is still being sent.
@@ -47,11 +49,17 @@ pub(super) struct Sender<'a> {
     /// The observer is told of each file's size as it comes, not before.
     count: bool,
     hasher: Hasher,
+    /// Uploads that went on with a part which the server had no more: to be sent from their beginning.
+    over: Vec<Upload>,
 }
 
 struct Sent {
     path: PathBuf,
+    to: RelPath,
+    condition: Condition,
     what: What,
+    /// How to send it from its beginning, if it goes on with a part.
+    again: Option<Upload>,
 }
 
 enum What {
@@ -69,27 +77,65 @@ impl<'a> Sender<'a> {
     pub(super) fn new(
         session: &'a mut Session,
         observer: &'a dyn Observer,
-        summary: &'a mut Summary,
+        ledger: &'a mut Ledger,
         count: bool,
     ) -> Self {
         let unanswered = VecDeque::with_capacity(limits::PIPELINE_FILES);
         let hasher = Hasher::new();
-        Sender { session, observer, summary, unanswered, sending: false, refused: false, count, hasher }
+        Sender {
+            session,
+            observer,
+            ledger,
+            unanswered,
+            sending: false,
+            refused: false,
+            count,
+            hasher,
+            over: Vec::new(),
+        }
     }
 
-    /// Does all of it. An error is one that ends the connection; the others are in the summary.
+    /// Does all of it. An error is one that ends the connection; the others are in the ledger.
     pub(super) fn run(mut self, tasks: impl Iterator<Item = Task>) -> Result<()> {
-        for task in tasks {
-            match task {
-                Task::Directory { from, to } => self.directory(from, to)?,
-                Task::File { upload, seen } => self.file(upload, seen)?,
-                Task::Skip(path, why) => {
-                    self.observer.skipped(&path, why);
-                    self.summary.skipped += 1;
-                }
-                Task::Fail(path, error) => self.failed(path, error),
+        let done = self.all(tasks);
+        if done.is_err() {
+            for sent in std::mem::take(&mut self.unanswered) {
+                self.remember_unsure(sent);
             }
         }
+        done
+    }
+
+    fn all(&mut self, tasks: impl Iterator<Item = Task>) -> Result<()> {
+        self.ask_about_unsure()?;
+        for task in tasks {
+            match task {
+                Task::Directory { to, .. } if self.ledger.is_settled(&to) => {}
+                Task::File { upload, .. } if self.ledger.is_settled(&upload.to) => {}
+                Task::Directory { from, to } => self.directory(from, to)?,
+                Task::File { upload, seen } => self.file(upload, seen, true)?,
+                Task::Skip(path, why) => {
+                    if self.ledger.is_news(&path) {
+                        self.observer.skipped(&path, why);
+                        self.ledger.summary.skipped += 1;
+                    }
+                }
+                Task::Fail(path, error) => {
+                    if self.ledger.is_news(&path) {
+                        self.ledger.fail(path, error, self.observer);
+                    }
+                }
+            }
+        }
+        self.settle_all()?;
+        for upload in std::mem::take(&mut self.over) {
+            self.file(upload, false, false)?;
+        }
+        self.settle_all()
+    }
+
+    /// Waits for every answer.
+    fn settle_all(&mut self) -> Result<()> {
         self.hand_over()?;
         while !self.unanswered.is_empty() {
             self.settle(true)?;
@@ -97,44 +143,137 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn directory(&mut self, from: PathBuf, to: RelPath) -> Result<()> {
-        self.make_room()?;
-        match self.session.command(&Command::Mkdir { path: to, parents: true }) {
-            Ok(()) => self.unanswered.push_back(Sent { path: from, what: What::Directory }),
-            Err(error) => self.failed(from, error),
+    /// An upload whose answer will not come. Only under a condition does it matter whether it was stored: without one it
+    /// is simply sent again.
+    fn remember_unsure(&mut self, sent: Sent) {
+        if let (true, What::Whole { size, hash }) = (sent.condition != Condition::Any, sent.what) {
+            self.ledger.unsure.push(Unsure { path: sent.path, to: sent.to, size, hash });
+        }
+    }
+
+    /// Asks whether uploads that were sent whole before the connection broke are there.
+    fn ask_about_unsure(&mut self) -> Result<()> {
+        while let Some(Unsure { path, to, size, hash }) = self.ledger.unsure.last() {
+            let (path, to, size, hash) = (path.clone(), to.clone(), *size, *hash);
+            if self.hash_of(&to, false)? == Some((size, hash)) {
+                let done = Transferred { bytes: size, hash, ids: self.session.ids() };
+                self.ledger.finished(&path, &to, &done, self.observer);
+            }
+            // Only now: if the connection breaks again, it is still unsure.
+            self.ledger.unsure.pop();
         }
         Ok(())
     }
 
-    fn file(&mut self, upload: Upload, seen: bool) -> Result<()> {
+    /// Length and hash of a file on the server, or of what an interrupted upload left of it. Nothing if there is none,
+    /// or the server does not tell. To be called only when nothing is unanswered.
+    fn hash_of(&mut self, path: &RelPath, partial: bool) -> Result<Option<(u64, Hash)>> {
+        self.session.command(&Command::Hash { path: path.clone(), length: None, partial })?;
+        let reply = self.session.reply()?;
+        if reply.is_error() {
+            let error = reply.to_error();
+            return if self.session.is_broken() { Err(error) } else { Ok(None) };
+        }
+        if reply.digits != 213 {
+            return Err(self.session.out_of_order());
+        }
+        Ok(Some((reply.parsed("size")?, reply.parsed("hash")?)))
+    }
+
+    /// What the server has of this file, if the file begins with it: its hasher and input then stand behind it.
+    fn part_of(&mut self, to: &RelPath, file: &mut LocalFile) -> Result<Option<Resume>> {
+        self.settle_all()?;
+        let Some((offset, theirs)) = self.hash_of(to, true)? else { return Ok(None) };
+        if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
+            return Ok(None);
+        }
+        self.hasher.reset();
+        let mut space = vec![0; limits::CHUNK];
+        let mut said = Instant::now();
+        while self.hasher.len() < offset {
+            // A block is a multiple of a chunk, but a read may bring less.
+            let left = usize::try_from(offset - self.hasher.len()).unwrap_or(usize::MAX).min(space.len());
+            match file.file.read(space.get_mut(..left).unwrap_or_default()) {
+                Ok(0) => break,
+                Ok(count) => self.hasher.update(space.get(..count).unwrap_or_default()),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                // The upload from the beginning will meet it again, and tell.
+                Err(_) => break,
+            }
+            if said.elapsed() >= limits::STILL_HERE {
+                self.session.command(&Command::Ping)?;
+                self.session.expect(200)?;
+                said = Instant::now();
+            }
+        }
+        if (self.hasher.len(), self.hasher.finalize()) == (offset, theirs) {
+            return Ok(Some(Resume { offset, prefix: theirs }));
+        }
+        file.file.rewind().map_err(|err| Error::file(file.path.display(), err))?;
+        Ok(None)
+    }
+
+    fn directory(&mut self, from: PathBuf, to: RelPath) -> Result<()> {
+        self.make_room()?;
+        match self.session.command(&Command::Mkdir { path: to.clone(), parents: true }) {
+            Ok(()) => {
+                let (what, condition) = (What::Directory, Condition::Any);
+                self.unanswered.push_back(Sent { path: from, to, condition, what, again: None });
+            }
+            Err(error) => self.failed(from, &to, Condition::Any, error),
+        }
+        Ok(())
+    }
+
+    /// Sends a file; `resume` lets it go on with a part if the ledger says so too.
+    fn file(&mut self, upload: Upload, seen: bool, resume: bool) -> Result<()> {
         let Upload { from, to, condition, mtime } = upload;
         let (path, mut input) = match from {
             Source::File(path) => match LocalFile::open(&path, seen) {
                 Ok(file) => (path, Input::File(file)),
                 Err(error) => {
-                    self.failed(path, error);
+                    self.failed(path, &to, condition, error);
                     return Ok(());
                 }
             },
             Source::Reader(reader) => (PathBuf::from(to.as_path()), Input::Reader(reader)),
+            Source::Spent => {
+                let error = Error::new(Kind::Aborted, format!("{to}: its source was read already"));
+                self.failed(PathBuf::from(to.as_path()), &to, condition, error);
+                return Ok(());
+            }
         };
         let (size, own_mtime) = match &input {
             Input::File(file) => (Some(file.size), Some(file.mtime)),
             Input::Reader(_) => (None, None),
         };
+        let part = match &mut input {
+            Input::File(file) if resume && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {
+                self.part_of(&to, file)?
+            }
+            _ => None,
+        };
+        if part.is_none() {
+            self.hasher.reset();
+        }
         self.make_room()?;
-        let args = UploadArgs { path: to, size, mtime: mtime.or(own_mtime), condition, resume: None };
+        let args = UploadArgs { path: to.clone(), size, mtime: mtime.or(own_mtime), condition, resume: part };
         if let Err(error) = self.session.command(&Command::Upload(args)) {
-            self.failed(path, error);
+            self.failed(path, &to, condition, error);
             return Ok(());
         }
         if self.count {
             self.observer.expected(1, size.unwrap_or(0));
         }
         self.observer.started(&path, size);
-        self.unanswered.push_back(Sent { path, what: What::Part(None) });
+        let mut again = None;
+        if let Some(Resume { offset, .. }) = part {
+            self.ledger.resumed(&to, offset);
+            self.observer.resumed(&path, offset);
+            again = Some(Upload { from: Source::File(path.clone()), to: to.clone(), condition, mtime });
+        }
+        self.unanswered.push_back(Sent { path, to, condition, what: What::Part(None), again });
         (self.sending, self.refused) = (true, false);
-        self.hasher.reset();
         let whole = self.data(&mut input)?;
         self.sending = false;
         if self.refused {
@@ -222,7 +361,14 @@ impl<'a> Sender<'a> {
         let reply = if wait { Some(self.session.reply()?) } else { self.session.try_reply()? };
         let Some(reply) = reply else { return Ok(false) };
         let answer = Answer::read(&reply)?;
-        let Some(Sent { path, what }) = self.unanswered.pop_front() else { return Err(self.session.out_of_order()) };
+        let Some(sent) = self.unanswered.pop_front() else { return Err(self.session.out_of_order()) };
+        if let (Answer::No(error), true) = (&answer, self.session.is_broken()) {
+            // It is about the connection; what is left may be tried on another one.
+            let error = Error::new(error.kind(), error.text());
+            self.unanswered.push_front(sent);
+            return Err(error);
+        }
+        let Sent { path, to, condition, what, again } = sent;
         match (answer, what) {
             (Answer::No(error), what) => {
                 self.refused = self.sending && self.unanswered.is_empty();
@@ -230,31 +376,31 @@ impl<'a> Sender<'a> {
                     What::Part(Some(ours)) => ours,
                     _ => error,
                 };
-                if self.session.is_broken() {
-                    self.observer.failed(&path, &error);
-                    return Err(error);
+                match again.filter(|_| error.kind() == Kind::Changed) {
+                    Some(upload) => self.over.push(upload),
+                    None => self.failed(path, &to, condition, error),
                 }
-                self.failed(path, error);
             }
-            (Answer::Made, What::Directory) => self.summary.directories += 1,
+            (Answer::Made, What::Directory) => {
+                self.ledger.summary.directories += 1;
+                self.ledger.settle(&to);
+            }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) if (size, hash) == (sent, ours) => {
-                self.summary.files += 1;
-                self.summary.bytes += size;
-                self.observer.finished(&path, &Transferred { bytes: size, hash, ids: self.session.ids() });
+                let done = Transferred { bytes: size, hash, ids: self.session.ids() };
+                self.ledger.finished(&path, &to, &done, self.observer);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) => {
                 let text =
                     format!("the server has stored {size} bytes with the BLAKE3 {hash}, not the {sent} with {ours}");
-                self.failed(path, Error::new(Kind::Integrity, text));
+                self.failed(path, &to, condition, Error::new(Kind::Integrity, text));
             }
             _ => return Err(self.session.out_of_order()),
         }
         Ok(true)
     }
 
-    fn failed(&mut self, path: PathBuf, error: Error) {
-        self.observer.failed(&path, &error);
-        self.summary.failed.push((path, error));
+    fn failed(&mut self, path: PathBuf, to: &RelPath, condition: Condition, error: Error) {
+        self.ledger.failed(path, to, condition, error, self.observer);
     }
 }
 

@@ -8,6 +8,7 @@ const COMMANDS: &[&str] = &[
     "ls",
     "get",
     "put",
+    "mirror",
     "rm",
     "mkdir",
     "mv",

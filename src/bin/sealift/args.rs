@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::tls::Pin;
 
 use super::commands::mirror::Filters;
+use super::transfer::TransferArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -155,6 +156,7 @@ Examples:
   sealift get files.example/pub/report.pdf
   sealift get alice@files.example/a.txt alice@files.example/b.txt here/
   sealift get -r alice@files.example/photos .
+  sealift get -c files.example/pub/backup.tar
   sealift get files.example/pub/backup.tar - | tar x
 
 It reads like `cp -r`: with two or more names the last one is the local destination. A folder there receives the \
@@ -167,6 +169,8 @@ pub struct Get {
     /// Fetch folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 /// Upload files and folders
@@ -177,6 +181,7 @@ Examples:
   sealift put report.pdf alice@files.example/
   sealift put *.jpg alice@files.example/photos/2024/
   sealift put -r project alice@files.example/backup/
+  sealift put -r --if-exists skip photos alice@files.example/
   tar c src | sealift put - alice@files.example/src.tar
   sealift put -- -odd-name.txt alice@files.example/
 
@@ -189,6 +194,8 @@ pub struct Put {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 /// Make a folder like another; only what changed moves

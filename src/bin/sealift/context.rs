@@ -31,6 +31,11 @@ pub struct Login {
 }
 
 impl Login {
+    /// The name to log in under.
+    pub fn name(&self) -> &str {
+        self.user.as_deref().unwrap_or(ANONYMOUS)
+    }
+
     /// The next step of somebody who may not.
     pub fn denied_hint(&self) -> String {
         match &self.user {
@@ -136,7 +141,7 @@ impl Context {
     /// As [`Context::connect`].
     pub async fn connect_with(&self, login: &Login, given: Option<Secret>) -> Outcome<Connected> {
         let mut client = self.dial(&login.server).await?;
-        let user = login.user.as_deref().unwrap_or(ANONYMOUS);
+        let user = login.name();
         let asked = given.is_none();
         let mut attempt = 1;
         loop {
@@ -262,7 +267,20 @@ impl Context {
     /// # Errors
     /// That of the connection or of the thing.
     pub async fn with_client<T>(&self, login: &Login, work: impl AsyncFnOnce(&mut Client) -> Outcome<T>) -> Outcome<T> {
-        let mut client = self.connect(login).await?.client;
+        let client = self.connect(login).await?.client;
+        self.over(client, login, work).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// That of the thing.
+    pub async fn over<T>(
+        &self,
+        mut client: Client,
+        login: &Login,
+        work: impl AsyncFnOnce(&mut Client) -> Outcome<T>,
+    ) -> Outcome<T> {
         let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || login.denied_hint()));
         self.out.step_ids("answered", &client);
         if outcome.as_ref().err().is_none_or(|failure| !failure.ends_connection()) {

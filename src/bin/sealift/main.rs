@@ -12,6 +12,7 @@ mod output;
 mod password;
 mod progress;
 mod shell;
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;

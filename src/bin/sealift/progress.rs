@@ -162,6 +162,17 @@ impl Observer for Progress {
         self.bar.set_message(for_people(path.as_os_str().as_bytes()));
     }
 
+    fn resumed(&self, path: &Path, from: u64) {
+        self.bar.inc(from);
+        let name = for_people(path.as_os_str().as_bytes());
+        self.above(|| self.out.step(&format!("{name}: goes on after {}, proven", format::size(from))));
+    }
+
+    fn retrying(&self, error: &Error, pause: Duration, number: u32, of: u32) {
+        let (text, pause) = (for_people(error.text().as_bytes()), format::duration(pause));
+        self.above(|| self.out.warn(&format!("{text}; trying again in {pause} ({number} of {of})")));
+    }
+
     fn progressed(&self, bytes: u64) {
         self.bar.inc(bytes);
         self.show_bar_when_it_takes_long();

@@ -87,8 +87,8 @@ fn apply(
             Err(error) => report.failed(shown(from, path), error),
         }
     }
-    let receiver = Receiver { session, into: into.store(), observer: report.observer, summary: &mut report.summary };
-    receiver.run(jobs.into_iter())?;
+    let observer = report.observer;
+    report.with_ledger(|ledger| Receiver { session, into: into.store(), observer, ledger }.run(jobs.into_iter()))?;
     let deleted = remove(into, from, &plan.delete, report);
     into.store().forget_handles();
 

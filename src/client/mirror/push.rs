@@ -55,7 +55,7 @@ fn push(
     observer.expected(plan.transfer.len() as u64, plan.transfer.iter().map(size).fold(0, u64::saturating_add));
     remote::remove(session, to, &plan.clear, &mut report)?;
     let tasks = tasks(&plan, from, to);
-    Sender::new(session, observer, &mut report.summary, false).run(tasks)?;
+    report.with_ledger(|ledger| Sender::new(session, observer, ledger, false).run(tasks))?;
     let deleted = remote::remove(session, to, &plan.delete, &mut report)?;
     Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted, plan })
 }

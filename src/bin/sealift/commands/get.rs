@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift::client::{Destination, Download, Summary, Target};
-use sealift::proto::{Condition, EntryKind, RelPath};
+use sealift::client::{Destination, Download, Summary, Target, Transfer};
+use sealift::proto::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::cat;
@@ -17,6 +17,7 @@ use crate::args::{Cat, Get};
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
+use crate::transfer::{How, Way, transfer};
 
 /// Runs the command.
 ///
@@ -30,17 +31,20 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     let targets = ctx.targets(remotes)?;
     let local = Local::resolve(local, targets.len()).map_err(|failure| explain_missing(failure, remotes, local))?;
     let mut fetch = Fetch::new(ctx, &local, args.recursive);
+    fetch.how = How::new(&args.transfer);
     let mut used = None;
     for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
         let Some((login, _)) = group.first() else { continue };
-        let mut client = match ctx.connect(login).await {
-            Ok(connected) => connected.client,
+        let connected = match ctx.connect(login).await {
+            Ok(connected) => connected,
             Err(failure) => {
                 fetch.tally.show(failure, ctx.out)?;
                 continue;
             }
         };
-        fetch.collect(&mut client, login, group.iter().map(|(_, target)| target)).await?;
+        let way = Way::back_to(ctx, login, &connected);
+        let mut client = connected.client;
+        fetch.collect(&mut client, login, Some(&way), group.iter().map(|(_, target)| target)).await?;
         ctx.out.step_ids("answered", &client);
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
@@ -149,6 +153,7 @@ pub struct Fetch<'a> {
     ctx: &'a Context,
     local: &'a Local,
     recursive: bool,
+    how: How,
     progress: Arc<Progress>,
     summary: Summary,
     tally: Tally,
@@ -160,11 +165,11 @@ impl<'a> Fetch<'a> {
     /// Into this place; `recursive` takes folders too.
     pub fn new(ctx: &'a Context, local: &'a Local, recursive: bool) -> Self {
         let progress = Arc::new(Progress::new(ctx.out));
-        let (summary, tally) = Default::default();
-        Fetch { ctx, local, recursive, progress, summary, tally, taken: HashSet::new() }
+        let (how, summary, tally) = Default::default();
+        Fetch { ctx, local, recursive, how, progress, summary, tally, taken: HashSet::new() }
     }
 
-    /// Fetches targets over their connection. What fails alone is shown and counted.
+    /// Fetches targets over their connection; on the way back, if there is one, when it is lost. What fails alone is shown and counted.
     ///
     /// # Errors
     /// What ends the connection, or nothing but its exit code if it has been shown.
@@ -172,10 +177,11 @@ impl<'a> Fetch<'a> {
         &mut self,
         client: &mut Client,
         login: &Login,
+        way: Option<&Way<'_>>,
         targets: impl Iterator<Item = &'t Target>,
     ) -> Outcome {
         self.progress.set_login(login);
-        match self.try_collect(client, targets).await {
+        match self.try_collect(client, way, targets).await {
             Ok(()) => Ok(()),
             Err(failure) => {
                 self.progress.stop();
@@ -195,13 +201,19 @@ impl<'a> Fetch<'a> {
         self.progress.finish(&self.summary, self.tally, client)
     }
 
-    async fn try_collect<'t>(&mut self, client: &mut Client, targets: impl Iterator<Item = &'t Target>) -> Outcome {
+    async fn try_collect<'t>(
+        &mut self,
+        client: &mut Client,
+        way: Option<&Way<'_>>,
+        targets: impl Iterator<Item = &'t Target>,
+    ) -> Outcome {
+        let (condition, options) = (self.how.condition, self.how.options());
         let mut files = Vec::new();
         let mut trees = Vec::new();
         for target in targets {
             match self.job(client, target).await {
                 Ok((from, to, true)) => trees.push((from, to)),
-                Ok((from, to, false)) => files.push(Download::new(from, to)),
+                Ok((from, to, false)) => files.push(Download { from, to, condition }),
                 Err(failure) if failure.ends_connection() => return Err(failure),
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }
@@ -211,18 +223,17 @@ impl<'a> Fetch<'a> {
         }
         let into = self.local.open()?;
         if !files.is_empty() {
-            self.summary.add(client.download(files, &into, self.progress.clone()).await?);
+            let work = Transfer::download(files, &into, options);
+            transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         for (from, to) in trees {
-            match client.get_tree(&from, &into, &to, Condition::Any, self.progress.clone()).await {
-                Ok(part) => self.summary.add(part),
-                Err(err) => {
-                    let failure = Failure::from(err).about(&from.to_string());
-                    if failure.ends_connection() {
-                        return Err(failure);
-                    }
-                    self.tally.show(failure, self.ctx.out)?;
+            let work = Transfer::get_tree(&from, &into, &to, condition, options);
+            if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
+                let failure = failure.about(&from.to_string());
+                if failure.ends_connection() {
+                    return Err(failure);
                 }
+                self.tally.show(failure, self.ctx.out)?;
             }
         }
         Ok(())

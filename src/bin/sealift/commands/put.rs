@@ -9,14 +9,15 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sealift::client::{Summary, Target, Upload};
-use sealift::proto::{Condition, EntryKind, RelPath};
+use sealift::client::{Summary, Target, Transfer, Upload};
+use sealift::proto::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
+use crate::transfer::{How, Way, transfer};
 
 /// Runs the command.
 ///
@@ -33,12 +34,15 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     }
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.recursive);
+    send.how = How::new(&args.transfer);
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);
     }
-    ctx.with_client(&login, async |client| {
-        send.deliver(client, &login, sources, &target).await?;
+    let connected = ctx.connect(&login).await?;
+    let way = Way::back_to(ctx, &login, &connected);
+    ctx.over(connected.client, &login, async |client| {
+        send.deliver(client, &login, Some(&way), sources, &target).await?;
         send.finish(Some(client))
     })
     .await
@@ -72,6 +76,7 @@ impl Source {
 pub struct Send<'a> {
     ctx: &'a Context,
     recursive: bool,
+    how: How,
     progress: Arc<Progress>,
     summary: Summary,
     tally: Tally,
@@ -80,8 +85,8 @@ pub struct Send<'a> {
 impl<'a> Send<'a> {
     /// `recursive` takes folders too.
     pub fn new(ctx: &'a Context, recursive: bool) -> Self {
-        let (summary, tally) = Default::default();
-        Send { ctx, recursive, progress: Arc::new(Progress::new(ctx.out)), summary, tally }
+        let (how, summary, tally) = Default::default();
+        Send { ctx, recursive, how, progress: Arc::new(Progress::new(ctx.out)), summary, tally }
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.
@@ -99,7 +104,8 @@ impl<'a> Send<'a> {
         Ok(sources)
     }
 
-    /// Sends sources to a target. What fails alone is shown and counted.
+    /// Sends sources to a target; on the way back, if there is one, when the connection is lost. What fails alone is
+    /// shown and counted.
     ///
     /// # Errors
     /// What ends the connection, or a target that cannot receive them.
@@ -107,11 +113,12 @@ impl<'a> Send<'a> {
         &mut self,
         client: &mut Client,
         login: &Login,
+        way: Option<&Way<'_>>,
         sources: Vec<Source>,
         target: &Target,
     ) -> Outcome {
         self.progress.set_login(login);
-        let sent = self.try_deliver(client, sources, target).await;
+        let sent = self.try_deliver(client, way, sources, target).await;
         self.progress.stop();
         match sent {
             Err(Failure::Error { error, .. }) if self.progress.has_shown(&error) => Err(Failure::Shown(error.exit())),
@@ -127,7 +134,14 @@ impl<'a> Send<'a> {
         self.progress.finish(&self.summary, std::mem::take(&mut self.tally), client)
     }
 
-    async fn try_deliver(&mut self, client: &mut Client, sources: Vec<Source>, target: &Target) -> Outcome {
+    async fn try_deliver(
+        &mut self,
+        client: &mut Client,
+        way: Option<&Way<'_>>,
+        sources: Vec<Source>,
+        target: &Target,
+    ) -> Outcome {
+        let (condition, options) = (self.how.condition, self.how.options());
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
         let into_folder = receives_as_folder(client, target, several).await?;
         let mut taken = HashSet::new();
@@ -158,18 +172,20 @@ impl<'a> Send<'a> {
             }
         }
         if !files.is_empty() {
-            self.summary.add(client.upload(files, self.progress.clone()).await?);
+            for file in &mut files {
+                file.condition = condition;
+            }
+            let work = Transfer::upload(files, options);
+            transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         for (path, to) in trees {
-            match client.put_tree(&path, &to, Condition::Any, self.progress.clone()).await {
-                Ok(part) => self.summary.add(part),
-                Err(err) => {
-                    let failure = Failure::from(err).about(&path.display().to_string());
-                    if failure.ends_connection() {
-                        return Err(failure);
-                    }
-                    self.tally.show(failure, self.ctx.out)?;
+            let work = Transfer::put_tree(&path, &to, condition, options);
+            if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
+                let failure = failure.about(&path.display().to_string());
+                if failure.ends_connection() {
+                    return Err(failure);
                 }
+                self.tally.show(failure, self.ctx.out)?;
             }
         }
         Ok(())

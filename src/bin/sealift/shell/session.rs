@@ -227,7 +227,7 @@ impl<'a> Session<'a> {
         let (ctx, login) = (self.ctx, self.login.clone());
         let client = self.client().await?;
         let mut fetch = Fetch::new(ctx, &local, line.recursive);
-        fetch.collect(client, &login, targets.iter()).await?;
+        fetch.collect(client, &login, None, targets.iter()).await?;
         fetch.finish(Some(client))
     }
 
@@ -244,7 +244,7 @@ impl<'a> Session<'a> {
         }
         let login = self.login.clone();
         let client = self.client().await?;
-        send.deliver(client, &login, sources, &target).await?;
+        send.deliver(client, &login, None, sources, &target).await?;
         send.finish(Some(client))
     }
 

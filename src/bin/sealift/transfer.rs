@@ -1,0 +1,138 @@
+//! The options of `get` and `put` about what is there already and about lost connections, and the way back to a server.
+
+use clap::{Args, ValueEnum};
+use sealift::client::{ConnectOptions, Summary, Transfer, TransferOptions, Verification};
+use sealift::proto::Condition;
+use sealift::secret::Secret;
+use sealift::tls::Pin;
+use sealift::{Client, Error, Kind, Result};
+use std::sync::Arc;
+
+use crate::context::{Connected, Context, Login};
+use crate::failure::{Failure, Outcome};
+use crate::interrupt;
+use crate::progress::Progress;
+use crate::verify::verification;
+
+/// What to do about a target that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum IfExists {
+    /// Replace it
+    #[default]
+    Overwrite,
+    /// Leave it alone, and count it as skipped
+    Skip,
+    /// Leave it alone, and fail (exit code 11; 10 if others worked)
+    Fail,
+}
+
+/// Options of a transfer.
+#[derive(Debug, Clone, Args)]
+pub struct TransferArgs {
+    /// Go on with files that were cut off, after proving that what is there is their beginning
+    ///
+    /// Files go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. An interrupted `get -c`
+    /// leaves the part as `.NAME.sealift-part` beside the target; without -c that is left only when the connection is
+    /// lost for good, and Ctrl-C removes it. A server keeps the part of a cut-off upload for seven days.
+    #[arg(short = 'c', long = "continue")]
+    pub resume: bool,
+
+    /// After a lost connection, try so many times in a row to go on with what is left
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub retry: u32,
+
+    /// What to do about a file that exists where one is to be put
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub if_exists: IfExists,
+}
+
+/// How one command transfers.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    options: TransferOptions,
+    /// What must hold for a target.
+    pub condition: Condition,
+}
+
+impl How {
+    /// As the options say.
+    pub fn new(args: &TransferArgs) -> Self {
+        let skip_existing = args.if_exists == IfExists::Skip;
+        let options = TransferOptions { resume: args.resume, skip_existing, retries: args.retry };
+        let condition = match args.if_exists {
+            IfExists::Overwrite => Condition::Any,
+            IfExists::Skip | IfExists::Fail => Condition::Absent,
+        };
+        How { options, condition }
+    }
+
+    /// The options of the library's transfers.
+    pub fn options(&self) -> TransferOptions {
+        self.options
+    }
+}
+
+/// The way back to a server: the same user and password, and the same key.
+pub struct Way<'a> {
+    ctx: &'a Context,
+    login: &'a Login,
+    password: Secret,
+    pin: Option<Pin>,
+}
+
+impl<'a> Way<'a> {
+    /// Back to where this connection leads.
+    pub fn back_to(ctx: &'a Context, login: &'a Login, connected: &Connected) -> Self {
+        Way { ctx, login, password: connected.password.clone(), pin: connected.client.pin() }
+    }
+
+    async fn again(&self) -> Result<Client> {
+        if interrupt::is_stopping() {
+            return Err(Error::new(Kind::Interrupted, "interrupted"));
+        }
+        let verification = match self.pin {
+            Some(pin) => Verification::Pins(vec![pin]),
+            None => verification(&self.ctx.common, &self.login.server, self.ctx.out).map_err(cause)?,
+        };
+        let mut options = ConnectOptions::new(verification);
+        if let Some(timeout) = self.ctx.common.timeout {
+            options.connect_timeout = timeout;
+            options.io_timeout = timeout;
+        }
+        let mut client = Client::connect(&self.login.server, options).await?;
+        interrupt::stop_on_signal(client.stopper());
+        client.login(self.login.name(), self.password.clone()).await?;
+        Ok(client)
+    }
+}
+
+fn cause(failure: Failure) -> Error {
+    match failure {
+        Failure::Error { error, .. } => error,
+        Failure::Shown(_) => Error::new(Kind::Interrupted, "given up"),
+    }
+}
+
+/// Does a transfer over `client`, which is another one afterwards if the connection was lost on the way. Without a way
+/// back nothing is tried again. What became of single files is added to `summary` in any case.
+///
+/// # Errors
+/// What ended the last connection.
+pub async fn transfer(
+    mut transfer: Transfer,
+    client: &mut Client,
+    way: Option<&Way<'_>>,
+    progress: &Arc<Progress>,
+    summary: &mut Summary,
+) -> Outcome {
+    let observer: Arc<Progress> = Arc::clone(progress);
+    let done = match way {
+        Some(way) => transfer.run(client, async || way.again().await, observer).await.map(|part| summary.add(part)),
+        None => {
+            let observer: Arc<dyn sealift::client::Observer> = observer;
+            transfer.attempt(client, &observer).await
+        }
+    };
+    summary.add(transfer.summary());
+    done.map_err(Failure::from)
+}

@@ -1,0 +1,125 @@
+//! What became of each file of a transfer, over all the connections it takes.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::answers::Transferred;
+use super::jobs::Summary;
+use super::observer::{Observer, Skip};
+use crate::error::{Error, Kind};
+use crate::hash::Hash;
+use crate::proto::{Condition, RelPath};
+
+/// How one connection's share of a transfer is done.
+#[derive(Default)]
+pub(super) struct How {
+    /// Go on with what is left of an earlier attempt.
+    pub(super) resume: bool,
+    /// Keep what came of a download when the connection is lost, unless `stopped` says that it was ended from here.
+    pub(super) keep: bool,
+    /// The same even then.
+    pub(super) keep_when_stopped: bool,
+    /// A target that exists is skipped and no failure.
+    pub(super) skip_existing: bool,
+    /// It may be tried again, so what is settled must be remembered.
+    pub(super) remember: bool,
+    /// The connection was ended from here.
+    pub(super) stopped: Arc<AtomicBool>,
+}
+
+/// An upload that was sent whole on a connection which broke before the answer.
+pub(super) struct Unsure {
+    pub(super) path: PathBuf,
+    pub(super) to: RelPath,
+    pub(super) size: u64,
+    pub(super) hash: Hash,
+}
+
+/// The summary so far, and what must not be done or told again. Files are known by their targets, which must differ.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) how: How,
+    pub(super) summary: Summary,
+    /// Done, failed or skipped.
+    settled: HashSet<RelPath>,
+    /// What has no target and was told of.
+    told: HashSet<PathBuf>,
+    pub(super) unsure: Vec<Unsure>,
+    /// From where a file was last gone on with.
+    resumed: HashMap<RelPath, u64>,
+    steps: u64,
+}
+
+impl Ledger {
+    /// Grows with every file settled and with every file gone on with farther than before; so it can only grow
+    /// finitely often, and a transfer that is tried again as long as it grows comes to an end.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(super) fn is_settled(&self, to: &RelPath) -> bool {
+        self.settled.contains(to)
+    }
+
+    /// Whether something without a target is new. It counts as told from now on.
+    pub(super) fn is_news(&mut self, path: &Path) -> bool {
+        !self.how.remember || self.told.insert(path.to_owned())
+    }
+
+    /// A file is gone on with from here.
+    pub(super) fn resumed(&mut self, to: &RelPath, from: u64) {
+        let before = self.resumed.insert(to.clone(), from).unwrap_or(0);
+        self.steps += u64::from(from > before);
+    }
+
+    /// Whether what came of a download is kept after this error.
+    pub(super) fn keeps_after(&self, error: &Error) -> bool {
+        let stopped = self.how.stopped.load(Ordering::Relaxed);
+        is_lost_connection(error) && (self.how.keep_when_stopped || (self.how.keep && !stopped))
+    }
+
+    pub(super) fn settle(&mut self, to: &RelPath) {
+        self.steps += 1;
+        if self.how.remember {
+            self.settled.insert(to.clone());
+        }
+    }
+
+    pub(super) fn finished(&mut self, path: &Path, to: &RelPath, done: &Transferred, observer: &dyn Observer) {
+        self.summary.files += 1;
+        self.summary.bytes += done.bytes;
+        self.settle(to);
+        observer.finished(path, done);
+    }
+
+    /// A file could not be transferred, or was not to be.
+    pub(super) fn failed(
+        &mut self,
+        path: PathBuf,
+        to: &RelPath,
+        condition: Condition,
+        error: Error,
+        observer: &dyn Observer,
+    ) {
+        self.settle(to);
+        if self.how.skip_existing && condition == Condition::Absent && error.kind() == Kind::Exists {
+            self.summary.skipped += 1;
+            observer.skipped(&path, Skip::Exists);
+        } else {
+            self.fail(path, error, observer);
+        }
+    }
+
+    /// Something without a target, or a folder, failed.
+    pub(super) fn fail(&mut self, path: PathBuf, error: Error, observer: &dyn Observer) {
+        observer.failed(&path, &error);
+        self.summary.failed.push((path, error));
+    }
+}
+
+/// Whether an error means that the same request may succeed on a new connection.
+pub(super) fn is_lost_connection(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Network | Kind::TimedOut | Kind::Busy | Kind::Stopping) && error.kind().row().retry
+}

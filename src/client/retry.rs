@@ -1,0 +1,259 @@
+//! Transfers that outlive their connection: what is left is tried again on a new one, and a file that was cut off goes
+//! on where it was.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_std::task::sleep;
+
+use super::answers::Transferred;
+use super::connection::Client;
+use super::destination::Destination;
+use super::get::{Tree, fetch_all};
+use super::jobs::{Download, Source, Summary, Upload};
+use super::ledger::{How, Ledger, is_lost_connection};
+use super::observer::{Observer, Skip};
+use super::put::{send_all, send_tree};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::{Condition, RelPath};
+
+/// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TransferOptions {
+    /// Go on with what an earlier command left of a file, and leave such when this one is interrupted.
+    pub resume: bool,
+    /// A file whose [`Condition::Absent`] does not hold is skipped ([`Skip::Exists`]) and no failure.
+    pub skip_existing: bool,
+    /// How often in a row to try on a new connection without getting any farther.
+    pub retries: u32,
+}
+
+/// Several files, or a tree, to transfer over as many connections as it takes. Their targets must differ.
+///
+/// # What is tried again
+///
+/// Only what a lost connection (or a server that was busy, silent or stopping) left undone. A file that the other side
+/// acknowledged, or that failed by itself, is settled and never touched again. Uploads that were not acknowledged are
+/// sent again. Under [`Condition::Absent`] one that had been sent whole may in truth have been stored: the server is asked
+/// for the hash of the target first, and the same bytes count as done. (Who may not download cannot ask, and is then told
+/// `exists`.) A reader cannot be read twice, so a transfer that has begun to read one is not tried again.
+///
+/// # What makes a resumed file whole
+///
+/// An upload goes on only if the server's part has the BLAKE3 of the first bytes of the local file *now*; both those
+/// bytes and the rest go through one hash, which the server compares with that of the whole file before it appears.
+///
+/// A download goes on only if the first bytes of the server's file have the BLAKE3 of the local part; that spares
+/// fetching in vain. It does not prove enough: between the attempts, or between HASH and DOWNLOAD, another file may take
+/// the place, even one of the same size and time. So after the rest has come the server is asked for the hash of the
+/// whole file, and the local file (part and rest through one hash) appears only if it equals that: whatever
+/// happened in between, its bytes are then those of one file that was on the server. Otherwise the part is thrown
+/// away and the file fetched from its beginning. For a file that was stored through Sealift that hash is recorded and costs the server
+/// nothing; any other is read there once.
+pub struct Transfer {
+    work: Work,
+    options: TransferOptions,
+    ledger: Arc<Mutex<Ledger>>,
+    attempts: u32,
+}
+
+enum Work {
+    Downloads(Vec<Download>, Destination),
+    Uploads(Vec<Upload>),
+    GetTree(Tree, Destination),
+    PutTree(PathBuf, RelPath, Condition),
+}
+
+impl Transfer {
+    /// As [`Client::download`].
+    pub fn download(jobs: Vec<Download>, into: &Destination, options: TransferOptions) -> Self {
+        Self::new(Work::Downloads(jobs, into.clone()), options)
+    }
+
+    /// As [`Client::upload`].
+    pub fn upload(jobs: Vec<Upload>, options: TransferOptions) -> Self {
+        Self::new(Work::Uploads(jobs), options)
+    }
+
+    /// As [`Client::get_tree`].
+    pub fn get_tree(
+        from: &RelPath,
+        into: &Destination,
+        to: &RelPath,
+        condition: Condition,
+        options: TransferOptions,
+    ) -> Self {
+        Self::new(Work::GetTree(Tree { from: from.clone(), to: to.clone(), condition }, into.clone()), options)
+    }
+
+    /// As [`Client::put_tree`].
+    pub fn put_tree(from: &Path, to: &RelPath, condition: Condition, options: TransferOptions) -> Self {
+        Self::new(Work::PutTree(from.to_owned(), to.clone(), condition), options)
+    }
+
+    fn new(work: Work, options: TransferOptions) -> Self {
+        Transfer { work, options, ledger: Arc::default(), attempts: 0 }
+    }
+
+    /// Does what is left over this connection.
+    ///
+    /// # Errors
+    /// What ended the connection; if [`Transfer::may_retry`] says so, it can be tried again over another one. What
+    /// happened to single files is in the [`Transfer::summary`].
+    pub async fn attempt(&mut self, client: &mut Client, observer: &Arc<dyn Observer>) -> Result<()> {
+        self.attempts += 1;
+        let again = self.attempts > 1;
+        self.lock().how = How {
+            resume: self.options.resume || again,
+            keep: true,
+            keep_when_stopped: self.options.resume,
+            skip_existing: self.options.skip_existing,
+            remember: true,
+            stopped: client.stopped(),
+        };
+        let observer: Arc<dyn Observer> =
+            if again { Arc::new(Again(Arc::clone(observer))) } else { Arc::clone(observer) };
+        let ledger = Arc::clone(&self.ledger);
+        match &mut self.work {
+            Work::Downloads(jobs, into) => {
+                let (jobs, into) = (jobs.clone(), into.clone());
+                client.run(move |session| fetch_all(session, jobs, &into, &*observer, &mut lock(&ledger))).await
+            }
+            Work::Uploads(jobs) => {
+                let jobs: Vec<Upload> = jobs.iter_mut().map(Upload::take).collect();
+                client.run(move |session| send_all(session, jobs, &*observer, &mut lock(&ledger))).await
+            }
+            Work::GetTree(tree, into) => {
+                let (tree, into) = (tree.clone(), into.clone());
+                client
+                    .run(move |session| {
+                        let done = tree.get(session, &into, &*observer, &mut lock(&ledger));
+                        into.store().forget_handles();
+                        done
+                    })
+                    .await
+            }
+            Work::PutTree(from, to, condition) => {
+                let (from, to, condition) = (from.clone(), to.clone(), *condition);
+                client.run(move |session| send_tree(session, from, to, condition, &observer, &mut lock(&ledger))).await
+            }
+        }
+    }
+
+    /// Whether what is left after this error can be tried on a new connection.
+    pub fn may_retry(&self, error: &Error) -> bool {
+        let lost = is_lost_connection(error);
+        let ledger = self.lock();
+        let spent = match &self.work {
+            Work::Uploads(jobs) => {
+                jobs.iter().any(|job| matches!(job.from, Source::Spent) && !ledger.is_settled(&job.to))
+            }
+            _ => false,
+        };
+        lost && !spent && !ledger.how.stopped.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// What became of the files so far. Taken: the next call gives an empty one.
+    pub fn summary(&mut self) -> Summary {
+        std::mem::take(&mut self.lock().summary)
+    }
+
+    /// Does all of it, on new connections from `connect` (which logs in) if one is lost: after a growing pause with
+    /// some chance in it, and at most `retries` times in a row without getting any farther. `client` is the connection
+    /// used last.
+    ///
+    /// # Errors
+    /// The last error if nothing helped, and any that a new connection does not mend.
+    pub async fn run(
+        &mut self,
+        client: &mut Client,
+        mut connect: impl AsyncFnMut() -> Result<Client>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Summary> {
+        let (mut tries, mut steps) = (0, 0);
+        let mut outcome = self.attempt(client, &observer).await;
+        loop {
+            let Err(error) = outcome else { return Ok(self.summary()) };
+            if !self.may_retry(&error) {
+                return Err(error);
+            }
+            let now = self.lock().steps();
+            if now > steps {
+                (tries, steps) = (0, now);
+            }
+            if tries >= self.options.retries {
+                return Err(error);
+            }
+            tries += 1;
+            let pause = pause(tries)?;
+            observer.retrying(&error, pause, tries, self.options.retries);
+            sleep(pause).await;
+            outcome = match connect().await {
+                Ok(new) => {
+                    *client = new;
+                    self.attempt(client, &observer).await
+                }
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+}
+
+fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long to wait before this try, the first being 1: between half and the whole of a time that doubles, so that
+/// clients which lost the same server do not come back together.
+fn pause(tries: u32) -> Result<Duration> {
+    let factor = 1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+    let longest = limits::RETRY_PAUSE.saturating_mul(factor).min(limits::RETRY_PAUSE_MAX);
+    let mut chance = [0];
+    getrandom::fill(&mut chance).map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
+    let [chance] = chance;
+    Ok(longest / 2 + longest / 2 * u32::from(chance) / 255)
+}
+
+/// Tells the same observer, but not again how much there is to do.
+struct Again(Arc<dyn Observer>);
+
+impl Observer for Again {
+    fn started(&self, path: &Path, size: Option<u64>) {
+        self.0.started(path, size);
+    }
+    fn resumed(&self, path: &Path, from: u64) {
+        self.0.resumed(path, from);
+    }
+    fn progressed(&self, bytes: u64) {
+        self.0.progressed(bytes);
+    }
+    fn finished(&self, path: &Path, done: &Transferred) {
+        self.0.finished(path, done);
+    }
+    fn failed(&self, path: &Path, error: &Error) {
+        self.0.failed(path, error);
+    }
+    fn skipped(&self, path: &Path, why: Skip) {
+        self.0.skipped(path, why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_bound() {
+        for tries in 1..=40 {
+            let longest = limits::RETRY_PAUSE.saturating_mul(1 << (tries - 1).min(20)).min(limits::RETRY_PAUSE_MAX);
+            let pause = pause(tries).unwrap();
+            assert!(pause >= longest / 2 && pause <= longest, "{tries}: {pause:?}");
+        }
+    }
+}
