@@ -1,6 +1,6 @@
 //! The server: listeners, connections, sessions.
 //!
-//! Data flows one way: socket -> TLS -> [`lane`] -> line -> command -> [`gate`] -> store -> reply -> lane -> socket.
+//! Data flows one way: socket -> TLS -> lane -> line -> command -> gate -> store -> reply -> lane -> socket.
 //! One task owns a connection; its blocking work is done by a pool thread that it holds only while there is some.
 
 #[doc(hidden)]

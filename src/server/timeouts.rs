@@ -14,7 +14,7 @@ pub struct Timeouts {
     /// For a logged-in connection that says nothing between two commands.
     pub idle: Duration,
     /// The window in which a client that owes the rest of a line, data, or the reading of a reply must move
-    /// [`Timeouts::least_progress`]. After two windows without it in a row the connection is closed.
+    /// its share of [`limits::RATE_MIN`]. After two windows without it in a row the connection is closed.
     pub stall: Duration,
 }
 
