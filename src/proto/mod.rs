@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("PROTOCOL.md")]
 
+mod arguments;
 pub mod command;
 pub mod escape;
 pub mod frame;

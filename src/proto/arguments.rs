@@ -1,0 +1,148 @@
+//! The arguments of a command line, taken one by one; whatever is left over is an error.
+
+use super::command::{Condition, Resume};
+use super::escape::decode;
+use super::path::RelPath;
+use super::verb::Verb;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::mtime::Mtime;
+use crate::secret::Secret;
+
+/// The arguments of one line: positions first come first served, options by name, and every one must be used.
+pub(super) struct Args<'a> {
+    verb: Verb,
+    positions: std::vec::IntoIter<&'a [u8]>,
+    options: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Args<'a> {
+    pub(super) fn new(verb: Verb, rest: &'a [u8]) -> Result<Self> {
+        let mut positions = Vec::new();
+        let mut options: Vec<(&[u8], &[u8])> = Vec::new();
+        let bad = |why: &str| Err(Error::new(Kind::BadCommand, format!("{}: {why}", verb.name())));
+        for word in rest.split(|b| *b == b' ').filter(|word| !word.is_empty()) {
+            if word.iter().any(u8::is_ascii_control) {
+                return bad("a control character must be percent-encoded");
+            }
+            match word.iter().position(|b| *b == b'=') {
+                None => positions.push(word),
+                Some(at) => {
+                    let (key, value) = (word.get(..at).unwrap_or_default(), word.get(at + 1..).unwrap_or_default());
+                    if options.iter().any(|(seen, _)| *seen == key) {
+                        return bad("an option is given twice");
+                    }
+                    options.push((key, value));
+                }
+            }
+        }
+        Ok(Args { verb, positions: positions.into_iter(), options })
+    }
+
+    pub(super) fn bad(&self, why: &str) -> Error {
+        Error::new(Kind::BadCommand, format!("{why}; it is written: {}", self.verb.row().usage))
+    }
+
+    pub(super) fn optional(&mut self) -> Result<Option<Vec<u8>>> {
+        self.positions.next().map(|word| Ok(decode(word)?.into_owned())).transpose()
+    }
+
+    fn required(&mut self) -> Result<Vec<u8>> {
+        self.optional()?.ok_or_else(|| self.bad("an argument is missing"))
+    }
+
+    pub(super) fn user_name(&mut self) -> Result<String> {
+        let name = String::from_utf8(self.required()?).map_err(|_| self.bad("the name is not UTF-8"))?;
+        if name.is_empty() || name.len() > limits::USER_MAX || name.chars().any(char::is_control) {
+            return Err(self.bad("a name has 1 to 64 bytes and no control characters"));
+        }
+        Ok(name)
+    }
+
+    pub(super) fn password(&mut self) -> Result<Secret> {
+        // An empty password is an argument that is not there: `PASS` alone, as FTP clients send for anonymous.
+        let bytes = self.optional()?.unwrap_or_default();
+        let len = bytes.len();
+        let secret = Secret::new(bytes);
+        if len > limits::PASSWORD_MAX {
+            return Err(self.bad("the password is longer than 1024 bytes"));
+        }
+        Ok(secret)
+    }
+
+    pub(super) fn path(&mut self) -> Result<RelPath> {
+        let path = RelPath::parse(&self.required()?)?;
+        if path.is_root() {
+            return Err(Error::new(Kind::BadPath, "the path is empty"));
+        }
+        Ok(path)
+    }
+
+    pub(super) fn path_or_root(&mut self) -> Result<RelPath> {
+        RelPath::parse(&self.optional()?.unwrap_or_default())
+    }
+
+    fn value(&mut self, key: &str) -> Result<Option<String>> {
+        let Some(at) = self.options.iter().position(|(seen, _)| *seen == key.as_bytes()) else { return Ok(None) };
+        let (_, value) = self.options.swap_remove(at);
+        let value = String::from_utf8(decode(value)?.into_owned());
+        value.map(Some).map_err(|_| self.bad(&format!("{key}= is not text")))
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> Result<bool> {
+        match self.value(key)?.as_deref() {
+            None | Some("no") => Ok(false),
+            Some("yes") => Ok(true),
+            Some(_) => Err(self.bad(&format!("{key}= takes yes or no"))),
+        }
+    }
+
+    pub(super) fn number(&mut self, key: &str) -> Result<Option<u64>> {
+        // Digits only: Rust's parser would take a leading plus.
+        self.parsed(key, "takes a whole number of bytes", |text| {
+            text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+        })
+    }
+
+    pub(super) fn mtime(&mut self) -> Result<Option<Mtime>> {
+        self.parsed("mtime", "takes seconds since 1970, with a fraction if any", |text| text.parse().ok())
+    }
+
+    pub(super) fn condition(&mut self) -> Result<Condition> {
+        let parsed = self.parsed("if", "takes absent or hash:HEX", |text| match text {
+            "absent" => Some(Condition::Absent),
+            _ => text.strip_prefix("hash:")?.parse().ok().map(Condition::Hash),
+        });
+        Ok(parsed?.unwrap_or_default())
+    }
+
+    pub(super) fn resume(&mut self) -> Result<Option<Resume>> {
+        let offset = self.number("offset")?;
+        let prefix = self.parsed("prefix", "takes a BLAKE3 in hexadecimal", |text| text.parse().ok())?;
+        match (offset, prefix) {
+            (None, None) => Ok(None),
+            (Some(offset), Some(prefix)) => Ok(Some(Resume { offset, prefix })),
+            _ => Err(self.bad("offset= and prefix= go together")),
+        }
+    }
+
+    fn parsed<T>(&mut self, key: &str, takes: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+        match self.value(key)? {
+            None => Ok(None),
+            Some(text) => match parse(&text) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.bad(&format!("{key}= {takes}"))),
+            },
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        if self.positions.next().is_some() {
+            return Err(self.bad("there are too many arguments (a space in a name is %20)"));
+        }
+        if !self.options.is_empty() {
+            return Err(self.bad("there is an option it does not take (a `=` in a name is %3D)"));
+        }
+        Ok(())
+    }
+}
