@@ -17,7 +17,7 @@ fn fetch(daemon: &Daemon, cut: Cut, how: How, old: Option<&str>) -> (bool, Vec<u
         fs::write(place.dest().join("f"), old).unwrap();
     }
     let target = format!("127.0.0.1:{}/f", proxy.port);
-    let ran = place.run(&["--pin", daemon.pin(), "get", &target, "dest/"]);
+    let ran = place.run(&["--pin", daemon.pin(), "get", "--retry", "0", &target, "dest/"]);
     let came = fs::read(place.dest().join("f")).ok();
     let whole = came == Some(content());
     if whole {
