@@ -12,6 +12,7 @@ use sealift::Result;
 const RUNS: usize = 5;
 
 fn main() -> Result<()> {
+    sealift::fast_copy::ensure();
     // Cargo passes `--bench`.
     let gib: usize = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(4);
     let pieces = gib * 1024 * 1024 * 1024 / PIECE;

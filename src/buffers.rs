@@ -13,10 +13,21 @@ static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 /// Buffers with memory that are not in the pool.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
+const PAGE: usize = 4096;
+
+/// Where in a page a buffer begins, so that the data behind a frame's header of 4 bytes begins at byte 64.
+///
+/// AMD's Zen 3 copies at a quarter of its speed when the destination lies 1 to 31 bytes further into its page than the
+/// source does, and reading a file copies whole pages: measured, 2.3 GB/s into such a buffer and 8.9 into any other.
+/// Plain memory of this size begins 16 bytes into a page, the data of a frame then 20: just there.
+const LEAD: usize = 60;
+
 /// A buffer of [`limits::BUFFER`] bytes, of which a range is filled. Its memory goes back to the pool when dropped.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Box<[u8]>,
+    /// Where in `bytes` it begins.
+    base: usize,
     start: usize,
     end: usize,
 }
@@ -26,8 +37,10 @@ impl Buffer {
     pub fn take() -> Buffer {
         IN_USE.fetch_add(1, Ordering::Relaxed);
         let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
-        let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER].into_boxed_slice());
-        Buffer { bytes, start: 0, end: 0 }
+        let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER + PAGE + LEAD].into_boxed_slice());
+        // Where the address cannot be told, any place will do.
+        let base = bytes.as_ptr().align_offset(PAGE).min(PAGE) + LEAD;
+        Buffer { bytes, base, start: base, end: base }
     }
 
     /// Whether more than [`limits::BUFFERS_PLENTY`] are in use: time to hold fewer.
@@ -37,7 +50,7 @@ impl Buffer {
 
     /// A buffer without room, for a place that has nothing to hold.
     pub fn none() -> Buffer {
-        Buffer { bytes: Box::default(), start: 0, end: 0 }
+        Buffer { bytes: Box::default(), base: 0, start: 0, end: 0 }
     }
 
     /// The bytes that are filled and not consumed yet.
@@ -47,12 +60,13 @@ impl Buffer {
 
     /// The room behind them; [`Buffer::fill`] says how much of it was used.
     pub fn room(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.end..).unwrap_or_default()
+        let limit = self.limit();
+        self.bytes.get_mut(self.end..limit).unwrap_or_default()
     }
 
     /// Counts the first `n` bytes of the room as filled.
     pub fn fill(&mut self, n: usize) {
-        self.end = (self.end + n).min(self.bytes.len());
+        self.end = (self.end + n).min(self.limit());
     }
 
     /// Takes the first `n` filled bytes away.
@@ -73,7 +87,12 @@ impl Buffer {
     /// Overwrites all of its memory, and so empties it: for a buffer that held a password.
     pub fn wipe(&mut self) {
         self.bytes.zeroize();
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end) = (self.base, self.base);
+    }
+
+    /// Where its room ends.
+    fn limit(&self) -> usize {
+        self.bytes.len().min(self.base + limits::BUFFER)
     }
 
     /// Whether nothing is left to consume.
@@ -127,6 +146,14 @@ mod tests {
         buffer.wipe();
         assert!(buffer.is_empty());
         assert!(buffer.room().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn the_data_of_a_frame_begins_64_bytes_into_a_page() {
+        let mut buffer = Buffer::take();
+        buffer.append(&[0; 4]);
+        assert_eq!(buffer.room().as_ptr().addr() % PAGE, 64);
+        assert_eq!(buffer.room().len(), limits::BUFFER - 4);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub mod auth;
 pub mod buffers;
 pub mod client;
 pub mod error;
+#[doc(hidden)]
+pub mod fast_copy;
 pub mod hash;
 pub mod limits;
 pub mod mtime;

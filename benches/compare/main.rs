@@ -31,6 +31,7 @@ use report::Report;
 use trouble::{Outcome, Trouble};
 
 fn main() -> ExitCode {
+    sealift::fast_copy::ensure();
     let options = Options::parse();
     let result = measure(&options);
     match result {

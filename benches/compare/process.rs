@@ -136,6 +136,7 @@ impl Drop for Client {
 }
 
 fn spawn(command: &mut Command) -> Outcome<Child> {
+    sealift::fast_copy::keep_from(command);
     command.spawn().map_err(|err| Trouble::at(Path::new(command.get_program()), err))
 }
 

@@ -13,6 +13,7 @@ use super::jobs::{Source, Upload};
 use super::ledger::{Ledger, Unsure};
 use super::observer::{Observer, Skip};
 use super::session::Session;
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
@@ -188,7 +189,8 @@ impl<'a> Sender<'a> {
             return Ok(None);
         }
         self.hasher.reset();
-        let mut space = vec![0; limits::CHUNK];
+        let mut buffer = Buffer::take();
+        let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
         let mut said = Instant::now();
         while self.hasher.len() < offset {
             // A block is a multiple of a chunk, but a read may bring less.

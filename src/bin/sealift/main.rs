@@ -25,6 +25,7 @@ use context::Context;
 use failure::Outcome;
 
 fn main() -> ExitCode {
+    sealift::fast_copy::ensure();
     let matches = help::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
     let ctx = Context::new(cli.common);

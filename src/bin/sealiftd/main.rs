@@ -22,6 +22,7 @@ use crate::args::{Cli, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    sealift::fast_copy::ensure();
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(err) => {

@@ -10,10 +10,10 @@ use std::thread;
 use rustix::fs::{Mode, OFlags};
 
 use super::remote;
+use crate::buffers::Buffer;
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
-use crate::limits;
 use crate::proto::RelPath;
 
 /// Those of `files` that are the same below `local` and below `remote`. One that cannot be hashed on either side is not
@@ -32,9 +32,9 @@ pub(super) fn same(
     let (here, there) = thread::scope(|scope| {
         let work = || {
             let mut done = Vec::new();
-            let mut buffer = vec![0; limits::CHUNK];
+            let mut buffer = Buffer::take();
             while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Ok(hash) = hash(&local.join(file.as_path()), &mut buffer) {
+                if let Ok(hash) = hash(&local.join(file.as_path()), buffer.room()) {
                     done.push((file.clone(), hash));
                 }
             }

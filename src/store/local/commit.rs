@@ -16,6 +16,7 @@ use super::partial;
 use super::record;
 use super::source::{LocalSource, mtime};
 use super::upload::LocalUpload;
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
@@ -189,11 +190,12 @@ fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<
 
 fn hash_all(source: &mut LocalSource) -> Result<Hash> {
     let mut hasher = Hasher::new();
-    let mut buffer = vec![0; limits::CHUNK];
+    let mut buffer = Buffer::take();
+    let chunk = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
     loop {
-        let read = source.read_at(hasher.len(), &mut buffer)?;
-        hasher.update(buffer.get(..read).unwrap_or_default());
-        if read < buffer.len() {
+        let read = source.read_at(hasher.len(), chunk)?;
+        hasher.update(chunk.get(..read).unwrap_or_default());
+        if read < chunk.len() {
             return Ok(hasher.finalize());
         }
     }

@@ -21,6 +21,7 @@ use super::source::mtime;
 use super::staging::{Area, Stage, Temp, key, open_reserved};
 use super::upload::{LocalUpload, check_target};
 use super::{Staging, beside};
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{BlockHash, Hash, Hasher};
 use crate::limits;
@@ -194,10 +195,11 @@ fn hash_blocks(file: &File, stat: &Stat) -> io::Result<Vec<BlockHash>> {
     let whole = u64::try_from(stat.st_size).unwrap_or(0) / limits::HASH_BLOCK * limits::HASH_BLOCK;
     let mut hasher = Hasher::new();
     // A block is a multiple of a chunk.
-    let mut buffer = vec![0; limits::CHUNK];
+    let mut buffer = Buffer::take();
+    let chunk = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
     while hasher.len() < whole {
-        file.read_exact_at(&mut buffer, hasher.len())?;
-        hasher.update(&buffer);
+        file.read_exact_at(chunk, hasher.len())?;
+        hasher.update(chunk);
     }
     Ok(hasher.blocks().to_vec())
 }
