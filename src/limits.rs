@@ -285,6 +285,9 @@ pub const RECORD_MIN: u64 = 1024 * 1024;
 /// stands for it. Thousands of small files fit in it; what others rename meanwhile is seen after it at the latest.
 pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
 
+/// Folders a busy store has open at most for what comes next: those of a tree's deep end. Each is an open file.
+pub const HANDLES_KEPT: usize = 16;
+
 /// Pause before the first try on a new connection; it doubles with each further one. Short, because most lost
 /// connections come back at once, or not soon.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);

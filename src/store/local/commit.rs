@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fdatasync, fstat, fsync, futimens,
-    renameat, statat, syncfs,
+    AtFlags, FileType, Mode, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fdatasync, fstat, fsync,
+    futimens, renameat, renameat_with, statat, syncfs,
 };
 use rustix::io::Errno;
 
@@ -137,10 +137,14 @@ fn place(jail: &Jail, mut upload: LocalUpload) -> Result<Placed> {
     let temp = &upload.temp;
     match upload.spec.condition {
         Condition::Absent => rename_new(&temp.dir, &temp.name, &dir, name).map_err(failed)?,
-        Condition::Any => {
-            keep_mode(&temp.file, &dir, name).map_err(failed)?;
-            renameat(&temp.dir, &*temp.name, &dir, name).map_err(failed)?;
-        }
+        Condition::Any => match renameat_with(&temp.dir, &*temp.name, &dir, name, RenameFlags::NOREPLACE) {
+            // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                keep_mode(&temp.file, &dir, name).map_err(failed)?;
+                renameat(&temp.dir, &*temp.name, &dir, name).map_err(failed)?;
+            }
+            renamed => renamed.map_err(failed)?,
+        },
         Condition::Hash(expected) => {
             // Hashing may take long, so it is not done under the lock; the look at it again is.
             let seen = check_hash(&upload.path, &dir, name, expected)?;

@@ -26,10 +26,12 @@ const DIRECTORY: OFlags =
 
 pub(super) struct Jail {
     root: Arc<Dir>,
-    /// The last parent used: resolving it for each of thousands of files in a folder would cost as much as the rest.
-    last: Mutex<Option<Kept>>,
+    /// The directories used last, oldest first: resolving one for each of thousands of files in a folder would cost as
+    /// much as the rest, and so would beginning at the root for each folder of a tree.
+    kept: Mutex<Vec<Kept>>,
 }
 
+/// A directory and the path that led to it at that time, on real directories alone but for its end.
 struct Kept {
     path: Vec<u8>,
     dir: Arc<Dir>,
@@ -40,16 +42,16 @@ impl Jail {
     /// Opens the root once more: cap-std's own handle can be neither read nor synced.
     pub(super) fn new(root: &Dir) -> Result<Self> {
         let root = open_directory(root, b".").map_err(|err| Error::file("the folder", err.into()))?;
-        Ok(Jail { root: Arc::new(root), last: Mutex::new(None) })
+        Ok(Jail { root: Arc::new(root), kept: Mutex::default() })
     }
 
     pub(super) fn root(&self) -> &Arc<Dir> {
         &self.root
     }
 
-    /// Closes the handle kept for the next call.
+    /// Closes the handles kept for the next calls.
     pub(super) fn forget(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
     /// The directory a path is in and its last name.
@@ -73,20 +75,55 @@ impl Jail {
         Ok((dir, name.to_vec(), stat))
     }
 
-    fn cached(&self, parent: &[u8]) -> io::Result<Arc<Dir>> {
-        if parent.is_empty() {
+    /// The directory at this path, for work that does not depend on a position of reading. What others have renamed is
+    /// noticed after [`limits::HANDLE_MAX_AGE`] at the latest.
+    pub(super) fn shared(&self, path: &RelPath) -> Result<Arc<Dir>> {
+        self.cached(path.as_bytes()).map_err(|err| self.explain(path, err))
+    }
+
+    fn cached(&self, path: &[u8]) -> io::Result<Arc<Dir>> {
+        if path.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = &*last
-            && kept.path == parent
-            && kept.since.elapsed() < limits::HANDLE_MAX_AGE
-        {
-            return Ok(Arc::clone(&kept.dir));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.since.elapsed() < limits::HANDLE_MAX_AGE);
+        if let Some(at) = kept.iter().position(|kept| kept.path == path) {
+            // The one used last is the last one to go.
+            let found = kept.remove(at);
+            let dir = Arc::clone(&found.dir);
+            kept.push(found);
+            return Ok(dir);
         }
-        let since = Instant::now();
-        let dir = Arc::new(self.resolve(parent)?);
-        *last = Some(Kept { path: parent.to_vec(), dir: Arc::clone(&dir), since });
+        let dir = match self.walk_kept(path, &mut kept) {
+            // What O_DIRECTORY | O_NOFOLLOW says of a link.
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let since = Instant::now();
+                let dir = Arc::new(self.resolve(path)?);
+                kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), since });
+                dir
+            }
+            walked => walked?,
+        };
+        let surplus = kept.len().saturating_sub(limits::HANDLES_KEPT);
+        kept.drain(..surplus);
+        Ok(dir)
+    }
+
+    /// Walks on from the nearest directory above that is kept, and keeps what it passes.
+    fn walk_kept(&self, path: &[u8], kept: &mut Vec<Kept>) -> Result<Arc<Dir>, Errno> {
+        let above = kept.iter().filter(|kept| is_above(&kept.path, path)).max_by_key(|kept| kept.path.len());
+        // What is opened below an old handle may be as old as that.
+        let (mut dir, mut done, since) = match above {
+            Some(above) => (Arc::clone(&above.dir), above.path.len() + 1, above.since),
+            None => (Arc::clone(&self.root), 0, Instant::now()),
+        };
+        for name in path.get(done..).unwrap_or_default().split(|b| *b == b'/') {
+            dir = Arc::new(open_directory(&dir, name)?);
+            done += name.len();
+            let path = path.get(..done).unwrap_or_default().to_vec();
+            kept.push(Kept { path, dir: Arc::clone(&dir), since });
+            done += 1;
+        }
         Ok(dir)
     }
 
@@ -129,6 +166,11 @@ impl Jail {
             _ => err,
         }
     }
+}
+
+/// Whether a path is in the directory at another.
+fn is_above(above: &[u8], path: &[u8]) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 /// Opens the directory of this single name; a link is an error.

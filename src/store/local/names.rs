@@ -64,21 +64,28 @@ pub(super) fn make_dir(jail: &Jail, durable: bool, path: &RelPath, parents: bool
     if !parents {
         return make_one(jail, durable, path);
     }
-    // Mostly only the last one or none is missing: from the bottom up to the first that exists, and down again.
+    // Mostly only the last one is missing, or none: from the bottom up to the first that can be made, and down again.
     let mut missing = Vec::new();
     let mut next = path.clone();
-    while let Err(err) = jail.directory(&next) {
-        let parent = next.parent().filter(|_| err.kind() == Kind::NotFound).ok_or(err)?;
-        missing.push(std::mem::replace(&mut next, parent));
+    loop {
+        match make_one(jail, durable, &next) {
+            Ok(()) => break,
+            // If it is no folder the last step says so.
+            Err(err) if err.kind() == Kind::Exists => break,
+            Err(err) => {
+                let parent = next.parent().filter(|_| err.kind() == Kind::NotFound).ok_or(err)?;
+                missing.push(std::mem::replace(&mut next, parent));
+            }
+        }
     }
     for path in missing.iter().rev() {
         match make_one(jail, durable, path) {
-            // Somebody else made it meanwhile. If it is no folder the next step says so.
+            // Somebody else made it meanwhile.
             Err(err) if err.kind() == Kind::Exists => {}
             made => made?,
         }
     }
-    jail.directory(path).map(drop)
+    jail.shared(path).map(drop)
 }
 
 fn make_one(jail: &Jail, durable: bool, path: &RelPath) -> Result<()> {
