@@ -185,7 +185,7 @@ pub const OUTBOX_LOW: usize = 2;
 
 // ---- Sessions ----
 
-/// Uploads whose commit may wait for others to share its syncs with. Each holds a file open.
+/// Uploads and new folders whose commit may wait for others to share its syncs with. Each holds a file open.
 pub const COMMIT_BATCH: usize = 128;
 
 /// Bytes in uploads that may wait for a shared commit.

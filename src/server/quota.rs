@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
-use crate::store::{Committed, EntryKind, Listing, Meta, Partial, Source, Store, Upload, UploadSpec};
+use crate::store::{Committed, EntryKind, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
 
 /// The accounts of all homes that have a session under a quota.
 #[derive(Default)]
@@ -181,7 +181,7 @@ impl Store for Bounded {
         Ok(self.over(self.inner.resume(path, spec, from, proven)?, path, promise))
     }
 
-    fn commit(&self, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {
+    fn commit_all(&self, batch: Vec<Box<dyn Upload>>, folders: Vec<NewFolder>) -> (Vec<Result<Committed>>, Result<()>) {
         let mut files = lock(&self.account.files);
         let count = batch.len();
         let (mut uploads, mut counted) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -193,15 +193,15 @@ impl Store for Bounded {
                 }
                 // None but those of this store are ever given to it.
                 Err(_) => {
-                    let refused = || Err(Error::new(Kind::Internal, "an upload of another kind of store"));
-                    return (0..count).map(|_| refused()).collect();
+                    let refused = || Error::new(Kind::Internal, "an upload of another kind of store");
+                    return ((0..count).map(|_| Err(refused())).collect(), Err(refused()));
                 }
             }
         }
         // What each name holds; the later of two uploads to one name replaces the earlier.
         let mut there: BTreeMap<RelPath, u64> =
             counted.iter().map(|(path, _)| (path.clone(), self.bytes_at(path))).collect();
-        let results = self.inner.commit(uploads);
+        let (results, folders) = self.inner.commit_all(uploads, folders);
         for ((path, promise), result) in counted.into_iter().zip(&results) {
             // One that failed at its very last step is in its place all the same.
             let now = result.as_ref().map_or_else(|_| self.bytes_at(&path), |done| done.size);
@@ -209,7 +209,7 @@ impl Store for Bounded {
             *files = files.map(|bytes| bytes.saturating_add(now).saturating_sub(before));
             drop(promise);
         }
-        results
+        (results, folders)
     }
 
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
@@ -234,8 +234,8 @@ impl Store for Bounded {
         Ok(())
     }
 
-    fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()> {
-        self.inner.make_dir(path, parents)
+    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<NewFolder> {
+        self.inner.begin_dir(path, parents)
     }
 
     fn forget_handles(&self) {

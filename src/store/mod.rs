@@ -88,10 +88,20 @@ pub trait Store: Send + Sync {
     /// length and hash cover every byte of the file. No two uploads ever go on with the same partial.
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>>;
 
-    /// Puts these uploads in their places, in order, and reports each one; all share their syncs. Whoever calls has
-    /// already compared [`Upload::hash`] with what the sender said. A failed upload leaves the old file as it was,
-    /// unless the very last step failed: then it is not certain what a power cut would leave.
-    fn commit(&self, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>>;
+    /// Puts these uploads in their places, in order, and reports each one, and makes these new folders durable; all share
+    /// their syncs. Whoever calls has already compared [`Upload::hash`] with what the sender said. A failed upload leaves
+    /// the old file as it was, unless the very last step failed: then it is not certain what a power cut would leave. An
+    /// error of the folders is one of them all.
+    fn commit_all(
+        &self,
+        uploads: Vec<Box<dyn Upload>>,
+        folders: Vec<NewFolder>,
+    ) -> (Vec<Result<Committed>>, Result<()>);
+
+    /// [`Store::commit_all`] without new folders.
+    fn commit(&self, uploads: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {
+        self.commit_all(uploads, Vec::new()).0
+    }
 
     /// Reads a folder, with everything below it if `recursive`.
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>>;
@@ -103,14 +113,24 @@ pub trait Store: Send + Sync {
     /// and is never replaced.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()>;
 
-    /// Makes a folder. With `parents` also the ones above, and one that exists is fine.
-    fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()>;
+    /// Makes a folder that is there at once and durable only when it was committed. With `parents` also the ones above,
+    /// and one that exists is fine.
+    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<NewFolder>;
+
+    /// [`Store::begin_dir`] with its commit.
+    fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()> {
+        let folder = self.begin_dir(path, parents)?;
+        self.commit_all(Vec::new(), vec![folder]).1
+    }
 
     /// Drops what is kept open between calls to make a run of them fast. To be called whenever the caller has nothing
     /// more to do at once, so that what others do to the tree is seen; without it that takes up to
     /// [`crate::limits::HANDLE_MAX_AGE`].
     fn forget_handles(&self);
 }
+
+/// A folder just made, by a store, for that store's commit. Dropped without one it stays, but maybe not after a power cut.
+pub struct NewFolder(pub(crate) Box<dyn Any + Send>);
 
 /// An open file.
 pub trait Source: Send {

@@ -1,4 +1,4 @@
-//! Commands on files that are answered in one step: STAT, DELETE, MKDIR, RENAME.
+//! Commands on files that are answered in one step: STAT, DELETE, RENAME.
 
 use super::{Running, Session};
 use crate::error::Result;
@@ -27,11 +27,6 @@ impl Session {
     pub(super) fn delete(&mut self, path: &RelPath, recursive: bool, running: Running, out: &mut Outgoing) {
         let result = self.store.remove(path, recursive);
         self.changed(result, "Removed.", running, out);
-    }
-
-    pub(super) fn make_dir(&mut self, path: &RelPath, parents: bool, running: Running, out: &mut Outgoing) {
-        let result = self.store.make_dir(path, parents);
-        self.changed(result, "Made.", running, out);
     }
 
     pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath, replace: bool, running: Running, out: &mut Outgoing) {

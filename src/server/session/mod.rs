@@ -36,7 +36,7 @@ pub struct Session {
     ids: String,
     lines: LineDecoder,
     state: State,
-    /// Uploads that are received and wait to share their syncs.
+    /// Uploads that are received and folders that are made, and wait to share their syncs.
     pending: Vec<Pending>,
     unknown_verbs: u32,
     /// Where a reply line is put together before it is copied out.
@@ -124,8 +124,8 @@ impl Session {
         let running = Running::new(command.verb(), command.path().cloned());
         self.ticket.set(Activity { verb: Some(running.verb), path: running.path.clone() });
         let allowed = gate::check(&self.principal, &command);
-        // Uploads wait for one another's syncs; every other command sees all of them done.
-        if !matches!((&command, &allowed), (Command::Upload(_), Ok(()))) {
+        // Uploads and new folders wait for one another's syncs; every other command sees all of them done.
+        if !matches!((&command, &allowed), (Command::Upload(_) | Command::Mkdir { .. }, Ok(()))) {
             self.commit_pending(out);
         }
         if let Err(error) = allowed {

@@ -1,12 +1,12 @@
-//! Uploads: frames into the store, then a commit that the uploads right behind may share.
+//! Uploads and new folders: into the store, then a commit that those right behind may share.
 
 use super::{Running, Session, State};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Condition, FrameDecoder, Piece, ReplyWriter, UploadArgs};
+use crate::proto::{Condition, FrameDecoder, Piece, RelPath, ReplyWriter, UploadArgs};
 use crate::server::lane::{Outgoing, Step};
-use crate::store::{Upload, UploadSpec};
+use crate::store::{Committed, NewFolder, Upload, UploadSpec};
 
 /// An upload whose frames are coming.
 pub struct Receiving {
@@ -15,10 +15,31 @@ pub struct Receiving {
     upload: Option<(Box<dyn Upload>, Running)>,
 }
 
-/// An upload that is whole and verified, and not committed yet.
+/// What is done but for its commit.
 pub struct Pending {
-    upload: Box<dyn Upload>,
+    what: Change,
     running: Running,
+}
+
+enum Change {
+    /// An upload that is whole and verified.
+    File(Box<dyn Upload>),
+    Folder(NewFolder),
+}
+
+impl Pending {
+    fn len(&self) -> u64 {
+        match &self.what {
+            Change::File(upload) => upload.len(),
+            Change::Folder(_) => 0,
+        }
+    }
+
+    /// Whether it is a file at this path or at one above it.
+    fn is_in_the_way_of(&self, path: &RelPath) -> bool {
+        let file = matches!(self.what, Change::File(_));
+        file && self.running.path.as_ref().is_some_and(|file| path.strip_prefix(file).is_some())
+    }
 }
 
 impl Receiving {
@@ -110,8 +131,30 @@ impl Session {
             let text = "the bytes that arrived are not those that were sent: their BLAKE3 differs";
             return self.refuse_upload(Some((upload, running)), &Error::new(Kind::Integrity, text), out);
         }
-        self.pending.push(Pending { upload, running });
-        let bytes: u64 = self.pending.iter().map(|pending| pending.upload.len()).sum();
+        self.put_off(Change::File(upload), running, out);
+    }
+
+    /// Makes a folder, whose sync may wait like an upload's.
+    pub(super) fn make_dir(&mut self, path: &RelPath, parents: bool, running: Running, out: &mut Outgoing) {
+        if self.pending.iter().any(|pending| pending.is_in_the_way_of(path)) {
+            self.commit_pending(out);
+        }
+        let mut made = self.store.begin_dir(path, parents);
+        if made.is_err() && !self.pending.is_empty() {
+            // As with an upload: it may stand on what is not committed yet. And its reply comes after theirs.
+            self.commit_pending(out);
+            made = self.store.begin_dir(path, parents);
+        }
+        match made {
+            Ok(folder) => self.put_off(Change::Folder(folder), running, out),
+            Err(error) => self.fail(running, &error, out),
+        }
+    }
+
+    /// Leaves a commit to be done together with those of the commands right behind.
+    fn put_off(&mut self, what: Change, running: Running, out: &mut Outgoing) {
+        self.pending.push(Pending { what, running });
+        let bytes: u64 = self.pending.iter().map(Pending::len).sum();
         if self.pending.len() >= limits::COMMIT_BATCH || bytes >= limits::COMMIT_BATCH_BYTES {
             self.commit_pending(out);
         }
@@ -130,21 +173,43 @@ impl Session {
         if self.pending.is_empty() {
             return;
         }
-        let (uploads, running): (Vec<_>, Vec<_>) =
-            self.pending.drain(..).map(|pending| (pending.upload, pending.running)).unzip();
-        let results = self.store.commit(uploads);
-        debug_assert_eq!(results.len(), running.len());
-        for (running, result) in running.into_iter().zip(results) {
-            match result {
-                Ok(committed) => self.done(
-                    running,
-                    committed.size,
-                    out,
-                    |r| ReplyWriter::new(r, 226, "done").field("size", committed.size).field("hash", committed.hash),
-                    "Stored.",
-                ),
-                Err(error) => self.fail(running, &error, out),
+        let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(self.pending.len()));
+        for Pending { what, running } in self.pending.drain(..) {
+            order.push((matches!(what, Change::File(_)), running));
+            match what {
+                Change::File(upload) => uploads.push(upload),
+                Change::Folder(folder) => folders.push(folder),
             }
+        }
+        let (files, folders) = self.store.commit_all(uploads, folders);
+        let mut files = files.into_iter();
+        for (is_file, running) in order {
+            if is_file {
+                self.stored(files.next(), running, out);
+            } else {
+                self.folder_made(&folders, running, out);
+            }
+        }
+    }
+
+    fn stored(&mut self, committed: Option<Result<Committed>>, running: Running, out: &mut Outgoing) {
+        let missing = || Err(Error::new(Kind::Internal, "the store has not said what became of the file"));
+        match committed.unwrap_or_else(missing) {
+            Ok(Committed { size, hash, .. }) => self.done(
+                running,
+                size,
+                out,
+                |r| ReplyWriter::new(r, 226, "done").field("size", size).field("hash", hash),
+                "Stored.",
+            ),
+            Err(error) => self.fail(running, &error, out),
+        }
+    }
+
+    fn folder_made(&mut self, committed: &Result<()>, running: Running, out: &mut Outgoing) {
+        match committed {
+            Ok(()) => self.done(running, 0, out, |r| ReplyWriter::new(r, 250, "done"), "Made."),
+            Err(error) => self.fail(running, error, out),
         }
     }
 }

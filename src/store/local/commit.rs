@@ -1,76 +1,68 @@
-//! Putting uploads in their places, a whole batch at once: data synced, renamed, each directory synced once.
+//! Putting uploads in their places, a whole batch at once: data synced, renamed, directories synced.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fdatasync, fstat, fsync,
-    futimens, renameat, renameat_with, statat, syncfs,
+    AtFlags, FileType, Mode, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, futimens, renameat,
+    renameat_with, statat,
 };
 use rustix::io::Errno;
 
 use super::jail::Jail;
-use super::names::rename_new;
+use super::names::{Touched, rename_new};
 use super::partial;
 use super::record;
 use super::source::{LocalSource, mtime};
+use super::sync;
 use super::upload::LocalUpload;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Committed, Condition, Source, Upload};
+use crate::store::{Committed, Condition, NewFolder, Source, Upload};
 
 /// Commits under a hash condition one at a time in this process: between the last look at the old file and the rename
 /// no other one may replace it.
 static CONDITIONAL: Mutex<()> = Mutex::new(());
 
-/// [`crate::store::Store::commit`].
-pub(super) fn commit(jail: &Jail, durable: bool, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {
+/// [`crate::store::Store::commit_all`].
+pub(super) fn commit(
+    jail: &Jail,
+    durable: bool,
+    uploads: Vec<Box<dyn Upload>>,
+    folders: Vec<NewFolder>,
+) -> (Vec<Result<Committed>>, Result<()>) {
     let mut uploads: Vec<Result<Box<LocalUpload>>> =
-        batch.into_iter().map(|upload| own(upload).and_then(finish)).collect();
+        uploads.into_iter().map(|upload| own(upload).and_then(finish)).collect();
     if durable {
-        sync_data(&mut uploads);
+        sync::data(&mut uploads);
     }
     let mut placed: Vec<Result<Placed>> =
         uploads.into_iter().map(|upload| upload.and_then(|upload| place(jail, *upload))).collect();
+    let mut made = folders.into_iter().map(own_folder).collect::<Result<Vec<_>>>().map(|made| made.concat());
     if durable {
-        sync_directories(&mut placed);
+        made = sync::directories(&mut placed, made);
     }
-    placed.into_iter().map(|placed| placed.map(|placed| placed.committed)).collect()
+    (placed.into_iter().map(|placed| placed.map(|placed| placed.committed)).collect(), made.map(drop))
 }
 
 /// An upload in its place.
-struct Placed {
+pub(super) struct Placed {
     committed: Committed,
-    path: RelPath,
-    dir: Arc<Dir>,
-}
-
-/// Syncs each directory once.
-fn sync_directories(placed: &mut [Result<Placed>]) {
-    let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
-    for slot in placed {
-        let Ok(placed) = slot else { continue };
-        let result = match synced.iter().find(|(dir, _)| Arc::ptr_eq(dir, &placed.dir)) {
-            Some((_, result)) => *result,
-            None => {
-                let result = fsync(&placed.dir);
-                synced.push((Arc::clone(&placed.dir), result));
-                result
-            }
-        };
-        if let Err(err) = result {
-            let text = format!("{}: in its place, but may not outlive a power cut: {err}", placed.path);
-            *slot = Err(Error::new(Kind::Io, text).with_source(std::io::Error::from(err)));
-        }
-    }
+    pub(super) path: RelPath,
+    pub(super) dir: Arc<Dir>,
 }
 
 fn own(upload: Box<dyn Upload>) -> Result<Box<LocalUpload>> {
     upload.into_any().downcast().map_err(|_| Error::new(Kind::Internal, "an upload of another kind of store"))
+}
+
+fn own_folder(folder: NewFolder) -> Result<Touched> {
+    let other = |_| Error::new(Kind::Internal, "a folder of another kind of store");
+    folder.0.downcast().map(|touched| *touched).map_err(other)
 }
 
 /// The last changes to the staged file itself.
@@ -88,35 +80,6 @@ fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
         record::store(&upload.temp.file, &stat, &upload.hash());
     }
     Ok(upload)
-}
-
-/// A failed sync is never tried again: the kernel has already forgotten what could not be written.
-fn sync_data(uploads: &mut [Result<Box<LocalUpload>>]) {
-    let together = uploads.iter().flatten().count() >= limits::SYNC_TOGETHER;
-    // Mostly one: staging beside targets may meet several file systems.
-    let mut devices: Vec<(u64, Result<(), Errno>)> = Vec::new();
-    for slot in uploads {
-        let Ok(upload) = slot else { continue };
-        let file = &upload.temp.file;
-        // What the kernel began to write long ago may have failed before the file that `syncfs` is asked through was
-        // opened, and is then told only to the file itself.
-        let alone = !together || upload.len() >= limits::WRITE_BACK;
-        let synced = if alone { fdatasync(file) } else { sync_device(file, &mut devices) };
-        if let Err(err) = synced {
-            *slot = Err(upload.failed(err.into()));
-        }
-    }
-}
-
-/// Syncs the whole file system a file is on, unless that was done.
-fn sync_device(file: &File, devices: &mut Vec<(u64, Result<(), Errno>)>) -> Result<(), Errno> {
-    let device = fstat(file)?.st_dev;
-    if let Some((_, synced)) = devices.iter().find(|(known, _)| *known == device) {
-        return *synced;
-    }
-    let synced = syncfs(file);
-    devices.push((device, synced));
-    synced
 }
 
 /// Renames a staged file over its target if the condition holds.

@@ -11,6 +11,7 @@ mod remove;
 mod source;
 mod staging;
 mod sweep;
+mod sync;
 mod upload;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::{Committed, Durability, Listing, Meta, Partial, Source, Store, Upload, UploadSpec};
+use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
@@ -113,8 +114,12 @@ impl Store for LocalStore {
         Ok(Box::new(partial::resume(&self.jail, &self.stage, path, spec, (from, proven), self.durable())?))
     }
 
-    fn commit(&self, batch: Vec<Box<dyn Upload>>) -> Vec<Result<Committed>> {
-        commit::commit(&self.jail, self.durable(), batch)
+    fn commit_all(
+        &self,
+        uploads: Vec<Box<dyn Upload>>,
+        folders: Vec<NewFolder>,
+    ) -> (Vec<Result<Committed>>, Result<()>) {
+        commit::commit(&self.jail, self.durable(), uploads, folders)
     }
 
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
@@ -131,9 +136,8 @@ impl Store for LocalStore {
         names::rename(&self.jail, self.durable(), from, to, replace)
     }
 
-    fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()> {
-        self.jail.forget();
-        names::make_dir(&self.jail, self.durable(), path, parents)
+    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<NewFolder> {
+        Ok(NewFolder(Box::new(names::make_dir(&self.jail, path, parents)?)))
     }
 
     fn forget_handles(&self) {

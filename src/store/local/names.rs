@@ -1,12 +1,14 @@
 //! Changing names: renaming, and making folders.
 
+use std::sync::Arc;
+
 use cap_std::fs::Dir;
 use rustix::fs::{
     AtFlags, FileType, Mode, RenameFlags, fsync, linkat, mkdirat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::jail::{Jail, split};
+use super::jail::Jail;
 use crate::error::{Error, Kind, Result};
 use crate::proto::RelPath;
 
@@ -56,20 +58,28 @@ pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, r
     Ok(())
 }
 
-/// [`crate::store::Store::make_dir`].
-pub(super) fn make_dir(jail: &Jail, durable: bool, path: &RelPath, parents: bool) -> Result<()> {
+/// The directories that new names were made in, and what for: to be synced.
+pub(super) type Touched = Vec<(RelPath, Arc<Dir>)>;
+
+/// [`crate::store::Store::begin_dir`].
+pub(super) fn make_dir(jail: &Jail, path: &RelPath, parents: bool) -> Result<Touched> {
+    let mut touched = Vec::new();
     if path.is_root() {
-        return if parents { Ok(()) } else { Err(Error::file(path, Errno::EXIST.into())) };
+        return if parents { Ok(touched) } else { Err(Error::file(path, Errno::EXIST.into())) };
     }
     if !parents {
-        return make_one(jail, durable, path);
+        touched.push(make_one(jail, path)?);
+        return Ok(touched);
     }
     // Mostly only the last one is missing, or none: from the bottom up to the first that can be made, and down again.
     let mut missing = Vec::new();
     let mut next = path.clone();
     loop {
-        match make_one(jail, durable, &next) {
-            Ok(()) => break,
+        match make_one(jail, &next) {
+            Ok(made) => {
+                touched.push(made);
+                break;
+            }
             // If it is no folder the last step says so.
             Err(err) if err.kind() == Kind::Exists => break,
             Err(err) => {
@@ -79,20 +89,20 @@ pub(super) fn make_dir(jail: &Jail, durable: bool, path: &RelPath, parents: bool
         }
     }
     for path in missing.iter().rev() {
-        match make_one(jail, durable, path) {
+        match make_one(jail, path) {
             // Somebody else made it meanwhile.
             Err(err) if err.kind() == Kind::Exists => {}
-            made => made?,
+            made => touched.push(made?),
         }
     }
-    jail.shared(path).map(drop)
+    jail.shared(path)?;
+    Ok(touched)
 }
 
-fn make_one(jail: &Jail, durable: bool, path: &RelPath) -> Result<()> {
-    split(path)?;
+fn make_one(jail: &Jail, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
     let (dir, name) = jail.parent(path)?;
     mkdirat(&dir, name, Mode::from_raw_mode(0o777)).map_err(|err| Error::file(path, err.into()))?;
-    if durable { sync(path, &dir) } else { Ok(()) }
+    Ok((path.clone(), dir))
 }
 
 fn sync(path: &RelPath, dir: &Dir) -> Result<()> {

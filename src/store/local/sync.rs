@@ -1,0 +1,89 @@
+//! Making a batch durable with as few waits for the disk as there can be.
+//!
+//! A failed sync is never tried again: the kernel has already forgotten what could not be written.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{fdatasync, fstat, fsync, syncfs};
+use rustix::io::Errno;
+
+use super::commit::Placed;
+use super::names::Touched;
+use super::upload::LocalUpload;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::RelPath;
+use crate::store::Upload;
+
+/// The file systems that were synced as a whole, and how that went. Mostly one: staging beside targets may meet several.
+#[derive(Default)]
+struct Devices(Vec<(u64, Result<(), Errno>)>);
+
+impl Devices {
+    /// Syncs the whole file system this file or directory is on, unless that was done.
+    fn sync(&mut self, file: impl AsFd) -> Result<(), Errno> {
+        let device = fstat(&file)?.st_dev;
+        if let Some((_, synced)) = self.0.iter().find(|(known, _)| *known == device) {
+            return *synced;
+        }
+        let synced = syncfs(&file);
+        self.0.push((device, synced));
+        synced
+    }
+}
+
+/// Syncs what the staged files hold.
+pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
+    let together = uploads.iter().flatten().count() >= limits::SYNC_TOGETHER;
+    let mut devices = Devices::default();
+    for slot in uploads {
+        let Ok(upload) = slot else { continue };
+        let file = &upload.temp.file;
+        // What the kernel began to write long ago may have failed before the file that `syncfs` is asked through was
+        // opened, and is then told only to the file itself.
+        let alone = !together || upload.len() >= limits::WRITE_BACK;
+        let synced = if alone { fdatasync(file) } else { devices.sync(file) };
+        if let Err(err) = synced {
+            *slot = Err(upload.failed(err.into()));
+        }
+    }
+}
+
+/// Syncs the directories that files were renamed into and folders made in, each once, or all together if they are many.
+/// What it returns is the folders' part.
+pub(super) fn directories(placed: &mut [Result<Placed>], made: Result<Touched>) -> Result<Touched> {
+    let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
+    let of_files = placed.iter().flatten().map(|placed| &placed.dir);
+    for dir in of_files.chain(made.iter().flatten().map(|(_, dir)| dir)) {
+        if !synced.iter().any(|(known, _)| Arc::ptr_eq(known, dir)) {
+            synced.push((Arc::clone(dir), Ok(())));
+        }
+    }
+    let together = synced.len() >= limits::SYNC_TOGETHER;
+    let mut devices = Devices::default();
+    for (dir, result) in &mut synced {
+        *result = if together { devices.sync(&*dir) } else { fsync(&*dir) };
+    }
+    let result_of = |dir: &Arc<Dir>| match synced.iter().find(|(known, _)| Arc::ptr_eq(known, dir)) {
+        Some((_, result)) => *result,
+        None => Ok(()),
+    };
+    for slot in placed {
+        let Ok(placed) = slot else { continue };
+        if let Err(err) = result_of(&placed.dir) {
+            *slot = Err(failed(&placed.path, err));
+        }
+    }
+    let made = made?;
+    for (path, dir) in &made {
+        result_of(dir).map_err(|err| failed(path, err))?;
+    }
+    Ok(made)
+}
+
+fn failed(path: &RelPath, err: Errno) -> Error {
+    let text = format!("{path}: in its place, but may not outlive a power cut: {err}");
+    Error::new(Kind::Io, text).with_source(std::io::Error::from(err))
+}
