@@ -156,6 +156,22 @@ fn a_command_sees_all_uploads_before_it_in_the_same_write() {
 }
 
 #[test]
+fn folders_and_files_of_one_write_are_answered_in_order() {
+    let mut bench = Bench::new("full");
+    let stream = [
+        &b"MKDIR d\r\n"[..],
+        &upload("d/f", &[b"one"]),
+        b"MKDIR d/e\r\nMKDIR d/f\r\nMKDIR d/f/g parents=yes\r\n",
+        &upload("d/e", &[b"no"]),
+        b"MKDIR missing/x\r\nPING\r\n",
+    ];
+    bench.feed(&stream.concat());
+    let expected = ["done", "done", "done", "exists", "not-directory", "is-directory", "not-found", "pong"];
+    assert_eq!(words(&bench.take()), expected);
+    assert_eq!(std::fs::read(bench.home().join("d/f")).unwrap(), b"one");
+}
+
+#[test]
 fn a_condition_sees_the_upload_before_it_however_they_arrive() {
     let first = upload("f", &[b"one"]);
     let second = [b"UPLOAD f if=absent\r\n", &frame::header(3)[..], b"two", &frame::ABORT].concat();
@@ -253,6 +269,7 @@ fn sends() -> impl Strategy<Value = Sends> {
             Just("STAT"),
             Just("DELETE"),
             Just("MKDIR"),
+            Just("MKDIR+"),
             Just("DOWNLOAD"),
             Just("HASH"),
             Just("LIST"),
@@ -261,7 +278,10 @@ fn sends() -> impl Strategy<Value = Sends> {
         ],
         name.clone(),
     )
-        .prop_map(|(verb, name)| Sends::Line(format!("{verb} {name}")));
+        .prop_map(|(verb, name)| match verb {
+            "MKDIR+" => Sends::Line(format!("MKDIR {name}/z parents=yes")),
+            verb => Sends::Line(format!("{verb} {name}")),
+        });
     let options = prop_oneof![Just(""), Just(" if=absent"), Just(" size=5"), Just(" nonsense=1")];
     let up = (name.clone(), options, proptest::collection::vec(any::<u8>(), 0..2000))
         .prop_map(|(name, options, data)| Sends::Upload(format!("{name} mtime=1{options}"), data));

@@ -60,12 +60,14 @@ fn is_sync(call: &Call) -> bool {
     ["fdatasync", "syncfs", "fsync"].contains(&call.name.as_str()) && call.text.contains(".sealift/")
 }
 
+fn is_answer(call: &Call) -> bool {
+    !call.name.contains("sync") && (call.text.contains("<socket:") || call.text.contains("<TCP"))
+}
+
 /// Data synced, then renamed, then the directory synced, then answered: each done before the next begins.
 fn assert_order(calls: &[(Call, bool)], directory: &str, what: &str) {
     let is_rename = |call: &Call| call.name.starts_with("rename") && call.text.contains(".sealift/");
     let is_folder_sync = |call: &Call| call.name == "fsync" && call.text.contains(&format!("{directory}>"));
-    let is_answer =
-        |call: &Call| !call.name.contains("sync") && (call.text.contains("<socket:") || call.text.contains("<TCP"));
     let find = |begun, is: &dyn Fn(&Call) -> bool, name| {
         at(calls, begun, is).unwrap_or_else(|| panic!("{what}: no {name} in {calls:#?}"))
     };
@@ -124,6 +126,24 @@ fn acked_is_durable() {
         let sync = |call: &Call| call.name == "fsync" && call.text.contains(&format!("{above}>"));
         assert!(at(&calls, false, sync).is_some(), "{above} in {calls:#?}");
     }
+    // Many of both share their syncs: no answer before the last name is on the disk.
+    let folders: Vec<_> = (0..12).map(|n| (format!("d{n}"), dice.bytes(300))).collect();
+    let Some(calls) = watched(&daemon, &mut alice, |alice| {
+        let both = |(folder, bytes): &(String, Vec<u8>)| {
+            [format!("MKDIR {folder}\r\n").into_bytes(), upload_bytes(&format!("{folder}/f"), bytes)].concat()
+        };
+        alice.send(folders.iter().flat_map(both).collect::<Vec<u8>>());
+        done(alice, 24);
+    }) else {
+        return;
+    };
+    let is_name = |call: &Call| call.name.starts_with("rename") || call.text.contains("\"d11\"");
+    let named = at(&calls, false, is_name).unwrap();
+    let answer = at(&calls, true, is_answer).unwrap();
+    let is_last_sync = |call: &Call| ["syncfs", "fsync"].contains(&call.name.as_str());
+    let synced = at(&calls[named..answer], true, is_last_sync).map(|at| named + at);
+    assert!(synced.is_some_and(|synced| at(&calls[synced..answer], false, is_last_sync).is_some()), "{calls:#?}");
+    expected.extend(folders.into_iter().map(|(folder, bytes)| (format!("{folder}/f"), bytes)));
 
     // And the end of the process, at once after the answer.
     let last = dice.bytes(5000);
