@@ -104,10 +104,13 @@ impl<'a> Reply<'a> {
         let (head, text) = line.split_once(" :").unwrap_or((line, ""));
         let (digits, rest) = head.split_once(' ')?;
         let (word, fields) = rest.split_once(' ').unwrap_or((rest, ""));
-        if digits.len() != 3 || !digits.bytes().all(|b| b.is_ascii_digit()) || word.is_empty() || word.contains('=') {
+        // Words and keys are plain ASCII, so that they may be shown; values are encoded.
+        let is_plain = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+        let is_field = |field: &str| field.split_once('=').is_some_and(|(key, _)| is_plain(key));
+        if digits.len() != 3 || !digits.bytes().all(|b| b.is_ascii_digit()) || !is_plain(word) || word.contains('=') {
             return None;
         }
-        if !fields.is_empty() && fields.split(' ').any(|field| !field.contains('=')) {
+        if !fields.is_empty() && !fields.split(' ').all(is_field) {
             return None;
         }
         let digits = digits.parse().ok().filter(|d| (100..600).contains(d))?;
@@ -197,8 +200,20 @@ mod tests {
 
     #[test]
     fn what_is_not_a_reply_is_a_protocol_error() {
-        for bad in ["", "226", "22 x", "2x6 done", "999 x", "226 done what", "226 a=b", "HTTP/1.1 200 OK", "226 d\x1b"]
-        {
+        for bad in [
+            "226 done a\u{9b}31m=1",
+            "226 d\u{9b} a=1",
+            "226 done =1",
+            "",
+            "226",
+            "22 x",
+            "2x6 done",
+            "999 x",
+            "226 done what",
+            "226 a=b",
+            "HTTP/1.1 200 OK",
+            "226 d\x1b",
+        ] {
             assert!(Reply::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }
