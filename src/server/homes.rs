@@ -1,15 +1,15 @@
 //! The data directory, and each principal's own store in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, fstat};
 use rustix::io::Errno;
 
 use super::quota::Quotas;
@@ -24,6 +24,8 @@ pub struct Homes {
     root: Dir,
     options: LocalOptions,
     quotas: Quotas,
+    /// The homes that sessions are in.
+    roots: Mutex<HashMap<String, Weak<Dir>>>,
     /// The data directory under this server's lock: what is left over in it belongs to no other running server.
     _locked: File,
 }
@@ -49,7 +51,7 @@ impl Homes {
         }
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
         let options = LocalOptions { durability, staging: Staging::Hidden };
-        Ok(Homes { root, options, quotas: Quotas::default(), _locked: locked })
+        Ok(Homes { root, options, quotas: Quotas::default(), roots: Mutex::default(), _locked: locked })
     }
 
     /// Opens this principal's home, made if it is missing. There is no other way to a store.
@@ -57,12 +59,25 @@ impl Homes {
     /// # Errors
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
-        let home = self.directory(principal.home(), "your home folder")?;
-        let store = Arc::new(LocalStore::open(home, self.options)?);
+        let store = Arc::new(LocalStore::over(self.root_of(principal.home())?, self.options));
         Ok(match principal.quota() {
             None => store,
             Some(limit) => self.quotas.bound(principal.home(), store, limit),
         })
+    }
+
+    /// The handle of this home, the same for all sessions in it while it is the same directory.
+    fn root_of(&self, home: &str) -> Result<Arc<Dir>> {
+        let there = self.directory(home, "your home folder")?;
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = roots.get(home).and_then(Weak::upgrade);
+        if let Some(kept) = kept.filter(|kept| is_same(kept, &there)) {
+            return Ok(kept);
+        }
+        let root = LocalStore::root(&there)?;
+        roots.retain(|_, root| root.strong_count() > 0);
+        roots.insert(home.to_owned(), Arc::downgrade(&root));
+        Ok(root)
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
@@ -115,6 +130,14 @@ impl Homes {
     }
 }
 
+/// Whether two handles are of one directory: somebody may have put another one in its place.
+fn is_same(one: &Dir, other: &Dir) -> bool {
+    match (fstat(one), fstat(other)) {
+        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
+    }
+}
+
 /// Makes a directory, with those above it. Each new name is synced: a file that is acknowledged must not go with the
 /// folder it is in.
 fn make(path: &Path) -> io::Result<()> {
@@ -157,6 +180,22 @@ mod tests {
         assert_eq!(refused.kind(), Kind::Busy);
         drop(first);
         Homes::open(dir.path(), Durability::Full).unwrap();
+    }
+
+    #[test]
+    fn sessions_of_one_home_share_its_handle_until_another_directory_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::open(dir.path(), Durability::None).unwrap();
+        let first = homes.root_of("alice").unwrap();
+        assert!(Arc::ptr_eq(&first, &homes.root_of("alice").unwrap()));
+        assert!(!Arc::ptr_eq(&first, &homes.root_of("bob").unwrap()));
+        fs::rename(dir.path().join("alice"), dir.path().join("old")).unwrap();
+        let second = homes.root_of("alice").unwrap();
+        assert!(!is_same(&first, &second));
+        assert!(dir.path().join("alice").is_dir());
+        drop((first, second));
+        homes.root_of("carol").unwrap();
+        assert_eq!(homes.roots.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -39,10 +39,8 @@ struct Kept {
 }
 
 impl Jail {
-    /// Opens the root once more: cap-std's own handle can be neither read nor synced.
-    pub(super) fn new(root: &Dir) -> Result<Self> {
-        let root = open_directory(root, b".").map_err(|err| Error::file("the folder", err.into()))?;
-        Ok(Jail { root: Arc::new(root), kept: Mutex::default() })
+    pub(super) fn new(root: Arc<Dir>) -> Self {
+        Jail { root, kept: Mutex::default() }
     }
 
     pub(super) fn root(&self) -> &Arc<Dir> {

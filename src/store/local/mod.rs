@@ -63,9 +63,25 @@ impl LocalStore {
     /// # Errors
     /// That it may not be read.
     pub fn open(root: Dir, options: LocalOptions) -> Result<LocalStore> {
-        let jail = Arc::new(Jail::new(&root)?);
+        Ok(Self::over(Self::root(&root)?, options))
+    }
+
+    /// The handle of a directory that stores over it need, and may share: an open file each would otherwise be what
+    /// bounds the number of idle sessions.
+    ///
+    /// # Errors
+    /// That it may not be read.
+    pub fn root(dir: &Dir) -> Result<Arc<Dir>> {
+        // cap-std's own handle can be neither read nor synced.
+        let root = jail::open_directory(dir, b".").map_err(|err| Error::file("the folder", err.into()))?;
+        Ok(Arc::new(root))
+    }
+
+    /// A store over what [`LocalStore::root`] has opened.
+    pub fn over(root: Arc<Dir>, options: LocalOptions) -> LocalStore {
+        let jail = Arc::new(Jail::new(root));
         let stage = Stage::new(Arc::clone(&jail), options.staging);
-        Ok(LocalStore { jail, stage, options })
+        LocalStore { jail, stage, options }
     }
 
     /// A store over the directory at this path of the machine.
