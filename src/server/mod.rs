@@ -10,7 +10,7 @@ mod accounts;
 mod admission;
 mod connection;
 mod drive;
-mod gate;
+pub mod gate;
 mod homes;
 mod lane;
 mod listener;

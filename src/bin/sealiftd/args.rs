@@ -149,6 +149,15 @@ Examples:
   sealift --pin \"$(sealiftd cert pin)\" ls localhost/
   sealiftd cert new --name files.example.org --name 192.0.2.7";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  sealiftd explain alice DELETE docs/report.txt
+  sealiftd explain alice RENAME draft.txt final.txt --with replace=yes
+  sealiftd explain anonymous UPLOAD hello.txt
+
+What is there can still be in the way of what is allowed: a file that is missing, a full disk, a quota.
+Exit codes: 0 allowed, 5 refused, 2 no such command, 3 no users file.";
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -168,6 +177,24 @@ pub enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
+    /// Say whether a user may do something, and by which rule
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+}
+
+/// May this user do that.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The user's name, or anonymous
+    pub user: String,
+    /// A verb of the protocol: LIST, STAT, HASH, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, WHO, SHUTDOWN, …
+    pub verb: String,
+    /// The path in the user's folder; two for RENAME
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// An option of the command, such as replace=yes or recursive=yes; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub with: Vec<(String, String)>,
 }
 
 /// What to do with users.
@@ -294,6 +321,11 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
          address)"
             .to_owned()
     })
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as replace=yes")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn parse_access(text: &str) -> Result<Access, String> {

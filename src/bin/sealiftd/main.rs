@@ -3,6 +3,7 @@
 mod args;
 mod banner;
 mod cert;
+mod explain;
 mod failure;
 mod limit_args;
 mod logging;
@@ -35,13 +36,13 @@ fn main() -> ExitCode {
         Err(err) => Err(Failure::usage(err.to_string())),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
-    match cli.command {
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
+    let done = match cli.command {
         None => serve::run(&cli.places, cli.serve),
         Some(command) => {
             args::refuse_misplaced(matches)?;
@@ -49,7 +50,9 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
                 Command::Serve(serve) => serve::run(&cli.places, serve),
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Cert { command } => cert::run(&cli.places, command),
+                Command::Explain(args) => return explain::run(&cli.places, &args),
             }
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
