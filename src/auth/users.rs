@@ -42,6 +42,12 @@ impl User {
         self.admin
     }
 
+    /// The parameters of the password's hash (`m=7168,t=1`), if guessing it costs less than guessing one that is made
+    /// today.
+    pub fn weak_hash(&self) -> Option<String> {
+        self.hash.weak()
+    }
+
     /// What the file says about this user.
     pub fn standing(&self) -> Standing<'_> {
         let grants = Grants { access: self.access, admin: self.admin };

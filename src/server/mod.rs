@@ -31,9 +31,11 @@ use async_std::net::TcpListener;
 use tracing::info;
 
 use self::accounts::Accounts;
+pub use self::accounts::login_memory_kib;
 use self::admission::Admission;
 pub use self::admission::AdmissionOptions;
 use self::homes::Homes;
+pub use self::homes::look_at_home;
 use self::registry::Registry;
 pub use self::timeouts::Timeouts;
 use crate::error::{Error, Result};

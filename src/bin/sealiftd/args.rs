@@ -158,6 +158,16 @@ Examples:
 What is there can still be in the way of what is allowed: a file that is missing, a full disk, a quota.
 Exit codes: 0 allowed, 5 refused, 2 no such command, 3 no users file.";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  sealiftd check
+  sealiftd check --data /srv/files --max-connections 500
+      With the options the server is started with.
+  sealiftd check && systemctl restart sealiftd
+
+Each line is an error (the server would not start, or not be safe), a warning or a note, with the next step.
+Exit codes: 0 neither errors nor warnings, 1 some.";
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -180,6 +190,20 @@ pub enum Command {
     /// Say whether a user may do something, and by which rule
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
+    /// Look for what would keep a server from starting, or should not be left so; changes nothing
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+}
+
+/// What to check: the same options as for serving.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Write one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// How the server would be started.
+    #[command(flatten)]
+    pub serve: ServeArgs,
 }
 
 /// May this user do that.
@@ -301,8 +325,8 @@ pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = format!("--{}", id.replace('_', "-"));
             return Err(match command {
-                "serve" => Failure::usage(format!("{option} stands in front of `serve`"))
-                    .hint(format!("Write it behind: sealiftd serve {option} …")),
+                "serve" | "check" => Failure::usage(format!("{option} stands in front of `{command}`"))
+                    .hint(format!("Write it behind: sealiftd {command} {option} …")),
                 _ => Failure::usage(format!("{option} has no meaning for `sealiftd {command}`"))
                     .hint(format!("Leave it away, or see sealiftd {command} --help.")),
             });

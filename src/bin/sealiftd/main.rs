@@ -3,6 +3,7 @@
 mod args;
 mod banner;
 mod cert;
+mod check;
 mod explain;
 mod failure;
 mod limit_args;
@@ -11,6 +12,7 @@ mod output;
 mod password;
 mod port_file;
 mod process;
+mod reach;
 mod serve;
 mod signals;
 mod user;
@@ -50,6 +52,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
                 Command::Serve(serve) => serve::run(&cli.places, serve),
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Cert { command } => cert::run(&cli.places, command),
+                Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
             }
         }

@@ -103,21 +103,24 @@ fn forbidden(err: &Error) -> bool {
 
 /// The private key and the password hashes must not lie where users' folders are.
 fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
-    let Ok(data) = places.data.canonicalize() else {
-        return Ok(()); // Not there yet, so nothing is in it.
-    };
-    for (option, path) in [("--certs", &places.certs), ("--users", &places.users)] {
-        if path.canonicalize().is_ok_and(|path| path.starts_with(&data)) {
-            let text = format!(
-                "{} is inside the data folder {}, from which files are served",
-                path.display(),
-                places.data.display()
-            );
-            return Err(Failure::from(Error::new(Kind::BadConfig, text))
-                .hint(format!("Move it out, and say where it is with {option}.")));
-        }
+    match secret_in_data(places) {
+        None => Ok(()),
+        Some((text, option)) => Err(Failure::from(Error::new(Kind::BadConfig, text))
+            .hint(format!("Move it out, and say where it is with {option}."))),
     }
-    Ok(())
+}
+
+/// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.
+pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
+    // Not there yet: then nothing is in it.
+    let data = places.data.canonicalize().ok()?;
+    [("--certs", &places.certs), ("--users", &places.users)].into_iter().find_map(|(option, path)| {
+        let inside = path.canonicalize().is_ok_and(|path| path.starts_with(&data));
+        let data = places.data.display();
+        inside.then(|| {
+            (format!("{} is inside the data folder {data}, from which files are served", path.display()), option)
+        })
+    })
 }
 
 /// Says in the log what about the users deserves attention.
