@@ -99,6 +99,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
 
+    /// Go on as this account (a name or a number), with its groups alone, once the addresses are listened on: for a
+    /// server that is started as root
+    #[arg(long, value_name = "NAME", env = "SEALIFT_USER", hide_env_values = true)]
+    pub user: Option<String>,
+
+    /// Do not let the kernel bar this process from every file that it does not serve, nor from connecting out
+    #[arg(long, env = "SEALIFT_NO_SANDBOX", hide_env_values = true)]
+    pub no_sandbox: bool,
+
     /// What an acknowledged upload outlives: a power cut (full), or only the end of the program (none), which is faster
     #[arg(
         long,
@@ -320,7 +329,7 @@ impl From<DurabilityArg> for Durability {
 /// A usage error that names the option.
 pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
     let command = matches.subcommand_name().unwrap_or_default();
-    let serving = ["listen", "port_file", "durability", "grace", "log_format", "log_level"];
+    let serving = ["listen", "port_file", "user", "no_sandbox", "durability", "grace", "log_format", "log_level"];
     for id in serving.into_iter().chain(LimitArgs::IDS) {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = format!("--{}", id.replace('_', "-"));

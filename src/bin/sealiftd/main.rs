@@ -6,6 +6,7 @@ mod cert;
 mod check;
 mod explain;
 mod failure;
+mod ground;
 mod limit_args;
 mod logging;
 mod output;

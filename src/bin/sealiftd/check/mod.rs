@@ -15,13 +15,23 @@ use self::findings::{Findings, Severity};
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
 use crate::output::say;
+use crate::process;
 
 /// Says what it finds, and ends with 0 (nothing but notes) or 1.
 ///
 /// # Errors
-/// None of what it finds: those are findings.
+/// None of what it finds: those are findings. An account that there is not, or that only root could become.
 pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     let mut findings = Findings::default();
+    // The server's account sees what the server will see.
+    match process::account_to_assume(args.serve.user.as_deref())? {
+        Some(account) => account.assume()?,
+        None if process::is_root() => {
+            let next = "--user NAME looks as the account that the server runs under";
+            findings.add(Severity::Note, "this looks as root, whom no mode keeps out", next);
+        }
+        None => {}
+    }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
     match places.users.symlink_metadata() {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => findings.add(
