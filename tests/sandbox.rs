@@ -13,7 +13,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Daemon, RawClient, text};
+use common::{Daemon, RawClient, eventually, text};
 use rustix::fs::{CWD, FileType, mknodat};
 use rustix::process::{getppid, test_kill_process};
 use sealift::confine::{Enforced, Reach, restrict};
@@ -93,6 +93,15 @@ fn attempts(place: &Path) {
     say("link inside", word(fs::hard_link(at("change/a/b/file"), at("change/again"))));
     say("remove inside", word(fs::remove_dir_all(at("change/a"))));
     say("make a symbolic link", word(symlink("again", at("change/symbolic"))));
+    let device = rustix::fs::makedev(1, 3);
+    let made = mknodat(CWD, at("change/device"), FileType::CharacterDevice, 0o600.into(), device);
+    say("make a device", word(made.map_err(Into::into)));
+    say("read a program's environment", word(fs::read("/proc/self/environ")));
+    say("see what is open", word(fs::read_dir("/proc/self/fd")));
+    say(
+        "see what another program has open",
+        word(fs::read_link(format!("/proc/{}/fd/0", getppid().unwrap().as_raw_nonzero()))),
+    );
     say("make a pipe", word(mknodat(CWD, at("change/pipe"), FileType::Fifo, 0o600.into(), 0).map_err(Into::into)));
     say("make a socket", word(UnixDatagram::bind(at("change/socket"))));
     // Beside.
@@ -161,9 +170,13 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
         ("move inside", "done"),
         ("link inside", "done"),
         ("remove inside", "done"),
-        ("make a symbolic link", "denied"),
-        ("make a pipe", "denied"),
-        ("make a socket", "denied"),
+        ("make a symbolic link", "done"),
+        ("make a pipe", "done"),
+        ("make a socket", "done"),
+        ("make a device", "denied"),
+        ("read a program's environment", "denied"),
+        ("see what is open", "done"),
+        ("see what another program has open", "denied"),
         ("read what is for reading", "done"),
         ("list what is for reading", "denied"),
         ("write what is for reading", "denied"),
@@ -182,8 +195,10 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
 
 /// What the server's log says about its sandbox.
 fn logged(daemon: &Daemon) -> String {
+    // Comes after the banner.
+    eventually("it is ready", || daemon.log().contains("sandbox=\""));
     let log = daemon.log();
-    let ready = log.lines().find(|line| line.contains("ready")).unwrap();
+    let ready = log.lines().find(|line| line.contains("sandbox=\"")).unwrap();
     ready.split("sandbox=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
 

@@ -16,6 +16,10 @@ const VETTED: ABI = ABI::V6;
 /// What a server needs to see once at its start, to count the cores that a container leaves it.
 const CORE_COUNT: [&str; 3] = ["/proc/self/cgroup", "/proc/self/mountinfo", "/sys/fs/cgroup"];
 
+/// Where links inside a home are resolved: by asking the system for the path of what is open (`/proc/self/fd`). Only
+/// folders can be opened there, and what other programs have open cannot be read: the sandbox takes that right, too.
+const DESCRIPTORS: &str = "/proc";
+
 /// What is left to reach.
 #[derive(Debug, Default, Clone)]
 pub struct Reach {
@@ -55,8 +59,11 @@ impl Enforced {
 /// # Errors
 /// Those of a folder that cannot be opened, and [`Kind::Internal`] if the kernel refuses the rules.
 pub fn restrict(reach: &Reach) -> Result<Enforced> {
+    // Links, pipes and sockets that others put there may be renamed, which takes the right to make them. Devices may not:
+    // with one of them root could reach a whole disk.
     let serving = make_bitflags!(AccessFs::{
-        ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer
+        ReadFile | ReadDir | WriteFile | Truncate | RemoveFile | RemoveDir | Refer
+            | MakeReg | MakeDir | MakeSym | MakeFifo | MakeSock
     });
     let refused = |err: RulesetError| Error::new(Kind::Internal, format!("no sandbox: {err}")).with_source(err);
     let mut rules = Ruleset::default()
@@ -74,10 +81,11 @@ pub fn restrict(reach: &Reach) -> Result<Enforced> {
             rules = allow(rules, &open(folder)?, access).map_err(refused)?;
         }
     }
-    for path in CORE_COUNT {
-        // Without it the system's own count is taken.
-        if let Ok(file) = PathFd::new(path) {
-            rules = allow(rules, &file, AccessFs::ReadFile.into()).map_err(refused)?;
+    let seen = CORE_COUNT.map(|path| (path, AccessFs::ReadFile)).into_iter().chain([(DESCRIPTORS, AccessFs::ReadDir)]);
+    for (path, access) in seen {
+        // A container may hide them; the sandbox then does no more than that.
+        if let Ok(at) = PathFd::new(path) {
+            rules = allow(rules, &at, access.into()).map_err(refused)?;
         }
     }
     let RestrictionStatus { ruleset, .. } = rules.restrict_self().map_err(refused)?;

@@ -32,7 +32,7 @@ use tracing::info;
 use self::accounts::Accounts;
 pub use self::accounts::login_memory_kib;
 use self::admission::Admission;
-pub use self::admission::AdmissionOptions;
+pub use self::admission::{AdmissionOptions, Startups};
 use self::homes::Homes;
 pub use self::homes::look_at_home;
 use self::registry::Registry;

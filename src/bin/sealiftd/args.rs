@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
-use sealift::auth::Access;
+use sealift::auth::{Access, parse_size};
 use sealift::limits;
 use sealift::store::Durability;
 
@@ -147,6 +147,8 @@ const USER_EXAMPLES: &str = "\
 Examples:
   sealiftd user add alice
       Ask for a password; alice may do everything in her folder.
+  sealiftd user add bob --quota 10GiB
+      At most so much in his folder.
   sealiftd user add scanner --access upload,mkdir --password-stdin < secret
       A machine that may only deliver.
   sealiftd user add root --access none --admin
@@ -247,6 +249,9 @@ pub enum UserCommand {
         /// May see who is connected, and stop the server
         #[arg(long)]
         admin: bool,
+        /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound
+        #[arg(long, value_name = "SIZE", default_value = "none", value_parser = parse_quota)]
+        quota: Quota,
         /// Where the password comes from.
         #[command(flatten)]
         password: PasswordArgs,
@@ -271,6 +276,10 @@ pub enum UserCommand {
         json: bool,
     },
 }
+
+/// The most bytes in a folder, if there is a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota(pub Option<u64>);
 
 /// Where a password comes from: it is asked for on the terminal, unless this says otherwise.
 #[derive(Debug, Args)]
@@ -354,6 +363,14 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
          address)"
             .to_owned()
     })
+}
+
+fn parse_quota(text: &str) -> Result<Quota, String> {
+    if text == "none" {
+        return Ok(Quota(None));
+    }
+    let wrong = "write a whole number with a unit, such as 10GiB or 500MB, or none";
+    parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
