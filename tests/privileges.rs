@@ -189,7 +189,24 @@ fn a_folder_on_the_way_that_the_account_cannot_enter_is_named_and_not_given_away
     let (code, said) = refused(&inside, &["--data", data.to_str().unwrap()]);
     assert_eq!(code, 5, "{said}");
     let named = format!("{} cannot be entered", closed.path().display());
-    assert!(said.contains(&named) && !said.contains("chown") && said.contains("Choose a place"), "{said}");
+    assert!(said.contains(&named) && !said.contains("chown") && said.contains("install -d -o nobody"), "{said}");
+}
+
+#[test]
+fn a_working_directory_that_is_closed_is_named_with_the_command_that_helps() {
+    let Some(nobody) = nobody() else { return };
+    let place = TempDir::new().unwrap();
+    chmod(place.path(), 0o700);
+    let (code, said) = refused(place.path(), &[]);
+    let path = place.path().canonicalize().unwrap();
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains(&format!("{} cannot be entered", path.display())), "{said}");
+    assert!(said.contains(&format!("  hint: Run: chown nobody: {}\n", path.display())), "{said}");
+    chown(place.path(), Some(nobody.uid.as_raw()), None).unwrap();
+    Daemon::builder().within(place.path()).args(["--user", "nobody"]).start();
+    // A folder of the system is nobody's to give away.
+    let (code, said) = refused(place.path(), &["--data", "/data-of-sealift"]);
+    assert!(code == 5 && said.contains("/ cannot be changed") && !said.contains("chown"), "{said}");
 }
 
 #[test]

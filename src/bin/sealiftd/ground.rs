@@ -32,16 +32,19 @@ pub fn prove_usable(places: &Places, port_file: Option<&Path>, account: &Account
     let mut commands: Vec<String> = found.iter().filter_map(|(_, path, found)| mend(path, found, account)).collect();
     commands.dedup();
     let hint = match commands.as_slice() {
-        // A folder on the way belongs to somebody else, with reason.
-        [] => format!("Choose a place that {account} can enter, such as below /var/lib/sealiftd."),
+        // What is in the way belongs to somebody else, with reason.
+        [] => format!("Make a folder of its own and start it there: install -d -o {account} -m 700 /var/lib/sealiftd"),
         some => format!("Run: {}", some.join(" && ")),
     };
     Err(Failure::from(Error::new(Kind::Denied, text)).hint(hint))
 }
 
 /// The command that gives the account what it lacks: the place itself with all in it, or the folder it is to be made in.
+/// Folders further up are not given away, nor are those of the system, such as /root and /srv.
 fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
-    if !found.is_permission() || found.what == "entered" {
+    let on_the_way = found.what == "entered" && found.path != Path::new(".");
+    let of_the_system = absolute(&found.path).components().count() <= 2;
+    if !found.is_permission() || on_the_way || of_the_system {
         return None;
     }
     let all = if found.path == path && path.is_dir() { " -R" } else { "" };
