@@ -38,11 +38,13 @@
 //!
 //! # Layers
 //! Dependencies point one way: [`server`] and [`client`] stand on [`proto`] (pure), [`tls`] (the only place that names the
-//! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other); [`error`] and [`limits`] are leaves.
+//! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other); [`confine`],
+//! [`error`] and [`limits`] are leaves.
 
 pub mod auth;
 pub mod buffers;
 pub mod client;
+pub mod confine;
 pub mod error;
 #[doc(hidden)]
 pub mod fast_copy;

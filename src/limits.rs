@@ -59,6 +59,10 @@ pub const ARGON2_PASSES_MAX: u32 = 16;
 /// Most lanes a hash in the users file may ask for. They run one after the other, so more of them help nobody.
 pub const ARGON2_LANES_MAX: u32 = 8;
 
+/// Memory in KiB times passes below which a hash is weaker than a new one: the least product among the choices that
+/// OWASP calls equally strong (7 MiB with five passes; the others are within 31 % of it).
+pub const ARGON2_WORK_STRONG_KIB: u64 = 7 * 1024 * 5;
+
 /// Salt of a new password hash in bytes (RFC 9106 section 3.1 recommends 16).
 pub const ARGON2_SALT: usize = 16;
 
@@ -221,6 +225,13 @@ pub const GRACE: Duration = Duration::from_secs(30);
 
 /// Connections at once. Each idle one costs 11 KiB (measured: `tests/idle_memory.rs`).
 pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Descriptors that a connection in the middle of a transfer holds: its socket, a file and the folder that is in. An idle
+/// one holds the first alone (`tests/idle_memory.rs`), one that uploads small files up to [`COMMIT_BATCH`] more.
+pub const DESCRIPTORS_PER_CONNECTION: u64 = 3;
+
+/// Descriptors beside those of connections: listeners, the reactor, the log, and a listing of a deep tree.
+pub const DESCRIPTORS_APART: u64 = 128;
 
 /// Pause after a failed accept: without it a full descriptor table spins (measured: 794,748 errors in half a second).
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

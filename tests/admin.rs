@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{Daemon, Typed, end_of, sealiftd, text};
+use common::{Daemon, RawClient, Typed, end_of, sealiftd, text};
 use tempfile::TempDir;
 
 /// `sealiftd` with these arguments and this standard input; exit code, output and errors.
@@ -105,20 +105,44 @@ fn editing_users_keeps_comments_and_the_others() {
 fn listing_shows_who_may_do_what() {
     let place = TempDir::new().unwrap();
     fs::write(place.path().join("users.toml"), FILE).unwrap();
-    done(place.path(), &["user", "add", "root", "--admin", "--access", "none", "--password-stdin"], "correct-horse\n");
+    done(
+        place.path(),
+        &["user", "add", "root", "--admin", "--access", "none", "--quota", "10GiB", "--password-stdin"],
+        "correct-horse\n",
+    );
     let table = done(place.path(), &["user", "list"], "");
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         rows[1..],
-        [["anonymous", "public", "read", "no"], ["carol", "carol", "read", "no"], ["root", "root", "none", "yes"]]
+        [
+            vec!["anonymous", "public", "read", "no", "none"],
+            vec!["carol", "carol", "read", "no", "none"],
+            vec!["root", "root", "none", "yes", "10", "GiB"],
+        ]
     );
     let lines = done(place.path(), &["user", "list", "--json"], "");
     let users: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         users[1],
-        serde_json::json!({ "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false })
+        serde_json::json!({ "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null })
     );
-    assert_eq!(users[2]["admin"], true);
+    assert_eq!((&users[2]["admin"], &users[2]["quota"]), (&true.into(), &(10_u64 << 30).into()));
+}
+
+#[test]
+fn a_quota_given_with_a_new_user_holds() {
+    let daemon = Daemon::start();
+    daemon.add_user_with("alice", "correct-horse", &["--quota", "2KiB"]);
+    daemon.add_user_with("bob", "correct-horse", &["--quota", "none"]);
+    let words = ["alice", "bob"].map(|name| {
+        let mut user = RawClient::logged_in(&daemon, name, "correct-horse");
+        [2048, 2049].map(|size| user.upload(&format!("f{size}"), &vec![0; size]).1)
+    });
+    assert_eq!(words, [["done", "quota"], ["done", "done"]]);
+    for wrong in ["much", "10", "-1B", "1.5GiB", ""] {
+        let (code, _, said) = run(daemon.place(), &["user", "add", "eve", "--quota", wrong, "--password-stdin"], "x\n");
+        assert_eq!(code, 2, "{wrong}: {said}");
+    }
 }
 
 #[test]

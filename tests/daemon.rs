@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use common::{Daemon, Typed, sealiftd, text};
+use common::{Daemon, RawClient, Typed, sealiftd, text};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -178,6 +178,17 @@ fn what_cannot_be_carried_out_is_a_usage_error() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stderr));
     }
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn newcomers_are_refused_from_where_the_option_says_and_a_login_makes_room() {
+    let daemon = Daemon::builder().args(["--max-startups", "2:100:2"]).start();
+    let mut first = Typed::connect(&daemon);
+    let _second = Typed::connect(&daemon);
+    assert!(RawClient::try_silent(daemon.port()).is_err(), "a third that is not logged in");
+    assert!(first.ask("USER anonymous").starts_with("331 "));
+    assert!(first.ask("PASS").starts_with("230 "));
+    drop(RawClient::connect(&daemon));
 }
 
 // ---- Signals and the end ----
@@ -433,7 +444,10 @@ fn nothing_ordinary_is_logged_at_level_warn() {
     let mut anonymous = Typed::login(&daemon, "anonymous", "");
     assert!(anonymous.ask("DELETE x").starts_with("550 denied "));
     drop(Typed::connect(&daemon));
-    assert_eq!(daemon.stop().log, "");
+    let log = daemon.stop().log;
+    // That is nothing ordinary.
+    let log: Vec<&str> = log.lines().filter(|line| !line.contains("running as root")).collect();
+    assert_eq!(log, [""; 0]);
 }
 
 #[test]

@@ -49,6 +49,11 @@ impl Access {
         Access(self.0 | other.0)
     }
 
+    /// The rights of this set that are not in `other`.
+    pub const fn without(self, other: Access) -> Access {
+        Access(self.0 & !other.0)
+    }
+
     /// The names of the rights in this set, in a fixed order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         RIGHTS.iter().filter(move |(right, _)| self.contains(*right)).map(|(_, name)| *name)
@@ -141,6 +146,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_missing_and_what_is_there_make_the_whole(a in 0u8..=Access::FULL.0, b in 0u8..=Access::FULL.0) {
+            let missing = Access(a).without(Access(b));
+            prop_assert_eq!(missing == Access::NONE, Access(b).contains(Access(a)));
+            prop_assert_eq!(Access(b).union(missing), Access(a).union(Access(b)));
+        }
+
         #[test]
         fn what_is_written_reads_back(bits in 0u8..=Access::FULL.0) {
             prop_assert_eq!(Access(bits).to_string().parse::<Access>().unwrap(), Access(bits));

@@ -4,7 +4,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 
 use super::hash::StoredHash;
 use super::users::{User, Users};
-use super::{Access, names};
+use super::{Access, names, size};
 use crate::error::{Error, Kind, Result};
 
 /// A user to be added.
@@ -14,6 +14,7 @@ pub(super) struct NewUser<'a> {
     pub(super) home: Option<&'a str>,
     pub(super) access: Access,
     pub(super) admin: bool,
+    pub(super) quota: Option<u64>,
 }
 
 /// Whether a user of this name and home may be added to these users.
@@ -38,7 +39,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     let home = new.home.unwrap_or(new.name);
     let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
     let (name, home) = (new.name.to_owned(), home.to_owned());
-    let user = User { name: name.clone(), home, access: new.access, admin: new.admin, quota: None, hash };
+    let user = User { name: name.clone(), home, access: new.access, admin: new.admin, quota: new.quota, hash };
     wanted.users.insert(name, user);
 
     let mut document = open(text, file)?;
@@ -135,6 +136,9 @@ fn section_of(new: &NewUser<'_>) -> Table {
         },
     );
     section.insert("admin", value(new.admin));
+    if let Some(quota) = new.quota {
+        section.insert("quota", value(size::render_size(quota)));
+    }
     section
 }
 
@@ -191,7 +195,7 @@ mod tests {
     ];
 
     fn new(name: &str) -> NewUser<'_> {
-        NewUser { name, hash: HASHES[0], home: None, access: Access::FULL, admin: false }
+        NewUser { name, hash: HASHES[0], home: None, access: Access::FULL, admin: false, quota: None }
     }
 
     #[test]
@@ -199,10 +203,18 @@ mod tests {
         let text = add(Users::starter(), "f", &new("alice")).unwrap();
         let section = format!("\n[users.alice]\npassword = \"{}\"\naccess = \"full\"\nadmin = false\n", HASHES[0]);
         assert_eq!(text, format!("{}{section}", Users::starter()));
-        let bob =
-            NewUser { home: Some("teams/b"), access: Access::UPLOAD.union(Access::LIST), admin: true, ..new("b") };
+        let bob = NewUser {
+            home: Some("teams/b"),
+            access: Access::UPLOAD.union(Access::LIST),
+            admin: true,
+            quota: Some(10 << 30),
+            ..new("b")
+        };
         let text = add(&text, "f", &bob).unwrap();
-        assert!(text.ends_with("home = \"teams/b\"\naccess = [\"list\", \"upload\"]\nadmin = true\n"), "{text}");
+        assert!(
+            text.ends_with("home = \"teams/b\"\naccess = [\"list\", \"upload\"]\nadmin = true\nquota = \"10 GiB\"\n"),
+            "{text}"
+        );
     }
 
     #[test]

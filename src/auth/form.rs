@@ -169,7 +169,7 @@ impl<'a> Section<'a> {
     fn quota(&self) -> Result<Option<u64>> {
         let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
         let wrong = || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\"", self.name));
-        size::parse(quota).map(Some).ok_or_else(wrong)
+        size::parse_size(quota).map(Some).ok_or_else(wrong)
     }
 
     fn access(&self) -> Result<Option<Access>> {

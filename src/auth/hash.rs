@@ -11,7 +11,8 @@ use super::Secret;
 use crate::error::{Error, Kind, Result};
 use crate::limits::{
     ARGON2_LANES, ARGON2_LANES_MAX, ARGON2_MEMORY_KIB, ARGON2_MEMORY_MAX_KIB, ARGON2_MEMORY_MIN_KIB, ARGON2_OUTPUT,
-    ARGON2_OUTPUT_MIN, ARGON2_PASSES, ARGON2_PASSES_MAX, ARGON2_SALT, ARGON2_SALT_MIN, PASSWORD_MAX,
+    ARGON2_OUTPUT_MIN, ARGON2_PASSES, ARGON2_PASSES_MAX, ARGON2_SALT, ARGON2_SALT_MIN, ARGON2_WORK_STRONG_KIB,
+    PASSWORD_MAX,
 };
 
 /// A password's hash whose parameters were found sane. Its `Debug` shows the parameters only.
@@ -102,6 +103,13 @@ impl StoredHash {
     /// Whether the password is the one that was hashed. Runs argon2 once; the comparison takes constant time.
     pub(super) fn matches(&self, password: &Secret) -> Result<bool> {
         Ok(derive(&self.params, &self.salt, password)? == self.output)
+    }
+
+    /// The parameters, if they are below those of new hashes.
+    pub(super) fn weak(&self) -> Option<String> {
+        let (memory, passes) = (self.params.m_cost(), self.params.t_cost());
+        let work = u64::from(memory) * u64::from(passes);
+        (work < ARGON2_WORK_STRONG_KIB).then(|| format!("m={memory},t={passes}"))
     }
 
     /// Memory that checking a password takes, in KiB.
@@ -251,6 +259,16 @@ pub(super) mod tests {
         ] {
             assert!(StoredHash::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hash_is_weak_below_every_choice_that_counts_as_strong() {
+        let weak = |head: &str| StoredHash::parse(&format!("$argon2id$v=19${head}${SALT_AND_OUTPUT}")).unwrap().weak();
+        for strong in ["m=47104,t=1,p=1", "m=19456,t=2,p=1", "m=12288,t=3,p=1", "m=9216,t=4,p=1", "m=7168,t=5,p=1"] {
+            assert_eq!(weak(strong), None, "{strong}");
+        }
+        assert_eq!(weak("m=19456,t=1,p=1").as_deref(), Some("m=19456,t=1"));
+        assert_eq!(weak("m=7168,t=4,p=8").as_deref(), Some("m=7168,t=4"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod hash;
 mod names;
 mod principal;
 mod size;
+mod standing;
 mod users;
 mod users_file;
 
@@ -31,5 +32,7 @@ pub use access::{Access, UnknownRight};
 pub use hash::hash_password;
 pub use names::is_anonymous;
 pub use principal::Principal;
+pub use size::{parse_size, render_size};
+pub use standing::{Grants, Standing};
 pub use users::{User, Users};
 pub use users_file::{UsersFile, file_warnings};

@@ -1,15 +1,13 @@
 //! Somebody who has logged in.
 
-use super::names::ANONYMOUS;
-use super::{Access, User};
+use super::{Access, Grants, Standing, User};
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     name: String,
     home: String,
-    access: Access,
-    admin: bool,
+    grants: Grants,
     anonymous: bool,
     quota: Option<u64>,
 }
@@ -17,26 +15,17 @@ pub struct Principal {
 impl Principal {
     /// A named user whose password was right.
     pub(super) fn named(user: &User) -> Principal {
-        Principal {
-            name: user.name().to_owned(),
-            home: user.home().to_owned(),
-            access: user.access(),
-            admin: user.is_admin(),
-            anonymous: false,
-            quota: user.quota(),
-        }
+        Principal { quota: user.quota(), ..Principal::of(user.standing(), false) }
     }
 
     /// Anybody, where anonymous reading is on.
     pub(super) fn anonymous(home: &str) -> Principal {
-        Principal {
-            name: ANONYMOUS.to_owned(),
-            home: home.to_owned(),
-            access: Access::READ,
-            admin: false,
-            anonymous: true,
-            quota: None,
-        }
+        Principal::of(Standing::anonymous(home), true)
+    }
+
+    fn of(standing: Standing<'_>, anonymous: bool) -> Principal {
+        let Standing { name, home, grants } = standing;
+        Principal { name: name.to_owned(), home: home.to_owned(), grants, anonymous, quota: None }
     }
 
     /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.
@@ -50,14 +39,19 @@ impl Principal {
         &self.home
     }
 
+    /// What is allowed.
+    pub fn grants(&self) -> Grants {
+        self.grants
+    }
+
     /// The rights over the files in the home.
     pub fn access(&self) -> Access {
-        self.access
+        self.grants.access
     }
 
     /// Whether the administration verbs are allowed.
     pub fn is_admin(&self) -> bool {
-        self.admin
+        self.grants.admin
     }
 
     /// The most bytes that the files in the home may have together; none: as many as the disk holds.

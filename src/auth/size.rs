@@ -1,5 +1,7 @@
 //! Sizes as people write them in a users file: `10 GiB`.
 
+use std::cmp::Reverse;
+
 /// Units, binary and decimal, with their bytes.
 const UNITS: [(&str, u64); 9] = [
     ("B", 1),
@@ -15,7 +17,7 @@ const UNITS: [(&str, u64); 9] = [
 
 /// The bytes of a whole number with a unit; a space between them may be left out. None for anything else, and for
 /// more than 2^64 - 1.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
@@ -23,16 +25,49 @@ pub(super) fn parse(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*bytes)
 }
 
+/// The bytes with the largest unit of which they are a whole number: what [`parse_size`] reads back. The most digits that
+/// this can take are those of a size that only fits in bytes.
+pub fn render_size(bytes: u64) -> String {
+    let whole = UNITS.iter().filter(|(_, unit)| bytes.is_multiple_of(*unit) && bytes >= *unit);
+    // The fewest digits; of equals the first, which is binary.
+    let (name, unit) = whole.min_by_key(|(_, unit)| Reverse(*unit)).unwrap_or(&("B", 1));
+    format!("{} {name}", bytes / unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_rendered_reads_back(bytes: u64, few in 0u64..5000, unit in 0usize..UNITS.len()) {
+            for bytes in [bytes, few, few * UNITS[unit].1] {
+                prop_assert_eq!(parse_size(&render_size(bytes)), Some(bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_rendered_with_the_largest_unit_that_fits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (10 << 30, "10 GiB"),
+            (1536 << 20, "1536 MiB"),
+            (500_000_000, "500 MB"),
+            (1 << 40, "1 TiB"),
+        ] {
+            assert_eq!(render_size(bytes), text);
+        }
+    }
 
     #[test]
     fn sizes_are_read_with_any_unit() {
         for (text, bytes) in
             [("10 GiB", 10 << 30), ("500MB", 500_000_000), ("0 B", 0), ("1 tib", 1 << 40), ("64 KiB", 65536)]
         {
-            assert_eq!(parse(text), Some(bytes), "{text}");
+            assert_eq!(parse_size(text), Some(bytes), "{text}");
         }
     }
 
@@ -41,7 +76,7 @@ mod tests {
         for text in
             ["", "10", "GiB", "-1 B", "1.5 GiB", "1  B", "1 GiB ", "10 G", "18446744073709551616 B", "20000000 TiB"]
         {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(parse_size(text), None, "{text}");
         }
     }
 }

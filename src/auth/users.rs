@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use std::path::Path;
 
 use super::hash::StoredHash;
-use super::{Access, Principal, Secret, form, names, users_file};
+use super::{Access, Grants, Principal, Secret, Standing, form, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -40,6 +40,18 @@ impl User {
     /// Whether the user may administer the server.
     pub fn is_admin(&self) -> bool {
         self.admin
+    }
+
+    /// The parameters of the password's hash (`m=7168,t=1`), if guessing it costs less than guessing one that is made
+    /// today.
+    pub fn weak_hash(&self) -> Option<String> {
+        self.hash.weak()
+    }
+
+    /// What the file says about this user.
+    pub fn standing(&self) -> Standing<'_> {
+        let grants = Grants { access: self.access, admin: self.admin };
+        Standing { name: &self.name, home: &self.home, grants }
     }
 
     /// The most bytes in the home, as [`Principal::quota`] has it.
@@ -98,10 +110,7 @@ impl Users {
     /// is refused before hashing (CVE-2016-6515). `busy` without memory.
     pub fn verify(&self, user: &str, password: &Secret) -> Result<Principal> {
         if names::is_anonymous(user) {
-            return match &self.anonymous {
-                Some(home) => Ok(Principal::anonymous(home)),
-                None => Err(Error::new(Kind::LoginFailed, "anonymous reading is off")),
-            };
+            return self.anonymous_or_refused().map(Principal::anonymous);
         }
         if password.expose().len() > PASSWORD_MAX {
             return Err(Error::new(Kind::LoginFailed, format!("the password is longer than {PASSWORD_MAX} bytes")));
@@ -138,6 +147,23 @@ impl Users {
     /// The named user of exactly this name.
     pub fn get(&self, name: &str) -> Option<&User> {
         self.users.get(name)
+    }
+
+    /// What the file says about a login name. Unlike [`Users::verify`] it tells which names exist: for whoever can read
+    /// the file anyway.
+    ///
+    /// # Errors
+    /// `login-failed` for anonymous where that is off; `not-found` for a name that is not in the file.
+    pub fn standing(&self, name: &str) -> Result<Standing<'_>> {
+        if names::is_anonymous(name) {
+            return self.anonymous_or_refused().map(Standing::anonymous);
+        }
+        let known = self.users.get(name).map(User::standing);
+        known.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no user {name:?}")))
+    }
+
+    fn anonymous_or_refused(&self) -> Result<&str> {
+        self.anonymous_home().ok_or_else(|| Error::new(Kind::LoginFailed, "anonymous reading is off"))
     }
 
     /// The home of anonymous reading, if it is on.
@@ -189,6 +215,18 @@ mod tests {
         assert_eq!((principal.name(), principal.home(), principal.access()), ("alice", "alice", Access::LIST));
         assert!(principal.is_admin() && !principal.is_anonymous());
         assert_eq!(take_runs(), [CHEAP]);
+    }
+
+    #[test]
+    fn a_standing_says_what_a_login_would_give_without_being_one() {
+        let users = alice(true);
+        for (name, password) in [("alice", "right"), ("anonymous", ""), ("FTP", "")] {
+            let (standing, principal) = (users.standing(name).unwrap(), users.verify(name, &secret(password)).unwrap());
+            assert_eq!((standing.name, standing.home), (principal.name(), principal.home()));
+            assert_eq!(standing.grants, principal.grants());
+        }
+        assert_eq!(users.standing("Alice").unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(alice(false).standing("anonymous").unwrap_err().kind(), Kind::LoginFailed);
     }
 
     #[test]

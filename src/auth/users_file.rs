@@ -52,16 +52,24 @@ impl UsersFile {
     }
 
     /// Adds a user; makes the file first if it is not there. `hash` is what [`super::hash_password`] returned; no `home`
-    /// means the user's name.
+    /// means the user's name; no `quota` (in bytes) means no bound.
     ///
     /// # Errors
     /// `exists`; `usage` for an unusable name, home or hash; `bad-config` when the file is wrong already; and what the
     /// file system says.
-    pub fn add(&self, name: &str, hash: &str, home: Option<&str>, access: Access, admin: bool) -> Result<()> {
+    pub fn add(
+        &self,
+        name: &str,
+        hash: &str,
+        home: Option<&str>,
+        access: Access,
+        admin: bool,
+        quota: Option<u64>,
+    ) -> Result<()> {
         if !self.path.exists() {
             self.create()?;
         }
-        self.change(|text, file| document::add(text, file, &NewUser { name, hash, home, access, admin }))
+        self.change(|text, file| document::add(text, file, &NewUser { name, hash, home, access, admin, quota }))
     }
 
     /// Gives a user another password hash.
@@ -228,7 +236,7 @@ mod tests {
     }
 
     fn add(path: &Path, name: &str) -> Result<()> {
-        UsersFile::new(path).add(name, HASH, None, Access::FULL, false)
+        UsersFile::new(path).add(name, HASH, None, Access::FULL, false, None)
     }
 
     fn names(path: &Path) -> Vec<String> {

@@ -48,7 +48,7 @@ impl Accounts {
 
     /// The most memory that logins can take together, in KiB.
     pub fn worst_case_memory_kib(&self) -> u64 {
-        self.users().worst_case_memory_kib() as u64 * permits() as u64
+        login_memory_kib(&self.users())
     }
 
     /// Checks a password.
@@ -117,6 +117,12 @@ impl Drop for Place<'_> {
 fn stamp(path: &Path) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.ino(), meta.modified().ok()?, meta.len()))
+}
+
+/// The most memory that logins of these users can take together, in KiB: that of the largest hash, as often as this
+/// machine has cores.
+pub fn login_memory_kib(users: &Users) -> u64 {
+    u64::from(users.worst_case_memory_kib()) * permits() as u64
 }
 
 fn permits() -> usize {

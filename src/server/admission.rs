@@ -2,10 +2,13 @@
 //! Pure bookkeeping over a clock and dice that the caller hands in.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::error::{Error, Kind};
 use crate::limits;
 
 /// What an operator may set.
@@ -15,6 +18,8 @@ pub struct AdmissionOptions {
     pub connections: usize,
     /// Connections at once from one source.
     pub per_source: usize,
+    /// When newcomers are refused because too many are not logged in.
+    pub startups: Startups,
     /// Whether sources on this machine can be penalised. Off by default: behind a tunnel or a proxy every client
     /// comes from there, and one of them could lock out all.
     pub penalise_loopback: bool,
@@ -25,8 +30,67 @@ impl Default for AdmissionOptions {
         AdmissionOptions {
             connections: limits::CONNECTIONS_MAX,
             per_source: limits::PER_SOURCE_MAX,
+            startups: Startups::default(),
             penalise_loopback: false,
         }
+    }
+}
+
+/// From how many connections that are not logged in newcomers are refused by chance, and from how many all of them are:
+/// random early drop, as OpenSSH's MaxStartups, and written as that is (`200:30:2000`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Startups {
+    begin: usize,
+    percent: u32,
+    full: usize,
+}
+
+impl Default for Startups {
+    fn default() -> Self {
+        Startups { begin: limits::STARTUPS_BEGIN, percent: limits::STARTUPS_PERCENT, full: limits::STARTUPS_FULL }
+    }
+}
+
+impl fmt::Display for Startups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.begin, self.percent, self.full)
+    }
+}
+
+impl FromStr for Startups {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Kind::Usage`] unless 1 <= begin <= full, and the share is one of 1 to 100.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || {
+            let text = "write BEGIN:PERCENT:FULL, such as 200:30:2000, with 1 <= BEGIN <= FULL and 1 <= PERCENT <= 100";
+            Error::new(Kind::Usage, text)
+        };
+        let mut parts = text.split(':');
+        let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok()).ok_or_else(wrong);
+        let (begin, percent, full) = (number()?, number()?, number()?);
+        let sound = parts.next().is_none() && (1..=full).contains(&begin) && (1..=100).contains(&percent);
+        if !sound {
+            return Err(wrong());
+        }
+        Ok(Startups { begin: begin as usize, percent, full: full as usize })
+    }
+}
+
+impl Startups {
+    /// How many of a hundred newcomers are refused while so many are not logged in: none at first, then a growing
+    /// share, at the end all.
+    fn refused_percent(self, not_logged_in: usize) -> u32 {
+        let Startups { begin, percent, full } = self;
+        if not_logged_in < begin {
+            return 0;
+        }
+        if not_logged_in >= full {
+            return 100;
+        }
+        let grown = (100 - percent as usize) * (not_logged_in - begin) / (full - begin);
+        percent + u32::try_from(grown).unwrap_or(100)
     }
 }
 
@@ -128,7 +192,7 @@ impl Admission {
         if books.per_source.get(&source).is_some_and(|count| *count >= self.options.per_source) {
             return Err(Refusal::PerSource);
         }
-        if dice < refused_percent(books.not_logged_in) {
+        if dice < self.options.startups.refused_percent(books.not_logged_in) {
             return Err(Refusal::NotLoggedIn);
         }
         books.not_logged_in += 1;
@@ -158,18 +222,6 @@ impl Admission {
         // Counters only: a panic elsewhere cannot leave them half-changed.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// How many of a hundred newcomers are refused while so many are not logged in: none at first, then a growing share,
-/// at the end all (random early drop, as OpenSSH's MaxStartups).
-fn refused_percent(not_logged_in: usize) -> u32 {
-    let (begin, full) = (limits::STARTUPS_BEGIN, limits::STARTUPS_FULL);
-    if not_logged_in < begin {
-        return 0;
-    }
-    let over = not_logged_in.min(full) - begin;
-    let grown = (100 - limits::STARTUPS_PERCENT as usize) * over / (full - begin);
-    limits::STARTUPS_PERCENT + u32::try_from(grown).unwrap_or(100)
 }
 
 /// A connection that was let in, counted until this is dropped.
@@ -241,11 +293,36 @@ mod tests {
 
     #[test]
     fn newcomers_are_refused_more_and_more_until_all_are() {
-        assert_eq!(refused_percent(limits::STARTUPS_BEGIN - 1), 0);
-        assert_eq!(refused_percent(limits::STARTUPS_BEGIN), limits::STARTUPS_PERCENT);
-        assert_eq!(refused_percent(limits::STARTUPS_FULL), 100);
-        assert_eq!(refused_percent(usize::MAX), 100);
-        assert!((limits::STARTUPS_BEGIN..limits::STARTUPS_FULL).is_sorted_by_key(refused_percent));
+        let refused = |startups: &str, count| startups.parse::<Startups>().unwrap().refused_percent(count);
+        assert_eq!(
+            [9, 10, 55, 99, 100, usize::MAX].map(|count| refused("10:30:100", count)),
+            [0, 30, 65, 99, 100, 100]
+        );
+        assert_eq!([4, 5, 6].map(|count| refused("5:30:5", count)), [0, 100, 100]);
+        assert_eq!([0, 1].map(|count| refused("1:100:2", count)), [0, 100]);
+        let growing = Startups::default();
+        assert!((growing.begin..growing.full).is_sorted_by_key(|count| growing.refused_percent(count)));
+    }
+
+    #[test]
+    fn startups_that_make_no_sense_are_refused() {
+        for wrong in [
+            "",
+            "10",
+            "10:30",
+            "0:30:10",
+            "11:30:10",
+            "1:0:10",
+            "1:101:10",
+            "1:30:10:1",
+            "a:30:10",
+            "1:30:",
+            "-1:30:10",
+        ] {
+            assert_eq!(wrong.parse::<Startups>().unwrap_err().kind(), Kind::Usage, "{wrong}");
+        }
+        assert_eq!("200:30:2000".parse::<Startups>().unwrap(), Startups::default());
+        assert_eq!(Startups::default().to_string(), "200:30:2000");
     }
 
     #[test]

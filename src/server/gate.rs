@@ -1,6 +1,8 @@
 //! The one gate: command -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
+//!
+//! [`need`] and [`decide`] are public so that an administrator can be told what the gate says (`sealiftd explain`).
 
-use crate::auth::{Access, Principal};
+use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::proto::Command;
 
@@ -13,6 +15,17 @@ pub enum Need {
     Rights(Access),
     /// An administrator.
     Administrator,
+}
+
+/// What the gate says to a command of somebody who is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It may pass.
+    Allowed,
+    /// It needs these rights, which its user lacks.
+    Lacking(Access),
+    /// It needs an administrator, and its user is none.
+    NoAdministrator,
 }
 
 /// What this command needs.
@@ -33,24 +46,31 @@ pub fn need(command: &Command) -> Need {
     }
 }
 
+/// Whether somebody to whom this is granted may give this command.
+pub fn decide(grants: Grants, command: &Command) -> Decision {
+    match need(command) {
+        Need::Login => Decision::Allowed,
+        Need::Administrator if grants.admin => Decision::Allowed,
+        Need::Administrator => Decision::NoAdministrator,
+        Need::Rights(rights) => match rights.without(grants.access) {
+            Access::NONE => Decision::Allowed,
+            missing => Decision::Lacking(missing),
+        },
+    }
+}
+
 /// Lets the principal's command pass.
 ///
 /// # Errors
 /// [`Kind::Denied`], with the missing right in words.
-pub fn check(principal: &Principal, command: &Command) -> Result<()> {
-    match need(command) {
-        Need::Login => Ok(()),
-        Need::Administrator if principal.is_admin() => Ok(()),
-        Need::Administrator => {
-            Err(Error::new(Kind::Denied, format!("{} is for administrators", command.verb().name())))
-        }
-        Need::Rights(rights) if principal.access().contains(rights) => Ok(()),
-        Need::Rights(rights) => {
-            let name = principal.name();
-            Err(Error::new(
-                Kind::Denied,
-                format!("{name} may not {}: the right `{rights}` is missing", command.verb().name()),
-            ))
+pub(super) fn check(principal: &Principal, command: &Command) -> Result<()> {
+    let verb = command.verb().name();
+    match decide(principal.grants(), command) {
+        Decision::Allowed => Ok(()),
+        Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{verb} is for administrators"))),
+        Decision::Lacking(missing) => {
+            let text = format!("{} may not {verb}: the right `{missing}` is missing", principal.name());
+            Err(Error::new(Kind::Denied, text))
         }
     }
 }

@@ -138,6 +138,28 @@ fn is_same(one: &Dir, other: &Dir) -> bool {
     }
 }
 
+/// Whether this home below the data directory is there, found as a login finds it. Makes nothing.
+///
+/// # Errors
+/// What would make that login fail: something else has its name, it cannot be opened, or it is a link that leads out of
+/// the data directory or nowhere.
+pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
+    let called = data.join(home);
+    let failed = |err| Error::file(called.display(), err);
+    let root = match Dir::open_ambient_dir(data, ambient_authority()) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(failed)?,
+    };
+    match root.open_dir(home) {
+        Ok(_) => Ok(true),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => match root.symlink_metadata(home) {
+            Ok(_) => Err(Error::new(Kind::NotDirectory, format!("{}: is a link to nothing", called.display()))),
+            Err(_) => Ok(false),
+        },
+        Err(err) => Err(failed(err)),
+    }
+}
+
 /// Makes a directory, with those above it. Each new name is synced: a file that is acknowledged must not go with the
 /// folder it is in.
 fn make(path: &Path) -> io::Result<()> {
@@ -207,6 +229,11 @@ mod tests {
         std::os::unix::fs::symlink("../made", data.join("new")).unwrap();
         homes.prepare("out").unwrap_err();
         homes.prepare("new").unwrap_err();
+        look_at_home(&data, "out").unwrap_err();
+        look_at_home(&data, "new").unwrap_err();
+        assert!(!look_at_home(&data, "neither/there").unwrap());
+        homes.prepare("there").unwrap();
+        assert!(look_at_home(&data, "there").unwrap());
         assert!(!dir.path().join("made").exists());
     }
 }

@@ -1,13 +1,14 @@
 //! The accept loop: a permit first, then a connection, then a task. Nothing that takes time happens here.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_lock::Semaphore;
 use async_std::channel::{Receiver, Sender, bounded};
-use async_std::net::TcpListener;
+use async_std::net::TcpListener as AsyncListener;
+
 use async_std::task::{sleep, spawn};
 use futures::future::{Either, FutureExt as _, join_all, select};
 use futures::pin_mut;
@@ -40,16 +41,16 @@ pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
             Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => open(by_ipv4, false).map_err(|err| failed(by_ipv4, err)),
             opened => opened.map_err(|err| failed(by_ipv6, err)),
         }?;
-        return Ok(vec![listener.into()]);
+        return Ok(vec![listener]);
     }
     let open = |address: &SocketAddr| {
         let ipv4_apart = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
-        open(*address, ipv4_apart).map(TcpListener::from).map_err(|err| failed(*address, err))
+        open(*address, ipv4_apart).map_err(|err| failed(*address, err))
     };
     addresses.iter().map(open).collect()
 }
 
-fn open(address: SocketAddr, ipv4_apart: bool) -> Result<std::net::TcpListener, Errno> {
+fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
@@ -70,13 +71,13 @@ pub async fn accept_all(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Re
     let (open, over) = bounded(1);
     let accepting = listeners
         .into_iter()
-        .map(|listener| accept_until_stopped(listener, permits.clone(), open.clone(), shared.clone()));
+        .map(|listener| accept_until_stopped(listener.into(), permits.clone(), open.clone(), shared.clone()));
     join_all(accepting).await;
     info!("no longer listening");
     over
 }
 
-async fn accept_until_stopped(listener: TcpListener, permits: Arc<Semaphore>, open: Sender<()>, shared: Arc<Shared>) {
+async fn accept_until_stopped(listener: AsyncListener, permits: Arc<Semaphore>, open: Sender<()>, shared: Arc<Shared>) {
     let stopping = shared.registry.stopping();
     pin_mut!(stopping);
     loop {

@@ -10,7 +10,7 @@ mod accounts;
 mod admission;
 mod connection;
 mod drive;
-mod gate;
+pub mod gate;
 mod homes;
 mod lane;
 mod listener;
@@ -21,19 +21,20 @@ mod session;
 mod sweep;
 mod timeouts;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::future::timeout;
-use async_std::net::TcpListener;
 use tracing::info;
 
 use self::accounts::Accounts;
+pub use self::accounts::login_memory_kib;
 use self::admission::Admission;
-pub use self::admission::AdmissionOptions;
+pub use self::admission::{AdmissionOptions, Startups};
 use self::homes::Homes;
+pub use self::homes::look_at_home;
 use self::registry::Registry;
 pub use self::timeouts::Timeouts;
 use crate::error::{Error, Result};
@@ -88,6 +89,19 @@ struct Shared {
     timeouts: Timeouts,
 }
 
+/// Sockets that listen: what of a server may need root. Connections wait.
+pub struct Listeners(Vec<TcpListener>);
+
+impl Listeners {
+    /// Listens on all these addresses; on the default port of every address of the machine if there are none.
+    ///
+    /// # Errors
+    /// [`crate::Kind::AddressInUse`] and other failures of the network, naming the address.
+    pub fn open(addresses: &[SocketAddr]) -> Result<Listeners> {
+        listener::listen(addresses).map(Listeners)
+    }
+}
+
 /// A server that listens, but does not serve yet: connections wait.
 pub struct Server {
     shared: Arc<Shared>,
@@ -120,6 +134,16 @@ impl Server {
     /// [`crate::Kind::AddressInUse`] for an address, [`crate::Kind::Busy`] while another server has the data directory,
     /// and those of the file system.
     pub async fn bind(options: ServerOptions) -> Result<Server> {
+        let listeners = Listeners::open(&options.listen)?;
+        Server::prepare(options, listeners)
+    }
+
+    /// The same with sockets that listen already, whatever `options.listen` says. Starts no thread, so that a program
+    /// can give up its rights between the two and after the second.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
@@ -133,7 +157,6 @@ impl Server {
         if let Some(home) = shared.accounts.users().anonymous_home() {
             shared.homes.prepare(home)?;
         }
-        let listeners = listener::listen(&options.listen)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
         Ok(Server { shared, listeners, addresses, pin })

@@ -71,8 +71,8 @@ impl World {
         // Hashing costs what it must cost; once for all tests is enough here.
         static HASH: OnceLock<String> = OnceLock::new();
         let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
-        users.add("alice", hash, None, Access::FULL, true).unwrap();
-        users.add("bob", hash, None, Access::UPLOAD, false).unwrap();
+        users.add("alice", hash, None, Access::FULL, true, None).unwrap();
+        users.add("bob", hash, None, Access::UPLOAD, false, None).unwrap();
         for home in ["alice", "bob", "public"] {
             fs::create_dir_all(place.path().join("server_data").join(home)).unwrap();
         }

@@ -37,8 +37,8 @@ impl Running {
         // Hashing costs what it must cost; once a process is enough here.
         static HASH: OnceLock<String> = OnceLock::new();
         let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
-        users.add("alice", hash, None, Access::FULL, true).unwrap();
-        users.add("bob", hash, None, Access::UPLOAD, false).unwrap();
+        users.add("alice", hash, None, Access::FULL, true, None).unwrap();
+        users.add("bob", hash, None, Access::UPLOAD, false, None).unwrap();
         for home in ["alice", "bob", "public"] {
             std::fs::create_dir_all(dir.path().join("data").join(home)).unwrap();
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
-use sealift::auth::Access;
+use sealift::auth::{Access, parse_size};
 use sealift::limits;
 use sealift::store::Durability;
 
@@ -99,6 +99,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
 
+    /// Go on as this account (a name or a number), with its groups alone, once the addresses are listened on: for a
+    /// server that is started as root
+    #[arg(long, value_name = "NAME", env = "SEALIFT_USER", hide_env_values = true)]
+    pub user: Option<String>,
+
+    /// Do not let the kernel bar this process from every file that it does not serve, nor from connecting out
+    #[arg(long, env = "SEALIFT_NO_SANDBOX", hide_env_values = true)]
+    pub no_sandbox: bool,
+
     /// What an acknowledged upload outlives: a power cut (full), or only the end of the program (none), which is faster
     #[arg(
         long,
@@ -138,6 +147,8 @@ const USER_EXAMPLES: &str = "\
 Examples:
   sealiftd user add alice
       Ask for a password; alice may do everything in her folder.
+  sealiftd user add bob --quota 10GiB
+      At most so much in his folder.
   sealiftd user add scanner --access upload,mkdir --password-stdin < secret
       A machine that may only deliver.
   sealiftd user add root --access none --admin
@@ -148,6 +159,25 @@ Examples:
   sealiftd cert show
   sealift --pin \"$(sealiftd cert pin)\" ls localhost/
   sealiftd cert new --name files.example.org --name 192.0.2.7";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  sealiftd explain alice DELETE docs/report.txt
+  sealiftd explain alice RENAME draft.txt final.txt --with replace=yes
+  sealiftd explain anonymous UPLOAD hello.txt
+
+What is there can still be in the way of what is allowed: a file that is missing, a full disk, a quota.
+Exit codes: 0 allowed, 5 refused, 2 no such command, 3 no users file.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  sealiftd check
+  sealiftd check --data /srv/files --max-connections 500
+      With the options the server is started with.
+  sealiftd check && systemctl restart sealiftd
+
+Each line is an error (the server would not start, or not be safe), a warning or a note, with the next step.
+Exit codes: 0 neither errors nor warnings, 1 some.";
 
 /// A command.
 #[derive(Debug, Subcommand)]
@@ -168,6 +198,38 @@ pub enum Command {
         #[command(subcommand)]
         command: CertCommand,
     },
+    /// Say whether a user may do something, and by which rule
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(ExplainArgs),
+    /// Look for what would keep a server from starting, or should not be left so; changes nothing
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+}
+
+/// What to check: the same options as for serving.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Write one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// How the server would be started.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// May this user do that.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The user's name, or anonymous
+    pub user: String,
+    /// A verb of the protocol: LIST, STAT, HASH, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, WHO, SHUTDOWN, …
+    pub verb: String,
+    /// The path in the user's folder; two for RENAME
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// An option of the command, such as replace=yes or recursive=yes; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub with: Vec<(String, String)>,
 }
 
 /// What to do with users.
@@ -187,6 +249,9 @@ pub enum UserCommand {
         /// May see who is connected, and stop the server
         #[arg(long)]
         admin: bool,
+        /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound
+        #[arg(long, value_name = "SIZE", default_value = "none", value_parser = parse_quota)]
+        quota: Quota,
         /// Where the password comes from.
         #[command(flatten)]
         password: PasswordArgs,
@@ -211,6 +276,10 @@ pub enum UserCommand {
         json: bool,
     },
 }
+
+/// The most bytes in a folder, if there is a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota(pub Option<u64>);
 
 /// Where a password comes from: it is asked for on the terminal, unless this says otherwise.
 #[derive(Debug, Args)]
@@ -269,13 +338,13 @@ impl From<DurabilityArg> for Durability {
 /// A usage error that names the option.
 pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
     let command = matches.subcommand_name().unwrap_or_default();
-    let serving = ["listen", "port_file", "durability", "grace", "log_format", "log_level"];
+    let serving = ["listen", "port_file", "user", "no_sandbox", "durability", "grace", "log_format", "log_level"];
     for id in serving.into_iter().chain(LimitArgs::IDS) {
         if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = format!("--{}", id.replace('_', "-"));
             return Err(match command {
-                "serve" => Failure::usage(format!("{option} stands in front of `serve`"))
-                    .hint(format!("Write it behind: sealiftd serve {option} …")),
+                "serve" | "check" => Failure::usage(format!("{option} stands in front of `{command}`"))
+                    .hint(format!("Write it behind: sealiftd {command} {option} …")),
                 _ => Failure::usage(format!("{option} has no meaning for `sealiftd {command}`"))
                     .hint(format!("Leave it away, or see sealiftd {command} --help.")),
             });
@@ -294,6 +363,19 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
          address)"
             .to_owned()
     })
+}
+
+fn parse_quota(text: &str) -> Result<Quota, String> {
+    if text == "none" {
+        return Ok(Quota(None));
+    }
+    let wrong = "write a whole number with a unit, such as 10GiB or 500MB, or none";
+    parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as replace=yes")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn parse_access(text: &str) -> Result<Access, String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use sealift::limits;
-use sealift::server::{AdmissionOptions, Timeouts};
+use sealift::server::{AdmissionOptions, Startups, Timeouts};
 
 /// Shortest time-out that may be set: less would end clients that do nothing wrong.
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -79,6 +79,17 @@ pub struct LimitArgs {
     )]
     max_per_source: usize,
 
+    /// Connections not logged in: from BEGIN on, PERCENT of a hundred newcomers are refused, growing to all at FULL
+    #[arg(
+        long,
+        value_name = "BEGIN:PERCENT:FULL",
+        env = "SEALIFT_MAX_STARTUPS",
+        default_value_t = Startups::default(),
+        value_parser = parse_startups,
+        hide_env_values = true
+    )]
+    max_startups: Startups,
+
     /// Refuse this machine's own addresses too when they misbehave. Not behind a proxy: all its clients come from there
     #[arg(long, env = "SEALIFT_PENALISE_LOOPBACK", hide_env_values = true)]
     penalise_loopback: bool,
@@ -86,13 +97,14 @@ pub struct LimitArgs {
 
 impl LimitArgs {
     /// The names of the options, as clap knows them.
-    pub const IDS: [&str; 7] = [
+    pub const IDS: [&str; 8] = [
         "handshake_timeout",
         "login_timeout",
         "idle_timeout",
         "stall_window",
         "max_connections",
         "max_per_source",
+        "max_startups",
         "penalise_loopback",
     ];
 
@@ -101,6 +113,7 @@ impl LimitArgs {
         AdmissionOptions {
             connections: self.max_connections,
             per_source: self.max_per_source,
+            startups: self.max_startups,
             penalise_loopback: self.penalise_loopback,
         }
     }
@@ -123,6 +136,10 @@ fn parse_timeout(text: &str) -> Result<humantime::Duration, String> {
         return Err(format!("at least {}", humantime::Duration::from(TIMEOUT_MIN)));
     }
     Ok(time)
+}
+
+fn parse_startups(text: &str) -> Result<Startups, String> {
+    text.parse().map_err(|err: sealift::Error| err.text().to_owned())
 }
 
 fn parse_count(text: &str) -> Result<usize, String> {
@@ -148,7 +165,7 @@ mod tests {
     #[test]
     fn every_limit_can_be_set() {
         let line = "sealiftd --handshake-timeout 1s --login-timeout 2s --idle-timeout 3m --stall-window 500ms \
-                    --max-connections 5 --max-per-source 4 --penalise-loopback";
+                    --max-connections 5 --max-per-source 4 --max-startups 3:50:7 --penalise-loopback";
         let limits = Cli::try_parse_from(line.split_whitespace()).unwrap().serve.limits;
         let seconds = Duration::from_secs;
         let timeouts = Timeouts {
@@ -158,7 +175,12 @@ mod tests {
             stall: Duration::from_millis(500),
         };
         assert_eq!(limits.timeouts(), timeouts);
-        let admission = AdmissionOptions { connections: 5, per_source: 4, penalise_loopback: true };
+        let admission = AdmissionOptions {
+            connections: 5,
+            per_source: 4,
+            startups: "3:50:7".parse().unwrap(),
+            penalise_loopback: true,
+        };
         assert_eq!(limits.admission(), admission);
     }
 
@@ -170,6 +192,7 @@ mod tests {
             ["--login-timeout", "0s"],
             ["--stall-window", "99ms"],
             ["--idle-timeout", "15"],
+            ["--max-startups", "0:30:100"],
         ] {
             assert!(Cli::try_parse_from(["sealiftd", option, value]).is_err(), "{option} {value}");
         }

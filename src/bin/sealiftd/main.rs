@@ -3,13 +3,17 @@
 mod args;
 mod banner;
 mod cert;
+mod check;
+mod explain;
 mod failure;
+mod ground;
 mod limit_args;
 mod logging;
 mod output;
 mod password;
 mod port_file;
 mod process;
+mod reach;
 mod serve;
 mod signals;
 mod user;
@@ -36,13 +40,13 @@ fn main() -> ExitCode {
         Err(err) => Err(Failure::usage(err.to_string())),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
-    match cli.command {
+fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
+    let done = match cli.command {
         None => serve::run(&cli.places, cli.serve),
         Some(command) => {
             args::refuse_misplaced(matches)?;
@@ -50,7 +54,10 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<(), Failure> {
                 Command::Serve(serve) => serve::run(&cli.places, serve),
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Cert { command } => cert::run(&cli.places, command),
+                Command::Check(args) => return check::run(&cli.places, &args),
+                Command::Explain(args) => return explain::run(&cli.places, &args),
             }
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

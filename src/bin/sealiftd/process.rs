@@ -1,6 +1,11 @@
 //! What the process asks of the system before it serves.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::set_no_new_privs;
+use sealift::confine::Account;
+use sealift::{Error, Kind};
+
+use crate::failure::Failure;
 
 /// Raises the limit of open files to what the system allows, and returns it: each connection takes one, each running
 /// transfer another. The usual limit of 1,024 is only a default for old programs.
@@ -11,9 +16,39 @@ pub fn raise_file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Forbids core dumps: passwords and the private key must not reach the disk by way of a crash.
-pub fn forbid_core_dumps() {
+/// Forbids core dumps: passwords and the private key must not reach the disk by way of a crash. The limit alone does not
+/// bind a program that the kernel pipes them to (core(5)); not being dumpable does, and keeps debuggers of the same
+/// account out, too. Also gives up gaining rights by running a program: a server runs none.
+///
+/// To be called again after a change of account, which the kernel lets undo it.
+pub fn keep_secrets_in() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = set_no_new_privs(true);
+}
+
+/// The account to change to, if one is asked for and this is not it already.
+///
+/// # Errors
+/// Usage: there is no such account, or only root could become it.
+pub fn account_to_assume(asked: Option<&str>) -> Result<Option<Account>, Failure> {
+    let Some(asked) = asked else { return Ok(None) };
+    let account = Account::find(asked).map_err(|err| {
+        Failure::from(err).hint("--user takes the name or the number of an account in the system's list.")
+    })?;
+    if account.is_current() {
+        return Ok(None);
+    }
+    if !is_root() {
+        let text = format!("--user {account}: only root can become somebody else");
+        return Err(Failure::from(Error::new(Kind::Usage, text)).hint("Start it as root, or leave --user away."));
+    }
+    Ok(Some(account))
+}
+
+/// Whether this process is root's.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// This machine's name, if it can stand in a certificate.

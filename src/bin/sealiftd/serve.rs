@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use async_std::task::block_on;
 use sealift::auth::{Users, UsersFile, file_warnings};
-use sealift::server::{Server, ServerOptions};
+use sealift::confine::{self, Enforced};
+use sealift::server::{Listeners, Server, ServerOptions};
 use sealift::tls::Identity;
 use sealift::{Error, Kind};
 use tracing::{info, warn};
@@ -17,7 +18,7 @@ use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
 use crate::failure::Failure;
 use crate::port_file::PortFile;
-use crate::{cert, logging, process, signals};
+use crate::{cert, ground, logging, process, signals};
 
 /// Serves until it is told to stop.
 ///
@@ -25,7 +26,8 @@ use crate::{cert, logging, process, signals};
 /// What keeps it from starting.
 pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     logging::start(args.log_format, &args.log_level)?;
-    process::forbid_core_dumps();
+    process::keep_secrets_in();
+    let account = process::account_to_assume(args.user.as_deref())?;
     let open_files = process::raise_file_limit();
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -36,6 +38,17 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
         open_files,
         "starting"
     );
+
+    // Ports below 1024 may need root, and nothing after them does.
+    let listeners = Listeners::open(&args.listen).map_err(explain)?;
+    if let Some(account) = account {
+        account.assume()?;
+        process::keep_secrets_in();
+        info!(user = %account, "gave up root");
+        ground::prove_usable(places, args.port_file.as_deref(), &account)?;
+    } else if process::is_root() {
+        warn!("running as root: with --user NAME it gives that up once it listens");
+    }
 
     let (identity, new_key) = Identity::load_or_generate(&places.certs, &cert::default_names())?;
     if new_key {
@@ -53,20 +66,23 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
 
     refuse_secrets_in_data(places)?;
 
-    let server = bind(places, &args, identity)?;
+    let server = prepare(places, &args, identity, listeners)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
     // Before the port file: whoever has seen it may send a signal.
-    signals::watch(server.handle(), port_file.clone())
-        .map_err(|err| Error::new(Kind::Internal, format!("signals cannot be received: {err}")).with_source(err))?;
+    let taken = signals::take().map_err(no_signals)?;
     if let Some(file) = &port_file {
         file.write()?;
     }
+    let sandbox = confine(places, &args);
+    // The first thread: the sandbox is for those that are made inside it.
+    signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
     banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), port });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
         grace = %args.grace,
         login_memory_kib = server.login_memory_kib(),
+        sandbox,
         "ready"
     );
     let served = block_on(server.serve());
@@ -76,7 +92,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     Ok(served?)
 }
 
-fn bind(places: &Places, args: &ServeArgs, identity: Identity) -> Result<Server, Failure> {
+fn prepare(places: &Places, args: &ServeArgs, identity: Identity, listeners: Listeners) -> Result<Server, Failure> {
     let options = ServerOptions {
         listen: args.listen.clone(),
         data: places.data.clone(),
@@ -87,13 +103,44 @@ fn bind(places: &Places, args: &ServeArgs, identity: Identity) -> Result<Server,
         admission: args.limits.admission(),
         timeouts: args.limits.timeouts(),
     };
-    block_on(Server::bind(options)).map_err(|err| match err.kind() {
-        Kind::Busy => Failure::from(err).hint("Stop the other server, or choose another folder with --data."),
-        Kind::Network if forbidden(&err) => {
-            Failure::from(err).hint("Ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose a higher one.")
+    Server::prepare(options, listeners).map_err(explain)
+}
+
+/// Leaves the process nothing but what serving takes; says how far that went, for the log.
+fn confine(places: &Places, args: &ServeArgs) -> &'static str {
+    if args.no_sandbox {
+        warn!("no sandbox: this process can reach every file that its account can");
+        return "off";
+    }
+    match confine::restrict(&ground::reach(places, args.port_file.as_deref())) {
+        Ok(Enforced::Fully) => Enforced::Fully.word(),
+        Ok(less) => {
+            warn!(
+                sandbox = less.word(),
+                "this kernel does not enforce the whole sandbox (Landlock, in full from Linux 6.12 on)"
+            );
+            less.word()
         }
+        Err(error) => {
+            warn!(%error, "no sandbox");
+            Enforced::Not.word()
+        }
+    }
+}
+
+fn no_signals(err: io::Error) -> Error {
+    Error::new(Kind::Internal, format!("signals cannot be received: {err}")).with_source(err)
+}
+
+fn explain(err: Error) -> Failure {
+    match err.kind() {
+        Kind::Busy => Failure::from(err).hint("Stop the other server, or choose another folder with --data."),
+        Kind::Network if forbidden(&err) => Failure::from(err).hint(
+            "Ports below 1024 are root's: choose a higher one, start it as root with --user NAME, or give it the \
+                 capability CAP_NET_BIND_SERVICE.",
+        ),
         _ => err.into(),
-    })
+    }
 }
 
 fn forbidden(err: &Error) -> bool {
@@ -103,21 +150,24 @@ fn forbidden(err: &Error) -> bool {
 
 /// The private key and the password hashes must not lie where users' folders are.
 fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
-    let Ok(data) = places.data.canonicalize() else {
-        return Ok(()); // Not there yet, so nothing is in it.
-    };
-    for (option, path) in [("--certs", &places.certs), ("--users", &places.users)] {
-        if path.canonicalize().is_ok_and(|path| path.starts_with(&data)) {
-            let text = format!(
-                "{} is inside the data folder {}, from which files are served",
-                path.display(),
-                places.data.display()
-            );
-            return Err(Failure::from(Error::new(Kind::BadConfig, text))
-                .hint(format!("Move it out, and say where it is with {option}.")));
-        }
+    match secret_in_data(places) {
+        None => Ok(()),
+        Some((text, option)) => Err(Failure::from(Error::new(Kind::BadConfig, text))
+            .hint(format!("Move it out, and say where it is with {option}."))),
     }
-    Ok(())
+}
+
+/// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.
+pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
+    // Not there yet: then nothing is in it.
+    let data = places.data.canonicalize().ok()?;
+    [("--certs", &places.certs), ("--users", &places.users)].into_iter().find_map(|(option, path)| {
+        let inside = path.canonicalize().is_ok_and(|path| path.starts_with(&data));
+        let data = places.data.display();
+        inside.then(|| {
+            (format!("{} is inside the data folder {data}, from which files are served", path.display()), option)
+        })
+    })
 }
 
 /// Says in the log what about the users deserves attention.

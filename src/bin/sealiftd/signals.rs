@@ -10,12 +10,22 @@ use tracing::{info, warn};
 
 use crate::port_file::PortFile;
 
-/// Takes the signals over from now on, on a thread of its own.
+/// Signals that are taken over, and wait until somebody watches.
+pub struct Taken(Signals);
+
+/// Takes the signals over from now on. Starts no thread.
 ///
 /// # Errors
 /// What the system says.
-pub fn watch(server: Handle, port_file: Option<Arc<PortFile>>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+pub fn take() -> io::Result<Taken> {
+    Signals::new([SIGHUP, SIGINT, SIGTERM]).map(Taken)
+}
+
+/// Acts on them, on a thread of its own.
+///
+/// # Errors
+/// What the system says.
+pub fn watch(Taken(mut signals): Taken, server: Handle, port_file: Option<Arc<PortFile>>) -> io::Result<()> {
     // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
     let hangup_ends = io::stderr().is_terminal();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use sealift::auth::{Access, Users, UsersFile, file_warnings, hash_password};
+use sealift::auth::{Access, Users, UsersFile, file_warnings, hash_password, render_size};
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
 use serde_json::json;
 
-use crate::args::{Places, UserCommand};
+use crate::args::{Places, Quota, UserCommand};
 use crate::failure::Failure;
 use crate::output::{complain, say, shell_word};
 use crate::password;
@@ -19,13 +19,14 @@ use crate::password;
 pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
-        UserCommand::Add { name, home, access, admin, password } => {
+        UserCommand::Add { name, home, access, admin, quota: Quota(quota), password } => {
             file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
             let hash = hash_password(&password::new(&name, &password)?)?;
-            file.add(&name, &hash, home.as_deref(), access, admin).map_err(|err| explain(err, &name))?;
+            file.add(&name, &hash, home.as_deref(), access, admin, quota).map_err(|err| explain(err, &name))?;
             let folder = places.data.join(home.as_deref().unwrap_or(&name));
+            let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             say(&format!(
-                "Added {}, with the rights: {access}. A running server knows at once.\n\
+                "Added {}, with the rights: {access}{room}. A running server knows at once.\n\
                  Files are kept in {}. Try:\n  sealift ls {}@HOST/\n",
                 shown(&name),
                 shown(&folder.to_string_lossy()),
@@ -84,16 +85,17 @@ fn warn_of_file(places: &Places) -> Result<(), Failure> {
 }
 
 fn as_table(users: &Users) -> String {
-    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN"].map(str::to_owned)];
+    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA"].map(str::to_owned)];
     if let Some(home) = users.anonymous_home() {
-        rows.push(["anonymous", home, "read", "no"].map(shown));
+        rows.push(["anonymous", home, "read", "no", "none"].map(shown));
     }
     rows.extend(users.iter().map(|user| {
         let admin = if user.is_admin() { "yes" } else { "no" };
-        [user.name(), user.home(), &user.access().to_string(), admin].map(shown)
+        let quota = user.quota().map_or_else(|| "none".to_owned(), render_size);
+        [user.name(), user.home(), &user.access().to_string(), admin, &quota].map(shown)
     }));
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..4).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..5).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
@@ -103,14 +105,15 @@ fn as_table(users: &Users) -> String {
 }
 
 fn as_json(users: &Users) -> String {
-    let anonymous = users.anonymous_home().map(|home| json_row("anonymous", home, Access::READ, false));
-    let named = users.iter().map(|user| json_row(user.name(), user.home(), user.access(), user.is_admin()));
+    let anonymous = users.anonymous_home().map(|home| json_row("anonymous", home, Access::READ, false, None));
+    let named =
+        users.iter().map(|user| json_row(user.name(), user.home(), user.access(), user.is_admin(), user.quota()));
     anonymous.into_iter().chain(named).collect()
 }
 
-fn json_row(name: &str, home: &str, access: Access, admin: bool) -> String {
+fn json_row(name: &str, home: &str, access: Access, admin: bool, quota: Option<u64>) -> String {
     let access: Vec<&str> = access.names().collect();
-    format!("{}\n", json!({ "user": name, "home": home, "access": access, "admin": admin }))
+    format!("{}\n", json!({ "user": name, "home": home, "access": access, "admin": admin, "quota": quota }))
 }
 
 fn shown(text: &str) -> String {

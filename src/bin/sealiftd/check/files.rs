@@ -1,0 +1,151 @@
+//! The places: whether they can be used, who else can, and whether key and certificate are a pair.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use sealift::Kind;
+use sealift::tls::Identity;
+
+use super::findings::{Findings, Severity};
+use crate::args::Places;
+use crate::output::shell_word;
+use crate::reach::{Want, obstacle};
+use crate::serve;
+
+/// Looks at all places.
+pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) {
+    let replaced = port_file.map(|path| (path, Want::Replace));
+    let used = [(places.data.as_path(), Want::Folder), (places.users.as_path(), Want::ReadOrMake)];
+    for (path, want) in used.into_iter().chain(replaced) {
+        if let Some(obstacle) = obstacle(path, want) {
+            let next = if obstacle.is_permission() {
+                "give it to the account that runs sealiftd"
+            } else {
+                "choose another place"
+            };
+            findings.add(Severity::Error, format!("{}: {obstacle}", path.display()), next);
+        }
+    }
+    if let Some((text, option)) = serve::secret_in_data(places) {
+        findings.add(Severity::Error, text, format!("move it out, and say where it is with {option}"));
+    }
+    data(&places.data, findings);
+    certs(&places.certs, findings);
+    users_file(&places.users, findings);
+}
+
+fn data(data: &Path, findings: &mut Findings) {
+    match data.metadata() {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            findings.add(Severity::Note, format!("{} is not there", data.display()), "the first start makes it");
+        }
+        Err(_) => {} // Said above.
+        Ok(meta) if !meta.is_dir() => {
+            findings.add(Severity::Error, format!("{} is no folder", data.display()), "choose another one with --data");
+        }
+        Ok(meta) => {
+            let mode = meta.mode() & 0o7777;
+            let chmod = format!("run: chmod 700 {}", word(data));
+            if others_can_write(&meta) {
+                let what =
+                    format!("{} can be changed by other users of this machine (mode {mode:03o})", data.display());
+                findings.add(Severity::Warning, what, chmod);
+            } else if mode & 0o005 != 0 {
+                let what = format!("{} can be read by every user of this machine (mode {mode:03o})", data.display());
+                findings.add(Severity::Note, what, format!("if that is not wanted, {chmod}"));
+            }
+        }
+    }
+}
+
+fn certs(certs: &Path, findings: &mut Findings) {
+    if let Ok(meta) = certs.metadata()
+        && others_can_write(&meta)
+    {
+        let mode = meta.mode() & 0o7777;
+        let what = format!(
+            "{} can be changed by other users of this machine (mode {mode:03o}), who could put a key of theirs there",
+            certs.display()
+        );
+        findings.add(Severity::Error, what, format!("run: chmod 700 {}", word(certs)));
+    }
+    let missing =
+        |name: &str| matches!(certs.join(name).symlink_metadata(), Err(err) if err.kind() == io::ErrorKind::NotFound);
+    if missing("key.pem") && missing("cert.pem") {
+        match obstacle(certs, Want::Folder) {
+            Some(obstacle) => findings.add(
+                Severity::Error,
+                format!("no key can be made: {obstacle}"),
+                "choose another place with --certs",
+            ),
+            None => findings.add(
+                Severity::Note,
+                format!("there is no key in {}", certs.display()),
+                "the first start makes one",
+            ),
+        }
+        return;
+    }
+    let identity = match Identity::load(certs) {
+        Ok(identity) => identity,
+        Err(error) => {
+            let next = match error.kind() {
+                Kind::Denied => "give it to the account that runs sealiftd",
+                Kind::NotFound => "put it back, or `sealiftd cert new --force` makes a new pair with a new pin",
+                Kind::Tls => {
+                    "put the pair together again, or `sealiftd cert new --force` makes a new one with a new pin"
+                }
+                _ => "mend it",
+            };
+            return findings.add(Severity::Error, error.text(), next);
+        }
+    };
+    match identity.describe() {
+        Err(error) => {
+            findings.add(Severity::Warning, error.text(), "`sealiftd cert new --force` makes a new pair with a new pin")
+        }
+        Ok(described) if described.not_after < SystemTime::now() => findings.add(
+            Severity::Warning,
+            format!("the certificate ended on {}", humantime::format_rfc3339_seconds(described.not_after)),
+            "clients that pin the key do not mind, those with --ca-file refuse it",
+        ),
+        Ok(_) => {}
+    }
+}
+
+/// The users file's owner and folder; its mode is judged with what is in it.
+fn users_file(path: &Path, findings: &mut Findings) {
+    let me = rustix::process::geteuid().as_raw();
+    if let Ok(meta) = path.metadata()
+        && meta.uid() != 0
+        && meta.uid() != me
+    {
+        let what = format!("{} belongs to user {}, who could let himself in", path.display(), meta.uid());
+        findings.add(Severity::Warning, what, format!("run: chown {me} {}", word(path)));
+    }
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(meta) = folder.metadata()
+        && others_can_write(&meta)
+    {
+        let mode = meta.mode() & 0o7777;
+        let what = format!(
+            "{}, where {} is, can be changed by other users of this machine (mode {mode:03o}), who could put a file of theirs in its place",
+            folder.display(),
+            path.display()
+        );
+        findings.add(Severity::Warning, what, format!("run: chmod go-w {}", word(folder)));
+    }
+}
+
+/// Whether others than the owner can change what is in a folder. Where it is sticky, as /tmp is, each can change only
+/// what is their own.
+fn others_can_write(meta: &Metadata) -> bool {
+    meta.mode() & 0o022 != 0 && meta.mode() & 0o1000 == 0
+}
+
+fn word(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}

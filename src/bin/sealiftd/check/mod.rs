@@ -1,0 +1,52 @@
+//! `sealiftd check`: what about files, users and limits would keep a server from starting, or should not be left so.
+//! It looks and never changes or makes anything.
+
+mod files;
+mod findings;
+mod resources;
+mod users;
+
+use std::process::ExitCode;
+
+use sealift::Exit;
+use sealift::auth::Users;
+
+use self::findings::{Findings, Severity};
+use crate::args::{CheckArgs, Places};
+use crate::failure::Failure;
+use crate::output::say;
+use crate::process;
+
+/// Says what it finds, and ends with 0 (nothing but notes) or 1.
+///
+/// # Errors
+/// None of what it finds: those are findings. An account that there is not, or that only root could become.
+pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
+    let mut findings = Findings::default();
+    // The server's account sees what the server will see.
+    match process::account_to_assume(args.serve.user.as_deref())? {
+        Some(account) => account.assume()?,
+        None if process::is_root() => {
+            let next = "--user NAME looks as the account that the server runs under";
+            findings.add(Severity::Note, "this looks as root, whom no mode keeps out", next);
+        }
+        None => {}
+    }
+    files::look(places, args.serve.port_file.as_deref(), &mut findings);
+    match places.users.symlink_metadata() {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => findings.add(
+            Severity::Note,
+            format!("{} is not there", places.users.display()),
+            "the first start makes it, with anonymous reading",
+        ),
+        _ => match Users::load(&places.users) {
+            Ok(users) => {
+                users::look(places, &users, &mut findings);
+                resources::look(&args.serve.limits, &users, &mut findings);
+            }
+            Err(error) => findings.add(Severity::Error, error.text(), "mend it at the place named"),
+        },
+    }
+    say(&if args.json { findings.as_json() } else { findings.as_text() });
+    Ok(if findings.are_good() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Other as u8) })
+}

@@ -1,0 +1,60 @@
+//! What the limits allow, against what the machine has.
+
+use rustix::process::{Resource, getrlimit};
+use sealift::auth::Users;
+use sealift::limits;
+use sealift::server::login_memory_kib;
+
+use super::findings::{Findings, Severity};
+use crate::limit_args::LimitArgs;
+
+/// Looks at memory and descriptors.
+pub fn look(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
+    memory(users, findings);
+    descriptors(limits.admission().connections, findings);
+}
+
+fn memory(users: &Users, findings: &mut Findings) {
+    let (each, all) = (u64::from(users.worst_case_memory_kib()), login_memory_kib(users));
+    let at_once = all / each.max(1);
+    let what = format!(
+        "logins take at most {} MiB of memory together ({at_once} at once, {} MiB each)",
+        all / 1024,
+        each / 1024
+    );
+    match available_kib() {
+        Some(available) if available < all => findings.add(
+            Severity::Warning,
+            format!("{what}, and {} MiB are available", available / 1024),
+            "give the users with the largest hash parameters new passwords, or the machine more memory",
+        ),
+        Some(available) => {
+            findings.add(Severity::Note, format!("{what}; {} MiB are available", available / 1024), "");
+        }
+        None => findings.add(Severity::Note, what, ""),
+    }
+}
+
+/// Memory that can be had without swapping, in KiB, where the system says so.
+fn available_kib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
+fn descriptors(connections: usize, findings: &mut Findings) {
+    // The server raises its limit to what it may have.
+    let Some(allowed) = getrlimit(Resource::Nofile).maximum else { return };
+    let wanted = connections as u64 * limits::DESCRIPTORS_PER_CONNECTION + limits::DESCRIPTORS_APART;
+    if allowed < wanted {
+        let fits = allowed.saturating_sub(limits::DESCRIPTORS_APART) / limits::DESCRIPTORS_PER_CONNECTION;
+        findings.add(
+            Severity::Warning,
+            format!("{connections} busy connections need {wanted} open files, and {allowed} are allowed"),
+            format!(
+                "raise the limit (LimitNOFILE= of a systemd unit, `ulimit -Hn`), or use --max-connections {}",
+                fits.max(1)
+            ),
+        );
+    }
+}

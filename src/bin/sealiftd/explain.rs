@@ -1,0 +1,180 @@
+//! `sealiftd explain`: may this user do that, and by which rule. The rules are the server's own: the command is parsed by
+//! the protocol, the user is looked up as at a login, and the gate decides.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use sealift::auth::{Access, Standing, Users, is_anonymous};
+use sealift::proto::escape::{encode, for_people};
+use sealift::proto::{BadLine, Command};
+use sealift::server::gate::{self, Decision, Need};
+use sealift::{Error, Exit, Kind};
+
+use crate::args::{ExplainArgs, Places};
+use crate::failure::Failure;
+use crate::output::{say, shell_word};
+
+/// Says it, and ends with 0 (allowed) or 5 (refused).
+///
+/// # Errors
+/// A command that is none, and those of the users file.
+pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let parsed = Command::parse(line(args).as_bytes());
+    if let Err(BadLine { error, .. }) = &parsed
+        && !refuses_path(error)
+    {
+        return Err(Failure::usage(error.text()).hint("`sealift shell` and HELP show how commands are written."));
+    }
+    let users = Users::load(&places.users)?;
+    let asked = Asked { places, args };
+    let (allowed, text) = match (users.standing(&args.user), parsed) {
+        (Err(error), _) => (false, asked.no_login(&users, &error)),
+        (Ok(standing), Err(BadLine { error, .. })) => (false, asked.bad_path(standing, &error)),
+        (Ok(standing), Ok(command)) => asked.decided(standing, &command),
+    };
+    say(&text);
+    Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Denied as u8) })
+}
+
+/// The command as it would come over the wire.
+fn line(args: &ExplainArgs) -> String {
+    let mut line = args.verb.clone();
+    for path in &args.paths {
+        line.push(' ');
+        line.push_str(&encode(path.as_bytes()));
+    }
+    for (key, value) in &args.with {
+        line.push_str(&format!(" {}={}", encode(key.as_bytes()), encode(value.as_bytes())));
+    }
+    line
+}
+
+/// Whether a line was refused for a path that nobody may name, and not for being no command.
+fn refuses_path(error: &Error) -> bool {
+    matches!(error.kind(), Kind::BadPath | Kind::NotFound)
+}
+
+/// A question, for putting the answer into words.
+struct Asked<'a> {
+    places: &'a Places,
+    args: &'a ExplainArgs,
+}
+
+impl Asked<'_> {
+    fn no_login(&self, users: &Users, error: &Error) -> String {
+        let (name, file) = (shown(&self.args.user), self.file());
+        if error.kind() == Kind::LoginFailed {
+            return format!(
+                "{name} may not {}: {} ({file}, [anonymous]), so nobody logs in as {name}.\n",
+                self.action(),
+                error.text()
+            );
+        }
+        let similar = users.iter().find(|user| user.name().eq_ignore_ascii_case(&self.args.user));
+        let next = match similar {
+            Some(user) => format!("There is {}: upper and lower case matter.", shown(user.name())),
+            None => format!(
+                "`sealiftd user list` shows who there is, `sealiftd user add {}` adds one.",
+                shell_word(&self.args.user)
+            ),
+        };
+        format!("{name} may not {}: {file} has no such user, so the login fails.\n  {next}\n", self.action())
+    }
+
+    fn bad_path(&self, standing: Standing<'_>, error: &Error) -> String {
+        let why = match error.kind() {
+            Kind::NotFound => format!(
+                "`{}` is reserved for uploads on their way, and answered as if nothing were there",
+                sealift::limits::RESERVED_NAME
+            ),
+            _ => for_people(error.text().as_bytes()),
+        };
+        let name = shown(standing.name);
+        format!("{name} may not {}, and nobody may: {why} ({}).\n", self.action(), error.kind().word())
+    }
+
+    fn decided(&self, standing: Standing<'_>, command: &Command) -> (bool, String) {
+        let name = shown(standing.name);
+        let granted = standing.grants;
+        let section = format!("({}, {})", self.file(), section(standing));
+        let decision = gate::decide(granted, command);
+        let because = match (gate::need(command), decision) {
+            (Need::Login, _) => "everybody who is logged in may.".to_owned(),
+            (Need::Administrator, Decision::Allowed) => {
+                format!("it is for administrators, and {name} is one {section}.")
+            }
+            (Need::Administrator, _) => {
+                format!("it is for administrators, and {name} is none {section}.{}", change(standing, "admin = true"))
+            }
+            (Need::Rights(rights), Decision::Lacking(_)) => {
+                let wanted: Vec<String> =
+                    granted.access.union(rights).names().map(|right| format!("\"{right}\"")).collect();
+                let setting = format!("access = [{}]", wanted.join(", "));
+                format!(
+                    "needs {}; {name} has {} {section}.{}",
+                    quoted(rights),
+                    listed(granted.access),
+                    change(standing, &setting)
+                )
+            }
+            (Need::Rights(rights), _) => {
+                format!("needs {}; {name} has {} {section}.", quoted(rights), listed(granted.access))
+            }
+        };
+        let allowed = decision == Decision::Allowed;
+        let verdict = if allowed { "may" } else { "may not" };
+        let mut text = format!("{name} {verdict} {}: {because}\n", self.action());
+        if let Some(path) = command.path().filter(|_| allowed) {
+            let place = self.places.data.join(standing.home).join(path.as_path());
+            text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
+        }
+        (allowed, text)
+    }
+
+    /// The command as it was asked about.
+    fn action(&self) -> String {
+        let with = self.args.with.iter().map(|(key, value)| format!("{key}={value}"));
+        let words: Vec<String> =
+            [self.args.verb.to_ascii_uppercase()].into_iter().chain(self.args.paths.clone()).chain(with).collect();
+        shown(&words.join(" "))
+    }
+
+    fn file(&self) -> String {
+        shown_path(&self.places.users)
+    }
+}
+
+fn section(standing: Standing<'_>) -> String {
+    if is_anonymous(standing.name) { "[anonymous]".to_owned() } else { format!("[users.{}]", key(standing.name)) }
+}
+
+/// A name as a key of a TOML file.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.chars().all(bare) { name.to_owned() } else { shown(&format!("{name:?}")) }
+}
+
+/// What an administrator would write to allow it.
+fn change(standing: Standing<'_>, setting: &str) -> String {
+    if is_anonymous(standing.name) {
+        return "\n  Anonymous only ever reads: no setting changes that. Add a user instead.".to_owned();
+    }
+    format!("\n  To allow it, write {setting} there.")
+}
+
+fn quoted(rights: Access) -> String {
+    let names: Vec<String> = rights.names().map(|right| format!("`{right}`")).collect();
+    format!("the right{} {}", if names.len() == 1 { "" } else { "s" }, names.join(" and "))
+}
+
+fn listed(rights: Access) -> String {
+    if rights == Access::NONE { "no right".to_owned() } else { rights.names().collect::<Vec<_>>().join(", ") }
+}
+
+fn shown_path(path: &Path) -> String {
+    shown(&path.to_string_lossy())
+}
+
+fn shown(text: &str) -> String {
+    for_people(text.as_bytes())
+}

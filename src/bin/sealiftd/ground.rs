@@ -1,0 +1,67 @@
+//! The ground a server stands on: the places that its account must be able to use, and those that the sandbox leaves it.
+
+use std::path::{Path, PathBuf};
+
+use sealift::confine::{Account, Reach};
+use sealift::{Error, Kind};
+
+use crate::args::Places;
+use crate::failure::Failure;
+use crate::output::shell_word;
+use crate::reach::{Obstacle, Want, absolute, obstacle};
+
+/// Makes sure that every place can be used, under the account that the process has just become.
+///
+/// # Errors
+/// Denied: names the first place that cannot be, and says what to run for all of them.
+pub fn prove_usable(places: &Places, port_file: Option<&Path>, account: &Account) -> Result<(), Failure> {
+    let (key, certificate) = (places.certs.join("key.pem"), places.certs.join("cert.pem"));
+    let mut wanted =
+        vec![("--data", places.data.as_path(), Want::Folder), ("--users", &places.users, Want::ReadOrMake)];
+    match key.exists() || certificate.exists() {
+        true => {
+            wanted.extend([("--certs", key.as_path(), Want::ReadOrMake), ("--certs", &certificate, Want::ReadOrMake)])
+        }
+        false => wanted.push(("--certs", &places.certs, Want::Folder)),
+    }
+    wanted.extend(port_file.map(|path| ("--port-file", path, Want::Replace)));
+    let found: Vec<(&str, &Path, Obstacle)> =
+        wanted.into_iter().filter_map(|(option, path, want)| Some((option, path, obstacle(path, want)?))).collect();
+    let Some((option, path, first)) = found.first() else { return Ok(()) };
+    let text = format!("{account} cannot use {} ({option}): {first}", path.display());
+    let mut commands: Vec<String> = found.iter().filter_map(|(_, path, found)| mend(path, found, account)).collect();
+    commands.dedup();
+    let hint = match commands.as_slice() {
+        // What is in the way belongs to somebody else, with reason.
+        [] => format!("Make a folder of its own and start it there: install -d -o {account} -m 700 /var/lib/sealiftd"),
+        some => format!("Run: {}", some.join(" && ")),
+    };
+    Err(Failure::from(Error::new(Kind::Denied, text)).hint(hint))
+}
+
+/// The command that gives the account what it lacks: the place itself with all in it, or the folder it is to be made in.
+/// Folders further up are not given away, nor are those of the system, such as /root and /srv.
+fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
+    let on_the_way = found.what == "entered" && found.path != Path::new(".");
+    let of_the_system = absolute(&found.path).components().count() <= 2;
+    if !found.is_permission() || on_the_way || of_the_system {
+        return None;
+    }
+    let all = if found.path == path && path.is_dir() { " -R" } else { "" };
+    Some(format!("chown{all} {account}: {}", shell_word(&absolute(&found.path).to_string_lossy())))
+}
+
+/// What a running server needs of the file system: the data folder, the users file, which is read again when it has
+/// changed and may be another file then, and the port file to remove it. Key and certificate are in memory.
+pub fn reach(places: &Places, port_file: Option<&Path>) -> Reach {
+    let mut read = vec![folder_of(&places.users)];
+    // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
+    read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
+    read.extend(port_file.map(Path::to_owned));
+    Reach { change: vec![places.data.clone()], read, remove: port_file.map(folder_of).into_iter().collect() }
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
