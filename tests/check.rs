@@ -205,7 +205,7 @@ fn more_connections_than_open_files_are_found() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let line = "warning: 10000 busy connections need 30128 open files, and 1000 are allowed";
-    assert!(said.contains(line) && said.contains("--max-connections 218"), "{said}");
+    assert!(said.contains(line) && said.contains("--max-connections 290"), "{said}");
 }
 
 #[test]
