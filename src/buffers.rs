@@ -19,6 +19,8 @@ pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Wiped before its memory is used for anything else.
+    secret: bool,
 }
 
 impl Buffer {
@@ -27,7 +29,14 @@ impl Buffer {
         IN_USE.fetch_add(1, Ordering::Relaxed);
         let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
         let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER].into_boxed_slice());
-        Buffer { bytes, start: 0, end: 0 }
+        Buffer { bytes, start: 0, end: 0, secret: false }
+    }
+
+    /// The same for what must not stay in memory: wiped when it is dropped.
+    pub fn secret() -> Buffer {
+        let mut buffer = Buffer::take();
+        buffer.secret = true;
+        buffer
     }
 
     /// Whether more than [`limits::BUFFERS_PLENTY`] are in use: time to hold fewer.
@@ -37,7 +46,7 @@ impl Buffer {
 
     /// A buffer without room, for a place that has nothing to hold.
     pub fn none() -> Buffer {
-        Buffer { bytes: Box::default(), start: 0, end: 0 }
+        Buffer { bytes: Box::default(), start: 0, end: 0, secret: false }
     }
 
     /// The bytes that are filled and not consumed yet.
@@ -84,6 +93,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.secret {
+            self.wipe();
+        }
         let bytes = std::mem::take(&mut self.bytes);
         if bytes.is_empty() {
             return;

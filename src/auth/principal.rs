@@ -1,5 +1,6 @@
 //! Somebody who has logged in.
 
+use super::hash::StoredHash;
 use super::names::ANONYMOUS;
 use super::{Access, User};
 
@@ -12,6 +13,8 @@ pub struct Principal {
     admin: bool,
     anonymous: bool,
     quota: Option<u64>,
+    /// What the password was checked against; anonymous reading has none.
+    hash: Option<StoredHash>,
 }
 
 impl Principal {
@@ -24,6 +27,7 @@ impl Principal {
             admin: user.is_admin(),
             anonymous: false,
             quota: user.quota(),
+            hash: Some(user.hash.clone()),
         }
     }
 
@@ -36,6 +40,7 @@ impl Principal {
             admin: false,
             anonymous: true,
             quota: None,
+            hash: None,
         }
     }
 

@@ -18,8 +18,11 @@ mod login;
 mod quota;
 mod registry;
 mod session;
+mod staged;
 mod sweep;
+mod ties;
 mod timeouts;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -35,7 +38,9 @@ use self::admission::Admission;
 pub use self::admission::AdmissionOptions;
 use self::homes::Homes;
 use self::registry::Registry;
+use self::staged::StagedUploads;
 pub use self::timeouts::Timeouts;
+use self::tokens::Tokens;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::store::Durability;
@@ -84,6 +89,8 @@ struct Shared {
     homes: Arc<Homes>,
     registry: Arc<Registry>,
     admission: Arc<Admission>,
+    tokens: Arc<Tokens>,
+    staged: Arc<StagedUploads>,
     grace: Duration,
     timeouts: Timeouts,
 }
@@ -121,12 +128,16 @@ impl Server {
     /// and those of the file system.
     pub async fn bind(options: ServerOptions) -> Result<Server> {
         let pin = options.identity.pin();
+        let accounts = Arc::new(Accounts::load(&options.users)?);
+        let current = Arc::clone(&accounts);
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
-            accounts: Arc::new(Accounts::load(&options.users)?),
+            accounts,
             homes: Arc::new(Homes::open(&options.data, options.durability)?),
             registry: Registry::new(),
             admission: Admission::new(options.admission),
+            tokens: Arc::new(Tokens::new(move |principal| current.users().still_has(principal))),
+            staged: Arc::default(),
             grace: options.grace,
             timeouts: options.timeouts,
         });
