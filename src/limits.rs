@@ -321,5 +321,8 @@ pub const STAGED_PER_SESSION: usize = 4;
 /// Staged uploads of all sessions together: each holds a file open.
 pub const STAGED_MAX: usize = 1024;
 
+/// Time to reach a server once more: it was reached a moment ago, and a transfer can go on without.
+pub const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Parts of one staged upload that a client sends on one connection without having the answer.
 pub const PARTS_AHEAD: usize = 4;

@@ -244,7 +244,7 @@ fn what_is_not_whole_is_never_committed() {
     slow.line(format!("PART {id} offset={} length=1000", 2 * BLOCK));
     slow.send(frames_of(&file[2 * BLOCK..]));
     let staging = world.home("alice").join(".sealift");
-    let length = |path| fs::metadata(staging.join(path)).map_or(0, |meta| meta.len());
+    let length = |path: &std::path::Path| fs::metadata(staging.join(path)).map_or(0, |meta| meta.len());
     eventually("it is on its way", || staged(&world.home("alice")).iter().any(|path| length(path) == size as u64));
     assert_eq!(word(commit(&mut client, &id, &file)), "integrity");
     slow.send([0; 4]);

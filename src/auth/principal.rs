@@ -1,5 +1,7 @@
 //! Somebody who has logged in.
 
+use std::sync::Arc;
+
 use super::hash::StoredHash;
 use super::names::ANONYMOUS;
 use super::{Access, User};
@@ -14,7 +16,7 @@ pub struct Principal {
     anonymous: bool,
     quota: Option<u64>,
     /// What the password was checked against; anonymous reading has none.
-    hash: Option<StoredHash>,
+    hash: Option<Arc<StoredHash>>,
 }
 
 impl Principal {
@@ -27,7 +29,7 @@ impl Principal {
             admin: user.is_admin(),
             anonymous: false,
             quota: user.quota(),
-            hash: Some(user.hash.clone()),
+            hash: Some(Arc::new(user.hash.clone())),
         }
     }
 

@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn a_principal_holds_until_anything_of_its_user_changes() {
         let users = alice(true);
-        let (named, anybody) = (users.verify("alice", &secret("right")).unwrap(), users.verify("ftp", &secret("")).unwrap());
+        let (named, anybody) =
+            (users.verify("alice", &secret("right")).unwrap(), users.verify("ftp", &secret("")).unwrap());
         assert!(users.still_has(&named) && users.still_has(&anybody));
         let text = |password, more: &str| {
             format!("[users.alice]\npassword = \"{}\"\naccess = [\"list\"]\nadmin = true\n{more}", cheap_hash(password))

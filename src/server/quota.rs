@@ -12,9 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
-use crate::store::{
-    Committed, EntryKind, Listing, Meta, Part, Partial, Source, Staged, Store, Upload, UploadSpec,
-};
+use crate::store::{Committed, EntryKind, Listing, Meta, Part, Partial, Source, Staged, Store, Upload, UploadSpec};
 
 /// The accounts of all homes that have a session under a quota.
 #[derive(Default)]

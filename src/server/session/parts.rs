@@ -150,9 +150,7 @@ impl Session {
                         0,
                         out,
                         |r| {
-                            ReplyWriter::new(r, 226, "done")
-                                .field("size", committed.size)
-                                .field("hash", committed.hash)
+                            ReplyWriter::new(r, 226, "done").field("size", committed.size).field("hash", committed.hash)
                         },
                         "Stored.",
                     ),
@@ -161,12 +159,7 @@ impl Session {
         }
     }
 
-    fn try_commit(
-        &self,
-        path: &RelPath,
-        upload: Box<dyn crate::store::Upload>,
-        expected: Hash,
-    ) -> Result<Committed> {
+    fn try_commit(&self, path: &RelPath, upload: Box<dyn crate::store::Upload>, expected: Hash) -> Result<Committed> {
         if upload.hash() != expected {
             let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
             return Err(Error::new(Kind::Integrity, text));

@@ -89,9 +89,8 @@ impl LocalStaged {
     fn close(&self) -> (Assembly, bool) {
         let mut ranges = self.shared.write();
         ranges.over = true;
-        let covered = ranges.taken.iter().try_fold(0, |at, (start, range)| {
-            (*start == at && range.whole).then_some(range.end)
-        });
+        let covered =
+            ranges.taken.iter().try_fold(0, |at, (start, range)| (*start == at && range.whole).then_some(range.end));
         (std::mem::take(&mut ranges.hashes), covered == Some(self.size))
     }
 
