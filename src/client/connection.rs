@@ -40,6 +40,8 @@ pub struct Client {
     route: Route,
     /// Further connections of the same login.
     pub(super) crew: Vec<Client>,
+    /// As many connections as there can be, as far as that was found out.
+    pub(super) most: u32,
     task: JoinHandle<()>,
     pin: Option<Pin>,
     greeting: String,
@@ -104,7 +106,18 @@ impl Client {
         stopper.add(&stop);
         let task = spawn(pump(stream, far, route.io_timeout, stopped));
         let (session, greeting) = (Some(Session::new(wire)), String::new());
-        let mut client = Client { session, stop, stopper, route, crew: Vec::new(), task, pin, greeting, ids: None };
+        let mut client = Client {
+            session,
+            stop,
+            stopper,
+            route,
+            crew: Vec::new(),
+            most: limits::STREAMS_MAX,
+            task,
+            pin,
+            greeting,
+            ids: None,
+        };
         let (limit, endpoint) = (client.route.connect_timeout, client.route.endpoint.clone());
         client.greeting = within(limit, &endpoint, client.run(self::greeting)).await?;
         Ok(client)

@@ -2,7 +2,7 @@
 //! commits.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::registry::SessionId;
 use crate::auth::Principal;
@@ -19,8 +19,11 @@ struct Entry {
     session: SessionId,
     user: Principal,
     path: RelPath,
-    upload: Box<dyn Staged>,
+    /// Locked apart from the table: beginning a part may wait for the disk. `None` once it was taken out.
+    upload: Slot,
 }
+
+type Slot = Arc<Mutex<Option<Box<dyn Staged>>>>;
 
 impl StagedUploads {
     /// Keeps an upload for this session and its user.
@@ -37,6 +40,7 @@ impl StagedUploads {
     ) -> Result<StagedId> {
         let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
         let id = StagedId::new(id);
+        let upload = Arc::new(Mutex::new(Some(upload)));
         let entry = Entry { session, user: user.clone(), path, upload };
         let mut all = self.lock();
         let own = all.values().filter(|entry| entry.session == session).count();
@@ -55,9 +59,13 @@ impl StagedUploads {
     /// # Errors
     /// [`Kind::NotFound`], also for what is somebody else's; those of [`Staged::part`].
     pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(RelPath, Box<dyn Part>)> {
-        let all = self.lock();
-        let entry = all.get(&id).filter(|entry| entry.user == *user).ok_or_else(|| missing(id))?;
-        Ok((entry.path.clone(), entry.upload.part(offset, length)?))
+        let (path, slot) = {
+            let all = self.lock();
+            let entry = all.get(&id).filter(|entry| entry.user == *user).ok_or_else(|| missing(id))?;
+            (entry.path.clone(), Arc::clone(&entry.upload))
+        };
+        let upload = lock(&slot);
+        Ok((path, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
     }
 
     /// Takes an upload out, for the session that staged it alone.
@@ -65,24 +73,31 @@ impl StagedUploads {
     /// # Errors
     /// [`Kind::NotFound`], also for what is another session's.
     pub fn take(&self, id: StagedId, session: SessionId) -> Result<(RelPath, Box<dyn Staged>)> {
-        let mut all = self.lock();
-        if all.get(&id).is_none_or(|entry| entry.session != session) {
-            return Err(missing(id));
-        }
-        let entry = all.remove(&id).ok_or_else(|| missing(id))?;
-        Ok((entry.path, entry.upload))
+        let entry = {
+            let mut all = self.lock();
+            if all.get(&id).is_none_or(|entry| entry.session != session) {
+                return Err(missing(id));
+            }
+            all.remove(&id).ok_or_else(|| missing(id))?
+        };
+        let upload = lock(&entry.upload).take().ok_or_else(|| missing(id))?;
+        Ok((entry.path, upload))
     }
 
     /// Takes out all that this session has staged.
     pub fn leave(&self, session: SessionId) -> Vec<Box<dyn Staged>> {
-        let mut all = self.lock();
-        all.extract_if(|_, entry| entry.session == session).map(|(_, entry)| entry.upload).collect()
+        let own: Vec<_> = self.lock().extract_if(|_, entry| entry.session == session).collect();
+        own.iter().filter_map(|(_, entry)| lock(&entry.upload).take()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StagedId, Entry>> {
-        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in it is whole after each call: a panic elsewhere cannot have left it half-changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn missing(id: StagedId) -> Error {

@@ -1,6 +1,7 @@
 //! What ties a session to others of the same login: the tokens it gave out and the uploads it staged. Both end with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::admission::Source;
@@ -19,21 +20,25 @@ pub struct Ties {
     staged: Arc<StagedUploads>,
     session: SessionId,
     source: Source,
+    /// Something of the session may be in the tables: most sessions never have anything there.
+    used: AtomicBool,
 }
 
 impl Ties {
     /// Those of this session, whose client is at this source.
     pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Source) -> Self {
-        Ties { tokens, staged, session, source }
+        Ties { tokens, staged, session, source, used: AtomicBool::new(false) }
     }
 
     /// [`Tokens::give`].
     pub fn tokens(&self, principal: &Principal, count: u32) -> Result<Vec<Secret>> {
+        self.used.store(true, Ordering::Relaxed);
         self.tokens.give(principal, self.source, self.session, count, Instant::now())
     }
 
     /// [`StagedUploads::add`].
     pub fn stage(&self, user: &Principal, path: RelPath, upload: Box<dyn Staged>) -> Result<StagedId> {
+        self.used.store(true, Ordering::Relaxed);
         self.staged.add(self.session, user, path, upload)
     }
 
@@ -49,16 +54,22 @@ impl Ties {
 
     /// The client is gone: its tokens are void, and what it staged is put away to be resumed.
     pub fn hang_up(&self) {
-        self.tokens.forget(self.session);
-        for upload in self.staged.leave(self.session) {
+        for upload in self.leave() {
             upload.keep();
         }
+    }
+
+    fn leave(&self) -> Vec<Box<dyn Staged>> {
+        if !self.used.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        self.tokens.forget(self.session);
+        self.staged.leave(self.session)
     }
 }
 
 impl Drop for Ties {
     fn drop(&mut self) {
-        self.tokens.forget(self.session);
-        drop(self.staged.leave(self.session));
+        drop(self.leave());
     }
 }

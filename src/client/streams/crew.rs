@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 use crate::client::connection::{Client, welcome};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::limits;
 use crate::proto::Command;
 use crate::secret::Secret;
 
@@ -18,14 +17,22 @@ impl Client {
         1 + self.crew.len()
     }
 
-    /// Opens further connections, up to `streams` in all. Says what kept it from having all of them; that is no failure.
+    /// Opens further connections, up to `streams` in all. Says what kept it from having all of them; that is no failure,
+    /// but it is not tried again: each refused connection may count against us.
     ///
     /// # Errors
     /// What ended this connection.
     pub(super) async fn widen(&mut self, streams: u32) -> Result<Option<Error>> {
         self.crew.retain(Client::is_usable);
-        let missing =
-            streams.min(limits::STREAMS_MAX).saturating_sub(u32::try_from(self.streams()).unwrap_or(u32::MAX));
+        let why = self.open_missing(streams.min(self.most)).await?;
+        if why.is_some() {
+            self.most = u32::try_from(self.streams()).unwrap_or(self.most);
+        }
+        Ok(why)
+    }
+
+    async fn open_missing(&mut self, streams: u32) -> Result<Option<Error>> {
+        let missing = streams.saturating_sub(u32::try_from(self.streams()).unwrap_or(u32::MAX));
         if missing == 0 {
             return Ok(None);
         }

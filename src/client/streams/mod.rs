@@ -39,11 +39,12 @@ impl Streams<'_> {
     /// Opens the connections that are missing; says whether there is more than the first.
     async fn widen(&mut self) -> Result<bool> {
         let before = self.client.streams();
-        if before < self.wanted as usize {
-            let why = self.client.widen(self.wanted).await?;
-            self.observer.streams(self.client.streams(), self.wanted as usize, why.as_ref());
+        let why = self.client.widen(self.wanted).await?;
+        let now = self.client.streams();
+        if now != before || why.is_some() {
+            self.observer.streams(now, self.wanted as usize, why.as_ref());
         }
-        Ok(self.client.streams() > 1)
+        Ok(now > 1)
     }
 
     fn with_ledger<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> T {
