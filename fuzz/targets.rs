@@ -210,7 +210,7 @@ fn conversation<'a>(portions: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, T
     (answers, after)
 }
 
-/// The answers, each of which must be one of the protocol; ids and times, which differ from run to run, left out, and
+/// The answers, each of which must be one of the protocol; ids, tokens and times, which differ from run to run, left out, and
 /// listings sorted.
 fn answers(mut said: &[u8], ids: &str) -> Vec<String> {
     let mut answers = Vec::new();
@@ -219,7 +219,8 @@ fn answers(mut said: &[u8], ids: &str) -> Vec<String> {
         let reply = Reply::parse(line).unwrap();
         assert!(reply.is_preliminary() || reply.get("session").is_some());
         let text = String::from_utf8(line.to_vec()).unwrap().replace(ids, "");
-        let words = text.split(' ').filter(|word| !word.starts_with("mtime=") && !word.starts_with("uptime="));
+        let differs = |word: &str| ["mtime=", "uptime=", "id=", "tokens="].iter().any(|key| word.starts_with(key));
+        let words = text.split(' ').filter(|word| !differs(word));
         answers.push(words.collect::<Vec<_>>().join(" "));
         if reply.digits != 150 {
             continue;

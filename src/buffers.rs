@@ -30,6 +30,8 @@ pub struct Buffer {
     base: usize,
     start: usize,
     end: usize,
+    /// Wiped before its memory is used for anything else.
+    secret: bool,
 }
 
 impl Buffer {
@@ -40,7 +42,14 @@ impl Buffer {
         let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER + PAGE + LEAD].into_boxed_slice());
         // Where the address cannot be told, any place will do.
         let base = bytes.as_ptr().align_offset(PAGE).min(PAGE) + LEAD;
-        Buffer { bytes, base, start: base, end: base }
+        Buffer { bytes, base, start: base, end: base, secret: false }
+    }
+
+    /// The same for what must not stay in memory: wiped when it is dropped.
+    pub fn secret() -> Buffer {
+        let mut buffer = Buffer::take();
+        buffer.secret = true;
+        buffer
     }
 
     /// Whether more than [`limits::BUFFERS_PLENTY`] are in use: time to hold fewer.
@@ -50,7 +59,7 @@ impl Buffer {
 
     /// A buffer without room, for a place that has nothing to hold.
     pub fn none() -> Buffer {
-        Buffer { bytes: Box::default(), base: 0, start: 0, end: 0 }
+        Buffer { bytes: Box::default(), base: 0, start: 0, end: 0, secret: false }
     }
 
     /// The bytes that are filled and not consumed yet.
@@ -103,6 +112,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.secret {
+            self.wipe();
+        }
         let bytes = std::mem::take(&mut self.bytes);
         if bytes.is_empty() {
             return;

@@ -121,6 +121,8 @@ table! {
     Internal = "internal", Some(451), Other, true, "This is a fault in Sealift: please report it with the server's log.";
     /// Too many connections, logins or commands at once.
     Busy = "busy", Some(421), Network, true, "Wait a moment, then try again.";
+    /// Too much of one kind is under way; the connection stays.
+    TooMany = "too-many", Some(450), Other, true, "Wait until others are done, then try again.";
     /// The server is ending.
     Stopping = "stopping", Some(421), Network, true, "Try again when the server is back.";
     /// Nothing happened for too long.

@@ -9,6 +9,8 @@
 //! kept as its two halves: merged as a root they are the hash of a file of one block, merged as a node they are a
 //! part of a larger one.
 
+mod range;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,6 +18,8 @@ use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, me
 
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+
+pub use self::range::{Assembly, RangeHasher};
 
 /// The BLAKE3 of some bytes. Shown and parsed as 64 hexadecimal digits, lower-case when shown.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -311,3 +311,33 @@ pub const STILL_HERE: Duration = Duration::from_secs(30);
 
 /// How long an interrupted upload waits to be resumed before a starting server removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+// ---- Several connections for one file ----
+
+/// Connections that one file may be split over, the first included. More than a few help only against a policer that
+/// bounds each connection, and each costs a handshake.
+pub const STREAMS_MAX: u32 = 16;
+
+/// Smallest file that is split. Below four blocks the handshakes cost more than they bring.
+pub const STREAM_MIN: u64 = 4 * HASH_BLOCK;
+
+/// Hexadecimal digits of a token: 32 random bytes.
+pub const TOKEN_DIGITS: usize = 64;
+
+/// How long a token can be used: a handshake over a bad line and a retry. Whoever steals one has no longer either.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Tokens of all sessions together; beyond it fewer are given out. About 250 bytes each, so 4 MiB.
+pub const TOKENS_MAX: usize = 16_384;
+
+/// Staged uploads of one session: a client sends one file after the other, and each holds a file open.
+pub const STAGED_PER_SESSION: usize = 4;
+
+/// Staged uploads of all sessions together: each holds a file open.
+pub const STAGED_MAX: usize = 1024;
+
+/// Time to reach a server once more: it was reached a moment ago, and a transfer can go on without.
+pub const STREAM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Parts of one staged upload that a client sends on one connection without having the answer.
+pub const PARTS_AHEAD: usize = 4;

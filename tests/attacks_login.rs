@@ -204,6 +204,7 @@ fn before_login() {
                     Verb::User => assert_eq!(word, "password", "{shown}"),
                     Verb::Pass if prelude.len() == 1 => assert_eq!(word, "login-failed", "{shown}"),
                     Verb::Pass => assert_eq!(word, "bad-sequence", "{shown}"),
+                    Verb::Join => assert_eq!(word, "login-failed", "{shown}"),
                     Verb::Logout => assert_eq!(word, "bye", "{shown}"),
                     _ => {
                         assert_eq!(word, "login-required", "{shown}");
@@ -212,7 +213,7 @@ fn before_login() {
                 }
                 match verb {
                     // What follows it could be anything, so the connection ends.
-                    Verb::Upload | Verb::Logout => assert!(client.rest().is_empty(), "{shown}"),
+                    Verb::Upload | Verb::Part | Verb::Logout => assert!(client.rest().is_empty(), "{shown}"),
                     _ => assert_eq!(client.ask("PING").1, "login-required", "{shown}"),
                 }
             }

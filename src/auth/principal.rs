@@ -1,5 +1,8 @@
 //! Somebody who has logged in.
 
+use std::sync::Arc;
+
+use super::hash::StoredHash;
 use super::{Access, Grants, Standing, User};
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and by nothing else.
@@ -10,12 +13,15 @@ pub struct Principal {
     grants: Grants,
     anonymous: bool,
     quota: Option<u64>,
+    /// What the password was checked against; anonymous reading has none.
+    hash: Option<Arc<StoredHash>>,
 }
 
 impl Principal {
     /// A named user whose password was right.
     pub(super) fn named(user: &User) -> Principal {
-        Principal { quota: user.quota(), ..Principal::of(user.standing(), false) }
+        let hash = Some(Arc::new(user.hash.clone()));
+        Principal { quota: user.quota(), hash, ..Principal::of(user.standing(), false) }
     }
 
     /// Anybody, where anonymous reading is on.
@@ -25,7 +31,7 @@ impl Principal {
 
     fn of(standing: Standing<'_>, anonymous: bool) -> Principal {
         let Standing { name, home, grants } = standing;
-        Principal { name: name.to_owned(), home: home.to_owned(), grants, anonymous, quota: None }
+        Principal { name: name.to_owned(), home: home.to_owned(), grants, anonymous, quota: None, hash: None }
     }
 
     /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.

@@ -139,6 +139,16 @@ impl Users {
         self.users.values().map(|user| user.hash.memory_kib()).fold(ARGON2_MEMORY_KIB, u32::max)
     }
 
+    /// Whether a login now would give the very same principal: nothing of the user has changed since, the password
+    /// included.
+    pub fn still_has(&self, principal: &Principal) -> bool {
+        let now = match principal.is_anonymous() {
+            true => self.anonymous.as_deref().map(Principal::anonymous),
+            false => self.users.get(principal.name()).map(Principal::named),
+        };
+        now.as_ref() == Some(principal)
+    }
+
     /// The named users in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &User> {
         self.users.values()
@@ -227,6 +237,31 @@ mod tests {
         }
         assert_eq!(users.standing("Alice").unwrap_err().kind(), Kind::NotFound);
         assert_eq!(alice(false).standing("anonymous").unwrap_err().kind(), Kind::LoginFailed);
+    }
+
+    #[test]
+    fn a_principal_holds_until_anything_of_its_user_changes() {
+        let users = alice(true);
+        let (named, anybody) =
+            (users.verify("alice", &secret("right")).unwrap(), users.verify("ftp", &secret("")).unwrap());
+        assert!(users.still_has(&named) && users.still_has(&anybody));
+        let text = |password, more: &str| {
+            format!("[users.alice]\npassword = \"{}\"\naccess = [\"list\"]\nadmin = true\n{more}", cheap_hash(password))
+        };
+        let of = |text: &str| Users::parse(text, "users.toml").unwrap();
+        assert!(of(&text("right", "")).still_has(&named), "read again and the same");
+        for changed in [
+            text("other", ""),
+            text("right", "home = \"elsewhere\"\n"),
+            text("right", "quota = \"1 MiB\"\n"),
+            text("right", "").replace("list", "upload"),
+            text("right", "").replace("true", "false"),
+            text("right", "").replace("alice", "bob"),
+        ] {
+            assert!(!of(&changed).still_has(&named), "{changed}");
+            assert!(!of(&changed).still_has(&anybody), "anonymous reading is off");
+        }
+        take_runs();
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! One connection: made, logged in, ended; and the way from asynchronous callers to the blocking code beneath.
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_std::channel::{Sender, bounded};
@@ -15,6 +16,7 @@ use super::pump::pump;
 use super::session::Session;
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::Command;
 use crate::secret::Secret;
 use crate::tls::{CaRoots, Connector, Pin, TlsStream, Trust};
@@ -31,11 +33,29 @@ pub struct Client {
     /// Absent while it is in use, and for good when the connection is broken.
     session: Option<Session>,
     /// Closing it ends the connection's task whatever it does.
-    stop: Stopper,
+    pub(super) stop: Sender<()>,
+    /// Ends this connection and all others of its login.
+    stopper: Stopper,
+    /// Where it leads, for more of the same.
+    route: Route,
+    /// Further connections of the same login.
+    pub(super) crew: Vec<Client>,
+    /// As many connections as there can be, as far as that was found out.
+    pub(super) most: u32,
     task: JoinHandle<()>,
     pin: Option<Pin>,
     greeting: String,
     ids: Option<Ids>,
+}
+
+/// The way to a server, once it was found.
+#[derive(Debug, Clone)]
+struct Route {
+    endpoint: Endpoint,
+    /// The very address: a name may have several.
+    peer: SocketAddr,
+    connect_timeout: Duration,
+    io_timeout: Duration,
 }
 
 impl fmt::Debug for Client {
@@ -57,29 +77,65 @@ impl Client {
             Verification::Ask(question) => (Trust::Observe, Some(question)),
         };
         let connector = Connector::new(trust)?;
-        let (stream, pin) = within(options.connect_timeout, endpoint, open(endpoint, &connector)).await?;
+        let (stream, pin, peer) = within(options.connect_timeout, endpoint, open(endpoint, &connector)).await?;
         if let Some(question) = question {
             ask(question, pin).await?;
         }
+        let ConnectOptions { connect_timeout, io_timeout, .. } = options;
+        let route = Route { endpoint: endpoint.clone(), peer, connect_timeout, io_timeout };
+        Self::over(stream, pin, route, Stopper::default()).await
+    }
 
+    /// One more connection to the very same server, which must prove to hold the same key. It ends with this one's
+    /// [`Stopper`].
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub(super) async fn again(&self) -> Result<Client> {
+        let pin = self.pin.ok_or_else(|| Error::new(Kind::Tls, "the server has shown no key"))?;
+        let connector = Connector::new(Trust::Pins(vec![pin]))?;
+        let route =
+            Route { connect_timeout: self.route.connect_timeout.min(limits::STREAM_TIMEOUT), ..self.route.clone() };
+        let stream = within(route.connect_timeout, &route.endpoint, open_at(&route, &connector)).await?;
+        Self::over(stream, Some(pin), route, self.stopper.clone()).await
+    }
+
+    async fn over(stream: TlsStream<TcpStream>, pin: Option<Pin>, route: Route, stopper: Stopper) -> Result<Client> {
         let (wire, far) = wire();
         let (stop, stopped) = bounded(1);
-        let task = spawn(pump(stream, far, options.io_timeout, stopped));
-        let session = Some(Session::new(wire));
-        let stop = Stopper { stop, told: Arc::default() };
-        let mut client = Client { session, stop, task, pin, greeting: String::new(), ids: None };
-        client.greeting = within(options.connect_timeout, endpoint, client.run(greeting)).await?;
+        stopper.add(&stop);
+        let task = spawn(pump(stream, far, route.io_timeout, stopped));
+        let (session, greeting) = (Some(Session::new(wire)), String::new());
+        let mut client = Client {
+            session,
+            stop,
+            stopper,
+            route,
+            crew: Vec::new(),
+            most: limits::STREAMS_MAX,
+            task,
+            pin,
+            greeting,
+            ids: None,
+        };
+        let (limit, endpoint) = (client.route.connect_timeout, client.route.endpoint.clone());
+        client.greeting = within(limit, &endpoint, client.run(self::greeting)).await?;
         Ok(client)
     }
 
-    /// What ends this connection from outside.
+    /// What ends this connection from outside, and all that were opened beside it.
     pub fn stopper(&self) -> Stopper {
-        self.stop.clone()
+        self.stopper.clone()
     }
 
     /// Whether the connection was ended from this side, by a [`Stopper`] or a dropped future.
     pub(super) fn stopped(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop.told)
+        Arc::clone(&self.stopper.told)
+    }
+
+    /// Whether another request can be made over it.
+    pub(super) fn is_usable(&self) -> bool {
+        self.session.is_some()
     }
 
     /// The pin of the key the server has proven to hold.
@@ -108,15 +164,7 @@ impl Client {
             session.command(&Command::Pass(password))?;
             // Both are answered, also when the first is refused.
             let asked = session.expect(331).map(drop);
-            let welcome = session.expect(230).and_then(|reply| {
-                Ok(Welcome {
-                    user: String::from_utf8_lossy(&reply.bytes("user")?).into_owned(),
-                    access: String::from_utf8_lossy(&reply.bytes("access")?).into_owned(),
-                    ids: Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? },
-                    text: reply.text.to_owned(),
-                })
-            });
-            asked.and(welcome)
+            asked.and(welcome(session))
         })
         .await
     }
@@ -134,6 +182,10 @@ impl Client {
             .await;
         drop(self.session);
         self.task.await;
+        for helper in self.crew {
+            drop(helper.session);
+            helper.task.await;
+        }
         said
     }
 
@@ -146,7 +198,7 @@ impl Client {
             return Err(Error::new(Kind::Network, "the connection is broken"));
         };
         // If the caller drops this future, the blocking code must not wait on for a server that may never answer.
-        let unless_done = EndOnDrop(&self.stop);
+        let unless_done = EndOnDrop(&self.stopper);
         let (session, result) = spawn_blocking(move || {
             let result = work(&mut session);
             (session, result)
@@ -158,7 +210,7 @@ impl Client {
         if session.is_usable() {
             self.session = Some(session);
         } else {
-            self.stop.stop.close();
+            self.stop.close();
         }
         result
     }
@@ -166,17 +218,31 @@ impl Client {
 
 /// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Network`], after it has
 /// removed what it has not finished. Cheap to clone, and may outlive the connection.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Stopper {
-    stop: Sender<()>,
     told: Arc<AtomicBool>,
+    /// Those of all connections of one login.
+    stops: Arc<Mutex<Vec<Sender<()>>>>,
 }
 
 impl Stopper {
     /// Ends the connection.
     pub fn stop(&self) {
+        let stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
         self.told.store(true, Ordering::Relaxed);
-        self.stop.close();
+        for stop in &*stops {
+            stop.close();
+        }
+    }
+
+    /// Ends this connection too, at once if it was told to before.
+    fn add(&self, stop: &Sender<()>) {
+        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        stops.retain(|stop| !stop.is_closed());
+        stops.push(stop.clone());
+        if self.told.load(Ordering::Relaxed) {
+            stop.close();
+        }
     }
 }
 
@@ -190,13 +256,42 @@ impl Drop for EndOnDrop<'_> {
 }
 
 /// Name lookup, TCP and TLS.
-async fn open(endpoint: &Endpoint, connector: &Connector) -> Result<(TlsStream<TcpStream>, Option<Pin>)> {
+async fn open(endpoint: &Endpoint, connector: &Connector) -> Result<(TlsStream<TcpStream>, Option<Pin>, SocketAddr)> {
     let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
     let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(failed)?;
+    let address = socket.peer_addr().map_err(failed)?;
+    let (stream, pin) = secure(socket, endpoint, connector).await?;
+    Ok((stream, pin, address))
+}
+
+/// TCP and TLS to where another connection leads.
+async fn open_at(route: &Route, connector: &Connector) -> Result<TlsStream<TcpStream>> {
+    let failed = |err| Error::network(format_args!("cannot connect to {}", route.endpoint), err);
+    let socket = TcpStream::connect(route.peer).await.map_err(failed)?;
+    Ok(secure(socket, &route.endpoint, connector).await?.0)
+}
+
+async fn secure(
+    socket: TcpStream,
+    endpoint: &Endpoint,
+    connector: &Connector,
+) -> Result<(TlsStream<TcpStream>, Option<Pin>)> {
     // TLS gathers its writes; Nagle's algorithm would only add delay.
+    let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
     socket.set_nodelay(true).map_err(failed)?;
     let (stream, peer) = connector.connect(socket, &endpoint.host).await?;
     Ok((stream, peer.key_pin))
+}
+
+/// Reads the answer to a login.
+pub(super) fn welcome(session: &mut Session) -> Result<Welcome> {
+    let reply = session.expect(230)?;
+    Ok(Welcome {
+        user: String::from_utf8_lossy(&reply.bytes("user")?).into_owned(),
+        access: String::from_utf8_lossy(&reply.bytes("access")?).into_owned(),
+        ids: Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? },
+        text: reply.text.to_owned(),
+    })
 }
 
 async fn ask(question: Question, pin: Option<Pin>) -> Result<()> {

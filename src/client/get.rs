@@ -8,8 +8,9 @@ use super::destination::Destination;
 use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
 use super::observer::{Observer, Skip};
-use super::receive::{Job, Receiver};
+use super::receive::{Announced, Job, Receiver};
 use super::session::Session;
+use super::streams::{LargeDownload, is_large, probe};
 use super::{listing, requests};
 use crate::error::Result;
 use crate::mtime::Mtime;
@@ -32,7 +33,7 @@ impl Client {
         let into = into.clone();
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            fetch_all(session, jobs, &into, &*observer, &mut ledger).map(|()| ledger.summary)
+            fetch_all(session, jobs, &into, &*observer, &mut ledger, None).map(|()| ledger.summary)
         })
         .await
     }
@@ -56,23 +57,31 @@ impl Client {
         let into = into.clone();
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            let done = tree.get(session, &into, &*observer, &mut ledger);
+            let done = tree.get(session, &into, &*observer, &mut ledger, None);
+            if let Ok(folders) = &done {
+                folders.date(&into, &*observer, &mut ledger);
+            }
             into.store().forget_handles();
-            done.map(|()| ledger.summary)
+            done.map(|_| ledger.summary)
         })
         .await
     }
 }
 
-/// [`Client::download`] over one connection.
+/// [`Client::download`] over one connection. Large files are only put into `large`, if there is that.
 pub(super) fn fetch_all(
     session: &mut Session,
-    jobs: Vec<Download>,
+    mut jobs: Vec<Download>,
     into: &Destination,
     observer: &dyn Observer,
     ledger: &mut Ledger,
+    large: Option<&mut Vec<LargeDownload>>,
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
+    if let Some(large) = large {
+        jobs.retain(|job| !ledger.is_settled(&job.to));
+        (*large, jobs) = probe(session, jobs)?;
+    }
     let jobs = jobs.into_iter().map(|file| Job { file, counted: false });
     let done = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
     into.store().forget_handles();
@@ -93,18 +102,36 @@ enum Step {
     File(Job),
 }
 
+/// The folders of a tree that were made, each with the time it is to have.
+#[derive(Default)]
+pub(super) struct Folders(Vec<(RelPath, Mtime)>);
+
+impl Folders {
+    /// Gives them their times: from the bottom up, and after all files, because what is put into a folder changes its
+    /// time.
+    pub(super) fn date(&self, into: &Destination, observer: &dyn Observer, ledger: &mut Ledger) {
+        for (path, mtime) in self.0.iter().rev() {
+            if let Err(error) = into.set_mtime(path, *mtime) {
+                ledger.fail(PathBuf::from(path.as_path()), error, observer);
+            }
+        }
+    }
+}
+
 impl Tree {
-    /// [`Client::get_tree`] over one connection.
+    /// [`Client::get_tree`] over one connection, but for the times of the folders. Large files are only put into `large`,
+    /// if there is that.
     pub(super) fn get(
         &self,
         session: &mut Session,
         into: &Destination,
         observer: &dyn Observer,
         ledger: &mut Ledger,
-    ) -> Result<()> {
+        large: Option<&mut Vec<LargeDownload>>,
+    ) -> Result<Folders> {
         let (top, entries) = self.list(session)?;
         into.store().make_dir(&self.to, true)?;
-        let steps = self.plan(entries, observer, ledger);
+        let steps = self.plan(entries, observer, ledger, large);
 
         let mut made: Vec<(RelPath, Mtime)> = Vec::new();
         if !self.to.is_root() {
@@ -130,13 +157,7 @@ impl Tree {
         }
         received?;
         ledger.summary.directories = made.len() as u64;
-        // From the bottom up, and after all files: what is put into a folder changes its time.
-        for (path, mtime) in made.iter().rev() {
-            if let Err(error) = into.set_mtime(path, *mtime) {
-                ledger.fail(PathBuf::from(path.as_path()), error, observer);
-            }
-        }
-        Ok(())
+        Ok(Folders(made))
     }
 
     /// The top folder's time, and all that is below it, checked.
@@ -149,7 +170,13 @@ impl Tree {
         Ok((top?.mtime, entries?))
     }
 
-    fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, ledger: &mut Ledger) -> Vec<Step> {
+    fn plan(
+        &self,
+        entries: Vec<Entry>,
+        observer: &dyn Observer,
+        ledger: &mut Ledger,
+        mut large: Option<&mut Vec<LargeDownload>>,
+    ) -> Vec<Step> {
         let mut steps = Vec::with_capacity(entries.len());
         let (mut files, mut bytes) = (0, 0u64);
         for entry in entries {
@@ -176,14 +203,19 @@ impl Tree {
                     continue;
                 }
             };
-            steps.push(match entry.kind {
-                EntryKind::Directory => Step::Directory { from, to, mtime: entry.mtime },
-                _ => {
-                    files += 1;
-                    bytes = bytes.saturating_add(entry.size);
-                    Step::File(Job { file: Download { from, to, condition: self.condition }, counted: true })
+            if entry.kind == EntryKind::Directory {
+                steps.push(Step::Directory { from, to, mtime: entry.mtime });
+                continue;
+            }
+            files += 1;
+            bytes = bytes.saturating_add(entry.size);
+            let job = Job { file: Download { from, to, condition: self.condition }, counted: true };
+            match &mut large {
+                Some(large) if is_large(entry.size) => {
+                    large.push(LargeDownload { job, announced: Announced { size: entry.size, mtime: entry.mtime } });
                 }
-            });
+                _ => steps.push(Step::File(job)),
+            }
         }
         observer.expected(files, bytes);
         steps

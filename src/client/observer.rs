@@ -63,6 +63,16 @@ pub trait Observer: Send + Sync {
         let _ = (error, pause, number, of);
     }
 
+    /// From now on so many connections are used; if there are fewer than wanted, this is why.
+    fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
+        let _ = (count, wanted, why);
+    }
+
+    /// One of several connections was lost by this error; the others do what it had left.
+    fn stream_lost(&self, error: &Error) {
+        let _ = error;
+    }
+
     /// So many bytes more were transferred of the file that began last.
     fn progressed(&self, bytes: u64) {
         let _ = bytes;

@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use super::observer::Observer;
 use super::send::{Sender, Task};
 use super::session::Session;
+use super::streams::set_aside;
 use super::walk::Walk;
 use crate::error::Result;
 use crate::proto::{Condition, RelPath};
@@ -26,7 +27,7 @@ impl Client {
     pub async fn upload(&mut self, jobs: Vec<Upload>, observer: Arc<dyn Observer>) -> Result<Summary> {
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            send_all(session, jobs, &*observer, &mut ledger).map(|()| ledger.summary)
+            send_all(session, jobs, &*observer, &mut ledger, None).map(|()| ledger.summary)
         })
         .await
     }
@@ -46,39 +47,54 @@ impl Client {
         let (from, to) = (from.to_owned(), to.clone());
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            send_tree(session, from, to, condition, &observer, &mut ledger).map(|()| ledger.summary)
+            let tree = LocalTree { from, to, condition };
+            tree.send(session, &observer, &mut ledger, None).map(|_| ledger.summary)
         })
         .await
     }
 }
 
-/// [`Client::upload`] over one connection.
+/// [`Client::upload`] over one connection. Large files are only put into `large`, if there is that.
 pub(super) fn send_all(
     session: &mut Session,
     jobs: Vec<Upload>,
     observer: &dyn Observer,
     ledger: &mut Ledger,
+    mut large: Option<&mut Vec<Task>>,
 ) -> Result<()> {
     let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
+    let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
     Sender::new(session, observer, ledger, true).run(tasks)
 }
 
-/// [`Client::put_tree`] over one connection.
-pub(super) fn send_tree(
-    session: &mut Session,
-    from: PathBuf,
-    to: RelPath,
-    condition: Condition,
-    observer: &Arc<dyn Observer>,
-    ledger: &mut Ledger,
-) -> Result<()> {
-    let walk = Walk::new(&from, &to, condition)?;
-    let count_first = observer.wants_totals();
-    let counting = count_first.then(|| Counting::start(&from, observer)).transpose()?;
-    let top = (!to.is_root()).then_some(Task::Directory { from, to });
-    let done = Sender::new(session, &**observer, ledger, !count_first).run(top.into_iter().chain(walk));
-    drop(counting);
-    done
+/// A local tree to send.
+#[derive(Clone)]
+pub(super) struct LocalTree {
+    pub(super) from: PathBuf,
+    pub(super) to: RelPath,
+    pub(super) condition: Condition,
+}
+
+impl LocalTree {
+    /// [`Client::put_tree`] over one connection. Large files are only put into `large`, if there is that; says whether
+    /// the observer is still to be told of their sizes.
+    pub(super) fn send(
+        self,
+        session: &mut Session,
+        observer: &Arc<dyn Observer>,
+        ledger: &mut Ledger,
+        mut large: Option<&mut Vec<Task>>,
+    ) -> Result<bool> {
+        let LocalTree { from, to, condition } = self;
+        let walk = Walk::new(&from, &to, condition)?;
+        let count_first = observer.wants_totals();
+        let counting = count_first.then(|| Counting::start(&from, observer)).transpose()?;
+        let top = (!to.is_root()).then_some(Task::Directory { from, to });
+        let tasks = top.into_iter().chain(walk).filter_map(|task| set_aside(task, &mut large));
+        Sender::new(session, &**observer, ledger, !count_first).run(tasks)?;
+        drop(counting);
+        Ok(!count_first)
+    }
 }
 
 /// A second walk through the tree, beside the transfer, that tells the observer how much there is. Ends when dropped.

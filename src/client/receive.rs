@@ -131,11 +131,11 @@ impl Receiver<'_> {
         let Partial { len, hash } = partial;
         let path = job.file.from.clone();
         self.session.command(&Command::Hash { path: path.clone(), length: Some(len), partial: false })?;
-        if self.hashed()?.is_ok_and(|first| first == (len, hash)) {
+        if hashed(self.session)?.is_ok_and(|first| first == (len, hash)) {
             self.session.command(&download(&job, len))?;
             self.session.command(&Command::Hash { path, length: None, partial: false })?;
             let fetched = self.fetch(&job, Some(partial))?;
-            let whole = match self.hashed() {
+            let whole = match hashed(self.session) {
                 Ok(whole) => whole,
                 Err(error) => {
                     if let Ok(fetched) = fetched {
@@ -159,19 +159,6 @@ impl Receiver<'_> {
         self.session.command(&download(&job, 0))?;
         // Its size has been told of if it was begun.
         self.one(job)
-    }
-
-    /// Takes the answer to a HASH: length and hash, or why there is none. The outer error ends the connection.
-    fn hashed(&mut self) -> Result<Result<(u64, Hash)>> {
-        let reply = self.session.reply()?;
-        if reply.is_error() {
-            let error = reply.to_error();
-            return if self.session.is_broken() { Err(error) } else { Ok(Err(error)) };
-        }
-        if reply.digits != 213 {
-            return Err(self.session.out_of_order());
-        }
-        Ok(Ok((reply.parsed("size")?, reply.parsed("hash")?)))
     }
 
     /// Takes a file's data, from its beginning or after a part, up to the final reply. The inner error is the file's,
@@ -265,24 +252,38 @@ impl Receiver<'_> {
     }
 }
 
+/// Takes the answer to a HASH: length and hash, or why there is none. The outer error ends the connection.
+pub(super) fn hashed(session: &mut Session) -> Result<Result<(u64, Hash)>> {
+    let reply = session.reply()?;
+    if reply.is_error() {
+        let error = reply.to_error();
+        return if session.is_broken() { Err(error) } else { Ok(Err(error)) };
+    }
+    if reply.digits != 213 {
+        return Err(session.out_of_order());
+    }
+    Ok(Ok((reply.parsed("size")?, reply.parsed("hash")?)))
+}
+
 fn download(job: &Job, offset: u64) -> Command {
     Command::Download { path: job.file.from.clone(), offset, length: None }
 }
 
 /// What a `150` says of the file.
-struct Announced {
-    size: u64,
-    mtime: Mtime,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) size: u64,
+    pub(super) mtime: Mtime,
 }
 
 impl Announced {
-    fn read(reply: &Reply<'_>) -> Result<Announced> {
+    pub(super) fn read(reply: &Reply<'_>) -> Result<Announced> {
         Ok(Announced { size: reply.parsed("size")?, mtime: reply.parsed("mtime")? })
     }
 }
 
 /// What a `226` says of the bytes sent.
-struct Done {
+pub(super) struct Done {
     size: u64,
     hash: Hash,
     ids: Option<Ids>,
@@ -305,13 +306,18 @@ impl Done {
 
 /// How the data ended.
 #[derive(PartialEq)]
-enum End {
+pub(super) enum End {
     Whole,
     Aborted,
 }
 
 /// Takes data up to its end. More than `wanted` bytes are never taken: a server may send without end.
-fn data(session: &mut Session, wanted: u64, path: &RelPath, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<End> {
+pub(super) fn data(
+    session: &mut Session,
+    wanted: u64,
+    path: &RelPath,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<End> {
     let mut frames = FrameDecoder::without_trailer();
     let mut left = wanted;
     loop {
@@ -333,7 +339,7 @@ fn data(session: &mut Session, wanted: u64, path: &RelPath, mut each: impl FnMut
 }
 
 /// Takes the final reply after the data: what it says was sent, or why it failed. The outer error ends the connection.
-fn finish(session: &mut Session, end: End) -> Result<Result<Done>> {
+pub(super) fn finish(session: &mut Session, end: End) -> Result<Result<Done>> {
     let ids = |session: &Session| session.ids();
     let reply = session.reply()?;
     if reply.is_error() {

@@ -1,7 +1,7 @@
 //! Transfers that outlive their connection: what is left is tried again on a new one, and a file that was cut off goes
 //! on where it was.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Source, Summary, Upload};
 use super::ledger::{How, Ledger, is_lost_connection};
 use super::observer::{Observer, Skip};
-use super::put::{send_all, send_tree};
+use super::put::{LocalTree, send_all};
+use super::streams::{Streams, get_all, put_all};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::{Condition, RelPath};
@@ -28,6 +29,10 @@ pub struct TransferOptions {
     pub skip_existing: bool,
     /// How often in a row to try on a new connection without getting any farther.
     pub retries: u32,
+    /// Over so many connections at once each file of [`limits::STREAM_MIN`] and more is moved, up to
+    /// [`limits::STREAMS_MAX`]; 0 is the same as 1. All are of one login: its password is checked once. With fewer,
+    /// if the server gives no more; the observer is told. Such files come after the others.
+    pub streams: u32,
 }
 
 /// Several files, or a tree, to transfer over as many connections as it takes. Their targets must differ.
@@ -63,7 +68,7 @@ enum Work {
     Downloads(Vec<Download>, Destination),
     Uploads(Vec<Upload>),
     GetTree(Tree, Destination),
-    PutTree(PathBuf, RelPath, Condition),
+    PutTree(LocalTree),
 }
 
 impl Transfer {
@@ -90,7 +95,7 @@ impl Transfer {
 
     /// As [`Client::put_tree`].
     pub fn put_tree(from: &Path, to: &RelPath, condition: Condition, options: TransferOptions) -> Self {
-        Self::new(Work::PutTree(from.to_owned(), to.clone(), condition), options)
+        Self::new(Work::PutTree(LocalTree { from: from.to_owned(), to: to.clone(), condition }), options)
     }
 
     fn new(work: Work, options: TransferOptions) -> Self {
@@ -115,29 +120,53 @@ impl Transfer {
         };
         let observer: Arc<dyn Observer> =
             if again { Arc::new(Again(Arc::clone(observer))) } else { Arc::clone(observer) };
-        let ledger = Arc::clone(&self.ledger);
+        let (told, ledger) = (Arc::clone(&observer), Arc::clone(&self.ledger));
+        let wanted = self.options.streams;
+        // Everything but large files over the first connection, then those over all.
         match &mut self.work {
             Work::Downloads(jobs, into) => {
-                let (jobs, into) = (jobs.clone(), into.clone());
-                client.run(move |session| fetch_all(session, jobs, &into, &*observer, &mut lock(&ledger))).await
+                let (jobs, target) = (jobs.clone(), into.clone());
+                let first = client.run(move |session| {
+                    let mut large = Vec::new();
+                    let aside = (wanted > 1).then_some(&mut large);
+                    fetch_all(session, jobs, &target, &*told, &mut lock(&ledger), aside).map(|()| large)
+                });
+                let large = first.await?;
+                get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, into).await
             }
             Work::Uploads(jobs) => {
                 let jobs: Vec<Upload> = jobs.iter_mut().map(Upload::take).collect();
-                client.run(move |session| send_all(session, jobs, &*observer, &mut lock(&ledger))).await
+                let first = client.run(move |session| {
+                    let mut large = Vec::new();
+                    let aside = (wanted > 1).then_some(&mut large);
+                    send_all(session, jobs, &*told, &mut lock(&ledger), aside).map(|()| large)
+                });
+                let large = first.await?;
+                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, true).await
             }
             Work::GetTree(tree, into) => {
-                let (tree, into) = (tree.clone(), into.clone());
-                client
-                    .run(move |session| {
-                        let done = tree.get(session, &into, &*observer, &mut lock(&ledger));
-                        into.store().forget_handles();
-                        done
-                    })
-                    .await
+                let (tree, target) = (tree.clone(), into.clone());
+                let first = client.run(move |session| {
+                    let mut large = Vec::new();
+                    let aside = (wanted > 1).then_some(&mut large);
+                    let done = tree.get(session, &target, &*told, &mut lock(&ledger), aside);
+                    target.store().forget_handles();
+                    done.map(|folders| (folders, large))
+                });
+                let (folders, large) = first.await?;
+                get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, into).await?;
+                folders.date(into, &*observer, &mut lock(&self.ledger));
+                Ok(())
             }
-            Work::PutTree(from, to, condition) => {
-                let (from, to, condition) = (from.clone(), to.clone(), *condition);
-                client.run(move |session| send_tree(session, from, to, condition, &observer, &mut lock(&ledger))).await
+            Work::PutTree(tree) => {
+                let tree = tree.clone();
+                let first = client.run(move |session| {
+                    let mut large = Vec::new();
+                    let aside = (wanted > 1).then_some(&mut large);
+                    tree.send(session, &told, &mut lock(&ledger), aside).map(|count| (large, count))
+                });
+                let (large, count) = first.await?;
+                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, count).await
             }
         }
     }
@@ -229,6 +258,12 @@ impl Observer for Again {
     }
     fn resumed(&self, path: &Path, from: u64) {
         self.0.resumed(path, from);
+    }
+    fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
+        self.0.streams(count, wanted, why);
+    }
+    fn stream_lost(&self, error: &Error) {
+        self.0.stream_lost(error);
     }
     fn progressed(&self, bytes: u64) {
         self.0.progressed(bytes);

@@ -1,23 +1,21 @@
 //! Uploads: commands and data ahead of the answers, straight from the file into the outgoing buffer. Blocking.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{ErrorKind, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
-
-use rustix::fs::{FileType, Mode, OFlags};
 
 use super::answers::Transferred;
 use super::jobs::{Source, Upload};
 use super::ledger::{Ledger, Unsure};
+use super::local_file::{LocalFile, Portion, uninterrupted};
 use super::observer::{Observer, Skip};
+use super::receive::hashed;
 use super::session::Session;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
-use crate::mtime::Mtime;
 use crate::proto::{Command, Condition, RelPath, Reply, Resume, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
@@ -156,7 +154,7 @@ impl<'a> Sender<'a> {
     fn ask_about_unsure(&mut self) -> Result<()> {
         while let Some(Unsure { path, to, size, hash }) = self.ledger.unsure.last() {
             let (path, to, size, hash) = (path.clone(), to.clone(), *size, *hash);
-            if self.hash_of(&to, false)? == Some((size, hash)) {
+            if hash_of(self.session, &to, false)? == Some((size, hash)) {
                 let done = Transferred { bytes: size, hash, ids: self.session.ids() };
                 self.ledger.finished(&path, &to, &done, self.observer);
             }
@@ -166,53 +164,10 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Length and hash of a file on the server, or of what an interrupted upload left of it. Nothing if there is none,
-    /// or the server does not tell. To be called only when nothing is unanswered.
-    fn hash_of(&mut self, path: &RelPath, partial: bool) -> Result<Option<(u64, Hash)>> {
-        self.session.command(&Command::Hash { path: path.clone(), length: None, partial })?;
-        let reply = self.session.reply()?;
-        if reply.is_error() {
-            let error = reply.to_error();
-            return if self.session.is_broken() { Err(error) } else { Ok(None) };
-        }
-        if reply.digits != 213 {
-            return Err(self.session.out_of_order());
-        }
-        Ok(Some((reply.parsed("size")?, reply.parsed("hash")?)))
-    }
-
     /// What the server has of this file, if the file begins with it: its hasher and input then stand behind it.
     fn part_of(&mut self, to: &RelPath, file: &mut LocalFile) -> Result<Option<Resume>> {
         self.settle_all()?;
-        let Some((offset, theirs)) = self.hash_of(to, true)? else { return Ok(None) };
-        if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
-            return Ok(None);
-        }
-        self.hasher.reset();
-        let mut buffer = Buffer::take();
-        let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
-        let mut said = Instant::now();
-        while self.hasher.len() < offset {
-            // A block is a multiple of a chunk, but a read may bring less.
-            let left = usize::try_from(offset - self.hasher.len()).unwrap_or(usize::MAX).min(space.len());
-            match file.file.read(space.get_mut(..left).unwrap_or_default()) {
-                Ok(0) => break,
-                Ok(count) => self.hasher.update(space.get(..count).unwrap_or_default()),
-                Err(err) if err.kind() == ErrorKind::Interrupted => {}
-                // The upload from the beginning will meet it again, and tell.
-                Err(_) => break,
-            }
-            if said.elapsed() >= limits::STILL_HERE {
-                self.session.command(&Command::Ping)?;
-                self.session.expect(200)?;
-                said = Instant::now();
-            }
-        }
-        if (self.hasher.len(), self.hasher.finalize()) == (offset, theirs) {
-            return Ok(Some(Resume { offset, prefix: theirs }));
-        }
-        file.file.rewind().map_err(|err| Error::file(file.path.display(), err))?;
-        Ok(None)
+        part_of(self.session, to, file, &mut self.hasher)
     }
 
     fn directory(&mut self, from: PathBuf, to: RelPath) -> Result<()> {
@@ -406,6 +361,52 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// Length and hash of a file on the server, or of what an interrupted upload left of it. Nothing if there is none, or the
+/// server does not tell. To be called only when nothing is unanswered.
+fn hash_of(session: &mut Session, path: &RelPath, partial: bool) -> Result<Option<(u64, Hash)>> {
+    session.command(&Command::Hash { path: path.clone(), length: None, partial })?;
+    Ok(hashed(session)?.ok())
+}
+
+/// What the server has of this file from an interrupted upload, if the file begins with it: `hasher` and file then stand
+/// behind it, else at the beginning. To be called only when nothing is unanswered.
+pub(super) fn part_of(
+    session: &mut Session,
+    to: &RelPath,
+    file: &mut LocalFile,
+    hasher: &mut Hasher,
+) -> Result<Option<Resume>> {
+    let Some((offset, theirs)) = hash_of(session, to, true)? else { return Ok(None) };
+    if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
+        return Ok(None);
+    }
+    hasher.reset();
+    let mut buffer = Buffer::take();
+    let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
+    let mut said = Instant::now();
+    while hasher.len() < offset {
+        // A block is a multiple of a chunk, but a read may bring less.
+        let left = usize::try_from(offset - hasher.len()).unwrap_or(usize::MAX).min(space.len());
+        match file.file.read(space.get_mut(..left).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => hasher.update(space.get(..count).unwrap_or_default()),
+            Err(err) if err.kind() == ErrorKind::Interrupted => {}
+            // The upload from the beginning will meet it again, and tell.
+            Err(_) => break,
+        }
+        if said.elapsed() >= limits::STILL_HERE {
+            session.command(&Command::Ping)?;
+            session.expect(200)?;
+            said = Instant::now();
+        }
+    }
+    if (hasher.len(), hasher.finalize()) == (offset, theirs) {
+        return Ok(Some(Resume { offset, prefix: theirs }));
+    }
+    file.file.rewind().map_err(|err| Error::file(file.path.display(), err))?;
+    Ok(None)
+}
+
 /// A final reply, as far as it matters here.
 enum Answer {
     Made,
@@ -431,11 +432,6 @@ enum Input {
     Reader(Box<dyn Read + Send>),
 }
 
-enum Portion {
-    Bytes(usize),
-    End,
-}
-
 impl Input {
     /// Whether the next read may take long, so that what is ready should not wait for it.
     fn may_wait(&self) -> bool {
@@ -451,63 +447,6 @@ impl Input {
                 Ok(count) => Ok(Portion::Bytes(count.min(space.len()))),
                 Err(err) => Err(Error::file("reading what is to be sent", err)),
             },
-        }
-    }
-}
-
-/// A local file, of the size it had when it was opened.
-struct LocalFile {
-    file: File,
-    path: PathBuf,
-    size: u64,
-    mtime: Mtime,
-    /// The last read came back with less than it asked for, and with all there should be.
-    at_end: bool,
-}
-
-impl LocalFile {
-    /// Opens a regular file. `O_NONBLOCK`: a pipe in its place would make the call wait for a writer.
-    fn open(path: &Path, seen: bool) -> Result<LocalFile> {
-        let mut flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        flags.set(OFlags::NOFOLLOW, seen);
-        let failed = |err: rustix::io::Errno| Error::file(path.display(), err.into());
-        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
-        let stat = rustix::fs::fstat(&file).map_err(failed)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Err(failed(rustix::io::Errno::ISDIR)),
-            _ => return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display()))),
-        }
-        let mtime = Mtime { secs: stat.st_mtime, nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0) };
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        Ok(LocalFile { file: file.into(), path: path.to_owned(), size, mtime, at_end: false })
-    }
-
-    /// Reads on, and notices a file that is not as long as it was. The last read asks for one byte more than should be
-    /// there: that it does not come is the end, without another call.
-    fn read(&mut self, space: &mut [u8], sent: u64) -> Result<Portion> {
-        if self.at_end {
-            return Ok(Portion::End);
-        }
-        let left = self.size.saturating_sub(sent);
-        let ask = usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX).min(space.len());
-        let space = space.get_mut(..ask).unwrap_or_default();
-        let count = uninterrupted(|| self.file.read(space)).map_err(|err| Error::file(self.path.display(), err))?;
-        let came = count as u64;
-        if came > left || (count == 0 && left > 0) {
-            let text = format!("{}: the file changed while it was sent", self.path.display());
-            return Err(Error::new(Kind::Aborted, text));
-        }
-        self.at_end = came == left && count < ask;
-        Ok(if count == 0 { Portion::End } else { Portion::Bytes(count) })
-    }
-}
-
-fn uninterrupted(mut read: impl FnMut() -> std::io::Result<usize>) -> std::io::Result<usize> {
-    loop {
-        match read() {
-            Err(err) if err.kind() == ErrorKind::Interrupted => {}
-            done => return done,
         }
     }
 }

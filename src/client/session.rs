@@ -86,7 +86,7 @@ impl Session {
         self.scratch.clear();
         command.render(&mut self.scratch)?;
         let fits = self.out.append(&self.scratch) == self.scratch.len();
-        if matches!(command, Command::Pass(_)) {
+        if matches!(command, Command::Pass(_) | Command::Join(_)) {
             self.secret = true;
             self.scratch.zeroize();
         }
@@ -173,6 +173,15 @@ impl Session {
         }
         let reply = Reply::parse(&self.line)?;
         if reply.is_error() { Err(reply.to_error()) } else { Ok(reply) }
+    }
+
+    /// Wipes the reply read last and the bytes it came in: it held a secret.
+    pub(super) fn forget_line(&mut self) {
+        self.line.zeroize();
+        if self.at == self.came.filled().len() {
+            self.came.wipe();
+            self.at = 0;
+        }
     }
 
     /// The next piece of data; `None` if none is there yet and one must ask again.

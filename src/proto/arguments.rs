@@ -3,8 +3,10 @@
 use super::command::{Condition, Resume};
 use super::escape::decode;
 use super::path::RelPath;
+use super::staged::StagedId;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::secret::Secret;
@@ -70,6 +72,20 @@ impl<'a> Args<'a> {
         Ok(secret)
     }
 
+    pub(super) fn token(&mut self) -> Result<Secret> {
+        let secret = Secret::new(self.required()?);
+        if secret.expose().len() > limits::TOKEN_DIGITS {
+            return Err(self.bad("that is no token"));
+        }
+        Ok(secret)
+    }
+
+    pub(super) fn staged(&mut self) -> Result<StagedId> {
+        let id = self.required()?;
+        let id = std::str::from_utf8(&id).ok().and_then(|id| id.parse().ok());
+        id.ok_or_else(|| self.bad("a staged file is named by 16 hexadecimal digits"))
+    }
+
     pub(super) fn path(&mut self) -> Result<RelPath> {
         let path = RelPath::parse(&self.required()?)?;
         if path.is_root() {
@@ -102,6 +118,24 @@ impl<'a> Args<'a> {
         self.parsed(key, "takes a whole number of bytes", |text| {
             text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
         })
+    }
+
+    /// A number that may not be left away.
+    pub(super) fn needed(&mut self, key: &str) -> Result<u64> {
+        self.number(key)?.ok_or_else(|| self.bad(&format!("{key}= is missing")))
+    }
+
+    pub(super) fn count(&mut self) -> Result<u32> {
+        let count = self.parsed("count", "takes a number from 1 to 15", |text| {
+            let digits = text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|count| digits && (1..limits::STREAMS_MAX).contains(count))
+        })?;
+        Ok(count.unwrap_or(1))
+    }
+
+    pub(super) fn hash(&mut self) -> Result<Hash> {
+        let hash = self.parsed("hash", "takes a BLAKE3 in hexadecimal", |text| text.parse().ok())?;
+        hash.ok_or_else(|| self.bad("hash= is missing"))
     }
 
     pub(super) fn mtime(&mut self) -> Result<Option<Mtime>> {

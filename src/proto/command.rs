@@ -3,6 +3,7 @@
 use super::arguments::Args;
 use super::escape::encode;
 use super::path::RelPath;
+use super::staged::StagedId;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
@@ -46,6 +47,21 @@ pub struct UploadArgs {
     pub resume: Option<Resume>,
 }
 
+/// The arguments of STAGE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageArgs {
+    /// Where the file goes.
+    pub path: RelPath,
+    /// Its whole size in bytes.
+    pub size: u64,
+    /// The modification time to give it.
+    pub mtime: Option<Mtime>,
+    /// What must hold for the target.
+    pub condition: Condition,
+    /// Where to go on, if an earlier attempt left a part.
+    pub resume: Option<Resume>,
+}
+
 /// One command, parsed and in bounds.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -55,6 +71,13 @@ pub enum Command {
     User(String),
     /// PASS password.
     Pass(Secret),
+    /// TOKEN: so many, 1 to [`limits::STREAMS_MAX`] less one.
+    Token {
+        /// How many.
+        count: u32,
+    },
+    /// JOIN with a token.
+    Join(Secret),
     /// LIST a folder.
     List {
         /// The folder.
@@ -84,6 +107,26 @@ pub enum Command {
     },
     /// UPLOAD a file; its frames follow the line.
     Upload(UploadArgs),
+    /// STAGE a file whose parts come with PART.
+    Stage(StageArgs),
+    /// PART of a staged file; its frames follow.
+    Part {
+        /// The staged file.
+        id: StagedId,
+        /// Where the part begins.
+        offset: u64,
+        /// Its bytes.
+        length: u64,
+    },
+    /// COMMIT a staged file.
+    Commit {
+        /// The staged file.
+        id: StagedId,
+        /// The BLAKE3 of all of it.
+        hash: Hash,
+    },
+    /// DISCARD a staged file.
+    Discard(StagedId),
     /// DELETE a file, an empty folder, or a tree.
     Delete {
         /// What to remove.
@@ -121,7 +164,7 @@ pub enum Command {
 
 /// A line that is no command: which verb it had, if that much was clear, and why it is refused.
 ///
-/// The verb matters even then: frames follow an UPLOAD line, however wrong the rest of it is.
+/// The verb matters even then: frames follow an UPLOAD or PART line, however wrong the rest of it is.
 #[derive(Debug)]
 pub struct BadLine {
     /// The verb.
@@ -157,6 +200,8 @@ impl Command {
             }),
             Verb::User => Command::User(args.user_name()?),
             Verb::Pass => Command::Pass(args.password()?),
+            Verb::Token => Command::Token { count: args.count()? },
+            Verb::Join => Command::Join(args.token()?),
             Verb::List => Command::List { path: args.path_or_root()?, recursive: args.flag("recursive")? },
             Verb::Stat => Command::Stat(args.path_or_root()?),
             Verb::Hash => {
@@ -174,6 +219,18 @@ impl Command {
                 condition: args.condition()?,
                 resume: args.resume()?,
             }),
+            Verb::Stage => Command::Stage(StageArgs {
+                path: args.path()?,
+                size: args.needed("size")?,
+                mtime: args.mtime()?,
+                condition: args.condition()?,
+                resume: args.resume()?,
+            }),
+            Verb::Part => {
+                Command::Part { id: args.staged()?, offset: args.needed("offset")?, length: args.needed("length")? }
+            }
+            Verb::Commit => Command::Commit { id: args.staged()?, hash: args.hash()? },
+            Verb::Discard => Command::Discard(args.staged()?),
             Verb::Delete => Command::Delete { path: args.path()?, recursive: args.flag("recursive")? },
             Verb::Mkdir => Command::Mkdir { path: args.path()?, parents: args.flag("parents")? },
             Verb::Rename => Command::Rename { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
@@ -193,11 +250,17 @@ impl Command {
             Command::Help(_) => Verb::Help,
             Command::User(_) => Verb::User,
             Command::Pass(_) => Verb::Pass,
+            Command::Token { .. } => Verb::Token,
+            Command::Join(_) => Verb::Join,
             Command::List { .. } => Verb::List,
             Command::Stat(_) => Verb::Stat,
             Command::Hash { .. } => Verb::Hash,
             Command::Download { .. } => Verb::Download,
             Command::Upload(_) => Verb::Upload,
+            Command::Stage(_) => Verb::Stage,
+            Command::Part { .. } => Verb::Part,
+            Command::Commit { .. } => Verb::Commit,
+            Command::Discard(_) => Verb::Discard,
             Command::Delete { .. } => Verb::Delete,
             Command::Mkdir { .. } => Verb::Mkdir,
             Command::Rename { .. } => Verb::Rename,
@@ -217,12 +280,18 @@ impl Command {
             | Command::Hash { path, .. }
             | Command::Download { path, .. }
             | Command::Upload(UploadArgs { path, .. })
+            | Command::Stage(StageArgs { path, .. })
             | Command::Delete { path, .. }
             | Command::Mkdir { path, .. }
             | Command::Rename { from: path, .. } => Some(path),
             Command::Help(_)
             | Command::User(_)
             | Command::Pass(_)
+            | Command::Token { .. }
+            | Command::Join(_)
+            | Command::Part { .. }
+            | Command::Commit { .. }
+            | Command::Discard(_)
             | Command::Ping
             | Command::Status
             | Command::Who
@@ -243,7 +312,8 @@ impl Command {
             Command::Help(None) => {}
             Command::Help(Some(verb)) => argument(out, verb.name().as_bytes()),
             Command::User(name) => argument(out, name.as_bytes()),
-            Command::Pass(secret) => argument(out, secret.expose()),
+            Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
+            Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
             Command::List { path, recursive } => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());
@@ -267,16 +337,22 @@ impl Command {
             }
             Command::Upload(args) => {
                 argument(out, args.path.as_bytes());
-                option(out, "size", args.size);
-                option(out, "mtime", args.mtime);
-                match args.condition {
-                    Condition::Any => {}
-                    Condition::Absent => option(out, "if", Some("absent")),
-                    Condition::Hash(hash) => option(out, "if", Some(format_args!("hash:{hash}"))),
-                }
-                option(out, "offset", args.resume.map(|resume| resume.offset));
-                option(out, "prefix", args.resume.map(|resume| resume.prefix));
+                of_the_file(out, args.size, args.mtime, args.condition, args.resume);
             }
+            Command::Stage(args) => {
+                argument(out, args.path.as_bytes());
+                of_the_file(out, Some(args.size), args.mtime, args.condition, args.resume);
+            }
+            Command::Part { id, offset, length } => {
+                argument(out, id.to_string().as_bytes());
+                option(out, "offset", Some(offset));
+                option(out, "length", Some(length));
+            }
+            Command::Commit { id, hash } => {
+                argument(out, id.to_string().as_bytes());
+                option(out, "hash", Some(hash));
+            }
+            Command::Discard(id) => argument(out, id.to_string().as_bytes()),
             Command::Delete { path, recursive } => {
                 argument(out, path.as_bytes());
                 flag(out, "recursive", *recursive);
@@ -299,6 +375,25 @@ impl Command {
         }
         Ok(())
     }
+}
+
+/// The options that UPLOAD and STAGE share.
+fn of_the_file(
+    out: &mut Vec<u8>,
+    size: Option<u64>,
+    mtime: Option<Mtime>,
+    condition: Condition,
+    resume: Option<Resume>,
+) {
+    option(out, "size", size);
+    option(out, "mtime", mtime);
+    match condition {
+        Condition::Any => {}
+        Condition::Absent => option(out, "if", Some("absent")),
+        Condition::Hash(hash) => option(out, "if", Some(format_args!("hash:{hash}"))),
+    }
+    option(out, "offset", resume.map(|resume| resume.offset));
+    option(out, "prefix", resume.map(|resume| resume.prefix));
 }
 
 fn argument(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -354,6 +449,18 @@ mod tests {
             "HELP NOTHING",
             "USER",
             "DOWNLOAD a\tb",
+            "TOKEN count=0",
+            "TOKEN count=16",
+            "TOKEN x",
+            "JOIN",
+            "STAGE a",
+            "STAGE a size=1 offset=0",
+            "PART 0123456789abcdef offset=0",
+            "PART 0123456789abcdef length=1",
+            "PART 01234 offset=0 length=1",
+            "COMMIT 0123456789abcdef",
+            "COMMIT 0123456789abcdef hash=12",
+            "DISCARD",
         ] {
             assert_eq!(bad(line).1, Kind::BadCommand, "{line}");
         }
@@ -370,11 +477,15 @@ mod tests {
 
     #[test]
     fn an_error_never_repeats_a_password() {
-        for line in ["PASS canary canary", "PASS canary=canary", "PASS canary%"] {
+        let too_long = format!("JOIN {}", "canary".repeat(20));
+        let bad = ["PASS canary canary", "PASS canary=canary", "PASS canary%", "JOIN canary canary", "JOIN canary%"];
+        for line in bad.into_iter().chain([too_long.as_str()]) {
             let error = Command::parse(line.as_bytes()).unwrap_err().error;
             assert!(!format!("{error} {error:?}").contains("canary"), "{line}");
         }
-        assert!(!format!("{:?}", Command::parse(b"PASS canary").unwrap()).contains("canary"));
+        for line in ["PASS canary", "JOIN canary"] {
+            assert!(!format!("{:?}", Command::parse(line.as_bytes()).unwrap()).contains("canary"), "{line}");
+        }
     }
 
     #[test]
@@ -393,10 +504,12 @@ mod tests {
     }
 
     fn a_command() -> impl Strategy<Value = Command> {
-        let mtime = (any::<i64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Mtime { secs, nanos });
-        let condition = prop_oneof![Just(Condition::Any), Just(Condition::Absent), a_hash().prop_map(Condition::Hash)];
+        let mtime = || (any::<i64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Mtime { secs, nanos });
+        let condition =
+            || prop_oneof![Just(Condition::Any), Just(Condition::Absent), a_hash().prop_map(Condition::Hash)];
         let resume =
-            proptest::option::of((any::<u64>(), a_hash()).prop_map(|(offset, prefix)| Resume { offset, prefix }));
+            || proptest::option::of((any::<u64>(), a_hash()).prop_map(|(offset, prefix)| Resume { offset, prefix }));
+        let id = || any::<u64>().prop_map(StagedId::new);
         prop_oneof![
             "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}".prop_map(Command::User),
             proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
@@ -413,7 +526,21 @@ mod tests {
                 offset,
                 length
             }),
-            (a_path(), any::<Option<u64>>(), proptest::option::of(mtime), condition, resume).prop_map(
+            (1u32..16).prop_map(|count| Command::Token { count }),
+            proptest::collection::vec(any::<u8>(), 1..40).prop_map(|b| Command::Join(Secret::new(b))),
+            (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
+                |(path, size, mtime, condition, resume)| Command::Stage(StageArgs {
+                    path,
+                    size,
+                    mtime,
+                    condition,
+                    resume
+                })
+            ),
+            (id(), any::<u64>(), any::<u64>()).prop_map(|(id, offset, length)| Command::Part { id, offset, length }),
+            (id(), a_hash()).prop_map(|(id, hash)| Command::Commit { id, hash }),
+            id().prop_map(Command::Discard),
+            (a_path(), any::<Option<u64>>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
                 |(path, size, mtime, condition, resume)| Command::Upload(UploadArgs {
                     path,
                     size,
@@ -441,6 +568,9 @@ mod tests {
             again.render(&mut rendered).unwrap();
             prop_assert_eq!(&rendered, &line);
             if let (Command::Upload(a), Command::Upload(b)) = (&command, &again) {
+                prop_assert_eq!(a, b);
+            }
+            if let (Command::Stage(a), Command::Stage(b)) = (&command, &again) {
                 prop_assert_eq!(a, b);
             }
         }

@@ -10,12 +10,14 @@ pub mod line;
 pub mod listing;
 pub mod path;
 pub mod reply;
+pub mod staged;
 pub mod verb;
 
-pub use command::{BadLine, Command, Condition, Resume, UploadArgs};
+pub use command::{BadLine, Command, Condition, Resume, StageArgs, UploadArgs};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;
 pub use listing::{Entry, EntryKind};
 pub use path::RelPath;
 pub use reply::{Reply, ReplyWriter};
+pub use staged::StagedId;
 pub use verb::Verb;

@@ -46,6 +46,16 @@ impl<'a> ReplyWriter<'a> {
         self
     }
 
+    /// Adds a value of unreserved characters and commas as it is, without the copies that encoding makes: for secrets.
+    pub fn verbatim(self, key: &'static str, value: &[u8]) -> Self {
+        debug_assert!(value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b','));
+        self.out.push(b' ');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.push(b'=');
+        self.out.extend_from_slice(value);
+        self
+    }
+
     /// Adds a value of any bytes.
     pub fn bytes(self, key: &'static str, value: &[u8]) -> Self {
         self.out.extend_from_slice(format!(" {key}=").as_bytes());

@@ -36,6 +36,10 @@ verbs! {
     User = "USER", "USER name", "Say who you are; `anonymous` reads without a password.";
     /// The password that goes with USER.
     Pass = "PASS", "PASS password", "Log in with the password that goes with USER.";
+    /// One-time tokens for more connections.
+    Token = "TOKEN", "TOKEN [count=1..15]", "Get one-time tokens for more connections of this login.";
+    /// Another connection of a login.
+    Join = "JOIN", "JOIN token", "Log in with a token that another session of yours got.";
     /// List a folder.
     List = "LIST", "LIST [path] [recursive=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.
@@ -46,6 +50,14 @@ verbs! {
     Download = "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES]", "Send a file to you.";
     /// Store a file.
     Upload = "UPLOAD", "UPLOAD path [size=BYTES] [mtime=SECONDS] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Store the file whose frames follow.";
+    /// Begin a file whose parts come over several connections.
+    Stage = "STAGE", "STAGE path size=BYTES [mtime=SECONDS] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Begin a file whose parts come over several connections.";
+    /// Store one part of it.
+    Part = "PART", "PART id offset=BYTES length=BYTES", "Store the part of a staged file whose frames follow.";
+    /// Put it in its place.
+    Commit = "COMMIT", "COMMIT id hash=HEX", "Put a staged file in its place when all its parts are there.";
+    /// Give it up.
+    Discard = "DISCARD", "DISCARD id", "Give a staged file up.";
     /// Remove a file or folder.
     Delete = "DELETE", "DELETE path [recursive=yes]", "Remove a file, an empty folder, or a whole tree.";
     /// Make a folder.

@@ -15,11 +15,12 @@ use futures::{AsyncWriteExt, FutureExt as _, pin_mut};
 use tracing::info;
 
 use super::Shared;
-use super::admission::{Admitted, Offence};
+use super::admission::{Admitted, Offence, Source};
 use super::drive::{drive, lane};
 use super::lane::Lane;
 use super::login::{Login, login};
 use super::session::Session;
+use super::ties::Ties;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -82,7 +83,7 @@ async fn log_in(
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<Option<Lane<Session>>> {
-    let logging_in = timeout(shared.timeouts.login, login(stream, &shared.accounts, peer, admitted));
+    let logging_in = timeout(shared.timeouts.login, login(stream, shared, peer, admitted));
     let (principal, early) = match unless_stopping(shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
@@ -115,9 +116,11 @@ async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> R
     let ticket = shared.registry.enter(principal.name(), peer)?;
     info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
     let homes = shared.homes.clone();
+    let source = Source::from(peer.ip());
+    let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), source);
     spawn_blocking(move || {
         let store = homes.open_home(&principal)?;
-        Ok(Session::new(principal, store, Arc::new(ticket)))
+        Ok(Session::new(principal, store, Arc::new(ticket), ties))
     })
     .await
 }

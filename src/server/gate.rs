@@ -33,9 +33,14 @@ pub fn need(command: &Command) -> Need {
     match command {
         Command::Help(_) | Command::Ping | Command::Status | Command::Logout => Need::Login,
         // A second login on one connection: let through to be answered as out of sequence.
-        Command::User(_) | Command::Pass(_) => Need::Login,
+        Command::User(_) | Command::Pass(_) | Command::Join(_) => Need::Login,
+        // More connections of the same user: they get no more rights than this one.
+        Command::Token { .. } => Need::Login,
         Command::List { .. } | Command::Stat(_) => Need::Rights(Access::LIST),
         Command::Hash { partial: true, .. } | Command::Upload(_) => Need::Rights(Access::UPLOAD),
+        Command::Stage(_) | Command::Part { .. } | Command::Commit { .. } | Command::Discard(_) => {
+            Need::Rights(Access::UPLOAD)
+        }
         Command::Hash { partial: false, .. } | Command::Download { .. } => Need::Rights(Access::DOWNLOAD),
         Command::Delete { .. } => Need::Rights(Access::DELETE),
         Command::Mkdir { .. } => Need::Rights(Access::MKDIR),

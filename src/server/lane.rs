@@ -79,6 +79,15 @@ impl<'a> Outgoing<'a> {
         }
     }
 
+    /// Appends bytes that must not stay in memory once they are sent: in a buffer of their own, wiped behind them.
+    pub fn put_secret(&mut self, bytes: &[u8]) {
+        self.hand_over();
+        let mut buffer = Buffer::secret();
+        buffer.append(bytes);
+        self.current = Some(buffer);
+        self.hand_over();
+    }
+
     /// A buffer with at least `least` bytes of room.
     pub fn with_room(&mut self, least: usize) -> &mut Buffer {
         if self.current.as_mut().is_some_and(|buffer| buffer.room().len() < least) {

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_std::task::sleep;
+use async_std::task::{sleep, spawn_blocking};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::info;
 
-use super::accounts::Accounts;
-use super::admission::{Admitted, Offence};
+use super::Shared;
+use super::admission::{Admitted, Offence, Source};
 use super::session::help_lines;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
@@ -28,8 +28,14 @@ pub enum Login {
 /// What one line asks for.
 enum Asked {
     Nothing,
-    Verify(String, Secret),
+    Verify(Credentials),
     Close,
+}
+
+/// What proves who it is.
+enum Credentials {
+    Password(String, Secret),
+    Token(Secret),
 }
 
 struct Prelogin {
@@ -43,7 +49,7 @@ struct Prelogin {
 ///
 /// # Errors
 /// [`Kind::Network`] if the connection breaks.
-pub async fn login<S>(stream: &mut S, accounts: &Arc<Accounts>, peer: SocketAddr, admitted: &Admitted) -> Result<Login>
+pub async fn login<S>(stream: &mut S, shared: &Arc<Shared>, peer: SocketAddr, admitted: &Admitted) -> Result<Login>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -75,9 +81,9 @@ where
                     prelogin.send(stream).await?;
                     return Ok(Login::Over);
                 }
-                Asked::Verify(user, password) => {
+                Asked::Verify(credentials) => {
                     prelogin.send(stream).await?;
-                    match accounts.verify(user, password).await {
+                    match verify(credentials, shared, peer).await {
                         Ok(principal) => return Ok(Login::Done(principal, input.to_vec())),
                         Err(error) => {
                             info!(%peer, word = error.kind().word(), "login refused");
@@ -97,6 +103,20 @@ where
     }
 }
 
+async fn verify(credentials: Credentials, shared: &Arc<Shared>, peer: SocketAddr) -> Result<Principal> {
+    match credentials {
+        Credentials::Password(user, password) => shared.accounts.verify(user, password).await,
+        Credentials::Token(token) => {
+            let tokens = shared.tokens.clone();
+            // It looks whether the users file has changed.
+            let redeemed = spawn_blocking(move || tokens.redeem(&token, Source::from(peer.ip()), Instant::now()));
+            let (principal, of) = redeemed.await?;
+            info!(%peer, %of, user = principal.name(), "joined");
+            Ok(principal)
+        }
+    }
+}
+
 impl Prelogin {
     fn answer(&mut self, parsed: Result<Command, BadLine>) -> Asked {
         match parsed {
@@ -109,19 +129,25 @@ impl Prelogin {
                 ReplyWriter::new(&mut self.replies, 331, "password").text("PASS with the password comes next.");
             }
             Ok(Command::Pass(password)) => match self.user.take() {
-                Some(user) => return Asked::Verify(user, password),
+                Some(user) => return Asked::Verify(Credentials::Password(user, password)),
                 None => self.refuse(&Error::new(Kind::BadSequence, "PASS comes after USER")),
             },
+            Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),
             Ok(Command::Logout) => {
                 ReplyWriter::new(&mut self.replies, 221, "bye").text("Goodbye.");
                 return Asked::Close;
             }
             // Its frames would be read as commands.
-            Ok(Command::Upload(_)) | Err(BadLine { verb: Some(Verb::Upload), .. }) => {
+            Ok(Command::Upload(_) | Command::Part { .. })
+            | Err(BadLine { verb: Some(Verb::Upload | Verb::Part), .. }) => {
                 return self.close(&login_required());
             }
             Ok(
-                Command::List { .. }
+                Command::Token { .. }
+                | Command::Stage(_)
+                | Command::Commit { .. }
+                | Command::Discard(_)
+                | Command::List { .. }
                 | Command::Stat(_)
                 | Command::Hash { .. }
                 | Command::Download { .. }
@@ -141,7 +167,7 @@ impl Prelogin {
                 self.refuse(&error);
             }
             // A stranger learns nothing of paths and options before login.
-            Err(BadLine { verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Logout), error }) => {
+            Err(BadLine { verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Join | Verb::Logout), error }) => {
                 self.refuse(&error);
             }
             Err(BadLine { verb: Some(_), .. }) => self.refuse(&login_required()),

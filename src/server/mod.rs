@@ -18,8 +18,11 @@ mod login;
 mod quota;
 mod registry;
 mod session;
+mod staged;
 mod sweep;
+mod ties;
 mod timeouts;
+mod tokens;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -36,7 +39,9 @@ pub use self::admission::{AdmissionOptions, Startups};
 use self::homes::Homes;
 pub use self::homes::look_at_home;
 use self::registry::Registry;
+use self::staged::StagedUploads;
 pub use self::timeouts::Timeouts;
+use self::tokens::Tokens;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::store::Durability;
@@ -85,6 +90,8 @@ struct Shared {
     homes: Arc<Homes>,
     registry: Arc<Registry>,
     admission: Arc<Admission>,
+    tokens: Arc<Tokens>,
+    staged: Arc<StagedUploads>,
     grace: Duration,
     timeouts: Timeouts,
 }
@@ -145,12 +152,16 @@ impl Server {
     /// As [`Server::bind`].
     pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
+        let accounts = Arc::new(Accounts::load(&options.users)?);
+        let current = Arc::clone(&accounts);
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
-            accounts: Arc::new(Accounts::load(&options.users)?),
+            accounts,
             homes: Arc::new(Homes::open(&options.data, options.durability)?),
             registry: Registry::new(),
             admission: Admission::new(options.admission),
+            tokens: Arc::new(Tokens::new(move |principal| current.users().still_has(principal))),
+            staged: Arc::default(),
             grace: options.grace,
             timeouts: options.timeouts,
         });

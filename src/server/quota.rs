@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
-use crate::store::{Committed, EntryKind, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
+use crate::store::{
+    Committed, EntryKind, Listing, Meta, NewFolder, Part, Partial, Source, Staged, Store, Upload, UploadSpec,
+};
 
 /// The accounts of all homes that have a session under a quota.
 #[derive(Default)]
@@ -153,8 +155,36 @@ impl Upload for Counted {
         0
     }
 
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        let Counted { inner, path, promise } = *self;
+        Ok(Box::new(CountedParts { inner: inner.into_parts()?, path, promise }))
+    }
+
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+}
+
+/// The same in parts: all its bytes are promised, because its size is known from the start.
+struct CountedParts {
+    inner: Box<dyn Staged>,
+    path: RelPath,
+    promise: Promise,
+}
+
+impl Staged for CountedParts {
+    fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
+        self.inner.part(offset, length)
+    }
+
+    fn into_upload(self: Box<Self>) -> Result<Box<dyn Upload>> {
+        let CountedParts { inner, path, promise } = *self;
+        Ok(Box::new(Counted { inner: inner.into_upload()?, path, promise }))
+    }
+
+    /// Nothing, as for [`Counted`].
+    fn keep(self: Box<Self>) -> u64 {
+        0
     }
 }
 

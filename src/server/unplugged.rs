@@ -2,14 +2,17 @@
 //! a way to it that no lane, no cipher and no timing stands in; everybody else wants a [`Server`](super::Server).
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::admission::Source;
 use super::homes::Homes;
 use super::lane::{Machine, Outgoing, Queue, Step};
 use super::registry::Registry;
 use super::session::Session;
+use super::ties::Ties;
+use super::tokens::Tokens;
 use crate::auth::Principal;
 use crate::buffers::Buffer;
 use crate::error::Result;
@@ -42,7 +45,10 @@ impl Unplugged {
         let store = Homes::open(data, Durability::None)?.open_home(&principal)?;
         let ticket = Registry::new().enter(principal.name(), SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
-        Ok(Unplugged { session: Session::new(principal, store, Arc::new(ticket)), sent: Sent::default(), ids })
+        let source = Source::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+        let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
+        let session = Session::new(principal, store, Arc::new(ticket), ties);
+        Ok(Unplugged { session, sent: Sent::default(), ids })
     }
 
     /// Feeds one portion as a connection would, settling at its end; says whether the session closed.

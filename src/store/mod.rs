@@ -2,10 +2,12 @@
 //! in it is a [`RelPath`]. [`LocalStore`] keeps it in a directory; an object store fits the same trait.
 
 pub mod local;
+mod staged;
 
 use std::any::Any;
 
 pub use local::{LocalOptions, LocalStore, Staging, Swept};
+pub use staged::{Part, Staged};
 
 use crate::error::Result;
 use crate::hash::Hash;
@@ -165,6 +167,10 @@ pub trait Upload: Send {
     /// Gives the upload up but keeps its whole blocks as a partial for [`Store::resume`], in place of an older one of
     /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
     fn keep(self: Box<Self>) -> u64;
+
+    /// Lets the rest come in parts, in any order. The size must have been announced, and what is there already is a
+    /// resumed beginning or nothing.
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>>;
 
     /// For the store's commit, to get its own type back.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sealift::proto::Verb;
 
-use crate::common::upload_bytes;
+use crate::common::{part_bytes, upload_bytes};
 
 /// What a user may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +38,13 @@ impl Right {
     pub fn all_needed(verb: Verb, line: &[u8]) -> Vec<Right> {
         let says = |option: &str| String::from_utf8_lossy(line).contains(option);
         let names: &[&str] = match verb {
-            Verb::Help | Verb::User | Verb::Pass | Verb::Ping | Verb::Status | Verb::Logout => &[],
+            Verb::Help | Verb::User | Verb::Pass | Verb::Token | Verb::Join => &[],
+            Verb::Ping | Verb::Status | Verb::Logout => &[],
             Verb::Who | Verb::Shutdown => return vec![Right::Administrator],
             Verb::List | Verb::Stat => &["list"],
             Verb::Hash if says("partial=yes") => &["upload"],
             Verb::Hash | Verb::Download => &["download"],
-            Verb::Upload => &["upload"],
+            Verb::Upload | Verb::Stage | Verb::Part | Verb::Commit | Verb::Discard => &["upload"],
             Verb::Delete => &["delete"],
             Verb::Mkdir => &["mkdir"],
             Verb::Rename if says("replace=yes") => &["rename", "delete"],
@@ -73,11 +74,24 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Help => &["HELP", "HELP list"],
         Verb::User => &["USER alice"],
         Verb::Pass => &["PASS wrong"],
+        Verb::Token => &["TOKEN", "TOKEN count=3"],
+        Verb::Join => &["JOIN 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"],
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
         Verb::Stat => &["STAT", "STAT file"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file partial=yes"],
         Verb::Download => &["DOWNLOAD file", "DOWNLOAD file offset=1 length=2"],
         Verb::Upload => return uploads(),
+        // Each command of an upload in parts stands alone here, so those after the first find nothing staged: what
+        // matters is whether they get as far as that. The conversation itself is tested apart.
+        Verb::Stage => &["STAGE new size=0", "STAGE file size=20 if=absent"],
+        Verb::Part => {
+            let arguments = "0123456789abcdef offset=0 length=29";
+            return vec![part_bytes(arguments, b"hostile content\r\nDELETE file\r\n")];
+        }
+        Verb::Commit => {
+            &["COMMIT 0123456789abcdef hash=af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"]
+        }
+        Verb::Discard => &["DISCARD 0123456789abcdef"],
         Verb::Delete => &["DELETE file", "DELETE folder recursive=yes"],
         Verb::Mkdir => &["MKDIR new", "MKDIR new/er parents=yes"],
         Verb::Rename => &["RENAME file renamed", "RENAME file other replace=yes", "RENAME folder elsewhere"],

@@ -52,6 +52,19 @@ impl RawClient {
         RawClient::try_silent(port).unwrap()
     }
 
+    /// Connects from this address of the machine, and reads the greeting.
+    pub fn from(address: [u8; 4], daemon: &Daemon) -> RawClient {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let own = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&own, &SocketAddr::from((address, 0))).unwrap();
+        connect(&own, &SocketAddr::from(([127, 0, 0, 1], daemon.port()))).unwrap();
+        let socket = TcpStream::from(std::net::TcpStream::from(own));
+        let connected = within(async { Connector::new(Trust::Observe)?.connect(socket, "127.0.0.1").await });
+        let mut client = RawClient { stream: connected.unwrap().0, unread: Vec::new() };
+        assert_eq!(client.reply().1, "ready");
+        client
+    }
+
     /// The same, with the reason if TCP or TLS fails.
     pub fn try_silent(port: u16) -> sealift::Result<RawClient> {
         let failed = |err| sealift::Error::network("connecting", err);
@@ -224,6 +237,14 @@ pub fn upload_bytes(path: &str, data: &[u8]) -> Vec<u8> {
     bytes.extend(frames_of(data));
     bytes.extend(END);
     bytes.extend(Hash::of(data).as_bytes());
+    bytes
+}
+
+/// A PART line with its frames and end frame.
+pub fn part_bytes(arguments: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("PART {arguments}\r\n").into_bytes();
+    bytes.extend(frames_of(data));
+    bytes.extend(END);
     bytes
 }
 

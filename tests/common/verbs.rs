@@ -3,9 +3,9 @@
 
 use sealift::proto::Verb;
 
-use super::raw::{Answer, RawClient, upload_bytes};
+use super::raw::{Answer, RawClient, part_bytes, upload_bytes};
 
-/// The bytes an UPLOAD of [`Ask::send`] carries.
+/// The bytes an UPLOAD or PART of [`Ask::send`] carries.
 pub const PAYLOAD: &[u8] = b"payload of an upload";
 
 /// A command, ready to be sent.
@@ -18,18 +18,22 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// The bytes on the wire: an UPLOAD with its frames and trailer.
+    /// The bytes on the wire: an UPLOAD or PART with its frames, and its trailer if it has one.
     pub fn bytes(&self) -> Vec<u8> {
         match self.verb {
             Verb::Upload => upload_bytes(self.line.strip_prefix("UPLOAD ").unwrap(), PAYLOAD),
+            Verb::Part => part_bytes(self.line.strip_prefix("PART ").unwrap(), PAYLOAD),
             _ => format!("{}\r\n", self.line).into_bytes(),
         }
     }
 
-    /// Sends it and reads up to its final reply; also the data that came before that, if any did.
+    /// Sends it and reads up to its final reply; also the data that came before that, if any did. What was staged is
+    /// given up again: there can be only so many.
     pub fn send(&self, client: &mut RawClient) -> (Answer, Vec<u8>) {
         client.send(self.bytes());
-        self.outcome(client)
+        let outcome = self.outcome(client);
+        give_up_staged(client, &outcome.0);
+        outcome
     }
 
     /// Reads up to the final reply of this command, which was sent before.
@@ -46,6 +50,13 @@ impl Ask {
     }
 }
 
+/// Gives up what this answer says was staged, if it says so.
+pub fn give_up_staged(client: &mut RawClient, answer: &Answer) {
+    if answer.1 == "staged" {
+        assert_eq!(client.ask(format!("DISCARD {}", answer.2["id"])).1, "done");
+    }
+}
+
 /// Every way to put this path, as it is on the wire, into a command of this verb. `good` is a path that nothing is
 /// wrong with, for the other place of a verb that has two. Empty for a verb without paths.
 pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
@@ -53,6 +64,11 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         Verb::Help
         | Verb::User
         | Verb::Pass
+        | Verb::Token
+        | Verb::Join
+        | Verb::Part
+        | Verb::Commit
+        | Verb::Discard
         | Verb::Ping
         | Verb::Status
         | Verb::Who
@@ -63,6 +79,12 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         Verb::Hash => vec![path.to_owned(), format!("{path} length=1"), format!("{path} partial=yes")],
         Verb::Download => vec![path.to_owned(), format!("{path} offset=1 length=1")],
         Verb::Upload => vec![path.to_owned(), format!("{path} if=absent"), format!("{path} size={}", PAYLOAD.len())],
+        Verb::Stage => {
+            let nothing = sealift::hash::Hash::of(b"");
+            [" size=20", " size=0 if=absent", &format!(" size=20 offset=0 prefix={nothing}")]
+                .map(|options| format!("{path}{options}"))
+                .to_vec()
+        }
         Verb::Delete => vec![path.to_owned(), format!("{path} recursive=yes")],
         Verb::Mkdir => vec![path.to_owned(), format!("{path} parents=yes")],
         Verb::Rename => vec![

@@ -173,6 +173,16 @@ impl Observer for Progress {
         self.above(|| self.out.warn(&format!("{text}; trying again in {pause} ({number} of {of})")));
     }
 
+    fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
+        let why = why.map_or(String::new(), |error| format!(": {}", for_people(error.text().as_bytes())));
+        self.above(|| self.out.step(&format!("{count} of {wanted} connections{why}")));
+    }
+
+    fn stream_lost(&self, error: &Error) {
+        let text = for_people(error.text().as_bytes());
+        self.above(|| self.out.step(&format!("a connection was lost, the others go on: {text}")));
+    }
+
     fn progressed(&self, bytes: u64) {
         self.bar.inc(bytes);
         self.show_bar_when_it_takes_long();

@@ -1,11 +1,12 @@
 //! The options of `get` and `put` about what is there already and about lost connections, and the way back to a server.
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use sealift::client::{ConnectOptions, Summary, Transfer, TransferOptions, Verification};
 use sealift::proto::Condition;
 use sealift::secret::Secret;
 use sealift::tls::Pin;
-use sealift::{Client, Error, Kind, Result};
+use sealift::{Client, Error, Kind, Result, limits};
 use std::sync::Arc;
 
 use crate::context::{Connected, Context, Login};
@@ -41,9 +42,21 @@ pub struct TransferArgs {
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub retry: u32,
 
+    /// Move each file of 64 MiB and more over so many connections at once
+    ///
+    /// For lines where one connection alone does not get all there is to be had. The password is checked once, and the
+    /// file is hashed as a whole. With -r each large file of the tree is moved so, after the small ones. If the server
+    /// takes fewer connections, those are used.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = streams())]
+    pub streams: u32,
+
     /// What to do about a file that exists where one is to be put
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub if_exists: IfExists,
+}
+
+fn streams() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(1..=u64::from(limits::STREAMS_MAX))
 }
 
 /// How one command transfers.
@@ -58,7 +71,8 @@ impl How {
     /// As the options say.
     pub fn new(args: &TransferArgs) -> Self {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let options = TransferOptions { resume: args.resume, skip_existing, retries: args.retry };
+        let options =
+            TransferOptions { resume: args.resume, skip_existing, retries: args.retry, streams: args.streams };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,

@@ -3,6 +3,7 @@
 
 mod files;
 mod info;
+mod parts;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -14,16 +15,18 @@ use std::time::Instant;
 use tracing::info;
 
 pub use self::info::help_lines;
+use self::parts::Incoming;
 use self::receive::{Pending, Receiving};
 use self::send::Sending;
 use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
 use super::registry::{Activity, Ticket};
+use super::ties::Ties;
 use crate::auth::Principal;
 use crate::error::{Error, Kind};
 use crate::hash::Hasher;
 use crate::limits;
-use crate::proto::{BadLine, Command, LineDecoder, RelPath, ReplyWriter, Verb};
+use crate::proto::{BadLine, Command, LineDecoder, RelPath, ReplyWriter, StagedId, Verb};
 use crate::store::Store;
 
 /// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
@@ -32,6 +35,7 @@ pub struct Session {
     principal: Principal,
     store: Arc<dyn Store>,
     ticket: Arc<Ticket>,
+    ties: Ties,
     /// ` pid=… session=…`, as every final reply carries them.
     ids: String,
     lines: LineDecoder,
@@ -51,6 +55,8 @@ enum State {
     Commands,
     /// The frames of an upload.
     Receiving(Receiving),
+    /// The frames of a part.
+    Part(Incoming),
     /// Commands, but first there is something to finish sending.
     Sending(Sending),
 }
@@ -59,17 +65,20 @@ enum State {
 struct Running {
     verb: Verb,
     path: Option<RelPath>,
+    /// The staged upload it is about.
+    staged: Option<StagedId>,
     since: Instant,
 }
 
 impl Session {
     /// A session of this principal over its own store.
-    pub fn new(principal: Principal, store: Arc<dyn Store>, ticket: Arc<Ticket>) -> Self {
+    pub fn new(principal: Principal, store: Arc<dyn Store>, ticket: Arc<Ticket>, ties: Ties) -> Self {
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         Session {
             principal,
             store,
             ticket,
+            ties,
             ids,
             lines: LineDecoder::new(limits::LINE_MAX),
             state: State::Commands,
@@ -112,9 +121,7 @@ impl Session {
                 self.commit_pending(out);
                 let running = Running::new(verb, None);
                 self.fail(running, &error, out);
-                if verb == Verb::Upload {
-                    self.state = State::Receiving(Receiving::dropping());
-                }
+                self.state = State::after_refused(verb);
                 Step::Progress
             }
         }
@@ -129,11 +136,8 @@ impl Session {
             self.commit_pending(out);
         }
         if let Err(error) = allowed {
-            let upload = running.verb == Verb::Upload;
+            self.state = State::after_refused(running.verb);
             self.fail(running, &error, out);
-            if upload {
-                self.state = State::Receiving(Receiving::dropping());
-            }
             return Step::Progress;
         }
         match command {
@@ -141,6 +145,11 @@ impl Session {
             Command::Download { path, offset, length } => self.begin_download(&path, offset, length, running, out),
             Command::Hash { path, partial: true, .. } => self.hash_partial(&path, running, out),
             Command::Hash { path, length, partial: false } => self.begin_hash(&path, length, running, out),
+            Command::Token { count } => self.tokens(count, running, out),
+            Command::Stage(args) => self.stage(args, running, out),
+            Command::Part { id, offset, length } => self.begin_part(id, (offset, length), running, out),
+            Command::Commit { id, hash } => self.commit_staged(id, hash, running, out),
+            Command::Discard(id) => self.discard(id, running, out),
             Command::List { path, recursive } => self.begin_list(&path, recursive, running, out),
             Command::Stat(path) => self.stat(&path, running, out),
             Command::Delete { path, recursive } => self.delete(&path, recursive, running, out),
@@ -155,7 +164,7 @@ impl Session {
                 self.done(running, 0, out, |r| ReplyWriter::new(r, 221, "bye"), "Goodbye.");
                 return Step::Close;
             }
-            Command::User(_) | Command::Pass(_) => {
+            Command::User(_) | Command::Pass(_) | Command::Join(_) => {
                 let text = "you are logged in already; LOGOUT first to log in as somebody else";
                 self.fail(running, &Error::new(Kind::BadSequence, text), out);
             }
@@ -208,6 +217,7 @@ impl Machine for Session {
         match std::mem::replace(&mut self.state, State::Commands) {
             State::Commands => self.next_command(input, out),
             State::Receiving(receiving) => self.receive(receiving, input, out),
+            State::Part(incoming) => self.receive_part(incoming, input, out),
             State::Sending(sending) => self.send(sending, out),
         }
     }
@@ -226,7 +236,7 @@ impl Machine for Session {
     fn waiting(&self) -> Waiting {
         match &self.state {
             State::Commands if !self.lines.is_mid_line() => Waiting::Command,
-            State::Commands | State::Receiving(_) | State::Sending(_) => Waiting::More,
+            State::Commands | State::Receiving(_) | State::Part(_) | State::Sending(_) => Waiting::More,
         }
     }
 
@@ -240,16 +250,36 @@ impl Machine for Session {
     }
 
     fn hang_up(&mut self) {
+        // What is left of a part frees its range before the staged upload is put away.
         if let State::Receiving(receiving) = std::mem::replace(&mut self.state, State::Commands) {
             receiving.keep();
         }
         self.pending.clear();
+        self.ties.hang_up();
+    }
+}
+
+impl State {
+    /// What comes after a refused command: the frames of one that brings data are dropped, so that the stream stays in
+    /// step.
+    fn after_refused(verb: Verb) -> State {
+        match verb {
+            Verb::Upload => State::Receiving(Receiving::dropping()),
+            Verb::Part => State::Part(Incoming::dropping()),
+            _ => State::Commands,
+        }
     }
 }
 
 impl Running {
     fn new(verb: Verb, path: Option<RelPath>) -> Self {
-        Running { verb, path, since: Instant::now() }
+        Running { verb, path, staged: None, since: Instant::now() }
+    }
+
+    /// It is about this staged upload to this path.
+    fn about(&mut self, ticket: &Ticket, id: StagedId, path: RelPath) {
+        ticket.set(Activity { verb: Some(self.verb), path: Some(path.clone()) });
+        (self.staged, self.path) = (Some(id), Some(path));
     }
 
     fn log(&self, ticket: &Ticket, user: &str, outcome: &str, bytes: u64) {
@@ -258,6 +288,7 @@ impl Running {
             user,
             verb = self.verb.name(),
             path = self.path.as_ref().map(RelPath::to_string),
+            staged = self.staged.as_ref().map(StagedId::to_string),
             outcome,
             bytes,
             ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -9,6 +9,7 @@ mod partial;
 mod record;
 mod remove;
 mod source;
+mod staged;
 mod staging;
 mod sweep;
 mod sync;

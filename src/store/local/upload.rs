@@ -11,12 +11,13 @@ use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::partial;
+use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Condition, Upload, UploadSpec};
+use crate::store::{Condition, Staged, Upload, UploadSpec};
 
 /// The type `fstatfs` tells for a file system in memory (linux/magic.h).
 const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -143,6 +144,10 @@ impl Upload for LocalUpload {
 
     fn keep(self: Box<Self>) -> u64 {
         partial::keep(*self)
+    }
+
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        Ok(Box::new(LocalStaged::over(*self)?))
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
