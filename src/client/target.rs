@@ -157,8 +157,8 @@ fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
     if name.is_empty() {
         return Err(usage(typed, "no user stands before the `@`; leave it away to be anonymous"));
     }
-    if name.len() > limits::USER_MAX || name.chars().any(char::is_control) {
-        return Err(usage(typed, "a user's name has at most 64 bytes and no control characters"));
+    if name.len() > limits::USER_MAX || name.chars().any(|c| c.is_control() || c == '/') {
+        return Err(usage(typed, "a user's name has at most 64 bytes, no slash and no control characters"));
     }
     Ok(name.to_owned())
 }
@@ -327,6 +327,7 @@ mod tests {
         let target = parse("SEALIFT://a%40b@h:1/x%20y%FF/");
         assert_eq!(target.user.as_deref(), Some("a@b"));
         assert_eq!((target.path.as_bytes(), target.is_folder), (&b"x y\xff"[..], true));
+        assert!(why("sealift://@%2F@h/x").contains("no slash"), "it could not be written without a URL");
         assert!(why("sealift://h/100%").contains("%25"));
         assert!(why("sealift://h/a#b").contains("%23"));
         assert!(why("sealift://h/a?b").contains("%3F"));
