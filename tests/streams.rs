@@ -289,7 +289,8 @@ fn a_lost_extra_connection_hands_its_share_to_the_others() {
                 place.proxy.never_cut();
                 work = place.get("big", FOUR);
                 work.attempt(&mut client, &silent()).await.unwrap();
-                assert_eq!(client.streams(), 4);
+                // One that was cut right behind its last byte is found out only then.
+                assert!((3..=4).contains(&client.streams()), "{}", client.streams());
             }
         }
         place.settled().await;
@@ -304,21 +305,28 @@ fn if_the_first_connection_is_lost_nothing_appears_and_the_next_try_goes_on() {
         let content = bytes(8 * BLOCK + 77);
         place.source("big", &content);
         for (up, after) in [(true, 2 * BLOCK), (false, 2 * BLOCK), (true, MIB), (false, MIB)] {
-            let mut work = if up { place.put("big", FOUR) } else { place.get("big", FOUR) };
             let target = if up { place.remote("big") } else { place.down.path().join("big") };
-            place.proxy.cut(0, after);
-            let error = place.attempt(&mut work).await.unwrap_err();
+            let (mut work, error) = loop {
+                let mut work = if up { place.put("big", FOUR) } else { place.get("big", FOUR) };
+                place.proxy.cut(0, after);
+                match place.attempt(&mut work).await {
+                    Err(error) => break (work, error),
+                    // The others were so fast that the first one had less than that to do.
+                    Ok(()) => fs::remove_file(&target).unwrap(),
+                }
+            };
             assert_eq!(error.kind(), Kind::Network, "{error}");
             assert!(work.may_retry(&error));
             assert!(!target.exists(), "{up}");
             place.settled().await;
+            let left = if up { files_below(&place.remote(".sealift")) } else { files_below(place.down.path()) };
             place.proxy.never_cut();
             place.attempt(&mut work).await.unwrap();
             assert_eq!((work.summary().files, place.proxy.connections()), (1, 4));
             assert!(fs::read(&target).unwrap() == content, "{up}");
-            if after > BLOCK {
-                // At least the block that the first connection had done before it was cut is not moved again.
-                assert!(place.proxy.passed() < content.len(), "{} {up}", place.proxy.passed());
+            if !left.is_empty() {
+                // What was without a gap from the beginning is not moved again.
+                assert!(place.proxy.passed() < content.len(), "{} {up} {left:?}", place.proxy.passed());
             }
             if !up {
                 fs::remove_file(&target).unwrap();
