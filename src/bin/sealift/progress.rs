@@ -14,6 +14,7 @@ use sealift::{Client, Error, Kind};
 use super::context::Login;
 use super::failure::{Failure, Outcome, Tally};
 use super::format;
+use super::interrupt;
 use super::output::{Object, Output};
 
 /// A transfer shorter than this shows no bar: it would only flicker.
@@ -179,6 +180,9 @@ impl Observer for Progress {
     }
 
     fn stream_lost(&self, error: &Error) {
+        if interrupt::is_stopping() {
+            return;
+        }
         let text = for_people(error.text().as_bytes());
         self.above(|| self.out.step(&format!("a connection was lost, the others go on: {text}")));
     }
