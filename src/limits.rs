@@ -292,6 +292,10 @@ pub const WRITE_BACK: u64 = 8 * 1024 * 1024;
 /// much as all the rest for a small file; hashing a smaller file again takes less than 0.3 ms.
 pub const RECORD_MIN: u64 = 1024 * 1024;
 
+/// A file must have been left alone for so long before the hash that a reader found is recorded for it: two changes within
+/// one tick of a file system's clock, at worst two seconds (FAT), have the same time.
+pub const RECORD_AGE_MIN: Duration = Duration::from_secs(3);
+
 /// How long a store goes on using the folder it has open for a run of files without looking whether the name still
 /// stands for it. Thousands of small files fit in it; what others rename meanwhile is seen after it at the latest.
 pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);

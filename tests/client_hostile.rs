@@ -28,6 +28,8 @@ enum Act {
     Say(Vec<u8>),
     /// The same, and then break off without a goodbye.
     SayAndCut(Vec<u8>),
+    /// Say it when so many more bytes have come.
+    SayAfter(usize, Vec<u8>),
 }
 
 fn say(text: impl Into<Vec<u8>>) -> Act {
@@ -65,7 +67,14 @@ impl Liar {
                         "PASS" => say(format!("230 welcome user=u access=full {IDS}\r\n")),
                         _ => act(&line),
                     };
-                    let (Act::Say(bytes) | Act::SayAndCut(bytes)) = &answer;
+                    if let Act::SayAfter(more, _) = answer {
+                        while all.len() < at + more {
+                            let Ok(count @ 1..) = stream.read(&mut buffer).await else { return all };
+                            all.extend_from_slice(&buffer[..count]);
+                        }
+                        at += more;
+                    }
+                    let (Act::Say(bytes) | Act::SayAndCut(bytes) | Act::SayAfter(_, bytes)) = &answer;
                     // A client that has had enough closes.
                     if stream.write_all(bytes).await.is_err() || stream.flush().await.is_err() {
                         return all;
@@ -352,10 +361,15 @@ fn a_server_whose_key_is_refused_sees_no_byte() {
     });
 }
 
-/// Uploads one small file to a server that answers this.
+/// Uploads one small file to a server that answers this when all of it has come.
 async fn refused_upload(answer: String) -> Kind {
+    const DATA: usize = 2 * frame::HEADER + 4 + frame::TRAILER;
     let mut answer = Some(answer);
-    let liar = Liar::start(READY, move |_| say(answer.take().unwrap_or_default())).await;
+    let act = move |_: &str| match answer.take() {
+        Some(answer) => Act::SayAfter(DATA, answer.into_bytes()),
+        None => say(""),
+    };
+    let liar = Liar::start(READY, act).await;
     let mut client = liar.client().await;
     let jobs = vec![Upload::reader(&b"data"[..], p("f"))];
     match client.upload(jobs, Arc::new(Silent)).await {

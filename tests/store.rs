@@ -4,9 +4,11 @@ mod store_common;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::time::Duration;
 
 use sealift::Kind;
 use sealift::hash::Hash;
+use sealift::limits;
 use sealift::store::{Condition, Durability, EntryKind, LocalOptions, LocalStore, Mtime, Staging, Store, UploadSpec};
 use store_common::{Home, list, p, put, put_if, read};
 
@@ -204,4 +206,37 @@ fn a_store_over_nothing_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let missing = LocalStore::open_path(&dir.path().join("none"), LocalOptions::default());
     assert_eq!(missing.err().unwrap().kind(), Kind::NotFound);
+}
+
+#[test]
+fn the_hash_a_reader_found_is_recorded_for_a_file_that_is_left_alone() {
+    let home = Home::new();
+    let path = home.dir.path().join("f");
+    let bytes = vec![7; usize::try_from(limits::RECORD_MIN).unwrap()];
+    fs::write(&path, &bytes).unwrap();
+    let hash = Hash::of(&bytes);
+    let open = || home.store.open(&p("f")).unwrap();
+
+    // Just written: another write might not show.
+    open().record_hash(&hash);
+    assert_eq!(open().recorded_hash(), None);
+
+    let reader = open();
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    while written.elapsed().unwrap_or_default() <= limits::RECORD_AGE_MIN {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    open().record_hash(&hash);
+    if open().recorded_hash().is_none() {
+        println!("skipped: this file system takes no attributes");
+        return;
+    }
+    assert_eq!(open().recorded_hash(), Some(hash));
+
+    // The first reader saw it before it was changed: its hash is of other bytes, for all it knows.
+    fs::write(&path, vec![8; bytes.len()]).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(written).unwrap();
+    reader.record_hash(&Hash::of(b"other"));
+    assert_ne!(open().recorded_hash(), Some(Hash::of(b"other")));
 }

@@ -143,6 +143,11 @@ pub trait Source: Send {
     /// Costs one system call for files of [`crate::limits::RECORD_MIN`] and more, and is never there for smaller ones.
     fn recorded_hash(&self) -> Option<Hash>;
 
+    /// Records the hash of the whole file, as whoever has read all of it knows it, so that the next one need not hash it
+    /// again. Quietly nothing if the file has changed since it was opened, or so short a time ago
+    /// ([`crate::limits::RECORD_AGE_MIN`]) that another change would not show in its time.
+    fn record_hash(&self, hash: &Hash);
+
     /// Reads at this offset, at most as many bytes as the buffer holds. 0 only at the end of the file; fewer bytes
     /// than asked for only there.
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize>;

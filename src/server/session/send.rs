@@ -94,6 +94,14 @@ impl FileJob {
         Ok(FileJob { source, start: at, at, end, digest, running })
     }
 
+    /// Keeps what was found out, for the next one.
+    fn record(&self) {
+        let whole = self.start == 0 && self.at == self.source.meta().size;
+        if let (true, Digest::Computed(hasher)) = (whole, &self.digest) {
+            self.source.record_hash(&hasher.finalize());
+        }
+    }
+
     /// Reads the next bytes, as many as fit; never none.
     fn read(&mut self, room: &mut [u8]) -> Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
@@ -197,6 +205,7 @@ impl Session {
             return;
         }
         out.put(&frame::END);
+        job.record();
         let (bytes, hash) = (job.end - job.start, job.digest.value());
         self.recycle(job.digest);
         self.done(
@@ -216,6 +225,7 @@ impl Session {
             }
             return;
         }
+        job.record();
         let (bytes, hash, mtime) = (job.end - job.start, job.digest.value(), job.source.meta().mtime);
         self.recycle(job.digest);
         self.hashed(job.running, bytes, hash, Some(mtime), out);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
@@ -13,6 +14,7 @@ use super::jail::Jail;
 use super::record;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
+use crate::limits;
 use crate::proto::RelPath;
 use crate::store::{EntryKind, Meta, Mtime, Source};
 
@@ -58,7 +60,16 @@ pub(super) fn through_link(jail: &Jail, link: &[u8]) -> Option<Meta> {
 pub(super) struct LocalSource {
     file: File,
     meta: Meta,
+    /// When anything about it was changed last, as it was opened.
+    changed: SystemTime,
     path: RelPath,
+}
+
+/// When a file's content or what is known of it was changed last. Nobody can set this time.
+fn changed(stat: &Stat) -> SystemTime {
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
+    let (secs, nanos) = (stat.st_ctime as i64, stat.st_ctime_nsec as u64);
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0)) + Duration::from_nanos(nanos)
 }
 
 impl LocalSource {
@@ -81,9 +92,10 @@ impl LocalSource {
 
     fn checked(path: &RelPath, opened: Result<OwnedFd, Errno>) -> Result<Self> {
         let file = File::from(opened.map_err(|err| failed(path, err.into()))?);
-        let meta = meta(&fstat(&file).map_err(|err| failed(path, err.into()))?);
+        let stat = fstat(&file).map_err(|err| failed(path, err.into()))?;
+        let meta = meta(&stat);
         match meta.kind {
-            EntryKind::File => Ok(LocalSource { file, meta, path: path.clone() }),
+            EntryKind::File => Ok(LocalSource { file, meta, changed: changed(&stat), path: path.clone() }),
             EntryKind::Directory => Err(Error::file(path, Errno::ISDIR.into())),
             EntryKind::Link | EntryKind::Other => Err(not_regular(path)),
         }
@@ -113,6 +125,14 @@ impl Source for LocalSource {
 
     fn recorded_hash(&self) -> Option<Hash> {
         record::load(&self.file, &fstat(&self.file).ok()?)
+    }
+
+    fn record_hash(&self, hash: &Hash) {
+        let Ok(now) = fstat(&self.file) else { return };
+        let age = SystemTime::now().duration_since(self.changed).unwrap_or_default();
+        if meta(&now) == self.meta && changed(&now) == self.changed && age >= limits::RECORD_AGE_MIN {
+            record::store(&self.file, &now, hash);
+        }
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
