@@ -311,9 +311,21 @@ fn tree(home: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// What comes before a listing's first frame.
+const LISTED: &[u8] = b"150 data\r\n";
+
 /// Replies with what differs between two runs (ids, times of folders) masked.
 fn comparable(session: &Unplugged, replies: &[u8]) -> String {
-    let text = String::from_utf8_lossy(replies).replace(session.ids(), "");
+    // How long a time is written differs too, and with it the length of a listing's frame.
+    let mut replies = replies.to_vec();
+    let mut at = 0;
+    while let Some(found) = replies[at..].windows(LISTED.len()).position(|bytes| bytes == LISTED) {
+        at += found + LISTED.len();
+        if replies[at..].starts_with(&[0, 0]) && !replies[at..].starts_with(&frame::END) {
+            replies[at..at + frame::HEADER].fill(b'?');
+        }
+    }
+    let text = String::from_utf8_lossy(&replies).replace(session.ids(), "");
     let mut masked = String::new();
     for word in text.split_inclusive([' ', '\r', '\n']) {
         masked.push_str(if word.starts_with("mtime=") && !word.starts_with("mtime=1 ") { "mtime=? " } else { word });
