@@ -376,6 +376,9 @@ impl<M: Machine> Shared<M> {
     fn finish(&self, mut machine: M, mut out: Outgoing<'_>) {
         machine.hang_up();
         out.hand_over();
+        // Before the session counts as over: a stopping server waits for that and no longer, and the machine's end
+        // removes what it has on the disk.
+        drop(machine);
         self.lock().over = true;
     }
 }
