@@ -1,0 +1,160 @@
+use super::*;
+use proptest::prelude::*;
+
+fn bad(line: &str) -> (Option<Verb>, Kind) {
+    let refused = Command::parse(line.as_bytes()).unwrap_err();
+    (refused.verb, refused.error.kind())
+}
+
+#[test]
+fn verbs_are_case_insensitive_and_spaces_may_repeat() {
+    let Ok(Command::Download { path, offset: 0, length: None }) = Command::parse(b"dOwNload   a%20b  ") else {
+        panic!("not a download")
+    };
+    assert_eq!(path.as_bytes(), b"a b");
+}
+
+#[test]
+fn too_many_too_few_and_unknown_arguments_are_bad_commands() {
+    for line in [
+        "DOWNLOAD",
+        "DOWNLOAD a b",
+        "RENAME a",
+        "LIST a b",
+        "PING x",
+        "DOWNLOAD a x=1",
+        "LIST recursive=maybe",
+        "UPLOAD a size=-1",
+        "UPLOAD a size=+1",
+        "UPLOAD a size=1 size=2",
+        "UPLOAD a if=no",
+        "UPLOAD a offset=5",
+        "UPLOAD a mtime=soon",
+        "DOWNLOAD 100%",
+        "HELP NOTHING",
+        "USER",
+        "DOWNLOAD a\tb",
+        "TOKEN count=0",
+        "TOKEN count=16",
+        "TOKEN x",
+        "JOIN",
+        "STAGE a",
+        "STAGE a size=1 offset=0",
+        "PART 0123456789abcdef offset=0",
+        "PART 0123456789abcdef length=1",
+        "PART 01234 offset=0 length=1",
+        "COMMIT 0123456789abcdef",
+        "COMMIT 0123456789abcdef hash=12",
+        "DISCARD",
+    ] {
+        assert_eq!(bad(line).1, Kind::BadCommand, "{line}");
+    }
+    assert_eq!(bad("FETCH a"), (None, Kind::UnknownVerb));
+    assert_eq!(bad(""), (None, Kind::UnknownVerb));
+}
+
+#[test]
+fn a_refused_upload_is_still_known_to_be_an_upload() {
+    assert_eq!(bad("UPLOAD ../x size=4"), (Some(Verb::Upload), Kind::BadPath));
+    assert_eq!(bad("UPLOAD"), (Some(Verb::Upload), Kind::BadCommand));
+    assert_eq!(bad("UPLOAD .sealift/x"), (Some(Verb::Upload), Kind::NotFound));
+}
+
+#[test]
+fn an_error_never_repeats_a_password() {
+    let too_long = format!("JOIN {}", "canary".repeat(20));
+    let bad = ["PASS canary canary", "PASS canary=canary", "PASS canary%", "JOIN canary canary", "JOIN canary%"];
+    for line in bad.into_iter().chain([too_long.as_str()]) {
+        let error = Command::parse(line.as_bytes()).unwrap_err().error;
+        assert!(!format!("{error} {error:?}").contains("canary"), "{line}");
+    }
+    for line in ["PASS canary", "JOIN canary"] {
+        assert!(!format!("{:?}", Command::parse(line.as_bytes()).unwrap()).contains("canary"), "{line}");
+    }
+}
+
+#[test]
+fn a_long_password_is_refused() {
+    assert!(Command::parse(format!("PASS {}", "a".repeat(1024)).as_bytes()).is_ok());
+    assert_eq!(bad(&format!("PASS {}", "a".repeat(1025))).1, Kind::BadCommand);
+}
+
+fn a_path() -> impl Strategy<Value = RelPath> {
+    proptest::collection::vec("[^/\\x00-\\x1f\\x7f]{1,20}", 1..4)
+        .prop_filter_map("a valid path", |names| RelPath::parse(names.join("/").as_bytes()).ok())
+}
+
+fn a_hash() -> impl Strategy<Value = Hash> {
+    any::<[u8; 32]>().prop_map(Hash::from_bytes)
+}
+
+fn a_command() -> impl Strategy<Value = Command> {
+    let mtime = || (any::<i64>(), 0u32..1_000_000_000).prop_map(|(secs, nanos)| Mtime { secs, nanos });
+    let condition = || prop_oneof![Just(Condition::Any), Just(Condition::Absent), a_hash().prop_map(Condition::Hash)];
+    let resume =
+        || proptest::option::of((any::<u64>(), a_hash()).prop_map(|(offset, prefix)| Resume { offset, prefix }));
+    let id = || any::<u64>().prop_map(StagedId::new);
+    prop_oneof![
+        "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}".prop_map(Command::User),
+        proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
+        (a_path(), any::<bool>()).prop_map(|(path, recursive)| Command::List { path, recursive }),
+        any::<bool>().prop_map(|recursive| Command::List { path: RelPath::root(), recursive }),
+        a_path().prop_map(Command::Stat),
+        (a_path(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, length, partial)| Command::Hash {
+            path,
+            length,
+            partial
+        }),
+        (a_path(), any::<u64>(), any::<Option<u64>>()).prop_map(|(path, offset, length)| Command::Download {
+            path,
+            offset,
+            length
+        }),
+        (1u32..16).prop_map(|count| Command::Token { count }),
+        proptest::collection::vec(any::<u8>(), 1..40).prop_map(|b| Command::Join(Secret::new(b))),
+        (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
+            |(path, size, mtime, condition, resume)| Command::Stage(StageArgs { path, size, mtime, condition, resume })
+        ),
+        (id(), any::<u64>(), any::<u64>()).prop_map(|(id, offset, length)| Command::Part { id, offset, length }),
+        (id(), a_hash()).prop_map(|(id, hash)| Command::Commit { id, hash }),
+        id().prop_map(Command::Discard),
+        (a_path(), any::<Option<u64>>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
+            |(path, size, mtime, condition, resume)| Command::Upload(UploadArgs {
+                path,
+                size,
+                mtime,
+                condition,
+                resume
+            })
+        ),
+        (a_path(), any::<bool>()).prop_map(|(path, recursive)| Command::Delete { path, recursive }),
+        (a_path(), any::<bool>()).prop_map(|(path, parents)| Command::Mkdir { path, parents }),
+        (a_path(), a_path(), any::<bool>()).prop_map(|(from, to, replace)| Command::Rename { from, to, replace }),
+        Just(Command::Logout),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn parse_inverts_render_and_the_line_holds_one_command(command in a_command()) {
+        let mut line = Vec::new();
+        command.render(&mut line).unwrap();
+        let body = line.strip_suffix(b"\r\n").unwrap();
+        prop_assert!(!body.iter().any(|b| b.is_ascii_control()));
+        let again = Command::parse(body).unwrap();
+        let mut rendered = Vec::new();
+        again.render(&mut rendered).unwrap();
+        prop_assert_eq!(&rendered, &line);
+        if let (Command::Upload(a), Command::Upload(b)) = (&command, &again) {
+            prop_assert_eq!(a, b);
+        }
+        if let (Command::Stage(a), Command::Stage(b)) = (&command, &again) {
+            prop_assert_eq!(a, b);
+        }
+    }
+
+    #[test]
+    fn any_bytes_parse_or_are_refused_without_a_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Command::parse(&line);
+    }
+}
