@@ -41,6 +41,7 @@
 //! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other); [`confine`],
 //! [`error`] and [`limits`] are leaves.
 
+mod aside;
 pub mod auth;
 pub mod buffers;
 pub mod client;

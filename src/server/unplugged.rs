@@ -52,22 +52,24 @@ impl Unplugged {
     }
 
     /// Feeds one portion as a connection would, settling at its end; says whether the session closed.
-    pub fn feed(&mut self, mut input: &[u8]) -> bool {
+    pub fn feed(&mut self, input: &[u8]) -> bool {
         let mut out = Outgoing::new(&self.sent);
-        loop {
-            match self.session.step(&mut input, &mut out) {
-                Step::Progress => {}
-                Step::Starved => break,
-                Step::Close => {
-                    self.session.hang_up();
-                    out.hand_over();
-                    return true;
-                }
-            }
+        let closed = run(&mut self.session, input, &mut out) == Step::Close;
+        if closed {
+            self.session.hang_up();
+        } else {
+            self.session.settle(&mut out);
         }
-        self.session.settle(&mut out);
         out.hand_over();
-        false
+        closed
+    }
+
+    /// Feeds one portion, after which the client is gone at once.
+    pub fn feed_last(&mut self, input: &[u8]) {
+        let mut out = Outgoing::new(&self.sent);
+        run(&mut self.session, input, &mut out);
+        self.session.hang_up();
+        out.hand_over();
     }
 
     /// The client is gone.
@@ -83,5 +85,14 @@ impl Unplugged {
     /// ` pid=… session=…`, which every final reply carries.
     pub fn ids(&self) -> &str {
         &self.ids
+    }
+}
+
+fn run(session: &mut Session, mut input: &[u8], out: &mut Outgoing) -> Step {
+    loop {
+        match session.step(&mut input, out) {
+            Step::Progress => {}
+            step => return step,
+        }
     }
 }

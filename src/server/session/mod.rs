@@ -16,7 +16,7 @@ use tracing::info;
 
 pub use self::info::help_lines;
 use self::parts::Incoming;
-use self::receive::{Pending, Receiving};
+use self::receive::{Committing, Pending, Receiving};
 use self::send::Sending;
 use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
@@ -42,6 +42,8 @@ pub struct Session {
     state: State,
     /// Uploads that are received and folders that are made, and wait to share their syncs.
     pending: Vec<Pending>,
+    /// Those before them, on their way to the disk.
+    committing: Option<Committing>,
     unknown_verbs: u32,
     /// Where a reply line is put together before it is copied out.
     scratch: Vec<u8>,
@@ -83,6 +85,7 @@ impl Session {
             lines: LineDecoder::new(limits::LINE_MAX),
             state: State::Commands,
             pending: Vec::new(),
+            committing: None,
             unknown_verbs: 0,
             scratch: Vec::new(),
             hasher: None,
@@ -255,6 +258,7 @@ impl Machine for Session {
             receiving.keep();
         }
         self.pending.clear();
+        self.committing = None;
         self.ties.hang_up();
     }
 }

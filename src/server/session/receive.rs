@@ -1,6 +1,9 @@
 //! Uploads and new folders: into the store, then a commit that those right behind may share.
 
+use std::sync::Arc;
+
 use super::{Running, Session, State};
+use crate::aside::Aside;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
@@ -27,6 +30,20 @@ enum Change {
     Folder(NewFolder),
 }
 
+/// A batch that another thread commits.
+pub struct Committing {
+    order: Vec<Unanswered>,
+    outcome: Aside<Outcome>,
+}
+
+/// What became of each file, and of all folders.
+type Outcome = (Vec<Result<Committed>>, Result<()>);
+
+struct Unanswered {
+    is_file: bool,
+    running: Running,
+}
+
 impl Pending {
     fn len(&self) -> u64 {
         match &self.what {
@@ -35,10 +52,8 @@ impl Pending {
         }
     }
 
-    /// Whether it is a file at this path or at one above it.
-    fn is_in_the_way_of(&self, path: &RelPath) -> bool {
-        let file = matches!(self.what, Change::File(_));
-        file && self.running.path.as_ref().is_some_and(|file| path.strip_prefix(file).is_some())
+    fn is_file(&self) -> bool {
+        matches!(self.what, Change::File(_))
     }
 }
 
@@ -61,11 +76,11 @@ impl Session {
         let spec = UploadSpec { size: args.size, mtime: args.mtime, condition: args.condition };
         // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
         let asks = args.condition != Condition::Any || args.resume.is_some();
-        if asks && self.pending.iter().any(|pending| pending.running.path.as_ref() == Some(&args.path)) {
+        if asks && self.unanswered_files().any(|path| path == &args.path) {
             self.commit_pending(out);
         }
         let mut begun = self.open_upload(&args, spec);
-        if begun.is_err() && !self.pending.is_empty() {
+        if begun.is_err() && self.has_unanswered() {
             // It may stand on an upload that is not committed yet: every command sees all earlier ones done.
             self.commit_pending(out);
             begun = self.open_upload(&args, spec);
@@ -136,11 +151,11 @@ impl Session {
 
     /// Makes a folder, whose sync may wait like an upload's.
     pub(super) fn make_dir(&mut self, path: &RelPath, parents: bool, running: Running, out: &mut Outgoing) {
-        if self.pending.iter().any(|pending| pending.is_in_the_way_of(path)) {
+        if self.unanswered_files().any(|file| path.strip_prefix(file).is_some()) {
             self.commit_pending(out);
         }
         let mut made = self.store.begin_dir(path, parents);
-        if made.is_err() && !self.pending.is_empty() {
+        if made.is_err() && self.has_unanswered() {
             // As with an upload: it may stand on what is not committed yet. And its reply comes after theirs.
             self.commit_pending(out);
             made = self.store.begin_dir(path, parents);
@@ -148,15 +163,6 @@ impl Session {
         match made {
             Ok(folder) => self.put_off(Change::Folder(folder), running, out),
             Err(error) => self.fail(running, &error, out),
-        }
-    }
-
-    /// Leaves a commit to be done together with those of the commands right behind.
-    fn put_off(&mut self, what: Change, running: Running, out: &mut Outgoing) {
-        self.pending.push(Pending { what, running });
-        let bytes: u64 = self.pending.iter().map(Pending::len).sum();
-        if self.pending.len() >= limits::COMMIT_BATCH || bytes >= limits::COMMIT_BATCH_BYTES {
-            self.commit_pending(out);
         }
     }
 
@@ -168,22 +174,71 @@ impl Session {
         self.fail(running, error, out);
     }
 
-    /// Commits what is pending, in order and with shared syncs. Only after this are the uploads acknowledged.
-    pub(super) fn commit_pending(&mut self, out: &mut Outgoing) {
-        if self.pending.is_empty() {
-            return;
+    /// The files that are received and not yet answered.
+    fn unanswered_files(&self) -> impl Iterator<Item = &RelPath> {
+        let committing = self.committing.iter().flat_map(|batch| &batch.order);
+        let committing = committing.filter(|unanswered| unanswered.is_file).map(|unanswered| &unanswered.running);
+        let pending = self.pending.iter().filter(|pending| pending.is_file()).map(|pending| &pending.running);
+        committing.chain(pending).filter_map(|running| running.path.as_ref())
+    }
+
+    fn has_unanswered(&self) -> bool {
+        self.committing.is_some() || !self.pending.is_empty()
+    }
+
+    /// Leaves a commit to be done together with those of the commands right behind.
+    fn put_off(&mut self, what: Change, running: Running, out: &mut Outgoing) {
+        self.pending.push(Pending { what, running });
+        let bytes: u64 = self.pending.iter().map(Pending::len).sum();
+        if self.pending.len() >= limits::COMMIT_BATCH || bytes >= limits::COMMIT_BATCH_BYTES {
+            self.commit_aside(out);
         }
+    }
+
+    /// Commits what is pending on another thread, while the next uploads come in. One batch at a time, so that all
+    /// commits stay in order.
+    fn commit_aside(&mut self, out: &mut Outgoing) {
+        self.acknowledge(out);
+        let (uploads, folders, order) = self.take_pending();
+        let store = Arc::clone(&self.store);
+        let outcome = Aside::start(move || store.commit_all(uploads, folders));
+        self.committing = Some(Committing { order, outcome });
+    }
+
+    /// Commits all that is pending, in order and with shared syncs. Only after this are the uploads acknowledged.
+    pub(super) fn commit_pending(&mut self, out: &mut Outgoing) {
+        self.acknowledge(out);
+        if !self.pending.is_empty() {
+            let (uploads, folders, order) = self.take_pending();
+            let outcome = self.store.commit_all(uploads, folders);
+            self.answer(order, outcome, out);
+        }
+    }
+
+    /// Waits for the batch that another thread commits, and answers it.
+    fn acknowledge(&mut self, out: &mut Outgoing) {
+        let Some(Committing { order, outcome }) = self.committing.take() else { return };
+        match outcome.wait() {
+            Ok(outcome) => self.answer(order, outcome, out),
+            Err(error) => order.into_iter().for_each(|unanswered| self.fail(unanswered.running, &error, out)),
+        }
+    }
+
+    fn take_pending(&mut self) -> (Vec<Box<dyn Upload>>, Vec<NewFolder>, Vec<Unanswered>) {
         let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(self.pending.len()));
         for Pending { what, running } in self.pending.drain(..) {
-            order.push((matches!(what, Change::File(_)), running));
+            order.push(Unanswered { is_file: matches!(what, Change::File(_)), running });
             match what {
                 Change::File(upload) => uploads.push(upload),
                 Change::Folder(folder) => folders.push(folder),
             }
         }
-        let (files, folders) = self.store.commit_all(uploads, folders);
+        (uploads, folders, order)
+    }
+
+    fn answer(&mut self, order: Vec<Unanswered>, (files, folders): Outcome, out: &mut Outgoing) {
         let mut files = files.into_iter();
-        for (is_file, running) in order {
+        for Unanswered { is_file, running } in order {
             if is_file {
                 self.stored(files.next(), running, out);
             } else {
