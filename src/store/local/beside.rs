@@ -2,7 +2,8 @@
 //!
 //! Whoever writes such a file holds its lock, and only the holder renames, cuts or removes it. So a second process
 //! that fetches the same file sees that it is taken and uses a name with a random mark; and a file that nobody holds
-//! was left by a process that died: the next one goes on with it, or starts it afresh.
+//! was left by a process that died: the next one goes on with it, or starts it afresh. Files too small to be gone on
+//! with have no name until they are whole ([`super::unnamed`]).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,14 +50,14 @@ pub(super) fn create(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Temp> {
             // Somebody was faster, took it for a leftover, and has it now.
             Ok(false) | Err(Errno::WOULDBLOCK) => {}
             // A file system without locks: nobody can take it for a leftover either.
-            Ok(true) | Err(_) => return Ok(Temp::new(Arc::clone(parent), name, file.into(), None)),
+            Ok(true) | Err(_) => return Ok(Temp::named(Arc::clone(parent), name, file.into(), None)),
         },
         Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),
     }
-    let name = self::name(target, Some(&random()?));
+    let name = another_name(target)?;
     let file = openat(parent, &*name, CREATE, mode)?;
-    Ok(Temp::new(Arc::clone(parent), name, file.into(), None))
+    Ok(Temp::named(Arc::clone(parent), name, file.into(), None))
 }
 
 /// The file an earlier upload to `target` left, if there is one and nobody is writing it. Dropping it removes it.
@@ -76,7 +77,7 @@ pub(super) fn take(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Option<Temp>>
     if !ours || hold(parent, &name, &file) != Ok(true) {
         return Ok(None);
     }
-    Ok(Some(Temp::new(Arc::clone(parent), name, file.into(), None)))
+    Ok(Some(Temp::named(Arc::clone(parent), name, file.into(), None)))
 }
 
 /// Takes the lock of this file; whether it then still has this name.
@@ -85,6 +86,11 @@ fn hold(parent: &Dir, name: &[u8], file: &OwnedFd) -> Result<bool, Errno> {
     let ours = fstat(file)?;
     let there = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
     Ok(there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)))
+}
+
+/// A name for an upload to `target` that nothing else has.
+pub(super) fn another_name(target: &[u8]) -> io::Result<Vec<u8>> {
+    Ok(name(target, Some(&random()?)))
 }
 
 /// `.NAME.sealift-part`, or `.NAME.MARK.sealift-part`. A name that does not fit is cut, and its hash takes the place.

@@ -5,18 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, RenameFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, futimens, renameat,
-    renameat_with, statat,
+    AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, futimens, renameat, statat,
 };
 use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::names::{Touched, rename_new};
 use super::partial;
-use super::record;
 use super::source::{LocalSource, mtime};
-use super::sync;
+use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
+use super::{record, sync, unnamed};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
@@ -31,6 +30,7 @@ static CONDITIONAL: Mutex<()> = Mutex::new(());
 /// [`crate::store::Store::commit_all`].
 pub(super) fn commit(
     jail: &Jail,
+    stage: &Stage,
     durable: bool,
     uploads: Vec<Box<dyn Upload>>,
     folders: Vec<NewFolder>,
@@ -41,7 +41,7 @@ pub(super) fn commit(
         sync::data(&mut uploads);
     }
     let mut placed: Vec<Result<Placed>> =
-        uploads.into_iter().map(|upload| upload.and_then(|upload| place(jail, *upload))).collect();
+        uploads.into_iter().map(|upload| upload.and_then(|upload| place(jail, stage, *upload))).collect();
     let mut made = folders.into_iter().map(own_folder).collect::<Result<Vec<_>>>().map(|made| made.concat());
     if durable {
         made = sync::directories(&mut placed, made);
@@ -82,31 +82,22 @@ fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
     Ok(upload)
 }
 
-/// Renames a staged file over its target if the condition holds.
-fn place(jail: &Jail, mut upload: LocalUpload) -> Result<Placed> {
+/// Puts a staged file in its place if the condition holds.
+fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> {
     let (dir, name) = jail.parent(&upload.path)?;
-    let failed = |err: Errno| match err {
-        Errno::XDEV => {
-            let text = format!("{}: on another file system than the folder uploads wait in", upload.path);
-            Error::new(Kind::Io, text).with_source(std::io::Error::from(err))
-        }
-        _ => upload.failed(err.into()),
-    };
     let hash = upload.hash();
     let mtime = match upload.spec.mtime {
         Some(mtime) => mtime,
-        None => mtime(&fstat(&upload.temp.file).map_err(failed)?),
+        None => mtime(&fstat(&upload.temp.file).map_err(|err| failed(&upload.path, err))?),
     };
-    let temp = &upload.temp;
     match upload.spec.condition {
-        Condition::Absent => rename_new(&temp.dir, &temp.name, &dir, name).map_err(failed)?,
-        Condition::Any => match renameat_with(&temp.dir, &*temp.name, &dir, name, RenameFlags::NOREPLACE) {
-            // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
+        Condition::Absent => put_new(&upload.temp, &dir, name).map_err(|err| failed(&upload.path, err))?,
+        // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
+        Condition::Any => match put_new(&upload.temp, &dir, name) {
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                keep_mode(&temp.file, &dir, name).map_err(failed)?;
-                renameat(&temp.dir, &*temp.name, &dir, name).map_err(failed)?;
+                put_over(stage, &mut upload.temp, &upload.path, &dir, name)?;
             }
-            renamed => renamed.map_err(failed)?,
+            put => put.map_err(|err| failed(&upload.path, err))?,
         },
         Condition::Hash(expected) => {
             // Hashing may take long, so it is not done under the lock; the look at it again is.
@@ -116,14 +107,38 @@ fn place(jail: &Jail, mut upload: LocalUpload) -> Result<Placed> {
                 Ok(now) if same(&seen, &now) => {}
                 _ => return Err(changed(&upload.path)),
             }
-            keep_mode(&temp.file, &dir, name).map_err(failed)?;
-            renameat(&temp.dir, &*temp.name, &dir, name).map_err(failed)?;
+            put_over(stage, &mut upload.temp, &upload.path, &dir, name)?;
         }
     }
     let committed = Committed { size: upload.len(), hash, mtime };
     upload.temp.release();
     partial::forget(&upload);
     Ok(Placed { committed, path: upload.path, dir })
+}
+
+fn failed(path: &RelPath, err: Errno) -> Error {
+    match err {
+        Errno::XDEV => {
+            let text = format!("{path}: on another file system than the folder uploads wait in");
+            Error::new(Kind::Io, text).with_source(std::io::Error::from(err))
+        }
+        _ => Error::file(path, err.into()),
+    }
+}
+
+/// Gives a staged file this name if nothing has it.
+fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
+    match &temp.name {
+        Some(staged) => rename_new(&temp.dir, staged, dir, name),
+        None => unnamed::link(&temp.file, dir, name),
+    }
+}
+
+/// Puts a staged file over the one that has this name.
+fn put_over(stage: &Stage, temp: &mut Temp, path: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
+    keep_mode(&temp.file, dir, name).map_err(|err| failed(path, err))?;
+    let staged = stage.give_name(temp, name).map_err(|err| Error::file(path, err))?;
+    renameat(&temp.dir, staged, dir, name).map_err(|err| failed(path, err))
 }
 
 /// A file that replaces another takes over who may read and write it, as if it had been written in place.

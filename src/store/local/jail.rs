@@ -84,7 +84,8 @@ impl Jail {
             return Ok(Arc::clone(&self.root));
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|kept| kept.since.elapsed() < limits::HANDLE_MAX_AGE);
+        let now = Instant::now();
+        kept.retain(|kept| now.duration_since(kept.since) < limits::HANDLE_MAX_AGE);
         if let Some(at) = kept.iter().position(|kept| kept.path == path) {
             // The one used last is the last one to go.
             let found = kept.remove(at);

@@ -13,6 +13,7 @@ mod staged;
 mod staging;
 mod sweep;
 mod sync;
+mod unnamed;
 mod upload;
 
 use std::path::Path;
@@ -136,7 +137,7 @@ impl Store for LocalStore {
         uploads: Vec<Box<dyn Upload>>,
         folders: Vec<NewFolder>,
     ) -> (Vec<Result<Committed>>, Result<()>) {
-        commit::commit(&self.jail, self.durable(), uploads, folders)
+        commit::commit(&self.jail, &self.stage, self.durable(), uploads, folders)
     }
 
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {

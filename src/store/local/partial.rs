@@ -47,7 +47,8 @@ pub(super) fn keep(upload: LocalUpload) -> u64 {
 fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     let len = upload.hasher.blocks().len() as u64 * limits::HASH_BLOCK;
     let temp = &mut upload.temp;
-    if len == 0 || (temp.area.is_none() && !beside::is_first(&upload.path, &temp.name)) {
+    let Some(name) = temp.name.clone().filter(|_| len > 0) else { return Ok(0) };
+    if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
         return Ok(0);
     }
     ftruncate(&temp.file, len)?;
@@ -57,7 +58,7 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     }
     if let Some(area) = temp.area.clone() {
         let (key, stat) = (key(&upload.path), fstat(&temp.file)?);
-        renameat(&temp.dir, &*temp.name, &area.reserved, format!("{DATA}{key}"))?;
+        renameat(&temp.dir, &*name, &area.reserved, format!("{DATA}{key}"))?;
         temp.release();
         // Without it they are hashed again.
         let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
@@ -139,19 +140,20 @@ pub(super) fn resume(
 fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>> {
     let area = stage.area()?;
     let name = stage.fresh_name(Some(path));
-    match renameat(&found.dir, &*found.name, &area.dir, &*name) {
+    let Some(old_name) = &found.name else { return Ok(None) };
+    match renameat(&found.dir, &**old_name, &area.dir, &*name) {
         Err(Errno::NOENT) => return Ok(None),
         renamed => renamed?,
     }
     let (ours, there) = (fstat(&found.file)?, statat(&*area.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)?);
     if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
         // Another one took its place meanwhile: give that back.
-        let _ = rename_new(&area.dir, &name, &found.dir, &found.name);
+        let _ = rename_new(&area.dir, &name, &found.dir, old_name);
         return Ok(None);
     }
     let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", key(path)), AtFlags::empty());
     let file = found.file.try_clone()?;
-    Ok(Some(Temp::new(Arc::clone(&area.dir), name, file, Some(area))))
+    Ok(Some(Temp::named(Arc::clone(&area.dir), name, file, Some(area))))
 }
 
 fn find(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
@@ -187,7 +189,7 @@ fn open_hidden(jail: &Jail, key: &str) -> Result<Temp, Errno> {
     let reserved = open_reserved(jail.root())?;
     let name = format!("{DATA}{key}").into_bytes();
     let file = openat(&reserved, &*name, OPEN, Mode::empty())?;
-    Ok(Temp::new(Arc::new(reserved), name, file.into(), None))
+    Ok(Temp::named(Arc::new(reserved), name, file.into(), None))
 }
 
 /// Hashes the whole blocks of a file.

@@ -109,12 +109,12 @@ impl Drop for LocalStaged {
 
 /// Gives a staged file the name of one that no sweep saves as a partial: it may have gaps.
 fn without_key(temp: &mut Temp) -> std::io::Result<()> {
-    if temp.area.is_some()
-        && let Some(at) = temp.name.iter().position(|byte| *byte == b'-')
+    if let (Some(_), Some(name)) = (&temp.area, &mut temp.name)
+        && let Some(at) = name.iter().position(|byte| *byte == b'-')
     {
-        let (plain, _) = temp.name.split_at(at);
-        renameat(&temp.dir, &*temp.name, &temp.dir, plain)?;
-        temp.name.truncate(at);
+        let (plain, _) = name.split_at(at);
+        renameat(&temp.dir, &**name, &temp.dir, plain)?;
+        name.truncate(at);
     }
     Ok(())
 }

@@ -1,4 +1,7 @@
-//! Where uploads wait until they are whole: files with names of our own, gone when they are dropped.
+//! Where uploads wait until they are whole: files without a name, or with one of our own, gone when they are dropped.
+//!
+//! A file too small to be resumed has no name at all before it is put in its place ([`super::unnamed`]): nothing of it
+//! can be seen or be left over. The others, and all where the file system cannot do that, have one:
 //!
 //! In a server's home each store has a directory of its own, `.sealift/s-RANDOM`, and holds a lock on it. The lock
 //! goes with the process: whoever gets it knows that all in there is left over. Two sessions of one home never meet,
@@ -15,7 +18,7 @@ use rustix::io::Errno;
 
 use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
-use super::{Staging, beside};
+use super::{Staging, beside, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{BlockHash, Hash};
 use crate::limits;
@@ -60,8 +63,10 @@ impl Drop for Area {
 
 /// A staged file. Dropping it removes it unless [`Temp::release`] was called.
 pub(super) struct Temp {
+    /// The directory it is in; without a name, the one it was made for.
     pub(super) dir: Arc<Dir>,
-    pub(super) name: Vec<u8>,
+    /// `None` if it has no name yet.
+    pub(super) name: Option<Vec<u8>>,
     pub(super) file: File,
     released: bool,
     /// Keeps the directory's lock, and removes the directory after the last file in it.
@@ -69,8 +74,13 @@ pub(super) struct Temp {
 }
 
 impl Temp {
-    pub(super) fn new(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>) -> Self {
-        Temp { dir, name, file, released: false, area }
+    pub(super) fn named(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>) -> Self {
+        Temp { dir, name: Some(name), file, released: false, area }
+    }
+
+    /// A file that goes with its last handle.
+    pub(super) fn unnamed(dir: Arc<Dir>, file: File) -> Self {
+        Temp { dir, name: None, file, released: false, area: None }
     }
 
     /// It has been renamed, or is to stay: no longer ours to remove.
@@ -87,8 +97,8 @@ impl Temp {
 
 impl Drop for Temp {
     fn drop(&mut self) {
-        if !self.released {
-            let _ = unlinkat(&self.dir, &*self.name, AtFlags::empty());
+        if let (false, Some(name)) = (self.released, &self.name) {
+            let _ = unlinkat(&self.dir, &**name, AtFlags::empty());
         }
     }
 }
@@ -100,18 +110,44 @@ impl Stage {
 
     /// A new empty file for an upload to `path`, whose parent is `parent`. `large` if it may become a partial.
     pub(super) fn create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool) -> Result<Temp> {
+        let target = split(path)?.1;
+        if self.staging == Staging::Beside && beside::is_ours(target) {
+            // Would be taken for, or replace, what waits for another target.
+            let text = format!("{path}: such names are kept for files that are not whole yet");
+            return Err(Error::new(Kind::BadPath, text));
+        }
+        let failed = |err| Error::file(path, err);
+        if !large && let Some(file) = unnamed::create(parent).map_err(|err| failed(err.into()))? {
+            if self.staging == Staging::Beside {
+                // What is left of a larger file of this name is of no more use, and goes.
+                drop(beside::take(parent, target).map_err(failed)?);
+            }
+            return Ok(Temp::unnamed(Arc::clone(parent), file));
+        }
         match self.staging {
             Staging::Hidden => self.create_hidden(large.then_some(path)),
-            Staging::Beside => match split(path)?.1 {
-                // Would be taken for, or replace, what waits for another target.
-                name if beside::is_ours(name) => {
-                    let text = format!("{path}: such names are kept for files that are not whole yet");
-                    return Err(Error::new(Kind::BadPath, text));
-                }
-                name => beside::create(parent, name),
-            },
+            Staging::Beside => beside::create(parent, target),
         }
-        .map_err(|err| Error::file(path, err))
+        .map_err(failed)
+    }
+
+    /// The name of a staged file; one without gets one, to be put over its target with a rename.
+    pub(super) fn give_name(&self, temp: &mut Temp, target: &[u8]) -> io::Result<Vec<u8>> {
+        if let Some(name) = &temp.name {
+            return Ok(name.clone());
+        }
+        let name = match self.staging {
+            Staging::Hidden => {
+                let area = self.area()?;
+                temp.dir = Arc::clone(&area.dir);
+                temp.area = Some(area);
+                self.fresh_name(None)
+            }
+            Staging::Beside => beside::another_name(target)?,
+        };
+        unnamed::link(&temp.file, &temp.dir, &name)?;
+        temp.name = Some(name.clone());
+        Ok(name)
     }
 
     fn create_hidden(&self, large: Option<&RelPath>) -> io::Result<Temp> {
@@ -124,7 +160,7 @@ impl Stage {
             // Somebody removed the directory meanwhile: the next upload makes another one.
             *self.area.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        Ok(Temp::new(Arc::clone(&area.dir), name, made?.into(), Some(area)))
+        Ok(Temp::named(Arc::clone(&area.dir), name, made?.into(), Some(area)))
     }
 
     /// A name not used before in the store's own directory. For a large file it also says what it is for, so that

@@ -7,7 +7,8 @@ use super::Dice;
 use super::strace::Strace;
 use crate::common::{Daemon, RawClient, World, enter, upload_bytes};
 
-const CALLS: &str = "trace=fdatasync,syncfs,fsync,rename,renameat,renameat2,mkdir,mkdirat,write,sendto,sendmsg,writev";
+const CALLS: &str =
+    "trace=fdatasync,syncfs,fsync,rename,renameat,renameat2,linkat,mkdir,mkdirat,write,sendto,sendmsg,writev";
 
 /// One finished system call.
 #[derive(Debug)]
@@ -56,28 +57,38 @@ fn at(calls: &[(Call, bool)], begun: bool, what: impl Fn(&Call) -> bool) -> Opti
     found.map(|(at, _)| at)
 }
 
+/// Whether it is about a file that is not in its place yet: one in the staging folder, or one without a name.
+fn is_staged(call: &Call) -> bool {
+    call.text.contains(".sealift/") || call.text.contains("(deleted)")
+}
+
 fn is_sync(call: &Call) -> bool {
-    ["fdatasync", "syncfs", "fsync"].contains(&call.name.as_str()) && call.text.contains(".sealift/")
+    ["fdatasync", "syncfs", "fsync"].contains(&call.name.as_str()) && is_staged(call)
+}
+
+/// Whether it gives a file its name. A link to `.` only asks whether that would be possible.
+fn is_naming(call: &Call) -> bool {
+    call.name.starts_with("rename") || (call.name == "linkat" && !call.text.contains("\".\""))
 }
 
 fn is_answer(call: &Call) -> bool {
     !call.name.contains("sync") && (call.text.contains("<socket:") || call.text.contains("<TCP"))
 }
 
-/// Data synced, then renamed, then the directory synced, then answered: each done before the next begins.
+/// Data synced, then named, then the directory synced, then answered: each done before the next begins.
 fn assert_order(calls: &[(Call, bool)], directory: &str, what: &str) {
-    let is_rename = |call: &Call| call.name.starts_with("rename") && call.text.contains(".sealift/");
+    let is_rename = |call: &Call| is_naming(call) && is_staged(call);
     let is_folder_sync = |call: &Call| call.name == "fsync" && call.text.contains(&format!("{directory}>"));
     let find = |begun, is: &dyn Fn(&Call) -> bool, name| {
         at(calls, begun, is).unwrap_or_else(|| panic!("{what}: no {name} in {calls:#?}"))
     };
     let synced = find(false, &is_sync, "sync of the data");
-    let (rename, renamed) = (find(true, &is_rename, "rename"), find(false, &is_rename, "rename"));
+    let (rename, renamed) = (find(true, &is_rename, "name"), find(false, &is_rename, "name"));
     let (folder, folder_done) =
         (find(true, &is_folder_sync, "sync of the folder"), find(false, &is_folder_sync, "sync of the folder"));
     let answer = find(true, &is_answer, "answer");
     assert!(synced < rename && renamed < folder && folder_done < answer, "{what}: {calls:#?}");
-    for (call, first) in calls.iter().filter(|(call, _)| call.name.contains("sync") || call.name.contains("rename")) {
+    for (call, first) in calls.iter().filter(|(call, _)| call.name.contains("sync") || is_naming(call)) {
         assert!(*first || call.text.trim_end().ends_with("= 0"), "{what}: {call:?}");
     }
 }
@@ -96,7 +107,14 @@ fn acked_is_durable() {
         }
     };
     let mut expected = Vec::new();
-    for (options, size) in [("", 10), (" if=absent", 20_000), (" size=3000000", 3_000_000), (" mtime=5", 17_000_000)] {
+    for (options, size) in [
+        ("", 10),
+        (" size=11", 11),
+        (" if=absent", 20_000),
+        (" size=30000 if=absent", 30_000),
+        (" size=3000000", 3_000_000),
+        (" mtime=5", 17_000_000),
+    ] {
         let (name, bytes) = (format!("one{size}"), dice.bytes(size));
         let Some(calls) = watched(&daemon, &mut alice, |alice| {
             alice.start_upload(&format!("{name}{options}"), &bytes);
@@ -108,15 +126,18 @@ fn acked_is_durable() {
         expected.push((name, bytes));
     }
     // Many share their syncs, and all their answers wait for them.
-    let batch: Vec<_> = (0..30).map(|n| (format!("many{n}"), dice.bytes(500))).collect();
-    let Some(calls) = watched(&daemon, &mut alice, |alice| {
-        alice.send(batch.iter().flat_map(|(name, bytes)| upload_bytes(name, bytes)).collect::<Vec<u8>>());
-        done(alice, 30);
-    }) else {
-        return;
-    };
-    assert_order(&calls, &place, "thirty together");
-    expected.extend(batch);
+    for options in ["", " size=500"] {
+        let batch: Vec<_> = (0..30).map(|n| (format!("many{n}{}", options.len()), dice.bytes(500))).collect();
+        let Some(calls) = watched(&daemon, &mut alice, |alice| {
+            let upload = |(name, bytes): &(String, Vec<u8>)| upload_bytes(&format!("{name}{options}"), bytes);
+            alice.send(batch.iter().flat_map(upload).collect::<Vec<u8>>());
+            done(alice, 30);
+        }) else {
+            return;
+        };
+        assert_order(&calls, &place, "thirty together");
+        expected.extend(batch);
+    }
     // A new folder: its name is synced too.
     let Some(calls) = watched(&daemon, &mut alice, |alice| assert_eq!(alice.ask("MKDIR a/b parents=yes").1, "done"))
     else {
@@ -137,7 +158,7 @@ fn acked_is_durable() {
     }) else {
         return;
     };
-    let is_name = |call: &Call| call.name.starts_with("rename") || call.text.contains("\"d11\"");
+    let is_name = |call: &Call| is_naming(call) || call.text.contains("\"d11\"");
     let named = at(&calls, false, is_name).unwrap();
     let answer = at(&calls, true, is_answer).unwrap();
     let is_last_sync = |call: &Call| ["syncfs", "fsync"].contains(&call.name.as_str());

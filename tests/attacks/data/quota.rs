@@ -139,9 +139,10 @@ fn quota_race() {
     // A connection that breaks in the middle keeps no room, and neither does a removed tree.
     assert_eq!(word(alice.ask("DELETE a recursive=yes")), "done");
     let mut broken = enter(&daemon, "alice");
-    broken.line("UPLOAD never size=900000");
-    broken.send(frames_of(&vec![6; 800_000]));
-    until("it is on its way", || bytes_in(&home).1 > 0);
+    // Without its size, so that it waits under a name that can be seen.
+    broken.line("UPLOAD never");
+    broken.send(frames_of(&vec![6; 900_000]));
+    until("it is on its way", || bytes_in(&home).1 == 900_000);
     assert_eq!(word(alice.upload("b", &vec![3; 2 * SIZE])), "quota", "its room is taken");
     drop(broken);
     until("its room is back", || word(alice.upload("b", &vec![3; 9 * SIZE])) == "done");
