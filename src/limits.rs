@@ -129,8 +129,10 @@ pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 /// read that cannot be interrupted, as from a terminal, takes longer than a moment.
 pub const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Buffers on their way to the server at most. With one being filled and one being ciphered the others only smooth.
-pub const WIRE_BUFFERS: usize = 4;
+/// Buffers on their way between a client's connection and the thread that works with files, in each direction. What they
+/// smooth is the threads' turns on the cores: with 16 (4 MiB) instead of 4 a file of 1 GiB took 3 to 6 % less time on two
+/// cores.
+pub const WIRE_BUFFERS: usize = 16;
 
 /// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
 /// between threads cheap, few enough that reading and sending overlap.

@@ -50,7 +50,11 @@ pub fn run(options: &Options) -> Outcome<Report> {
         report.progress(&format!("round {round} of {rounds}"));
         ceilings.extend(ceiling.measure()?);
         for (at, column) in columns.iter().enumerate() {
-            for (peer, row) in lineup.peers.iter().zip(&mut rows) {
+            // Each begins once in a while: where memory has been idle, the first one pays for getting it back.
+            let first = usize::try_from(round - 1).unwrap_or(0) % rows.len().max(1);
+            rows.rotate_left(first);
+            let peers = lineup.peers.iter().cycle().skip(first);
+            for (peer, row) in peers.zip(&mut rows) {
                 let Some(cell) = row.cells.get_mut(at).filter(|_| options.wants(*column, peer.name())) else {
                     continue;
                 };
@@ -61,6 +65,7 @@ pub fn run(options: &Options) -> Outcome<Report> {
                     None => cell.add(|| steps::run(&**peer, *column, &area, port))?,
                 }
             }
+            rows.rotate_right(first);
         }
     }
     for row in &rows {
