@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use daemon::{Builder, Daemon, Ended, end_of, sealiftd, text};
+pub use daemon::{Builder, Daemon, Ended, crash, end_of, sealiftd, text};
 pub use figures::{Figures, alone, eventually, many_files, median};
 pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, part_bytes, upload_bytes};
 pub use typed::Typed;
