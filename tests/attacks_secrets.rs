@@ -1,15 +1,24 @@
 //! Attacks on secrets: passwords that turn up where they should not, a log that is made to lie, keys that all can read.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 mod common;
 
+use std::any::Any;
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 
-use common::{Daemon, RawClient, Typed, end_of, sealiftd, text};
+use common::{Daemon, RawClient, Typed, crash, end_of, sealiftd, snapshot, text};
+use rustix::process::Signal;
+use sealift::auth::Users;
 use sealift::proto::Verb;
+use sealift::secret::Secret;
 
 /// A password that must turn up nowhere.
 const CANARY: &str = "canary-7f3a9c51";
@@ -62,7 +71,7 @@ fn secrets_nowhere() {
         let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
         let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"], "a crash leaves no core");
-        daemon.signal(rustix::process::Signal::TERM);
+        daemon.signal(Signal::TERM);
         let log = daemon.wait().log;
         for event in ["login refused", "logged in", "cannot be used", "WHO"] {
             assert!(log.contains(event), "{event} is not in the log: {log}");
@@ -153,6 +162,113 @@ fn broken_users_file(daemon: &Daemon) {
     fs::write(&path, good).unwrap();
 }
 
+/// Starts what follows with cores allowed, as far as the system lets it.
+const CORES_ALLOWED: [&str; 3] = ["sh", "-c", "ulimit -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\""];
+
+#[test]
+fn a_crash_leaves_no_core_and_shows_no_secret() {
+    let [shell, flag, script] = CORES_ALLOWED;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let abort = ["-c", "kill -ABRT $$"];
+    let other = Command::new(shell).args([flag, script, shell]).args(abort).current_dir(&elsewhere).status().unwrap();
+    println!("a program that does nothing about it ends here with: {other}");
+
+    for signal in [Signal::SEGV, Signal::ABORT] {
+        // The sandbox alone would keep the kernel from making the file.
+        let server = Daemon::builder().through(CORES_ALLOWED).args(["--no-sandbox", "--log-level", "trace"]);
+        let mut daemon = server.start();
+        daemon.add_user("alice", CANARY, "full");
+        let mut alice = RawClient::logged_in(&daemon, "alice", CANARY);
+        assert_eq!(alice.ask("STATUS").1, "status");
+        client_crashes(&daemon, signal);
+
+        let before = names(daemon.place());
+        assert_no_core(daemon.crash(signal), signal);
+        let after = names(daemon.place());
+        assert!(after.is_subset(&before), "{:?}", after.difference(&before));
+        no_canary("the log of a server that crashed", daemon.log());
+    }
+}
+
+/// The client, at a moment when it knows the password: the shell keeps it, to connect again with.
+fn client_crashes(daemon: &Daemon, signal: Signal) {
+    let place = tempfile::tempdir().unwrap();
+    let target = format!("alice@{}/", daemon.address());
+    let plain = sealift(daemon, &["-v", "--pin", daemon.pin(), "shell", &target]);
+    let [shell, flag, script] = CORES_ALLOWED;
+    let mut command = Command::new(shell);
+    command.args([flag, script]).arg(plain.get_program()).args(plain.get_args()).current_dir(&place);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut client = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut said) = (client.stdin.take().unwrap(), String::new());
+    let mut stdout = BufReader::new(client.stdout.take().unwrap());
+    stdin.write_all(b"pwd\n").unwrap();
+    stdout.read_line(&mut said).unwrap();
+    assert_eq!(said, "/\n", "it is logged in");
+    assert_no_core(crash(&mut client, signal), signal);
+    stdout.read_to_string(&mut said).unwrap();
+    client.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("Logged in as alice"), "{said}");
+    no_canary("a client that crashed", said);
+    assert_eq!(names(place.path()), BTreeSet::new());
+}
+
+#[track_caller]
+fn assert_no_core(ended: ExitStatus, signal: Signal) {
+    assert_eq!((ended.signal(), ended.core_dumped()), (Some(signal.as_raw()), false), "{ended}");
+}
+
+/// Everything below a folder.
+fn names(folder: &Path) -> BTreeSet<PathBuf> {
+    snapshot(folder).into_keys().collect()
+}
+
+#[test]
+fn a_panic_shows_no_secret() {
+    let parsed = |line: &str| sealift::proto::Command::parse(line.as_bytes());
+    for verb in ["PASS", "JOIN"] {
+        let good = format!("{verb} {CANARY}");
+        panics_without_canary(|| failed(parsed(&good).unwrap()).unwrap());
+        panics_without_canary(|| drop(parsed(&good).expect_err("a bad line")));
+        panics_without_canary(|| assert!(parsed(&good).is_err(), "{:#?}", parsed(&good)));
+        for bad in
+            [format!("{good} more"), format!("{good}=x"), format!("{good}%"), good.replace(CANARY, &CANARY.repeat(100))]
+        {
+            panics_without_canary(|| drop(parsed(&bad).unwrap()));
+        }
+    }
+    let secret = Secret::new(CANARY);
+    panics_without_canary(|| failed(("alice", Some(&secret))).unwrap());
+    panics_without_canary(|| panic!("{secret:#?}"));
+
+    // Logged in: the user, and everybody's hashes that it was checked against.
+    let hash = sealift::auth::hash_password(&secret).unwrap();
+    let users = Users::parse(&format!("[users.alice]\npassword = \"{hash}\"\n"), "users.toml").unwrap();
+    let alice = users.verify("alice", &secret).unwrap();
+    panics_without_canary(|| failed(&alice).unwrap());
+    panics_without_canary(|| drop(users.verify("bob", &secret).unwrap()));
+    panics_without_canary(|| drop(Users::parse(&format!("[users.a]\npassword = \"{CANARY}\""), "users.toml").unwrap()));
+}
+
+/// What a step that goes wrong gives back, to be unwrapped by somebody careless.
+fn failed<T>(why: T) -> Result<(), T> {
+    Err(why)
+}
+
+/// Runs what must panic, and looks at what the panic says.
+#[track_caller]
+fn panics_without_canary(work: impl FnOnce()) {
+    let payload: Box<dyn Any + Send> = catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
+    let said =
+        payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).into()));
+    no_canary("a panic", said.expect("a panic says something"));
+}
+
 /// What must not be in a log: what ends a line, what moves a terminal's cursor, what turns text around.
 fn forges(character: char) -> bool {
     let bidi = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -197,7 +313,7 @@ fn log_injection() {
         let mut alice = RawClient::logged_in(&daemon, "alice", "right");
         alice.data("LIST recursive=yes").unwrap();
         assert_eq!(alice.ask("DELETE folder recursive=yes").1, "done");
-        daemon.signal(rustix::process::Signal::TERM);
+        daemon.signal(Signal::TERM);
         let log = daemon.wait().log;
         assert!(log.contains("forged"), "something of it is logged, or this test proves nothing");
         for line in log.lines() {

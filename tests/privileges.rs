@@ -5,11 +5,12 @@
 mod common;
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::{Daemon, RawClient, sealiftd, text};
 use nix::unistd::User;
@@ -103,6 +104,40 @@ fn no_thread_keeps_anything_of_root_and_everything_works() {
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert!(!place.path().join("port").exists());
     assert!(!ended.log.contains("running as root"), "{}", ended.log);
+}
+
+#[test]
+fn a_client_keeps_its_memory_from_its_own_account_and_works_nevertheless() {
+    let Some(nobody) = nobody() else { return };
+    let place = place_of(&nobody);
+    // Where the account can run it, whatever folder it was built in.
+    let program = place.path().join("sealift");
+    fs::copy(env!("CARGO_BIN_EXE_sealift"), &program).unwrap();
+    let daemon = Daemon::start();
+    daemon.add_user("alice", "right", "full");
+    let mut client = Command::new(program)
+        .args(["-q", "--pin", daemon.pin(), "shell", &format!("alice@{}/", daemon.address())])
+        .env("SEALIFT_CONFIG_DIR", place.path())
+        .env("SEALIFT_PASSWORD", "right")
+        .current_dir(place.path())
+        .uid(nobody.uid.as_raw())
+        .gid(nobody.gid.as_raw())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = client.stdin.take().unwrap();
+    fs::write(place.path().join("file"), "content").unwrap();
+    stdin.write_all(b"put file sent\nget sent came\npwd\n").unwrap();
+    let mut said = String::new();
+    BufReader::new(client.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "/\n");
+    assert_eq!(fs::read(place.path().join("came")).unwrap(), b"content");
+    assert_eq!(fs::metadata(place.path().join("came")).unwrap().uid(), nobody.uid.as_raw());
+    let environment = fs::metadata(format!("/proc/{}/environ", client.id())).unwrap();
+    assert_eq!(environment.uid(), 0, "another process of the account could look into it");
+    drop(stdin);
+    assert!(client.wait().unwrap().success());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::fmt;
 use nix::errno::Errno;
 use nix::unistd::{self, Gid, Uid, User};
 
+use super::memory;
 use crate::error::{Error, Kind, Result};
 
 /// An account of this machine.
@@ -42,7 +43,8 @@ impl Account {
         unistd::getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved] == [self.uid; 3])
     }
 
-    /// Goes on as this account with its groups alone, for good: this was root, and cannot be root again.
+    /// Goes on as this account with its groups alone, for good: this was root, and cannot be root again. Forbids dumps as
+    /// [`memory::forbid_dumps`] does.
     ///
     /// # Errors
     /// [`Kind::Denied`] if the process is not root's. [`Kind::Internal`] if root could be regained: then the process
@@ -55,6 +57,8 @@ impl Account {
         unistd::initgroups(&name, self.gid).map_err(failed)?;
         unistd::setresgid(self.gid, self.gid, self.gid).map_err(failed)?;
         unistd::setresuid(self.uid, self.uid, self.uid).map_err(failed)?;
+        // The kernel makes a process dumpable anew that changes its account.
+        memory::forbid_dumps();
         self.prove()
     }
 

@@ -1,9 +1,11 @@
-//! What this process may still do once it serves: whose account it runs under, and which files it can reach.
+//! What this process may still do: whose account it runs under, which files it can reach, and who can look into its memory.
 //!
-//! Each of these holds for the threads that are made later, so all of it comes before the first one.
+//! The account and the sandbox hold for the threads that are made later, so they come before the first one.
 
 mod account;
+mod memory;
 mod sandbox;
 
 pub use account::Account;
+pub use memory::forbid_dumps;
 pub use sandbox::{Enforced, Reach, restrict};

@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use super::figures::eventually;
 
 /// A running server. Its data, users file, certificates, port file and log are in one directory, under their default
 /// names. Dropping it kills the process and removes the directory.
@@ -198,6 +200,11 @@ impl Daemon {
         Ended { code: status.code(), log: self.log() }
     }
 
+    /// Ends it as [`crash`] does.
+    pub fn crash(&mut self, signal: Signal) -> ExitStatus {
+        crash(&mut self.child, signal)
+    }
+
     /// Ends it as an administrator does, with SIGTERM.
     pub fn stop(mut self) -> Ended {
         self.signal(Signal::TERM);
@@ -242,6 +249,18 @@ fn wrapped(through: &[String], place: &Path) -> Command {
         }
     }
     command
+}
+
+/// Ends a process by the signal of a crash. It is sent until it has worked: the handler that Rust has for SIGSEGV, to tell
+/// of a full stack, lets the first one that no fault has caused pass, and takes itself away.
+pub fn crash(process: &mut Child, signal: Signal) -> ExitStatus {
+    let mut ended = None;
+    eventually("the end of a process that crashes", || {
+        kill_process(Pid::from_child(process), signal).unwrap();
+        ended = process.try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.unwrap()
 }
 
 /// Runs a command to its end with this standard input.

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sealift::limits;
 use tempfile::TempDir;
 
-use super::{Builder, Daemon, RawClient};
+use super::{Builder, Daemon, RawClient, eventually, frames_of};
 
 /// The password of every user of a [`World`].
 pub const PASSWORD: &str = "correct-horse";
@@ -63,6 +63,15 @@ impl World {
 /// Logs one of the world's users in.
 pub fn enter(daemon: &Daemon, user: &str) -> RawClient {
     RawClient::logged_in(daemon, user, PASSWORD)
+}
+
+/// Begins an upload that never ends, and returns when all of it is on the disk.
+pub fn half_an_upload(mut client: RawClient, name: &str, bytes: &[u8], home: &Path) -> RawClient {
+    let size = |path: &Path| fs::metadata(home.join(limits::RESERVED_NAME).join(path)).map_or(0, |meta| meta.len());
+    client.line(format!("UPLOAD {name}"));
+    client.send(frames_of(bytes));
+    eventually("the half is there", || staged(home).iter().any(|path| size(path) == bytes.len() as u64));
+    client
 }
 
 /// A hash of [`PASSWORD`] with the cheapest parameters that a users file may ask for.

@@ -26,6 +26,8 @@ use failure::Outcome;
 
 fn main() -> ExitCode {
     sealift::fast_copy::ensure();
+    // The passwords and keys to come.
+    sealift::confine::forbid_dumps();
     let matches = help::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
     let ctx = Context::new(cli.common);

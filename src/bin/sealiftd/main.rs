@@ -27,6 +27,8 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     sealift::fast_copy::ensure();
+    // The passwords and keys to come.
+    sealift::confine::forbid_dumps();
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(err) => {

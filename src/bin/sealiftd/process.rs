@@ -1,6 +1,6 @@
 //! What the process asks of the system before it serves.
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::set_no_new_privs;
 use sealift::confine::Account;
 use sealift::{Error, Kind};
@@ -16,14 +16,9 @@ pub fn raise_file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Forbids core dumps: passwords and the private key must not reach the disk by way of a crash. The limit alone does not
-/// bind a program that the kernel pipes them to (core(5)); not being dumpable does, and keeps debuggers of the same
-/// account out, too. Also gives up gaining rights by running a program: a server runs none.
-///
-/// To be called again after a change of account, which the kernel lets undo it.
-pub fn keep_secrets_in() {
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+/// Gives up gaining rights by running a program: a server runs none.
+pub fn gain_no_rights() {
+    // Refused means a kernel without it; the sandbox forbids to run programs, too.
     let _ = set_no_new_privs(true);
 }
 

@@ -26,7 +26,7 @@ use crate::{cert, ground, logging, process, signals};
 /// What keeps it from starting.
 pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     logging::start(args.log_format, &args.log_level)?;
-    process::keep_secrets_in();
+    process::gain_no_rights();
     let account = process::account_to_assume(args.user.as_deref())?;
     let open_files = process::raise_file_limit();
     info!(
@@ -43,7 +43,6 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     let listeners = Listeners::open(&args.listen).map_err(explain)?;
     if let Some(account) = account {
         account.assume()?;
-        process::keep_secrets_in();
         info!(user = %account, "gave up root");
         ground::prove_usable(places, args.port_file.as_deref(), &account)?;
     } else if process::is_root() {

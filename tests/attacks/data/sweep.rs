@@ -7,17 +7,7 @@ use std::time::{Duration, SystemTime};
 use sealift::limits;
 
 use super::{Dice, until};
-use crate::common::{Daemon, PASSWORD, RawClient, World, enter, frames_of, staged};
-
-/// Begins an upload that never ends, and returns when all of it is on the disk.
-fn half_an_upload(daemon: &Daemon, user: &str, name: &str, bytes: &[u8], home: &Path) -> RawClient {
-    let mut client = enter(daemon, user);
-    let size = |path: &Path| fs::metadata(home.join(".sealift").join(path)).map_or(0, |meta| meta.len());
-    client.line(format!("UPLOAD {name}"));
-    client.send(frames_of(bytes));
-    until("the half is there", || staged(home).iter().any(|path| size(path) == bytes.len() as u64));
-    client
-}
+use crate::common::{PASSWORD, World, enter, half_an_upload, staged};
 
 #[test]
 fn a_starting_server_sweeps_every_home_and_saves_what_can_be_resumed() {
@@ -27,9 +17,9 @@ fn a_starting_server_sweeps_every_home_and_saves_what_can_be_resumed() {
     let daemon = world.start();
     daemon.add_user_with("bob", PASSWORD, &["--home", "team/bob"]);
     let cut_off = [
-        half_an_upload(&daemon, "alice", "small", b"small", &alices),
-        half_an_upload(&daemon, "alice", "large", &large, &alices),
-        half_an_upload(&daemon, "bob", "small", b"bob's", &bobs),
+        half_an_upload(enter(&daemon, "alice"), "small", b"small", &alices),
+        half_an_upload(enter(&daemon, "alice"), "large", &large, &alices),
+        half_an_upload(enter(&daemon, "bob"), "small", b"bob's", &bobs),
     ];
     daemon.kill();
     drop(cut_off);
