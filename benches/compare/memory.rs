@@ -37,8 +37,8 @@ const LOGINS: usize = 50;
 const PER_ADDRESS: usize = 500;
 /// Open files that are needed for something else than connections.
 const FILES_KEPT: u64 = 500;
-/// Open files of a session in the server: its socket, and its user's folder.
-const FILES_PER_SESSION: u64 = 2;
+/// Open files of an idle session in the server: its socket.
+const FILES_PER_SESSION: u64 = 1;
 /// How long the memory must have been the same to be called settled.
 const SETTLED: Duration = Duration::from_secs(1);
 /// When it is called settled in any case.
@@ -91,8 +91,8 @@ pub fn run(options: &Options) -> Outcome<Report> {
     let held = idle.min(connections);
     if held < idle {
         let why = format!(
-            "{idle} idle connections: RLIMIT_NOFILE (`ulimit -Hn`) allows {held}, as the server has {FILES_PER_SESSION} \
-             open files for each"
+            "{idle} idle connections: RLIMIT_NOFILE (`ulimit -Hn`) allows {held}, as the server has an open file \
+             for each"
         );
         report.missing.push(why);
     }

@@ -55,7 +55,11 @@ impl Way {
 
     fn link(self, file: &File, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
         match self {
-            Way::Handle => linkat(file, "", dir, name, AtFlags::EMPTY_PATH),
+            Way::Handle => match linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
+                // Also said to a thread whose credentials are not the very ones the file was made with.
+                Err(Errno::NOENT) => Way::Proc.link(file, dir, name),
+                linked => linked,
+            },
             Way::Proc => linkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), dir, name, AtFlags::SYMLINK_FOLLOW),
             Way::None => Err(Errno::OPNOTSUPP),
         }
