@@ -85,6 +85,21 @@ fn a_pull_keeps_the_times_of_folders_too() {
 }
 
 #[test]
+fn the_last_line_says_which_way_files_went() {
+    let world = World::trusting();
+    fill(&world.local("src"));
+    let (src, there, back) = ("./src", world.alice("copy"), "./back");
+    for (args, said) in [
+        (vec!["--dry-run", src, &there], "Would be: 2 files sent, 0 same"),
+        (vec![src, &there], "2 files sent (6 B), 0 same"),
+        (vec!["--dry-run", &there, back], "Would be: 2 files fetched, 0 same"),
+        (vec![&there, back], "2 files fetched (6 B), 0 same"),
+    ] {
+        world.run(["mirror"].iter().chain(&args)).code(0).said(said);
+    }
+}
+
+#[test]
 fn delete_removes_what_only_the_destination_has_both_ways() {
     let world = World::trusting();
     fill(&world.local("src"));

@@ -88,9 +88,13 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     let progress = Arc::new(Progress::new(ctx.out));
     progress.set_login(&login);
     ctx.with_client(&login, async |client| {
-        let (verb, result) = match &way {
-            Way::Push { from, to } => ("put", client.mirror_push(from, &to.path, &options, progress.clone()).await),
-            Way::Pull { from, to } => ("get", client.mirror_pull(&from.path, to, &options, progress.clone()).await),
+        let (verb, moved, result) = match &way {
+            Way::Push { from, to } => {
+                ("put", "sent", client.mirror_push(from, &to.path, &options, progress.clone()).await)
+            }
+            Way::Pull { from, to } => {
+                ("get", "fetched", client.mirror_pull(&from.path, to, &options, progress.clone()).await)
+            }
         };
         progress.stop();
         let summary = match result {
@@ -103,7 +107,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         } else {
             summary.plan.delete.iter().for_each(|path| ctx.out.step(&format!("delete {path}")));
         }
-        show_summary(&summary, args.dry_run, ctx.out, client.last_ids())?;
+        show_summary(&summary, moved, args.dry_run, ctx.out, client.last_ids())?;
         let mut tally = Tally::default();
         // Both sides were looked at: whatever failed is a part.
         tally.add_done(1);
@@ -160,7 +164,14 @@ fn shown(path: &RelPath) -> &[u8] {
     if path.is_root() { b"." } else { path.as_bytes() }
 }
 
-fn show_summary(summary: &MirrorSummary, dry_run: bool, out: Output, ids: Option<sealift::client::Ids>) -> Outcome {
+/// `moved` says what happens to a file that differs: sent or fetched.
+fn show_summary(
+    summary: &MirrorSummary,
+    moved: &str,
+    dry_run: bool,
+    out: Output,
+    ids: Option<sealift::client::Ids>,
+) -> Outcome {
     let MirrorSummary { transfer, same, deleted, plan } = summary;
     let (files, deleted) = match dry_run {
         true => (plan.transfer.len() as u64, plan.delete.len() as u64),
@@ -177,7 +188,7 @@ fn show_summary(summary: &MirrorSummary, dry_run: bool, out: Output, ids: Option
         return Ok(());
     }
     let size = if dry_run { String::new() } else { format!(" ({})", format::size(transfer.bytes)) };
-    let mut words = format!("{} sent{size}, {same} same, {deleted} deleted", format::count(files, "file"));
+    let mut words = format!("{} {moved}{size}, {same} same, {deleted} deleted", format::count(files, "file"));
     if transfer.skipped > 0 {
         words += &format!("; {} skipped", transfer.skipped);
     }
