@@ -404,9 +404,11 @@ fn an_upload_without_end_stops_when_it_is_refused() {
         let jobs = vec![Upload::reader(std::io::repeat(b'x'), p("f"))];
         let summary = client.upload(jobs, Arc::new(Silent)).await.unwrap();
         assert_eq!((summary.files, summary.failed[0].1.kind()), (0, Kind::Quota));
+        // Whatever is answered: what was sent before it has arrived.
+        assert_eq!(client.ping().await.unwrap_err().kind(), Kind::Quota);
         drop(client);
         // Whole frames, then the abort frame, and no trailer.
-        assert!(liar.received.await.ends_with(&frame::ABORT));
+        assert!(liar.received.await.ends_with(&[&frame::ABORT[..], b"PING\r\n"].concat()));
 
         // Called a success while it is still being sent.
         let answer = format!("226 done size=0 hash={} {IDS}\r\n", Hash::of(b""));
