@@ -121,6 +121,11 @@ pub fn staged(home: &Path) -> Vec<PathBuf> {
 /// Fails unless nothing but empty folders of sessions waits in a home's staging folder.
 pub fn assert_nothing_staged(home: &Path, when: &str) {
     let staging = home.join(limits::RESERVED_NAME);
-    let left: Vec<_> = staged(home).into_iter().filter(|path| !staging.join(path).is_dir()).collect();
+    let left: Vec<_> = staged(home).into_iter().filter(|path| is_left(&staging.join(path))).collect();
     assert!(left.is_empty(), "{when}: left over are {left:?}");
+}
+
+/// Whether it is there and no folder. A session that ends takes its folder away, maybe just now.
+fn is_left(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_dir())
 }
