@@ -1,7 +1,7 @@
 //! Work done on another thread while its owner goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -15,19 +15,26 @@ pub struct Aside<T> {
 }
 
 /// The work until somebody begins it.
-type Slot<T> = Arc<Mutex<Option<Box<dyn FnOnce() -> T + Send>>>>;
+type Slot<T> = Arc<Mutex<Option<Work<T>>>>;
+
+/// What is to be done, and where its end is told. They are taken together, so that nobody waits for the end of what
+/// nobody will begin.
+struct Work<T> {
+    run: Box<dyn FnOnce() -> T + Send>,
+    end: SyncSender<thread::Result<T>>,
+}
 
 impl<T: Send + 'static> Aside<T> {
     /// Leaves it to the pool.
     pub fn start(work: impl FnOnce() -> T + Send + 'static) -> Aside<T> {
         let (end, ended) = sync_channel(1);
-        let slot: Slot<T> = Arc::new(Mutex::new(Some(Box::new(work))));
+        let slot: Slot<T> = Arc::new(Mutex::new(Some(Work { run: Box::new(work), end })));
         let work = Arc::clone(&slot);
         // The handle is not kept: the end is told through the channel, a panic too.
         async_std::task::spawn_blocking(move || {
-            if let Some(work) = take(&slot) {
+            if let Some(Work { run, end }) = take(&slot) {
                 // It has room for one, so this neither waits nor fails.
-                let _ = end.send(catch_unwind(AssertUnwindSafe(work)));
+                let _ = end.send(catch_unwind(AssertUnwindSafe(run)));
             }
         });
         Aside { work, ended }
@@ -40,7 +47,7 @@ impl<T: Send + 'static> Aside<T> {
     /// [`Kind::Internal`]: the thread has vanished.
     pub fn wait(self) -> Result<T> {
         if let Some(work) = take(&self.work) {
-            return Ok(work());
+            return Ok((work.run)());
         }
         match self.ended.recv() {
             Ok(Ok(result)) => Ok(result),
@@ -53,18 +60,20 @@ impl<T: Send + 'static> Aside<T> {
 impl<T> Drop for Aside<T> {
     fn drop(&mut self) {
         if take(&self.work).is_none() {
+            // An error says that it was told already, or done by `wait` itself.
             let _ = self.ended.recv();
         }
     }
 }
 
-fn take<T>(slot: &Slot<T>) -> Option<Box<dyn FnOnce() -> T + Send>> {
+fn take<T>(slot: &Slot<T>) -> Option<Work<T>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
@@ -73,6 +82,25 @@ mod tests {
         let all: Vec<_> = (0..100).map(|n| Aside::start(move || n)).collect();
         let sum: i32 = all.into_iter().map(|aside| aside.wait().unwrap()).sum();
         assert_eq!(sum, 4950);
+    }
+
+    #[test]
+    fn a_pool_whose_threads_all_wait_holds_nobody_up() {
+        // Twice as many as the pool has threads: what comes after them is not begun before they end.
+        let (hold, held) = sync_channel::<()>(0);
+        let held = Arc::new(Mutex::new(held));
+        for _ in 0..1000 {
+            let held = Arc::clone(&held);
+            async_std::task::spawn_blocking(move || drop(held.lock().unwrap().recv().is_ok()));
+        }
+        let (done, waited) = sync_channel(1);
+        thread::spawn(move || {
+            drop(Aside::start(|| 1));
+            done.send(Aside::start(|| 2).wait()).unwrap();
+        });
+        let result = waited.recv_timeout(Duration::from_secs(30));
+        drop(hold);
+        assert_eq!(result.unwrap().unwrap(), 2);
     }
 
     #[test]

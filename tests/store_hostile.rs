@@ -370,17 +370,21 @@ fn another_file_system_below_the_root_is_said_plainly() {
         println!("skipped: a tmpfs cannot be mounted here");
         return;
     }
-    // A small file is made where it will stay. One that may be resumed waits in the root.
+    // A small file is made where it will stay, but what replaces a file, or may be resumed, waits in the root.
     let small = put(&home.store, "mount/small", b"1");
+    let over = put(&home.store, "mount/small", b"2");
+    let kept = fs::read(mount.join("small"));
     let mut upload = home.store.begin(&p("mount/x"), UploadSpec::default()).unwrap();
     upload.append(b"1").unwrap();
     let result = home.store.commit(vec![upload]).pop().unwrap();
     home.store.forget_handles();
     assert!(Command::new("umount").arg(&mount).status().unwrap().success());
     assert_eq!(small.unwrap().size, 1);
-    let failed = result.unwrap_err();
-    assert_eq!(failed.kind(), Kind::Io);
-    assert!(failed.text().contains("file system"), "{failed}");
+    assert_eq!(kept.unwrap(), b"1");
+    for failed in [over.unwrap_err(), result.unwrap_err()] {
+        assert_eq!(failed.kind(), Kind::Io);
+        assert!(failed.text().contains("file system"), "{failed}");
+    }
 }
 
 #[test]

@@ -226,9 +226,9 @@ impl Session {
 
     fn take_pending(&mut self) -> (Vec<Box<dyn Upload>>, Vec<NewFolder>, Vec<Unanswered>) {
         let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(self.pending.len()));
-        for Pending { what, running } in self.pending.drain(..) {
-            order.push(Unanswered { is_file: matches!(what, Change::File(_)), running });
-            match what {
+        for pending in self.pending.drain(..) {
+            order.push(Unanswered { is_file: pending.is_file(), running: pending.running });
+            match pending.what {
                 Change::File(upload) => uploads.push(upload),
                 Change::Folder(folder) => folders.push(folder),
             }

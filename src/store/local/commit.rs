@@ -137,7 +137,11 @@ fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
 /// Puts a staged file over the one that has this name.
 fn put_over(stage: &Stage, temp: &mut Temp, path: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
     keep_mode(&temp.file, dir, name).map_err(|err| failed(path, err))?;
-    let staged = stage.give_name(temp, name).map_err(|err| Error::file(path, err))?;
+    let failed_to_name = |err: std::io::Error| match Errno::from_io_error(&err) {
+        Some(err) => failed(path, err),
+        None => Error::file(path, err),
+    };
+    let staged = stage.give_name(temp, name).map_err(failed_to_name)?;
     renameat(&temp.dir, staged, dir, name).map_err(|err| failed(path, err))
 }
 
