@@ -91,7 +91,7 @@ mod tests {
         let held = Arc::new(Mutex::new(held));
         for _ in 0..1000 {
             let held = Arc::clone(&held);
-            async_std::task::spawn_blocking(move || drop(held.lock().unwrap().recv().is_ok()));
+            async_std::task::spawn_blocking(move || held.lock().unwrap().recv().is_ok());
         }
         let (done, waited) = sync_channel(1);
         thread::spawn(move || {

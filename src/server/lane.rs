@@ -133,6 +133,10 @@ struct State<M> {
     waiting: Waiting,
     inbox: VecDeque<Buffer>,
     outbox: VecDeque<Buffer>,
+    /// The connection's task waits for room in the inbox.
+    wants_room: bool,
+    /// The connection's task waits for something in the outbox.
+    wants_output: bool,
     input_over: bool,
     dismissed: Option<Kind>,
     /// Nothing more will be put in the outbox.
@@ -155,6 +159,8 @@ impl<M: Machine> Lane<M> {
             waiting: Waiting::Command,
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
+            wants_room: false,
+            wants_output: false,
             input_over: false,
             dismissed: None,
             over: false,
@@ -172,7 +178,9 @@ impl<M: Machine> Lane<M> {
     pub async fn room(&self) {
         poll_fn(|cx| {
             self.0.task.register(cx.waker());
-            if self.0.lock().inbox.len() < limits::INBOX_BUFFERS { Poll::Ready(()) } else { Poll::Pending }
+            let mut state = self.0.lock();
+            state.wants_room = state.inbox.len() >= inbox_full();
+            if state.wants_room { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }
@@ -212,11 +220,14 @@ impl<M: Machine> Lane<M> {
     pub async fn next(&self) -> Option<Buffer> {
         poll_fn(|cx| {
             self.0.task.register(cx.waker());
-            match self.try_next() {
-                Some(buffer) => Poll::Ready(Some(buffer)),
-                None if self.0.lock().over => Poll::Ready(None),
-                None => Poll::Pending,
+            let mut state = self.0.lock();
+            state.wants_output = state.outbox.is_empty() && !state.over;
+            if state.wants_output {
+                return Poll::Pending;
             }
+            drop(state);
+            // Nobody else takes from the outbox: there is a buffer, or the session is over.
+            Poll::Ready(self.try_next())
         })
         .await
     }
@@ -261,6 +272,16 @@ impl<M: Machine> Lane<M> {
             async_std::task::spawn_blocking(move || shared.work(machine, input));
         }
     }
+}
+
+/// Buffers in the inbox at which the connection is read no further.
+fn inbox_full() -> usize {
+    if Buffer::are_scarce() { 1 } else { limits::INBOX_BUFFERS }
+}
+
+/// Buffers in the inbox at which it is read again.
+fn inbox_low() -> usize {
+    if Buffer::are_scarce() { 0 } else { limits::INBOX_LOW }
 }
 
 /// Buffers in the outbox at which a worker stops.
@@ -347,17 +368,23 @@ impl<M: Machine> Shared<M> {
     }
 
     fn more_input(&self) -> Option<Buffer> {
-        let buffer = self.lock().inbox.pop_front()?;
-        self.task.wake();
+        self.take_input(&mut self.lock())
+    }
+
+    /// Takes from the inbox. The connection's task is woken only if it waits for room, and only when there is room for
+    /// several buffers: each time costs two threads their turns.
+    fn take_input(&self, state: &mut State<M>) -> Option<Buffer> {
+        let buffer = state.inbox.pop_front()?;
+        if state.inbox.len() <= inbox_low() && std::mem::take(&mut state.wants_room) {
+            self.task.wake();
+        }
         Some(buffer)
     }
 
     /// Decides and parks under one lock, so that input which comes in between is never overlooked.
     fn rest(&self, machine: M) -> Next<M> {
         let mut state = self.lock();
-        if let Some(buffer) = state.inbox.pop_front() {
-            drop(state);
-            self.task.wake();
+        if let Some(buffer) = self.take_input(&mut state) {
             return Next::Feed(machine, buffer);
         }
         let waiting = machine.waiting();
@@ -387,10 +414,10 @@ impl<M: Machine> Queue for Shared<M> {
     fn hand_over(&self, buffer: Buffer) -> bool {
         let mut state = self.lock();
         state.outbox.push_back(buffer);
-        let crowded = state.outbox.len() >= outbox_full();
-        drop(state);
-        self.task.wake();
-        crowded
+        if std::mem::take(&mut state.wants_output) {
+            self.task.wake();
+        }
+        state.outbox.len() >= outbox_full()
     }
 }
 

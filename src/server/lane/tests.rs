@@ -1,8 +1,11 @@
 //! The lane with a machine that does as it is told.
 
+use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
+use std::task::Context;
 
 use async_std::task::block_on;
+use futures::task::{ArcWake, waker_ref};
 
 use super::*;
 
@@ -82,6 +85,60 @@ fn everything_comes_out_in_order_and_the_machine_hangs_up() {
     });
     assert_eq!(got, sent);
     assert!(hung_up.load(Ordering::Relaxed));
+}
+
+/// Counts how often its task would have got a turn.
+#[derive(Default)]
+struct Turns(AtomicUsize);
+
+impl ArcWake for Turns {
+    fn wake_by_ref(turns: &Arc<Self>) {
+        turns.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Turns {
+    /// Polls once as a task with these turns.
+    fn poll<T>(self: &Arc<Self>, waiting: impl Future<Output = T>) -> Poll<T> {
+        pin!(waiting).poll(&mut Context::from_waker(&waker_ref(self)))
+    }
+
+    fn so_far(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_connection_that_waits_for_room_gets_one_turn_for_half_an_inbox() {
+    let lane = Lane::new(Echo::default());
+    // As if a worker had the machine: here the test is the worker.
+    let _machine = lane.0.lock().parked.take();
+    let turns = Arc::new(Turns::default());
+    for _ in 0..limits::INBOX_BUFFERS {
+        assert!(turns.poll(lane.room()).is_ready());
+        push(&lane, b"a");
+    }
+    assert!(turns.poll(lane.room()).is_pending());
+    for left in (0..limits::INBOX_BUFFERS).rev() {
+        assert!(lane.0.more_input().is_some());
+        assert_eq!(turns.so_far(), usize::from(left <= limits::INBOX_LOW), "with {left} buffers left");
+    }
+}
+
+#[test]
+fn a_connection_gets_no_turn_for_what_it_does_not_wait_for() {
+    let lane = Lane::new(Echo::default());
+    let _machine = lane.0.lock().parked.take();
+    let turns = Arc::new(Turns::default());
+    push(&lane, b"a");
+    assert!(turns.poll(lane.next()).is_pending());
+    assert!(lane.0.more_input().is_some());
+    assert_eq!(turns.so_far(), 0, "there was room all the time");
+    lane.0.hand_over(Buffer::take());
+    assert_eq!(turns.so_far(), 1);
+    lane.0.hand_over(Buffer::take());
+    assert_eq!(turns.so_far(), 1, "it knows");
+    assert!(turns.poll(lane.next()).is_ready());
 }
 
 #[test]
