@@ -134,10 +134,6 @@ pub const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
 /// cores.
 pub const WIRE_BUFFERS: usize = 16;
 
-/// Written buffers after which a client's sender is told that there is room again, unless all are written: less than
-/// [`WIRE_BUFFERS`], so that enough are left to cipher while it wakes.
-pub const WIRE_CREDITS: usize = 8;
-
 /// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
 /// between threads cheap, few enough that reading and sending overlap.
 pub const WIRE_HANDOVER: usize = 48 * 1024;
@@ -187,8 +183,8 @@ pub const INBOX_BUFFERS: usize = 8;
 /// threads, and 2 to 6 % less time for 1 GiB on two cores.
 pub const INBOX_LOW: usize = 4;
 
-/// Buffers that may wait to be sent before a session's worker stops producing. With the inbox and the TLS buffers
-/// this keeps a transfer under 4 MiB.
+/// Buffers that may wait to be sent before a session's worker stops producing. With those below TLS this keeps a download
+/// under 2 MiB.
 pub const OUTBOX_BUFFERS: usize = 4;
 
 /// Buffers in use in the whole process (64 MiB) from which on each session may have only one waiting either way: fifty

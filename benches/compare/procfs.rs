@@ -74,14 +74,15 @@ pub fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// The processor's name and the kernel's version.
+/// The processor's name, the kernel's version, and how TCP paces what is sent: over loopback, too, it matters.
 pub fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let model = model.unwrap_or("unknown processor").trim();
-    format!("{model}, {cores} cores, Linux {}", read("/proc/sys/kernel/osrelease").trim())
+    let (linux, pace) = (read("/proc/sys/kernel/osrelease"), read("/proc/sys/net/ipv4/tcp_congestion_control"));
+    format!("{model}, {cores} cores, Linux {}, TCP {}", linux.trim(), pace.trim())
 }
 
 fn kib(text: &str, key: &str) -> Option<u64> {
