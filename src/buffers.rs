@@ -129,8 +129,17 @@ impl Drop for Buffer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::PoisonError;
+
     use super::*;
+
+    /// Runs a test that makes buffers scarce for the whole process, or one that must not meet that.
+    pub fn alone<T>(test: impl FnOnce() -> T) -> T {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        test()
+    }
 
     #[test]
     fn bytes_come_out_as_they_went_in() {
@@ -144,11 +153,13 @@ mod tests {
 
     #[test]
     fn buffers_are_scarce_while_many_are_in_use() {
-        let many: Vec<Buffer> = (0..=limits::BUFFERS_PLENTY).map(|_| Buffer::take()).collect();
-        assert!(Buffer::are_scarce());
-        drop(many);
-        // Other tests in this process hold a few.
-        assert!(!Buffer::are_scarce());
+        alone(|| {
+            let many: Vec<Buffer> = (0..=limits::BUFFERS_PLENTY).map(|_| Buffer::take()).collect();
+            assert!(Buffer::are_scarce());
+            drop(many);
+            // Other tests in this process hold a few.
+            assert!(!Buffer::are_scarce());
+        });
     }
 
     #[test]

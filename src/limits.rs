@@ -187,7 +187,7 @@ pub const INBOX_LOW: usize = 4;
 /// under 2 MiB.
 pub const OUTBOX_BUFFERS: usize = 4;
 
-/// Buffers in use in the whole process (64 MiB) from which on each session may have only one waiting either way: fifty
+/// Buffers in use in the whole process (64 MiB) from which on each session may have only one waiting either way: tens of
 /// transfers run at full speed, and hundreds of clients that never read cannot fill the memory. Measured with 200 of
 /// them: 1.0 MiB each, and 1.7 without this bound.
 pub const BUFFERS_PLENTY: usize = 256;

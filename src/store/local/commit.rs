@@ -1,6 +1,7 @@
 //! Putting uploads in their places, a whole batch at once: data synced, renamed, directories synced.
 
 use std::fs::File;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
@@ -116,14 +117,13 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
     Ok(Placed { committed, path: upload.path, dir })
 }
 
-fn failed(path: &RelPath, err: Errno) -> Error {
-    match err {
-        Errno::XDEV => {
-            let text = format!("{path}: on another file system than the folder uploads wait in");
-            Error::new(Kind::Io, text).with_source(std::io::Error::from(err))
-        }
-        _ => Error::file(path, err.into()),
+fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
+    let err = err.into();
+    if Errno::from_io_error(&err) == Some(Errno::XDEV) {
+        let text = format!("{path}: on another file system than the folder uploads wait in");
+        return Error::new(Kind::Io, text).with_source(err);
     }
+    Error::file(path, err)
 }
 
 /// Gives a staged file this name if nothing has it.
@@ -137,11 +137,7 @@ fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
 /// Puts a staged file over the one that has this name.
 fn put_over(stage: &Stage, temp: &mut Temp, path: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
     keep_mode(&temp.file, dir, name).map_err(|err| failed(path, err))?;
-    let failed_to_name = |err: std::io::Error| match Errno::from_io_error(&err) {
-        Some(err) => failed(path, err),
-        None => Error::file(path, err),
-    };
-    let staged = stage.give_name(temp, name).map_err(failed_to_name)?;
+    let staged = stage.give_name(temp, name).map_err(|err| failed(path, err))?;
     renameat(&temp.dir, staged, dir, name).map_err(|err| failed(path, err))
 }
 
