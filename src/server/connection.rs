@@ -15,11 +15,12 @@ use futures::{AsyncWriteExt, FutureExt as _, pin_mut};
 use tracing::info;
 
 use super::Shared;
-use super::admission::{Admitted, Offence, Source};
+use super::admission::{Admitted, Offence};
 use super::drive::{drive, lane};
 use super::lane::Lane;
 use super::login::{Login, login};
 use super::session::Session;
+use super::source::Origin;
 use super::ties::Ties;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
@@ -116,7 +117,7 @@ async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> R
     let ticket = shared.registry.enter(principal.name(), peer)?;
     info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
     let homes = shared.homes.clone();
-    let source = Source::from(peer.ip());
+    let source = Origin::from(peer.ip());
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), source);
     spawn_blocking(move || {
         let store = homes.open_home(&principal)?;

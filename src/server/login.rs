@@ -9,8 +9,9 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::info;
 
 use super::Shared;
-use super::admission::{Admitted, Offence, Source};
+use super::admission::{Admitted, Offence};
 use super::session::help_lines;
+use super::source::Origin;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -109,7 +110,7 @@ async fn verify(credentials: Credentials, shared: &Arc<Shared>, peer: SocketAddr
         Credentials::Token(token) => {
             let tokens = shared.tokens.clone();
             // It looks whether the users file has changed.
-            let redeemed = spawn_blocking(move || tokens.redeem(&token, Source::from(peer.ip()), Instant::now()));
+            let redeemed = spawn_blocking(move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now()));
             let (principal, of) = redeemed.await?;
             info!(%peer, %of, user = principal.name(), "joined");
             Ok(principal)

@@ -18,6 +18,7 @@ mod login;
 mod quota;
 mod registry;
 mod session;
+mod source;
 mod staged;
 mod sweep;
 mod ties;

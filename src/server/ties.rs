@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::admission::Source;
 use super::registry::SessionId;
+use super::source::Origin;
 use super::staged::StagedUploads;
 use super::tokens::Tokens;
 use crate::auth::Principal;
@@ -19,14 +19,14 @@ pub struct Ties {
     tokens: Arc<Tokens>,
     staged: Arc<StagedUploads>,
     session: SessionId,
-    source: Source,
+    source: Origin,
     /// Something of the session may be in the tables: most sessions never have anything there.
     used: AtomicBool,
 }
 
 impl Ties {
     /// Those of this session, whose client is at this source.
-    pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Source) -> Self {
+    pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Origin) -> Self {
         Ties { tokens, staged, session, source, used: AtomicBool::new(false) }
     }
 

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::admission::Source;
 use super::registry::SessionId;
+use super::source::Origin;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
@@ -28,7 +28,7 @@ pub struct Tokens {
 
 struct Given {
     principal: Principal,
-    source: Source,
+    source: Origin,
     session: SessionId,
     until: Instant,
 }
@@ -46,7 +46,7 @@ impl Tokens {
     pub fn give(
         &self,
         principal: &Principal,
-        source: Source,
+        source: Origin,
         session: SessionId,
         count: u32,
         now: Instant,
@@ -71,7 +71,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Kind::LoginFailed`], in the same words whatever is wrong with it.
-    pub fn redeem(&self, token: &Secret, source: Source, now: Instant) -> Result<(Principal, SessionId)> {
+    pub fn redeem(&self, token: &Secret, source: Origin, now: Instant) -> Result<(Principal, SessionId)> {
         // By its hash: how long looking it up takes tells nothing of any token.
         let found = self.lock().remove(&Hash::of(token.expose()));
         found
@@ -118,8 +118,8 @@ mod tests {
         users.verify("anonymous", &Secret::new("")).unwrap()
     }
 
-    fn from(text: &str) -> Source {
-        Source::from(text.parse::<IpAddr>().unwrap())
+    fn from(text: &str) -> Origin {
+        Origin::from(text.parse::<IpAddr>().unwrap())
     }
 
     fn session() -> SessionId {

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::admission::Source;
 use super::homes::Homes;
 use super::lane::{Machine, Outgoing, Queue, Step};
 use super::registry::Registry;
 use super::session::Session;
+use super::source::Origin;
 use super::ties::Ties;
 use super::tokens::Tokens;
 use crate::auth::Principal;
@@ -45,7 +45,7 @@ impl Unplugged {
         let store = Homes::open(data, Durability::None)?.open_home(&principal)?;
         let ticket = Registry::new().enter(principal.name(), SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
-        let source = Source::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+        let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let session = Session::new(principal, store, Arc::new(ticket), ties);
         Ok(Unplugged { session, sent: Sent::default(), ids })
