@@ -127,6 +127,8 @@ table! {
     Stopping = "stopping", Some(421), Network, true, "Try again when the server is back.";
     /// Nothing happened for too long.
     TimedOut = "timed-out", Some(421), Network, true, "Check the network, then try again.";
+    /// The server is older than what was asked of it.
+    TooOld = "too-old", None, Other, false, "Update the server, or do without what it is too old for.";
     /// The connection could not be made, or broke.
     Network = "network", None, Network, true, "Check the address, the port and that the server runs.";
     /// The address cannot be listened on.

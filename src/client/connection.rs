@@ -17,7 +17,7 @@ use super::session::Session;
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::proto::Command;
+use crate::proto::{Command, Features};
 use crate::secret::Secret;
 use crate::tls::{CaRoots, Connector, Pin, TlsStream, Trust};
 
@@ -45,6 +45,7 @@ pub struct Client {
     task: JoinHandle<()>,
     pin: Option<Pin>,
     greeting: String,
+    features: Features,
     ids: Option<Ids>,
 }
 
@@ -105,7 +106,7 @@ impl Client {
         let (stop, stopped) = bounded(1);
         stopper.add(&stop);
         let task = spawn(pump(stream, far, route.io_timeout, stopped));
-        let (session, greeting) = (Some(Session::new(wire)), String::new());
+        let (session, greeting, features) = (Some(Session::new(wire)), String::new(), Features::NONE);
         let mut client = Client {
             session,
             stop,
@@ -116,10 +117,11 @@ impl Client {
             task,
             pin,
             greeting,
+            features,
             ids: None,
         };
         let (limit, endpoint) = (client.route.connect_timeout, client.route.endpoint.clone());
-        client.greeting = within(limit, &endpoint, client.run(self::greeting)).await?;
+        (client.greeting, client.features) = within(limit, &endpoint, client.run(self::greeting)).await?;
         Ok(client)
     }
 
@@ -146,6 +148,12 @@ impl Client {
     /// The server's words on connecting. From outside: escape before showing.
     pub fn greeting(&self) -> &str {
         &self.greeting
+    }
+
+    /// What the server listed in its greeting. A request that needs more fails with [`Kind::TooOld`], and nothing of it
+    /// is sent.
+    pub fn features(&self) -> Features {
+        self.features
     }
 
     /// Who gave the last final reply, success or failure; `None` before login.
@@ -299,13 +307,16 @@ async fn ask(question: Question, pin: Option<Pin>) -> Result<()> {
     spawn_blocking(move || question(&pin)).await
 }
 
-fn greeting(session: &mut Session) -> Result<String> {
+fn greeting(session: &mut Session) -> Result<(String, Features)> {
     let reply = session.expect(220)?;
     if reply.parsed::<u32>("proto")? != VERSION {
         let text = "the server speaks another version of the protocol";
         return Err(Error::new(Kind::Protocol, text));
     }
-    Ok(reply.text.to_owned())
+    let features = reply.get("features").map_or(Features::NONE, Features::parse);
+    let text = reply.text.to_owned();
+    session.set_features(features);
+    Ok((text, features))
 }
 
 async fn within<T>(limit: Duration, endpoint: &Endpoint, work: impl Future<Output = Result<T>>) -> Result<T> {

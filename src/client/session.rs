@@ -8,7 +8,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::escape::for_people;
-use crate::proto::{Command, FrameDecoder, LineDecoder, Piece, Reply};
+use crate::proto::{Command, Features, FrameDecoder, LineDecoder, Piece, Reply};
 
 /// One logged-in, or not yet logged-in, conversation.
 ///
@@ -34,6 +34,8 @@ pub(super) struct Session {
     unsent: usize,
     broken: bool,
     ids: Option<Ids>,
+    /// What the server listed in its greeting.
+    features: Features,
 }
 
 impl Session {
@@ -54,12 +56,18 @@ impl Session {
             unsent: 0,
             broken: false,
             ids: None,
+            features: Features::NONE,
         }
     }
 
     /// Whether another command can be sent: all are answered, and nothing was out of order.
     pub(super) fn is_usable(&self) -> bool {
         !self.broken && self.unanswered == 0
+    }
+
+    /// Remembers what the server listed in its greeting: a command that needs more is not sent.
+    pub(super) fn set_features(&mut self, features: Features) {
+        self.features = features;
     }
 
     /// Who gave the last final reply.
@@ -81,8 +89,12 @@ impl Session {
     /// when a reply is waited for, or by [`Session::try_flush`].
     ///
     /// # Errors
-    /// [`Kind::BadPath`] if the line would be too long; nothing is written then.
+    /// [`Kind::BadPath`] if the line would be too long, [`Kind::TooOld`] if the server did not list what it needs;
+    /// nothing is written then.
     pub(super) fn command(&mut self, command: &Command) -> Result<()> {
+        if let Some(missing) = command.needs().first_missing_in(self.features) {
+            return Err(Error::new(Kind::TooOld, format!("the server is too old to {}", missing.what())));
+        }
         self.scratch.clear();
         command.render(&mut self.scratch)?;
         let fits = self.out.append(&self.scratch) == self.scratch.len();

@@ -2,6 +2,7 @@
 
 use super::arguments::Args;
 use super::escape::encode;
+use super::features::Features;
 use super::path::RelPath;
 use super::staged::StagedId;
 use super::verb::Verb;
@@ -242,6 +243,11 @@ impl Command {
         };
         args.finish()?;
         Ok(command)
+    }
+
+    /// What a server must have listed in its greeting to understand this command as it is written.
+    pub fn needs(&self) -> Features {
+        Features::NONE
     }
 
     /// The command's verb.

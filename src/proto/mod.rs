@@ -5,6 +5,7 @@
 mod arguments;
 pub mod command;
 pub mod escape;
+pub mod features;
 pub mod frame;
 pub mod line;
 pub mod listing;
@@ -14,6 +15,7 @@ pub mod staged;
 pub mod verb;
 
 pub use command::{BadLine, Command, Condition, Resume, StageArgs, UploadArgs};
+pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;
 pub use listing::{Entry, EntryKind};

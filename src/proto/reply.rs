@@ -46,9 +46,10 @@ impl<'a> ReplyWriter<'a> {
         self
     }
 
-    /// Adds a value of unreserved characters and commas as it is, without the copies that encoding makes: for secrets.
+    /// Adds a value of letters, digits, hyphens and commas as it is, without the copies that encoding makes: for secrets
+    /// and lists of words.
     pub fn verbatim(self, key: &'static str, value: &[u8]) -> Self {
-        debug_assert!(value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b','));
+        debug_assert!(value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-,".contains(byte)));
         self.out.push(b' ');
         self.out.extend_from_slice(key.as_bytes());
         self.out.push(b'=');

@@ -15,7 +15,7 @@ use super::source::Origin;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::proto::{BadLine, Command, LineDecoder, ReplyWriter, Verb};
+use crate::proto::{BadLine, Command, Features, LineDecoder, ReplyWriter, Verb};
 use crate::secret::Secret;
 
 /// What came of it.
@@ -57,6 +57,7 @@ where
     let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, replies: Vec::new() };
     ReplyWriter::new(&mut prelogin.replies, 220, "ready")
         .field("proto", 1)
+        .verbatim("features", Features::all().to_string().as_bytes())
         .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
     let mut lines = LineDecoder::new(limits::LINE_MAX);
     let mut bytes = [0; limits::LOGIN_READ];

@@ -19,7 +19,7 @@ impl Typed {
     /// Connects, and reads the greeting.
     pub fn connect(daemon: &Daemon) -> Typed {
         let mut typed = Typed::with(daemon.port(), &["-alpn", "sealift/1"]);
-        assert!(typed.line().starts_with("220 ready proto=1 "));
+        assert!(typed.line().starts_with("220 ready proto=1 features="));
         typed
     }
 
