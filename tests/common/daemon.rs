@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use super::figures::eventually;
 
+/// The server that was built with the tests.
+const SEALIFTD: &str = env!("CARGO_BIN_EXE_sealiftd");
+
 /// A running server. Its data, users file, certificates, port file and log are in one directory, under their default
 /// names. Dropping it kills the process and removes the directory.
 pub struct Daemon {
@@ -35,6 +38,7 @@ pub struct Ended {
 /// A server to be started.
 #[derive(Default)]
 pub struct Builder {
+    program: Option<PathBuf>,
     place: Option<PathBuf>,
     through: Vec<String>,
     args: Vec<String>,
@@ -61,6 +65,12 @@ impl Builder {
         self
     }
 
+    /// Another program than the server that was built with the tests: one of an earlier version.
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
     /// One more environment variable.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.envs.push((name.to_owned(), value.into()));
@@ -77,8 +87,9 @@ impl Builder {
     pub fn start(self) -> Daemon {
         let temporary = self.place.is_none().then(|| TempDir::new().unwrap());
         let place = self.place.unwrap_or_else(|| temporary.as_ref().unwrap().path().to_owned());
+        let program = self.program.unwrap_or_else(|| PathBuf::from(SEALIFTD));
         let log = fs::OpenOptions::new().create(true).append(true).open(place.join("log")).unwrap();
-        let mut child = wrapped(&self.through, &place)
+        let mut child = wrapped(&program, &self.through, &place)
             .envs([("SEALIFT_LISTEN", "127.0.0.1:0"), ("SEALIFT_PORT_FILE", "port")])
             .args(self.args)
             .envs(self.envs)
@@ -228,12 +239,11 @@ impl Drop for Daemon {
 
 /// `sealiftd` in this directory, without the settings of whoever runs the tests.
 pub fn sealiftd(place: &Path) -> Command {
-    wrapped(&[], place)
+    wrapped(Path::new(SEALIFTD), &[], place)
 }
 
 /// The same, started by another program.
-fn wrapped(through: &[String], place: &Path) -> Command {
-    let program = env!("CARGO_BIN_EXE_sealiftd");
+fn wrapped(program: &Path, through: &[String], place: &Path) -> Command {
     let mut command = match through.split_first() {
         None => Command::new(program),
         Some((first, rest)) => {
