@@ -170,6 +170,24 @@ fn users_who_meet_or_are_weak_are_found() {
 }
 
 #[test]
+fn users_who_may_no_longer_replace_files_are_named() {
+    let place = good_place();
+    for (access, named) in [
+        ("[\"upload\"]", true),
+        ("[\"rename\", \"delete\"]", true),
+        ("[\"upload\", \"overwrite\"]", false),
+        ("[\"rename\", \"mkdir\"]", false),
+        ("\"full\"", false),
+        ("\"read\"", false),
+    ] {
+        users(place.path(), &strong("scanner", &format!("access = {access}")));
+        let (code, said) = check(place.path(), &[]);
+        let line = "note: scanner may put new files in place but not replace one: `overwrite` is not in access";
+        assert_eq!((code, said.contains(line)), (0, named), "{access}: {said}");
+    }
+}
+
+#[test]
 fn folders_that_no_login_could_open_are_found() {
     let place = good_place();
     users(place.path(), &(strong("a", "") + &strong("b", "") + &strong("c", "")));

@@ -58,12 +58,12 @@ fn every_rule_has_its_words() {
     let place = place();
     for (args, code, words) in [
         (&["bob b", "RENAME", "a", "b"][..], 0, "needs the right `rename`"),
-        // What is replaced is gone, as if deleted.
         (
             &["bob b", "RENAME", "a", "b", "--with", "replace=yes"],
             5,
-            "needs the rights `delete` and `rename`; bob b has ",
+            "needs the rights `overwrite` and `rename`; bob b has ",
         ),
+        (&["bob b", "UPLOAD", "a"], 0, "never replaces one that is there: bob b lacks the right `overwrite`"),
         (&["bob b", "WHO"], 0, "it is for administrators, and bob b is one (users.toml, [users.\"bob b\"])"),
         (&["alice", "SHUTDOWN"], 5, "it is for administrators, and alice is none (users.toml, [users.alice])"),
         (&["alice", "SHUTDOWN"], 5, "write admin = true there"),
@@ -118,7 +118,8 @@ fn what_is_no_question_is_a_usage_error() {
 #[test]
 fn a_running_server_does_what_is_explained() {
     let daemon = Daemon::start();
-    let users = ["none", "list", "download", "upload", "delete", "rename", "mkdir", "rename,delete", "full"];
+    let users =
+        ["none", "list", "download", "upload", "overwrite", "delete", "rename", "mkdir", "rename,overwrite", "full"];
     for access in users {
         daemon.add_user(access, "correct-horse", access);
     }

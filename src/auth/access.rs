@@ -10,10 +10,11 @@ use std::str::FromStr;
 pub struct Access(u8);
 
 /// The single rights with their names, in the order they are written.
-const RIGHTS: [(Access, &str); 6] = [
+const RIGHTS: [(Access, &str); 7] = [
     (Access::LIST, "list"),
     (Access::DOWNLOAD, "download"),
     (Access::UPLOAD, "upload"),
+    (Access::OVERWRITE, "overwrite"),
     (Access::DELETE, "delete"),
     (Access::RENAME, "rename"),
     (Access::MKDIR, "mkdir"),
@@ -26,7 +27,7 @@ impl Access {
     pub const LIST: Access = Access(1);
     /// Read files.
     pub const DOWNLOAD: Access = Access(1 << 1);
-    /// Write files, new ones and over existing ones.
+    /// Write new files. Those that are there stay: for them it takes [`Access::OVERWRITE`] too.
     pub const UPLOAD: Access = Access(1 << 2);
     /// Remove files and folders.
     pub const DELETE: Access = Access(1 << 3);
@@ -34,6 +35,8 @@ impl Access {
     pub const RENAME: Access = Access(1 << 4);
     /// Make folders.
     pub const MKDIR: Access = Access(1 << 5);
+    /// Put another file in the place of one that is there, by an upload or a rename.
+    pub const OVERWRITE: Access = Access(1 << 6);
     /// List and download: what anonymous has.
     pub const READ: Access = Access::LIST.union(Access::DOWNLOAD);
     /// Every right.
@@ -85,7 +88,7 @@ impl fmt::Debug for Access {
 /// A word that is no right.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{word:?} is no access right: write list, download, upload, delete, rename, mkdir, or one of the words full, read, none"
+    "{word:?} is no access right: write list, download, upload, overwrite, delete, rename, mkdir, or one of the words full, read, none"
 )]
 pub struct UnknownRight {
     word: String,

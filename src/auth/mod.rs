@@ -11,7 +11,7 @@
 //! [users.alice]
 //! password = "$argon2id$v=19$m=19456,t=2,p=1$…"
 //! home = "alice"             # default: the user's name
-//! access = ["list", "download", "upload", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
+//! access = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
 //! admin = false              # default: false
 //! quota = "10 GiB"           # the most bytes in the home; default: no bound
 //! ```

@@ -179,7 +179,7 @@ impl Receiver<'_> {
         }
         self.observer.started(from.as_path(), Some(size));
 
-        let spec = UploadSpec { size: Some(size), mtime: Some(mtime), condition: *condition };
+        let spec = UploadSpec { size: Some(size), mtime: Some(mtime), condition: *condition, ..UploadSpec::default() };
         let mut local = match after {
             None => self.into.begin(to, spec),
             Some(Partial { len, hash }) => {

@@ -5,6 +5,7 @@
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::proto::Command;
+use crate::store::Overwrite;
 
 /// What a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +46,7 @@ pub fn need(command: &Command) -> Need {
         Command::Delete { .. } => Need::Rights(Access::DELETE),
         Command::Mkdir { .. } => Need::Rights(Access::MKDIR),
         Command::Rename { replace: false, .. } => Need::Rights(Access::RENAME),
-        // What is replaced is gone, as if deleted.
-        Command::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::DELETE)),
+        Command::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::OVERWRITE)),
         Command::Who | Command::Shutdown => Need::Administrator,
     }
 }
@@ -62,6 +62,12 @@ pub fn decide(grants: Grants, command: &Command) -> Decision {
             missing => Decision::Lacking(missing),
         },
     }
+}
+
+/// Whether an upload of somebody to whom this is granted may replace a file: whether there is one is known only when it
+/// is put in its place, so the store is told beforehand.
+pub fn overwrite(grants: Grants) -> Overwrite {
+    if grants.access.contains(Access::OVERWRITE) { Overwrite::Allowed } else { Overwrite::Refused }
 }
 
 /// Lets the principal's command pass.

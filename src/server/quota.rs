@@ -150,6 +150,10 @@ impl Upload for Counted {
         self.inner.hash()
     }
 
+    fn refuse_overwrite(&mut self) {
+        self.inner.refuse_overwrite();
+    }
+
     /// Nothing is kept: partials are not counted, and many of them would be a way around the quota.
     fn keep(self: Box<Self>) -> u64 {
         0

@@ -36,6 +36,19 @@ pub struct UploadSpec {
     pub mtime: Option<Mtime>,
     /// What must be true of the target.
     pub condition: Condition,
+    /// Whether it may take the place of a file that is there.
+    pub overwrite: Overwrite,
+}
+
+/// Whether an upload may take the place of a file that has its name when it is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Overwrite {
+    /// It may.
+    #[default]
+    Allowed,
+    /// It may not: whoever sends it lacks the right `overwrite`, and gets [`crate::Kind::Denied`]. One of the very same
+    /// bytes is left as it is and counts as stored, so that an upload whose answer was lost can be repeated.
+    Refused,
 }
 
 /// A file that is now in its place.
@@ -47,6 +60,30 @@ pub struct Committed {
     pub hash: Hash,
     /// Its modification time.
     pub mtime: Mtime,
+    /// What became of the name.
+    pub stored: Stored,
+}
+
+/// What a commit did to the name it was for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stored {
+    /// Nothing had it.
+    Created,
+    /// What had it is gone.
+    Replaced,
+    /// A file of the same bytes had it, and was left as it was: see [`Overwrite::Refused`].
+    Same,
+}
+
+impl Stored {
+    /// The word for logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Stored::Created => "created",
+            Stored::Replaced => "replaced",
+            Stored::Same => "same",
+        }
+    }
 }
 
 /// The beginning of a file whose upload was interrupted.
@@ -172,6 +209,9 @@ pub trait Upload: Send {
     /// Gives the upload up but keeps its whole blocks as a partial for [`Store::resume`], in place of an older one of
     /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
     fn keep(self: Box<Self>) -> u64;
+
+    /// From now on it may replace nothing, whatever was allowed when it began.
+    fn refuse_overwrite(&mut self);
 
     /// Lets the rest come in parts, in any order. The size must have been announced, and what is there already is a
     /// resumed beginning or nothing.

@@ -18,7 +18,7 @@ pub enum Right {
 }
 
 /// The rights over files.
-const ACCESS: [&str; 6] = ["list", "download", "upload", "delete", "rename", "mkdir"];
+const ACCESS: [&str; 7] = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir"];
 
 impl Right {
     /// Its name, if it is one over files.
@@ -44,10 +44,12 @@ impl Right {
             Verb::List | Verb::Stat => &["list"],
             Verb::Hash if says("partial=yes") => &["upload"],
             Verb::Hash | Verb::Download => &["download"],
+            // What is sent is not what the scene has there.
+            Verb::Upload if says("UPLOAD file\r") => &["upload", "overwrite"],
             Verb::Upload | Verb::Stage | Verb::Part | Verb::Commit | Verb::Discard => &["upload"],
             Verb::Delete => &["delete"],
             Verb::Mkdir => &["mkdir"],
-            Verb::Rename if says("replace=yes") => &["rename", "delete"],
+            Verb::Rename if says("replace=yes") => &["rename", "overwrite"],
             Verb::Rename => &["rename"],
         };
         names.iter().map(|name| Right::Access(name)).collect()

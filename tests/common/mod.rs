@@ -18,7 +18,7 @@ pub use figures::{Figures, alone, eventually, many_files, median};
 pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, part_bytes, upload_bytes};
 pub use typed::Typed;
 pub use verbs::{Ask, PAYLOAD, all_asks, asks_of, give_up_staged};
-pub use world::{PASSWORD, World, assert_nothing_staged, enter, half_an_upload, snapshot, staged};
+pub use world::{PASSWORD, World, assert_nothing_staged, enter, half_an_upload, section, snapshot, staged};
 
 /// How long a test waits for something that must happen before it counts as hanging. No test expects it to pass.
 pub const HANG: Duration = Duration::from_secs(60);

@@ -26,11 +26,17 @@ pub struct World {
 impl World {
     /// Users who may do everything, with an empty home each.
     pub fn of(users: &[&str]) -> World {
+        let full: Vec<_> = users.iter().map(|user| (*user, "\"full\"", *user)).collect();
+        World::with(&full)
+    }
+
+    /// Users with their access, as the users file has it, and their homes, which are empty.
+    pub fn with(users: &[(&str, &str, &str)]) -> World {
         let world = World { directory: TempDir::new().unwrap() };
         let mut text = String::from("[anonymous]\nenabled = true\nhome = \"public\"\n");
-        for user in users {
-            text += &format!("\n[users.{user}]\npassword = \"{}\"\naccess = \"full\"\n", cheap_hash());
-            fs::create_dir_all(world.home(user)).unwrap();
+        for (user, access, home) in users {
+            text += &section(user, access, home);
+            fs::create_dir_all(world.home(home)).unwrap();
         }
         fs::create_dir_all(world.home("public")).unwrap();
         let mut file = fs::OpenOptions::new();
@@ -58,6 +64,11 @@ impl World {
     pub fn start(&self) -> Daemon {
         self.daemon().start()
     }
+}
+
+/// A user's section of a users file, with [`PASSWORD`]; the access as it stands there.
+pub fn section(user: &str, access: &str, home: &str) -> String {
+    format!("\n[users.{user}]\npassword = \"{}\"\naccess = {access}\nhome = \"{home}\"\n", cheap_hash())
 }
 
 /// Logs one of the world's users in.

@@ -8,6 +8,7 @@ use sealift::auth::{Access, Standing, Users, is_anonymous};
 use sealift::proto::escape::{encode, for_people};
 use sealift::proto::{BadLine, Command};
 use sealift::server::gate::{self, Decision, Need};
+use sealift::store::Overwrite;
 use sealift::{Error, Exit, Kind};
 
 use crate::args::{ExplainArgs, Places};
@@ -124,6 +125,9 @@ impl Asked<'_> {
         let allowed = decision == Decision::Allowed;
         let verdict = if allowed { "may" } else { "may not" };
         let mut text = format!("{name} {verdict} {}: {because}\n", self.action());
+        if allowed && matches!(command, Command::Upload(_) | Command::Stage(_) | Command::Commit { .. }) {
+            text.push_str(&replacing(standing));
+        }
         if let Some(path) = command.path().filter(|_| allowed) {
             let place = self.places.data.join(standing.home).join(path.as_path());
             text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
@@ -160,6 +164,20 @@ fn change(standing: Standing<'_>, setting: &str) -> String {
         return "\n  Anonymous only ever reads: no setting changes that. Add a user instead.".to_owned();
     }
     format!("\n  To allow it, write {setting} there.")
+}
+
+/// What an upload does to a file that is there.
+fn replacing(standing: Standing<'_>) -> String {
+    let name = shown(standing.name);
+    if gate::overwrite(standing.grants) == Overwrite::Allowed {
+        return format!(
+            "  It creates the file, or replaces the one that is there: {name} has the right `overwrite`.\n"
+        );
+    }
+    format!(
+        "  It creates the file, but never replaces one that is there: {name} lacks the right `overwrite`.\n  \
+         Sending bytes that are there already is done, and changes nothing.\n"
+    )
 }
 
 fn quoted(rights: Access) -> String {

@@ -199,7 +199,8 @@ fn stage(
     announced: Announced,
     partial: Option<Partial>,
 ) -> Result<Box<dyn Staged>> {
-    let spec = UploadSpec { size: Some(announced.size), mtime: Some(announced.mtime), condition };
+    let spec =
+        UploadSpec { size: Some(announced.size), mtime: Some(announced.mtime), condition, ..UploadSpec::default() };
     match partial {
         None => into.store().begin(to, spec)?.into_parts(),
         Some(Partial { len, hash }) => into.store().resume(to, spec, len, hash)?.into_parts(),

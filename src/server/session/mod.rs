@@ -184,7 +184,20 @@ impl Session {
         head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
         text: &str,
     ) {
-        running.log(&self.ticket, self.principal.name(), "done", bytes);
+        self.done_as("done", running, bytes, out, head, text);
+    }
+
+    /// The same, with another word for the log.
+    fn done_as(
+        &mut self,
+        outcome: &str,
+        running: Running,
+        bytes: u64,
+        out: &mut Outgoing,
+        head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
+        text: &str,
+    ) {
+        running.log(&self.ticket, self.principal.name(), outcome, bytes);
         self.scratch.clear();
         head(&mut self.scratch).rendered(&self.ids).text(text);
         out.put(&self.scratch);

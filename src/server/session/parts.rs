@@ -8,7 +8,7 @@ use crate::hash::Hash;
 use crate::limits;
 use crate::proto::{FrameDecoder, Piece, RelPath, ReplyWriter, StageArgs, StagedId};
 use crate::server::lane::{Outgoing, Step};
-use crate::store::{Committed, Part, UploadSpec};
+use crate::store::{Committed, Overwrite, Part, Upload, UploadSpec};
 
 /// A part whose frames are coming.
 pub struct Incoming {
@@ -63,7 +63,12 @@ impl Session {
     }
 
     fn try_stage(&self, args: StageArgs) -> Result<StagedId> {
-        let spec = UploadSpec { size: Some(args.size), mtime: args.mtime, condition: args.condition };
+        let spec = UploadSpec {
+            size: Some(args.size),
+            mtime: args.mtime,
+            condition: args.condition,
+            overwrite: self.overwrite(),
+        };
         let upload = match args.resume {
             None => self.store.begin(&args.path, spec)?,
             Some(resume) => self.store.resume(&args.path, spec, resume.offset, resume.prefix)?,
@@ -143,28 +148,24 @@ impl Session {
             Ok((path, staged)) => {
                 running.about(&self.ticket, id, path.clone());
                 // From here on it is committed or gone.
+                // Its bytes were counted with its parts.
                 match staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash)) {
                     Err(error) => self.fail(running, &error, out),
-                    Ok(committed) => self.done(
-                        running,
-                        0,
-                        out,
-                        |r| {
-                            ReplyWriter::new(r, 226, "done").field("size", committed.size).field("hash", committed.hash)
-                        },
-                        "Stored.",
-                    ),
+                    Ok(committed) => self.stored(&committed, 0, running, out),
                 }
             }
         }
     }
 
-    fn try_commit(&self, path: &RelPath, upload: Box<dyn crate::store::Upload>, expected: Hash) -> Result<Committed> {
+    fn try_commit(&self, path: &RelPath, mut upload: Box<dyn Upload>, expected: Hash) -> Result<Committed> {
         if upload.hash() != expected {
             let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
             return Err(Error::new(Kind::Integrity, text));
         }
         let missing = || Error::new(Kind::Internal, "the store has not said what became of the file");
+        if self.overwrite() == Overwrite::Refused {
+            upload.refuse_overwrite();
+        }
         self.store.commit(vec![upload]).pop().ok_or_else(missing)?
     }
 

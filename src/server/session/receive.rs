@@ -8,8 +8,9 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
 use crate::proto::{Condition, FrameDecoder, Piece, RelPath, ReplyWriter, UploadArgs};
+use crate::server::gate;
 use crate::server::lane::{Outgoing, Step};
-use crate::store::{Committed, NewFolder, Upload, UploadSpec};
+use crate::store::{Committed, NewFolder, Overwrite, Stored, Upload, UploadSpec};
 
 /// An upload whose frames are coming.
 pub struct Receiving {
@@ -73,7 +74,8 @@ impl Receiving {
 
 impl Session {
     pub(super) fn begin_upload(&mut self, args: UploadArgs, running: Running, out: &mut Outgoing) {
-        let spec = UploadSpec { size: args.size, mtime: args.mtime, condition: args.condition };
+        let (mtime, condition) = (args.mtime, args.condition);
+        let spec = UploadSpec { size: args.size, mtime, condition, overwrite: self.overwrite() };
         // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
         let asks = args.condition != Condition::Any || args.resume.is_some();
         if asks && self.unanswered_files().any(|path| path == &args.path) {
@@ -226,10 +228,17 @@ impl Session {
 
     fn take_pending(&mut self) -> (Vec<Box<dyn Upload>>, Vec<NewFolder>, Vec<Unanswered>) {
         let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(self.pending.len()));
+        let overwrite = self.overwrite();
         for pending in self.pending.drain(..) {
             order.push(Unanswered { is_file: pending.is_file(), running: pending.running });
             match pending.what {
-                Change::File(upload) => uploads.push(upload),
+                Change::File(mut upload) => {
+                    // It may be no longer allowed what was when the upload began.
+                    if overwrite == Overwrite::Refused {
+                        upload.refuse_overwrite();
+                    }
+                    uploads.push(upload);
+                }
                 Change::Folder(folder) => folders.push(folder),
             }
         }
@@ -240,25 +249,34 @@ impl Session {
         let mut files = files.into_iter();
         for Unanswered { is_file, running } in order {
             if is_file {
-                self.stored(files.next(), running, out);
+                let missing = || Err(Error::new(Kind::Internal, "the store has not said what became of the file"));
+                match files.next().unwrap_or_else(missing) {
+                    Ok(committed) => self.stored(&committed, committed.size, running, out),
+                    Err(error) => self.fail(running, &error, out),
+                }
             } else {
                 self.folder_made(&folders, running, out);
             }
         }
     }
 
-    fn stored(&mut self, committed: Option<Result<Committed>>, running: Running, out: &mut Outgoing) {
-        let missing = || Err(Error::new(Kind::Internal, "the store has not said what became of the file"));
-        match committed.unwrap_or_else(missing) {
-            Ok(Committed { size, hash, .. }) => self.done(
-                running,
-                size,
-                out,
-                |r| ReplyWriter::new(r, 226, "done").field("size", size).field("hash", hash),
-                "Stored.",
-            ),
-            Err(error) => self.fail(running, &error, out),
-        }
+    /// Acknowledges a file that is in its place; `bytes` is what came for it just now.
+    pub(super) fn stored(&mut self, committed: &Committed, bytes: u64, running: Running, out: &mut Outgoing) {
+        let Committed { size, hash, stored, .. } = *committed;
+        let text = if stored == Stored::Same { "The same bytes are there already." } else { "Stored." };
+        self.done_as(
+            stored.word(),
+            running,
+            bytes,
+            out,
+            |r| ReplyWriter::new(r, 226, "done").field("size", size).field("hash", hash),
+            text,
+        );
+    }
+
+    /// Whether uploads may replace files now.
+    pub(super) fn overwrite(&self) -> Overwrite {
+        gate::overwrite(self.principal.grants())
     }
 
     fn folder_made(&mut self, committed: &Result<()>, running: Running, out: &mut Outgoing) {

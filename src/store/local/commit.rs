@@ -16,13 +16,13 @@ use super::partial;
 use super::source::{LocalSource, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
-use super::{record, sync, unnamed};
+use super::{keep_old, record, sync, unnamed};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Committed, Condition, NewFolder, Source, Upload};
+use crate::store::{Committed, Condition, NewFolder, Overwrite, Source, Stored, Upload};
 
 /// Commits under a hash condition one at a time in this process: between the last look at the old file and the rename
 /// no other one may replace it.
@@ -91,12 +91,19 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         Some(mtime) => mtime,
         None => mtime(&fstat(&upload.temp.file).map_err(|err| failed(&upload.path, err))?),
     };
+    let mut committed = Committed { size: upload.len(), hash, mtime, stored: Stored::Created };
     match upload.spec.condition {
         Condition::Absent => put_new(&upload.temp, &dir, name).map_err(|err| failed(&upload.path, err))?,
+        _ if upload.spec.overwrite == Overwrite::Refused => {
+            if let Some(old) = keep_old::put(&upload, &dir, name)? {
+                committed = Committed { mtime: old, stored: Stored::Same, ..committed };
+            }
+        }
         // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
         Condition::Any => match put_new(&upload.temp, &dir, name) {
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 put_over(stage, &mut upload.temp, &upload.path, &dir, name)?;
+                committed.stored = Stored::Replaced;
             }
             put => put.map_err(|err| failed(&upload.path, err))?,
         },
@@ -109,15 +116,17 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
                 _ => return Err(changed(&upload.path)),
             }
             put_over(stage, &mut upload.temp, &upload.path, &dir, name)?;
+            committed.stored = Stored::Replaced;
         }
     }
-    let committed = Committed { size: upload.len(), hash, mtime };
-    upload.temp.release();
+    if committed.stored != Stored::Same {
+        upload.temp.release();
+    }
     partial::forget(&upload);
     Ok(Placed { committed, path: upload.path, dir })
 }
 
-fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
+pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
     let err = err.into();
     if Errno::from_io_error(&err) == Some(Errno::XDEV) {
         let text = format!("{path}: on another file system than the folder uploads wait in");
@@ -127,7 +136,7 @@ fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
 }
 
 /// Gives a staged file this name if nothing has it.
-fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
+pub(super) fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
     match &temp.name {
         Some(staged) => rename_new(&temp.dir, staged, dir, name),
         None => unnamed::link(&temp.file, dir, name),
@@ -152,7 +161,7 @@ fn keep_mode(file: &File, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
 }
 
 /// Fails unless a regular file with this hash has the name; else says what it is, to see later that it is still that.
-fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Stat> {
+pub(super) fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Stat> {
     let failed = |err: Errno| Error::file(path, err.into());
     let mut source = match LocalSource::open_real(path, dir, name) {
         Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::IsDirectory | Kind::NotRegular) => return Err(err),
@@ -170,7 +179,7 @@ fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<
     Ok(before)
 }
 
-fn hash_all(source: &mut LocalSource) -> Result<Hash> {
+pub(super) fn hash_all(source: &mut LocalSource) -> Result<Hash> {
     let mut hasher = Hasher::new();
     let mut buffer = Buffer::take();
     let chunk = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
@@ -184,11 +193,11 @@ fn hash_all(source: &mut LocalSource) -> Result<Hash> {
 }
 
 /// Whether it is the same file with the same content, as far as a file system tells: any write changes a time.
-fn same(a: &Stat, b: &Stat) -> bool {
+pub(super) fn same(a: &Stat, b: &Stat) -> bool {
     let of = |s: &Stat| (s.st_dev, s.st_ino, s.st_size, s.st_mtime, s.st_mtime_nsec, s.st_ctime, s.st_ctime_nsec);
     of(a) == of(b)
 }
 
-fn changed(path: &RelPath) -> Error {
+pub(super) fn changed(path: &RelPath) -> Error {
     Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
 }

@@ -3,6 +3,7 @@
 mod beside;
 mod commit;
 mod jail;
+mod keep_old;
 mod listing;
 mod names;
 mod partial;

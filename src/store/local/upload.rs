@@ -10,14 +10,14 @@ use rustix::fs::{Advice, AtFlags, FallocateFlags, fadvise, fallocate, fstatfs, f
 use rustix::io::Errno;
 
 use super::jail::Jail;
-use super::partial;
 use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
+use super::{keep_old, partial};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Condition, Staged, Upload, UploadSpec};
+use crate::store::{Condition, Overwrite, Staged, Upload, UploadSpec};
 
 /// The type `fstatfs` tells for a file system in memory (linux/magic.h).
 const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -114,6 +114,9 @@ pub(super) fn check_target(jail: &Jail, path: &RelPath, spec: UploadSpec) -> Res
     if spec.condition == Condition::Absent && statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Err(Error::file(path, Errno::EXIST.into()));
     }
+    if spec.overwrite == Overwrite::Refused && spec.condition == Condition::Any {
+        keep_old::check_target(path, &parent, name, spec.size)?;
+    }
     Ok(parent)
 }
 
@@ -140,6 +143,10 @@ impl Upload for LocalUpload {
 
     fn hash(&self) -> Hash {
         self.hasher.finalize()
+    }
+
+    fn refuse_overwrite(&mut self) {
+        self.spec.overwrite = Overwrite::Refused;
     }
 
     fn keep(self: Box<Self>) -> u64 {

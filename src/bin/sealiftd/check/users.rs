@@ -33,6 +33,7 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
             );
             findings.add(Severity::Warning, what, format!("run: sealiftd user passwd {}", shell_word(user.name())));
         }
+        may_not_replace(user, findings);
         home(places, user.name(), user.home(), may_write(user), findings);
     }
     if let Some(home_of_all) = users.anonymous_home() {
@@ -40,6 +41,18 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     }
     for (a, b) in users.overlapping_homes() {
         meeting(users, a, b, findings);
+    }
+}
+
+/// Replacing files was once part of `upload`, and of `rename` with `delete`: who has these and not the right for it now
+/// may do less than the list was written for.
+fn may_not_replace(user: &User, findings: &mut Findings) {
+    let access = user.access();
+    let once = access.contains(Access::UPLOAD) || access.contains(Access::RENAME.union(Access::DELETE));
+    if once && !access.contains(Access::OVERWRITE) {
+        let what =
+            format!("{} may put new files in place but not replace one: `overwrite` is not in access", user.name());
+        findings.add(Severity::Note, what, "add \"overwrite\" if that is not meant");
     }
 }
 
