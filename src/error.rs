@@ -1,8 +1,9 @@
 //! The one error table: what went wrong, the reply it becomes on the wire, the exit code it becomes in a shell,
-//! whether trying again can help, and what the person can do next.
+//! whether trying again can help, and what the person can do next, which depends on the [`Side`] it went wrong on.
 //!
 //! Every layer returns [`Error`]; nothing else in the crate invents words, digits or exit codes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -38,6 +39,25 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// Where something went wrong. The same kind of failure asks for another next step there than here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// In this program or on this machine: every error that is made and not received.
+    Local,
+    /// At the server, which said so in a reply.
+    Server,
+}
+
+impl Side {
+    /// The stable word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Side::Local => "local",
+            Side::Server => "server",
+        }
+    }
+}
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
@@ -51,10 +71,31 @@ pub struct Row {
     pub retry: bool,
     /// The next step for the person, a full sentence.
     pub next: &'static str,
+    /// The next step where it went wrong on the person's own machine, if that is another one.
+    pub next_here: Option<&'static str>,
+}
+
+impl Row {
+    /// The next step for the person after a failure on this side, a full sentence.
+    pub const fn next_step(&self, side: Side) -> &'static str {
+        match (side, self.next_here) {
+            (Side::Local, Some(here)) => here,
+            _ => self.next,
+        }
+    }
+}
+
+macro_rules! here {
+    () => {
+        None
+    };
+    ($next:literal) => {
+        Some($next)
+    };
 }
 
 macro_rules! table {
-    ($($(#[$doc:meta])* $kind:ident = $word:literal, $digits:expr, $exit:ident, $retry:literal, $next:literal;)*) => {
+    ($($(#[$doc:meta])* $kind:ident = $word:literal, $digits:expr, $exit:ident, $retry:literal, $next:literal $(, here $here:literal)?;)*) => {
         /// What went wrong, as a stable name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -67,7 +108,14 @@ macro_rules! table {
             /// This kind's row of the table.
             pub const fn row(self) -> Row {
                 match self {
-                    $(Kind::$kind => Row { word: $word, digits: $digits, exit: Exit::$exit, retry: $retry, next: $next },)*
+                    $(Kind::$kind => Row {
+                        word: $word,
+                        digits: $digits,
+                        exit: Exit::$exit,
+                        retry: $retry,
+                        next: $next,
+                        next_here: here!($($here)?),
+                    },)*
                 }
             }
         }
@@ -92,9 +140,11 @@ table! {
     /// Wrong user or password, or anonymous reading is off; deliberately not said which.
     LoginFailed = "login-failed", Some(530), Login, false, "Check the user name and the password.";
     /// The user may not do this.
-    Denied = "denied", Some(550), Denied, false, "Log in as a user who may, or ask the server's administrator for the right.";
+    Denied = "denied", Some(550), Denied, false, "Log in as a user who may, or ask the server's administrator for the right.",
+        here "Check who may read and write this file or folder and those above it, or choose another place.";
     /// No such file or folder.
-    NotFound = "not-found", Some(550), NotFound, false, "`sealift ls` shows what is there.";
+    NotFound = "not-found", Some(550), NotFound, false, "`sealift ls` shows what is there.",
+        here "Check the name and the folder it is in.";
     /// A folder, where a file is needed.
     IsDirectory = "is-directory", Some(550), Other, false, "Add -r to work on a whole folder.";
     /// A file, where a folder is needed.
@@ -108,17 +158,23 @@ table! {
     /// The target is not what the request said it must be.
     Changed = "changed", Some(553), Exists, false, "Somebody changed it meanwhile: look at it, then try again.";
     /// The disk is full.
-    NoSpace = "no-space", Some(452), Full, false, "Make room on the receiving disk, then try again.";
+    NoSpace = "no-space", Some(452), Full, false, "Remove files on the server, or ask its administrator to make room.",
+        here "Make room on this machine's disk, then try again.";
     /// The user's quota is used up.
-    Quota = "quota", Some(552), Full, false, "Remove files, or ask the server's administrator for a larger quota.";
+    Quota = "quota", Some(552), Full, false, "Remove files, or ask the server's administrator for a larger quota.",
+        here "Remove files of yours on this machine, or ask its administrator for a larger quota.";
     /// The bytes that arrived are not the bytes that were sent.
     Integrity = "integrity", Some(554), Integrity, true, "Transfer it again; if it repeats, the file on the sending disk is damaged.";
     /// The sender gave the transfer up.
     Aborted = "aborted", Some(426), Other, true, "Transfer it again.";
+    /// Renaming from one file system to another, which takes copying.
+    CrossDevice = "cross-device", Some(550), Other, false, "Get it, put it under its new name, and remove the old one.";
     /// Reading or writing a disk failed.
-    Io = "io-error", Some(451), Other, true, "Check the disk and the file's permissions; the server's log says more.";
+    Io = "io-error", Some(451), Other, true, "Ask the server's administrator to look: its log says more.",
+        here "Check the disk of this machine.";
     /// A fault of the program.
-    Internal = "internal", Some(451), Other, true, "This is a fault in Sealift: please report it with the server's log.";
+    Internal = "internal", Some(451), Other, true, "This is a fault in Sealift: please report it with the server's log.",
+        here "This is a fault in Sealift: please report it.";
     /// Too many connections, logins or commands at once.
     Busy = "busy", Some(421), Network, true, "Wait a moment, then try again.";
     /// Too much of one kind is under way; the connection stays.
@@ -167,7 +223,10 @@ impl Kind {
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
-    text: String,
+    side: Side,
+    text: Box<str>,
+    /// What a file operation failed on, as it was named.
+    path: Option<Box<str>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -175,9 +234,29 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of this kind about this.
+    /// An error of this kind about this, found out on this side.
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Error { kind, text: text.into(), source: None }
+        Error { kind, side: Side::Local, text: text.into().into(), path: None, source: None }
+    }
+
+    /// The same, as the other side's.
+    pub fn of_server(mut self) -> Self {
+        self.side = Side::Server;
+        self
+    }
+
+    /// The same, about this path, for those who do not read the text.
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into().into());
+        self
+    }
+
+    /// The same failure, told of this as well if its text does not name it.
+    pub fn about(self, what: &str) -> Self {
+        if self.text.contains(what) {
+            return self;
+        }
+        Error { text: format!("{what}: {}", self.text).into(), ..self }
     }
 
     /// The same, keeping the cause.
@@ -189,18 +268,36 @@ impl Error {
     /// A failed file operation on `what`, sorted by the operating system's error number.
     pub fn file(what: impl fmt::Display, err: io::Error) -> Self {
         let kind = file_kind(&err);
+        let what = what.to_string();
         let text = match kind {
             Kind::Io => format!("{what}: {err}"),
             Kind::NotFound => format!("{what}: no such file or folder"),
+            Kind::Denied if err.kind() == io::ErrorKind::ReadOnlyFilesystem => format!("{what}: the disk is read-only"),
             Kind::Denied => format!("{what}: permission denied"),
             Kind::NoSpace => format!("{what}: no space left on the disk"),
             Kind::Exists => format!("{what}: already exists"),
             Kind::IsDirectory => format!("{what}: is a folder"),
             Kind::NotDirectory => format!("{what}: not a folder"),
             Kind::NotEmpty => format!("{what}: the folder is not empty"),
+            Kind::Quota => format!("{what}: the disk quota is used up"),
             _ => format!("{what}: {err}"),
         };
-        Error::new(kind, text).with_source(err)
+        Error::new(kind, text).at(what).with_source(err)
+    }
+
+    /// The same as a server tells it to a client. What the operating system refuses to the server's own account is no
+    /// matter of the user's rights: it is a fault of the server.
+    pub fn told_by_server(&self) -> (Kind, Cow<'_, str>) {
+        let refused = |source: &io::Error| {
+            use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+            matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem)
+        };
+        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
+        if self.kind != Kind::Denied || !source.is_some_and(refused) {
+            return (self.kind, Cow::Borrowed(&self.text));
+        }
+        let what = self.path.as_deref().unwrap_or_default();
+        (Kind::Io, Cow::Owned(format!("{what}: the server's own account may not do that on its disk")))
     }
 
     /// A failed network operation.
@@ -213,9 +310,24 @@ impl Error {
         Error::new(kind, format!("{what}: {err}")).with_source(err)
     }
 
+    /// The same for a second listener, without the cause.
+    pub fn retold(&self) -> Error {
+        Error { kind: self.kind, side: self.side, text: self.text.clone(), path: self.path.clone(), source: None }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Where it went wrong.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The path it is about, as it was named there, if that is known.
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
     }
 
     /// The words for a person, without the next step.
@@ -230,7 +342,7 @@ impl Error {
 
     /// The next step for the person.
     pub fn next_step(&self) -> &'static str {
-        self.kind.row().next
+        self.kind.row().next_step(self.side)
     }
 }
 
@@ -302,8 +414,10 @@ mod tests {
     #[test]
     fn every_next_step_is_a_sentence() {
         for kind in Kind::ALL {
-            let next = kind.row().next;
-            assert!(next.ends_with('.') && next.len() > 10, "{kind:?}");
+            for side in [Side::Local, Side::Server] {
+                let next = kind.row().next_step(side);
+                assert!(next.ends_with('.') && next.len() > 10, "{kind:?}");
+            }
         }
     }
 
@@ -314,5 +428,29 @@ mod tests {
         assert_eq!(of(rustix::io::Errno::NOSPC), Kind::NoSpace);
         assert_eq!(of(rustix::io::Errno::XDEV), Kind::Denied);
         assert_eq!(of(rustix::io::Errno::IO), Kind::Io);
+    }
+
+    #[test]
+    fn nobody_is_sent_to_the_server_for_what_went_wrong_here() {
+        for kind in Kind::ALL.iter().copied().filter(|kind| kind.row().next.contains("server")) {
+            let here = kind.row().next_step(Side::Local);
+            let is_about_a_file =
+                matches!(kind, Kind::Denied | Kind::NotFound | Kind::NoSpace | Kind::Quota | Kind::Io);
+            assert!(!is_about_a_file || !here.contains("server"), "{kind:?}: {here}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_to_the_servers_account_is_the_servers_fault_and_what_leads_out_is_not() {
+        use rustix::io::Errno;
+        for errno in [Errno::ACCESS, Errno::PERM, Errno::ROFS] {
+            let error = Error::file("docs/x", errno.into());
+            assert_eq!(error.kind(), Kind::Denied);
+            let (kind, text) = error.told_by_server();
+            assert_eq!(kind, Kind::Io);
+            assert!(text.starts_with("docs/x: the server's own account"), "{text}");
+        }
+        assert_eq!(Error::file("x", Errno::XDEV.into()).told_by_server().0, Kind::Denied);
+        assert_eq!(Error::new(Kind::Denied, "no right").told_by_server().0, Kind::Denied);
     }
 }

@@ -138,7 +138,7 @@ fn secrets_among_the_files_that_are_served_are_found() {
 fn a_users_file_that_cannot_be_read_is_one_error_with_its_line() {
     let place = good_place();
     users(place.path(), "[users.alice]\npassword = \"plain\"\n");
-    found(place.path(), &[], "error: users.toml:2: the password of user \"alice\" is not a password hash");
+    found(place.path(), &[], "error: users.toml:2: the password of user 'alice' is not a password hash");
 }
 
 #[test]

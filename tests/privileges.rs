@@ -306,3 +306,29 @@ fn check_looks_with_the_account_s_eyes() {
     let (code, as_nobody) = said(&["--user", "nobody"]);
     assert_eq!(code, 0, "{as_nobody}");
 }
+
+/// What the operating system refuses to the server's account is no right that the user lacks.
+#[test]
+fn what_its_account_may_not_do_on_the_disk_is_the_servers_fault_and_is_logged() {
+    let Some(nobody) = nobody() else { return };
+    let place = place_of(&nobody);
+    let daemon = Daemon::builder().within(place.path()).args(["--user", "nobody"]).start();
+    daemon.add_user("alice", "correct-horse", "full");
+    daemon.signal(Signal::HUP);
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    let home = daemon.data().join("alice");
+    // Root's own, in the middle of the home.
+    fs::write(home.join("secret"), "secret").unwrap();
+    chmod(&home.join("secret"), 0o600);
+    fs::create_dir(home.join("roots")).unwrap();
+    chmod(&home.join("roots"), 0o755);
+    fs::write(home.join("roots/f"), "f").unwrap();
+    for line in ["DOWNLOAD secret", "HASH secret", "DELETE roots/f", "MKDIR roots/d", "RENAME roots/f f"] {
+        let before = daemon.log().matches(" WARN ").count();
+        assert_eq!((alice.ask(line).0, alice.ask(line).1.as_str()), (451, "io-error"), "{line}");
+        assert!(daemon.log().matches(" WARN ").count() > before, "{line}: {}", daemon.log());
+    }
+    let refused = alice.upload("roots/new", b"x");
+    assert_eq!((refused.0, refused.1.as_str()), (451, "io-error"));
+    assert!(!daemon.log().contains("outcome=\"denied\""), "{}", daemon.log());
+}

@@ -88,7 +88,7 @@ impl fmt::Debug for Access {
 /// A word that is no right.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{word:?} is no access right: write list, download, upload, overwrite, delete, rename, mkdir, or one of the words full, read, none"
+    "'{word}' is no access right: write list, download, upload, overwrite, delete, rename, mkdir, or one of the words full, read, none"
 )]
 pub struct UnknownRight {
     word: String,

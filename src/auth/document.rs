@@ -19,11 +19,11 @@ pub(super) struct NewUser<'a> {
 
 /// Whether a user of this name and home may be added to these users.
 pub(super) fn check_new(users: &Users, file: &str, name: &str, home: Option<&str>) -> Result<()> {
-    names::check_user(name).map_err(|why| wrong(&format!("user name {name:?}"), why))?;
+    names::check_user(name).map_err(|why| wrong(&format!("user name '{name}'"), why))?;
     let home = home.unwrap_or(name);
-    names::check_home(home).map_err(|why| wrong(&format!("home {home:?}"), why))?;
+    names::check_home(home).map_err(|why| wrong(&format!("home '{home}'"), why))?;
     match users.get(name) {
-        Some(_) => Err(Error::new(Kind::Exists, format!("user {name:?} already exists in {file}"))),
+        Some(_) => Err(Error::new(Kind::Exists, format!("user '{name}' already exists in {file}"))),
         None => Ok(()),
     }
 }
@@ -105,7 +105,7 @@ fn users_of<'a>(document: &'a mut DocumentMut, file: &str) -> Result<&'a mut dyn
 }
 
 fn absent(name: &str, file: &str) -> Error {
-    Error::new(Kind::NotFound, format!("no user {name:?} in {file}"))
+    Error::new(Kind::NotFound, format!("no user '{name}' in {file}"))
 }
 
 fn by_hand(file: &str) -> Error {

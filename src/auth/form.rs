@@ -64,8 +64,8 @@ fn read_users(section: &Section<'_>) -> Result<BTreeMap<String, User>> {
     for (key, _) in section.table {
         let name = key.get_ref().as_ref();
         names::check_user(name)
-            .map_err(|why| section.place.wrong(key.span(), format!("the user name {name:?} {why}")))?;
-        if let Some(user) = section.section(name, &format!("user {name:?}"))? {
+            .map_err(|why| section.place.wrong(key.span(), format!("the user name '{name}' {why}")))?;
+        if let Some(user) = section.section(name, &format!("user '{name}'"))? {
             users.insert(name.to_owned(), read_user(&user, name)?);
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Section<'a> {
         for (key, _) in self.table {
             if !known.contains(&key.get_ref().as_ref()) {
                 let what =
-                    format!("{} has an unknown key {:?}: known are {}", self.name, key.get_ref(), known.join(", "));
+                    format!("{} has an unknown key '{}': known are {}", self.name, key.get_ref(), known.join(", "));
                 return Err(self.place.wrong(key.span(), what));
             }
         }
@@ -240,16 +240,16 @@ mod tests {
         for (text, line, what) in [
             ("[anonymous\n".to_owned(), 1, "not valid TOML"),
             ("\n\nnonsense\n".to_owned(), 3, "not valid TOML"),
-            ("[other]\n".to_owned(), 1, "unknown key \"other\""),
+            ("[other]\n".to_owned(), 1, "unknown key 'other'"),
             ("anonymous = true\n".to_owned(), 1, "[anonymous] must be a table"),
             ("[anonymous]\nhome = \"x\"\n".to_owned(), 1, "does not say enabled"),
             ("[anonymous]\nenabled = \"yes\"\n".to_owned(), 2, "true or false"),
             ("[anonymous]\nenabled = true\naccess = \"full\"\n".to_owned(), 3, "always \"read\""),
             ("[anonymous]\nenabled = true\nhome = \"../x\"\n".to_owned(), 3, "home of [anonymous] has a part"),
-            ("[anonymous]\nenabled = true\nhomes = \"x\"\n".to_owned(), 3, "unknown key \"homes\""),
+            ("[anonymous]\nenabled = true\nhomes = \"x\"\n".to_owned(), 3, "unknown key 'homes'"),
             ("users = 5\n".to_owned(), 1, "[users] must be a table"),
-            ("[users]\nalice = \"x\"\n".to_owned(), 2, "\"alice\" must be a table"),
-            ("[users.alice]\nadmin = true\n".to_owned(), 1, "\"alice\" has no password"),
+            ("[users]\nalice = \"x\"\n".to_owned(), 2, "'alice' must be a table"),
+            ("[users.alice]\nadmin = true\n".to_owned(), 1, "'alice' has no password"),
             ("[users.anonymous]\n".to_owned(), 1, "kept for anonymous"),
             ("[users.\"a/b\"]\n".to_owned(), 1, "slash"),
             ("[users.\"a\\nb\"]\n".to_owned(), 1, "control character"),
@@ -259,9 +259,9 @@ mod tests {
             (users("home = \"/etc\""), 4, "absolute"),
             (users("home = \"a/.sealift\""), 4, "reserved"),
             (users("home = 5"), 4, "text in quotes"),
-            (users("acces = \"full\""), 4, "unknown key \"acces\""),
-            (users("access = \"ful\""), 4, "\"ful\" is no access right"),
-            (users("\naccess = [\"list\", \"uplod\"]"), 5, "\"uplod\" is no access right"),
+            (users("acces = \"full\""), 4, "unknown key 'acces'"),
+            (users("access = \"ful\""), 4, "'ful' is no access right"),
+            (users("\naccess = [\"list\", \"uplod\"]"), 5, "'uplod' is no access right"),
             (users("access = [1]"), 4, "a list of texts"),
             (users("access = true"), 4, "a list of rights"),
             (users("admin = 1"), 4, "true or false"),

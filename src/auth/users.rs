@@ -169,7 +169,7 @@ impl Users {
             return self.anonymous_or_refused().map(Standing::anonymous);
         }
         let known = self.users.get(name).map(User::standing);
-        known.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no user {name:?}")))
+        known.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no user '{name}'")))
     }
 
     fn anonymous_or_refused(&self) -> Result<&str> {

@@ -10,6 +10,7 @@ use async_std::channel::{Sender, bounded};
 use async_std::net::TcpStream;
 use async_std::task::{JoinHandle, spawn, spawn_blocking};
 
+use super::address;
 use super::answers::{Ids, Welcome};
 use super::options::{ConnectOptions, Endpoint, Question, Verification};
 use super::pump::pump;
@@ -266,7 +267,8 @@ impl Drop for EndOnDrop<'_> {
 /// Name lookup, TCP and TLS.
 async fn open(endpoint: &Endpoint, connector: &Connector) -> Result<(TlsStream<TcpStream>, Option<Pin>, SocketAddr)> {
     let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
-    let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(failed)?;
+    let addresses = address::resolve(endpoint).await?;
+    let socket = TcpStream::connect(&*addresses).await.map_err(failed)?;
     let address = socket.peer_addr().map_err(failed)?;
     let (stream, pin) = secure(socket, endpoint, connector).await?;
     Ok((stream, pin, address))

@@ -66,6 +66,7 @@
 //! announces is believed, no file appears that does not match its hash, and every wait for it has an end. Texts and names
 //! from it are handed on as they are: escape them before showing them.
 
+mod address;
 mod answers;
 mod connection;
 mod destination;

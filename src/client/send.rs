@@ -321,7 +321,7 @@ impl<'a> Sender<'a> {
         let Some(sent) = self.unanswered.pop_front() else { return Err(self.session.out_of_order()) };
         if let (Answer::No(error), true) = (&answer, self.session.is_broken()) {
             // It is about the connection; what is left may be tried on another one.
-            let error = Error::new(error.kind(), error.text());
+            let error = error.retold();
             self.unanswered.push_front(sent);
             return Err(error);
         }

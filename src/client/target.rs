@@ -100,7 +100,9 @@ impl Target {
             None => (None, authority),
         };
         let user = user.map(|user| user_name(typed, &decoded(user))).transpose()?;
-        let (host, port) = host_and_port(server, path)?;
+        // Of a URL's host only a zone is encoded (RFC 6874): `[fe80::1%25eth0]`.
+        let server = if server.starts_with(b"[") { decoded(server) } else { Cow::Borrowed(server) };
+        let (host, port) = host_and_port(&server, path)?;
         let path = decoded(path);
         let is_folder = path.is_empty() || path.ends_with(b"/");
         let path = RelPath::parse(path.strip_suffix(b"/").unwrap_or(&path))?;
@@ -284,6 +286,7 @@ mod tests {
         assert_eq!((target.host.as_str(), target.port), ("::1", Some(4457)));
         assert_eq!(target.to_string(), "bob@[::1]:4457/x");
         assert_eq!(parse("[fe80::1%eth0]/").host, "fe80::1%eth0");
+        assert_eq!(parse("sealift://me@[fe80::1%25eth0]:1/x"), parse("me@[fe80:0::1%eth0]:1/x"));
         assert!(why("::1/x").contains("[::1]/path"));
         for bad in ["[::1/x", "[::1]x/", "[nonsense]/", "[::1]:0/", "[fe80::1%]/"] {
             why(bad);

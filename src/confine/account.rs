@@ -34,7 +34,7 @@ impl Account {
         };
         match found {
             Some(User { name, uid, gid, .. }) => Ok(Account { name, uid, gid }),
-            None => Err(Error::new(Kind::Usage, format!("this machine has no account {name_or_number:?}"))),
+            None => Err(Error::new(Kind::Usage, format!("this machine has no account '{name_or_number}'"))),
         }
     }
 

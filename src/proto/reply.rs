@@ -180,7 +180,7 @@ impl<'a> Reply<'a> {
     /// The error this reply stands for; a word from a newer server counts as its digits' class.
     pub fn to_error(&self) -> Error {
         let kind = Kind::from_word(self.word).filter(|kind| kind.row().digits.is_some()).unwrap_or(Kind::Protocol);
-        Error::new(kind, for_people(self.text.as_bytes()))
+        Error::new(kind, for_people(self.text.as_bytes())).of_server()
     }
 }
 

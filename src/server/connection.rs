@@ -129,7 +129,8 @@ async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> R
 /// Says why the connection ends here.
 async fn refuse<T>(stream: &mut Stream, error: Error) -> Result<T> {
     let mut line = Vec::new();
-    ReplyWriter::error(&mut line, error.kind()).text(error.text());
+    let (kind, text) = error.told_by_server();
+    ReplyWriter::error(&mut line, kind).text(&text);
     // The client may have stopped reading long ago.
     let _ = timeout(limits::CLOSE_DRAIN, send(stream, &line)).await;
     Err(error)

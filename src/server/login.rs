@@ -185,7 +185,8 @@ impl Prelogin {
     }
 
     fn refuse(&mut self, error: &Error) {
-        ReplyWriter::error(&mut self.replies, error.kind()).text(error.text());
+        let (kind, text) = error.told_by_server();
+        ReplyWriter::error(&mut self.replies, kind).text(&text);
     }
 
     fn close(&mut self, error: &Error) -> Asked {

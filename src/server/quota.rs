@@ -9,6 +9,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::auth::render_size;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
@@ -114,7 +115,7 @@ impl Promise {
         let mut promised = lock(&self.account.promised);
         let taken = files.unwrap_or(u64::MAX).saturating_add(*promised);
         if taken.saturating_add(more) > self.limit {
-            let text = format!("{path}: over your quota of {} bytes", self.limit);
+            let text = format!("{path}: over your quota of {}", render_size(self.limit));
             return Err(Error::new(Kind::Quota, text));
         }
         *promised += more;

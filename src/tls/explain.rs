@@ -44,16 +44,45 @@ pub(super) fn engine(err: rustls::Error) -> Error {
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::InvalidEmptyPayload,
         ) => (Kind::Tls, "the other side does not speak TLS".to_owned()),
-        E::AlertReceived(alert) => (Kind::Tls, format!("the other side ended the TLS handshake: {alert:?}")),
+        E::AlertReceived(alert) => (Kind::Tls, format!("the other side refuses: {}", told(*alert))),
         E::InvalidCertificate(CertificateError::BadSignature) => {
             (Kind::Tls, "the server does not hold the key of the certificate it shows".to_owned())
         }
         E::InvalidCertificate(why) => {
             (Kind::Untrusted, format!("the server's certificate is refused: {}", refused(why)))
         }
-        other => (Kind::Tls, format!("the TLS handshake failed: {other}")),
+        // Their own words are the engine's names for what happened, which help nobody but its authors.
+        E::PeerMisbehaved(_) | E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => {
+            (Kind::Tls, "the other side breaks the rules of TLS".to_owned())
+        }
+        E::PeerIncompatible(_) => (Kind::Tls, "the other side offers no way of TLS that is good enough".to_owned()),
+        E::InvalidMessage(_) | E::DecryptError | E::PeerSentOversizedRecord => {
+            (Kind::Tls, "what came is no TLS, or was changed on its way".to_owned())
+        }
+        E::NoCertificatesPresented => (Kind::Tls, "the other side shows no certificate".to_owned()),
+        other => (Kind::Tls, format!("TLS failed: {other}")),
     };
     Error::new(kind, text).with_source(err)
+}
+
+/// What an alert says (RFC 8446, section 6).
+fn told(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            "it can do nothing of TLS that is offered".to_owned()
+        }
+        AlertDescription::InternalError => "it has a fault of its own".to_owned(),
+        AlertDescription::UnrecognisedName => "it does not know itself by this name".to_owned(),
+        AlertDescription::AccessDenied => "access denied".to_owned(),
+        AlertDescription::CertificateRequired => "it wants a certificate of the client".to_owned(),
+        AlertDescription::DecodeError | AlertDescription::UnexpectedMessage | AlertDescription::IllegalParameter => {
+            "it does not understand what was sent".to_owned()
+        }
+        AlertDescription::BadRecordMac | AlertDescription::DecryptError => {
+            "what was sent was changed on its way".to_owned()
+        }
+        other => format!("TLS alert {}", other.get_u8()),
+    }
 }
 
 fn refused(why: &CertificateError) -> String {
@@ -63,13 +92,20 @@ fn refused(why: &CertificateError) -> String {
         CertificateError::NotValidForName => "it was issued for another name".to_owned(),
         CertificateError::UnknownIssuer => "no trusted authority has issued it".to_owned(),
         CertificateError::BadEncoding => "it is malformed, or not X.509 version 3".to_owned(),
-        other => format!("{other:?}"),
+        CertificateError::InvalidPurpose => "it was not issued for servers".to_owned(),
+        CertificateError::UnhandledCriticalExtension => "it demands checks that are not known here".to_owned(),
+        CertificateError::Revoked => "it was revoked".to_owned(),
+        _ => "it does not pass the checks".to_owned(),
     }
 }
 
 /// An error of an established [`TlsStream`](super::TlsStream) as one of the table's: [`Kind::Tls`] when the peer broke
 /// the rules of TLS or the record was forged, otherwise [`Kind::Network`] or [`Kind::TimedOut`].
 pub fn stream_error(err: io::Error) -> Error {
+    if let Some(inner) = err.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        let told = engine(inner.clone());
+        return Error::new(Kind::Tls, format!("the TLS connection broke: {told}")).with_source(err);
+    }
     match err.kind() {
         io::ErrorKind::InvalidData => {
             Error::new(Kind::Tls, format!("the TLS connection broke: {err}")).with_source(err)

@@ -8,6 +8,7 @@ mod files;
 mod help;
 mod liar;
 mod shell;
+mod sides;
 mod support;
 mod terminal;
 mod trust;

@@ -14,7 +14,7 @@ use sealift::auth::{Access, UsersFile, hash_password};
 use sealift::secret::Secret;
 use tempfile::TempDir;
 
-use crate::common::Daemon;
+use crate::common::{Builder, Daemon};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
 
@@ -65,6 +65,11 @@ pub struct World {
 impl World {
     /// The server is not known yet.
     pub fn new() -> World {
+        World::with(|server| server)
+    }
+
+    /// The same with a server that is started in another way.
+    pub fn with(how: impl FnOnce(Builder) -> Builder) -> World {
         let place = tempfile::tempdir().unwrap();
         let users = UsersFile::new(place.path().join("users.toml"));
         users.create().unwrap();
@@ -76,16 +81,20 @@ impl World {
         for home in ["alice", "bob", "public"] {
             fs::create_dir_all(place.path().join("server_data").join(home)).unwrap();
         }
-        let server = Daemon::builder().within(place.path()).arg("--durability").arg("none").start();
+        let server = how(Daemon::builder().within(place.path()).arg("--durability").arg("none")).start();
         let (config, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         World { server, _place: place, config, work }
     }
 
     /// The server is known.
     pub fn trusting() -> World {
-        let world = World::new();
-        world.trust(world.server.address());
-        world
+        World::new().trusted()
+    }
+
+    /// The server is known.
+    pub fn trusted(self) -> World {
+        self.trust(self.server.address());
+        self
     }
 
     /// This address is known to have the server's key.

@@ -245,7 +245,7 @@ impl Context {
                     Err(failure) => {
                         usable = !failure.ends_connection();
                         let exit = failure.exit();
-                        let failure = failure.hinted(Kind::Denied, || login.denied_hint());
+                        let failure = failure.denied_by_server(|| login.denied_hint());
                         tally.show(failure, self.out)?;
                         self.out.step_ids("answered", &client);
                         if !usable {
@@ -281,7 +281,7 @@ impl Context {
         login: &Login,
         work: impl AsyncFnOnce(&mut Client) -> Outcome<T>,
     ) -> Outcome<T> {
-        let outcome = work(&mut client).await.map_err(|failure| failure.hinted(Kind::Denied, || login.denied_hint()));
+        let outcome = work(&mut client).await.map_err(|failure| failure.denied_by_server(|| login.denied_hint()));
         self.out.step_ids("answered", &client);
         if outcome.as_ref().err().is_none_or(|failure| !failure.ends_connection()) {
             self.hang_up(client).await;

@@ -2,6 +2,7 @@
 
 use console::Style;
 use sealift::client::Endpoint;
+use sealift::error::Side;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind};
 
@@ -47,14 +48,20 @@ impl Failure {
         }
     }
 
+    /// Gives what the server refuses for want of a right a better next step, unless it has one. What this machine
+    /// refuses is another matter.
+    pub fn denied_by_server(self, better: impl FnOnce() -> String) -> Self {
+        match &self {
+            Failure::Error { error, .. } if error.side() == Side::Server => self.hinted(Kind::Denied, better),
+            _ => self,
+        }
+    }
+
     /// Says what it happened to, if the text does not.
     pub fn about(self, what: &str) -> Self {
         match self {
-            Failure::Error { error, hint } if !error.text().contains(what) => {
-                let text = format!("{what}: {}", error.text());
-                Failure::Error { error: Error::new(error.kind(), text).with_source(error), hint }
-            }
-            other => other,
+            Failure::Error { error, hint } => Failure::Error { error: error.about(what), hint },
+            shown => shown,
         }
     }
 
@@ -97,7 +104,12 @@ impl Failure {
             let text = for_people(error.text().as_bytes());
             let hint = for_people(hint.as_deref().unwrap_or(error.next_step()).as_bytes());
             if out.is_json() {
-                let object = Object::new().text("error", error.kind().word()).text("text", text).text("hint", hint);
+                let object = Object::new().text("error", error.kind().word()).text("side", error.side().word());
+                let object = match error.path() {
+                    Some(path) => object.name("path", path.as_bytes()),
+                    None => object,
+                };
+                let object = object.text("text", text).text("hint", hint);
                 to_stderr(&object.value("exit", exit as u8).render());
             } else {
                 to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));

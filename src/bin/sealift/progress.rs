@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sealift::client::{Observer, Skip, Summary, Transferred};
 use sealift::proto::escape::for_people;
-use sealift::{Client, Error, Kind};
+use sealift::{Client, Error};
 
 use super::context::Login;
 use super::failure::{Failure, Outcome, Tally};
@@ -208,9 +208,9 @@ impl Observer for Progress {
 
     fn failed(&self, path: &Path, error: &Error) {
         let name = for_people(path.as_os_str().as_bytes());
-        let mut failure = Failure::from(Error::new(error.kind(), error.text())).about(&name);
+        let mut failure = Failure::from(error.retold()).about(&name);
         if let Some(login) = lock(&self.login).as_ref() {
-            failure = failure.hinted(Kind::Denied, || login.denied_hint());
+            failure = failure.denied_by_server(|| login.denied_hint());
         }
         error.text().clone_into(&mut lock(&self.last_shown));
         self.above(|| {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use sealift::error::Side;
 use sealift::{Error, Kind};
 
 use crate::output;
@@ -54,6 +55,6 @@ fn next_step(kind: Kind) -> &'static str {
         Kind::Internal => "This is a fault in Sealift: please report it.",
         Kind::Network => "Check that this machine has the address.",
         Kind::Tls => "`sealiftd cert new --force` makes a new pair; clients must then be told the new pin.",
-        other => other.row().next,
+        other => other.row().next_step(Side::Local),
     }
 }

@@ -37,7 +37,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         UserCommand::Passwd { name, password } => {
             // Before a password is asked for.
             if file.list()?.get(&name).is_none() {
-                let err = Error::new(Kind::NotFound, format!("user {name:?} is not in {}", places.users.display()));
+                let err = Error::new(Kind::NotFound, format!("user '{name}' is not in {}", places.users.display()));
                 return Err(explain(err, &name));
             }
             let hash = hash_password(&password::new(&name, &password)?)?;

@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::plan::{Item, Tree};
 use super::report::Report;
 use crate::client::observer::Skip;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::{EntryKind, RelPath};
@@ -138,8 +138,6 @@ impl Scan<'_> {
     fn unread(&mut self, path: PathBuf, err: io::Error, report: &mut Report<'_>) {
         self.tree.is_whole = false;
         let error = Error::file(path.display(), err);
-        // It is not for the server to give a right that is missing here, as the hint for `Denied` would have it.
-        let error = Error::new(if error.kind() == Kind::Denied { Kind::Io } else { error.kind() }, error.text());
         report.failed(path, error);
     }
 }

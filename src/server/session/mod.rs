@@ -206,16 +206,17 @@ impl Session {
 
     /// Writes the final reply of a command that failed, with the ids, and logs it.
     fn fail(&mut self, running: Running, error: &Error, out: &mut Outgoing) {
-        running.log(&self.ticket, self.principal.name(), error.kind().word(), 0);
+        running.log(&self.ticket, self.principal.name(), error.told_by_server().0.word(), 0);
         self.refuse(error, out);
     }
 
     fn refuse(&mut self, error: &Error, out: &mut Outgoing) {
-        if matches!(error.kind(), Kind::Io | Kind::Internal | Kind::NoSpace) {
+        let (kind, text) = error.told_by_server();
+        if matches!(kind, Kind::Io | Kind::Internal | Kind::NoSpace) {
             tracing::warn!(session = %self.ticket.id(), %error, "failed");
         }
         self.scratch.clear();
-        ReplyWriter::error(&mut self.scratch, error.kind()).rendered(&self.ids).text(error.text());
+        ReplyWriter::error(&mut self.scratch, kind).rendered(&self.ids).text(&text);
         out.put(&self.scratch);
     }
 

@@ -49,6 +49,7 @@ pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, r
     renamed.map_err(|err| match err {
         // A file over a folder it is in itself.
         Errno::NOTEMPTY if !directory => Error::file(to, Errno::ISDIR.into()),
+        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
         err => Error::file(to, err.into()),
     })?;
     if durable {

@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
                 | Command::Stat(_)
                 | Command::Hash(_)
         );
-        let denied = |failure: Failure, login: &Login| failure.hinted(Kind::Denied, || login.denied_hint());
+        let denied = |failure: Failure, login: &Login| failure.denied_by_server(|| login.denied_hint());
         self.dispatch(line.command).await.map_err(|failure| denied(failure, &self.login))
     }
 
