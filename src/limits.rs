@@ -310,8 +310,13 @@ pub const RECORD_MIN: u64 = 1024 * 1024;
 /// one tick of a file system's clock, at worst two seconds (FAT), have the same time.
 pub const RECORD_AGE_MIN: Duration = Duration::from_secs(3);
 
+/// How often a file that must have a certain hash to be replaced is hashed beside the work of others, because it was
+/// touched meanwhile, before they wait for it.
+pub const CONDITION_LOOKS: usize = 8;
+
 /// How long a store goes on using the folder it has open for a run of files without looking whether the name still
-/// stands for it. Thousands of small files fit in it; what others rename meanwhile is seen after it at the latest.
+/// stands for it. Thousands of small files fit in it; what other programs move meanwhile is seen after it at the latest.
+/// (What other sessions move is seen at once.)
 pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
 
 /// Folders a busy store has open at most for what comes next: those of a tree's deep end. Each is an open file.

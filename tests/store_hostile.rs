@@ -9,13 +9,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode, RenameFlags, mkdirat, openat, renameat_with};
 use sealift::limits;
 use sealift::proto::RelPath;
-use sealift::store::{Condition, Durability, Entry, EntryKind, LocalOptions, LocalStore, Staging, Store, UploadSpec};
+use sealift::store::{
+    Condition, Durability, Entry, EntryKind, LocalOptions, LocalStore, Staging, Store, Tree, UploadSpec,
+};
 use sealift::{Error, Kind, Result};
 use store_common::{Home, list, p, put, put_if, read};
 
@@ -254,6 +259,8 @@ fn concurrent_same_name() {
 fn of_many_conditional_writers_one_wins() {
     let home = Home::with(FAST);
     let root = home.dir.path();
+    let dir = Dir::open_ambient_dir(root, ambient_authority()).unwrap();
+    let (folder, tree) = (LocalStore::root(&dir).unwrap(), Arc::<Tree>::default());
     for round in 0..20 {
         let name = format!("x{}", round / 2);
         let (condition, loser) = match round % 2 {
@@ -264,7 +271,7 @@ fn of_many_conditional_writers_one_wins() {
         };
         let barrier = std::sync::Barrier::new(16);
         let write = |n: usize| -> Result<()> {
-            let store = LocalStore::open_path(root, FAST).unwrap();
+            let store = LocalStore::over(Arc::clone(&folder), Arc::clone(&tree), FAST);
             let mut upload = store.begin(&p(&name), UploadSpec { condition, ..Default::default() }).unwrap();
             upload.append(format!("{round} {n}").as_bytes()).unwrap();
             barrier.wait();

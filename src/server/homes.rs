@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cap_std::ambient_authority;
@@ -17,7 +17,7 @@ use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store, Swept};
+use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store, Swept, Tree};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
@@ -26,6 +26,8 @@ pub struct Homes {
     quotas: Quotas,
     /// The homes that sessions are in.
     roots: Mutex<HashMap<String, Weak<Dir>>>,
+    /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
+    trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
     /// The data directory under this server's lock: what is left over in it belongs to no other running server.
     _locked: File,
 }
@@ -51,7 +53,14 @@ impl Homes {
         }
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
         let options = LocalOptions { durability, staging: Staging::Hidden };
-        Ok(Homes { root, options, quotas: Quotas::default(), roots: Mutex::default(), _locked: locked })
+        Ok(Homes {
+            root,
+            options,
+            quotas: Quotas::default(),
+            roots: Mutex::default(),
+            trees: Mutex::default(),
+            _locked: locked,
+        })
     }
 
     /// Opens this principal's home, made if it is missing. There is no other way to a store.
@@ -59,7 +68,8 @@ impl Homes {
     /// # Errors
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
-        let store = Arc::new(LocalStore::over(self.root_of(principal.home())?, self.options));
+        let (root, tree) = (self.root_of(principal.home())?, self.tree_of(principal.home())?);
+        let store = Arc::new(LocalStore::over(root, tree, self.options));
         Ok(match principal.quota() {
             None => store,
             Some(limit) => self.quotas.bound(principal.home(), store, limit),
@@ -78,6 +88,18 @@ impl Homes {
         roots.retain(|_, root| root.strong_count() > 0);
         roots.insert(home.to_owned(), Arc::downgrade(&root));
         Ok(root)
+    }
+
+    /// What all sessions share whose homes are, or are in, the same folder of the data directory as this one.
+    fn tree_of(&self, home: &str) -> Result<Arc<Tree>> {
+        // A home may be a link to another.
+        let real = self.root.canonicalize(home).map_err(|err| Error::file("your home folder", err))?;
+        let top = PathBuf::from_iter(real.components().next());
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.retain(|_, tree| tree.strong_count() > 0);
+        let tree = trees.get(&top).and_then(Weak::upgrade).unwrap_or_default();
+        trees.insert(top, Arc::downgrade(&tree));
+        Ok(tree)
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.

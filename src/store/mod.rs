@@ -6,7 +6,7 @@ mod staged;
 
 use std::any::Any;
 
-pub use local::{LocalOptions, LocalStore, Staging, Swept};
+pub use local::{LocalOptions, LocalStore, Staging, Swept, Tree};
 pub use staged::{Part, Staged};
 
 use crate::error::Result;

@@ -1,8 +1,7 @@
 //! Putting uploads in their places, a whole batch at once: data synced, renamed, directories synced.
 
-use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
@@ -23,10 +22,6 @@ use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
 use crate::store::{Committed, Condition, NewFolder, Overwrite, Source, Stored, Upload};
-
-/// Commits under a hash condition one at a time in this process: between the last look at the old file and the rename
-/// no other one may replace it.
-static CONDITIONAL: Mutex<()> = Mutex::new(());
 
 /// [`crate::store::Store::commit_all`].
 pub(super) fn commit(
@@ -85,45 +80,66 @@ fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
 
 /// Puts a staged file in its place if the condition holds.
 fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> {
-    let (dir, name) = jail.parent(&upload.path)?;
     let hash = upload.hash();
     let mtime = match upload.spec.mtime {
         Some(mtime) => mtime,
         None => mtime(&fstat(&upload.temp.file).map_err(|err| failed(&upload.path, err))?),
     };
     let mut committed = Committed { size: upload.len(), hash, mtime, stored: Stored::Created };
-    match upload.spec.condition {
-        Condition::Absent => put_new(&upload.temp, &dir, name).map_err(|err| failed(&upload.path, err))?,
-        _ if upload.spec.overwrite == Overwrite::Refused => {
-            if let Some(old) = keep_old::put(&upload, &dir, name)? {
-                committed = Committed { mtime: old, stored: Stored::Same, ..committed };
-            }
+    let dir = if let Condition::Absent = upload.spec.condition {
+        let _steady = jail.tree().steady();
+        let (dir, name) = jail.parent(&upload.path)?;
+        put_new(&upload.temp, &dir, name).map_err(|err| failed(&upload.path, err))?;
+        dir
+    } else if upload.spec.overwrite == Overwrite::Refused {
+        let (dir, old) = keep_old::put(jail, &upload)?;
+        if let Some(mtime) = old {
+            committed = Committed { mtime, stored: Stored::Same, ..committed };
         }
-        // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
-        Condition::Any => match put_new(&upload.temp, &dir, name) {
+        dir
+    } else if let Condition::Hash(expected) = upload.spec.condition {
+        committed.stored = Stored::Replaced;
+        put_over_expected(jail, stage, &mut upload, expected)?
+    } else {
+        let _steady = jail.tree().steady();
+        let (dir, name) = jail.parent(&upload.path)?;
+        match put_new(&upload.temp, &dir, name) {
+            // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                put_over(stage, &mut upload.temp, &upload.path, &dir, name)?;
+                put_over(jail, stage, &mut upload.temp, &upload.path, &dir, name)?;
                 committed.stored = Stored::Replaced;
             }
             put => put.map_err(|err| failed(&upload.path, err))?,
-        },
-        Condition::Hash(expected) => {
-            // Hashing may take long, so it is not done under the lock; the look at it again is.
-            let seen = check_hash(&upload.path, &dir, name, expected)?;
-            let _one = CONDITIONAL.lock().unwrap_or_else(PoisonError::into_inner);
-            match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(now) if same(&seen, &now) => {}
-                _ => return Err(changed(&upload.path)),
-            }
-            put_over(stage, &mut upload.temp, &upload.path, &dir, name)?;
-            committed.stored = Stored::Replaced;
         }
-    }
+        dir
+    };
     if committed.stored != Stored::Same {
         upload.temp.release();
     }
     partial::forget(&upload);
     Ok(Placed { committed, path: upload.path, dir })
+}
+
+/// Puts a staged file over the one of its name if that has this hash, and says where. Hashing may take long, so it is
+/// not done while everybody waits; only a look whether it is still that file is, and then it is hashed again.
+fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expected: Hash) -> Result<Arc<Dir>> {
+    let path = upload.path.clone();
+    for _ in 0..limits::CONDITION_LOOKS {
+        let (dir, name) = jail.parent(&path)?;
+        let Some(seen) = check_hash(&path, &dir, name, expected)? else { continue };
+        let _alone = jail.tree().alone();
+        let (dir, name) = jail.parent(&path)?;
+        if seen.is_at(&dir, name) {
+            put_over(jail, stage, &mut upload.temp, &path, &dir, name)?;
+            return Ok(dir);
+        }
+    }
+    // Somebody puts file after file there: now they wait.
+    let _alone = jail.tree().alone();
+    let (dir, name) = jail.parent(&path)?;
+    check_hash(&path, &dir, name, expected)?.ok_or_else(|| changed(&path))?;
+    put_over(jail, stage, &mut upload.temp, &path, &dir, name)?;
+    Ok(dir)
 }
 
 pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
@@ -144,39 +160,56 @@ pub(super) fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> 
 }
 
 /// Puts a staged file over the one that has this name.
-fn put_over(stage: &Stage, temp: &mut Temp, path: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
-    keep_mode(&temp.file, dir, name).map_err(|err| failed(path, err))?;
+fn put_over(jail: &Jail, stage: &Stage, temp: &mut Temp, path: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
+    let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|old| (FileType::from_raw_mode(old.st_mode), old));
+    if let Ok((FileType::RegularFile, old)) = old {
+        // Who may read and write it stays, as if it had been written in place.
+        fchmod(&temp.file, Mode::from_raw_mode(old.st_mode & 0o777)).map_err(|err| failed(path, err))?;
+    }
     let staged = stage.give_name(temp, name).map_err(|err| failed(path, err))?;
-    renameat(&temp.dir, staged, dir, name).map_err(|err| failed(path, err))
+    renameat(&temp.dir, staged, dir, name).map_err(|err| failed(path, err))?;
+    if matches!(old, Ok((FileType::Symlink, _))) {
+        jail.tree().moved();
+    }
+    Ok(())
 }
 
-/// A file that replaces another takes over who may read and write it, as if it had been written in place.
-fn keep_mode(file: &File, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
-    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(old) if FileType::from_raw_mode(old.st_mode) == FileType::RegularFile => {
-            fchmod(file, Mode::from_raw_mode(old.st_mode & 0o777))
-        }
-        _ => Ok(()),
+/// A file that had the hash it should have. Kept open, so that no other file can be taken for it.
+pub(super) struct Seen {
+    source: LocalSource,
+    stat: Stat,
+}
+
+impl Seen {
+    /// Whether it has this name, and is as it was.
+    fn is_at(&self, dir: &Dir, name: &[u8]) -> bool {
+        let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        there.is_ok_and(|there| same(&self.stat, &there)) && self.is_unchanged()
+    }
+
+    fn is_unchanged(&self) -> bool {
+        fstat(self.source.file()).is_ok_and(|now| same(&self.stat, &now))
     }
 }
 
-/// Fails unless a regular file with this hash has the name; else says what it is, to see later that it is still that.
-pub(super) fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Stat> {
-    let failed = |err: Errno| Error::file(path, err.into());
-    let mut source = match LocalSource::open_real(path, dir, name) {
+/// Fails unless a regular file with this hash has the name. Nothing if it was touched while it was read.
+pub(super) fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Option<Seen>> {
+    let source = match LocalSource::open_real(path, dir, name) {
         Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::IsDirectory | Kind::NotRegular) => return Err(err),
         Err(_) => return Err(changed(path)),
         Ok(source) => source,
     };
-    let before = fstat(source.file()).map_err(failed)?;
-    let hash = match source.recorded_hash() {
+    let stat = fstat(source.file()).map_err(|err| failed(path, err))?;
+    let mut seen = Seen { source, stat };
+    let hash = match seen.source.recorded_hash() {
         Some(hash) => hash,
-        None => hash_all(&mut source)?,
+        None => hash_all(&mut seen.source)?,
     };
-    if hash != expected || !same(&before, &fstat(source.file()).map_err(failed)?) {
-        return Err(changed(path));
+    match (seen.is_unchanged(), hash == expected) {
+        (false, _) => Ok(None),
+        (true, false) => Err(changed(path)),
+        (true, true) => Ok(Some(seen)),
     }
-    Ok(before)
 }
 
 pub(super) fn hash_all(source: &mut LocalSource) -> Result<Hash> {

@@ -16,6 +16,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
+use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
@@ -26,6 +27,7 @@ const DIRECTORY: OFlags =
 
 pub(super) struct Jail {
     root: Arc<Dir>,
+    tree: Arc<Tree>,
     /// The directories used last, oldest first: resolving one for each of thousands of files in a folder would cost as
     /// much as the rest, and so would beginning at the root for each folder of a tree.
     kept: Mutex<Vec<Kept>>,
@@ -35,12 +37,17 @@ pub(super) struct Jail {
 struct Kept {
     path: Vec<u8>,
     dir: Arc<Dir>,
-    since: Instant,
+    /// When it was walked to, and how many moves the tree had seen by then.
+    since: (Instant, u64),
 }
 
 impl Jail {
-    pub(super) fn new(root: Arc<Dir>) -> Self {
-        Jail { root, kept: Mutex::default() }
+    pub(super) fn new(root: Arc<Dir>, tree: Arc<Tree>) -> Self {
+        Jail { root, tree, kept: Mutex::default() }
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     pub(super) fn root(&self) -> &Arc<Dir> {
@@ -73,8 +80,8 @@ impl Jail {
         Ok((dir, name.to_vec(), stat))
     }
 
-    /// The directory at this path, for work that does not depend on a position of reading. What others have renamed is
-    /// noticed after [`limits::HANDLE_MAX_AGE`] at the latest.
+    /// The directory at this path, for work that does not depend on a position of reading. What stores of the same tree
+    /// have moved is noticed at once, what other programs have after [`limits::HANDLE_MAX_AGE`] at the latest.
     pub(super) fn shared(&self, path: &RelPath) -> Result<Arc<Dir>> {
         self.cached(path.as_bytes()).map_err(|err| self.explain(path, err))
     }
@@ -84,8 +91,9 @@ impl Jail {
             return Ok(Arc::clone(&self.root));
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        kept.retain(|kept| now.duration_since(kept.since) < limits::HANDLE_MAX_AGE);
+        // Read before anything is opened: what moves during the walk makes its handles void.
+        let now = (Instant::now(), self.tree.moves());
+        kept.retain(|kept| kept.since.1 == now.1 && now.0.duration_since(kept.since.0) < limits::HANDLE_MAX_AGE);
         if let Some(at) = kept.iter().position(|kept| kept.path == path) {
             // The one used last is the last one to go.
             let found = kept.remove(at);
@@ -93,12 +101,11 @@ impl Jail {
             kept.push(found);
             return Ok(dir);
         }
-        let dir = match self.walk_kept(path, &mut kept) {
+        let dir = match self.walk_kept(path, now, &mut kept) {
             // What O_DIRECTORY | O_NOFOLLOW says of a link.
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                let since = Instant::now();
                 let dir = Arc::new(self.resolve(path)?);
-                kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), since });
+                kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), since: now });
                 dir
             }
             walked => walked?,
@@ -109,12 +116,12 @@ impl Jail {
     }
 
     /// Walks on from the nearest directory above that is kept, and keeps what it passes.
-    fn walk_kept(&self, path: &[u8], kept: &mut Vec<Kept>) -> Result<Arc<Dir>, Errno> {
+    fn walk_kept(&self, path: &[u8], now: (Instant, u64), kept: &mut Vec<Kept>) -> Result<Arc<Dir>, Errno> {
         let above = kept.iter().filter(|kept| is_above(&kept.path, path)).max_by_key(|kept| kept.path.len());
         // What is opened below an old handle may be as old as that.
         let (mut dir, mut done, since) = match above {
             Some(above) => (Arc::clone(&above.dir), above.path.len() + 1, above.since),
-            None => (Arc::clone(&self.root), 0, Instant::now()),
+            None => (Arc::clone(&self.root), 0, now),
         };
         for name in path.get(done..).unwrap_or_default().split(|b| *b == b'/') {
             dir = Arc::new(open_directory(&dir, name)?);

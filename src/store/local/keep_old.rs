@@ -1,11 +1,14 @@
 //! Commits of those who may not replace: a name is taken only if nothing has it, and a file of the very same bytes that
 //! has it counts as stored.
 
+use std::sync::Arc;
+
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, fstat, fsync, statat};
 use rustix::io::Errno;
 
 use super::commit::{changed, check_hash, failed, hash_all, put_new, same};
+use super::jail::Jail;
 use super::source::LocalSource;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
@@ -16,37 +19,43 @@ use crate::store::{Condition, Source, Upload};
 
 /// What has the name of an upload.
 enum There {
-    /// A file of the same bytes, with its time.
-    Same(Mtime),
+    /// A file of the same bytes, where it is and with its time.
+    Same(Arc<Dir>, Mtime),
     /// Anything else.
     Other,
     /// Nothing, or not the same thing for long enough to be read.
     Nothing,
 }
 
-/// Gives a staged file its name if nothing has it. The time of the file that stays instead, if that has the same bytes.
+/// Gives a staged file its name if nothing has it, and says where. The time of the file that stays instead, if that has
+/// the same bytes.
 ///
 /// # Errors
 /// [`Kind::Denied`] if something else has the name; [`Kind::Changed`] for a hash condition that does not hold.
-pub(super) fn put(upload: &LocalUpload, dir: &Dir, name: &[u8]) -> Result<Option<Mtime>> {
-    let condition = upload.spec.condition;
+pub(super) fn put(jail: &Jail, upload: &LocalUpload) -> Result<(Arc<Dir>, Option<Mtime>)> {
+    let path = &upload.path;
     for _ in 0..limits::NAME_TRIES {
-        if let Condition::Hash(expected) = condition {
-            check_hash(&upload.path, dir, name, expected)?;
+        if let Condition::Hash(expected) = upload.spec.condition {
+            let (dir, name) = jail.parent(path)?;
+            if check_hash(path, &dir, name, expected)?.is_none() {
+                continue;
+            }
         } else {
-            match put_new(&upload.temp, dir, name) {
-                Ok(()) => return Ok(None),
+            let _steady = jail.tree().steady();
+            let (dir, name) = jail.parent(path)?;
+            match put_new(&upload.temp, &dir, name) {
+                Ok(()) => return Ok((dir, None)),
                 Err(Errno::EXIST) => {}
-                Err(err) => return Err(failed(&upload.path, err)),
+                Err(err) => return Err(failed(path, err)),
             }
         }
-        match look(upload, dir, name)? {
-            There::Same(mtime) => return Ok(Some(mtime)),
-            There::Other => return Err(denied(&upload.path)),
+        match look(jail, upload)? {
+            There::Same(dir, mtime) => return Ok((dir, Some(mtime))),
+            There::Other => return Err(denied(path)),
             There::Nothing => {}
         }
     }
-    Err(changed(&upload.path))
+    Err(changed(path))
 }
 
 /// Refuses what [`put`] would surely refuse, before the bytes are sent in vain: what is there cannot be the same.
@@ -63,10 +72,11 @@ pub(super) fn check_target(path: &RelPath, dir: &Dir, name: &[u8], size: Option<
 }
 
 /// The bytes themselves are read: a recorded hash is only what they once were.
-fn look(upload: &LocalUpload, dir: &Dir, name: &[u8]) -> Result<There> {
+fn look(jail: &Jail, upload: &LocalUpload) -> Result<There> {
     let path = &upload.path;
     let failed = |err: Errno| Error::file(path, err.into());
-    let mut source = match LocalSource::open_real(path, dir, name) {
+    let (dir, name) = jail.parent(path)?;
+    let mut source = match LocalSource::open_real(path, &dir, name) {
         Ok(source) => source,
         Err(err) if err.kind() == Kind::NotFound => return Ok(There::Nothing),
         Err(err) if err.kind() == Kind::NotRegular => return Ok(There::Other),
@@ -81,8 +91,10 @@ fn look(upload: &LocalUpload, dir: &Dir, name: &[u8]) -> Result<There> {
         fsync(source.file()).map_err(failed)?;
     }
     // It is still this file, as it was read, that has the name.
-    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(now) if same(&before, &now) => Ok(There::Same(source.meta().mtime)),
+    let _steady = jail.tree().steady();
+    let (dir, name) = jail.parent(path)?;
+    match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(now) if same(&before, &now) => Ok(There::Same(dir, source.meta().mtime)),
         _ => Ok(There::Nothing),
     }
 }

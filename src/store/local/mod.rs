@@ -14,6 +14,7 @@ mod staged;
 mod staging;
 mod sweep;
 mod sync;
+mod tree;
 mod unnamed;
 mod upload;
 
@@ -32,6 +33,7 @@ pub(crate) use beside::is_ours as is_part;
 use jail::Jail;
 use staging::Stage;
 pub use sweep::Swept;
+pub use tree::Tree;
 
 /// Where uploads wait until they are whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -66,7 +68,7 @@ impl LocalStore {
     /// # Errors
     /// That it may not be read.
     pub fn open(root: Dir, options: LocalOptions) -> Result<LocalStore> {
-        Ok(Self::over(Self::root(&root)?, options))
+        Ok(Self::over(Self::root(&root)?, Arc::default(), options))
     }
 
     /// The handle of a directory that stores over it need, and may share: an open file each would otherwise be what
@@ -80,9 +82,9 @@ impl LocalStore {
         Ok(Arc::new(root))
     }
 
-    /// A store over what [`LocalStore::root`] has opened.
-    pub fn over(root: Arc<Dir>, options: LocalOptions) -> LocalStore {
-        let jail = Arc::new(Jail::new(root));
+    /// A store over what [`LocalStore::root`] has opened, a folder in this tree.
+    pub fn over(root: Arc<Dir>, tree: Arc<Tree>, options: LocalOptions) -> LocalStore {
+        let jail = Arc::new(Jail::new(root, tree));
         let stage = Stage::new(Arc::clone(&jail), options.staging);
         LocalStore { jail, stage, options }
     }
@@ -146,12 +148,10 @@ impl Store for LocalStore {
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
-        self.jail.forget();
         remove::remove(&self.jail, path, recursive)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
-        self.jail.forget();
         names::rename(&self.jail, self.durable(), from, to, replace)
     }
 

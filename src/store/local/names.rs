@@ -33,10 +33,12 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
 
 /// [`crate::store::Store::rename`].
 pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
-    let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let directory = kind == FileType::Directory;
     if directory && to != from && to.strip_prefix(from).is_some() {
         return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
     }
@@ -52,6 +54,11 @@ pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, r
         Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
         err => Error::file(to, err.into()),
     })?;
+    // What was replaced may have been a link to a folder.
+    if replace || kind != FileType::RegularFile {
+        jail.tree().moved();
+    }
+    drop(alone);
     if durable {
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;
@@ -68,6 +75,7 @@ pub(super) fn make_dir(jail: &Jail, path: &RelPath, parents: bool) -> Result<Tou
     if path.is_root() {
         return if parents { Ok(touched) } else { Err(Error::file(path, Errno::EXIST.into())) };
     }
+    let _steady = jail.tree().steady();
     if !parents {
         touched.push(make_one(jail, path)?);
         return Ok(touched);

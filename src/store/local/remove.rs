@@ -13,17 +13,25 @@ use crate::proto::{RelPath, escape};
 /// [`crate::store::Store::remove`]. A tree that fails half-way stays half there.
 pub(super) fn remove(jail: &Jail, path: &RelPath, recursive: bool) -> Result<()> {
     split(path)?;
+    let steady = jail.tree().steady();
     let (dir, name) = jail.parent(path)?;
     let failed = |err: Errno| Error::file(path, err.into());
     let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-        return unlinkat(&dir, name, AtFlags::empty()).map_err(failed);
-    }
-    match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
-        Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => remove_tree(dir.as_fd(), name),
-        Err(Errno::EXIST) => Err(failed(Errno::NOTEMPTY)),
-        removed => removed.map_err(failed),
-    }
+    let removed = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => return unlinkat(&dir, name, AtFlags::empty()).map_err(failed),
+        FileType::Directory => match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => {
+                drop(steady);
+                remove_tree(dir.as_fd(), name)
+            }
+            Err(Errno::EXIST) => Err(failed(Errno::NOTEMPTY)),
+            removed => removed.map_err(failed),
+        },
+        // Maybe a link to a folder.
+        _ => unlinkat(&dir, name, AtFlags::empty()).map_err(failed),
+    };
+    jail.tree().moved();
+    removed
 }
 
 /// One directory on the way down, and its name for errors and for its own removal.

@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+mod conditional;
 mod disk_full;
 mod durable;
 mod faults;
 mod kill_loop;
+mod moved;
 mod quota;
 mod strace;
 mod sweep;
