@@ -199,6 +199,31 @@ pub const BUFFERS_PLENTY: usize = 256;
 /// Waiting buffers at which a stopped worker starts again: half of the above, so that the cipher never runs dry.
 pub const OUTBOX_LOW: usize = 2;
 
+// ---- Turns ----
+
+/// How long who has a thread keeps it while others wait for one. Long enough that the change costs nothing beside it,
+/// short enough that a hundred who wait have all had their turn within a second.
+pub const TURN: Duration = Duration::from_millis(10);
+
+/// Threads for the sessions of a server, at least, and else four for each core: most of their steps wait for a disk now and
+/// then. One user alone gets half of them.
+pub const TURNS_MIN: usize = 24;
+
+/// Further threads that may be in work which cannot be interrupted: commits, removals of trees.
+pub const TURNS_ASIDE: usize = 24;
+
+/// Bytes from which on hashing them counts as heavy: below it the change of places costs as much as the work.
+pub const HEAVY_MIN: u64 = 64 * 1024;
+
+/// How long a thread waits for work before it ends.
+pub const THREAD_IDLE: Duration = Duration::from_secs(2);
+
+/// Threads of logins beside those that hash passwords: tokens, anonymous reading, a look at the users file.
+pub const LOGIN_THREADS_BESIDE: usize = 4;
+
+/// Threads that open homes.
+pub const HOME_THREADS: usize = 8;
+
 // ---- Sessions ----
 
 /// Uploads and new folders whose commit may wait for others to share its syncs with; as many may be on their way to the

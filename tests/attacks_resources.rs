@@ -3,6 +3,8 @@
 
 mod attacks;
 mod common;
+#[path = "attacks/turns.rs"]
+mod turns;
 
 use std::fs;
 use std::net::TcpStream;

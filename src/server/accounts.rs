@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
-use async_std::task::spawn_blocking;
 
+use super::source::Source;
+use super::turns::{Places, Turns, cores};
 use crate::auth::{Principal, Users, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -23,6 +24,8 @@ pub struct Accounts {
     permits: Arc<Semaphore>,
     /// Logins that wait for a permit.
     waiting: AtomicUsize,
+    /// Threads of their own: a login waits for no session's work.
+    turns: Arc<Turns>,
 }
 
 /// What changes when a file is edited or replaced: inode, time and size. The time alone is too coarse for two changes
@@ -37,12 +40,13 @@ impl Accounts {
     pub fn load(path: &Path) -> Result<Accounts> {
         let stamp = stamp(path);
         let users = Arc::new(Users::load(path)?);
-        let permits = Arc::new(Semaphore::new(permits()));
+        let permits = Arc::new(Semaphore::new(cores()));
         Ok(Accounts {
             path: path.to_owned(),
             current: Mutex::new((stamp, users)),
             permits,
             waiting: AtomicUsize::new(0),
+            turns: Turns::new("login", Places::only(cores() + limits::LOGIN_THREADS_BESIDE)),
         })
     }
 
@@ -51,21 +55,33 @@ impl Accounts {
         login_memory_kib(&self.users())
     }
 
-    /// Checks a password.
+    /// Checks a password for somebody who connected from there.
     ///
     /// # Errors
     /// [`Kind::LoginFailed`]; [`Kind::Busy`] if too many are waiting for their turn.
-    pub async fn verify(self: &Arc<Self>, user: String, password: Secret) -> Result<Principal> {
+    pub async fn verify(self: &Arc<Self>, source: &Source, user: String, password: Secret) -> Result<Principal> {
         // Anonymous reading takes no argon2, so it need not wait behind a flood of guesses.
         let permit = if is_anonymous(&user) { None } else { Some(self.turn().await?) };
         let accounts = self.clone();
         // The permit belongs to the work: when the connection is gone the hashing still goes on.
-        spawn_blocking(move || {
+        let checked = self.turns.run(source, move || {
             let result = accounts.users().verify(&user, &password);
             drop(permit);
             result
-        })
-        .await
+        });
+        checked.await?
+    }
+
+    /// Does blocking work that belongs to a login, such as a look at the users file, on the threads of logins.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: a thread has vanished.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        source: &Source,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.turns.run(source, work).await
     }
 
     /// Waits for a permit, unless too many wait already.
@@ -122,11 +138,7 @@ fn stamp(path: &Path) -> Stamp {
 /// The most memory that logins of these users can take together, in KiB: that of the largest hash, as often as this
 /// machine has cores.
 pub fn login_memory_kib(users: &Users) -> u64 {
-    u64::from(users.worst_case_memory_kib()) * permits() as u64
-}
-
-fn permits() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    u64::from(users.worst_case_memory_kib()) * cores() as u64
 }
 
 #[cfg(test)]

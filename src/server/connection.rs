@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use async_std::future::timeout;
 use async_std::net::TcpStream;
-use async_std::task::spawn_blocking;
 use futures::future::{Either, select};
 use futures::{AsyncWriteExt, FutureExt as _, pin_mut};
 use tracing::info;
@@ -20,7 +19,7 @@ use super::drive::{drive, lane};
 use super::lane::Lane;
 use super::login::{Login, login};
 use super::session::Session;
-use super::source::Origin;
+use super::source::{Origin, Source};
 use super::ties::Ties;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
@@ -96,8 +95,9 @@ async fn log_in(
         Err(stopping) => return refuse(stream, stopping).await,
     };
     admitted.logged_in();
-    match open(principal, peer, shared).await {
-        Ok(session) => Ok(Some(lane(session, &early))),
+    let source = Source::of(&principal, peer.ip());
+    match open(principal, peer, &source, shared).await {
+        Ok(session) => Ok(Some(lane(session, &early, shared.turns.clone(), source))),
         Err(error) => refuse(stream, error).await,
     }
 }
@@ -113,17 +113,16 @@ async fn unless_stopping<T>(shared: &Shared, work: impl Future<Output = T>) -> R
 }
 
 /// The principal's session over its own home.
-async fn open(principal: Principal, peer: SocketAddr, shared: &Arc<Shared>) -> Result<Session> {
+async fn open(principal: Principal, peer: SocketAddr, source: &Source, shared: &Arc<Shared>) -> Result<Session> {
     let ticket = shared.registry.enter(principal.name(), peer)?;
     info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
     let homes = shared.homes.clone();
-    let source = Origin::from(peer.ip());
-    let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), source);
-    spawn_blocking(move || {
+    let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+    let opening = shared.opening.run(source, move || {
         let store = homes.open_home(&principal)?;
         Ok(Session::new(principal, store, Arc::new(ticket), ties))
-    })
-    .await
+    });
+    opening.await?
 }
 
 /// Says why the connection ends here.

@@ -1,5 +1,6 @@
 //! Driving a session: bytes between its TLS stream and its lane, and the watch that ends what idles or crawls.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -13,15 +14,17 @@ use tracing::error;
 use super::Shared;
 use super::lane::{Doing, Lane, Machine, Waiting};
 use super::session::Session;
+use super::source::Source;
+use super::turns::Turns;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::tls::TlsStream;
 
-/// The lane of a new session: it welcomes the client, and goes on with what came right behind the login.
-pub fn lane(mut session: Session, early: &[u8]) -> Lane<Session> {
+/// The lane of a new session of this source: it welcomes the client, and goes on with what came right behind the login.
+pub fn lane(mut session: Session, early: &[u8], turns: Arc<Turns>, source: Source) -> Lane<Session> {
     let welcome = buffer_of(&session.welcome());
-    let lane = Lane::new(session);
+    let lane = Lane::new(session, turns, source);
     lane.greet(welcome);
     if !early.is_empty() {
         lane.push(buffer_of(early));

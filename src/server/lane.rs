@@ -1,8 +1,9 @@
-//! A lane: received bytes to a session's machine and its answers back, with a pool thread only while there is work.
+//! A lane: received bytes to a session's machine and its answers back, with a thread only while there is work.
 //!
-//! The machine is blocking code: it parses, asks the store, hashes. It runs on the blocking pool and is put back as
-//! soon as it has nothing to do or nowhere to put its answers, so a slow client never holds a thread. While it runs,
-//! the connection's task deciphers what comes next and ciphers what is ready: disk, hash and cipher overlap.
+//! The machine is blocking code: it parses, asks the store, hashes. It runs when it is its [turn](super::turns) and is
+//! put back as soon as it has nothing to do or nowhere to put its answers, so a slow client never holds a thread, or
+//! when others have waited long enough. While it runs, the connection's task deciphers what comes next and ciphers what
+//! is ready: disk, hash and cipher overlap.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,8 @@ use std::task::Poll;
 use futures::future::poll_fn;
 use futures::task::AtomicWaker;
 
+use super::source::Source;
+use super::turns::{Class, Place, Turn, Turns};
 use crate::buffers::Buffer;
 use crate::error::Kind;
 use crate::limits;
@@ -41,6 +44,8 @@ pub enum Waiting {
 pub trait Machine: Send + 'static {
     /// Does one bounded piece of work: one command, or one chunk of a transfer.
     fn step(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Step;
+    /// What the next step takes.
+    fn class(&self) -> Class;
     /// The input has run dry for now: finish what was put off to be done together.
     fn settle(&mut self, out: &mut Outgoing);
     /// What it waits for.
@@ -119,6 +124,8 @@ pub enum Doing {
 pub struct Lane<M>(Arc<Shared<M>>);
 
 struct Shared<M> {
+    turns: Arc<Turns>,
+    source: Source,
     state: Mutex<State<M>>,
     /// The connection's task: the only one that waits on a lane.
     task: AtomicWaker,
@@ -130,6 +137,8 @@ struct State<M> {
     parked: Option<(M, Buffer)>,
     /// It was parked because the outbox was full, not for want of input.
     crowded: bool,
+    /// It is parked and waits for its turn.
+    asked: bool,
     waiting: Waiting,
     inbox: VecDeque<Buffer>,
     outbox: VecDeque<Buffer>,
@@ -151,11 +160,12 @@ impl<M> Clone for Lane<M> {
 }
 
 impl<M: Machine> Lane<M> {
-    /// A lane for this machine, which runs when there is input.
-    pub fn new(machine: M) -> Self {
+    /// A lane for this machine, which runs when there is input and it is the turn of its source.
+    pub fn new(machine: M, turns: Arc<Turns>, source: Source) -> Self {
         let state = State {
             parked: Some((machine, Buffer::none())),
             crowded: false,
+            asked: false,
             waiting: Waiting::Command,
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -166,7 +176,13 @@ impl<M: Machine> Lane<M> {
             over: false,
             panicked: false,
         };
-        Lane(Arc::new(Shared { state: Mutex::new(state), task: AtomicWaker::new(), broken: AtomicBool::new(false) }))
+        Lane(Arc::new(Shared {
+            turns,
+            source,
+            state: Mutex::new(state),
+            task: AtomicWaker::new(),
+            broken: AtomicBool::new(false),
+        }))
     }
 
     /// Sends this before anything the machine says.
@@ -237,7 +253,7 @@ impl<M: Machine> Lane<M> {
         let state = self.0.lock();
         if !state.outbox.is_empty() {
             Doing::Sending
-        } else if state.parked.is_some() {
+        } else if state.parked.is_some() && !state.asked {
             Doing::Waiting(state.waiting)
         } else {
             Doing::Working
@@ -259,17 +275,16 @@ impl<M: Machine> Lane<M> {
         self.0.lock().panicked
     }
 
-    /// Runs the machine on the pool unless it is running, over, or has nowhere to write.
+    /// Asks for a turn of the machine unless it has one, waits for one, is over, or has nowhere to write.
     fn start(&self, mut state: MutexGuard<'_, State<M>>) {
-        if state.over || (state.crowded && state.outbox.len() > outbox_low()) {
+        if state.over || state.asked || (state.crowded && state.outbox.len() > outbox_low()) {
             return;
         }
-        if let Some((machine, input)) = state.parked.take() {
-            state.crowded = false;
+        if let Some((machine, _)) = &state.parked {
+            let class = machine.class();
+            state.asked = true;
             drop(state);
-            let shared = self.0.clone();
-            // The handle is not kept: the worker ends by itself, and a panic in it is caught there.
-            async_std::task::spawn_blocking(move || shared.work(machine, input));
+            self.0.clone().ask(class);
         }
     }
 }
@@ -309,26 +324,36 @@ impl<M: Machine> Shared<M> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The worker: runs the machine until it starves, is crowded out or is over.
-    fn work(&self, machine: M, input: Buffer) {
-        let run = catch_unwind(AssertUnwindSafe(|| self.run(machine, input)));
-        if run.is_err() {
-            let mut state = self.lock();
-            state.panicked = true;
-            state.over = true;
-        }
-        self.task.wake();
+    fn ask(self: Arc<Self>, class: Class) {
+        self.turns.clone().ask(&self.source, class, self.clone());
     }
 
-    fn run(&self, mut machine: M, mut input: Buffer) {
-        let mut out = Outgoing::new(self);
+    /// Runs the machine until it starves, is crowded out, has had its turn or is over.
+    fn run(self: &Arc<Self>, mut machine: M, mut input: Buffer, place: &Place) {
+        let mut out = Outgoing::new(&**self);
+        // However long it waited for a core: no turn is for nothing.
+        let mut stepped = false;
         loop {
             if self.broken.load(Ordering::Relaxed) {
                 return self.finish(machine, out);
             }
+            if (stepped && place.is_over()) || !place.becomes(machine.class()) {
+                out.hand_over();
+                let class = machine.class();
+                let mut state = self.lock();
+                state.parked = Some((machine, input));
+                state.crowded = state.outbox.len() >= outbox_full();
+                if !state.crowded {
+                    state.asked = true;
+                    drop(state);
+                    self.clone().ask(class);
+                }
+                return;
+            }
             let mut unread = input.filled();
             let before = unread.len();
             let step = machine.step(&mut unread, &mut out);
+            stepped = true;
             let used = before - unread.len();
             input.consume(used);
             match step {
@@ -407,6 +432,23 @@ impl<M: Machine> Shared<M> {
         // removes what it has on the disk.
         drop(machine);
         self.lock().over = true;
+    }
+}
+
+impl<M: Machine> Turn for Shared<M> {
+    fn turn(self: Arc<Self>, place: &Place) {
+        let mut state = self.lock();
+        state.asked = false;
+        state.crowded = false;
+        let Some((machine, input)) = state.parked.take() else { return };
+        drop(state);
+        let run = catch_unwind(AssertUnwindSafe(|| self.run(machine, input, place)));
+        if run.is_err() {
+            let mut state = self.lock();
+            state.panicked = true;
+            state.over = true;
+        }
+        self.task.wake();
     }
 }
 

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_std::task::{sleep, spawn_blocking};
+use async_std::task::sleep;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::info;
 
 use super::Shared;
 use super::admission::{Admitted, Offence};
 use super::session::help_lines;
-use super::source::Origin;
+use super::source::{Origin, Source};
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -106,13 +106,14 @@ where
 }
 
 async fn verify(credentials: Credentials, shared: &Arc<Shared>, peer: SocketAddr) -> Result<Principal> {
+    let source = Source::from(peer.ip());
     match credentials {
-        Credentials::Password(user, password) => shared.accounts.verify(user, password).await,
+        Credentials::Password(user, password) => shared.accounts.verify(&source, user, password).await,
         Credentials::Token(token) => {
             let tokens = shared.tokens.clone();
             // It looks whether the users file has changed.
-            let redeemed = spawn_blocking(move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now()));
-            let (principal, of) = redeemed.await?;
+            let redeem = move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now());
+            let (principal, of) = shared.accounts.run(&source, redeem).await??;
             info!(%peer, %of, user = principal.name(), "joined");
             Ok(principal)
         }

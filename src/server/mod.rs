@@ -1,7 +1,7 @@
 //! The server: listeners, connections, sessions.
 //!
 //! Data flows one way: socket -> TLS -> lane -> line -> command -> gate -> store -> reply -> lane -> socket.
-//! One task owns a connection; its blocking work is done by a pool thread that it holds only while there is some.
+//! One task owns a connection; its blocking work is done in turns, on a thread that it holds only while there is some.
 
 #[doc(hidden)]
 pub mod unplugged;
@@ -24,6 +24,7 @@ mod sweep;
 mod ties;
 mod timeouts;
 mod tokens;
+mod turns;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ use self::registry::Registry;
 use self::staged::StagedUploads;
 pub use self::timeouts::Timeouts;
 use self::tokens::Tokens;
+use self::turns::{Places, Turns};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::store::Durability;
@@ -93,6 +95,10 @@ struct Shared {
     admission: Arc<Admission>,
     tokens: Arc<Tokens>,
     staged: Arc<StagedUploads>,
+    /// The threads of sessions.
+    turns: Arc<Turns>,
+    /// Those that open homes: to count what is in one may take long.
+    opening: Arc<Turns>,
     grace: Duration,
     timeouts: Timeouts,
 }
@@ -163,6 +169,8 @@ impl Server {
             admission: Admission::new(options.admission),
             tokens: Arc::new(Tokens::new(move |principal| current.users().still_has(principal))),
             staged: Arc::default(),
+            turns: Turns::new("session", Places::of_sessions()),
+            opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
             grace: options.grace,
             timeouts: options.timeouts,
         });

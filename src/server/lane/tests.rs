@@ -9,11 +9,14 @@ use futures::task::{ArcWake, waker_ref};
 
 use super::*;
 use crate::buffers::tests::alone;
+use crate::server::turns::Places;
 
-/// Echoes its input; `!` makes it send without end, `?` makes it panic, `(` begins what `)` ends, `.` closes.
+/// Echoes its input; `!` makes it send without end, `?` makes it panic, `(` begins what `)` ends, `.` closes, `#` makes
+/// it work without end or output on what takes a core.
 #[derive(Default)]
 struct Echo {
     endless: bool,
+    busy: bool,
     inside: bool,
     steps: Arc<AtomicUsize>,
     hung_up: Arc<AtomicBool>,
@@ -22,6 +25,10 @@ struct Echo {
 impl Machine for Echo {
     fn step(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Step {
         self.steps.fetch_add(1, Ordering::Relaxed);
+        if self.busy {
+            std::thread::yield_now();
+            return Step::Progress;
+        }
         if self.endless {
             out.put(&[b'!'; 64 * 1024]);
             return Step::Progress;
@@ -30,6 +37,7 @@ impl Machine for Echo {
         *input = rest;
         match byte {
             b'!' => self.endless = true,
+            b'#' => self.busy = true,
             b'?' => panic!("asked for"),
             b'.' => return Step::Close,
             b'(' => self.inside = true,
@@ -37,6 +45,10 @@ impl Machine for Echo {
             _ => out.put(&[*byte]),
         }
         Step::Progress
+    }
+
+    fn class(&self) -> Class {
+        if self.busy { Class::Heavy } else { Class::Light }
     }
 
     fn settle(&mut self, _: &mut Outgoing) {}
@@ -52,6 +64,15 @@ impl Machine for Echo {
     fn hang_up(&mut self) {
         self.hung_up.store(true, Ordering::Relaxed);
     }
+}
+
+fn somebody(last: u8) -> Source {
+    Source::from(std::net::IpAddr::from([192, 0, 2, last]))
+}
+
+/// A lane with threads of its own.
+fn lane(echo: Echo) -> Lane<Echo> {
+    Lane::new(echo, Turns::new("test", Places { light: 2, heavy: 1, aside: 0 }), somebody(1))
 }
 
 fn push(lane: &Lane<Echo>, bytes: &[u8]) {
@@ -72,7 +93,7 @@ async fn all(lane: &Lane<Echo>) -> Vec<u8> {
 fn everything_comes_out_in_order_and_the_machine_hangs_up() {
     let echo = Echo::default();
     let hung_up = echo.hung_up.clone();
-    let lane = Lane::new(echo);
+    let lane = lane(echo);
     let sent: Vec<u8> = (0..20_000u32).map(|n| b'a' + (n % 26) as u8).collect();
     let got = block_on(async {
         let sending = async {
@@ -90,16 +111,16 @@ fn everything_comes_out_in_order_and_the_machine_hangs_up() {
 
 /// Counts how often its task would have got a turn.
 #[derive(Default)]
-struct Turns(AtomicUsize);
+struct Wakes(AtomicUsize);
 
-impl ArcWake for Turns {
-    fn wake_by_ref(turns: &Arc<Self>) {
-        turns.0.fetch_add(1, Ordering::Relaxed);
+impl ArcWake for Wakes {
+    fn wake_by_ref(wakes: &Arc<Self>) {
+        wakes.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Turns {
-    /// Polls once as a task with these turns.
+impl Wakes {
+    /// Polls once as a task that counts here.
     fn poll<T>(self: &Arc<Self>, waiting: impl Future<Output = T>) -> Poll<T> {
         pin!(waiting).poll(&mut Context::from_waker(&waker_ref(self)))
     }
@@ -112,41 +133,41 @@ impl Turns {
 #[test]
 fn a_connection_that_waits_for_room_gets_one_turn_for_half_an_inbox() {
     alone(|| {
-        let lane = Lane::new(Echo::default());
+        let lane = lane(Echo::default());
         // As if a worker had the machine: here the test is the worker.
         let _machine = lane.0.lock().parked.take();
-        let turns = Arc::new(Turns::default());
+        let wakes = Arc::new(Wakes::default());
         for _ in 0..limits::INBOX_BUFFERS {
-            assert!(turns.poll(lane.room()).is_ready());
+            assert!(wakes.poll(lane.room()).is_ready());
             push(&lane, b"a");
         }
-        assert!(turns.poll(lane.room()).is_pending());
+        assert!(wakes.poll(lane.room()).is_pending());
         for left in (0..limits::INBOX_BUFFERS).rev() {
             assert!(lane.0.more_input().is_some());
-            assert_eq!(turns.so_far(), usize::from(left <= limits::INBOX_LOW), "with {left} buffers left");
+            assert_eq!(wakes.so_far(), usize::from(left <= limits::INBOX_LOW), "with {left} buffers left");
         }
     });
 }
 
 #[test]
 fn a_connection_gets_no_turn_for_what_it_does_not_wait_for() {
-    let lane = Lane::new(Echo::default());
+    let lane = lane(Echo::default());
     let _machine = lane.0.lock().parked.take();
-    let turns = Arc::new(Turns::default());
+    let wakes = Arc::new(Wakes::default());
     push(&lane, b"a");
-    assert!(turns.poll(lane.next()).is_pending());
+    assert!(wakes.poll(lane.next()).is_pending());
     assert!(lane.0.more_input().is_some());
-    assert_eq!(turns.so_far(), 0, "there was room all the time");
+    assert_eq!(wakes.so_far(), 0, "there was room all the time");
     lane.0.hand_over(Buffer::take());
-    assert_eq!(turns.so_far(), 1);
+    assert_eq!(wakes.so_far(), 1);
     lane.0.hand_over(Buffer::take());
-    assert_eq!(turns.so_far(), 1, "it knows");
-    assert!(turns.poll(lane.next()).is_ready());
+    assert_eq!(wakes.so_far(), 1, "it knows");
+    assert!(wakes.poll(lane.next()).is_ready());
 }
 
 #[test]
 fn a_machine_nobody_reads_from_stops_and_gives_its_thread_back() {
-    let lane = Lane::new(Echo::default());
+    let lane = lane(Echo::default());
     push(&lane, b"!");
     block_on(async {
         // Crowded out: the machine is parked with a full outbox, no matter how long nobody reads.
@@ -172,7 +193,7 @@ fn a_machine_nobody_reads_from_stops_and_gives_its_thread_back() {
 
 #[test]
 fn a_panic_ends_the_lane_and_is_told() {
-    let lane = Lane::new(Echo::default());
+    let lane = lane(Echo::default());
     push(&lane, b"ab?cd");
     assert_eq!(block_on(all(&lane)), b"");
     assert!(lane.panicked());
@@ -180,14 +201,14 @@ fn a_panic_ends_the_lane_and_is_told() {
 
 #[test]
 fn closing_sends_what_was_written_before() {
-    let lane = Lane::new(Echo::default());
+    let lane = lane(Echo::default());
     push(&lane, b"ab.cd");
     assert_eq!(block_on(all(&lane)), b"ab");
 }
 
 #[test]
 fn a_stopping_server_lets_a_transfer_finish_first() {
-    let lane = Lane::new(Echo::default());
+    let lane = lane(Echo::default());
     push(&lane, b"(a");
     lane.dismiss(Kind::Stopping);
     push(&lane, b"b)");
@@ -196,8 +217,57 @@ fn a_stopping_server_lets_a_transfer_finish_first() {
 
 #[test]
 fn a_session_that_is_too_slow_is_ended_in_the_middle() {
-    let lane = Lane::new(Echo::default());
+    let lane = lane(Echo::default());
     push(&lane, b"(a");
     lane.dismiss(Kind::TimedOut);
     assert_eq!(block_on(all(&lane)), b"atimed-out");
+}
+
+#[test]
+fn machines_that_work_without_end_take_turns_and_keep_nobody_from_answering() {
+    let turns = Turns::new("test", Places { light: 2, heavy: 1, aside: 0 });
+    let busy: Vec<(Lane<Echo>, Arc<AtomicUsize>)> = (0..20)
+        .map(|_| {
+            let echo = Echo::default();
+            let steps = echo.steps.clone();
+            (Lane::new(echo, turns.clone(), somebody(1)), steps)
+        })
+        .collect();
+    for (lane, _) in &busy {
+        push(lane, b"#");
+    }
+    for (lane, steps) in &busy {
+        let before = steps.load(Ordering::Relaxed);
+        // Each has turn after turn.
+        while steps.load(Ordering::Relaxed) < before + 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(lane.doing(), Doing::Working, "who waits for a turn waits for the server");
+    }
+    let honest = Lane::new(Echo::default(), turns, somebody(2));
+    push(&honest, b"hello.");
+    assert_eq!(block_on(all(&honest)), b"hello");
+    for (lane, _) in &busy {
+        lane.abandon();
+        assert!(block_on(all(lane)).is_empty());
+    }
+}
+
+#[test]
+fn what_was_written_is_sent_when_the_turn_is_over() {
+    let turns = Turns::new("test", Places { light: 1, heavy: 1, aside: 0 });
+    let (one, other) =
+        (Lane::new(Echo::default(), turns.clone(), somebody(1)), Lane::new(Echo::default(), turns, somebody(1)));
+    for lane in [&one, &other] {
+        push(lane, b"#");
+    }
+    // The third finds no place for what is heavy: it is put back with its answer half written.
+    let third = Lane::new(Echo::default(), one.0.turns.clone(), somebody(1));
+    push(&third, b"answer#");
+    let answer = block_on(third.next()).unwrap();
+    assert_eq!(answer.filled(), b"answer");
+    for lane in [&one, &other, &third] {
+        lane.abandon();
+        assert!(block_on(all(lane)).is_empty());
+    }
 }

@@ -4,6 +4,7 @@ use super::{Running, Session};
 use crate::error::Result;
 use crate::proto::{RelPath, ReplyWriter};
 use crate::server::lane::Outgoing;
+use crate::server::turns;
 
 impl Session {
     pub(super) fn stat(&mut self, path: &RelPath, running: Running, out: &mut Outgoing) {
@@ -25,12 +26,12 @@ impl Session {
     }
 
     pub(super) fn delete(&mut self, path: &RelPath, recursive: bool, running: Running, out: &mut Outgoing) {
-        let result = self.store.remove(path, recursive);
+        let result = turns::aside(|| self.store.remove(path, recursive));
         self.changed(result, "Removed.", running, out);
     }
 
     pub(super) fn rename(&mut self, from: &RelPath, to: &RelPath, replace: bool, running: Running, out: &mut Outgoing) {
-        let result = self.store.rename(from, to, replace);
+        let result = turns::aside(|| self.store.rename(from, to, replace));
         self.changed(result, "Renamed.", running, out);
     }
 

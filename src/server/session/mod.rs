@@ -22,6 +22,7 @@ use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
 use super::registry::{Activity, Ticket};
 use super::ties::Ties;
+use super::turns::{self, Class};
 use crate::auth::Principal;
 use crate::error::{Error, Kind};
 use crate::hash::Hasher;
@@ -239,6 +240,13 @@ impl Machine for Session {
         }
     }
 
+    fn class(&self) -> Class {
+        match &self.state {
+            State::Sending(Sending::Hash(job)) => job.class(),
+            State::Commands | State::Receiving(_) | State::Part(_) | State::Sending(_) => Class::Light,
+        }
+    }
+
     fn settle(&mut self, out: &mut Outgoing) {
         self.commit_pending(out);
         if self.waiting() == Waiting::Command {
@@ -267,13 +275,16 @@ impl Machine for Session {
     }
 
     fn hang_up(&mut self) {
-        // What is left of a part frees its range before the staged upload is put away.
-        if let State::Receiving(receiving) = std::mem::replace(&mut self.state, State::Commands) {
-            receiving.keep();
-        }
-        self.pending.clear();
-        self.committing = None;
-        self.ties.hang_up();
+        // What is kept is synced, and a commit that is under way is waited for.
+        turns::aside(|| {
+            // What is left of a part frees its range before the staged upload is put away.
+            if let State::Receiving(receiving) = std::mem::replace(&mut self.state, State::Commands) {
+                receiving.keep();
+            }
+            self.pending.clear();
+            self.committing = None;
+            self.ties.hang_up();
+        });
     }
 }
 

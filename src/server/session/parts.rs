@@ -8,6 +8,7 @@ use crate::hash::Hash;
 use crate::limits;
 use crate::proto::{FrameDecoder, Piece, RelPath, ReplyWriter, StageArgs, StagedId};
 use crate::server::lane::{Outgoing, Step};
+use crate::server::turns;
 use crate::store::{Committed, Overwrite, Part, Upload, UploadSpec};
 
 /// A part whose frames are coming.
@@ -71,7 +72,7 @@ impl Session {
         };
         let upload = match args.resume {
             None => self.store.begin(&args.path, spec)?,
-            Some(resume) => self.store.resume(&args.path, spec, resume.offset, resume.prefix)?,
+            Some(resume) => turns::aside(|| self.store.resume(&args.path, spec, resume.offset, resume.prefix))?,
         };
         self.ties.stage(&self.principal, args.path, upload.into_parts()?)
     }
@@ -125,7 +126,7 @@ impl Session {
             }
             Piece::End(_) => {
                 let Some((part, running)) = incoming.part else { return Step::Progress };
-                match part.finish() {
+                match turns::aside(|| part.finish()) {
                     Ok(size) => {
                         self.done(running, size, out, |r| ReplyWriter::new(r, 226, "done").field("size", size), "");
                     }
@@ -149,7 +150,7 @@ impl Session {
                 running.about(&self.ticket, id, path.clone());
                 // From here on it is committed or gone.
                 // Its bytes were counted with its parts.
-                match staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash)) {
+                match turns::aside(|| staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash))) {
                     Err(error) => self.fail(running, &error, out),
                     Ok(committed) => self.stored(&committed, 0, running, out),
                 }

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::proto::{Condition, FrameDecoder, Piece, RelPath, ReplyWriter, UploadArgs};
 use crate::server::gate;
 use crate::server::lane::{Outgoing, Step};
+use crate::server::turns;
 use crate::store::{Committed, NewFolder, Overwrite, Stored, Upload, UploadSpec};
 
 /// An upload whose frames are coming.
@@ -100,7 +101,7 @@ impl Session {
     fn open_upload(&self, args: &UploadArgs, spec: UploadSpec) -> Result<Box<dyn Upload>> {
         match args.resume {
             None => self.store.begin(&args.path, spec),
-            Some(resume) => self.store.resume(&args.path, spec, resume.offset, resume.prefix),
+            Some(resume) => turns::aside(|| self.store.resume(&args.path, spec, resume.offset, resume.prefix)),
         }
     }
 
@@ -212,7 +213,7 @@ impl Session {
         self.acknowledge(out);
         if !self.pending.is_empty() {
             let (uploads, folders, order) = self.take_pending();
-            let outcome = self.store.commit_all(uploads, folders);
+            let outcome = turns::aside(|| self.store.commit_all(uploads, folders));
             self.answer(order, outcome, out);
         }
     }
@@ -220,7 +221,7 @@ impl Session {
     /// Waits for the batch that another thread commits, and answers it.
     fn acknowledge(&mut self, out: &mut Outgoing) {
         let Some(Committing { order, outcome }) = self.committing.take() else { return };
-        match outcome.wait() {
+        match turns::aside(|| outcome.wait()) {
             Ok(outcome) => self.answer(order, outcome, out),
             Err(error) => order.into_iter().for_each(|unanswered| self.fail(unanswered.running, &error, out)),
         }

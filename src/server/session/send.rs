@@ -8,6 +8,7 @@ use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::{RelPath, ReplyWriter, frame, listing};
 use crate::server::lane::{Outgoing, Step};
+use crate::server::turns::{self, Class};
 use crate::store::{Listing, Source};
 
 /// Least room in a buffer that a frame of file data is begun in; below it the buffer is sent and a new one begun.
@@ -94,6 +95,12 @@ impl FileJob {
         Ok(FileJob { source, start: at, at, end, digest, running })
     }
 
+    /// What it takes to hash the next chunk: a core, but for what is done in a moment.
+    pub(super) fn class(&self) -> Class {
+        let left = self.end - self.at;
+        if self.digest.is_known() || left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
+    }
+
     /// Keeps what was found out, for the next one.
     fn record(&self) {
         let whole = self.start == 0 && self.at == self.source.meta().size;
@@ -154,7 +161,8 @@ impl Session {
     }
 
     pub(super) fn hash_partial(&mut self, path: &RelPath, running: Running, out: &mut Outgoing) {
-        match self.store.partial(path) {
+        // After a crash it is hashed here and now.
+        match turns::aside(|| self.store.partial(path)) {
             Err(error) => self.fail(running, &error, out),
             Ok(None) => {
                 let text = format!("{path}: no interrupted upload is left");
