@@ -259,6 +259,32 @@ pub const RATE_MIN: u64 = 1024;
 /// How long running transfers may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+// ---- The log ----
+
+/// Bytes of log lines that may wait for whoever reads standard error: some 5,000 lines, the bursts of a busy second. As
+/// many again are being written.
+pub const LOG_QUEUE: usize = 1024 * 1024;
+
+/// How long the thread that writes the log lets lines gather before it writes again: a reader of the log notices nothing,
+/// and 10,000 commands a second cost 200 writes.
+pub const LOG_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long the end of the process waits for the rest of the log to be read.
+pub const LOG_FLUSH: Duration = Duration::from_secs(1);
+
+/// Time over which the lines that one source causes in the log are counted.
+pub const LOG_WINDOW: Duration = Duration::from_secs(10);
+
+/// Lines of the log that one source may cause in a [`LOG_WINDOW`]; then one line says how many more there were. More than
+/// a person causes, and at most 20 KB a second of log (one that pipelined PING wrote 43 MB).
+pub const LOG_LINES: u32 = 1000;
+
+/// How often a warning that comes again and again is said.
+pub const REPEATED_EVERY: Duration = Duration::from_secs(60);
+
+/// Sources whose lines are counted apart at once; beyond them all share one count. About 100 bytes each.
+pub const LOG_SOURCES: usize = 16_384;
+
 // ---- Connections ----
 
 /// Connections at once. Each idle one costs 11 KiB (measured: `tests/idle_memory.rs`).

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
 
-use common::{Daemon, RawClient, Typed, end_of, text};
+use common::{Daemon, RawClient, Typed, end_of, eventually, text};
 use rustix::process::Signal;
 use sealift::hash::{Hash, Hasher};
 use tempfile::TempDir;
@@ -147,7 +147,7 @@ fn the_number_of_active_connections_is_logged_and_told() {
     let mut second = RawClient::logged_in(&daemon, "anonymous", "");
     let (_, _, fields) = second.ask("STATUS");
     assert_eq!(fields.get("connections").map(String::as_str), Some("2"));
-    assert!(daemon.log().contains("connections=2"), "{}", daemon.log());
+    eventually("it is in the log", || daemon.log().contains("connections=2"));
 }
 
 #[test]

@@ -397,7 +397,7 @@ fn the_log_tells_of_every_step() {
     daemon.add_user("alice", "correct-horse", "full");
     let mut alice = Typed::login(&daemon, "alice", "correct-horse");
     assert!(alice.ask("MKDIR a%20b").starts_with("250 done "));
-    assert!(alice.ask("STAT nothing").starts_with("550 not-found "));
+    assert!(alice.ask("LIST nothing").starts_with("550 not-found "));
     assert!(alice.ask("LOGOUT").starts_with("221 bye "));
     alice.rest();
     let log = daemon.stop().log;
@@ -415,7 +415,7 @@ fn the_log_tells_of_every_step() {
         "connected peer=127.0.0.1:",
         "logged in peer=127.0.0.1:",
         "user=\"alice\" verb=\"MKDIR\" path=\"a b\" outcome=\"done\" bytes=0 ms=",
-        "verb=\"STAT\" path=\"nothing\" outcome=\"not-found\"",
+        "verb=\"LIST\" path=\"nothing\" outcome=\"not-found\"",
         "disconnected peer=127.0.0.1:",
         "stopped connections=0",
     ]);
@@ -428,11 +428,11 @@ fn the_log_tells_of_every_step() {
 fn a_json_log_is_one_object_a_line() {
     let daemon = Daemon::builder().args(["--log-format", "json"]).start();
     let mut anonymous = Typed::login(&daemon, "anonymous", "");
-    assert!(anonymous.ask("STAT nothing").starts_with("550 "));
+    assert!(anonymous.ask("LIST nothing").starts_with("550 "));
     let log = daemon.stop().log;
     let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let command = events.iter().find(|event| event["message"] == "command").unwrap();
-    for (key, value) in [("user", "anonymous"), ("verb", "STAT"), ("path", "nothing"), ("outcome", "not-found")] {
+    for (key, value) in [("user", "anonymous"), ("verb", "LIST"), ("path", "nothing"), ("outcome", "not-found")] {
         assert_eq!(command[key], value, "{key}");
     }
     assert!(command["ms"].is_u64() && command["bytes"].is_u64(), "{command}");
@@ -477,8 +477,8 @@ fn log_injection() {
     let daemon = Daemon::start();
     daemon.add_user("alice", "correct-horse", "full");
     let mut alice = Typed::login(&daemon, "alice", "correct-horse");
-    alice.ask("STAT x%22%20outcome%3D%22done");
-    for line in ["STAT a%0AFORGED", "STAT a%0D%0AFORGED", "MKDIR %1B[2JFORGED", "STAT FORGED%E2%80%AE", "%0AFORGED x"] {
+    alice.ask("LIST x%22%20outcome%3D%22done");
+    for line in ["LIST a%0AFORGED", "LIST a%0D%0AFORGED", "MKDIR %1B[2JFORGED", "LIST FORGED%E2%80%AE", "%0AFORGED x"] {
         alice.ask(line);
     }
     let log = daemon.stop().log;

@@ -32,11 +32,15 @@ type Stream = TlsStream<TcpStream>;
 /// Serves one connection to its end and logs how that came.
 pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, shared: Arc<Shared>) {
     let counted = shared.registry.connected();
-    info!(%peer, connections = shared.registry.connections(), "connected");
+    let may_log = || shared.registry.log_shares().allows(&Source::from(peer.ip()));
+    if may_log() {
+        info!(%peer, connections = shared.registry.connections(), "connected");
+    }
     let outcome = converse(socket, peer, &mut admitted, &shared).await;
     drop(counted);
     let connections = shared.registry.connections();
     match outcome {
+        _ if !may_log() => {}
         Ok(()) => info!(%peer, connections, "disconnected"),
         Err(error) => info!(%peer, connections, word = error.kind().word(), %error, "disconnected"),
     }
@@ -115,7 +119,9 @@ async fn unless_stopping<T>(shared: &Shared, work: impl Future<Output = T>) -> R
 /// The principal's session over its own home.
 async fn open(principal: Principal, peer: SocketAddr, source: &Source, shared: &Arc<Shared>) -> Result<Session> {
     let ticket = shared.registry.enter(principal.name(), peer)?;
-    info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
+    if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
+        info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
+    }
     let homes = shared.homes.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let opening = shared.opening.run(source, move || {

@@ -16,6 +16,7 @@ use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
+use super::source::Source;
 use super::{Shared, connection};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -93,7 +94,9 @@ async fn accept_until_stopped(listener: AsyncListener, permits: Arc<Semaphore>, 
                 let admitted = match shared.admission.admit(peer.ip(), Instant::now(), dice()) {
                     Ok(admitted) => admitted,
                     Err(refusal) => {
-                        info!(%peer, why = refusal.word(), "connection refused");
+                        if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+                            info!(%peer, why = refusal.word(), "connection refused");
+                        }
                         continue;
                     }
                 };
@@ -115,7 +118,10 @@ async fn accept_until_stopped(listener: AsyncListener, permits: Arc<Semaphore>, 
             }
             Either::Right(((_, Err(error)), _)) => {
                 // Out of descriptors, mostly: trying again at once would only spin.
-                warn!(%error, "cannot accept a connection");
+                let error = Error::network("accepting", error);
+                if shared.registry.repeated().is_first("cannot accept a connection", &error) {
+                    warn!(%error, "cannot accept a connection");
+                }
                 sleep(limits::ACCEPT_PAUSE).await;
             }
         }

@@ -88,7 +88,9 @@ where
                     match verify(credentials, shared, peer).await {
                         Ok(principal) => return Ok(Login::Done(principal, input.to_vec())),
                         Err(error) => {
-                            info!(%peer, word = error.kind().word(), "login refused");
+                            if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+                                info!(%peer, word = error.kind().word(), "login refused");
+                            }
                             if error.kind() == Kind::LoginFailed {
                                 admitted.penalise(Offence::LoginFailed, Instant::now());
                                 sleep(limits::LOGIN_FAILED_PAUSE).await;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_std::channel::{Receiver, Sender, bounded};
 
+use super::log_shares::LogShares;
+use super::repeated::Repeated;
 use crate::error::{Error, Kind, Result};
 use crate::mtime::Mtime;
 use crate::proto::{RelPath, Verb};
@@ -37,6 +39,8 @@ pub struct Registry {
     connections: AtomicUsize,
     panics: AtomicU64,
     sessions: Mutex<HashMap<SessionId, Arc<Record>>>,
+    log_shares: Arc<LogShares>,
+    repeated: Arc<Repeated>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
@@ -86,6 +90,8 @@ impl Registry {
             connections: AtomicUsize::new(0),
             panics: AtomicU64::new(0),
             sessions: Mutex::default(),
+            log_shares: Arc::default(),
+            repeated: Arc::default(),
             stop,
             stopped,
         })
@@ -100,6 +106,16 @@ impl Registry {
     /// Connections now.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What each source may write into the log.
+    pub fn log_shares(&self) -> &Arc<LogShares> {
+        &self.log_shares
+    }
+
+    /// Warnings that come again and again.
+    pub fn repeated(&self) -> &Arc<Repeated> {
+        &self.repeated
     }
 
     /// How long the server has been running.
@@ -183,6 +199,11 @@ impl Ticket {
     /// The session's id.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// The address that the client is at.
+    pub fn peer(&self) -> SocketAddr {
+        self.record.peer
     }
 
     /// The registry it is in.

@@ -1,6 +1,8 @@
 //! Whose something is: everything of which there is too little is shared between sources, not between connections.
 
 #![allow(dead_code, reason = "the shares of logins, turns and memory are being built on it")]
+
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -30,6 +32,15 @@ impl Origin {
     /// Whether it is this machine.
     pub fn is_loopback(self) -> bool {
         self.0.is_loopback()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => v4.fmt(f),
+            IpAddr::V6(v6) => write!(f, "{v6}/{SUBSCRIBER_BITS}"),
+        }
     }
 }
 
@@ -70,6 +81,15 @@ impl Source {
             Source::User(name) => Network::User(name.clone()),
             Source::Origin(Origin(IpAddr::V4(v4))) => Network::Addresses((*v4).into()),
             Source::Origin(Origin(IpAddr::V6(v6))) => Network::Addresses(leading(*v6, NETWORK_BITS).into()),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::User(name) => f.write_str(name),
+            Source::Origin(origin) => origin.fmt(f),
         }
     }
 }

@@ -43,6 +43,7 @@ pub struct Builder {
     through: Vec<String>,
     args: Vec<String>,
     envs: Vec<(String, String)>,
+    log: Option<Stdio>,
 }
 
 impl Builder {
@@ -77,6 +78,12 @@ impl Builder {
         self
     }
 
+    /// Sends its log there, and not into the file that [`Daemon::log`] reads.
+    pub fn log_to(mut self, log: impl Into<Stdio>) -> Self {
+        self.log = Some(log.into());
+        self
+    }
+
     /// Runs in this directory and leaves it there: to prepare it, or to start a server again where another was.
     pub fn within(mut self, directory: &Path) -> Self {
         self.place = Some(directory.to_owned());
@@ -94,7 +101,7 @@ impl Builder {
             .args(self.args)
             .envs(self.envs)
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(self.log.unwrap_or_else(|| log.into()))
             .spawn()
             .unwrap();
         // The banner comes when the port file is there, and its end is an empty line before the hints.
@@ -175,7 +182,7 @@ impl Daemon {
         self.data().join("public")
     }
 
-    /// What it has logged so far.
+    /// What it has logged so far. The line of something may come a moment after it has happened.
     pub fn log(&self) -> String {
         fs::read_to_string(self.place.join("log")).unwrap()
     }

@@ -2,10 +2,14 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use sealift::limits;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::LogFormat;
 use crate::failure::Failure;
+use crate::log_queue::LogQueue;
+
+static QUEUE: LogQueue = LogQueue::new();
 
 /// Starts the log. Panics of a connection go there too.
 ///
@@ -34,19 +38,32 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// From now on a thread writes the log, and nothing else ever waits for whoever reads it.
+///
+/// # Errors
+/// What the system says.
+pub fn write_by_thread() -> io::Result<()> {
+    QUEUE.write_by_thread()
+}
+
+/// Before the process ends: waits until what was logged is written, but only as long as an end may be kept waiting.
+pub fn flush() {
+    QUEUE.flush(limits::LOG_FLUSH);
+}
+
 fn message<'a>(panic: &'a std::panic::PanicHookInfo<'_>) -> &'a str {
     let payload = panic.payload();
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panicked")
 }
 
-/// Writes each event as exactly one line, whatever is in it, and minds no closed standard error: the log of a server
-/// must neither be forged by a name with a newline nor end the server when its reader goes away.
+/// Writes each event as exactly one line, whatever is in it: the log of a server must not be forged by a name with a
+/// newline.
 struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let mut line = Vec::with_capacity(event.len());
+        let mut line = Vec::with_capacity(event.len() + 1);
         for byte in event.strip_suffix(b"\n").unwrap_or(event) {
             match byte {
                 b'\n' => line.extend(b"\\n"),
@@ -55,7 +72,7 @@ impl Write for Lines {
             }
         }
         line.push(b'\n');
-        let _ = io::stderr().lock().write_all(&line);
+        QUEUE.push(&line);
         Ok(event.len())
     }
 

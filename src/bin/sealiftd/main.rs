@@ -8,6 +8,7 @@ mod explain;
 mod failure;
 mod ground;
 mod limit_args;
+mod log_queue;
 mod logging;
 mod output;
 mod password;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Ok(cli) => run(cli, &matches),
         Err(err) => Err(Failure::usage(err.to_string())),
     };
+    logging::flush();
     match done {
         Ok(code) => code,
         Err(failure) => failure.report(),

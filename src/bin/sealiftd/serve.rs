@@ -74,7 +74,8 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
         file.write()?;
     }
     let sandbox = confine(places, &args);
-    // The first thread: the sandbox is for those that are made inside it.
+    // The first threads: the sandbox is for those that are made inside it.
+    logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
     banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), port });
     info!(

@@ -8,6 +8,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{info, warn};
 
+use crate::logging;
 use crate::port_file::PortFile;
 
 /// Signals that are taken over, and wait until somebody watches.
@@ -35,15 +36,16 @@ pub fn watch(Taken(mut signals): Taken, server: Handle, port_file: Option<Arc<Po
             if signal == SIGHUP && !hangup_ends {
                 info!(signal = name, "nothing to do: the users file is read again by itself when it has changed");
             } else if stopping {
-                warn!(signal = name, connections = server.connections(), "ending at once");
                 if let Some(file) = &port_file {
                     file.remove();
                 }
+                warn!(signal = name, connections = server.connections(), "ending at once");
+                logging::flush();
                 std::process::exit(128 + signal);
             } else {
                 stopping = true;
-                info!(signal = name, connections = server.connections(), "stopping; once more ends at once");
                 server.stop();
+                info!(signal = name, connections = server.connections(), "stopping; once more ends at once");
             }
         }
     })?;

@@ -12,7 +12,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::info;
+use tracing::{Level, debug, enabled, info, warn};
 
 pub use self::info::help_lines;
 use self::parts::Incoming;
@@ -21,6 +21,7 @@ use self::send::Sending;
 use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
 use super::registry::{Activity, Ticket};
+use super::source::Source;
 use super::ties::Ties;
 use super::turns::{self, Class};
 use crate::auth::Principal;
@@ -37,6 +38,8 @@ pub struct Session {
     store: Arc<dyn Store>,
     ticket: Arc<Ticket>,
     ties: Ties,
+    /// Whose lines in the log these are.
+    source: Source,
     /// ` pid=… session=…`, as every final reply carries them.
     ids: String,
     lines: LineDecoder,
@@ -77,11 +80,13 @@ impl Session {
     /// A session of this principal over its own store.
     pub fn new(principal: Principal, store: Arc<dyn Store>, ticket: Arc<Ticket>, ties: Ties) -> Self {
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
+        let source = Source::of(&principal, ticket.peer().ip());
         Session {
             principal,
             store,
             ticket,
             ties,
+            source,
             ids,
             lines: LineDecoder::new(limits::LINE_MAX),
             state: State::Commands,
@@ -198,7 +203,7 @@ impl Session {
         head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
         text: &str,
     ) {
-        running.log(&self.ticket, self.principal.name(), outcome, bytes);
+        self.log(&running, outcome, bytes);
         self.scratch.clear();
         head(&mut self.scratch).rendered(&self.ids).text(text);
         out.put(&self.scratch);
@@ -207,14 +212,14 @@ impl Session {
 
     /// Writes the final reply of a command that failed, with the ids, and logs it.
     fn fail(&mut self, running: Running, error: &Error, out: &mut Outgoing) {
-        running.log(&self.ticket, self.principal.name(), error.told_by_server().0.word(), 0);
+        self.log(&running, error.told_by_server().0.word(), 0);
         self.refuse(error, out);
     }
 
     fn refuse(&mut self, error: &Error, out: &mut Outgoing) {
         let (kind, text) = error.told_by_server();
         if matches!(kind, Kind::Io | Kind::Internal | Kind::NoSpace) {
-            tracing::warn!(session = %self.ticket.id(), %error, "failed");
+            self.warn("failed", error);
         }
         self.scratch.clear();
         ReplyWriter::error(&mut self.scratch, kind).rendered(&self.ids).text(&text);
@@ -225,8 +230,40 @@ impl Session {
     fn give_up(&mut self, error: Error, out: &mut Outgoing) -> Step {
         self.commit_pending(out);
         self.refuse(&error, out);
-        info!(session = %self.ticket.id(), user = self.principal.name(), word = error.kind().word(), "closing");
+        if self.may_log() {
+            info!(session = %self.ticket.id(), user = self.principal.name(), word = error.kind().word(), "closing");
+        }
         Step::Close
+    }
+
+    fn log(&self, running: &Running, outcome: &str, bytes: u64) {
+        // What neither changes nor shows a file would hide what does.
+        let minor = matches!(running.verb, Verb::Ping | Verb::Status | Verb::Stat | Verb::Logout);
+        let wanted = if minor { enabled!(Level::DEBUG) } else { enabled!(Level::INFO) };
+        if !wanted || !self.may_log() {
+            return;
+        }
+        let (user, verb) = (self.principal.name(), running.verb.name());
+        let path = running.path.as_ref().map(RelPath::to_string);
+        let staged = running.staged.as_ref().map(StagedId::to_string);
+        let ms = u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if minor {
+            debug!(session = %self.ticket.id(), user, verb, path, staged, outcome, bytes, ms, "command");
+        } else {
+            info!(session = %self.ticket.id(), user, verb, path, staged, outcome, bytes, ms, "command");
+        }
+    }
+
+    /// Warns of what is the server's own trouble: once a minute, however many meet it.
+    fn warn(&self, what: &'static str, error: &Error) {
+        if self.ticket.registry().repeated().is_first(what, error) {
+            warn!(session = %self.ticket.id(), %error, "{what}");
+        }
+    }
+
+    /// Counts a line of the log; says whether it may be written.
+    fn may_log(&self) -> bool {
+        self.ticket.registry().log_shares().allows(&self.source)
     }
 }
 
@@ -309,19 +346,5 @@ impl Running {
     fn about(&mut self, ticket: &Ticket, id: StagedId, path: RelPath) {
         ticket.set(Activity { verb: Some(self.verb), path: Some(path.clone()) });
         (self.staged, self.path) = (Some(id), Some(path));
-    }
-
-    fn log(&self, ticket: &Ticket, user: &str, outcome: &str, bytes: u64) {
-        info!(
-            session = %ticket.id(),
-            user,
-            verb = self.verb.name(),
-            path = self.path.as_ref().map(RelPath::to_string),
-            staged = self.staged.as_ref().map(StagedId::to_string),
-            outcome,
-            bytes,
-            ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "command"
-        );
     }
 }

@@ -33,7 +33,7 @@ impl Session {
         };
         let seconds = limits::TOKEN_LIFETIME.as_secs();
         // Apart from `done`, so that the bytes can be wiped everywhere they were.
-        running.log(&self.ticket, self.principal.name(), "done", 0);
+        self.log(&running, "done", 0);
         let mut list = Vec::with_capacity(tokens.len() * (limits::TOKEN_DIGITS + 1));
         for token in &tokens {
             if !list.is_empty() {

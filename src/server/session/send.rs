@@ -263,7 +263,7 @@ impl Session {
                 }
                 Some(Err(error)) => {
                     job.unreadable += 1;
-                    tracing::warn!(session = %self.ticket.id(), %error, "not listed");
+                    self.warn("not listed", &error);
                 }
                 None => return self.end_list(job, &lines, out),
             }

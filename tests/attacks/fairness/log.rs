@@ -1,0 +1,95 @@
+//! The log, which all sessions write and one reader reads.
+
+use std::io::{PipeReader, Read as _};
+use std::sync::Mutex;
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::common::{Daemon, RawClient, eventually};
+
+/// Commands that a client sends before it reads their answers.
+const AHEAD: usize = 100;
+
+/// A server whose log goes into a pipe, and the end that it is read from.
+fn with_a_pipe() -> (Daemon, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    (Daemon::builder().args(["--log-level", "debug"]).log_to(writer).start(), reader)
+}
+
+/// Sends a command so many times, and has an answer to each.
+fn pipeline(client: &mut RawClient, command: &str, times: usize) {
+    let many = format!("{command}\r\n").repeat(AHEAD);
+    for _ in 0..times / AHEAD {
+        client.send(&many);
+        (0..AHEAD).for_each(|_| drop(client.reply()));
+    }
+}
+
+/// Makes the server write far more into its log than fits on the way to a reader that stands still.
+fn fill(daemon: &Daemon) {
+    for last in 1..=15 {
+        let mut client = RawClient::from([127, 0, 0, last], daemon);
+        client.login("anonymous", "");
+        pipeline(&mut client, "PING", 1200);
+    }
+}
+
+/// Nobody reads the log: 18,000 commands are served as ever, and a signal ends the server. When it is read again, it
+/// says how much of it was lost.
+#[test]
+fn stalled_log() {
+    let (mut daemon, unread) = with_a_pipe();
+    fill(&daemon);
+    assert_eq!(RawClient::logged_in(&daemon, "anonymous", "").ask("PING").1, "pong");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait().code, Some(0));
+    drop(unread);
+
+    let (mut daemon, mut reader) = with_a_pipe();
+    fill(&daemon);
+    let log = Mutex::new(String::new());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut bytes = [0; 64 * 1024];
+            while let Ok(n @ 1..) = reader.read(&mut bytes) {
+                log.lock().unwrap().push_str(str::from_utf8(&bytes[..n]).unwrap());
+            }
+        });
+        eventually("it says what was lost", || log.lock().unwrap().contains("lines of this log were lost"));
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.wait().code, Some(0));
+    });
+    let log = log.into_inner().unwrap();
+    let lost = log.lines().find(|line| line.contains("lines of this log were lost")).unwrap();
+    let lost: usize = lost.split("lost=").nth(1).unwrap().parse().unwrap();
+    assert!(lost > 1000, "{lost} lost");
+    assert!(log.contains(" stopped "), "the rest is written before the end: {:?}", log.lines().last());
+}
+
+/// One session pipelines commands: its lines are bounded, their number is said, and those of others are there.
+#[test]
+fn log_flood() {
+    const COMMANDS: usize = 20_000;
+    let daemon = Daemon::start();
+    let mut client = RawClient::from([127, 0, 0, 2], &daemon);
+    client.login("anonymous", "");
+    pipeline(&mut client, "PING", COMMANDS);
+    pipeline(&mut client, "STATUS", COMMANDS);
+    pipeline(&mut client, "STAT nothing", COMMANDS);
+    pipeline(&mut client, "LIST nothing", COMMANDS);
+    let mut other = RawClient::from([127, 0, 0, 3], &daemon);
+    other.login("anonymous", "");
+    assert_eq!(other.ask("LIST something").1, "not-found");
+    let log = || daemon.log();
+    eventually("the lines of others are there", || log().contains("path=\"something\""));
+    eventually("the rest is said as a number", || log().contains("more lines of one source"));
+    let log = log();
+    assert!(log.lines().count() < 1100, "{} lines", log.lines().count());
+    assert_eq!(log.matches("PING").count() + log.matches("STATUS").count() + log.matches("\"STAT\"").count(), 0);
+    let said = log.lines().find(|line| line.contains("more lines of one source")).unwrap();
+    assert!(said.contains("127.0.0.2"), "{said}");
+    let more: usize = said.split("more=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let written = log.matches("path=\"nothing\"").count();
+    assert!(more + written >= COMMANDS / 2, "{written} written and {more} left out of {COMMANDS}");
+}
