@@ -55,6 +55,7 @@ pub mod mtime;
 pub mod proto;
 pub mod secret;
 pub mod server;
+pub mod stamp;
 pub mod store;
 pub mod tls;
 

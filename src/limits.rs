@@ -365,6 +365,15 @@ pub const RECORD_AGE_MIN: Duration = Duration::from_secs(3);
 /// touched meanwhile, before they wait for it.
 pub const CONDITION_LOOKS: usize = 8;
 
+/// Largest file that is sent once more by itself, without anybody being told, when it changed while it was sent: as much
+/// again as an interrupted transfer repeats. A larger one may be written to for as long as it takes to send.
+pub const TORN_AGAIN_MAX: u64 = HASH_BLOCK;
+
+/// How long a client may read a file once more before it ends its upload, because a name or the mode of the file
+/// changed. The server waits for the end meanwhile, and for two [`WINDOW`]s at most; this is 50 GiB and more of a fast
+/// disk. What takes longer counts as changed.
+pub const TORN_CHECK_MAX: Duration = Duration::from_secs(60);
+
 /// How long a store goes on using the folder it has open for a run of files without looking whether the name still
 /// stands for it. Thousands of small files fit in it; what other programs move meanwhile is seen after it at the latest.
 /// (What other sessions move is seen at once.)

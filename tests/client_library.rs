@@ -318,7 +318,7 @@ fn a_source_that_changes_its_length_is_given_up_and_leaves_nothing() {
         let uploads = vec![Upload::file("/proc/self/status", p("status")), Upload::file("/proc/version", p("version"))];
         let summary = client.upload(uploads, silent()).await.unwrap();
         assert_eq!((summary.files, summary.failed.len()), (0, 2));
-        assert!(summary.failed.iter().all(|(_, error)| error.kind() == Kind::Aborted));
+        assert!(summary.failed.iter().all(|(_, error)| error.kind() == Kind::Torn));
         fs::write(local.path().join("x"), b"x").unwrap();
         let summary = client.upload(vec![Upload::file(local.path().join("x"), p("x"))], silent()).await.unwrap();
         assert_eq!(summary.files, 1);

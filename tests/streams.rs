@@ -379,7 +379,7 @@ fn a_file_that_changes_meanwhile_is_never_mixed() {
             match summary.failed.first() {
                 // Written to while it was read over one connection again.
                 Some((_, error)) => {
-                    assert!(matches!(error.kind(), Kind::Integrity | Kind::Aborted), "{way}: {error}");
+                    assert!(matches!(error.kind(), Kind::Integrity | Kind::Torn), "{way}: {error}");
                     assert!(!here.exists(), "{way}");
                 }
                 None => {
@@ -404,7 +404,7 @@ fn a_file_that_changes_meanwhile_is_never_mixed() {
         work.attempt(&mut client, &told).await.unwrap();
         let summary = work.summary();
         assert_eq!(summary.failed.len(), 1);
-        assert_eq!(summary.failed[0].1.kind(), Kind::Aborted);
+        assert_eq!(summary.failed[0].1.kind(), Kind::Torn);
         assert!(!place.remote("up").exists());
         // The connections are as good as before.
         place.attempt(&mut place.put("up", FOUR)).await.unwrap();

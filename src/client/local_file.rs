@@ -2,12 +2,17 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
+use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
+use crate::hash::{Hash, Hasher};
+use crate::limits;
 use crate::mtime::Mtime;
+use crate::stamp::{Change, Stamp};
 
 /// What a read brought.
 pub(super) enum Portion {
@@ -23,6 +28,8 @@ pub(super) struct LocalFile {
     pub(super) path: PathBuf,
     pub(super) size: u64,
     pub(super) mtime: Mtime,
+    /// As it was opened.
+    stamp: Stamp,
     /// The last read came back with less than it asked for, and with all there should be.
     at_end: bool,
 }
@@ -45,9 +52,47 @@ impl LocalFile {
             FileType::Directory => return Err(failed(rustix::io::Errno::ISDIR)),
             _ => return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display()))),
         }
-        let mtime = Mtime { secs: stat.st_mtime, nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0) };
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        Ok(LocalFile { file, path: path.to_owned(), size, mtime, at_end: false })
+        let stamp = Stamp::from(&stat);
+        Ok(LocalFile { file, path: path.to_owned(), size: stamp.size(), mtime: stamp.mtime(), stamp, at_end: false })
+    }
+
+    /// Whether the bytes sent, of this hash, are those of one file that stood still meanwhile. Where only its attributes
+    /// moved, the bytes decide: all of them are read once more, and `go_on` is asked before each chunk.
+    ///
+    /// # Errors
+    /// [`Kind::Torn`] if they are not; those of reading, and of `go_on`.
+    pub(super) fn settle(&self, sent: &Hash, go_on: impl FnMut() -> Result<()>) -> Result<()> {
+        match self.change()? {
+            Change::Nothing => Ok(()),
+            Change::Attributes if self.hash_again(go_on)? == *sent && self.change()? != Change::Content => Ok(()),
+            Change::Attributes | Change::Content => Err(self.torn()),
+        }
+    }
+
+    fn change(&self) -> Result<Change> {
+        self.stamp.since(&self.file).map_err(|err| Error::file(self.path.display(), err.into()))
+    }
+
+    fn hash_again(&self, mut go_on: impl FnMut() -> Result<()>) -> Result<Hash> {
+        let mut hasher = Hasher::new();
+        let mut buffer = Buffer::take();
+        let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
+        while hasher.len() < self.size {
+            go_on()?;
+            let left = usize::try_from(self.size - hasher.len()).unwrap_or(usize::MAX).min(space.len());
+            let room = space.get_mut(..left).unwrap_or_default();
+            let read = uninterrupted(|| self.file.read_at(room, hasher.len()));
+            match read.map_err(|err| Error::file(self.path.display(), err))? {
+                0 => return Err(self.torn()),
+                count => hasher.update(room.get(..count).unwrap_or_default()),
+            }
+        }
+        Ok(hasher.finalize())
+    }
+
+    /// Somebody changed it.
+    pub(super) fn torn(&self) -> Error {
+        Error::new(Kind::Torn, format!("{}: the file changed while it was sent", self.path.display()))
     }
 
     /// Reads on, and notices a file that is not as long as it was. The last read asks for one byte more than should be
@@ -62,8 +107,7 @@ impl LocalFile {
         let count = uninterrupted(|| self.file.read(space)).map_err(|err| Error::file(self.path.display(), err))?;
         let came = count as u64;
         if came > left || (count == 0 && left > 0) {
-            let text = format!("{}: the file changed while it was sent", self.path.display());
-            return Err(Error::new(Kind::Aborted, text));
+            return Err(self.torn());
         }
         self.at_end = came == left && count < ask;
         Ok(if count == 0 { Portion::End } else { Portion::Bytes(count) })

@@ -50,6 +50,12 @@ pub(super) struct Receiver<'a> {
     pub(super) ledger: &'a mut Ledger,
 }
 
+/// A file that did not come, of the size that was announced if that much was said.
+struct Missed {
+    error: Error,
+    size: Option<u64>,
+}
+
 /// A file whose bytes have all come.
 struct Fetched {
     upload: Box<dyn Upload>,
@@ -59,8 +65,16 @@ struct Fetched {
 }
 
 impl Receiver<'_> {
-    /// Fetches all of them. An error is one that ends the connection; the others are in the ledger.
+    /// Fetches all of them, those once more that are small and changed on the server while they were sent. An error is
+    /// one that ends the connection; the others are in the ledger.
     pub(super) fn run(mut self, jobs: impl Iterator<Item = Job>) -> Result<()> {
+        let mut torn = Vec::new();
+        self.pass(jobs, Some(&mut torn))?;
+        if torn.is_empty() { Ok(()) } else { self.pass(torn.into_iter(), None) }
+    }
+
+    /// Fetches all of them, but only puts small ones that were torn into `torn`, if there is that.
+    fn pass(&mut self, jobs: impl Iterator<Item = Job>, mut torn: Option<&mut Vec<Job>>) -> Result<()> {
         let mut jobs = jobs.fuse();
         let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
         // A file to go on with takes questions of its own, so it waits until nothing else is on its way.
@@ -75,9 +89,9 @@ impl Receiver<'_> {
             match (asked.pop_front(), held.take()) {
                 (Some(job), waiting) => {
                     held = waiting;
-                    self.one(job)?;
+                    self.one(job, torn.as_deref_mut())?;
                 }
-                (None, Some((job, partial))) => self.go_on(job, partial)?,
+                (None, Some((job, partial))) => self.go_on(job, partial, torn.as_deref_mut())?,
                 (None, None) => return Ok(()),
             }
         }
@@ -111,9 +125,14 @@ impl Receiver<'_> {
     }
 
     /// Takes the answer to the oldest command.
-    fn one(&mut self, job: Job) -> Result<()> {
+    fn one(&mut self, job: Job, torn: Option<&mut Vec<Job>>) -> Result<()> {
         match self.fetch(&job, None)? {
-            Err(error) => self.failed(&job, error),
+            Err(Missed { error, size }) => match torn {
+                Some(torn) if error.kind() == Kind::Torn && size.is_some_and(|size| size <= limits::TORN_AGAIN_MAX) => {
+                    torn.push(Job { counted: true, ..job });
+                }
+                _ => self.failed(&job, error),
+            },
             Ok(Fetched { upload, done, size }) => {
                 let verified = done.verify(&job.file.from, size, upload.len(), upload.hash());
                 match verified.and_then(|done| self.commit(upload, done)) {
@@ -127,7 +146,7 @@ impl Receiver<'_> {
 
     /// Goes on with a file of which there is a part, if the file on the server is proven to be the same; else fetches
     /// it from its beginning. What proves it, and why, is told at [`super::retry::Transfer`].
-    fn go_on(&mut self, job: Job, partial: Partial) -> Result<()> {
+    fn go_on(&mut self, job: Job, partial: Partial, torn: Option<&mut Vec<Job>>) -> Result<()> {
         let Partial { len, hash } = partial;
         let path = job.file.from.clone();
         self.session.command(&Command::Hash { path: path.clone(), length: Some(len), partial: false })?;
@@ -158,17 +177,17 @@ impl Receiver<'_> {
         }
         self.session.command(&download(&job, 0))?;
         // Its size has been told of if it was begun.
-        self.one(job)
+        self.one(job, torn)
     }
 
     /// Takes a file's data, from its beginning or after a part, up to the final reply. The inner error is the file's,
     /// the outer one ends the connection.
-    fn fetch(&mut self, job: &Job, after: Option<Partial>) -> Result<Result<Fetched>> {
+    fn fetch(&mut self, job: &Job, after: Option<Partial>) -> Result<Result<Fetched, Missed>> {
         let Download { from, to, condition } = &job.file;
         let reply = self.session.reply()?;
         if reply.is_error() {
             let error = reply.to_error();
-            return self.refused(error);
+            return self.refused(error, None);
         }
         if reply.digits != 150 {
             return Err(self.session.out_of_order());
@@ -209,8 +228,8 @@ impl Receiver<'_> {
         };
         match (finished, local) {
             (Ok(Ok(done)), Ok(upload)) => Ok(Ok(Fetched { upload, done, size })),
-            (Ok(Err(error)), _) => self.refused(error),
-            (Ok(Ok(_)), Err(error)) => Ok(Err(error)),
+            (Ok(Err(error)), _) => self.refused(error, Some(size)),
+            (Ok(Ok(_)), Err(error)) => Ok(Err(Missed { error, size: Some(size) })),
             // Our own disk's error says more than that the rest was not read.
             (Err(_), Err(error)) => {
                 self.observer.failed(from.as_path(), &error);
@@ -238,8 +257,8 @@ impl Receiver<'_> {
     }
 
     /// A file that the server does not give. The connection may be over with it.
-    fn refused<T>(&mut self, error: Error) -> Result<Result<T>> {
-        if self.session.is_broken() { Err(error) } else { Ok(Err(error)) }
+    fn refused<T>(&mut self, error: Error, size: Option<u64>) -> Result<Result<T, Missed>> {
+        if self.session.is_broken() { Err(error) } else { Ok(Err(Missed { error, size })) }
     }
 
     fn finished(&mut self, job: &Job, done: &Transferred) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::answers::Transferred;
@@ -16,6 +16,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
+use crate::mtime::Mtime;
 use crate::proto::{Command, Condition, RelPath, Reply, Resume, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
@@ -48,8 +49,9 @@ pub(super) struct Sender<'a> {
     /// The observer is told of each file's size as it comes, not before.
     count: bool,
     hasher: Hasher,
-    /// Uploads that went on with a part which the server had no more: to be sent from their beginning.
-    over: Vec<Upload>,
+    /// To be sent once more, from their beginning: uploads that went on with a part which the server had no more, and
+    /// small files that changed while they were sent.
+    over: Vec<Again>,
 }
 
 struct Sent {
@@ -57,8 +59,14 @@ struct Sent {
     to: RelPath,
     condition: Condition,
     what: What,
-    /// How to send it from its beginning, if it goes on with a part.
-    again: Option<Upload>,
+    /// How to send it once more, from its beginning, if there is a reason for that.
+    again: Option<Again>,
+}
+
+/// An upload to be sent once more.
+struct Again {
+    upload: Upload,
+    seen: bool,
 }
 
 enum What {
@@ -69,6 +77,12 @@ enum What {
         size: u64,
         hash: Hash,
     },
+}
+
+impl Again {
+    fn of(path: &Path, to: &RelPath, condition: Condition, mtime: Option<Mtime>, seen: bool) -> Again {
+        Again { upload: Upload { from: Source::File(path.to_owned()), to: to.clone(), condition, mtime }, seen }
+    }
 }
 
 impl<'a> Sender<'a> {
@@ -127,8 +141,8 @@ impl<'a> Sender<'a> {
             }
         }
         self.settle_all()?;
-        for upload in std::mem::take(&mut self.over) {
-            self.file(upload, false, false)?;
+        for Again { upload, seen } in std::mem::take(&mut self.over) {
+            self.file(upload, seen, false)?;
         }
         self.settle_all()
     }
@@ -182,8 +196,8 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Sends a file; `resume` lets it go on with a part if the ledger says so too.
-    fn file(&mut self, upload: Upload, seen: bool, resume: bool) -> Result<()> {
+    /// Sends a file. At its `first` time it may go on with a part, if the ledger says so too, and be sent again.
+    fn file(&mut self, upload: Upload, seen: bool, first: bool) -> Result<()> {
         let Upload { from, to, condition, mtime } = upload;
         let (path, mut input) = match from {
             Source::File(path) => match LocalFile::open(&path, seen) {
@@ -205,7 +219,7 @@ impl<'a> Sender<'a> {
             Input::Reader(_) => (None, None),
         };
         let part = match &mut input {
-            Input::File(file) if resume && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {
+            Input::File(file) if first && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {
                 self.part_of(&to, file)?
             }
             _ => None,
@@ -219,7 +233,7 @@ impl<'a> Sender<'a> {
             self.failed(path, &to, condition, error);
             return Ok(());
         }
-        if self.count {
+        if self.count && first {
             self.observer.expected(1, size.unwrap_or(0));
         }
         self.observer.started(&path, size);
@@ -227,7 +241,7 @@ impl<'a> Sender<'a> {
         if let Some(Resume { offset, .. }) = part {
             self.ledger.resumed(&to, offset);
             self.observer.resumed(&path, offset);
-            again = Some(Upload { from: Source::File(path.clone()), to: to.clone(), condition, mtime });
+            again = Some(Again::of(&path, &to, condition, mtime, seen));
         }
         self.unanswered.push_back(Sent { path, to, condition, what: What::Part(None), again });
         (self.sending, self.refused) = (true, false);
@@ -238,20 +252,24 @@ impl<'a> Sender<'a> {
             self.write(&frame::ABORT);
             return Ok(());
         }
-        let what = match whole {
+        let hash = self.hasher.finalize();
+        match whole.and_then(|()| input.settle(&hash)) {
             Ok(()) => {
-                let hash = self.hasher.finalize();
                 self.write(&frame::END);
                 self.write(hash.as_bytes());
-                What::Whole { size: self.hasher.len(), hash }
+                if let Some(newest) = self.unanswered.back_mut() {
+                    newest.what = What::Whole { size: self.hasher.len(), hash };
+                }
             }
             Err(error) => {
                 self.write(&frame::ABORT);
-                What::Part(Some(error))
+                if let Some(newest) = self.unanswered.back_mut() {
+                    let is_small = size.is_some_and(|size| size <= limits::TORN_AGAIN_MAX);
+                    let repeats = first && is_small && error.kind() == Kind::Torn;
+                    newest.again = repeats.then(|| Again::of(&newest.path, &newest.to, newest.condition, mtime, seen));
+                    newest.what = What::Part(Some(error));
+                }
             }
-        };
-        if let Some(newest) = self.unanswered.back_mut() {
-            newest.what = what;
         }
         Ok(())
     }
@@ -333,8 +351,8 @@ impl<'a> Sender<'a> {
                     What::Part(Some(ours)) => ours,
                     _ => error,
                 };
-                match again.filter(|_| error.kind() == Kind::Changed) {
-                    Some(upload) => self.over.push(upload),
+                match again.filter(|_| matches!(error.kind(), Kind::Changed | Kind::Torn)) {
+                    Some(again) => self.over.push(again),
                     None => self.failed(path, &to, condition, error),
                 }
             }
@@ -436,6 +454,14 @@ impl Input {
     /// Whether the next read may take long, so that what is ready should not wait for it.
     fn may_wait(&self) -> bool {
         matches!(self, Input::Reader(_))
+    }
+
+    /// Whether the bytes sent, of this hash, are those of one file; a stream is whatever comes out of it.
+    fn settle(&self, sent: &Hash) -> Result<()> {
+        let Input::File(file) = self else { return Ok(()) };
+        let begun = Instant::now();
+        // The server waits for the end of the data meanwhile.
+        file.settle(sent, || if begun.elapsed() < limits::TORN_CHECK_MAX { Ok(()) } else { Err(file.torn()) })
     }
 
     /// Reads on, `sent` bytes having been read before.

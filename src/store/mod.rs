@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::hash::Hash;
 pub use crate::mtime::Mtime;
 pub use crate::proto::{Condition, Entry, EntryKind};
+pub use crate::stamp::Change;
 
 use crate::proto::RelPath;
 
@@ -175,6 +176,10 @@ pub struct NewFolder(pub(crate) Box<dyn Any + Send>);
 pub trait Source: Send {
     /// What it was when it was opened.
     fn meta(&self) -> Meta;
+
+    /// What happened to the file since it was opened: whoever has read it knows by this whether the bytes are of one
+    /// file. One system call.
+    fn change(&self) -> Result<Change>;
 
     /// The hash of the whole file, if it was recorded when the file was stored and the file has not changed since.
     /// Costs one system call for files of [`crate::limits::RECORD_MIN`] and more, and is never there for smaller ones.

@@ -1,10 +1,10 @@
 //! One upload over several connections: ranges of the local file as parts of a staged one, committed by its hash.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::ranges::{Next, Range, Ranges};
 use super::{Streams, is_large, ping};
@@ -97,7 +97,7 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
     }
     let ranges = Ranges::new(begin, size, workers);
     let hashes = Mutex::new(assembly);
-    let sending = Arc::new(Sending { id, file: file.file, path, size, mtime: mtime_of_file, ranges, hashes, observer });
+    let sending = Arc::new(Sending { id, file, path, size, ranges, hashes, observer });
     let (lead, help) = (Arc::clone(&sending), Arc::clone(&sending));
     let unsure = Arc::new(Mutex::new(None));
     let sent_whole = Arc::clone(&unsure);
@@ -175,10 +175,9 @@ fn stage(session: &mut Session, mut file: LocalFile, args: &mut StageArgs, resum
 /// One file on its way over several connections.
 struct Sending {
     id: StagedId,
-    file: File,
+    file: LocalFile,
     path: PathBuf,
     size: u64,
-    mtime: crate::mtime::Mtime,
     ranges: Ranges,
     hashes: Mutex<Assembly>,
     observer: Arc<dyn Observer>,
@@ -201,7 +200,7 @@ impl Sending {
         self.work(session)?;
         let error = match self.ranges.failure() {
             Some(error) => error,
-            None => match self.whole() {
+            None => match self.whole(session)? {
                 Ok(hash) => {
                     *sent_whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash);
                     return self.commit(session, hash);
@@ -215,13 +214,23 @@ impl Sending {
         Ok(Outcome::Failed(error))
     }
 
-    /// The hash of all that was sent, if the file is still the one it was sent from.
-    fn whole(&self) -> Result<Hash> {
-        let now = LocalFile::over(self.file.try_clone().map_err(|err| self.failed(err))?, &self.path)?;
+    /// The hash of all that was sent, if the file is still the one it was sent from. The inner error is the file's.
+    fn whole(&self, session: &mut Session) -> Result<Result<Hash>> {
         let hashes = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
-        match hashes.whole(self.size) {
-            Some(hasher) if (now.size, now.mtime) == (self.size, self.mtime) => Ok(hasher.finalize()),
-            _ => Err(self.changed()),
+        let Some(hasher) = hashes.whole(self.size) else { return Ok(Err(self.file.torn())) };
+        let hash = hasher.finalize();
+        let mut said = Instant::now();
+        let mut lost = None;
+        let settled = self.file.settle(&hash, || {
+            if said.elapsed() >= limits::STILL_HERE {
+                said = Instant::now();
+                ping(session).inspect_err(|error| lost = Some(Error::new(error.kind(), error.text())))?;
+            }
+            Ok(())
+        });
+        match lost {
+            Some(error) => Err(error),
+            None => Ok(settled.map(|()| hash)),
         }
     }
 
@@ -328,13 +337,13 @@ impl Sending {
         let most = limits::UPLOAD_FRAME.min(body.len()).min(left);
         let body = body.get_mut(..most).unwrap_or_default();
         let read = loop {
-            match self.file.read_at(body, this.range.offset + this.sent) {
+            match self.file.file.read_at(body, this.range.offset + this.sent) {
                 Err(err) if err.kind() == std::io::ErrorKind::Interrupted => {}
                 read => break read.map_err(|err| self.failed(err))?,
             }
         };
         if read == 0 {
-            return Err(self.changed());
+            return Err(self.file.torn());
         }
         this.hasher.update(body.get(..read).unwrap_or_default());
         head.copy_from_slice(&frame::header(read));
@@ -399,10 +408,6 @@ impl Sending {
             }
             None => Err(session.out_of_order()),
         }
-    }
-
-    fn changed(&self) -> Error {
-        Error::new(Kind::Aborted, format!("{}: the file changed while it was sent", self.path.display()))
     }
 
     fn failed(&self, err: std::io::Error) -> Error {

@@ -280,6 +280,7 @@ impl Machine for Session {
     fn class(&self) -> Class {
         match &self.state {
             State::Sending(Sending::Hash(job)) => job.class(),
+            State::Sending(Sending::File(job)) if job.reads_again() => job.class(),
             State::Commands | State::Receiving(_) | State::Part(_) | State::Sending(_) => Class::Light,
         }
     }

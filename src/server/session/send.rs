@@ -9,7 +9,7 @@ use crate::mtime::Mtime;
 use crate::proto::{RelPath, ReplyWriter, frame, listing};
 use crate::server::lane::{Outgoing, Step};
 use crate::server::turns::{self, Class};
-use crate::store::{Listing, Source};
+use crate::store::{Change, Listing, Source};
 
 /// Least room in a buffer that a frame of file data is begun in; below it the buffer is sent and a new one begun.
 const LEAST_FRAME: usize = 16 * 1024;
@@ -34,7 +34,23 @@ pub struct FileJob {
     at: u64,
     end: u64,
     digest: Digest,
+    /// The second reading, if one is needed.
+    again: Option<Again>,
     running: Running,
+}
+
+/// A second reading of the same bytes.
+struct Again {
+    at: u64,
+    hasher: Box<Hasher>,
+}
+
+/// Whether what was read is what the file held.
+enum Checked {
+    /// It is.
+    Sound,
+    /// There is more to be read before that is known.
+    NotYet,
 }
 
 /// Where the reply's hash comes from.
@@ -92,13 +108,54 @@ impl FileJob {
             Some(hash) => Digest::Recorded(hash),
             None => Digest::Computed(session.spare_hasher()),
         };
-        Ok(FileJob { source, start: at, at, end, digest, running })
+        Ok(FileJob { source, start: at, at, end, digest, again: None, running })
+    }
+
+    /// Whether all that was read is of one file that stood still meanwhile. Where only the file's attributes moved, the
+    /// bytes decide: they are read once more, a chunk with each call.
+    fn check(&mut self) -> Result<Checked> {
+        if self.start == self.end {
+            return Ok(Checked::Sound);
+        }
+        let Some(again) = &mut self.again else {
+            return match self.source.change()? {
+                Change::Nothing => Ok(Checked::Sound),
+                Change::Content => Err(torn()),
+                Change::Attributes => {
+                    self.again = Some(Again { at: self.start, hasher: Box::default() });
+                    Ok(Checked::NotYet)
+                }
+            };
+        };
+        if again.at < self.end {
+            let mut buffer = Buffer::take();
+            let left = usize::try_from(self.end - again.at).unwrap_or(usize::MAX).min(limits::CHUNK);
+            let room = buffer.room().get_mut(..left).unwrap_or_default();
+            let n = self.source.read_at(again.at, room)?;
+            if n == 0 {
+                return Err(torn());
+            }
+            again.hasher.update(room.get(..n).unwrap_or_default());
+            again.at += n as u64;
+            return Ok(Checked::NotYet);
+        }
+        let is_same = again.hasher.finalize() == self.digest.value();
+        if is_same && self.source.change()? != Change::Content { Ok(Checked::Sound) } else { Err(torn()) }
     }
 
     /// What it takes to hash the next chunk: a core, but for what is done in a moment.
     pub(super) fn class(&self) -> Class {
-        let left = self.end - self.at;
-        if self.digest.is_known() || left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
+        let left = match &self.again {
+            Some(again) => self.end - again.at,
+            None if self.digest.is_known() => 0,
+            None => self.end - self.at,
+        };
+        if left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
+    }
+
+    /// Whether what was sent is hashed once more.
+    pub(super) fn reads_again(&self) -> bool {
+        self.again.is_some()
     }
 
     /// Keeps what was found out, for the next one.
@@ -117,7 +174,7 @@ impl FileJob {
         let room = room.get_mut(..want).unwrap_or_default();
         let n = self.source.read_at(self.at, room)?;
         if n == 0 {
-            return Err(Error::new(Kind::Aborted, "the file became shorter while it was read"));
+            return Err(torn());
         }
         self.digest.update(room.get(..n).unwrap_or_default());
         self.at += n as u64;
@@ -212,6 +269,18 @@ impl Session {
             }
             return;
         }
+        match job.check() {
+            Ok(Checked::Sound) => {}
+            Ok(Checked::NotYet) => {
+                self.state = State::Sending(Sending::File(job));
+                return;
+            }
+            Err(error) => {
+                out.put(&frame::ABORT);
+                self.fail(job.running, &error, out);
+                return;
+            }
+        }
         out.put(&frame::END);
         job.record();
         let (bytes, hash) = (job.end - job.start, job.digest.value());
@@ -232,6 +301,16 @@ impl Session {
                 Err(error) => self.fail(job.running, &error, out),
             }
             return;
+        }
+        if !job.digest.is_known() {
+            match job.check() {
+                Ok(Checked::Sound) => {}
+                Ok(Checked::NotYet) => {
+                    self.state = State::Sending(Sending::Hash(job));
+                    return;
+                }
+                Err(error) => return self.fail(job.running, &error, out),
+            }
         }
         job.record();
         let (bytes, hash, mtime) = (job.end - job.start, job.digest.value(), job.source.meta().mtime);
@@ -304,6 +383,10 @@ impl Session {
             self.hasher = Some(hasher);
         }
     }
+}
+
+fn torn() -> Error {
+    Error::new(Kind::Torn, "the file changed while it was sent")
 }
 
 fn put_frame(bytes: &[u8], out: &mut Outgoing) {

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
@@ -16,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
 use crate::proto::RelPath;
+use crate::stamp::{Change, Stamp};
 use crate::store::{EntryKind, Meta, Mtime, Source};
 
 /// NONBLOCK: a pipe would hang the thread. NOCTTY: a terminal would become ours.
@@ -60,16 +60,9 @@ pub(super) fn through_link(jail: &Jail, link: &[u8]) -> Option<Meta> {
 pub(super) struct LocalSource {
     file: File,
     meta: Meta,
-    /// When anything about it was changed last, as it was opened.
-    changed: SystemTime,
+    /// As it was opened.
+    stamp: Stamp,
     path: RelPath,
-}
-
-/// When a file's content or what is known of it was changed last. Nobody can set this time.
-fn changed(stat: &Stat) -> SystemTime {
-    #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
-    let (secs, nanos) = (stat.st_ctime as i64, stat.st_ctime_nsec as u64);
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0)) + Duration::from_nanos(nanos)
 }
 
 impl LocalSource {
@@ -95,7 +88,7 @@ impl LocalSource {
         let stat = fstat(&file).map_err(|err| failed(path, err.into()))?;
         let meta = meta(&stat);
         match meta.kind {
-            EntryKind::File => Ok(LocalSource { file, meta, changed: changed(&stat), path: path.clone() }),
+            EntryKind::File => Ok(LocalSource { file, meta, stamp: Stamp::from(&stat), path: path.clone() }),
             EntryKind::Directory => Err(Error::file(path, Errno::ISDIR.into())),
             EntryKind::Link | EntryKind::Other => Err(not_regular(path)),
         }
@@ -123,14 +116,20 @@ impl Source for LocalSource {
         self.meta
     }
 
+    fn change(&self) -> Result<Change> {
+        self.stamp.since(&self.file).map_err(|err| Error::file(&self.path, err.into()))
+    }
+
     fn recorded_hash(&self) -> Option<Hash> {
         record::load(&self.file, &fstat(&self.file).ok()?)
     }
 
     fn record_hash(&self, hash: &Hash) {
+        if self.meta.size < limits::RECORD_MIN || self.stamp.age() < limits::RECORD_AGE_MIN {
+            return;
+        }
         let Ok(now) = fstat(&self.file) else { return };
-        let age = SystemTime::now().duration_since(self.changed).unwrap_or_default();
-        if meta(&now) == self.meta && changed(&now) == self.changed && age >= limits::RECORD_AGE_MIN {
+        if self.stamp.until(&Stamp::from(&now)) == Change::Nothing {
             record::store(&self.file, &now, hash);
         }
     }

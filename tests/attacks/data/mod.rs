@@ -8,8 +8,10 @@ mod faults;
 mod kill_loop;
 mod moved;
 mod quota;
+mod relay;
 mod strace;
 mod sweep;
+mod torn;
 mod truncated;
 mod writers;
 
