@@ -201,6 +201,10 @@ table! {
     BadConfig = "bad-config", None, Usage, false, "Mend the file at the place named, then start again.";
     /// The command line cannot be carried out as written.
     Usage = "usage", None, Usage, false, "--help shows how the command is written.";
+    /// A mirror would delete much because its source is empty.
+    EmptySource = "empty-source", None, Exists, false, "Look whether the source is all there: a disk may not be mounted. If it is meant, add --allow-empty-source.";
+    /// A mirror would delete more files than it may.
+    ManyDeletes = "many-deletes", None, Exists, false, "Look at it with --dry-run. If it is meant, allow it with --max-delete, as in --max-delete 100%.";
     /// Some files of several failed.
     SomeFailed = "some-failed", None, Partial, false, "The failed files are named above; the others are done.";
     /// Ctrl-C.

@@ -395,6 +395,16 @@ pub const STILL_HERE: Duration = Duration::from_secs(30);
 /// How long an interrupted upload waits to be resumed before a starting server removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+// ---- Mirrors ----
+
+/// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough
+/// to be looked over before.
+pub const MIRROR_FILES_FREE: u64 = 20;
+
+/// Of a hundred files at a mirror's destination, how many `--delete` removes without being told that so many are meant.
+/// A source that lost more than half of its files since the last time was probably not all there.
+pub const MIRROR_DELETE_PERCENT: u8 = 50;
+
 // ---- Several connections for one file ----
 
 /// Connections that one file may be split over, the first included. More than a few help only against a policer that

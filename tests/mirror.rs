@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 #![allow(dead_code, reason = "the program's other tests use the rest of what they share")]
 
+#[path = "attacks/mirror/mod.rs"]
+mod attacks;
 #[path = "common/mod.rs"]
 mod common;
 #[path = "cli/support.rs"]
@@ -180,11 +182,12 @@ fn a_file_and_a_folder_can_change_places() {
     // A folder with something in it is not removed unasked.
     assert_eq!(counts(&world, &["./src", &target], 10), [1, 0, 0, 1]);
     assert_eq!((read(there.join("a/old")), read(there.join("b/c"))), ("x".into(), "file".into()));
-    assert_eq!(counts(&world, &["--delete", "./src", &target], 0), [1, 1, 0, 0]);
+    // What was in the folder is deleted, the folder itself is replaced.
+    assert_eq!(counts(&world, &["--delete", "./src", &target], 0), [1, 1, 1, 0]);
     assert_eq!(read(there.join("a")), "file");
     put(&world.local("back"), "a/old", "x", 1);
     put(&world.local("back"), "b", "x", 1);
-    assert_eq!(counts(&world, &["--delete", &target, "./back"], 0), [2, 0, 0, 0]);
+    assert_eq!(counts(&world, &["--delete", &target, "./back"], 0), [2, 0, 1, 0]);
     assert_eq!((read(world.local("back/a")), read(world.local("back/b/c"))), ("file".into(), "file".into()));
 }
 

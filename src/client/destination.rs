@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT, utimensat};
+use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT, unlinkat, utimensat};
 
 use crate::error::{Error, Result};
 use crate::mtime::Mtime;
 use crate::proto::RelPath;
+use crate::proto::escape::for_people;
 use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store};
 
 /// A local folder, opened once; nothing a server says can make a download write outside it, whatever links are in it.
@@ -44,6 +45,19 @@ impl Destination {
     /// The folder as a store.
     pub(super) fn store(&self) -> &dyn Store {
         &self.inner.store
+    }
+
+    /// Removes what has this name in a folder of it, also a name that no path can have. Never what a link leads to, and
+    /// a folder only if it is empty.
+    pub(super) fn remove_name(&self, folder: &RelPath, name: &[u8], is_folder: bool) -> Result<()> {
+        let shown = || for_people(&[folder.as_bytes(), b"/", name].concat()).trim_start_matches('/').to_owned();
+        let failed = |err: std::io::Error| Error::file(shown(), err);
+        let folder = match folder.is_root() {
+            true => self.inner.root.try_clone(),
+            false => self.inner.root.open_dir(folder.as_path()),
+        };
+        let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        unlinkat(folder.map_err(failed)?, name, flags).map_err(|err| failed(err.into()))
     }
 
     /// Gives a file or folder in it this modification time; the root path is the destination itself.

@@ -96,7 +96,7 @@ pub use connection::{Client, Stopper};
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};
 pub use known_servers::{Added, Known, KnownServers};
-pub use mirror::{Filter, MirrorOptions, MirrorSummary};
+pub use mirror::{Filter, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};
 pub use retry::{Transfer, TransferOptions};

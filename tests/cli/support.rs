@@ -68,6 +68,14 @@ impl World {
         World::with(|server| server)
     }
 
+    #[allow(dead_code, reason = "not every program that shares this uses it")]
+    /// The server is known, and it is started by this program with these arguments.
+    pub fn trusting_through(program: &[&str]) -> World {
+        let world = World::with(|server| server.through(program.iter().copied()));
+        world.trust(world.server.address());
+        world
+    }
+
     /// The same with a server that is started in another way.
     pub fn with(how: impl FnOnce(Builder) -> Builder) -> World {
         let place = tempfile::tempdir().unwrap();
@@ -125,8 +133,12 @@ impl World {
 
     /// The program in a session of its own, so that it has no terminal to ask on whatever the tests are run from.
     pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        self.command_through(&[], args)
+    }
+
+    fn command_through(&self, program: &[&str], args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new("setsid");
-        command.arg("--wait").arg(PROGRAM).args(args).current_dir(self.work.path());
+        command.arg("--wait").args(program).arg(PROGRAM).args(args).current_dir(self.work.path());
         command.env_clear().envs(self.environment());
         command
     }
@@ -144,6 +156,14 @@ impl World {
         self.run_with(args, b"")
     }
 
+    #[allow(dead_code, reason = "not every program that shares this uses it")]
+    /// The same, started by this program with these arguments.
+    pub fn run_through(&self, program: &[&str], args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Done {
+        let mut command = self.command_through(program, args);
+        command.env("SEALIFT_PASSWORD", PASSWORD);
+        finish(command, b"")
+    }
+
     /// The same with something on standard input.
     pub fn run_with(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &[u8]) -> Done {
         let mut command = self.command(args);
@@ -155,6 +175,14 @@ impl World {
     pub fn terminal(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Terminal {
         Terminal::start(self, args)
     }
+}
+
+#[allow(dead_code, reason = "not every program that shares this uses it")]
+/// What a program is started by so that modes of files hold for it, also if the tests are run by root.
+pub fn without_override() -> &'static [&'static str] {
+    const SETPRIV: &[&str] =
+        &["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"];
+    if rustix::process::geteuid().is_root() { SETPRIV } else { &[] }
 }
 
 /// Runs to the end.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sealift::client::MaxDelete;
 use sealift::tls::Pin;
 
 use super::commands::mirror::Filters;
@@ -214,7 +215,10 @@ Patterns are globs, and the first that matches decides. One without a slash matc
 slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded is never deleted. With \
 --checksum, a file on the server that differs in its time alone keeps that time.
 
---delete removes last, and removes nothing if the source could not be read wholly: then the exit code is 10.")]
+--delete removes last, and removes nothing unless the whole source was read and every transfer succeeded: else it says \
+how many it kept (with -v which), and the exit code is 10. What has the name of something of another type, a folder \
+where a file must go, is moved aside, removed last, and put back if anything fails. A source without files, and more \
+deletions than --max-delete, are refused before anything is done, with exit code 11.")]
 pub struct Mirror {
     /// The folder to copy, local or on a server
     #[arg(value_name = "SOURCE")]
@@ -225,6 +229,13 @@ pub struct Mirror {
     /// Remove what is not in SOURCE
     #[arg(long)]
     pub delete: bool,
+    /// Let --delete remove at most so many files, or such a share of those in DESTINATION [default: 50% if there are
+    /// more than 20]
+    #[arg(long, value_name = "N|P%", requires = "delete", value_parser = max_delete)]
+    pub max_delete: Option<MaxDelete>,
+    /// Let --delete remove everything because SOURCE has no files
+    #[arg(long, requires = "delete")]
+    pub allow_empty_source: bool,
     /// Only show what would be done
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -233,6 +244,10 @@ pub struct Mirror {
     pub checksum: bool,
     #[command(flatten)]
     pub filters: Filters,
+}
+
+fn max_delete(text: &str) -> Result<MaxDelete, String> {
+    text.parse().map_err(|error: sealift::Error| error.text().to_owned())
 }
 
 /// Remove files and folders

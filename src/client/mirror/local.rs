@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::MirrorOptions;
 use super::filter::Filter;
-use super::plan::{Item, Tree};
+use super::plan::{Item, Stray, Tree};
 use super::report::Report;
 use crate::client::observer::Skip;
 use crate::error::{Error, Result};
@@ -22,20 +23,21 @@ use crate::store::local::is_part;
 /// # Errors
 /// If `root` itself cannot be read as a folder.
 pub(super) fn source(root: &Path, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
-    let mut scan = Scan { root, filter, tree: Tree::default(), is_source: true };
+    let mut scan = Scan { root, filter, tree: Tree::default(), which: Which::Source };
     scan.run(report)?;
     Ok(scan.tree)
 }
 
-/// Reads a local tree that is to become like another; an empty one if it is missing.
+/// Reads a local tree that is to become like another; an empty one if it is missing. What nobody can name is a stray.
 ///
 /// # Errors
 /// If `root` is there and cannot be read as a folder.
-pub(super) fn destination(root: &Path, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
+pub(super) fn destination(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
     if fs::metadata(root).is_err_and(|err| err.kind() == io::ErrorKind::NotFound) {
         return Ok(Tree::default());
     }
-    let mut scan = Scan { root, filter, tree: Tree::default(), is_source: false };
+    let which = Which::Destination { delete: options.delete };
+    let mut scan = Scan { root, filter: &options.filter, tree: Tree::default(), which };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -44,7 +46,14 @@ struct Scan<'a> {
     root: &'a Path,
     filter: &'a Filter,
     tree: Tree,
-    is_source: bool,
+    which: Which,
+}
+
+/// Which side of a mirror is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Source,
+    Destination { delete: bool },
 }
 
 impl Scan<'_> {
@@ -101,36 +110,33 @@ impl Scan<'_> {
             self.tree.untouchable.insert(raw);
             return;
         }
-        let is_reserved = name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes());
-        let skip = match kind {
-            EntryKind::Link => Some(Skip::Link),
-            EntryKind::Other => Some(Skip::Special),
-            _ if is_reserved || is_part(name) => Some(Skip::Reserved),
+        let is_reserved = name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) || is_part(name);
+        let skip = match (self.which, kind) {
+            (Which::Source, EntryKind::Link) => Some(Skip::Link),
+            (Which::Source, EntryKind::Other) => Some(Skip::Special),
+            _ if is_reserved => Some(Skip::Reserved),
             _ => None,
         };
-        if self.is_source
-            && let Some(why) = skip
-        {
-            report.skipped(&shown(), why);
+        if let Some(why) = skip {
+            if self.which != (Which::Destination { delete: false }) {
+                report.skipped(&shown(), why);
+            }
             self.tree.untouchable.insert(raw);
             return;
         }
-        if is_reserved || is_part(name) {
-            self.tree.untouchable.insert(raw);
-            return;
-        }
-        match RelPath::parse(&raw) {
-            Ok(path) => {
+        match (RelPath::parse(&raw), self.which) {
+            (Ok(path), _) => {
                 if kind == EntryKind::Directory {
                     inner.push(path.clone());
                 }
                 self.tree.items.insert(path, item(kind, meta));
             }
-            Err(error) => {
-                if self.is_source {
-                    report.failed(shown(), error);
-                }
+            (Err(error), Which::Source) => {
+                report.failed(shown(), error);
                 self.tree.untouchable.insert(raw);
+            }
+            (Err(_), Which::Destination { .. }) => {
+                self.tree.strays.push(Stray { folder: folder.clone(), name: name.to_vec(), kind });
             }
         }
     }
@@ -138,7 +144,10 @@ impl Scan<'_> {
     fn unread(&mut self, path: PathBuf, err: io::Error, report: &mut Report<'_>) {
         self.tree.is_whole = false;
         let error = Error::file(path.display(), err);
-        report.failed(path, error);
+        match self.which {
+            Which::Source => report.failed(path, error),
+            Which::Destination { .. } => report.failed_elsewhere(path, error),
+        }
     }
 }
 

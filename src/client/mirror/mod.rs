@@ -7,10 +7,18 @@
 //! keeps its time under `checksum`, and is sent again without.
 //!
 //! A link or special file of the source is skipped, and what the destination has under its name stays. Names that were
-//! excluded are neither read, sent nor removed on either side; a folder that holds such a name stays too.
+//! excluded are neither read, sent nor removed on either side; a folder that holds such a name stays too. So do the
+//! names of files that are not whole yet (`.NAME.sealift-part`).
+//!
+//! What takes anything away comes after all that adds, and only if every reading of the source and every transfer
+//! succeeded (`guard`, `carry_out`). What stands in the way of something of another type is renamed to
+//! `.NAME.MARK.sealift-aside` beside it, put back if what comes in its place fails, and removed last. If the connection
+//! is lost in between it keeps that name, and the next mirror treats it like anything else that is not at the source.
 
+mod carry_out;
 mod content;
 mod filter;
+mod guard;
 mod local;
 pub mod plan;
 mod pull;
@@ -21,9 +29,11 @@ mod report;
 use std::path::PathBuf;
 
 pub use filter::Filter;
+pub use guard::MaxDelete;
 pub use plan::Plan;
 
 use super::jobs::Summary;
+use super::mirror::guard::Faultless;
 use super::mirror::plan::{Compare, Tree};
 use super::mirror::report::Report;
 use super::session::Session;
@@ -35,8 +45,16 @@ use crate::proto::RelPath;
 /// How to mirror.
 #[derive(Debug, Clone, Default)]
 pub struct MirrorOptions {
-    /// Remove what only the destination has. Nothing is removed if the source could not be read wholly.
+    /// Remove what only the destination has. Nothing is removed unless every reading of the source and every transfer
+    /// succeeded.
     pub delete: bool,
+    /// How many files `delete` may remove. If absent, half of the destination's
+    /// ([`limits::MIRROR_DELETE_PERCENT`](crate::limits::MIRROR_DELETE_PERCENT)) if it has more than
+    /// [`limits::MIRROR_FILES_FREE`](crate::limits::MIRROR_FILES_FREE), else all. More is refused
+    /// ([`Kind::ManyDeletes`]) before anything is done.
+    pub max_delete: Option<MaxDelete>,
+    /// Let `delete` remove everything because the source has no files; else that is refused ([`Kind::EmptySource`]).
+    pub allow_empty_source: bool,
     /// Only find out what would be done.
     pub dry_run: bool,
     /// Compare files of equal size by their BLAKE3, not by their times.
@@ -54,6 +72,10 @@ pub struct MirrorSummary {
     pub same: u64,
     /// Files, links and folders removed.
     pub deleted: u64,
+    /// What was to be removed and was kept, because not everything was read and transferred.
+    pub kept: Vec<PathBuf>,
+    /// With [`MirrorOptions::dry_run`], why it would be refused.
+    pub refusal: Option<Error>,
     /// What was to be done, or with [`MirrorOptions::dry_run`] would be.
     pub plan: Plan,
 }
@@ -73,19 +95,31 @@ fn make_plan(
 }
 
 /// Reports what the plan had to leave; `at` is where a path is at the destination.
-fn report_left(
-    plan: &Plan,
-    source: &Tree,
-    options: &MirrorOptions,
-    at: impl Fn(&RelPath) -> PathBuf,
-    report: &mut Report<'_>,
-) {
+fn report_blocked(plan: &Plan, at: impl Fn(&RelPath) -> PathBuf, report: &mut Report<'_>) {
     for path in &plan.blocked {
         let text = format!("{}: something that may not be removed is in its place", at(path).display());
-        report.failed(at(path), Error::new(Kind::Exists, text));
+        report.failed_elsewhere(at(path), Error::new(Kind::Exists, text));
     }
-    if options.delete && !source.is_whole {
-        let text = "nothing was deleted, because the source could not be read wholly";
-        report.failed(at(&RelPath::root()), Error::new(Kind::Io, text));
+}
+
+/// What a plan would come to. Its removals are refused if they are too many; if they cannot come about because the
+/// source could not be read wholly, that is not asked.
+fn refusal(
+    plan: &Plan,
+    (source, destination): (&Tree, &Tree),
+    options: &MirrorOptions,
+    report: &Report<'_>,
+) -> Option<Error> {
+    Faultless::prove(source, report.faults())?;
+    guard::check(plan, source, destination, options).err()
+}
+
+/// What a dry run gives.
+fn only_planned(plan: Plan, refusal: Option<Error>, report: Report<'_>) -> MirrorSummary {
+    let mut kept = Vec::new();
+    if report.faults() > 0 {
+        kept.extend(plan.removed().map(|path| path.as_path().to_owned()));
+        kept.extend(plan.strays.iter().map(|stray| stray.folder.as_path().join(stray.shown())));
     }
+    MirrorSummary { transfer: report.summary, same: plan.same, deleted: 0, kept, refusal, plan }
 }

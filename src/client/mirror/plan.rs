@@ -1,7 +1,10 @@
 //! What must be done to make one tree like another. Pure: two listings in, actions out.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::ops::Bound;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use crate::mtime::Mtime;
 use crate::proto::{EntryKind, RelPath};
@@ -25,13 +28,40 @@ pub struct Tree {
     /// Paths that are there and are not to be touched, with all below them: excluded, reserved, skipped, or such as
     /// nobody can name.
     pub untouchable: HashSet<Vec<u8>>,
+    /// Of a destination: names that no path can have, and that cannot be at any source.
+    pub strays: Vec<Stray>,
     /// All of it could be read.
     pub is_whole: bool,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Tree { items: BTreeMap::new(), untouchable: HashSet::new(), is_whole: true }
+        Tree { items: BTreeMap::new(), untouchable: HashSet::new(), strays: Vec::new(), is_whole: true }
+    }
+}
+
+impl Tree {
+    /// How many files, links and the like it has: all but folders.
+    pub fn files(&self) -> u64 {
+        self.items.values().filter(|item| item.kind != EntryKind::Directory).count() as u64
+    }
+}
+
+/// Something whose name no [`RelPath`] can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// The folder it is in.
+    pub folder: RelPath,
+    /// Its name there.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+impl Stray {
+    /// Its name as the operating system knows it.
+    pub fn shown(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.name))
     }
 }
 
@@ -47,20 +77,52 @@ pub enum Compare<'a> {
 /// What is to be done to the destination, in the order of the fields. All paths are relative to the mirrored folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What gives way to something of another type: removed first, each path before the folder it is in.
-    pub clear: Vec<RelPath>,
     /// Folders to make, each before what is in it.
     pub make: Vec<RelPath>,
     /// Files to transfer.
     pub transfer: Vec<RelPath>,
     /// Files that are the same but for their time.
     pub touch: Vec<RelPath>,
+    /// What has the name of something of another type.
+    pub replace: Vec<Replacement>,
     /// What is not at the source: removed last, each path before the folder it is in.
     pub delete: Vec<RelPath>,
+    /// The same, with names that no path can have.
+    pub strays: Vec<Stray>,
     /// What cannot be mirrored because a folder that may not be removed has its name.
     pub blocked: Vec<RelPath>,
     /// Files that are the same on both sides.
     pub same: u64,
+}
+
+/// Something that gives way to something of another type under the same name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replacement {
+    /// The name they share.
+    pub path: RelPath,
+    /// What goes: each path before the folder it is in, so `path` itself comes last.
+    pub gone: Vec<RelPath>,
+    /// Folders to make in its place, each before what is in it.
+    pub make: Vec<RelPath>,
+    /// Files to transfer there.
+    pub transfer: Vec<RelPath>,
+}
+
+impl Plan {
+    /// All folders to make.
+    pub fn made(&self) -> impl Iterator<Item = &RelPath> {
+        self.make.iter().chain(self.replace.iter().flat_map(|replacement| &replacement.make))
+    }
+
+    /// All files to transfer.
+    pub fn transferred(&self) -> impl Iterator<Item = &RelPath> {
+        self.transfer.iter().chain(self.replace.iter().flat_map(|replacement| &replacement.transfer))
+    }
+
+    /// All that would be gone afterwards, but for the strays.
+    pub fn removed(&self) -> impl Iterator<Item = &RelPath> {
+        self.replace.iter().flat_map(|replacement| &replacement.gone).chain(&self.delete)
+    }
 }
 
 /// Whether two times are the same, as exactly as both sides know them: one without a fraction may come from a file
@@ -78,18 +140,22 @@ pub fn of_equal_size(source: &Tree, destination: &Tree) -> Vec<RelPath> {
     source.items.iter().filter(is_same_size).map(|(path, _)| path.clone()).collect()
 }
 
-/// What makes `destination` like `source`. With `delete`, what only the destination has goes too, unless the source
-/// could not be read wholly.
+/// What makes `destination` like `source`. With `delete`, what only the destination has goes too.
 pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: bool) -> Plan {
-    let delete = delete && source.is_whole;
     // A folder that holds what must stay, stays.
     let mut kept: HashSet<&[u8]> = HashSet::new();
     for path in destination.untouchable.iter().chain(&source.untouchable) {
         kept.extend(ancestors(path));
     }
+    let strays: HashSet<&[u8]> = destination
+        .strays
+        .iter()
+        .flat_map(|stray| ancestors(stray.folder.as_bytes()).chain([stray.folder.as_bytes()]))
+        .collect();
     let mut plan = Plan::default();
     let mut cleared: HashSet<&RelPath> = HashSet::new();
     let mut blocked: HashSet<&[u8]> = HashSet::new();
+    let mut replaced: HashMap<&[u8], usize> = HashMap::new();
     for (path, item) in &source.items {
         if ancestors(path.as_bytes()).any(|folder| blocked.contains(folder)) {
             continue;
@@ -100,16 +166,18 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
             _ if is_protected(destination, path) => true,
             (EntryKind::File, Some(_)) if is_folder_there => {
                 let inside: Vec<&RelPath> = below(destination, path).collect();
-                let stays = kept.contains(path.as_bytes()) || (!inside.is_empty() && !delete);
+                let holds_strays = strays.contains(path.as_bytes());
+                let stays = kept.contains(path.as_bytes()) || holds_strays || (!inside.is_empty() && !delete);
                 if !stays {
-                    plan.clear.extend(inside.iter().rev().map(|path| (*path).clone()));
-                    plan.clear.push(path.clone());
+                    let gone = inside.iter().rev().copied().chain([path]).cloned().collect();
+                    plan.replace.push(Replacement { path: path.clone(), gone, ..Replacement::default() });
                     cleared.extend(inside);
                 }
                 stays
             }
             (kind, Some(there)) if kind != there.kind => {
-                plan.clear.push(path.clone());
+                let gone = vec![path.clone()];
+                plan.replace.push(Replacement { path: path.clone(), gone, ..Replacement::default() });
                 false
             }
             _ => false,
@@ -119,10 +187,18 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
             plan.blocked.push(path.clone());
             continue;
         }
+        if plan.replace.last().is_some_and(|replacement| replacement.path == *path) {
+            replaced.insert(path.as_bytes(), plan.replace.len() - 1);
+        }
+        let within = ancestors(path.as_bytes()).chain([path.as_bytes()]).find_map(|path| replaced.get(path));
+        let (make, transfer) = match within.and_then(|at| plan.replace.get_mut(*at)) {
+            Some(replacement) => (&mut replacement.make, &mut replacement.transfer),
+            None => (&mut plan.make, &mut plan.transfer),
+        };
         match (item.kind, there.filter(|there| there.kind == item.kind)) {
-            (EntryKind::Directory, None) => plan.make.push(path.clone()),
+            (EntryKind::Directory, None) => make.push(path.clone()),
             (EntryKind::Directory, Some(_)) => {}
-            (_, None) => plan.transfer.push(path.clone()),
+            (_, None) => transfer.push(path.clone()),
             (_, Some(there)) => {
                 let same_time = same_time(item.mtime, there.mtime);
                 let same = match compare {
@@ -130,7 +206,7 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
                     Compare::Content(same) => same.contains(path),
                 };
                 if item.size != there.size || !same {
-                    plan.transfer.push(path.clone());
+                    transfer.push(path.clone());
                 } else {
                     plan.same += 1;
                     if !same_time {
@@ -150,6 +226,8 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
                 && !is_protected(destination, path)
         });
         plan.delete.extend(gone.cloned());
+        let blocked = |stray: &&Stray| plan.blocked.iter().any(|path| stray.folder.strip_prefix(path).is_some());
+        plan.strays.extend(destination.strays.iter().filter(|stray| !blocked(stray)).cloned());
     }
     plan
 }

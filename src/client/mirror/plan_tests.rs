@@ -49,8 +49,8 @@ fn apply(plan: &Plan, source: &Tree, mut to: Tree) -> Tree {
         assert!(below(to, path).next().is_none(), "{path} is not empty");
         assert!(to.items.remove(path).is_some(), "{path} is not there");
     };
-    plan.clear.iter().for_each(|path| remove(&mut to, path));
-    for path in plan.make.iter().chain(&plan.transfer) {
+    plan.replace.iter().flat_map(|replacement| &replacement.gone).for_each(|path| remove(&mut to, path));
+    for path in plan.made().chain(plan.transferred()) {
         let parent = path.parent();
         assert!(parent.is_none_or(|parent| to.items.get(&parent).is_some_and(|found| found.kind == FOLDER)), "{path}");
         let replaced = to.items.insert(path.clone(), source.items[path]);
@@ -89,11 +89,9 @@ proptest! {
 
     #[test]
     fn without_delete_nothing_but_what_is_replaced_goes(
-        source in any_tree(vec![FILE, FOLDER]), to in any_tree(all_kinds()), whole in any::<bool>()
+        source in any_tree(vec![FILE, FOLDER]), to in any_tree(all_kinds())
     ) {
-        // An incomplete source deletes nothing, whatever was asked.
-        let source = Tree { is_whole: whole, ..source };
-        let made = plan(&source, &to, Compare::Times, !whole);
+        let made = plan(&source, &to, Compare::Times, false);
         prop_assert!(made.delete.is_empty());
         let after = apply(&made, &source, to.clone());
         for path in to.items.keys() {
@@ -120,8 +118,8 @@ proptest! {
             }
         }
         let made = plan(&source, &to, Compare::Times, true);
-        let gone: HashSet<&RelPath> = made.clear.iter().chain(&made.delete).collect();
-        for path in gone.iter().chain(&made.make.iter().chain(&made.transfer).collect::<HashSet<_>>()) {
+        let gone: HashSet<&RelPath> = made.removed().collect();
+        for path in gone.iter().chain(&made.made().chain(made.transferred()).collect::<HashSet<_>>()) {
             for guard in &guarded {
                 prop_assert!(path.strip_prefix(&rel(guard)).is_none(), "{path}");
             }
@@ -160,8 +158,33 @@ fn a_folder_with_something_in_it_gives_way_only_to_delete() {
     let source = tree(&[("a", item(FILE, 1, 1))]);
     let to = tree(&[("a", item(FOLDER, 0, 0)), ("a-b", item(FILE, 1, 1)), ("a/b", item(FILE, 1, 1))]);
     let made = plan(&source, &to, Compare::Times, false);
-    assert_eq!((made.blocked, made.clear, made.transfer), (vec![rel("a")], vec![], vec![]));
+    assert_eq!((made.blocked, made.replace, made.transfer), (vec![rel("a")], vec![], vec![]));
     let made = plan(&source, &to, Compare::Times, true);
-    assert_eq!((made.clear, made.transfer), (vec![rel("a/b"), rel("a")], vec![rel("a")]));
+    let replaced =
+        Replacement { path: rel("a"), gone: vec![rel("a/b"), rel("a")], make: vec![], transfer: vec![rel("a")] };
+    assert_eq!((made.replace, made.transfer), (vec![replaced], vec![]));
     assert_eq!(made.delete, [rel("a-b")]);
+}
+
+#[test]
+fn what_is_in_a_new_folder_belongs_to_what_it_replaces_also_after_names_that_sort_between() {
+    let folders = ["a", "a/d", "b"].map(|path| (path, item(FOLDER, 0, 0)));
+    let files = ["a-b", "a/d/x", "a/y", "b/z"].map(|path| (path, item(FILE, 1, 1)));
+    let source = tree(&[&folders[..], &files[..]].concat());
+    let to = tree(&[("a", item(FILE, 1, 1)), ("a-b", item(FOLDER, 0, 0))]);
+    let made = plan(&source, &to, Compare::Times, false);
+    assert_eq!((made.make, made.transfer), (vec![rel("b")], vec![rel("b/z")]));
+    let of = |at: usize| (made.replace[at].make.clone(), made.replace[at].transfer.clone());
+    assert_eq!(of(0), (vec![rel("a"), rel("a/d")], vec![rel("a/d/x"), rel("a/y")]));
+    assert_eq!(of(1), (vec![], vec![rel("a-b")]));
+}
+
+#[test]
+fn a_stray_keeps_the_folder_it_is_in_from_giving_way_but_not_from_being_deleted() {
+    let stray = |folder: &str| Stray { folder: rel(folder), name: b"a\tb".to_vec(), kind: FILE };
+    let source = tree(&[("a", item(FILE, 1, 1))]);
+    let mut to = tree(&[("a", item(FOLDER, 0, 0)), ("old", item(FOLDER, 0, 0))]);
+    to.strays = vec![stray("a"), stray("old")];
+    let made = plan(&source, &to, Compare::Times, true);
+    assert_eq!((made.blocked, made.delete, made.strays), (vec![rel("a")], vec![rel("old")], vec![stray("old")]));
 }

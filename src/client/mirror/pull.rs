@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::plan::Tree;
+use super::carry_out::{Removal, Side, carry_out};
+use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
-use super::{MirrorOptions, MirrorSummary, Plan, local, make_plan, remote, report_left};
+use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::destination::Destination;
-use crate::client::jobs::{Download, Summary};
+use crate::client::jobs::Download;
 use crate::client::observer::Observer;
 use crate::client::receive::{Job, Receiver};
 use crate::client::session::Session;
@@ -22,8 +23,9 @@ impl Client {
     /// server lists and whatever links are in it.
     ///
     /// # Errors
-    /// What ends the connection, if either side cannot be listed at all, and [`Kind::Integrity`] for a listing that
-    /// names anything outside `from`. What happened to single files is in the [`MirrorSummary`].
+    /// What ends the connection, if either side cannot be listed at all, [`Kind::Integrity`] for a listing that names
+    /// anything outside `from`, and [`Kind::EmptySource`] and [`Kind::ManyDeletes`] as [`MirrorOptions`] say. What
+    /// happened to single files is in the [`MirrorSummary`].
     pub async fn mirror_pull(
         &mut self,
         from: &RelPath,
@@ -43,53 +45,43 @@ fn pull(
     options: &MirrorOptions,
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
-    let mut report = Report { observer, summary: Summary::default() };
+    let mut report = Report::new(observer);
     let source = remote::source(session, from, &options.filter, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")));
     }
-    let destination = local::destination(into, &options.filter, &mut report)?;
+    let destination = local::destination(into, options, &mut report)?;
     let plan = make_plan(session, (&source, &destination), (into, from), options)?;
-    report_left(&plan, &source, options, |path| into.join(path.as_path()), &mut report);
+    let refusal = refusal(&plan, (&source, &destination), options, &report);
+    report_blocked(&plan, |path| into.join(path.as_path()), &mut report);
     if options.dry_run {
-        return Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted: 0, plan });
+        return Ok(only_planned(plan, refusal, report));
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
     }
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
-    observer.expected(plan.transfer.len() as u64, plan.transfer.iter().map(size).fold(0, u64::saturating_add));
+    let (files, bytes) =
+        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
+    observer.expected(files, bytes);
     fs::create_dir_all(into).map_err(|err| Error::file(into.display(), err))?;
     let local = Destination::open(into)?;
-    let done = apply(session, from, &local, &plan, &source, &mut report);
+    let done = apply(session, from, (&local, into), &plan, &source, &mut report);
     local.store().forget_handles();
-    let deleted = done?;
-    Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted, plan })
+    let Removal { removed, kept } = done?;
+    Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted: removed, kept, refusal: None, plan })
 }
 
-/// Does it all; gives the number removed.
+/// Does it all, and brings the times in line.
 fn apply(
     session: &mut Session,
     from: &RelPath,
-    into: &Destination,
+    (into, folder): (&Destination, &Path),
     plan: &Plan,
     source: &Tree,
     report: &mut Report<'_>,
-) -> Result<u64> {
-    remove(into, from, &plan.clear, report);
-    for path in &plan.make {
-        match into.store().make_dir(path, true) {
-            Ok(()) => report.summary.directories += 1,
-            Err(error) => report.failed(shown(from, path), error),
-        }
-    }
-    let mut jobs = Vec::with_capacity(plan.transfer.len());
-    for path in &plan.transfer {
-        match from.join(path.as_bytes()) {
-            Ok(remote) => jobs.push(Job { file: Download::new(remote, path.clone()), counted: true }),
-            Err(error) => report.failed(shown(from, path), error),
-        }
-    }
-    let observer = report.observer;
-    report.with_ledger(|ledger| Receiver { session, into: into.store(), observer, ledger }.run(jobs.into_iter()))?;
-    let deleted = remove(into, from, &plan.delete, report);
+) -> Result<Removal> {
+    let removal = carry_out(&mut Local { session, from, into, folder }, plan, source, report)?;
     into.store().forget_handles();
 
     let time_of = |path: &RelPath| source.items.get(path).map(|item| item.mtime);
@@ -103,7 +95,7 @@ fn apply(
             set_time(into, from, path, Some(item.mtime), report);
         }
     }
-    Ok(deleted)
+    Ok(removal)
 }
 
 fn set_time(
@@ -118,16 +110,57 @@ fn set_time(
     }
 }
 
-/// Removes files, links and empty folders in order, never what a link leads to.
-fn remove(into: &Destination, from: &RelPath, paths: &[RelPath], report: &mut Report<'_>) -> u64 {
-    let mut removed = 0;
-    for path in paths {
-        match into.store().remove(path, false) {
-            Err(error) if error.kind() != Kind::NotFound => report.failed(shown(from, path), error),
-            _ => removed += 1,
-        }
+/// The local folder that becomes like one of the server.
+struct Local<'a> {
+    session: &'a mut Session,
+    from: &'a RelPath,
+    into: &'a Destination,
+    folder: &'a Path,
+}
+
+impl Side for Local<'_> {
+    fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
+        let store = self.into.store();
+        let done = moves.iter().map(|(from, to)| store.rename(from, to, false)).collect();
+        // What was kept open may be of a folder that has another name now.
+        store.forget_handles();
+        Ok(done)
     }
-    removed
+
+    /// Never what a link leads to.
+    fn remove(&mut self, paths: &[RelPath]) -> Result<Vec<Result<()>>> {
+        let gone = |outcome: Result<()>| match outcome {
+            Err(error) if error.kind() == Kind::NotFound => Ok(()),
+            other => other,
+        };
+        Ok(paths.iter().map(|path| gone(self.into.store().remove(path, false))).collect())
+    }
+
+    fn remove_stray(&mut self, stray: &Stray) -> Result<()> {
+        self.into.remove_name(&stray.folder, &stray.name, stray.kind == EntryKind::Directory)
+    }
+
+    fn transfer(&mut self, make: &[RelPath], files: &[RelPath], report: &mut Report<'_>) -> Result<()> {
+        for path in make {
+            match self.into.store().make_dir(path, true) {
+                Ok(()) => report.summary.directories += 1,
+                Err(error) => report.failed(shown(self.from, path), error),
+            }
+        }
+        let mut jobs = Vec::with_capacity(files.len());
+        for path in files {
+            match self.from.join(path.as_bytes()) {
+                Ok(remote) => jobs.push(Job { file: Download::new(remote, path.clone()), counted: true }),
+                Err(error) => report.failed(shown(self.from, path), error),
+            }
+        }
+        let (observer, into) = (report.observer, self.into.store());
+        report.with_ledger(|ledger| Receiver { session: self.session, into, observer, ledger }.run(jobs.into_iter()))
+    }
+
+    fn shown(&self, path: &RelPath) -> PathBuf {
+        self.folder.join(path.as_path())
+    }
 }
 
 fn shown(folder: &RelPath, path: &RelPath) -> PathBuf {

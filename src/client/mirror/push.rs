@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::carry_out::{Side, carry_out};
+use super::plan::Stray;
 use super::report::Report;
-use super::{MirrorOptions, MirrorSummary, Plan, local, make_plan, remote, report_left};
+use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
-use crate::client::jobs::{Source, Summary, Upload};
+use crate::client::jobs::{Source, Upload};
 use crate::client::observer::Observer;
 use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
@@ -18,8 +20,8 @@ impl Client {
     /// Files keep their modification times, folders do not.
     ///
     /// # Errors
-    /// What ends the connection, and if either side cannot be listed at all. What happened to single files is in the
-    /// [`MirrorSummary`].
+    /// What ends the connection, if either side cannot be listed at all, and [`Kind::EmptySource`] and
+    /// [`Kind::ManyDeletes`] as [`MirrorOptions`] say. What happened to single files is in the [`MirrorSummary`].
     pub async fn mirror_push(
         &mut self,
         from: &Path,
@@ -39,39 +41,71 @@ fn push(
     options: &MirrorOptions,
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
-    let mut report = Report { observer, summary: Summary::default() };
+    let mut report = Report::new(observer);
     let source = local::source(from, &options.filter, &mut report)?;
-    let destination = remote::destination(session, to, &options.filter, &mut report)?;
+    let destination = remote::destination(session, to, options, &mut report)?;
     if destination.items.get(&RelPath::root()).is_some_and(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")));
     }
     let plan = make_plan(session, (&source, &destination), (from, to), options)?;
-    let at = |path: &RelPath| PathBuf::from(to.as_path()).join(path.as_path());
-    report_left(&plan, &source, options, at, &mut report);
+    let refusal = refusal(&plan, (&source, &destination), options, &report);
+    report_blocked(&plan, |path| PathBuf::from(to.as_path()).join(path.as_path()), &mut report);
     if options.dry_run {
-        return Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted: 0, plan });
+        return Ok(only_planned(plan, refusal, report));
+    }
+    if let Some(refusal) = refusal {
+        return Err(refusal);
     }
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
-    observer.expected(plan.transfer.len() as u64, plan.transfer.iter().map(size).fold(0, u64::saturating_add));
-    remote::remove(session, to, &plan.clear, &mut report)?;
-    let tasks = tasks(&plan, from, to);
-    report.with_ledger(|ledger| Sender::new(session, observer, ledger, false).run(tasks))?;
-    let deleted = remote::remove(session, to, &plan.delete, &mut report)?;
-    Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted, plan })
+    let (files, bytes) =
+        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
+    observer.expected(files, bytes);
+    let removal = carry_out(&mut Server { session, from, to }, &plan, &source, &mut report)?;
+    let (deleted, kept) = (removal.removed, removal.kept);
+    Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted, kept, refusal: None, plan })
 }
 
-fn tasks(plan: &Plan, from: &Path, to: &RelPath) -> impl Iterator<Item = Task> {
-    let make = plan.make.iter().map(|path| (path, true));
-    make.chain(plan.transfer.iter().map(|path| (path, false))).map(|(path, is_folder)| {
-        // Not a slash more than the person wrote.
-        let local = if path.is_root() { from.to_owned() } else { from.join(path.as_path()) };
-        match to.join(path.as_bytes()) {
-            Err(error) => Task::Fail(local, error),
-            Ok(to) if is_folder => Task::Directory { from: local, to },
-            Ok(to) => {
-                let upload = Upload { from: Source::File(local), to, condition: Condition::Any, mtime: None };
-                Task::File { upload, seen: true }
-            }
+/// The folder of the server that becomes like a local one.
+struct Server<'a> {
+    session: &'a mut Session,
+    from: &'a Path,
+    to: &'a RelPath,
+}
+
+impl Side for Server<'_> {
+    fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
+        remote::rename(self.session, self.to, moves)
+    }
+
+    fn remove(&mut self, paths: &[RelPath]) -> Result<Vec<Result<()>>> {
+        remote::remove(self.session, self.to, paths)
+    }
+
+    fn remove_stray(&mut self, _stray: &Stray) -> Result<()> {
+        Err(Error::new(Kind::BadPath, "a name that cannot be sent"))
+    }
+
+    fn transfer(&mut self, make: &[RelPath], files: &[RelPath], report: &mut Report<'_>) -> Result<()> {
+        let observer = report.observer;
+        let folders = make.iter().map(|path| task(self.from, self.to, path, true));
+        let tasks = folders.chain(files.iter().map(|path| task(self.from, self.to, path, false)));
+        report.with_ledger(|ledger| Sender::new(self.session, observer, ledger, false).run(tasks))
+    }
+
+    fn shown(&self, path: &RelPath) -> PathBuf {
+        PathBuf::from(self.to.as_path()).join(path.as_path())
+    }
+}
+
+fn task(from: &Path, to: &RelPath, path: &RelPath, is_folder: bool) -> Task {
+    // Not a slash more than the person wrote.
+    let local = if path.is_root() { from.to_owned() } else { from.join(path.as_path()) };
+    match to.join(path.as_bytes()) {
+        Err(error) => Task::Fail(local, error),
+        Ok(to) if is_folder => Task::Directory { from: local, to },
+        Ok(to) => {
+            let upload = Upload { from: Source::File(local), to, condition: Condition::Any, mtime: None };
+            Task::File { upload, seen: true }
         }
-    })
+    }
 }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::MirrorOptions;
 use super::filter::Filter;
 use super::plan::{Item, Tree};
 use super::report::Report;
@@ -15,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
 use crate::proto::{Command, Entry, EntryKind, RelPath};
+use crate::store::local::is_part;
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
 /// is a failure.
@@ -22,32 +24,34 @@ use crate::proto::{Command, Entry, EntryKind, RelPath};
 /// # Errors
 /// As [`crate::Client::list`].
 pub(super) fn source(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
-    tree(session, root, filter, report, true)
+    tree(session, root, filter, report, Which::Source)
 }
 
-/// Lists a folder of the server that is to become like another; an empty tree if it is missing.
+/// Lists a folder of the server that is to become like another; an empty tree if it is missing. What is to be removed
+/// and cannot be is told.
 ///
 /// # Errors
 /// As [`crate::Client::list`].
 pub(super) fn destination(
     session: &mut Session,
     root: &RelPath,
-    filter: &Filter,
+    options: &MirrorOptions,
     report: &mut Report<'_>,
 ) -> Result<Tree> {
-    match tree(session, root, filter, report, false) {
+    match tree(session, root, &options.filter, report, Which::Destination { delete: options.delete }) {
         Err(error) if error.kind() == Kind::NotFound => Ok(Tree::default()),
         other => other,
     }
 }
 
-fn tree(
-    session: &mut Session,
-    root: &RelPath,
-    filter: &Filter,
-    report: &mut Report<'_>,
-    is_source: bool,
-) -> Result<Tree> {
+/// Which side of a mirror is listed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Source,
+    Destination { delete: bool },
+}
+
+fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which) -> Result<Tree> {
     session.command(&Command::Stat(root.clone()))?;
     listing::ask(session, root, true)?;
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
@@ -59,16 +63,20 @@ fn tree(
     let mut tree = Tree { is_whole: unreadable == 0, ..Tree::default() };
     if unreadable > 0 {
         let text = format!("{root}: the server could not read {unreadable} of the folders in it");
-        report.failed(root.as_path().to_owned(), Error::new(Kind::Io, text));
+        let (path, error) = (root.as_path().to_owned(), Error::new(Kind::Io, text));
+        match which {
+            Which::Source => report.failed(path, error),
+            Which::Destination { .. } => report.failed_elsewhere(path, error),
+        }
     }
     tree.items.insert(RelPath::root(), Item { kind: top.kind, size: 0, mtime: top.mtime });
     for entry in entries {
-        take(entry, root, filter, report, is_source, &mut tree);
+        take(entry, root, filter, report, which, &mut tree);
     }
     Ok(tree)
 }
 
-fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, is_source: bool, tree: &mut Tree) {
+fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
     let Entry { kind, size, mtime, path } = entry;
     let is_inside_another = path
         .iter()
@@ -78,17 +86,21 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
         return;
     }
     let shown = || root.as_path().join(Path::new(OsStr::from_bytes(&path)));
-    let skip = match kind {
-        EntryKind::Link => Some(Skip::Link),
-        EntryKind::Other => Some(Skip::Special),
-        EntryKind::File | EntryKind::Directory => None,
-    };
     if !filter.takes(&path, kind == EntryKind::Directory) {
         tree.untouchable.insert(path);
         return;
     }
-    if is_source && let Some(why) = skip {
-        report.skipped(&shown(), why);
+    let is_reserved = is_part(path.rsplit(|b| *b == b'/').next().unwrap_or_default());
+    let skip = match (which, kind) {
+        (Which::Source, EntryKind::Link) => Some(Skip::Link),
+        (Which::Source, EntryKind::Other) => Some(Skip::Special),
+        _ if is_reserved => Some(Skip::Reserved),
+        _ => None,
+    };
+    if let Some(why) = skip {
+        if which != (Which::Destination { delete: false }) {
+            report.skipped(&shown(), why);
+        }
         tree.untouchable.insert(path);
         return;
     }
@@ -98,8 +110,13 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
             tree.items.insert(inside, Item { kind, size, mtime });
         }
         Err(error) => {
-            if is_source {
-                report.failed(shown(), error);
+            match which {
+                Which::Source => report.failed(shown(), error),
+                Which::Destination { delete: true } => {
+                    let text = format!("{}; only the server's administrator can remove it", error.text());
+                    report.failed_elsewhere(shown(), Error::new(error.kind(), text));
+                }
+                Which::Destination { delete: false } => {}
             }
             tree.untouchable.insert(path);
         }
@@ -112,10 +129,8 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
 /// Those that end the connection.
 pub(super) fn hashes(session: &mut Session, root: &RelPath, files: &[RelPath]) -> Result<Vec<Option<Hash>>> {
     let mut hashes = vec![None; files.len()];
-    let commands = files.iter().enumerate().map(|(at, file)| {
-        let path = root.join(file.as_bytes())?;
-        Ok((at, Command::Hash { path, length: None, partial: false }))
-    });
+    let hash = |path| Command::Hash { path, length: None, partial: false };
+    let commands = files.iter().map(|file| root.join(file.as_bytes()).map(hash));
     each(session, commands, |at, answer| {
         if let (Some(slot), Answer::Yes(hash)) = (hashes.get_mut(at), answer) {
             *slot = hash;
@@ -124,24 +139,47 @@ pub(super) fn hashes(session: &mut Session, root: &RelPath, files: &[RelPath]) -
     Ok(hashes)
 }
 
-/// Removes these files, links and empty folders in order; gives the number removed.
+/// Removes these files, links and empty folders in order. What somebody else removed meanwhile is as it should be.
 ///
 /// # Errors
-/// Those that end the connection; the others are reported.
-pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath], report: &mut Report<'_>) -> Result<u64> {
-    let mut removed = 0;
-    let commands = paths
-        .iter()
-        .enumerate()
-        .map(|(at, path)| Ok((at, Command::Delete { path: root.join(path.as_bytes())?, recursive: false })));
-    each(session, commands, |at, answer| match (answer, paths.get(at)) {
-        // What somebody else removed meanwhile is as it should be.
-        (Answer::No(error), Some(path)) if error.kind() != Kind::NotFound => {
-            report.failed(PathBuf::from(root.as_path()).join(path.as_path()), error);
+/// Those that end the connection.
+pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath]) -> Result<Vec<Result<()>>> {
+    let remove = |path| Command::Delete { path, recursive: false };
+    let commands = paths.iter().map(|path| root.join(path.as_bytes()).map(remove));
+    let mut outcomes = outcomes(session, paths.len(), commands)?;
+    for outcome in &mut outcomes {
+        if matches!(outcome, Err(error) if error.kind() == Kind::NotFound) {
+            *outcome = Ok(());
         }
-        _ => removed += 1,
+    }
+    Ok(outcomes)
+}
+
+/// Renames in order, never over anything.
+///
+/// # Errors
+/// Those that end the connection.
+pub(super) fn rename(session: &mut Session, root: &RelPath, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
+    let commands = moves.iter().map(|(from, to)| {
+        let (from, to) = (root.join(from.as_bytes())?, root.join(to.as_bytes())?);
+        Ok(Command::Rename { from, to, replace: false })
+    });
+    outcomes(session, moves.len(), commands)
+}
+
+/// What became of each of these commands.
+fn outcomes(
+    session: &mut Session,
+    count: usize,
+    commands: impl Iterator<Item = Result<Command>>,
+) -> Result<Vec<Result<()>>> {
+    let mut outcomes: Vec<Result<()>> = (0..count).map(|_| Ok(())).collect();
+    each(session, commands, |at, answer| {
+        if let (Some(outcome), Answer::No(error)) = (outcomes.get_mut(at), answer) {
+            *outcome = Err(error);
+        }
     })?;
-    Ok(removed)
+    Ok(outcomes)
 }
 
 enum Answer {
@@ -153,17 +191,16 @@ enum Answer {
 /// Sends commands of one reply each, as many ahead of their replies as hide the way to the server.
 fn each(
     session: &mut Session,
-    commands: impl Iterator<Item = Result<(usize, Command)>>,
+    commands: impl Iterator<Item = Result<Command>>,
     mut answered: impl FnMut(usize, Answer),
 ) -> Result<()> {
-    let mut commands = commands.fuse();
+    let mut commands = commands.enumerate().fuse();
     let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
     loop {
         if asked.len() <= limits::PIPELINE_FILES / 2 {
             while asked.len() < limits::PIPELINE_FILES && session.out().filled().len() < limits::WIRE_HANDOVER {
-                let Some(command) = commands.next() else { break };
-                let (at, command) = command?;
-                match session.command(&command) {
+                let Some((at, command)) = commands.next() else { break };
+                match command.and_then(|command| session.command(&command)) {
                     Ok(()) => asked.push_back(at),
                     Err(error) => answered(at, Answer::No(error)),
                 }

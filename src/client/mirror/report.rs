@@ -11,9 +11,20 @@ use crate::error::Error;
 pub(super) struct Report<'a> {
     pub(super) observer: &'a dyn Observer,
     pub(super) summary: Summary,
+    /// Failures that are neither of a reading of the source nor of a transfer.
+    elsewhere: usize,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    pub(super) fn new(observer: &'a dyn Observer) -> Self {
+        Report { observer, summary: Summary::default(), elsewhere: 0 }
+    }
+
+    /// How many readings of the source and transfers failed.
+    pub(super) fn faults(&self) -> usize {
+        self.summary.failed.len().saturating_sub(self.elsewhere)
+    }
+
     /// Does a transfer whose outcomes are counted here.
     pub(super) fn with_ledger<T>(&mut self, transfer: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = Ledger::default();
@@ -28,6 +39,13 @@ impl Report<'_> {
         self.summary.skipped += 1;
     }
 
+    /// Something failed that makes the destination no less like the source, or only by what it has too much.
+    pub(super) fn failed_elsewhere(&mut self, path: PathBuf, error: Error) {
+        self.elsewhere += 1;
+        self.failed(path, error);
+    }
+
+    /// A reading of the source or a transfer failed.
     pub(super) fn failed(&mut self, path: PathBuf, error: Error) {
         self.observer.failed(&path, &error);
         self.summary.failed.push((path, error));

@@ -93,10 +93,21 @@ pub(super) fn another_name(target: &[u8]) -> io::Result<Vec<u8>> {
     Ok(name(target, Some(&random()?)))
 }
 
-/// `.NAME.sealift-part`, or `.NAME.MARK.sealift-part`. A name that does not fit is cut, and its hash takes the place.
+/// `.NAME.sealift-part`, or `.NAME.MARK.sealift-part`.
 fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
+    hidden(target, mark, END)
+}
+
+/// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`. What is left of it is like any other
+/// file: listed, fetched, and removed by whoever wants to.
+pub(crate) fn aside_name(target: &[u8]) -> io::Result<Vec<u8>> {
+    Ok(hidden(target, Some(&random()?), b".sealift-aside"))
+}
+
+/// `.NAME.MARK` and this end. A name that does not fit is cut, and its hash takes the place.
+fn hidden(target: &[u8], mark: Option<&str>, end: &[u8]) -> Vec<u8> {
     let mark = mark.map_or(String::new(), |mark| format!(".{mark}"));
-    let room = limits::NAME_MAX.saturating_sub(1 + mark.len() + END.len());
+    let room = limits::NAME_MAX.saturating_sub(1 + mark.len() + end.len());
     let start = match target.get(..room) {
         Some(_) if target.len() > room => {
             let hash = Hash::of(target).to_string();
@@ -105,7 +116,7 @@ fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
         }
         _ => target.to_vec(),
     };
-    [b".", &*start, mark.as_bytes(), END].concat()
+    [b".", &*start, mark.as_bytes(), end].concat()
 }
 
 #[cfg(test)]

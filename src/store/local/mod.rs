@@ -29,7 +29,7 @@ use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, St
 use crate::error::{Error, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
-pub(crate) use beside::is_ours as is_part;
+pub(crate) use beside::{aside_name, is_ours as is_part};
 use jail::Jail;
 use staging::Stage;
 pub use sweep::Swept;

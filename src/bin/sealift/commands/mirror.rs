@@ -1,7 +1,7 @@
 //! `mirror`: making a folder like another, one of them on a server.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use sealift::Kind;
 use sealift::client::mirror::Plan;
 use sealift::client::{Filter, MirrorOptions, MirrorSummary, Target};
 use sealift::proto::RelPath;
+use sealift::proto::escape::for_people;
 
 use crate::args::Mirror;
 use crate::context::Context;
@@ -74,7 +75,14 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     for (pattern, takes) in &args.filters.0 {
         filter.add(pattern, *takes)?;
     }
-    let options = MirrorOptions { delete: args.delete, dry_run: args.dry_run, checksum: args.checksum, filter };
+    let options = MirrorOptions {
+        delete: args.delete,
+        max_delete: args.max_delete,
+        allow_empty_source: args.allow_empty_source,
+        dry_run: args.dry_run,
+        checksum: args.checksum,
+        filter,
+    };
     let (Way::Push { to: target, .. } | Way::Pull { from: target, .. }) = &way;
     if let Way::Push { from, .. } = &way
         && !from.is_dir()
@@ -97,17 +105,22 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
             }
         };
         progress.stop();
-        let summary = match result {
+        let mut summary = match result {
             Ok(summary) => summary,
             Err(error) if progress.has_shown(&error) => return Err(Failure::Shown(error.exit())),
             Err(error) => return Err(error.into()),
         };
         if args.dry_run {
             show_plan(&summary.plan, verb, ctx.out)?;
-        } else {
-            summary.plan.delete.iter().for_each(|path| ctx.out.step(&format!("delete {path}")));
+        } else if summary.kept.is_empty() {
+            summary.plan.removed().for_each(|path| ctx.out.step(&format!("delete {path}")));
         }
+        show_kept(&summary, ctx.out);
+        let refusal = summary.refusal.take();
         show_summary(&summary, moved, args.dry_run, ctx.out, client.last_ids())?;
+        if let Some(refusal) = refusal {
+            return Err(refusal.into());
+        }
         let mut tally = Tally::default();
         // Both sides were looked at: whatever failed is a part.
         tally.add_done(1);
@@ -146,13 +159,31 @@ fn is_local(name: &OsStr) -> bool {
     !is_marked && (Path::new(name).exists() || !(first.contains(&b'.') || bytes.contains(&b'/')))
 }
 
+/// What was to be removed and was not, and why.
+fn show_kept(summary: &MirrorSummary, out: Output) {
+    if summary.kept.is_empty() {
+        return;
+    }
+    for path in &summary.kept {
+        out.step(&format!("kept {}", for_people(path.as_os_str().as_bytes())));
+    }
+    let (kept, why) = (summary.kept.len(), "not everything was read and transferred");
+    out.warn(&format!("nothing was deleted, because {why}: {kept} kept at the destination (-v shows which)"));
+}
+
 fn show_plan(plan: &Plan, transfer: &str, out: Output) -> Outcome {
-    let steps = [("delete", &plan.clear), ("mkdir", &plan.make), (transfer, &plan.transfer), ("delete", &plan.delete)];
-    let lists = steps.iter().flat_map(|(verb, paths)| paths.iter().map(move |path| (*verb, path)));
+    let made = plan.made().map(|path| ("mkdir", path));
+    let moved = plan.transferred().map(|path| (transfer, path));
+    let removed = plan.removed().map(|path| ("delete", path));
     // Times are brought in line here, never there.
     let touched = plan.touch.iter().filter(|_| transfer == "get").map(|path| ("time", path));
-    for (verb, path) in lists.chain(touched) {
-        let path = shown(path);
+    let named = made.chain(moved).chain(removed).chain(touched).map(|(verb, path)| (verb, shown(path).to_vec()));
+    let strays = plan.strays.iter().map(|stray| {
+        let path = stray.folder.as_path().join(stray.shown());
+        ("delete", path.into_os_string().into_vec())
+    });
+    for (verb, path) in named.chain(strays) {
+        let path = path.as_slice();
         if !out.json(|| Object::new().text("event", verb).name("path", path))? {
             out.line([verb.as_bytes(), b" ", &out.name(path)].concat())?;
         }
@@ -172,16 +203,21 @@ fn show_summary(
     out: Output,
     ids: Option<sealift::client::Ids>,
 ) -> Outcome {
-    let MirrorSummary { transfer, same, deleted, plan } = summary;
+    let MirrorSummary { transfer, same, deleted, kept, plan, .. } = summary;
     let (files, deleted) = match dry_run {
-        true => (plan.transfer.len() as u64, plan.delete.len() as u64),
+        // What gives way to something of another type is replaced, what was in it is deleted.
+        true => {
+            let gone = (plan.removed().count() + plan.strays.len()).saturating_sub(plan.replace.len() + kept.len());
+            (plan.transferred().count() as u64, gone as u64)
+        }
         false => (transfer.files, *deleted),
     };
     let failed = transfer.failed.len() as u64;
     let done = || {
         let object = Object::new().text("event", "done").value("dry_run", dry_run).value("files", files);
-        let object = object.value("bytes", transfer.bytes).value("folders", plan.make.len() as u64);
-        let object = object.value("same", *same).value("deleted", deleted).value("failed", failed);
+        let object = object.value("bytes", transfer.bytes).value("folders", plan.made().count() as u64);
+        let object = object.value("same", *same).value("deleted", deleted).value("kept", kept.len() as u64);
+        let object = object.value("failed", failed);
         object.value("skipped", transfer.skipped).ids(ids)
     };
     if out.json(done)? {
@@ -189,6 +225,9 @@ fn show_summary(
     }
     let size = if dry_run { String::new() } else { format!(" ({})", format::size(transfer.bytes)) };
     let mut words = format!("{} {moved}{size}, {same} same, {deleted} deleted", format::count(files, "file"));
+    if !kept.is_empty() {
+        words += &format!("; {} kept", kept.len());
+    }
     if transfer.skipped > 0 {
         words += &format!("; {} skipped", transfer.skipped);
     }

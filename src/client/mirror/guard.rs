@@ -1,0 +1,143 @@
+//! What a mirror must not remove: the proof that it may at all, and how much at most.
+
+use std::str::FromStr;
+
+use super::MirrorOptions;
+use super::plan::{Plan, Tree};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::EntryKind;
+
+/// How many files of the destination a mirror may remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxDelete {
+    /// So many.
+    Files(u64),
+    /// So many of a hundred, 0 to 100.
+    Percent(u8),
+}
+
+impl MaxDelete {
+    /// Whether so many of all may go.
+    fn allows(self, gone: u64, all: u64) -> bool {
+        match self {
+            MaxDelete::Files(most) => gone <= most,
+            MaxDelete::Percent(most) => u128::from(gone) * 100 <= u128::from(all) * u128::from(most),
+        }
+    }
+}
+
+impl FromStr for MaxDelete {
+    type Err = Error;
+
+    /// `20` or `50%`.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::new(Kind::Usage, format!("`{text}` is neither a number of files nor a share like 50%"));
+        match text.strip_suffix('%') {
+            None => text.parse().map(MaxDelete::Files).map_err(|_| wrong()),
+            Some(share) => share.parse().ok().filter(|share| *share <= 100).map(MaxDelete::Percent).ok_or_else(wrong),
+        }
+    }
+}
+
+/// Refuses a plan that would remove more than the options allow.
+///
+/// # Errors
+/// [`Kind::EmptySource`], [`Kind::ManyDeletes`].
+pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &MirrorOptions) -> Result<()> {
+    if !options.delete {
+        return Ok(());
+    }
+    let is_file = |path| destination.items.get(path).is_some_and(|item| item.kind != EntryKind::Directory);
+    let strays = plan.strays.iter().filter(|stray| stray.kind != EntryKind::Directory).count() as u64;
+    let gone = plan.removed().filter(|path| is_file(path)).count() as u64 + strays;
+    let all = destination.files() + destination.strays.len() as u64;
+    let removes_any = plan.removed().next().is_some() || !plan.strays.is_empty();
+    if source.files() == 0 && removes_any && !options.allow_empty_source {
+        let text = format!("the source has no files; {gone} of {all} files would be deleted");
+        return Err(Error::new(Kind::EmptySource, text));
+    }
+    let allowed = match options.max_delete {
+        Some(most) => most.allows(gone, all),
+        None if options.allow_empty_source && source.files() == 0 => true,
+        None => all <= limits::MIRROR_FILES_FREE || MaxDelete::Percent(limits::MIRROR_DELETE_PERCENT).allows(gone, all),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(Error::new(Kind::ManyDeletes, format!("{gone} of {all} files would be deleted, more than is allowed unasked")))
+}
+
+/// The proof that every reading of the source and every transfer so far succeeded. Whatever takes something away from
+/// the destination takes this, so that nothing can go while anything is in doubt.
+pub(super) struct Faultless(());
+
+impl Faultless {
+    /// If so many readings and transfers failed.
+    pub(super) fn prove(source: &Tree, failures: usize) -> Option<Faultless> {
+        (source.is_whole && failures == 0).then_some(Faultless(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mtime::Mtime;
+    use crate::proto::RelPath;
+
+    fn tree(files: usize) -> Tree {
+        let item = |kind| super::super::plan::Item { kind, size: 1, mtime: Mtime { secs: 1, nanos: 0 } };
+        let mut tree = Tree::default();
+        tree.items.insert(RelPath::root(), item(EntryKind::Directory));
+        for n in 0..files {
+            tree.items.insert(RelPath::parse(format!("f{n}").as_bytes()).unwrap(), item(EntryKind::File));
+        }
+        tree
+    }
+
+    fn refusal(source: usize, there: usize, change: impl FnOnce(&mut MirrorOptions)) -> Option<Kind> {
+        let mut options = MirrorOptions { delete: true, ..MirrorOptions::default() };
+        change(&mut options);
+        let (source, there) = (tree(source), tree(there));
+        let plan = super::super::plan::plan(&source, &there, super::super::plan::Compare::Times, options.delete);
+        check(&plan, &source, &there, &options).err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn an_empty_source_deletes_nothing_unless_it_is_meant() {
+        assert_eq!(refusal(0, 1, |_| ()), Some(Kind::EmptySource));
+        assert_eq!(refusal(0, 100, |o| o.allow_empty_source = true), None);
+        assert_eq!(refusal(0, 100, |o| o.max_delete = Some(MaxDelete::Percent(100))), Some(Kind::EmptySource));
+        assert_eq!(refusal(0, 0, |_| ()), None);
+        assert_eq!(refusal(0, 9, |o| o.delete = false), None);
+    }
+
+    #[test]
+    fn more_than_half_of_many_files_or_than_was_allowed_is_refused() {
+        assert_eq!(refusal(1, 20, |_| ()), None);
+        assert_eq!(refusal(11, 22, |_| ()), None);
+        assert_eq!(refusal(10, 22, |_| ()), Some(Kind::ManyDeletes));
+        assert_eq!(refusal(1, 22, |o| o.max_delete = Some(MaxDelete::Percent(100))), None);
+        assert_eq!(refusal(1, 22, |o| o.max_delete = Some(MaxDelete::Files(21))), None);
+        assert_eq!(refusal(1, 3, |o| o.max_delete = Some(MaxDelete::Files(1))), Some(Kind::ManyDeletes));
+        // Asked for by number, it holds for an empty source too.
+        let both = |o: &mut MirrorOptions| (o.allow_empty_source, o.max_delete) = (true, Some(MaxDelete::Files(1)));
+        assert_eq!(refusal(0, 3, both), Some(Kind::ManyDeletes));
+    }
+
+    #[test]
+    fn a_bound_is_a_number_or_a_share() {
+        assert_eq!("7".parse::<MaxDelete>().unwrap(), MaxDelete::Files(7));
+        assert_eq!("100%".parse::<MaxDelete>().unwrap(), MaxDelete::Percent(100));
+        for wrong in ["", "%", "101%", "-1", "half", "5 %"] {
+            assert!(wrong.parse::<MaxDelete>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_source_half_read_or_one_failure_is_no_proof() {
+        assert!(Faultless::prove(&tree(1), 0).is_some());
+        assert!(Faultless::prove(&tree(1), 1).is_none());
+        assert!(Faultless::prove(&Tree { is_whole: false, ..tree(1) }, 0).is_none());
+    }
+}

@@ -1,0 +1,39 @@
+//! What a mirror must not lose: it deletes only when nothing failed, and not everything because the source is not there.
+
+mod empty_source;
+mod failures;
+mod replaced;
+
+use std::fs;
+use std::path::Path;
+
+use super::support::World;
+use super::{counts, put};
+
+/// The names below a folder, in order.
+fn names(root: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            names.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+/// Changes alice's entry in the users file, as an editor that replaces it does.
+fn edit_alice(world: &World, change: impl FnOnce(&mut toml_edit::Table)) {
+    let users = world.remote("alice", "../../users.toml");
+    let mut text: toml_edit::DocumentMut = fs::read_to_string(&users).unwrap().parse().unwrap();
+    change(text["users"]["alice"].as_table_mut().unwrap());
+    let new = users.with_extension("new");
+    fs::write(&new, text.to_string()).unwrap();
+    fs::set_permissions(&new, fs::metadata(&users).unwrap().permissions()).unwrap();
+    fs::rename(new, users).unwrap();
+}
