@@ -129,9 +129,13 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// busy disk takes to sync, and than hashing 50 GiB from a fast one.
 pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long an interrupted command may take to remove what it has not finished, before the program ends anyway. Only a
-/// read that cannot be interrupted, as from a terminal, takes longer than a moment.
-pub const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long an interrupted command may take to put away what it has not finished. Only a read or write that cannot be
+/// interrupted, as from a terminal, takes longer than a moment.
+pub const INTERRUPT_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// After so long an interrupted program ends wherever it is: with what ending takes, within two seconds of the signal. More
+/// than [`INTERRUPT_PATIENCE`], so that a command that can be told has its chance.
+pub const INTERRUPT_LIMIT: Duration = Duration::from_millis(1800);
 
 /// Buffers on their way between a client's connection and the thread that works with files, in each direction. What they
 /// smooth is the threads' turns on the cores: with 16 (4 MiB) instead of 4 a file of 1 GiB took 3 to 6 % less time on two

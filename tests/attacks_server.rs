@@ -21,6 +21,8 @@ mod proxy;
 
 #[path = "attacks/cut.rs"]
 mod cut;
+#[path = "attacks/device.rs"]
+mod device;
 #[path = "attacks/evil_listings.rs"]
 mod evil_listings;
 #[path = "attacks/terminal.rs"]

@@ -289,7 +289,11 @@ async fn secure(
     // TLS gathers its writes; Nagle's algorithm would only add delay.
     let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
     socket.set_nodelay(true).map_err(failed)?;
-    let (stream, peer) = connector.connect(socket, &endpoint.host).await?;
+    let connected = connector.connect(socket, &endpoint.host).await;
+    let (stream, peer) = connected.map_err(|err| match err.kind() {
+        Kind::Tls => err.about(&endpoint.to_string()),
+        _ => err,
+    })?;
     Ok((stream, peer.key_pin))
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Buffered<IO> {
     unproductive: usize,
     /// Whether the current turn's read ended in a pause that somebody will be woken from.
     paused: bool,
+    /// What the engine was given in the handshake, if somebody wants to read it too.
+    heard: Option<Vec<u8>>,
 }
 
 impl<IO> Buffered<IO> {
@@ -65,7 +67,19 @@ impl<IO> Buffered<IO> {
             reads: 0,
             unproductive: 0,
             paused: false,
+            heard: None,
         }
+    }
+
+    /// Keeps all that comes in the handshake, for [`Buffered::heard`].
+    pub(super) fn listening(mut self) -> Self {
+        self.heard = Some(Vec::new());
+        self
+    }
+
+    /// What came in the handshake. Told once, and no more is kept.
+    pub(super) fn heard(&mut self) -> Vec<u8> {
+        self.heard.take().unwrap_or_default()
     }
 
     pub(super) fn get_ref(&self) -> &IO {
@@ -167,8 +181,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Buffered<IO> {
         Poll::Pending
     }
 
-    /// Counts bytes handed to the engine.
-    fn count(&mut self, bytes: usize) -> io::Result<usize> {
+    /// Counts bytes handed to the engine in this buffer.
+    fn count(&mut self, handed: &[u8]) -> io::Result<usize> {
+        let bytes = handed.len();
+        if let Some(heard) = &mut self.heard {
+            heard.extend_from_slice(handed);
+        }
         self.unproductive = self.unproductive.saturating_add(bytes);
         match self.turn {
             Turn::Handshake if self.unproductive > HANDSHAKE_BYTES_MAX => {
@@ -192,7 +210,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Buffered<IO> {
             if !this.busy {
                 let count = ready!(this.poll_socket(cx, Some(buf)))?;
                 this.busy = count >= SMALL_READ;
-                return Poll::Ready(this.count(count));
+                return Poll::Ready(this.count(buf.get(..count).unwrap_or_default()));
             }
             let count = ready!(this.poll_socket(cx, None))?;
             this.busy = count >= SMALL_READ;
@@ -201,7 +219,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Buffered<IO> {
         if !this.busy {
             this.incoming.release();
         }
-        Poll::Ready(this.count(count))
+        Poll::Ready(this.count(buf.get(..count).unwrap_or_default()))
     }
 }
 

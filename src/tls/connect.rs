@@ -1,5 +1,6 @@
 //! The connecting side of a handshake.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,8 @@ use rustls::client::{Resumption, ServerName, WebPkiVerifier};
 use rustls::{Certificate, ClientConfig, RootCertStore};
 
 use super::buffered::{Buffered, Shared};
+use super::chosen::HandshakeSecret;
+use super::explain::NoSealift;
 use super::stream::Side;
 use super::verify::{Policy, Verifier};
 use super::{ALPN, PeerInfo, Pin, TlsStream, explain, files, pem, suites};
@@ -79,27 +82,35 @@ impl Connector {
     ///
     /// # Errors
     /// [`Kind::PinMismatch`] with both pins, [`Kind::Untrusted`] when no authority vouches for the server,
-    /// [`Kind::Tls`] when the handshake fails, [`Kind::Network`] when the connection breaks. In every case no byte of
-    /// the caller's was sent.
+    /// [`Kind::Tls`] when the handshake fails or the server does not choose [`ALPN`], [`Kind::Network`] when the
+    /// connection breaks. In every case no byte of the caller's was sent.
     pub async fn connect<IO>(&self, io: IO, server_name: &str) -> Result<(TlsStream<IO>, PeerInfo)>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let seen = Arc::new(OnceLock::new());
-        let connector = self.one_connection(&seen);
+        let secret = Arc::new(HandshakeSecret::default());
+        let connector = self.one_connection(&seen, &secret);
         let name = self.name_for_tls(server_name)?;
-        let io = Shared::new(Buffered::new(io));
+        let io = Shared::new(Buffered::new(io).listening());
         let done = connector.connect(name, io.handle()).await.map(Side::Connected);
-        let stream = TlsStream::after_handshake(done, io)
-            .await
-            .map_err(|err| self.refusal(server_name, seen.get()).unwrap_or_else(|| explain::handshake(err)))?;
-        Ok((stream, PeerInfo { alpn: None, key_pin: seen.get().copied() }))
+        // Before the stream is flushed, and after it what comes is no handshake.
+        let heard = io.lock().heard();
+        let done = done.and_then(|side| match secret.alpn(&heard) {
+            Some(chosen) if chosen == ALPN.as_bytes() => Ok(side),
+            _ => Err(io::Error::other(NoSealift)),
+        });
+        let stream = TlsStream::after_handshake(done, io).await.map_err(|err| {
+            self.refusal(server_name, seen.get()).unwrap_or_else(|| explain::refused_server(err, &heard))
+        })?;
+        Ok((stream, PeerInfo { alpn: Some(ALPN.to_owned()), key_pin: seen.get().copied() }))
     }
 
     /// async-tls hides the session, so each connection gets its own verifier to learn the server's pin from. It also
     /// means that no session can be resumed past the verifier.
-    fn one_connection(&self, seen: &Arc<OnceLock<Pin>>) -> TlsConnector {
+    fn one_connection(&self, seen: &Arc<OnceLock<Pin>>, secret: &Arc<HandshakeSecret>) -> TlsConnector {
         let mut config = ClientConfig::clone(&self.template);
+        config.key_log = secret.clone();
         let verifier = Verifier { policy: self.policy.clone(), seen: seen.clone() };
         config.dangerous().set_certificate_verifier(Arc::new(verifier));
         TlsConnector::from(config)

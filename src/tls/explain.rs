@@ -24,12 +24,40 @@ pub(super) fn handshake(err: io::Error) -> Error {
     }
 }
 
+/// A server whose handshake was in order and which does not choose our protocol.
+#[derive(Debug, thiserror::Error)]
+#[error("speaks TLS, but is no Sealift server")]
+pub(super) struct NoSealift;
+
+/// Why a server was refused that said `heard` in the handshake.
+pub(super) fn refused_server(err: io::Error, heard: &[u8]) -> Error {
+    let text = match other_service(heard) {
+        Some(service) => format!("{service}, without TLS: this is no Sealift server"),
+        None if err.get_ref().is_some_and(|inner| inner.is::<NoSealift>()) => NoSealift.to_string(),
+        None => return handshake(err),
+    };
+    Error::new(Kind::Tls, text).with_source(err)
+}
+
+/// What answers in the plain, by its first words.
+fn other_service(heard: &[u8]) -> Option<&'static str> {
+    let begins = |with: &str| heard.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
+    let known = [
+        (&["HTTP/", "<!DOCTYPE", "<html"][..], "an HTTP server answers"),
+        (&["SSH-"], "an SSH server answers"),
+        (&["220 ", "220-"], "an FTP or mail server answers"),
+        (&["+OK", "* OK"], "a mail server answers"),
+        (&["@RSYNCD"], "an rsync server answers"),
+    ];
+    known.into_iter().find(|(starts, _)| starts.iter().any(|start| begins(start))).map(|(_, service)| service)
+}
+
 /// Why the engine gave up.
 pub(super) fn engine(err: rustls::Error) -> Error {
     use rustls::Error as E;
     let (kind, text) = match &err {
         E::AlertReceived(AlertDescription::NoApplicationProtocol) => {
-            (Kind::Tls, format!("the other side speaks TLS, but not the protocol {ALPN}"))
+            (Kind::Tls, format!("speaks TLS, but is no Sealift server: it refuses the protocol {ALPN}"))
         }
         E::AlertReceived(AlertDescription::ProtocolVersion)
         | E::PeerIncompatible(

@@ -15,6 +15,7 @@
 
 mod accept;
 mod buffered;
+mod chosen;
 mod connect;
 mod explain;
 mod files;
@@ -40,8 +41,8 @@ pub const ALPN: &str = "sealift/1";
 /// What the handshake told about the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// On the accepting side: the protocol agreed on, always one of the acceptor's. On the connecting side `None`:
-    /// the engine does not show it, but has refused a server that chose anything other than [`ALPN`].
+    /// The protocol agreed on: on the accepting side one of the acceptor's, on the connecting side always [`ALPN`],
+    /// because every other server was refused.
     pub alpn: Option<String>,
     /// On the connecting side: the pin of the key the server has proven to hold. On the accepting side `None`.
     pub key_pin: Option<Pin>,

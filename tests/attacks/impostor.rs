@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, ServerConnection};
 use rustls::sign::{CertifiedKey, any_supported_type};
-use rustls::{Certificate, PrivateKey, StreamOwned, Ticketer};
+use rustls::{Certificate, PrivateKey, StreamOwned, SupportedCipherSuite, Ticketer};
 use sealift::tls::{Identity, Pin};
 
 use crate::hostile::{IDS, folder};
@@ -35,14 +35,16 @@ impl Keys {
     }
 }
 
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
 /// A configuration that shows the certificate of one and signs with the key of the other, with these tickets.
 pub fn config(shown: &Keys, signing: &Keys, tickets: Arc<dyn rustls::server::ProducesTickets>) -> ServerConfig {
-    struct Always(Arc<CertifiedKey>);
-    impl ResolvesServerCert for Always {
-        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-            Some(self.0.clone())
-        }
-    }
     let key = any_supported_type(&signing.key).unwrap();
     let certified = CertifiedKey::new(vec![shown.certificate.clone()], key);
     let mut config = ServerConfig::builder()
@@ -51,6 +53,21 @@ pub fn config(shown: &Keys, signing: &Keys, tickets: Arc<dyn rustls::server::Pro
         .with_cert_resolver(Arc::new(Always(Arc::new(certified))));
     config.alpn_protocols = vec![sealift::tls::ALPN.into()];
     config.ticketer = tickets;
+    config
+}
+
+/// One of this cipher suite alone, which knows these protocols.
+pub fn config_for(keys: &Keys, suite: SupportedCipherSuite, alpns: &[&str]) -> ServerConfig {
+    let key = any_supported_type(&keys.key).unwrap();
+    let certified = CertifiedKey::new(vec![keys.certificate.clone()], key);
+    let mut config = ServerConfig::builder()
+        .with_cipher_suites(&[suite])
+        .with_safe_default_kx_groups()
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Always(Arc::new(certified))));
+    config.alpn_protocols = alpns.iter().map(|alpn| alpn.as_bytes().to_vec()).collect();
     config
 }
 

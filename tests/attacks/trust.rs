@@ -2,7 +2,8 @@
 
 use crate::client::Place;
 use crate::hostile::{Hostile, tree_of};
-use crate::impostor::{Impostor, Keys, config, tickets};
+use crate::impostor::{Impostor, Keys, config, config_for, tickets};
+use std::io::{Read as _, Write as _};
 
 #[test]
 fn pin_mismatch() {
@@ -73,4 +74,59 @@ fn copied_certificate() {
     assert!(!place.path().join("config/known_servers").exists());
     let seen = server.end();
     assert!(seen.iter().all(|seen| !seen.shook_hands && seen.lines.is_empty()), "{seen:?}");
+}
+
+/// A server of TLS that is none of ours says nothing against our protocol unless it knows such things at all.
+#[test]
+fn no_sealift_server() {
+    let keys = Keys::new();
+    let pin = keys.pin.to_string();
+    // Its choice is read with every cipher: the right one is taken, none is not, another one is an alert.
+    for suite in rustls::ALL_CIPHER_SUITES.iter().copied().filter(|suite| suite.version() == &rustls::version::TLS13) {
+        for (alpns, is_ours) in [(&["sealift/1"][..], true), (&[], false), (&["h2", "http/1.1"], false)] {
+            for options in [&["--trust", "accept-new"][..], &["--pin", &pin]] {
+                let place = Place::new();
+                let server = Impostor::start(vec![config_for(&keys, suite, alpns)]);
+                let target = format!("alice@127.0.0.1:{}/d", server.port);
+                let mut command = place.command(&[options, &["stat", &target]].concat());
+                let output = command.env("SEALIFT_PASSWORD", "canary").output().unwrap();
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                let seen = server.end();
+                if is_ours {
+                    assert_eq!(output.status.code(), Some(0), "{suite:?}: {stderr}");
+                    continue;
+                }
+                assert_eq!(output.status.code(), Some(7), "{suite:?} {alpns:?}: {stderr}");
+                let said = stderr.contains("speaks TLS, but is no Sealift server") && stderr.contains("127.0.0.1:");
+                assert!(said, "{stderr}");
+                assert!(!place.path().join("config/known_servers").exists());
+                assert!(seen.iter().all(|seen| seen.lines.is_empty()), "{seen:?}");
+            }
+        }
+    }
+}
+
+/// Whoever answers in the plain is named, with the address that was typed.
+#[test]
+fn a_server_without_tls_is_named() {
+    for (answer, name) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP server"),
+        ("<!DOCTYPE HTML>\n<html>", "an HTTP server"),
+        ("SSH-2.0-OpenSSH_9.8\r\n", "an SSH server"),
+        ("220 mail.example ESMTP\r\n", "an FTP or mail server"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let speaker = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.read_exact(&mut [0; 5]).unwrap();
+            socket.write_all(answer.as_bytes()).unwrap();
+            let _ = std::io::copy(&mut socket, &mut std::io::sink());
+        });
+        let place = Place::new();
+        let ran = place.run(&["--trust", "accept-new", "ls", &address.to_string()]);
+        ran.failed(7);
+        assert!(ran.stderr.contains(&format!("{address}: {name} answers, without TLS")), "{ran:?}");
+        speaker.join().unwrap();
+    }
 }

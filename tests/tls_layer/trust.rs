@@ -12,7 +12,7 @@ fn a_pinned_server_is_spoken_to() {
             let trust = Trust::Pins(vec![other.pin(), server.pin()]);
             let (client, accepted) = handshake(&server, trust, name).await;
             let ((mut client, to_client), (mut accepted, to_server)) = (client.unwrap(), accepted.unwrap());
-            assert_eq!(to_client, PeerInfo { alpn: None, key_pin: Some(server.pin()) });
+            assert_eq!(to_client, PeerInfo { alpn: Some(ALPN.to_owned()), key_pin: Some(server.pin()) });
             assert_eq!(to_server, PeerInfo { alpn: Some(ALPN.to_owned()), key_pin: None });
             client.write_all(b"hello").await.unwrap();
             client.flush().await.unwrap();
@@ -104,10 +104,12 @@ fn impostor(certificate: &rcgen::Certificate, key: &rcgen::KeyPair) -> rustls::S
     }
     let key = rustls::sign::any_supported_type(&rustls::PrivateKey(key.serialize_der())).unwrap();
     let shown = rustls::sign::CertifiedKey::new(vec![Certificate(certificate.der().to_vec())], key);
-    rustls::ServerConfig::builder()
+    let mut config = rustls::ServerConfig::builder()
         .with_safe_defaults()
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Copied(Arc::new(shown))))
+        .with_cert_resolver(Arc::new(Copied(Arc::new(shown))));
+    config.alpn_protocols = vec![ALPN.into()];
+    config
 }
 
 #[test]

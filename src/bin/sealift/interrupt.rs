@@ -23,9 +23,11 @@ struct State {
     connection: Option<Stopper>,
     /// The running command has been told.
     is_stopping: bool,
+    /// Counts the commands, so that one that has ended is not waited for.
+    number: u64,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { command: None, connection: None, is_stopping: false });
+static STATE: Mutex<State> = Mutex::new(State { command: None, connection: None, is_stopping: false, number: 0 });
 
 /// The terminal and its settings at the start, to be put back by a sudden end in the middle of a question.
 static TERMINAL: OnceLock<(File, Termios)> = OnceLock::new();
@@ -45,17 +47,34 @@ pub fn watch() -> Result<()> {
     let watcher = thread::Builder::new().name("signals".to_owned());
     let handle = watcher.spawn(move || {
         for _ in signals.forever() {
-            let command = {
+            let (command, number) = {
                 let mut state = state();
                 state.is_stopping = true;
-                state.command.take()
+                (state.command.take(), state.number)
             };
             if command.map(|command| command.send(())) != Some(Ok(())) {
                 end_now();
             }
+            end_soon(number);
         }
     });
     handle.map(drop).map_err(failed)
+}
+
+/// Ends the program unless this command ends by itself: it may be where nothing can be told, as in a read of a pipe that
+/// nobody writes to.
+fn end_soon(number: u64) {
+    let watcher = thread::Builder::new().name("interrupted".to_owned());
+    let watch = watcher.spawn(move || {
+        thread::sleep(limits::INTERRUPT_LIMIT);
+        let state = state();
+        if state.is_stopping && state.number == number {
+            end_now();
+        }
+    });
+    if watch.is_err() {
+        end_now();
+    }
 }
 
 /// Runs a command until it is done or interrupted. An interrupted one loses its connection, and then has
@@ -69,6 +88,7 @@ pub async fn unless_interrupted<T, E: From<Error>>(command: impl Future<Output =
         let mut state = state();
         state.command = Some(sender);
         state.is_stopping = false;
+        state.number += 1;
     }
     let outcome = match select(Box::pin(command), told).await {
         Either::Left((outcome, _)) => outcome,

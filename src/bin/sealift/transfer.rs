@@ -80,6 +80,21 @@ impl How {
         How { options, condition }
     }
 
+    /// Refuses what only makes sense for a file: this destination takes bytes once, from the first to the last.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`].
+    pub fn in_order(&self, destination: &str) -> Outcome {
+        let option = match self.options {
+            TransferOptions { resume: true, .. } => "-c",
+            TransferOptions { streams: 2.., .. } => "--streams",
+            _ => return Ok(()),
+        };
+        let hint = "Leave the option away, or fetch to a file.";
+        let text = format!("{destination} takes bytes in order and once: {option} cannot be used");
+        Err(Failure::new(Kind::Usage, text, hint))
+    }
+
     /// The options of the library's transfers.
     pub fn options(&self) -> TransferOptions {
         self.options

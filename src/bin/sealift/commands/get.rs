@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift::client::{Destination, Download, Summary, Target, Transfer};
-use sealift::proto::{EntryKind, RelPath};
+use sealift::client::{Destination, Download, Observer as _, Skip, Summary, Target, Transfer};
+use sealift::proto::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::cat;
+use super::typed::{Through, Typed};
 use crate::args::{Cat, Get};
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
@@ -25,13 +26,21 @@ use crate::transfer::{How, Way, transfer};
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     let (remotes, local) = split(&args.names);
+    let to_stdout = |how: &How| how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec() });
+    let how = How::new(&args.transfer);
     if local.as_bytes() == b"-" {
-        return cat::run(ctx, &Cat { targets: remotes.to_vec() }).await;
+        return cat::run(ctx, &to_stdout(&how)?).await;
     }
     let targets = ctx.targets(remotes)?;
     let local = Local::resolve(local, targets.len()).map_err(|failure| explain_missing(failure, remotes, local))?;
+    if local == Local::Through(Through::Stdout) && how.condition == Condition::Any {
+        return cat::run(ctx, &to_stdout(&how)?).await;
+    }
+    if let Local::Through(place) = &local {
+        how.in_order(&place.shown())?;
+    }
     let mut fetch = Fetch::new(ctx, &local, args.recursive);
-    fetch.how = How::new(&args.transfer);
+    fetch.how = how;
     let mut used = None;
     for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
         let Some((login, _)) = group.first() else { continue };
@@ -94,6 +103,8 @@ pub enum Local {
         /// The name.
         name: RelPath,
     },
+    /// Into what has the name typed and is no file: a device, a pipe, an open descriptor.
+    Through(Through),
 }
 
 impl Local {
@@ -123,6 +134,12 @@ impl Local {
             }
             _ => {}
         }
+        // Only now: a folder may be reached by a link, and is not replaced.
+        let followed = match Typed::look(path)? {
+            Typed::Through(place) => return Ok(Local::Through(place)),
+            Typed::File(path) => path,
+        };
+        let path = followed.as_path();
         let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
@@ -132,7 +149,9 @@ impl Local {
     }
 
     fn open(&self) -> Outcome<Destination> {
-        let (Local::Folder { folder, .. } | Local::Name { folder, .. }) = self;
+        let (Local::Folder { folder, .. } | Local::Name { folder, .. }) = self else {
+            return Err(Error::new(Kind::NotDirectory, "a folder is needed for what is to be fetched").into());
+        };
         if let Local::Folder { make: true, .. } = self {
             fs::create_dir_all(folder).map_err(|err| Error::file(folder.display(), err))?;
         }
@@ -143,7 +162,21 @@ impl Local {
     fn place(&self, from: &RelPath) -> Outcome<RelPath> {
         match self {
             Local::Name { name, .. } => Ok(name.clone()),
-            Local::Folder { .. } => Ok(RelPath::parse(from.file_name().unwrap_or_default())?),
+            Local::Folder { .. } | Local::Through(_) => Ok(RelPath::parse(from.file_name().unwrap_or_default())?),
+        }
+    }
+
+    /// Refuses to replace a device or pipe in a folder by a file that happens to be called alike.
+    fn check_place(&self, to: &RelPath) -> Outcome {
+        let Local::Folder { folder, .. } = self else { return Ok(()) };
+        let path = folder.join(to.as_path());
+        match fs::symlink_metadata(&path).map(|found| found.file_type()) {
+            Ok(kind) if !kind.is_file() && !kind.is_dir() && !kind.is_symlink() => {
+                let shown = path.display();
+                let hint = format!("To write into it, name it: `sealift get … {shown}`.");
+                Err(Failure::new(Kind::NotRegular, format!("{shown}: a device or pipe has this name"), hint))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -221,6 +254,16 @@ impl<'a> Fetch<'a> {
         if files.is_empty() && trees.is_empty() {
             return Ok(());
         }
+        if let Local::Through(place) = self.local {
+            if let Some((from, _)) = trees.first() {
+                let text = format!("{}: is no folder, and {from} is one", place.shown());
+                return Err(Error::new(Kind::NotDirectory, text).into());
+            }
+            for file in files {
+                self.write_into(client, place, &file).await?;
+            }
+            return Ok(());
+        }
         let into = self.local.open()?;
         if !files.is_empty() {
             let work = Transfer::download(files, &into, options);
@@ -236,6 +279,45 @@ impl<'a> Fetch<'a> {
                 self.tally.show(failure, self.ctx.out)?;
             }
         }
+        Ok(())
+    }
+
+    /// Fetches one file into what is no file. The bytes go there as they come, and are verified at the end.
+    async fn write_into(&mut self, client: &mut Client, place: &Through, file: &Download) -> Outcome {
+        let (shown, path) = (place.shown(), file.from.as_path());
+        if self.how.condition == Condition::Absent {
+            if self.how.options().skip_existing {
+                self.summary.skipped += 1;
+                self.progress.skipped(path, Skip::Exists);
+                return Ok(());
+            }
+            return Err(Error::new(Kind::Exists, format!("{shown}: already exists")).into());
+        }
+        let (out, opened) = (self.ctx.out, place.clone());
+        let opened = async_std::task::spawn_blocking(move || opened.open(out)).await?;
+        self.progress.expected(1, 0);
+        self.progress.started(path, None);
+        let mut sink = Sink { file: opened, progress: &self.progress, failed: None };
+        let read = client.read(&file.from, &mut sink).await;
+        // A cable's end is no end of a file: what a disk has not taken yet may still fail.
+        let written = match (sink.failed.take(), sink.file.sync_data()) {
+            (Some(err), _) => Err(err),
+            (None, Err(err)) if !cannot_sync(&err) => Err(err),
+            _ => Ok(()),
+        };
+        let done = match (read, written) {
+            // Whoever closed the pipe too early has not all of it, so it is not the silent end of `| head`.
+            (_, Err(err)) => return Err(Error::file(&shown, err).retold().into()),
+            (Ok(done), Ok(())) => done,
+            (Err(error), Ok(())) if error.kind() == Kind::Integrity => {
+                let error = error.about(&format!("{shown}: what was written there is not to be used"));
+                return Err(Failure::from(error));
+            }
+            (Err(error), Ok(())) => return Err(Failure::from(error).about(&file.from.to_string())),
+        };
+        self.progress.finished(path, &done);
+        self.summary.files += 1;
+        self.summary.bytes += done.bytes;
         Ok(())
     }
 
@@ -261,8 +343,45 @@ impl<'a> Fetch<'a> {
             let hint = "Fetch it to another folder, or under another name.";
             return Err(Failure::new(Kind::Usage, format!("{target}: another one is called {to} too"), hint));
         }
+        if !is_folder {
+            self.local.check_place(&to)?;
+        }
         Ok((from, to, is_folder))
     }
+}
+
+/// Counts what it writes, and remembers what went wrong here.
+struct Sink<'a> {
+    file: File,
+    progress: &'a Progress,
+    failed: Option<io::Error>,
+}
+
+impl io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.file.write(bytes) {
+            Ok(count) => {
+                self.progress.progressed(count as u64);
+                Ok(count)
+            }
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => Err(err),
+            Err(err) => {
+                let told = io::Error::from(err.kind());
+                self.failed = Some(err);
+                Err(told)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether there is nothing that could be synced: a pipe, a terminal, a file system without disk.
+fn cannot_sync(err: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(err), Some(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOSYS))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod mirror;
 pub mod put;
 pub mod server;
 pub mod trust;
+mod typed;
 
 use std::io::{self, Write as _};
 
