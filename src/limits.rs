@@ -247,6 +247,10 @@ pub const LOGIN_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// and a password. At 95 checks a second (see [`ARGON2_MEMORY_KIB`]) the last of so many waits under three seconds.
 pub const LOGIN_QUEUE_MAX: usize = 256;
 
+/// Logins of one source that may wait for their turn to hash: an office that starts work, and half of all, so that others
+/// need not take their places from anybody.
+pub const LOGIN_QUEUE_PER_SOURCE: usize = LOGIN_QUEUE_MAX / 2;
+
 /// Bytes read at a time before login.
 pub const LOGIN_READ: usize = 1024;
 

@@ -2,12 +2,10 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use async_lock::{Semaphore, SemaphoreGuardArc};
-
+use super::login_queue::{LoginQueue, Permit};
 use super::source::Source;
 use super::turns::{Places, Turns, cores};
 use crate::auth::{Principal, Users, is_anonymous};
@@ -20,10 +18,8 @@ use crate::secret::Secret;
 pub struct Accounts {
     path: PathBuf,
     current: Mutex<(Stamp, Arc<Users>)>,
-    /// Each argon2 run takes its memory and a core for tens of milliseconds: as many at once as there are cores.
-    permits: Arc<Semaphore>,
-    /// Logins that wait for a permit.
-    waiting: AtomicUsize,
+    /// As many checks at once as there are cores.
+    queue: Arc<LoginQueue>,
     /// Threads of their own: a login waits for no session's work.
     turns: Arc<Turns>,
 }
@@ -40,12 +36,10 @@ impl Accounts {
     pub fn load(path: &Path) -> Result<Accounts> {
         let stamp = stamp(path);
         let users = Arc::new(Users::load(path)?);
-        let permits = Arc::new(Semaphore::new(cores()));
         Ok(Accounts {
             path: path.to_owned(),
             current: Mutex::new((stamp, users)),
-            permits,
-            waiting: AtomicUsize::new(0),
+            queue: LoginQueue::new(cores()),
             turns: Turns::new("login", Places::only(cores() + limits::LOGIN_THREADS_BESIDE)),
         })
     }
@@ -61,7 +55,7 @@ impl Accounts {
     /// [`Kind::LoginFailed`]; [`Kind::Busy`] if too many are waiting for their turn.
     pub async fn verify(self: &Arc<Self>, source: &Source, user: String, password: Secret) -> Result<Principal> {
         // Anonymous reading takes no argon2, so it need not wait behind a flood of guesses.
-        let permit = if is_anonymous(&user) { None } else { Some(self.turn().await?) };
+        let permit = if is_anonymous(&user) { None } else { Some(self.permit(source).await?) };
         let accounts = self.clone();
         // The permit belongs to the work: when the connection is gone the hashing still goes on.
         let checked = self.turns.run(source, move || {
@@ -84,15 +78,10 @@ impl Accounts {
         self.turns.run(source, work).await
     }
 
-    /// Waits for a permit, unless too many wait already.
-    async fn turn(&self) -> Result<SemaphoreGuardArc> {
-        if let Some(permit) = self.permits.try_acquire_arc() {
-            return Ok(permit);
-        }
+    async fn permit(&self, source: &Source) -> Result<Permit> {
+        let turn = async_std::future::timeout(limits::LOGIN_QUEUE_TIMEOUT, self.queue.turn(source));
         let busy = || Error::new(Kind::Busy, "too many people are logging in at once");
-        let _place = Place::take(&self.waiting).ok_or_else(busy)?;
-        let permit = self.permits.acquire_arc();
-        async_std::future::timeout(limits::LOGIN_QUEUE_TIMEOUT, permit).await.map_err(|_| busy())
+        turn.await.ok().flatten().ok_or_else(busy)
     }
 
     /// The users as the file has them now.
@@ -113,23 +102,6 @@ impl Accounts {
     }
 }
 
-/// A place in the queue, given back when it is dropped: the client may leave while it waits.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    /// A place, if there is one left of [`limits::LOGIN_QUEUE_MAX`].
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let one_more = |count| (count < limits::LOGIN_QUEUE_MAX).then_some(count + 1);
-        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Place(waiting))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 fn stamp(path: &Path) -> Stamp {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.ino(), meta.modified().ok()?, meta.len()))
@@ -139,21 +111,4 @@ fn stamp(path: &Path) -> Stamp {
 /// machine has cores.
 pub fn login_memory_kib(users: &Users) -> u64 {
     u64::from(users.worst_case_memory_kib()) * cores() as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_queue_holds_so_many_and_a_place_comes_back() {
-        let waiting = AtomicUsize::new(0);
-        let mut places: Vec<_> = (0..limits::LOGIN_QUEUE_MAX).map(|_| Place::take(&waiting).unwrap()).collect();
-        assert!(Place::take(&waiting).is_none());
-        places.pop();
-        places.push(Place::take(&waiting).unwrap());
-        assert!(Place::take(&waiting).is_none());
-        drop(places);
-        assert_eq!(waiting.into_inner(), 0);
-    }
 }

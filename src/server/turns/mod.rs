@@ -1,7 +1,7 @@
 //! Turns on a bounded set of threads: blocking work of many, none of whom may keep the others waiting.
 //!
 //! There are so many places. Who has one keeps it while nobody else waits, and else gives it back after
-//! [`limits::TURN`]. Turns go round the sources ([`queue`]), and one network holds at most as many places as it leaves
+//! [`limits::TURN`]. Turns go round the sources ([`FairQueue`]), and one network holds at most as many places as it leaves
 //! free, so that the next one always finds some: alone it has half of them, two have a third each.
 //!
 //! - Work that takes a core for its whole length is *heavy* and has places of its own, one for each core: what the
@@ -10,7 +10,6 @@
 //!   bounds that are shared in the same way.
 
 mod job;
-mod queue;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -21,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use self::queue::FairQueue;
+use super::fair_queue::FairQueue;
 use super::source::{Network, Source};
 use crate::limits;
 
