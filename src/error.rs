@@ -133,6 +133,8 @@ table! {
     BadCommand = "bad-command", Some(501), Usage, false, "HELP with the command's name shows how it is written.";
     /// A path that climbs out, is absolute, or holds empty, reserved or control-character names.
     BadPath = "bad-path", Some(501), Usage, false, "Use a relative path without `..`, empty names or control characters.";
+    /// A path with too many folders, or too long a name.
+    PathTooLong = "path-too-long", Some(501), Other, false, "Shorten the names or use fewer folders: at most 64 of them, 255 bytes a name, 4096 bytes in all.";
     /// A command that needs another one first.
     BadSequence = "bad-sequence", Some(503), Usage, false, "Send USER before PASS.";
     /// Nothing but HELP, USER, PASS and LOGOUT before login.
@@ -381,7 +383,8 @@ fn file_kind(err: &io::Error) -> Kind {
             Errno::NOTDIR => Kind::NotDirectory,
             Errno::NOTEMPTY => Kind::NotEmpty,
             Errno::LOOP => Kind::NotRegular,
-            Errno::NAMETOOLONG | Errno::INVAL => Kind::BadPath,
+            Errno::NAMETOOLONG => Kind::PathTooLong,
+            Errno::INVAL => Kind::BadPath,
             _ => Kind::Io,
         };
     }

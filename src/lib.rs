@@ -26,7 +26,7 @@
 //! let endpoint = Endpoint::new("127.0.0.1", address.port());
 //! let mut client = Client::connect(&endpoint, ConnectOptions::new(Verification::Pins(vec![pin]))).await?;
 //! client.login("anonymous", Secret::new("")).await?;
-//! assert!(client.list(&RelPath::root(), false).await?.is_empty());
+//! assert!(client.list(&RelPath::root(), false).await?.entries.is_empty());
 //! client.logout().await?;
 //!
 //! handle.stop();

@@ -31,6 +31,10 @@ pub const USER_MAX: usize = 64;
 /// Longest password in bytes, refused before hashing (CVE-2016-6515: OpenSSH hashed passwords of any length).
 pub const PASSWORD_MAX: usize = 1024;
 
+/// Bytes that the names of unreadable folders may take in the reply that ends a listing: half a line, so that the rest
+/// of the reply always fits. More are only counted.
+pub const UNREAD_NAMES: usize = LINE_MAX / 2;
+
 /// Unknown verbs on one connection before it is closed: a person mistypes, another protocol never stops (ALPACA).
 pub const UNKNOWN_VERBS_MAX: u32 = 10;
 

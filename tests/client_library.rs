@@ -40,17 +40,18 @@ fn every_request_gets_its_answer() {
         assert_eq!(client.make_dir(&p("x"), false).await.unwrap_err().kind(), Kind::Exists);
         assert_eq!(client.last_ids(), Some(welcome.ids));
 
-        let mut names: Vec<_> = client.list(&p(""), true).await.unwrap().into_iter().map(|e| e.path).collect();
+        let mut names: Vec<_> = client.list(&p(""), true).await.unwrap().entries.into_iter().map(|e| e.path).collect();
         names.sort();
         assert_eq!(names, [&b"a b"[..], b"x", b"x/y"]);
         let mut kinds = Vec::new();
-        client
+        let unread = client
             .list_each(&p(""), false, |entry| {
                 kinds.push(entry.kind);
                 Ok(())
             })
             .await
             .unwrap();
+        assert_eq!(unread.count, 0);
         kinds.sort();
         assert_eq!(kinds, [EntryKind::File, EntryKind::Directory]);
 
@@ -64,7 +65,7 @@ fn every_request_gets_its_answer() {
         client.rename(&p("a b"), &p("x/c"), false).await.unwrap();
         assert_eq!(client.remove(&p("x"), false).await.unwrap_err().kind(), Kind::NotEmpty);
         client.remove(&p("x"), true).await.unwrap();
-        assert!(client.list(&p(""), true).await.unwrap().is_empty());
+        assert!(client.list(&p(""), true).await.unwrap().entries.is_empty());
 
         let ping = client.ping().await.unwrap();
         assert_eq!(ping.ids, welcome.ids);
@@ -322,7 +323,8 @@ fn a_source_that_changes_its_length_is_given_up_and_leaves_nothing() {
         fs::write(local.path().join("x"), b"x").unwrap();
         let summary = client.upload(vec![Upload::file(local.path().join("x"), p("x"))], silent()).await.unwrap();
         assert_eq!(summary.files, 1);
-        let names: Vec<_> = client.list(&p(""), true).await.unwrap().into_iter().map(|entry| entry.path).collect();
+        let names: Vec<_> =
+            client.list(&p(""), true).await.unwrap().entries.into_iter().map(|entry| entry.path).collect();
         assert_eq!(names, [b"x"]);
     });
 }

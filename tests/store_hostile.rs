@@ -32,7 +32,7 @@ fn entries(store: &LocalStore, path: &str, recursive: bool) -> (Vec<Entry>, Vec<
     while let Some(entry) = listing.next() {
         match entry {
             Ok(entry) => entries.push(entry),
-            Err(err) => errors.push(err),
+            Err(err) => errors.push(err.error),
         }
     }
     entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -406,7 +406,7 @@ fn what_is_too_deep_is_said_once_a_folder_and_the_rest_is_listed() {
     put(&home.store, "beside", b"1").unwrap();
     let (found, errors) = entries(&home.store, "", true);
     assert_eq!(found.len(), limits::DEPTH_MAX + 1);
-    assert_eq!(errors.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::BadPath]);
+    assert_eq!(errors.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::PathTooLong]);
     let deep = vec!["d"; 60].join("/");
     let (found, errors) = entries(&home.store, &deep, true);
     assert_eq!((found.len(), errors.len()), (4, 1));

@@ -1,5 +1,6 @@
 //! Fetching files and trees.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::connection::Client;
 use super::destination::Destination;
 use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
+use super::listing::Listing;
 use super::observer::{Observer, Skip};
 use super::receive::{Announced, Job, Receiver};
 use super::session::Session;
@@ -15,6 +17,7 @@ use super::{listing, requests};
 use crate::error::Result;
 use crate::mtime::Mtime;
 use crate::proto::{Command, Condition, Entry, EntryKind, RelPath};
+use crate::store::local::is_part;
 
 impl Client {
     /// Fetches files into a destination, many at once in flight. Each appears under its name whole, verified and with
@@ -129,8 +132,13 @@ impl Tree {
         ledger: &mut Ledger,
         large: Option<&mut Vec<LargeDownload>>,
     ) -> Result<Folders> {
-        let (top, entries) = self.list(session)?;
+        let (top, Listing { entries, unread }) = self.list(session)?;
         into.store().make_dir(&self.to, true)?;
+        for (path, error) in unread.errors(&self.from) {
+            if ledger.is_news(&path) {
+                ledger.fail(path, error, observer);
+            }
+        }
         let steps = self.plan(entries, observer, ledger, large);
 
         let mut made: Vec<(RelPath, Mtime)> = Vec::new();
@@ -161,13 +169,13 @@ impl Tree {
     }
 
     /// The top folder's time, and all that is below it, checked.
-    fn list(&self, session: &mut Session) -> Result<(Mtime, Vec<Entry>)> {
+    fn list(&self, session: &mut Session) -> Result<(Mtime, Listing)> {
         session.command(&Command::Stat(self.from.clone()))?;
         listing::ask(session, &self.from, true)?;
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
         // Both are answered, also when the first is refused.
-        let entries = listing::read_all(session, true);
-        Ok((top?.mtime, entries?))
+        let listing = listing::read_all(session, true);
+        Ok((top?.mtime, listing?))
     }
 
     fn plan(
@@ -179,18 +187,25 @@ impl Tree {
     ) -> Vec<Step> {
         let mut steps = Vec::with_capacity(entries.len());
         let (mut files, mut bytes) = (0, 0u64);
+        let mut skipped = HashSet::new();
         for entry in entries {
+            let name = entry.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
             let skip = match entry.kind {
-                EntryKind::File | EntryKind::Directory => None,
                 EntryKind::Link => Some(Skip::Link),
                 EntryKind::Other => Some(Skip::Special),
+                _ if is_part(name) => Some(Skip::Reserved),
+                EntryKind::File | EntryKind::Directory => None,
             };
+            if inside_skipped(&entry.path, &skipped) {
+                continue;
+            }
             let shown = || source_path(&self.from, &entry.path);
             if let Some(why) = skip {
                 if ledger.is_news(&shown()) {
                     observer.skipped(&shown(), why);
                     ledger.summary.skipped += 1;
                 }
+                skipped.insert(entry.path);
                 continue;
             }
             // A name that no path can have, or a path that is too deep or too long.
@@ -220,6 +235,12 @@ impl Tree {
         observer.expected(files, bytes);
         steps
     }
+}
+
+/// Whether a path is in a folder that is left out.
+fn inside_skipped(path: &[u8], skipped: &HashSet<Vec<u8>>) -> bool {
+    let folders = path.iter().enumerate().filter(|(_, b)| **b == b'/').filter_map(|(at, _)| path.get(..at));
+    !skipped.is_empty() && folders.into_iter().any(|folder| skipped.contains(folder))
 }
 
 /// The path of something in a folder, also if it can be none of ours.

@@ -1,6 +1,9 @@
 //! Reading a listing, and trusting none of it.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -8,18 +11,61 @@ use crate::limits;
 use crate::proto::escape::for_people;
 use crate::proto::{Command, Entry, FrameDecoder, LineDecoder, Piece, RelPath, listing};
 
+/// What is in a folder, as far as the server could read it.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use = "a folder that could not be read is not among the entries"]
+pub struct Listing {
+    /// What was listed.
+    pub entries: Vec<Entry>,
+    /// What was not.
+    pub unread: Unread,
+}
+
+/// Folders that the server could not read: those in them are not in the listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "a folder that could not be read is not in the listing"]
+pub struct Unread {
+    /// How many.
+    pub count: u64,
+    /// Their paths relative to the listed folder, empty for that one itself; not all if there are many, and none from an
+    /// old server.
+    pub names: Vec<Vec<u8>>,
+}
+
+impl Unread {
+    /// One error for each that is named, with its path, and one for those that are not.
+    pub fn errors(&self, folder: &RelPath) -> Vec<(PathBuf, Error)> {
+        let failed = |path: PathBuf, what: &str| {
+            let shown = for_people(path.as_os_str().as_bytes());
+            let error = Error::new(Kind::Io, format!("{shown}: {what} could not be read by the server"));
+            (path, error.of_server().at(shown))
+        };
+        let top = folder.as_path();
+        let named = self.names.iter().map(|name| match name.as_slice() {
+            b"" => failed(top.to_owned(), "it"),
+            name => failed(top.join(OsStr::from_bytes(name)), "it"),
+        });
+        let others = self.count.saturating_sub(self.names.len() as u64);
+        let others = (others > 0).then(|| {
+            let top = if folder.is_root() { PathBuf::from(".") } else { top.to_owned() };
+            failed(top, &format!("{others} of the folders in it"))
+        });
+        named.chain(others).collect()
+    }
+}
+
 /// Asks for a listing.
 pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
     session.command(&Command::List { path: path.clone(), recursive })
 }
 
 /// Reads the listing asked for, and hands on the entries of each portion that came. Every path is inside the folder.
-/// Says how many folders the server could not read.
+/// Says which folders the server could not read.
 pub(super) fn read(
     session: &mut Session,
     recursive: bool,
     mut each: impl FnMut(Vec<Entry>) -> Result<()>,
-) -> Result<u64> {
+) -> Result<Unread> {
     session.expect(150)?;
     let mut frames = FrameDecoder::without_trailer();
     let mut lines = LineDecoder::new(listing::LINE_MAX);
@@ -45,18 +91,16 @@ pub(super) fn read(
     if !whole || done.parsed::<u64>("entries")? != count {
         return Err(Error::new(Kind::Integrity, "the listing is not whole"));
     }
-    done.get("unreadable").map_or(Ok(0), |_| done.parsed("unreadable"))
+    let count = done.get("unreadable").map_or(Ok(0), |_| done.parsed("unreadable"))?;
+    let names = done.list("unread")?;
+    names.iter().filter(|name| !name.is_empty()).try_for_each(|name| check(name, recursive))?;
+    Ok(Unread { count: count.max(names.len() as u64), names })
 }
 
 /// Reads the whole listing asked for. Every path is inside the folder and named once.
-pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Vec<Entry>> {
-    read_all_counting(session, recursive).map(|(entries, _)| entries)
-}
-
-/// The same, with how many folders the server could not read.
-pub(super) fn read_all_counting(session: &mut Session, recursive: bool) -> Result<(Vec<Entry>, u64)> {
+pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Listing> {
     let mut all = Vec::new();
-    let unreadable = read(session, recursive, |entries| {
+    let unread = read(session, recursive, |entries| {
         all.extend(entries);
         if all.len() > limits::LISTING_MAX {
             let text = format!("the folder has more than {} entries: take it in parts", limits::LISTING_MAX);
@@ -65,7 +109,7 @@ pub(super) fn read_all_counting(session: &mut Session, recursive: bool) -> Resul
         Ok(())
     })?;
     check_unique(&all)?;
-    Ok((all, unreadable))
+    Ok(Listing { entries: all, unread })
 }
 
 fn check_unique(entries: &[Entry]) -> Result<()> {

@@ -37,7 +37,7 @@
 //! client.login("anonymous", Secret::new("")).await?;
 //!
 //! let photos = RelPath::parse(b"photos")?;
-//! for entry in client.list(&photos, false).await? {
+//! for entry in client.list(&photos, false).await?.entries {
 //!     println!("{:>10} {}", entry.size, String::from_utf8_lossy(&entry.path).escape_debug());
 //! }
 //!
@@ -96,6 +96,7 @@ pub use connection::{Client, Stopper};
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};
 pub use known_servers::{Added, Known, KnownServers};
+pub use listing::{Listing, Unread};
 pub use mirror::{Filter, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};

@@ -8,6 +8,7 @@ use futures::join;
 
 use super::answers::{Hashed, Ids, Ping, SessionInfo, Stat, Status, Transferred};
 use super::connection::Client;
+use super::listing::{Listing, Unread};
 use super::session::Session;
 use super::{listing, receive};
 use crate::error::{Error, Kind, Result};
@@ -17,11 +18,12 @@ use crate::proto::{Command, Entry, RelPath, Reply, Verb};
 impl Client {
     /// Lists a folder, or with `recursive` all below it, each folder before what is in it.
     ///
-    /// Every path is checked: relative to the folder, inside it, and named once.
+    /// Every path is checked: relative to the folder, inside it, and named once. A folder that the server could not read
+    /// is no error: it is in [`Listing::unread`], and what is in it is missing.
     ///
     /// # Errors
     /// [`Kind::Integrity`] for a path that is not inside the folder; what the server refuses.
-    pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Vec<Entry>> {
+    pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Listing> {
         let path = path.clone();
         self.run(move |session| {
             listing::ask(session, &path, recursive)?;
@@ -40,7 +42,7 @@ impl Client {
         path: &RelPath,
         recursive: bool,
         mut each: impl FnMut(Entry) -> Result<()> + Send,
-    ) -> Result<()> {
+    ) -> Result<Unread> {
         let path = path.clone();
         let (hand_on, portions) = bounded(limits::WIRE_BUFFERS);
         let reading = self.run(move |session| {
@@ -49,7 +51,7 @@ impl Client {
         });
         let taking = taking(portions, |entries: Vec<Entry>| entries.into_iter().try_for_each(&mut each));
         let (read, taken) = join!(reading, taking);
-        taken.and(read.map(drop))
+        taken.and(read)
     }
 
     /// Describes one file or folder; the root path is the user's own folder.

@@ -89,7 +89,7 @@ impl Session {
     /// when a reply is waited for, or by [`Session::try_flush`].
     ///
     /// # Errors
-    /// [`Kind::BadPath`] if the line would be too long, [`Kind::TooOld`] if the server did not list what it needs;
+    /// [`Kind::PathTooLong`] if the line would be too long, [`Kind::TooOld`] if the server did not list what it needs;
     /// nothing is written then.
     pub(super) fn command(&mut self, command: &Command) -> Result<()> {
         if let Some(missing) = command.needs().first_missing_in(self.features) {

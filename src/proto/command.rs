@@ -309,7 +309,7 @@ impl Command {
     /// Writes the command as a line, ending included.
     ///
     /// # Errors
-    /// [`Kind::BadPath`] if the line would be longer than [`limits::LINE_MAX`]: a very long path of characters that
+    /// [`Kind::PathTooLong`] if the line would be longer than [`limits::LINE_MAX`]: a very long path of characters that
     /// each take three bytes when encoded.
     pub fn render(&self, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
@@ -377,7 +377,7 @@ impl Command {
         out.extend_from_slice(b"\r\n");
         if out.len() - start > limits::LINE_MAX {
             out.truncate(start);
-            return Err(Error::new(Kind::BadPath, "the path is too long to send"));
+            return Err(Error::new(Kind::PathTooLong, "the path is too long to send"));
         }
         Ok(())
     }

@@ -11,9 +11,17 @@ use crate::error::{Error, Kind, Result};
 /// `:` that starts a reply's text. Bytes past ASCII are encoded too, so that every line is plain ASCII.
 const ARGUMENT: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'=').add(b':').add(b'"');
 
+/// What an item of a list may not hold raw.
+const ITEM: &AsciiSet = &ARGUMENT.add(b',');
+
 /// Percent-encodes the bytes of one argument.
 pub fn encode(bytes: &[u8]) -> Cow<'_, str> {
     percent_encode(bytes, ARGUMENT).into()
+}
+
+/// Percent-encodes one item of a list whose items are separated by commas.
+pub fn list_item(bytes: &[u8]) -> Cow<'_, str> {
+    percent_encode(bytes, ITEM).into()
 }
 
 /// Decodes one argument. Stricter than the crate: a `%` without two hexadecimal digits is an error, not a literal.

@@ -27,15 +27,16 @@ impl RelPath {
     /// Parses the decoded bytes of a path.
     ///
     /// # Errors
-    /// [`Kind::BadPath`] for a spelling that is never valid, [`Kind::NotFound`] for the reserved name: it answers
+    /// [`Kind::BadPath`] for a spelling that is never valid, [`Kind::PathTooLong`], [`Kind::NotFound`] for the reserved name: it answers
     /// as if nothing were there, whatever the verb.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let bad = |why: &str| Err(Error::new(Kind::BadPath, format!("{}: {why}", escape::for_people(bytes))));
+        let said = |kind, why: &str| Err(Error::new(kind, format!("{}: {why}", escape::for_people(bytes))));
+        let bad = |why| said(Kind::BadPath, why);
         if bytes.is_empty() {
             return Ok(Self::root());
         }
         if bytes.len() > limits::PATH_MAX {
-            return Err(Error::new(Kind::BadPath, format!("the path is longer than {} bytes", limits::PATH_MAX)));
+            return Err(Error::new(Kind::PathTooLong, format!("the path is longer than {} bytes", limits::PATH_MAX)));
         }
         if bytes.starts_with(b"/") {
             return bad("a path starts at your own folder, not with a slash");
@@ -46,7 +47,9 @@ impl RelPath {
             match name {
                 b"" => return bad("the path has an empty name in it"),
                 b"." | b".." => return bad("`.` and `..` are not names"),
-                _ if name.len() > limits::NAME_MAX => return bad("a name in it is longer than 255 bytes"),
+                _ if name.len() > limits::NAME_MAX => {
+                    return said(Kind::PathTooLong, "a name in it is longer than 255 bytes");
+                }
                 _ if name.iter().any(|b| b.is_ascii_control()) => return bad("the path has a control character in it"),
                 // Compared without case: some file systems would find it under another spelling.
                 _ if name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) => {
@@ -57,7 +60,7 @@ impl RelPath {
             }
         }
         if depth > limits::DEPTH_MAX {
-            return bad("the path is deeper than 64 folders");
+            return said(Kind::PathTooLong, "the path is deeper than 64 folders");
         }
         Ok(RelPath(bytes.to_vec()))
     }
@@ -176,9 +179,9 @@ mod tests {
     #[test]
     fn limits_hold_at_their_edges() {
         assert!(RelPath::parse(&[b'a'; 255]).is_ok());
-        assert_eq!(kind(&[b'a'; 256]), Kind::BadPath);
+        assert_eq!(kind(&[b'a'; 256]), Kind::PathTooLong);
         assert!(RelPath::parse(["a"; 64].join("/").as_bytes()).is_ok());
-        assert_eq!(kind(["a"; 65].join("/").as_bytes()), Kind::BadPath);
+        assert_eq!(kind(["a"; 65].join("/").as_bytes()), Kind::PathTooLong);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Replies: `ddd word key=value... :text`, written straight into the outgoing buffer and read without copying.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
-use super::escape::{decode, encode, for_people};
+use super::escape::{decode, encode, for_people, list_item};
 use crate::error::{Error, Kind, Result};
 
 /// Writes one reply line at the end of a buffer. The only writer of replies: values are percent-encoded and text is
@@ -61,6 +62,18 @@ impl<'a> ReplyWriter<'a> {
     pub fn bytes(self, key: &'static str, value: &[u8]) -> Self {
         self.out.extend_from_slice(format!(" {key}=").as_bytes());
         self.out.extend(encode(value).bytes());
+        self
+    }
+
+    /// Adds values of any bytes, separated by commas.
+    pub fn list(self, key: &'static str, values: &[Vec<u8>]) -> Self {
+        self.out.extend_from_slice(format!(" {key}=").as_bytes());
+        for (at, value) in values.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.out.extend(list_item(value).bytes());
+        }
         self
     }
 
@@ -162,6 +175,16 @@ impl<'a> Reply<'a> {
         decode(value.as_bytes()).map(|bytes| bytes.into_owned()).map_err(|_| self.lacks(key))
     }
 
+    /// A field's values, separated by commas; none if there is no such field. One empty value reads as it was written,
+    /// no value does not: such a field is left away.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`] if one is wrongly encoded.
+    pub fn list(&self, key: &str) -> Result<Vec<Vec<u8>>> {
+        let value = |item: &str| decode(item.as_bytes()).map(Cow::into_owned).map_err(|_| self.lacks(key));
+        self.get(key).map_or(Ok(Vec::new()), |values| values.split(',').map(value).collect())
+    }
+
     /// A field's value as whatever it must be.
     ///
     /// # Errors
@@ -188,6 +211,16 @@ impl<'a> Reply<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_list_reads_as_written() {
+        for values in [vec![b"a,b".to_vec(), b"x y/z".to_vec()], vec![Vec::new()], vec![vec![b'%', 0xff], Vec::new()]] {
+            let mut out = Vec::new();
+            ReplyWriter::new(&mut out, 226, "done").list("unread", &values).end();
+            let reply = Reply::parse(out.strip_suffix(b"\r\n").unwrap()).unwrap();
+            assert_eq!((reply.list("unread").unwrap(), reply.list("other").unwrap()), (values, vec![]));
+        }
+    }
 
     #[test]
     fn a_reply_reads_as_written() {

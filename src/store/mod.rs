@@ -9,7 +9,7 @@ use std::any::Any;
 pub use local::{LocalOptions, LocalStore, Staging, Swept, Tree};
 pub use staged::{Part, Staged};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hash::Hash;
 pub use crate::mtime::Mtime;
 pub use crate::proto::{Condition, Entry, EntryKind};
@@ -228,7 +228,15 @@ pub trait Upload: Send {
 
 /// Entries, one by one, in the order of the disk; a folder comes before what is in it.
 pub trait Listing: Send {
-    /// The next entry. An error is about one entry (a folder that may not be read, or is too deep) and the listing
-    /// goes on after it.
-    fn next(&mut self) -> Option<Result<Entry>>;
+    /// The next entry. What cannot be read (a folder that may not be, or is too deep) does not end the listing.
+    fn next(&mut self) -> Option<Result<Entry, Unread>>;
+}
+
+/// Something in a listed folder that could not be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// Bytes relative to the listed folder; none for that folder itself, where reading it broke off.
+    pub path: Vec<u8>,
+    /// Why.
+    pub error: Error,
 }

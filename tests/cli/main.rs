@@ -12,3 +12,5 @@ mod sides;
 mod support;
 mod terminal;
 mod trust;
+#[path = "../attacks/unreadable.rs"]
+mod unreadable;

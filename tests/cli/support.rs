@@ -68,7 +68,6 @@ impl World {
         World::with(|server| server)
     }
 
-    #[allow(dead_code, reason = "not every program that shares this uses it")]
     /// The server is known, and it is started by this program with these arguments.
     pub fn trusting_through(program: &[&str]) -> World {
         let world = World::with(|server| server.through(program.iter().copied()));
@@ -156,7 +155,6 @@ impl World {
         self.run_with(args, b"")
     }
 
-    #[allow(dead_code, reason = "not every program that shares this uses it")]
     /// The same, started by this program with these arguments.
     pub fn run_through(&self, program: &[&str], args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Done {
         let mut command = self.command_through(program, args);
@@ -177,7 +175,6 @@ impl World {
     }
 }
 
-#[allow(dead_code, reason = "not every program that shares this uses it")]
 /// What a program is started by so that modes of files hold for it, also if the tests are run by root.
 pub fn without_override() -> &'static [&'static str] {
     const SETPRIV: &[&str] =

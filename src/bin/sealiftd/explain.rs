@@ -52,7 +52,7 @@ fn line(args: &ExplainArgs) -> String {
 
 /// Whether a line was refused for a path that nobody may name, and not for being no command.
 fn refuses_path(error: &Error) -> bool {
-    matches!(error.kind(), Kind::BadPath | Kind::NotFound)
+    matches!(error.kind(), Kind::BadPath | Kind::PathTooLong | Kind::NotFound)
 }
 
 /// A question, for putting the answer into words.

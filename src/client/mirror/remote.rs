@@ -9,6 +9,7 @@ use super::MirrorOptions;
 use super::filter::Filter;
 use super::plan::{Item, Tree};
 use super::report::Report;
+use crate::client::listing::Listing;
 use crate::client::observer::Skip;
 use crate::client::session::Session;
 use crate::client::{listing, requests};
@@ -56,14 +57,12 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
     listing::ask(session, root, true)?;
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
     // Both are answered, also when the first is refused.
-    let listed = listing::read_all_counting(session, true);
+    let listed = listing::read_all(session, true);
     let top = top?;
-    let (entries, unreadable) = listed?;
+    let Listing { entries, unread } = listed?;
 
-    let mut tree = Tree { is_whole: unreadable == 0, ..Tree::default() };
-    if unreadable > 0 {
-        let text = format!("{root}: the server could not read {unreadable} of the folders in it");
-        let (path, error) = (root.as_path().to_owned(), Error::new(Kind::Io, text));
+    let mut tree = Tree { is_whole: unread.count == 0, ..Tree::default() };
+    for (path, error) in unread.errors(root) {
         match which {
             Which::Source => report.failed(path, error),
             Which::Destination { .. } => report.failed_elsewhere(path, error),

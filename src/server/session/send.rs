@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{RelPath, ReplyWriter, frame, listing};
+use crate::proto::{RelPath, ReplyWriter, escape, frame, listing};
 use crate::server::lane::{Outgoing, Step};
 use crate::server::turns::{self, Class};
 use crate::store::{Change, Listing, Source};
@@ -66,7 +66,27 @@ pub struct ListJob {
     listing: Box<dyn Listing>,
     entries: u64,
     unreadable: u64,
+    /// The names of those that could not be read, as far as they fit into the reply.
+    unread: Vec<Vec<u8>>,
+    /// What they take there.
+    unread_bytes: usize,
     running: Running,
+}
+
+impl ListJob {
+    fn over(listing: Box<dyn Listing>, running: Running) -> Self {
+        ListJob { listing, entries: 0, unreadable: 0, unread: Vec::new(), unread_bytes: 0, running }
+    }
+
+    /// Something could not be read. It is named as long as there is room.
+    fn count_unread(&mut self, path: Vec<u8>) {
+        self.unreadable += 1;
+        let more = escape::list_item(&path).len() + 1;
+        if self.unread_bytes + more <= limits::UNREAD_NAMES {
+            self.unread_bytes += more;
+            self.unread.push(path);
+        }
+    }
 }
 
 impl Digest {
@@ -236,7 +256,7 @@ impl Session {
                 self.scratch.clear();
                 ReplyWriter::new(&mut self.scratch, 150, "data").end();
                 out.put(&self.scratch);
-                self.state = State::Sending(Sending::List(ListJob { listing, entries: 0, unreadable: 0, running }));
+                self.state = State::Sending(Sending::List(ListJob::over(listing, running)));
             }
         }
     }
@@ -340,9 +360,9 @@ impl Session {
                     entry.render(&mut lines);
                     job.entries += 1;
                 }
-                Some(Err(error)) => {
-                    job.unreadable += 1;
-                    self.warn("not listed", &error);
+                Some(Err(unread)) => {
+                    self.warn("not listed", &unread.error);
+                    job.count_unread(unread.path);
                 }
                 None => return self.end_list(job, &lines, out),
             }
@@ -354,19 +374,23 @@ impl Session {
     fn end_list(&mut self, job: ListJob, lines: &[u8], out: &mut Outgoing) {
         put_frame(lines, out);
         out.put(&frame::END);
-        let (entries, unreadable) = (job.entries, job.unreadable);
+        let ListJob { entries, unreadable, unread, running, .. } = job;
         let text = match (entries, unreadable) {
             (0, 0) => "The folder is empty.",
             (_, 0) => "That is all.",
             _ => "Some folders could not be read.",
         };
         self.done(
-            job.running,
+            running,
             0,
             out,
             |r| {
                 let reply = ReplyWriter::new(r, 226, "done").field("entries", entries);
-                if unreadable == 0 { reply } else { reply.field("unreadable", unreadable) }
+                match unreadable {
+                    0 => reply,
+                    _ if unread.is_empty() => reply.field("unreadable", unreadable),
+                    _ => reply.field("unreadable", unreadable).list("unread", &unread),
+                }
             },
             text,
         );

@@ -12,7 +12,7 @@ use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::{RelPath, escape};
-use crate::store::{Entry, EntryKind, Listing};
+use crate::store::{Entry, EntryKind, Listing, Unread};
 
 /// One open folder.
 struct Level {
@@ -33,7 +33,7 @@ pub(super) struct LocalListing {
     /// The folder being read, relative to the listed one, with a slash at its end unless empty.
     path: Vec<u8>,
     /// Said after the folder it is about.
-    trouble: Option<Error>,
+    trouble: Option<Unread>,
 }
 
 impl LocalListing {
@@ -66,12 +66,12 @@ impl LocalListing {
         if self.base.is_root() { path.to_vec() } else { [self.base.as_bytes(), b"/", path].concat() }
     }
 
-    fn failed(&self, path: &[u8], err: Errno) -> Error {
-        Error::file(escape::for_people(&self.full(path)), err.into())
+    fn failed(&self, path: &[u8], err: Errno) -> Unread {
+        Unread { path: path.to_vec(), error: Error::file(escape::for_people(&self.full(path)), err.into()) }
     }
 
     /// One entry of the folder being read; nothing if it vanished meanwhile.
-    fn entry(&self, dir: &rustix::fs::Dir, name: &[u8]) -> Option<Result<Entry>> {
+    fn entry(&self, dir: &rustix::fs::Dir, name: &[u8]) -> Option<Result<Entry, Unread>> {
         let path = [&*self.path, name].concat();
         let mut found = match dir.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
             Ok(stat) => meta(&stat),
@@ -91,12 +91,12 @@ impl LocalListing {
     }
 
     /// Goes into this folder of the one being read.
-    fn enter(&mut self, name: &[u8]) -> Result<()> {
+    fn enter(&mut self, name: &[u8]) -> Result<(), Unread> {
         let path = [&*self.path, name].concat();
         if self.base_depth + self.levels.len() >= limits::DEPTH_MAX {
             let shown = escape::for_people(&self.full(&path));
             let text = format!("{shown}: not listed, what is in it is deeper than {} folders", limits::DEPTH_MAX);
-            return Err(Error::new(Kind::BadPath, text));
+            return Err(Unread { path, error: Error::new(Kind::PathTooLong, text) });
         }
         let Some(level) = self.levels.last() else { return Ok(()) };
         let opened = level.entries.fd().and_then(|dir| open_directory(dir, name)).and_then(entries);
@@ -113,7 +113,7 @@ impl LocalListing {
 }
 
 impl Listing for LocalListing {
-    fn next(&mut self) -> Option<Result<Entry>> {
+    fn next(&mut self) -> Option<Result<Entry, Unread>> {
         if let Some(trouble) = self.trouble.take() {
             return Some(Err(trouble));
         }
@@ -122,7 +122,12 @@ impl Listing for LocalListing {
             let name = match level.entries.read() {
                 Some(Ok(entry)) => entry.file_name().to_bytes().to_vec(),
                 ended => {
-                    let failed = ended.map(|entry| entry.err().map(|err| self.failed(&self.path, err)));
+                    let failed = ended.map(|entry| {
+                        entry.err().map(|err| {
+                            let folder = self.path.strip_suffix(b"/").unwrap_or(&self.path);
+                            self.failed(folder, err)
+                        })
+                    });
                     self.leave();
                     if let Some(Some(err)) = failed {
                         return Some(Err(err));

@@ -3,11 +3,11 @@
 use std::io::{self, BufWriter, Write as _};
 
 use console::{Style, Term};
-use sealift::client::Target;
+use sealift::client::{Listing, Target};
 use sealift::mtime::Mtime;
 use sealift::proto::escape::for_people;
 use sealift::proto::{Entry, EntryKind, RelPath};
-use sealift::{Client, Kind, Result};
+use sealift::{Client, Exit, Kind, Result};
 
 use crate::args::Ls;
 use crate::context::Context;
@@ -51,24 +51,32 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, args: &Ls) 
     // Nothing to sort: entries are shown as they come, however many there are.
     let outcome = if args.recursive || out.is_json() {
         let listed = client.list_each(&target.path, args.recursive, |entry| printer.entry(&entry)).await;
-        listed.map(|()| Vec::new())
+        listed.map(|unread| Listing { entries: Vec::new(), unread })
     } else {
         client.list(&target.path, false).await
     };
-    let mut entries = match outcome {
-        Ok(entries) => entries,
+    let Listing { mut entries, unread } = match outcome {
+        Ok(listing) => listing,
         Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {
             printer.folder = target.path.parent().unwrap_or_default();
-            vec![itself(client, &target.path).await?]
+            Listing { entries: vec![itself(client, &target.path).await?], ..Listing::default() }
         }
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
     entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     printer.all(&entries)?;
-    if printer.finish()? == 0 {
-        out.note("The folder is empty.");
+    let count = printer.finish()?;
+    let failures = unread.errors(&target.path);
+    if failures.is_empty() {
+        if count == 0 {
+            out.note("The folder is empty.");
+        }
+        return Ok(());
     }
-    Ok(())
+    for (_, error) in failures {
+        Failure::from(error).show(out);
+    }
+    Err(Failure::Shown(Exit::Partial))
 }
 
 async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {

@@ -117,7 +117,8 @@ impl<'a> Session<'a> {
     /// As [`Client::list`].
     pub async fn names_in(&mut self, typed: &[u8]) -> Outcome<Vec<Entry>> {
         let (folder, _) = self.resolve(typed)?;
-        Ok(self.client().await?.list(&folder, false).await?)
+        // What could not be read cannot be completed.
+        Ok(self.client().await?.list(&folder, false).await?.entries)
     }
 
     /// Says which process and session answered, after a command about files, whatever became of it.
