@@ -178,6 +178,22 @@ pub const CHUNK: usize = 256 * 1024;
 /// Directory under which uploads are staged inside a home. Reserved: never listed, never reachable by name.
 pub const RESERVED_NAME: &str = ".sealift";
 
+/// Mode of a file that a server stores, before the umask takes from it: its account writes, its group reads, nobody
+/// else does, also where a service manager leaves the umask at 0. A file that replaces another keeps that one's mode.
+pub const SERVED_FILE_MODE: u32 = 0o640;
+
+/// Mode of a folder that a server makes, as [`SERVED_FILE_MODE`].
+pub const SERVED_FOLDER_MODE: u32 = 0o750;
+
+/// Tries to get the lock of a data directory: who only looks whether it is served has it for less than a millisecond.
+pub const LOCK_TRIES: u32 = 10;
+
+/// Pause between two of [`LOCK_TRIES`].
+pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Bytes read of a lock file: four words.
+pub const LOCK_FILE_MAX: u64 = 256;
+
 // ---- Buffers ----
 
 /// Size of a buffer on its way between a connection and its worker: a frame of one [`CHUNK`], and some lines before it.

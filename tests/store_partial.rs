@@ -37,13 +37,13 @@ fn partial_of(bytes: &[u8], blocks: usize) -> Option<Partial> {
     Some(Partial { len: (blocks * BLOCK) as u64, hash: Hash::of(&bytes[..blocks * BLOCK]) })
 }
 
-/// Every file below, staged ones too.
+/// Every file below, staged ones too, without the locks of stores.
 fn all_files(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(root).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
             files.extend(all_files(&entry.path()))
-        } else {
+        } else if entry.file_name() != "lock" {
             files.push(entry.path())
         }
     }

@@ -3,21 +3,22 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{FlockOperation, flock, fstat};
-use rustix::io::Errno;
+use rustix::fs::fstat;
 
+use super::occupancy::{self, Occupancy};
 use super::quota::Quotas;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Durability, LocalOptions, LocalStore, Staging, Store, Swept, Tree};
+use crate::store::{Durability, FileSystems, LocalOptions, LocalStore, Staging, Store, Swept, Tree};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
@@ -28,8 +29,11 @@ pub struct Homes {
     roots: Mutex<HashMap<String, Weak<Dir>>>,
     /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
     trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
-    /// The data directory under this server's lock: what is left over in it belongs to no other running server.
-    _locked: File,
+    /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
+    /// account and inside the sandbox that the server has then.
+    file_systems: Arc<FileSystems>,
+    /// What is left over in the data directory belongs to no other running server.
+    _occupancy: Occupancy,
 }
 
 impl Homes {
@@ -39,19 +43,11 @@ impl Homes {
     /// [`Kind::Busy`] if another server has it, and those of the file system, all naming the directory.
     pub fn open(data: &Path, durability: Durability) -> Result<Homes> {
         let failed = |err| Error::file(data.display(), err);
+        occupancy::refuse_inside(data)?;
         make(data).map_err(failed)?;
-        let locked = File::open(data).map_err(failed)?;
-        match flock(&locked, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder", data.display())));
-            }
-            // Some network file systems lock no directory.
-            Err(error) => {
-                tracing::warn!(data = %data.display(), %error, "no lock: let no second server use this folder")
-            }
-        }
         let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
+        let occupancy = Occupancy::take(&root, data)?;
+        try_out(&root, data, durability)?;
         let options = LocalOptions { durability, staging: Staging::Hidden };
         Ok(Homes {
             root,
@@ -59,8 +55,29 @@ impl Homes {
             quotas: Quotas::default(),
             roots: Mutex::default(),
             trees: Mutex::default(),
-            _locked: locked,
+            file_systems: Arc::default(),
+            _occupancy: occupancy,
         })
+    }
+
+    /// Fails if another server has one of these homes as its data directory, or a folder that it is in, or one right in
+    /// ours. Those deeper inside are not looked for: they may be anywhere in all that is stored here.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`], naming it.
+    pub fn refuse_inner<'h>(&self, homes: impl Iterator<Item = &'h str>) -> Result<()> {
+        // Where it cannot be read, the homes alone.
+        let mut places = self.names().unwrap_or_default();
+        for home in homes {
+            places.extend(Path::new(home).ancestors().filter_map(Path::to_str).map(str::to_owned));
+        }
+        places.remove("");
+        for place in places {
+            if let Ok(dir) = self.root.open_dir(&place) {
+                refuse_taken(&dir, &place)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens this principal's home, made if it is missing. There is no other way to a store.
@@ -69,7 +86,7 @@ impl Homes {
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
         let (root, tree) = (self.root_of(principal.home())?, self.tree_of(principal.home())?);
-        let store = Arc::new(LocalStore::over(root, tree, self.options));
+        let store = Arc::new(LocalStore::sharing(root, tree, self.options, Arc::clone(&self.file_systems)));
         Ok(match principal.quota() {
             None => store,
             Some(limit) => self.quotas.bound(principal.home(), store, limit),
@@ -85,6 +102,7 @@ impl Homes {
             return Ok(kept);
         }
         let root = LocalStore::root(&there)?;
+        refuse_taken(&root, "your home folder")?;
         roots.retain(|_, root| root.strong_count() > 0);
         roots.insert(home.to_owned(), Arc::downgrade(&root));
         Ok(root)
@@ -119,7 +137,7 @@ impl Homes {
         let mut names = BTreeSet::new();
         for entry in self.root.entries().map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != limits::RESERVED_NAME {
                 // The name of a home is text.
                 names.extend(entry.file_name().into_string().ok());
             }
@@ -135,7 +153,11 @@ impl Homes {
         match self.root.open_dir(home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
-            Ok(dir) => LocalStore::open(dir, self.options)?.sweep(limits::PARTIAL_MAX_AGE),
+            Ok(dir) => {
+                let (root, tree) = (LocalStore::root(&dir)?, self.tree_of(home)?);
+                let store = LocalStore::sharing(root, tree, self.options, Arc::clone(&self.file_systems));
+                store.sweep(limits::PARTIAL_MAX_AGE)
+            }
         }
     }
 
@@ -149,6 +171,35 @@ impl Homes {
         let all = LocalStore::open(self.root.try_clone().map_err(failed)?, self.options)?;
         all.make_dir(&RelPath::parse(home.as_bytes())?, true)?;
         self.root.open_dir(home).map_err(failed)
+    }
+}
+
+/// Fails if another server has this folder as its data directory.
+fn refuse_taken(dir: impl AsFd, called: &str) -> Result<()> {
+    match occupancy::is_taken(dir) {
+        true => Err(Error::new(Kind::Busy, format!("{called}: another sealiftd serves this folder as its own"))),
+        false => Ok(()),
+    }
+}
+
+/// Tries what the file system of the data directory does, and says in the log what has to be done without.
+fn try_out(root: &Dir, data: &Path, durability: Durability) -> Result<()> {
+    match LocalStore::try_out(root, durability) {
+        Ok(found) => {
+            for trial in found.trials().iter().filter(|trial| !trial.works) {
+                tracing::warn!(
+                    data = %data.display(),
+                    "this file system is without {}: {}", trial.what, trial.without
+                );
+            }
+            Ok(())
+        }
+        // A place to read from, or a full one, which may be emptied.
+        Err(error) if matches!(error.kind(), Kind::Denied | Kind::NoSpace | Kind::Quota) => {
+            tracing::warn!(data = %data.display(), %error, "not tried what this file system does");
+            Ok(())
+        }
+        Err(error) => Err(Error::new(error.kind(), format!("{}: {}", data.display(), error.text())).with_source(error)),
     }
 }
 

@@ -18,6 +18,7 @@ mod listener;
 mod log_shares;
 mod login;
 mod login_queue;
+mod occupancy;
 mod quota;
 mod registry;
 mod repeated;
@@ -178,7 +179,10 @@ impl Server {
             grace: options.grace,
             timeouts: options.timeouts,
         });
-        if let Some(home) = shared.accounts.users().anonymous_home() {
+        let users = shared.accounts.users();
+        let homes = users.iter().map(|user| user.home()).chain(users.anonymous_home());
+        shared.homes.refuse_inner(homes)?;
+        if let Some(home) = users.anonymous_home() {
             shared.homes.prepare(home)?;
         }
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();

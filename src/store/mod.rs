@@ -6,7 +6,7 @@ mod staged;
 
 use std::any::Any;
 
-pub use local::{LocalOptions, LocalStore, Staging, Swept, Tree};
+pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Staging, Swept, Tree, Trial};
 pub use staged::{Part, Staged};
 
 use crate::error::{Error, Result};

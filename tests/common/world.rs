@@ -124,9 +124,10 @@ pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     seen
 }
 
-/// What is in the hidden staging folder of a home, with the folders of running sessions opened up.
+/// What is in the hidden staging folder of a home, with the folders of running sessions opened up, without their locks.
 pub fn staged(home: &Path) -> Vec<PathBuf> {
-    snapshot(&home.join(limits::RESERVED_NAME)).into_keys().collect()
+    let staged = snapshot(&home.join(limits::RESERVED_NAME)).into_keys();
+    staged.filter(|path| !path.ends_with("lock")).collect()
 }
 
 /// Fails unless nothing but empty folders of sessions waits in a home's staging folder.

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, 
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use super::capabilities::Capabilities;
 use super::staging::{CREATE, Temp, random};
 use crate::hash::Hash;
 use crate::limits;
@@ -33,14 +34,14 @@ pub(super) fn is_first(path: &RelPath, staged: &[u8]) -> bool {
 }
 
 /// A new empty file for an upload to `target`. A file left over from an earlier one is removed first.
-pub(super) fn create(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Temp> {
+pub(super) fn create(parent: &Arc<Dir>, target: &[u8], can: Capabilities) -> io::Result<Temp> {
     let name = name(target, None);
     // What replaces a private file is not shown to others while it waits.
     let old = statat(parent, target, AtFlags::SYMLINK_NOFOLLOW).map_or(0o666, |old| old.st_mode & 0o666);
     let mode = Mode::from_raw_mode(old) | Mode::RUSR | Mode::WUSR;
     let mut made = openat(parent, &*name, CREATE, mode);
     if matches!(made, Err(Errno::EXIST))
-        && let Some(left) = take(parent, target)?
+        && let Some(left) = take(parent, target, can)?
     {
         drop(left);
         made = openat(parent, &*name, CREATE, mode);
@@ -50,18 +51,18 @@ pub(super) fn create(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Temp> {
             // Somebody was faster, took it for a leftover, and has it now.
             Ok(false) | Err(Errno::WOULDBLOCK) => {}
             // A file system without locks: nobody can take it for a leftover either.
-            Ok(true) | Err(_) => return Ok(Temp::named(Arc::clone(parent), name, file.into(), None)),
+            Ok(true) | Err(_) => return Ok(Temp::named(Arc::clone(parent), name, file.into(), None, can)),
         },
         Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),
     }
     let name = another_name(target)?;
     let file = openat(parent, &*name, CREATE, mode)?;
-    Ok(Temp::named(Arc::clone(parent), name, file.into(), None))
+    Ok(Temp::named(Arc::clone(parent), name, file.into(), None, can))
 }
 
 /// The file an earlier upload to `target` left, if there is one and nobody is writing it. Dropping it removes it.
-pub(super) fn take(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Option<Temp>> {
+pub(super) fn take(parent: &Arc<Dir>, target: &[u8], can: Capabilities) -> io::Result<Option<Temp>> {
     let name = name(target, None);
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match openat(parent, &*name, flags, Mode::empty()) {
@@ -77,7 +78,7 @@ pub(super) fn take(parent: &Arc<Dir>, target: &[u8]) -> io::Result<Option<Temp>>
     if !ours || hold(parent, &name, &file) != Ok(true) {
         return Ok(None);
     }
-    Ok(Some(Temp::named(Arc::clone(parent), name, file.into(), None)))
+    Ok(Some(Temp::named(Arc::clone(parent), name, file.into(), None, can)))
 }
 
 /// Takes the lock of this file; whether it then still has this name.

@@ -15,7 +15,7 @@ use super::partial;
 use super::source::{LocalSource, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
-use super::{keep_old, record, sync, unnamed};
+use super::{keep_old, record, sync};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
@@ -104,8 +104,8 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         let _steady = jail.tree().steady();
         let (dir, name) = jail.parent(&upload.path)?;
         match put_new(&upload.temp, &dir, name) {
-            // Mostly there was nothing, and nothing to look at. The others are what file systems say that cannot.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            // Mostly there was nothing, and nothing to look at. The other is what is said of a file system that cannot.
+            Err(Errno::EXIST | Errno::OPNOTSUPP) => {
                 put_over(jail, stage, &mut upload.temp, &upload.path, &dir, name)?;
                 committed.stored = Stored::Replaced;
             }
@@ -154,8 +154,8 @@ pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
 /// Gives a staged file this name if nothing has it.
 pub(super) fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
     match &temp.name {
-        Some(staged) => rename_new(&temp.dir, staged, dir, name),
-        None => unnamed::link(&temp.file, dir, name),
+        Some(staged) => rename_new(temp.can.new_name, &temp.dir, staged, dir, name),
+        None => temp.link(dir, name),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Files in a directory of this machine.
 
 mod beside;
+mod capabilities;
 mod commit;
 mod jail;
 mod keep_old;
 mod listing;
 mod names;
 mod partial;
+mod probe;
 mod record;
 mod remove;
 mod source;
@@ -24,12 +26,14 @@ use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::fs::Mode;
 
 use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
 pub(crate) use beside::{aside_name, is_ours as is_part};
+pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 use staging::Stage;
 pub use sweep::Swept;
@@ -43,6 +47,25 @@ pub enum Staging {
     Hidden,
     /// Beside the target as `.NAME.sealift-part`: for a client's destination, where no folder of ours should stay.
     Beside,
+}
+
+impl Staging {
+    /// The mode of a new file, less the umask. What a server stores is for its account and group, whatever the umask;
+    /// where a person puts something is that person's matter.
+    fn file_mode(self) -> Mode {
+        Mode::from_raw_mode(match self {
+            Staging::Hidden => crate::limits::SERVED_FILE_MODE,
+            Staging::Beside => 0o666,
+        })
+    }
+
+    /// The mode of a new folder, as [`Staging::file_mode`].
+    fn folder_mode(self) -> Mode {
+        Mode::from_raw_mode(match self {
+            Staging::Hidden => crate::limits::SERVED_FOLDER_MODE,
+            Staging::Beside => 0o777,
+        })
+    }
 }
 
 /// How a [`LocalStore`] works.
@@ -84,8 +107,19 @@ impl LocalStore {
 
     /// A store over what [`LocalStore::root`] has opened, a folder in this tree.
     pub fn over(root: Arc<Dir>, tree: Arc<Tree>, options: LocalOptions) -> LocalStore {
+        Self::sharing(root, tree, options, Arc::default())
+    }
+
+    /// The same with what is known of file systems already, so that not each of many stores tries them.
+    pub fn sharing(
+        root: Arc<Dir>,
+        tree: Arc<Tree>,
+        options: LocalOptions,
+        file_systems: Arc<FileSystems>,
+    ) -> LocalStore {
         let jail = Arc::new(Jail::new(root, tree));
-        let stage = Stage::new(Arc::clone(&jail), options.staging);
+        let durable = options.durability == Durability::Full;
+        let stage = Stage::new(Arc::clone(&jail), options.staging, durable, file_systems);
         LocalStore { jail, stage, options }
     }
 
@@ -106,7 +140,23 @@ impl LocalStore {
     /// # Errors
     /// That the staging folder cannot be read. Single files that cannot be removed are left.
     pub fn sweep(&self, max_age: Duration) -> Result<Swept> {
-        sweep::sweep(&self.jail, max_age).map_err(|err| Error::file(crate::limits::RESERVED_NAME, err))
+        sweep::sweep(&self.stage, max_age).map_err(|err| Error::file(crate::limits::RESERVED_NAME, err))
+    }
+
+    /// Tries what the file system of this directory does of all that a store with [`Staging::Hidden`] relies on: with
+    /// files in [`crate::limits::RESERVED_NAME`] that are removed again.
+    ///
+    /// # Errors
+    /// The name of what no store can do without, and those of a directory that cannot be written to.
+    pub fn try_out(root: &Dir, durability: Durability) -> Result<Capabilities> {
+        let failed = |err| Error::file(crate::limits::RESERVED_NAME, err);
+        let tried = staging::try_hidden(root, durability == Durability::Full).map_err(failed)?;
+        match tried.missing() {
+            None => Ok(tried),
+            Some(what) => {
+                Err(Error::new(Kind::Io, format!("this file system does not do what a server needs: {what}")))
+            }
+        }
     }
 
     fn durable(&self) -> bool {
@@ -152,11 +202,11 @@ impl Store for LocalStore {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
-        names::rename(&self.jail, self.durable(), from, to, replace)
+        names::rename(&self.stage, self.durable(), from, to, replace)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<NewFolder> {
-        Ok(NewFolder(Box::new(names::make_dir(&self.jail, path, parents)?)))
+        Ok(NewFolder(Box::new(names::make_dir(&self.jail, self.options.staging.folder_mode(), path, parents)?)))
     }
 
     fn forget_handles(&self) {

@@ -8,31 +8,37 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::capabilities::NewName;
 use super::jail::Jail;
+use super::staging::Stage;
 use crate::error::{Error, Kind, Result};
 use crate::proto::RelPath;
 
-/// Renames only if nothing has the new name.
-pub(super) fn rename_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
-    match renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE) {
-        // NFS and some others cannot.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(from_dir, from, to_dir, to),
-        renamed => renamed,
+/// Renames only if nothing has the new name, in the way that this file system was found to have.
+pub(super) fn rename_new(way: NewName, from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
+    match way {
+        NewName::Rename => renameat_with(from_dir, from, to_dir, to, RenameFlags::NOREPLACE),
+        NewName::Link => link_new(from_dir, from, to_dir, to),
+        NewName::Missing => Err(Errno::OPNOTSUPP),
     }
 }
 
-/// The same for file systems without RENAME_NOREPLACE: a second name, which is never made over another one, then the
-/// first one away. Directories have only one name, so they cannot be renamed there.
+/// A second name, which is never made over another one, then the first one away. A directory has only one name: it is
+/// renamed where nothing is, and what somebody else puts there meanwhile is replaced only if it is an empty directory.
 fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
     if FileType::from_raw_mode(statat(from_dir, from, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) == FileType::Directory {
-        return Err(Errno::INVAL);
+        return match statat(to_dir, to, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => renameat(from_dir, from, to_dir, to),
+            there => there.and(Err(Errno::EXIST)),
+        };
     }
     linkat(from_dir, from, to_dir, to, AtFlags::empty())?;
     unlinkat(from_dir, from, AtFlags::empty())
 }
 
 /// [`crate::store::Store::rename`].
-pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    let jail = stage.jail();
     let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
@@ -46,7 +52,8 @@ pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, r
     let renamed = if replace && !directory {
         renameat(&from_dir, from_name, &to_dir, to_name)
     } else {
-        rename_new(&from_dir, from_name, &to_dir, to_name)
+        let can = stage.can(&to_dir).map_err(|err| Error::file(to, err))?;
+        rename_new(can.new_name, &from_dir, from_name, &to_dir, to_name)
     };
     renamed.map_err(|err| match err {
         // A file over a folder it is in itself.
@@ -70,21 +77,21 @@ pub(super) fn rename(jail: &Jail, durable: bool, from: &RelPath, to: &RelPath, r
 pub(super) type Touched = Vec<(RelPath, Arc<Dir>)>;
 
 /// [`crate::store::Store::begin_dir`].
-pub(super) fn make_dir(jail: &Jail, path: &RelPath, parents: bool) -> Result<Touched> {
+pub(super) fn make_dir(jail: &Jail, mode: Mode, path: &RelPath, parents: bool) -> Result<Touched> {
     let mut touched = Vec::new();
     if path.is_root() {
         return if parents { Ok(touched) } else { Err(Error::file(path, Errno::EXIST.into())) };
     }
     let _steady = jail.tree().steady();
     if !parents {
-        touched.push(make_one(jail, path)?);
+        touched.push(make_one(jail, mode, path)?);
         return Ok(touched);
     }
     // Mostly only the last one is missing, or none: from the bottom up to the first that can be made, and down again.
     let mut missing = Vec::new();
     let mut next = path.clone();
     loop {
-        match make_one(jail, &next) {
+        match make_one(jail, mode, &next) {
             Ok(made) => {
                 touched.push(made);
                 break;
@@ -98,7 +105,7 @@ pub(super) fn make_dir(jail: &Jail, path: &RelPath, parents: bool) -> Result<Tou
         }
     }
     for path in missing.iter().rev() {
-        match make_one(jail, path) {
+        match make_one(jail, mode, path) {
             // Somebody else made it meanwhile.
             Err(err) if err.kind() == Kind::Exists => {}
             made => touched.push(made?),
@@ -108,9 +115,9 @@ pub(super) fn make_dir(jail: &Jail, path: &RelPath, parents: bool) -> Result<Tou
     Ok(touched)
 }
 
-fn make_one(jail: &Jail, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
+fn make_one(jail: &Jail, mode: Mode, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
     let (dir, name) = jail.parent(path)?;
-    mkdirat(&dir, name, Mode::from_raw_mode(0o777)).map_err(|err| Error::file(path, err.into()))?;
+    mkdirat(&dir, name, mode).map_err(|err| Error::file(path, err.into()))?;
     Ok((path.clone(), dir))
 }
 

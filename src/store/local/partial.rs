@@ -12,7 +12,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, OFlags, Stat, fdatasync, fstat, ftruncate, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, Stat, fdatasync, flock, fstat, ftruncate, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::jail::Jail;
@@ -58,10 +60,11 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     }
     if let Some(area) = temp.area.clone() {
         let (key, stat) = (key(&upload.path), fstat(&temp.file)?);
-        renameat(&temp.dir, &*name, &area.reserved, format!("{DATA}{key}"))?;
-        temp.release();
         // Without it they are hashed again.
         let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
+        // From here on whoever finds it may go on with it.
+        let _ = flock(&temp.file, FlockOperation::Unlock);
+        renameat(&temp.dir, &*name, &area.reserved, format!("{DATA}{key}"))?;
     }
     temp.release();
     Ok(len)
@@ -136,8 +139,12 @@ pub(super) fn resume(
     Ok(upload)
 }
 
-/// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other.
+/// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other, or somebody
+/// is still writing it.
 fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>> {
+    if flock(&found.file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Ok(None);
+    }
     let area = stage.area()?;
     let name = stage.fresh_name(Some(path));
     let Some(old_name) = &found.name else { return Ok(None) };
@@ -148,12 +155,12 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>
     let (ours, there) = (fstat(&found.file)?, statat(&*area.dir, &*name, AtFlags::SYMLINK_NOFOLLOW)?);
     if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino) {
         // Another one took its place meanwhile: give that back.
-        let _ = rename_new(&area.dir, &name, &found.dir, old_name);
+        let _ = rename_new(found.can.new_name, &area.dir, &name, &found.dir, old_name);
         return Ok(None);
     }
     let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", key(path)), AtFlags::empty());
     let file = found.file.try_clone()?;
-    Ok(Some(Temp::named(Arc::clone(&area.dir), name, file, Some(area))))
+    Ok(Some(Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can)))
 }
 
 fn find(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
@@ -163,13 +170,13 @@ fn find(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
 fn try_find(jail: &Jail, stage: &Stage, path: &RelPath) -> io::Result<Option<Found>> {
     let key = key(path);
     let mut temp = match stage.staging {
-        Staging::Hidden => match open_hidden(jail, &key) {
-            Err(Errno::NOENT) => return Ok(None),
+        Staging::Hidden => match open_hidden(jail, stage, &key) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         },
         Staging::Beside => {
             let Ok((parent, name)) = jail.parent(path) else { return Ok(None) };
-            match beside::take(&parent, name)? {
+            match beside::take(&parent, name, stage.can(&parent)?)? {
                 None => return Ok(None),
                 Some(temp) => temp,
             }
@@ -185,11 +192,13 @@ fn try_find(jail: &Jail, stage: &Stage, path: &RelPath) -> io::Result<Option<Fou
     Ok((!blocks.is_empty()).then_some(Found { temp, blocks }))
 }
 
-fn open_hidden(jail: &Jail, key: &str) -> Result<Temp, Errno> {
+fn open_hidden(jail: &Jail, stage: &Stage, key: &str) -> io::Result<Temp> {
     let reserved = open_reserved(jail.root())?;
     let name = format!("{DATA}{key}").into_bytes();
     let file = openat(&reserved, &*name, OPEN, Mode::empty())?;
-    Ok(Temp::named(Arc::new(reserved), name, file.into(), None))
+    let reserved = Arc::new(reserved);
+    let can = stage.can(&reserved)?;
+    Ok(Temp::named(reserved, name, file.into(), None, can))
 }
 
 /// Hashes the whole blocks of a file.

@@ -34,6 +34,13 @@ pub(super) fn load(file: &File, stat: &Stat) -> Option<Hash> {
     (len == LEN && bytes == encode(stat, &hash)).then_some(hash)
 }
 
+/// Whether this file keeps a note.
+pub(super) fn is_kept(file: &File) -> bool {
+    let mut bytes = [0; LEN];
+    let set = fsetxattr(file, ATTRIBUTE, &[VERSION; LEN], XattrFlags::empty());
+    set.is_ok() && fgetxattr(file, ATTRIBUTE, &mut bytes[..]) == Ok(LEN) && bytes == [VERSION; LEN]
+}
+
 fn worth(stat: &Stat) -> bool {
     u64::try_from(stat.st_size).is_ok_and(|size| size >= limits::RECORD_MIN)
 }

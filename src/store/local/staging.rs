@@ -3,22 +3,25 @@
 //! A file too small to be resumed has no name at all before it is put in its place ([`super::unnamed`]): nothing of it
 //! can be seen or be left over. The others, and all where the file system cannot do that, have one:
 //!
-//! In a server's home each store has a directory of its own, `.sealift/s-RANDOM`, and holds a lock on it. The lock
-//! goes with the process: whoever gets it knows that all in there is left over. Two sessions of one home never meet,
+//! In a server's home each store has a directory of its own, `.sealift/s-RANDOM`, and holds the lock of the file `lock` in
+//! it (not of the directory: some file systems show that to nobody). The lock goes with the process: whoever gets it knows
+//! that all in there is left over. So does the lock of each staged file. Two sessions of one home never meet,
 //! neither by name nor on a directory's lock in the kernel. Beside a target see [`super::beside`].
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::capabilities::{Capabilities, FileSystems};
 use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
-use super::{Staging, beside, unnamed};
+use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{BlockHash, Hash};
 use crate::limits;
@@ -28,6 +31,9 @@ use crate::store::Mtime;
 /// Beginning of the name of a store's own directory.
 pub(super) const SESSION: &str = "s-";
 
+/// The file in it whose lock says that it is in use.
+pub(super) const LOCK: &str = "lock";
+
 /// How a staged file is made.
 pub(super) const CREATE: OFlags =
     OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -36,6 +42,10 @@ pub(super) const CREATE: OFlags =
 pub(super) struct Stage {
     jail: Arc<Jail>,
     pub(super) staging: Staging,
+    durable: bool,
+    file_systems: Arc<FileSystems>,
+    /// The directory asked for last, and what its file system can do: the next file is mostly for the same.
+    last: Mutex<Option<(Weak<Dir>, Capabilities)>>,
     /// Made at the first upload.
     area: Mutex<Option<Arc<Area>>>,
     next: AtomicU64,
@@ -52,10 +62,12 @@ pub(super) struct Area {
     pub(super) reserved: Dir,
     pub(super) dir: Arc<Dir>,
     name: String,
+    _locked: OwnedFd,
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
+        let _ = unlinkat(&self.dir, LOCK, AtFlags::empty());
         // Not empty only if something failed to be removed: sweeping at the next start gets it.
         let _ = unlinkat(&self.reserved, &*self.name, AtFlags::REMOVEDIR);
     }
@@ -68,19 +80,26 @@ pub(super) struct Temp {
     /// `None` if it has no name yet.
     pub(super) name: Option<Vec<u8>>,
     pub(super) file: File,
+    /// What the file system it is on can do.
+    pub(super) can: Capabilities,
     released: bool,
     /// Keeps the directory's lock, and removes the directory after the last file in it.
     pub(super) area: Option<Arc<Area>>,
 }
 
 impl Temp {
-    pub(super) fn named(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>) -> Self {
-        Temp { dir, name: Some(name), file, released: false, area }
+    pub(super) fn named(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>, can: Capabilities) -> Self {
+        Temp { dir, name: Some(name), file, can, released: false, area }
     }
 
     /// A file that goes with its last handle.
-    pub(super) fn unnamed(dir: Arc<Dir>, file: File) -> Self {
-        Temp { dir, name: None, file, released: false, area: None }
+    fn unnamed(dir: Arc<Dir>, file: File, can: Capabilities) -> Self {
+        Temp { dir, name: None, file, can, released: false, area: None }
+    }
+
+    /// Gives a file without a name this one if nothing has it: [`Errno::EXIST`] else.
+    pub(super) fn link(&self, dir: &Dir, name: &[u8]) -> Result<(), Errno> {
+        self.can.nameless.ok_or(Errno::OPNOTSUPP)?.link(&self.file, dir, name)
     }
 
     /// It has been renamed, or is to stay: no longer ours to remove.
@@ -104,8 +123,47 @@ impl Drop for Temp {
 }
 
 impl Stage {
-    pub(super) fn new(jail: Arc<Jail>, staging: Staging) -> Self {
-        Stage { jail, staging, area: Mutex::new(None), next: AtomicU64::new(0), looked_at: Mutex::new(None) }
+    pub(super) fn new(jail: Arc<Jail>, staging: Staging, durable: bool, file_systems: Arc<FileSystems>) -> Self {
+        Stage {
+            jail,
+            staging,
+            durable,
+            file_systems,
+            last: Mutex::default(),
+            area: Mutex::default(),
+            next: AtomicU64::new(0),
+            looked_at: Mutex::default(),
+        }
+    }
+
+    pub(super) fn jail(&self) -> &Jail {
+        &self.jail
+    }
+
+    /// What the file system of this directory can do. It is tried when the first change to it is made.
+    ///
+    /// # Errors
+    /// Those of a file system that cannot be written to, and what is missing of what no store can do without.
+    pub(super) fn can(&self, dir: &Arc<Dir>) -> io::Result<Capabilities> {
+        if let Some((last, can)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+            && std::ptr::eq(last.as_ptr(), Arc::as_ptr(dir))
+        {
+            return Ok(*can);
+        }
+        let device = fstat(dir)?.st_dev;
+        let can = self.file_systems.of(device, || self.try_out(dir, device))?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::downgrade(dir), can));
+        Ok(can)
+    }
+
+    /// Tries what the file system of this directory can do, where nobody sees it.
+    fn try_out(&self, dir: &Dir, device: u64) -> io::Result<Capabilities> {
+        match self.staging {
+            Staging::Beside => probe::probe(dir, self.durable),
+            Staging::Hidden if fstat(self.jail.root())?.st_dev == device => try_hidden(self.jail.root(), self.durable),
+            // Another file system that is mounted in a home.
+            Staging::Hidden => try_hidden(dir, self.durable),
+        }
     }
 
     /// A new empty file for an upload to `path`, whose parent is `parent`. `large` if it may become a partial.
@@ -116,19 +174,25 @@ impl Stage {
             let text = format!("{path}: such names are kept for files that are not whole yet");
             return Err(Error::new(Kind::BadPath, text));
         }
-        let failed = |err| Error::file(path, err);
-        if !large && let Some(file) = unnamed::create(parent).map_err(|err| failed(err.into()))? {
+        self.try_create(path, parent, large).map_err(|err| Error::file(path, err))
+    }
+
+    fn try_create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool) -> io::Result<Temp> {
+        let (can, target) = (self.can(parent)?, path.file_name().unwrap_or_default());
+        if !large
+            && can.nameless.is_some()
+            && let Some(file) = unnamed::create(parent, self.staging.file_mode())?
+        {
             if self.staging == Staging::Beside {
                 // What is left of a larger file of this name is of no more use, and goes.
-                drop(beside::take(parent, target).map_err(failed)?);
+                drop(beside::take(parent, target, can)?);
             }
-            return Ok(Temp::unnamed(Arc::clone(parent), file));
+            return Ok(Temp::unnamed(Arc::clone(parent), file, can));
         }
         match self.staging {
-            Staging::Hidden => self.create_hidden(large.then_some(path)),
-            Staging::Beside => beside::create(parent, target),
+            Staging::Hidden => self.create_hidden(large.then_some(path), can),
+            Staging::Beside => beside::create(parent, target, can),
         }
-        .map_err(failed)
     }
 
     /// The name of a staged file; one without gets one, to be put over its target with a rename.
@@ -145,22 +209,25 @@ impl Stage {
             }
             Staging::Beside => beside::another_name(target)?,
         };
-        unnamed::link(&temp.file, &temp.dir, &name)?;
+        temp.link(&temp.dir, &name)?;
         temp.name = Some(name.clone());
         Ok(name)
     }
 
-    fn create_hidden(&self, large: Option<&RelPath>) -> io::Result<Temp> {
+    fn create_hidden(&self, large: Option<&RelPath>, can: Capabilities) -> io::Result<Temp> {
         let area = self.area()?;
         let name = self.fresh_name(large);
         // The directory is 0700, so the file may have its final mode from the start: the umask is obeyed without
         // asking for it, and a call is saved.
-        let made = openat(&*area.dir, &*name, CREATE, Mode::from_raw_mode(0o666));
+        let made = openat(&*area.dir, &*name, CREATE, self.staging.file_mode());
         if matches!(made, Err(Errno::NOENT)) {
             // Somebody removed the directory meanwhile: the next upload makes another one.
             *self.area.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        Ok(Temp::named(Arc::clone(&area.dir), name, made?.into(), Some(area)))
+        let file = made?;
+        // Nobody else has it: whoever looks for what is left over needs the directory's lock first.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        Ok(Temp::named(Arc::clone(&area.dir), name, file.into(), Some(area), can))
     }
 
     /// A name not used before in the store's own directory. For a large file it also says what it is for, so that
@@ -214,18 +281,40 @@ fn new_area(root: &Dir) -> io::Result<Area> {
             Err(Errno::NOENT) => continue,
             opened => opened?,
         };
-        // Held already, or gone: a sweep was faster. A file system without locks lets no sweep in either.
-        if flock(&dir, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-            continue;
-        }
-        if fstat(&dir)?.st_nlink > 0 {
-            return Ok(Area { reserved, dir: Arc::new(dir), name });
+        match lock_area(&dir) {
+            Ok(Some(locked)) => return Ok(Area { reserved, dir: Arc::new(dir), name, _locked: locked }),
+            // A sweep was faster, and takes it away.
+            Ok(None) | Err(Errno::NOENT) => continue,
+            Err(err) => return Err(err.into()),
         }
     }
 }
 
+/// The lock of a store's own directory, made if it is not there yet. Nothing if somebody else has it, or it is gone.
+pub(super) fn lock_area(dir: &Dir) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(dir, LOCK, flags, Mode::RUSR | Mode::WUSR)?;
+    // A file system without locks lets no sweep in ([`super::sweep`]).
+    if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+        return Ok(None);
+    }
+    let (ours, there) = (fstat(&file)?, statat(dir, LOCK, AtFlags::SYMLINK_NOFOLLOW));
+    Ok(there.is_ok_and(|there| (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)).then_some(file))
+}
+
+/// Tries what the file system of this directory can do in its reserved directory, which stays only if it was there.
+pub(super) fn try_hidden(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
+    let there = open_reserved(dir).is_ok();
+    let tried = reserved(dir).and_then(|reserved| probe::probe(&reserved, durable));
+    if !there {
+        // Not empty if an upload has begun meanwhile.
+        let _ = unlinkat(dir, limits::RESERVED_NAME, AtFlags::REMOVEDIR);
+    }
+    tried
+}
+
 /// The reserved directory of this root, made if missing: a real directory that only we can enter.
-fn reserved(root: &Dir) -> io::Result<Dir> {
+pub(super) fn reserved(root: &Dir) -> io::Result<Dir> {
     match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(err) => return Err(err.into()),

@@ -4,13 +4,15 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, FlockOperation, flock, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::jail::{Jail, entries, open_directory};
+use super::beside;
+use super::capabilities::Capabilities;
+use super::jail::{entries, open_directory};
 use super::names::rename_new;
 use super::partial::{self, BLOCKS, DATA};
-use super::staging::{SESSION, open_reserved};
+use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
 use crate::limits;
 
 /// What a sweep did.
@@ -23,18 +25,31 @@ pub struct Swept {
 }
 
 /// [`super::LocalStore::sweep`].
-pub(super) fn sweep(jail: &Jail, max_age: Duration) -> io::Result<Swept> {
+pub(super) fn sweep(stage: &Stage, max_age: Duration) -> io::Result<Swept> {
     let mut swept = Swept::default();
-    let reserved = match open_reserved(jail.root()) {
+    let root = stage.jail().root();
+    let reserved = match open_reserved(root) {
         Err(Errno::NOENT) => return Ok(swept),
         opened => opened?,
     };
     let names = names(&reserved)?;
+    if names.is_empty() {
+        return Ok(swept);
+    }
+    let can = stage.can(root)?;
     for name in &names {
         if name.starts_with(SESSION) {
-            sweep_session(&reserved, name, &mut swept)?;
-        } else if let Some(key) = name.strip_prefix(DATA) {
+            // Without locks nobody knows what is left over.
+            if can.locks {
+                sweep_session(can, &reserved, name, &mut swept)?;
+            }
+        } else if beside::is_ours(name.as_bytes()) {
+            // From trying what the file system can do.
             if too_old(&reserved, name, max_age) {
+                let _ = unlinkat(&reserved, name, AtFlags::empty());
+            }
+        } else if let Some(key) = name.strip_prefix(DATA) {
+            if too_old(&reserved, name, max_age) && is_left(&reserved, name) {
                 partial::remove(&reserved, key);
                 swept.removed += 1;
             }
@@ -47,20 +62,22 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> io::Result<Swept> {
     Ok(swept)
 }
 
-/// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had.
-fn sweep_session(reserved: &Dir, session: &str, swept: &mut Swept) -> io::Result<()> {
+/// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had, and of a file
+/// that somebody writes neither.
+fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, swept: &mut Swept) -> io::Result<()> {
     let dir = match open_directory(reserved, session.as_bytes()) {
         // Removed by its own store meanwhile; or not a directory, and not made by us.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
         opened => opened?,
     };
-    if flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Ok(());
-    }
-    for name in names(&dir)? {
+    let Ok(Some(_locked)) = lock_area(&dir) else { return Ok(()) };
+    for name in names(&dir)?.into_iter().filter(|name| name != LOCK) {
+        if !is_left(&dir, &name) {
+            continue;
+        }
         if let Some((_, key)) = name.split_once('-')
             && long_enough(&dir, &name)
-            && rename_new(&dir, name.as_bytes(), reserved, format!("{DATA}{key}").as_bytes()).is_ok()
+            && rename_new(can.new_name, &dir, name.as_bytes(), reserved, format!("{DATA}{key}").as_bytes()).is_ok()
         {
             swept.saved += 1;
         } else {
@@ -68,8 +85,18 @@ fn sweep_session(reserved: &Dir, session: &str, swept: &mut Swept) -> io::Result
             swept.removed += 1;
         }
     }
+    let _ = unlinkat(&dir, LOCK, AtFlags::empty());
     let _ = unlinkat(reserved, session, AtFlags::REMOVEDIR);
     Ok(())
+}
+
+/// Whether nobody is writing this file: its lock is to be had. What cannot be opened was not made by us.
+fn is_left(dir: &Dir, name: &str) -> bool {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match openat(dir, name, flags, Mode::empty()) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK),
+        Err(_) => true,
+    }
 }
 
 fn names(dir: &Dir) -> io::Result<Vec<String>> {

@@ -1,6 +1,7 @@
 //! `sealiftd check`: what about files, users and limits would keep a server from starting, or should not be left so.
-//! It looks and never changes or makes anything.
+//! It looks and leaves everything as it was; what the file system of the data folder does is tried with hidden files.
 
+mod disk;
 mod files;
 mod findings;
 mod resources;
@@ -33,6 +34,7 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
         None => {}
     }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
+    disk::look(places, args.serve.durability.into(), &mut findings);
     match places.users.symlink_metadata() {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => findings.add(
             Severity::Note,

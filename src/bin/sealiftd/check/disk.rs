@@ -1,0 +1,30 @@
+//! What the file system under the data folder does. It is tried, because some only say that they can.
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use sealift::store::{Durability, LocalStore};
+
+use super::findings::{Findings, Severity};
+use crate::args::Places;
+
+/// Tries it with hidden files in the data folder that are removed again. Where the folder is missing, or cannot be used,
+/// there is nothing to try, and that is said elsewhere.
+pub fn look(places: &Places, durability: Durability, findings: &mut Findings) {
+    let Ok(root) = Dir::open_ambient_dir(&places.data, ambient_authority()) else { return };
+    let data = places.data.display();
+    match LocalStore::try_out(&root, durability) {
+        Ok(found) => {
+            let (works, lacks): (Vec<_>, Vec<_>) = found.trials().into_iter().partition(|trial| trial.works);
+            let works: Vec<&str> = works.iter().map(|trial| trial.what).collect();
+            findings.add(Severity::Note, format!("{data} has what was tried: {}", works.join(", ")), "");
+            for trial in lacks {
+                findings.add(Severity::Note, format!("{data} is without {}", trial.what), trial.without);
+            }
+        }
+        Err(error) if error.kind() == sealift::Kind::Denied => {}
+        Err(error) => {
+            let next = "choose a folder on another file system with --data";
+            findings.add(Severity::Error, format!("{data}: {}", error.text()), next);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One server at a time for a data directory, whatever path or mount it is reached by, and none inside another's.
+//!
+//! The server holds the lock of a file in the hidden place of the directory, for as long as it lives. Some file systems
+//! show a lock only to those who came over the same mount (FUSE mostly, where nobody passes them on). So the file also
+//! says which process holds it, and who starts looks whether that one lives. What is not seen: a server on another
+//! machine, or in another namespace of processes, over a file system that passes no locks on.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+
+/// The file in [`limits::RESERVED_NAME`] whose lock a server holds.
+const LOCK: &str = "server.lock";
+
+/// A data directory that is this server's until this is dropped.
+#[derive(Debug)]
+pub struct Occupancy {
+    /// The lock file; or the directory itself, where nothing can be written.
+    file: File,
+    writable: bool,
+}
+
+impl Drop for Occupancy {
+    fn drop(&mut self) {
+        if self.writable {
+            // Before the lock goes: whoever has it next finds nobody.
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+impl Occupancy {
+    /// Takes this directory, whose path is for errors.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if another server has it; those of the file system.
+    pub fn take(root: &Dir, data: &Path) -> Result<Occupancy> {
+        let failed = |err: io::Error| Error::file(data.join(limits::RESERVED_NAME).display(), err);
+        let mut file = match lock_file(root) {
+            Ok(file) => file,
+            // Nothing is uploaded here either, unless a home is mounted from elsewhere.
+            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => return Self::take_unwritable(root, data),
+            Err(err) => return Err(failed(err.into())),
+        };
+        match lock(&file) {
+            Ok(true) => {}
+            Ok(false) => return Err(served(data)),
+            Err(error) => {
+                tracing::warn!(data = %data.display(), %error, "no lock: let no server of another machine use this folder");
+            }
+        }
+        if Owner::read(&mut file).is_some_and(|owner| owner.lives()) {
+            return Err(served(data));
+        }
+        Owner::own().write(&mut file).map_err(failed)?;
+        Ok(Occupancy { file, writable: true })
+    }
+
+    fn take_unwritable(root: &Dir, data: &Path) -> Result<Occupancy> {
+        let failed = |err| Error::file(data.display(), err);
+        let file = root.try_clone().map_err(failed)?.into_std_file();
+        // cap-std's own handle takes no lock.
+        let file = File::from(
+            openat(file, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|err| failed(err.into()))?,
+        );
+        match lock(&file) {
+            Ok(false) => return Err(served(data)),
+            Ok(true) => tracing::warn!(data = %data.display(), "nothing can be written in this folder itself"),
+            Err(error) => {
+                tracing::warn!(data = %data.display(), %error, "no lock: let no second server use this folder")
+            }
+        }
+        Ok(Occupancy { file, writable: false })
+    }
+}
+
+/// Whether a server has this directory as its data directory now: as far as this account can see.
+pub fn is_taken(dir: impl AsFd) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let reserved = openat(dir, limits::RESERVED_NAME, flags | OFlags::DIRECTORY, Mode::empty());
+    let Ok(file) = reserved.and_then(|reserved| openat(reserved, LOCK, flags, Mode::empty())) else { return false };
+    let mut file = File::from(file);
+    // Shared and for a moment: two who look do not see each other, and who wants it tries again.
+    flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+        || Owner::read(&mut file).is_some_and(|owner| owner.lives())
+}
+
+/// Fails if this directory, which may still be missing, lies in one that a server has.
+///
+/// # Errors
+/// [`Kind::Busy`], naming both; those of the file system.
+pub fn refuse_inside(data: &Path) -> Result<()> {
+    let failed = |err| Error::file(data.display(), err);
+    let data = std::path::absolute(data).map_err(failed)?;
+    let there = data.ancestors().find(|path| path.exists()).unwrap_or(&data);
+    // Where links are resolved, what is above is above.
+    let real = there.canonicalize().map_err(failed)?;
+    for above in real.ancestors().skip(usize::from(there == data)) {
+        if File::open(above).is_ok_and(|dir| is_taken(&dir)) {
+            let text = format!("{}: lies inside {}, which another sealiftd serves", data.display(), above.display());
+            return Err(Error::new(Kind::Busy, text));
+        }
+    }
+    Ok(())
+}
+
+fn served(data: &Path) -> Error {
+    Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder", data.display()))
+}
+
+fn lock_file(root: &Dir) -> Result<File, Errno> {
+    match mkdirat(root, limits::RESERVED_NAME, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(err) => return Err(err),
+    }
+    let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let reserved = openat(root, limits::RESERVED_NAME, directory, Mode::empty())?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    openat(reserved, LOCK, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+}
+
+/// Whether the lock was to be had. Who only looks has it for a moment, and is waited for.
+fn lock(file: &File) -> Result<bool, Errno> {
+    for _ in 0..limits::LOCK_TRIES {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(limits::LOCK_PAUSE),
+            locked => return locked.map(|()| true),
+        }
+    }
+    Ok(false)
+}
+
+/// The process that holds a lock, as it is written down.
+#[derive(PartialEq, Eq, Debug)]
+struct Owner {
+    /// This boot of this machine.
+    boot: String,
+    /// The namespace in which the number counts.
+    namespace: String,
+    pid: i32,
+    /// When it began, in ticks since the boot: numbers are used again.
+    began: String,
+}
+
+impl Owner {
+    fn own() -> Owner {
+        let pid = rustix::process::getpid();
+        Owner { boot: boot(), namespace: namespace(), pid: pid.as_raw_nonzero().get(), began: began("self") }
+    }
+
+    fn read(file: &mut File) -> Option<Owner> {
+        let mut text = String::new();
+        file.rewind().ok()?;
+        file.take(limits::LOCK_FILE_MAX).read_to_string(&mut text).ok()?;
+        let mut words = text.split_whitespace();
+        let mut next = || words.next().map(str::to_owned);
+        Some(Owner { boot: next()?, namespace: next()?, pid: next()?.parse().ok()?, began: next()? })
+    }
+
+    fn write(&self, file: &mut File) -> io::Result<()> {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{} {} {} {}", self.boot, self.namespace, self.pid, self.began)
+    }
+
+    /// Whether it is a process that runs, here and now.
+    fn lives(&self) -> bool {
+        let Some(pid) = Pid::from_raw(self.pid) else { return false };
+        let there = !matches!(test_kill_process(pid), Err(Errno::SRCH));
+        there && self.boot == boot() && self.namespace == namespace() && self.began == began(&self.pid.to_string())
+    }
+}
+
+fn boot() -> String {
+    word(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())
+}
+
+fn namespace() -> String {
+    word(std::fs::read_link("/proc/self/ns/pid").ok().map(|link| link.to_string_lossy().into_owned()))
+}
+
+/// The 22nd field of what the system tells of a process; the second is its name in parentheses, which may hold anything.
+fn began(pid: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    word(stat.and_then(|stat| Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())))
+}
+
+/// One word of a line, whatever it is.
+fn word(text: Option<String>) -> String {
+    let text = text.map(|text| text.split_whitespace().collect::<String>());
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    fn take(data: &Path) -> Result<Occupancy> {
+        Occupancy::take(&Dir::open_ambient_dir(data, ambient_authority()).unwrap(), data)
+    }
+
+    fn write(data: &Path, owner: &Owner) {
+        owner.write(&mut lock_file(&Dir::open_ambient_dir(data, ambient_authority()).unwrap()).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_lives_is_believed_without_its_lock_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path();
+        write(data, &Owner::own());
+        assert_eq!(take(data).unwrap_err().kind(), Kind::Busy);
+        assert!(is_taken(File::open(data).unwrap()));
+        for other in [
+            Owner { began: "1".to_owned(), ..Owner::own() },
+            Owner { boot: "another".to_owned(), ..Owner::own() },
+            Owner { namespace: "another".to_owned(), ..Owner::own() },
+            Owner { pid: i32::MAX, ..Owner::own() },
+        ] {
+            write(data, &other);
+            drop(take(data).unwrap());
+        }
+        assert!(!is_taken(File::open(data).unwrap()));
+    }
+
+    #[test]
+    fn a_directory_inside_a_served_one_is_refused_by_whatever_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("alice/deep/data");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::os::unix::fs::symlink(&inner, dir.path().join("link")).unwrap();
+        let outer = take(dir.path()).unwrap();
+        for path in [inner.clone(), dir.path().join("link"), inner.join("missing")] {
+            let refused = refuse_inside(&path).unwrap_err();
+            assert!(refused.kind() == Kind::Busy && refused.text().contains("lies inside"), "{refused}");
+        }
+        refuse_inside(dir.path()).unwrap();
+        drop(outer);
+        refuse_inside(&inner).unwrap();
+    }
+}

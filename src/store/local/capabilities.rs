@@ -1,0 +1,100 @@
+//! What a file system was found to do when it was tried.
+//!
+//! Some say yes to everything: a file made without a name is linked and gone at its close, a lock is seen by nobody. So
+//! nothing is concluded from what a call answers, but from what is there afterwards ([`super::probe`]).
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use super::unnamed::Way;
+
+/// What one file system can do, as it was found out. What every store needs is not in it: without that there is no
+/// such value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capabilities {
+    /// How a file made without a name is given one that is still there after its close.
+    pub(super) nameless: Option<Way>,
+    pub(super) new_name: NewName,
+    /// A lock on a file is seen through another handle, and goes with the one that took it.
+    pub(super) locks: bool,
+    /// A file keeps an extended attribute.
+    pub(super) notes: bool,
+    /// Space can be taken before the bytes come.
+    pub(super) reservations: bool,
+}
+
+/// How a file is given a name only if nothing has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NewName {
+    /// By a rename that does not replace.
+    Rename,
+    /// By a second name, and the first one away.
+    Link,
+    /// Not at all: the name is taken over, or the upload refused.
+    Missing,
+}
+
+/// One thing that was tried, in words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Trial {
+    /// What was tried.
+    pub what: &'static str,
+    /// Whether it works.
+    pub works: bool,
+    /// What is done, or lost, where it does not.
+    pub without: &'static str,
+}
+
+impl Capabilities {
+    /// All that was tried and may be missing, for people.
+    pub fn trials(&self) -> [Trial; 5] {
+        let trial = |works, what, without| Trial { what, works, without };
+        [
+            trial(
+                self.nameless.is_some(),
+                "files without a name until they are whole",
+                "small uploads wait under hidden names",
+            ),
+            trial(
+                self.new_name == NewName::Rename,
+                "renaming without replacing",
+                match self.new_name {
+                    NewName::Link => "a second name is made and the first removed",
+                    _ => "nothing can be stored only where nothing is",
+                },
+            ),
+            trial(
+                self.locks,
+                "locks that another handle sees",
+                "what killed servers leave is not cleared, and a second server on another machine is not noticed",
+            ),
+            trial(self.notes, "notes kept with files", "the hash of a large file is found by reading it each time"),
+            trial(self.reservations, "space taken before the bytes come", "a full disk is noticed when they come"),
+        ]
+    }
+
+    /// The name of what a server cannot do without, if it is missing.
+    pub fn missing(&self) -> Option<&'static str> {
+        (self.new_name == NewName::Missing).then_some("renaming without replacing, or a second name for a file")
+    }
+}
+
+/// The file systems that were tried, by their device numbers: each once.
+#[derive(Default, Debug)]
+pub struct FileSystems(Mutex<HashMap<u64, Capabilities>>);
+
+impl FileSystems {
+    /// What is known of this one; it is tried now if that is nothing yet. A failure is not remembered: the disk may only
+    /// be full.
+    pub(super) fn of(&self, device: u64, probe: impl FnOnce() -> io::Result<Capabilities>) -> io::Result<Capabilities> {
+        // Held meanwhile: two sessions that begin at once need not both try.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&device) {
+            return Ok(*known);
+        }
+        let found = probe()?;
+        known.insert(device, found);
+        Ok(found)
+    }
+}

@@ -1,0 +1,143 @@
+//! Trying what a file system does: with small files of hidden names, all of them removed again.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+
+use cap_std::fs::Dir;
+use rustix::fs::{
+    AtFlags, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags, fallocate, flock, fsync, linkat, openat,
+    renameat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::beside;
+use super::capabilities::{Capabilities, NewName};
+use super::record;
+use super::staging::CREATE;
+use super::unnamed::{self, Way};
+
+/// A directory to try things in, and the names that may be there now.
+struct Bench<'d> {
+    dir: &'d Dir,
+    used: Vec<Vec<u8>>,
+}
+
+impl Drop for Bench<'_> {
+    fn drop(&mut self) {
+        for name in &self.used {
+            // Mostly renamed meanwhile.
+            let _ = unlinkat(self.dir, &**name, AtFlags::empty());
+        }
+    }
+}
+
+/// Tries everything that stores rely on in this directory, whose entries of our names nobody else looks at. With
+/// `durable` also what makes an acknowledged file outlive a power cut.
+///
+/// # Errors
+/// What failed that no store can do without, named; and those of a directory that cannot be written to, as they are.
+pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
+    let mut bench = Bench { dir, used: Vec::new() };
+    let first = bench.file(b"first")?;
+    bench.must(bench.holds(&first, b"first"), "a file that is closed and opened again")?;
+    let second = bench.file(b"second")?;
+    renameat(dir, &*first, dir, &*second)?;
+    let replaced = !bench.exists(&first) && bench.holds(&second, b"first");
+    bench.must(replaced, "renaming a file over another one")?;
+    if durable {
+        let synced = fsync(dir);
+        // A disk that fails is no file system that cannot.
+        if let Err(err @ (Errno::IO | Errno::NOSPC | Errno::DQUOT)) = synced {
+            return Err(err.into());
+        }
+        bench.must(synced.is_ok(), "syncing a folder (without it: --durability none)")?;
+    }
+    let file = File::from(openat(dir, &*second, OPEN, Mode::empty())?);
+    Ok(Capabilities {
+        nameless: bench.nameless(&second)?,
+        new_name: bench.new_name()?,
+        locks: bench.locks(&second)?,
+        notes: record::is_kept(&file),
+        reservations: fallocate(&file, FallocateFlags::KEEP_SIZE, 0, 4096).is_ok(),
+    })
+}
+
+const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+impl Bench<'_> {
+    fn name(&mut self) -> io::Result<Vec<u8>> {
+        let name = beside::another_name(b"try")?;
+        self.used.push(name.clone());
+        Ok(name)
+    }
+
+    /// A closed file with these bytes.
+    fn file(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let name = self.name()?;
+        let file = openat(self.dir, &*name, CREATE, Mode::RUSR | Mode::WUSR)?;
+        File::from(file).write_all(bytes)?;
+        Ok(name)
+    }
+
+    /// Whether this name has these bytes and no more.
+    fn holds(&self, name: &[u8], bytes: &[u8]) -> bool {
+        let Ok(file) = openat(self.dir, name, OPEN, Mode::empty()) else { return false };
+        let mut found = Vec::new();
+        let read = File::from(file).take(bytes.len() as u64 + 1).read_to_end(&mut found);
+        read.is_ok() && found == bytes
+    }
+
+    fn exists(&self, name: &[u8]) -> bool {
+        statat(self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    fn must(&self, works: bool, what: &str) -> io::Result<()> {
+        match works {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("this file system does not do what files need: {what}"))),
+        }
+    }
+
+    fn nameless(&mut self, taken: &[u8]) -> io::Result<Option<Way>> {
+        for way in [Way::Handle, Way::Proc] {
+            let Some(mut file) = unnamed::create(self.dir, Mode::RUSR | Mode::WUSR)? else { return Ok(None) };
+            file.write_all(b"nameless")?;
+            let name = self.name()?;
+            // Who may not do it in this way is told so in either case.
+            if way.link(&file, self.dir, taken) != Err(Errno::EXIST) || way.link(&file, self.dir, &name).is_err() {
+                continue;
+            }
+            drop(file);
+            if self.holds(&name, b"nameless") {
+                return Ok(Some(way));
+            }
+        }
+        Ok(None)
+    }
+
+    fn new_name(&mut self) -> io::Result<NewName> {
+        let dir = self.dir;
+        let rename = |from: &[u8], to: &[u8]| renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE);
+        let (from, taken) = (self.file(b"new")?, self.file(b"taken")?);
+        let free = self.name()?;
+        let refused = rename(&from, &taken) == Err(Errno::EXIST) && self.holds(&taken, b"taken");
+        if refused && rename(&from, &free).is_ok() && self.holds(&free, b"new") && !self.exists(&from) {
+            return Ok(NewName::Rename);
+        }
+        let link = |from: &[u8], to: &[u8]| linkat(dir, from, dir, to, AtFlags::empty());
+        let (from, taken) = (self.file(b"new")?, self.file(b"taken")?);
+        let free = self.name()?;
+        let refused = link(&from, &taken) == Err(Errno::EXIST) && self.holds(&taken, b"taken");
+        let linked = refused && link(&from, &free).is_ok() && unlinkat(dir, &*from, AtFlags::empty()).is_ok();
+        Ok(if linked && self.holds(&free, b"new") { NewName::Link } else { NewName::Missing })
+    }
+
+    fn locks(&self, name: &[u8]) -> io::Result<bool> {
+        let open = || openat(self.dir, name, OPEN, Mode::empty());
+        let (one, other) = (open()?, open()?);
+        let lock = FlockOperation::NonBlockingLockExclusive;
+        let seen = flock(&one, lock).is_ok() && flock(&other, lock) == Err(Errno::WOULDBLOCK);
+        drop(one);
+        Ok(seen && flock(&other, lock).is_ok())
+    }
+}
