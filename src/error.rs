@@ -185,6 +185,10 @@ table! {
     TooMany = "too-many", Some(450), Other, true, "Wait until others are done, then try again.";
     /// The server is ending.
     Stopping = "stopping", Some(421), Network, true, "Try again when the server is back.";
+    /// An administrator has ended the session.
+    Kicked = "kicked", Some(421), Denied, false, "Ask the server's administrator why.";
+    /// The user is gone, or is not the same any more.
+    Revoked = "revoked", Some(421), Login, false, "Log in again; if that fails, ask the server's administrator.";
     /// Nothing happened for too long.
     TimedOut = "timed-out", Some(421), Network, true, "Check the network, then try again.";
     /// The server is older than what was asked of it.

@@ -260,6 +260,24 @@ pub const COMMIT_BATCH_BYTES: u64 = 32 * 1024 * 1024;
 /// Time from the end of the handshake to a successful login.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often the users file is looked at when nobody gives a command. With [`USERS_FILE_REST`] after it, a change is in
+/// force within a second.
+pub const USERS_FILE_LOOK: Duration = Duration::from_millis(500);
+
+/// How long an edited users file must have been the same before it counts: an editor empties a file and then writes it,
+/// and half a users file may read well and lack users. One that was whole before it got its name counts at once.
+pub const USERS_FILE_REST: Duration = Duration::from_millis(200);
+
+/// When a users file that could not be read is read again, though it has not changed.
+pub const USERS_FILE_RETRY: Duration = Duration::from_secs(1);
+
+/// How often the log says that the users file cannot be used.
+pub const USERS_FILE_REPEAT: Duration = Duration::from_secs(60);
+
+/// How old the last look at the users file may be for a command that came right behind another one. One that was waited
+/// for looks itself.
+pub const USERS_FILE_FRESH: Duration = Duration::from_millis(50);
+
 /// How long a login may wait for its turn to hash before the server says it is busy.
 pub const LOGIN_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{Daemon, RawClient, Typed, end_of, sealiftd, text};
+use common::{Daemon, RawClient, Typed, end_of, eventually, sealiftd, text};
 use tempfile::TempDir;
 
 /// `sealiftd` with these arguments and this standard input; exit code, output and errors.
@@ -77,9 +77,11 @@ fn a_users_file_broken_while_the_server_runs_leaves_the_last_good_one_in_force()
     daemon.add_user("alice", "correct-horse", "full");
     Typed::login(&daemon, "alice", "correct-horse");
     fs::write(daemon.place().join("users.toml"), "[users.alice\n").unwrap();
-    Typed::login(&daemon, "alice", "correct-horse");
-    let log = daemon.stop().log;
-    assert!(log.contains("ERROR") && log.contains("users.toml:1: "), "{log}");
+    eventually("it is reported", || {
+        Typed::login(&daemon, "alice", "correct-horse");
+        let log = daemon.log();
+        log.contains("ERROR") && log.contains("users.toml:1: ")
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use common::{Daemon, RawClient, Typed, crash, end_of, sealiftd, snapshot, text};
+use common::{Daemon, RawClient, Typed, crash, end_of, eventually, sealiftd, snapshot, text};
 use rustix::process::Signal;
 use sealift::auth::Users;
 use sealift::proto::Verb;
@@ -141,6 +141,7 @@ fn clients(daemon: &Daemon) {
 fn broken_users_file(daemon: &Daemon) {
     let path = daemon.place().join("users.toml");
     let good = fs::read_to_string(&path).unwrap();
+    let mut reported = 0;
     for line in [
         format!("password = \"{CANARY}\""),
         format!("password = \"{CANARY}"),
@@ -150,8 +151,11 @@ fn broken_users_file(daemon: &Daemon) {
         format!("password = [\"{CANARY}\"]"),
         format!("password = \"$argon2id${CANARY}\""),
     ] {
-        fs::write(&path, format!("{good}\n[users.carol]\n{line}\n")).unwrap();
-        // The running server reads it at the next login and keeps the users it had.
+        let text = format!("{good}\n[users.carol]\n{line}\n");
+        fs::write(&path, &text).unwrap();
+        // The running server reads it and keeps the users it had.
+        eventually("it is reported", || daemon.log().matches("cannot be used").count() > reported);
+        reported = daemon.log().matches("cannot be used").count();
         assert_eq!(RawClient::connect(daemon).try_login("carol", "x").1, "login-failed");
         let ended = end_of(daemon.command(&["user", "list"]), "");
         assert_eq!(ended.status.code(), Some(2), "{line}");

@@ -146,7 +146,8 @@ fn users_who_meet_or_are_weak_are_found() {
     let place = good_place();
     for (text, line) in [
         (user("a", "m=7168,t=1,p=1", ""), "warning: the password of a is hashed with m=7168,t=1"),
-        (String::new(), "warning: nobody can log in"),
+        ("# Nobody.\n".to_owned(), "warning: nobody can log in"),
+        (String::new(), "error: users.toml: is empty"),
         (
             strong("a", "") + &strong("b", "home = \"a/b\""),
             "warning: the folder of b (a/b) lies inside that of a (a), who sees and may change",

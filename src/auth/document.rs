@@ -93,7 +93,9 @@ pub(super) fn remove(text: &str, file: &str, name: &str) -> Result<String> {
         let above = section.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
         keep_comments(&mut document, detached(above), section.position());
     }
-    checked(&document, file, &wanted)
+    let text = checked(&document, file, &wanted)?;
+    // An empty file is one that something went wrong with.
+    Ok(if text.trim().is_empty() { "# Nobody may log in.\n".to_owned() } else { text })
 }
 
 fn open(text: &str, file: &str) -> Result<DocumentMut> {
@@ -241,6 +243,13 @@ mod tests {
         assert!(without_alice.starts_with(left), "{without_alice}");
         let without_both = remove(&without_alice, "f", "bob").unwrap();
         assert_eq!(without_both, "# The top.\n\n# Between.\n\n# The end.\n");
+    }
+
+    #[test]
+    fn a_file_without_its_last_user_is_not_empty() {
+        let text = add("", "f", &new("a")).unwrap();
+        let left = remove(&text, "f", "a").unwrap();
+        assert!(!left.trim().is_empty() && Users::parse(&left, "f").unwrap().iter().next().is_none(), "{left}");
     }
 
     #[test]

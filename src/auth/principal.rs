@@ -34,6 +34,11 @@ impl Principal {
         Principal { name: name.to_owned(), home: home.to_owned(), grants, anonymous, quota: None, hash: None }
     }
 
+    /// Whether the other is the same user with the same folder, quota and password; what each may do there may differ.
+    pub fn is_same_user(&self, other: &Principal) -> bool {
+        Principal { grants: other.grants, ..self.clone() } == *other
+    }
+
     /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.
     pub fn name(&self) -> &str {
         &self.name

@@ -90,10 +90,15 @@ impl Users {
     /// is read.
     ///
     /// # Errors
-    /// `not-found`, `denied` and the like when it cannot be opened; `bad-config` when it is no text file or its text is
-    /// wrong.
+    /// `not-found`, `denied` and the like when it cannot be opened; `bad-config` when it is no text file, empty, or its
+    /// text is wrong.
     pub fn load(path: &Path) -> Result<Users> {
-        Users::parse(&users_file::read(path)?, &path.display().to_string())
+        let (text, file) = (users_file::read(path)?, path.display().to_string());
+        // An editor that failed leaves it so. A server where nobody may log in has a file that says that.
+        if text.trim().is_empty() {
+            return Err(Error::new(Kind::BadConfig, format!("{file}: is empty")));
+        }
+        Users::parse(&text, &file)
     }
 
     /// The text for a first start: anonymous reading, no named user.
@@ -142,11 +147,17 @@ impl Users {
     /// Whether a login now would give the very same principal: nothing of the user has changed since, the password
     /// included.
     pub fn still_has(&self, principal: &Principal) -> bool {
+        self.renew(principal).as_ref() == Some(principal)
+    }
+
+    /// Who somebody who has logged in is now: the same with the rights of today. None if the user is gone, or has another
+    /// password, folder or quota than at the login; or, of anonymous, if that is off or has another folder.
+    pub fn renew(&self, principal: &Principal) -> Option<Principal> {
         let now = match principal.is_anonymous() {
             true => self.anonymous.as_deref().map(Principal::anonymous),
             false => self.users.get(principal.name()).map(Principal::named),
         };
-        now.as_ref() == Some(principal)
+        now.filter(|now| now.is_same_user(principal))
     }
 
     /// The named users in the order of their names.

@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, Gid, OFlags, Uid};
 
@@ -13,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::USERS_FILE_MAX;
 
 /// Changes a users file. Each change happens whole or not at all, keeps comments and layout, and waits for any other
-/// change of the same file to end. A running server reads the file again at the next login.
+/// change of the same file to end. A running server notices at once.
 #[derive(Debug, Clone)]
 pub struct UsersFile {
     path: PathBuf,
@@ -45,7 +46,8 @@ impl UsersFile {
     /// As [`UsersFile::add`].
     pub fn check_new(&self, name: &str, home: Option<&str>) -> Result<()> {
         let users = match self.path.exists() {
-            true => self.list()?,
+            // An empty one is filled, though no server takes it as it is.
+            true => Users::parse(&read(&self.path)?, &self.path.display().to_string())?,
             false => Users::parse(Users::starter(), "")?,
         };
         document::check_new(&users, &self.path.display().to_string(), name, home)
@@ -187,6 +189,10 @@ impl Fresh {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let mut fresh = Fresh { file: file.map_err(|err| failed(target, err))?, path };
         fresh.file.write_all(text.as_bytes()).map_err(|err| failed(target, err))?;
+        // Its last write is older than its name, and by that a running server knows that it is whole: however coarse the
+        // clock of the file system is.
+        let written = SystemTime::now() - Duration::from_millis(50);
+        fresh.file.set_modified(written).map_err(|err| failed(target, err))?;
         fresh.file.sync_all().map_err(|err| failed(target, err))?;
         Ok(fresh)
     }

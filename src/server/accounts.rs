@@ -1,10 +1,8 @@
-//! Logins: the users file as it is now, and argon2 in bounds.
+//! Logins: argon2 in bounds.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
+use super::current_users::CurrentUsers;
 use super::login_queue::{LoginQueue, Permit};
 use super::source::Source;
 use super::turns::{Places, Turns, cores};
@@ -13,35 +11,20 @@ use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
 
-/// Who may log in. The users file is read again when it has changed, so that `sealiftd user add` needs no restart; a
-/// broken one is reported and the last good one stays in force.
+/// Who may log in: whom the users file has now.
 pub struct Accounts {
-    path: PathBuf,
-    current: Mutex<(Stamp, Arc<Users>)>,
+    current: Arc<CurrentUsers>,
     /// As many checks at once as there are cores.
     queue: Arc<LoginQueue>,
     /// Threads of their own: a login waits for no session's work.
     turns: Arc<Turns>,
 }
 
-/// What changes when a file is edited or replaced: inode, time and size. The time alone is too coarse for two changes
-/// in a row.
-type Stamp = Option<(u64, SystemTime, u64)>;
-
 impl Accounts {
-    /// Reads the users file.
-    ///
-    /// # Errors
-    /// [`Kind::BadConfig`] and those of the file system.
-    pub fn load(path: &Path) -> Result<Accounts> {
-        let stamp = stamp(path);
-        let users = Arc::new(Users::load(path)?);
-        Ok(Accounts {
-            path: path.to_owned(),
-            current: Mutex::new((stamp, users)),
-            queue: LoginQueue::new(cores()),
-            turns: Turns::new("login", Places::only(cores() + limits::LOGIN_THREADS_BESIDE)),
-        })
+    /// The accounts of these users.
+    pub fn new(current: Arc<CurrentUsers>) -> Accounts {
+        let turns = Turns::new("login", Places::only(cores() + limits::LOGIN_THREADS_BESIDE));
+        Accounts { current, queue: LoginQueue::new(cores()), turns }
     }
 
     /// The most memory that logins can take together, in KiB.
@@ -86,25 +69,8 @@ impl Accounts {
 
     /// The users as the file has them now.
     pub fn users(&self) -> Arc<Users> {
-        let now = stamp(&self.path);
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.0 != now {
-            match Users::load(&self.path) {
-                Ok(users) => {
-                    tracing::info!(file = %self.path.display(), "users file read again");
-                    current.1 = Arc::new(users);
-                }
-                Err(error) => tracing::error!(%error, "users file changed but cannot be used; the last good one stays"),
-            }
-            current.0 = now;
-        }
-        current.1.clone()
+        self.current.now()
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.ino(), meta.modified().ok()?, meta.len()))
 }
 
 /// The most memory that logins of these users can take together, in KiB: that of the largest hash, as often as this

@@ -18,6 +18,7 @@ use super::admission::{Admitted, Offence};
 use super::drive::{drive, lane};
 use super::lane::Lane;
 use super::login::{Login, login};
+use super::registry::Ending;
 use super::session::Session;
 use super::source::{Origin, Source};
 use super::ties::Ties;
@@ -71,8 +72,8 @@ async fn log_in_and_serve(
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<()> {
-    let Some(lane) = log_in(stream, peer, admitted, shared).boxed().await? else { return Ok(()) };
-    let result = drive(stream, lane, shared).await;
+    let Some((lane, ending)) = log_in(stream, peer, admitted, shared).boxed().await? else { return Ok(()) };
+    let result = drive(stream, lane, ending, shared).await;
     // Only a panic ends a session so.
     if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
         admitted.penalise(Offence::Panic, Instant::now());
@@ -86,7 +87,7 @@ async fn log_in(
     peer: SocketAddr,
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
-) -> Result<Option<Lane<Session>>> {
+) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.timeouts.login, login(stream, shared, peer, admitted));
     let (principal, early) = match unless_stopping(shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
@@ -101,7 +102,7 @@ async fn log_in(
     admitted.logged_in();
     let source = Source::of(&principal, peer.ip());
     match open(principal, peer, &source, shared).await {
-        Ok(session) => Ok(Some(lane(session, &early, shared.turns.clone(), source))),
+        Ok((session, ending)) => Ok(Some((lane(session, &early, shared.turns.clone(), source), ending))),
         Err(error) => refuse(stream, error).await,
     }
 }
@@ -117,16 +118,27 @@ async fn unless_stopping<T>(shared: &Shared, work: impl Future<Output = T>) -> R
 }
 
 /// The principal's session over its own home.
-async fn open(principal: Principal, peer: SocketAddr, source: &Source, shared: &Arc<Shared>) -> Result<Session> {
-    let ticket = shared.registry.enter(principal.name(), peer)?;
+async fn open(
+    principal: Principal,
+    peer: SocketAddr,
+    source: &Source,
+    shared: &Arc<Shared>,
+) -> Result<(Session, Ending)> {
+    let ticket = shared.registry.enter(&principal, peer)?;
+    let ending = ticket.ending();
     if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
         info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
     }
     let homes = shared.homes.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+    let users = shared.users.clone();
     let opening = shared.opening.run(source, move || {
+        // Entered first: whatever changes from here on ends the session.
+        let version = users.version();
+        let changed = || Error::new(Kind::Revoked, "your account has changed just now");
+        let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         let store = homes.open_home(&principal)?;
-        Ok(Session::new(principal, store, Arc::new(ticket), ties))
+        Ok((Session::new(principal, (users, version), store, Arc::new(ticket), ties), ending))
     });
     opening.await?
 }

@@ -13,6 +13,7 @@ use tracing::error;
 
 use super::Shared;
 use super::lane::{Doing, Lane, Machine, Waiting};
+use super::registry::Ending;
 use super::session::Session;
 use super::source::Source;
 use super::turns::Turns;
@@ -33,7 +34,12 @@ pub fn lane(mut session: Session, early: &[u8], turns: Arc<Turns>, source: Sourc
 }
 
 /// Moves bytes between the stream and the session's lane until either is done.
-pub async fn drive(stream: &mut TlsStream<TcpStream>, lane: Lane<Session>, shared: &Shared) -> Result<()> {
+pub async fn drive(
+    stream: &mut TlsStream<TcpStream>,
+    lane: Lane<Session>,
+    ending: Ending,
+    shared: &Shared,
+) -> Result<()> {
     let moved = Moved::default();
     // Both halves stay in this task: split across two, they would steal each other's wake-ups.
     let (reader, writer) = stream.split();
@@ -46,7 +52,7 @@ pub async fn drive(stream: &mut TlsStream<TcpStream>, lane: Lane<Session>, share
         }
         .boxed();
         let mut writing = write_half(writer, &lane, &moved).boxed().fuse();
-        let mut watching = watch(&lane, &moved, shared).boxed().fuse();
+        let mut watching = watch(&lane, &moved, &ending, shared).boxed().fuse();
         // The session ends when all its answers are sent. A client that is done sending may still be reading.
         let session = async {
             select_biased! {
@@ -172,9 +178,17 @@ async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane
     }
 }
 
-/// Ends sessions that idle too long or owe us something and hardly move, and all of them when the server stops.
+/// Ends sessions that idle too long or owe us something and hardly move, those that somebody ends, and all of them when
+/// the server stops.
 /// Returns only if the client cannot be told.
-async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Error {
+async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, ending: &Ending, shared: &Shared) -> Error {
+    let ended = async {
+        let why = ending.wait().await;
+        lane.dismiss(why);
+        // As below.
+        sleep(limits::CLOSE_DRAIN).await;
+        Error::new(why, "the session was ended")
+    };
     let stopping = async {
         shared.registry.stopping().await;
         lane.dismiss(Kind::Stopping);
@@ -203,5 +217,6 @@ async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, shared: &Shared) -> Er
             }
         }
     };
-    select(stopping.boxed(), slow.boxed()).await.factor_first().0
+    let ended = select(ended.boxed(), slow.boxed()).map(|first| first.factor_first().0);
+    select(stopping.boxed(), ended).await.factor_first().0
 }

@@ -4,7 +4,7 @@
 
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::proto::Command;
+use crate::proto::{Command, Verb};
 use crate::store::Overwrite;
 
 /// What a command needs.
@@ -75,13 +75,26 @@ pub fn overwrite(grants: Grants) -> Overwrite {
 /// # Errors
 /// [`Kind::Denied`], with the missing right in words.
 pub(super) fn check(principal: &Principal, command: &Command) -> Result<()> {
-    let verb = command.verb().name();
+    let verb = command.verb();
     match decide(principal.grants(), command) {
         Decision::Allowed => Ok(()),
-        Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{verb} is for administrators"))),
-        Decision::Lacking(missing) => {
-            let text = format!("{} may not {verb}: the right `{missing}` is missing", principal.name());
-            Err(Error::new(Kind::Denied, text))
-        }
+        Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{} is for administrators", verb.name()))),
+        Decision::Lacking(missing) => Err(lacking(principal, verb, missing)),
     }
+}
+
+/// Lets what the principal has begun with this verb go on.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_right(principal: &Principal, verb: Verb, right: Access) -> Result<()> {
+    match right.without(principal.access()) {
+        Access::NONE => Ok(()),
+        missing => Err(lacking(principal, verb, missing)),
+    }
+}
+
+fn lacking(principal: &Principal, verb: Verb, missing: Access) -> Error {
+    let text = format!("{} may not {}: the right `{missing}` is missing", principal.name(), verb.name());
+    Error::new(Kind::Denied, text)
 }

@@ -9,6 +9,7 @@ pub mod unplugged;
 mod accounts;
 mod admission;
 mod connection;
+mod current_users;
 mod drive;
 mod fair_queue;
 pub mod gate;
@@ -43,6 +44,7 @@ use self::accounts::Accounts;
 pub use self::accounts::login_memory_kib;
 use self::admission::Admission;
 pub use self::admission::{AdmissionOptions, Startups};
+use self::current_users::CurrentUsers;
 use self::homes::Homes;
 pub use self::homes::look_at_home;
 use self::registry::Registry;
@@ -94,6 +96,7 @@ impl ServerOptions {
 /// What all connections of one server share.
 struct Shared {
     acceptor: Acceptor,
+    users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     homes: Arc<Homes>,
     registry: Arc<Registry>,
@@ -164,15 +167,18 @@ impl Server {
     /// As [`Server::bind`].
     pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
-        let accounts = Arc::new(Accounts::load(&options.users)?);
-        let current = Arc::clone(&accounts);
+        let users = Arc::new(CurrentUsers::load(&options.users)?);
+        let registry = Registry::new();
+        let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
+        users.on_change(move |users| sessions.revoke(users));
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
-            accounts,
+            accounts: Arc::new(Accounts::new(users.clone())),
+            users,
             homes: Arc::new(Homes::open(&options.data, options.durability)?),
-            registry: Registry::new(),
+            registry,
             admission: Admission::new(options.admission),
-            tokens: Arc::new(Tokens::new(move |principal| current.users().still_has(principal))),
+            tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
             staged: Arc::default(),
             turns: Turns::new("session", Places::of_sessions()),
             opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
@@ -214,12 +220,13 @@ impl Server {
     /// period is.
     ///
     /// # Errors
-    /// None at present: what fails in a connection ends that connection.
+    /// That there is no thread to be had. What fails in a connection ends that connection.
     pub async fn serve(self) -> Result<()> {
         let registry = self.shared.registry.clone();
         for address in &self.addresses {
             info!(%address, pid = std::process::id(), pin = %self.pin, "listening");
         }
+        self.shared.users.watch()?;
         let _goes_on_alone = sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
         let over = listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.

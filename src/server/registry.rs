@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_std::channel::{Receiver, Sender, bounded};
+use futures::future::poll_fn;
+use futures::task::AtomicWaker;
 
 use super::log_shares::LogShares;
 use super::repeated::Repeated;
+use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::mtime::Mtime;
 use crate::proto::{RelPath, Verb};
@@ -48,11 +52,15 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Record {
-    user: String,
+    principal: Principal,
     peer: SocketAddr,
     since: SystemTime,
     bytes: AtomicU64,
     activity: Mutex<Activity>,
+    /// Why the session has to end.
+    ended: OnceLock<Kind>,
+    /// Its connection, which waits for that.
+    connection: AtomicWaker,
 }
 
 /// What a session is doing.
@@ -127,13 +135,15 @@ impl Registry {
     ///
     /// # Errors
     /// [`Kind::Internal`] if the system has no random numbers.
-    pub fn enter(self: &Arc<Self>, user: &str, peer: SocketAddr) -> Result<Ticket> {
+    pub fn enter(self: &Arc<Self>, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
         let record = Arc::new(Record {
-            user: user.to_owned(),
+            principal: principal.clone(),
             peer,
             since: SystemTime::now(),
             bytes: AtomicU64::new(0),
             activity: Mutex::default(),
+            ended: OnceLock::new(),
+            connection: AtomicWaker::new(),
         });
         let id = SessionId::new()?;
         lock(&self.sessions).insert(id, record.clone());
@@ -145,6 +155,15 @@ impl Registry {
         let mut rows: Vec<_> = lock(&self.sessions).iter().map(|(id, record)| record.row(*id)).collect();
         rows.sort_by_key(|row| row.since);
         rows
+    }
+
+    /// Ends all sessions of users who are not what they were at their login, by these users.
+    pub fn revoke(&self, users: &Users) {
+        for record in lock(&self.sessions).values() {
+            if users.renew(&record.principal).is_none() {
+                record.end(Kind::Revoked);
+            }
+        }
     }
 
     /// Tells everything to stop. More than once is the same as once.
@@ -165,6 +184,11 @@ impl Registry {
 }
 
 impl Record {
+    fn end(&self, why: Kind) {
+        let _ = self.ended.set(why);
+        self.connection.wake();
+    }
+
     fn row(&self, id: SessionId) -> WhoRow {
         let activity = lock(&self.activity).clone();
         let doing = match (activity.verb, activity.path) {
@@ -173,7 +197,7 @@ impl Record {
             (Some(verb), Some(path)) => format!("{} {path}", verb.name()),
         };
         let bytes = self.bytes.load(Ordering::Relaxed);
-        WhoRow { id, user: self.user.clone(), peer: self.peer, since: self.since.into(), bytes, doing }
+        WhoRow { id, user: self.principal.name().to_owned(), peer: self.peer, since: self.since.into(), bytes, doing }
     }
 }
 
@@ -211,6 +235,16 @@ impl Ticket {
         &self.registry
     }
 
+    /// Why the session has to end, if it has.
+    pub fn ended(&self) -> Option<Kind> {
+        self.record.ended.get().copied()
+    }
+
+    /// For the session's connection, to wait for its end.
+    pub fn ending(&self) -> Ending {
+        Ending(self.record.clone())
+    }
+
     /// Notes what the session is doing now.
     pub fn set(&self, activity: Activity) {
         *lock(&self.record.activity) = activity;
@@ -219,6 +253,21 @@ impl Ticket {
     /// Counts bytes of files.
     pub fn count(&self, bytes: u64) {
         self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The end of a session that somebody else decides.
+#[derive(Debug)]
+pub struct Ending(Arc<Record>);
+
+impl Ending {
+    /// Waits for it, and says why. One at a time may wait.
+    pub async fn wait(&self) -> Kind {
+        poll_fn(|cx| {
+            self.0.connection.register(cx.waker());
+            self.0.ended.get().map_or(Poll::Pending, |why| Poll::Ready(*why))
+        })
+        .await
     }
 }
 
@@ -236,15 +285,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     #[test]
     fn a_session_is_listed_while_its_ticket_lives() {
         let registry = Registry::new();
         let peer = "127.0.0.1:1".parse().unwrap();
-        let ticket = registry.enter("alice", peer).unwrap();
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        let principal = users.verify("anonymous", &Secret::new("")).unwrap();
+        let ticket = registry.enter(&principal, peer).unwrap();
         ticket.set(Activity { verb: Some(Verb::List), path: Some(RelPath::parse(b"a").unwrap()) });
         let rows = registry.sessions();
-        assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "alice", "LIST a"));
+        assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "anonymous", "LIST a"));
         drop(ticket);
         assert!(registry.sessions().is_empty());
     }

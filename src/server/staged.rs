@@ -61,7 +61,7 @@ impl StagedUploads {
     pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(RelPath, Box<dyn Part>)> {
         let (path, slot) = {
             let all = self.lock();
-            let entry = all.get(&id).filter(|entry| entry.user == *user).ok_or_else(|| missing(id))?;
+            let entry = all.get(&id).filter(|entry| entry.user.is_same_user(user)).ok_or_else(|| missing(id))?;
             (entry.path.clone(), Arc::clone(&entry.upload))
         };
         let upload = lock(&slot);

@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn session() -> SessionId {
-        Registry::new().enter("anonymous", "127.0.0.1:1".parse().unwrap()).unwrap().id()
+        Registry::new().enter(&anybody(), "127.0.0.1:1".parse().unwrap()).unwrap().id()
     }
 
     struct Bench {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::current_users::CurrentUsers;
 use super::homes::Homes;
 use super::lane::{Machine, Outgoing, Queue, Step};
 use super::registry::Registry;
@@ -13,7 +14,7 @@ use super::session::Session;
 use super::source::Origin;
 use super::ties::Ties;
 use super::tokens::Tokens;
-use crate::auth::Principal;
+use crate::auth::{Principal, Users};
 use crate::buffers::Buffer;
 use crate::error::Result;
 use crate::store::Durability;
@@ -43,11 +44,12 @@ impl Unplugged {
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<Unplugged> {
         let store = Homes::open(data, Durability::None)?.open_home(&principal)?;
-        let ticket = Registry::new().enter(principal.name(), SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
+        let ticket = Registry::new().enter(&principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
-        let session = Session::new(principal, store, Arc::new(ticket), ties);
+        let users = Arc::new(CurrentUsers::unchanging(Users::parse(Users::starter(), "")?));
+        let session = Session::new(principal, (users, 0), store, Arc::new(ticket), ties);
         Ok(Unplugged { session, sent: Sent::default(), ids })
     }
 

@@ -25,7 +25,8 @@ Examples:
       Print the pin that clients check the server's key against.
 
 Every option can also be set by the environment variable that its help names.
-The users file is read again at the next login when it has changed: no restart is needed.
+The users file is read again within a second when it has changed: no restart is needed. Open sessions
+get the new rights; those of users who are gone or have another password end.
 SIGINT (Ctrl-C) and SIGTERM let running transfers finish (--grace); a second one ends at once.
 
 Exit codes: 0 done, 1 other, 2 wrong usage or configuration, 3 not found, 5 permission denied,

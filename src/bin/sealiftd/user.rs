@@ -43,7 +43,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let hash = hash_password(&password::new(&name, &password)?)?;
             file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
             say(&format!(
-                "{} has a new password. The next login needs it; sessions that are open stay open.\n",
+                "{} has a new password. The next login needs it; sessions that are open end.\n",
                 shown(&name)
             ));
             warn_of_file(places)
@@ -51,7 +51,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         UserCommand::Remove { name } => {
             let home = file.list()?.get(&name).map(|user| places.data.join(user.home()));
             file.remove(&name).map_err(|err| explain(err, &name))?;
-            say(&format!("Removed {}. Sessions that are open stay open.\n", shown(&name)));
+            say(&format!("Removed {}. Sessions that are open end.\n", shown(&name)));
             if let Some(home) = home.filter(|home| home.exists()) {
                 say(&format!("The files stay in {}.\n", shown(&home.to_string_lossy())));
             }

@@ -33,6 +33,13 @@ impl Session {
     pub(super) fn status(&mut self, running: Running, out: &mut Outgoing) {
         let (user, access) = (self.principal.name().to_owned(), self.principal.access());
         let (connections, uptime) = (self.ticket.registry().connections(), self.ticket.registry().uptime().as_secs());
+        let trouble = self.users.trouble();
+        let (users, text) = match &trouble {
+            None => ("current", String::new()),
+            Some(why) => ("outdated", format!("The users file cannot be used: {why}")),
+        };
+        // The reason may name places of the server's machine: that is for administrators.
+        let text = if self.principal.is_admin() { text } else { String::new() };
         self.done(
             running,
             0,
@@ -44,8 +51,9 @@ impl Session {
                     .field("connections", connections)
                     .field("uptime", uptime)
                     .field("version", env!("CARGO_PKG_VERSION"))
+                    .field("users", users)
             },
-            "",
+            &text,
         );
     }
 

@@ -5,6 +5,7 @@ mod files;
 mod info;
 mod parts;
 mod receive;
+mod rights;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use self::info::help_lines;
 use self::parts::Incoming;
 use self::receive::{Committing, Pending, Receiving};
 use self::send::Sending;
+use super::current_users::CurrentUsers;
 use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
 use super::registry::{Activity, Ticket};
@@ -35,6 +37,11 @@ use crate::store::Store;
 /// can be expressed.
 pub struct Session {
     principal: Principal,
+    users: Arc<CurrentUsers>,
+    /// The version of the users that `principal` is from.
+    version: u64,
+    /// The session has waited for its next command.
+    rested: bool,
     store: Arc<dyn Store>,
     ticket: Arc<Ticket>,
     ties: Ties,
@@ -77,12 +84,21 @@ struct Running {
 }
 
 impl Session {
-    /// A session of this principal over its own store.
-    pub fn new(principal: Principal, store: Arc<dyn Store>, ticket: Arc<Ticket>, ties: Ties) -> Self {
+    /// A session of this principal, who is of this version of the users, over its own store.
+    pub fn new(
+        principal: Principal,
+        (users, version): (Arc<CurrentUsers>, u64),
+        store: Arc<dyn Store>,
+        ticket: Arc<Ticket>,
+        ties: Ties,
+    ) -> Self {
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Source::of(&principal, ticket.peer().ip());
         Session {
             principal,
+            users,
+            version,
+            rested: true,
             store,
             ticket,
             ties,
@@ -115,6 +131,10 @@ impl Session {
             Ok(Some(line)) => Command::parse(line),
             Err(error) => return self.give_up(error, out),
         };
+        self.look_at_users();
+        if let Err(why) = self.keep_up(out) {
+            return self.end(why, out);
+        }
         match parsed {
             Ok(command) => self.run(command, out),
             Err(BadLine { verb: None, error }) => {
@@ -269,6 +289,9 @@ impl Session {
 
 impl Machine for Session {
     fn step(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Step {
+        if let Err(why) = self.keep_up(out) {
+            return self.end(why, out);
+        }
         match std::mem::replace(&mut self.state, State::Commands) {
             State::Commands => self.next_command(input, out),
             State::Receiving(receiving) => self.receive(receiving, input, out),
@@ -288,6 +311,7 @@ impl Machine for Session {
     fn settle(&mut self, out: &mut Outgoing) {
         self.commit_pending(out);
         if self.waiting() == Waiting::Command {
+            self.rested = true;
             self.ticket.set(Activity::default());
             self.store.forget_handles();
             self.lines.shrink();
@@ -304,12 +328,7 @@ impl Machine for Session {
     }
 
     fn dismiss(&mut self, why: Kind, out: &mut Outgoing) {
-        let text = match why {
-            Kind::Stopping => "the server is stopping",
-            Kind::TimedOut => "nothing came for too long",
-            _ => "the server ends this session",
-        };
-        self.refuse(&Error::new(why, text), out);
+        self.refuse(&Error::new(why, farewell(why)), out);
     }
 
     fn hang_up(&mut self) {
@@ -323,6 +342,17 @@ impl Machine for Session {
             self.committing = None;
             self.ties.hang_up();
         });
+    }
+}
+
+/// What a session that the server ends is told.
+fn farewell(why: Kind) -> &'static str {
+    match why {
+        Kind::Stopping => "the server is stopping",
+        Kind::TimedOut => "nothing came for too long",
+        Kind::Revoked => "your account has changed since you logged in",
+        Kind::Kicked => "an administrator has ended this session",
+        _ => "the server ends this session",
     }
 }
 

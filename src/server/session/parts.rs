@@ -15,7 +15,7 @@ use crate::store::{Committed, Overwrite, Part, Upload, UploadSpec};
 pub struct Incoming {
     frames: FrameDecoder,
     /// `None` once it was refused: what still comes is read and dropped.
-    part: Option<(Box<dyn Part>, Running)>,
+    pub(super) part: Option<(Box<dyn Part>, Running)>,
 }
 
 impl Incoming {
@@ -137,7 +137,7 @@ impl Session {
         Step::Progress
     }
 
-    fn refuse_part(&mut self, part: Option<(Box<dyn Part>, Running)>, error: &Error, out: &mut Outgoing) {
+    pub(super) fn refuse_part(&mut self, part: Option<(Box<dyn Part>, Running)>, error: &Error, out: &mut Outgoing) {
         let Some((part, running)) = part else { return };
         drop(part);
         self.fail(running, error, out);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{Running, Session, State};
 use crate::aside::Aside;
+use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Condition, FrameDecoder, Piece, RelPath, ReplyWriter, UploadArgs};
+use crate::proto::{Condition, FrameDecoder, Piece, RelPath, ReplyWriter, UploadArgs, Verb};
 use crate::server::gate;
 use crate::server::lane::{Outgoing, Step};
 use crate::server::turns;
@@ -17,7 +18,7 @@ use crate::store::{Committed, NewFolder, Overwrite, Stored, Upload, UploadSpec};
 pub struct Receiving {
     frames: FrameDecoder,
     /// `None` once it was refused: what still comes is read and dropped.
-    upload: Option<(Box<dyn Upload>, Running)>,
+    pub(super) upload: Option<(Box<dyn Upload>, Running)>,
 }
 
 /// What is done but for its commit.
@@ -44,6 +45,8 @@ type Outcome = (Vec<Result<Committed>>, Result<()>);
 struct Unanswered {
     is_file: bool,
     running: Running,
+    /// Not committed, for this reason.
+    refused: Option<Error>,
 }
 
 impl Pending {
@@ -169,7 +172,12 @@ impl Session {
         }
     }
 
-    fn refuse_upload(&mut self, upload: Option<(Box<dyn Upload>, Running)>, error: &Error, out: &mut Outgoing) {
+    pub(super) fn refuse_upload(
+        &mut self,
+        upload: Option<(Box<dyn Upload>, Running)>,
+        error: &Error,
+        out: &mut Outgoing,
+    ) {
         let Some((upload, running)) = upload else { return };
         drop(upload);
         // The replies of earlier uploads come before this one.
@@ -219,7 +227,7 @@ impl Session {
     }
 
     /// Waits for the batch that another thread commits, and answers it.
-    fn acknowledge(&mut self, out: &mut Outgoing) {
+    pub(super) fn acknowledge(&mut self, out: &mut Outgoing) {
         let Some(Committing { order, outcome }) = self.committing.take() else { return };
         match turns::aside(|| outcome.wait()) {
             Ok(outcome) => self.answer(order, outcome, out),
@@ -229,10 +237,16 @@ impl Session {
 
     fn take_pending(&mut self) -> (Vec<Box<dyn Upload>>, Vec<NewFolder>, Vec<Unanswered>) {
         let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(self.pending.len()));
+        let allowed = gate::check_right(&self.principal, Verb::Upload, Access::UPLOAD);
         let overwrite = self.overwrite();
         for pending in self.pending.drain(..) {
-            order.push(Unanswered { is_file: pending.is_file(), running: pending.running });
+            // The right may be gone since the bytes came.
+            let refused = allowed.as_ref().err().filter(|_| pending.is_file());
+            let refused = refused.map(|error| Error::new(error.kind(), error.text()));
+            let keep = refused.is_none();
+            order.push(Unanswered { is_file: pending.is_file(), running: pending.running, refused });
             match pending.what {
+                Change::File(_) if !keep => {}
                 Change::File(mut upload) => {
                     // It may be no longer allowed what was when the upload began.
                     if overwrite == Overwrite::Refused {
@@ -248,8 +262,10 @@ impl Session {
 
     fn answer(&mut self, order: Vec<Unanswered>, (files, folders): Outcome, out: &mut Outgoing) {
         let mut files = files.into_iter();
-        for Unanswered { is_file, running } in order {
-            if is_file {
+        for Unanswered { is_file, running, refused } in order {
+            if let Some(error) = refused {
+                self.fail(running, &error, out);
+            } else if is_file {
                 let missing = || Err(Error::new(Kind::Internal, "the store has not said what became of the file"));
                 match files.next().unwrap_or_else(missing) {
                     Ok(committed) => self.stored(&committed, committed.size, running, out),

@@ -1,12 +1,13 @@
 //! What takes more than one step to send: downloads, listings, and the hash of a large file.
 
 use super::{Running, Session, State};
+use crate::auth::Access;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{RelPath, ReplyWriter, escape, frame, listing};
+use crate::proto::{RelPath, ReplyWriter, Verb, escape, frame, listing};
 use crate::server::lane::{Outgoing, Step};
 use crate::server::turns::{self, Class};
 use crate::store::{Change, Listing, Source};
@@ -85,6 +86,30 @@ impl ListJob {
         if self.unread_bytes + more <= limits::UNREAD_NAMES {
             self.unread_bytes += more;
             self.unread.push(path);
+        }
+    }
+}
+
+impl Sending {
+    /// The verb, and the right it takes.
+    pub(super) fn needs(&self) -> (Verb, Access) {
+        match self {
+            Sending::File(_) => (Verb::Download, Access::DOWNLOAD),
+            Sending::Hash(_) => (Verb::Hash, Access::DOWNLOAD),
+            Sending::List(_) => (Verb::List, Access::LIST),
+        }
+    }
+
+    /// Whether data frames are being sent, which have an end of their own.
+    pub(super) fn is_in_frames(&self) -> bool {
+        matches!(self, Sending::File(_) | Sending::List(_))
+    }
+
+    /// The command, to be answered.
+    pub(super) fn into_running(self) -> Running {
+        match self {
+            Sending::File(job) | Sending::Hash(job) => job.running,
+            Sending::List(job) => job.running,
         }
     }
 }

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+mod live;
 mod overwrite;
+mod users_file;

@@ -1,0 +1,249 @@
+//! The users file as it is now: looked at again and again, read when it has changed and is whole. While it cannot be
+//! read, the last good one stays in force and the log says so.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::auth::Users;
+use crate::error::{Error, Result};
+use crate::limits;
+
+/// The users that are in force.
+pub struct CurrentUsers {
+    /// None: they never change.
+    path: Option<PathBuf>,
+    state: Mutex<State>,
+    /// Counts the changes, so that a session sees at no cost that there was none.
+    version: AtomicU64,
+    started: Instant,
+    /// When the file was last looked at, in milliseconds after `started`.
+    looked: AtomicU64,
+    /// Told of every change before anybody sees the new users.
+    listener: OnceLock<Listener>,
+}
+
+type Listener = Box<dyn Fn(&Users) + Send + Sync>;
+
+struct State {
+    users: Arc<Users>,
+    /// The file they were read from.
+    read: Stamp,
+    /// What the file became, and when that was first seen: it may still be being written.
+    restless: Option<(Stamp, Instant)>,
+    trouble: Option<Trouble>,
+}
+
+/// Why the file cannot be used.
+struct Trouble {
+    text: String,
+    /// What could not be read; none if nothing was there to be looked at.
+    stamp: Option<Stamp>,
+    tried: Instant,
+    said: Instant,
+}
+
+/// What changes when a file is edited, replaced, or given to somebody else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    /// Device, number, and when it was made where that is known: the number of a file that is gone is soon another's.
+    file: (u64, u64, Option<SystemTime>),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Result<Stamp> {
+        let meta = std::fs::metadata(path).map_err(|err| Error::file(path.display(), err))?;
+        Ok(Stamp {
+            file: (meta.dev(), meta.ino(), meta.created().ok()),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+
+    /// Whether it was surely whole when it became what it is: only its owner or mode has changed since it was read, or it
+    /// is another file, which got its name (that changes `changed`) after its last write, as `sealiftd user` does it.
+    fn is_whole(&self, before: &Stamp) -> bool {
+        if self.file == before.file {
+            (self.size, self.modified) == (before.size, before.modified)
+        } else {
+            self.changed > self.modified
+        }
+    }
+}
+
+impl CurrentUsers {
+    /// Reads the users file.
+    ///
+    /// # Errors
+    /// [`crate::Kind::BadConfig`] and those of the file system.
+    pub fn load(path: &Path) -> Result<CurrentUsers> {
+        let read = Stamp::of(path)?;
+        Ok(CurrentUsers::new(Some(path.to_owned()), read, Users::load(path)?))
+    }
+
+    /// These users, for good.
+    pub fn unchanging(users: Users) -> CurrentUsers {
+        CurrentUsers::new(None, Stamp { file: (0, 0, None), size: 0, modified: (0, 0), changed: (0, 0) }, users)
+    }
+
+    fn new(path: Option<PathBuf>, read: Stamp, users: Users) -> CurrentUsers {
+        CurrentUsers {
+            path,
+            state: Mutex::new(State { users: Arc::new(users), read, restless: None, trouble: None }),
+            version: AtomicU64::new(0),
+            started: Instant::now(),
+            looked: AtomicU64::new(0),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// Has this told of every change from now on. Only the first call counts.
+    pub fn on_change(&self, listener: impl Fn(&Users) + Send + Sync + 'static) {
+        let _ = self.listener.set(Box::new(listener));
+    }
+
+    /// The users as the file has them now.
+    pub fn now(&self) -> Arc<Users> {
+        self.look(Instant::now()).users.clone()
+    }
+
+    /// The users that are in force, without a look at the file.
+    pub fn latest(&self) -> Arc<Users> {
+        self.lock().users.clone()
+    }
+
+    /// Changes whenever the users in force do.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Looks at the file unless somebody has within this time.
+    pub fn refresh(&self, at_most: Duration) {
+        let now = Instant::now();
+        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
+        if now.duration_since(self.started).saturating_sub(looked) >= at_most {
+            drop(self.look(now));
+        }
+    }
+
+    /// Why the last good users are still in force though the file has changed; none if it has not.
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.as_ref().map(|trouble| trouble.text.clone())
+    }
+
+    /// Looks at the file from a thread of its own, so that a change is noticed when nobody gives a command. The thread
+    /// ends when nobody else has the users any more.
+    ///
+    /// # Errors
+    /// That there is no thread to be had.
+    pub fn watch(self: &Arc<Self>) -> Result<()> {
+        let users = Arc::downgrade(self);
+        let failed = |err| Error::file("a thread to watch the users file", err);
+        let watching = move || {
+            while let Some(users) = users.upgrade() {
+                let restless = users.look(Instant::now()).restless.is_some();
+                drop(users);
+                std::thread::sleep(if restless { limits::USERS_FILE_REST } else { limits::USERS_FILE_LOOK });
+            }
+        };
+        std::thread::Builder::new().name("users".into()).spawn(watching).map(drop).map_err(failed)
+    }
+
+    /// Whoever comes while the file is read waits: the answer must not depend on who saw the change first.
+    fn look(&self, now: Instant) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if let Some(path) = &self.path {
+            match Stamp::of(path) {
+                Err(error) => state.report(&error, None, now),
+                Ok(stamp) => match state.read_changed(path, stamp, now) {
+                    Ok(Some(users)) => self.take_over(&mut state, users, stamp, path),
+                    Ok(None) => {}
+                    Err(error) => state.report(&error, Some(stamp), now),
+                },
+            }
+            let since = now.duration_since(self.started).as_millis();
+            self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        state
+    }
+
+    fn take_over(&self, state: &mut State, users: Users, read: Stamp, path: &Path) {
+        tracing::info!(file = %path.display(), "users file read again");
+        if let Some(listener) = self.listener.get() {
+            listener(&users);
+        }
+        state.users = Arc::new(users);
+        state.read = read;
+        state.restless = None;
+        state.mended(path);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each field is whole by itself: a panic elsewhere leaves nothing half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Other users, if the file, which is this one, has changed and is whole.
+    fn read_changed(&mut self, path: &Path, stamp: Stamp, now: Instant) -> Result<Option<Users>> {
+        if stamp == self.read {
+            self.restless = None;
+            self.mended(path);
+            return Ok(None);
+        }
+        if self.was_tried(&stamp, now) || !(stamp.is_whole(&self.read) || self.rests(stamp, now)) {
+            return Ok(None);
+        }
+        let users = Users::load(path)?;
+        // Changed while it was read: it is looked at again.
+        let unchanged = Stamp::of(path).is_ok_and(|after| after == stamp);
+        Ok(unchanged.then_some(users))
+    }
+
+    /// Whether the file has been this one for a moment, as far as was seen.
+    fn rests(&mut self, stamp: Stamp, now: Instant) -> bool {
+        match self.restless {
+            Some((seen, since)) if seen == stamp => now.duration_since(since) >= limits::USERS_FILE_REST,
+            _ => {
+                self.restless = Some((stamp, now));
+                false
+            }
+        }
+    }
+
+    /// Whether this very file could not be read a moment ago: it is not read at every command, but again soon.
+    fn was_tried(&mut self, stamp: &Stamp, now: Instant) -> bool {
+        let tried = self.trouble.as_ref().filter(|trouble| trouble.stamp.as_ref() == Some(stamp));
+        tried.is_some_and(|trouble| now.duration_since(trouble.tried) < limits::USERS_FILE_RETRY)
+    }
+
+    /// Says that the file cannot be used, once and then every minute.
+    fn report(&mut self, error: &Error, stamp: Option<Stamp>, now: Instant) {
+        let text = error.to_string();
+        let known = self.trouble.as_ref().filter(|known| known.text == text && known.stamp == stamp);
+        let said =
+            known.map(|trouble| trouble.said).filter(|said| now.duration_since(*said) < limits::USERS_FILE_REPEAT);
+        if said.is_none() {
+            tracing::error!(%error, "the users file cannot be used; the last good one stays in force");
+        }
+        self.trouble = Some(Trouble { text, stamp, tried: now, said: said.unwrap_or(now) });
+    }
+
+    fn mended(&mut self, path: &Path) {
+        if self.trouble.take().is_some() {
+            tracing::info!(file = %path.display(), "the users file can be used again");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "current_users_tests.rs"]
+mod tests;

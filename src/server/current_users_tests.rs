@@ -1,0 +1,108 @@
+//! The clock is given: no test here waits.
+
+use std::fs::{self, File};
+use std::sync::atomic::AtomicUsize;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A users file, what is read of it, and a clock.
+struct Bench {
+    dir: TempDir,
+    users: CurrentUsers,
+    now: Instant,
+}
+
+const ON: &str = "[anonymous]\nenabled = true\n";
+const OFF: &str = "[anonymous]\nenabled = false\n";
+
+impl Bench {
+    fn new() -> Bench {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("users.toml"), OFF).unwrap();
+        let users = CurrentUsers::load(&dir.path().join("users.toml")).unwrap();
+        Bench { dir, users, now: Instant::now() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("users.toml")
+    }
+
+    /// Whether anonymous reading is on by a look at this time.
+    fn is_on_after(&mut self, later: Duration) -> bool {
+        self.now += later;
+        self.users.look(self.now).users.anonymous_home().is_some()
+    }
+
+    /// A file that was whole before it got its name.
+    fn replace(&self, text: &str) {
+        let new = self.dir.path().join("new");
+        fs::write(&new, text).unwrap();
+        let past = std::time::SystemTime::now() - Duration::from_secs(5);
+        File::options().write(true).open(&new).unwrap().set_modified(past).unwrap();
+        fs::rename(new, self.path()).unwrap();
+    }
+
+    fn said(&self) -> Option<Instant> {
+        self.users.lock().trouble.as_ref().map(|trouble| trouble.said)
+    }
+}
+
+const NOTHING: Duration = Duration::ZERO;
+
+#[test]
+fn a_file_that_was_replaced_counts_at_once_and_an_edited_one_when_it_rests() {
+    let mut bench = Bench::new();
+    bench.replace(ON);
+    assert!(bench.is_on_after(NOTHING));
+    fs::write(bench.path(), OFF).unwrap();
+    assert!(bench.is_on_after(NOTHING), "it may be half of what it will be");
+    assert!(bench.is_on_after(limits::USERS_FILE_REST / 2));
+    fs::write(bench.path(), format!("{OFF}# more\n")).unwrap();
+    assert!(bench.is_on_after(limits::USERS_FILE_REST), "it has changed again");
+    assert!(!bench.is_on_after(limits::USERS_FILE_REST));
+}
+
+#[test]
+fn every_change_is_told_and_counted_once() {
+    let mut bench = Bench::new();
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    bench.users.on_change(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    for change in 1..4 {
+        bench.replace(ON);
+        bench.is_on_after(NOTHING);
+        bench.is_on_after(NOTHING);
+        assert_eq!((told.load(Ordering::Relaxed), bench.users.version()), (change, change as u64));
+    }
+}
+
+#[test]
+fn a_failed_reading_is_tried_again_and_said_once_a_minute() {
+    let mut bench = Bench::new();
+    bench.replace("nonsense");
+    let begin = bench.now;
+    assert!(!bench.is_on_after(NOTHING) && bench.users.trouble().unwrap().contains("users.toml:1"));
+    // Mended by nothing that the file itself shows: as if it had been unreadable for a reason elsewhere.
+    bench.is_on_after(limits::USERS_FILE_RETRY);
+    assert_eq!(bench.users.lock().trouble.as_ref().unwrap().tried, bench.now, "it was tried again");
+    assert_eq!(bench.said(), Some(begin));
+    bench.is_on_after(limits::USERS_FILE_REPEAT);
+    assert_eq!(bench.said(), Some(bench.now));
+    bench.replace(ON);
+    assert!(bench.is_on_after(NOTHING) && bench.users.trouble().is_none());
+}
+
+#[test]
+fn a_file_that_is_as_it_was_read_is_no_trouble() {
+    let mut bench = Bench::new();
+    fs::rename(bench.path(), bench.dir.path().join("away")).unwrap();
+    bench.is_on_after(NOTHING);
+    assert!(bench.users.trouble().is_some());
+    fs::rename(bench.dir.path().join("away"), bench.path()).unwrap();
+    bench.is_on_after(NOTHING);
+    assert!(bench.users.trouble().is_none());
+}

@@ -1,0 +1,145 @@
+//! Sessions that are open when the users file changes.
+
+use std::fs;
+
+use sealift::hash::Hash;
+
+use crate::common::{
+    Answer, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload, part_bytes, section,
+    upload_bytes,
+};
+
+/// More than all buffers on the way hold together.
+const LARGE: usize = 64 * 1024 * 1024;
+
+fn word(answer: Answer) -> String {
+    answer.1
+}
+
+fn as_section(user: &str, access: &str) -> String {
+    format!("[anonymous]\nenabled = true\nhome = \"public\"\n{}", section(user, access, user))
+}
+
+/// The session ends with this word, unasked, and nothing comes after it.
+fn ends_with(client: &mut RawClient, wanted: &str) {
+    let (digits, word, _) = client.reply();
+    assert_eq!((digits, word.as_str()), (421, wanted));
+    assert!(client.rest().is_empty());
+}
+
+/// Sends a DOWNLOAD of what is too large to be on its way at once, and takes its first reply.
+fn begin_download(client: &mut RawClient, path: &str) {
+    client.line(format!("DOWNLOAD {path}"));
+    assert_eq!(client.reply().0, 150);
+}
+
+#[test]
+fn session_of_removed() {
+    let world = World::of(&["alice", "bob"]);
+    let daemon = world.start();
+    fs::File::create(world.home("alice").join("large")).unwrap().set_len(LARGE as u64).unwrap();
+    let mut bob = enter(&daemon, "bob");
+    let mut asks = enter(&daemon, "alice");
+    let token = asks.ask("TOKEN").2["tokens"].clone();
+    let mut idles = enter(&daemon, "alice");
+    let mut reads = enter(&daemon, "alice");
+    begin_download(&mut reads, "large");
+    let mut sends = half_an_upload(enter(&daemon, "alice"), "half", b"half", &world.home("alice"));
+
+    assert!(daemon.command(&["user", "remove", "alice"]).status().unwrap().success());
+    // The very next command, which comes at once.
+    asks.send(upload_bytes("late", b"too late"));
+    ends_with(&mut asks, "revoked");
+    // One that gives none; an upload that waits for the rest; a download that is being sent.
+    ends_with(&mut idles, "revoked");
+    ends_with(&mut sends, "revoked");
+    assert!(reads.rest().len() < LARGE, "the download ended early");
+    let mut joins = RawClient::connect(&daemon);
+    assert_eq!(word(joins.ask(format!("JOIN {token}"))), "login-failed");
+    assert!(!world.home("alice").join("late").exists() && !world.home("alice").join("half").exists());
+    assert_eq!(word(bob.ask("PING")), "pong", "nobody else notices");
+    assert!(daemon.log().contains("word=\"revoked\""));
+    eventually("all is put away", || bob.ask("STATUS").2["connections"].parse::<u32>().unwrap() <= 2);
+    assert_nothing_staged(&world.home("alice"), "after the end");
+}
+
+/// What a login proved is no longer true: another password, another folder, another quota, anonymous turned off.
+#[test]
+fn sessions_of_the_changed_end() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let same = as_section("alice", "\"full\"");
+    let changes = [
+        same.replace("home = \"alice\"", "home = \"elsewhere\""),
+        same.replace("home = \"alice\"", "home = \"alice\"\nquota = \"1 GiB\""),
+        same.replace("m=7168", "m=7169"),
+    ];
+    for changed in &changes {
+        assert_ne!(*changed, same);
+        world.set_users(&same);
+        let (mut idles, mut asks) = (enter(&daemon, "alice"), enter(&daemon, "alice"));
+        let mut anybody = enter(&daemon, "anonymous");
+        world.set_users(changed);
+        assert_eq!(word(asks.ask("PING")), "revoked");
+        ends_with(&mut idles, "revoked");
+        assert_eq!(word(anybody.ask("PING")), "pong");
+    }
+    let mut anybody = enter(&daemon, "ftp");
+    world.set_users(&same.replace("enabled = true", "enabled = false"));
+    ends_with(&mut anybody, "revoked");
+    // Read again and the same: nobody is disturbed.
+    let mut alice = enter(&daemon, "alice");
+    world.set_users(&format!("# A comment.\n{same}"));
+    assert_eq!(word(alice.ask("PING")), "pong");
+}
+
+#[test]
+fn rights_narrowed_live() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let home = world.home("alice");
+    fs::File::create(home.join("large")).unwrap().set_len(LARGE as u64).unwrap();
+    fs::write(home.join("old"), "the old one").unwrap();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(word(alice.upload("x", b"1")), "done");
+    let (_, _, staged) = alice.ask("STAGE staged size=3");
+    let mut reads = enter(&daemon, "alice");
+    begin_download(&mut reads, "large");
+    let mut sends = half_an_upload(enter(&daemon, "alice"), "half", b"half", &home);
+
+    world.set_users(&as_section("alice", "[\"list\"]"));
+    assert_eq!(word(alice.ask("LIST")), "data");
+    assert!(alice.frames().is_some());
+    assert_eq!(word(alice.reply()), "done");
+    for line in ["DELETE x", "DOWNLOAD x", "HASH x", "MKDIR y", "RENAME x y"] {
+        assert_eq!(word(alice.ask(line)), "denied", "{line}");
+    }
+    assert_eq!(word(alice.upload("y", b"1")), "denied");
+    alice.send(part_bytes(&format!("{} offset=0 length=3", staged["id"]), b"abc"));
+    assert_eq!(word(alice.reply()), "denied");
+    assert_eq!(word(alice.ask(format!("COMMIT {} hash={}", staged["id"], Hash::of(b"abc")))), "denied");
+    // What was under way when it was allowed is refused as well, in step.
+    assert!(reads.frames().is_none(), "the data was broken off");
+    assert_eq!(word(reads.reply()), "denied");
+    finish(&mut sends, b"rest", b"halfrest");
+    assert_eq!(word(sends.reply()), "denied");
+    assert_eq!(word(sends.ask("PING")), "pong");
+    assert!(!home.join("half").exists());
+
+    // More rights are there at once, too.
+    world.set_users(&as_section("alice", "[\"list\", \"upload\", \"overwrite\"]"));
+    assert_eq!(word(alice.upload("old", b"another")), "done");
+    let mut sends = half_an_upload(enter(&daemon, "alice"), "old", b"half", &home);
+    world.set_users(&as_section("alice", "[\"list\", \"upload\"]"));
+    assert_eq!(word(alice.ask("PING")), "pong");
+    finish(&mut sends, b"rest", b"halfrest");
+    assert_eq!(word(sends.reply()), "denied", "the commit is what replaces");
+    assert_eq!(fs::read(home.join("old")).unwrap(), b"another");
+}
+
+/// The rest of an upload that was begun, its end and its trailer.
+fn finish(client: &mut RawClient, rest: &[u8], whole: &[u8]) {
+    client.send(frames_of(rest));
+    client.send([0; 4]);
+    client.send(Hash::of(whole).as_bytes());
+}
