@@ -336,6 +336,19 @@ pub const LOG_SOURCES: usize = 16_384;
 /// Connections at once. Each idle one costs 11 KiB (measured: `tests/idle_memory.rs`).
 pub const CONNECTIONS_MAX: usize = 10_000;
 
+/// Of how many places one is kept for connections that are not logged in, and for administrators: with all others taken
+/// by sessions, a newcomer can still say who it is.
+pub const HALL_SHARE: usize = 100;
+
+/// The least of those places, if that is no more than a quarter of all.
+pub const HALL_MIN: usize = 4;
+
+/// Of how many places one is kept for named users: anonymous sessions cannot take all there are.
+pub const NAMED_SHARE: usize = 10;
+
+/// Newcomers that are turned away in one go when there is no descriptor for them; then the others have a turn.
+pub const TURNED_AWAY: usize = 256;
+
 /// Descriptors that a connection in the middle of a transfer holds: its socket, a file and the folder that is in. An idle
 /// one holds the first alone (`tests/idle_memory.rs`), one that uploads small files up to twice [`COMMIT_BATCH`]
 /// more.

@@ -1,15 +1,25 @@
-//! Who may connect at all: caps in total, per source and before login, and penalties for sources that misbehave.
-//! Pure bookkeeping over a clock and dice that the caller hands in.
+//! Who may connect at all, and who may stay: caps in total, per source and before login, and penalties for sources that
+//! misbehave. Pure bookkeeping over a clock and dice that the caller hands in.
+//!
+//! A connection begins in the [`Hall`]. When that is crowded, or no place is left, each newcomer costs the source with
+//! the most connections there its oldest one, unless it is of that source itself. A login takes a place out of those
+//! that are for such sessions: anonymous ones leave some to named users ([`limits::NAMED_SHARE`]), and all but
+//! administrators leave some to the hall ([`limits::HALL_SHARE`]), so that an administrator always gets in.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::source::Origin;
-use crate::error::{Error, Kind};
+use async_std::channel::{Receiver, Sender, bounded};
+
+use super::hall::{Hall, Visit};
+pub use super::penalties::Offence;
+use super::penalties::Penalties;
+use super::source::{Origin, Source};
+use super::startups::Startups;
+use crate::auth::Principal;
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 
 /// What an operator may set.
@@ -26,6 +36,13 @@ pub struct AdmissionOptions {
     pub penalise_loopback: bool,
 }
 
+/// The most connections for which so many open files are enough; at least one.
+pub fn connections_within(open_files: u64) -> usize {
+    // With few of them half is all that can be kept for anything else.
+    let apart = limits::DESCRIPTORS_APART.min(open_files / 2);
+    usize::try_from((open_files - apart) / limits::DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX).max(1)
+}
+
 impl Default for AdmissionOptions {
     fn default() -> Self {
         AdmissionOptions {
@@ -37,94 +54,12 @@ impl Default for AdmissionOptions {
     }
 }
 
-/// From how many connections that are not logged in newcomers are refused by chance, and from how many all of them are:
-/// random early drop, as OpenSSH's MaxStartups, and written as that is (`200:30:2000`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Startups {
-    begin: usize,
-    percent: u32,
-    full: usize,
-}
-
-impl Default for Startups {
-    fn default() -> Self {
-        Startups { begin: limits::STARTUPS_BEGIN, percent: limits::STARTUPS_PERCENT, full: limits::STARTUPS_FULL }
-    }
-}
-
-impl fmt::Display for Startups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.begin, self.percent, self.full)
-    }
-}
-
-impl FromStr for Startups {
-    type Err = Error;
-
-    /// # Errors
-    /// [`Kind::Usage`] unless 1 <= begin <= full, and the share is one of 1 to 100.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || {
-            let text = "write BEGIN:PERCENT:FULL, such as 200:30:2000, with 1 <= BEGIN <= FULL and 1 <= PERCENT <= 100";
-            Error::new(Kind::Usage, text)
-        };
-        let mut parts = text.split(':');
-        let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok()).ok_or_else(wrong);
-        let (begin, percent, full) = (number()?, number()?, number()?);
-        let sound = parts.next().is_none() && (1..=full).contains(&begin) && (1..=100).contains(&percent);
-        if !sound {
-            return Err(wrong());
-        }
-        Ok(Startups { begin: begin as usize, percent, full: full as usize })
-    }
-}
-
-impl Startups {
-    /// How many of a hundred newcomers are refused while so many are not logged in: none at first, then a growing
-    /// share, at the end all.
-    fn refused_percent(self, not_logged_in: usize) -> u32 {
-        let Startups { begin, percent, full } = self;
-        if not_logged_in < begin {
-            return 0;
-        }
-        if not_logged_in >= full {
-            return 100;
-        }
-        let grown = (100 - percent as usize) * (not_logged_in - begin) / (full - begin);
-        percent + u32::try_from(grown).unwrap_or(100)
-    }
-}
-
-/// What a source did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offence {
-    /// A wrong user or password.
-    LoginFailed,
-    /// Connected and left, or was silent, without trying to log in.
-    NoLogin,
-    /// The handshake or login took too long.
-    TooSlow,
-    /// Made a session panic.
-    Panic,
-}
-
-impl Offence {
-    fn penalty(self) -> Duration {
-        match self {
-            Offence::LoginFailed => limits::PENALTY_LOGIN_FAILED,
-            Offence::NoLogin => limits::PENALTY_NO_LOGIN,
-            Offence::TooSlow => limits::PENALTY_TOO_SLOW,
-            Offence::Panic => limits::PENALTY_PANIC,
-        }
-    }
-}
-
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The source has too many.
     PerSource,
-    /// Too many that are not logged in; chance chose this one.
+    /// Too many that are not logged in, and none has more of them than this source.
     NotLoggedIn,
     /// The source has misbehaved and must wait.
     Penalised,
@@ -146,25 +81,44 @@ impl Refusal {
 pub struct Admission {
     options: AdmissionOptions,
     books: Mutex<Books>,
+    /// Told when a place comes back.
+    left: Sender<()>,
+    leaving: Receiver<()>,
 }
 
 #[derive(Debug, Default)]
 struct Books {
-    not_logged_in: usize,
-    per_source: HashMap<Origin, usize>,
-    /// Until when each source is penalised; the sum of what it did, decaying with time.
-    penalties: HashMap<Origin, Instant>,
+    hall: Hall,
+    sessions: usize,
+    anonymous: usize,
+    /// Connections by where they come from.
+    origins: HashMap<Origin, usize>,
+    /// Sessions by user.
+    users: HashMap<Source, usize>,
+    penalties: Penalties,
 }
 
 impl Admission {
     /// Empty books.
     pub fn new(options: AdmissionOptions) -> Arc<Admission> {
-        Arc::new(Admission { options, books: Mutex::default() })
+        let (left, leaving) = bounded(1);
+        Arc::new(Admission { options, books: Mutex::default(), left, leaving })
     }
 
-    /// Connections at once; the caller takes a permit for each before it accepts.
-    pub fn connections(&self) -> usize {
-        self.options.connections
+    /// Waits until there is a place for a newcomer, or one that it could take from somebody. Until then newcomers wait in
+    /// the kernel's queue and cost us nothing.
+    pub async fn room(&self) {
+        while !self.has_room() {
+            // The sending end is in `self`.
+            let _ = self.leaving.recv().await;
+            // For another listener that waits: one call stands for all places that have come back.
+            let _ = self.left.try_send(());
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let books = self.books();
+        !books.hall.is_empty() || books.sessions < self.options.connections
     }
 
     /// Lets a connection in, or says why not. `dice` is a random number from 0 to 99.
@@ -172,20 +126,33 @@ impl Admission {
     /// # Errors
     /// The refusal.
     pub fn admit(self: &Arc<Self>, address: IpAddr, now: Instant, dice: u32) -> Result<Admitted, Refusal> {
-        let source = Origin::from(address);
+        let origin = Origin::from(address);
         let mut books = self.books();
-        if books.penalties.get(&source).is_some_and(|until| *until > now + limits::PENALTY_TOLERATED) {
+        if books.penalties.bar(origin, now) {
             return Err(Refusal::Penalised);
         }
-        if books.per_source.get(&source).is_some_and(|count| *count >= self.options.per_source) {
+        if books.origins.get(&origin).is_some_and(|count| *count >= self.options.per_source) {
             return Err(Refusal::PerSource);
         }
-        if dice < self.options.startups.refused_percent(books.not_logged_in) {
+        let full = books.hall.len() + books.sessions >= self.options.connections;
+        let crowded = dice < self.options.startups.refused_percent(books.hall.len());
+        if (full || crowded) && !books.hall.push_out_for(origin) {
             return Err(Refusal::NotLoggedIn);
         }
-        books.not_logged_in += 1;
-        *books.per_source.entry(source).or_default() += 1;
-        Ok(Admitted { admission: self.clone(), source, logged_in: false })
+        *books.origins.entry(origin).or_default() += 1;
+        let stage = Stage::Hall(books.hall.enter(origin));
+        Ok(Admitted { admission: self.clone(), origin, stage })
+    }
+
+    /// The most sessions of those who are no administrators.
+    fn sessions_max(&self) -> usize {
+        let all = self.options.connections;
+        all - (all / limits::HALL_SHARE).max(limits::HALL_MIN).min(all / 4)
+    }
+
+    /// The most anonymous sessions.
+    fn anonymous_max(&self) -> usize {
+        self.sessions_max() - self.options.connections / limits::NAMED_SHARE
     }
 
     /// Adds a penalty to what is left of the source's earlier ones.
@@ -193,17 +160,7 @@ impl Admission {
         if source.is_loopback() && !self.options.penalise_loopback {
             return;
         }
-        let mut books = self.books();
-        books.penalties.retain(|_, until| *until > now);
-        if books.penalties.len() >= limits::PENALTY_SOURCES_MAX && !books.penalties.contains_key(&source) {
-            // The table is full: the one that would be forgiven first is.
-            let first = books.penalties.iter().min_by_key(|(_, until)| **until).map(|(source, _)| *source);
-            if let Some(first) = first {
-                books.penalties.remove(&first);
-            }
-        }
-        let until = books.penalties.entry(source).or_insert(now);
-        *until = (*until + offence.penalty()).min(now + limits::PENALTY_MAX);
+        self.books().penalties.add(source, offence, now);
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -216,35 +173,99 @@ impl Admission {
 #[derive(Debug)]
 pub struct Admitted {
     admission: Arc<Admission>,
-    source: Origin,
-    logged_in: bool,
+    origin: Origin,
+    stage: Stage,
+}
+
+/// What it counts as.
+#[derive(Debug)]
+enum Stage {
+    /// Not logged in.
+    Hall(Visit),
+    /// A session; of a named user, or else an anonymous one.
+    Session(Option<Source>),
 }
 
 impl Admitted {
-    /// It logged in: it no longer counts as a newcomer.
-    pub fn logged_in(&mut self) {
-        if !std::mem::replace(&mut self.logged_in, true) {
-            self.admission.books().not_logged_in -= 1;
+    /// It proved who it is: takes a place of a session.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`]: there is none for such a session.
+    pub fn log_in(&mut self, principal: &Principal) -> Result<()> {
+        let Stage::Hall(visit) = &self.stage else { return Ok(()) };
+        let busy = |text: &str| Err(Error::new(Kind::Busy, text));
+        let named = (!principal.is_anonymous()).then(|| Source::User(principal.name().into()));
+        let (admission, mut books) = (&self.admission, self.admission.books());
+        if !principal.is_admin() && books.sessions >= admission.sessions_max() {
+            return busy("no place is free");
+        }
+        match &named {
+            None if books.anonymous >= admission.anonymous_max() => {
+                return busy("no place is free for anonymous reading; some are kept for named users");
+            }
+            Some(user) if books.users.get(user).is_some_and(|count| *count >= admission.options.per_source) => {
+                return busy("this user has too many connections");
+            }
+            _ => {}
+        }
+        if !books.hall.leave(self.origin, visit) {
+            return busy("this place was given to somebody else");
+        }
+        books.sessions += 1;
+        match &named {
+            None => books.anonymous += 1,
+            Some(user) => *books.users.entry(user.clone()).or_default() += 1,
+        }
+        drop(books);
+        self.stage = Stage::Session(named);
+        Ok(())
+    }
+
+    /// Waits until the place is given to somebody else; for ever once logged in.
+    pub fn pushed_out(&self) -> impl Future<Output = ()> + use<> {
+        let out = match &self.stage {
+            Stage::Hall(visit) => Some(visit.pushed_out()),
+            Stage::Session(_) => None,
+        };
+        async {
+            match out {
+                Some(out) => out.await,
+                None => std::future::pending().await,
+            }
         }
     }
 
     /// It misbehaved.
     pub fn penalise(&self, offence: Offence, now: Instant) {
-        self.admission.penalise(self.source, offence, now);
+        self.admission.penalise(self.origin, offence, now);
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut books = self.admission.books();
-        if !self.logged_in {
-            books.not_logged_in -= 1;
-        }
-        if let Some(count) = books.per_source.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                books.per_source.remove(&self.source);
+        match &self.stage {
+            Stage::Hall(visit) => drop(books.hall.leave(self.origin, visit)),
+            Stage::Session(named) => {
+                books.sessions -= 1;
+                match named {
+                    None => books.anonymous -= 1,
+                    Some(user) => one_less(&mut books.users, user),
+                }
             }
+        }
+        one_less(&mut books.origins, &self.origin);
+        drop(books);
+        // Full: somebody is told already.
+        let _ = self.admission.left.try_send(());
+    }
+}
+
+fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }
@@ -252,11 +273,18 @@ impl Drop for Admitted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Users;
+    use crate::secret::Secret;
 
     const NEVER: u32 = 99;
 
     fn address(n: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, n])
+    }
+
+    fn anybody() -> Principal {
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        users.verify("anonymous", &Secret::new("")).unwrap()
     }
 
     #[test]
@@ -268,41 +296,8 @@ mod tests {
         assert!(admission.admit(address(2), now, NEVER).is_ok());
         drop(kept);
         assert!(admission.admit(address(1), now, NEVER).is_ok());
-        assert!(admission.books().per_source.is_empty());
-    }
-
-    #[test]
-    fn newcomers_are_refused_more_and_more_until_all_are() {
-        let refused = |startups: &str, count| startups.parse::<Startups>().unwrap().refused_percent(count);
-        assert_eq!(
-            [9, 10, 55, 99, 100, usize::MAX].map(|count| refused("10:30:100", count)),
-            [0, 30, 65, 99, 100, 100]
-        );
-        assert_eq!([4, 5, 6].map(|count| refused("5:30:5", count)), [0, 100, 100]);
-        assert_eq!([0, 1].map(|count| refused("1:100:2", count)), [0, 100]);
-        let growing = Startups::default();
-        assert!((growing.begin..growing.full).is_sorted_by_key(|count| growing.refused_percent(count)));
-    }
-
-    #[test]
-    fn startups_that_make_no_sense_are_refused() {
-        for wrong in [
-            "",
-            "10",
-            "10:30",
-            "0:30:10",
-            "11:30:10",
-            "1:0:10",
-            "1:101:10",
-            "1:30:10:1",
-            "a:30:10",
-            "1:30:",
-            "-1:30:10",
-        ] {
-            assert_eq!(wrong.parse::<Startups>().unwrap_err().kind(), Kind::Usage, "{wrong}");
-        }
-        assert_eq!("200:30:2000".parse::<Startups>().unwrap(), Startups::default());
-        assert_eq!(Startups::default().to_string(), "200:30:2000");
+        let books = admission.books();
+        assert!(books.origins.is_empty() && books.hall.is_empty());
     }
 
     #[test]
@@ -311,9 +306,45 @@ mod tests {
         let now = Instant::now();
         let mut kept: Vec<_> =
             (0..limits::STARTUPS_FULL).map(|_| admission.admit(address(1), now, 100).unwrap()).collect();
-        assert_eq!(admission.admit(address(2), now, NEVER).unwrap_err(), Refusal::NotLoggedIn);
-        kept.iter_mut().for_each(Admitted::logged_in);
-        assert!(admission.admit(address(2), now, 0).is_ok());
+        assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::NotLoggedIn);
+        let anybody = anybody();
+        kept.iter_mut().for_each(|one| one.log_in(&anybody).unwrap());
+        assert!(admission.admit(address(1), now, 0).is_ok());
+    }
+
+    #[test]
+    fn a_newcomer_takes_the_place_of_the_oldest_of_the_largest_source() {
+        let admission = Admission::new(AdmissionOptions { per_source: usize::MAX, ..Default::default() });
+        let now = Instant::now();
+        let admit = |n| admission.admit(address(n), now, NEVER);
+        let mut silent: Vec<_> = (0..limits::STARTUPS_FULL).map(|_| admit(1).unwrap()).collect();
+        let mut honest: Vec<_> = (0..100).map(|_| admit(2).unwrap()).collect();
+        assert_eq!(admission.books().hall.len(), limits::STARTUPS_FULL);
+        assert_eq!(admit(1).unwrap_err(), Refusal::NotLoggedIn);
+        let anybody = anybody();
+        assert!(honest.iter_mut().all(|one| one.log_in(&anybody).is_ok()));
+        let outcomes: Vec<bool> = silent.iter_mut().map(|one| one.log_in(&anybody).is_ok()).collect();
+        assert!(outcomes.iter().enumerate().all(|(n, stays)| *stays == (n >= 100)), "the oldest hundred are out");
+        drop((silent, honest));
+        let books = admission.books();
+        assert!(books.hall.is_empty() && books.sessions == 0 && books.origins.is_empty());
+    }
+
+    #[test]
+    fn without_a_place_one_in_the_hall_is_taken_and_sessions_leave_some() {
+        let options = AdmissionOptions { connections: 40, per_source: usize::MAX, ..Default::default() };
+        let (admission, now, anybody) = (Admission::new(options), Instant::now(), anybody());
+        let enter = |n| {
+            let mut one = admission.admit(address(n), now, NEVER).unwrap();
+            one.log_in(&anybody).map(|()| one).map_err(|error| error.kind())
+        };
+        let kept: Vec<_> = (0..32).map(|_| enter(1).unwrap()).collect();
+        assert_eq!(enter(2).unwrap_err(), Kind::Busy);
+        let silent: Vec<_> = (0..8).map(|_| admission.admit(address(1), now, NEVER).unwrap()).collect();
+        assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::NotLoggedIn);
+        assert!(admission.admit(address(2), now, NEVER).is_ok());
+        assert!(admission.has_room());
+        drop((kept, silent));
     }
 
     #[test]
@@ -333,26 +364,6 @@ mod tests {
             guilty.penalise(Offence::Panic, now);
         }
         assert!(admission.admit(address(1), now + limits::PENALTY_MAX, NEVER).is_ok());
-    }
-
-    #[test]
-    fn the_table_of_penalties_is_bounded() {
-        let admission = Admission::new(AdmissionOptions::default());
-        let now = Instant::now();
-        let total = limits::PENALTY_SOURCES_MAX as u32 + 10;
-        for n in 0..total {
-            let source = Origin::from(IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
-            // Straight into the books: the sweep on each call would make this test quadratic.
-            admission.books().penalties.entry(source).or_insert(now + limits::PENALTY_MAX);
-            if n + 20 > total {
-                admission.penalise(source, Offence::Panic, now);
-            }
-        }
-        let source = Origin::from(address(1));
-        for _ in 0..30 {
-            admission.penalise(source, Offence::Panic, now);
-        }
-        assert!(admission.books().penalties.contains_key(&source));
     }
 
     #[test]

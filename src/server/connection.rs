@@ -58,7 +58,7 @@ async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, 
 
 async fn shake_hands(socket: TcpStream, admitted: &Admitted, shared: &Shared) -> Result<Stream> {
     let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept(socket));
-    let Ok(shaken) = unless_stopping(shared, handshake).await? else {
+    let Ok(shaken) = while_welcome(admitted, shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
     };
@@ -89,7 +89,7 @@ async fn log_in(
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.timeouts.login, login(stream, shared, peer, admitted));
-    let (principal, early) = match unless_stopping(shared, logging_in).await {
+    let (principal, early) = match while_welcome(admitted, shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
         Ok(Ok(Err(error))) => return Err(error),
@@ -97,9 +97,11 @@ async fn log_in(
             admitted.penalise(Offence::TooSlow, Instant::now());
             return refuse(stream, Error::new(Kind::TimedOut, "no login in time")).await;
         }
-        Err(stopping) => return refuse(stream, stopping).await,
+        Err(unwelcome) => return refuse(stream, unwelcome).await,
     };
-    admitted.logged_in();
+    if let Err(busy) = admitted.log_in(&principal) {
+        return refuse(stream, busy).await;
+    }
     let source = Source::of(&principal, peer.ip());
     match open(principal, peer, &source, shared).await {
         Ok((session, ending)) => Ok(Some((lane(session, &early, shared.turns.clone(), source), ending))),
@@ -107,13 +109,17 @@ async fn log_in(
     }
 }
 
-/// Does this unless the server is told to stop: nobody who is not logged in has anything to finish.
-async fn unless_stopping<T>(shared: &Shared, work: impl Future<Output = T>) -> Result<T> {
-    let stopping = shared.registry.stopping();
-    pin_mut!(work, stopping);
-    match select(work, stopping).await {
+/// Does this unless the server is told to stop or the place is given to somebody else: nobody who is not logged in has
+/// anything to finish.
+async fn while_welcome<T>(admitted: &Admitted, shared: &Shared, work: impl Future<Output = T>) -> Result<T> {
+    let (stopping, pushed_out) = (shared.registry.stopping(), admitted.pushed_out());
+    pin_mut!(work, stopping, pushed_out);
+    match select(work, select(stopping, pushed_out)).await {
         Either::Left((done, _)) => Ok(done),
-        Either::Right(_) => Err(Error::new(Kind::Stopping, "the server is stopping")),
+        Either::Right((Either::Left(_), _)) => Err(Error::new(Kind::Stopping, "the server is stopping")),
+        Either::Right((Either::Right(_), _)) => {
+            Err(Error::new(Kind::Busy, "too many who are not logged in, and most of them from where you are"))
+        }
     }
 }
 

@@ -1,18 +1,17 @@
-//! The accept loop: a permit first, then a connection, then a task. Nothing that takes time happens here.
+//! The accept loop: a place first, then a connection, then a task. Nothing that takes time happens here.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use async_lock::Semaphore;
 use async_std::channel::{Receiver, Sender, bounded};
 use async_std::net::TcpListener as AsyncListener;
-
 use async_std::task::{sleep, spawn};
 use futures::future::{Either, FutureExt as _, join_all, select};
 use futures::pin_mut;
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
@@ -68,29 +67,28 @@ fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
 /// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
 /// is still open then is over.
 pub async fn accept_all(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Receiver<()> {
-    let permits = Arc::new(Semaphore::new(shared.admission.connections()));
     let (open, over) = bounded(1);
-    let accepting = listeners
-        .into_iter()
-        .map(|listener| accept_until_stopped(listener.into(), permits.clone(), open.clone(), shared.clone()));
+    let accepting =
+        listeners.into_iter().map(|listener| accept_until_stopped(listener.into(), open.clone(), shared.clone()));
     join_all(accepting).await;
     info!("no longer listening");
     over
 }
 
-async fn accept_until_stopped(listener: AsyncListener, permits: Arc<Semaphore>, open: Sender<()>, shared: Arc<Shared>) {
+async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared: Arc<Shared>) {
+    let mut spare = spare_descriptor();
     let stopping = shared.registry.stopping();
     pin_mut!(stopping);
     loop {
-        // Before accepting: beyond the limit, newcomers wait in the kernel's queue and cost us nothing.
+        // Before accepting: when sessions have all places, newcomers wait in the kernel's queue and cost us nothing.
         let next = async {
-            let permit = permits.acquire_arc().await;
-            (permit, listener.accept().await)
+            shared.admission.room().await;
+            listener.accept().await
         }
         .boxed();
         match select(&mut stopping, next).await {
             Either::Left(_) => return,
-            Either::Right(((permit, Ok((socket, peer))), _)) => {
+            Either::Right((Ok((socket, peer)), _)) => {
                 let admitted = match shared.admission.admit(peer.ip(), Instant::now(), dice()) {
                     Ok(admitted) => admitted,
                     Err(refusal) => {
@@ -110,14 +108,17 @@ async fn accept_until_stopped(listener: AsyncListener, permits: Arc<Semaphore>, 
                         let panics = shared.registry.count_panic();
                         tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
                     }
-                    drop((permit, open));
+                    drop(open);
                 };
                 // Boxed, because the executor would keep two copies of the future's room.
                 let task = task.boxed();
                 spawn(task);
             }
-            Either::Right(((_, Err(error)), _)) => {
-                // Out of descriptors, mostly: trying again at once would only spin.
+            Either::Right((Err(error), _)) => {
+                if [Errno::MFILE, Errno::NFILE].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error())) {
+                    turn_away(&listener, &mut spare);
+                }
+                // Trying again at once would only spin.
                 let error = Error::network("accepting", error);
                 if shared.registry.repeated().is_first("cannot accept a connection", &error) {
                     warn!(%error, "cannot accept a connection");
@@ -126,6 +127,23 @@ async fn accept_until_stopped(listener: AsyncListener, permits: Arc<Semaphore>, 
             }
         }
     }
+}
+
+/// A descriptor that can be given up when there are no more.
+fn spare_descriptor() -> Option<OwnedFd> {
+    fcntl_dupfd_cloexec(std::io::stderr(), 0).ok()
+}
+
+/// Without a descriptor for them newcomers would wait for a handshake that never comes: the spare one is given up, and
+/// they are told that there is no place by the end of their connections.
+fn turn_away(listener: &AsyncListener, spare: &mut Option<OwnedFd>) {
+    drop(spare.take());
+    for _ in 0..limits::TURNED_AWAY {
+        if !matches!(listener.accept().now_or_never(), Some(Ok(_))) {
+            break;
+        }
+    }
+    *spare = spare_descriptor();
 }
 
 /// 0 to 99.

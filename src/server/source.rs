@@ -1,7 +1,5 @@
 //! Whose something is: everything of which there is too little is shared between sources, not between connections.
 
-#![allow(dead_code, reason = "the shares of logins, turns and memory are being built on it")]
-
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -70,11 +68,6 @@ impl Source {
         if principal.is_anonymous() { Source::from(address) } else { Source::User(principal.name().into()) }
     }
 
-    /// Whether it is a named user.
-    pub fn is_named(&self) -> bool {
-        matches!(self, Source::User(_))
-    }
-
     /// What it may share with others.
     pub fn network(&self) -> Network {
         match self {
@@ -141,7 +134,6 @@ mod tests {
     #[test]
     fn a_user_is_no_address_and_has_a_network_of_their_own() {
         let alice = Source::User("alice".into());
-        assert!(alice.is_named() && !source("192.0.2.1").is_named());
         assert_eq!(alice.network(), Network::User("alice".into()));
     }
 }

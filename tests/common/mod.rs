@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use daemon::{Builder, Daemon, Ended, crash, end_of, sealiftd, text};
 pub use figures::{Figures, alone, eventually, many_files, median};
-pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, part_bytes, upload_bytes};
+pub use raw::{Answer, Fields, GIVE_UP, RawClient, frames_of, part_bytes, socket_from, upload_bytes};
 pub use typed::Typed;
 pub use verbs::{Ask, PAYLOAD, all_asks, asks_of, give_up_staged};
 pub use world::{PASSWORD, World, assert_nothing_staged, enter, half_an_upload, section, snapshot, staged};

@@ -54,15 +54,16 @@ impl RawClient {
 
     /// Connects from this address of the machine, and reads the greeting.
     pub fn from(address: [u8; 4], daemon: &Daemon) -> RawClient {
-        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-        let own = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        bind(&own, &SocketAddr::from((address, 0))).unwrap();
-        connect(&own, &SocketAddr::from(([127, 0, 0, 1], daemon.port()))).unwrap();
-        let socket = TcpStream::from(std::net::TcpStream::from(own));
+        RawClient::try_from(address, daemon).expect("no greeting")
+    }
+
+    /// The same; none if the server refuses.
+    pub fn try_from(address: [u8; 4], daemon: &Daemon) -> Option<RawClient> {
+        let socket = TcpStream::from(socket_from(address, daemon.port()));
         let connected = within(async { Connector::new(Trust::Observe)?.connect(socket, "127.0.0.1").await });
-        let mut client = RawClient { stream: connected.unwrap().0, unread: Vec::new() };
-        assert_eq!(client.reply().1, "ready");
-        client
+        let mut client = RawClient { stream: connected.ok()?.0, unread: Vec::new() };
+        let (_, word, _) = client.try_reply()?;
+        (word == "ready").then_some(client)
     }
 
     /// The same, with the reason if TCP or TLS fails.
@@ -229,6 +230,15 @@ impl RawClient {
         self.unread.extend_from_slice(bytes.get(..read).unwrap_or_default());
         read
     }
+}
+
+/// A bare connection from this address of the machine to this port of 127.0.0.1.
+pub fn socket_from(address: [u8; 4], port: u16) -> std::net::TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let own = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&own, &SocketAddr::from((address, 0))).unwrap();
+    connect(&own, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    own.into()
 }
 
 /// An UPLOAD line with its frames, end frame and trailer.

@@ -57,7 +57,7 @@ pub struct LimitArgs {
     )]
     stall_window: humantime::Duration,
 
-    /// Connections at once; more wait until one ends
+    /// Connections at once; a tenth is kept for named users, a hundredth for newcomers and administrators
     #[arg(
         long,
         value_name = "N",
@@ -79,7 +79,8 @@ pub struct LimitArgs {
     )]
     max_per_source: usize,
 
-    /// Connections not logged in: from BEGIN on, PERCENT of a hundred newcomers are refused, growing to all at FULL
+    /// Connections not logged in: from BEGIN on, PERCENT of a hundred newcomers cost the address that has most of them its
+    /// oldest one, growing to all at FULL; newcomers of that address itself are refused
     #[arg(
         long,
         value_name = "BEGIN:PERCENT:FULL",

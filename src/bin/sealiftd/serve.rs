@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_std::task::block_on;
 use sealift::auth::{Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
-use sealift::server::{Listeners, Server, ServerOptions};
+use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, connections_within};
 use sealift::tls::Identity;
 use sealift::{Error, Kind};
 use tracing::{info, warn};
@@ -65,7 +65,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
 
     refuse_secrets_in_data(places)?;
 
-    let server = prepare(places, &args, identity, listeners)?;
+    let server = prepare(places, &args, admission(&args, open_files), identity, listeners)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
     // Before the port file: whoever has seen it may send a signal.
@@ -92,7 +92,29 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     Ok(served?)
 }
 
-fn prepare(places: &Places, args: &ServeArgs, identity: Identity, listeners: Listeners) -> Result<Server, Failure> {
+/// Who may connect: no more than there are open files for.
+fn admission(args: &ServeArgs, open_files: Option<u64>) -> AdmissionOptions {
+    let mut admission = args.limits.admission();
+    let fits = open_files.map_or(usize::MAX, connections_within);
+    if fits < admission.connections {
+        warn!(
+            open_files,
+            asked = admission.connections,
+            connections = fits,
+            "fewer connections than asked for: more open files are needed (LimitNOFILE= of a systemd unit, `ulimit -Hn`)"
+        );
+        admission.connections = fits;
+    }
+    admission
+}
+
+fn prepare(
+    places: &Places,
+    args: &ServeArgs,
+    admission: AdmissionOptions,
+    identity: Identity,
+    listeners: Listeners,
+) -> Result<Server, Failure> {
     let options = ServerOptions {
         listen: args.listen.clone(),
         data: places.data.clone(),
@@ -100,7 +122,7 @@ fn prepare(places: &Places, args: &ServeArgs, identity: Identity, listeners: Lis
         identity,
         durability: args.durability.into(),
         grace: args.grace.into(),
-        admission: args.limits.admission(),
+        admission,
         timeouts: args.limits.timeouts(),
     };
     Server::prepare(options, listeners).map_err(explain)

@@ -3,7 +3,7 @@
 use rustix::process::{Resource, getrlimit};
 use sealift::auth::Users;
 use sealift::limits;
-use sealift::server::login_memory_kib;
+use sealift::server::{connections_within, login_memory_kib};
 
 use super::findings::{Findings, Severity};
 use crate::limit_args::LimitArgs;
@@ -47,14 +47,14 @@ fn descriptors(connections: usize, findings: &mut Findings) {
     let Some(allowed) = getrlimit(Resource::Nofile).maximum else { return };
     let wanted = connections as u64 * limits::DESCRIPTORS_PER_CONNECTION + limits::DESCRIPTORS_APART;
     if allowed < wanted {
-        let fits = allowed.saturating_sub(limits::DESCRIPTORS_APART) / limits::DESCRIPTORS_PER_CONNECTION;
+        let fits = connections_within(allowed);
         findings.add(
             Severity::Warning,
-            format!("{connections} busy connections need {wanted} open files, and {allowed} are allowed"),
             format!(
-                "raise the limit (LimitNOFILE= of a systemd unit, `ulimit -Hn`), or use --max-connections {}",
-                fits.max(1)
+                "{connections} busy connections need {wanted} open files, and {allowed} are allowed: the server will let in \
+                 {fits}"
             ),
+            format!("raise the limit (LimitNOFILE= of a systemd unit, `ulimit -Hn`), or use --max-connections {fits}"),
         );
     }
 }
