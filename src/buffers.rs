@@ -1,17 +1,14 @@
 //! Large buffers that exist only while busy: a process-wide pool, so that an idle connection owns none and a busy one
 //! never pays for zeroing fresh memory.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroize;
 
+use crate::budget::{Account, Claim};
 use crate::limits;
 
 static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
-
-/// Buffers with memory that are not in the pool.
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 const PAGE: usize = 4096;
 
@@ -22,7 +19,11 @@ const PAGE: usize = 4096;
 /// Plain memory of this size begins 16 bytes into a page, the data of a frame then 20: just there.
 const LEAD: usize = 60;
 
-/// A buffer of [`limits::BUFFER`] bytes, of which a range is filled. Its memory goes back to the pool when dropped.
+/// What a full buffer takes of memory.
+const LARGE: usize = limits::BUFFER + PAGE + LEAD;
+
+/// A buffer of [`limits::BUFFER`] bytes, of which a range is filled. Its memory goes back to the pool when dropped. One of
+/// [`limits::SMALL_BUFFER`] where memory is short.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Box<[u8]>,
@@ -32,34 +33,47 @@ pub struct Buffer {
     end: usize,
     /// Wiped before its memory is used for anything else.
     secret: bool,
+    /// Its part of a budget, if it has one.
+    claim: Option<Claim>,
 }
 
 impl Buffer {
     /// An empty buffer, from the pool if it has one.
     pub fn take() -> Buffer {
-        IN_USE.fetch_add(1, Ordering::Relaxed);
         let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
-        let bytes = spare.unwrap_or_else(|| vec![0; limits::BUFFER + PAGE + LEAD].into_boxed_slice());
+        let bytes = spare.unwrap_or_else(|| vec![0; LARGE].into_boxed_slice());
         // Where the address cannot be told, any place will do.
         let base = bytes.as_ptr().align_offset(PAGE).min(PAGE) + LEAD;
-        Buffer { bytes, base, start: base, end: base, secret: false }
+        Buffer { bytes, base, start: base, end: base, secret: false, claim: None }
     }
 
-    /// The same for what must not stay in memory: wiped when it is dropped.
+    /// An empty buffer for the connection of this account: a small one if a full one is more than its share.
+    pub(crate) fn take_for(account: &Arc<Account>) -> Buffer {
+        match account.claim(LARGE) {
+            Some(claim) => {
+                let mut buffer = Buffer::take();
+                buffer.claim = Some(claim);
+                buffer
+            }
+            None => Buffer::small(),
+        }
+    }
+
+    fn small() -> Buffer {
+        let bytes = vec![0; limits::SMALL_BUFFER].into_boxed_slice();
+        Buffer { bytes, base: 0, start: 0, end: 0, secret: false, claim: None }
+    }
+
+    /// A small one for what must not stay in memory: wiped when it is dropped.
     pub fn secret() -> Buffer {
-        let mut buffer = Buffer::take();
+        let mut buffer = Buffer::small();
         buffer.secret = true;
         buffer
     }
 
-    /// Whether more than [`limits::BUFFERS_PLENTY`] are in use: time to hold fewer.
-    pub fn are_scarce() -> bool {
-        IN_USE.load(Ordering::Relaxed) > limits::BUFFERS_PLENTY
-    }
-
     /// A buffer without room, for a place that has nothing to hold.
     pub fn none() -> Buffer {
-        Buffer { bytes: Box::default(), base: 0, start: 0, end: 0, secret: false }
+        Buffer { bytes: Box::default(), base: 0, start: 0, end: 0, secret: false, claim: None }
     }
 
     /// The bytes that are filled and not consumed yet.
@@ -116,10 +130,9 @@ impl Drop for Buffer {
             self.wipe();
         }
         let bytes = std::mem::take(&mut self.bytes);
-        if bytes.is_empty() {
+        if bytes.len() < LARGE {
             return;
         }
-        IN_USE.fetch_sub(1, Ordering::Relaxed);
         if let Ok(mut spare) = SPARE.lock()
             && spare.len() < limits::SPARE_BUFFERS
         {
@@ -129,17 +142,9 @@ impl Drop for Buffer {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::PoisonError;
-
+mod tests {
     use super::*;
-
-    /// Runs a test that makes buffers scarce for the whole process, or one that must not meet that.
-    pub fn alone<T>(test: impl FnOnce() -> T) -> T {
-        static ONE: Mutex<()> = Mutex::new(());
-        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-        test()
-    }
+    use crate::budget::Budget;
 
     #[test]
     fn bytes_come_out_as_they_went_in() {
@@ -152,14 +157,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn buffers_are_scarce_while_many_are_in_use() {
-        alone(|| {
-            let many: Vec<Buffer> = (0..=limits::BUFFERS_PLENTY).map(|_| Buffer::take()).collect();
-            assert!(Buffer::are_scarce());
-            drop(many);
-            // Other tests in this process hold a few.
-            assert!(!Buffer::are_scarce());
-        });
+    fn who_has_had_the_share_gets_small_buffers_until_one_comes_back() {
+        let account = Budget::new(4 * LARGE).portion().account();
+        let full = Buffer::take_for(&account);
+        assert_eq!(full.limit() - full.base, limits::BUFFER);
+        let mut small = Buffer::take_for(&account);
+        assert_eq!(small.room().len(), limits::SMALL_BUFFER);
+        assert_eq!(small.append(&vec![1; limits::BUFFER]), limits::SMALL_BUFFER);
+        drop(full);
+        assert_eq!(Buffer::take_for(&account).room().len(), limits::BUFFER);
     }
 
     #[test]

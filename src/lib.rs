@@ -43,6 +43,7 @@
 
 mod aside;
 pub mod auth;
+mod budget;
 pub mod buffers;
 pub mod client;
 pub mod confine;

@@ -106,6 +106,9 @@ pub const EMPTY_BYTES_MAX: usize = 64 * 1024;
 /// more, and all records of one [`BUFFER`] go out in one write.
 pub const SOCKET_BUFFER: usize = BUFFER + 4 * 1024;
 
+/// The same where memory is short: one TLS record (RFC 8446: at most 16,640 bytes and a header of 5) fits.
+pub const SMALL_SOCKET_BUFFER: usize = 17 * 1024;
+
 /// Drained socket buffers kept for the next busy connection, in the whole process (4 MiB). An idle connection gives
 /// its buffers back; without this store a busy one would map and fault in fresh pages for every burst.
 pub const SOCKET_BUFFERS_KEPT: usize = 16;
@@ -215,10 +218,35 @@ pub const INBOX_LOW: usize = 4;
 /// under 2 MiB.
 pub const OUTBOX_BUFFERS: usize = 4;
 
-/// Buffers in use in the whole process (64 MiB) from which on each session may have only one waiting either way: tens of
+/// Bytes of buffers in use in the whole server from which on each session may have only one waiting either way: tens of
 /// transfers run at full speed, and hundreds of clients that never read cannot fill the memory. Measured with 200 of
 /// them: 1.0 MiB each, and 1.7 without this bound.
-pub const BUFFERS_PLENTY: usize = 256;
+pub const BUFFERS_PLENTY: usize = 64 * 1024 * 1024;
+
+/// A buffer where memory is short: the least frame that a download is sent in, and some lines.
+pub const SMALL_BUFFER: usize = 16 * 1024 + 64;
+
+// ---- Memory of a server ----
+
+/// What the program itself takes: its code and tables, threads, buffers kept for reuse.
+pub const MEMORY_FIXED: u64 = 48 * 1024 * 1024;
+
+/// The least that a server plans with, however little there is: it begins small and warns.
+pub const MEMORY_MIN: u64 = 16 * 1024 * 1024;
+
+/// Most that one connection takes beside the budget of buffers: three small buffers on their way out and two on their way
+/// in, two below TLS, and up to 80 KiB inside the TLS engine.
+pub const CONNECTION_MEMORY: u64 = 224 * 1024;
+
+/// Stack of a thread, as the standard library makes it.
+pub const THREAD_STACK: u64 = 2 * 1024 * 1024;
+
+/// Heaps of threads at most: glibc makes up to eight for each core, and a machine of many cores seldom has so many busy
+/// threads.
+pub const HEAPS_MAX: u64 = 64;
+
+/// Address space that glibc sets apart for one thread's heap.
+pub const THREAD_HEAP: u64 = 64 * 1024 * 1024;
 
 /// Waiting buffers at which a stopped worker starts again: half of the above, so that the cipher never runs dry.
 pub const OUTBOX_LOW: usize = 2;

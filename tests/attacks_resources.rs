@@ -3,6 +3,8 @@
 
 mod attacks;
 mod common;
+#[path = "attacks/memory.rs"]
+mod memory;
 #[path = "attacks/turns.rs"]
 mod turns;
 

@@ -228,6 +228,22 @@ fn more_connections_than_open_files_are_found() {
 }
 
 #[test]
+fn connections_that_memory_has_no_room_for_are_found_and_the_server_takes_fewer() {
+    let place = good_place();
+    let output = sealiftd(place.path()).args(["check", "--memory", "300MiB"]).output().unwrap();
+    let said = text(&output.stdout);
+    let warning = said.lines().find(|line| line.contains("have room for")).unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        warning.starts_with("warning: 300 MiB of memory") && warning.contains("and 10000 are allowed"),
+        "{warning}"
+    );
+    let daemon = Daemon::builder().args(["--memory", "300MiB"]).start();
+    assert!(daemon.log().contains("fewer connections at once than wanted"), "{}", daemon.log());
+    let daemon = Daemon::builder().args(["--memory", "300MiB", "--max-connections", "100"]).start();
+    assert!(!daemon.log().contains("fewer connections"), "{}", daemon.log());
+}
+
+#[test]
 fn logins_that_could_take_all_memory_are_found() {
     let place = good_place();
     users(place.path(), &user("a", "m=262144,t=1,p=1", ""));

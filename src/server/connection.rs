@@ -23,6 +23,7 @@ use super::session::Session;
 use super::source::{Origin, Source};
 use super::ties::Ties;
 use crate::auth::Principal;
+use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::ReplyWriter;
@@ -50,14 +51,20 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, 
 async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
-    let mut stream = shake_hands(socket, admitted, shared).boxed().await?;
+    let account = shared.memory.account(&Source::from(peer.ip()));
+    let mut stream = shake_hands(socket, &account, admitted, shared).boxed().await?;
     let result = log_in_and_serve(&mut stream, peer, admitted, shared).await;
     stream.close().boxed().await;
     result
 }
 
-async fn shake_hands(socket: TcpStream, admitted: &Admitted, shared: &Shared) -> Result<Stream> {
-    let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept(socket));
+async fn shake_hands(
+    socket: TcpStream,
+    account: &Arc<Account>,
+    admitted: &Admitted,
+    shared: &Shared,
+) -> Result<Stream> {
+    let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept_within(socket, account));
     let Ok(shaken) = while_welcome(admitted, shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
@@ -104,7 +111,13 @@ async fn log_in(
     }
     let source = Source::of(&principal, peer.ip());
     match open(principal, peer, &source, shared).await {
-        Ok((session, ending)) => Ok(Some((lane(session, &early, shared.turns.clone(), source), ending))),
+        Ok((session, ending)) => {
+            // A named user has a share of their own.
+            let account = shared.memory.account(&source);
+            stream.charge(&account);
+            let lane = lane(session, &early, shared.turns.clone(), source, account);
+            Ok(Some((lane, ending)))
+        }
         Err(error) => refuse(stream, error).await,
     }
 }

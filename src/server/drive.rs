@@ -17,18 +17,25 @@ use super::registry::Ending;
 use super::session::Session;
 use super::source::Source;
 use super::turns::Turns;
+use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::tls::TlsStream;
 
 /// The lane of a new session of this source: it welcomes the client, and goes on with what came right behind the login.
-pub fn lane(mut session: Session, early: &[u8], turns: Arc<Turns>, source: Source) -> Lane<Session> {
-    let welcome = buffer_of(&session.welcome());
-    let lane = Lane::new(session, turns, source);
-    lane.greet(welcome);
+pub fn lane(
+    mut session: Session,
+    early: &[u8],
+    turns: Arc<Turns>,
+    source: Source,
+    account: Arc<Account>,
+) -> Lane<Session> {
+    let welcome = session.welcome();
+    let lane = Lane::new(session, turns, source, account);
+    lane.greet(buffer_of(&welcome, &lane));
     if !early.is_empty() {
-        lane.push(buffer_of(early));
+        lane.push(buffer_of(early, &lane));
     }
     lane
 }
@@ -80,8 +87,9 @@ pub async fn drive(
     result
 }
 
-fn buffer_of(bytes: &[u8]) -> Buffer {
-    let mut buffer = Buffer::take();
+/// These few bytes, a line or what is read at a time before the login, which fit into any buffer.
+fn buffer_of(bytes: &[u8], lane: &Lane<Session>) -> Buffer {
+    let mut buffer = lane.buffer();
     buffer.append(bytes);
     buffer
 }
@@ -116,7 +124,7 @@ impl Moved {
 async fn read_half<M: Machine>(mut reader: impl AsyncRead + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
     loop {
         lane.room().await;
-        match read_some(&mut reader).await {
+        match read_some(&mut reader, lane).await {
             Ok(buffer) if buffer.is_empty() => return Ok(()),
             Ok(buffer) => {
                 moved.add(buffer.filled().len());
@@ -128,9 +136,9 @@ async fn read_half<M: Machine>(mut reader: impl AsyncRead + Unpin, lane: &Lane<M
 }
 
 /// Waits for bytes without owning a buffer, then takes all there are, up to one buffer. Empty at the end.
-async fn read_some(reader: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Buffer> {
+async fn read_some<M: Machine>(reader: &mut (impl AsyncRead + Unpin), lane: &Lane<M>) -> std::io::Result<Buffer> {
     poll_fn(|cx| {
-        let mut buffer = Buffer::take();
+        let mut buffer = lane.buffer();
         loop {
             match std::pin::Pin::new(&mut *reader).poll_read(cx, buffer.room()) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(buffer)),

@@ -16,6 +16,7 @@ use futures::task::AtomicWaker;
 
 use super::source::Source;
 use super::turns::{Class, Place, Turn, Turns};
+use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::Kind;
 use crate::limits;
@@ -59,6 +60,7 @@ pub trait Machine: Send + 'static {
 /// Where a machine writes. Full buffers are handed to the connection at once, the last one when the machine pauses.
 pub struct Outgoing<'a> {
     queue: &'a dyn Queue,
+    account: &'a Arc<Account>,
     current: Option<Buffer>,
     crowded: bool,
 }
@@ -69,14 +71,14 @@ pub(super) trait Queue {
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn new(queue: &'a dyn Queue) -> Self {
-        Outgoing { queue, current: None, crowded: false }
+    pub(super) fn new(queue: &'a dyn Queue, account: &'a Arc<Account>) -> Self {
+        Outgoing { queue, account, current: None, crowded: false }
     }
 
     /// Appends bytes.
     pub fn put(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let n = self.current.get_or_insert_with(Buffer::take).append(bytes);
+            let n = self.current.get_or_insert_with(|| Buffer::take_for(self.account)).append(bytes);
             bytes = bytes.get(n..).unwrap_or_default();
             if !bytes.is_empty() {
                 self.hand_over();
@@ -93,12 +95,12 @@ impl<'a> Outgoing<'a> {
         self.hand_over();
     }
 
-    /// A buffer with at least `least` bytes of room.
+    /// A buffer with at least `least` bytes of room, which are not more than [`limits::SMALL_BUFFER`].
     pub fn with_room(&mut self, least: usize) -> &mut Buffer {
         if self.current.as_mut().is_some_and(|buffer| buffer.room().len() < least) {
             self.hand_over();
         }
-        self.current.get_or_insert_with(Buffer::take)
+        self.current.get_or_insert_with(|| Buffer::take_for(self.account))
     }
 
     /// Hands what was written so far to the connection.
@@ -126,6 +128,8 @@ pub struct Lane<M>(Arc<Shared<M>>);
 struct Shared<M> {
     turns: Arc<Turns>,
     source: Source,
+    /// Its share of the memory.
+    account: Arc<Account>,
     state: Mutex<State<M>>,
     /// The connection's task: the only one that waits on a lane.
     task: AtomicWaker,
@@ -161,7 +165,7 @@ impl<M> Clone for Lane<M> {
 
 impl<M: Machine> Lane<M> {
     /// A lane for this machine, which runs when there is input and it is the turn of its source.
-    pub fn new(machine: M, turns: Arc<Turns>, source: Source) -> Self {
+    pub fn new(machine: M, turns: Arc<Turns>, source: Source, account: Arc<Account>) -> Self {
         let state = State {
             parked: Some((machine, Buffer::none())),
             crowded: false,
@@ -179,6 +183,7 @@ impl<M: Machine> Lane<M> {
         Lane(Arc::new(Shared {
             turns,
             source,
+            account,
             state: Mutex::new(state),
             task: AtomicWaker::new(),
             broken: AtomicBool::new(false),
@@ -195,10 +200,15 @@ impl<M: Machine> Lane<M> {
         poll_fn(|cx| {
             self.0.task.register(cx.waker());
             let mut state = self.0.lock();
-            state.wants_room = state.inbox.len() >= inbox_full();
+            state.wants_room = state.inbox.len() >= self.0.inbox_full();
             if state.wants_room { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+    }
+
+    /// An empty buffer to receive into.
+    pub fn buffer(&self) -> Buffer {
+        Buffer::take_for(&self.0.account)
     }
 
     /// Puts received bytes in.
@@ -226,7 +236,7 @@ impl<M: Machine> Lane<M> {
     pub fn try_next(&self) -> Option<Buffer> {
         let mut state = self.0.lock();
         let buffer = state.outbox.pop_front();
-        if state.crowded && state.outbox.len() <= outbox_low() {
+        if state.crowded && state.outbox.len() <= self.0.outbox_low() {
             self.start(state);
         }
         buffer
@@ -277,7 +287,7 @@ impl<M: Machine> Lane<M> {
 
     /// Asks for a turn of the machine unless it has one, waits for one, is over, or has nowhere to write.
     fn start(&self, mut state: MutexGuard<'_, State<M>>) {
-        if state.over || state.asked || (state.crowded && state.outbox.len() > outbox_low()) {
+        if state.over || state.asked || (state.crowded && state.outbox.len() > self.0.outbox_low()) {
             return;
         }
         if let Some((machine, _)) = &state.parked {
@@ -289,24 +299,26 @@ impl<M: Machine> Lane<M> {
     }
 }
 
-/// Buffers in the inbox at which the connection is read no further.
-fn inbox_full() -> usize {
-    if Buffer::are_scarce() { 1 } else { limits::INBOX_BUFFERS }
-}
+impl<M> Shared<M> {
+    /// Buffers in the inbox at which the connection is read no further.
+    fn inbox_full(&self) -> usize {
+        if self.account.is_rich() { limits::INBOX_BUFFERS } else { 1 }
+    }
 
-/// Buffers in the inbox at which it is read again.
-fn inbox_low() -> usize {
-    if Buffer::are_scarce() { 0 } else { limits::INBOX_LOW }
-}
+    /// Buffers in the inbox at which it is read again.
+    fn inbox_low(&self) -> usize {
+        if self.account.is_rich() { limits::INBOX_LOW } else { 0 }
+    }
 
-/// Buffers in the outbox at which a worker stops.
-fn outbox_full() -> usize {
-    if Buffer::are_scarce() { 1 } else { limits::OUTBOX_BUFFERS }
-}
+    /// Buffers in the outbox at which a worker stops.
+    fn outbox_full(&self) -> usize {
+        if self.account.is_rich() { limits::OUTBOX_BUFFERS } else { 1 }
+    }
 
-/// Buffers in the outbox at which a stopped worker starts again.
-fn outbox_low() -> usize {
-    if Buffer::are_scarce() { 0 } else { limits::OUTBOX_LOW }
+    /// Buffers in the outbox at which a stopped worker starts again.
+    fn outbox_low(&self) -> usize {
+        if self.account.is_rich() { limits::OUTBOX_LOW } else { 0 }
+    }
 }
 
 /// What a worker goes on with after the machine starved.
@@ -330,7 +342,7 @@ impl<M: Machine> Shared<M> {
 
     /// Runs the machine until it starves, is crowded out, has had its turn or is over.
     fn run(self: &Arc<Self>, mut machine: M, mut input: Buffer, place: &Place) {
-        let mut out = Outgoing::new(&**self);
+        let mut out = Outgoing::new(&**self, &self.account);
         // However long it waited for a core: no turn is for nothing.
         let mut stepped = false;
         loop {
@@ -342,7 +354,7 @@ impl<M: Machine> Shared<M> {
                 let class = machine.class();
                 let mut state = self.lock();
                 state.parked = Some((machine, input));
-                state.crowded = state.outbox.len() >= outbox_full();
+                state.crowded = state.outbox.len() >= self.outbox_full();
                 if !state.crowded {
                     state.asked = true;
                     drop(state);
@@ -360,7 +372,7 @@ impl<M: Machine> Shared<M> {
                 Step::Progress if out.crowded => {
                     out.hand_over();
                     let mut state = self.lock();
-                    out.crowded = state.outbox.len() >= outbox_full();
+                    out.crowded = state.outbox.len() >= self.outbox_full();
                     if out.crowded {
                         state.crowded = true;
                         state.parked = Some((machine, input));
@@ -400,7 +412,7 @@ impl<M: Machine> Shared<M> {
     /// several buffers: each time costs two threads their turns.
     fn take_input(&self, state: &mut State<M>) -> Option<Buffer> {
         let buffer = state.inbox.pop_front()?;
-        if state.inbox.len() <= inbox_low() && std::mem::take(&mut state.wants_room) {
+        if state.inbox.len() <= self.inbox_low() && std::mem::take(&mut state.wants_room) {
             self.task.wake();
         }
         Some(buffer)
@@ -459,7 +471,7 @@ impl<M: Machine> Queue for Shared<M> {
         if std::mem::take(&mut state.wants_output) {
             self.task.wake();
         }
-        state.outbox.len() >= outbox_full()
+        state.outbox.len() >= self.outbox_full()
     }
 }
 

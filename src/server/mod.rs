@@ -20,6 +20,7 @@ mod listener;
 mod log_shares;
 mod login;
 mod login_queue;
+mod memory;
 mod occupancy;
 mod penalties;
 mod quota;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::future::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::accounts::Accounts;
 pub use self::accounts::login_memory_kib;
@@ -50,6 +51,8 @@ pub use self::admission::{AdmissionOptions, connections_within};
 use self::current_users::CurrentUsers;
 use self::homes::Homes;
 pub use self::homes::look_at_home;
+use self::memory::Memory;
+pub use self::memory::{MemoryPlan, memory_available};
 use self::registry::Registry;
 use self::staged::StagedUploads;
 pub use self::startups::Startups;
@@ -79,6 +82,8 @@ pub struct ServerOptions {
     pub admission: AdmissionOptions,
     /// How long clients may take.
     pub timeouts: Timeouts,
+    /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
+    pub memory: Option<u64>,
 }
 
 impl ServerOptions {
@@ -93,6 +98,7 @@ impl ServerOptions {
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
             timeouts: Timeouts::default(),
+            memory: None,
         }
     }
 }
@@ -107,6 +113,7 @@ struct Shared {
     admission: Arc<Admission>,
     tokens: Arc<Tokens>,
     staged: Arc<StagedUploads>,
+    memory: Memory,
     /// The threads of sessions.
     turns: Arc<Turns>,
     /// Those that open homes: to count what is in one may take long.
@@ -152,6 +159,24 @@ impl Handle {
     }
 }
 
+/// As many connections as there is memory for.
+fn within(plan: &MemoryPlan, admission: AdmissionOptions) -> AdmissionOptions {
+    let mib = |bytes: u64| bytes / (1024 * 1024);
+    if plan.is_short {
+        warn!(memory_mib = mib(plan.all), logins_mib = mib(plan.logins), "too little memory to be safe from its end");
+    }
+    if plan.connections >= admission.connections {
+        return admission;
+    }
+    warn!(
+        wanted = admission.connections,
+        connections = plan.connections,
+        memory_mib = mib(plan.all),
+        "fewer connections at once than wanted: there is no memory for more"
+    );
+    AdmissionOptions { connections: plan.connections, ..admission }
+}
+
 impl Server {
     /// Reads the users, opens the data directory and listens.
     ///
@@ -175,15 +200,20 @@ impl Server {
         let registry = Registry::new();
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         users.on_change(move |users| sessions.revoke(users));
+        let accounts = Arc::new(Accounts::new(users.clone()));
+        let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
+        let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
+        let admission = within(&plan, options.admission);
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
-            accounts: Arc::new(Accounts::new(users.clone())),
+            accounts,
             users,
             homes: Arc::new(Homes::open(&options.data, options.durability)?),
             registry,
-            admission: Admission::new(options.admission),
+            admission: Admission::new(admission),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
             staged: Arc::default(),
+            memory: Memory::new(plan.buffers),
             turns: Turns::new("session", Places::of_sessions()),
             opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
             grace: options.grace,

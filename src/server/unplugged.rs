@@ -15,6 +15,7 @@ use super::source::Origin;
 use super::ties::Ties;
 use super::tokens::Tokens;
 use crate::auth::{Principal, Users};
+use crate::budget::{Account, Budget};
 use crate::buffers::Buffer;
 use crate::error::Result;
 use crate::store::Durability;
@@ -23,6 +24,7 @@ use crate::store::Durability;
 pub struct Unplugged {
     session: Session,
     sent: Sent,
+    account: Arc<Account>,
     ids: String,
 }
 
@@ -50,12 +52,13 @@ impl Unplugged {
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(Users::parse(Users::starter(), "")?));
         let session = Session::new(principal, (users, 0), store, Arc::new(ticket), ties);
-        Ok(Unplugged { session, sent: Sent::default(), ids })
+        let account = Budget::new(1 << 30).portion().account();
+        Ok(Unplugged { session, sent: Sent::default(), account, ids })
     }
 
     /// Feeds one portion as a connection would, settling at its end; says whether the session closed.
     pub fn feed(&mut self, input: &[u8]) -> bool {
-        let mut out = Outgoing::new(&self.sent);
+        let mut out = Outgoing::new(&self.sent, &self.account);
         let closed = run(&mut self.session, input, &mut out) == Step::Close;
         if closed {
             self.session.hang_up();
@@ -68,7 +71,7 @@ impl Unplugged {
 
     /// Feeds one portion, after which the client is gone at once.
     pub fn feed_last(&mut self, input: &[u8]) {
-        let mut out = Outgoing::new(&self.sent);
+        let mut out = Outgoing::new(&self.sent, &self.account);
         run(&mut self.session, input, &mut out);
         self.session.hang_up();
         out.hand_over();

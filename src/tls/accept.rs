@@ -12,6 +12,7 @@ use super::buffered::{Buffered, Shared};
 use super::stream::Side;
 use super::{ALPN, Identity, PeerInfo, TlsStream, explain, hello, suites};
 use crate::Result;
+use crate::budget::Account;
 
 /// Accepts TLS 1.3 connections with one identity. Cheap to clone.
 #[derive(Clone)]
@@ -51,7 +52,23 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
+        self.accept_over(Buffered::new(io)).await
+    }
+
+    /// The same within this account's share of memory.
+    pub(crate) async fn accept_within<IO>(&self, io: IO, account: &Arc<Account>) -> Result<(TlsStream<IO>, PeerInfo)>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut io = Buffered::new(io);
+        io.charge(account);
+        self.accept_over(io).await
+    }
+
+    async fn accept_over<IO>(&self, mut io: Buffered<IO>) -> Result<(TlsStream<IO>, PeerInfo)>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let alpn = hello::choose_alpn(&mut io, &self.alpns).await?;
         let io = Shared::new(io);
         let done = self.engine.accept(io.handle()).await.map(Side::Accepted);

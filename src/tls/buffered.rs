@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 use futures::io::{AsyncRead, AsyncWrite};
 
 use super::pool::Buffer;
+use crate::budget::Account;
 use crate::limits::{EMPTY_BYTES_MAX, HANDSHAKE_BYTES_MAX, READS_PER_POLL};
 
 /// A socket read shorter than this shows a quiet peer: its next bytes are read straight into the engine's own buffer,
@@ -82,6 +83,12 @@ impl<IO> Buffered<IO> {
         self.heard.take().unwrap_or_default()
     }
 
+    /// From now on its memory is taken from this account's share.
+    pub(super) fn charge(&mut self, account: &Arc<Account>) {
+        self.incoming.charge(account.clone());
+        self.outgoing.charge(account.clone());
+    }
+
     pub(super) fn get_ref(&self) -> &IO {
         &self.io
     }
@@ -117,7 +124,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Buffered<IO> {
     /// # Errors
     /// What the socket says, or `InvalidData` when more than [`HANDSHAKE_BYTES_MAX`] wait.
     pub(super) fn poll_arrive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.incoming.filled().len() > HANDSHAKE_BYTES_MAX {
+        // A small buffer is full before that: without room, nothing read would look like the end.
+        if self.incoming.filled().len() > HANDSHAKE_BYTES_MAX || self.incoming.room() == 0 {
             return Poll::Ready(Err(too_much("without finishing its handshake", HANDSHAKE_BYTES_MAX)));
         }
         self.poll_socket(cx, None)

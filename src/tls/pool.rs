@@ -4,25 +4,38 @@
 //! It holds ciphertext only, so one connection's leavings are no secret to the next.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::limits::{SOCKET_BUFFER, SOCKET_BUFFERS_KEPT};
+use crate::budget::{Account, Claim};
+use crate::limits::{SMALL_SOCKET_BUFFER, SOCKET_BUFFER, SOCKET_BUFFERS_KEPT};
 
 static STORE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
-/// One buffer of [`SOCKET_BUFFER`] bytes; dropping it gives it back.
-struct Lease(Box<[u8]>);
+/// One buffer of [`SOCKET_BUFFER`] bytes, or [`SMALL_SOCKET_BUFFER`]; dropping it gives it back.
+struct Lease {
+    bytes: Box<[u8]>,
+    _claim: Option<Claim>,
+}
 
 impl Lease {
-    fn take() -> Lease {
+    /// A small one if a full one is more than the account's share.
+    fn take(account: Option<&Arc<Account>>) -> Lease {
+        let claim = account.map(|account| account.claim(SOCKET_BUFFER));
+        if let Some(None) = claim {
+            return Lease { bytes: vec![0; SMALL_SOCKET_BUFFER].into_boxed_slice(), _claim: None };
+        }
         let kept = STORE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Lease(kept.unwrap_or_else(|| vec![0; SOCKET_BUFFER].into_boxed_slice()))
+        let bytes = kept.unwrap_or_else(|| vec![0; SOCKET_BUFFER].into_boxed_slice());
+        Lease { bytes, _claim: claim.flatten() }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.0);
+        let buffer = std::mem::take(&mut self.bytes);
+        if buffer.len() < SOCKET_BUFFER {
+            return;
+        }
         let mut store = STORE.lock().unwrap_or_else(PoisonError::into_inner);
         if store.len() < SOCKET_BUFFERS_KEPT {
             store.push(buffer);
@@ -34,13 +47,13 @@ impl Deref for Lease {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.bytes
     }
 }
 
@@ -50,12 +63,19 @@ impl DerefMut for Lease {
 /// It never moves bytes: room is what is left behind the last byte, and all of it comes back once it is empty.
 #[derive(Default)]
 pub(super) struct Buffer {
+    /// Whose share it is; none: it has what it needs.
+    account: Option<Arc<Account>>,
     storage: Option<Lease>,
     start: usize,
     end: usize,
 }
 
 impl Buffer {
+    /// From now on memory is taken from this account's share.
+    pub(super) fn charge(&mut self, account: Arc<Account>) {
+        self.account = Some(account);
+    }
+
     /// The bytes waiting, oldest first.
     pub(super) fn filled(&self) -> &[u8] {
         self.storage.as_ref().and_then(|storage| storage.get(self.start..self.end)).unwrap_or_default()
@@ -68,13 +88,13 @@ impl Buffer {
 
     /// The writable space behind the last byte, memory taken for it if there is none yet.
     pub(super) fn space(&mut self) -> &mut [u8] {
-        let end = self.end;
-        self.storage.get_or_insert_with(Lease::take).get_mut(end..).unwrap_or_default()
+        let (end, account) = (self.end, self.account.as_ref());
+        self.storage.get_or_insert_with(|| Lease::take(account)).get_mut(end..).unwrap_or_default()
     }
 
     /// How many bytes [`space`](Buffer::space) has.
-    pub(super) fn room(&self) -> usize {
-        SOCKET_BUFFER - self.end
+    pub(super) fn room(&mut self) -> usize {
+        self.space().len()
     }
 
     /// Counts `count` bytes just written into [`space`](Buffer::space) as filled.
@@ -130,6 +150,7 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     #[test]
     fn bytes_leave_in_the_order_they_came() {
@@ -154,6 +175,18 @@ mod tests {
         assert_eq!(buffer.append(b"x"), 0);
         buffer.consume(usize::MAX / 2);
         assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn where_memory_is_short_a_record_still_fits() {
+        let mut buffer = Buffer::default();
+        buffer.charge(Budget::new(1000).portion().account());
+        assert_eq!(buffer.append(&[7; SOCKET_BUFFER]), SMALL_SOCKET_BUFFER);
+        buffer.consume(SMALL_SOCKET_BUFFER);
+        assert_eq!(buffer.room(), SMALL_SOCKET_BUFFER);
+        buffer.release();
+        buffer.charge(Budget::new(4 * SOCKET_BUFFER).portion().account());
+        assert_eq!(buffer.room(), SOCKET_BUFFER);
     }
 
     #[test]

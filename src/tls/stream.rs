@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_std::net::TcpStream;
@@ -12,6 +13,7 @@ use async_tls::{client, server};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::buffered::{Shared, Turn};
+use crate::budget::Account;
 use crate::limits::CLOSE_DRAIN;
 
 /// A TLS connection after its handshake. See [the module](super) for what a user must know.
@@ -53,6 +55,13 @@ impl<IO: Clone> TlsStream<IO> {
     /// breaks the connection.
     pub fn socket(&self) -> IO {
         self.io.lock().get_ref().clone()
+    }
+}
+
+impl<IO> TlsStream<IO> {
+    /// From now on its memory is taken from this account's share.
+    pub(crate) fn charge(&self, account: &Arc<Account>) {
+        self.io.lock().charge(account);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use sealift::auth::{parse_size, render_size};
 use sealift::limits;
 use sealift::server::{AdmissionOptions, Startups, Timeouts};
 
@@ -91,6 +92,11 @@ pub struct LimitArgs {
     )]
     max_startups: Startups,
 
+    /// Memory for the whole server, such as 2GiB: it bounds the buffers and how many connections there can be. Default: what
+    /// the machine, the control group and the resource limits leave at the start
+    #[arg(long, value_name = "SIZE", env = "SEALIFT_MEMORY", value_parser = parse_memory, hide_env_values = true)]
+    memory: Option<u64>,
+
     /// Refuse this machine's own addresses too when they misbehave. Not behind a proxy: all its clients come from there
     #[arg(long, env = "SEALIFT_PENALISE_LOOPBACK", hide_env_values = true)]
     penalise_loopback: bool,
@@ -98,7 +104,7 @@ pub struct LimitArgs {
 
 impl LimitArgs {
     /// The names of the options, as clap knows them.
-    pub const IDS: [&str; 8] = [
+    pub const IDS: [&str; 9] = [
         "handshake_timeout",
         "login_timeout",
         "idle_timeout",
@@ -106,6 +112,7 @@ impl LimitArgs {
         "max_connections",
         "max_per_source",
         "max_startups",
+        "memory",
         "penalise_loopback",
     ];
 
@@ -117,6 +124,11 @@ impl LimitArgs {
             startups: self.max_startups,
             penalise_loopback: self.penalise_loopback,
         }
+    }
+
+    /// Bytes of memory that the server may take, if that was said.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     /// How long clients may take.
@@ -143,6 +155,14 @@ fn parse_startups(text: &str) -> Result<Startups, String> {
     text.parse().map_err(|err: sealift::Error| err.text().to_owned())
 }
 
+fn parse_memory(text: &str) -> Result<u64, String> {
+    match parse_size(text) {
+        Some(bytes) if bytes >= limits::MEMORY_FIXED + limits::MEMORY_MIN => Ok(bytes),
+        Some(_) => Err(format!("at least {}", render_size(limits::MEMORY_FIXED + limits::MEMORY_MIN))),
+        None => Err("write a whole number with a unit, such as 512MiB or 2GiB".to_owned()),
+    }
+}
+
 fn parse_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..) => Ok(count),
@@ -166,7 +186,8 @@ mod tests {
     #[test]
     fn every_limit_can_be_set() {
         let line = "sealiftd --handshake-timeout 1s --login-timeout 2s --idle-timeout 3m --stall-window 500ms \
-                    --max-connections 5 --max-per-source 4 --max-startups 3:50:7 --penalise-loopback";
+                    --max-connections 5 --max-per-source 4 --max-startups 3:50:7 \
+                    --memory 1GiB --penalise-loopback";
         let limits = Cli::try_parse_from(line.split_whitespace()).unwrap().serve.limits;
         let seconds = Duration::from_secs;
         let timeouts = Timeouts {
@@ -183,6 +204,7 @@ mod tests {
             penalise_loopback: true,
         };
         assert_eq!(limits.admission(), admission);
+        assert_eq!(limits.memory(), Some(1 << 30));
     }
 
     #[test]
@@ -194,6 +216,8 @@ mod tests {
             ["--stall-window", "99ms"],
             ["--idle-timeout", "15"],
             ["--max-startups", "0:30:100"],
+            ["--memory", "1MiB"],
+            ["--memory", "1000"],
         ] {
             assert!(Cli::try_parse_from(["sealiftd", option, value]).is_err(), "{option} {value}");
         }

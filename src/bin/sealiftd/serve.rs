@@ -124,6 +124,7 @@ fn prepare(
         grace: args.grace.into(),
         admission,
         timeouts: args.limits.timeouts(),
+        memory: args.limits.memory(),
     };
     Server::prepare(options, listeners).map_err(explain)
 }

@@ -8,7 +8,7 @@ use async_std::task::block_on;
 use futures::task::{ArcWake, waker_ref};
 
 use super::*;
-use crate::buffers::tests::alone;
+use crate::budget::Budget;
 use crate::server::turns::Places;
 
 /// Echoes its input; `!` makes it send without end, `?` makes it panic, `(` begins what `)` ends, `.` closes, `#` makes
@@ -72,7 +72,12 @@ fn somebody(last: u8) -> Source {
 
 /// A lane with threads of its own.
 fn lane(echo: Echo) -> Lane<Echo> {
-    Lane::new(echo, Turns::new("test", Places { light: 2, heavy: 1, aside: 0 }), somebody(1))
+    Lane::new(echo, Turns::new("test", Places { light: 2, heavy: 1, aside: 0 }), somebody(1), account())
+}
+
+/// As much memory as one needs.
+fn account() -> Arc<Account> {
+    Budget::new(1 << 30).portion().account()
 }
 
 fn push(lane: &Lane<Echo>, bytes: &[u8]) {
@@ -132,21 +137,19 @@ impl Wakes {
 
 #[test]
 fn a_connection_that_waits_for_room_gets_one_turn_for_half_an_inbox() {
-    alone(|| {
-        let lane = lane(Echo::default());
-        // As if a worker had the machine: here the test is the worker.
-        let _machine = lane.0.lock().parked.take();
-        let wakes = Arc::new(Wakes::default());
-        for _ in 0..limits::INBOX_BUFFERS {
-            assert!(wakes.poll(lane.room()).is_ready());
-            push(&lane, b"a");
-        }
-        assert!(wakes.poll(lane.room()).is_pending());
-        for left in (0..limits::INBOX_BUFFERS).rev() {
-            assert!(lane.0.more_input().is_some());
-            assert_eq!(wakes.so_far(), usize::from(left <= limits::INBOX_LOW), "with {left} buffers left");
-        }
-    });
+    let lane = lane(Echo::default());
+    // As if a worker had the machine: here the test is the worker.
+    let _machine = lane.0.lock().parked.take();
+    let wakes = Arc::new(Wakes::default());
+    for _ in 0..limits::INBOX_BUFFERS {
+        assert!(wakes.poll(lane.room()).is_ready());
+        push(&lane, b"a");
+    }
+    assert!(wakes.poll(lane.room()).is_pending());
+    for left in (0..limits::INBOX_BUFFERS).rev() {
+        assert!(lane.0.more_input().is_some());
+        assert_eq!(wakes.so_far(), usize::from(left <= limits::INBOX_LOW), "with {left} buffers left");
+    }
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn machines_that_work_without_end_take_turns_and_keep_nobody_from_answering() {
         .map(|_| {
             let echo = Echo::default();
             let steps = echo.steps.clone();
-            (Lane::new(echo, turns.clone(), somebody(1)), steps)
+            (Lane::new(echo, turns.clone(), somebody(1), account()), steps)
         })
         .collect();
     for (lane, _) in &busy {
@@ -244,7 +247,7 @@ fn machines_that_work_without_end_take_turns_and_keep_nobody_from_answering() {
         }
         assert_eq!(lane.doing(), Doing::Working, "who waits for a turn waits for the server");
     }
-    let honest = Lane::new(Echo::default(), turns, somebody(2));
+    let honest = Lane::new(Echo::default(), turns, somebody(2), account());
     push(&honest, b"hello.");
     assert_eq!(block_on(all(&honest)), b"hello");
     for (lane, _) in &busy {
@@ -256,13 +259,15 @@ fn machines_that_work_without_end_take_turns_and_keep_nobody_from_answering() {
 #[test]
 fn what_was_written_is_sent_when_the_turn_is_over() {
     let turns = Turns::new("test", Places { light: 1, heavy: 1, aside: 0 });
-    let (one, other) =
-        (Lane::new(Echo::default(), turns.clone(), somebody(1)), Lane::new(Echo::default(), turns, somebody(1)));
+    let (one, other) = (
+        Lane::new(Echo::default(), turns.clone(), somebody(1), account()),
+        Lane::new(Echo::default(), turns, somebody(1), account()),
+    );
     for lane in [&one, &other] {
         push(lane, b"#");
     }
     // The third finds no place for what is heavy: it is put back with its answer half written.
-    let third = Lane::new(Echo::default(), one.0.turns.clone(), somebody(1));
+    let third = Lane::new(Echo::default(), one.0.turns.clone(), somebody(1), account());
     push(&third, b"answer#");
     let answer = block_on(third.next()).unwrap();
     assert_eq!(answer.filled(), b"answer");

@@ -62,7 +62,8 @@ impl Places {
         Places { light, heavy: 0, aside: 0 }
     }
 
-    fn all(self) -> usize {
+    /// All together: as many threads there may be.
+    pub fn all(self) -> usize {
         self.light + self.heavy + self.aside
     }
 }

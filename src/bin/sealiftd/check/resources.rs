@@ -3,18 +3,18 @@
 use rustix::process::{Resource, getrlimit};
 use sealift::auth::Users;
 use sealift::limits;
-use sealift::server::{connections_within, login_memory_kib};
+use sealift::server::{MemoryPlan, connections_within, login_memory_kib, memory_available};
 
 use super::findings::{Findings, Severity};
 use crate::limit_args::LimitArgs;
 
 /// Looks at memory and descriptors.
 pub fn look(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
-    memory(users, findings);
+    memory(limits, users, findings);
     descriptors(limits.admission().connections, findings);
 }
 
-fn memory(users: &Users, findings: &mut Findings) {
+fn memory(limits: &LimitArgs, users: &Users, findings: &mut Findings) {
     let (each, all) = (u64::from(users.worst_case_memory_kib()), login_memory_kib(users));
     let at_once = all / each.max(1);
     let what = format!(
@@ -22,7 +22,8 @@ fn memory(users: &Users, findings: &mut Findings) {
         all / 1024,
         each / 1024
     );
-    match available_kib() {
+    let given = limits.memory().or_else(memory_available);
+    match given.map(|bytes| bytes / 1024) {
         Some(available) if available < all => findings.add(
             Severity::Warning,
             format!("{what}, and {} MiB are available", available / 1024),
@@ -33,13 +34,22 @@ fn memory(users: &Users, findings: &mut Findings) {
         }
         None => findings.add(Severity::Note, what, ""),
     }
-}
-
-/// Memory that can be had without swapping, in KiB, where the system says so.
-fn available_kib() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    value.split_whitespace().next()?.parse().ok()
+    let Some(given) = given else { return };
+    let (plan, wanted) = (MemoryPlan::new(given, all * 1024), limits.admission().connections);
+    if plan.connections < wanted {
+        findings.add(
+            Severity::Warning,
+            format!(
+                "{} MiB of memory have room for {} connections, and {wanted} are allowed",
+                given / 1024 / 1024,
+                plan.connections
+            ),
+            format!(
+                "the server takes no more of them; use --max-connections {}, or give it more memory",
+                plan.connections
+            ),
+        );
+    }
 }
 
 fn descriptors(connections: usize, findings: &mut Findings) {
