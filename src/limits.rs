@@ -396,9 +396,16 @@ pub const PORT: u16 = 4456;
 /// power of two of at least 2 KiB, because the tree of BLAKE3 is cut there.
 pub const HASH_BLOCK: u64 = 16 * 1024 * 1024;
 
-/// From this announced size on, the space of an upload is reserved before its first byte, so that a full disk says so
-/// at once. Below it the reservation costs more than the bytes that would be sent in vain.
-pub const RESERVE_MIN: u64 = 1024 * 1024;
+/// From this announced size on, an upload is refused at once if the disk has no room for it. For less the question costs more
+/// than the bytes that would be sent in vain.
+pub const ROOM_CHECK_MIN: u64 = 1024 * 1024;
+
+/// One part in so many of a disk that no announced upload is to fill: whoever shares the disk (the system's log, another
+/// user's small files) goes on meanwhile. ext4 keeps a twentieth for root alone.
+pub const ROOM_KEPT_PART: u64 = 100;
+
+/// The most of a disk that is kept so: a hundredth of a large one would be of use to nobody.
+pub const ROOM_KEPT_MAX: u64 = 256 * 1024 * 1024;
 
 /// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each. Measured on ext4,
 /// per file: 4 files 0.64 against 0.58 ms, 8 files 0.17 against 0.42, 32 files 0.09 against 0.30.

@@ -68,6 +68,43 @@ fn refused(place: &Path, args: &[&str]) -> (i32, String) {
 }
 
 #[test]
+fn nothing_is_made_wider_than_for_account_and_group_whatever_the_umask() {
+    let place = TempDir::new().unwrap();
+    let script = "umask 0 && exec \"$0\" \"$@\"";
+    let daemon = Daemon::builder().within(place.path()).through(["sh", "-c", script]).start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    // Without a name until it is whole, with one, and over another one.
+    for line in ["small size=3", "a/b/large", "a/small size=3"] {
+        assert_eq!(alice.ask("MKDIR a/b parents=yes").0, 250);
+        for _ in 0..2 {
+            assert_eq!(alice.upload(line, b"abc").0, 226);
+        }
+    }
+    let mut left = vec![place.path().to_owned()];
+    let mut seen = 0;
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let (meta, name) = (entry.metadata().unwrap(), entry.file_name());
+            // To be read by anybody: the certificate and the port are told to whoever connects. The log is the shell's.
+            let widest = match name.to_str().unwrap() {
+                "cert.pem" | "port" => 0o644,
+                "log" => continue,
+                _ if meta.is_dir() => 0o750,
+                _ => 0o640,
+            };
+            assert_eq!(meta.mode() & 0o777 & !widest, 0, "{:?} is {:o}", entry.path(), meta.mode());
+            seen += 1;
+            if meta.is_dir() {
+                left.push(entry.path());
+            }
+        }
+    }
+    assert!(seen > 12, "{seen}");
+}
+
+#[test]
 fn no_thread_keeps_anything_of_root_and_everything_works() {
     let Some(nobody) = nobody() else { return };
     let place = place_of(&nobody);

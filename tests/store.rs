@@ -181,6 +181,29 @@ fn names_change_only_as_asked() {
 }
 
 #[test]
+fn renaming_one_name_of_a_file_over_another_leaves_one() {
+    for staging in [Staging::Hidden, Staging::Beside] {
+        let home = Home::with(LocalOptions { staging, durability: Durability::None });
+        home.store.make_dir(&p("d"), false).unwrap();
+        for (from, to) in [("a", "b"), ("a", "d/b"), ("d/b", "a")] {
+            put(&home.store, from, b"1").unwrap();
+            fs::hard_link(home.dir.path().join(from), home.dir.path().join(to)).unwrap();
+            assert_eq!(home.store.rename(&p(from), &p(to), false).unwrap_err().kind(), Kind::Exists);
+            home.store.rename(&p(from), &p(to), true).unwrap();
+            assert_eq!(read(&home.store, from).unwrap_err().kind(), Kind::NotFound, "{from} to {to}");
+            assert_eq!(read(&home.store, to).unwrap(), b"1");
+            // Itself it replaces without going.
+            fs::hard_link(home.dir.path().join(to), home.dir.path().join(from)).unwrap();
+            home.store.rename(&p(to), &p(to), true).unwrap();
+            assert_eq!(read(&home.store, to).unwrap(), b"1");
+            for name in [from, to] {
+                home.store.remove(&p(name), false).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
 fn removing_takes_links_and_not_what_they_lead_to() {
     let home = Home::new();
     let store = &home.store;

@@ -329,7 +329,7 @@ fn disk_full() {
         assert_eq!(store.commit(vec![upload]).pop().unwrap().unwrap_err().kind(), Kind::Io, "not after a failed write");
         assert_eq!(read(&store, "x").unwrap(), b"old");
         // Known before a byte is sent.
-        let size = Some(2 * limits::RESERVE_MIN);
+        let size = Some(2 * limits::ROOM_CHECK_MIN);
         let refused = store.begin(&p("x"), UploadSpec { size, ..Default::default() });
         assert_eq!(refused.err().unwrap().kind(), Kind::NoSpace);
         // The space is back.

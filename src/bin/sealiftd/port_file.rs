@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::{Error, Result};
@@ -32,6 +33,8 @@ impl PortFile {
         let written = OpenOptions::new()
             .write(true)
             .create_new(true)
+            // Anybody may read it and, whatever the umask, nobody else change it.
+            .mode(0o644)
             .open(&temporary)
             .and_then(|mut file| file.write_all(self.content.as_bytes()))
             .and_then(|()| fs::rename(&temporary, &self.path));

@@ -20,8 +20,6 @@ pub struct Capabilities {
     pub(super) locks: bool,
     /// A file keeps an extended attribute.
     pub(super) notes: bool,
-    /// Space can be taken before the bytes come.
-    pub(super) reservations: bool,
 }
 
 /// How a file is given a name only if nothing has it.
@@ -48,7 +46,7 @@ pub struct Trial {
 
 impl Capabilities {
     /// All that was tried and may be missing, for people.
-    pub fn trials(&self) -> [Trial; 5] {
+    pub fn trials(&self) -> [Trial; 4] {
         let trial = |works, what, without| Trial { what, works, without };
         [
             trial(
@@ -70,7 +68,6 @@ impl Capabilities {
                 "what killed servers leave is not cleared, and a second server on another machine is not noticed",
             ),
             trial(self.notes, "notes kept with files", "the hash of a large file is found by reading it each time"),
-            trial(self.reservations, "space taken before the bytes come", "a full disk is noticed when they come"),
         ]
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Jail {
 struct Kept {
     path: Vec<u8>,
     dir: Arc<Dir>,
+    /// The path leads through a link.
+    linked: bool,
     /// When it was walked to, and how many moves the tree had seen by then.
     since: (Instant, u64),
 }
@@ -59,10 +61,17 @@ impl Jail {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
-    /// The directory a path is in and its last name.
+    /// The directory a path is in and its last name, to change something there. A link on the way is refused: who may
+    /// write at one place is not to be led to another.
     pub(super) fn parent<'p>(&self, path: &'p RelPath) -> Result<(Arc<Dir>, &'p [u8])> {
         let (parent, name) = split(path)?;
-        Ok((self.cached(parent).map_err(|err| self.explain(path, err))?, name))
+        Ok((self.cached(parent, Links::Refused).map_err(|err| self.explain(path, err))?, name))
+    }
+
+    /// The same to read, through links that stay inside.
+    pub(super) fn parent_to_read<'p>(&self, path: &'p RelPath) -> Result<(Arc<Dir>, &'p [u8])> {
+        let (parent, name) = split(path)?;
+        Ok((self.cached(parent, Links::Followed).map_err(|err| self.explain(path, err))?, name))
     }
 
     /// The directory at this path, opened afresh: the position of reading belongs to whoever asked.
@@ -83,10 +92,10 @@ impl Jail {
     /// The directory at this path, for work that does not depend on a position of reading. What stores of the same tree
     /// have moved is noticed at once, what other programs have after [`limits::HANDLE_MAX_AGE`] at the latest.
     pub(super) fn shared(&self, path: &RelPath) -> Result<Arc<Dir>> {
-        self.cached(path.as_bytes()).map_err(|err| self.explain(path, err))
+        self.cached(path.as_bytes(), Links::Refused).map_err(|err| self.explain(path, err))
     }
 
-    fn cached(&self, path: &[u8]) -> io::Result<Arc<Dir>> {
+    fn cached(&self, path: &[u8], links: Links) -> io::Result<Arc<Dir>> {
         if path.is_empty() {
             return Ok(Arc::clone(&self.root));
         }
@@ -97,15 +106,15 @@ impl Jail {
         if let Some(at) = kept.iter().position(|kept| kept.path == path) {
             // The one used last is the last one to go.
             let found = kept.remove(at);
-            let dir = Arc::clone(&found.dir);
+            let (dir, linked) = (Arc::clone(&found.dir), found.linked);
             kept.push(found);
-            return Ok(dir);
+            return if linked { links.followed(dir) } else { Ok(dir) };
         }
         let dir = match self.walk_kept(path, now, &mut kept) {
             // What O_DIRECTORY | O_NOFOLLOW says of a link.
             Err(Errno::NOTDIR | Errno::LOOP) => {
-                let dir = Arc::new(self.resolve(path)?);
-                kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), since: now });
+                let dir = links.followed(Arc::new(self.resolve(path)?))?;
+                kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), linked: true, since: now });
                 dir
             }
             walked => walked?,
@@ -117,7 +126,8 @@ impl Jail {
 
     /// Walks on from the nearest directory above that is kept, and keeps what it passes.
     fn walk_kept(&self, path: &[u8], now: (Instant, u64), kept: &mut Vec<Kept>) -> Result<Arc<Dir>, Errno> {
-        let above = kept.iter().filter(|kept| is_above(&kept.path, path)).max_by_key(|kept| kept.path.len());
+        let above =
+            kept.iter().filter(|kept| !kept.linked && is_above(&kept.path, path)).max_by_key(|kept| kept.path.len());
         // What is opened below an old handle may be as old as that.
         let (mut dir, mut done, since) = match above {
             Some(above) => (Arc::clone(&above.dir), above.path.len() + 1, above.since),
@@ -127,7 +137,7 @@ impl Jail {
             dir = Arc::new(open_directory(&dir, name)?);
             done += name.len();
             let path = path.get(..done).unwrap_or_default().to_vec();
-            kept.push(Kept { path, dir: Arc::clone(&dir), since });
+            kept.push(Kept { path, dir: Arc::clone(&dir), linked: false, since });
             done += 1;
         }
         Ok(dir)
@@ -166,6 +176,9 @@ impl Jail {
 
     /// The error of a path whose parent failed, saying which part is missing.
     fn explain(&self, path: &RelPath, err: io::Error) -> Error {
+        if err.kind() == io::ErrorKind::NotADirectory && err.raw_os_error().is_none() {
+            return Error::new(Kind::NotDirectory, format!("{path}: {err}"));
+        }
         let err = Error::file(path, err);
         match err.kind() {
             Kind::NotDirectory => Error::new(Kind::NotDirectory, format!("{path}: not in a folder")).with_source(err),
@@ -173,6 +186,24 @@ impl Jail {
         }
     }
 }
+
+/// What is done where a path leads through a link to a folder inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
+impl Links {
+    fn followed(self, dir: Arc<Dir>) -> io::Result<Arc<Dir>> {
+        match self {
+            Links::Followed => Ok(dir),
+            Links::Refused => Err(io::Error::new(io::ErrorKind::NotADirectory, THROUGH_A_LINK)),
+        }
+    }
+}
+
+const THROUGH_A_LINK: &str = "leads through a link, and links are followed for reading only";
 
 /// Whether a path is in the directory at another.
 fn is_above(above: &[u8], path: &[u8]) -> bool {

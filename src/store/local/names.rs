@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, RenameFlags, fsync, linkat, mkdirat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FileType, Mode, RenameFlags, Stat, fsync, linkat, mkdirat, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -39,6 +39,8 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
 /// [`crate::store::Store::rename`].
 pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
     let jail = stage.jail();
+    // Asked before: it may have to be tried, which takes longer than others are to wait.
+    let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
@@ -50,9 +52,8 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     }
     // rename(2) would put a directory over an empty one.
     let renamed = if replace && !directory {
-        renameat(&from_dir, from_name, &to_dir, to_name)
+        replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to)
     } else {
-        let can = stage.can(&to_dir).map_err(|err| Error::file(to, err))?;
         rename_new(can.new_name, &from_dir, from_name, &to_dir, to_name)
     };
     renamed.map_err(|err| match err {
@@ -71,6 +72,22 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
         sync(from, &from_dir)?;
     }
     Ok(())
+}
+
+/// Renames a file over what has the other name. Of two names of one file rename(2) leaves both: there the first is removed,
+/// and so is it what was asked for. Nobody else changes a name meanwhile, as far as it is done through a store.
+fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: bool) -> Result<(), Errno> {
+    let is_it = |(dir, name): (&Dir, &[u8])| {
+        let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        there.is_ok_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino))
+    };
+    // With one link alone, both are one name in two spellings.
+    let one_file = !same_name && stat.st_nlink > 1 && is_it(to);
+    renameat(from.0, from.1, to.0, to.1)?;
+    match one_file && is_it(from) && is_it(to) {
+        true => unlinkat(from.0, from.1, AtFlags::empty()),
+        false => Ok(()),
+    }
 }
 
 /// The directories that new names were made in, and what for: to be synced.

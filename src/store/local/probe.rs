@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags, fallocate, flock, fsync, linkat, openat,
-    renameat, renameat_with, statat, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, linkat, openat, renameat, renameat_with, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -58,7 +58,6 @@ pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
         new_name: bench.new_name()?,
         locks: bench.locks(&second)?,
         notes: record::is_kept(&file),
-        reservations: fallocate(&file, FallocateFlags::KEEP_SIZE, 0, 4096).is_ok(),
     })
 }
 

@@ -45,7 +45,7 @@ pub(super) fn stat(jail: &Jail, path: &RelPath) -> Result<Meta> {
     if path.is_root() {
         return Ok(meta(&fstat(jail.root()).map_err(failed)?));
     }
-    let (dir, name) = jail.parent(path)?;
+    let (dir, name) = jail.parent_to_read(path)?;
     let found = meta(&statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?);
     Ok(if found.kind == EntryKind::Link { through_link(jail, path.as_bytes()).unwrap_or(found) } else { found })
 }
@@ -68,7 +68,7 @@ pub(super) struct LocalSource {
 impl LocalSource {
     /// [`crate::store::Store::open`].
     pub(super) fn open(jail: &Jail, path: &RelPath) -> Result<Self> {
-        let (dir, name) = jail.parent(path)?;
+        let (dir, name) = jail.parent_to_read(path)?;
         match openat(&dir, name, READ, Mode::empty()) {
             Err(Errno::LOOP) => {
                 let (dir, name, _) = jail.follow(path.as_bytes()).map_err(|err| failed(path, err))?;

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Advice, AtFlags, FallocateFlags, fadvise, fallocate, fstatfs, fstatvfs, statat};
+use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, statat};
 use rustix::io::Errno;
 
 use super::jail::Jail;
@@ -18,9 +18,6 @@ use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
 use crate::store::{Condition, Overwrite, Staged, Upload, UploadSpec};
-
-/// The type `fstatfs` tells for a file system in memory (linux/magic.h).
-const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 /// An upload to a [`super::LocalStore`].
 pub(super) struct LocalUpload {
@@ -42,7 +39,7 @@ impl LocalUpload {
         let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
         let temp = stage.create(path, &parent, large)?;
         let upload = Self::over(path, spec, temp, Hasher::new(), durable);
-        upload.reserve()?;
+        upload.check_room()?;
         Ok(upload)
     }
 
@@ -52,28 +49,18 @@ impl LocalUpload {
         LocalUpload { path: path.clone(), spec, temp, hasher, durable, broken: false, written_back }
     }
 
-    /// Takes the space of a large announced size now, so that a full disk says so at once. The size of the file stays
-    /// what was written.
-    pub(super) fn reserve(&self) -> Result<()> {
-        let Some(size) = self.spec.size.filter(|size| *size >= limits::RESERVE_MIN) else { return Ok(()) };
-        // Asked first: a reservation that cannot succeed takes all the space there is until it fails, and everybody
-        // else's writes fail meanwhile (measured on ext4).
-        if fstatvfs(&self.temp.file).is_ok_and(|disk| size > disk.f_bavail.saturating_mul(disk.f_frsize)) {
-            return Err(self.failed(Errno::NOSPC.into()));
-        }
-        // Memory is no disk: there a reservation only means to touch every page twice (measured on tmpfs: 1 GiB took
-        // 0.3 s before its first byte).
-        if fstatfs(&self.temp.file).is_ok_and(|disk| disk.f_type == TMPFS_MAGIC) {
-            return Ok(());
-        }
-        match fallocate(&self.temp.file, FallocateFlags::KEEP_SIZE, 0, size) {
-            Err(err @ (Errno::NOSPC | Errno::DQUOT)) => Err(self.failed(err.into())),
-            Err(Errno::FBIG) => {
-                let text = format!("{}: {size} bytes are more than a file can have on this disk", self.path);
-                Err(Error::new(Kind::NoSpace, text))
-            }
-            // Not every file system can: then the writes will tell.
-            Ok(()) | Err(_) => Ok(()),
+    /// Refuses a large announced size for which there is no room, so that a full disk says so at once. Nothing is taken:
+    /// space is taken by bytes that come, and by nothing else, or one line would keep a whole disk from all others.
+    pub(super) fn check_room(&self) -> Result<()> {
+        let Some(size) = self.spec.size.filter(|size| *size >= limits::ROOM_CHECK_MIN) else { return Ok(()) };
+        let Ok(disk) = fstatvfs(&self.temp.file) else { return Ok(()) };
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let kept = limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART);
+        // What came already is on the disk.
+        let more = size.saturating_sub(self.len());
+        match more > bytes(disk.f_bavail).saturating_sub(kept) {
+            true => Err(self.failed(Errno::NOSPC.into())),
+            false => Ok(()),
         }
     }
 
@@ -103,6 +90,10 @@ impl LocalUpload {
     }
 
     pub(super) fn failed(&self, err: std::io::Error) -> Error {
+        if Errno::from_io_error(&err) == Some(Errno::FBIG) {
+            let text = format!("{}: larger than a file can be on this disk", self.path);
+            return Error::new(Kind::NoSpace, text).with_source(err);
+        }
         Error::file(&self.path, err)
     }
 }

@@ -12,14 +12,19 @@ use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter};
 /// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
 /// None, with the reason said, where nothing can be mounted.
 fn on_tmpfs(world: &World, options: &str) -> Option<(Daemon, PathBuf)> {
-    let mount = format!("mount -t tmpfs -o {options} none server_data");
+    on(world, &format!("mount -t tmpfs -o {options} none server_data"))
+}
+
+/// The same with what this command of a shell mounts.
+fn on(world: &World, mount: &str) -> Option<(Daemon, PathBuf)> {
     // Root in a namespace of mounts, or anybody in one of users too.
     let unshare = ["-m", "-rm"].into_iter().find(|flags| {
-        let tried = Command::new("unshare").args([flags, "sh", "-c", &mount]).current_dir(world.place()).output();
+        let tried = Command::new("unshare").args([flags, "sh", "-c", mount]).current_dir(world.place()).output();
         tried.is_ok_and(|output| output.status.success())
     });
     let Some(unshare) = unshare else {
-        println!("skipped: neither root nor a user namespace may mount a tmpfs here");
+        assert!(!rustix::process::geteuid().is_root(), "root cannot do this here: {mount}");
+        println!("skipped: neither root nor a user namespace may do this here: {mount}");
         return None;
     };
     let script = format!("{mount} && exec \"$0\" \"$@\"");
@@ -111,4 +116,35 @@ fn out_of_inodes() {
     assert_eq!(free(&home).1, 1);
     assert_eq!(alice.upload("f0", b"3").1, "done");
     assert_eq!(alice.list("").unwrap().len(), stored);
+}
+
+#[test]
+fn stage_takes_disk() {
+    let world = World::of(&["alice", "bob"]);
+    // A real one: memory was never reserved.
+    let mount =
+        "truncate -s 48M disk && mkfs.ext4 -q -F disk && mount -o loop disk server_data && mkdir server_data/alice";
+    let Some((daemon, home)) = on(&world, mount) else { return };
+    let (mut alice, mut bob) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    let free = || {
+        let disk = statvfs(&home).unwrap();
+        disk.f_bavail * disk.f_frsize
+    };
+    let before = free();
+    assert_eq!(alice.ask(format!("STAGE all size={before}")).1, "no-space", "the last of the disk is not hers");
+    let wanted = before - before / 20;
+    for n in 0..3 {
+        let (_, word, _) = alice.ask(format!("STAGE big{n} size={wanted}"));
+        assert_eq!(word, "staged");
+    }
+    alice.line(format!("UPLOAD big size={wanted}"));
+    // What no byte has come for takes no space from others.
+    let bytes = vec![7; 20_000_000];
+    assert_eq!(bob.upload(&format!("his size={}", bytes.len()), &bytes).1, "done");
+    assert_eq!(bob.download("his").unwrap(), bytes);
+    assert!(before - free() < 21_000_000, "{} of {before} bytes are taken", before - free());
+    // And whoever comes first with bytes has the space, the other is told.
+    let large = vec![8; 4 * 1024 * 1024];
+    alice.send(vec![crate::common::frames_of(&large); 8].concat());
+    assert_eq!(alice.reply().1, "no-space");
 }

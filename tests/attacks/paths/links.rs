@@ -7,7 +7,7 @@ use std::path::Path;
 use sealift::proto::Verb;
 
 use super::{Cage, holds_canary};
-use crate::common::{PAYLOAD, asks_of, assert_nothing_staged, enter};
+use crate::common::{PAYLOAD, all_asks, asks_of, assert_nothing_staged, enter, snapshot};
 
 /// Links by their names, and where they lead.
 fn links(cage: &Cage) -> Vec<(&'static str, String)> {
@@ -95,4 +95,51 @@ fn symlink_planted() {
     drop(alice);
     daemon.stop();
     assert_nothing_staged(&home, "symlink_planted");
+}
+
+#[test]
+fn links_are_followed_for_reading_only() {
+    let cage = Cage::new();
+    let home = cage.world.home("alice");
+    fs::create_dir(home.join("folder/deep")).unwrap();
+    fs::write(home.join("folder/deep/file"), "alice's too").unwrap();
+    for (name, target) in [("way", "folder"), ("around", "way"), ("folder/up", ".."), ("deep", "folder/deep")] {
+        symlink(target, home.join(name)).unwrap();
+    }
+    let daemon = cage.world.start();
+    let mut alice = enter(&daemon, "alice");
+    // The first change makes the folder of the session.
+    assert_eq!(alice.upload("good", PAYLOAD).1, "done");
+    let before = || {
+        let mut all = snapshot(&home);
+        all.retain(|path, _| !path.starts_with(".sealift"));
+        all
+    };
+    let there = before();
+    for path in [
+        "way/file",
+        "way/new",
+        "way/deep/file",
+        "around/file",
+        "folder/up/file",
+        "folder/up/new",
+        "deep/file",
+        "way/deep",
+    ] {
+        for ask in all_asks(path, "good") {
+            // Reading first, so that a folder is open already that was found through the link.
+            assert_eq!(alice.download("way/file").unwrap(), b"alice's too");
+            assert_eq!(alice.download("deep/file").unwrap(), b"alice's too");
+            let ((digits, word, _), _) = ask.send(&mut alice);
+            match ask.verb {
+                Verb::List | Verb::Stat | Verb::Hash | Verb::Download => {}
+                _ => assert_eq!((digits, word.as_str()), (550, "not-directory"), "{}", ask.line),
+            }
+            assert_eq!(before(), there, "{}: {word}", ask.line);
+        }
+    }
+    // Made with those above it, which are a link.
+    assert_eq!(alice.ask("MKDIR way/a/b parents=yes").1, "not-directory");
+    assert_eq!(alice.ask("MKDIR way parents=yes").1, "not-directory");
+    assert_eq!(before(), there);
 }
