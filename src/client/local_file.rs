@@ -30,6 +30,8 @@ pub(super) struct LocalFile {
     pub(super) mtime: Mtime,
     /// As it was opened.
     stamp: Stamp,
+    /// It may become longer, and is sent as long as it was.
+    growing: bool,
     /// The last read came back with less than it asked for, and with all there should be.
     at_end: bool,
 }
@@ -53,7 +55,21 @@ impl LocalFile {
             _ => return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display()))),
         }
         let stamp = Stamp::from(&stat);
-        Ok(LocalFile { file, path: path.to_owned(), size: stamp.size(), mtime: stamp.mtime(), stamp, at_end: false })
+        let (size, mtime) = (stamp.size(), stamp.mtime());
+        Ok(LocalFile { file, path: path.to_owned(), size, mtime, stamp, growing: false, at_end: false })
+    }
+
+    /// Lets it become longer while it is sent.
+    pub(super) fn growing(self, growing: bool) -> LocalFile {
+        LocalFile { growing, ..self }
+    }
+
+    /// Whether it says that it is empty and has something in it, as files of `/proc` do: then it is read to its end like
+    /// a stream. A system call, for empty files only.
+    pub(super) fn hides_its_size(&self) -> bool {
+        let has_some = || uninterrupted(|| self.file.read_at(&mut [0], 0)).is_ok_and(|count| count > 0);
+        // One that was empty and is written to at this moment says so by now.
+        self.size == 0 && has_some() && Stamp::of(&self.file).is_ok_and(|now| now.size() == 0)
     }
 
     /// Whether the bytes sent, of this hash, are those of one file that stood still meanwhile. Where only its attributes
@@ -62,11 +78,13 @@ impl LocalFile {
     /// # Errors
     /// [`Kind::Torn`] if they are not; those of reading, and of `go_on`.
     pub(super) fn settle(&self, sent: &Hash, go_on: impl FnMut() -> Result<()>) -> Result<()> {
-        match self.change()? {
-            Change::Nothing => Ok(()),
-            Change::Attributes if self.hash_again(go_on)? == *sent && self.change()? != Change::Content => Ok(()),
-            Change::Attributes | Change::Content => Err(self.torn()),
-        }
+        // What a growing file had is what was sent, or it has not only become longer.
+        let same = match self.change()? {
+            Change::Nothing => true,
+            Change::Attributes => self.hash_again(go_on)? == *sent && self.change()? != Change::Content,
+            Change::Content => self.growing && self.hash_again(go_on)? == *sent,
+        };
+        if same { Ok(()) } else { Err(self.torn()) }
     }
 
     fn change(&self) -> Result<Change> {
@@ -102,10 +120,15 @@ impl LocalFile {
             return Ok(Portion::End);
         }
         let left = self.size.saturating_sub(sent);
+        if self.growing && left == 0 {
+            return Ok(Portion::End);
+        }
         let ask = usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX).min(space.len());
         let space = space.get_mut(..ask).unwrap_or_default();
         let count = uninterrupted(|| self.file.read(space)).map_err(|err| Error::file(self.path.display(), err))?;
         let came = count as u64;
+        // What it has become longer by is not sent.
+        let (came, count) = if self.growing && came > left { (left, count.saturating_sub(1)) } else { (came, count) };
         if came > left || (count == 0 && left > 0) {
             return Err(self.torn());
         }

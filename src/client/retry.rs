@@ -33,6 +33,9 @@ pub struct TransferOptions {
     /// [`limits::STREAMS_MAX`]; 0 is the same as 1. All are of one login: its password is checked once. With fewer,
     /// if the server gives no more; the observer is told. Such files come after the others.
     pub streams: u32,
+    /// A local file that becomes longer while it is sent, as a log does, is sent as long as it was at the beginning, over
+    /// one connection. Without this, and if its first bytes changed too, that is [`Kind::Torn`].
+    pub growing: bool,
 }
 
 /// Several files, or a tree, to transfer over as many connections as it takes. Their targets must differ.
@@ -115,13 +118,14 @@ impl Transfer {
             keep: true,
             keep_when_stopped: self.options.resume,
             skip_existing: self.options.skip_existing,
+            growing: self.options.growing,
             remember: true,
             stopped: client.stopped(),
         };
         let observer: Arc<dyn Observer> =
             if again { Arc::new(Again(Arc::clone(observer))) } else { Arc::clone(observer) };
         let (told, ledger) = (Arc::clone(&observer), Arc::clone(&self.ledger));
-        let wanted = self.options.streams;
+        let wanted = if self.options.growing { 1 } else { self.options.streams };
         // Everything but large files over the first connection, then those over all.
         match &mut self.work {
             Work::Downloads(jobs, into) => {

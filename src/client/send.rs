@@ -201,7 +201,8 @@ impl<'a> Sender<'a> {
         let Upload { from, to, condition, mtime } = upload;
         let (path, mut input) = match from {
             Source::File(path) => match LocalFile::open(&path, seen) {
-                Ok(file) => (path, Input::File(file)),
+                Ok(file) if file.hides_its_size() => (path, Input::Reader(Box::new(file.file))),
+                Ok(file) => (path, Input::File(file.growing(self.ledger.how.growing))),
                 Err(error) => {
                     self.failed(path, &to, condition, error);
                     return Ok(());

@@ -9,6 +9,8 @@ mod help;
 mod liar;
 mod shell;
 mod sides;
+#[path = "../attacks/sources.rs"]
+mod sources;
 mod support;
 mod terminal;
 mod trust;

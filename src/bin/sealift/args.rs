@@ -191,7 +191,10 @@ Examples:
   sealift put -- -odd-name.txt alice@files.example/
 
 It reads like `cp -r`: the last name is the destination. A folder there receives the files under their own names, and \
-one that ends in `/` is made if missing. A file appears under its name whole, verified and durable, or not at all.")]
+one that ends in `/` is made if missing. A file appears under its name whole, verified and durable, or not at all.
+
+A pipe that is named is read to its end, and waited for if nobody writes into it yet; in folders, pipes, devices and \
+links are left out and counted.")]
 pub struct Put {
     /// Local files, and last where to put them on the server; `-` is standard input
     #[arg(required = true, num_args = 2.., value_name = "NAME")]
@@ -199,6 +202,9 @@ pub struct Put {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+    /// Send a file that becomes longer meanwhile, like a log, as long as it was at the beginning
+    #[arg(long)]
+    pub growing: bool,
     #[command(flatten)]
     pub transfer: TransferArgs,
 }

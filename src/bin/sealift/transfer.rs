@@ -71,8 +71,13 @@ impl How {
     /// As the options say.
     pub fn new(args: &TransferArgs) -> Self {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let options =
-            TransferOptions { resume: args.resume, skip_existing, retries: args.retry, streams: args.streams };
+        let options = TransferOptions {
+            resume: args.resume,
+            skip_existing,
+            retries: args.retry,
+            streams: args.streams,
+            growing: false,
+        };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
@@ -93,6 +98,12 @@ impl How {
         let hint = "Leave the option away, or fetch to a file.";
         let text = format!("{destination} takes bytes in order and once: {option} cannot be used");
         Err(Failure::new(Kind::Usage, text, hint))
+    }
+
+    /// The same for local files that may become longer meanwhile.
+    pub fn growing(mut self, growing: bool) -> Self {
+        self.options.growing = growing;
+        self
     }
 
     /// The options of the library's transfers.

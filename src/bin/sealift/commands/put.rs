@@ -6,8 +6,14 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use async_std::future::timeout;
+use async_std::task::spawn_blocking;
+use sealift::proto::escape::for_people;
 
 use sealift::client::{Summary, Target, Transfer, Upload};
 use sealift::proto::{EntryKind, RelPath};
@@ -34,10 +40,18 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     }
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.recursive);
-    send.how = How::new(&args.transfer);
+    send.how = How::new(&args.transfer).growing(args.growing);
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);
+    }
+    // However long it takes, no server waits for it.
+    let first = sources.iter().find_map(|source| match source {
+        Source::File { path, is_pipe: true } => Some(path),
+        _ => None,
+    });
+    if let Some(path) = first {
+        send.opened = Some((path.clone(), open_pipe(ctx, path).await?));
     }
     let connected = ctx.connect(&login).await?;
     let way = Way::back_to(ctx, &login, &connected);
@@ -47,6 +61,9 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     })
     .await
 }
+
+/// A pipe that is opened sooner is not spoken of.
+const SAY_AFTER: Duration = Duration::from_millis(300);
 
 /// Something local to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +97,16 @@ pub struct Send<'a> {
     progress: Arc<Progress>,
     summary: Summary,
     tally: Tally,
+    /// The first pipe, which was waited for before connecting.
+    opened: Option<(PathBuf, File)>,
 }
 
 impl<'a> Send<'a> {
     /// `recursive` takes folders too.
     pub fn new(ctx: &'a Context, recursive: bool) -> Self {
         let (how, summary, tally) = Default::default();
-        Send { ctx, recursive, how, progress: Arc::new(Progress::new(ctx.out)), summary, tally }
+        let progress = Arc::new(Progress::new(ctx.out));
+        Send { ctx, recursive, how, progress, summary, tally, opened: None }
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.
@@ -146,6 +166,7 @@ impl<'a> Send<'a> {
         let into_folder = receives_as_folder(client, target, several).await?;
         let mut taken = HashSet::new();
         let mut files = Vec::new();
+        let mut pipes = Vec::new();
         let mut trees = Vec::new();
         for source in sources {
             let to = match place(&source, target, into_folder) {
@@ -164,10 +185,7 @@ impl<'a> Send<'a> {
             match source {
                 Source::Tree(path) => trees.push((path, to)),
                 Source::Stdin => files.push(Upload::reader(io::stdin(), to)),
-                Source::File { path, is_pipe: true } => {
-                    let pipe = File::open(&path).map_err(|err| Error::file(path.display(), err))?;
-                    files.push(Upload::reader(pipe, to));
-                }
+                Source::File { path, is_pipe: true } => pipes.push((path, to)),
                 Source::File { path, is_pipe: false } => files.push(Upload::file(path, to)),
             }
         }
@@ -176,6 +194,17 @@ impl<'a> Send<'a> {
                 file.condition = condition;
             }
             let work = Transfer::upload(files, options);
+            transfer(work, client, way, &self.progress, &mut self.summary).await?;
+        }
+        // One after the other, as `cat` opens them: whoever writes into them may do so in order.
+        for (path, to) in pipes {
+            let pipe = match self.opened.take_if(|(opened, _)| *opened == path) {
+                Some((_, pipe)) => pipe,
+                None => open_pipe(self.ctx, &path).await?,
+            };
+            let mut upload = Upload::reader(pipe, to);
+            upload.condition = condition;
+            let work = Transfer::upload(vec![upload], options);
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         for (path, to) in trees {
@@ -190,6 +219,21 @@ impl<'a> Send<'a> {
         }
         Ok(())
     }
+}
+
+/// Opens a pipe, which takes until somebody writes into it. A person is told what is waited for.
+async fn open_pipe(ctx: &Context, path: &Path) -> Outcome<File> {
+    let opening = path.to_owned();
+    // Apart, so that an interruption is heard meanwhile.
+    let mut opened = pin!(spawn_blocking(move || File::open(opening)));
+    let opened = match timeout(SAY_AFTER, &mut opened).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            ctx.out.note(&format!("waiting until somebody writes into {}", for_people(path.as_os_str().as_bytes())));
+            opened.await
+        }
+    };
+    Ok(opened.map_err(|err| Error::file(path.display(), err))?)
 }
 
 fn source(local: &OsStr, recursive: bool) -> Outcome<Source> {
@@ -264,8 +308,6 @@ fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn target(text: &str) -> Target {

@@ -1,0 +1,121 @@
+//! Local sources that are no ordinary files: pipes that nobody writes to yet, files that say nothing of their size, files
+//! that grow.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{PASSWORD, Proxy, World};
+
+fn make_pipe(path: &Path) {
+    mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_to_is_waited_for_and_one_signal_ends_that() {
+    let world = World::trusting();
+    make_pipe(&world.local("fifo"));
+    let terminal = world.terminal(["put", "./fifo", &world.alice("")]);
+    terminal.expect("waiting until somebody writes into ./fifo");
+    drop(terminal);
+
+    let mut command = world.command(["put", "./fifo", &world.alice("")]);
+    command.env("SEALIFT_PASSWORD", PASSWORD).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+    assert!(said.contains("waiting"), "{said}");
+    // The program is the child of `setsid --wait`.
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    let program: i32 = children.split_whitespace().next().unwrap_or(&child.id().to_string()).parse().unwrap();
+    kill_process(Pid::from_raw(program).unwrap(), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn pipes_are_read_to_their_ends_one_after_the_other() {
+    let world = World::trusting();
+    let (first, second) = (world.local("first"), world.local("second"));
+    make_pipe(&first);
+    make_pipe(&second);
+    // More than a pipe holds, and the second one is opened only when the first one was read.
+    let writer = thread::spawn(move || {
+        fs::write(first, "1".repeat(300_000)).unwrap();
+        fs::write(second, "2".repeat(300_000)).unwrap();
+    });
+    world.run(["put", "./first", "./second", &world.alice("in/")]).code(0);
+    writer.join().unwrap();
+    for (name, text) in [("first", "1"), ("second", "2")] {
+        assert_eq!(fs::read_to_string(world.remote("alice", "in").join(name)).unwrap(), text.repeat(300_000));
+    }
+}
+
+#[test]
+fn special_files_in_a_tree_are_left_out_and_counted() {
+    let world = World::trusting();
+    fs::create_dir(world.local("src")).unwrap();
+    fs::write(world.local("src/a"), "x").unwrap();
+    make_pipe(&world.local("src/fifo"));
+    drop(std::os::unix::net::UnixListener::bind(world.local("src/socket")).unwrap());
+    let done = world.run(["put", "-r", "src", &world.alice("up")]).code(0).said("skipped src/fifo: not a regular file");
+    assert!(done.stderr.contains("2 skipped"), "{}", done.stderr);
+}
+
+#[test]
+fn a_file_that_says_it_is_empty_and_is_not_is_read_to_its_end() {
+    let world = World::trusting();
+    fs::write(world.local("empty"), "").unwrap();
+    world.run(["put", "/proc/version", "/proc/cmdline", "./empty", &world.alice("proc/")]).code(0);
+    for name in ["version", "cmdline"] {
+        let here = fs::read(Path::new("/proc").join(name)).unwrap();
+        assert_eq!(fs::read(world.remote("alice", "proc").join(name)).unwrap(), here, "{name}");
+    }
+    assert_eq!(fs::metadata(world.remote("alice", "proc/empty")).unwrap().len(), 0);
+}
+
+#[test]
+fn a_file_that_grows_is_sent_as_long_as_it_was_if_that_is_said() {
+    let world = World::trusting();
+    // More than what the client and the system hold on the way: it takes seconds, and the file grows all the time.
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    let before = b"0123456789abcde\n".repeat(960 << 10);
+    fs::write(world.local("log"), &before).unwrap();
+    let mut log = File::options().append(true).open(world.local("log")).unwrap();
+    let ((begin, begun), stop) = (sync_channel(0), Arc::new(AtomicBool::new(false)));
+    let stopped = Arc::clone(&stop);
+    let writer = thread::spawn(move || {
+        // Bounded, so that a test that fails leaves nothing that fills the disk.
+        for turn in 0..60_000 {
+            log.write_all(b"0123456789abcde\n").unwrap();
+            if turn == 0 {
+                begin.send(()).unwrap();
+            }
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    begun.recv().unwrap();
+    let (plain, grown) = (format!("alice@{}/plain", proxy.address), format!("alice@{}/grown", proxy.address));
+    let refused = world.run(["put", "--retry", "0", "./log", &plain]);
+    let sent = world.run(["put", "--growing", "./log", &grown]);
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+    refused.code(8).said("changed while it was sent").said("--growing");
+    sent.code(0);
+    assert!(!world.remote("alice", "plain").exists());
+    let (there, here) = (fs::read(world.remote("alice", "grown")).unwrap(), fs::read(world.local("log")).unwrap());
+    assert!(there.len() > before.len() && there.len() < here.len() && here.starts_with(&there), "{}", there.len());
+}
