@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::source::Source;
-use super::{Shared, connection};
+use super::{Shared, connection, repeated};
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -120,7 +120,7 @@ async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared:
                 }
                 // Trying again at once would only spin.
                 let error = Error::network("accepting", error);
-                if shared.registry.repeated().is_first("cannot accept a connection", &error) {
+                if repeated::is_first("cannot accept a connection", &error) {
                     warn!(%error, "cannot accept a connection");
                 }
                 sleep(limits::ACCEPT_PAUSE).await;

@@ -13,7 +13,6 @@ use futures::future::poll_fn;
 use futures::task::AtomicWaker;
 
 use super::log_shares::LogShares;
-use super::repeated::Repeated;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::mtime::Mtime;
@@ -44,7 +43,6 @@ pub struct Registry {
     panics: AtomicU64,
     sessions: Mutex<HashMap<SessionId, Arc<Record>>>,
     log_shares: Arc<LogShares>,
-    repeated: Arc<Repeated>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
@@ -99,7 +97,6 @@ impl Registry {
             panics: AtomicU64::new(0),
             sessions: Mutex::default(),
             log_shares: Arc::default(),
-            repeated: Arc::default(),
             stop,
             stopped,
         })
@@ -119,11 +116,6 @@ impl Registry {
     /// What each source may write into the log.
     pub fn log_shares(&self) -> &Arc<LogShares> {
         &self.log_shares
-    }
-
-    /// Warnings that come again and again.
-    pub fn repeated(&self) -> &Arc<Repeated> {
-        &self.repeated
     }
 
     /// How long the server has been running.

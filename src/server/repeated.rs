@@ -1,11 +1,11 @@
 //! Warnings that come again and again as long as their cause lasts: the first is said at once, those of the minute after
-//! it together, with their number.
+//! it together, with their number. There is one log for the whole process, and so one count.
 
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_std::task::{sleep, spawn};
 use tracing::warn;
@@ -13,9 +13,29 @@ use tracing::warn;
 use crate::error::{Error, Kind};
 use crate::limits;
 
+static REPEATED: LazyLock<Repeated> = LazyLock::new(Repeated::default);
+
+/// Whether the caller should warn now that this did not work because of this error. If others like it were warned of
+/// within the last [`limits::REPEATED_EVERY`], it is counted, and their number is said when that is over.
+pub fn is_first(what: &'static str, error: &Error) -> bool {
+    let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let cause = Cause { what, kind: error.kind(), code: io.and_then(io::Error::raw_os_error) };
+    let first = REPEATED.begins(cause, error);
+    if first {
+        spawn(async move {
+            loop {
+                sleep(limits::REPEATED_EVERY).await;
+                let Some(More { times, last }) = REPEATED.end_of_minute(cause) else { return };
+                warn!(times, error = last, "{what}");
+            }
+        });
+    }
+    first
+}
+
 /// What is known of the warnings of the last minute.
 #[derive(Debug, Default)]
-pub struct Repeated {
+struct Repeated {
     since: Mutex<HashMap<Cause, More>>,
 }
 
@@ -35,25 +55,6 @@ struct More {
 }
 
 impl Repeated {
-    /// Whether the caller should warn now that this did not work because of this error. If others like it were warned of
-    /// within the last [`limits::REPEATED_EVERY`], it is counted, and their number is said when that is over.
-    pub fn is_first(self: &Arc<Self>, what: &'static str, error: &Error) -> bool {
-        let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-        let cause = Cause { what, kind: error.kind(), code: io.and_then(io::Error::raw_os_error) };
-        let first = self.begins(cause, error);
-        if first {
-            let repeated = self.clone();
-            spawn(async move {
-                loop {
-                    sleep(limits::REPEATED_EVERY).await;
-                    let Some(More { times, last }) = repeated.end_of_minute(cause) else { return };
-                    warn!(times, error = last, "{what}");
-                }
-            });
-        }
-        first
-    }
-
     fn begins(&self, cause: Cause, error: &impl fmt::Display) -> bool {
         let mut since = self.lock();
         match since.get_mut(&cause) {

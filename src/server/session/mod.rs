@@ -23,6 +23,7 @@ use super::current_users::CurrentUsers;
 use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
 use super::registry::{Activity, Ticket};
+use super::repeated;
 use super::source::Source;
 use super::ties::Ties;
 use super::turns::{self, Class};
@@ -276,7 +277,7 @@ impl Session {
 
     /// Warns of what is the server's own trouble: once a minute, however many meet it.
     fn warn(&self, what: &'static str, error: &Error) {
-        if self.ticket.registry().repeated().is_first(what, error) {
+        if repeated::is_first(what, error) {
             warn!(session = %self.ticket.id(), %error, "{what}");
         }
     }

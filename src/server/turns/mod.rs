@@ -21,7 +21,9 @@ use std::thread;
 use std::time::Instant;
 
 use super::fair_queue::FairQueue;
+use super::repeated;
 use super::source::{Network, Source};
+use crate::error::{Error, Kind};
 use crate::limits;
 
 /// What a step of work takes.
@@ -214,7 +216,10 @@ impl Turns {
         let turns = self.clone();
         let begun = thread::Builder::new().name(self.name.to_owned()).spawn(move || turns.work());
         if let Err(error) = begun {
-            tracing::warn!(%error, threads = state.threads - 1, "no thread could be started for {}", self.name);
+            let error = Error::new(Kind::Internal, error.to_string()).with_source(error);
+            if repeated::is_first("no thread could be started", &error) {
+                tracing::warn!(%error, threads = state.threads - 1, "no thread could be started for {}", self.name);
+            }
             if state.threads > 1 {
                 // The others go on with what waits.
                 state.threads -= 1;
