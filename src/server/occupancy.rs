@@ -47,8 +47,10 @@ impl Occupancy {
         let failed = |err: io::Error| Error::file(data.join(limits::RESERVED_NAME).display(), err);
         let mut file = match lock_file(root) {
             Ok(file) => file,
-            // Nothing is uploaded here either, unless a home is mounted from elsewhere.
-            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => return Self::take_unwritable(root, data),
+            // Nothing is uploaded here either, unless a home is mounted from elsewhere or somebody makes room.
+            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOSPC | Errno::DQUOT) => {
+                return Self::take_unwritable(root, data);
+            }
             Err(err) => return Err(failed(err.into())),
         };
         match lock(&file) {
@@ -61,7 +63,13 @@ impl Occupancy {
         if Owner::read(&mut file).is_some_and(|owner| owner.lives()) {
             return Err(served(data));
         }
-        Owner::own().write(&mut file).map_err(failed)?;
+        match Owner::own().write(&mut file) {
+            // The lock is held all the same, and who removes files to make room needs the server for it.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOSPC | Errno::DQUOT)) => {
+                tracing::warn!(data = %data.display(), %error, "not written down that this folder is served");
+            }
+            written => written.map_err(failed)?,
+        }
         Ok(Occupancy { file, writable: true })
     }
 

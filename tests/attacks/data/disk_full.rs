@@ -148,3 +148,26 @@ fn stage_takes_disk() {
     alice.send(vec![crate::common::frames_of(&large); 8].concat());
     assert_eq!(alice.reply().1, "no-space");
 }
+
+#[test]
+fn a_server_starts_on_a_full_disk_and_room_can_be_made_through_it() {
+    for (options, fill) in [
+        ("size=192k", "cat /dev/zero > server_data/alice/f0"),
+        ("size=1m,nr_inodes=6", "for n in 0 1 2 3 4 5; do touch server_data/alice/f$n; done"),
+    ] {
+        let world = World::of(&["alice"]);
+        let mount = format!(
+            "mount -t tmpfs -o {options} none server_data && mkdir server_data/alice server_data/public && ({fill}; true) 2>&-"
+        );
+        let Some((daemon, home)) = on(&world, &mount) else { return };
+        let mut alice = enter(&daemon, "alice");
+        assert_eq!(alice.upload("new", b"1").1, "no-space", "{options}");
+        for n in 0..3 {
+            assert!(n > 0 && !home.join(format!("f{n}")).exists() || alice.ask(format!("DELETE f{n}")).1 == "done");
+        }
+        // A server of the start after: the room is there from its beginning.
+        assert!(daemon.log().contains("not tried what this file system does"), "{}", daemon.log());
+        let (_, word, _) = alice.upload("new", b"1");
+        assert!(word == "done" || options.contains("inodes"), "{options}: {word}");
+    }
+}
