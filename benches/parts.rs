@@ -94,8 +94,14 @@ fn lines() -> Vec<u8> {
     let mut lines = Vec::new();
     for number in 0..ENTRIES {
         let mtime = Mtime { secs: 1_700_000_000, nanos: 123_456_789 };
-        Entry { kind: EntryKind::File, size: number as u64, mtime, path: path(number).as_bytes().to_vec() }
-            .render(&mut lines);
+        Entry {
+            kind: EntryKind::File,
+            size: number as u64,
+            mtime,
+            rotten: false,
+            path: path(number).as_bytes().to_vec(),
+        }
+        .render(&mut lines);
     }
     lines
 }

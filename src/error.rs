@@ -167,6 +167,8 @@ table! {
         here "Remove files of yours on this machine, or ask its administrator for a larger quota.";
     /// The bytes that arrived are not the bytes that were sent.
     Integrity = "integrity", Some(554), Integrity, true, "Transfer it again; if it repeats, the file on the sending disk is damaged.";
+    /// The bytes on the server's disk are not those that were stored there, though nobody changed the file.
+    Rotten = "rotten", Some(554), Integrity, false, "Put a good copy in its place, or take the file as it is now with `sealift accept`.";
     /// The sender gave the transfer up.
     Aborted = "aborted", Some(426), Other, true, "Transfer it again.";
     /// Renaming from one file system to another, which takes copying.

@@ -65,6 +65,8 @@ pub struct Stat {
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,
+    /// Its bytes were found not to be those that were stored.
+    pub rotten: bool,
 }
 
 /// A hash made by the server.
@@ -76,6 +78,9 @@ pub struct Hashed {
     pub hash: Hash,
     /// When the file was last modified.
     pub mtime: Mtime,
+    /// Whether all of the file was read and is as it was recorded; `false` if nothing is recorded, nothing if the
+    /// server does not say.
+    pub confirmed: Option<bool>,
 }
 
 /// A transfer that is done and verified.

@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::escape::for_people;
-use crate::proto::{Command, Entry, FrameDecoder, LineDecoder, Piece, RelPath, listing};
+use crate::proto::{Command, Entry, Feature, FrameDecoder, LineDecoder, Piece, RelPath, listing};
 
 /// What is in a folder, as far as the server could read it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,9 +54,9 @@ impl Unread {
     }
 }
 
-/// Asks for a listing.
+/// Asks for a listing, from a server that can tell with the rotten files named as such.
 pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
-    session.command(&Command::List { path: path.clone(), recursive })
+    session.command(&Command::List { path: path.clone(), recursive, rotten: session.has(Feature::Record) })
 }
 
 /// Reads the listing asked for, and hands on the entries of each portion that came. Every path is inside the folder.

@@ -88,6 +88,7 @@ mod send;
 mod session;
 mod streams;
 pub mod target;
+mod verify;
 mod walk;
 mod wire;
 
@@ -102,3 +103,4 @@ pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};
 pub use retry::{Transfer, TransferOptions};
 pub use target::{DEFAULT_PORT, Target};
+pub use verify::{Doubt, Verified};

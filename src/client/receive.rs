@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, FrameDecoder, Piece, RelPath, Reply};
+use crate::proto::{Command, Condition, Feature, FrameDecoder, HashOf, Piece, RelPath, Reply};
 use crate::store::{Partial, Store, Upload, UploadSpec};
 
 /// Fetches a range of a file, and hands on its bytes as they come.
@@ -32,7 +32,10 @@ pub(super) fn range(
         each(bytes)
     })?;
     let done = finish(session, end)??;
-    done.verify(&path, wanted, hasher.len(), hasher.finalize())
+    match done.verify(&path, wanted, hasher.len(), hasher.finalize()) {
+        Err(error) if offset == 0 && length.is_none() => Err(look_into(session, &path, error)?),
+        verified => verified,
+    }
 }
 
 /// One file to fetch.
@@ -48,6 +51,17 @@ pub(super) struct Receiver<'a> {
     pub(super) into: &'a dyn Store,
     pub(super) observer: &'a dyn Observer,
     pub(super) ledger: &'a mut Ledger,
+}
+
+/// What is settled when all others are.
+#[derive(Default)]
+struct Later {
+    /// Small files that changed while they were sent: to be fetched once more.
+    torn: Vec<Job>,
+    /// They are being fetched once more.
+    is_last: bool,
+    /// Files whose bytes were not those that the server said.
+    wrong: Vec<(Job, Error)>,
 }
 
 /// A file that did not come, of the size that was announced if that much was said.
@@ -68,13 +82,22 @@ impl Receiver<'_> {
     /// Fetches all of them, those once more that are small and changed on the server while they were sent. An error is
     /// one that ends the connection; the others are in the ledger.
     pub(super) fn run(mut self, jobs: impl Iterator<Item = Job>) -> Result<()> {
-        let mut torn = Vec::new();
-        self.pass(jobs, Some(&mut torn))?;
-        if torn.is_empty() { Ok(()) } else { self.pass(torn.into_iter(), None) }
+        let mut later = Later::default();
+        self.pass(jobs, &mut later)?;
+        if !later.torn.is_empty() {
+            let torn = std::mem::take(&mut later.torn);
+            later.is_last = true;
+            self.pass(torn.into_iter(), &mut later)?;
+        }
+        for (job, error) in later.wrong {
+            let error = look_into(self.session, &job.file.from, error)?;
+            self.failed(&job, error);
+        }
+        Ok(())
     }
 
-    /// Fetches all of them, but only puts small ones that were torn into `torn`, if there is that.
-    fn pass(&mut self, jobs: impl Iterator<Item = Job>, mut torn: Option<&mut Vec<Job>>) -> Result<()> {
+    /// Fetches all of them, and puts aside what cannot be settled while others are on their way.
+    fn pass(&mut self, jobs: impl Iterator<Item = Job>, later: &mut Later) -> Result<()> {
         let mut jobs = jobs.fuse();
         let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
         // A file to go on with takes questions of its own, so it waits until nothing else is on its way.
@@ -89,9 +112,9 @@ impl Receiver<'_> {
             match (asked.pop_front(), held.take()) {
                 (Some(job), waiting) => {
                     held = waiting;
-                    self.one(job, torn.as_deref_mut())?;
+                    self.one(job, later)?;
                 }
-                (None, Some((job, partial))) => self.go_on(job, partial, torn.as_deref_mut())?,
+                (None, Some((job, partial))) => self.go_on(job, partial, later)?,
                 (None, None) => return Ok(()),
             }
         }
@@ -125,19 +148,22 @@ impl Receiver<'_> {
     }
 
     /// Takes the answer to the oldest command.
-    fn one(&mut self, job: Job, torn: Option<&mut Vec<Job>>) -> Result<()> {
+    fn one(&mut self, job: Job, later: &mut Later) -> Result<()> {
         match self.fetch(&job, None)? {
-            Err(Missed { error, size }) => match torn {
-                Some(torn) if error.kind() == Kind::Torn && size.is_some_and(|size| size <= limits::TORN_AGAIN_MAX) => {
-                    torn.push(Job { counted: true, ..job });
+            Err(Missed { error, size }) => {
+                let is_small = size.is_some_and(|size| size <= limits::TORN_AGAIN_MAX);
+                match error.kind() {
+                    Kind::Torn if is_small && !later.is_last => later.torn.push(Job { counted: true, ..job }),
+                    _ => self.failed(&job, error),
                 }
-                _ => self.failed(&job, error),
-            },
+            }
             Ok(Fetched { upload, done, size }) => {
-                let verified = done.verify(&job.file.from, size, upload.len(), upload.hash());
-                match verified.and_then(|done| self.commit(upload, done)) {
-                    Ok(done) => self.finished(&job, &done),
-                    Err(error) => self.failed(&job, error),
+                match done.verify(&job.file.from, size, upload.len(), upload.hash()) {
+                    Err(error) => later.wrong.push((job, error)),
+                    Ok(done) => match self.commit(upload, done) {
+                        Ok(done) => self.finished(&job, &done),
+                        Err(error) => self.failed(&job, error),
+                    },
                 }
             }
         }
@@ -146,13 +172,13 @@ impl Receiver<'_> {
 
     /// Goes on with a file of which there is a part, if the file on the server is proven to be the same; else fetches
     /// it from its beginning. What proves it, and why, is told at [`super::retry::Transfer`].
-    fn go_on(&mut self, job: Job, partial: Partial, torn: Option<&mut Vec<Job>>) -> Result<()> {
+    fn go_on(&mut self, job: Job, partial: Partial, later: &mut Later) -> Result<()> {
         let Partial { len, hash } = partial;
         let path = job.file.from.clone();
-        self.session.command(&Command::Hash { path: path.clone(), length: Some(len), partial: false })?;
+        self.session.command(&Command::Hash { path: path.clone(), length: Some(len), of: HashOf::Bytes })?;
         if hashed(self.session)?.is_ok_and(|first| first == (len, hash)) {
             self.session.command(&download(&job, len))?;
-            self.session.command(&Command::Hash { path, length: None, partial: false })?;
+            self.session.command(&whole_hash(self.session, path))?;
             let fetched = self.fetch(&job, Some(partial))?;
             let whole = match hashed(self.session) {
                 Ok(whole) => whole,
@@ -177,7 +203,7 @@ impl Receiver<'_> {
         }
         self.session.command(&download(&job, 0))?;
         // Its size has been told of if it was begun.
-        self.one(job, torn)
+        self.one(job, later)
     }
 
     /// Takes a file's data, from its beginning or after a part, up to the final reply. The inner error is the file's,
@@ -269,6 +295,26 @@ impl Receiver<'_> {
         let Download { from, to, condition } = &job.file;
         self.ledger.failed(PathBuf::from(from.as_path()), to, *condition, error, self.observer);
     }
+}
+
+/// Asks for the hash of a whole file, of which bytes have come or will come to be compared with it: what is recorded
+/// will do. A server that cannot tell reads it.
+pub(super) fn whole_hash(session: &Session, path: RelPath) -> Command {
+    let of = if session.has(Feature::Record) { HashOf::Record } else { HashOf::Bytes };
+    Command::Hash { path, length: None, of }
+}
+
+/// Why what came of a whole file is not what the server said: has it read its file and look. Its hash may be a record,
+/// and the file rotten. To be called only when nothing is unanswered; the outer error ends the connection.
+fn look_into(session: &mut Session, path: &RelPath, error: Error) -> Result<Error> {
+    if error.kind() != Kind::Integrity || !session.has(Feature::Record) {
+        return Ok(error);
+    }
+    session.command(&Command::Hash { path: path.clone(), length: None, of: HashOf::Bytes })?;
+    Ok(match hashed(session)? {
+        Err(found) if found.kind() == Kind::Rotten => found,
+        _ => error,
+    })
 }
 
 /// Takes the answer to a HASH: length and hash, or why there is none. The outer error ends the connection.

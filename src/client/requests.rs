@@ -13,7 +13,7 @@ use super::session::Session;
 use super::{listing, receive};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::proto::{Command, Entry, RelPath, Reply, Verb};
+use crate::proto::{Command, Entry, HashOf, RelPath, Reply, Verb};
 
 impl Client {
     /// Lists a folder, or with `recursive` all below it, each folder before what is in it.
@@ -62,16 +62,20 @@ impl Client {
         self.ask(Command::Stat(path.clone()), 213, stat).await
     }
 
-    /// Has the server hash a file, or its first `length` bytes.
+    /// Has the server read and hash a file, or its first `length` bytes.
     ///
     /// # Errors
-    /// As [`Client::stat`].
+    /// As [`Client::stat`], and [`Kind::Rotten`] if the bytes are not those that were stored.
     pub async fn hash(&mut self, path: &RelPath, length: Option<u64>) -> Result<Hashed> {
-        let command = Command::Hash { path: path.clone(), length, partial: false };
-        self.ask(command, 213, |reply| {
-            Ok(Hashed { size: reply.parsed("size")?, hash: reply.parsed("hash")?, mtime: reply.parsed("mtime")? })
-        })
-        .await
+        self.ask(Command::Hash { path: path.clone(), length, of: HashOf::Bytes }, 213, hash).await
+    }
+
+    /// Takes a file as right whose bytes are not those that were stored.
+    ///
+    /// # Errors
+    /// As [`Client::stat`], and [`Kind::TooOld`].
+    pub async fn accept(&mut self, path: &RelPath) -> Result<()> {
+        self.ask(Command::Accept(path.clone()), 250, nothing).await
     }
 
     /// Removes a file, an empty folder, or with `recursive` a whole tree.
@@ -264,7 +268,15 @@ fn until_final(
 pub(super) fn stat(reply: &Reply<'_>) -> Result<Stat> {
     let word = reply.get("type").unwrap_or_default();
     let kind = word.parse().map_err(|()| Error::new(Kind::Protocol, "the server names an unknown type of file"))?;
-    Ok(Stat { kind, size: reply.parsed("size")?, mtime: reply.parsed("mtime")? })
+    let rotten = reply.get("rotten") == Some("yes");
+    Ok(Stat { kind, size: reply.parsed("size")?, mtime: reply.parsed("mtime")?, rotten })
+}
+
+/// Reads a `213 hash`.
+pub(super) fn hash(reply: &Reply<'_>) -> Result<Hashed> {
+    let confirmed = reply.get("record").map(|word| word == "yes");
+    let (size, hash, mtime) = (reply.parsed("size")?, reply.parsed("hash")?, reply.parsed("mtime")?);
+    Ok(Hashed { size, hash, mtime, confirmed })
 }
 
 fn session_info(reply: &Reply<'_>) -> Result<SessionInfo> {

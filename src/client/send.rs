@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, RelPath, Reply, Resume, UploadArgs, frame};
+use crate::proto::{Command, Condition, HashOf, RelPath, Reply, Resume, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
 pub(super) enum Task {
@@ -168,7 +168,7 @@ impl<'a> Sender<'a> {
     fn ask_about_unsure(&mut self) -> Result<()> {
         while let Some(Unsure { path, to, size, hash }) = self.ledger.unsure.last() {
             let (path, to, size, hash) = (path.clone(), to.clone(), *size, *hash);
-            if hash_of(self.session, &to, false)? == Some((size, hash)) {
+            if hash_of(self.session, &to, HashOf::Bytes)? == Some((size, hash)) {
                 let done = Transferred { bytes: size, hash, ids: self.session.ids() };
                 self.ledger.finished(&path, &to, &done, self.observer);
             }
@@ -382,8 +382,8 @@ impl<'a> Sender<'a> {
 
 /// Length and hash of a file on the server, or of what an interrupted upload left of it. Nothing if there is none, or the
 /// server does not tell. To be called only when nothing is unanswered.
-fn hash_of(session: &mut Session, path: &RelPath, partial: bool) -> Result<Option<(u64, Hash)>> {
-    session.command(&Command::Hash { path: path.clone(), length: None, partial })?;
+fn hash_of(session: &mut Session, path: &RelPath, of: HashOf) -> Result<Option<(u64, Hash)>> {
+    session.command(&Command::Hash { path: path.clone(), length: None, of })?;
     Ok(hashed(session)?.ok())
 }
 
@@ -395,7 +395,7 @@ pub(super) fn part_of(
     file: &mut LocalFile,
     hasher: &mut Hasher,
 ) -> Result<Option<Resume>> {
-    let Some((offset, theirs)) = hash_of(session, to, true)? else { return Ok(None) };
+    let Some((offset, theirs)) = hash_of(session, to, HashOf::Partial)? else { return Ok(None) };
     if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
         return Ok(None);
     }

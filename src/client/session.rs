@@ -8,7 +8,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::escape::for_people;
-use crate::proto::{Command, Features, FrameDecoder, LineDecoder, Piece, Reply};
+use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, Reply};
 
 /// One logged-in, or not yet logged-in, conversation.
 ///
@@ -68,6 +68,11 @@ impl Session {
     /// Remembers what the server listed in its greeting: a command that needs more is not sent.
     pub(super) fn set_features(&mut self, features: Features) {
         self.features = features;
+    }
+
+    /// Whether the server listed this in its greeting.
+    pub(super) fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
     }
 
     /// Who gave the last final reply.

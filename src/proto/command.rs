@@ -2,7 +2,7 @@
 
 use super::arguments::Args;
 use super::escape::encode;
-use super::features::Features;
+use super::features::{Feature, Features};
 use super::path::RelPath;
 use super::staged::StagedId;
 use super::verb::Verb;
@@ -31,6 +31,18 @@ pub struct Resume {
     pub offset: u64,
     /// BLAKE3 of those bytes, as the sender has them.
     pub prefix: Hash,
+}
+
+/// What HASH is to hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HashOf {
+    /// The bytes of the file, as they are read now.
+    #[default]
+    Bytes,
+    /// The same, or what was recorded of them: for whoever has bytes of the file to compare with.
+    Record,
+    /// What an interrupted upload of this path left.
+    Partial,
 }
 
 /// The arguments of UPLOAD.
@@ -85,6 +97,8 @@ pub enum Command {
         path: RelPath,
         /// With all below it.
         recursive: bool,
+        /// Saying which files are rotten.
+        rotten: bool,
     },
     /// STAT one path.
     Stat(RelPath),
@@ -94,9 +108,11 @@ pub enum Command {
         path: RelPath,
         /// Only so many bytes of it.
         length: Option<u64>,
-        /// The part that an interrupted upload of this path left.
-        partial: bool,
+        /// What of it.
+        of: HashOf,
     },
+    /// ACCEPT a file as it is now.
+    Accept(RelPath),
     /// DOWNLOAD a file or a range of it.
     Download {
         /// The file.
@@ -203,11 +219,23 @@ impl Command {
             Verb::Pass => Command::Pass(args.password()?),
             Verb::Token => Command::Token { count: args.count()? },
             Verb::Join => Command::Join(args.token()?),
-            Verb::List => Command::List { path: args.path_or_root()?, recursive: args.flag("recursive")? },
+            Verb::List => Command::List {
+                path: args.path_or_root()?,
+                recursive: args.flag("recursive")?,
+                rotten: args.flag("rotten")?,
+            },
             Verb::Stat => Command::Stat(args.path_or_root()?),
-            Verb::Hash => {
-                Command::Hash { path: args.path()?, length: args.number("length")?, partial: args.flag("partial")? }
-            }
+            Verb::Hash => Command::Hash {
+                path: args.path()?,
+                length: args.number("length")?,
+                of: match (args.flag("recorded")?, args.flag("partial")?) {
+                    (false, false) => HashOf::Bytes,
+                    (true, false) => HashOf::Record,
+                    (false, true) => HashOf::Partial,
+                    (true, true) => return Err(args.bad("what is left of an upload is not recorded")),
+                },
+            },
+            Verb::Accept => Command::Accept(args.path()?),
             Verb::Download => Command::Download {
                 path: args.path()?,
                 offset: args.number("offset")?.unwrap_or(0),
@@ -247,7 +275,12 @@ impl Command {
 
     /// What a server must have listed in its greeting to understand this command as it is written.
     pub fn needs(&self) -> Features {
-        Features::NONE
+        match self {
+            Command::List { rotten: true, .. } | Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => {
+                [Feature::Record].into_iter().collect()
+            }
+            _ => Features::NONE,
+        }
     }
 
     /// The command's verb.
@@ -261,6 +294,7 @@ impl Command {
             Command::List { .. } => Verb::List,
             Command::Stat(_) => Verb::Stat,
             Command::Hash { .. } => Verb::Hash,
+            Command::Accept(_) => Verb::Accept,
             Command::Download { .. } => Verb::Download,
             Command::Upload(_) => Verb::Upload,
             Command::Stage(_) => Verb::Stage,
@@ -284,6 +318,7 @@ impl Command {
             Command::List { path, .. }
             | Command::Stat(path)
             | Command::Hash { path, .. }
+            | Command::Accept(path)
             | Command::Download { path, .. }
             | Command::Upload(UploadArgs { path, .. })
             | Command::Stage(StageArgs { path, .. })
@@ -320,22 +355,25 @@ impl Command {
             Command::User(name) => argument(out, name.as_bytes()),
             Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
             Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
-            Command::List { path, recursive } => {
+            Command::List { path, recursive, rotten } => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());
                 }
                 flag(out, "recursive", *recursive);
+                flag(out, "rotten", *rotten);
             }
             Command::Stat(path) => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());
                 }
             }
-            Command::Hash { path, length, partial } => {
+            Command::Hash { path, length, of } => {
                 argument(out, path.as_bytes());
                 option(out, "length", *length);
-                flag(out, "partial", *partial);
+                flag(out, "recorded", *of == HashOf::Record);
+                flag(out, "partial", *of == HashOf::Partial);
             }
+            Command::Accept(path) => argument(out, path.as_bytes()),
             Command::Download { path, offset, length } => {
                 argument(out, path.as_bytes());
                 option(out, "offset", (*offset > 0).then_some(offset));

@@ -32,6 +32,8 @@ macro_rules! features {
 features! {
     /// The verb KICK.
     Kick = "kick", "end other sessions";
+    /// HASH reads, and its `recorded=`; the `rotten=` of LIST; the verb ACCEPT.
+    Record = "record", "compare files with what was recorded of them";
 }
 
 /// A set of features.

@@ -50,6 +50,8 @@ pub struct Entry {
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,
+    /// It was found not to be what was stored. Known only if it was asked for.
+    pub rotten: bool,
     /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
     /// uses them as a path parses them first.
     pub path: Vec<u8>,
@@ -60,6 +62,9 @@ impl Entry {
     pub fn render(&self, out: &mut Vec<u8>) {
         let head = format!("type={} size={} mtime={} ", self.kind.word(), self.size, self.mtime);
         out.extend_from_slice(head.as_bytes());
+        if self.rotten {
+            out.extend_from_slice(b"rotten=yes ");
+        }
         out.extend(encode(&self.path).bytes());
         out.push(b'\n');
     }
@@ -81,11 +86,17 @@ impl Entry {
         let kind = words.next()?.strip_prefix("type=")?.parse().ok()?;
         let size = words.next()?.strip_prefix("size=")?.parse().ok()?;
         let mtime = words.next()?.strip_prefix("mtime=")?.parse().ok()?;
-        let path = decode(words.next()?.as_bytes()).ok()?.into_owned();
-        if path.is_empty() || words.next().is_some() {
+        // The path is last; before it may be more, which only whoever asked for it gets.
+        let path = decode(words.next_back()?.as_bytes()).ok()?.into_owned();
+        let mut rotten = false;
+        for word in words {
+            let (key, value) = word.split_once('=')?;
+            rotten |= (key, value) == ("rotten", "yes");
+        }
+        if path.is_empty() {
             return None;
         }
-        Some(Entry { kind, size, mtime, path })
+        Some(Entry { kind, size, mtime, rotten, path })
     }
 }
 
@@ -96,21 +107,32 @@ mod tests {
 
     #[test]
     fn a_line_is_written_as_the_protocol_says() {
-        let entry =
-            Entry { kind: EntryKind::File, size: 5, mtime: Mtime { secs: 7, nanos: 0 }, path: b"a b\n".to_vec() };
+        let entry = Entry {
+            kind: EntryKind::File,
+            size: 5,
+            mtime: Mtime { secs: 7, nanos: 0 },
+            rotten: false,
+            path: b"a b\n".to_vec(),
+        };
         let mut out = Vec::new();
         entry.render(&mut out);
         assert_eq!(out, b"type=file size=5 mtime=7 a%20b%0A\n");
+        out.clear();
+        Entry { rotten: true, ..entry }.render(&mut out);
+        assert_eq!(out, b"type=file size=5 mtime=7 rotten=yes a%20b%0A\n");
+        let newer = Entry::parse(b"type=file size=5 mtime=7 new=1 rotten=yes a=b").unwrap();
+        assert_eq!((newer.rotten, newer.path.as_slice()), (true, b"a=b".as_slice()));
+        assert!(Entry::parse(b"type=file size=5 mtime=7 a b").is_err());
     }
 
     proptest! {
         #[test]
         fn parse_inverts_render(
             kind in prop_oneof![Just(EntryKind::File), Just(EntryKind::Directory), Just(EntryKind::Link), Just(EntryKind::Other)],
-            size in any::<u64>(), secs in any::<i64>(), nanos in 0u32..1_000_000_000,
+            size in any::<u64>(), secs in any::<i64>(), nanos in 0u32..1_000_000_000, rotten in any::<bool>(),
             path in proptest::collection::vec(any::<u8>(), 1..300),
         ) {
-            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, path };
+            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, rotten, path };
             let mut line = Vec::new();
             entry.render(&mut line);
             prop_assert!(line.len() <= LINE_MAX);

@@ -14,7 +14,7 @@ pub mod reply;
 pub mod staged;
 pub mod verb;
 
-pub use command::{BadLine, Command, Condition, Resume, StageArgs, UploadArgs};
+pub use command::{BadLine, Command, Condition, HashOf, Resume, StageArgs, UploadArgs};
 pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;

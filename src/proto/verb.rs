@@ -41,11 +41,13 @@ verbs! {
     /// Another connection of a login.
     Join = "JOIN", "JOIN token", "Log in with a token that another session of yours got.";
     /// List a folder.
-    List = "LIST", "LIST [path] [recursive=yes]", "List a folder, or the whole tree below it.";
+    List = "LIST", "LIST [path] [recursive=yes] [rotten=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.
     Stat = "STAT", "STAT [path]", "Show type, size and modification time.";
     /// Hash a file on the server.
-    Hash = "HASH", "HASH path [length=BYTES] [partial=yes]", "Show a file's BLAKE3, or that of its beginning.";
+    Hash = "HASH", "HASH path [length=BYTES] [recorded=yes|partial=yes]", "Read a file and show its BLAKE3, or that of its beginning.";
+    /// Take a rotten file as it is.
+    Accept = "ACCEPT", "ACCEPT path", "Take a file as right whose bytes are not those that were stored.";
     /// Fetch a file.
     Download = "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES]", "Send a file to you.";
     /// Store a file.

@@ -4,7 +4,7 @@
 
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::proto::{Command, Verb};
+use crate::proto::{Command, HashOf, Verb};
 use crate::store::Overwrite;
 
 /// What a command needs.
@@ -38,11 +38,13 @@ pub fn need(command: &Command) -> Need {
         // More connections of the same user: they get no more rights than this one.
         Command::Token { .. } => Need::Login,
         Command::List { .. } | Command::Stat(_) => Need::Rights(Access::LIST),
-        Command::Hash { partial: true, .. } | Command::Upload(_) => Need::Rights(Access::UPLOAD),
+        Command::Hash { of: HashOf::Partial, .. } | Command::Upload(_) => Need::Rights(Access::UPLOAD),
         Command::Stage(_) | Command::Part { .. } | Command::Commit { .. } | Command::Discard(_) => {
             Need::Rights(Access::UPLOAD)
         }
-        Command::Hash { partial: false, .. } | Command::Download { .. } => Need::Rights(Access::DOWNLOAD),
+        Command::Hash { .. } | Command::Download { .. } => Need::Rights(Access::DOWNLOAD),
+        // As good as putting those bytes in the place of the ones that were stored.
+        Command::Accept(_) => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
         Command::Delete { .. } => Need::Rights(Access::DELETE),
         Command::Mkdir { .. } => Need::Rights(Access::MKDIR),
         Command::Rename { replace: false, .. } => Need::Rights(Access::RENAME),

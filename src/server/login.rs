@@ -155,6 +155,7 @@ impl Prelogin {
                 | Command::List { .. }
                 | Command::Stat(_)
                 | Command::Hash { .. }
+                | Command::Accept(_)
                 | Command::Download { .. }
                 | Command::Delete { .. }
                 | Command::Mkdir { .. }

@@ -2,11 +2,15 @@
 //! in it is a [`RelPath`]. [`LocalStore`] keeps it in a directory; an object store fits the same trait.
 
 pub mod local;
+mod reading;
+mod scrub;
 mod staged;
 
 use std::any::Any;
 
 pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Staging, Swept, Tree, Trial};
+pub use reading::{Checked, Digest, Reading};
+pub use scrub::{Doubt, Pace, Scrubbed, scrub};
 pub use staged::{Part, Staged};
 
 use crate::error::{Error, Result};
@@ -96,6 +100,35 @@ pub struct Partial {
     pub hash: Hash,
 }
 
+/// What is recorded of a file's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// Their BLAKE3 when the file was stored, or first read.
+    Sound(Hash),
+    /// A reading has contradicted it, and nobody has accepted what is there now.
+    Rotten(Rot),
+}
+
+/// Bytes that are not those which were recorded, in a file whose size and time of modification say that nobody changed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rot {
+    /// The BLAKE3 that was recorded.
+    pub recorded: Hash,
+    /// The one that was found.
+    pub found: Hash,
+}
+
+/// What comparing a file's bytes with its record came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Finding {
+    /// There is no record.
+    Unrecorded,
+    /// They are as recorded.
+    Confirmed,
+    /// They are not, or were found not to be before.
+    Rotten(Rot),
+}
+
 /// What an acknowledged change outlives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
@@ -181,14 +214,22 @@ pub trait Source: Send {
     /// file. One system call.
     fn change(&self) -> Result<Change>;
 
-    /// The hash of the whole file, if it was recorded when the file was stored and the file has not changed since.
+    /// What is recorded of the bytes of the whole file, if it still has the size and the time of modification that it had
+    /// then. A hint: the bytes may have changed on the disk without either, and whoever must know reads them.
     /// Costs one system call for files of [`crate::limits::RECORD_MIN`] and more, and is never there for smaller ones.
-    fn recorded_hash(&self) -> Option<Hash>;
+    fn record(&self) -> Option<Record>;
 
-    /// Records the hash of the whole file, as whoever has read all of it knows it, so that the next one need not hash it
-    /// again. Quietly nothing if the file has changed since it was opened, or so short a time ago
-    /// ([`crate::limits::RECORD_AGE_MIN`]) that another change would not show in its time.
-    fn record_hash(&self, hash: &Hash);
+    /// Compares the hash of the whole file, as whoever has read all of it found it, with what is recorded. A contradiction
+    /// is recorded too: the file is rotten from then on. Where nothing is recorded the hash is, unless the file has changed
+    /// since it was opened, or so short a time before ([`crate::limits::RECORD_AGE_MIN`]) that another change would not
+    /// show in its time.
+    fn compare(&self, hash: &Hash) -> Finding;
+
+    /// Records the hash of the whole file in place of what is recorded: from now on these bytes are right.
+    fn accept(&self, hash: &Hash) -> Result<()>;
+
+    /// Has what is read next come from the disk, as far as the system can be asked to, and not from memory.
+    fn forget_cached(&self);
 
     /// Reads at this offset, at most as many bytes as the buffer holds. 0 only at the end of the file; fewer bytes
     /// than asked for only there.

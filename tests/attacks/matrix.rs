@@ -44,6 +44,7 @@ impl Right {
             Verb::List | Verb::Stat => &["list"],
             Verb::Hash if says("partial=yes") => &["upload"],
             Verb::Hash | Verb::Download => &["download"],
+            Verb::Accept => &["upload", "overwrite"],
             // What is sent is not what the scene has there.
             Verb::Upload if says("UPLOAD file\r") => &["upload", "overwrite"],
             Verb::Upload | Verb::Stage | Verb::Part | Verb::Commit | Verb::Discard => &["upload"],
@@ -80,7 +81,8 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Join => &["JOIN 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"],
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
         Verb::Stat => &["STAT", "STAT file"],
-        Verb::Hash => &["HASH file", "HASH file length=2", "HASH file partial=yes"],
+        Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],
+        Verb::Accept => &["ACCEPT file"],
         Verb::Download => &["DOWNLOAD file", "DOWNLOAD file offset=1 length=2"],
         Verb::Upload => return uploads(),
         // Each command of an upload in parts stands alone here, so those after the first find nothing staged: what

@@ -15,6 +15,8 @@ const COMMANDS: &[&str] = &[
     "cat",
     "stat",
     "hash",
+    "verify",
+    "accept",
     "shell",
     "ping",
     "status",

@@ -75,8 +75,10 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Shutdown
         | Verb::Logout => Vec::new(),
         Verb::List => vec![path.to_owned(), format!("{path} recursive=yes")],
-        Verb::Stat => vec![path.to_owned()],
-        Verb::Hash => vec![path.to_owned(), format!("{path} length=1"), format!("{path} partial=yes")],
+        Verb::Stat | Verb::Accept => vec![path.to_owned()],
+        Verb::Hash => {
+            ["", " length=1", " recorded=yes", " partial=yes"].map(|options| format!("{path}{options}")).to_vec()
+        }
         Verb::Download => vec![path.to_owned(), format!("{path} offset=1 length=1")],
         Verb::Upload => vec![path.to_owned(), format!("{path} if=absent"), format!("{path} size={}", PAYLOAD.len())],
         Verb::Stage => {

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Files", &["ls", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash"]),
+    ("Files", &["ls", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify", "accept"]),
     ("Servers", &["shell", "ping", "status", "trust"]),
     ("Administrators", &["who", "shutdown"]),
     ("More", &["completion", "help"]),

@@ -180,6 +180,18 @@ Examples:
 Each line is an error (the server would not start, or not be safe), a warning or a note, with the next step.
 Exit codes: 0 neither errors nor warnings, 1 some.";
 
+const SCRUB_EXAMPLES: &str = "\
+Examples:
+  sealiftd scrub
+  sealiftd scrub --rate 200MiB alice bob
+  nice sealiftd scrub --data /srv/files --json
+
+A file is rotten if its bytes changed though its size and time are those it was stored with. It is marked, and the
+server refuses it until a good copy is put in its place or `sealift accept` takes it as it is. Files below 1 MiB have
+no record to compare with; larger ones that other programs stored are recorded for the next time.
+Run it as the server's account or as root, beside a running server or without one.
+Exit codes: 0 all as stored, 8 some rotten, 10 some could not be read.";
+
 /// A command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -205,6 +217,23 @@ pub enum Command {
     /// Look for what would keep a server from starting, or should not be left so; changes nothing
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Read all files at a bounded rate and compare them with what was stored
+    #[command(after_help = SCRUB_EXAMPLES)]
+    Scrub(ScrubArgs),
+}
+
+/// What to read, and how fast.
+#[derive(Debug, Args)]
+pub struct ScrubArgs {
+    /// Users whose folders to read [default: every folder in the data folder]
+    #[arg(value_name = "USER")]
+    pub names: Vec<String>,
+    /// Bytes to read a second at most, such as 50MiB
+    #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = parse_rate)]
+    pub rate: u64,
+    /// Write one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to check: the same options as for serving.
@@ -372,6 +401,11 @@ fn parse_quota(text: &str) -> Result<Quota, String> {
     }
     let wrong = "write a whole number with a unit, such as 10GiB or 500MB, or none";
     parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    let rate = parse_size(text).filter(|rate| *rate > 0);
+    rate.ok_or_else(|| "write a whole number with a unit, such as 50MiB or 1GB".to_owned())
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

@@ -15,6 +15,7 @@ mod password;
 mod port_file;
 mod process;
 mod reach;
+mod scrub;
 mod serve;
 mod signals;
 mod user;
@@ -60,6 +61,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
                 Command::Cert { command } => cert::run(&cli.places, command),
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
+                Command::Scrub(args) => return scrub::run(&cli.places, &args),
             }
         }
     };

@@ -16,7 +16,7 @@ use crate::client::{listing, requests};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, RelPath};
+use crate::proto::{Command, Entry, EntryKind, HashOf, RelPath};
 use crate::store::local::is_part;
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
@@ -76,7 +76,7 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
 }
 
 fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
-    let Entry { kind, size, mtime, path } = entry;
+    let Entry { kind, size, mtime, path, .. } = entry;
     let is_inside_another = path
         .iter()
         .enumerate()
@@ -128,7 +128,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
 /// Those that end the connection.
 pub(super) fn hashes(session: &mut Session, root: &RelPath, files: &[RelPath]) -> Result<Vec<Option<Hash>>> {
     let mut hashes = vec![None; files.len()];
-    let hash = |path| Command::Hash { path, length: None, partial: false };
+    let hash = |path| Command::Hash { path, length: None, of: HashOf::Bytes };
     let commands = files.iter().map(|file| root.join(file.as_bytes()).map(hash));
     each(session, commands, |at, answer| {
         if let (Some(slot), Answer::Yes(hash)) = (hashes.get_mut(at), answer) {

@@ -11,12 +11,12 @@ use crate::client::answers::{Ids, Transferred};
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
 use crate::client::observer::Observer;
-use crate::client::receive::{Announced, Job, Receiver, data, finish, hashed};
+use crate::client::receive::{Announced, Job, Receiver, data, finish, hashed, whole_hash};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Condition, RelPath};
+use crate::proto::{Command, Condition, HashOf, RelPath};
 use crate::store::{Partial, Staged, UploadSpec};
 
 /// A file to fetch that is worth several connections.
@@ -186,7 +186,7 @@ async fn proven(
     let asked = streams.client.run(move |session| {
         // A part that cannot be read is none.
         let Ok(Some(partial)) = into.store().partial(&to) else { return Ok(None) };
-        session.command(&Command::Hash { path: from, length: Some(partial.len), partial: false })?;
+        session.command(&Command::Hash { path: from, length: Some(partial.len), of: HashOf::Bytes })?;
         Ok(hashed(session)?.is_ok_and(|first| first == (partial.len, partial.hash)).then_some(partial))
     });
     asked.await
@@ -227,7 +227,7 @@ impl Fetch {
     /// The first connection's share: the hash of the whole file, which the server may have to compute while the others
     /// fetch, then ranges like the others, then the commit.
     fn lead(&self, session: &mut Session, into: &Destination) -> Result<Outcome> {
-        session.command(&Command::Hash { path: self.from.clone(), length: None, partial: false })?;
+        session.command(&whole_hash(session, self.from.clone()))?;
         let whole = hashed(session)?;
         if let Err(error) = whole {
             return Ok(Outcome::Failed(error));

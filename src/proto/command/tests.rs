@@ -97,14 +97,16 @@ fn a_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}".prop_map(Command::User),
         proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
-        (a_path(), any::<bool>()).prop_map(|(path, recursive)| Command::List { path, recursive }),
-        any::<bool>().prop_map(|recursive| Command::List { path: RelPath::root(), recursive }),
-        a_path().prop_map(Command::Stat),
-        (a_path(), any::<Option<u64>>(), any::<bool>()).prop_map(|(path, length, partial)| Command::Hash {
+        (a_path(), any::<bool>(), any::<bool>()).prop_map(|(path, recursive, rotten)| Command::List {
             path,
-            length,
-            partial
+            recursive,
+            rotten
         }),
+        any::<bool>().prop_map(|recursive| Command::List { path: RelPath::root(), recursive, rotten: false }),
+        a_path().prop_map(Command::Stat),
+        (a_path(), any::<Option<u64>>(), prop_oneof![Just(HashOf::Bytes), Just(HashOf::Record), Just(HashOf::Partial)])
+            .prop_map(|(path, length, of)| Command::Hash { path, length, of }),
+        a_path().prop_map(Command::Accept),
         (a_path(), any::<u64>(), any::<Option<u64>>()).prop_map(|(path, offset, length)| Command::Download {
             path,
             offset,

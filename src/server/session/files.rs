@@ -10,18 +10,22 @@ impl Session {
     pub(super) fn stat(&mut self, path: &RelPath, running: Running, out: &mut Outgoing) {
         match self.store.stat(path) {
             Err(error) => self.fail(running, &error, out),
-            Ok(meta) => self.done(
-                running,
-                0,
-                out,
-                |r| {
-                    ReplyWriter::new(r, 213, "stat")
-                        .field("type", meta.kind.word())
-                        .field("size", meta.size)
-                        .field("mtime", meta.mtime)
-                },
-                "",
-            ),
+            Ok(meta) => {
+                let is_rotten = self.is_rotten(path, meta.kind, meta.size);
+                self.done(
+                    running,
+                    0,
+                    out,
+                    |r| {
+                        let reply = ReplyWriter::new(r, 213, "stat")
+                            .field("type", meta.kind.word())
+                            .field("size", meta.size)
+                            .field("mtime", meta.mtime);
+                        if is_rotten { reply.field("rotten", "yes") } else { reply }
+                    },
+                    "",
+                )
+            }
         }
     }
 

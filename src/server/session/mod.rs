@@ -31,7 +31,7 @@ use crate::auth::Principal;
 use crate::error::{Error, Kind};
 use crate::hash::Hasher;
 use crate::limits;
-use crate::proto::{BadLine, Command, LineDecoder, RelPath, ReplyWriter, StagedId, Verb};
+use crate::proto::{BadLine, Command, HashOf, LineDecoder, RelPath, ReplyWriter, StagedId, Verb};
 use crate::store::Store;
 
 /// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
@@ -173,14 +173,15 @@ impl Session {
         match command {
             Command::Upload(args) => self.begin_upload(args, running, out),
             Command::Download { path, offset, length } => self.begin_download(&path, offset, length, running, out),
-            Command::Hash { path, partial: true, .. } => self.hash_partial(&path, running, out),
-            Command::Hash { path, length, partial: false } => self.begin_hash(&path, length, running, out),
+            Command::Hash { path, of: HashOf::Partial, .. } => self.hash_partial(&path, running, out),
+            Command::Hash { path, length, of } => self.begin_hash(&path, length, of, running, out),
+            Command::Accept(path) => self.begin_accept(&path, running, out),
             Command::Token { count } => self.tokens(count, running, out),
             Command::Stage(args) => self.stage(args, running, out),
             Command::Part { id, offset, length } => self.begin_part(id, (offset, length), running, out),
             Command::Commit { id, hash } => self.commit_staged(id, hash, running, out),
             Command::Discard(id) => self.discard(id, running, out),
-            Command::List { path, recursive } => self.begin_list(&path, recursive, running, out),
+            Command::List { path, recursive, rotten } => self.begin_list(path, recursive, rotten, running, out),
             Command::Stat(path) => self.stat(&path, running, out),
             Command::Delete { path, recursive } => self.delete(&path, recursive, running, out),
             Command::Mkdir { path, parents } => self.make_dir(&path, parents, running, out),
@@ -303,7 +304,7 @@ impl Machine for Session {
 
     fn class(&self) -> Class {
         match &self.state {
-            State::Sending(Sending::Hash(job)) => job.class(),
+            State::Sending(Sending::Hash(job) | Sending::Accept(job)) => job.class(),
             State::Sending(Sending::File(job)) if job.reads_again() => job.class(),
             State::Commands | State::Receiving(_) | State::Part(_) | State::Sending(_) => Class::Light,
         }
@@ -378,5 +379,10 @@ impl Running {
     fn about(&mut self, ticket: &Ticket, id: StagedId, path: RelPath) {
         ticket.set(Activity { verb: Some(self.verb), path: Some(path.clone()) });
         (self.staged, self.path) = (Some(id), Some(path));
+    }
+
+    /// The path it is about, for the log.
+    fn shown(&self) -> Option<String> {
+        self.path.as_ref().map(RelPath::to_string)
     }
 }

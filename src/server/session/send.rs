@@ -4,13 +4,12 @@ use super::{Running, Session, State};
 use crate::auth::Access;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::hash::Hasher;
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::{RelPath, ReplyWriter, Verb, escape, frame, listing};
+use crate::proto::{EntryKind, HashOf, RelPath, ReplyWriter, Verb, escape, frame, listing};
 use crate::server::lane::{Outgoing, Step};
 use crate::server::turns::{self, Class};
-use crate::store::{Change, Listing, Source};
+use crate::store::{Checked, Digest, Finding, Listing, Partial, Reading, Record, Rot, Source};
 
 /// Least room in a buffer that a frame of file data is begun in; below it the buffer is sent and a new one begun.
 const LEAST_FRAME: usize = 16 * 1024;
@@ -24,47 +23,30 @@ pub enum Sending {
     File(FileJob),
     /// A file's hash.
     Hash(FileJob),
+    /// The bytes of a file, to be taken as right.
+    Accept(FileJob),
     /// A listing.
     List(ListJob),
 }
 
-/// A range of an open file on its way through the hash.
+/// A file, or a range of it, that is being read for a command.
 pub struct FileJob {
-    source: Box<dyn Source>,
-    start: u64,
-    at: u64,
-    end: u64,
-    digest: Digest,
-    /// The second reading, if one is needed.
-    again: Option<Again>,
+    reading: Reading,
     running: Running,
 }
 
-/// A second reading of the same bytes.
-struct Again {
-    at: u64,
-    hasher: Box<Hasher>,
-}
-
-/// Whether what was read is what the file held.
-enum Checked {
-    /// It is.
-    Sound,
-    /// There is more to be read before that is known.
-    NotYet,
-}
-
-/// Where the reply's hash comes from.
-enum Digest {
-    /// Computed on the way.
-    Computed(Box<Hasher>),
-    /// Recorded when the file was committed, and it has not been touched since.
-    Recorded(Hash),
+/// What is told of a file that was hashed.
+struct Hashed<'a> {
+    of: &'a Reading,
+    /// Whether it is as recorded, if all of it was read; not if nothing is recorded.
+    record: Option<bool>,
 }
 
 /// A listing that is being sent.
 pub struct ListJob {
     listing: Box<dyn Listing>,
+    /// The folder, if it is to be told which files in it are rotten.
+    rotten_in: Option<RelPath>,
     entries: u64,
     unreadable: u64,
     /// The names of those that could not be read, as far as they fit into the reply.
@@ -75,8 +57,8 @@ pub struct ListJob {
 }
 
 impl ListJob {
-    fn over(listing: Box<dyn Listing>, running: Running) -> Self {
-        ListJob { listing, entries: 0, unreadable: 0, unread: Vec::new(), unread_bytes: 0, running }
+    fn over(listing: Box<dyn Listing>, rotten_in: Option<RelPath>, running: Running) -> Self {
+        ListJob { listing, rotten_in, entries: 0, unreadable: 0, unread: Vec::new(), unread_bytes: 0, running }
     }
 
     /// Something could not be read. It is named as long as there is room.
@@ -96,6 +78,7 @@ impl Sending {
         match self {
             Sending::File(_) => (Verb::Download, Access::DOWNLOAD),
             Sending::Hash(_) => (Verb::Hash, Access::DOWNLOAD),
+            Sending::Accept(_) => (Verb::Accept, Access::UPLOAD.union(Access::OVERWRITE)),
             Sending::List(_) => (Verb::List, Access::LIST),
         }
     }
@@ -108,126 +91,55 @@ impl Sending {
     /// The command, to be answered.
     pub(super) fn into_running(self) -> Running {
         match self {
-            Sending::File(job) | Sending::Hash(job) => job.running,
+            Sending::File(job) | Sending::Hash(job) | Sending::Accept(job) => job.running,
             Sending::List(job) => job.running,
         }
     }
 }
 
-impl Digest {
-    fn update(&mut self, bytes: &[u8]) {
-        if let Digest::Computed(hasher) = self {
-            hasher.update(bytes);
-        }
-    }
-
-    fn is_known(&self) -> bool {
-        matches!(self, Digest::Recorded(_))
-    }
-
-    fn value(&self) -> Hash {
-        match self {
-            Digest::Computed(hasher) => hasher.finalize(),
-            Digest::Recorded(hash) => *hash,
-        }
-    }
+/// Whether what is recorded of a file may stand for its hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Whoever gets it has the bytes to compare it with, or gets them.
+    Record,
+    /// It must be known.
+    Bytes,
 }
 
 impl FileJob {
-    fn open(
-        session: &mut Session,
-        path: &RelPath,
-        offset: u64,
-        length: Option<u64>,
-        running: Running,
-    ) -> Result<Self, (Running, Error)> {
-        let source = match session.store.open(path) {
-            Ok(source) => source,
-            Err(error) => return Err((running, error)),
-        };
-        let size = source.meta().size;
-        let at = offset.min(size);
-        let end = length.map_or(size, |length| at.saturating_add(length).min(size));
-        let recorded = if at == 0 && end == size { source.recorded_hash() } else { None };
-        let digest = match recorded {
-            Some(hash) => Digest::Recorded(hash),
-            None => Digest::Computed(session.spare_hasher()),
-        };
-        Ok(FileJob { source, start: at, at, end, digest, again: None, running })
-    }
-
-    /// Whether all that was read is of one file that stood still meanwhile. Where only the file's attributes moved, the
-    /// bytes decide: they are read once more, a chunk with each call.
-    fn check(&mut self) -> Result<Checked> {
-        if self.start == self.end {
-            return Ok(Checked::Sound);
-        }
-        let Some(again) = &mut self.again else {
-            return match self.source.change()? {
-                Change::Nothing => Ok(Checked::Sound),
-                Change::Content => Err(torn()),
-                Change::Attributes => {
-                    self.again = Some(Again { at: self.start, hasher: Box::default() });
-                    Ok(Checked::NotYet)
-                }
-            };
-        };
-        if again.at < self.end {
-            let mut buffer = Buffer::take();
-            let left = usize::try_from(self.end - again.at).unwrap_or(usize::MAX).min(limits::CHUNK);
-            let room = buffer.room().get_mut(..left).unwrap_or_default();
-            let n = self.source.read_at(again.at, room)?;
-            if n == 0 {
-                return Err(torn());
-            }
-            again.hasher.update(room.get(..n).unwrap_or_default());
-            again.at += n as u64;
-            return Ok(Checked::NotYet);
-        }
-        let is_same = again.hasher.finalize() == self.digest.value();
-        if is_same && self.source.change()? != Change::Content { Ok(Checked::Sound) } else { Err(torn()) }
-    }
-
-    /// What it takes to hash the next chunk: a core, but for what is done in a moment.
+    /// What it takes to go on: a core to hash with, but for what is done in a moment.
     pub(super) fn class(&self) -> Class {
-        let left = match &self.again {
-            Some(again) => self.end - again.at,
-            None if self.digest.is_known() => 0,
-            None => self.end - self.at,
-        };
-        if left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
+        if self.reading.left_to_hash() <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
     }
 
     /// Whether what was sent is hashed once more.
     pub(super) fn reads_again(&self) -> bool {
-        self.again.is_some()
-    }
-
-    /// Keeps what was found out, for the next one.
-    fn record(&self) {
-        let whole = self.start == 0 && self.at == self.source.meta().size;
-        if let (true, Digest::Computed(hasher)) = (whole, &self.digest) {
-            self.source.record_hash(&hasher.finalize());
-        }
-    }
-
-    /// Reads the next bytes, as many as fit; never none.
-    fn read(&mut self, room: &mut [u8]) -> Result<usize> {
-        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        // Whole chunks: the kernel copies what begins at a page's beginning faster than what does not.
-        let want = room.len().min(left).min(limits::CHUNK);
-        let room = room.get_mut(..want).unwrap_or_default();
-        let n = self.source.read_at(self.at, room)?;
-        if n == 0 {
-            return Err(torn());
-        }
-        self.digest.update(room.get(..n).unwrap_or_default());
-        self.at += n as u64;
-        Ok(n)
+        self.reading.is_again()
     }
 }
 
 impl Session {
+    /// Opens a file to be read, unless it is known to be rotten.
+    fn open(
+        &mut self,
+        path: &RelPath,
+        (offset, length): (u64, Option<u64>),
+        trust: Trust,
+        running: Running,
+    ) -> Result<FileJob, (Running, Error)> {
+        let source = match self.store.open(path) {
+            Ok(source) => source,
+            Err(error) => return Err((running, error)),
+        };
+        let is_whole = offset == 0 && length.is_none_or(|length| length >= source.meta().size);
+        let digest = match source.record() {
+            Some(Record::Rotten(rot)) => return Err((running, rotten(path, &rot))),
+            Some(Record::Sound(hash)) if is_whole && trust == Trust::Record => Digest::Recorded(hash),
+            _ => Digest::Computed(self.spare_hasher()),
+        };
+        Ok(FileJob { reading: Reading::new(source, offset, length, digest), running })
+    }
+
     pub(super) fn begin_download(
         &mut self,
         path: &RelPath,
@@ -236,10 +148,10 @@ impl Session {
         running: Running,
         out: &mut Outgoing,
     ) {
-        match FileJob::open(self, path, offset, length, running) {
+        match self.open(path, (offset, length), Trust::Record, running) {
             Err((running, error)) => self.fail(running, &error, out),
             Ok(job) => {
-                let meta = job.source.meta();
+                let meta = job.reading.source().meta();
                 self.scratch.clear();
                 ReplyWriter::new(&mut self.scratch, 150, "data")
                     .field("size", meta.size)
@@ -251,13 +163,35 @@ impl Session {
         }
     }
 
-    pub(super) fn begin_hash(&mut self, path: &RelPath, length: Option<u64>, running: Running, out: &mut Outgoing) {
-        match FileJob::open(self, path, 0, length, running) {
+    pub(super) fn begin_hash(
+        &mut self,
+        path: &RelPath,
+        length: Option<u64>,
+        of: HashOf,
+        running: Running,
+        out: &mut Outgoing,
+    ) {
+        let trust = if of == HashOf::Record { Trust::Record } else { Trust::Bytes };
+        match self.open(path, (0, length), trust, running) {
             Err((running, error)) => self.fail(running, &error, out),
+            Ok(FileJob { reading, running }) if reading.is_recorded() => {
+                self.hashed(running, Hashed { of: &reading, record: None }, out);
+            }
             Ok(job) => {
                 // Earlier replies need not wait for a large file to be hashed.
                 out.hand_over();
                 self.state = State::Sending(Sending::Hash(job));
+            }
+        }
+    }
+
+    pub(super) fn begin_accept(&mut self, path: &RelPath, running: Running, out: &mut Outgoing) {
+        match self.store.open(path) {
+            Err(error) => self.fail(running, &error, out),
+            Ok(source) => {
+                let reading = Reading::new(source, 0, None, Digest::Computed(self.spare_hasher()));
+                out.hand_over();
+                self.state = State::Sending(Sending::Accept(FileJob { reading, running }));
             }
         }
     }
@@ -270,18 +204,34 @@ impl Session {
                 let text = format!("{path}: no interrupted upload is left");
                 self.fail(running, &Error::new(Kind::NotFound, text), out);
             }
-            Ok(Some(partial)) => self.hashed(running, partial.len, partial.hash, None, out),
+            Ok(Some(Partial { len, hash })) => {
+                self.done(
+                    running,
+                    0,
+                    out,
+                    |r| ReplyWriter::new(r, 213, "hash").field("size", len).field("hash", hash),
+                    "",
+                );
+            }
         }
     }
 
-    pub(super) fn begin_list(&mut self, path: &RelPath, recursive: bool, running: Running, out: &mut Outgoing) {
-        match self.store.list(path, recursive) {
+    pub(super) fn begin_list(
+        &mut self,
+        path: RelPath,
+        recursive: bool,
+        rotten: bool,
+        running: Running,
+        out: &mut Outgoing,
+    ) {
+        match self.store.list(&path, recursive) {
             Err(error) => self.fail(running, &error, out),
             Ok(listing) => {
                 self.scratch.clear();
                 ReplyWriter::new(&mut self.scratch, 150, "data").end();
                 out.put(&self.scratch);
-                self.state = State::Sending(Sending::List(ListJob::over(listing, running)));
+                let rotten_in = rotten.then_some(path);
+                self.state = State::Sending(Sending::List(ListJob::over(listing, rotten_in, running)));
             }
         }
     }
@@ -291,17 +241,18 @@ impl Session {
         match sending {
             Sending::File(job) => self.send_file(job, out),
             Sending::Hash(job) => self.hash_file(job, out),
+            Sending::Accept(job) => self.accept_file(job, out),
             Sending::List(job) => self.send_list(job, out),
         }
         Step::Progress
     }
 
     fn send_file(&mut self, mut job: FileJob, out: &mut Outgoing) {
-        if job.at < job.end {
-            let left = usize::try_from(job.end - job.at).unwrap_or(usize::MAX);
+        if job.reading.left() > 0 {
+            let left = usize::try_from(job.reading.left()).unwrap_or(usize::MAX);
             let buffer = out.with_room(frame::HEADER + left.min(LEAST_FRAME));
             let Some((header, room)) = buffer.room().split_first_chunk_mut::<{ frame::HEADER }>() else { return };
-            match job.read(room) {
+            match job.reading.read(room) {
                 Ok(n) => {
                     *header = frame::header(n);
                     buffer.fill(frame::HEADER + n);
@@ -314,22 +265,24 @@ impl Session {
             }
             return;
         }
-        match job.check() {
-            Ok(Checked::Sound) => {}
+        match job.reading.check() {
             Ok(Checked::NotYet) => {
                 self.state = State::Sending(Sending::File(job));
                 return;
             }
+            Ok(Checked::Done(Finding::Unrecorded | Finding::Confirmed)) => {}
+            Ok(Checked::Done(Finding::Rotten(rot))) => {
+                out.put(&frame::ABORT);
+                return self.found_rotten(job.running, &rot, out);
+            }
             Err(error) => {
                 out.put(&frame::ABORT);
-                self.fail(job.running, &error, out);
-                return;
+                return self.fail(job.running, &error, out);
             }
         }
         out.put(&frame::END);
-        job.record();
-        let (bytes, hash) = (job.end - job.start, job.digest.value());
-        self.recycle(job.digest);
+        let (bytes, hash) = (job.reading.len(), job.reading.hash());
+        self.recycle(job.reading);
         self.done(
             job.running,
             bytes,
@@ -340,37 +293,66 @@ impl Session {
     }
 
     fn hash_file(&mut self, mut job: FileJob, out: &mut Outgoing) {
-        if job.at < job.end && !job.digest.is_known() {
-            match job.read(Buffer::take().room()) {
+        if job.reading.left() > 0 {
+            match job.reading.read(Buffer::take().room()) {
                 Ok(_) => self.state = State::Sending(Sending::Hash(job)),
                 Err(error) => self.fail(job.running, &error, out),
             }
             return;
         }
-        if !job.digest.is_known() {
-            match job.check() {
-                Ok(Checked::Sound) => {}
-                Ok(Checked::NotYet) => {
-                    self.state = State::Sending(Sending::Hash(job));
-                    return;
-                }
-                Err(error) => return self.fail(job.running, &error, out),
+        let record = match job.reading.check() {
+            Ok(Checked::NotYet) => {
+                self.state = State::Sending(Sending::Hash(job));
+                return;
             }
-        }
-        job.record();
-        let (bytes, hash, mtime) = (job.end - job.start, job.digest.value(), job.source.meta().mtime);
-        self.recycle(job.digest);
-        self.hashed(job.running, bytes, hash, Some(mtime), out);
+            Ok(Checked::Done(Finding::Rotten(rot))) => return self.found_rotten(job.running, &rot, out),
+            Ok(Checked::Done(finding)) => job.reading.is_whole().then_some(finding == Finding::Confirmed),
+            Err(error) => return self.fail(job.running, &error, out),
+        };
+        self.hashed(job.running, Hashed { of: &job.reading, record }, out);
+        self.recycle(job.reading);
     }
 
-    fn hashed(&mut self, running: Running, bytes: u64, hash: Hash, mtime: Option<Mtime>, out: &mut Outgoing) {
+    fn accept_file(&mut self, mut job: FileJob, out: &mut Outgoing) {
+        let going_on = match job.reading.left() {
+            0 => job.reading.accept().map(|done| !done),
+            _ => job.reading.read(Buffer::take().room()).map(|_| true),
+        };
+        match going_on {
+            Err(error) => self.fail(job.running, &error, out),
+            Ok(true) => self.state = State::Sending(Sending::Accept(job)),
+            Ok(false) => {
+                let (size, hash) = (job.reading.len(), job.reading.hash());
+                self.recycle(job.reading);
+                tracing::info!(session = %self.ticket.id(), path = job.running.shown(), %hash, "accepted");
+                let text = "These bytes are right from now on.";
+                self.done(job.running, 0, out, |r| ReplyWriter::new(r, 250, "done").field("size", size), text);
+            }
+        }
+    }
+
+    /// A reading has contradicted what was recorded.
+    fn found_rotten(&mut self, running: Running, rot: &Rot, out: &mut Outgoing) {
+        let Rot { recorded, found } = rot;
+        let user = self.principal.name();
+        tracing::warn!(session = %self.ticket.id(), user, path = running.shown(), %recorded, %found, "bit rot");
+        let path = running.path.clone().unwrap_or_default();
+        self.fail(running, &rotten(&path, rot), out);
+    }
+
+    fn hashed(&mut self, running: Running, hashed: Hashed<'_>, out: &mut Outgoing) {
+        let Hashed { of, record } = hashed;
         self.done(
             running,
             0,
             out,
             |r| {
-                let reply = ReplyWriter::new(r, 213, "hash").field("size", bytes).field("hash", hash);
-                if let Some(mtime) = mtime { reply.field("mtime", mtime) } else { reply }
+                let reply = ReplyWriter::new(r, 213, "hash").field("size", of.len()).field("hash", of.hash());
+                let reply = reply.field("mtime", of.source().meta().mtime);
+                match record {
+                    Some(confirmed) => reply.field("record", if confirmed { "yes" } else { "no" }),
+                    None => reply,
+                }
             },
             "",
         );
@@ -381,7 +363,12 @@ impl Session {
         let mut lines = Vec::with_capacity(LIST_FRAME + listing::LINE_MAX);
         while lines.len() < LIST_FRAME {
             match job.listing.next() {
-                Some(Ok(entry)) => {
+                Some(Ok(mut entry)) => {
+                    if let Some(folder) = &job.rotten_in
+                        && let Ok(path) = folder.join(&entry.path)
+                    {
+                        entry.rotten = self.is_rotten(&path, entry.kind, entry.size);
+                    }
                     entry.render(&mut lines);
                     job.entries += 1;
                 }
@@ -421,21 +408,33 @@ impl Session {
         );
     }
 
+    /// Whether this was found to be a rotten file. One that cannot be opened is not known to be.
+    pub(super) fn is_rotten(&self, path: &RelPath, kind: EntryKind, size: u64) -> bool {
+        let is_rotten = |source: Box<dyn Source>| matches!(source.record(), Some(Record::Rotten(_)));
+        // Smaller ones have no record.
+        kind == EntryKind::File && size >= limits::RECORD_MIN && self.store.open(path).is_ok_and(is_rotten)
+    }
+
     /// A hasher, the last file's if there was one: it is large, and small files come by the thousand.
     fn spare_hasher(&mut self) -> Box<Hasher> {
         self.hasher.take().unwrap_or_default()
     }
 
-    fn recycle(&mut self, digest: Digest) {
-        if let Digest::Computed(mut hasher) = digest {
+    fn recycle(&mut self, reading: Reading) {
+        if let Some(mut hasher) = reading.into_hasher() {
             hasher.reset();
             self.hasher = Some(hasher);
         }
     }
 }
 
-fn torn() -> Error {
-    Error::new(Kind::Torn, "the file changed while it was sent")
+/// Why a rotten file is not given.
+fn rotten(path: &RelPath, rot: &Rot) -> Error {
+    let Rot { recorded, found } = rot;
+    let text = format!(
+        "{path}: the bytes on the server's disk are not those that were stored: BLAKE3 {found}, not {recorded}"
+    );
+    Error::new(Kind::Rotten, text)
 }
 
 fn put_frame(bytes: &[u8], out: &mut Outgoing) {

@@ -21,7 +21,8 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Committed, Condition, NewFolder, Overwrite, Source, Stored, Upload};
+use crate::stamp::Stamp;
+use crate::store::{Committed, Condition, NewFolder, Overwrite, Record, Source, Stored, Upload};
 
 /// [`crate::store::Store::commit_all`].
 pub(super) fn commit(
@@ -72,8 +73,9 @@ fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
         futimens(&upload.temp.file, &times).map_err(|err| upload.failed(err.into()))?;
     }
     if upload.len() >= limits::RECORD_MIN {
-        let stat = fstat(&upload.temp.file).map_err(|err| upload.failed(err.into()))?;
-        record::store(&upload.temp.file, &stat, &upload.hash());
+        let stamp = Stamp::of(&upload.temp.file).map_err(|err| upload.failed(err.into()))?;
+        // Where the file system takes no attributes there is none.
+        let _ = record::store(&upload.temp.file, &stamp, &Record::Sound(upload.hash()));
     }
     Ok(upload)
 }
@@ -201,10 +203,8 @@ pub(super) fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash)
     };
     let stat = fstat(source.file()).map_err(|err| failed(path, err))?;
     let mut seen = Seen { source, stat };
-    let hash = match seen.source.recorded_hash() {
-        Some(hash) => hash,
-        None => hash_all(&mut seen.source)?,
-    };
+    // What is recorded would do if disks did not err.
+    let hash = hash_all(&mut seen.source)?;
     match (seen.is_unchanged(), hash == expected) {
         (false, _) => Ok(None),
         (true, false) => Err(changed(path)),

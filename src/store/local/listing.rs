@@ -81,7 +81,7 @@ impl LocalListing {
         if found.kind == EntryKind::Link {
             found = through_link(&self.jail, &self.full(&path)).unwrap_or(found);
         }
-        Some(Ok(Entry { path, kind: found.kind, size: found.size, mtime: found.mtime }))
+        Some(Ok(Entry { path, kind: found.kind, size: found.size, mtime: found.mtime, rotten: false }))
     }
 
     /// Goes back to the folder above.

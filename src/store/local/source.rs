@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat, fadvise, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::jail::Jail;
@@ -16,7 +16,7 @@ use crate::hash::Hash;
 use crate::limits;
 use crate::proto::RelPath;
 use crate::stamp::{Change, Stamp};
-use crate::store::{EntryKind, Meta, Mtime, Source};
+use crate::store::{EntryKind, Finding, Meta, Mtime, Record, Rot, Source};
 
 /// NONBLOCK: a pipe would hang the thread. NOCTTY: a terminal would become ours.
 const READ: OFlags =
@@ -120,18 +120,38 @@ impl Source for LocalSource {
         self.stamp.since(&self.file).map_err(|err| Error::file(&self.path, err.into()))
     }
 
-    fn recorded_hash(&self) -> Option<Hash> {
-        record::load(&self.file, &fstat(&self.file).ok()?)
+    fn record(&self) -> Option<Record> {
+        record::load(&self.file, &self.stamp)
     }
 
-    fn record_hash(&self, hash: &Hash) {
-        if self.meta.size < limits::RECORD_MIN || self.stamp.age() < limits::RECORD_AGE_MIN {
-            return;
+    fn compare(&self, hash: &Hash) -> Finding {
+        match self.record() {
+            Some(Record::Sound(recorded)) if recorded == *hash => Finding::Confirmed,
+            Some(Record::Sound(recorded)) => {
+                let rot = Rot { recorded, found: *hash };
+                // Where that is not possible it will be found again.
+                let _ = record::store(&self.file, &self.stamp, &Record::Rotten(rot));
+                Finding::Rotten(rot)
+            }
+            Some(Record::Rotten(rot)) => Finding::Rotten(rot),
+            None => {
+                let is_settled = self.stamp.age() >= limits::RECORD_AGE_MIN;
+                if is_settled && self.meta.size >= limits::RECORD_MIN && self.change().ok() == Some(Change::Nothing) {
+                    let _ = record::store(&self.file, &self.stamp, &Record::Sound(*hash));
+                }
+                Finding::Unrecorded
+            }
         }
-        let Ok(now) = fstat(&self.file) else { return };
-        if self.stamp.until(&Stamp::from(&now)) == Change::Nothing {
-            record::store(&self.file, &now, hash);
-        }
+    }
+
+    fn accept(&self, hash: &Hash) -> Result<()> {
+        let stored = record::store(&self.file, &self.stamp, &Record::Sound(*hash));
+        stored.map_err(|err| Error::file(&self.path, err.into()))
+    }
+
+    fn forget_cached(&self) {
+        // What cannot be dropped, or not on this file system, is read from memory.
+        let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize> {

@@ -11,6 +11,8 @@ mod moved;
 mod occupancy;
 mod quota;
 mod relay;
+mod rot;
+mod scrub;
 mod strace;
 mod sweep;
 mod torn;

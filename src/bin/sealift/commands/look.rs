@@ -27,7 +27,8 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
     let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let object = || {
         let object = Object::new().name("path", path.as_bytes()).text("type", stat.kind.word());
-        object.value("size", stat.size).text("mtime", format::rfc3339(stat.mtime)).ids(client.last_ids())
+        let object = object.value("size", stat.size).text("mtime", format::rfc3339(stat.mtime));
+        if stat.rotten { object.value("rotten", true) } else { object }.ids(client.last_ids())
     };
     if out.json(object)? {
         return Ok(());
@@ -39,6 +40,9 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
         out.line(format!("    size: {} ({} bytes)", format::size(stat.size), stat.size))?;
     }
     out.line(format!("modified: {}", format::utc(stat.mtime)))?;
+    if stat.rotten {
+        out.line("  rotten: its bytes are not those that were stored; see `sealift verify --help`")?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, BufWriter, Write as _};
 
 use console::{Style, Term};
 use sealift::client::{Listing, Target};
-use sealift::mtime::Mtime;
 use sealift::proto::escape::for_people;
 use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::{Client, Exit, Kind, Result};
@@ -82,7 +81,7 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, args: &Ls) 
 async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
     let stat = client.stat(path).await?;
     let name = path.file_name().unwrap_or_default().to_vec();
-    Ok(Entry { kind: stat.kind, size: stat.size, mtime: stat.mtime, path: name })
+    Ok(Entry { kind: stat.kind, size: stat.size, mtime: stat.mtime, rotten: stat.rotten, path: name })
 }
 
 /// Writes entries to stdout, and counts them.
@@ -92,19 +91,22 @@ struct Printer {
     folder: RelPath,
     stdout: BufWriter<io::Stdout>,
     count: u64,
+    /// How many of them are rotten.
+    rotten: u64,
 }
 
 impl Printer {
     fn new(out: Output, look: Look, folder: RelPath) -> Self {
-        Printer { out, look, folder, stdout: BufWriter::new(io::stdout()), count: 0 }
+        Printer { out, look, folder, stdout: BufWriter::new(io::stdout()), count: 0, rotten: 0 }
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<()> {
         self.count += 1;
+        self.rotten += u64::from(entry.rotten);
         let line = if self.out.is_json() {
             self.object(entry).render().into_bytes()
         } else if self.look.long {
-            [details(entry.kind, entry.size, entry.mtime, self.look.bytes).as_bytes(), &self.name(entry)].concat()
+            [details(entry, self.look.bytes).as_bytes(), &self.name(entry)].concat()
         } else {
             self.name(entry)
         };
@@ -118,6 +120,7 @@ impl Printer {
             let names: Vec<String> = entries.iter().map(plain_name).collect();
             let width = usize::from(Term::stdout().size().1);
             self.count += entries.len() as u64;
+            self.rotten += entries.iter().filter(|entry| entry.rotten).count() as u64;
             return format::columns(&names, width).iter().try_for_each(|row| self.write(row.as_bytes()));
         }
         entries.iter().try_for_each(|entry| self.entry(entry))
@@ -125,6 +128,10 @@ impl Printer {
 
     fn finish(mut self) -> Result<u64> {
         self.stdout.flush().map_err(stdout_failed)?;
+        if self.rotten > 0 {
+            let files = if self.rotten == 1 { "1 file is" } else { &format!("{} files are", self.rotten) };
+            self.out.warn(&format!("{files} rotten: not the bytes that were stored; `sealift ls -l` shows which"));
+        }
         Ok(self.count)
     }
 
@@ -151,7 +158,8 @@ impl Printer {
         let path = self.folder.join(&entry.path).unwrap_or_default();
         let object =
             Object::new().name("path", path.as_bytes()).name("name", &entry.path).text("type", entry.kind.word());
-        object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime))
+        let object = object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime));
+        if entry.rotten { object.value("rotten", true) } else { object }
     }
 }
 
@@ -161,12 +169,17 @@ fn plain_name(entry: &Entry) -> String {
 }
 
 /// `file  1.5 KiB  2024-05-01 12:34:56Z  `, in fixed columns because the next line is not known yet.
-fn details(kind: EntryKind, size: u64, mtime: Mtime, in_bytes: bool) -> String {
-    let size = match (kind, in_bytes) {
-        (EntryKind::File, true) => format!("{size:>15}"),
-        (EntryKind::File, false) => format!("{:>9}", format::size(size)),
+fn details(entry: &Entry, in_bytes: bool) -> String {
+    let size = match (entry.kind, in_bytes) {
+        (EntryKind::File, true) => format!("{:>15}", entry.size),
+        (EntryKind::File, false) => format!("{:>9}", format::size(entry.size)),
         (_, true) => format!("{:>15}", "-"),
         (_, false) => format!("{:>9}", "-"),
     };
-    format!("{:<5} {size}  {}  ", kind.word(), format::utc(mtime))
+    let time = format::utc(entry.mtime);
+    if entry.rotten {
+        // A letter longer than the others.
+        return format!("rotten {}  {time}  ", size.strip_prefix(' ').unwrap_or(&size));
+    }
+    format!("{:<5} {size}  {time}  ", entry.kind.word())
 }

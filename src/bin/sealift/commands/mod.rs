@@ -10,6 +10,7 @@ pub mod put;
 pub mod server;
 pub mod trust;
 mod typed;
+pub mod verify;
 
 use std::io::{self, Write as _};
 
@@ -37,6 +38,8 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Cat(args) => cat::run(ctx, args).await,
         Command::Stat(args) => look::stat(ctx, args).await,
         Command::Hash(args) => look::hash(ctx, args).await,
+        Command::Verify(args) => verify::run(ctx, args).await,
+        Command::Accept(args) => verify::accept(ctx, args).await,
         Command::Ping(args) => server::ping(ctx, args).await,
         Command::Status(args) => server::status(ctx, args).await,
         Command::Who(args) => server::who(ctx, args).await,

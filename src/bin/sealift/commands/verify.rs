@@ -1,0 +1,85 @@
+//! `verify`, `accept`: what a server finds when it reads its files, and what is to be made of it.
+
+use sealift::client::{Doubt, Target, Verified};
+use sealift::proto::escape::for_people;
+use sealift::{Client, Exit, Kind, limits};
+
+use crate::args::{Accept, Verify};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::format;
+use crate::output::{Object, Output};
+
+/// Verifies targets.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn run(ctx: &Context, args: &Verify) -> Outcome {
+    ctx.for_each(&args.targets, async |client, target| verify(ctx.out, client, target).await).await
+}
+
+/// Verifies one target over its connection: a line for each file that is not right, then the totals.
+///
+/// # Errors
+/// As [`Client::verify`]; nothing but the exit code if something was found.
+pub async fn verify(out: Output, client: &mut Client, target: &Target) -> Outcome {
+    let path = &target.path;
+    let found = client.verify(path, |doubt| tell(out, &doubt)).await;
+    let verified = found.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    let Verified { confirmed, unrecorded, rotten, failed, bytes } = verified;
+    let object = || {
+        let object = Object::new().name("path", path.as_bytes()).value("confirmed", confirmed);
+        let object = object.value("unrecorded", unrecorded).value("rotten", rotten).value("failed", failed);
+        object.value("bytes", bytes).ids(client.last_ids())
+    };
+    if !out.json(object)? {
+        out.line(format!(
+            "{confirmed} as stored, {rotten} rotten, {unrecorded} without a record (below {}, or not stored by Sealift), \
+             {failed} not read; {} read",
+            format::size(limits::RECORD_MIN),
+            format::size(bytes)
+        ))?;
+    }
+    match (rotten, failed) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(Failure::Shown(Exit::Partial)),
+        _ => Err(Failure::Shown(Exit::Integrity)),
+    }
+}
+
+fn tell(out: Output, (path, error): &Doubt) -> sealift::Result<()> {
+    let state = if error.kind() == Kind::Rotten { "rotten" } else { "failed" };
+    // It begins with the path, as all that a server says of a file.
+    let shown = format!("{}: ", for_people(path));
+    let text = for_people(error.text().as_bytes());
+    let text = text.strip_prefix(&shown).unwrap_or(&text);
+    let object = || {
+        let object = Object::new().name("path", path).text("state", state).text("error", error.kind().word());
+        object.text("text", text)
+    };
+    if !out.json(object)? {
+        out.line([state.as_bytes(), b": ", &out.name(path), b": ", text.as_bytes()].concat())?;
+    }
+    Ok(())
+}
+
+/// Accepts targets.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn accept(ctx: &Context, args: &Accept) -> Outcome {
+    ctx.for_each(&args.targets, async |client, target| take(ctx.out, client, target).await).await
+}
+
+/// Accepts one file over its connection.
+///
+/// # Errors
+/// As [`Client::accept`].
+pub async fn take(out: Output, client: &mut Client, target: &Target) -> Outcome {
+    let path = &target.path;
+    client.accept(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    if !out.json(|| Object::new().name("path", path.as_bytes()).text("state", "accepted").ids(client.last_ids()))? {
+        out.note(&format!("Accepted {}.", for_people(path.as_bytes())));
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! `sealiftd scrub`: reads all files at a bounded rate and compares them with what was stored.
+
+use std::process::ExitCode;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use sealift::auth::Users;
+use sealift::limits::RESERVED_NAME;
+use sealift::proto::escape::for_people;
+use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Rot, Scrubbed, scrub};
+use sealift::{Error, Exit, Kind};
+use serde_json::json;
+
+use crate::args::{Places, ScrubArgs};
+use crate::failure::Failure;
+use crate::output::say;
+
+/// Reads them, a line for each that is not right, and ends with 8 if a file is rotten, else 10 if one could not be read.
+///
+/// # Errors
+/// Those of the data folder and the users file.
+pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
+    let failed = |err| Error::file(places.data.display(), err);
+    let data = Dir::open_ambient_dir(&places.data, ambient_authority()).map_err(failed)?;
+    let mut pace = Pace::new(args.rate);
+    let mut total = Scrubbed::default();
+    for home in homes(places, args, &data)? {
+        let opened = data.open_dir(&home).map_err(|err| Error::file(places.data.join(&home).display(), err));
+        let tell = |path: &[u8], doubt: Doubt| tell(args.json, &home, path, doubt);
+        match opened.and_then(|dir| LocalStore::open(dir, LocalOptions::default())) {
+            Ok(store) => add(&mut total, &scrub(&store, &mut pace, tell)?),
+            Err(error) => {
+                total.failed += 1;
+                tell(b"", Doubt::Failed(error));
+            }
+        }
+    }
+    finish(args.json, &total);
+    Ok(match total {
+        Scrubbed { rotten: 1.., .. } => ExitCode::from(Exit::Integrity as u8),
+        Scrubbed { failed: 1.., .. } => ExitCode::from(Exit::Partial as u8),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// The folders to read, below the data folder: those of these users, or all that are there, also of users who were removed.
+fn homes(places: &Places, args: &ScrubArgs, data: &Dir) -> Result<Vec<String>, Failure> {
+    let mut homes = Vec::new();
+    if args.names.is_empty() {
+        let failed = |err| Error::file(places.data.display(), err);
+        for entry in data.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // The name of a home is text. The server's own folder is none.
+            let name = entry.file_name().into_string().ok();
+            let name = name.filter(|name| !name.eq_ignore_ascii_case(RESERVED_NAME));
+            homes.extend(name.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_dir())));
+        }
+    } else {
+        let users = Users::load(&places.users)?;
+        for name in &args.names {
+            let standing = users.standing(name).map_err(|_| {
+                let text = format!("{}: no such user", for_people(name.as_bytes()));
+                Failure::from(Error::new(Kind::NotFound, text)).hint("`sealiftd user list` shows who there is.")
+            })?;
+            homes.push(standing.home.to_owned());
+        }
+    }
+    homes.sort_unstable();
+    // One home may be inside another.
+    let all = homes.clone();
+    let is_inside = |home: &str, other: &str| home.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+    homes.retain(|home| !all.iter().any(|other| is_inside(home, other)));
+    homes.dedup();
+    Ok(homes)
+}
+
+fn add(total: &mut Scrubbed, more: &Scrubbed) {
+    let Scrubbed { confirmed, unrecorded, rotten, changed, failed, bytes } = more;
+    total.confirmed += confirmed;
+    total.unrecorded += unrecorded;
+    total.rotten += rotten;
+    total.changed += changed;
+    total.failed += failed;
+    total.bytes += bytes;
+}
+
+fn tell(as_json: bool, home: &str, path: &[u8], doubt: Doubt) {
+    let (state, text) = match doubt {
+        Doubt::Rotten(Rot { recorded, found }) => {
+            ("rotten", format!("not the bytes that were stored: BLAKE3 {found}, not {recorded}"))
+        }
+        Doubt::Failed(error) => ("failed", error.text().to_owned()),
+    };
+    let path = if path.is_empty() { home.as_bytes().to_vec() } else { [home.as_bytes(), b"/", path].concat() };
+    let (path, text) = (for_people(&path), for_people(text.as_bytes()));
+    if as_json {
+        return say(&format!("{}\n", json!({ "state": state, "path": path, "text": text })));
+    }
+    say(&format!("{state}: {path}: {text}\n"));
+}
+
+fn finish(as_json: bool, total: &Scrubbed) {
+    let Scrubbed { confirmed, unrecorded, rotten, changed, failed, bytes } = total;
+    if as_json {
+        let object = json!({
+            "confirmed": confirmed, "unrecorded": unrecorded, "rotten": rotten, "changed": changed, "failed": failed,
+            "bytes": bytes,
+        });
+        return say(&format!("{object}\n"));
+    }
+    say(&format!(
+        "{confirmed} as stored, {rotten} rotten, {unrecorded} without a record, {changed} changed meanwhile, {failed} not \
+         read; {bytes} bytes\n"
+    ));
+}

@@ -1,0 +1,145 @@
+//! Having a server read a whole folder and compare it with what it recorded.
+
+use std::collections::VecDeque;
+use std::os::unix::ffi::OsStringExt as _;
+
+use async_std::channel::bounded;
+use futures::join;
+
+use super::connection::Client;
+use super::listing::Listing;
+use super::session::Session;
+use super::{listing, requests};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::proto::{Command, Entry, EntryKind, Feature, HashOf, RelPath};
+
+/// What became of the files of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verified {
+    /// Files that were read and are as recorded.
+    pub confirmed: u64,
+    /// Files that were read and have no record: below [`limits::RECORD_MIN`], or stored by other programs.
+    pub unrecorded: u64,
+    /// Files that are not what was stored.
+    pub rotten: u64,
+    /// Files and folders that could not be read.
+    pub failed: u64,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+/// A file that is not known to be right, by its path from the user's folder on, and why.
+pub type Doubt = (Vec<u8>, Error);
+
+impl Client {
+    /// Has the server read the file `path`, or every file below that folder, and compare each with what it recorded
+    /// when the file was stored. Tells of each that is rotten ([`Kind::Rotten`]) or cannot be read as it is found.
+    ///
+    /// # Errors
+    /// [`Kind::TooOld`]; what ends the connection or the listing, and those of `each`.
+    pub async fn verify(
+        &mut self,
+        path: &RelPath,
+        mut each: impl FnMut(Doubt) -> Result<()> + Send,
+    ) -> Result<Verified> {
+        let path = path.clone();
+        let (hand_on, doubts) = bounded(limits::WIRE_BUFFERS);
+        let reading = self.run(move |session| {
+            let gone = |_| Error::new(Kind::Aborted, "nobody takes what was found");
+            verify(session, &path, |doubt| hand_on.send_blocking(doubt).map_err(gone))
+        });
+        let taking = async {
+            while let Ok(doubt) = doubts.recv().await {
+                each(doubt)?;
+            }
+            drop(doubts);
+            Ok(())
+        };
+        let (read, taken) = join!(reading, taking);
+        taken.and(read)
+    }
+}
+
+fn verify(session: &mut Session, top: &RelPath, mut each: impl FnMut(Doubt) -> Result<()>) -> Result<Verified> {
+    if !session.has(Feature::Record) {
+        let text = format!("the server is too old to {}", Feature::Record.what());
+        return Err(Error::new(Kind::TooOld, text));
+    }
+    let mut verified = Verified::default();
+    let files = files(session, top, &mut verified, &mut each)?;
+    let mut files = files.into_iter();
+    let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
+    loop {
+        if asked.len() <= limits::PIPELINE_FILES / 2 {
+            while asked.len() < limits::PIPELINE_FILES && session.out().filled().len() < limits::WIRE_HANDOVER {
+                let Some(path) = files.next() else { break };
+                match session.command(&Command::Hash { path: path.clone(), length: None, of: HashOf::Bytes }) {
+                    Ok(()) => asked.push_back(path),
+                    Err(error) => {
+                        verified.failed += 1;
+                        each((path.as_bytes().to_vec(), error))?;
+                    }
+                }
+            }
+        }
+        session.try_flush();
+        let Some(path) = asked.pop_front() else { return Ok(verified) };
+        let reply = session.reply()?;
+        if !reply.is_error() {
+            if reply.digits != 213 {
+                return Err(session.out_of_order());
+            }
+            let hashed = requests::hash(&reply)?;
+            verified.bytes = verified.bytes.saturating_add(hashed.size);
+            match hashed.confirmed {
+                Some(true) => verified.confirmed += 1,
+                Some(false) | None => verified.unrecorded += 1,
+            }
+            continue;
+        }
+        let error = reply.to_error();
+        if session.is_broken() {
+            return Err(error);
+        }
+        match error.kind() {
+            // What somebody removed meanwhile is no file of the folder.
+            Kind::NotFound if path != *top => continue,
+            Kind::Rotten => verified.rotten += 1,
+            _ => verified.failed += 1,
+        }
+        each((path.as_bytes().to_vec(), error))?;
+    }
+}
+
+/// The files at and below this path. What nobody can name is told.
+fn files(
+    session: &mut Session,
+    top: &RelPath,
+    verified: &mut Verified,
+    each: &mut impl FnMut(Doubt) -> Result<()>,
+) -> Result<Vec<RelPath>> {
+    listing::ask(session, top, true)?;
+    let Listing { entries, unread } = match listing::read_all(session, true) {
+        Err(error) if error.kind() == Kind::NotDirectory && !session.is_broken() => return Ok(vec![top.clone()]),
+        listed => listed?,
+    };
+    verified.failed += unread.count;
+    for (path, error) in unread.errors(top) {
+        each((path.into_os_string().into_vec(), error))?;
+    }
+    let mut files = Vec::new();
+    for Entry { kind, path, .. } in entries {
+        if kind != EntryKind::File {
+            continue;
+        }
+        match top.join(&path) {
+            Ok(path) => files.push(path),
+            Err(error) => {
+                verified.failed += 1;
+                each((path, error))?;
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,82 @@
+//! `sealiftd scrub`: rot is found on the server itself, before anybody asks for the file.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Output;
+
+use super::Dice;
+use crate::common::{Daemon, World, enter, frames_of, text};
+
+const MIB: u64 = 1024 * 1024;
+const INTEGRITY: Option<i32> = Some(8);
+
+#[test]
+fn scrub_finds_rot_with_and_without_a_server() {
+    let world = World::of(&["alice", "bob", "carol"]);
+    let daemon = world.start();
+    for user in ["alice", "bob"] {
+        let mut client = enter(&daemon, user);
+        for name in ["good", "bad%20%1b"] {
+            let bytes = Dice::new().bytes(2 * MIB);
+            client.line(format!("UPLOAD {}", name.replace("%1b", "%C2%9B")));
+            client.send(frames_of(&bytes));
+            client.send([0; 4]);
+            client.send(sealift::hash::Hash::of(&bytes).as_bytes());
+            let (digits, word, _) = client.reply();
+            assert_eq!(digits, 226, "{word}");
+        }
+        fs::write(world.home(user).join("small"), "small").unwrap();
+    }
+    let scrub = |args: &[&str]| -> Output { daemon_command(&daemon, args) };
+    let clean = scrub(&["--rate", "1GiB"]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stdout));
+    assert!(text(&clean.stdout).contains("4 as stored, 0 rotten, 2 without a record"), "{}", text(&clean.stdout));
+
+    rot(&world.home("bob").join("bad \u{9b}"));
+    let found = scrub(&["--rate", "1GiB"]);
+    let said = text(&found.stdout);
+    assert_eq!(found.status.code(), INTEGRITY, "{said}");
+    assert!(said.contains("rotten: bob/bad "), "{said}");
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    assert!(said.contains("3 as stored, 1 rotten"), "{said}");
+
+    // The server refuses it from then on, although nobody has asked it before.
+    let mut bob = enter(&daemon, "bob");
+    assert_eq!(bob.ask("DOWNLOAD bad%20%C2%9B").1, "rotten");
+    assert_eq!(bob.ask("DOWNLOAD good").1, "data");
+
+    // Some users only, and as objects.
+    assert_eq!(scrub(&["--rate", "1GiB", "alice", "carol"]).status.code(), Some(0));
+    let json = scrub(&["--rate", "1GiB", "--json", "bob"]);
+    assert_eq!(json.status.code(), INTEGRITY);
+    let lines: Vec<serde_json::Value> =
+        text(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["state"], "rotten");
+    assert_eq!((lines[1]["rotten"].as_u64(), lines[1]["confirmed"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(scrub(&["nobody-of-this-name"]).status.code(), Some(3));
+
+    // Without a server.
+    let place = world.place().to_owned();
+    daemon.stop();
+    let alone = crate::common::sealiftd(&place).args(["scrub", "--rate", "1GiB"]).output().unwrap();
+    assert_eq!(alone.status.code(), INTEGRITY, "{}", text(&alone.stdout));
+    fs::remove_file(world.home("bob").join("bad \u{9b}")).unwrap();
+    let alone = crate::common::sealiftd(&place).args(["scrub", "--rate", "1GiB"]).output().unwrap();
+    assert_eq!(alone.status.code(), Some(0), "{}", text(&alone.stdout));
+}
+
+fn daemon_command(daemon: &Daemon, args: &[&str]) -> Output {
+    daemon.command(&[&["scrub"], args].concat()).output().unwrap()
+}
+
+/// One byte changes, and nothing else does.
+fn rot(path: &Path) {
+    let file = File::options().read(true).write(true).open(path).unwrap();
+    let time = file.metadata().unwrap().modified().unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, MIB).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], MIB).unwrap();
+    file.set_modified(time).unwrap();
+}
