@@ -37,8 +37,8 @@ const LOGINS: usize = 50;
 const PER_ADDRESS: usize = 500;
 /// Open files that are needed for something else than connections.
 const FILES_KEPT: u64 = 500;
-/// Open files of an idle session in the server: its socket.
-const FILES_PER_SESSION: u64 = 1;
+/// Open files that the server reckons with for each session: three, and it keeps a tenth of the places for named users.
+const FILES_PER_SESSION: u64 = 4;
 /// How long the memory must have been the same to be called settled.
 const SETTLED: Duration = Duration::from_secs(1);
 /// When it is called settled in any case.
@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> Outcome<Report> {
     let amounts = Amounts { file: options.or(options.size, 1024, 16) * 1024 * 1024, small: 0, tree: 0 };
     let downloads = options.or(options.downloads, 200, 20);
     let entries = options.or(options.entries, 1_000_000, 2000);
-    let idle = options.or(options.idle, 10_000, 100);
+    let idle = options.or(options.idle, 8_000, 100);
     let area = Area::make(options.dir.as_deref(), amounts.room() + SHARED_FILE + entries * ENTRY_ROOM)?;
     let mut report = Report::new("memory", &area, 1);
     Data::write(&area, amounts)?;
@@ -91,8 +91,8 @@ pub fn run(options: &Options) -> Outcome<Report> {
     let held = idle.min(connections);
     if held < idle {
         let why = format!(
-            "{idle} idle connections: RLIMIT_NOFILE (`ulimit -Hn`) allows {held}, as the server has an open file \
-             for each"
+            "{idle} idle connections: RLIMIT_NOFILE (`ulimit -Hn`) allows {held}, as the server reckons with \
+             three open files for each"
         );
         report.missing.push(why);
     }

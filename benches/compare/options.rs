@@ -62,7 +62,7 @@ pub struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub downloads: Option<u64>,
 
-    /// With --memory: idle connections [default: 10000; with --quick 100]
+    /// With --memory: idle connections [default: 8000; with --quick 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=200_000))]
     pub idle: Option<u64>,
 
