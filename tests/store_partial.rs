@@ -202,7 +202,7 @@ fn sweeping_saves_long_uploads_of_the_dead_and_leaves_the_living_alone() {
 
     let day = Duration::from_secs(24 * 60 * 60);
     let store = LocalStore::open_path(home.dir.path(), options(Staging::Hidden)).unwrap();
-    let swept = store.sweep(day).unwrap();
+    let swept = store.sweep(Some(day)).unwrap();
     assert_eq!((swept.removed, swept.saved), (1, 1));
     assert!(!dead.exists());
     assert_eq!(store.partial(&p("long")).unwrap(), partial_of(&bytes, 1));
@@ -211,19 +211,19 @@ fn sweeping_saves_long_uploads_of_the_dead_and_leaves_the_living_alone() {
     assert_eq!(fs::read(home.dir.path().join("living")).unwrap(), b"123");
 
     // Old partials go, with their block values.
-    assert_eq!(store.sweep(day).unwrap().removed, 0);
+    assert_eq!(store.sweep(Some(day)).unwrap().removed, 0);
     begin(&home.store, "other", &bytes).keep();
     for path in all_files(&reserved) {
         fs::File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH + day).unwrap();
     }
-    assert_eq!(store.sweep(day).unwrap().removed, 2);
+    assert_eq!(store.sweep(Some(day)).unwrap().removed, 2);
     assert!(all_files(&reserved).is_empty());
 }
 
 #[test]
 fn a_home_without_staging_has_nothing_to_sweep() {
     let home = Home::new();
-    assert_eq!(home.store.sweep(Duration::ZERO).unwrap(), Default::default());
+    assert_eq!(home.store.sweep(Some(Duration::ZERO)).unwrap(), Default::default());
     assert!(!home.dir.path().join(".sealift").exists());
 }
 

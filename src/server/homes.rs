@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,18 +14,16 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 use super::occupancy::{self, Occupancy};
-use super::quota::Quotas;
-use crate::auth::Principal;
+use crate::auth::{Principal, render_size};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Durability, FileSystems, LocalOptions, LocalStore, Staging, Store, Swept, Tree};
+use crate::store::{Durability, FileSystems, LocalOptions, LocalStore, Place, Staging, Store, Swept, Tree};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
     root: Dir,
     options: LocalOptions,
-    quotas: Quotas,
     /// The homes that sessions are in.
     roots: Mutex<HashMap<String, Weak<Dir>>>,
     /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
@@ -52,7 +51,6 @@ impl Homes {
         Ok(Homes {
             root,
             options,
-            quotas: Quotas::default(),
             roots: Mutex::default(),
             trees: Mutex::default(),
             file_systems: Arc::default(),
@@ -85,12 +83,12 @@ impl Homes {
     /// # Errors
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
-        let (root, tree) = (self.root_of(principal.home())?, self.tree_of(principal.home())?);
-        let store = Arc::new(LocalStore::sharing(root, tree, self.options, Arc::clone(&self.file_systems)));
-        Ok(match principal.quota() {
+        let (root, place) = (self.root_of(principal.home())?, self.place_of(principal.home())?);
+        let store = LocalStore::sharing(root, place, self.options, Arc::clone(&self.file_systems));
+        Ok(Arc::new(match principal.quota() {
             None => store,
-            Some(limit) => self.quotas.bound(principal.home(), store, limit),
-        })
+            Some(limit) => store.bounded(limit, format!("over your quota of {}", render_size(limit))),
+        }))
     }
 
     /// The handle of this home, the same for all sessions in it while it is the same directory.
@@ -108,8 +106,9 @@ impl Homes {
         Ok(root)
     }
 
-    /// What all sessions share whose homes are, or are in, the same folder of the data directory as this one.
-    fn tree_of(&self, home: &str) -> Result<Arc<Tree>> {
+    /// Where this home is, in a tree that all sessions share whose homes are, or are in, the same folder of the data
+    /// directory.
+    fn place_of(&self, home: &str) -> Result<Place> {
         // A home may be a link to another.
         let real = self.root.canonicalize(home).map_err(|err| Error::file("your home folder", err))?;
         let top = PathBuf::from_iter(real.components().next());
@@ -117,7 +116,7 @@ impl Homes {
         trees.retain(|_, tree| tree.strong_count() > 0);
         let tree = trees.get(&top).and_then(Weak::upgrade).unwrap_or_default();
         trees.insert(top, Arc::downgrade(&tree));
-        Ok(tree)
+        Ok(Place { tree, folder: real.into_os_string().into_vec() })
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
@@ -145,18 +144,19 @@ impl Homes {
         Ok(names)
     }
 
-    /// Clears what dead sessions left in this home. Nothing to do if it is missing.
+    /// Clears what dead sessions left in this home, all of it if it is `bounded`: partials are not counted. Nothing to do
+    /// if it is missing.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn sweep(&self, home: &str) -> Result<Swept> {
+    pub fn sweep(&self, home: &str, bounded: bool) -> Result<Swept> {
         match self.root.open_dir(home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
             Ok(dir) => {
-                let (root, tree) = (LocalStore::root(&dir)?, self.tree_of(home)?);
-                let store = LocalStore::sharing(root, tree, self.options, Arc::clone(&self.file_systems));
-                store.sweep(limits::PARTIAL_MAX_AGE)
+                let (root, place) = (LocalStore::root(&dir)?, self.place_of(home)?);
+                let store = LocalStore::sharing(root, place, self.options, Arc::clone(&self.file_systems));
+                store.sweep((!bounded).then_some(limits::PARTIAL_MAX_AGE))
             }
         }
     }

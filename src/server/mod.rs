@@ -23,7 +23,6 @@ mod login_queue;
 mod memory;
 mod occupancy;
 mod penalties;
-mod quota;
 mod registry;
 mod repeated;
 mod session;

@@ -1,6 +1,7 @@
 //! At start: what a server that was killed left in the homes goes, and so do interrupted uploads nobody went on with.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_std::task::{JoinHandle, spawn_blocking};
@@ -24,9 +25,12 @@ fn sweep_all(homes: &Homes, users: &Users) {
     // Those further down, such as `team/alice`.
     names.extend(users.iter().map(|user| user.home().to_owned()));
     names.extend(users.anonymous_home().map(str::to_owned));
+    let bounded = users.iter().filter(|user| user.quota().is_some()).map(|user| Path::new(user.home()));
+    let bounded: BTreeSet<&Path> = bounded.collect();
     let mut all = Swept::default();
     for home in &names {
-        match homes.sweep(home) {
+        let bounded = Path::new(home).ancestors().any(|above| bounded.contains(above));
+        match homes.sweep(home, bounded) {
             Ok(swept) => {
                 all.removed += swept.removed;
                 all.saved += swept.saved;

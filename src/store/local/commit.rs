@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::jail::Jail;
 use super::names::{Touched, rename_new};
 use super::partial;
-use super::source::{LocalSource, mtime};
+use super::source::{LocalSource, meta, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
 use super::{keep_old, record, sync};
@@ -89,12 +89,9 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
     };
     let mut committed = Committed { size: upload.len(), hash, mtime, stored: Stored::Created };
     let dir = if let Condition::Absent = upload.spec.condition {
-        let _steady = jail.tree().steady();
-        let (dir, name) = jail.parent(&upload.path)?;
-        put_new(&upload.temp, &dir, name).map_err(|err| failed(&upload.path, err))?;
-        dir
+        put_beside(jail, &mut upload)?.map_err(|err| failed(&upload.path, err))?
     } else if upload.spec.overwrite == Overwrite::Refused {
-        let (dir, old) = keep_old::put(jail, &upload)?;
+        let (dir, old) = keep_old::put(jail, &mut upload)?;
         if let Some(mtime) = old {
             committed = Committed { mtime, stored: Stored::Same, ..committed };
         }
@@ -103,23 +100,41 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         committed.stored = Stored::Replaced;
         put_over_expected(jail, stage, &mut upload, expected)?
     } else {
-        let _steady = jail.tree().steady();
-        let (dir, name) = jail.parent(&upload.path)?;
-        match put_new(&upload.temp, &dir, name) {
+        match put_beside(jail, &mut upload)? {
             // Mostly there was nothing, and nothing to look at. The other is what is said of a file system that cannot.
             Err(Errno::EXIST | Errno::OPNOTSUPP) => {
-                put_over(jail, stage, &mut upload.temp, &upload.path, &dir, name)?;
-                committed.stored = Stored::Replaced;
+                let (dir, stored) = put_anyway(jail, stage, &mut upload)?;
+                committed.stored = stored;
+                dir
             }
             put => put.map_err(|err| failed(&upload.path, err))?,
         }
-        dir
     };
     if committed.stored != Stored::Same {
         upload.temp.release();
     }
     partial::forget(&upload);
     Ok(Placed { committed, path: upload.path, dir })
+}
+
+/// Gives an upload its name if nothing has it, and says where.
+fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, Errno>> {
+    let _steady = jail.tree().steady();
+    let (dir, name) = jail.parent(&upload.path)?;
+    let put = put_new(&upload.temp, &dir, name);
+    if put.is_ok() {
+        jail.settled(&upload.path, 0, upload.len(), upload.promise.take());
+    }
+    Ok(put.map(|()| dir))
+}
+
+/// Gives an upload its name whatever file has it, and says where and whether one had.
+fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Stored)> {
+    let _alone = jail.tree().alone();
+    let path = upload.path.clone();
+    let (dir, name) = jail.parent(&path)?;
+    let stored = put_over(jail, stage, upload, &dir, name)?;
+    Ok((dir, stored))
 }
 
 /// Puts a staged file over the one of its name if that has this hash, and says where. Hashing may take long, so it is
@@ -132,7 +147,7 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
         let _alone = jail.tree().alone();
         let (dir, name) = jail.parent(&path)?;
         if seen.is_at(&dir, name) {
-            put_over(jail, stage, &mut upload.temp, &path, &dir, name)?;
+            put_over(jail, stage, upload, &dir, name)?;
             return Ok(dir);
         }
     }
@@ -140,7 +155,7 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
     let _alone = jail.tree().alone();
     let (dir, name) = jail.parent(&path)?;
     check_hash(&path, &dir, name, expected)?.ok_or_else(|| changed(&path))?;
-    put_over(jail, stage, &mut upload.temp, &path, &dir, name)?;
+    put_over(jail, stage, upload, &dir, name)?;
     Ok(dir)
 }
 
@@ -161,19 +176,26 @@ pub(super) fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> 
     }
 }
 
-/// Puts a staged file over the one that has this name.
-fn put_over(jail: &Jail, stage: &Stage, temp: &mut Temp, path: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
-    let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|old| (FileType::from_raw_mode(old.st_mode), old));
-    if let Ok((FileType::RegularFile, old)) = old {
+/// Puts an upload over the file that has its name, for whoever is alone with it. Says whether there was one.
+fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, name: &[u8]) -> Result<Stored> {
+    let path = upload.path.clone();
+    let temp = &mut upload.temp;
+    let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), 0);
+    if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
         // Who may read and write it stays, as if it had been written in place.
-        fchmod(&temp.file, Mode::from_raw_mode(old.st_mode & 0o777)).map_err(|err| failed(path, err))?;
+        fchmod(&temp.file, Mode::from_raw_mode(old.st_mode & 0o777)).map_err(|err| failed(&path, err))?;
+        before = meta(&old).size;
     }
-    let staged = stage.give_name(temp, name).map_err(|err| failed(path, err))?;
-    renameat(&temp.dir, staged, dir, name).map_err(|err| failed(path, err))?;
-    if matches!(old, Ok((FileType::Symlink, _))) {
-        jail.tree().moved();
+    let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
+    renameat(&temp.dir, staged, dir, name).map_err(|err| failed(&path, err))?;
+    jail.settled(&path, before, upload.len(), upload.promise.take());
+    match kind {
+        None => return Ok(Stored::Created),
+        Some(FileType::Symlink) => jail.tree().moved(),
+        Some(_) => {}
     }
-    Ok(())
+    Ok(Stored::Replaced)
 }
 
 /// A file that had the hash it should have. Kept open, so that no other file can be taken for it.

@@ -16,7 +16,8 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
-use super::tree::Tree;
+use super::account::Promise;
+use super::tree::{Place, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
@@ -27,7 +28,7 @@ const DIRECTORY: OFlags =
 
 pub(super) struct Jail {
     root: Arc<Dir>,
-    tree: Arc<Tree>,
+    place: Place,
     /// The directories used last, oldest first: resolving one for each of thousands of files in a folder would cost as
     /// much as the rest, and so would beginning at the root for each folder of a tree.
     kept: Mutex<Vec<Kept>>,
@@ -44,12 +45,51 @@ struct Kept {
 }
 
 impl Jail {
-    pub(super) fn new(root: Arc<Dir>, tree: Arc<Tree>) -> Self {
-        Jail { root, tree, kept: Mutex::default() }
+    pub(super) fn new(root: Arc<Dir>, place: Place) -> Self {
+        Jail { root, place, kept: Mutex::default() }
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn tree(&self) -> &Tree {
-        &self.tree
+        &self.place.tree
+    }
+
+    /// A path from the beginning of the tree.
+    pub(super) fn full(&self, path: &RelPath) -> Vec<u8> {
+        match (&*self.place.folder, path.as_bytes()) {
+            (b"", path) => path.to_vec(),
+            (folder, b"") => folder.to_vec(),
+            (folder, path) => [folder, b"/", path].concat(),
+        }
+    }
+
+    /// To be said while the name is held: what it stands for had so many bytes before, and has so many now.
+    pub(super) fn resized(&self, path: &RelPath, before: u64, after: u64) {
+        if before != after && self.tree().counts() {
+            self.tree().accounts_over(&self.full(path)).iter().for_each(|account| account.change(before, after));
+        }
+    }
+
+    /// The same of an upload that is in its place now, and needs no promise any more.
+    pub(super) fn settled(&self, path: &RelPath, before: u64, after: u64, promise: Option<Promise>) {
+        let Some(promise) = promise else { return self.resized(path, before, after) };
+        for account in self.tree().accounts_over(&self.full(path)) {
+            if !promise.is_of(&account) {
+                account.change(before, after);
+            }
+        }
+        promise.settle(before, after);
+    }
+
+    /// To be said of a folder that has this name no more.
+    pub(super) fn left(&self, path: &RelPath) {
+        self.tree().moved();
+        if self.tree().counts() {
+            self.tree().accounts_below(&self.full(path)).iter().for_each(|account| account.forget());
+        }
     }
 
     pub(super) fn root(&self) -> &Arc<Dir> {
@@ -101,7 +141,7 @@ impl Jail {
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // Read before anything is opened: what moves during the walk makes its handles void.
-        let now = (Instant::now(), self.tree.moves());
+        let now = (Instant::now(), self.tree().moves());
         kept.retain(|kept| kept.since.1 == now.1 && now.0.duration_since(kept.since.0) < limits::HANDLE_MAX_AGE);
         if let Some(at) = kept.iter().position(|kept| kept.path == path) {
             // The one used last is the last one to go.

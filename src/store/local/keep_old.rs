@@ -32,8 +32,8 @@ enum There {
 ///
 /// # Errors
 /// [`Kind::Denied`] if something else has the name; [`Kind::Changed`] for a hash condition that does not hold.
-pub(super) fn put(jail: &Jail, upload: &LocalUpload) -> Result<(Arc<Dir>, Option<Mtime>)> {
-    let path = &upload.path;
+pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Option<Mtime>)> {
+    let path = &upload.path.clone();
     for _ in 0..limits::NAME_TRIES {
         if let Condition::Hash(expected) = upload.spec.condition {
             let (dir, name) = jail.parent(path)?;
@@ -44,7 +44,10 @@ pub(super) fn put(jail: &Jail, upload: &LocalUpload) -> Result<(Arc<Dir>, Option
             let _steady = jail.tree().steady();
             let (dir, name) = jail.parent(path)?;
             match put_new(&upload.temp, &dir, name) {
-                Ok(()) => return Ok((dir, None)),
+                Ok(()) => {
+                    jail.settled(path, 0, upload.len(), upload.promise.take());
+                    return Ok((dir, None));
+                }
                 Err(Errno::EXIST) => {}
                 Err(err) => return Err(failed(path, err)),
             }

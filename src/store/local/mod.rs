@@ -1,11 +1,13 @@
 //! Files in a directory of this machine.
 
+mod account;
 mod beside;
 mod capabilities;
 mod commit;
 mod jail;
 mod keep_old;
 mod listing;
+mod measure;
 mod names;
 mod partial;
 mod probe;
@@ -32,12 +34,13 @@ use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, St
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::RelPath;
+use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_ours as is_part};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 use staging::Stage;
 pub use sweep::Swept;
-pub use tree::Tree;
+pub use tree::{Place, Tree};
 
 /// Where uploads wait until they are whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -83,6 +86,7 @@ pub struct LocalStore {
     jail: Arc<Jail>,
     stage: Stage,
     options: LocalOptions,
+    bound: Option<Arc<Bound>>,
 }
 
 impl LocalStore {
@@ -91,7 +95,7 @@ impl LocalStore {
     /// # Errors
     /// That it may not be read.
     pub fn open(root: Dir, options: LocalOptions) -> Result<LocalStore> {
-        Ok(Self::over(Self::root(&root)?, Arc::default(), options))
+        Ok(Self::over(Self::root(&root)?, Place::default(), options))
     }
 
     /// The handle of a directory that stores over it need, and may share: an open file each would otherwise be what
@@ -105,22 +109,31 @@ impl LocalStore {
         Ok(Arc::new(root))
     }
 
-    /// A store over what [`LocalStore::root`] has opened, a folder in this tree.
-    pub fn over(root: Arc<Dir>, tree: Arc<Tree>, options: LocalOptions) -> LocalStore {
-        Self::sharing(root, tree, options, Arc::default())
+    /// A store over what [`LocalStore::root`] has opened, at its place in a tree.
+    pub fn over(root: Arc<Dir>, place: Place, options: LocalOptions) -> LocalStore {
+        Self::sharing(root, place, options, Arc::default())
     }
 
     /// The same with what is known of file systems already, so that not each of many stores tries them.
-    pub fn sharing(
-        root: Arc<Dir>,
-        tree: Arc<Tree>,
-        options: LocalOptions,
-        file_systems: Arc<FileSystems>,
-    ) -> LocalStore {
-        let jail = Arc::new(Jail::new(root, tree));
+    pub fn sharing(root: Arc<Dir>, place: Place, options: LocalOptions, file_systems: Arc<FileSystems>) -> LocalStore {
+        let jail = Arc::new(Jail::new(root, place));
         let durable = options.durability == Durability::Full;
         let stage = Stage::new(Arc::clone(&jail), options.staging, durable, file_systems);
-        LocalStore { jail, stage, options }
+        LocalStore { jail, stage, options, bound: None }
+    }
+
+    /// The same, refusing with [`crate::Kind::Quota`] and this text what would make the files in it more than `limit` bytes.
+    /// Counted is what any store of the same tree puts there and removes, to the byte. Uploads that are given up leave
+    /// no partials, which are not counted.
+    pub fn bounded(mut self, limit: u64, refusal: String) -> LocalStore {
+        let account = self.jail.tree().account(&self.jail.place().folder);
+        self.bound = Some(Arc::new(Bound { jail: Arc::clone(&self.jail), account, limit, refusal }));
+        self
+    }
+
+    /// Room for so many bytes of an upload, where there is a bound.
+    fn promise(&self, path: &RelPath, bytes: u64) -> Result<Option<Promise>> {
+        self.bound.as_ref().map(|bound| Promise::of(bound, path, bytes)).transpose()
     }
 
     /// A store over the directory at this path of the machine.
@@ -133,13 +146,14 @@ impl LocalStore {
     }
 
     /// Clears what dead processes left in the staging folder: a long enough upload that was cut off becomes a partial
-    /// that can be resumed, the rest is removed, and so are partials untouched for `max_age`. For a server's start;
+    /// that can be resumed, the rest is removed, and so are partials untouched for `max_age`. Without one no partials are
+    /// made nor left, as where the home is bounded. For a server's start;
     /// uploads of other stores and processes are safe meanwhile. A store that stages beside its targets has nothing
     /// to sweep: what is left there is taken up or replaced by the next upload of the same file.
     ///
     /// # Errors
     /// That the staging folder cannot be read. Single files that cannot be removed are left.
-    pub fn sweep(&self, max_age: Duration) -> Result<Swept> {
+    pub fn sweep(&self, max_age: Option<Duration>) -> Result<Swept> {
         sweep::sweep(&self.stage, max_age).map_err(|err| Error::file(crate::limits::RESERVED_NAME, err))
     }
 
@@ -174,7 +188,9 @@ impl Store for LocalStore {
     }
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(upload::LocalUpload::begin(&self.jail, &self.stage, path, spec, self.durable())?))
+        let promise = self.promise(path, spec.size.unwrap_or(0))?;
+        let upload = upload::LocalUpload::begin(&self.jail, &self.stage, path, spec, self.durable())?;
+        Ok(Box::new(upload.with(promise)))
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
@@ -182,7 +198,9 @@ impl Store for LocalStore {
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(partial::resume(&self.jail, &self.stage, path, spec, (from, proven), self.durable())?))
+        let promise = self.promise(path, spec.size.unwrap_or(0).max(from))?;
+        let upload = partial::resume(&self.jail, &self.stage, path, spec, (from, proven), self.durable())?;
+        Ok(Box::new(upload.with(promise)))
     }
 
     fn commit_all(
@@ -198,7 +216,7 @@ impl Store for LocalStore {
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
-        remove::remove(&self.jail, path, recursive)
+        remove::remove(&self.jail, &self.stage, path, recursive)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {

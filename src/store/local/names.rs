@@ -8,11 +8,16 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::account::Account;
 use super::capabilities::NewName;
 use super::jail::Jail;
+use super::measure;
+use super::source::meta;
 use super::staging::Stage;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::RelPath;
+use crate::store::EntryKind;
 
 /// Renames only if nothing has the new name, in the way that this file system was found to have.
 pub(super) fn rename_new(way: NewName, from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
@@ -40,6 +45,7 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
 pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
+    jail.parent(from)?;
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
     let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
@@ -50,6 +56,15 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     if directory && to != from && to.strip_prefix(from).is_some() {
         return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
     }
+    if directory {
+        check_depth(from, to, &from_dir, from_name)?;
+    }
+    let replaced = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
+        // Its own name, or the same one in another spelling.
+        Ok(there) if from == to || (stat.st_nlink == 1 && is_same_file(&there, &stat)) => 0,
+        // With two names of one file one name goes, and what is counted under it.
+        there => there.as_ref().map_or(0, meta_of_file),
+    };
     // rename(2) would put a directory over an empty one.
     let renamed = if replace && !directory {
         replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to)
@@ -66,6 +81,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     if replace || kind != FileType::RegularFile {
         jail.tree().moved();
     }
+    count(jail, (from, to), (!directory).then(|| meta_of_file(&stat)), replaced);
     drop(alone);
     if durable {
         sync(to, &to_dir)?;
@@ -79,7 +95,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
 fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: bool) -> Result<(), Errno> {
     let is_it = |(dir, name): (&Dir, &[u8])| {
         let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-        there.is_ok_and(|there| (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino))
+        there.is_ok_and(|there| is_same_file(&there, stat))
     };
     // With one link alone, both are one name in two spellings.
     let one_file = !same_name && stat.st_nlink > 1 && is_it(to);
@@ -88,6 +104,53 @@ fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: 
         true => unlinkat(from.0, from.1, AtFlags::empty()),
         false => Ok(()),
     }
+}
+
+fn is_same_file(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// Refuses to move a folder to where something in it would be deeper than a path can say.
+fn check_depth(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
+    let (before, after) = (from.components().count(), to.components().count());
+    let too_deep = |allowed| measure::is_deeper(dir, name, allowed).map_err(|err| Error::file(from, err.into()));
+    if after > before && too_deep(limits::DEPTH_MAX.saturating_sub(after))? {
+        let text = format!("{to}: what is in it would be deeper than {} folders", limits::DEPTH_MAX);
+        return Err(Error::new(Kind::PathTooLong, text));
+    }
+    Ok(())
+}
+
+/// The bytes that count of what a name stands for; those in a folder are not known.
+fn meta_of_file(stat: &Stat) -> u64 {
+    let meta = meta(stat);
+    if meta.kind == EntryKind::File { meta.size } else { 0 }
+}
+
+/// Tells the accounts of a rename: what the target replaced is gone, and what was moved from one folder that is counted
+/// to another counts there. `moved` are the bytes of a file; how many are in a folder is not known.
+fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<u64>, replaced: u64) {
+    let tree = jail.tree();
+    if !tree.counts() {
+        return;
+    }
+    let (from, to) = (jail.full(from), jail.full(to));
+    let (out, into) = (tree.accounts_over(&from), tree.accounts_over(&to));
+    let has = |accounts: &[Arc<Account>], one: &Arc<Account>| accounts.iter().any(|other| Arc::ptr_eq(one, other));
+    into.iter().for_each(|account| account.change(replaced, 0));
+    let left =
+        out.iter().filter(|account| !has(&into, account)).map(|account| (account, moved.map(|moved| (moved, 0))));
+    let come =
+        into.iter().filter(|account| !has(&out, account)).map(|account| (account, moved.map(|moved| (0, moved))));
+    for (account, change) in left.chain(come) {
+        match change {
+            Some((before, after)) => account.change(before, after),
+            None => account.forget(),
+        }
+    }
+    // A home in the folder that was moved, and one that would be in it at its new place.
+    let (below, there) = (tree.accounts_below(&from), tree.accounts_below(&to));
+    below.iter().chain(&there).filter(|_| moved.is_none()).for_each(|account| account.forget());
 }
 
 /// The directories that new names were made in, and what for: to be synced.

@@ -1,86 +1,162 @@
 //! Removing files and trees.
+//!
+//! A tree loses its name at once: it is moved to where uploads wait, and removed there, so that nobody sees, uses or
+//! renames half of it. Where that cannot be done, because it lies on another file system or there is no such place, it is
+//! removed where it is, and whoever changes a name waits.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, statat, unlinkat};
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::Staging;
+use super::account::Leaving;
 use super::jail::{Jail, entries, open_directory, split};
+use super::measure::{is_dot, is_reserved};
+use super::source::meta;
+use super::staging::{Area, Stage, random};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::{RelPath, escape};
 
 /// [`crate::store::Store::remove`]. A tree that fails half-way stays half there.
-pub(super) fn remove(jail: &Jail, path: &RelPath, recursive: bool) -> Result<()> {
+pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool) -> Result<()> {
     split(path)?;
-    let steady = jail.tree().steady();
+    let alone = jail.tree().alone();
     let (dir, name) = jail.parent(path)?;
     let failed = |err: Errno| Error::file(path, err.into());
     let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
-    let removed = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => return unlinkat(&dir, name, AtFlags::empty()).map_err(failed),
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
+            jail.resized(path, meta(&stat).size, 0);
+            return Ok(());
+        }
         FileType::Directory => match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
-            Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => {
-                drop(steady);
-                remove_tree(dir.as_fd(), name)
+            Ok(()) => {
+                jail.left(path);
+                return Ok(());
             }
-            Err(Errno::EXIST) => Err(failed(Errno::NOTEMPTY)),
-            removed => removed.map_err(failed),
+            Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => {}
+            Err(Errno::EXIST) => return Err(failed(Errno::NOTEMPTY)),
+            Err(err) => return Err(failed(err)),
         },
         // Maybe a link to a folder.
-        _ => unlinkat(&dir, name, AtFlags::empty()).map_err(failed),
+        _ => {
+            unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
+            jail.tree().moved();
+            return Ok(());
+        }
+    }
+    let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)));
+    let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
+        let removed = remove_tree(&dir, name, path, &leaving);
+        jail.left(path);
+        return removed;
     };
-    jail.tree().moved();
-    removed
+    jail.left(path);
+    drop(alone);
+    let Err(error) = remove_tree(&aside.dir, &hidden, path, &leaving) else { return Ok(()) };
+    let _alone = jail.tree().alone();
+    let put_back = jail.parent(path).is_ok_and(|(dir, name)| {
+        let free = matches!(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
+        free && renameat(&aside.dir, &*hidden, &dir, name).is_ok()
+    });
+    if !put_back {
+        leaving.lost();
+    }
+    Err(error)
 }
 
-/// One directory on the way down, and its name for errors and for its own removal.
+/// One folder on the way down, and its name for errors and for its own removal.
 struct Level {
     entries: rustix::fs::Dir,
     name: Vec<u8>,
+    /// Times it was read again because something was left in it.
+    again: u32,
 }
 
-impl Level {
-    fn open(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Self, Errno> {
-        Ok(Level { entries: entries(open_directory(parent, name)?)?, name: name.to_vec() })
+/// Removes a folder with all in it, from single names below open handles: a link is removed and never entered. It has
+/// a bounded number of files open: a folder too far down is moved up first. `path` is what it is called in errors.
+pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &Leaving) -> Result<()> {
+    let top = open_directory(parent, name).map_err(|err| Error::file(path, err.into()))?;
+    let mut tries = 0;
+    loop {
+        let mut further = Vec::new();
+        empty(&top, b".", path, leaving, &mut further)?;
+        while let Some(name) = further.pop() {
+            match empty(&top, &name, path, leaving, &mut further) {
+                // It was met on the way through the folder it was moved to.
+                Err(error) if error.kind() == Kind::NotFound => {}
+                emptied => {
+                    emptied?;
+                    // If something is left in it, it is met again.
+                    let _ = unlinkat(&top, &*name, AtFlags::REMOVEDIR);
+                }
+            }
+        }
+        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if tries < limits::NAME_TRIES => tries += 1,
+            removed => return removed.map_err(|err| Error::file(path, err.into())),
+        }
     }
 }
 
-/// Removes a directory with all in it, from single names below open handles: a link is removed and never entered.
-fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
-    let mut levels = Vec::new();
+/// Removes all that is in this folder of `top`, but for folders that were too far down: they are `further` ones of it then.
+fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &mut Vec<Vec<u8>>) -> Result<()> {
     let failed = |levels: &[Level], name: &[u8], err: Errno| {
-        let path: Vec<&[u8]> = levels.iter().map(|level| &*level.name).chain([name]).collect();
-        Error::file(escape::for_people(&path.join(&b'/')), err.into())
+        let names = levels.iter().skip(1).map(|level| &*level.name).chain([name]);
+        let full: Vec<&[u8]> = [path.as_bytes()].into_iter().chain(names).filter(|name| !name.is_empty()).collect();
+        Error::file(escape::for_people(&full.join(&b'/')), err.into())
     };
-    levels.push(Level::open(parent, name).map_err(|err| failed(&levels, name, err))?);
+    let first = open_directory(top, start).and_then(entries).map_err(|err| failed(&[], b"", err))?;
+    let mut levels = vec![Level { entries: first, name: start.to_vec(), again: 0 }];
     while let Some(level) = levels.last_mut() {
         let Some(entry) = level.entries.read() else {
-            let Some(done) = levels.pop() else { break };
-            let dir = levels.last().map_or(Ok(parent), |level| level.entries.fd());
-            dir.and_then(|dir| unlinkat(dir, &*done.name, AtFlags::REMOVEDIR))
-                .map_err(|err| failed(&levels, &done.name, err))?;
+            let Some(mut done) = levels.pop() else { break };
+            let Some(above) = levels.last() else { break };
+            match above.entries.fd().and_then(|dir| unlinkat(dir, &*done.name, AtFlags::REMOVEDIR)) {
+                Ok(()) => {}
+                // Some file systems skip entries while others are removed.
+                Err(Errno::NOTEMPTY | Errno::EXIST) if done.again < limits::NAME_TRIES => {
+                    done.again += 1;
+                    done.entries.rewind();
+                    levels.push(done);
+                }
+                Err(err) => return Err(failed(&levels, &done.name, err)),
+            }
             continue;
         };
         let entry = entry.map_err(|err| failed(&levels, b"", err))?;
         let name = entry.file_name().to_bytes();
-        if name == b"." || name == b".." {
+        if is_dot(name) {
             continue;
         }
         let Some(level) = levels.last() else { break };
         let dir = level.entries.fd().map_err(|err| failed(&levels, name, err))?;
+        let counted = leaving.count() && !levels.iter().any(|level| is_reserved(&level.name));
+        let stat = if counted { statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok() } else { None };
+        let file = stat.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         // Linux says EISDIR, others EPERM, of unlinking a directory.
         match unlinkat(dir, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => continue,
+            Ok(()) => {
+                leaving.gone(file.map_or(0, |stat| meta(&stat).size));
+                continue;
+            }
+            Err(Errno::NOENT) => continue,
             Err(Errno::ISDIR | Errno::PERM) => {}
             Err(err) => return Err(failed(&levels, name, err)),
         }
         if levels.len() >= limits::DEPTH_MAX {
-            let text = format!("{}: deeper than {} folders", escape::for_people(name), limits::DEPTH_MAX);
-            return Err(Error::new(Kind::NotEmpty, text));
+            let up = random().map_err(|err| Error::file(path, err))?.into_bytes();
+            renameat(dir, name, top, &*up).map_err(|err| failed(&levels, name, err))?;
+            further.push(up);
+            continue;
         }
-        match Level::open(dir, name) {
-            Ok(level) => levels.push(level),
+        match open_directory(dir, name).and_then(entries) {
+            Ok(entries) => levels.push(Level { entries, name: name.to_vec(), again: 0 }),
             Err(Errno::NOENT) => {}
             // It was no directory after all: the first refusal meant something else.
             Err(Errno::NOTDIR | Errno::LOOP) => return Err(failed(&levels, name, Errno::PERM)),
@@ -88,4 +164,17 @@ fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Stage {
+    /// Moves a folder to where uploads wait, and says where it is then.
+    fn set_aside(&self, dir: &Dir, name: &[u8]) -> io::Result<(Arc<Area>, Vec<u8>)> {
+        if self.staging == Staging::Beside {
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        let area = self.area()?;
+        let hidden = self.fresh_name(None);
+        renameat(dir, name, &area.dir, &*hidden)?;
+        Ok((area, hidden))
+    }
 }

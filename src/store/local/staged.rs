@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::{Advice, fadvise, renameat};
 
+use super::account::Promise;
 use super::partial;
 use super::staging::Temp;
 use super::upload::LocalUpload;
@@ -21,6 +22,7 @@ use crate::store::{Part, Staged, Upload, UploadSpec};
 pub(super) struct LocalStaged {
     /// Removed with this, unless it becomes an upload again.
     temp: Option<Temp>,
+    promise: Option<Promise>,
     spec: UploadSpec,
     size: u64,
     shared: Arc<Shared>,
@@ -68,7 +70,7 @@ struct LocalPart {
 impl LocalStaged {
     /// [`Upload::into_parts`].
     pub(super) fn over(upload: LocalUpload) -> Result<Self> {
-        let LocalUpload { path, spec, mut temp, hasher, durable, .. } = upload;
+        let LocalUpload { path, spec, mut temp, hasher, durable, promise, .. } = upload;
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
@@ -82,7 +84,7 @@ impl LocalStaged {
             ranges.taken.insert(0, Range { end: hasher.len(), owner: 0, whole: true });
         }
         let shared = Arc::new(Shared { path, file, durable, ranges: RwLock::new(ranges) });
-        Ok(LocalStaged { temp: Some(temp), spec, size, shared })
+        Ok(LocalStaged { temp: Some(temp), promise, spec, size, shared })
     }
 
     /// Ends it for all parts; what they have hashed, and whether they have covered everything.
@@ -97,7 +99,7 @@ impl LocalStaged {
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
         let Shared { path, durable, .. } = &*self.shared;
         let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
-        Ok(LocalUpload::over(path, self.spec, temp, hasher, *durable))
+        Ok(LocalUpload::over(path, self.spec, temp, hasher, *durable).with(self.promise.take()))
     }
 }
 
@@ -160,6 +162,9 @@ impl Staged for LocalStaged {
 
     fn keep(mut self: Box<Self>) -> u64 {
         let (hashes, _) = self.close();
+        if self.promise.is_some() {
+            return 0;
+        }
         self.upload(Hasher::from_blocks(hashes.beginning())).map_or(0, partial::keep)
     }
 }

@@ -7,13 +7,16 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, openat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::account::Leaving;
 use super::beside;
 use super::capabilities::Capabilities;
 use super::jail::{entries, open_directory};
 use super::names::rename_new;
 use super::partial::{self, BLOCKS, DATA};
+use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
 use crate::limits;
+use crate::proto::RelPath;
 
 /// What a sweep did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,7 +28,7 @@ pub struct Swept {
 }
 
 /// [`super::LocalStore::sweep`].
-pub(super) fn sweep(stage: &Stage, max_age: Duration) -> io::Result<Swept> {
+pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swept> {
     let mut swept = Swept::default();
     let root = stage.jail().root();
     let reserved = match open_reserved(root) {
@@ -41,15 +44,15 @@ pub(super) fn sweep(stage: &Stage, max_age: Duration) -> io::Result<Swept> {
         if name.starts_with(SESSION) {
             // Without locks nobody knows what is left over.
             if can.locks {
-                sweep_session(can, &reserved, name, &mut swept)?;
+                sweep_session(can, &reserved, name, max_age.is_some(), &mut swept)?;
             }
         } else if beside::is_ours(name.as_bytes()) {
             // From trying what the file system can do.
-            if too_old(&reserved, name, max_age) {
+            if too_old(&reserved, name, limits::PARTIAL_MAX_AGE) {
                 let _ = unlinkat(&reserved, name, AtFlags::empty());
             }
         } else if let Some(key) = name.strip_prefix(DATA) {
-            if too_old(&reserved, name, max_age) && is_left(&reserved, name) {
+            if max_age.is_none_or(|max_age| too_old(&reserved, name, max_age)) && is_left(&reserved, name) {
                 partial::remove(&reserved, key);
                 swept.removed += 1;
             }
@@ -64,7 +67,7 @@ pub(super) fn sweep(stage: &Stage, max_age: Duration) -> io::Result<Swept> {
 
 /// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had, and of a file
 /// that somebody writes neither.
-fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, swept: &mut Swept) -> io::Result<()> {
+fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, save: bool, swept: &mut Swept) -> io::Result<()> {
     let dir = match open_directory(reserved, session.as_bytes()) {
         // Removed by its own store meanwhile; or not a directory, and not made by us.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
@@ -75,13 +78,16 @@ fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, swept: &mut S
         if !is_left(&dir, &name) {
             continue;
         }
-        if let Some((_, key)) = name.split_once('-')
+        if let Some((_, key)) = name.split_once('-').filter(|_| save)
             && long_enough(&dir, &name)
             && rename_new(can.new_name, &dir, name.as_bytes(), reserved, format!("{DATA}{key}").as_bytes()).is_ok()
         {
             swept.saved += 1;
         } else {
-            let _ = unlinkat(&dir, &*name, AtFlags::empty());
+            if let Err(Errno::ISDIR | Errno::PERM) = unlinkat(&dir, &*name, AtFlags::empty()) {
+                // A folder that was being removed.
+                let _ = remove_tree(&dir, name.as_bytes(), &RelPath::root(), &Leaving::of(Vec::new()));
+            }
             swept.removed += 1;
         }
     }

@@ -1,31 +1,46 @@
 //! What all stores over one tree of folders share, so that what one of them changes counts for the others at once.
 //!
 //! Putting a file in its place takes steps: its folder is found, what has its name is looked at, the name is given.
-//! Those who take such steps hold the tree steady, side by side; who renames anything, or decides on what a file holds,
-//! is alone meanwhile. Both last for a few system calls and never for a sync, a read of a file or a wait for a client.
+//! Those who only add a name hold the tree steady meanwhile, side by side; who replaces, removes or renames anything, or
+//! decides on what a file holds, is alone. Both last for a few system calls and never for a sync, for reading a file or
+//! for a client. Only measuring a folder under a quota for the first time, and how deep a folder is that is moved further
+//! down, takes as long as there are files.
 //!
 //! Handles of folders that a store keeps are good for one count of moves: whatever makes the name of a folder lead
 //! elsewhere adds to it before it is answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+use super::account::Account;
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
 /// a store with one of its own sees what others do as late as it sees what other programs do.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub struct Tree {
     names: RwLock<()>,
     moves: AtomicU64,
+    /// Of the folders that somebody has a bound for.
+    accounts: RwLock<Vec<Weak<Account>>>,
 }
 
-/// While this is held no name in the tree comes to stand for another folder, and no condition is decided.
+/// Where the root of a store is.
+#[derive(Clone, Default)]
+pub struct Place {
+    /// The tree it is in.
+    pub tree: Arc<Tree>,
+    /// Its path from where that begins, without links; empty if it is there.
+    pub folder: Vec<u8>,
+}
+
+/// While this is held no name in the tree comes to stand for anything else, and no condition is decided.
 pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>);
 
 /// While this is held no other store changes a name in the tree.
 pub(super) struct Alone<'a>(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>);
 
+// A panic elsewhere cannot have left anything half-changed under these locks.
 impl Tree {
-    // There is nothing under the lock that a panic could have left half-changed.
     pub(super) fn steady(&self) -> Steady<'_> {
         Steady(self.names.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -43,4 +58,41 @@ impl Tree {
     pub(super) fn moved(&self) {
         self.moves.fetch_add(1, Ordering::Release);
     }
+
+    /// The account of the folder at this path from the tree's beginning: the same for all who ask while one has it.
+    pub(super) fn account(&self, folder: &[u8]) -> Arc<Account> {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|account| account.strong_count() > 0);
+        if let Some(there) = accounts.iter().filter_map(Weak::upgrade).find(|account| account.folder() == folder) {
+            return there;
+        }
+        let made = Arc::new(Account::of(folder));
+        accounts.push(Arc::downgrade(&made));
+        made
+    }
+
+    /// Whether anybody has an account.
+    pub(super) fn counts(&self) -> bool {
+        !self.accounts.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Of the folders that what is at this path is in, or is.
+    pub(super) fn accounts_over(&self, path: &[u8]) -> Vec<Arc<Account>> {
+        self.accounts(|folder| is_within(path, folder))
+    }
+
+    /// Of the folders at or below this path.
+    pub(super) fn accounts_below(&self, path: &[u8]) -> Vec<Arc<Account>> {
+        self.accounts(|folder| is_within(folder, path))
+    }
+
+    fn accounts(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Arc<Account>> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts.iter().filter_map(Weak::upgrade).filter(|account| wanted(account.folder())).collect()
+    }
+}
+
+/// Whether a path is that of a folder or of something in it. Everything is in the folder without a name.
+fn is_within(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }

@@ -9,6 +9,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, statat};
 use rustix::io::Errno;
 
+use super::account::Promise;
 use super::jail::Jail;
 use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
@@ -26,6 +27,8 @@ pub(super) struct LocalUpload {
     pub(super) temp: Temp,
     pub(super) hasher: Hasher,
     pub(super) durable: bool,
+    /// Room for its bytes, where that is bounded.
+    pub(super) promise: Option<Promise>,
     /// A write failed: the file may hold more than was hashed.
     broken: bool,
     /// Up to here the kernel was told to write to the disk.
@@ -46,7 +49,12 @@ impl LocalUpload {
     /// An upload that goes on in this file, where what was hashed ends.
     pub(super) fn over(path: &RelPath, spec: UploadSpec, temp: Temp, hasher: Hasher, durable: bool) -> Self {
         let written_back = hasher.len();
-        LocalUpload { path: path.clone(), spec, temp, hasher, durable, broken: false, written_back }
+        LocalUpload { path: path.clone(), spec, temp, hasher, durable, promise: None, broken: false, written_back }
+    }
+
+    /// The same with room promised to it.
+    pub(super) fn with(self, promise: Option<Promise>) -> Self {
+        LocalUpload { promise, ..self }
     }
 
     /// Refuses a large announced size for which there is no room, so that a full disk says so at once. Nothing is taken:
@@ -119,6 +127,12 @@ impl Upload for LocalUpload {
             let text = format!("{}: more than the {size} bytes that were announced", self.path);
             return Err(Error::new(Kind::Integrity, text));
         }
+        if let Some(promise) = &mut self.promise
+            && let Err(err) = promise.raise(&self.path, len)
+        {
+            self.broken = true;
+            return Err(err);
+        }
         if let Err(err) = self.temp.file.write_all(bytes) {
             self.broken = true;
             return Err(self.failed(err));
@@ -141,7 +155,8 @@ impl Upload for LocalUpload {
     }
 
     fn keep(self: Box<Self>) -> u64 {
-        partial::keep(*self)
+        // Partials are not counted, and many of them would be a way around the bound.
+        if self.promise.is_some() { 0 } else { partial::keep(*self) }
     }
 
     fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {

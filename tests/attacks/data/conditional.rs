@@ -59,7 +59,7 @@ fn random_command(dice: &mut Dice, tree: &Tree, content: Vec<u8>) -> Command {
         0..4 => Command::Upload { path, condition: there(), content },
         4 => Command::Upload { path, condition: Condition::Absent, content },
         5 => Command::Upload { path, condition: Condition::None, content },
-        6 if dice.below(2) == 0 => Command::Delete { path: "d", recursive: false },
+        6 if dice.below(2) == 0 => Command::Delete { path: "d", recursive: true },
         6 => Command::Delete { path, recursive: false },
         7 if dice.below(4) == 0 => Command::MakeDir { path },
         _ => Command::Rename { from, to, replace: from != "d" },

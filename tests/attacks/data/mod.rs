@@ -10,6 +10,7 @@ mod kill_loop;
 mod moved;
 mod occupancy;
 mod quota;
+mod quota_exact;
 mod relay;
 mod rot;
 mod scrub;

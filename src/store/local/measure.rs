@@ -1,0 +1,133 @@
+//! How much and how deep: walks down a tree that hold few files open, whatever its depth. What is reserved is left out.
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, statat};
+use rustix::io::Errno;
+
+use super::jail::{entries, open_directory};
+use super::source::meta;
+use crate::limits;
+
+/// Whether a folder's entry is one of those that a walk passes over.
+pub(super) fn is_dot(name: &[u8]) -> bool {
+    name == b"." || name == b".."
+}
+
+/// Whether this is where a home keeps what is not in its place.
+pub(super) fn is_reserved(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes())
+}
+
+/// An open folder and its name.
+type Level = (rustix::fs::Dir, Vec<u8>);
+
+/// The bytes of all regular files in a folder, each under each of its names. A folder that cannot be read holds nothing
+/// that was put there through a store.
+pub(super) fn bytes(folder: &Dir) -> Result<u64, Errno> {
+    let mut bytes = 0;
+    // Folders deeper than what is held open at once, by the names that lead to them.
+    let mut deep: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
+    while let Some(way) = deep.pop() {
+        let Some(first) = follow(folder, &way)? else { continue };
+        let mut levels: Vec<Level> = vec![(first, Vec::new())];
+        loop {
+            let depth = levels.len();
+            let Some((level, _)) = levels.last_mut() else { break };
+            let Some((name, kind)) = next(level)? else {
+                levels.pop();
+                continue;
+            };
+            match kind {
+                FileType::RegularFile => bytes += size(level, &name)?,
+                FileType::Directory if is_reserved(&name) => {}
+                FileType::Directory if depth >= limits::DEPTH_MAX => {
+                    let passed = levels.iter().skip(1).map(|(_, name)| name.clone());
+                    deep.push(way.iter().cloned().chain(passed).chain([name]).collect());
+                }
+                FileType::Directory => {
+                    let opened = open(level, &name)?;
+                    levels.extend(opened.map(|opened| (opened, name)));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Whether anything in the folder of this name is more than `allowed` levels below it.
+pub(super) fn is_deeper(parent: &Dir, name: &[u8], allowed: usize) -> Result<bool, Errno> {
+    let first = entries(open_directory(parent, name)?)?;
+    let mut levels = vec![first];
+    loop {
+        let depth = levels.len();
+        let Some(level) = levels.last_mut() else { return Ok(false) };
+        match next(level)? {
+            None => drop(levels.pop()),
+            Some((name, _)) if is_reserved(&name) => {}
+            Some(_) if depth > allowed => return Ok(true),
+            Some((name, FileType::Directory)) => {
+                let opened = open(level, &name)?;
+                levels.extend(opened);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Opens the folder that these names lead to, from single names; nothing if it is there no more.
+fn follow(folder: &Dir, way: &[Vec<u8>]) -> Result<Option<rustix::fs::Dir>, Errno> {
+    let mut dir = open_directory(folder, b".")?;
+    for name in way {
+        dir = match readable(open_directory(&dir, name))? {
+            Some(dir) => dir,
+            None => return Ok(None),
+        };
+    }
+    entries(dir).map(Some)
+}
+
+fn open(level: &rustix::fs::Dir, name: &[u8]) -> Result<Option<rustix::fs::Dir>, Errno> {
+    readable(level.fd().and_then(|dir| open_directory(dir, name)).and_then(entries))
+}
+
+/// Nothing for what is gone, swapped for something else, or not ours to read.
+fn readable<T>(opened: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match opened {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// The next entry and what it is.
+fn next(level: &mut rustix::fs::Dir) -> Result<Option<(Vec<u8>, FileType)>, Errno> {
+    loop {
+        let entry = match level.read() {
+            // What a removed folder says.
+            None | Some(Err(Errno::NOENT)) => return Ok(None),
+            Some(entry) => entry?,
+        };
+        let name = entry.file_name().to_bytes().to_vec();
+        if is_dot(&name) {
+            continue;
+        }
+        // Not every file system tells in its listing.
+        let kind = match entry.file_type() {
+            FileType::Unknown => match level.fd().and_then(|dir| statat(dir, &*name, AtFlags::SYMLINK_NOFOLLOW)) {
+                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                Err(Errno::NOENT) => continue,
+                Err(err) => return Err(err),
+            },
+            kind => kind,
+        };
+        return Ok(Some((name, kind)));
+    }
+}
+
+fn size(level: &rustix::fs::Dir, name: &[u8]) -> Result<u64, Errno> {
+    match level.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
+        Ok(stat) => Ok(meta(&stat).size),
+        Err(Errno::NOENT) => Ok(0),
+        Err(err) => Err(err),
+    }
+}

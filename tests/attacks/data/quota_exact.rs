@@ -1,0 +1,276 @@
+//! What a quota counts is what is there, to the byte, after whatever several users of one folder do at once, and however
+//! their server ends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sealift::limits;
+
+use super::{Dice, until};
+use crate::common::{Daemon, RawClient, World, enter, frames_of, staged};
+
+const KIB: u64 = 1024;
+
+/// Alice has a quota; bob works in her home without one; carol's home is in it, with one of her own.
+const ALICE: u64 = 1024 * KIB;
+const CAROL: u64 = 300 * KIB;
+
+fn world() -> (World, Daemon) {
+    let full = "\"full\"";
+    let world = World::with(&[("alice", full, "alice"), ("bob", full, "alice"), ("carol", full, "alice/c")]);
+    let users = world.place().join("users.toml");
+    let mut text = fs::read_to_string(&users).unwrap();
+    for (user, quota) in [("alice", ALICE), ("carol", CAROL)] {
+        let section = format!("[users.{user}]\n");
+        text = text.replace(&section, &format!("{section}quota = \"{} KiB\"\n", quota / KIB));
+    }
+    fs::write(users, text).unwrap();
+    let daemon = world.daemon().args(["--durability", "none"]).start();
+    (world, daemon)
+}
+
+/// The bytes of all files in a folder, and of those in it, but for what is reserved; and the deepest level.
+fn measured(folder: &Path) -> (u64, usize) {
+    let (mut bytes, mut deepest) = (0, 0);
+    let mut folders: Vec<(PathBuf, usize)> = vec![(folder.to_owned(), 1)];
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            if entry.file_name() == limits::RESERVED_NAME {
+                continue;
+            }
+            deepest = deepest.max(depth);
+            bytes += if meta.is_file() { meta.len() } else { 0 };
+            if meta.is_dir() {
+                folders.push((entry.path(), depth + 1));
+            }
+        }
+    }
+    (bytes, deepest)
+}
+
+fn word(client: &mut RawClient, line: &str) -> String {
+    client.ask(line).1
+}
+
+fn done(client: &mut RawClient, line: &str) {
+    assert_eq!(word(client, line), "done", "{line}");
+}
+
+/// Fails unless a user has just the room that is left on the disk.
+fn assert_exact(client: &mut RawClient, home: &Path, quota: u64, case: &str) {
+    let there = measured(home).0;
+    let left = usize::try_from(quota.saturating_sub(there)).unwrap();
+    let more = client.upload(&format!("probe size={}", left + 1), &vec![1; left + 1]).1;
+    assert_eq!(more, "quota", "{case}: {there} bytes are there, and more than {left} fit");
+    if there <= quota {
+        let last = client.upload("probe", &vec![1; left]).1;
+        assert_eq!(last, "done", "{case}: {there} bytes are there, and {left} do not fit");
+        done(client, "DELETE probe");
+    }
+}
+
+fn assert_all_exact(daemon: &Daemon, world: &World, case: &str) {
+    let alices = world.home("alice");
+    assert_exact(&mut enter(daemon, "alice"), &alices, ALICE, &format!("{case}, alice"));
+    assert_exact(&mut enter(daemon, "carol"), &alices.join("c"), CAROL, &format!("{case}, carol"));
+}
+
+/// Does something at random in the home of `user`; whether the connection stood it.
+fn act(client: &mut RawClient, user: &str, dice: &mut Dice) -> bool {
+    let mut pick = |of: &[&'static str]| of[usize::try_from(dice.below(of.len() as u64)).unwrap()];
+    let folders: &[&str] = if user == "carol" { &["x", "y"] } else { &["a", "b", "a/d", "c", "c/x", "c/y"] };
+    let files = ["f", "g"];
+    let (folder, other) = (pick(folders), pick(folders));
+    let (file, another) = (pick(&files), pick(&files));
+    let size = dice.below(60_000);
+    let line = match dice.below(12) {
+        0..6 => {
+            let bytes = dice.bytes(size);
+            let size = if bytes.len().is_multiple_of(2) { format!(" size={}", bytes.len()) } else { String::new() };
+            client.start_upload(&format!("{folder}/{file}{size}"), &bytes);
+            return client.try_reply().is_some();
+        }
+        6 => format!("DELETE {folder}/{file}"),
+        // Carol's home itself stays where it is.
+        7 if folder != "c" => format!("DELETE {folder} recursive=yes"),
+        8 if folder != "c" && other != "c" => format!("RENAME {folder} {other}"),
+        9 if folder != "c" => format!("RENAME {folder} {other}/moved"),
+        10 => format!("MKDIR {folder} parents=yes"),
+        _ => format!("RENAME {folder}/{file} {other}/{another} replace=yes"),
+    };
+    client.send(format!("{line}\r\n"));
+    client.try_reply().is_some()
+}
+
+/// Everybody acts at once, each in two sessions.
+fn race(daemon: &Daemon, dice: &mut Dice, actions: usize, kill: Option<u64>) {
+    std::thread::scope(|scope| {
+        for user in ["alice", "alice", "bob", "carol", "carol"] {
+            let mut dice = dice.split();
+            let mut client = enter(daemon, user);
+            scope.spawn(move || (0..actions).all(|_| act(&mut client, user, &mut dice)));
+        }
+        if let Some(after) = kill {
+            std::thread::sleep(std::time::Duration::from_millis(after));
+            daemon.signal(rustix::process::Signal::KILL);
+        }
+    });
+}
+
+#[test]
+fn quota_by_handles() {
+    let (world, daemon) = world();
+    let home = world.home("alice");
+    let mut dice = Dice::new();
+    let (mut alice, mut other) = (enter(&daemon, "alice"), enter(&daemon, "alice"));
+    // What lies in a folder that was swapped for another one is not what is replaced.
+    for round in 0..20 {
+        done(&mut other, "MKDIR d");
+        assert_eq!(alice.upload("d/f", &vec![1; 40_000]).1, "done");
+        done(&mut other, &format!("RENAME d k{round}"));
+        done(&mut other, "MKDIR d");
+        assert_eq!(alice.upload("d/f", &vec![2; 50_000]).1, "done");
+        assert_exact(&mut alice, &home, ALICE, &format!("round {round}"));
+        done(&mut other, "DELETE d recursive=yes");
+        done(&mut other, &format!("DELETE k{round} recursive=yes"));
+    }
+    drop((alice, other));
+    // Somebody is always there, so that what is counted is never forgotten.
+    let keep = ["alice", "carol"].map(|user| enter(&daemon, user));
+    for round in 0..12 {
+        race(&daemon, &mut dice, 60, None);
+        assert_all_exact(&daemon, &world, &format!("race {round}"));
+    }
+    drop(keep);
+}
+
+#[test]
+fn quota_by_depth() {
+    let (world, daemon) = world();
+    let home = world.home("alice");
+    let mut alice = enter(&daemon, "alice");
+    let deep = |name: &str, levels: usize| vec![name; levels].join("/");
+    let (a, b) = (deep("a", 40), deep("b", 40));
+    done(&mut alice, &format!("MKDIR {a} parents=yes"));
+    done(&mut alice, &format!("MKDIR {b} parents=yes"));
+    assert_eq!(alice.upload(&format!("{a}/f"), &vec![1; 100_000]).1, "done");
+    for target in [format!("{b}/a"), format!("{}/a", deep("b", 24))] {
+        assert_eq!(word(&mut alice, &format!("RENAME a {target}")), "path-too-long");
+    }
+    assert_eq!(measured(&home).1, 41, "nothing has moved");
+    // A file at the deepest level there is.
+    done(&mut alice, &format!("RENAME a {}/a", deep("b", 23)));
+    assert_eq!(measured(&home).1, 64);
+    assert_exact(&mut alice, &home, ALICE, "deep");
+    done(&mut alice, "DELETE b recursive=yes");
+
+    // Somebody makes it deeper in the same moment.
+    let mut other = enter(&daemon, "bob");
+    for round in 0..150 {
+        done(&mut alice, &format!("MKDIR {} parents=yes", deep("a", 20)));
+        done(&mut alice, &format!("MKDIR {} parents=yes", deep("b", 40)));
+        let (from, to) = (deep("a", 20), deep("b", 40));
+        std::thread::scope(|scope| {
+            let other = &mut other;
+            scope.spawn(move || {
+                // These arrive one after the other, around the rename.
+                (20..30).for_each(|levels| other.line(format!("MKDIR {}", vec!["a"; levels + 1].join("/"))));
+                (20..30).for_each(|_| drop(other.reply()));
+            });
+            alice.line(format!("RENAME a {to}/{}", "a"));
+            let _either_way = alice.reply();
+        });
+        let deepest = measured(&home).1;
+        assert!(deepest <= limits::DEPTH_MAX, "round {round}: {from} was moved, and {deepest} levels are there");
+        let _maybe = word(&mut alice, "DELETE a recursive=yes");
+        done(&mut alice, "DELETE b recursive=yes");
+    }
+
+    // What other programs made deeper is counted, and can be removed.
+    let mut folder = home.join("l");
+    for level in 0..300 {
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("f"), vec![1; 1000 + level]).unwrap();
+        fs::create_dir(folder.join("side")).unwrap();
+        folder.push("l");
+    }
+    drop((alice, other));
+    let mut alice = daemon_again(&world, daemon);
+    assert!(measured(&home).0 > 300_000);
+    assert_exact(&mut alice.1, &home, ALICE, "far too deep");
+    done(&mut alice.1, "DELETE l recursive=yes");
+    assert_eq!(measured(&home).0, 0);
+    assert_exact(&mut alice.1, &home, ALICE, "all gone");
+    assert_eq!(staged(&home).len(), 1, "the folder of the session alone");
+}
+
+/// A new server, that has counted nothing yet, and a session.
+fn daemon_again(world: &World, daemon: Daemon) -> (Daemon, RawClient) {
+    daemon.stop();
+    let daemon = world.daemon().args(["--durability", "none"]).start();
+    let alice = enter(&daemon, "alice");
+    (daemon, alice)
+}
+
+#[test]
+fn quota_after_kill() {
+    let (world, mut daemon) = world();
+    let home = world.home("alice");
+    let mut dice = Dice::new();
+    // Bob has no quota, but his home has one: what is cut off is not kept beside it.
+    let large = dice.bytes(limits::HASH_BLOCK + 70_000);
+    for round in 0..5 {
+        let mut bob = enter(&daemon, "bob");
+        bob.line(format!("UPLOAD large{round}"));
+        bob.send(frames_of(&large));
+        let there = || staged(&home).iter().any(|file| size(&home, file) == large.len() as u64);
+        until("it is on its way", there);
+        let moment = 100 + dice.below(150);
+        race(&daemon, &mut dice, 10_000, Some(moment));
+        daemon.kill();
+        fs::remove_file(world.place().join("log")).unwrap();
+        daemon = world.daemon().args(["--durability", "none"]).start();
+        until("swept", || daemon.log().contains(" swept "));
+        let left: Vec<_> = [&home, &home.join("c")].iter().flat_map(|home| staged(home)).collect();
+        assert!(left.is_empty(), "round {round}: {left:?} are kept and not counted");
+        assert_all_exact(&daemon, &world, &format!("round {round}"));
+    }
+    // Nothing is over it, whoever races, where all have a bound.
+    let (over, home) = (AtomicBool::new(false), &home);
+    for folder in ["a", "b", "c/x", "c/y", "c/moved"] {
+        let _if_it_is_there = word(&mut enter(&daemon, "bob"), &format!("DELETE {folder} recursive=yes"));
+    }
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let there = measured(&home.join("only")).0;
+                assert!(there <= ALICE, "{there}");
+            }
+        });
+        let sessions: Vec<_> = (0..4)
+            .map(|n| {
+                let (daemon, mut dice) = (&daemon, dice.split());
+                scope.spawn(move || {
+                    let mut alice = enter(daemon, "alice");
+                    let _others_too = word(&mut alice, "MKDIR only parents=yes");
+                    for _ in 0..100 {
+                        let size = dice.below(ALICE / 3);
+                        let name = format!("only/{n}-{}", dice.below(4));
+                        let said = alice.upload(&name, &dice.bytes(size)).1;
+                        assert!(["done", "quota"].contains(&&*said), "{said}");
+                    }
+                })
+            })
+            .collect();
+        sessions.into_iter().for_each(|session| session.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+        watcher.join().unwrap();
+    });
+    assert_all_exact(&daemon, &world, "at the end");
+}
+
+fn size(home: &Path, file: &Path) -> u64 {
+    fs::metadata(home.join(limits::RESERVED_NAME).join(file)).map_or(0, |meta| meta.len())
+}
