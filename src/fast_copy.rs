@@ -6,7 +6,10 @@
 //! copies lies just so: measured with glibc 2.36 on Zen 3, one connection carried 1.0 GB/s, and 1.7 to 2.3 without the
 //! instruction.
 //!
-//! Which way glibc copies is settled when a program starts, by a variable of its environment. So the program starts
+//! And few heaps where the address space is limited (`ulimit -v`): glibc sets 64 MiB of it apart for the heap of each thread,
+//! up to eight heaps for each core, and what is left of a limit of 1 GiB would then hold no server.
+//!
+//! Which way glibc copies is settled when a program starts, by a variable of its environment, as are its heaps. So the program starts
 //! itself anew with that variable, once, before it does anything else. That takes a millisecond.
 
 use std::process::Command;
@@ -40,29 +43,38 @@ mod glibc {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
+    use rustix::process::{Resource, getrlimit};
+
     use super::{DONE, TUNABLES};
+    use crate::limits;
 
     const THRESHOLD: &str = "glibc.cpu.x86_rep_movsb_threshold";
     /// More than any copy: 1 GiB.
     const NEVER: &str = "0x40000000";
     pub fn ensure() {
         let tunables = env::var(TUNABLES).unwrap_or_default();
-        if env::var_os(DONE).is_some() || tunables.contains(THRESHOLD) || !processor_is_slow() {
+        if env::var_os(DONE).is_some() {
+            return;
+        }
+        let needed = [
+            (THRESHOLD, NEVER.to_owned(), processor_is_slow as fn() -> bool),
+            (limits::HEAPS_SETTING, limits::HEAPS_FEW.to_string(), || getrlimit(Resource::As).current.is_some()),
+        ];
+        // What somebody has set is left alone.
+        let missing = needed.iter().filter(|(name, _, is_needed)| !tunables.contains(name) && is_needed());
+        let settings = missing.fold(tunables.clone(), |all, (name, value, _)| with(&all, name, value));
+        if settings == tunables {
             return;
         }
         let mut arguments = env::args_os();
         let (Ok(program), Some(name)) = (env::current_exe(), arguments.next()) else { return };
-        let _only_if_it_failed = Command::new(program)
-            .arg0(name)
-            .args(arguments)
-            .env(TUNABLES, with_threshold(&tunables))
-            .env(DONE, "1")
-            .exec();
+        let _only_if_it_failed =
+            Command::new(program).arg0(name).args(arguments).env(TUNABLES, settings).env(DONE, "1").exec();
     }
 
-    fn with_threshold(tunables: &str) -> String {
+    fn with(tunables: &str, name: &str, value: &str) -> String {
         let separator = if tunables.is_empty() { "" } else { ":" };
-        format!("{tunables}{separator}{THRESHOLD}={NEVER}")
+        format!("{tunables}{separator}{name}={value}")
     }
 
     /// Whether it is one of AMD's that claim to be fast at this (`fsrm`, "fast short rep mov"): glibc believes them.
@@ -79,8 +91,8 @@ mod glibc {
 
         #[test]
         fn other_settings_of_glibc_stay() {
-            assert_eq!(with_threshold(""), "glibc.cpu.x86_rep_movsb_threshold=0x40000000");
-            assert_eq!(with_threshold("a.b=1"), "a.b=1:glibc.cpu.x86_rep_movsb_threshold=0x40000000");
+            assert_eq!(with("", THRESHOLD, NEVER), "glibc.cpu.x86_rep_movsb_threshold=0x40000000");
+            assert_eq!(with("a.b=1", THRESHOLD, NEVER), "a.b=1:glibc.cpu.x86_rep_movsb_threshold=0x40000000");
         }
     }
 }

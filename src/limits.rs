@@ -245,6 +245,12 @@ pub const THREAD_STACK: u64 = 2 * 1024 * 1024;
 /// threads.
 pub const HEAPS_MAX: u64 = 64;
 
+/// glibc's setting for the number of heaps.
+pub const HEAPS_SETTING: &str = "glibc.malloc.arena_max";
+
+/// Heaps where the address space is limited.
+pub const HEAPS_FEW: u64 = 2;
+
 /// Address space that glibc sets apart for one thread's heap.
 pub const THREAD_HEAP: u64 = 64 * 1024 * 1024;
 

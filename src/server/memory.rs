@@ -75,13 +75,19 @@ fn limits_of_group(line: &str) -> Vec<u64> {
 fn of_limit(resource: Resource) -> Option<u64> {
     let limit = getrlimit(resource).current?;
     let (used, heaps) = match resource {
-        Resource::As => ("VmSize:", (8 * cores() as u64).min(limits::HEAPS_MAX)),
+        Resource::As => ("VmSize:", heaps()),
         _ => ("VmData:", 0),
     };
     let used = kib("/proc/self/status", used).unwrap_or(0);
     let threads = Places::of_sessions().all() + 2 * cores() + limits::LOGIN_THREADS_BESIDE + limits::HOME_THREADS;
     let threads = threads as u64 * limits::THREAD_STACK + heaps * limits::THREAD_HEAP;
     Some(limit.saturating_sub(used).saturating_sub(threads))
+}
+
+/// Heaps that glibc makes for threads.
+fn heaps() -> u64 {
+    let are_few = std::env::var("GLIBC_TUNABLES").is_ok_and(|settings| settings.contains(limits::HEAPS_SETTING));
+    if are_few { limits::HEAPS_FEW } else { (8 * cores() as u64).min(limits::HEAPS_MAX) }
 }
 
 /// A value of such a file in bytes.
