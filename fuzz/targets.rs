@@ -149,7 +149,7 @@ pub fn users_toml(data: &[u8]) {
         assert_eq!(users.get(user.name()).unwrap().home(), user.home());
         assert!(!RelPath::parse(user.home().as_bytes()).unwrap().is_root());
     }
-    let _ = (users.overlapping_homes(), users.anonymous_home());
+    let _ = (users.shared_homes(), users.anonymous_home());
 }
 
 /// A line of the known servers.

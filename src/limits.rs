@@ -83,8 +83,9 @@ pub const ARGON2_OUTPUT: usize = 32;
 /// Least output in bytes: 128 bits, the short choice of RFC 9106 section 4.
 pub const ARGON2_OUTPUT_MIN: usize = 16;
 
-/// Largest users file in bytes: about 20,000 users. It is read into memory whole.
-pub const USERS_FILE_MAX: u64 = 4 * 1024 * 1024;
+/// Largest users file in bytes: 20,000 users take 3 MiB as `sealiftd user add` writes them, and twice that with long
+/// names, homes and lists. It is read into memory whole.
+pub const USERS_FILE_MAX: u64 = 8 * 1024 * 1024;
 
 // ---- TLS ----
 

@@ -170,6 +170,24 @@ fn users_who_meet_or_are_weak_are_found() {
     assert!(!check(place.path(), &[]).1.contains("anonymous reads"));
 }
 
+/// One line for a folder, not one for each pair of its users; the log of a starting server does the same.
+#[test]
+fn three_hundred_users_of_one_folder_are_one_finding() {
+    let place = good_place();
+    let text: String = (0..300).map(|i| strong(&format!("u{i:03}"), "home = \"team\"")).collect();
+    users(place.path(), &text);
+    let (code, said) = check(place.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(said.matches("share").count(), 1, "{said}");
+    assert!(said.contains("note: u000, u001, u002 and 297 more share the folder team"), "{said}");
+    let log = Daemon::builder().within(place.path()).start().stop().log;
+    assert_eq!(log.lines().filter(|line| line.contains("WARN") && line.contains("team")).count(), 1, "{log}");
+    let inner: String = (0..100).map(|i| strong(&format!("v{i:03}"), &format!("home = \"team/{i}\""))).collect();
+    users(place.path(), &(text + &inner));
+    let (code, said) = check(place.path(), &[]);
+    assert_eq!((code, said.matches("lie inside that of").count()), (1, 1), "{said}");
+}
+
 #[test]
 fn users_who_may_no_longer_replace_files_are_named() {
     let place = good_place();

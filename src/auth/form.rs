@@ -61,13 +61,12 @@ fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
 
 fn read_users(section: &Section<'_>) -> Result<BTreeMap<String, User>> {
     let mut users = BTreeMap::new();
-    for (key, _) in section.table {
+    for (key, value) in section.table {
         let name = key.get_ref().as_ref();
         names::check_user(name)
             .map_err(|why| section.place.wrong(key.span(), format!("the user name '{name}' {why}")))?;
-        if let Some(user) = section.section(name, &format!("user '{name}'"))? {
-            users.insert(name.to_owned(), read_user(&user, name)?);
-        }
+        let user = section.place.section(key, value, &format!("user '{name}'"))?;
+        users.insert(name.to_owned(), read_user(&user, name)?);
     }
     Ok(users)
 }
@@ -95,7 +94,23 @@ struct Place<'a> {
     file: &'a str,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// The table that is this entry, to be called `name`.
+    fn section(
+        self,
+        key: &Spanned<toml::de::DeString<'a>>,
+        value: &'a Spanned<DeValue<'a>>,
+        name: &str,
+    ) -> Result<Section<'a>> {
+        match value.get_ref() {
+            DeValue::Table(table) => Ok(Section { place: self, name: name.to_owned(), at: key.span(), table }),
+            other => {
+                let what = format!("{name} must be a table of its own, not a TOML {}", other.type_str());
+                Err(self.wrong(key.span(), what))
+            }
+        }
+    }
+
     fn wrong(&self, at: Range<usize>, what: String) -> Error {
         let before = self.text.as_bytes().iter().take(at.start);
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
@@ -137,16 +152,7 @@ impl<'a> Section<'a> {
     }
 
     fn section(&self, key: &str, name: &str) -> Result<Option<Section<'a>>> {
-        let Some((key, value)) = self.entry(key) else { return Ok(None) };
-        match value.get_ref() {
-            DeValue::Table(table) => {
-                Ok(Some(Section { place: self.place, name: name.to_owned(), at: key.span(), table }))
-            }
-            other => {
-                let what = format!("{name} must be a table of its own, not a TOML {}", other.type_str());
-                Err(self.place.wrong(key.span(), what))
-            }
-        }
+        self.entry(key).map(|(key, value)| self.place.section(key, value, name)).transpose()
     }
 
     fn boolean(&self, key: &str) -> Result<Option<bool>> {

@@ -34,5 +34,5 @@ pub use names::is_anonymous;
 pub use principal::Principal;
 pub use size::{parse_size, render_size};
 pub use standing::{Grants, Standing};
-pub use users::{User, Users};
+pub use users::{SharedHome, User, Users};
 pub use users_file::{UsersFile, file_warnings};

@@ -192,20 +192,43 @@ impl Users {
         self.anonymous.as_deref()
     }
 
-    /// The pairs of names whose homes are the same or lie one inside the other. That is allowed, as two users may share
-    /// a folder, but worth a warning. `anonymous` is among the names if it is on.
-    pub fn overlapping_homes(&self) -> Vec<(&str, &str)> {
+    /// The folders that more than one user reaches. That is allowed, as two users may share a folder, but worth a warning.
+    /// `anonymous` is among the names if it is on.
+    pub fn shared_homes(&self) -> Vec<SharedHome<'_>> {
         let anonymous = self.anonymous.as_deref().map(|home| (names::ANONYMOUS, home));
         let named = self.iter().map(|user| (user.name(), user.home()));
-        let all: Vec<(&str, &str)> = anonymous.into_iter().chain(named).collect();
-        let pairs = all.iter().enumerate().flat_map(|(i, a)| all.iter().skip(i + 1).map(move |b| (a, b)));
-        pairs.filter(|(a, b)| overlap(a.1, b.1)).map(|(a, b)| (a.0, b.0)).collect()
+        // By their parts, so that `bob` and `bob2` are apart (CVE-2026-40876), and what is inside comes right behind.
+        let mut homes: BTreeMap<Vec<&str>, SharedHome<'_>> = BTreeMap::new();
+        for (name, home) in anonymous.into_iter().chain(named) {
+            let fresh = || SharedHome { home, owners: Vec::new(), inside: Vec::new() };
+            homes.entry(home.split('/').collect()).or_insert_with(fresh).owners.push(name);
+        }
+        let (mut found, mut around) = (Vec::new(), Vec::<(Vec<&str>, SharedHome<'_>)>::new());
+        for (parts, shared) in homes {
+            while let Some((_, done)) = around.pop_if(|(outer, _)| !parts.starts_with(outer)) {
+                found.push(done);
+            }
+            for (_, outer) in &mut around {
+                outer.inside.extend(&shared.owners);
+            }
+            around.push((parts, shared));
+        }
+        found.extend(around.into_iter().map(|(_, shared)| shared));
+        found.retain(|shared| shared.owners.len() > 1 || !shared.inside.is_empty());
+        found.sort_by_key(|shared| shared.home);
+        found
     }
 }
 
-/// Whether one home is, or lies inside, the other: compared part by part, so that `bob` and `bob2` do not (CVE-2026-40876).
-fn overlap(a: &str, b: &str) -> bool {
-    a.split('/').zip(b.split('/')).all(|(a, b)| a == b)
+/// A folder that more than one user reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedHome<'a> {
+    /// Where it is below the data directory.
+    pub home: &'a str,
+    /// Whose home it is, at least one; anonymous first.
+    pub owners: Vec<&'a str>,
+    /// Whose homes lie inside it.
+    pub inside: Vec<&'a str>,
 }
 
 #[cfg(test)]
@@ -367,13 +390,42 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_homes_are_found_part_by_part() {
+    fn shared_homes_are_found_part_by_part() {
         let hash = cheap_hash("x");
-        let homes = [("a", "bob"), ("b", "bob2"), ("c", "bob/docs"), ("d", "public"), ("e", "bob")];
+        let homes = [
+            ("a", "bob"),
+            ("b", "bob2"),
+            ("c", "bob/docs"),
+            ("d", "public"),
+            ("e", "bob"),
+            ("f", "bob/docs/x/y"),
+            ("g", "bob-by"),
+        ];
         let text = homes.map(|(name, home)| format!("[users.{name}]\npassword = \"{hash}\"\nhome = \"{home}\"\n"));
         let text = format!("[anonymous]\nenabled = true\n{}", text.concat());
         let users = Users::parse(&text, "f").unwrap();
-        assert_eq!(users.overlapping_homes(), [("anonymous", "d"), ("a", "c"), ("a", "e"), ("c", "e")]);
+        let shared = |home, owners: &[&'static str], inside: &[&'static str]| SharedHome {
+            home,
+            owners: owners.to_vec(),
+            inside: inside.to_vec(),
+        };
+        let expected = [
+            shared("bob", &["a", "e"], &["c", "f"]),
+            shared("bob/docs", &["c"], &["f"]),
+            shared("public", &["anonymous", "d"], &[]),
+        ];
+        assert_eq!(users.shared_homes(), expected);
+    }
+
+    /// With every pair compared this took minutes.
+    #[test]
+    fn twenty_thousand_users_are_read_and_compared() {
+        let hash = cheap_hash("x");
+        let user = |i: u32| format!("[users.user{i:05}]\npassword = \"{hash}\"\naccess = \"full\"\nadmin = false\n\n");
+        let text: String = (0..20_000).map(user).collect();
+        assert!(text.len() as u64 <= crate::limits::USERS_FILE_MAX / 2, "{}", text.len());
+        let users = Users::parse(&text, "f").unwrap();
+        assert_eq!((users.iter().count(), users.shared_homes().len()), (20_000, 0));
     }
 
     #[test]

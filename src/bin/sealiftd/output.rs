@@ -25,9 +25,31 @@ pub fn shell_word(word: &str) -> String {
     format!("'{}'", for_people(word.as_bytes()).replace('\'', r"'\''"))
 }
 
+/// The first few of these names, and how many more there are.
+pub fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] if names.len() <= SHOWN => format!("{} and {last}", first.join(", ")),
+        _ => {
+            let shown: Vec<&str> = names.iter().copied().take(SHOWN).collect();
+            format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_names_are_a_few_and_a_number() {
+        assert_eq!(some_of(&["a"]), "a");
+        assert_eq!(some_of(&["a", "b"]), "a and b");
+        assert_eq!(some_of(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(some_of(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+    }
 
     #[test]
     fn words_are_quoted_only_where_a_shell_needs_it() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_std::task::block_on;
-use sealift::auth::{Users, UsersFile, file_warnings};
+use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
 use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, connections_within};
 use sealift::tls::Identity;
@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
 use crate::failure::Failure;
+use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::{cert, ground, logging, process, signals};
 
@@ -195,11 +196,16 @@ pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
 
 /// Says in the log what about the users deserves attention.
 fn warn_of_users(path: &Path, users: &Users) -> Result<(), Failure> {
-    for warning in file_warnings(path, users)? {
+    for warning in file_warnings(path, users.iter().next().is_some())? {
         warn!("{warning}");
     }
-    for (a, b) in users.overlapping_homes() {
-        warn!("the folders of {a} and {b} are the same, or one lies in the other");
+    for SharedHome { home, owners, inside } in users.shared_homes() {
+        if owners.len() > 1 {
+            warn!("{} share the folder {home}", some_of(&owners));
+        }
+        if !inside.is_empty() {
+            warn!("inside the folder {home} of {} lie those of {}", some_of(&owners), some_of(&inside));
+        }
     }
     Ok(())
 }

@@ -77,8 +77,9 @@ fn explain(err: Error, name: &str) -> Failure {
     }
 }
 
+/// There is a user in it now.
 fn warn_of_file(places: &Places) -> Result<(), Failure> {
-    for warning in file_warnings(&places.users, &Users::load(&places.users)?)? {
+    for warning in file_warnings(&places.users, true)? {
         complain(&format!("warning: {warning}"));
     }
     Ok(())

@@ -1,17 +1,17 @@
 //! The users: who can read the file with their hashes, how strong those are, and whose folders meet.
 
-use sealift::auth::{Access, User, Users, file_warnings};
+use sealift::auth::{Access, SharedHome, User, Users, file_warnings};
 use sealift::server::look_at_home;
 use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
-use crate::output::shell_word;
+use crate::output::{shell_word, some_of};
 use crate::reach::{Want, obstacle};
 
 /// Looks at all users.
 pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
-    match file_warnings(&places.users, users) {
+    match file_warnings(&places.users, users.iter().next().is_some()) {
         Ok(warnings) => {
             for warning in warnings {
                 findings.add(Severity::Warning, warning, "");
@@ -39,8 +39,8 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     if let Some(home_of_all) = users.anonymous_home() {
         home(places, "anonymous", home_of_all, false, findings);
     }
-    for (a, b) in users.overlapping_homes() {
-        meeting(users, a, b, findings);
+    for shared in users.shared_homes() {
+        meeting(users, &shared, findings);
     }
 }
 
@@ -79,39 +79,43 @@ fn home(places: &Places, name: &str, home: &str, writes: bool, findings: &mut Fi
     }
 }
 
-/// Two whose folders are the same, or one inside the other.
-fn meeting(users: &Users, a: &str, b: &str, findings: &mut Findings) {
-    let Some(b) = users.get(b) else { return };
-    match users.get(a) {
-        // Anonymous comes first in every pair.
-        None if b.access().contains(Access::UPLOAD) => findings.add(
-            Severity::Note,
-            format!("{} may upload to where anonymous reads ({})", b.name(), b.home()),
-            "what is put there can be read by anybody",
-        ),
-        None => {}
-        Some(a) if a.home() == b.home() => {
-            let what = format!("{} and {} share the folder {}", a.name(), b.name(), a.home());
-            findings.add(Severity::Note, what, "each sees the other's files, and what either may change");
-        }
-        Some(a) => {
-            let (outer, inner) = if a.home().len() < b.home().len() { (a, b) } else { (b, a) };
-            let (severity, can) = if may_write(outer) || may_write(inner) {
-                (Severity::Warning, "sees and may change")
-            } else {
-                (Severity::Note, "sees")
-            };
-            let can = if may_write(outer) { can } else { "sees" };
-            let what = format!(
-                "the folder of {} ({}) lies inside that of {} ({}), who {can} what is in it",
-                inner.name(),
-                inner.home(),
-                outer.name(),
-                outer.home()
-            );
-            findings.add(severity, what, "give them folders beside each other, unless this is meant");
+/// Those whose folders are the same, or inside of one another: one finding, however many they are.
+fn meeting(users: &Users, shared: &SharedHome<'_>, findings: &mut Findings) {
+    let SharedHome { home, owners, inside } = shared;
+    let named = |names: &[&str]| -> Vec<&User> { names.iter().filter_map(|name| users.get(name)).collect() };
+    let (outer, inner) = (named(owners), named(inside));
+    // Anonymous is no named user.
+    let anybody_owns = outer.len() < owners.len();
+    if anybody_owns || inner.len() < inside.len() {
+        let reach = outer.iter().chain(inner.iter().filter(|_| anybody_owns));
+        let uploads: Vec<&str> =
+            reach.filter(|user| user.access().contains(Access::UPLOAD)).map(|user| user.name()).collect();
+        if !uploads.is_empty() {
+            let what = format!("{} may upload to where anonymous reads ({home})", some_of(&uploads));
+            findings.add(Severity::Note, what, "what is put there can be read by anybody");
         }
     }
+    let names = |users: &[&User]| some_of(&users.iter().map(|user| user.name()).collect::<Vec<_>>());
+    if outer.len() > 1 {
+        let what = format!("{} share the folder {home}", names(&outer));
+        findings.add(Severity::Note, what, "each sees the other's files, and what either may change");
+    }
+    let (Some(first), false) = (inner.first(), outer.is_empty()) else { return };
+    let outer_writes = outer.iter().copied().any(may_write);
+    let writes = outer_writes || inner.iter().copied().any(may_write);
+    let severity = if writes { Severity::Warning } else { Severity::Note };
+    let what = match inner.len() {
+        1 => format!("the folder of {} ({}) lies", first.name(), first.home()),
+        _ => format!("the folders of {} lie", names(&inner)),
+    };
+    let can = match (outer.len(), outer_writes) {
+        (1, true) => "sees and may change",
+        (1, false) => "sees",
+        (_, true) => "see and may change",
+        (_, false) => "see",
+    };
+    let what = format!("{what} inside that of {} ({home}), who {can} what is in it", names(&outer));
+    findings.add(severity, what, "give them folders beside each other, unless this is meant");
 }
 
 fn may_write(user: &User) -> bool {
