@@ -117,6 +117,10 @@ pub const SOCKET_BUFFERS_KEPT: usize = 16;
 /// Largest certificate, key or CA file in bytes. The CA bundle of a whole operating system is about 250 KiB.
 pub const PEM_MAX: u64 = 4 * 1024 * 1024;
 
+/// Old keys that `sealiftd cert new --force` keeps beside the new one, counted from 1. Whoever has more than a few has a
+/// script that goes wrong.
+pub const OLD_KEYS_MAX: u32 = 1_000;
+
 /// How long a generated certificate is valid. Trust comes from the pin, not from dates, so it should outlive the
 /// machine rather than stop a server on some night.
 pub const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -249,6 +249,22 @@ fn a_key_is_only_replaced_by_force() {
 }
 
 #[test]
+fn an_old_key_is_kept_and_a_certificate_is_renewed_under_the_same_pin() {
+    let place = TempDir::new().unwrap();
+    done(place.path(), &["cert", "new", "--name", "files.example.org"], "");
+    let key = fs::read(place.path().join("certs/key.pem")).unwrap();
+    let old = done(place.path(), &["cert", "pin"], "");
+    let said = done(place.path(), &["cert", "renew"], "");
+    assert!(said.contains(old.trim()) && said.contains("notice nothing"), "{said}");
+    assert_eq!(done(place.path(), &["cert", "pin"], ""), old);
+    assert!(done(place.path(), &["cert", "show"], "").contains("files.example.org"));
+    assert_eq!(fs::read(place.path().join("certs/key.pem")).unwrap(), key);
+    let said = done(place.path(), &["cert", "new", "--force"], "");
+    assert!(said.contains("The old one is kept as certs/key.pem.old."), "{said}");
+    assert_eq!(fs::read(place.path().join("certs/key.pem.old")).unwrap(), key);
+}
+
+#[test]
 fn without_a_certificate_there_is_a_way_to_make_one() {
     let place = TempDir::new().unwrap();
     for command in ["pin", "show"] {

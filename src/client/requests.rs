@@ -152,6 +152,14 @@ impl Client {
         .await
     }
 
+    /// Ends a session, by its id, or all those of a user, by name; for administrators. How many end.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`]; [`Kind::NotFound`] if there is none; [`Kind::TooOld`].
+    pub async fn kick(&mut self, whom: &str) -> Result<u64> {
+        self.ask(Command::Kick(whom.to_owned()), 200, |reply| reply.parsed("sessions")).await
+    }
+
     /// Ends the server when running transfers are done; for administrators.
     ///
     /// # Errors

@@ -173,6 +173,8 @@ pub enum Command {
     Status,
     /// WHO.
     Who,
+    /// KICK a session, or all those of a user.
+    Kick(String),
     /// SHUTDOWN.
     Shutdown,
     /// LOGOUT.
@@ -266,6 +268,7 @@ impl Command {
             Verb::Ping => Command::Ping,
             Verb::Status => Command::Status,
             Verb::Who => Command::Who,
+            Verb::Kick => Command::Kick(args.user_name()?),
             Verb::Shutdown => Command::Shutdown,
             Verb::Logout => Command::Logout,
         };
@@ -279,6 +282,7 @@ impl Command {
             Command::List { rotten: true, .. } | Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => {
                 [Feature::Record].into_iter().collect()
             }
+            Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             _ => Features::NONE,
         }
     }
@@ -307,6 +311,7 @@ impl Command {
             Command::Ping => Verb::Ping,
             Command::Status => Verb::Status,
             Command::Who => Verb::Who,
+            Command::Kick(_) => Verb::Kick,
             Command::Shutdown => Verb::Shutdown,
             Command::Logout => Verb::Logout,
         }
@@ -336,6 +341,7 @@ impl Command {
             | Command::Ping
             | Command::Status
             | Command::Who
+            | Command::Kick(_)
             | Command::Shutdown
             | Command::Logout => None,
         }
@@ -352,7 +358,7 @@ impl Command {
         match self {
             Command::Help(None) => {}
             Command::Help(Some(verb)) => argument(out, verb.name().as_bytes()),
-            Command::User(name) => argument(out, name.as_bytes()),
+            Command::User(name) | Command::Kick(name) => argument(out, name.as_bytes()),
             Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
             Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
             Command::List { path, recursive, rotten } => {

@@ -72,6 +72,8 @@ verbs! {
     Status = "STATUS", "STATUS", "Show your session and the server's figures.";
     /// Who is connected (administrators).
     Who = "WHO", "WHO", "Show who is connected and what they do (administrators).";
+    /// End other sessions (administrators).
+    Kick = "KICK", "KICK user|session", "End a session, or all those of a user (administrators).";
     /// End the server (administrators).
     Shutdown = "SHUTDOWN", "SHUTDOWN", "End the server when running transfers are done (administrators).";
     /// End the session.

@@ -49,7 +49,7 @@ pub fn need(command: &Command) -> Need {
         Command::Mkdir { .. } => Need::Rights(Access::MKDIR),
         Command::Rename { replace: false, .. } => Need::Rights(Access::RENAME),
         Command::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::OVERWRITE)),
-        Command::Who | Command::Shutdown => Need::Administrator,
+        Command::Who | Command::Kick(_) | Command::Shutdown => Need::Administrator,
     }
 }
 

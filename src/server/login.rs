@@ -163,6 +163,7 @@ impl Prelogin {
                 | Command::Ping
                 | Command::Status
                 | Command::Who
+                | Command::Kick(_)
                 | Command::Shutdown,
             ) => self.refuse(&login_required()),
             Err(BadLine { verb: None, error }) => {

@@ -158,6 +158,19 @@ impl Registry {
         }
     }
 
+    /// Ends the session of this id, or else all those of this user. Whose they are, and how many; none if there is none.
+    pub fn kick(&self, whom: &str) -> Option<(String, usize)> {
+        let sessions = lock(&self.sessions);
+        let one = sessions.iter().find(|(id, _)| id.to_string() == whom).map(|(_, record)| record);
+        let records: Vec<_> = match one {
+            Some(record) => vec![record],
+            None => sessions.values().filter(|record| record.principal.name() == whom).collect(),
+        };
+        let user = records.first()?.principal.name().to_owned();
+        records.iter().for_each(|record| record.end(Kind::Kicked));
+        Some((user, records.len()))
+    }
+
     /// Tells everything to stop. More than once is the same as once.
     pub fn stop(&self) {
         self.stop.close();

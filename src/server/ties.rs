@@ -52,6 +52,11 @@ impl Ties {
         self.staged.take(id, self.session)
     }
 
+    /// [`Tokens::forget_user`].
+    pub fn void_tokens_of(&self, user: &str) {
+        self.tokens.forget_user(user);
+    }
+
     /// The client is gone: its tokens are void, and what it staged is put away to be resumed.
     pub fn hang_up(&self) {
         for upload in self.leave() {

@@ -80,6 +80,11 @@ impl Tokens {
             .ok_or_else(|| Error::new(Kind::LoginFailed, "no token that can be used"))
     }
 
+    /// The tokens of this user are void.
+    pub fn forget_user(&self, user: &str) {
+        self.lock().retain(|_, token| token.principal.name() != user);
+    }
+
     /// The session is over, and with it its tokens.
     pub fn forget(&self, session: SessionId) {
         self.lock().retain(|_, token| token.session != session);

@@ -1,14 +1,15 @@
 //! Key and certificate on disk: read with suspicion, written whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, Gid, OFlags, Uid, fchown, flock};
+use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
-use crate::limits::PEM_MAX;
+use crate::limits::{self, PEM_MAX};
 use crate::{Error, Kind, Result};
 
 /// Who may read a file.
@@ -21,6 +22,14 @@ pub(super) enum Privacy {
 }
 
 impl Privacy {
+    /// The most that others may be let in.
+    fn most(self) -> u32 {
+        match self {
+            Privacy::Public => 0o777,
+            Privacy::Owner => 0o700,
+        }
+    }
+
     fn mode(self) -> u32 {
         match self {
             Privacy::Public => 0o644,
@@ -86,8 +95,39 @@ impl Locked {
         }
     }
 
+    /// Gives what has these names a second name beside it, `NAME.old`, or the first of `NAME.old.2`, `NAME.old.3` and so
+    /// on that is free for all of them, and returns the new names. What is not there has none.
+    pub(super) fn keep_beside(&self, names: &[&str]) -> Result<Vec<PathBuf>> {
+        let mut there = Vec::new();
+        for name in names {
+            if self.has(name)? {
+                there.push(*name);
+            }
+        }
+        for number in 1..limits::OLD_KEYS_MAX {
+            let kept = |name: &str| if number == 1 { format!("{name}.old") } else { format!("{name}.old.{number}") };
+            let mut taken = false;
+            for name in names {
+                taken |= self.has(&kept(name))?;
+            }
+            if taken {
+                continue;
+            }
+            return there
+                .into_iter()
+                .map(|name| {
+                    let (from, to) = (self.path.join(name), self.path.join(kept(name)));
+                    fs::hard_link(&from, &to).map_err(|err| Error::file(to.display(), err))?;
+                    Ok(to)
+                })
+                .collect();
+        }
+        Err(Error::new(Kind::Exists, format!("{}: too many old keys are kept here", self.path.display())))
+    }
+
     /// Puts `files` (name, content, privacy) in place, replacing what has their names. Either all of them are on disk
-    /// under temporary names before the first takes its place, or none does. They survive a power cut.
+    /// under temporary names before the first takes its place, or none does. They survive a power cut. Owner and mode are
+    /// those of what is replaced; root makes what is new for the owner of the directory.
     pub(super) fn write(&self, files: &[(&str, &[u8], Privacy)]) -> Result<()> {
         let mut staged = Vec::new();
         for (name, content, privacy) in files {
@@ -116,9 +156,28 @@ impl Staged {
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(privacy.mode()).open(&temporary).map_err(failed)?;
         let staged = Staged { temporary: temporary.clone(), target: directory.join(name) };
+        staged.take_owner_and_mode(&file, directory, privacy).map_err(failed)?;
         file.write_all(content).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         Ok(staged)
+    }
+
+    /// Root must not take a key away from the account that the server runs under.
+    fn take_owner_and_mode(&self, file: &File, directory: &Path, privacy: Privacy) -> io::Result<()> {
+        let old = fs::metadata(&self.target).ok().filter(Metadata::is_file);
+        let model = match &old {
+            Some(old) => old.clone(),
+            None if geteuid().is_root() => fs::metadata(directory)?,
+            None => return Ok(()),
+        };
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (model.uid(), model.gid()) {
+            fchown(file, Some(Uid::from_raw(model.uid())), Some(Gid::from_raw(model.gid())))?;
+        }
+        match old {
+            Some(old) => file.set_permissions(Permissions::from_mode(old.mode() & privacy.most())),
+            None => Ok(()),
+        }
     }
 
     fn put_in_place(self) -> Result<()> {

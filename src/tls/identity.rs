@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -79,25 +79,52 @@ impl Identity {
         let made = certificate(names, &key);
         let key_pem = Zeroizing::new(key.serialize_pem().into_bytes());
         key.zeroize();
-        Identity::from_pem(made?.pem().into_bytes(), key_pem).map_err(|err| match err {
-            Unusable::Certificate(why) | Unusable::Key(why) => Error::new(Kind::Internal, why),
-            Unusable::Pair(cause) => explain::engine(cause),
-        })
+        Identity::from_pem(made?.pem().into_bytes(), key_pem).map_err(Unusable::into_error)
+    }
+
+    /// The same key with a new certificate, made out to these names: the pin stays.
+    ///
+    /// # Errors
+    /// As [`Identity::generate`]; [`Kind::Tls`] too for a key that is not in the format that a new one has (PKCS #8).
+    pub fn renew(&self, names: &[String]) -> Result<Identity> {
+        let text = std::str::from_utf8(&self.key_pem).unwrap_or_default();
+        let mut key = rcgen::KeyPair::from_pem(text).map_err(|err| {
+            let text = "the private key cannot sign a certificate here: it must be ECDSA, Ed25519 or RSA in PKCS #8";
+            Error::new(Kind::Tls, text).with_source(err)
+        })?;
+        let made = certificate(names, &key);
+        key.zeroize();
+        Identity::from_pem(made?.pem().into_bytes(), self.key_pem.clone()).map_err(Unusable::into_error)
+    }
+
+    /// Replaces `cert.pem` in `dir` alone, with its owner and mode. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`] if the key there is another one by now; those of the files.
+    pub fn save_certificate(&self, dir: &Path) -> Result<()> {
+        let locked = Locked::open(dir)?;
+        if Identity::load(dir)?.pin() != self.pin {
+            return Err(Error::new(Kind::Changed, format!("{}: another key is there now", dir.display())));
+        }
+        locked.write(&[(CERTIFICATE_FILE, &self.certificate_pem, Privacy::Public)])
     }
 
     /// Writes `cert.pem` and `key.pem` into `dir`: the directory 0700 if it must be made, the key 0600 from its first
-    /// byte, both on disk when this returns.
+    /// byte, both on disk when this returns. What is replaced is kept beside, under the names that are returned, and
+    /// gives its owner and mode to what takes its place.
     ///
     /// # Errors
     /// [`Kind::Exists`] when one of them is there and `replace` is false; otherwise those of the files.
-    pub fn save(&self, dir: &Path, replace: bool) -> Result<()> {
+    pub fn save(&self, dir: &Path, replace: bool) -> Result<Vec<PathBuf>> {
         let locked = Locked::open(dir)?;
         for name in [KEY_FILE, CERTIFICATE_FILE] {
             if !replace && locked.has(name)? {
                 return Err(Error::new(Kind::Exists, format!("{}: already exists", dir.join(name).display())));
             }
         }
-        self.write(&locked)
+        let kept = locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?;
+        self.write(&locked)?;
+        Ok(kept)
     }
 
     /// [`load`](Identity::load)s, or [`generate`](Identity::generate)s and [`save`](Identity::save)s when neither file
@@ -185,6 +212,16 @@ enum Unusable {
     Certificate(String),
     Key(String),
     Pair(rustls::Error),
+}
+
+impl Unusable {
+    /// Of PEM texts that were made here.
+    fn into_error(self) -> Error {
+        match self {
+            Unusable::Certificate(why) | Unusable::Key(why) => Error::new(Kind::Internal, why),
+            Unusable::Pair(cause) => explain::engine(cause),
+        }
+    }
 }
 
 /// Shakes hands with ourselves in memory. The engine never compares key and certificate; a client does, and this is one.
@@ -328,10 +365,60 @@ mod tests {
         let second = Identity::generate(&names()).unwrap();
         assert_eq!(second.save(dir.path(), false).unwrap_err().kind(), Kind::Exists);
         assert_eq!(Identity::load(dir.path()).unwrap().pin(), first.pin());
-        second.save(dir.path(), true).unwrap();
+        let kept = second.save(dir.path(), true).unwrap();
         assert_eq!(Identity::load(dir.path()).unwrap().pin(), second.pin());
+        assert_eq!(kept, [KEY_FILE, CERTIFICATE_FILE].map(|name| dir.path().join(format!("{name}.old"))));
+        assert_eq!((mode(&kept[0]), fs::read(&kept[0]).unwrap()), (0o600, first.key_pem.to_vec()));
+        let third = Identity::generate(&names()).unwrap().save(dir.path(), true).unwrap();
+        assert_eq!(third, [KEY_FILE, CERTIFICATE_FILE].map(|name| dir.path().join(format!("{name}.old.2"))));
+        assert_eq!(fs::read(&third[0]).unwrap(), second.key_pem.to_vec(), "no old key is lost");
+        second.save(dir.path(), true).unwrap();
         fs::remove_file(dir.path().join(KEY_FILE)).unwrap();
         assert_eq!(second.save(dir.path(), false).unwrap_err().kind(), Kind::Exists);
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_file_takes_its_owner_and_mode() {
+        let (dir, _) = saved();
+        let (key, certificate) = (dir.path().join(KEY_FILE), dir.path().join(CERTIFICATE_FILE));
+        fs::set_permissions(&key, Permissions::from_mode(0o400)).unwrap();
+        fs::set_permissions(&certificate, Permissions::from_mode(0o640)).unwrap();
+        let root = rustix::process::geteuid().is_root();
+        if root {
+            for path in [&key, &certificate] {
+                std::os::unix::fs::chown(path, Some(12345), Some(54321)).unwrap();
+            }
+        }
+        let second = Identity::generate(&names()).unwrap();
+        second.save(dir.path(), true).unwrap();
+        second.renew(&names()).unwrap().save_certificate(dir.path()).unwrap();
+        assert_eq!((mode(&key), mode(&certificate)), (0o400, 0o640));
+        for path in [key, certificate] {
+            let meta = fs::metadata(path).unwrap();
+            assert!(!root || (meta.uid(), meta.gid()) == (12345, 54321), "{meta:?}");
+        }
+        // Root makes files in somebody's folder for that one.
+        if root {
+            let empty = tempfile::tempdir().unwrap();
+            std::os::unix::fs::chown(empty.path(), Some(12345), Some(54321)).unwrap();
+            second.save(empty.path(), false).unwrap();
+            assert_eq!(fs::metadata(empty.path().join(KEY_FILE)).unwrap().uid(), 12345);
+        }
+    }
+
+    #[test]
+    fn a_renewed_certificate_has_the_same_pin_and_the_names_asked_for() {
+        let (dir, first) = saved();
+        let key = fs::read(dir.path().join(KEY_FILE)).unwrap();
+        let renewed = first.renew(&["other.example".to_owned()]).unwrap();
+        renewed.save_certificate(dir.path()).unwrap();
+        let loaded = Identity::load(dir.path()).unwrap();
+        assert_eq!(loaded.pin(), first.pin());
+        assert_eq!(loaded.describe().unwrap().names, ["other.example"]);
+        assert_eq!(fs::read(dir.path().join(KEY_FILE)).unwrap(), key);
+        assert_ne!(fs::read(dir.path().join(CERTIFICATE_FILE)).unwrap(), first.certificate_pem);
+        Identity::generate(&names()).unwrap().save(dir.path(), true).unwrap();
+        assert_eq!(renewed.save_certificate(dir.path()).unwrap_err().kind(), Kind::Changed);
     }
 
     #[test]

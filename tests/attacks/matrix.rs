@@ -40,7 +40,7 @@ impl Right {
         let names: &[&str] = match verb {
             Verb::Help | Verb::User | Verb::Pass | Verb::Token | Verb::Join => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
-            Verb::Who | Verb::Shutdown => return vec![Right::Administrator],
+            Verb::Who | Verb::Kick | Verb::Shutdown => return vec![Right::Administrator],
             Verb::List | Verb::Stat => &["list"],
             Verb::Hash if says("partial=yes") => &["upload"],
             Verb::Hash | Verb::Download => &["download"],
@@ -102,6 +102,7 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Ping => &["PING"],
         Verb::Status => &["STATUS"],
         Verb::Who => &["WHO"],
+        Verb::Kick => &["KICK nobody"],
         Verb::Shutdown => &["SHUTDOWN"],
         Verb::Logout => &["LOGOUT"],
     };

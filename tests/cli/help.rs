@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "ping",
     "status",
     "who",
+    "kick",
     "shutdown",
     "trust",
     "trust add",

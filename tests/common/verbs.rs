@@ -72,6 +72,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Ping
         | Verb::Status
         | Verb::Who
+        | Verb::Kick
         | Verb::Shutdown
         | Verb::Logout => Vec::new(),
         Verb::List => vec![path.to_owned(), format!("{path} recursive=yes")],

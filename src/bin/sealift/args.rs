@@ -119,6 +119,11 @@ pub enum Command {
     /// Show who is connected, and what they do
     #[command(after_help = "Example:\n  sealift who admin@files.example")]
     Who(OneServer),
+    /// End a session, or all sessions of a user
+    #[command(
+        after_help = "Examples:\n  sealift kick admin@files.example bob\n  sealift kick admin@files.example 7b430352ecddde17"
+    )]
+    Kick(Kick),
     /// End the server when running transfers are done
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
@@ -413,6 +418,17 @@ pub struct OneServer {
     /// The server
     #[arg(value_name = "TARGET")]
     pub target: OsString,
+}
+
+// As above.
+#[derive(Debug, Args)]
+pub struct Kick {
+    /// The server
+    #[arg(value_name = "TARGET")]
+    pub target: OsString,
+    /// The session's id, as `sealift who` shows it, or a user's name
+    #[arg(value_name = "USER|SESSION")]
+    pub whom: String,
 }
 
 /// Manage the keys of the servers you trust

@@ -9,7 +9,7 @@ use super::args::Cli;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Files", &["ls", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify", "accept"]),
     ("Servers", &["shell", "ping", "status", "trust"]),
-    ("Administrators", &["who", "shutdown"]),
+    ("Administrators", &["who", "kick", "shutdown"]),
     ("More", &["completion", "help"]),
 ];
 

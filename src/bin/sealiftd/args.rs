@@ -328,11 +328,18 @@ pub enum CertCommand {
     Pin,
     /// Make a new key and certificate
     New {
-        /// Replace the ones that are there. Clients that pinned the old key must be told the new pin
+        /// Replace the ones that are there, which are kept beside as key.pem.old and cert.pem.old. Clients that pinned the
+        /// old key must be told the new pin
         #[arg(long)]
         force: bool,
         /// Host name or address to make it out to; may be given more than once
         /// [default: localhost, 127.0.0.1, ::1 and this machine's name]
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Make a new certificate over the same key: the pin stays, and clients notice nothing
+    Renew {
+        /// Host name or address to make it out to; may be given more than once [default: those of the present one]
         #[arg(long = "name", value_name = "NAME")]
         names: Vec<String>,
     },

@@ -23,6 +23,7 @@ pub fn run(places: &Places, command: CertCommand) -> Result<(), Failure> {
             Ok(())
         }
         CertCommand::New { force, names } => new(&places.certs, force, names),
+        CertCommand::Renew { names } => renew(&places.certs, names),
     }
 }
 
@@ -59,7 +60,7 @@ fn show(certs: &Path) -> Result<(), Failure> {
 fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     let names = if names.is_empty() { default_names() } else { names };
     let identity = Identity::generate(&names)?;
-    identity.save(certs, force).map_err(|err| match err.kind() {
+    let kept = identity.save(certs, force).map_err(|err| match err.kind() {
         Kind::Exists => Failure::from(err).hint(
             "--force replaces key and certificate. Every client that knows the old pin then refuses this server until it \
              is told the new one.",
@@ -68,11 +69,29 @@ fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     })?;
     let folder = for_people(certs.to_string_lossy().as_bytes());
     say(&format!("Made a new key and certificate in {folder}.\npin  {}\n", identity.pin()));
+    for old in kept {
+        say(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
+    }
     if force {
         say(
             "A running server uses them after a restart. Clients that pinned the old key must be told the new pin:\n  \
              sealift trust remove HOST; sealift trust add HOST\n",
         );
     }
+    Ok(())
+}
+
+fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
+    let present = load(certs)?;
+    let names = if names.is_empty() { present.describe()?.names } else { names };
+    let renewed = present.renew(&names)?;
+    renewed.save_certificate(certs)?;
+    let until = humantime::format_rfc3339_seconds(renewed.describe()?.not_after);
+    let folder = for_people(certs.to_string_lossy().as_bytes());
+    say(&format!(
+        "Made a new certificate over the same key in {folder}, valid until {until}.\npin  {}\n\
+         A running server uses it after a restart. Clients that pinned the key notice nothing.\n",
+        renewed.pin()
+    ));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Commands about the session and the server: HELP, STATUS, WHO, SHUTDOWN.
 
 use super::{Running, Session};
+use crate::error::{Error, Kind};
 use crate::proto::{ReplyWriter, Verb};
 use crate::server::lane::Outgoing;
 
@@ -72,6 +73,16 @@ impl Session {
             out.put(&self.scratch);
         }
         self.done(running, 0, out, |r| ReplyWriter::new(r, 212, "done").field("sessions", sessions.len()), "");
+    }
+
+    pub(super) fn kick(&mut self, whom: &str, running: Running, out: &mut Outgoing) {
+        let Some((user, sessions)) = self.ticket.registry().kick(whom) else {
+            let text = format!("{whom}: no session and no user of this name is connected");
+            return self.fail(running, &Error::new(Kind::NotFound, text), out);
+        };
+        self.ties.void_tokens_of(&user);
+        tracing::info!(session = %self.ticket.id(), by = self.principal.name(), user, sessions, "kicked");
+        self.done(running, 0, out, |r| ReplyWriter::new(r, 200, "kicked").field("sessions", sessions), "They end now.");
     }
 
     pub(super) fn shutdown(&mut self, running: Running, out: &mut Outgoing) {

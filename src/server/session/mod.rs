@@ -190,6 +190,7 @@ impl Session {
             Command::Ping => self.done(running, 0, out, |r| ReplyWriter::new(r, 200, "pong"), "Here."),
             Command::Status => self.status(running, out),
             Command::Who => self.who(running, out),
+            Command::Kick(whom) => self.kick(&whom, running, out),
             Command::Shutdown => self.shutdown(running, out),
             Command::Logout => {
                 self.done(running, 0, out, |r| ReplyWriter::new(r, 221, "bye"), "Goodbye.");

@@ -58,7 +58,7 @@ fn session_of_removed() {
     assert_eq!(word(joins.ask(format!("JOIN {token}"))), "login-failed");
     assert!(!world.home("alice").join("late").exists() && !world.home("alice").join("half").exists());
     assert_eq!(word(bob.ask("PING")), "pong", "nobody else notices");
-    assert!(daemon.log().contains("word=\"revoked\""));
+    eventually("the log says so", || daemon.log().contains("word=\"revoked\""));
     eventually("all is put away", || bob.ask("STATUS").2["connections"].parse::<u32>().unwrap() <= 2);
     assert_nothing_staged(&world.home("alice"), "after the end");
 }
@@ -142,4 +142,61 @@ fn finish(client: &mut RawClient, rest: &[u8], whole: &[u8]) {
     client.send(frames_of(rest));
     client.send([0; 4]);
     client.send(Hash::of(whole).as_bytes());
+}
+
+#[test]
+fn kicked_sessions_end() {
+    let world = World::with(&[
+        ("root", "\"none\"\nadmin = true", "root"),
+        ("bob", "\"full\"", "bob"),
+        ("alice", "\"full\"", "alice"),
+    ]);
+    let daemon = world.start();
+    fs::File::create(world.home("bob").join("large")).unwrap().set_len(LARGE as u64).unwrap();
+    let (mut root, mut alice) = (enter(&daemon, "root"), enter(&daemon, "alice"));
+    assert_eq!(word(root.ask("KICK bob")), "not-found");
+    let mut first = enter(&daemon, "bob");
+    let id = first.ask("PING").2["session"].clone();
+    assert_eq!(word(alice.ask(format!("KICK {id}"))), "denied");
+    let mut second = enter(&daemon, "bob");
+    let (_, done, fields) = root.ask(format!("KICK {id}"));
+    assert_eq!((done.as_str(), fields["sessions"].as_str()), ("kicked", "1"));
+    ends_with(&mut first, "kicked");
+    assert_eq!(word(second.ask("PING")), "pong", "that was one session");
+
+    let token = second.ask("TOKEN").2["tokens"].clone();
+    let mut sends = half_an_upload(enter(&daemon, "bob"), "half", b"half", &world.home("bob"));
+    let mut reads = enter(&daemon, "bob");
+    begin_download(&mut reads, "large");
+    // The real client, in the middle of a file that nobody takes from it.
+    let mut client = std::process::Command::new(env!("CARGO_BIN_EXE_sealift"));
+    let password = world.place().join("password");
+    fs::write(&password, crate::common::PASSWORD).unwrap();
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    client.env("HOME", world.place()).env("SEALIFT_PASSWORD_FILE", &password);
+    client.args(["--pin", daemon.pin(), "cat", &format!("bob@{}/large", daemon.address())]);
+    client.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let client = client.spawn().unwrap();
+    eventually("the client reads", || {
+        root.line("WHO");
+        let mut reading = 0;
+        loop {
+            let answer = root.reply();
+            match answer.0 {
+                112 => reading += usize::from(answer.2["doing"].contains("DOWNLOAD")),
+                _ => return reading == 2,
+            }
+        }
+    });
+    assert_eq!(root.ask("KICK bob").2["sessions"], "4");
+    ends_with(&mut second, "kicked");
+    ends_with(&mut sends, "kicked");
+    assert!(reads.rest().len() < LARGE);
+    let ended = client.wait_with_output().unwrap();
+    let said = crate::common::text(&ended.stderr);
+    assert_eq!((ended.status.code(), said.contains("administrator")), (Some(5), true), "{said}");
+    let mut joins = RawClient::connect(&daemon);
+    assert_eq!(word(joins.ask(format!("JOIN {token}"))), "login-failed");
+    assert_eq!(word(alice.ask("PING")), "pong");
+    assert_eq!(word(enter(&daemon, "bob").ask("PING")), "pong", "nobody is locked out");
 }

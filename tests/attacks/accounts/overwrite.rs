@@ -90,7 +90,7 @@ fn overwrite_without_right() {
     assert_eq!(fs::read(&file).unwrap(), b"scanned");
     for outcome in ["created", "replaced", "same", "denied"] {
         let line = format!("verb=\"UPLOAD\" path=\"report\" outcome=\"{outcome}\"");
-        assert!(daemon.log().contains(&line), "{line}");
+        eventually(&line, || daemon.log().contains(&line));
     }
     drop((owner, scanner));
     eventually("all sessions are over", || staged(&world.home("team")).is_empty());

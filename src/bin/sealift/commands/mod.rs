@@ -43,6 +43,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Ping(args) => server::ping(ctx, args).await,
         Command::Status(args) => server::status(ctx, args).await,
         Command::Who(args) => server::who(ctx, args).await,
+        Command::Kick(args) => server::kick(ctx, args).await,
         Command::Shutdown(args) => server::shutdown(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Completion(args) => completion(args),

@@ -3,7 +3,7 @@
 use sealift::Client;
 use sealift::proto::escape::for_people;
 
-use crate::args::{OneServer, Ping};
+use crate::args::{Kick, OneServer, Ping};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::format;
@@ -101,6 +101,29 @@ pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
             let since = format::utc(session.since);
             out.line(format!("{}  {user:<16}  {peer:<24}  {since}  {doing}", session.id))?;
         }
+    }
+    Ok(())
+}
+
+/// Ends sessions.
+///
+/// # Errors
+/// As [`Context::with_client`].
+pub async fn kick(ctx: &Context, args: &Kick) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    ctx.with_client(&login, async |client| end_sessions(ctx.out, client, &args.whom).await).await
+}
+
+/// The same over a connection.
+///
+/// # Errors
+/// As [`Client::kick`].
+pub async fn end_sessions(out: Output, client: &mut Client, whom: &str) -> Outcome {
+    let sessions = client.kick(whom).await?;
+    let object = || Object::new().text("event", "kicked").text("whom", whom).value("sessions", sessions);
+    if !out.json(|| object().ids(client.last_ids()))? {
+        let what = if sessions == 1 { "1 session ends.".to_owned() } else { format!("{sessions} sessions end.") };
+        out.note(&what);
     }
     Ok(())
 }

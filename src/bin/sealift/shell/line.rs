@@ -66,6 +66,11 @@ pub enum Command {
     Status,
     /// Show who is connected (administrators)
     Who,
+    /// End a session, or all sessions of a user (administrators)
+    Kick {
+        /// The session's id, as `who` shows it, or a user's name
+        whom: String,
+    },
     /// End the server (administrators)
     Shutdown,
     /// Log in again, or as another user; the password is asked for
@@ -223,6 +228,7 @@ mod tests {
             "ping",
             "status",
             "who",
+            "kick bob",
             "shutdown",
             "user alice",
             "login",

@@ -193,6 +193,7 @@ impl<'a> Session<'a> {
             }
             Command::Status => server::show_status(out, self.client().await?).await?,
             Command::Who => server::show_who(out, self.client().await?).await?,
+            Command::Kick { whom } => server::end_sessions(out, self.client().await?, &whom).await?,
             Command::Shutdown => server::end_server(out, self.client().await?).await?,
             Command::Login { user } => self.log_in(user).await?,
             Command::Exit => {
