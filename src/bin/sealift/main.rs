@@ -11,6 +11,7 @@ mod interrupt;
 mod output;
 mod password;
 mod progress;
+mod rot_args;
 mod shell;
 mod transfer;
 mod verify;

@@ -4,11 +4,11 @@ use sealift::client::{Doubt, Target, Verified};
 use sealift::proto::escape::for_people;
 use sealift::{Client, Exit, Kind, limits};
 
-use crate::args::{Accept, Verify};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Object, Output};
+use crate::rot_args::{Accept, Verify};
 
 /// Verifies targets.
 ///
