@@ -315,8 +315,10 @@ fn a_source_that_changes_its_length_is_given_up_and_leaves_nothing() {
         let server = Running::start().await;
         let mut client = server.client("alice").await;
         let local = tempfile::tempdir().unwrap();
-        // Files that say another length than they have: what `/proc` holds has the size 0.
-        let uploads = vec![Upload::file("/proc/self/status", p("status")), Upload::file("/proc/version", p("version"))];
+        // Files that say another length than they have: those of `/sys` have the size of a page.
+        let uploads =
+            ["online", "possible"].map(|name| Upload::file(format!("/sys/devices/system/cpu/{name}"), p(name)));
+        let uploads = uploads.into();
         let summary = client.upload(uploads, silent()).await.unwrap();
         assert_eq!((summary.files, summary.failed.len()), (0, 2));
         assert!(summary.failed.iter().all(|(_, error)| error.kind() == Kind::Torn));

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
+use crate::proto::FileMode;
 use crate::stamp::{Change, Stamp};
 
 /// What a read brought.
@@ -28,6 +29,7 @@ pub(super) struct LocalFile {
     pub(super) path: PathBuf,
     pub(super) size: u64,
     pub(super) mtime: Mtime,
+    pub(super) mode: FileMode,
     /// As it was opened.
     stamp: Stamp,
     /// It may become longer, and is sent as long as it was.
@@ -56,7 +58,8 @@ impl LocalFile {
         }
         let stamp = Stamp::from(&stat);
         let (size, mtime) = (stamp.size(), stamp.mtime());
-        Ok(LocalFile { file, path: path.to_owned(), size, mtime, stamp, growing: false, at_end: false })
+        let mode = FileMode::of(stat.st_mode);
+        Ok(LocalFile { file, path: path.to_owned(), size, mtime, mode, stamp, growing: false, at_end: false })
     }
 
     /// Lets it become longer while it is sent.

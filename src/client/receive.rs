@@ -219,12 +219,15 @@ impl Receiver<'_> {
             return Err(self.session.out_of_order());
         }
         let Announced { size, mtime } = Announced::read(&reply)?;
+        // A first server does not say.
+        let mode = reply.get("mode").map(|_| reply.parsed("mode")).transpose()?;
         if !job.counted {
             self.observer.expected(0, size);
         }
         self.observer.started(from.as_path(), Some(size));
 
-        let spec = UploadSpec { size: Some(size), mtime: Some(mtime), condition: *condition, ..UploadSpec::default() };
+        let (size_here, mtime, condition) = (Some(size), Some(mtime), *condition);
+        let spec = UploadSpec { size: size_here, mtime, mode, condition, ..UploadSpec::default() };
         let mut local = match after {
             None => self.into.begin(to, spec),
             Some(Partial { len, hash }) => {

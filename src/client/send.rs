@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, HashOf, RelPath, Reply, Resume, UploadArgs, frame};
+use crate::proto::{Command, Condition, Feature, HashOf, RelPath, Reply, Resume, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
 pub(super) enum Task {
@@ -215,9 +215,10 @@ impl<'a> Sender<'a> {
                 return Ok(());
             }
         };
-        let (size, own_mtime) = match &input {
-            Input::File(file) => (Some(file.size), Some(file.mtime)),
-            Input::Reader(_) => (None, None),
+        let keeps_modes = self.session.features().has(Feature::Mode);
+        let (size, own_mtime, mode) = match &input {
+            Input::File(file) => (Some(file.size), Some(file.mtime), keeps_modes.then_some(file.mode)),
+            Input::Reader(_) => (None, None, None),
         };
         let part = match &mut input {
             Input::File(file) if first && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {
@@ -229,7 +230,7 @@ impl<'a> Sender<'a> {
             self.hasher.reset();
         }
         self.make_room()?;
-        let args = UploadArgs { path: to.clone(), size, mtime: mtime.or(own_mtime), condition, resume: part };
+        let args = UploadArgs { path: to.clone(), size, mtime: mtime.or(own_mtime), mode, condition, resume: part };
         if let Err(error) = self.session.command(&Command::Upload(args)) {
             self.failed(path, &to, condition, error);
             return Ok(());

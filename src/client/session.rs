@@ -65,6 +65,11 @@ impl Session {
         !self.broken && self.unanswered == 0
     }
 
+    /// What the server listed.
+    pub(super) fn features(&self) -> Features {
+        self.features
+    }
+
     /// Remembers what the server listed in its greeting: a command that needs more is not sent.
     pub(super) fn set_features(&mut self, features: Features) {
         self.features = features;

@@ -2,6 +2,7 @@
 
 use super::command::{Condition, Resume};
 use super::escape::decode;
+use super::mode::FileMode;
 use super::path::RelPath;
 use super::staged::StagedId;
 use super::verb::Verb;
@@ -140,6 +141,10 @@ impl<'a> Args<'a> {
 
     pub(super) fn mtime(&mut self) -> Result<Option<Mtime>> {
         self.parsed("mtime", "takes seconds since 1970, with a fraction if any", |text| text.parse().ok())
+    }
+
+    pub(super) fn mode(&mut self) -> Result<Option<FileMode>> {
+        self.parsed("mode", "takes three octal digits", |text| text.parse().ok())
     }
 
     pub(super) fn condition(&mut self) -> Result<Condition> {

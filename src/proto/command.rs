@@ -3,6 +3,7 @@
 use super::arguments::Args;
 use super::escape::encode;
 use super::features::{Feature, Features};
+use super::mode::FileMode;
 use super::path::RelPath;
 use super::staged::StagedId;
 use super::verb::Verb;
@@ -54,6 +55,8 @@ pub struct UploadArgs {
     pub size: Option<u64>,
     /// The modification time to give it.
     pub mtime: Option<Mtime>,
+    /// The mode that the file has at the sender.
+    pub mode: Option<FileMode>,
     /// What must hold for the target.
     pub condition: Condition,
     /// Where to go on, if an earlier attempt left a part.
@@ -69,6 +72,8 @@ pub struct StageArgs {
     pub size: u64,
     /// The modification time to give it.
     pub mtime: Option<Mtime>,
+    /// The mode that the file has at the sender.
+    pub mode: Option<FileMode>,
     /// What must hold for the target.
     pub condition: Condition,
     /// Where to go on, if an earlier attempt left a part.
@@ -247,6 +252,7 @@ impl Command {
                 path: args.path()?,
                 size: args.number("size")?,
                 mtime: args.mtime()?,
+                mode: args.mode()?,
                 condition: args.condition()?,
                 resume: args.resume()?,
             }),
@@ -254,6 +260,7 @@ impl Command {
                 path: args.path()?,
                 size: args.needed("size")?,
                 mtime: args.mtime()?,
+                mode: args.mode()?,
                 condition: args.condition()?,
                 resume: args.resume()?,
             }),
@@ -283,6 +290,9 @@ impl Command {
                 [Feature::Record].into_iter().collect()
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
+            Command::Upload(UploadArgs { mode: Some(_), .. }) | Command::Stage(StageArgs { mode: Some(_), .. }) => {
+                [Feature::Mode].into_iter().collect()
+            }
             _ => Features::NONE,
         }
     }
@@ -387,11 +397,11 @@ impl Command {
             }
             Command::Upload(args) => {
                 argument(out, args.path.as_bytes());
-                of_the_file(out, args.size, args.mtime, args.condition, args.resume);
+                of_the_file(out, args.size, (args.mtime, args.mode), args.condition, args.resume);
             }
             Command::Stage(args) => {
                 argument(out, args.path.as_bytes());
-                of_the_file(out, Some(args.size), args.mtime, args.condition, args.resume);
+                of_the_file(out, Some(args.size), (args.mtime, args.mode), args.condition, args.resume);
             }
             Command::Part { id, offset, length } => {
                 argument(out, id.to_string().as_bytes());
@@ -431,12 +441,13 @@ impl Command {
 fn of_the_file(
     out: &mut Vec<u8>,
     size: Option<u64>,
-    mtime: Option<Mtime>,
+    (mtime, mode): (Option<Mtime>, Option<FileMode>),
     condition: Condition,
     resume: Option<Resume>,
 ) {
     option(out, "size", size);
     option(out, "mtime", mtime);
+    option(out, "mode", mode);
     match condition {
         Condition::Any => {}
         Condition::Absent => option(out, "if", Some("absent")),

@@ -34,6 +34,8 @@ features! {
     Kick = "kick", "end other sessions";
     /// HASH reads, and its `recorded=`; the `rotten=` of LIST; the verb ACCEPT.
     Record = "record", "compare files with what was recorded of them";
+    /// The key `mode=` of UPLOAD and STAGE.
+    Mode = "mode", "keep the modes of files";
 }
 
 /// A set of features.

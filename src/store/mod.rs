@@ -19,7 +19,7 @@ pub use crate::mtime::Mtime;
 pub use crate::proto::{Condition, Entry, EntryKind};
 pub use crate::stamp::Change;
 
-use crate::proto::RelPath;
+use crate::proto::{FileMode, RelPath};
 
 /// What is known of a file or directory without reading it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +30,8 @@ pub struct Meta {
     pub size: u64,
     /// Last modification.
     pub mtime: Mtime,
+    /// Who may read, write and run it.
+    pub mode: FileMode,
 }
 
 /// What is known of an upload before its bytes.
@@ -39,6 +41,8 @@ pub struct UploadSpec {
     pub size: Option<u64>,
     /// Modification time to give the file; without it the time of the last write stays.
     pub mtime: Option<Mtime>,
+    /// The mode of the file where it comes from: a new file here is open to no more.
+    pub mode: Option<FileMode>,
     /// What must be true of the target.
     pub condition: Condition,
     /// Whether it may take the place of a file that is there.

@@ -7,6 +7,8 @@ mod exits;
 mod files;
 mod help;
 mod liar;
+#[path = "../attacks/modes.rs"]
+mod modes;
 mod shell;
 mod sides;
 #[path = "../attacks/sources.rs"]

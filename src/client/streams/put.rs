@@ -18,7 +18,7 @@ use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Assembly, Hash, Hasher, RangeHasher};
 use crate::limits;
-use crate::proto::{Command, Condition, RelPath, Resume, StageArgs, StagedId, frame};
+use crate::proto::{Command, Condition, Feature, RelPath, Resume, StageArgs, StagedId, frame};
 
 /// Takes a large local file out of what is to be sent, to be sent over several connections afterwards.
 pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>>) -> Option<Task> {
@@ -72,7 +72,9 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
     }
     let resumes = streams.with_ledger(|ledger| ledger.how.resume);
     let (size, mtime_of_file, workers) = (file.size, file.mtime, streams.client.streams());
-    let mut args = StageArgs { path: to.clone(), size, mtime: mtime.or(Some(mtime_of_file)), condition, resume: None };
+    let mode = streams.client.features().has(Feature::Mode).then_some(file.mode);
+    let mtime_there = mtime.or(Some(mtime_of_file));
+    let mut args = StageArgs { path: to.clone(), size, mtime: mtime_there, mode, condition, resume: None };
     let staged = streams.client.run(move |session| stage(session, file, &mut args, resumes)).await?;
     let (id, file, resume, assembly) = match staged {
         Ok(staged) => staged,

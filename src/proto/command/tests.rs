@@ -30,6 +30,8 @@ fn too_many_too_few_and_unknown_arguments_are_bad_commands() {
         "UPLOAD a if=no",
         "UPLOAD a offset=5",
         "UPLOAD a mtime=soon",
+        "UPLOAD a mode=rwx",
+        "UPLOAD a mode=4755",
         "DOWNLOAD 100%",
         "HELP NOTHING",
         "USER",
@@ -115,7 +117,10 @@ fn a_command() -> impl Strategy<Value = Command> {
         (1u32..16).prop_map(|count| Command::Token { count }),
         proptest::collection::vec(any::<u8>(), 1..40).prop_map(|b| Command::Join(Secret::new(b))),
         (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
-            |(path, size, mtime, condition, resume)| Command::Stage(StageArgs { path, size, mtime, condition, resume })
+            |(path, size, mtime, condition, resume)| {
+                let mode = mtime.map(|mtime| FileMode::of(mtime.nanos));
+                Command::Stage(StageArgs { path, size, mtime, mode, condition, resume })
+            }
         ),
         (id(), any::<u64>(), any::<u64>()).prop_map(|(id, offset, length)| Command::Part { id, offset, length }),
         (id(), a_hash()).prop_map(|(id, hash)| Command::Commit { id, hash }),
@@ -125,6 +130,7 @@ fn a_command() -> impl Strategy<Value = Command> {
                 path,
                 size,
                 mtime,
+                mode: mtime.map(|mtime| FileMode::of(mtime.nanos)),
                 condition,
                 resume
             })

@@ -67,6 +67,7 @@ impl Session {
         let spec = UploadSpec {
             size: Some(args.size),
             mtime: args.mtime,
+            mode: args.mode,
             condition: args.condition,
             overwrite: self.overwrite(),
         };

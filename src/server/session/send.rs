@@ -156,6 +156,7 @@ impl Session {
                 ReplyWriter::new(&mut self.scratch, 150, "data")
                     .field("size", meta.size)
                     .field("mtime", meta.mtime)
+                    .field("mode", meta.mode)
                     .end();
                 out.put(&self.scratch);
                 self.state = State::Sending(Sending::File(job));

@@ -82,7 +82,8 @@ fn a_file_goes_up_and_comes_down_with_its_hash() {
     assert_eq!(std::fs::read(bench.home().join("a b")).unwrap(), b"hello world");
     bench.feed(b"DOWNLOAD a%20b\r\n");
     let bytes = bench.take();
-    let mut expected = b"150 data size=11 mtime=12.5\r\n".to_vec();
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(bench.home().join("a b")).unwrap());
+    let mut expected = format!("150 data size=11 mtime=12.5 mode={:03o}\r\n", mode & 0o777).into_bytes();
     expected.extend_from_slice(&frame::header(11));
     expected.extend_from_slice(b"hello world");
     expected.extend_from_slice(&frame::END);

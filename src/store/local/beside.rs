@@ -34,11 +34,11 @@ pub(super) fn is_first(path: &RelPath, staged: &[u8]) -> bool {
 }
 
 /// A new empty file for an upload to `target`. A file left over from an earlier one is removed first.
-pub(super) fn create(parent: &Arc<Dir>, target: &[u8], can: Capabilities) -> io::Result<Temp> {
+pub(super) fn create(parent: &Arc<Dir>, target: &[u8], mode: Mode, can: Capabilities) -> io::Result<Temp> {
     let name = name(target, None);
     // What replaces a private file is not shown to others while it waits.
-    let old = statat(parent, target, AtFlags::SYMLINK_NOFOLLOW).map_or(0o666, |old| old.st_mode & 0o666);
-    let mode = Mode::from_raw_mode(old) | Mode::RUSR | Mode::WUSR;
+    let old = statat(parent, target, AtFlags::SYMLINK_NOFOLLOW);
+    let mode = old.map_or(mode, |old| Mode::from_raw_mode(old.st_mode & 0o666)) | Mode::RUSR | Mode::WUSR;
     let mut made = openat(parent, &*name, CREATE, mode);
     if matches!(made, Err(Errno::EXIST))
         && let Some(left) = take(parent, target, can)?

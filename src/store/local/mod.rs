@@ -33,7 +33,7 @@ use rustix::fs::Mode;
 use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
-use crate::proto::RelPath;
+use crate::proto::{FileMode, RelPath};
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_ours as is_part};
 pub use capabilities::{Capabilities, FileSystems, Trial};
@@ -54,12 +54,16 @@ pub enum Staging {
 
 impl Staging {
     /// The mode of a new file, less the umask. What a server stores is for its account and group, whatever the umask;
-    /// where a person puts something is that person's matter.
-    fn file_mode(self) -> Mode {
-        Mode::from_raw_mode(match self {
+    /// where a person puts something is that person's matter. If the file has a mode where it comes from, it is open to
+    /// no more than there, and can be run here by those who can there.
+    fn file_mode(self, at_source: Option<FileMode>) -> Mode {
+        let most = match self {
             Staging::Hidden => crate::limits::SERVED_FILE_MODE,
             Staging::Beside => 0o666,
-        })
+        };
+        let Some(at_source) = at_source else { return Mode::from_raw_mode(most) };
+        let run = (most & 0o444) >> 2;
+        Mode::from_raw_mode(at_source.bits() & (most | run)) | Mode::RUSR | Mode::WUSR
     }
 
     /// The mode of a new folder, as [`Staging::file_mode`].

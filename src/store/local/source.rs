@@ -14,7 +14,7 @@ use super::record;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::RelPath;
+use crate::proto::{FileMode, RelPath};
 use crate::stamp::{Change, Stamp};
 use crate::store::{EntryKind, Finding, Meta, Mtime, Record, Rot, Source};
 
@@ -30,7 +30,7 @@ pub(super) fn meta(stat: &Stat) -> Meta {
         FileType::Symlink => EntryKind::Link,
         _ => EntryKind::Other,
     };
-    Meta { kind, size: u64::try_from(stat.st_size).unwrap_or(0), mtime: mtime(stat) }
+    Meta { kind, size: u64::try_from(stat.st_size).unwrap_or(0), mtime: mtime(stat), mode: FileMode::of(stat.st_mode) }
 }
 
 /// The modification time.

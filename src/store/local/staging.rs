@@ -25,7 +25,7 @@ use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{BlockHash, Hash};
 use crate::limits;
-use crate::proto::RelPath;
+use crate::proto::{FileMode, RelPath};
 use crate::store::Mtime;
 
 /// Beginning of the name of a store's own directory.
@@ -167,21 +167,27 @@ impl Stage {
     }
 
     /// A new empty file for an upload to `path`, whose parent is `parent`. `large` if it may become a partial.
-    pub(super) fn create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool) -> Result<Temp> {
+    pub(super) fn create(
+        &self,
+        path: &RelPath,
+        parent: &Arc<Dir>,
+        large: bool,
+        mode: Option<FileMode>,
+    ) -> Result<Temp> {
         let target = split(path)?.1;
         if self.staging == Staging::Beside && beside::is_ours(target) {
             // Would be taken for, or replace, what waits for another target.
             let text = format!("{path}: such names are kept for files that are not whole yet");
             return Err(Error::new(Kind::BadPath, text));
         }
-        self.try_create(path, parent, large).map_err(|err| Error::file(path, err))
+        self.try_create(path, parent, large, self.staging.file_mode(mode)).map_err(|err| Error::file(path, err))
     }
 
-    fn try_create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool) -> io::Result<Temp> {
+    fn try_create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool, mode: Mode) -> io::Result<Temp> {
         let (can, target) = (self.can(parent)?, path.file_name().unwrap_or_default());
         if !large
             && can.nameless.is_some()
-            && let Some(file) = unnamed::create(parent, self.staging.file_mode())?
+            && let Some(file) = unnamed::create(parent, mode)?
         {
             if self.staging == Staging::Beside {
                 // What is left of a larger file of this name is of no more use, and goes.
@@ -190,8 +196,8 @@ impl Stage {
             return Ok(Temp::unnamed(Arc::clone(parent), file, can));
         }
         match self.staging {
-            Staging::Hidden => self.create_hidden(large.then_some(path), can),
-            Staging::Beside => beside::create(parent, target, can),
+            Staging::Hidden => self.create_hidden(large.then_some(path), mode, can),
+            Staging::Beside => beside::create(parent, target, mode, can),
         }
     }
 
@@ -214,12 +220,12 @@ impl Stage {
         Ok(name)
     }
 
-    fn create_hidden(&self, large: Option<&RelPath>, can: Capabilities) -> io::Result<Temp> {
+    fn create_hidden(&self, large: Option<&RelPath>, mode: Mode, can: Capabilities) -> io::Result<Temp> {
         let area = self.area()?;
         let name = self.fresh_name(large);
         // The directory is 0700, so the file may have its final mode from the start: the umask is obeyed without
         // asking for it, and a call is saved.
-        let made = openat(&*area.dir, &*name, CREATE, self.staging.file_mode());
+        let made = openat(&*area.dir, &*name, CREATE, mode);
         if matches!(made, Err(Errno::NOENT)) {
             // Somebody removed the directory meanwhile: the next upload makes another one.
             *self.area.lock().unwrap_or_else(PoisonError::into_inner) = None;

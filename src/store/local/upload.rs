@@ -40,7 +40,7 @@ impl LocalUpload {
     pub(super) fn begin(jail: &Jail, stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
         let parent = check_target(jail, path, spec)?;
         let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
-        let temp = stage.create(path, &parent, large)?;
+        let temp = stage.create(path, &parent, large, spec.mode)?;
         let upload = Self::over(path, spec, temp, Hasher::new(), durable);
         upload.check_room()?;
         Ok(upload)

@@ -1,0 +1,51 @@
+//! Who may read and run a file, there and back again.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::support::World;
+
+fn mode(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_program_stays_one_and_a_new_file_is_never_open_to_more_than_its_source() {
+    let world = World::trusting();
+    let umask = 0o777
+        & !{
+            fs::write(world.local("probe"), "").unwrap();
+            mode(world.local("probe")) | 0o111
+        };
+    let modes = [("program", 0o755), ("mine", 0o700), ("secret", 0o600), ("plain", 0o644), ("read-only", 0o400)];
+    fs::create_dir(world.local("src")).unwrap();
+    for (name, bits) in modes {
+        // One that is large enough to wait under a name too.
+        for (name, size) in [(name.to_owned(), 3), (format!("{name}-large"), 17 << 20)] {
+            fs::write(world.local("src").join(&name), vec![b'x'; size]).unwrap();
+            fs::set_permissions(world.local("src").join(&name), Permissions::from_mode(bits)).unwrap();
+        }
+    }
+    world.run(["put", "-r", "src", &world.alice("up")]).code(0);
+    world.run(["get", "-r", &world.alice("up"), "back"]).code(0);
+    world.run(["mirror", &world.alice("up"), "./mirrored"]).code(0);
+    for (name, bits) in modes {
+        for name in [name.to_owned(), format!("{name}-large")] {
+            let there = mode(world.remote("alice", "up").join(&name));
+            assert_eq!(there & !0o750, 0, "{name}: {there:o}");
+            for here in ["back", "mirrored"] {
+                let here = mode(world.local(here).join(&name));
+                // The owner may always read and write; nobody else may do more than at the source or the umask lets them.
+                assert_eq!(here, there & !umask | 0o600, "{name}: {here:o}");
+                assert_eq!(here & !(bits | 0o600), 0, "{name}: {here:o}");
+                assert_eq!(here & 0o100, bits & 0o100, "{name}: {here:o}");
+            }
+        }
+    }
+    // What is there already keeps its mode, as if it had been written in place.
+    fs::set_permissions(world.remote("alice", "up/plain"), Permissions::from_mode(0o600)).unwrap();
+    fs::write(world.local("src/plain"), "another").unwrap();
+    world.run(["put", "src/plain", &world.alice("up/plain")]).code(0);
+    assert_eq!(mode(world.remote("alice", "up/plain")), 0o600);
+}
