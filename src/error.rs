@@ -216,7 +216,7 @@ table! {
     /// Some files of several failed.
     SomeFailed = "some-failed", None, Partial, false, "The failed files are named above; the others are done.";
     /// Ctrl-C.
-    Interrupted = "interrupted", None, Interrupted, true, "Run the command again to go on.";
+    Interrupted = "interrupted", None, Interrupted, true, "What was finished stays; the command can be run again.";
 }
 
 impl Kind {

@@ -162,13 +162,17 @@ pub const WIRE_HANDOVER: usize = 48 * 1024;
 /// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
 pub const UPLOAD_FRAME: usize = 192 * 1024;
 
+/// Bytes that a client has read of a file and that may not have arrived when the connection breaks: its own buffers, and
+/// what two kernels hold for a fast line.
+pub const UPLOAD_ON_ITS_WAY: u64 = HASH_BLOCK;
+
 /// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
 /// small files a second.
 pub const PIPELINE_FILES: usize = 512;
 
-/// Entries of one listing that a client holds: more than any folder that is fetched in one go, and about 1.5 GB, so
-/// that a server that lists without end does not take all memory.
-pub const LISTING_MAX: usize = 10_000_000;
+/// Bytes of one listing that a client holds: some four million files with paths of 60 bytes, so that a server that lists
+/// without end, or with endless names, does not take all memory. Bytes and not entries, because a path has up to 4 KiB.
+pub const LISTING_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// Lines before the last one of an answer: a server tells of at most [`CONNECTIONS_MAX`] sessions.
 pub const ANSWER_LINES_MAX: usize = 2 * CONNECTIONS_MAX;
@@ -296,8 +300,9 @@ pub const COMMIT_BATCH: usize = if cfg!(test) { 3 } else { 128 };
 /// Bytes in uploads that may wait for a shared commit.
 pub const COMMIT_BATCH_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Time from the end of the handshake to a successful login.
-pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time from the end of the handshake to a successful login: a person looks up a pin or a password meanwhile. As in sshd;
+/// what it costs is bounded by the places for those who are not logged in.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How often the users file is looked at when nobody gives a command. With [`USERS_FILE_REST`] after it, a change is in
 /// force within a second.
@@ -490,6 +495,10 @@ pub const HANDLES_KEPT: usize = 16;
 /// Pause before the first try on a new connection; it doubles with each further one. Short, because most lost
 /// connections come back at once, or not soon.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Tries in a row without getting any farther before a program gives up. With the pauses that is two minutes at least: a
+/// router that starts again, a server that is updated.
+pub const RETRIES: u32 = 12;
 
 /// The longest pause between two tries.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -25,6 +25,8 @@ mod cut;
 mod device;
 #[path = "attacks/evil_listings.rs"]
 mod evil_listings;
+#[path = "attacks/plenty.rs"]
+mod plenty;
 #[path = "attacks/terminal.rs"]
 mod terminal;
 #[path = "attacks/trust.rs"]

@@ -15,6 +15,7 @@ use super::session::Session;
 use super::streams::{LargeDownload, is_large, probe};
 use super::{listing, requests};
 use crate::error::Result;
+use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::{Command, Condition, Entry, EntryKind, RelPath};
 use crate::store::local::is_part;
@@ -85,7 +86,7 @@ pub(super) fn fetch_all(
         jobs.retain(|job| !ledger.is_settled(&job.to));
         (*large, jobs) = probe(session, jobs)?;
     }
-    let jobs = jobs.into_iter().map(|file| Job { file, counted: false });
+    let jobs = jobs.into_iter().map(|file| Job { file, counted: false, resumable: true });
     let done = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
     into.store().forget_handles();
     done
@@ -224,7 +225,11 @@ impl Tree {
             }
             files += 1;
             bytes = bytes.saturating_add(entry.size);
-            let job = Job { file: Download { from, to, condition: self.condition }, counted: true };
+            let job = Job {
+                file: Download { from, to, condition: self.condition },
+                counted: true,
+                resumable: entry.size >= limits::HASH_BLOCK,
+            };
             match &mut large {
                 Some(large) if is_large(entry.size) => {
                     large.push(LargeDownload { job, announced: Announced { size: entry.size, mtime: entry.mtime } });

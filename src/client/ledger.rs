@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::answers::Transferred;
 use super::jobs::Summary;
@@ -17,10 +17,8 @@ use crate::proto::{Condition, RelPath};
 pub(super) struct How {
     /// Go on with what is left of an earlier attempt.
     pub(super) resume: bool,
-    /// Keep what came of a download when the connection is lost, unless `stopped` says that it was ended from here.
+    /// Keep what came of a download when the connection is lost, also if it was ended from here.
     pub(super) keep: bool,
-    /// The same even then.
-    pub(super) keep_when_stopped: bool,
     /// A target that exists is skipped and no failure.
     pub(super) skip_existing: bool,
     /// A local file may become longer while it is sent, and is sent as long as it was.
@@ -52,6 +50,8 @@ pub(super) struct Ledger {
     /// From where a file was last gone on with.
     resumed: HashMap<RelPath, u64>,
     steps: u64,
+    /// Bytes of the file that was cut off by the last lost connection which can be gone on with.
+    pub(super) kept: u64,
 }
 
 impl Ledger {
@@ -78,8 +78,7 @@ impl Ledger {
 
     /// Whether what came of a download is kept after this error.
     pub(super) fn keeps_after(&self, error: &Error) -> bool {
-        let stopped = self.how.stopped.load(Ordering::Relaxed);
-        is_lost_connection(error) && (self.how.keep_when_stopped || (self.how.keep && !stopped))
+        self.how.keep && is_lost_connection(error)
     }
 
     pub(super) fn settle(&mut self, to: &RelPath) {

@@ -97,13 +97,21 @@ pub(super) fn read(
     Ok(Unread { count: count.max(names.len() as u64), names })
 }
 
+/// Bytes that an entry takes as long as a listing is held: itself, its path, and its places in two tables by which paths
+/// are found.
+fn held_by(entry: &Entry) -> usize {
+    size_of::<Entry>() + entry.path.len() + 4 * size_of::<&[u8]>()
+}
+
 /// Reads the whole listing asked for. Every path is inside the folder and named once.
 pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Listing> {
-    let mut all = Vec::new();
-    let unread = read(session, recursive, |entries| {
+    let (mut all, mut held) = (Vec::new(), 0);
+    let unread = read(session, recursive, |entries: Vec<Entry>| {
+        held += entries.iter().map(held_by).sum::<usize>();
         all.extend(entries);
-        if all.len() > limits::LISTING_MAX {
-            let text = format!("the folder has more than {} entries: take it in parts", limits::LISTING_MAX);
+        if held > limits::LISTING_BYTES_MAX {
+            let most = limits::LISTING_BYTES_MAX >> 20;
+            let text = format!("the listing takes more than {most} MiB of memory: take the folder in parts");
             return Err(Error::new(Kind::Usage, text));
         }
         Ok(())

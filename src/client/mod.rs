@@ -101,6 +101,6 @@ pub use listing::{Listing, Unread};
 pub use mirror::{Filter, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Verification};
-pub use retry::{Transfer, TransferOptions};
+pub use retry::{Patience, Transfer, TransferOptions, is_lost_line};
 pub use target::{DEFAULT_PORT, Target};
 pub use verify::{Doubt, Verified};

@@ -58,9 +58,10 @@ pub trait Observer: Send + Sync {
         let _ = (path, from);
     }
 
-    /// The connection was lost by this error; after the pause comes the try of this number out of so many.
-    fn retrying(&self, error: &Error, pause: Duration, number: u32, of: u32) {
-        let _ = (error, pause, number, of);
+    /// The connection was lost by this error, and the next try comes after the pause. So many bytes of the file that was
+    /// cut off are kept.
+    fn retrying(&self, error: &Error, pause: Duration, kept: u64) {
+        let _ = (error, pause, kept);
     }
 
     /// From now on so many connections are used; if there are fewer than wanted, this is why.

@@ -7,7 +7,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_std::channel::{Receiver, TryRecvError};
 use async_std::net::TcpStream;
@@ -75,6 +75,7 @@ async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far) -> Option<Error> {
     loop {
         let mut buffer = Buffer::take();
         let end = fill(reader, &mut buffer).await;
+        far.signs.came.fetch_add(buffer.filled().len() as u64, Ordering::Relaxed);
         if !buffer.is_empty() {
             far.signs.progress.fetch_add(1, Ordering::Relaxed);
             if far.incoming.send(Ok(buffer)).await.is_err() {
@@ -136,15 +137,49 @@ async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far) -> io::Result<()> 
     }
 }
 
-/// Comes back when blocking code has waited this long while nothing moved in either direction.
+/// How fast that comes which the server owes.
+#[derive(Default)]
+struct Slow {
+    /// Since when it is owed, and how many bytes had come by then.
+    since: Option<(Instant, u64)>,
+}
+
+impl Slow {
+    fn is_too_slow(&mut self, far: &Far, window: Duration) -> bool {
+        let came = far.signs.came.load(Ordering::Relaxed);
+        if !far.signs.owed.load(Ordering::Relaxed) {
+            self.since = None;
+            return false;
+        }
+        let (since, before) = *self.since.get_or_insert((Instant::now(), came));
+        let passed = since.elapsed();
+        if passed < window {
+            return false;
+        }
+        self.since = None;
+        // Nothing at all is silence, which has a time-out of its own: a disk may have to wake up.
+        let least = limits::RATE_MIN as f64 * passed.as_secs_f64();
+        came > before && ((came - before) as f64) < least
+    }
+}
+
+/// Comes back when blocking code has waited this long while nothing moved in either direction, or when what the server
+/// owes comes slower than [`limits::RATE_MIN`].
 async fn watch(far: &Far, io_timeout: Duration) -> Error {
-    let look = io_timeout / LOOKS;
+    let window = io_timeout.min(limits::WINDOW);
+    let look = window / LOOKS;
     if look.is_zero() {
         return pending().await;
     }
     let (mut seen, mut still) = (0, 0);
-    while still <= LOOKS {
+    let looks = io_timeout.as_nanos().div_ceil(look.as_nanos().max(1));
+    let mut slow = Slow::default();
+    while still <= looks {
         async_std::task::sleep(look).await;
+        if slow.is_too_slow(far, window) {
+            let text = format!("the server sends less than {} bytes a second", limits::RATE_MIN);
+            return Error::new(Kind::TimedOut, text);
+        }
         let progress = far.signs.progress.load(Ordering::Relaxed);
         still = if progress == seen && far.signs.waiting.load(Ordering::Relaxed) { still + 1 } else { 0 };
         seen = progress;

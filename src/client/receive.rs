@@ -43,6 +43,8 @@ pub(super) struct Job {
     pub(super) file: Download,
     /// The observer was told its size before.
     pub(super) counted: bool,
+    /// It is not known to be too small for a part of it to be kept.
+    pub(super) resumable: bool,
 }
 
 /// Fetches many files, with as many of the next ones asked for meanwhile as hide the way to the server.
@@ -135,6 +137,7 @@ impl Receiver<'_> {
             }
             // A part that cannot be read is none: then the file is fetched from its beginning.
             if self.ledger.how.resume
+                && job.resumable
                 && let Ok(Some(partial)) = self.into.partial(&job.file.to)
             {
                 return Some((job, partial));
@@ -279,9 +282,9 @@ impl Receiver<'_> {
     }
 
     /// Keeps what came before this error if it is to be gone on with.
-    fn keep(&self, upload: Box<dyn Upload>, error: &Error) {
+    fn keep(&mut self, upload: Box<dyn Upload>, error: &Error) {
         if self.ledger.keeps_after(error) {
-            upload.keep();
+            self.ledger.kept = upload.keep();
         }
     }
 

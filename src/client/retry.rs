@@ -16,7 +16,7 @@ use super::ledger::{How, Ledger, is_lost_connection};
 use super::observer::{Observer, Skip};
 use super::put::{LocalTree, send_all};
 use super::streams::{Streams, get_all, put_all};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Side};
 use crate::limits;
 use crate::proto::{Condition, RelPath};
 
@@ -116,7 +116,6 @@ impl Transfer {
         self.lock().how = How {
             resume: self.options.resume || again,
             keep: true,
-            keep_when_stopped: self.options.resume,
             skip_existing: self.options.skip_existing,
             growing: self.options.growing,
             remember: true,
@@ -205,7 +204,8 @@ impl Transfer {
         mut connect: impl AsyncFnMut() -> Result<Client>,
         observer: Arc<dyn Observer>,
     ) -> Result<Summary> {
-        let (mut tries, mut steps) = (0, 0);
+        let mut patience = Patience::new(self.options.retries);
+        let mut steps = 0;
         let mut outcome = self.attempt(client, &observer).await;
         loop {
             let Err(error) = outcome else { return Ok(self.summary()) };
@@ -214,14 +214,11 @@ impl Transfer {
             }
             let now = self.lock().steps();
             if now > steps {
-                (tries, steps) = (0, now);
+                steps = now;
+                patience.renew();
             }
-            if tries >= self.options.retries {
-                return Err(error);
-            }
-            tries += 1;
-            let pause = pause(tries)?;
-            observer.retrying(&error, pause, tries, self.options.retries);
+            let Some(pause) = patience.pause()? else { return Err(error) };
+            observer.retrying(&error, pause, self.kept());
             sleep(pause).await;
             outcome = match connect().await {
                 Ok(new) => {
@@ -233,6 +230,12 @@ impl Transfer {
         }
     }
 
+    /// Bytes of the file that was cut off last which a transfer with [`TransferOptions::resume`] goes on from: what is
+    /// here of a download, and what at least has reached the server of an upload.
+    pub fn kept(&self) -> u64 {
+        self.lock().kept
+    }
+
     fn lock(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
     }
@@ -242,15 +245,58 @@ fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long to wait before this try, the first being 1: between half and the whole of a time that doubles, so that
-/// clients which lost the same server do not come back together.
-fn pause(tries: u32) -> Result<Duration> {
-    let factor = 1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
-    let longest = limits::RETRY_PAUSE.saturating_mul(factor).min(limits::RETRY_PAUSE_MAX);
-    let mut chance = [0];
-    getrandom::fill(&mut chance).map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
-    let [chance] = chance;
-    Ok(longest / 2 + longest / 2 * u32::from(chance) / 255)
+/// How often, and after which pauses, something is tried again on a new connection: one rule for everything.
+#[derive(Debug)]
+pub struct Patience {
+    retries: u32,
+    tries: u32,
+}
+
+impl Patience {
+    /// For so many tries in a row that get no farther; [`limits::RETRIES`] is a good number.
+    pub fn new(retries: u32) -> Self {
+        Patience { retries, tries: 0 }
+    }
+
+    /// Something was reached since the last try: bytes were proven, a file was finished.
+    pub fn renew(&mut self) {
+        self.tries = 0;
+    }
+
+    /// The pause before the next try; none if it is time to give up. Three quarters to the whole of a time that doubles up
+    /// to [`limits::RETRY_PAUSE_MAX`], so that clients which lost the same server do not come back together.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] without random numbers.
+    pub fn pause(&mut self) -> Result<Option<Duration>> {
+        if self.tries >= self.retries {
+            return Ok(None);
+        }
+        let factor = 1u32.checked_shl(self.tries).unwrap_or(u32::MAX);
+        self.tries += 1;
+        let longest = limits::RETRY_PAUSE.saturating_mul(factor).min(limits::RETRY_PAUSE_MAX);
+        let mut chance = [0];
+        getrandom::fill(&mut chance).map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
+        let [chance] = chance;
+        Ok(Some(longest - longest / 4 * u32::from(chance) / 255))
+    }
+}
+
+/// Whether an error is that of a connection which was made and then lost, or of a server that is too busy or ends: then the
+/// same may succeed on a new one. A server that cannot be reached at all is another matter.
+pub fn is_lost_line(error: &Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let is_cut = |source: &std::io::Error| {
+        matches!(source.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    };
+    match error.kind() {
+        Kind::Busy | Kind::Stopping => true,
+        Kind::Network => source.is_none_or(is_cut),
+        // Said by a server, to somebody who said nothing for too long.
+        Kind::TimedOut => error.side() == Side::Server,
+        _ => false,
+    }
 }
 
 /// Tells the same observer, but not again how much there is to do.
@@ -288,11 +334,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_up_to_a_bound() {
-        for tries in 1..=40 {
-            let longest = limits::RETRY_PAUSE.saturating_mul(1 << (tries - 1).min(20)).min(limits::RETRY_PAUSE_MAX);
-            let pause = pause(tries).unwrap();
-            assert!(pause >= longest / 2 && pause <= longest, "{tries}: {pause:?}");
+    fn pauses_grow_up_to_a_bound_and_last_two_minutes_in_all() {
+        let mut patience = Patience::new(limits::RETRIES);
+        let (mut tries, mut least) = (0, Duration::ZERO);
+        while let Some(pause) = patience.pause().unwrap() {
+            let longest = limits::RETRY_PAUSE.saturating_mul(1 << tries).min(limits::RETRY_PAUSE_MAX);
+            assert!(pause >= longest / 4 * 3 && pause <= longest, "{tries}: {pause:?}");
+            least += longest / 4 * 3;
+            tries += 1;
         }
+        assert_eq!(tries, limits::RETRIES);
+        assert!(least >= Duration::from_secs(120), "{least:?}");
+        patience.renew();
+        assert!(patience.pause().unwrap().unwrap() <= limits::RETRY_PAUSE);
+        assert_eq!(Patience::new(0).pause().unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_that_is_lost_is_not_a_server_that_is_not_there() {
+        use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
+        assert!(is_lost_line(&Error::network("x", ConnectionReset.into())));
+        assert!(is_lost_line(&Error::new(Kind::Network, "the server closed the connection")));
+        assert!(is_lost_line(&Error::new(Kind::TimedOut, "nothing came").of_server()));
+        assert!(!is_lost_line(&Error::network("x", ConnectionRefused.into())));
+        assert!(!is_lost_line(&Error::new(Kind::TimedOut, "no answer")));
+        assert!(!is_lost_line(&Error::new(Kind::LoginFailed, "no").of_server()));
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Sender<'a> {
     unanswered: VecDeque<Sent>,
     /// The newest of them is still being sent.
     sending: bool,
+    /// It comes from a file, which can be read again.
+    from_file: bool,
     /// And was refused already.
     refused: bool,
     /// The observer is told of each file's size as it comes, not before.
@@ -101,6 +103,7 @@ impl<'a> Sender<'a> {
             ledger,
             unanswered,
             sending: false,
+            from_file: false,
             refused: false,
             count,
             hasher,
@@ -112,6 +115,11 @@ impl<'a> Sender<'a> {
     pub(super) fn run(mut self, tasks: impl Iterator<Item = Task>) -> Result<()> {
         let done = self.all(tasks);
         if done.is_err() {
+            if self.sending && self.from_file {
+                // What is on its way to the server is not there.
+                let arrived = self.hasher.len().saturating_sub(limits::UPLOAD_ON_ITS_WAY);
+                self.ledger.kept = arrived / limits::HASH_BLOCK * limits::HASH_BLOCK;
+            }
             for sent in std::mem::take(&mut self.unanswered) {
                 self.remember_unsure(sent);
             }
@@ -247,6 +255,7 @@ impl<'a> Sender<'a> {
         }
         self.unanswered.push_back(Sent { path, to, condition, what: What::Part(None), again });
         (self.sending, self.refused) = (true, false);
+        self.from_file = matches!(input, Input::File(_));
         let whole = self.data(&mut input)?;
         self.sending = false;
         if self.refused {

@@ -166,7 +166,7 @@ impl Session {
             self.flush();
         }
         while !self.next_line()? {
-            let bytes = self.wire.receive()?;
+            let bytes = self.wire.receive(self.lines.is_mid_line())?;
             self.take(bytes);
         }
         self.parse_line()
@@ -212,7 +212,7 @@ impl Session {
     /// Those of the connection, and [`Kind::Protocol`] for a frame that is too long.
     pub(super) fn piece(&mut self, frames: &mut FrameDecoder) -> Result<Option<Piece<'_>>> {
         if self.at == self.came.filled().len() {
-            let bytes = self.wire.receive()?;
+            let bytes = self.wire.receive(true)?;
             self.take(bytes);
         }
         let mut input = self.came.filled().get(self.at..).unwrap_or_default();

@@ -36,8 +36,12 @@ pub(super) struct Credit;
 pub(super) struct Signs {
     /// Blocking code waits for the server.
     pub(super) waiting: AtomicBool,
+    /// It waits for the rest of something that the server has begun: of a line, of data.
+    pub(super) owed: AtomicBool,
     /// Counts every read and write that got somewhere.
     pub(super) progress: AtomicU64,
+    /// Bytes that came.
+    pub(super) came: AtomicU64,
 }
 
 /// The end that blocking code holds. Dropping it ends the connection in good order.
@@ -108,12 +112,15 @@ impl Wire {
         }
     }
 
-    /// The next bytes.
-    pub(super) fn receive(&mut self) -> Result<Buffer> {
-        match self.try_receive()? {
-            Some(bytes) => Ok(bytes),
-            None => self.waiting(|wire| wire.incoming.recv_blocking()).unwrap_or_else(|_| Err(closed())),
+    /// The next bytes. What is `owed` is the rest of something begun, and must come at [`limits::RATE_MIN`].
+    pub(super) fn receive(&mut self, owed: bool) -> Result<Buffer> {
+        if let Some(bytes) = self.try_receive()? {
+            return Ok(bytes);
         }
+        self.signs.owed.store(owed, Ordering::Relaxed);
+        let came = self.waiting(|wire| wire.incoming.recv_blocking()).unwrap_or_else(|_| Err(closed()));
+        self.signs.owed.store(false, Ordering::Relaxed);
+        came
     }
 
     /// Waits until a parcel may be sent or bytes came.

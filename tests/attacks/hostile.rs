@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task::{JoinHandle, block_on, spawn};
@@ -51,6 +52,23 @@ impl Hostile {
 
     /// The same with other words of greeting.
     pub fn with_greeting(greeting: &str, script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Hostile {
+        Hostile::build(greeting, script, None)
+    }
+
+    /// One that after each answer which is not whole sends this piece again and again, with a pause before each.
+    pub fn without_end(
+        script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+        piece: Vec<u8>,
+        pause: Duration,
+    ) -> Hostile {
+        Hostile::build("Ready.", script, Some((piece, pause)))
+    }
+
+    fn build(
+        greeting: &str,
+        script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static,
+        tail: Option<(Vec<u8>, Duration)>,
+    ) -> Hostile {
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let acceptor = Acceptor::new(&identity).unwrap();
         let listener = block_on(TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))).unwrap();
@@ -64,11 +82,11 @@ impl Hostile {
                 let (socket, _) = listener.accept().await.unwrap();
                 notes.lock().unwrap().connections += 1;
                 let (acceptor, notes) = (acceptor.clone(), notes.clone());
-                let (greeting, script) = (greeting.clone(), script.clone());
+                let (greeting, script, tail) = (greeting.clone(), script.clone(), tail.clone());
                 spawn(async move {
                     if let Ok((mut stream, _)) = acceptor.accept(socket).await {
                         notes.lock().unwrap().handshakes += 1;
-                        serve(&mut stream, &greeting, &*script, &notes).await;
+                        serve(&mut stream, &greeting, &*script, tail, &notes).await;
                         stream.close().await;
                     }
                     notes.lock().unwrap().ended += 1;
@@ -118,7 +136,13 @@ impl Drop for Hostile {
     }
 }
 
-async fn serve(stream: &mut TlsStream<TcpStream>, greeting: &str, script: &Script, heard: &Mutex<Heard>) {
+async fn serve(
+    stream: &mut TlsStream<TcpStream>,
+    greeting: &str,
+    script: &Script,
+    tail: Option<(Vec<u8>, Duration)>,
+    heard: &Mutex<Heard>,
+) {
     let mut unread = Vec::new();
     let mut answer = greeting.as_bytes().to_vec();
     loop {
@@ -136,6 +160,15 @@ async fn serve(stream: &mut TlsStream<TcpStream>, greeting: &str, script: &Scrip
             unread.extend_from_slice(&bytes[..count]);
         };
         heard.lock().unwrap().lines.push(line.clone());
+        let begun = script(&line).filter(|answer| answer.starts_with(b"1") || !answer.ends_with(b"\r\n"));
+        if let (Some((piece, pause)), Some(answer)) = (&tail, begun) {
+            let mut sent = stream.write_all(&answer).await;
+            while sent.is_ok() && stream.flush().await.is_ok() {
+                async_std::task::sleep(*pause).await;
+                sent = stream.write_all(piece).await;
+            }
+            return;
+        }
         answer = match line.split(' ').next().unwrap() {
             "LOGOUT" => {
                 let _the_client_may_be_gone = stream.write_all(format!("221 bye {IDS}\r\n").as_bytes()).await;

@@ -5,6 +5,7 @@
 mod common;
 mod exits;
 mod files;
+mod going_on;
 mod help;
 mod liar;
 #[path = "../attacks/modes.rs"]

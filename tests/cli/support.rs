@@ -297,7 +297,7 @@ impl Proxy {
         Proxy::with_pause(world, Duration::from_millis(20))
     }
 
-    fn with_pause(world: &World, pause: Duration) -> Proxy {
+    pub fn with_pause(world: &World, pause: Duration) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = world.server.address();

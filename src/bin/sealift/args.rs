@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::client::MaxDelete;
+use sealift::limits;
 use sealift::tls::Pin;
 
 use super::commands::mirror::Filters;
@@ -60,6 +61,11 @@ pub struct Common {
     #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub timeout: Option<Duration>,
+
+    /// After a lost connection, try so many times in a row that get no farther; 12 are two minutes at least
+    #[arg(long, value_name = "N", default_value_t = limits::RETRIES, global = true)]
+    #[arg(help_heading = "Connection", hide_short_help = true)]
+    pub retry: u32,
 
     /// Read the password from the first line of this file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Password", hide_short_help = true)]

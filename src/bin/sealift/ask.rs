@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use sealift::secret::Secret;
@@ -11,6 +12,14 @@ use super::interrupt;
 
 /// The terminal this program was started from, whatever its standard streams are.
 pub const TERMINAL: &str = "/dev/tty";
+
+/// Counts the questions: while one waited for its answer, a server may have given up.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+/// How many questions were asked.
+pub fn asked() -> u64 {
+    ASKED.load(Ordering::Relaxed)
+}
 
 /// Shows `question` and reads one line, without the spaces around it. `None` if there is no terminal.
 ///
@@ -45,7 +54,9 @@ pub fn password(question: &str) -> Result<Option<Secret>> {
 
 /// The terminal this program was started from; none in a service, a scheduled job or a container.
 fn open() -> Option<File> {
-    OpenOptions::new().read(true).write(true).open(TERMINAL).ok()
+    let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL).ok()?;
+    ASKED.fetch_add(1, Ordering::Relaxed);
+    Some(terminal)
 }
 
 /// A terminal that does not show what is typed, until this is dropped.

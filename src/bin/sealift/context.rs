@@ -6,20 +6,31 @@ use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-use sealift::client::{ConnectOptions, DEFAULT_PORT, Endpoint, Target, Welcome};
+use async_std::task::sleep;
+use sealift::client::{ConnectOptions, DEFAULT_PORT, Endpoint, Patience, Target, Welcome};
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
-use sealift::{Client, Error, Kind, limits};
+use sealift::{Client, Error, Exit, Kind, limits};
 
 use super::args::Common;
+use super::ask;
 use super::failure::{Failure, Outcome, Tally, changed_key_hint};
 use super::interrupt;
-use super::output::Output;
+use super::output::{self, Output};
 use super::password::{self, Passwords};
 use super::verify::verification;
 
 /// Who logs in when nobody is named.
 const ANONYMOUS: &str = "anonymous";
+
+/// Whether a command can be done over after its connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It only asks: yes, until something was written to standard output.
+    Asks,
+    /// It changes something, and may have done so although its answer never came: no.
+    Acts,
+}
 
 /// Who logs in where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,28 +146,51 @@ impl Context {
         self.connect_with(login, given).await
     }
 
-    /// The same with a password that is known already, or `None` to ask for one.
+    /// The same with a password that is known already, or `None` to ask for one. A connection that is lost before the
+    /// login is done is made again: at once if it was while a person was asked, else after a pause.
     ///
     /// # Errors
     /// As [`Context::connect`].
     pub async fn connect_with(&self, login: &Login, given: Option<Secret>) -> Outcome<Connected> {
+        let mut patience = Patience::new(self.common.retry);
+        let mut answered = given.clone();
+        loop {
+            let asked = ask::asked();
+            let failure = match self.try_connect(login, &mut answered, given.is_none()).await {
+                Err(failure) if !interrupt::is_stopping() => failure,
+                done => return done,
+            };
+            let Some(error) = failure.lost_line() else { return Err(failure) };
+            if ask::asked() > asked {
+                self.out.step("the server gave up meanwhile: connecting again");
+                continue;
+            }
+            let Some(pause) = patience.pause()? else { return Err(failure) };
+            self.out.lost(error, pause, 0);
+            sleep(pause).await;
+        }
+    }
+
+    /// One try. The password that was typed is in `answered` afterwards, so that nobody has to type it twice.
+    async fn try_connect(&self, login: &Login, answered: &mut Option<Secret>, asks: bool) -> Outcome<Connected> {
         let mut client = self.dial(&login.server).await?;
         let user = login.name();
-        let asked = given.is_none();
         let mut attempt = 1;
         loop {
-            let password = match &given {
+            let password = match &*answered {
                 Some(password) => password.clone(),
                 None => password::ask(&login.to_string())?,
             };
+            *answered = Some(password.clone());
             match client.login(user, password.clone()).await {
                 Ok(welcome) => {
                     self.out.step(&format!("logged in as {user}: {}", for_people(welcome.text.as_bytes())));
                     self.out.step(&format!("answered (pid {}, session {})", welcome.ids.pid, welcome.ids.session));
                     return Ok(Connected { client, welcome, password });
                 }
-                Err(err) if asked && err.kind() == Kind::LoginFailed && attempt < limits::LOGIN_FAILURES_MAX => {
+                Err(err) if asks && err.kind() == Kind::LoginFailed && attempt < limits::LOGIN_FAILURES_MAX => {
                     attempt += 1;
+                    *answered = None;
                     self.out.note("That was not right; try again.");
                 }
                 Err(err) => {
@@ -168,6 +202,33 @@ impl Context {
                         }),
                     });
                 }
+            }
+        }
+    }
+
+    /// A new connection after one that was lost, as soon as there is one and as long as there is patience.
+    ///
+    /// # Errors
+    /// Why the last one was lost or could not be made, if that did not help.
+    pub async fn again(
+        &self,
+        login: &Login,
+        patience: &mut Patience,
+        lost: Error,
+        password: &Secret,
+    ) -> Outcome<Client> {
+        let mut failure = Failure::from(lost);
+        loop {
+            let Failure::Error { error, .. } = &failure else { return Err(failure) };
+            if interrupt::is_stopping() {
+                return Err(failure);
+            }
+            let Some(pause) = patience.pause()? else { return Err(failure) };
+            self.out.lost(error, pause, 0);
+            sleep(pause).await;
+            match self.try_connect(login, &mut Some(password.clone()), false).await {
+                Err(next) if next.exit() == Exit::Network => failure = next,
+                done => return done.map(|connected| connected.client),
             }
         }
     }
@@ -219,14 +280,15 @@ impl Context {
     pub async fn for_each(
         &self,
         typed: &[OsString],
+        repeat: Repeat,
         mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
     ) -> Outcome {
         let targets = self.targets(typed)?;
         let mut tally = Tally::default();
         for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
             let Some((login, _)) = group.first() else { continue };
-            let mut client = match self.connect(login).await {
-                Ok(connected) => connected.client,
+            let (mut client, password) = match self.connect(login).await {
+                Ok(connected) => (connected.client, connected.password),
                 Err(failure) => {
                     let exit = failure.exit();
                     tally.show(failure, self.out)?;
@@ -236,7 +298,20 @@ impl Context {
             };
             let mut usable = true;
             for (at, (_, target)) in group.iter().enumerate() {
-                let outcome = work(&mut client, target).await;
+                let mut patience = Patience::new(self.common.retry);
+                let outcome = loop {
+                    let written = output::written();
+                    let failure = match work(&mut client, target).await {
+                        Ok(()) => break Ok(()),
+                        Err(failure) => failure,
+                    };
+                    let is_over = repeat == Repeat::Acts || output::written() > written || interrupt::is_stopping();
+                    let Some(lost) = failure.lost_line().filter(|_| !is_over) else { break Err(failure) };
+                    match self.again(login, &mut patience, lost.retold(), &password).await {
+                        Ok(new) => client = new,
+                        Err(failure) => break Err(failure),
+                    }
+                };
                 match outcome {
                     Ok(()) => {
                         self.out.step_ids("answered", &client);

@@ -1,7 +1,7 @@
 //! What goes wrong, as the person sees it: what happened, the next step, the exit code.
 
 use console::Style;
-use sealift::client::Endpoint;
+use sealift::client::{Endpoint, is_lost_line};
 use sealift::error::Side;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind};
@@ -62,6 +62,14 @@ impl Failure {
         match self {
             Failure::Error { error, hint } => Failure::Error { error: error.about(what), hint },
             shown => shown,
+        }
+    }
+
+    /// The error of a line that was lost, after which the same may succeed on a new one.
+    pub fn lost_line(&self) -> Option<&Error> {
+        match self {
+            Failure::Error { error, .. } => Some(error).filter(|error| is_lost_line(error)),
+            Failure::Shown(_) => None,
         }
     }
 

@@ -1,6 +1,9 @@
 //! Ctrl-C: the first one stops the running command cleanly, the second one ends the program at once.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::ffi::OsStringExt as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
@@ -14,6 +17,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::ask;
+use super::failure::{Failure, Outcome};
+use super::format;
 
 /// What the next signal finds.
 struct State {
@@ -23,11 +28,14 @@ struct State {
     connection: Option<Stopper>,
     /// The running command has been told.
     is_stopping: bool,
+    /// Bytes of a file that was cut off and can be gone on with.
+    kept: u64,
     /// Counts the commands, so that one that has ended is not waited for.
     number: u64,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { command: None, connection: None, is_stopping: false, number: 0 });
+static STATE: Mutex<State> =
+    Mutex::new(State { command: None, connection: None, is_stopping: false, kept: 0, number: 0 });
 
 /// The terminal and its settings at the start, to be put back by a sudden end in the middle of a question.
 static TERMINAL: OnceLock<(File, Termios)> = OnceLock::new();
@@ -81,13 +89,14 @@ fn end_soon(number: u64) {
 /// [`limits::INTERRUPT_PATIENCE`] to remove what it has not finished.
 ///
 /// # Errors
-/// [`Kind::Interrupted`], otherwise the command's own.
-pub async fn unless_interrupted<T, E: From<Error>>(command: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+/// [`Kind::Interrupted`], with the command that goes on if anything was kept; otherwise the command's own.
+pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     let (sender, told) = oneshot::channel();
     {
         let mut state = state();
         state.command = Some(sender);
         state.is_stopping = false;
+        state.kept = 0;
         state.number += 1;
     }
     let outcome = match select(Box::pin(command), told).await {
@@ -98,13 +107,45 @@ pub async fn unless_interrupted<T, E: From<Error>>(command: impl Future<Output =
                 connection.stop();
                 let _ = timeout(limits::INTERRUPT_PATIENCE, command).await;
             }
-            Err(Error::new(Kind::Interrupted, "interrupted").into())
+            Err(interrupted(state().kept))
         }
     };
     let mut state = state();
     state.command = None;
     state.is_stopping = false;
     outcome
+}
+
+fn interrupted(kept: u64) -> Failure {
+    if kept == 0 {
+        return Error::new(Kind::Interrupted, "interrupted").into();
+    }
+    let text = format!("interrupted; {} are kept", format::size(kept));
+    let hint = match command_to_go_on(env::args_os().map(OsString::into_vec).collect()) {
+        Some(command) => format!("To go on: {command}"),
+        // In the shell, whose own commands start afresh.
+        None => "`sealift get -c` and `sealift put -c` go on with it.".to_owned(),
+    };
+    Failure::new(Kind::Interrupted, text, hint)
+}
+
+/// This program's own command line with `-c`, for a shell. Nothing if it is no transfer.
+fn command_to_go_on(mut words: Vec<Vec<u8>>) -> Option<String> {
+    let is_transfer = |word: &Vec<u8>| matches!(&**word, b"get" | b"put" | b"download" | b"upload");
+    let at = words.iter().skip(1).position(is_transfer)? + 2;
+    let options = words.get(at..)?.iter().take_while(|word| *word != b"--");
+    let is_short = |word: &[u8]| word.len() > 1 && word.starts_with(b"-") && !word.starts_with(b"--");
+    let says_so = |word: &Vec<u8>| word == b"--continue" || (is_short(word) && word.ends_with(b"c"));
+    if !options.into_iter().any(says_so) {
+        words.insert(at, b"-c".to_vec());
+    }
+    let line = shlex::bytes::try_join(words.iter().map(Vec::as_slice)).ok()?;
+    Some(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Says how much of what the running command leaves can be gone on with.
+pub fn keeps(bytes: u64) {
+    state().kept = bytes;
 }
 
 /// Says which connection an interrupted command loses.
@@ -137,4 +178,24 @@ fn end_now() -> ! {
         let _ = tcsetattr(terminal, OptionalActions::Now, settings);
     }
     std::process::exit(Exit::Interrupted as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_goes_on_is_the_one_that_was_typed_with_c() {
+        let go_on = |words: &[&str]| command_to_go_on(words.iter().map(|word| word.as_bytes().to_vec()).collect());
+        for (typed, expected) in [
+            (&["sealift", "get", "h/a b", "it's"][..], Some("sealift get -c 'h/a b' \"it's\"")),
+            (&["sealift", "-v", "put", "-r", "x", "h/"], Some("sealift -v put -c -r x h/")),
+            (&["sealift", "get", "-c", "h/f"], Some("sealift get -c h/f")),
+            (&["sealift", "get", "-rc", "h/f"], Some("sealift get -rc h/f")),
+            (&["sealift", "put", "--", "-c", "h/f"], Some("sealift put -c -- -c h/f")),
+            (&["sealift", "shell"], None),
+        ] {
+            assert_eq!(go_on(typed).as_deref(), expected);
+        }
+    }
 }

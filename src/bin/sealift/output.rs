@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use console::Style;
 use sealift::client::Ids;
@@ -10,6 +12,20 @@ use sealift::{Client, Error, Kind, Result};
 use serde_json::{Map, Value};
 
 use super::args::Common;
+use super::format;
+
+/// Counts what was written to standard output: once something is there, a command cannot be done over.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Says that something goes to standard output.
+pub fn writes() {
+    WRITTEN.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often something went there.
+pub fn written() -> u64 {
+    WRITTEN.load(Ordering::Relaxed)
+}
 
 /// How to talk. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +66,7 @@ impl Output {
     /// # Errors
     /// If stdout cannot be written to.
     pub fn line(self, line: impl AsRef<[u8]>) -> Result<()> {
+        writes();
         let mut stdout = io::stdout().lock();
         stdout.write_all(line.as_ref()).and_then(|()| stdout.write_all(b"\n")).map_err(stdout_failed)
     }
@@ -85,6 +102,13 @@ impl Output {
         } else {
             to_stderr(&format!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("warning:")));
         }
+    }
+
+    /// Says that a connection was lost, when the next try comes, and what is kept meanwhile.
+    pub fn lost(self, error: &Error, pause: Duration, kept: u64) {
+        let kept = if kept > 0 { format!("; {} are kept", format::size(kept)) } else { String::new() };
+        let text = for_people(error.text().as_bytes());
+        self.warn(&format!("{text}; again in {}{kept}", format::duration(pause)));
     }
 
     /// Tells a step, with `-v`.

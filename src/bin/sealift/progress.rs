@@ -32,6 +32,12 @@ pub struct Progress {
     is_shown: AtomicBool,
     files: AtomicU64,
     expected: AtomicU64,
+    /// Bytes that were moved, as often as they were: what a rate is made of.
+    moved: AtomicU64,
+    /// Bytes of the files that are done.
+    settled: AtomicU64,
+    /// How far the bar is.
+    reached: AtomicU64,
     /// Who may not do what is denied.
     login: Mutex<Option<Login>>,
     /// The failure shown last.
@@ -48,6 +54,9 @@ impl Progress {
             is_shown: AtomicBool::new(!out.wants_bar()),
             files: AtomicU64::new(0),
             expected: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
             login: Mutex::default(),
             last_shown: Mutex::default(),
         }
@@ -82,6 +91,25 @@ impl Progress {
         }
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         self.bar.enable_steady_tick(TICK);
+    }
+
+    /// Puts the bar where it belongs: never past its end, whatever had to be moved twice.
+    fn advance(&self, bytes: u64) {
+        let reached = self.reached.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.bar.set_position(self.bar.length().map_or(reached, |length| reached.min(length)));
+    }
+
+    /// What is left is counted anew.
+    pub fn starts_over(&self) {
+        self.bar.set_length(0);
+        self.reached.store(0, Ordering::Relaxed);
+        self.settled.store(0, Ordering::Relaxed);
+        self.expected.store(self.files(), Ordering::Relaxed);
+    }
+
+    /// How many files are done.
+    pub fn files(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
     }
 
     fn show_count(&self) {
@@ -119,7 +147,7 @@ impl Progress {
             .value("seconds", time.as_secs_f64())
             .ids(client.and_then(Client::last_ids));
         if !self.out.json(|| done)? {
-            self.out.note(&words(summary, tally.failures(), time));
+            self.out.note(&words(summary, tally.failures(), time, self.moved.load(Ordering::Relaxed)));
         }
         tally.outcome()
     }
@@ -130,14 +158,14 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// `2 files, 3.0 MiB in 0.2 s (15 MiB/s), verified`.
-fn words(summary: &Summary, failed: u64, time: Duration) -> String {
+fn words(summary: &Summary, failed: u64, time: Duration, moved: u64) -> String {
     let mut words = format::count(summary.files, "file");
     if summary.directories > 0 {
         words += &format!(" in {}", format::count(summary.directories, "folder"));
     }
     words += &format!(", {} in {}", format::size(summary.bytes), format::duration(time));
     if summary.files > 0 {
-        words += &format!(" ({}), verified", format::rate(summary.bytes, time));
+        words += &format!(" ({}), verified", format::rate(moved, time));
     }
     if summary.skipped > 0 {
         words += &format!("; {} skipped", summary.skipped);
@@ -164,14 +192,19 @@ impl Observer for Progress {
     }
 
     fn resumed(&self, path: &Path, from: u64) {
-        self.bar.inc(from);
+        self.advance(from);
+        // They were there before, and say nothing about the line.
+        self.bar.reset_eta();
         let name = for_people(path.as_os_str().as_bytes());
         self.above(|| self.out.step(&format!("{name}: goes on after {}, proven", format::size(from))));
     }
 
-    fn retrying(&self, error: &Error, pause: Duration, number: u32, of: u32) {
-        let (text, pause) = (for_people(error.text().as_bytes()), format::duration(pause));
-        self.above(|| self.out.warn(&format!("{text}; trying again in {pause} ({number} of {of})")));
+    fn retrying(&self, error: &Error, pause: Duration, kept: u64) {
+        // What is not finished is counted anew, from where it goes on.
+        self.reached.store(self.settled.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.advance(0);
+        self.bar.reset_eta();
+        self.above(|| self.out.lost(error, pause, kept));
     }
 
     fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
@@ -188,12 +221,14 @@ impl Observer for Progress {
     }
 
     fn progressed(&self, bytes: u64) {
-        self.bar.inc(bytes);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.advance(bytes);
         self.show_bar_when_it_takes_long();
     }
 
     fn finished(&self, path: &Path, done: &Transferred) {
         self.files.fetch_add(1, Ordering::Relaxed);
+        self.settled.fetch_add(done.bytes, Ordering::Relaxed);
         self.show_count();
         self.show_bar_when_it_takes_long();
         let name = path.as_os_str().as_bytes();
@@ -231,13 +266,16 @@ mod tests {
     #[test]
     fn the_summary_says_what_came_and_what_did_not() {
         let mut summary = Summary { files: 2, bytes: 3 << 20, ..Summary::default() };
-        assert_eq!(words(&summary, 0, Duration::from_secs(2)), "2 files, 3.0 MiB in 2.0 s (1.5 MiB/s), verified");
+        assert_eq!(
+            words(&summary, 0, Duration::from_secs(2), 3 << 20),
+            "2 files, 3.0 MiB in 2.0 s (1.5 MiB/s), verified"
+        );
         summary.directories = 1;
         summary.skipped = 4;
         assert_eq!(
-            words(&summary, 1, Duration::from_secs(2)),
-            "2 files in 1 folder, 3.0 MiB in 2.0 s (1.5 MiB/s), verified; 4 skipped; 1 failed"
+            words(&summary, 1, Duration::from_secs(2), 2 << 20),
+            "2 files in 1 folder, 3.0 MiB in 2.0 s (1.0 MiB/s), verified; 4 skipped; 1 failed"
         );
-        assert_eq!(words(&Summary::default(), 0, Duration::ZERO), "0 files, 0 B in 0.0 s");
+        assert_eq!(words(&Summary::default(), 0, Duration::ZERO, 0), "0 files, 0 B in 0.0 s");
     }
 }

@@ -32,15 +32,11 @@ pub enum IfExists {
 pub struct TransferArgs {
     /// Go on with files that were cut off, after proving that what is there is their beginning
     ///
-    /// Files go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. An interrupted `get -c`
-    /// leaves the part as `.NAME.sealift-part` beside the target; without -c that is left only when the connection is
-    /// lost for good, and Ctrl-C removes it. A server keeps the part of a cut-off upload for seven days.
+    /// Files go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or
+    /// lost its connection leaves the part as `.NAME.sealift-part` beside the target, with or without -c. A server keeps
+    /// the part of a cut-off upload for seven days.
     #[arg(short = 'c', long = "continue")]
     pub resume: bool,
-
-    /// After a lost connection, try so many times in a row to go on with what is left
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub retry: u32,
 
     /// Move each file of 64 MiB and more over so many connections at once
     ///
@@ -69,15 +65,10 @@ pub struct How {
 
 impl How {
     /// As the options say.
-    pub fn new(args: &TransferArgs) -> Self {
+    pub fn new(args: &TransferArgs, retries: u32) -> Self {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let options = TransferOptions {
-            resume: args.resume,
-            skip_existing,
-            retries: args.retry,
-            streams: args.streams,
-            growing: false,
-        };
+        let options =
+            TransferOptions { resume: args.resume, skip_existing, retries, streams: args.streams, growing: false };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
@@ -174,5 +165,8 @@ pub async fn transfer(
         }
     };
     summary.add(transfer.summary());
+    if done.is_err() {
+        interrupt::keeps(transfer.kept());
+    }
     done.map_err(Failure::from)
 }

@@ -16,18 +16,20 @@ use super::output::{Output, to_stderr};
 /// The file of known servers, in the configuration folder.
 const KNOWN_SERVERS: &str = "known_servers";
 
-/// The folder of the configuration: `SEALIFT_CONFIG_DIR`, else `$XDG_CONFIG_HOME/sealift`, else `~/.config/sealift`.
+/// The folder of the configuration: `SEALIFT_CONFIG_DIR`, else `$XDG_CONFIG_HOME/sealift`, else `~/.config/sealift`. Where
+/// HOME is not set, as in services and scheduled jobs, it is the account's.
 ///
 /// # Errors
-/// [`Kind::BadConfig`] if none of these variables is set.
+/// [`Kind::BadConfig`] if none of these variables is set and the account has no home.
 pub fn config_dir() -> Result<PathBuf> {
     let var = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let xdg = || var("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).map(|path| path.join("sealift"));
-    let home = || var("HOME").map(|path| path.join(".config/sealift"));
+    let of_account = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir);
+    let home = || var("HOME").or_else(of_account).map(|path| path.join(".config/sealift"));
     var("SEALIFT_CONFIG_DIR").or_else(xdg).or_else(home).ok_or_else(|| {
         Error::new(
             Kind::BadConfig,
-            "there is no folder for the configuration: neither SEALIFT_CONFIG_DIR nor HOME is set",
+            "there is no folder for the configuration: neither SEALIFT_CONFIG_DIR nor HOME is set, and the account has no home",
         )
     })
 }

@@ -15,6 +15,7 @@ use crate::client::observer::Observer;
 use crate::client::receive::{Job, Receiver};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::{EntryKind, RelPath};
 
 impl Client {
@@ -81,7 +82,7 @@ fn apply(
     source: &Tree,
     report: &mut Report<'_>,
 ) -> Result<Removal> {
-    let removal = carry_out(&mut Local { session, from, into, folder }, plan, source, report)?;
+    let removal = carry_out(&mut Local { session, from, into, folder, source }, plan, source, report)?;
     into.store().forget_handles();
 
     let time_of = |path: &RelPath| source.items.get(path).map(|item| item.mtime);
@@ -116,6 +117,7 @@ struct Local<'a> {
     from: &'a RelPath,
     into: &'a Destination,
     folder: &'a Path,
+    source: &'a Tree,
 }
 
 impl Side for Local<'_> {
@@ -150,7 +152,11 @@ impl Side for Local<'_> {
         let mut jobs = Vec::with_capacity(files.len());
         for path in files {
             match self.from.join(path.as_bytes()) {
-                Ok(remote) => jobs.push(Job { file: Download::new(remote, path.clone()), counted: true }),
+                Ok(remote) => jobs.push(Job {
+                    file: Download::new(remote, path.clone()),
+                    counted: true,
+                    resumable: self.source.items.get(path).is_none_or(|item| item.size >= limits::HASH_BLOCK),
+                }),
                 Err(error) => report.failed(shown(self.from, path), error),
             }
         }

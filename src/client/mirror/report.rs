@@ -28,6 +28,8 @@ impl<'a> Report<'a> {
     /// Does a transfer whose outcomes are counted here.
     pub(super) fn with_ledger<T>(&mut self, transfer: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = Ledger::default();
+        // A mirror is done again when it was cut off, and then goes on with the file it was at.
+        (ledger.how.keep, ledger.how.resume) = (true, true);
         ledger.summary = std::mem::take(&mut self.summary);
         let done = transfer(&mut ledger);
         self.summary = ledger.summary;

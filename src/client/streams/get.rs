@@ -49,7 +49,7 @@ pub(in crate::client) fn probe(
         for file in asked {
             match size_of(session, &file.from)? {
                 Some(announced) if is_large(announced.size) => {
-                    large.push(LargeDownload { job: Job { file, counted: false }, announced });
+                    large.push(LargeDownload { job: Job { file, counted: false, resumable: true }, announced });
                 }
                 _ => others.push(file),
             }
@@ -148,7 +148,8 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
         Err(error) => {
             let keeps = streams.with_ledger(|ledger| ledger.keeps_after(&error));
             if let Some(staged) = fetch.take().filter(|_| keeps) {
-                staged.keep();
+                let kept = staged.keep();
+                streams.with_ledger(|ledger| ledger.kept = kept);
             }
             return Err(error);
         }

@@ -10,11 +10,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, statat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, statat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::capabilities::Capabilities;
+use super::names::rename_new;
 use super::staging::{CREATE, Temp, random};
 use crate::hash::Hash;
 use crate::limits;
@@ -33,7 +34,8 @@ pub(super) fn is_first(path: &RelPath, staged: &[u8]) -> bool {
     path.file_name().is_some_and(|target| name(target, None) == staged)
 }
 
-/// A new empty file for an upload to `target`. A file left over from an earlier one is removed first.
+/// A new empty file for an upload to `target`. What is left of an earlier one stays if it can be gone on with: somebody
+/// may want to, and this upload may come to nothing.
 pub(super) fn create(parent: &Arc<Dir>, target: &[u8], mode: Mode, can: Capabilities) -> io::Result<Temp> {
     let name = name(target, None);
     // What replaces a private file is not shown to others while it waits.
@@ -41,10 +43,14 @@ pub(super) fn create(parent: &Arc<Dir>, target: &[u8], mode: Mode, can: Capabili
     let mode = old.map_or(mode, |old| Mode::from_raw_mode(old.st_mode & 0o666)) | Mode::RUSR | Mode::WUSR;
     let mut made = openat(parent, &*name, CREATE, mode);
     if matches!(made, Err(Errno::EXIST))
-        && let Some(left) = take(parent, target, can)?
+        && let Some(mut left) = take(parent, target, can)?
     {
-        drop(left);
-        made = openat(parent, &*name, CREATE, mode);
+        if size(&left)? >= limits::HASH_BLOCK {
+            left.release();
+        } else {
+            drop(left);
+            made = openat(parent, &*name, CREATE, mode);
+        }
     }
     match made {
         Ok(file) => match hold(parent, &name, &file) {
@@ -79,6 +85,31 @@ pub(super) fn take(parent: &Arc<Dir>, target: &[u8], can: Capabilities) -> io::R
         return Ok(None);
     }
     Ok(Some(Temp::named(Arc::clone(parent), name, file.into(), None, can)))
+}
+
+/// Gives a staged file of another name the one under which it is found again, unless what has that name is as long or
+/// somebody is writing it. Says how many bytes are to be found under that name then.
+pub(super) fn make_first(temp: &mut Temp, target: &[u8]) -> io::Result<u64> {
+    let (name, ours) = (name(target, None), size(temp)?);
+    let Some(own_name) = temp.name.clone() else { return Ok(0) };
+    let left = take(&temp.dir, target, temp.can)?;
+    if let Some(mut left) = left {
+        let theirs = size(&left)?;
+        left.release();
+        if theirs >= ours {
+            return Ok(theirs);
+        }
+        renameat(&temp.dir, &*own_name, &temp.dir, &*name)?;
+    } else if rename_new(temp.can.new_name, &temp.dir, &own_name, &temp.dir, &name).is_err() {
+        return Ok(0);
+    }
+    temp.name = Some(name);
+    temp.release();
+    Ok(ours)
+}
+
+fn size(temp: &Temp) -> io::Result<u64> {
+    Ok(u64::try_from(fstat(&temp.file)?.st_size).unwrap_or(0))
 }
 
 /// Takes the lock of this file; whether it then still has this name.

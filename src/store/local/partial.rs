@@ -50,10 +50,10 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     let len = upload.hasher.blocks().len() as u64 * limits::HASH_BLOCK;
     let temp = &mut upload.temp;
     let Some(name) = temp.name.clone().filter(|_| len > 0) else { return Ok(0) };
-    if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
-        return Ok(0);
-    }
     ftruncate(&temp.file, len)?;
+    if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
+        return beside::make_first(temp, upload.path.file_name().unwrap_or_default());
+    }
     if upload.durable {
         // Not for the time after a crash: an error in writing must be seen before the bytes count as there.
         fdatasync(&temp.file)?;
@@ -72,8 +72,13 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
 
 /// After a large upload is in its place: an older partial of its path is of no more use.
 pub(super) fn forget(upload: &LocalUpload) {
-    if let Some(area) = upload.temp.area.as_ref().filter(|_| upload.len() >= limits::HASH_BLOCK) {
-        remove(&area.reserved, &key(&upload.path));
+    if upload.len() < limits::HASH_BLOCK {
+        return;
+    }
+    match &upload.temp.area {
+        Some(area) => remove(&area.reserved, &key(&upload.path)),
+        // Beside its target, where dropping it removes it.
+        None => drop(beside::take(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can)),
     }
 }
 

@@ -6,17 +6,17 @@ use sealift::client::Target;
 use sealift::{Client, Kind};
 
 use crate::args::Cat;
-use crate::context::Context;
+use crate::context::{Context, Repeat};
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Output, stdout_failed};
+use crate::output::{Output, stdout_failed, writes};
 
 /// Runs the command.
 ///
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
-    ctx.for_each(&args.targets, async |client, target| write(ctx.out, client, target).await).await
+    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| write(ctx.out, client, target).await).await
 }
 
 /// Writes one file over its connection.
@@ -47,6 +47,7 @@ struct Sink {
 
 impl io::Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        writes();
         let written = self.stdout.write(bytes)?;
         self.last = written.checked_sub(1).and_then(|at| bytes.get(at)).copied().or(self.last);
         Ok(written)

@@ -5,7 +5,7 @@ use sealift::proto::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use crate::args::{Mkdir, Mv, Rm};
-use crate::context::{Context, Login};
+use crate::context::{Context, Login, Repeat};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::output::{Object, Output};
 
@@ -14,7 +14,7 @@ use crate::output::{Object, Output};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
-    ctx.for_each(&args.targets, async |client, target| remove(ctx.out, client, target, args).await).await
+    ctx.for_each(&args.targets, Repeat::Acts, async |client, target| remove(ctx.out, client, target, args).await).await
 }
 
 /// Removes one target over its connection.
@@ -38,7 +38,7 @@ pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn mkdir(ctx: &Context, args: &Mkdir) -> Outcome {
-    ctx.for_each(&args.targets, async |client, target| make(ctx.out, client, target, args).await).await
+    ctx.for_each(&args.targets, Repeat::Acts, async |client, target| make(ctx.out, client, target, args).await).await
 }
 
 /// Makes one folder over its connection.

@@ -27,7 +27,7 @@ use crate::transfer::{How, Way, transfer};
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     let (remotes, local) = split(&args.names);
     let to_stdout = |how: &How| how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec() });
-    let how = How::new(&args.transfer);
+    let how = How::new(&args.transfer, ctx.common.retry);
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }

@@ -5,7 +5,7 @@ use sealift::proto::{EntryKind, RelPath};
 use sealift::{Client, Kind};
 
 use crate::args::{Hash, Stat};
-use crate::context::Context;
+use crate::context::{Context, Repeat};
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Object, Output};
@@ -15,7 +15,7 @@ use crate::output::{Object, Output};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn stat(ctx: &Context, args: &Stat) -> Outcome {
-    ctx.for_each(&args.targets, async |client, target| describe(ctx.out, client, target).await).await
+    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| describe(ctx.out, client, target).await).await
 }
 
 /// Describes one target over its connection.
@@ -60,7 +60,7 @@ fn words(kind: EntryKind) -> &'static str {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn hash(ctx: &Context, args: &Hash) -> Outcome {
-    ctx.for_each(&args.targets, async |client, target| digest(ctx.out, client, &target.path).await).await
+    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| digest(ctx.out, client, &target.path).await).await
 }
 
 /// Has the server hash one file over its connection.

@@ -9,10 +9,10 @@ use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::{Client, Exit, Kind, Result};
 
 use crate::args::Ls;
-use crate::context::Context;
+use crate::context::{Context, Repeat};
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Object, Output, stdout_failed};
+use crate::output::{Object, Output, stdout_failed, writes};
 
 /// Runs the command.
 ///
@@ -21,7 +21,7 @@ use crate::output::{Object, Output, stdout_failed};
 pub async fn run(ctx: &Context, args: &Ls) -> Outcome {
     let several = args.targets.len() > 1;
     let mut first = true;
-    ctx.for_each(&args.targets, async |client, target| {
+    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| {
         if several && !ctx.out.is_json() {
             let gap = if std::mem::take(&mut first) { "" } else { "\n" };
             ctx.out.line(format!("{gap}{target}:"))?;
@@ -136,6 +136,7 @@ impl Printer {
     }
 
     fn write(&mut self, line: &[u8]) -> Result<()> {
+        writes();
         self.stdout.write_all(line).and_then(|()| self.stdout.write_all(b"\n")).map_err(stdout_failed)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use sealift::Kind;
 use sealift::client::mirror::Plan;
-use sealift::client::{Filter, MirrorOptions, MirrorSummary, Target};
+use sealift::client::{Filter, MirrorOptions, MirrorSummary, Patience, Target, is_lost_line};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
 
@@ -95,14 +95,30 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     let login = ctx.login_for(target)?;
     let progress = Arc::new(Progress::new(ctx.out));
     progress.set_login(&login);
-    ctx.with_client(&login, async |client| {
-        let (verb, moved, result) = match &way {
-            Way::Push { from, to } => {
-                ("put", "sent", client.mirror_push(from, &to.path, &options, progress.clone()).await)
+    let connected = ctx.connect(&login).await?;
+    let password = connected.password;
+    ctx.over(connected.client, &login, async |client| {
+        let (verb, moved) = match &way {
+            Way::Push { .. } => ("put", "sent"),
+            Way::Pull { .. } => ("get", "fetched"),
+        };
+        let (mut patience, mut before) = (Patience::new(ctx.common.retry), 0);
+        let result = loop {
+            let result = match &way {
+                Way::Push { from, to } => client.mirror_push(from, &to.path, &options, progress.clone()).await,
+                Way::Pull { from, to } => client.mirror_pull(&from.path, to, &options, progress.clone()).await,
+            };
+            // Both sides are looked at anew, and what was done before a line was lost is the same by then.
+            let lost = match result {
+                Err(error) if is_lost_line(&error) || error.kind() == Kind::TimedOut => error,
+                result => break result,
+            };
+            if progress.files() > before {
+                patience.renew();
+                before = progress.files();
             }
-            Way::Pull { from, to } => {
-                ("get", "fetched", client.mirror_pull(&from.path, to, &options, progress.clone()).await)
-            }
+            progress.starts_over();
+            *client = ctx.again(&login, &mut patience, lost, &password).await?;
         };
         progress.stop();
         let mut summary = match result {

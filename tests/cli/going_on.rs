@@ -1,0 +1,150 @@
+//! What outlives an interruption, a lost line, or a person who takes their time.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{PASSWORD, Proxy, World, finish};
+
+const BLOCK: usize = 16 << 20;
+
+/// Signals the program, which `setsid --wait` may have started as a child of its own.
+fn signal(child: &Child, name: &str) {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    let program = match children.trim() {
+        "" => child.id().to_string(),
+        pid => pid.to_owned(),
+    };
+    assert!(Command::new("kill").args([name, &program]).status().unwrap().success());
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    for _ in 0..6000 {
+        if is_there() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what}");
+}
+
+#[test]
+fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_that_goes_on() {
+    let world = World::trusting();
+    let bytes: Vec<u8> = (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    fs::write(world.remote("public", "large file"), &bytes).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let part = world.local(".copy.sealift-part");
+    let len = |at: &std::path::Path| fs::metadata(at).map_or(0, |part| part.len());
+    let run = |options: &[&str], enough: &dyn Fn() -> bool| {
+        let target = format!("{}/large file", proxy.address);
+        let mut command = world.command([&["get"], options, &[&target, "copy"]].concat());
+        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for("a block has come", enough);
+        signal(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = run(&[], &|| len(&part) as usize > 2 * BLOCK + 100_000);
+    assert!(said.contains("MiB are kept") && said.contains(" get -c '"), "{said}");
+    let kept = len(&part);
+    assert!(kept as usize >= 2 * BLOCK && (kept as usize).is_multiple_of(BLOCK), "{kept}");
+    // Begun afresh and interrupted early: what was there before is still there.
+    let other = || {
+        fs::read_dir(world.work.path()).unwrap().any(|entry| {
+            let entry = entry.unwrap();
+            let is_other = entry.file_name().to_string_lossy().ends_with(".sealift-part") && entry.path() != part;
+            is_other && len(&entry.path()) > 100_000
+        })
+    };
+    run(&[], &other);
+    assert_eq!(len(&part), kept);
+    // The very command that the hint names.
+    let line = said.lines().find_map(|line| line.split_once("To go on: ")).unwrap().1;
+    let mut again = world.command(["-v", "unused"]);
+    again = {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{line} -v")]).current_dir(world.work.path());
+        again.get_envs().for_each(|(name, value)| {
+            shell.env(name, value.unwrap_or_default());
+        });
+        shell
+    };
+    finish(again, b"").code(0).said("goes on after");
+    assert!(fs::read(world.local("copy")).unwrap() == bytes);
+    assert!(!part.exists());
+}
+
+/// Nobody reads the pipe, so the program is in a call that cannot be told anything.
+#[test]
+fn one_signal_ends_a_program_that_waits_for_a_pipe() {
+    let world = World::trusting();
+    assert!(Command::new("mkfifo").arg(world.local("pipe")).status().unwrap().success());
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    for name in ["-TERM", "-INT"] {
+        let mut command = world.command(["get".to_owned(), world.alice("f"), "pipe".to_owned()]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("Waiting for somebody to read"), "{said}");
+        signal(&child, name);
+        wait_for("it ends", || child.try_wait().unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_mirror_outlives_lost_lines() {
+    let world = World::trusting();
+    fs::create_dir(world.local("tree")).unwrap();
+    for n in 0..40 {
+        fs::write(world.local(format!("tree/{n}")), vec![n; 300_000]).unwrap();
+    }
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    for (from, to) in [
+        ("./tree".to_owned(), format!("alice@{}/m", proxy.address)),
+        (format!("alice@{}/m", proxy.address), "./back".to_owned()),
+    ] {
+        let mut command = world.command(["mirror", &from, &to]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stderr(Stdio::piped());
+        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        let folder = if from == "./tree" { world.remote("alice", "m") } else { world.local("back") };
+        wait_for("some files are there", || fs::read_dir(&folder).is_ok_and(|entries| entries.count() > 5));
+        proxy.cut();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        assert_eq!(said.matches("; again in ").count(), 1, "{said}");
+        for n in 0..40u8 {
+            assert!(fs::read(folder.join(n.to_string())).unwrap() == vec![n; 300_000], "{n}");
+        }
+    }
+}
+
+/// A server that shows nobody in gives up on those who do not log in; whoever was asked meanwhile is not to blame.
+#[test]
+fn a_question_may_be_answered_later_than_the_server_waits() {
+    let world = World::with(|server| server.args(["--login-timeout", "1s"]));
+    let gone = |count: usize| wait_for("the server gave up", || world.server.log().matches("login").count() >= count);
+    let mut terminal = world.terminal(["ls", &world.alice("")]);
+    terminal.expect("type the pin): ");
+    gone(1);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    terminal.line("yes").expect("Password for");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    terminal.line(PASSWORD).expect("is empty");
+    assert_eq!(terminal.wait().code(), Some(0));
+    assert_eq!(terminal.shown().matches("type the pin").count(), 1);
+    assert_eq!(terminal.shown().matches("Password for").count(), 1);
+}
+
+#[test]
+fn without_home_the_accounts_own_is_used() {
+    let world = World::new();
+    let mut command = world.command(["trust", "list"]);
+    command.env_remove("HOME").env_remove("SEALIFT_CONFIG_DIR");
+    finish(command, b"").code(0);
+}
