@@ -27,13 +27,21 @@ fn names(root: &Path) -> Vec<String> {
     names
 }
 
-/// Changes alice's entry in the users file, as an editor that replaces it does.
+/// Takes the right to rename from alice and changes her entry in the users file, as an editor that replaces it does.
+/// Returns when the server goes by it.
 fn edit_alice(world: &World, change: impl FnOnce(&mut toml_edit::Table)) {
     let users = world.remote("alice", "../../users.toml");
     let mut text: toml_edit::DocumentMut = fs::read_to_string(&users).unwrap().parse().unwrap();
-    change(text["users"]["alice"].as_table_mut().unwrap());
+    let alice = text["users"]["alice"].as_table_mut().unwrap();
+    let rights: toml_edit::Array = ["list", "download", "upload", "overwrite", "delete", "mkdir"].into_iter().collect();
+    alice["access"] = toml_edit::value(rights);
+    change(alice);
     let new = users.with_extension("new");
     fs::write(&new, text.to_string()).unwrap();
     fs::set_permissions(&new, fs::metadata(&users).unwrap().permissions()).unwrap();
     fs::rename(new, users).unwrap();
+    let server = world.alice("");
+    super::common::eventually("the server knows of the change", || {
+        !world.run(["status", "--json", server.trim_end_matches('/')]).code(0).stdout().contains("\"full\"")
+    });
 }
