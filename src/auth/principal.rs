@@ -39,6 +39,11 @@ impl Principal {
         Principal { grants: other.grants, ..self.clone() } == *other
     }
 
+    /// Whether the other was checked against the same password, or both against none.
+    pub(super) fn has_same_password(&self, other: &Principal) -> bool {
+        self.hash == other.hash
+    }
+
     /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.
     pub fn name(&self) -> &str {
         &self.name

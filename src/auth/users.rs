@@ -153,11 +153,20 @@ impl Users {
     /// Who somebody who has logged in is now: the same with the rights of today. None if the user is gone, or has another
     /// password, folder or quota than at the login; or, of anonymous, if that is off or has another folder.
     pub fn renew(&self, principal: &Principal) -> Option<Principal> {
-        let now = match principal.is_anonymous() {
+        self.today(principal).filter(|now| now.is_same_user(principal))
+    }
+
+    /// Somebody who has proven just now who they are, with the folder, quota and rights of today. None if the user is
+    /// gone or has another password by now; or, of anonymous, if that is off.
+    pub fn admit(&self, principal: &Principal) -> Option<Principal> {
+        self.today(principal).filter(|now| now.has_same_password(principal))
+    }
+
+    fn today(&self, principal: &Principal) -> Option<Principal> {
+        match principal.is_anonymous() {
             true => self.anonymous.as_deref().map(Principal::anonymous),
             false => self.users.get(principal.name()).map(Principal::named),
-        };
-        now.filter(|now| now.is_same_user(principal))
+        }
     }
 
     /// The named users in the order of their names.
@@ -295,6 +304,12 @@ mod tests {
             assert!(!of(&changed).still_has(&named), "{changed}");
             assert!(!of(&changed).still_has(&anybody), "anonymous reading is off");
         }
+        // Whoever is just logging in is let in as the user is now, if the password is the one that was checked.
+        let moved = of(&text("right", "home = \"elsewhere\"\n")).admit(&named);
+        assert_eq!(moved.map(|now| now.home().to_owned()).as_deref(), Some("elsewhere"));
+        assert_eq!(of(&text("other", "")).admit(&named), None);
+        assert_eq!(of(&text("right", "").replace("alice", "bob")).admit(&named), None);
+        assert_eq!(of(&text("right", "")).admit(&anybody), None);
         take_runs();
     }
 

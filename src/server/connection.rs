@@ -143,6 +143,9 @@ async fn open(
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
+    let changed = || Error::new(Kind::Revoked, "your account has changed just now");
+    // The password took a while to check; an account that was edited meanwhile is entered as it is now.
+    let principal = shared.users.latest().admit(&principal).ok_or_else(changed)?;
     let ticket = shared.registry.enter(&principal, peer)?;
     let ending = ticket.ending();
     if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
@@ -154,7 +157,6 @@ async fn open(
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
-        let changed = || Error::new(Kind::Revoked, "your account has changed just now");
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         let store = homes.open_home(&principal)?;
         Ok((Session::new(principal, (users, version), store, Arc::new(ticket), ties), ending))
