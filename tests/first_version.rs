@@ -107,3 +107,23 @@ fn everything_the_first_server_can_do_is_done_with_it() {
     assert!(fs::read(meeting.local("again")).unwrap() == fs::read(meeting.local("large")).unwrap());
     meeting.ends(0, &["who", "H/"]);
 }
+
+#[test]
+#[ignore = "needs a sealiftd of the first version, which .ci/run builds"]
+fn what_the_first_server_is_too_old_for_is_done_without_or_said() {
+    let meeting = Meeting::new();
+    let program = meeting.local("tree/program");
+    write(&program, &vec![7; 3 << 20]);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // Without the mode that the server cannot take, and as far as it can be verified there.
+    meeting.ends(0, &["put", "-r", "tree", "H/"]);
+    meeting.ends(0, &["mirror", "--checksum", "tree", "H/tree"]);
+    meeting.ends(0, &["get", "H/tree/program", "back"]);
+    assert_eq!(fs::read(meeting.local("back")).unwrap(), fs::read(&program).unwrap());
+    meeting.ends(0, &["status", "H/"]);
+    for arguments in [&["kick", "H/", "alice"][..], &["verify", "H/tree"], &["accept", "H/tree/program"]] {
+        assert!(meeting.ends(1, arguments).contains("the server is too old to"), "{arguments:?}");
+    }
+    // The refusals reached nobody: the session that asked is not ended, and nothing is logged of them.
+    assert!(!meeting.server.log().contains("unknown-verb"), "{}", meeting.server.log());
+}
