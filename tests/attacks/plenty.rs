@@ -80,7 +80,7 @@ fn client_drip() {
     ] {
         let place = Place::new();
         let target = server.target("x");
-        let ran = place.run(&[&["--pin", &server.pin(), "--timeout", "1s"], words, &[&target]].concat());
+        let ran = place.run(&[&["--pin", &server.pin(), "--timeout", "5s"], words, &[&target]].concat());
         ran.failed(6);
         assert!(ran.stderr.contains("less than 1024 bytes a second"), "{ran:?}");
     }
