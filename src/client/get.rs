@@ -206,7 +206,10 @@ impl Tree {
                     observer.skipped(&shown(), why);
                     ledger.summary.skipped += 1;
                 }
-                skipped.insert(entry.path);
+                // Nothing can be in anything else: what a server lists in a link fails, for want of a folder.
+                if entry.kind == EntryKind::Directory {
+                    skipped.insert(entry.path);
+                }
                 continue;
             }
             // A name that no path can have, or a path that is too deep or too long.

@@ -327,6 +327,10 @@ fn typed_by_hand(port: u16) {
     ask("DOWNLOAD docs", "is-directory");
     ask("JOIN 0123", "bad-sequence");
     ask("STATUS", "status");
+    ask("HASH staged recorded=yes", "hash");
+    ask("LIST staged rotten=yes", "not-directory");
+    ask("ACCEPT staged", "done");
+    ask("KICK nobody", "not-found");
     client.data("DOWNLOAD staged offset=3 length=4").unwrap();
     client.data("LIST docs recursive=yes").unwrap();
     for (arguments, word) in [
