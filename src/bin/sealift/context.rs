@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use async_std::task::sleep;
-use sealift::client::{ConnectOptions, DEFAULT_PORT, Endpoint, Patience, Target, Welcome};
+use sealift::client::{ConnectOptions, DEFAULT_PORT, Endpoint, Patience, Target, Verification, Welcome};
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Exit, Kind, limits};
@@ -85,12 +85,27 @@ pub struct Context {
     /// How to talk.
     pub out: Output,
     passwords: RefCell<Passwords>,
+    /// Whether the server is asked to read whole files and says nothing meanwhile.
+    server_reads: bool,
 }
 
 impl Context {
-    /// For these options.
-    pub fn new(common: Common) -> Self {
-        Context { out: Output::new(&common), common, passwords: RefCell::default() }
+    /// For these options. `server_reads`: the command has the server read whole files, which takes as long as its disk
+    /// needs for them.
+    pub fn new(common: Common, server_reads: bool) -> Self {
+        Context { out: Output::new(&common), common, passwords: RefCell::default(), server_reads }
+    }
+
+    /// How to connect: with the time-outs that were asked for, or that the command needs.
+    pub fn connect_options(&self, verification: Verification) -> ConnectOptions {
+        let mut options = ConnectOptions::new(verification);
+        if let Some(timeout) = self.common.timeout {
+            options.connect_timeout = timeout;
+            options.io_timeout = timeout;
+        } else if self.server_reads {
+            options.io_timeout = limits::CLIENT_READ_TIMEOUT;
+        }
+        options
     }
 
     /// Reads a target from the command line.
@@ -238,11 +253,7 @@ impl Context {
     /// # Errors
     /// As [`Client::connect`].
     pub async fn dial(&self, server: &Endpoint) -> Outcome<Client> {
-        let mut options = ConnectOptions::new(verification(&self.common, server, self.out)?);
-        if let Some(timeout) = self.common.timeout {
-            options.connect_timeout = timeout;
-            options.io_timeout = timeout;
-        }
+        let options = self.connect_options(verification(&self.common, server, self.out)?);
         self.out.step(&format!("connecting to {server}"));
         let connected = Client::connect(server, options).await;
         let client = connected.map_err(|err| {

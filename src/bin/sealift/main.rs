@@ -31,10 +31,19 @@ fn main() -> ExitCode {
     sealift::confine::forbid_dumps();
     let matches = help::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
-    let ctx = Context::new(cli.common);
+    let ctx = Context::new(cli.common, server_reads(&cli.command));
     let outcome = run(&ctx, &cli.command);
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
     ExitCode::from(exit as u8)
+}
+
+/// Whether this has the server read whole files, of which it says nothing before it is done.
+fn server_reads(command: &Command) -> bool {
+    match command {
+        Command::Hash(_) | Command::Verify(_) | Command::Accept(_) => true,
+        Command::Mirror(mirror) => mirror.checksum,
+        _ => false,
+    }
 }
 
 fn run(ctx: &Context, command: &Command) -> Outcome {

@@ -2,7 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use sealift::client::{ConnectOptions, Summary, Transfer, TransferOptions, Verification};
+use sealift::client::{Summary, Transfer, TransferOptions, Verification};
 use sealift::proto::Condition;
 use sealift::secret::Secret;
 use sealift::tls::Pin;
@@ -125,11 +125,7 @@ impl<'a> Way<'a> {
             Some(pin) => Verification::Pins(vec![pin]),
             None => verification(&self.ctx.common, &self.login.server, self.ctx.out).map_err(cause)?,
         };
-        let mut options = ConnectOptions::new(verification);
-        if let Some(timeout) = self.ctx.common.timeout {
-            options.connect_timeout = timeout;
-            options.io_timeout = timeout;
-        }
+        let options = self.ctx.connect_options(verification);
         let mut client = Client::connect(&self.login.server, options).await?;
         interrupt::stop_on_signal(client.stopper());
         client.login(self.login.name(), self.password.clone()).await?;
