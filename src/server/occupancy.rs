@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use cap_std::fs::Dir;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, mkdirat, openat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, openat, statat};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
@@ -42,15 +42,16 @@ impl Occupancy {
     /// Takes this directory, whose path is for errors.
     ///
     /// # Errors
-    /// [`Kind::Busy`] if another server has it; those of the file system.
+    /// [`Kind::Busy`] if another server has it; [`Kind::Denied`] if there is a lock file that this account may not open;
+    /// those of the file system.
     pub fn take(root: &Dir, data: &Path) -> Result<Occupancy> {
         let failed = |err: io::Error| Error::file(data.join(limits::RESERVED_NAME).display(), err);
         let mut file = match lock_file(root) {
             Ok(file) => file,
             // Nothing is uploaded here either, unless a home is mounted from elsewhere or somebody makes room.
-            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM | Errno::NOSPC | Errno::DQUOT) => {
-                return Self::take_unwritable(root, data);
-            }
+            Err(Errno::ROFS | Errno::NOSPC | Errno::DQUOT) => return Self::take_unwritable(root, data),
+            // Where there is a hidden place, a server of another account may hold the lock in it.
+            Err(Errno::ACCESS | Errno::PERM) if is_unused(root) => return Self::take_unwritable(root, data),
             Err(err) => return Err(failed(err.into())),
         };
         match lock(&file) {
@@ -123,6 +124,11 @@ pub fn refuse_inside(data: &Path) -> Result<()> {
 
 fn served(data: &Path) -> Error {
     Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder", data.display()))
+}
+
+/// Whether no server has made its hidden place in this directory.
+fn is_unused(root: &Dir) -> bool {
+    matches!(statat(root, limits::RESERVED_NAME, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
 }
 
 fn lock_file(root: &Dir) -> Result<File, Errno> {
@@ -239,6 +245,46 @@ mod tests {
             drop(take(data).unwrap());
         }
         assert!(!is_taken(File::open(data).unwrap()));
+    }
+
+    /// The same by an account that is not root.
+    fn take_without_rights(data: &Path) -> Result<Occupancy> {
+        let root = Dir::open_ambient_dir(data, ambient_authority()).unwrap();
+        let taken = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                if rustix::process::geteuid().is_root() {
+                    // Of this thread alone.
+                    let nobody = rustix::process::Uid::from_raw(65534);
+                    rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+                }
+                Occupancy::take(&root, data)
+            });
+            other.join()
+        });
+        taken.unwrap()
+    }
+
+    #[test]
+    fn a_lock_that_this_account_may_not_open_is_believed_and_a_folder_that_was_never_served_needs_none() {
+        use std::fs::{Permissions, set_permissions};
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path();
+        let allow = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        allow(data, 0o555);
+        let unwritable = take_without_rights(data).unwrap();
+        assert!(!unwritable.writable && !data.join(limits::RESERVED_NAME).exists());
+        drop(unwritable);
+
+        allow(data, 0o755);
+        let first = take(data).unwrap();
+        allow(&data.join(limits::RESERVED_NAME), 0);
+        let refused = take_without_rights(data).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Denied, "{refused}");
+        assert!(refused.text().contains(limits::RESERVED_NAME), "{refused}");
+        drop(first);
+        allow(&data.join(limits::RESERVED_NAME), 0o700);
     }
 
     #[test]

@@ -273,7 +273,7 @@ pub trait Upload: Send {
 
 /// Entries, one by one, in the order of the disk; a folder comes before what is in it.
 pub trait Listing: Send {
-    /// The next entry. What cannot be read (a folder that may not be, or is too deep) does not end the listing.
+    /// The next entry. What cannot be read (a folder that may not be, is gone meanwhile, or is too deep) does not end the listing.
     fn next(&mut self) -> Option<Result<Entry, Unread>>;
 }
 

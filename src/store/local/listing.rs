@@ -90,7 +90,8 @@ impl LocalListing {
         self.path.truncate(self.levels.last().map_or(0, |level| level.path_len));
     }
 
-    /// Goes into this folder of the one being read.
+    /// Goes into this folder of the one being read. It was listed already: one that is gone since, or swapped for something
+    /// else, is not to be taken for an empty one.
     fn enter(&mut self, name: &[u8]) -> Result<(), Unread> {
         let path = [&*self.path, name].concat();
         if self.base_depth + self.levels.len() >= limits::DEPTH_MAX {
@@ -100,12 +101,7 @@ impl LocalListing {
         }
         let Some(level) = self.levels.last() else { return Ok(()) };
         let opened = level.entries.fd().and_then(|dir| open_directory(dir, name)).and_then(entries);
-        let entries = match opened {
-            Ok(entries) => entries,
-            // Gone, or swapped for something else.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
-            Err(err) => return Err(self.failed(&path, err)),
-        };
+        let entries = opened.map_err(|err| self.failed(&path, err))?;
         self.path = [&*path, b"/"].concat();
         self.levels.push(Level { entries, path_len: self.path.len() });
         Ok(())
@@ -145,5 +141,36 @@ impl Listing for LocalListing {
             }
             return Some(entry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use cap_std::ambient_authority;
+
+    use super::super::tree::Place;
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_renamed_or_swapped_after_it_was_listed_is_unread_and_not_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("base/there/inner")).unwrap();
+        fs::write(dir.path().join("base/file"), b"").unwrap();
+        std::os::unix::fs::symlink("there", dir.path().join("base/link")).unwrap();
+        let root = cap_std::fs::Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
+        let root = crate::store::LocalStore::root(&root).unwrap();
+        let jail = Arc::new(Jail::new(root, Place::default()));
+        let base = RelPath::parse(b"base").unwrap();
+        let mut listing = LocalListing::open(&jail, Staging::Hidden, &base, true).unwrap();
+        for (gone, kind) in [("renamed", Kind::NotFound), ("file", Kind::NotDirectory), ("link", Kind::NotDirectory)] {
+            let unread = listing.enter(gone.as_bytes()).unwrap_err();
+            assert_eq!((unread.path, unread.error.kind()), (gone.as_bytes().to_vec(), kind));
+        }
+        // What is there is listed all the same.
+        let mut paths: Vec<_> = std::iter::from_fn(|| listing.next()).map(|entry| entry.unwrap().path).collect();
+        paths.sort();
+        assert_eq!(paths, [&b"file"[..], b"link", b"there", b"there/inner"]);
     }
 }
