@@ -116,6 +116,8 @@ pub struct Status {
     pub uptime: Duration,
     /// The server's version.
     pub version: String,
+    /// Whether the server can use its users file: `current` or `outdated`; nothing if it does not say.
+    pub users: Option<String>,
 }
 
 /// One session, as an administrator sees it. The texts are from outside: escape before showing.

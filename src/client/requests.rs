@@ -128,6 +128,8 @@ impl Client {
                 connections: reply.parsed("connections")?,
                 uptime: Duration::from_secs(reply.parsed("uptime")?),
                 version: text(reply, "version")?,
+                // Older servers do not say.
+                users: reply.get("users").map(|_| text(reply, "users")).transpose()?,
             })
         })
         .await

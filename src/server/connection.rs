@@ -17,12 +17,11 @@ use super::Shared;
 use super::admission::{Admitted, Offence};
 use super::drive::{drive, lane};
 use super::lane::Lane;
-use super::login::{Login, login};
+use super::login::{Login, Proven, login};
 use super::registry::Ending;
 use super::session::Session;
 use super::source::{Origin, Source};
 use super::ties::Ties;
-use crate::auth::Principal;
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -96,8 +95,8 @@ async fn log_in(
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.timeouts.login, login(stream, shared, peer, admitted));
-    let (principal, early) = match while_welcome(admitted, shared, logging_in).await {
-        Ok(Ok(Ok(Login::Done(principal, early)))) => (principal, early),
+    let (proven, early) = match while_welcome(admitted, shared, logging_in).await {
+        Ok(Ok(Ok(Login::Done(proven, early)))) => (proven, early),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
         Ok(Ok(Err(error))) => return Err(error),
         Ok(Err(_)) => {
@@ -106,11 +105,11 @@ async fn log_in(
         }
         Err(unwelcome) => return refuse(stream, unwelcome).await,
     };
-    if let Err(busy) = admitted.log_in(&principal) {
+    if let Err(busy) = admitted.log_in(&proven.principal) {
         return refuse(stream, busy).await;
     }
-    let source = Source::of(&principal, peer.ip());
-    match open(principal, peer, &source, shared).await {
+    let source = Source::of(&proven.principal, peer.ip());
+    match open(proven, peer, &source, shared).await {
         Ok((session, ending)) => {
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
@@ -138,7 +137,7 @@ async fn while_welcome<T>(admitted: &Admitted, shared: &Shared, work: impl Futur
 
 /// The principal's session over its own home.
 async fn open(
-    principal: Principal,
+    Proven { principal, of }: Proven,
     peer: SocketAddr,
     source: &Source,
     shared: &Arc<Shared>,
@@ -146,7 +145,10 @@ async fn open(
     let changed = || Error::new(Kind::Revoked, "your account has changed just now");
     // The password took a while to check; an account that was edited meanwhile is entered as it is now.
     let principal = shared.users.latest().admit(&principal).ok_or_else(changed)?;
-    let ticket = shared.registry.enter(&principal, peer)?;
+    let ticket = match of {
+        None => shared.registry.enter(&principal, peer)?,
+        Some(of) => shared.registry.join(of, &principal, peer)?,
+    };
     let ending = ticket.ending();
     if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
         info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");

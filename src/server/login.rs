@@ -10,6 +10,7 @@ use tracing::info;
 
 use super::Shared;
 use super::admission::{Admitted, Offence};
+use super::registry::SessionId;
 use super::session::help_lines;
 use super::source::{Origin, Source};
 use crate::auth::Principal;
@@ -21,9 +22,17 @@ use crate::secret::Secret;
 /// What came of it.
 pub enum Login {
     /// Logged in; with what the client sent right behind.
-    Done(Principal, Vec<u8>),
+    Done(Proven, Vec<u8>),
     /// Over: the last reply is sent.
     Over,
+}
+
+/// Somebody who has proven who it is.
+pub struct Proven {
+    /// Who.
+    pub principal: Principal,
+    /// The session whose token proved it; none if a password did.
+    pub of: Option<SessionId>,
 }
 
 /// What one line asks for.
@@ -86,7 +95,7 @@ where
                 Asked::Verify(credentials) => {
                     prelogin.send(stream).await?;
                     match verify(credentials, shared, peer).await {
-                        Ok(principal) => return Ok(Login::Done(principal, input.to_vec())),
+                        Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
                         Err(error) => {
                             if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
                                 info!(%peer, word = error.kind().word(), "login refused");
@@ -107,17 +116,22 @@ where
     }
 }
 
-async fn verify(credentials: Credentials, shared: &Arc<Shared>, peer: SocketAddr) -> Result<Principal> {
+async fn verify(credentials: Credentials, shared: &Arc<Shared>, peer: SocketAddr) -> Result<Proven> {
     let source = Source::from(peer.ip());
     match credentials {
-        Credentials::Password(user, password) => shared.accounts.verify(&source, user, password).await,
+        Credentials::Password(user, password) => {
+            let principal = shared.accounts.verify(&source, user, password).await?;
+            Ok(Proven { principal, of: None })
+        }
         Credentials::Token(token) => {
             let tokens = shared.tokens.clone();
             // It looks whether the users file has changed.
             let redeem = move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now());
             let (principal, of) = shared.accounts.run(&source, redeem).await??;
-            info!(%peer, %of, user = principal.name(), "joined");
-            Ok(principal)
+            if shared.registry.log_shares().allows(&source) {
+                info!(%peer, %of, user = principal.name(), "joined");
+            }
+            Ok(Proven { principal, of: Some(of) })
         }
     }
 }

@@ -50,25 +50,58 @@ fn of_machine() -> Option<u64> {
     kib("/proc/meminfo", "MemAvailable:")
 }
 
-/// The least that one of its control groups allows, version 1 or 2.
+/// The least that one of its control groups leaves, version 1 or 2.
 fn of_control_groups() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    groups.lines().flat_map(limits_of_group).min()
+    groups.lines().flat_map(|line| left_by_groups(line, Path::new("/sys/fs/cgroup"))).min()
 }
 
-/// What a line of `/proc/self/cgroup` (`0::/path` or `4:memory:/path`) and all groups above it allow.
-fn limits_of_group(line: &str) -> Vec<u64> {
+/// What a line of `/proc/self/cgroup` (`0::/path` or `4:memory:/path`) and all groups above it leave, which are found
+/// below this folder.
+fn left_by_groups(line: &str, groups: &Path) -> Vec<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { return Vec::new() };
-    let (root, file) = match controllers {
-        "" => ("/sys/fs/cgroup", "memory.max"),
-        "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+    let (root, files) = match controllers {
+        "" => (groups.to_owned(), &GroupFiles::V2),
+        "memory" => (groups.join("memory"), &GroupFiles::V1),
         _ => return Vec::new(),
     };
     // In a container the path may be one of the machine outside; its own group is then the root.
     let groups = Path::new(path.trim_start_matches('/')).ancestors();
-    let texts = groups.filter_map(|group| fs::read_to_string(Path::new(root).join(group).join(file)).ok());
-    texts.filter_map(|text| text.trim().parse().ok()).collect()
+    groups.filter_map(|group| files.left(&root.join(group))).collect()
+}
+
+/// Where a control group says what it may take and what it has taken.
+struct GroupFiles {
+    limits: &'static [&'static str],
+    usage: &'static str,
+    /// In `memory.stat`: contents of files, which the kernel gives back when it needs the memory.
+    cached: [&'static str; 2],
+}
+
+impl GroupFiles {
+    const V1: GroupFiles = GroupFiles {
+        limits: &["memory.limit_in_bytes"],
+        usage: "memory.usage_in_bytes",
+        cached: ["total_inactive_file", "total_active_file"],
+    };
+    const V2: GroupFiles = GroupFiles {
+        // Above the second one all who allocate are slowed down.
+        limits: &["memory.max", "memory.high"],
+        usage: "memory.current",
+        cached: ["inactive_file", "active_file"],
+    };
+
+    /// What this group leaves; none if it has no limit. All of its limit if it does not say what is taken.
+    fn left(&self, group: &Path) -> Option<u64> {
+        let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+        let limit = self.limits.iter().filter_map(|file| number(file)).min()?;
+        let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+        let rows = stat.lines().filter_map(|line| line.split_once(' '));
+        let cached = rows.filter(|(key, _)| self.cached.contains(key)).filter_map(|(_, bytes)| bytes.parse().ok());
+        let taken = number(self.usage).unwrap_or(0).saturating_sub(cached.fold(0, u64::saturating_add));
+        Some(limit.saturating_sub(taken))
+    }
 }
 
 /// What a limit on the address space or the data leaves, after what is used already and what threads will.
@@ -155,9 +188,43 @@ mod tests {
     fn a_line_that_names_no_memory_group_limits_nothing() {
         for line in ["9:name=systemd:/", "3:cpuset:/", "nonsense", "", "0::/no/such/group/anywhere"] {
             // The root of a version 2 tree has no limit, unless it is a container's own.
-            let found = limits_of_group(line);
+            let found = left_by_groups(line, Path::new("/sys/fs/cgroup"));
             assert!(found.len() <= 1, "{line}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_group_leaves_what_its_limits_allow_and_nobody_has_taken() {
+        let groups = tempfile::TempDir::new().unwrap();
+        let write = |group: &str, file: &str, text: &str| {
+            let folder = groups.path().join(group);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(file), text).unwrap();
+        };
+        let left = |line| left_by_groups(line, groups.path());
+        write("a/b", "memory.max", "1000\n");
+        assert_eq!(left("0::/a/b"), [1000], "as long as nothing is known of what is taken");
+        write("a/b", "memory.current", "700\n");
+        write("a/b", "memory.stat", "anon 400\nfile 300\ninactive_file 200\nactive_file 50\nnonsense\n");
+        assert_eq!(left("0::/a/b"), [550], "what is only cached is not taken");
+        write("a/b", "memory.high", "800\n");
+        assert_eq!(left("0::/a/b"), [350]);
+        write("a/b", "memory.high", "max\n");
+        write("a", "memory.max", "2000\n");
+        write("a", "memory.current", "3000\n");
+        assert_eq!(left("0::/a/b"), [550, 0], "those above count too, and more than all of it is all of it");
+        assert!(!left("0::/c").contains(&550));
+        write("a", "memory.max", "max\n");
+        assert_eq!(left("0::/a"), [], "no limit");
+
+        write("memory/v1", "memory.limit_in_bytes", "1000\n");
+        write("memory/v1", "memory.usage_in_bytes", "600\n");
+        write("memory/v1", "memory.stat", "inactive_file 1\ntotal_inactive_file 60\ntotal_active_file 40\n");
+        assert_eq!(left("4:memory:/v1"), [500]);
+        assert_eq!(left("4:cpuset:/v1"), []);
+        // However little is left, a server begins with something, and says that it is short.
+        let plan = MemoryPlan::new(0, 0);
+        assert!(plan.is_short && plan.buffers >= limits::MEMORY_MIN / 4 && plan.connections > 0, "{plan:?}");
     }
 
     #[test]

@@ -115,7 +115,7 @@ struct Shared {
     memory: Memory,
     /// The threads of sessions.
     turns: Arc<Turns>,
-    /// Those that open homes: to count what is in one may take long.
+    /// Those that open homes: a disk may let one wait long.
     opening: Arc<Turns>,
     grace: Duration,
     timeouts: Timeouts,

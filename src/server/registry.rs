@@ -41,12 +41,14 @@ pub struct Registry {
     started: Instant,
     connections: AtomicUsize,
     panics: AtomicU64,
-    sessions: Mutex<HashMap<SessionId, Arc<Record>>>,
+    sessions: Mutex<Sessions>,
     log_shares: Arc<LogShares>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
 }
+
+type Sessions = HashMap<SessionId, Arc<Record>>;
 
 #[derive(Debug)]
 struct Record {
@@ -128,6 +130,29 @@ impl Registry {
     /// # Errors
     /// [`Kind::Internal`] if the system has no random numbers.
     pub fn enter(self: &Arc<Self>, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
+        self.enter_if(|_| Ok(()), principal, peer)
+    }
+
+    /// Enters a session that was let in by a token of this one, which must not have ended meanwhile.
+    ///
+    /// # Errors
+    /// Why it ended; [`Kind::LoginFailed`] if it is gone; [`Kind::Internal`] if the system has no random numbers.
+    pub fn join(self: &Arc<Self>, of: SessionId, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
+        let lives = |sessions: &Sessions| match sessions.get(&of).map(|record| record.ended.get()) {
+            Some(None) => Ok(()),
+            Some(Some(why)) => Err(Error::new(*why, "the session that got the token has ended")),
+            None => Err(Error::new(Kind::LoginFailed, "no token that can be used")),
+        };
+        self.enter_if(lives, principal, peer)
+    }
+
+    /// Asks and enters in one step: who is ended in between is either entered already or refused.
+    fn enter_if(
+        self: &Arc<Self>,
+        may: impl FnOnce(&Sessions) -> Result<()>,
+        principal: &Principal,
+        peer: SocketAddr,
+    ) -> Result<Ticket> {
         let record = Arc::new(Record {
             principal: principal.clone(),
             peer,
@@ -138,7 +163,10 @@ impl Registry {
             connection: AtomicWaker::new(),
         });
         let id = SessionId::new()?;
-        lock(&self.sessions).insert(id, record.clone());
+        let mut sessions = lock(&self.sessions);
+        may(&sessions)?;
+        sessions.insert(id, record.clone());
+        drop(sessions);
         Ok(Ticket { registry: self.clone(), id, record })
     }
 
@@ -304,6 +332,23 @@ mod tests {
         assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "anonymous", "LIST a"));
         drop(ticket);
         assert!(registry.sessions().is_empty());
+    }
+
+    #[test]
+    fn a_token_taken_just_before_a_kick_lets_nobody_in_just_after_it() {
+        let registry = Registry::new();
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        let principal = users.verify("anonymous", &Secret::new("")).unwrap();
+        let first = registry.enter(&principal, peer).unwrap();
+        let before = registry.join(first.id(), &principal, peer).unwrap();
+        assert_eq!(registry.kick("anonymous"), Some(("anonymous".to_owned(), 2)));
+        assert_eq!((first.ended(), before.ended()), (Some(Kind::Kicked), Some(Kind::Kicked)));
+        let joined = |of| registry.join(of, &principal, peer).map(drop).map_err(|error| error.kind());
+        assert_eq!(joined(first.id()), Err(Kind::Kicked), "while it is ending");
+        let id = first.id();
+        drop(first);
+        assert_eq!(joined(id), Err(Kind::LoginFailed), "and when it is gone");
     }
 
     #[test]

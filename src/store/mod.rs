@@ -152,6 +152,11 @@ pub trait Store: Send + Sync {
     /// Opens a regular file, or a link that leads to one inside.
     fn open(&self, path: &RelPath) -> Result<Box<dyn Source>>;
 
+    /// Whether [`Store::begin`] may take long: what is there must be counted first.
+    fn begins_by_counting(&self) -> bool {
+        false
+    }
+
     /// Starts an upload, hidden until it is committed.
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>>;
 

@@ -66,7 +66,7 @@ fn terminal_escape() {
         "STAT" if line == "STAT d" => Some(folder()),
         "STAT" if line == "STAT raw" => Some(format!("550 not-found :{EVIL}\r\n").into_bytes()),
         "STATUS" => Some(
-            format!("211 status user={evil} access={evil} connections=1 uptime=1 version={evil} {IDS}\r\n").into_bytes(),
+            format!("211 status user={evil} access={evil} connections=1 uptime=1 version={evil} users={evil} {IDS}\r\n").into_bytes(),
         ),
         "WHO" => Some(
             format!(

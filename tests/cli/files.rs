@@ -193,7 +193,8 @@ fn every_command_speaks_json() {
     assert_eq!(one(&["stat", &world.alice("dir")])["type"], "dir");
     assert_eq!(one(&["hash", &world.alice("dir/a")])["hash"], hash);
     assert!(one(&["ping", &world.alice("")])["round_trip_ms"].as_f64().unwrap() > 0.0);
-    assert_eq!(one(&["status", &world.alice("")])["user"], "alice");
+    let status = one(&["status", &world.alice("")]);
+    assert_eq!((&status["user"], &status["users"]), (&"alice".into(), &"current".into()));
     assert_eq!(one(&["who", &world.alice("")])["user"], "alice");
     assert_eq!(one(&["mkdir", &world.alice("new")])["event"], "made");
     assert_eq!(one(&["mv", &world.alice("dir/a"), &world.alice("new/")])["path"], "new/a");

@@ -154,8 +154,7 @@ fn section(standing: Standing<'_>) -> String {
 
 /// A name as a key of a TOML file.
 fn key(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if name.chars().all(bare) { name.to_owned() } else { shown(&format!("{name:?}")) }
+    shown(&toml_edit::Key::new(name).to_string())
 }
 
 /// What an administrator would write to allow it.

@@ -1,4 +1,4 @@
-//! Commands about the session and the server: HELP, STATUS, WHO, SHUTDOWN.
+//! Commands about the session and the server: HELP, STATUS, WHO, KICK, SHUTDOWN.
 
 use super::{Running, Session};
 use crate::error::{Error, Kind};

@@ -72,6 +72,7 @@ impl Session {
             overwrite: self.overwrite(),
         };
         let upload = match args.resume {
+            None if self.store.begins_by_counting() => turns::aside(|| self.store.begin(&args.path, spec))?,
             None => self.store.begin(&args.path, spec)?,
             Some(resume) => turns::aside(|| self.store.resume(&args.path, spec, resume.offset, resume.prefix))?,
         };

@@ -103,6 +103,7 @@ impl Session {
 
     fn open_upload(&self, args: &UploadArgs, spec: UploadSpec) -> Result<Box<dyn Upload>> {
         match args.resume {
+            None if self.store.begins_by_counting() => turns::aside(|| self.store.begin(&args.path, spec)),
             None => self.store.begin(&args.path, spec),
             Some(resume) => turns::aside(|| self.store.resume(&args.path, spec, resume.offset, resume.prefix)),
         }

@@ -325,7 +325,9 @@ impl Session {
             Ok(false) => {
                 let (size, hash) = (job.reading.len(), job.reading.hash());
                 self.recycle(job.reading);
-                tracing::info!(session = %self.ticket.id(), path = job.running.shown(), %hash, "accepted");
+                if self.may_log() {
+                    tracing::info!(session = %self.ticket.id(), path = job.running.shown(), %hash, "accepted");
+                }
                 let text = "These bytes are right from now on.";
                 self.done(job.running, 0, out, |r| ReplyWriter::new(r, 250, "done").field("size", size), text);
             }

@@ -198,7 +198,11 @@ impl Turns {
     /// Calls a thread if there is something that one may begin.
     fn call(self: &Arc<Self>, state: &mut State) {
         let heavy = state.heavy_held < self.places.heavy && !state.heavy.is_empty();
-        let light = || state.light.has(|network| state.light_held.has_room_for(network, self.places.light));
+        // Looks through all who wait only if there is a place to give at all.
+        let light = || {
+            state.light_held.all < self.places.light
+                && state.light.has(|network| state.light_held.has_room_for(network, self.places.light))
+        };
         if !heavy && !light() {
             return;
         }

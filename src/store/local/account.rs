@@ -52,6 +52,11 @@ impl Account {
         self.lock().change(before, after);
     }
 
+    /// Whether it is known what there is.
+    pub(super) fn is_measured(&self) -> bool {
+        self.lock().files.is_some()
+    }
+
     /// It is not known any more what there is.
     pub(super) fn forget(&self) {
         self.lock().files = None;

@@ -183,6 +183,10 @@ impl LocalStore {
 }
 
 impl Store for LocalStore {
+    fn begins_by_counting(&self) -> bool {
+        self.bound.as_ref().is_some_and(|bound| !bound.account.is_measured())
+    }
+
     fn stat(&self, path: &RelPath) -> Result<Meta> {
         source::stat(&self.jail, path)
     }

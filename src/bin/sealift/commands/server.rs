@@ -58,7 +58,12 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
     let object = || {
         let object = Object::new().text("user", &status.user).text("access", &status.access);
         let object = object.value("connections", status.connections).value("uptime", status.uptime.as_secs());
-        object.text("version", &status.version).ids(ids)
+        let object = object.text("version", &status.version);
+        match &status.users {
+            None => object,
+            Some(users) => object.text("users", users),
+        }
+        .ids(ids)
     };
     if out.json(object)? {
         return Ok(());
@@ -73,6 +78,11 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
     out.line(format!("connections: {}", status.connections))?;
     out.line(format!("     uptime: {}", format::duration(status.uptime)))?;
     out.line(format!("    version: {}", shown(&status.version)))?;
+    match status.users.as_deref() {
+        None => Ok(()),
+        Some("outdated") => out.line("      users: outdated (the server cannot use its users file: an older one is in force)"),
+        Some(users) => out.line(format!("      users: {}", shown(users))),
+    }?;
     Ok(())
 }
 
