@@ -17,7 +17,8 @@ fn place() -> TempDir {
     let file = format!(
         "[anonymous]\nenabled = false\n\
          [users.alice]\npassword = \"{HASH}\"\nhome = \"team/alice\"\naccess = [\"list\", \"download\"]\n\
-         [users.\"bob b\"]\npassword = \"{HASH}\"\naccess = [\"list\", \"download\", \"upload\", \"rename\", \"mkdir\"]\nadmin = true\n"
+         [users.\"bob b\"]\npassword = \"{HASH}\"\naccess = [\"list\", \"download\", \"upload\", \"rename\", \"mkdir\"]\nadmin = true\n\
+         [users.\"e\u{301}va\"]\npassword = \"{HASH}\"\naccess = [\"list\"]\n"
     );
     fs::write(place.path().join("users.toml"), file).unwrap();
     place
@@ -64,6 +65,7 @@ fn every_rule_has_its_words() {
             "needs the rights `overwrite` and `rename`; bob b has ",
         ),
         (&["bob b", "UPLOAD", "a"], 0, "never replaces one that is there: bob b lacks the right `overwrite`"),
+        (&["e\u{301}va", "LIST"], 0, "[users.\"e\u{301}va\"]"),
         (&["bob b", "WHO"], 0, "it is for administrators, and bob b is one (users.toml, [users.\"bob b\"])"),
         (&["alice", "SHUTDOWN"], 5, "it is for administrators, and alice is none (users.toml, [users.alice])"),
         (&["alice", "SHUTDOWN"], 5, "write admin = true there"),

@@ -1,12 +1,13 @@
 //! The log, which all sessions write and one reader reads.
 
+use std::fs;
 use std::io::{PipeReader, Read as _};
 use std::sync::Mutex;
 use std::thread;
 
 use rustix::process::Signal;
 
-use crate::common::{Daemon, RawClient, eventually};
+use crate::common::{Daemon, RawClient, World, enter, eventually};
 
 /// Commands that a client sends before it reads their answers.
 const AHEAD: usize = 100;
@@ -92,4 +93,19 @@ fn log_flood() {
     let more: usize = said.split("more=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
     let written = log.matches("path=\"nothing\"").count();
     assert!(more + written >= COMMANDS / 2, "{written} written and {more} left out of {COMMANDS}");
+}
+
+/// What an ACCEPT does is told in a line of its own, which counts like all others.
+#[test]
+fn accepting_one_file_over_and_over_fills_no_log() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    fs::create_dir_all(world.home("alice")).unwrap();
+    fs::write(world.home("alice").join("file"), b"bytes").unwrap();
+    let mut alice = enter(&daemon, "alice");
+    pipeline(&mut alice, "ACCEPT file", 2000);
+    assert_eq!(alice.ask("ACCEPT file").1, "done");
+    eventually("the rest is said as a number", || daemon.log().contains("more lines of one source"));
+    let log = daemon.log();
+    assert!(log.contains("accepted") && log.lines().count() < 1100, "{} lines", log.lines().count());
 }

@@ -80,7 +80,9 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
     out.line(format!("    version: {}", shown(&status.version)))?;
     match status.users.as_deref() {
         None => Ok(()),
-        Some("outdated") => out.line("      users: outdated (the server cannot use its users file: an older one is in force)"),
+        Some("outdated") => {
+            out.line("      users: outdated (the server cannot use its users file: an older one is in force)")
+        }
         Some(users) => out.line(format!("      users: {}", shown(users))),
     }?;
     Ok(())
