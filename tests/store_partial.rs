@@ -4,13 +4,14 @@
 mod store_common;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealift::Kind;
 use sealift::hash::Hash;
 use sealift::limits;
+use sealift::proto::FileMode;
 use sealift::store::{
     Condition, Durability, LocalOptions, LocalStore, Partial, Record, Staging, Store, Upload, UploadSpec,
 };
@@ -296,4 +297,27 @@ fn the_second_of_two_downloads_neither_disturbs_the_first_nor_leaves_anything() 
     assert_eq!(all_files(home.dir.path()).len(), 1);
     home.store.commit(vec![first]).pop().unwrap().unwrap();
     assert_eq!(all_files(home.dir.path()), [home.dir.path().join("x")]);
+}
+
+/// A file may be open to fewer when it is gone on with than when it was begun.
+#[test]
+fn what_is_gone_on_with_is_open_to_no_more_than_its_source_is_by_then() {
+    for staging in [Staging::Hidden, Staging::Beside] {
+        let home = Home::with(options(staging));
+        let bytes = content(BLOCK + 9);
+        for (name, before, now, most) in
+            [("secret", 0o644, 0o600, 0o600), ("program", 0o755, 0o700, 0o700), ("same", 0o600, 0o644, 0o644)]
+        {
+            let spec = |bits| UploadSpec { mode: Some(FileMode::of(bits)), ..UploadSpec::default() };
+            let mut begun = home.store.begin(&p(name), spec(before)).unwrap();
+            begun.append(&bytes).unwrap();
+            assert_eq!(begun.keep(), limits::HASH_BLOCK);
+            let proven = Hash::of(&bytes[..BLOCK]);
+            let mut upload = home.store.resume(&p(name), spec(now), limits::HASH_BLOCK, proven).unwrap();
+            upload.append(&bytes[BLOCK..]).unwrap();
+            home.store.commit(vec![upload]).pop().unwrap().unwrap();
+            let mode = fs::metadata(home.dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode & !most, mode & 0o600), (0, 0o600), "{staging:?} {name}: {mode:o}");
+        }
+    }
 }

@@ -235,7 +235,8 @@ impl Tree {
             };
             match &mut large {
                 Some(large) if is_large(entry.size) => {
-                    large.push(LargeDownload { job, announced: Announced { size: entry.size, mtime: entry.mtime } });
+                    let announced = Announced { size: entry.size, mtime: entry.mtime, mode: None };
+                    large.push(LargeDownload { job, announced });
                 }
                 _ => steps.push(Step::File(job)),
             }

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, Feature, FrameDecoder, HashOf, Piece, RelPath, Reply};
+use crate::proto::{Command, Condition, Feature, FileMode, FrameDecoder, HashOf, Piece, RelPath, Reply};
 use crate::store::{Partial, Store, Upload, UploadSpec};
 
 /// Fetches a range of a file, and hands on its bytes as they come.
@@ -221,9 +221,7 @@ impl Receiver<'_> {
         if reply.digits != 150 {
             return Err(self.session.out_of_order());
         }
-        let Announced { size, mtime } = Announced::read(&reply)?;
-        // A first server does not say.
-        let mode = reply.get("mode").map(|_| reply.parsed("mode")).transpose()?;
+        let Announced { size, mtime, mode } = Announced::read(&reply)?;
         if !job.counted {
             self.observer.expected(0, size);
         }
@@ -345,11 +343,14 @@ fn download(job: &Job, offset: u64) -> Command {
 pub(super) struct Announced {
     pub(super) size: u64,
     pub(super) mtime: Mtime,
+    /// A first server does not say, and no listing does.
+    pub(super) mode: Option<FileMode>,
 }
 
 impl Announced {
     pub(super) fn read(reply: &Reply<'_>) -> Result<Announced> {
-        Ok(Announced { size: reply.parsed("size")?, mtime: reply.parsed("mtime")? })
+        let mode = reply.get("mode").map(|_| reply.parsed("mode")).transpose()?;
+        Ok(Announced { size: reply.parsed("size")?, mtime: reply.parsed("mtime")?, mode })
     }
 }
 

@@ -49,3 +49,22 @@ fn a_program_stays_one_and_a_new_file_is_never_open_to_more_than_its_source() {
     world.run(["put", "src/plain", &world.alice("up/plain")]).code(0);
     assert_eq!(mode(world.remote("alice", "up/plain")), 0o600);
 }
+
+#[test]
+fn a_large_file_that_comes_over_several_connections_has_the_mode_of_its_source() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "d")).unwrap();
+    for (name, bits) in [("d/secret", 0o600), ("d/program", 0o700)] {
+        let file = fs::File::create(world.remote("alice", name)).unwrap();
+        file.set_len(65 << 20).unwrap();
+        file.set_permissions(Permissions::from_mode(bits)).unwrap();
+    }
+    for name in ["secret", "program"] {
+        world.run(["get", "-v", "--streams", "2", &world.alice(&format!("d/{name}")), name]).code(0).said("2 of 2");
+    }
+    world.run(["get", "-v", "-r", "--streams", "2", &world.alice("d"), "all"]).code(0).said("2 of 2");
+    for folder in ["", "all"] {
+        assert_eq!(mode(world.local(folder).join("secret")), 0o600, "{folder}");
+        assert_eq!(mode(world.local(folder).join("program")), 0o700, "{folder}");
+    }
+}

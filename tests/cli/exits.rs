@@ -109,6 +109,31 @@ fn exit_8_integrity() {
 }
 
 #[test]
+fn a_server_that_may_tell_what_it_recorded_is_warned_of_once() {
+    let world = World::new();
+    let hash = blake3::hash(b"hello");
+    let answer = move |line: &str| match line.split(' ').next().unwrap() {
+        "HASH" => format!("213 hash size=5 mtime=0 hash={hash} {IDS}\r\n").into_bytes(),
+        "STAT" => format!("213 stat type=dir size=0 mtime=0 {IDS}\r\n").into_bytes(),
+        _ => format!("150 data\r\n\0\0\0\0226 done entries=0 {IDS}\r\n").into_bytes(),
+    };
+    let liar = Liar::start(answer);
+    let [a, b] = ["a", "b"].map(|name| format!("{}/{name}", liar.address));
+    let said = world.run(["--pin", &liar.pin, "hash", &a, &b]).code(0).said("too old to compare files").stderr;
+    assert_eq!(said.matches("warning").count(), 1, "{said}");
+    fs::create_dir(world.local("empty")).unwrap();
+    for (options, warnings) in [(&["--checksum"][..], 1), (&[], 0)] {
+        let liar = Liar::start(answer);
+        let target = format!("{}/m", liar.address);
+        let said = world.run([&["--pin", &liar.pin, "mirror"], options, &["./empty", &target]].concat()).code(0).stderr;
+        assert_eq!(said.matches("too old to compare files").count(), warnings, "{said}");
+    }
+    let ours = World::trusting();
+    fs::write(ours.remote("alice", "f"), "f").unwrap();
+    assert_eq!(ours.run(["hash", &ours.alice("f")]).code(0).stderr, "");
+}
+
+#[test]
 fn exit_9_full() {
     let world = World::trusting();
     fs::write(world.remote("public", "a"), "a").unwrap();

@@ -99,7 +99,8 @@ fn replace<'a>(
         moved.push(Moved { replacement, aside: aside(&replacement.path)? });
     }
     let moves: Vec<_> = moved.iter().map(|moved| (moved.replacement.path.clone(), moved.aside.clone())).collect();
-    let mut outcomes = side.rename(&moves)?.into_iter();
+    let outcomes = side.rename(&moves).inspect_err(|error| tell_where(side, &moved, error, report))?;
+    let mut outcomes = outcomes.into_iter();
     let mut failed = false;
     // What is gone already is in nobody's way.
     moved.retain(|moved| match outcomes.next() {
@@ -126,7 +127,19 @@ fn replace<'a>(
     }
     // Over a lost connection that is tried in vain: then it stays under the name it was moved to.
     let back = put_back(side, &moved, report);
+    if let Err(error) = &back {
+        tell_where(side, &moved, error, report);
+    }
     transferred.and(back).map(|()| None)
+}
+
+/// Names to the person what the lost connection leaves under other names. What was done last may have been answered in
+/// vain, so it is not certain of any.
+fn tell_where(side: &impl Side, moved: &[Moved<'_>], error: &Error, report: &mut Report<'_>) {
+    for Moved { replacement, aside } in moved {
+        let text = format!("{}: if it was not put back, it is kept as {aside}", error.text());
+        report.failed_elsewhere(side.shown(&replacement.path), Error::new(error.kind(), text));
+    }
 }
 
 /// Removes what came, which the source still has, and gives what was moved aside its name again.

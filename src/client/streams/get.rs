@@ -16,7 +16,7 @@ use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Condition, HashOf, RelPath};
+use crate::proto::{Command, Condition, FileMode, HashOf, RelPath};
 use crate::store::{Partial, Staged, UploadSpec};
 
 /// A file to fetch that is worth several connections.
@@ -40,8 +40,7 @@ pub(in crate::client) fn probe(
             && session.out().filled().len() < limits::WIRE_HANDOVER
             && let Some(job) = jobs.next()
         {
-            let nothing = Command::Download { path: job.from.clone(), offset: 0, length: Some(0) };
-            match session.command(&nothing) {
+            match session.command(&nothing_of(&job.from)) {
                 Ok(()) => asked.push(job),
                 Err(_) => others.push(job),
             }
@@ -56,6 +55,11 @@ pub(in crate::client) fn probe(
         }
     }
     Ok((large, others))
+}
+
+/// Has the server say what it would send.
+fn nothing_of(path: &RelPath) -> Command {
+    Command::Download { path: path.clone(), offset: 0, length: Some(0) }
 }
 
 fn size_of(session: &mut Session, path: &RelPath) -> Result<Option<Announced>> {
@@ -98,7 +102,7 @@ enum Outcome {
 }
 
 async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination) -> Result<()> {
-    let LargeDownload { job, announced } = large;
+    let LargeDownload { job, mut announced } = large;
     let Download { from, to, condition } = job.file.clone();
     if condition == Condition::Absent && into.store().stat(&to).is_ok() {
         let error = Error::new(Kind::Exists, format!("{to}: already exists"));
@@ -107,6 +111,9 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
     }
     if !streams.widen().await? {
         return alone(streams, job, into).await;
+    }
+    if announced.mode.is_none() {
+        announced.mode = mode_of(streams, &from).await?;
     }
     let observer = Arc::clone(streams.observer);
     if !job.counted {
@@ -157,6 +164,16 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
     Ok(())
 }
 
+/// The mode of a file that a listing told of, as far as the server says. Why it is refused is told in its turn.
+async fn mode_of(streams: &mut Streams<'_>, path: &RelPath) -> Result<Option<FileMode>> {
+    let path = path.clone();
+    let asked = streams.client.run(move |session| {
+        session.command(&nothing_of(&path))?;
+        size_of(session, &path)
+    });
+    Ok(asked.await?.and_then(|announced| announced.mode))
+}
+
 /// Fetches a file over the first connection alone.
 async fn alone(streams: &mut Streams<'_>, job: Job, into: &Destination) -> Result<()> {
     let (into, observer, ledger) = (into.clone(), Arc::clone(streams.observer), Arc::clone(streams.ledger));
@@ -200,8 +217,9 @@ fn stage(
     announced: Announced,
     partial: Option<Partial>,
 ) -> Result<Box<dyn Staged>> {
-    let spec =
-        UploadSpec { size: Some(announced.size), mtime: Some(announced.mtime), condition, ..UploadSpec::default() };
+    let Announced { size, mtime, mode } = announced;
+    let (size, mtime) = (Some(size), Some(mtime));
+    let spec = UploadSpec { size, mtime, mode, condition, ..UploadSpec::default() };
     match partial {
         None => into.store().begin(to, spec)?.into_parts(),
         Some(Partial { len, hash }) => into.store().resume(to, spec, len, hash)?.into_parts(),

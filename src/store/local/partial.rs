@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, Stat, fdatasync, flock, fstat, ftruncate, openat, renameat, statat, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, Stat, fchmod, fdatasync, flock, fstat, ftruncate, openat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -134,6 +135,9 @@ pub(super) fn resume(
         Staging::Hidden => claim(stage, path, &temp).map_err(failed)?.ok_or_else(changed)?,
         Staging::Beside => temp.reclaim(),
     };
+    if let Some(mode) = spec.mode {
+        narrow(&temp.file, stage.staging.file_mode(Some(mode))).map_err(|err| failed(err.into()))?;
+    }
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
     let upload = LocalUpload::over(path, spec, temp, hasher, durable);
@@ -142,6 +146,13 @@ pub(super) fn resume(
         return Err(err);
     }
     Ok(upload)
+}
+
+/// Takes from a partial's mode what a file begun now would not have: its source may be open to fewer since. Nothing is
+/// added, so what the umask took off stays off.
+fn narrow(file: &File, most: Mode) -> Result<(), Errno> {
+    let now = Mode::from_raw_mode(fstat(file)?.st_mode & 0o777);
+    if most.contains(now) { Ok(()) } else { fchmod(file, now & most) }
 }
 
 /// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other, or somebody

@@ -1,7 +1,9 @@
 //! What stands in the way of something of another type: moved aside, put back on failure, removed last.
 
+use std::process::Stdio;
+
 use super::super::read;
-use super::super::support::without_override;
+use super::super::support::{PASSWORD, Proxy, without_override};
 use super::*;
 
 #[test]
@@ -33,6 +35,32 @@ fn a_folder_in_the_way_of_a_file_that_fails_is_put_back() {
     world.run(args).code(10).said("nothing was deleted");
     assert_eq!(names(&here), ["a", "a/deep", "a/deep/only", "b", "stray"]);
     assert_eq!((read(here.join("a/deep/only")), read(here.join("b"))), ("copy".into(), "only copy".into()));
+}
+
+#[test]
+fn what_a_lost_line_leaves_moved_aside_is_named() {
+    let world = World::trusting();
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    let (src, there) = (world.local("src"), world.remote("alice", "m"));
+    put(&src, "a", &"x".repeat(15 << 20), 1);
+    put(&there, "a/only", "copy", 1);
+    let mut command =
+        world.command(["mirror", "--retry", "0", "--delete", "./src", &format!("alice@{}/m", proxy.address)]);
+    command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let aside = || names(&there).into_iter().find(|name| name.ends_with("/only") && name != "a/only");
+    let found = (0..6000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        aside()
+    });
+    proxy.cut();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let kept = found.unwrap();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains(&format!("it is kept as {}", kept.strip_suffix("/only").unwrap())), "{said}");
+    assert_eq!(read(there.join(kept)), "copy");
 }
 
 #[test]

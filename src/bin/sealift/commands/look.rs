@@ -1,7 +1,7 @@
 //! `stat`, `hash`: what a server says about files.
 
 use sealift::client::Target;
-use sealift::proto::{EntryKind, RelPath};
+use sealift::proto::{EntryKind, Feature, RelPath};
 use sealift::{Client, Kind};
 
 use crate::args::{Hash, Stat};
@@ -60,7 +60,22 @@ fn words(kind: EntryKind) -> &'static str {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn hash(ctx: &Context, args: &Hash) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| digest(ctx.out, client, &target.path).await).await
+    let mut warned = false;
+    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| {
+        if !std::mem::replace(&mut warned, true) {
+            warn_of_records(ctx.out, client);
+        }
+        digest(ctx.out, client, &target.path).await
+    })
+    .await
+}
+
+/// Warns if this server tells a hash that it recorded, and cannot be asked to read the file for it.
+pub fn warn_of_records(out: Output, client: &Client) {
+    if !client.features().has(Feature::Record) {
+        let what = Feature::Record.what();
+        out.warn(&format!("the server is too old to {what}: its hashes may be those of files as they were stored"));
+    }
 }
 
 /// Has the server hash one file over its connection.

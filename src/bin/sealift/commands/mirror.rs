@@ -13,6 +13,7 @@ use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
 
 use crate::args::Mirror;
+use crate::commands::look::warn_of_records;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::format;
@@ -102,6 +103,9 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
             Way::Push { .. } => ("put", "sent"),
             Way::Pull { .. } => ("get", "fetched"),
         };
+        if options.checksum {
+            warn_of_records(ctx.out, client);
+        }
         let (mut patience, mut before) = (Patience::new(ctx.common.retry), 0);
         let result = loop {
             let result = match &way {
