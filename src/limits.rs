@@ -280,7 +280,8 @@ pub const TURN: Duration = Duration::from_millis(10);
 /// then. One user alone gets half of them.
 pub const TURNS_MIN: usize = 24;
 
-/// Further threads that may be in work which cannot be interrupted: commits, removals of trees.
+/// Further threads that may be in work which cannot be interrupted: commits, removals of trees, the first look at
+/// what a home with a quota holds.
 pub const TURNS_ASIDE: usize = 24;
 
 /// Bytes from which on hashing them counts as heavy: below it the change of places costs as much as the work.
