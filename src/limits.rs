@@ -476,8 +476,8 @@ pub const RECORD_MIN: u64 = 1024 * 1024;
 /// one tick of a file system's clock, at worst two seconds (FAT), have the same time.
 pub const RECORD_AGE_MIN: Duration = Duration::from_secs(3);
 
-/// How often a file that must have a certain hash to be replaced is hashed beside the work of others, because it was
-/// touched meanwhile, before they wait for it.
+/// How often a file that must have a certain hash to be replaced is hashed, because it was touched meanwhile, before the
+/// answer is that it changed.
 pub const CONDITION_LOOKS: usize = 8;
 
 /// Largest file that is sent once more by itself, without anybody being told, when it changed while it was sent: as much

@@ -151,12 +151,8 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
             return Ok(dir);
         }
     }
-    // Somebody puts file after file there: now they wait.
-    let _alone = jail.tree().alone();
-    let (dir, name) = jail.parent(&path)?;
-    check_hash(&path, &dir, name, expected)?.ok_or_else(|| changed(&path))?;
-    put_over(jail, stage, upload, &dir, name)?;
-    Ok(dir)
+    // Somebody changes it again and again.
+    Err(changed(&path))
 }
 
 pub(super) fn failed(path: &RelPath, err: impl Into<io::Error>) -> Error {
@@ -216,6 +212,19 @@ impl Seen {
     }
 }
 
+/// Refuses what is recorded to be another file than the expected one, before the bytes are sent in vain and a large file
+/// is read for them.
+///
+/// # Errors
+/// [`Kind::Changed`].
+pub(super) fn check_recorded(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<()> {
+    let Ok(source) = LocalSource::open_real(path, dir, name) else { return Ok(()) };
+    match source.record() {
+        Some(Record::Sound(recorded)) if recorded != expected => Err(changed(path)),
+        _ => Ok(()),
+    }
+}
+
 /// Fails unless a regular file with this hash has the name. Nothing if it was touched while it was read.
 pub(super) fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Option<Seen>> {
     let source = match LocalSource::open_real(path, dir, name) {
@@ -255,4 +264,34 @@ pub(super) fn same(a: &Stat, b: &Stat) -> bool {
 
 pub(super) fn changed(path: &RelPath) -> Error {
     Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::{Durability, LocalOptions, LocalStore, Staging};
+    use super::*;
+    use crate::store::{Store as _, UploadSpec};
+
+    #[test]
+    fn a_recorded_hash_that_is_not_the_expected_one_is_refused_before_any_byte_comes() {
+        let home = tempfile::tempdir().unwrap();
+        let options = LocalOptions { durability: Durability::None, staging: Staging::Hidden };
+        let store = LocalStore::open_path(home.path(), options).unwrap();
+        let path = RelPath::parse(b"f").unwrap();
+        let content = vec![7; 2 * 1024 * 1024];
+        let begin = |hash| {
+            let condition = Condition::Hash(hash);
+            store.begin(&path, UploadSpec { condition, ..UploadSpec::default() }).map(drop).map_err(|err| err.kind())
+        };
+        let mut upload = store.begin(&path, UploadSpec::default()).unwrap();
+        upload.append(&content).unwrap();
+        store.commit(vec![upload]).pop().unwrap().unwrap();
+        assert_eq!(begin(Hash::of(&content)), Ok(()));
+        assert_eq!(begin(Hash::of(b"another")), Err(Kind::Changed));
+        // What was recorded of an earlier state decides nothing.
+        fs::write(home.path().join("f"), vec![8; 2 * 1024 * 1024]).unwrap();
+        assert_eq!(begin(Hash::of(b"another")), Ok(()));
+    }
 }

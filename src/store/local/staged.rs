@@ -7,11 +7,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::{Advice, fadvise, renameat};
+use rustix::io::Errno;
 
 use super::account::Promise;
 use super::partial;
 use super::staging::Temp;
-use super::upload::LocalUpload;
+use super::upload::{LocalUpload, has_room};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Assembly, Hasher, RangeHasher};
 use crate::limits;
@@ -65,6 +66,8 @@ struct LocalPart {
     hasher: RangeHasher,
     /// Up to here the kernel was told to write to the disk.
     written_back: u64,
+    /// Where the disk was last asked for its room.
+    room_asked: u64,
 }
 
 impl LocalStaged {
@@ -146,7 +149,7 @@ impl Staged for LocalStaged {
             ranges.hashes.remove(first, behind);
         }
         let (shared, hasher) = (Arc::clone(&self.shared), RangeHasher::at_block(first));
-        Ok(Box::new(LocalPart { shared, start: offset, end, owner, hasher, written_back: offset }))
+        Ok(Box::new(LocalPart { shared, start: offset, end, owner, hasher, written_back: offset, room_asked: offset }))
     }
 
     fn into_upload(mut self: Box<Self>) -> Result<Box<dyn Upload>> {
@@ -192,6 +195,17 @@ impl LocalPart {
     }
 
     /// As for an upload in one piece, see [`LocalUpload`].
+    fn check_room_again(&mut self) -> Result<()> {
+        let at = self.hasher.at();
+        if at - self.room_asked < limits::WRITE_BACK {
+            return Ok(());
+        }
+        self.room_asked = at;
+        let fits = has_room(&self.shared.file, (self.end - at).min(limits::WRITE_BACK));
+        if fits { Ok(()) } else { Err(Error::file(&self.shared.path, Errno::NOSPC.into())) }
+    }
+
+    /// The same.
     fn write_back(&mut self) {
         let waiting = self.hasher.at() - self.written_back;
         if self.shared.durable && waiting >= limits::WRITE_BACK {
@@ -208,6 +222,7 @@ impl Part for LocalPart {
             let text = format!("{}: more than the {} bytes of this part", self.shared.path, self.end - self.start);
             return Err(Error::new(Kind::Integrity, text));
         }
+        self.check_room_again()?;
         {
             let ranges = self.shared.read();
             self.holds(&ranges)?;

@@ -1,6 +1,7 @@
 //! One upload: bytes into a staged file, hashed on the way.
 
 use std::any::Any;
+use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::account::Promise;
 use super::jail::Jail;
 use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
-use super::{keep_old, partial};
+use super::{commit, keep_old, partial};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
@@ -33,6 +34,8 @@ pub(super) struct LocalUpload {
     broken: bool,
     /// Up to here the kernel was told to write to the disk.
     written_back: u64,
+    /// Where the disk was last asked for its room.
+    room_asked: u64,
 }
 
 impl LocalUpload {
@@ -48,8 +51,18 @@ impl LocalUpload {
 
     /// An upload that goes on in this file, where what was hashed ends.
     pub(super) fn over(path: &RelPath, spec: UploadSpec, temp: Temp, hasher: Hasher, durable: bool) -> Self {
-        let written_back = hasher.len();
-        LocalUpload { path: path.clone(), spec, temp, hasher, durable, promise: None, broken: false, written_back }
+        let (path, from) = (path.clone(), hasher.len());
+        LocalUpload {
+            path,
+            spec,
+            temp,
+            hasher,
+            durable,
+            promise: None,
+            broken: false,
+            written_back: from,
+            room_asked: from,
+        }
     }
 
     /// The same with room promised to it.
@@ -61,15 +74,19 @@ impl LocalUpload {
     /// space is taken by bytes that come, and by nothing else, or one line would keep a whole disk from all others.
     pub(super) fn check_room(&self) -> Result<()> {
         let Some(size) = self.spec.size.filter(|size| *size >= limits::ROOM_CHECK_MIN) else { return Ok(()) };
-        let Ok(disk) = fstatvfs(&self.temp.file) else { return Ok(()) };
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        let kept = limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART);
         // What came already is on the disk.
         let more = size.saturating_sub(self.len());
-        match more > bytes(disk.f_bavail).saturating_sub(kept) {
-            true => Err(self.failed(Errno::NOSPC.into())),
-            false => Ok(()),
+        if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
+    }
+
+    /// The same on the way, for those bytes that come before it is asked again: others fill the disk too.
+    fn check_room_again(&mut self) -> Result<()> {
+        if self.len() - self.room_asked < limits::WRITE_BACK {
+            return Ok(());
         }
+        self.room_asked = self.len();
+        let more = self.spec.size.map_or(0, |size| size.saturating_sub(self.len())).min(limits::WRITE_BACK);
+        if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
     /// Fails unless the file is whole: every write done, as many bytes as announced.
@@ -106,12 +123,23 @@ impl LocalUpload {
     }
 }
 
+/// Whether so many bytes fit on the disk of this file, less what no upload is to fill.
+pub(super) fn has_room(file: &File, more: u64) -> bool {
+    let Ok(disk) = fstatvfs(file) else { return true };
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    let kept = limits::ROOM_KEPT_MAX.min(bytes(disk.f_blocks) / limits::ROOM_KEPT_PART);
+    bytes(disk.f_bavail).checked_sub(kept).is_some_and(|free| more <= free)
+}
+
 /// The parent of a target that may be uploaded to. Refuses what the commit would refuse anyway, before bytes are sent
 /// in vain; the commit decides.
 pub(super) fn check_target(jail: &Jail, path: &RelPath, spec: UploadSpec) -> Result<Arc<Dir>> {
     let (parent, name) = jail.parent(path)?;
     if spec.condition == Condition::Absent && statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Err(Error::file(path, Errno::EXIST.into()));
+    }
+    if let Condition::Hash(expected) = spec.condition {
+        commit::check_recorded(path, &parent, name, expected)?;
     }
     if spec.overwrite == Overwrite::Refused && spec.condition == Condition::Any {
         keep_old::check_target(path, &parent, name, spec.size)?;
@@ -130,6 +158,10 @@ impl Upload for LocalUpload {
         if let Some(promise) = &mut self.promise
             && let Err(err) = promise.raise(&self.path, len)
         {
+            self.broken = true;
+            return Err(err);
+        }
+        if let Err(err) = self.check_room_again() {
             self.broken = true;
             return Err(err);
         }

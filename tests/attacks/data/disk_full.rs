@@ -171,3 +171,39 @@ fn a_server_starts_on_a_full_disk_and_room_can_be_made_through_it() {
         assert!(word == "done" || options.contains("inodes"), "{options}: {word}");
     }
 }
+
+#[test]
+fn uploads_that_each_fit_leave_the_rest_of_the_disk_to_others_together() {
+    let world = World::of(&["alice", "bob"]);
+    let mount =
+        "truncate -s 4G disk && mkfs.ext4 -q -F -m 0 disk && mount -o loop disk server_data && mkdir server_data/alice";
+    let Some((daemon, home)) = on(&world, mount) else { return };
+    let disk = || statvfs(&home).unwrap();
+    let free = || disk().f_bavail * disk().f_frsize;
+    let kept = disk().f_blocks * disk().f_frsize / sealift::limits::ROOM_KEPT_PART;
+    let fits = 80 * 1024 * 1024;
+    let filler = fs::File::create(home.parent().unwrap().join("filler")).unwrap();
+    let taken = free() - kept - fits;
+    rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, taken).unwrap();
+    let size = fits * 6 / 10;
+    let bytes = vec![7; usize::try_from(size).unwrap()];
+    let start = std::sync::Barrier::new(2);
+    let upload = |user| {
+        let mut session = enter(&daemon, user);
+        start.wait();
+        session.upload(&format!("large size={size}"), &bytes).1
+    };
+    let words = std::thread::scope(|scope| {
+        let uploads = ["alice", "bob"].map(|user| {
+            scope.spawn({
+                let upload = &upload;
+                move || upload(user)
+            })
+        });
+        uploads.map(|upload| upload.join().unwrap())
+    });
+    assert!(words.iter().any(|word| word == "no-space"), "{words:?}");
+    // Each may go on for as much before it asks again.
+    let missing = kept.saturating_sub(free());
+    assert!(missing <= 2 * sealift::limits::WRITE_BACK, "{missing} bytes of what is kept free are taken, {words:?}");
+}
