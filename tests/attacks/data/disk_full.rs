@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::fs::statvfs;
 
 use super::faults;
-use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter};
+use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter, staged, upload_bytes};
 
 /// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
 /// None, with the reason said, where nothing can be mounted.
@@ -187,17 +187,21 @@ fn uploads_that_each_fit_leave_the_rest_of_the_disk_to_others_together() {
     rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, taken).unwrap();
     let size = fits * 6 / 10;
     let bytes = vec![7; usize::try_from(size).unwrap()];
-    let start = std::sync::Barrier::new(2);
-    let upload = |user| {
+    // Both have begun before anything of either is on the disk.
+    let sessions = ["alice", "bob"].map(|user| {
         let mut session = enter(&daemon, user);
-        start.wait();
-        session.upload(&format!("large size={size}"), &bytes).1
-    };
+        session.line(format!("UPLOAD large size={size}"));
+        let home = home.parent().unwrap().join(user);
+        super::until("the upload has begun", || home.is_dir() && !staged(&home).is_empty());
+        session
+    });
+    let rest = upload_bytes("", &bytes);
+    let rest = rest.strip_prefix(b"UPLOAD \r\n").unwrap();
     let words = std::thread::scope(|scope| {
-        let uploads = ["alice", "bob"].map(|user| {
-            scope.spawn({
-                let upload = &upload;
-                move || upload(user)
+        let uploads = sessions.map(|mut session| {
+            scope.spawn(move || {
+                session.send(rest);
+                session.reply().1
             })
         });
         uploads.map(|upload| upload.join().unwrap())
