@@ -273,10 +273,10 @@ pub enum UserCommand {
         /// The user's folder below the data folder [default: the name]
         #[arg(long, value_name = "DIR")]
         home: Option<String>,
-        /// What the user may do: full, read, or some of list,download,upload,delete,rename,mkdir
+        /// What the user may do: full, read, none, or some of list,download,upload,overwrite,delete,rename,mkdir
         #[arg(long, value_name = "LIST", default_value = "full", value_parser = parse_access)]
         access: Access,
-        /// May see who is connected, and stop the server
+        /// May see who is connected, end sessions, and stop the server
         #[arg(long)]
         admin: bool,
         /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound

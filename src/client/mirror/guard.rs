@@ -65,7 +65,8 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     if allowed {
         return Ok(());
     }
-    Err(Error::new(Kind::ManyDeletes, format!("{gone} of {all} files would be deleted, more than is allowed unasked")))
+    let most = if options.max_delete.is_some() { "--max-delete allows" } else { "is allowed unasked" };
+    Err(Error::new(Kind::ManyDeletes, format!("{gone} of {all} files would be deleted, more than {most}")))
 }
 
 /// The proof that every reading of the source and every transfer so far succeeded. Whatever takes something away from
