@@ -138,7 +138,8 @@ fn replace<'a>(
 fn tell_where(side: &impl Side, moved: &[Moved<'_>], error: &Error, report: &mut Report<'_>) {
     for Moved { replacement, aside } in moved {
         let text = format!("{}: if it was not put back, it is kept as {aside}", error.text());
-        report.failed_elsewhere(side.shown(&replacement.path), Error::new(error.kind(), text));
+        // Also told when the person ended the connection: of a lost one nothing is said then.
+        report.failed_elsewhere(side.shown(&replacement.path), Error::new(Kind::Interrupted, text));
     }
 }
 

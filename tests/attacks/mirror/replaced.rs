@@ -1,6 +1,8 @@
 //! What stands in the way of something of another type: moved aside, put back on failure, removed last.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::read;
 use super::super::support::{PASSWORD, Proxy, without_override};
@@ -39,6 +41,17 @@ fn a_folder_in_the_way_of_a_file_that_fails_is_put_back() {
 
 #[test]
 fn what_a_lost_line_leaves_moved_aside_is_named() {
+    aside_is_named_after(|proxy, _| proxy.cut(), 6);
+}
+
+#[test]
+fn what_an_interrupted_mirror_leaves_moved_aside_is_named() {
+    aside_is_named_after(|_, child| kill_process(Pid::from_child(child), Signal::TERM).unwrap(), 130);
+}
+
+/// A mirror that ends with this code, because this happens while a folder is moved aside for a file.
+#[track_caller]
+fn aside_is_named_after(end: impl FnOnce(&Proxy, &Child), code: i32) {
     let world = World::trusting();
     let proxy = Proxy::slow(&world);
     world.trust(proxy.address);
@@ -56,11 +69,11 @@ fn what_a_lost_line_leaves_moved_aside_is_named() {
         std::thread::sleep(std::time::Duration::from_millis(10));
         aside()
     });
-    proxy.cut();
+    end(&proxy, &child);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     let kept = found.unwrap();
-    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     let name = kept.file_name().unwrap().to_str().unwrap();
     assert!(said.contains(&format!("it is kept as {name}")), "{said}");
     assert_eq!(read(kept.join("only")), "copy");
