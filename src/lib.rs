@@ -59,6 +59,7 @@ pub mod server;
 pub mod stamp;
 pub mod store;
 pub mod tls;
+mod toml_form;
 
 pub use client::Client;
 pub use error::{Error, Exit, Kind, Result};

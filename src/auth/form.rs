@@ -3,17 +3,16 @@
 //! its messages quote what they found.)
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::Access;
 use super::hash::StoredHash;
 use super::names;
 use super::size;
 use super::users::User;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::toml_form::{Section, parse};
 
 /// The home of anonymous reading when the file names none.
 const ANONYMOUS_HOME: &str = "public";
@@ -27,12 +26,8 @@ pub(super) struct Form {
 
 /// Reads the whole text; `file` is the name that errors carry.
 pub(super) fn read(text: &str, file: &str) -> Result<Form> {
-    let place = Place { text, file };
-    let root = DeTable::parse(text).map_err(|err| {
-        // Not kept as the source: it holds the line, and the line may hold a hash or a password.
-        place.wrong(err.span().unwrap_or_default(), format!("not valid TOML: {}", err.message()))
-    })?;
-    let root = Section { place, name: "the file".into(), at: root.span(), table: root.get_ref() };
+    let root = parse(text, file)?;
+    let root = Section::root(text, file, &root);
     root.allow_only(&["anonymous", "users"])?;
     let anonymous = match root.section("anonymous", "[anonymous]")? {
         Some(section) => read_anonymous(&section)?,
@@ -87,85 +82,7 @@ fn read_user(section: &Section<'_>, name: &str) -> Result<User> {
     Ok(User { name: name.to_owned(), home, access, admin, quota, hash })
 }
 
-/// The file, for error messages.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    text: &'a str,
-    file: &'a str,
-}
-
-impl<'a> Place<'a> {
-    /// The table that is this entry, to be called `name`.
-    fn section(
-        self,
-        key: &Spanned<toml::de::DeString<'a>>,
-        value: &'a Spanned<DeValue<'a>>,
-        name: &str,
-    ) -> Result<Section<'a>> {
-        match value.get_ref() {
-            DeValue::Table(table) => Ok(Section { place: self, name: name.to_owned(), at: key.span(), table }),
-            other => {
-                let what = format!("{name} must be a table of its own, not a TOML {}", other.type_str());
-                Err(self.wrong(key.span(), what))
-            }
-        }
-    }
-
-    fn wrong(&self, at: Range<usize>, what: String) -> Error {
-        let before = self.text.as_bytes().iter().take(at.start);
-        let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        Error::new(Kind::BadConfig, format!("{}:{line}: {what}", self.file))
-    }
-}
-
-/// One table of the file.
-struct Section<'a> {
-    place: Place<'a>,
-    /// How messages call it.
-    name: String,
-    /// Where it begins.
-    at: Range<usize>,
-    table: &'a DeTable<'a>,
-}
-
-type Entry<'a> = (&'a Spanned<toml::de::DeString<'a>>, &'a Spanned<DeValue<'a>>);
-
-impl<'a> Section<'a> {
-    fn allow_only(&self, known: &[&str]) -> Result<()> {
-        for (key, _) in self.table {
-            if !known.contains(&key.get_ref().as_ref()) {
-                let what =
-                    format!("{} has an unknown key '{}': known are {}", self.name, key.get_ref(), known.join(", "));
-                return Err(self.place.wrong(key.span(), what));
-            }
-        }
-        Ok(())
-    }
-
-    fn entry(&self, key: &str) -> Option<Entry<'a>> {
-        self.table.iter().find(|(known, _)| known.get_ref() == key)
-    }
-
-    fn mistyped(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Error {
-        let found = value.get_ref().type_str();
-        self.place.wrong(value.span(), format!("{key} of {} must be {wanted}, not a TOML {found}", self.name))
-    }
-
-    fn section(&self, key: &str, name: &str) -> Result<Option<Section<'a>>> {
-        self.entry(key).map(|(key, value)| self.place.section(key, value, name)).transpose()
-    }
-
-    fn boolean(&self, key: &str) -> Result<Option<bool>> {
-        let Some((_, value)) = self.entry(key) else { return Ok(None) };
-        value.get_ref().as_bool().map(Some).ok_or_else(|| self.mistyped(key, value, "true or false"))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<(&'a str, Range<usize>)>> {
-        let Some((_, value)) = self.entry(key) else { return Ok(None) };
-        let text = value.get_ref().as_str().ok_or_else(|| self.mistyped(key, value, "text in quotes"))?;
-        Ok(Some((text, value.span())))
-    }
-
+impl Section<'_> {
     fn home(&self) -> Result<Option<String>> {
         let Some((home, at)) = self.text("home")? else { return Ok(None) };
         names::check_home(home).map_err(|why| self.place.wrong(at, format!("the home of {} {why}", self.name)))?;
@@ -195,6 +112,7 @@ impl<'a> Section<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
     use proptest::prelude::*;
 
     const HASH: &str =
