@@ -19,7 +19,7 @@ use rustix::fs::{CWD, Mode, RenameFlags, mkdirat, openat, renameat_with};
 use sealift::limits;
 use sealift::proto::RelPath;
 use sealift::store::{
-    Condition, Durability, Entry, EntryKind, LocalOptions, LocalStore, Place, Staging, Store, UploadSpec,
+    Condition, Durability, Entry, EntryKind, LocalOptions, LocalStore, Root, Staging, Store, UploadSpec,
 };
 use sealift::{Error, Kind, Result};
 use store_common::{Home, list, p, put, put_if, read};
@@ -260,7 +260,7 @@ fn of_many_conditional_writers_one_wins() {
     let home = Home::with(FAST);
     let root = home.dir.path();
     let dir = Dir::open_ambient_dir(root, ambient_authority()).unwrap();
-    let (folder, place) = (LocalStore::root(&dir).unwrap(), Place::default());
+    let folder = Arc::new(Root::alone(&dir).unwrap());
     for round in 0..20 {
         let name = format!("x{}", round / 2);
         let (condition, loser) = match round % 2 {
@@ -271,7 +271,7 @@ fn of_many_conditional_writers_one_wins() {
         };
         let barrier = std::sync::Barrier::new(16);
         let write = |n: usize| -> Result<()> {
-            let store = LocalStore::over(Arc::clone(&folder), place.clone(), FAST);
+            let store = LocalStore::over(Arc::clone(&folder), FAST);
             let mut upload = store.begin(&p(&name), UploadSpec { condition, ..Default::default() }).unwrap();
             upload.append(format!("{round} {n}").as_bytes()).unwrap();
             barrier.wait();

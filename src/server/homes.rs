@@ -18,14 +18,14 @@ use crate::auth::{Principal, render_size};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
-use crate::store::{Durability, FileSystems, LocalOptions, LocalStore, Place, Staging, Store, Swept, Tree};
+use crate::store::{Durability, FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Store, Swept, Tree};
 
 /// The directory that holds every home, opened once.
 pub struct Homes {
-    root: Dir,
+    root: Arc<Dir>,
     options: LocalOptions,
     /// The homes that sessions are in.
-    roots: Mutex<HashMap<String, Weak<Dir>>>,
+    roots: Mutex<HashMap<String, Weak<Root>>>,
     /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
     trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
     /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
@@ -49,7 +49,7 @@ impl Homes {
         try_out(&root, data, durability)?;
         let options = LocalOptions { durability, staging: Staging::Hidden };
         Ok(Homes {
-            root,
+            root: Arc::new(root),
             options,
             roots: Mutex::default(),
             trees: Mutex::default(),
@@ -83,24 +83,28 @@ impl Homes {
     /// # Errors
     /// Those of the file system.
     pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
-        let (root, place) = (self.root_of(principal.home())?, self.place_of(principal.home())?);
-        let store = LocalStore::sharing(root, place, self.options, Arc::clone(&self.file_systems));
+        let root = self.root_of(principal.home())?;
+        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
         Ok(Arc::new(match principal.quota() {
             None => store,
             Some(limit) => store.bounded(limit, format!("over your quota of {}", render_size(limit))),
         }))
     }
 
-    /// The handle of this home, the same for all sessions in it while it is the same directory.
-    fn root_of(&self, home: &str) -> Result<Arc<Dir>> {
+    /// This home, the same for all sessions in it.
+    fn root_of(&self, home: &str) -> Result<Arc<Root>> {
         let there = self.directory(home, "your home folder")?;
+        let place = self.place_of(home)?;
         let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = roots.get(home).and_then(Weak::upgrade);
-        if let Some(kept) = kept.filter(|kept| is_same(kept, &there)) {
+        let is_it = |kept: &Arc<Root>| {
+            kept.place().folder == place.folder && kept.dir().is_ok_and(|kept| is_same(&kept, &there))
+        };
+        if let Some(kept) = kept.filter(is_it) {
             return Ok(kept);
         }
-        let root = LocalStore::root(&there)?;
-        refuse_taken(&root, "your home folder")?;
+        refuse_taken(&there, "your home folder")?;
+        let root = Arc::new(Root::within(&there, place)?);
         roots.retain(|_, root| root.strong_count() > 0);
         roots.insert(home.to_owned(), Arc::downgrade(&root));
         Ok(root)
@@ -116,7 +120,7 @@ impl Homes {
         trees.retain(|_, tree| tree.strong_count() > 0);
         let tree = trees.get(&top).and_then(Weak::upgrade).unwrap_or_default();
         trees.insert(top, Arc::downgrade(&tree));
-        Ok(Place { tree, folder: real.into_os_string().into_vec() })
+        Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder: real.into_os_string().into_vec() })
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
@@ -154,8 +158,8 @@ impl Homes {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
             Ok(dir) => {
-                let (root, place) = (LocalStore::root(&dir)?, self.place_of(home)?);
-                let store = LocalStore::sharing(root, place, self.options, Arc::clone(&self.file_systems));
+                let root = Arc::new(Root::within(&dir, self.place_of(home)?)?);
+                let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
                 store.sweep((!bounded).then_some(limits::PARTIAL_MAX_AGE))
             }
         }
@@ -253,6 +257,7 @@ fn make(path: &Path) -> io::Result<()> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -278,16 +283,24 @@ mod tests {
     }
 
     #[test]
-    fn sessions_of_one_home_share_its_handle_until_another_directory_is_there() {
+    fn sessions_of_one_home_share_its_root_and_what_has_its_name_is_it() {
         let dir = tempfile::tempdir().unwrap();
         let homes = Homes::open(dir.path(), Durability::None).unwrap();
         let first = homes.root_of("alice").unwrap();
         assert!(Arc::ptr_eq(&first, &homes.root_of("alice").unwrap()));
         assert!(!Arc::ptr_eq(&first, &homes.root_of("bob").unwrap()));
+        let old = first.dir().unwrap();
         fs::rename(dir.path().join("alice"), dir.path().join("old")).unwrap();
         let second = homes.root_of("alice").unwrap();
-        assert!(!is_same(&first, &second));
+        assert!(!is_same(&old, &second.dir().unwrap()));
         assert!(dir.path().join("alice").is_dir());
+        // Whoever was there before sees it at once if a session did it, and else soon.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while is_same(&old, &first.dir().unwrap()) {
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(is_same(&first.dir().unwrap(), &second.dir().unwrap()));
         drop((first, second));
         homes.root_of("carol").unwrap();
         assert_eq!(homes.roots.lock().unwrap().len(), 1);

@@ -8,7 +8,7 @@ mod staged;
 
 use std::any::Any;
 
-pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Staging, Swept, Tree, Trial};
+pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Swept, Tree, Trial};
 pub use reading::{Checked, Digest, Reading};
 pub use scrub::{Doubt, Pace, Scrubbed, scrub};
 pub use staged::{Part, Staged};

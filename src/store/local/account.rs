@@ -7,9 +7,8 @@
 //! on any disk. What other programs put into the folder is seen when it is measured the next time: when the first
 //! session after a time without one writes.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use rustix::io::Errno;
 
 use super::jail::Jail;
 use super::measure;
@@ -139,7 +138,7 @@ impl Promise {
             let mut counts = bound.account.lock();
             let Some(files) = counts.files else {
                 drop(counts);
-                bound.measure().map_err(|err| Error::file(path, err.into()))?;
+                bound.measure().map_err(|err| Error::file(path, err))?;
                 continue;
             };
             if files.saturating_add(counts.promised).saturating_add(more) > bound.limit {
@@ -176,12 +175,12 @@ impl Drop for Promise {
 
 impl Bound {
     /// Measures what there is, while nobody changes it.
-    fn measure(&self) -> Result<(), Errno> {
+    fn measure(&self) -> io::Result<()> {
         let _alone = self.jail.tree().alone();
         if self.account.lock().files.is_some() {
             return Ok(());
         }
-        let files = measure::bytes(self.jail.root())?;
+        let files = measure::bytes(&*self.jail.root()?)?;
         let mut counts = self.account.lock();
         counts.files = Some(files);
         counts.measured += 1;

@@ -10,14 +10,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
 use super::account::Promise;
-use super::tree::{Place, Tree};
+use super::root::{Place, Root, Since};
+use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::RelPath;
@@ -27,8 +27,7 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 pub(super) struct Jail {
-    root: Arc<Dir>,
-    place: Place,
+    root: Arc<Root>,
     /// The directories used last, oldest first: resolving one for each of thousands of files in a folder would cost as
     /// much as the rest, and so would beginning at the root for each folder of a tree.
     kept: Mutex<Vec<Kept>>,
@@ -40,26 +39,26 @@ struct Kept {
     dir: Arc<Dir>,
     /// The path leads through a link.
     linked: bool,
-    /// When it was walked to, and how many moves the tree had seen by then.
-    since: (Instant, u64),
+    /// When it was walked to.
+    since: Since,
 }
 
 impl Jail {
-    pub(super) fn new(root: Arc<Dir>, place: Place) -> Self {
-        Jail { root, place, kept: Mutex::default() }
+    pub(super) fn new(root: Arc<Root>) -> Self {
+        Jail { root, kept: Mutex::default() }
     }
 
     pub(super) fn place(&self) -> &Place {
-        &self.place
+        self.root.place()
     }
 
     pub(super) fn tree(&self) -> &Tree {
-        &self.place.tree
+        &self.place().tree
     }
 
     /// A path from the beginning of the tree.
     pub(super) fn full(&self, path: &RelPath) -> Vec<u8> {
-        match (&*self.place.folder, path.as_bytes()) {
+        match (&*self.place().folder, path.as_bytes()) {
             (b"", path) => path.to_vec(),
             (folder, b"") => folder.to_vec(),
             (folder, path) => [folder, b"/", path].concat(),
@@ -92,8 +91,9 @@ impl Jail {
         }
     }
 
-    pub(super) fn root(&self) -> &Arc<Dir> {
-        &self.root
+    /// The directory that is the root now.
+    pub(super) fn root(&self) -> io::Result<Arc<Dir>> {
+        self.root.dir()
     }
 
     /// Closes the handles kept for the next calls.
@@ -136,13 +136,12 @@ impl Jail {
     }
 
     fn cached(&self, path: &[u8], links: Links) -> io::Result<Arc<Dir>> {
+        let now = Since::now(self.tree());
         if path.is_empty() {
-            return Ok(Arc::clone(&self.root));
+            return Ok(self.root.dir_at(now)?.0);
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Read before anything is opened: what moves during the walk makes its handles void.
-        let now = (Instant::now(), self.tree().moves());
-        kept.retain(|kept| kept.since.1 == now.1 && now.0.duration_since(kept.since.0) < limits::HANDLE_MAX_AGE);
+        kept.retain(|kept| kept.since.holds(now));
         if let Some(at) = kept.iter().position(|kept| kept.path == path) {
             // The one used last is the last one to go.
             let found = kept.remove(at);
@@ -151,8 +150,7 @@ impl Jail {
             return if linked { links.followed(dir) } else { Ok(dir) };
         }
         let dir = match self.walk_kept(path, now, &mut kept) {
-            // What O_DIRECTORY | O_NOFOLLOW says of a link.
-            Err(Errno::NOTDIR | Errno::LOOP) => {
+            Err(err) if is_link(&err) => {
                 let dir = links.followed(Arc::new(self.resolve(path)?))?;
                 kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), linked: true, since: now });
                 dir
@@ -165,13 +163,16 @@ impl Jail {
     }
 
     /// Walks on from the nearest directory above that is kept, and keeps what it passes.
-    fn walk_kept(&self, path: &[u8], now: (Instant, u64), kept: &mut Vec<Kept>) -> Result<Arc<Dir>, Errno> {
+    fn walk_kept(&self, path: &[u8], now: Since, kept: &mut Vec<Kept>) -> io::Result<Arc<Dir>> {
         let above =
             kept.iter().filter(|kept| !kept.linked && is_above(&kept.path, path)).max_by_key(|kept| kept.path.len());
         // What is opened below an old handle may be as old as that.
         let (mut dir, mut done, since) = match above {
             Some(above) => (Arc::clone(&above.dir), above.path.len() + 1, above.since),
-            None => (Arc::clone(&self.root), 0, now),
+            None => {
+                let (root, since) = self.root.dir_at(now)?;
+                (root, 0, since)
+            }
         };
         for name in path.get(done..).unwrap_or_default().split(|b| *b == b'/') {
             dir = Arc::new(open_directory(&dir, name)?);
@@ -185,20 +186,19 @@ impl Jail {
 
     fn resolve(&self, path: &[u8]) -> io::Result<Dir> {
         match self.walk(path) {
-            // What O_DIRECTORY | O_NOFOLLOW says of a link.
-            Err(Errno::NOTDIR | Errno::LOOP) => match self.real(path)? {
+            Err(err) if is_link(&err) => match self.real(path)? {
                 real if real.as_bytes() == path => Err(Errno::NOTDIR.into()),
-                real => Ok(self.walk(real.as_bytes())?),
+                real => self.walk(real.as_bytes()),
             },
-            walked => Ok(walked?),
+            walked => walked,
         }
     }
 
-    fn walk(&self, path: &[u8]) -> Result<Dir, Errno> {
+    fn walk(&self, path: &[u8]) -> io::Result<Dir> {
         let mut names = path.split(|b| *b == b'/');
         // An empty path is the root: `.` opens it afresh.
         let first = names.next().filter(|name| !name.is_empty()).unwrap_or(b".");
-        let mut dir = open_directory(&self.root, first)?;
+        let mut dir = open_directory(self.root()?, first)?;
         for name in names {
             dir = open_directory(&dir, name)?;
         }
@@ -206,7 +206,7 @@ impl Jail {
     }
 
     fn real(&self, path: &[u8]) -> io::Result<RelPath> {
-        let real = self.root.canonicalize(OsStr::from_bytes(path))?;
+        let real = self.root()?.canonicalize(OsStr::from_bytes(path))?;
         if real.as_os_str() == "." {
             return Ok(RelPath::root());
         }
@@ -218,6 +218,9 @@ impl Jail {
     fn explain(&self, path: &RelPath, err: io::Error) -> Error {
         if err.kind() == io::ErrorKind::NotADirectory && err.raw_os_error().is_none() {
             return Error::new(Kind::NotDirectory, format!("{path}: {err}"));
+        }
+        if err.kind() == io::ErrorKind::NotFound && err.raw_os_error().is_none() {
+            return Error::new(Kind::NotFound, err.to_string());
         }
         let err = Error::file(path, err);
         match err.kind() {
@@ -244,6 +247,11 @@ impl Links {
 }
 
 const THROUGH_A_LINK: &str = "leads through a link, and links are followed for reading only";
+
+/// What O_DIRECTORY | O_NOFOLLOW says of a link.
+fn is_link(err: &io::Error) -> bool {
+    matches!(Errno::from_io_error(err), Some(Errno::NOTDIR | Errno::LOOP))
+}
 
 /// Whether a path is in the directory at another.
 fn is_above(above: &[u8], path: &[u8]) -> bool {

@@ -150,7 +150,7 @@ mod tests {
 
     use cap_std::ambient_authority;
 
-    use super::super::tree::Place;
+    use super::super::Root;
     use super::*;
 
     #[test]
@@ -160,8 +160,7 @@ mod tests {
         fs::write(dir.path().join("base/file"), b"").unwrap();
         std::os::unix::fs::symlink("there", dir.path().join("base/link")).unwrap();
         let root = cap_std::fs::Dir::open_ambient_dir(dir.path(), ambient_authority()).unwrap();
-        let root = crate::store::LocalStore::root(&root).unwrap();
-        let jail = Arc::new(Jail::new(root, Place::default()));
+        let jail = Arc::new(Jail::new(Arc::new(Root::alone(&root).unwrap())));
         let base = RelPath::parse(b"base").unwrap();
         let mut listing = LocalListing::open(&jail, Staging::Hidden, &base, true).unwrap();
         for (gone, kind) in [("renamed", Kind::NotFound), ("file", Kind::NotDirectory), ("link", Kind::NotDirectory)] {

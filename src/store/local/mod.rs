@@ -13,6 +13,7 @@ mod partial;
 mod probe;
 mod record;
 mod remove;
+mod root;
 mod source;
 mod staged;
 mod staging;
@@ -38,9 +39,10 @@ use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_ours as is_part};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
+pub use root::{Place, Root};
 use staging::Stage;
 pub use sweep::Swept;
-pub use tree::{Place, Tree};
+pub use tree::Tree;
 
 /// Where uploads wait until they are whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -99,28 +101,18 @@ impl LocalStore {
     /// # Errors
     /// That it may not be read.
     pub fn open(root: Dir, options: LocalOptions) -> Result<LocalStore> {
-        Ok(Self::over(Self::root(&root)?, Place::default(), options))
+        Ok(Self::over(Arc::new(Root::alone(&root)?), options))
     }
 
-    /// The handle of a directory that stores over it need, and may share: an open file each would otherwise be what
-    /// bounds the number of idle sessions.
-    ///
-    /// # Errors
-    /// That it may not be read.
-    pub fn root(dir: &Dir) -> Result<Arc<Dir>> {
-        // cap-std's own handle can be neither read nor synced.
-        let root = jail::open_directory(dir, b".").map_err(|err| Error::file("the folder", err.into()))?;
-        Ok(Arc::new(root))
-    }
-
-    /// A store over what [`LocalStore::root`] has opened, at its place in a tree.
-    pub fn over(root: Arc<Dir>, place: Place, options: LocalOptions) -> LocalStore {
-        Self::sharing(root, place, options, Arc::default())
+    /// A store over a root that others may share: an open file each would otherwise be what bounds the number of idle
+    /// sessions.
+    pub fn over(root: Arc<Root>, options: LocalOptions) -> LocalStore {
+        Self::sharing(root, options, Arc::default())
     }
 
     /// The same with what is known of file systems already, so that not each of many stores tries them.
-    pub fn sharing(root: Arc<Dir>, place: Place, options: LocalOptions, file_systems: Arc<FileSystems>) -> LocalStore {
-        let jail = Arc::new(Jail::new(root, place));
+    pub fn sharing(root: Arc<Root>, options: LocalOptions, file_systems: Arc<FileSystems>) -> LocalStore {
+        let jail = Arc::new(Jail::new(root));
         let durable = options.durability == Durability::Full;
         let stage = Stage::new(Arc::clone(&jail), options.staging, durable, file_systems);
         LocalStore { jail, stage, options, bound: None }

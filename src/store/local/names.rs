@@ -12,6 +12,7 @@ use super::account::Account;
 use super::capabilities::NewName;
 use super::jail::Jail;
 use super::measure;
+use super::root::is_same_file;
 use super::source::meta;
 use super::staging::Stage;
 use crate::error::{Error, Kind, Result};
@@ -106,10 +107,6 @@ fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: 
     }
 }
 
-fn is_same_file(one: &Stat, other: &Stat) -> bool {
-    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
-}
-
 /// Refuses to move a folder to where something in it would be deeper than a path can say.
 fn check_depth(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
     let (before, after) = (from.components().count(), to.components().count());
@@ -179,7 +176,8 @@ pub(super) fn make_dir(jail: &Jail, mode: Mode, path: &RelPath, parents: bool) -
             // If it is no folder the last step says so.
             Err(err) if err.kind() == Kind::Exists => break,
             Err(err) => {
-                let parent = next.parent().filter(|_| err.kind() == Kind::NotFound).ok_or(err)?;
+                let above = next.parent().filter(|above| !above.is_root() && err.kind() == Kind::NotFound);
+                let parent = above.ok_or(err)?;
                 missing.push(std::mem::replace(&mut next, parent));
             }
         }

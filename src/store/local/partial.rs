@@ -209,7 +209,7 @@ fn try_find(jail: &Jail, stage: &Stage, path: &RelPath) -> io::Result<Option<Fou
 }
 
 fn open_hidden(jail: &Jail, stage: &Stage, key: &str) -> io::Result<Temp> {
-    let reserved = open_reserved(jail.root())?;
+    let reserved = open_reserved(&*jail.root()?)?;
     let name = format!("{DATA}{key}").into_bytes();
     let file = openat(&reserved, &*name, OPEN, Mode::empty())?;
     let reserved = Arc::new(reserved);

@@ -43,7 +43,7 @@ pub(super) fn mtime(stat: &Stat) -> Mtime {
 pub(super) fn stat(jail: &Jail, path: &RelPath) -> Result<Meta> {
     let failed = |err: Errno| Error::file(path, err.into());
     if path.is_root() {
-        return Ok(meta(&fstat(jail.root()).map_err(failed)?));
+        return Ok(meta(&fstat(jail.shared(path)?).map_err(failed)?));
     }
     let (dir, name) = jail.parent_to_read(path)?;
     let found = meta(&statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?);

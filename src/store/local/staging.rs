@@ -58,6 +58,8 @@ type Identity = (u64, u64, i64, Mtime);
 
 /// A store's own directory, locked.
 pub(super) struct Area {
+    /// The root it was made for.
+    root: Arc<Dir>,
     /// The reserved directory it is in.
     pub(super) reserved: Dir,
     pub(super) dir: Arc<Dir>,
@@ -160,9 +162,12 @@ impl Stage {
     fn try_out(&self, dir: &Dir, device: u64) -> io::Result<Capabilities> {
         match self.staging {
             Staging::Beside => probe::probe(dir, self.durable),
-            Staging::Hidden if fstat(self.jail.root())?.st_dev == device => try_hidden(self.jail.root(), self.durable),
-            // Another file system that is mounted in a home.
-            Staging::Hidden => try_hidden(dir, self.durable),
+            Staging::Hidden => {
+                let root = self.jail.root()?;
+                // Else another file system that is mounted in a home.
+                let dir = if fstat(&root)?.st_dev == device { &root } else { dir };
+                try_hidden(dir, self.durable)
+            }
         }
     }
 
@@ -259,13 +264,14 @@ impl Stage {
         looked_at.take().filter(|(known, _)| *known == identity(stat)).map(|(_, blocks)| blocks)
     }
 
-    /// The store's own directory, made if it is not there yet.
+    /// The store's own directory, made if it is not there yet, or only in what was the root before.
     pub(super) fn area(&self) -> io::Result<Arc<Area>> {
+        let root = self.jail.root()?;
         let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(area) = &*area {
+        if let Some(area) = area.as_ref().filter(|area| Arc::ptr_eq(&area.root, &root)) {
             return Ok(Arc::clone(area));
         }
-        let made = Arc::new(new_area(self.jail.root())?);
+        let made = Arc::new(new_area(root)?);
         *area = Some(Arc::clone(&made));
         Ok(made)
     }
@@ -275,8 +281,8 @@ fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino, stat.st_size, mtime(stat))
 }
 
-fn new_area(root: &Dir) -> io::Result<Area> {
-    let reserved = reserved(root)?;
+fn new_area(root: Arc<Dir>) -> io::Result<Area> {
+    let reserved = reserved(&root)?;
     loop {
         let name = format!("{SESSION}{}", random()?);
         match mkdirat(&reserved, &*name, Mode::RWXU) {
@@ -288,7 +294,7 @@ fn new_area(root: &Dir) -> io::Result<Area> {
             opened => opened?,
         };
         match lock_area(&dir) {
-            Ok(Some(locked)) => return Ok(Area { reserved, dir: Arc::new(dir), name, _locked: locked }),
+            Ok(Some(locked)) => return Ok(Area { root, reserved, dir: Arc::new(dir), name, _locked: locked }),
             // A sweep was faster, and takes it away.
             Ok(None) | Err(Errno::NOENT) => continue,
             Err(err) => return Err(err.into()),

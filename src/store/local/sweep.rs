@@ -30,7 +30,7 @@ pub struct Swept {
 /// [`super::LocalStore::sweep`].
 pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swept> {
     let mut swept = Swept::default();
-    let root = stage.jail().root();
+    let root = &stage.jail().root()?;
     let reserved = match open_reserved(root) {
         Err(Errno::NOENT) => return Ok(swept),
         opened => opened?,

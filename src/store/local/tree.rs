@@ -24,15 +24,6 @@ pub struct Tree {
     accounts: RwLock<Vec<Weak<Account>>>,
 }
 
-/// Where the root of a store is.
-#[derive(Clone, Default)]
-pub struct Place {
-    /// The tree it is in.
-    pub tree: Arc<Tree>,
-    /// Its path from where that begins, without links; empty if it is there.
-    pub folder: Vec<u8>,
-}
-
 /// While this is held no name in the tree comes to stand for anything else, and no condition is decided.
 pub(super) struct Steady<'a>(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>);
 

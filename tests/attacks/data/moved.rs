@@ -134,6 +134,139 @@ fn swapped_in_the_middle(daemon: &Daemon, place: &Path) {
     });
 }
 
+/// The home of `bob` is moved or removed from outside of it while he has a session: that goes on in what has the name.
+fn home_swapped(daemon: &Daemon, team: &Path) {
+    let home = team.join("bob");
+    let (mut bob, mut other) = (enter(daemon, "bob"), enter(daemon, "team"));
+    for round in 0..ROUNDS {
+        for (way, when) in (0..2).flat_map(|way| ["after", "begun", "small", "staged"].map(|when| (way, when))) {
+            let case = format!("home, round {round}, way {way}, {when}");
+            let content = case.as_bytes();
+            let gone = match way {
+                0 => format!("RENAME bob k-{round}-{when}"),
+                _ => "DELETE bob recursive=yes".to_owned(),
+            };
+            let mut swap = || {
+                done(&mut other, &gone);
+                done(&mut other, "MKDIR bob");
+            };
+            assert_eq!(bob.upload("before", b"before").1, "done", "{case}");
+            let word = match when {
+                "after" => {
+                    swap();
+                    bob.upload("x", content).1
+                }
+                "staged" => {
+                    let (_, _, fields) = bob.ask(format!("STAGE x size={}", content.len()));
+                    let id = &fields["id"];
+                    bob.send(part_bytes(&format!("{id} offset=0 length={}", content.len()), content));
+                    assert_eq!(bob.reply().1, "done");
+                    swap();
+                    bob.ask(format!("COMMIT {id} hash={}", Hash::of(content))).1
+                }
+                _ => {
+                    let size = if when == "small" { format!(" size={}", content.len()) } else { String::new() };
+                    bob.line(format!("UPLOAD x{size}"));
+                    bob.send(frames_of(content));
+                    if when == "begun" {
+                        until("it is on its way", || staged(&home).iter().any(|file| file.components().count() == 2));
+                    }
+                    swap();
+                    bob.send([&[0; 4], &Hash::of(content).as_bytes()[..]].concat());
+                    bob.reply().1
+                }
+            };
+            // What was on its way in a folder that was removed is gone with it.
+            // And a small one may have been begun when there was no folder.
+            let lost = (way == 1 && when != "after") || when == "small";
+            assert!(word == "done" || (lost && word == "not-found"), "{case}: {word}");
+            if word == "done" {
+                assert_eq!(fs::read(home.join("x")).unwrap_or_default(), content, "{case}: in another folder");
+            }
+            assert_eq!(bob.upload("y", content).1, "done", "{case}");
+            assert_eq!(fs::read(home.join("y")).unwrap(), content, "{case}: in another folder");
+        }
+    }
+    // While nothing has the name, nothing is found or made; when it is back, all is as it was.
+    assert_eq!(bob.upload("there", b"there").1, "done");
+    done(&mut other, "RENAME bob away");
+    let seen = names(&team.join("away"));
+    for line in ["LIST", "STAT", "STAT there", "DELETE there", "MKDIR new", "MKDIR new/er parents=yes"] {
+        assert_eq!(bob.ask(line).1, "not-found", "{line}");
+    }
+    for line in ["RENAME there here", "DOWNLOAD there", "HASH there", "STAGE there size=1"] {
+        assert_eq!(bob.ask(line).1, "not-found", "{line}");
+    }
+    assert_eq!(bob.upload("there", b"other").1, "not-found");
+    assert_eq!(names(&team.join("away")), seen);
+    assert!(!home.exists());
+    done(&mut other, "RENAME away bob");
+    assert_eq!(bob.download("there").unwrap(), b"there");
+    // Somebody else's folder is not taken for his.
+    done(&mut other, "RENAME bob away");
+    done(&mut other, "MKDIR bob/there parents=yes");
+    assert_eq!(bob.ask("STAT there").2["type"], "dir");
+    done(&mut other, "DELETE bob recursive=yes");
+    done(&mut other, "RENAME away bob");
+}
+
+/// The same while files come in without a pause.
+fn home_swapped_in_the_middle(daemon: &Daemon, team: &Path) {
+    let over = AtomicBool::new(false);
+    let place = team.join("bob");
+    let mut other = enter(daemon, "team");
+    std::thread::scope(|scope| {
+        let over = &over;
+        let writers = [0, 1].map(|writer| {
+            let mut client = enter(daemon, "bob");
+            scope.spawn(move || {
+                let mut stored = 0;
+                for n in 0.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    (0..8).for_each(|m| client.start_upload(&format!("m-{writer}-{n}-{m}"), b"x"));
+                    for _ in 0..8 {
+                        let (_, word, _) = client.reply();
+                        assert!(["done", "not-found"].contains(&&*word), "{word}");
+                        stored += usize::from(word == "done");
+                    }
+                }
+                stored
+            })
+        });
+        let files = |folder: &Path| {
+            let mut names = names(folder);
+            names.retain(|name| name.to_str().unwrap().starts_with("m-"));
+            names
+        };
+        let mut aside = Vec::new();
+        for swap in 0..SWAPS {
+            done(&mut other, &format!("RENAME bob away{swap}"));
+            aside.push((swap, files(&team.join(format!("away{swap}")))));
+            done(&mut other, "MKDIR bob");
+        }
+        over.store(true, Ordering::Relaxed);
+        let stored: usize = writers.map(|writer| writer.join().unwrap()).iter().sum();
+        let mut found = files(&place).len();
+        for (swap, before) in aside {
+            assert_eq!(files(&team.join(format!("away{swap}"))), before, "it was moved aside");
+            found += before.len();
+        }
+        assert_eq!(found, stored, "every acknowledged file is somewhere");
+    });
+}
+
+#[test]
+fn moved_home_commit() {
+    let world = World::of(&["team"]);
+    let daemon = world.start();
+    daemon.add_user_with("bob", PASSWORD, &["--home", "team/bob"]);
+    let team = world.home("team");
+    home_swapped(&daemon, &team);
+    home_swapped_in_the_middle(&daemon, &team);
+}
+
 #[test]
 fn moved_folder_commit() {
     let world = World::of(&["team"]);

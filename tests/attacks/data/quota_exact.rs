@@ -73,7 +73,9 @@ fn assert_exact(client: &mut RawClient, home: &Path, quota: u64, case: &str) {
 
 fn assert_all_exact(daemon: &Daemon, world: &World, case: &str) {
     let alices = world.home("alice");
-    assert_exact(&mut enter(daemon, "alice"), &alices, ALICE, &format!("{case}, alice"));
+    let mut alice = enter(daemon, "alice");
+    done(&mut alice, "MKDIR c parents=yes");
+    assert_exact(&mut alice, &alices, ALICE, &format!("{case}, alice"));
     assert_exact(&mut enter(daemon, "carol"), &alices.join("c"), CAROL, &format!("{case}, carol"));
 }
 
@@ -93,10 +95,10 @@ fn act(client: &mut RawClient, user: &str, dice: &mut Dice) -> bool {
             return client.try_reply().is_some();
         }
         6 => format!("DELETE {folder}/{file}"),
-        // Carol's home itself stays where it is.
-        7 if folder != "c" => format!("DELETE {folder} recursive=yes"),
-        8 if folder != "c" && other != "c" => format!("RENAME {folder} {other}"),
-        9 if folder != "c" => format!("RENAME {folder} {other}/moved"),
+        // Carol's home itself too.
+        7 => format!("DELETE {folder} recursive=yes"),
+        8 => format!("RENAME {folder} {other}"),
+        9 => format!("RENAME {folder} {other}/moved"),
         10 => format!("MKDIR {folder} parents=yes"),
         _ => format!("RENAME {folder}/{file} {other}/{another} replace=yes"),
     };
