@@ -140,7 +140,8 @@ fn upload_lines() -> Vec<u8> {
     for number in 0..COMMANDS {
         let mtime = Some(Mtime { secs: 1_700_000_000, nanos: 123_456_789 });
         let (path, size) = (path(number), Some(4096));
-        let args = UploadArgs { path, size, mtime, mode: None, condition: Condition::Any, resume: None };
+        let args =
+            UploadArgs { path, size, mtime, mode: None, allocated: None, condition: Condition::Any, resume: None };
         Command::Upload(args).render(&mut lines).unwrap();
     }
     lines

@@ -51,6 +51,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fast_copy;
 pub mod hash;
+mod holes;
 pub mod limits;
 pub mod mtime;
 pub mod proto;

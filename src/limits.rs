@@ -210,6 +210,13 @@ pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes read of a lock file: four words.
 pub const LOCK_FILE_MAX: u64 = 256;
 
+/// What of a sparse file is left unwritten if it holds nothing but zeros: a block of most file systems.
+pub const HOLE_UNIT: usize = 4 * 1024;
+
+/// How much less than its length a file must take on its disk to be looked into for holes. Less saves nobody anything, and
+/// a file system that keeps small files in its tables would cost each a system call.
+pub const HOLES_MIN: u64 = 64 * 1024;
+
 // ---- Buffers ----
 
 /// Size of a buffer on its way between a connection and its worker: a frame of one [`CHUNK`], and some lines before it.

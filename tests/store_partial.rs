@@ -321,3 +321,38 @@ fn what_is_gone_on_with_is_open_to_no_more_than_its_source_is_by_then() {
         }
     }
 }
+
+/// A hole is not written, so whatever an earlier try has left in its place would be read there.
+#[test]
+fn nothing_of_an_earlier_try_shows_through_the_holes_of_a_sparse_file() {
+    for staging in [Staging::Hidden, Staging::Beside] {
+        let home = Home::with(options(staging));
+        let (ones, zeros) = (content(BLOCK), vec![0; BLOCK]);
+        let size = Some(2 * limits::HASH_BLOCK);
+        let spec = UploadSpec { size, allocated: Some(0), ..UploadSpec::default() };
+        let staged = home.store.begin(&p("parts"), spec).unwrap().into_parts().unwrap();
+        let part = |offset: u64, bytes: &[u8]| {
+            let mut part = staged.part(offset, limits::HASH_BLOCK).unwrap();
+            part.append(bytes).unwrap();
+            part
+        };
+        part(0, &ones).finish().unwrap();
+        part(0, &zeros).finish().unwrap();
+        drop(part(limits::HASH_BLOCK, &ones[1..]));
+        part(limits::HASH_BLOCK, &zeros).finish().unwrap();
+        let upload = staged.into_upload().unwrap();
+        assert_eq!(upload.hash(), Hash::of(&vec![0; 2 * BLOCK]));
+        home.store.commit(vec![upload]).pop().unwrap().unwrap();
+
+        let mut begun = home.store.begin(&p("resumed"), spec).unwrap();
+        begun.append(&ones).unwrap();
+        begun.append(&ones).unwrap();
+        assert_eq!(begun.keep(), 2 * limits::HASH_BLOCK);
+        let mut upload = home.store.resume(&p("resumed"), spec, limits::HASH_BLOCK, Hash::of(&ones)).unwrap();
+        upload.append(&zeros).unwrap();
+        home.store.commit(vec![upload]).pop().unwrap().unwrap();
+
+        assert!(fs::read(home.dir.path().join("parts")).unwrap() == vec![0; 2 * BLOCK], "{staging:?}");
+        assert!(fs::read(home.dir.path().join("resumed")).unwrap() == [ones, zeros].concat(), "{staging:?}");
+    }
+}

@@ -235,7 +235,7 @@ impl Tree {
             };
             match &mut large {
                 Some(large) if is_large(entry.size) => {
-                    let announced = Announced { size: entry.size, mtime: entry.mtime, mode: None };
+                    let announced = Announced { size: entry.size, mtime: entry.mtime, mode: None, allocated: None };
                     large.push(LargeDownload { job, announced });
                 }
                 _ => steps.push(Step::File(job)),

@@ -10,6 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
+use crate::holes;
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::FileMode;
@@ -30,6 +31,8 @@ pub(super) struct LocalFile {
     pub(super) size: u64,
     pub(super) mtime: Mtime,
     pub(super) mode: FileMode,
+    /// Bytes that it takes on its disk, if it has holes.
+    pub(super) allocated: Option<u64>,
     /// As it was opened.
     stamp: Stamp,
     /// It may become longer, and is sent as long as it was.
@@ -59,7 +62,9 @@ impl LocalFile {
         let stamp = Stamp::from(&stat);
         let (size, mtime) = (stamp.size(), stamp.mtime());
         let mode = FileMode::of(stat.st_mode);
-        Ok(LocalFile { file, path: path.to_owned(), size, mtime, mode, stamp, growing: false, at_end: false })
+        let allocated = holes::allocated(&file, &stat);
+        let path = path.to_owned();
+        Ok(LocalFile { file, path, size, mtime, mode, allocated, stamp, growing: false, at_end: false })
     }
 
     /// Lets it become longer while it is sent.

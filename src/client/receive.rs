@@ -221,14 +221,14 @@ impl Receiver<'_> {
         if reply.digits != 150 {
             return Err(self.session.out_of_order());
         }
-        let Announced { size, mtime, mode } = Announced::read(&reply)?;
+        let Announced { size, mtime, mode, allocated } = Announced::read(&reply)?;
         if !job.counted {
             self.observer.expected(0, size);
         }
         self.observer.started(from.as_path(), Some(size));
 
         let (size_here, mtime, condition) = (Some(size), Some(mtime), *condition);
-        let spec = UploadSpec { size: size_here, mtime, mode, condition, ..UploadSpec::default() };
+        let spec = UploadSpec { size: size_here, mtime, mode, allocated, condition, ..UploadSpec::default() };
         let mut local = match after {
             None => self.into.begin(to, spec),
             Some(Partial { len, hash }) => {
@@ -339,18 +339,26 @@ fn download(job: &Job, offset: u64) -> Command {
 }
 
 /// What a `150` says of the file.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) struct Announced {
     pub(super) size: u64,
     pub(super) mtime: Mtime,
     /// A first server does not say, and no listing does.
     pub(super) mode: Option<FileMode>,
+    /// Bytes that it takes on the server's disk, if it has holes.
+    pub(super) allocated: Option<u64>,
 }
 
 impl Announced {
     pub(super) fn read(reply: &Reply<'_>) -> Result<Announced> {
         let mode = reply.get("mode").map(|_| reply.parsed("mode")).transpose()?;
-        Ok(Announced { size: reply.parsed("size")?, mtime: reply.parsed("mtime")?, mode })
+        let allocated = reply.get("allocated").map(|_| reply.parsed("allocated")).transpose()?;
+        Ok(Announced { size: reply.parsed("size")?, mtime: reply.parsed("mtime")?, mode, allocated })
+    }
+
+    /// Whether both may be said of one file. What it takes on a disk is not looked at: that moves by itself.
+    pub(super) fn agrees_with(&self, other: &Announced) -> bool {
+        (self.size, self.mtime, self.mode) == (other.size, other.mtime, other.mode)
     }
 }
 

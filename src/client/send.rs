@@ -223,11 +223,14 @@ impl<'a> Sender<'a> {
                 return Ok(());
             }
         };
-        let keeps_modes = self.session.features().has(Feature::Mode);
-        let (size, own_mtime, mode) = match &input {
-            Input::File(file) => (Some(file.size), Some(file.mtime), keeps_modes.then_some(file.mode)),
-            Input::Reader(_) => (None, None, None),
+        let of_file = match &input {
+            Input::File(file) => Some(file),
+            Input::Reader(_) => None,
         };
+        let (size, own_mtime) = (of_file.map(|file| file.size), of_file.map(|file| file.mtime));
+        let features = self.session.features();
+        let mode = of_file.filter(|_| features.has(Feature::Mode)).map(|file| file.mode);
+        let allocated = of_file.filter(|_| features.has(Feature::Sparse)).and_then(|file| file.allocated);
         let part = match &mut input {
             Input::File(file) if first && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {
                 self.part_of(&to, file)?
@@ -238,7 +241,8 @@ impl<'a> Sender<'a> {
             self.hasher.reset();
         }
         self.make_room()?;
-        let args = UploadArgs { path: to.clone(), size, mtime: mtime.or(own_mtime), mode, condition, resume: part };
+        let (path_there, mtime_there) = (to.clone(), mtime.or(own_mtime));
+        let args = UploadArgs { path: path_there, size, mtime: mtime_there, mode, allocated, condition, resume: part };
         if let Err(error) = self.session.command(&Command::Upload(args)) {
             self.failed(path, &to, condition, error);
             return Ok(());

@@ -57,6 +57,8 @@ pub struct UploadArgs {
     pub mtime: Option<Mtime>,
     /// The mode that the file has at the sender.
     pub mode: Option<FileMode>,
+    /// Bytes that it takes on the sender's disk, if it is sparse: its holes are to stay holes.
+    pub allocated: Option<u64>,
     /// What must hold for the target.
     pub condition: Condition,
     /// Where to go on, if an earlier attempt left a part.
@@ -74,6 +76,8 @@ pub struct StageArgs {
     pub mtime: Option<Mtime>,
     /// The mode that the file has at the sender.
     pub mode: Option<FileMode>,
+    /// Bytes that it takes on the sender's disk, if it is sparse: its holes are to stay holes.
+    pub allocated: Option<u64>,
     /// What must hold for the target.
     pub condition: Condition,
     /// Where to go on, if an earlier attempt left a part.
@@ -253,6 +257,7 @@ impl Command {
                 size: args.number("size")?,
                 mtime: args.mtime()?,
                 mode: args.mode()?,
+                allocated: args.number("allocated")?,
                 condition: args.condition()?,
                 resume: args.resume()?,
             }),
@@ -261,6 +266,7 @@ impl Command {
                 size: args.needed("size")?,
                 mtime: args.mtime()?,
                 mode: args.mode()?,
+                allocated: args.number("allocated")?,
                 condition: args.condition()?,
                 resume: args.resume()?,
             }),
@@ -290,8 +296,9 @@ impl Command {
                 [Feature::Record].into_iter().collect()
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
-            Command::Upload(UploadArgs { mode: Some(_), .. }) | Command::Stage(StageArgs { mode: Some(_), .. }) => {
-                [Feature::Mode].into_iter().collect()
+            Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
+                let of_mode = mode.map(|_| Feature::Mode);
+                of_mode.into_iter().chain(allocated.map(|_| Feature::Sparse)).collect()
             }
             _ => Features::NONE,
         }
@@ -397,11 +404,13 @@ impl Command {
             }
             Command::Upload(args) => {
                 argument(out, args.path.as_bytes());
-                of_the_file(out, args.size, (args.mtime, args.mode), args.condition, args.resume);
+                of_the_file(out, args.size, (args.mtime, args.mode), args.allocated);
+                on_the_way(out, args.condition, args.resume);
             }
             Command::Stage(args) => {
                 argument(out, args.path.as_bytes());
-                of_the_file(out, Some(args.size), (args.mtime, args.mode), args.condition, args.resume);
+                of_the_file(out, Some(args.size), (args.mtime, args.mode), args.allocated);
+                on_the_way(out, args.condition, args.resume);
             }
             Command::Part { id, offset, length } => {
                 argument(out, id.to_string().as_bytes());
@@ -437,17 +446,21 @@ impl Command {
     }
 }
 
-/// The options that UPLOAD and STAGE share.
+/// The options of UPLOAD and STAGE about the file as the sender has it.
 fn of_the_file(
     out: &mut Vec<u8>,
     size: Option<u64>,
     (mtime, mode): (Option<Mtime>, Option<FileMode>),
-    condition: Condition,
-    resume: Option<Resume>,
+    allocated: Option<u64>,
 ) {
     option(out, "size", size);
     option(out, "mtime", mtime);
     option(out, "mode", mode);
+    option(out, "allocated", allocated);
+}
+
+/// Those about what is there already.
+fn on_the_way(out: &mut Vec<u8>, condition: Condition, resume: Option<Resume>) {
     match condition {
         Condition::Any => {}
         Condition::Absent => option(out, "if", Some("absent")),

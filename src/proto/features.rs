@@ -36,6 +36,8 @@ features! {
     Record = "record", "compare files with what was recorded of them";
     /// The key `mode=` of UPLOAD and STAGE.
     Mode = "mode", "keep the modes of files";
+    /// The key `allocated=` of UPLOAD and STAGE.
+    Sparse = "sparse", "keep the holes of sparse files";
 }
 
 /// A set of features.

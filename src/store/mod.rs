@@ -43,10 +43,20 @@ pub struct UploadSpec {
     pub mtime: Option<Mtime>,
     /// The mode of the file where it comes from: a new file here is open to no more.
     pub mode: Option<FileMode>,
+    /// Bytes that it takes on its disk where it comes from, if it has holes there: then it gets some here too, wherever
+    /// whole units of [`crate::limits::HOLE_UNIT`] are zeros. It bounds nothing.
+    pub allocated: Option<u64>,
     /// What must be true of the target.
     pub condition: Condition,
     /// Whether it may take the place of a file that is there.
     pub overwrite: Overwrite,
+}
+
+impl UploadSpec {
+    /// Whether zeros become holes.
+    pub fn is_sparse(&self) -> bool {
+        self.allocated.is_some()
+    }
 }
 
 /// Whether an upload may take the place of a file that has its name when it is committed.
@@ -218,6 +228,9 @@ pub struct NewFolder(pub(crate) Box<dyn Any + Send>);
 pub trait Source: Send {
     /// What it was when it was opened.
     fn meta(&self) -> Meta;
+
+    /// Bytes that it takes where it is kept, if it has holes: less than its size.
+    fn allocated(&self) -> Option<u64>;
 
     /// What happened to the file since it was opened: whoever has read it knows by this whether the bytes are of one
     /// file. One system call.

@@ -14,6 +14,7 @@ mod shell;
 mod sides;
 #[path = "../attacks/sources.rs"]
 mod sources;
+mod sparse;
 mod support;
 mod terminal;
 mod trust;

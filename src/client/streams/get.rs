@@ -16,7 +16,7 @@ use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Condition, FileMode, HashOf, RelPath};
+use crate::proto::{Command, Condition, HashOf, RelPath};
 use crate::store::{Partial, Staged, UploadSpec};
 
 /// A file to fetch that is worth several connections.
@@ -112,8 +112,10 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
     if !streams.widen().await? {
         return alone(streams, job, into).await;
     }
-    if announced.mode.is_none() {
-        announced.mode = mode_of(streams, &from).await?;
+    if announced.mode.is_none()
+        && let Some(Announced { mode, allocated, .. }) = told_of(streams, &from).await?
+    {
+        (announced.mode, announced.allocated) = (mode, allocated);
     }
     let observer = Arc::clone(streams.observer);
     if !job.counted {
@@ -164,14 +166,14 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
     Ok(())
 }
 
-/// The mode of a file that a listing told of, as far as the server says. Why it is refused is told in its turn.
-async fn mode_of(streams: &mut Streams<'_>, path: &RelPath) -> Result<Option<FileMode>> {
+/// What a download would say of a file that a listing told of. Why it is refused is told in its turn.
+async fn told_of(streams: &mut Streams<'_>, path: &RelPath) -> Result<Option<Announced>> {
     let path = path.clone();
     let asked = streams.client.run(move |session| {
         session.command(&nothing_of(&path))?;
         size_of(session, &path)
     });
-    Ok(asked.await?.and_then(|announced| announced.mode))
+    asked.await
 }
 
 /// Fetches a file over the first connection alone.
@@ -217,9 +219,9 @@ fn stage(
     announced: Announced,
     partial: Option<Partial>,
 ) -> Result<Box<dyn Staged>> {
-    let Announced { size, mtime, mode } = announced;
+    let Announced { size, mtime, mode, allocated } = announced;
     let (size, mtime) = (Some(size), Some(mtime));
-    let spec = UploadSpec { size, mtime, mode, condition, ..UploadSpec::default() };
+    let spec = UploadSpec { size, mtime, mode, allocated, condition, ..UploadSpec::default() };
     match partial {
         None => into.store().begin(to, spec)?.into_parts(),
         Some(Partial { len, hash }) => into.store().resume(to, spec, len, hash)?.into_parts(),
@@ -354,7 +356,7 @@ impl Fetch {
         if reply.digits != 150 {
             return Err(session.out_of_order());
         }
-        let same = Announced::read(&reply)? == self.announced;
+        let same = Announced::read(&reply)?.agrees_with(&self.announced);
         let mut part = match same {
             true => self.part(range).map_err(Missed::Failed),
             false => Err(Missed::Mixed),

@@ -72,9 +72,11 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
     }
     let resumes = streams.with_ledger(|ledger| ledger.how.resume);
     let (size, mtime_of_file, workers) = (file.size, file.mtime, streams.client.streams());
-    let mode = streams.client.features().has(Feature::Mode).then_some(file.mode);
+    let features = streams.client.features();
+    let mode = features.has(Feature::Mode).then_some(file.mode);
+    let allocated = file.allocated.filter(|_| features.has(Feature::Sparse));
     let mtime_there = mtime.or(Some(mtime_of_file));
-    let mut args = StageArgs { path: to.clone(), size, mtime: mtime_there, mode, condition, resume: None };
+    let mut args = StageArgs { path: to.clone(), size, mtime: mtime_there, mode, allocated, condition, resume: None };
     let staged = streams.client.run(move |session| stage(session, file, &mut args, resumes)).await?;
     let (id, file, resume, assembly) = match staged {
         Ok(staged) => staged,

@@ -119,7 +119,8 @@ fn a_command() -> impl Strategy<Value = Command> {
         (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
             |(path, size, mtime, condition, resume)| {
                 let mode = mtime.map(|mtime| FileMode::of(mtime.nanos));
-                Command::Stage(StageArgs { path, size, mtime, mode, condition, resume })
+                let allocated = mode.map(|mode| u64::from(mode.bits()));
+                Command::Stage(StageArgs { path, size, mtime, mode, allocated, condition, resume })
             }
         ),
         (id(), any::<u64>(), any::<u64>()).prop_map(|(id, offset, length)| Command::Part { id, offset, length }),
@@ -131,6 +132,7 @@ fn a_command() -> impl Strategy<Value = Command> {
                 size,
                 mtime,
                 mode: mtime.map(|mtime| FileMode::of(mtime.nanos)),
+                allocated: mtime.map(|mtime| u64::from(mtime.nanos)),
                 condition,
                 resume
             })

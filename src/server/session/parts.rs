@@ -68,6 +68,7 @@ impl Session {
             size: Some(args.size),
             mtime: args.mtime,
             mode: args.mode,
+            allocated: args.allocated,
             condition: args.condition,
             overwrite: self.overwrite(),
         };

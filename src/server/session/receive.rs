@@ -79,7 +79,8 @@ impl Receiving {
 impl Session {
     pub(super) fn begin_upload(&mut self, args: UploadArgs, running: Running, out: &mut Outgoing) {
         let (mtime, condition) = (args.mtime, args.condition);
-        let spec = UploadSpec { size: args.size, mtime, mode: args.mode, condition, overwrite: self.overwrite() };
+        let UploadArgs { size, mode, allocated, .. } = args;
+        let spec = UploadSpec { size, mtime, mode, allocated, condition, overwrite: self.overwrite() };
         // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
         let asks = args.condition != Condition::Any || args.resume.is_some();
         if asks && self.unanswered_files().any(|path| path == &args.path) {

@@ -153,11 +153,14 @@ impl Session {
             Ok(job) => {
                 let meta = job.reading.source().meta();
                 self.scratch.clear();
-                ReplyWriter::new(&mut self.scratch, 150, "data")
+                let reply = ReplyWriter::new(&mut self.scratch, 150, "data")
                     .field("size", meta.size)
                     .field("mtime", meta.mtime)
-                    .field("mode", meta.mode)
-                    .end();
+                    .field("mode", meta.mode);
+                match job.reading.source().allocated() {
+                    Some(allocated) => reply.field("allocated", allocated).end(),
+                    None => reply.end(),
+                }
                 out.put(&self.scratch);
                 self.state = State::Sending(Sending::File(job));
             }

@@ -65,6 +65,7 @@ fn own_folder(folder: NewFolder) -> Result<Touched> {
 /// The last changes to the staged file itself.
 fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
     upload.check_whole()?;
+    upload.set_length()?;
     if let Some(mtime) = upload.spec.mtime {
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },

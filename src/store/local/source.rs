@@ -13,6 +13,7 @@ use super::jail::Jail;
 use super::record;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
+use crate::holes;
 use crate::limits;
 use crate::proto::{FileMode, RelPath};
 use crate::stamp::{Change, Stamp};
@@ -62,6 +63,7 @@ pub(super) struct LocalSource {
     meta: Meta,
     /// As it was opened.
     stamp: Stamp,
+    allocated: Option<u64>,
     path: RelPath,
 }
 
@@ -88,7 +90,10 @@ impl LocalSource {
         let stat = fstat(&file).map_err(|err| failed(path, err.into()))?;
         let meta = meta(&stat);
         match meta.kind {
-            EntryKind::File => Ok(LocalSource { file, meta, stamp: Stamp::from(&stat), path: path.clone() }),
+            EntryKind::File => {
+                let (stamp, allocated) = (Stamp::from(&stat), holes::allocated(&file, &stat));
+                Ok(LocalSource { file, meta, stamp, allocated, path: path.clone() })
+            }
             EntryKind::Directory => Err(Error::file(path, Errno::ISDIR.into())),
             EntryKind::Link | EntryKind::Other => Err(not_regular(path)),
         }
@@ -114,6 +119,10 @@ fn not_regular(path: &RelPath) -> Error {
 impl Source for LocalSource {
     fn meta(&self) -> Meta {
         self.meta
+    }
+
+    fn allocated(&self) -> Option<u64> {
+        self.allocated
     }
 
     fn change(&self) -> Result<Change> {

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rustix::fs::{Advice, fadvise, renameat};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, renameat};
 use rustix::io::Errno;
 
 use super::account::Promise;
@@ -15,6 +15,7 @@ use super::staging::Temp;
 use super::upload::{LocalUpload, has_room};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Assembly, Hasher, RangeHasher};
+use crate::holes::without_zeros;
 use crate::limits;
 use crate::proto::RelPath;
 use crate::store::{Part, Staged, Upload, UploadSpec};
@@ -66,7 +67,11 @@ struct LocalPart {
     hasher: RangeHasher,
     /// Up to here the kernel was told to write to the disk.
     written_back: u64,
-    /// Where the disk was last asked for its room.
+    /// Zeros stay unwritten: there is nothing in the range.
+    sparse: bool,
+    /// Bytes that take room on the disk, of those that came: all but the holes.
+    taken: u64,
+    /// How many of them there were when the disk was last asked for its room.
     room_asked: u64,
 }
 
@@ -124,6 +129,12 @@ fn without_key(temp: &mut Temp) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Takes out of this range what an earlier part may have left there; whether it holds nothing now. For whoever knows that
+/// nobody writes.
+fn empty(file: &File, offset: u64, length: u64) -> bool {
+    fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, length).is_ok()
+}
+
 impl Staged for LocalStaged {
     fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
         let path = &self.shared.path;
@@ -148,8 +159,20 @@ impl Staged for LocalStaged {
         if repeats {
             ranges.hashes.remove(first, behind);
         }
+        let sparse = self.spec.is_sparse() && empty(&self.shared.file, offset, length);
         let (shared, hasher) = (Arc::clone(&self.shared), RangeHasher::at_block(first));
-        Ok(Box::new(LocalPart { shared, start: offset, end, owner, hasher, written_back: offset, room_asked: offset }))
+        let part = LocalPart {
+            shared,
+            start: offset,
+            end,
+            owner,
+            hasher,
+            written_back: offset,
+            sparse,
+            taken: 0,
+            room_asked: 0,
+        };
+        Ok(Box::new(part))
     }
 
     fn into_upload(mut self: Box<Self>) -> Result<Box<dyn Upload>> {
@@ -194,14 +217,24 @@ impl LocalPart {
         Ok(())
     }
 
+    /// Writes these bytes, and says how many of them take room.
+    fn write(&self, bytes: &[u8], at: u64) -> std::io::Result<u64> {
+        let file = &self.shared.file;
+        if !self.sparse {
+            return file.write_all_at(bytes, at).map(|()| bytes.len() as u64);
+        }
+        without_zeros(bytes, at)
+            .try_fold(0, |taken, (at, bytes)| file.write_all_at(bytes, at).map(|()| taken + bytes.len() as u64))
+    }
+
     /// As for an upload in one piece, see [`LocalUpload`].
     fn check_room_again(&mut self) -> Result<()> {
-        let at = self.hasher.at();
-        if at - self.room_asked < limits::WRITE_BACK {
+        if self.taken - self.room_asked < limits::WRITE_BACK {
             return Ok(());
         }
-        self.room_asked = at;
-        let fits = has_room(&self.shared.file, (self.end - at).min(limits::WRITE_BACK));
+        self.room_asked = self.taken;
+        let left = self.end - self.hasher.at();
+        let fits = has_room(&self.shared.file, left.min(limits::WRITE_BACK));
         if fits { Ok(()) } else { Err(Error::file(&self.shared.path, Errno::NOSPC.into())) }
     }
 
@@ -226,8 +259,7 @@ impl Part for LocalPart {
         {
             let ranges = self.shared.read();
             self.holds(&ranges)?;
-            let written = self.shared.file.write_all_at(bytes, at);
-            written.map_err(|err| Error::file(&self.shared.path, err))?;
+            self.taken += self.write(bytes, at).map_err(|err| Error::file(&self.shared.path, err))?;
         }
         self.hasher.update(bytes);
         self.write_back();

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroU64;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
@@ -17,6 +18,7 @@ use super::staging::{Stage, Temp};
 use super::{commit, keep_old, partial};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
+use crate::holes::without_zeros;
 use crate::limits;
 use crate::proto::RelPath;
 use crate::store::{Condition, Overwrite, Staged, Upload, UploadSpec};
@@ -34,7 +36,9 @@ pub(super) struct LocalUpload {
     broken: bool,
     /// Up to here the kernel was told to write to the disk.
     written_back: u64,
-    /// Where the disk was last asked for its room.
+    /// Bytes that take room on the disk, of those that came: all but the holes.
+    taken: u64,
+    /// How many of them there were when the disk was last asked for its room.
     room_asked: u64,
 }
 
@@ -61,7 +65,8 @@ impl LocalUpload {
             promise: None,
             broken: false,
             written_back: from,
-            room_asked: from,
+            taken: 0,
+            room_asked: 0,
         }
     }
 
@@ -75,16 +80,16 @@ impl LocalUpload {
     pub(super) fn check_room(&self) -> Result<()> {
         let Some(size) = self.spec.size.filter(|size| *size >= limits::ROOM_CHECK_MIN) else { return Ok(()) };
         // What came already is on the disk.
-        let more = size.saturating_sub(self.len());
+        let more = size.saturating_sub(self.len()).min(self.spec.allocated.unwrap_or(u64::MAX));
         if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
 
     /// The same on the way, for those bytes that come before it is asked again: others fill the disk too.
     fn check_room_again(&mut self) -> Result<()> {
-        if self.len() - self.room_asked < limits::WRITE_BACK {
+        if self.taken - self.room_asked < limits::WRITE_BACK {
             return Ok(());
         }
-        self.room_asked = self.len();
+        self.room_asked = self.taken;
         let more = self.spec.size.map_or(0, |size| size.saturating_sub(self.len())).min(limits::WRITE_BACK);
         if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
     }
@@ -112,6 +117,24 @@ impl LocalUpload {
             let _ = fadvise(&self.temp.file, self.written_back, NonZeroU64::new(waiting), Advice::DontNeed);
             self.written_back = self.len();
         }
+    }
+
+    /// Writes the next bytes. The holes of a sparse file stay unwritten: nothing is behind the end of a staged file.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if !self.spec.is_sparse() {
+            self.taken += bytes.len() as u64;
+            return self.temp.file.write_all(bytes);
+        }
+        for (at, bytes) in without_zeros(bytes, self.len()) {
+            self.taken += bytes.len() as u64;
+            self.temp.file.write_all_at(bytes, at)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a sparse file its length, which ends with a hole if nothing is written there.
+    pub(super) fn set_length(&self) -> Result<()> {
+        if self.spec.is_sparse() { self.temp.file.set_len(self.len()).map_err(|err| self.failed(err)) } else { Ok(()) }
     }
 
     pub(super) fn failed(&self, err: std::io::Error) -> Error {
@@ -165,7 +188,7 @@ impl Upload for LocalUpload {
             self.broken = true;
             return Err(err);
         }
-        if let Err(err) = self.temp.file.write_all(bytes) {
+        if let Err(err) = self.write(bytes) {
             self.broken = true;
             return Err(self.failed(err));
         }
