@@ -61,6 +61,7 @@ pub mod stamp;
 pub mod store;
 pub mod tls;
 mod toml_form;
+mod toml_layout;
 
 pub use client::Client;
 pub use error::{Error, Exit, Kind, Result};

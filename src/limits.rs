@@ -531,6 +531,14 @@ pub const MIRROR_FILES_FREE: u64 = 20;
 /// A source that lost more than half of its files since the last time was probably not all there.
 pub const MIRROR_DELETE_PERCENT: u8 = 50;
 
+// ---- What a person keeps ----
+
+/// Largest `known_servers` and `config.toml` of a client in bytes: ten thousand servers. They are read whole.
+pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
+
+/// Longest name of a server in `config.toml`: as long as a label of a host name.
+pub const BOOKMARK_MAX: usize = 63;
+
 // ---- Several connections for one file ----
 
 /// Connections that one file may be split over, the first included. More than a few help only against a policer that

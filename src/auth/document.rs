@@ -6,6 +6,7 @@ use super::hash::StoredHash;
 use super::users::{User, Users};
 use super::{Access, names, size};
 use crate::error::{Error, Kind, Result};
+use crate::toml_layout;
 
 /// A user to be added.
 pub(super) struct NewUser<'a> {
@@ -43,7 +44,6 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     wanted.users.insert(name, user);
 
     let mut document = open(text, file)?;
-    let position = header_positions(document.as_table()).into_iter().max().unwrap_or(0) + 1;
     if !document.contains_key("users") {
         let mut users = Table::new();
         users.set_implicit(true);
@@ -51,14 +51,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     }
     let mut section = section_of(new);
     if document.get("users").is_some_and(Item::is_table) {
-        // What stood at the end of the file stays before the new section.
-        let mut before = document.trailing().as_str().unwrap_or_default().to_owned();
-        if !before.is_empty() && !before.ends_with('\n') {
-            before.push('\n');
-        }
-        document.set_trailing("");
-        section.decor_mut().set_prefix(format!("{before}\n"));
-        section.set_position(Some(position));
+        toml_layout::place_last(&mut document, &mut section);
     }
     users_of(&mut document, file)?.insert(new.name, Item::Table(section));
     checked(&document, file, &wanted)
@@ -90,8 +83,7 @@ pub(super) fn remove(text: &str, file: &str, name: &str) -> Result<String> {
     let mut document = open(text, file)?;
     let removed = users_of(&mut document, file)?.remove(name);
     if let Some(Item::Table(section)) = removed {
-        let above = section.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
-        keep_comments(&mut document, detached(above), section.position());
+        toml_layout::keep_comments_of(&mut document, &section);
     }
     let text = checked(&document, file, &wanted)?;
     // An empty file is one that something went wrong with.
@@ -142,46 +134,6 @@ fn section_of(new: &NewUser<'_>) -> Table {
         section.insert("quota", value(size::render_size(quota)));
     }
     section
-}
-
-/// The part of the comments above a section that an empty line parts from it.
-fn detached(above: &str) -> String {
-    let mut lines: Vec<&str> = above.split_inclusive('\n').collect();
-    while lines.last().is_some_and(|line| !line.trim().is_empty()) {
-        lines.pop();
-    }
-    lines.pop();
-    lines.concat()
-}
-
-/// Puts comments where the section at `position` was: above the next one, or at the end of the file.
-fn keep_comments(document: &mut DocumentMut, comments: String, position: Option<isize>) {
-    let next = header_positions(document.as_table()).into_iter().filter(|other| Some(*other) > position).min();
-    let next = next.and_then(|next| header_at(document.as_table_mut(), next));
-    let Some(next) = next else {
-        let end = document.trailing().as_str().unwrap_or_default();
-        document.set_trailing(format!("{comments}{end}"));
-        return;
-    };
-    let above = next.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
-    let all = format!("{comments}{above}");
-    next.decor_mut().set_prefix(all);
-}
-
-/// The position, in the order of the text, of every section inside `table` that has a header of its own.
-fn header_positions(table: &Table) -> Vec<isize> {
-    let inner = table.iter().filter_map(|(_, item)| item.as_table());
-    inner.flat_map(|inner| header_position(inner).into_iter().chain(header_positions(inner))).collect()
-}
-
-fn header_at(table: &mut Table, position: isize) -> Option<&mut Table> {
-    table.iter_mut().filter_map(|(_, item)| item.as_table_mut()).find_map(|inner| {
-        if header_position(inner) == Some(position) { Some(inner) } else { header_at(inner, position) }
-    })
-}
-
-fn header_position(table: &Table) -> Option<isize> {
-    if table.is_implicit() || table.is_dotted() { None } else { table.position() }
 }
 
 #[cfg(test)]

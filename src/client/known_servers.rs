@@ -5,14 +5,10 @@
 //! how a key is changed without a moment in which nobody can connect.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::options::Endpoint;
+use super::private_file;
 use super::target::DEFAULT_PORT;
 use crate::error::{Error, Kind, Result};
 use crate::proto::escape::for_people;
@@ -140,11 +136,10 @@ impl KnownServers {
     }
 
     fn read(&self) -> Result<Vec<Line>> {
-        let bytes = match fs::read(&self.file) {
-            Ok(bytes) => bytes,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(err) => return Err(Error::file(self.file.display(), err)),
-        };
+        self.lines(&private_file::read(&self.file)?.unwrap_or_default())
+    }
+
+    fn lines(&self, bytes: &[u8]) -> Result<Vec<Line>> {
         let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
         // After the last ending comes no line.
         lines.pop_if(|last| last.is_empty());
@@ -166,24 +161,16 @@ impl KnownServers {
     }
 
     fn change<T>(&self, change: impl FnOnce(Vec<Line>) -> Result<(Vec<Line>, T)>) -> Result<T> {
-        // A link is followed, so that the file may live elsewhere (in a repository of dot files, say).
-        let file = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
-        let failed = |err: io::Error| Error::file(file.display(), err);
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        }
-        let lock = private(&with_extension(&file, "lock")).map_err(failed)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|err| failed(err.into()))?;
-
-        let before = self.read()?;
-        let texts = before.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
-        let (after, done) = change(before)?;
-        if texts.iter().ne(after.iter().map(|line| &line.text)) {
-            // Under the lock the name is ours; what a killed program left there is overwritten.
-            let next = with_extension(&file, "new");
-            write_whole(&next, &after).and_then(|()| fs::rename(&next, &file)).map_err(failed)?;
-        }
-        Ok(done)
+        private_file::change(&self.file, |before| {
+            let before = before.unwrap_or_default();
+            let lines = self.lines(&before)?;
+            let texts: Vec<String> = lines.iter().map(|line| line.text.clone()).collect();
+            let (after, done) = change(lines)?;
+            if texts.iter().eq(after.iter().map(|line| &line.text)) {
+                return Ok((before, done));
+            }
+            Ok((after.iter().flat_map(|line| line.text.bytes().chain([b'\n'])).collect(), done))
+        })
     }
 }
 
@@ -194,30 +181,9 @@ struct Line {
     known: Option<Known>,
 }
 
-fn with_extension(file: &Path, extension: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    name.into()
-}
-
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-fn write_whole(path: &Path, lines: &[Line]) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    for line in lines {
-        bytes.extend_from_slice(line.text.as_bytes());
-        bytes.push(b'\n');
-    }
-    let mut file = private(path)?;
-    file.write_all(&bytes)?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

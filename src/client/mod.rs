@@ -68,6 +68,7 @@
 
 mod address;
 mod answers;
+pub mod config;
 mod connection;
 mod destination;
 mod get;
@@ -79,6 +80,7 @@ mod local_file;
 pub mod mirror;
 mod observer;
 mod options;
+mod private_file;
 mod pump;
 mod put;
 mod receive;
@@ -93,6 +95,7 @@ mod walk;
 mod wire;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
+pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};
 pub use destination::Destination;
 pub use jobs::{Download, Source, Summary, Upload};

@@ -47,6 +47,8 @@ pub struct Target {
     pub path: RelPath,
     /// A slash stood at its end: a folder is meant, whether it is there or not.
     pub is_folder: bool,
+    /// The name that it was written with of a server in a [`super::Config`]. Not rendered.
+    pub bookmark: Option<String>,
 }
 
 impl Target {
@@ -106,7 +108,7 @@ impl Target {
         let path = decoded(path);
         let is_folder = path.is_empty() || path.ends_with(b"/");
         let path = RelPath::parse(path.strip_suffix(b"/").unwrap_or(&path))?;
-        Ok(Target { user, host, port, path, is_folder })
+        Ok(Target { user, host, port, path, is_folder, bookmark: None })
     }
 
     /// The bytes that [`Target::parse`] reads back to the same target.
@@ -149,7 +151,8 @@ fn usage(typed: &[u8], why: &str) -> Error {
     Error::new(Kind::Usage, format!("{}: {why}", for_people(typed)))
 }
 
-fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
+/// The user in what was typed.
+pub(super) fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
     if name.contains(&b':') {
         // Not shown again: what follows the colon is somebody's password.
         let text = "a password is never part of a target: other users of this machine can read a command line";
@@ -159,8 +162,16 @@ fn user_name(typed: &[u8], name: &[u8]) -> Result<String> {
     if name.is_empty() {
         return Err(usage(typed, "no user stands before the `@`; leave it away to be anonymous"));
     }
-    if name.len() > limits::USER_MAX || name.chars().any(|c| c.is_control() || c == '/') {
-        return Err(usage(typed, "a user's name has at most 64 bytes, no slash and no control characters"));
+    check_user(name).map_err(|why| usage(typed, why))
+}
+
+/// Whether somebody can be called so; what is wrong, if not.
+pub(super) fn check_user(name: &str) -> std::result::Result<String, &'static str> {
+    if name.is_empty()
+        || name.len() > limits::USER_MAX
+        || name.chars().any(|c| c.is_control() || matches!(c, ':' | '/'))
+    {
+        return Err("a user's name has at most 64 bytes, no colon, no slash and no control characters");
     }
     Ok(name.to_owned())
 }
@@ -359,13 +370,13 @@ mod tests {
         ) {
             let path = RelPath::parse(path.join("/").as_bytes()).unwrap();
             let is_folder = is_folder || path.is_root();
-            let target = Target { user, host, port, path, is_folder };
+            let target = Target { user, host, port, path, is_folder, bookmark: None };
             prop_assert_eq!(Target::parse(&target.render()).unwrap(), target);
         }
 
         #[test]
         fn a_url_means_what_the_plain_form_of_its_decoded_path_means(path in "[a-z %:=ü]{1,20}", is_folder: bool) {
-            let plain = Target { user: None, host: "h".into(), port: None, path: RelPath::parse(path.as_bytes()).unwrap(), is_folder };
+            let plain = Target { user: None, host: "h".into(), port: None, path: RelPath::parse(path.as_bytes()).unwrap(), is_folder, bookmark: None };
             let slash = if is_folder { "/" } else { "" };
             let url = format!("sealift://h/{}{slash}", crate::proto::escape::encode(path.as_bytes()));
             prop_assert_eq!(Target::parse(url.as_bytes()).unwrap(), plain);

@@ -27,6 +27,10 @@ const COMMANDS: &[&str] = &[
     "trust add",
     "trust list",
     "trust remove",
+    "bookmark",
+    "bookmark add",
+    "bookmark list",
+    "bookmark remove",
     "completion",
 ];
 
@@ -59,7 +63,8 @@ fn every_command_s_page_is_as_written_down_and_shows_an_example() {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let page = sealift(&words);
         matches_file(&command.replace(' ', "-"), &page);
-        let is_group_or_short = matches!(*command, "trust" | "trust list" | "trust remove");
+        let is_group_or_short =
+            matches!(*command, "trust" | "trust list" | "trust remove" | "bookmark list" | "bookmark remove");
         assert!(is_group_or_short || page.contains("Example"), "{command}");
     }
 }

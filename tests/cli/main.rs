@@ -1,6 +1,7 @@
 //! The program `sealift` as people and scripts run it, against a real server.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
+mod bookmarks;
 #[path = "../common/mod.rs"]
 mod common;
 mod exits;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::client::MaxDelete;
-use sealift::limits;
 use sealift::tls::Pin;
 
+use super::bookmark_args::Bookmark;
 use super::commands::mirror::Filters;
 use super::rot_args::{Accept, Verify};
 use super::transfer::TransferArgs;
@@ -63,9 +63,14 @@ pub struct Common {
     pub timeout: Option<Duration>,
 
     /// After a lost connection, try so many times in a row that get no farther; 12 are two minutes at least
-    #[arg(long, value_name = "N", default_value_t = limits::RETRIES, global = true)]
+    /// [default: 12]
+    #[arg(long, value_name = "N", global = true, help_heading = "Connection", hide_short_help = true)]
+    pub retry: Option<u32>,
+
+    /// Read defaults and named servers from this file [default: config.toml in the configuration folder]
+    #[arg(long, value_name = "FILE", env = "SEALIFT_CONFIG", hide_env_values = true, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
-    pub retry: u32,
+    pub config: Option<PathBuf>,
 
     /// Read the password from the first line of this file
     #[arg(long, value_name = "FILE", global = true, help_heading = "Password", hide_short_help = true)]
@@ -135,6 +140,8 @@ pub enum Command {
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
     Trust(Trust),
+    #[command(visible_alias = "bookmarks")]
+    Bookmark(Bookmark),
     Completion(Completion),
 }
 

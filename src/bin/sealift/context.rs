@@ -1,19 +1,22 @@
 //! What every command works with: the options, the output, and the way to a logged-in connection.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use async_std::task::sleep;
-use sealift::client::{ConnectOptions, DEFAULT_PORT, Endpoint, Patience, Target, Verification, Welcome};
+use sealift::client::{
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Patience, Settings, Target, Verification, Welcome,
+};
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Exit, Kind, limits};
 
 use super::args::Common;
 use super::ask;
+use super::config::config_file;
 use super::failure::{Failure, Outcome, Tally, changed_key_hint};
 use super::interrupt;
 use super::output::{self, Output};
@@ -39,6 +42,10 @@ pub struct Login {
     pub user: Option<String>,
     /// The server.
     pub server: Endpoint,
+    /// Its name in the configuration, if it was named by it.
+    pub bookmark: Option<String>,
+    /// What is set for it there.
+    pub settings: Settings,
 }
 
 impl Login {
@@ -85,6 +92,7 @@ pub struct Context {
     /// How to talk.
     pub out: Output,
     passwords: RefCell<Passwords>,
+    config: OnceCell<Config>,
     /// Whether the server is asked to read whole files and says nothing meanwhile.
     server_reads: bool,
 }
@@ -93,13 +101,34 @@ impl Context {
     /// For these options. `server_reads`: the command has the server read whole files, which takes as long as its disk
     /// needs for them.
     pub fn new(common: Common, server_reads: bool) -> Self {
-        Context { out: Output::new(&common), common, passwords: RefCell::default(), server_reads }
+        let (passwords, config) = Default::default();
+        Context { out: Output::new(&common), common, passwords, config, server_reads }
+    }
+
+    /// What the person's configuration says. It is read once.
+    ///
+    /// # Errors
+    /// As [`sealift::client::ConfigFile::read`], and if a file that was named is missing.
+    pub fn config(&self) -> Outcome<&Config> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = match config_file(&self.common)? {
+            Some(file) => file.read()?,
+            None => Config::default(),
+        };
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// How often in a row to try again at this server.
+    pub fn retries(&self, login: &Login) -> u32 {
+        self.common.retry.or(login.settings.retry).unwrap_or(limits::RETRIES)
     }
 
     /// How to connect: with the time-outs that were asked for, or that the command needs.
-    pub fn connect_options(&self, verification: Verification) -> ConnectOptions {
+    pub fn connect_options(&self, login: &Login, verification: Verification) -> ConnectOptions {
         let mut options = ConnectOptions::new(verification);
-        if let Some(timeout) = self.common.timeout {
+        if let Some(timeout) = self.common.timeout.or(login.settings.timeout) {
             options.connect_timeout = timeout;
             options.io_timeout = timeout;
         } else if self.server_reads {
@@ -111,17 +140,30 @@ impl Context {
     /// Reads a target from the command line.
     ///
     /// # Errors
-    /// As [`Target::parse`].
+    /// As [`Config::target`] and [`Context::config`].
     pub fn target(&self, typed: &OsStr) -> Outcome<Target> {
-        Ok(Target::parse(typed.as_bytes())?)
+        let target = self.config()?.target(typed.as_bytes()).map_err(Failure::from);
+        let first = typed.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
+        target.map_err(|failure| match first.contains(&b':') {
+            // The table's step for this kind is about options.
+            true => failure.hinted(Kind::Usage, || {
+                "A server is written [user@]host[:port]/path, or NAME:path if it has a name: `sealift bookmark list` shows \
+                 those."
+                    .to_owned()
+            }),
+            false => failure,
+        })
     }
 
     /// The port of a server that is named without one.
     ///
     /// # Errors
-    /// If a port file is named and cannot be used.
+    /// If a port file is named and cannot be used, and as [`Context::config`].
     pub fn default_port(&self) -> Outcome<u16> {
-        let Some(file) = &self.common.port_file else { return Ok(self.common.port.unwrap_or(DEFAULT_PORT)) };
+        let Some(file) = &self.common.port_file else {
+            let set = self.config()?.defaults.port;
+            return Ok(self.common.port.or(set).unwrap_or(DEFAULT_PORT));
+        };
         let text = fs::read_to_string(file).map_err(|err| {
             let missing = || format!("{} appears when the server is ready: start it with --port-file.", file.display());
             Failure::from(Error::file(file.display(), err)).hinted(Kind::NotFound, missing)
@@ -136,7 +178,9 @@ impl Context {
     /// As [`Context::default_port`].
     pub fn login_for(&self, target: &Target) -> Outcome<Login> {
         let port = target.port.map_or_else(|| self.default_port(), Ok)?;
-        Ok(Login { user: target.user.clone(), server: Endpoint::new(&target.host, port) })
+        let settings = self.config()?.settings(target.bookmark.as_deref());
+        let (user, bookmark) = (target.user.clone(), target.bookmark.clone());
+        Ok(Login { user, server: Endpoint::new(&target.host, port), bookmark, settings })
     }
 
     /// The targets with the connection each one needs.
@@ -167,7 +211,7 @@ impl Context {
     /// # Errors
     /// As [`Context::connect`].
     pub async fn connect_with(&self, login: &Login, given: Option<Secret>) -> Outcome<Connected> {
-        let mut patience = Patience::new(self.common.retry);
+        let mut patience = Patience::new(self.retries(login));
         let mut answered = given.clone();
         loop {
             let asked = ask::asked();
@@ -188,7 +232,7 @@ impl Context {
 
     /// One try. The password that was typed is in `answered` afterwards, so that nobody has to type it twice.
     async fn try_connect(&self, login: &Login, answered: &mut Option<Secret>, asks: bool) -> Outcome<Connected> {
-        let mut client = self.dial(&login.server).await?;
+        let mut client = self.dial(login).await?;
         let user = login.name();
         let mut attempt = 1;
         loop {
@@ -252,21 +296,26 @@ impl Context {
     ///
     /// # Errors
     /// As [`Client::connect`].
-    pub async fn dial(&self, server: &Endpoint) -> Outcome<Client> {
-        let options = self.connect_options(verification(&self.common, server, self.out)?);
+    pub async fn dial(&self, login: &Login) -> Outcome<Client> {
+        let server = &login.server;
+        let options = self.connect_options(login, verification(&self.common, login, self.out)?);
         self.out.step(&format!("connecting to {server}"));
         let connected = Client::connect(server, options).await;
         let client = connected.map_err(|err| {
-            let failure = Failure::from(err).hinted(Kind::Network, || {
-                format!("Check that {server} is the right address and port, and that the server runs.")
+            let is_name = self.config.get().is_some_and(|config| config.servers.contains_key(&server.host));
+            let failure = Failure::from(err).hinted(Kind::Network, || match is_name && login.bookmark.is_none() {
+                true => format!("The bookmark of this name is written with a colon: {}:", server.host),
+                false => format!("Check that {server} is the right address and port, and that the server runs."),
             });
-            match self.common.pin.is_empty() {
-                true => failure.hinted(Kind::PinMismatch, || changed_key_hint(server)),
-                false => failure.hinted(Kind::PinMismatch, || {
-                    "Nothing was sent. Check the --pin given: `sealiftd cert pin` on the server prints the right one."
-                        .to_owned()
-                }),
-            }
+            failure.hinted(Kind::PinMismatch, || match (&*self.common.pin, &*login.settings.pins) {
+                ([], []) => changed_key_hint(server),
+                (given, _) => {
+                    let what = if given.is_empty() { "pin of this server in config.toml" } else { "--pin given" };
+                    format!(
+                        "Nothing was sent. Check the {what}: `sealiftd cert pin` on the server prints the right one."
+                    )
+                }
+            })
         })?;
         interrupt::stop_on_signal(client.stopper());
         if let Some(pin) = client.pin() {
@@ -309,7 +358,7 @@ impl Context {
             };
             let mut usable = true;
             for (at, (_, target)) in group.iter().enumerate() {
-                let mut patience = Patience::new(self.common.retry);
+                let mut patience = Patience::new(self.retries(login));
                 let outcome = loop {
                     let written = output::written();
                     let failure = match work(&mut client, target).await {

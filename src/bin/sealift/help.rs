@@ -8,14 +8,15 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Files", &["ls", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify", "accept"]),
-    ("Servers", &["shell", "ping", "status", "trust"]),
+    ("Servers", &["shell", "ping", "status", "trust", "bookmark"]),
     ("Administrators", &["who", "kick", "shutdown"]),
     ("More", &["completion", "help"]),
 ];
 
 const TARGETS: &str = "\
 A TARGET is [user@]host[:port]/path, as in files.example/pub or alice@[::1]:5000/report.pdf. No user is anonymous. The \
-path starts in the user's own folder and is taken as it stands; sealift:// URLs are percent-decoded.
+path starts in the user's own folder and is taken as it stands; sealift:// URLs are percent-decoded. A server that has \
+a name (`sealift bookmark`) is NAME:path, as in work:reports/summer.pdf.
 
 A server's key is checked before anything is sent, against --pin or the servers you trust (`sealift trust`).
 
@@ -35,7 +36,8 @@ const EXAMPLES: &[(&str, &str)] = &[
 
 const MORE: &str = "\
 Environment:
-  SEALIFT_CONFIG_DIR     where known_servers is [default: ~/.config/sealift]
+  SEALIFT_CONFIG_DIR     where known_servers and config.toml are [default: ~/.config/sealift]
+  SEALIFT_CONFIG         as --config
   SEALIFT_TRUST          as --trust
   SEALIFT_PORT           as --port
   SEALIFT_PASSWORD_FILE  as --password-file

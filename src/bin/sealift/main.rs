@@ -2,7 +2,9 @@
 
 mod args;
 mod ask;
+mod bookmark_args;
 mod commands;
+mod config;
 mod context;
 mod failure;
 mod format;

@@ -91,6 +91,12 @@ impl How {
         Err(Failure::new(Kind::Usage, text, hint))
     }
 
+    /// The same with so many tries in a row after a lost connection.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = retries;
+        self
+    }
+
     /// The same for local files that may become longer meanwhile.
     pub fn growing(mut self, growing: bool) -> Self {
         self.options.growing = growing;
@@ -123,9 +129,9 @@ impl<'a> Way<'a> {
         }
         let verification = match self.pin {
             Some(pin) => Verification::Pins(vec![pin]),
-            None => verification(&self.ctx.common, &self.login.server, self.ctx.out).map_err(cause)?,
+            None => verification(&self.ctx.common, self.login, self.ctx.out).map_err(cause)?,
         };
-        let options = self.ctx.connect_options(verification);
+        let options = self.ctx.connect_options(self.login, verification);
         let mut client = Client::connect(&self.login.server, options).await?;
         interrupt::stop_on_signal(client.stopper());
         client.login(self.login.name(), self.password.clone()).await?;

@@ -1,8 +1,6 @@
 //! Whom to believe to be the server: pins given, pins remembered, or the answer of a person.
 
-use std::env;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 
 use sealift::client::{Added, Endpoint, Known, KnownServers, Verification};
 use sealift::tls::Pin;
@@ -10,29 +8,13 @@ use sealift::{Error, Kind, Result};
 
 use super::args::{Common, TrustMode};
 use super::ask;
+use super::config::config_dir;
+use super::context::Login;
 use super::failure::Outcome;
 use super::output::{Output, to_stderr};
 
 /// The file of known servers, in the configuration folder.
 const KNOWN_SERVERS: &str = "known_servers";
-
-/// The folder of the configuration: `SEALIFT_CONFIG_DIR`, else `$XDG_CONFIG_HOME/sealift`, else `~/.config/sealift`. Where
-/// HOME is not set, as in services and scheduled jobs, it is the account's.
-///
-/// # Errors
-/// [`Kind::BadConfig`] if none of these variables is set and the account has no home.
-pub fn config_dir() -> Result<PathBuf> {
-    let var = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let xdg = || var("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).map(|path| path.join("sealift"));
-    let of_account = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.dir);
-    let home = || var("HOME").or_else(of_account).map(|path| path.join(".config/sealift"));
-    var("SEALIFT_CONFIG_DIR").or_else(xdg).or_else(home).ok_or_else(|| {
-        Error::new(
-            Kind::BadConfig,
-            "there is no folder for the configuration: neither SEALIFT_CONFIG_DIR nor HOME is set, and the account has no home",
-        )
-    })
-}
 
 /// The known servers of this person.
 ///
@@ -46,11 +28,18 @@ pub fn known_servers() -> Result<KnownServers> {
 ///
 /// # Errors
 /// If the known servers cannot be read.
-pub fn verification(common: &Common, server: &Endpoint, out: Output) -> Outcome<Verification> {
+pub fn verification(common: &Common, login: &Login, out: Output) -> Outcome<Verification> {
+    let server = &login.server;
     if !common.pin.is_empty() {
         return Ok(Verification::Pins(common.pin.clone()));
     }
     if let Some(file) = &common.ca_file {
+        return Ok(Verification::CaFile(file.clone()));
+    }
+    if !login.settings.pins.is_empty() {
+        return Ok(Verification::Pins(login.settings.pins.clone()));
+    }
+    if let Some(file) = &login.settings.ca_file {
         return Ok(Verification::CaFile(file.clone()));
     }
     let known = known_servers()?;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift::client::{Destination, Download, Observer as _, Skip, Summary, Target, Transfer};
+use sealift::client::{Config, Destination, Download, Observer as _, Skip, Summary, Target, Transfer};
 use sealift::proto::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
@@ -25,9 +25,9 @@ use crate::transfer::{How, Way, transfer};
 /// # Errors
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
-    let (remotes, local) = split(&args.names);
+    let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec() });
-    let how = How::new(&args.transfer, ctx.common.retry);
+    let how = How::new(&args.transfer, 0);
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
@@ -40,7 +40,6 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
         how.in_order(&place.shown())?;
     }
     let mut fetch = Fetch::new(ctx, &local, args.recursive);
-    fetch.how = how;
     let mut used = None;
     for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
         let Some((login, _)) = group.first() else { continue };
@@ -51,6 +50,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
                 continue;
             }
         };
+        fetch.how = how.clone().retries(ctx.retries(login));
         let way = Way::back_to(ctx, login, &connected);
         let mut client = connected.client;
         fetch.collect(&mut client, login, Some(&way), group.iter().map(|(_, target)| target)).await?;
@@ -67,9 +67,10 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
 }
 
 /// With two or more names the last is the local one, unless it can only be a remote one.
-fn split(names: &[OsString]) -> (&[OsString], &OsStr) {
+fn split<'a>(config: &Config, names: &'a [OsString]) -> (&'a [OsString], &'a OsStr) {
+    let is_remote = |name: &OsStr| name.as_bytes().starts_with(b"sealift://") || config.is_named(name.as_bytes());
     match names {
-        [remotes @ .., last] if !remotes.is_empty() && !last.as_bytes().starts_with(b"sealift://") => (remotes, last),
+        [remotes @ .., last] if !remotes.is_empty() && !is_remote(last) => (remotes, last),
         remotes => (remotes, OsStr::new(".")),
     }
 }
@@ -402,7 +403,7 @@ mod tests {
             (&["h/a", "sealift://h/b"], 2, "."),
         ] {
             let names = names(words);
-            let (found, last) = split(&names);
+            let (found, last) = split(&Config::default(), &names);
             assert_eq!((found.len(), last), (remotes, OsStr::new(local)));
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use sealift::Kind;
 use sealift::client::mirror::Plan;
-use sealift::client::{Filter, MirrorOptions, MirrorSummary, Patience, Target, is_lost_line};
+use sealift::client::{Config, Filter, MirrorOptions, MirrorSummary, Patience, Target, is_lost_line};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
 
@@ -71,7 +71,7 @@ enum Way {
 /// # Errors
 /// What ends everything; [`sealift::Exit::Partial`] if only a part failed, and all of that has been shown by then.
 pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
-    let way = way(&args.source, &args.destination)?;
+    let way = way(ctx.config()?, &args.source, &args.destination)?;
     let mut filter = Filter::new();
     for (pattern, takes) in &args.filters.0 {
         filter.add(pattern, *takes)?;
@@ -106,7 +106,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         if options.checksum {
             warn_of_records(ctx.out, client);
         }
-        let (mut patience, mut before) = (Patience::new(ctx.common.retry), 0);
+        let (mut patience, mut before) = (Patience::new(ctx.retries(&login)), 0);
         let result = loop {
             let result = match &way {
                 Way::Push { from, to } => client.mirror_push(from, &to.path, &options, progress.clone()).await,
@@ -151,16 +151,17 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
 }
 
 /// Which of the two is local, as [`is_local`] tells; what is in doubt is refused, not guessed.
-fn way(source: &OsString, destination: &OsString) -> Outcome<Way> {
+fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Way> {
     let usage = |text: &str| {
-        let hint = "Write a local folder with a slash or dot first, as in ./photos, and the other as host/path.";
+        let hint =
+            "Write a local folder with a slash or dot first, as in ./photos, and the other as host/path or NAME:path.";
         Err(Failure::new(Kind::Usage, text, hint))
     };
     match (is_local(source), is_local(destination)) {
         (true, true) => usage("both are local: one side of a mirror is on a server"),
         (false, false) => usage("both are on a server: one side of a mirror is a local folder"),
-        (true, false) => Ok(Way::Push { from: source.into(), to: Target::parse(destination.as_bytes())? }),
-        (false, true) => Ok(Way::Pull { from: Target::parse(source.as_bytes())?, to: destination.into() }),
+        (true, false) => Ok(Way::Push { from: source.into(), to: config.target(destination.as_bytes())? }),
+        (false, true) => Ok(Way::Pull { from: config.target(source.as_bytes())?, to: destination.into() }),
     }
 }
 
@@ -264,7 +265,8 @@ mod tests {
 
     #[test]
     fn one_side_is_local_and_the_other_is_not() {
-        let way = |a: &str, b: &str| way(&a.into(), &b.into()).map_err(|failure| failure.kind().unwrap());
+        let way =
+            |a: &str, b: &str| way(&Config::default(), &a.into(), &b.into()).map_err(|failure| failure.kind().unwrap());
         assert!(matches!(way("./a", "me@h/b"), Ok(Way::Push { .. })));
         assert!(matches!(way("h:1/a/", "new"), Ok(Way::Pull { .. })));
         assert!(matches!(way("files.example/a", "/tmp/x"), Ok(Way::Pull { .. })));

@@ -1,5 +1,6 @@
 //! One file a command; short ones that only ask one question share one.
 
+pub mod bookmark;
 pub mod cat;
 pub mod change;
 pub mod get;
@@ -46,6 +47,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Kick(args) => server::kick(ctx, args).await,
         Command::Shutdown(args) => server::shutdown(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
+        Command::Bookmark(args) => bookmark::run(ctx, args),
         Command::Completion(args) => completion(args),
         // It runs others, one after another, and is started by `main`.
         Command::Shell(_) => Ok(()),

@@ -40,7 +40,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     }
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.recursive);
-    send.how = How::new(&args.transfer, ctx.common.retry).growing(args.growing);
+    send.how = How::new(&args.transfer, ctx.retries(&login)).growing(args.growing);
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);

@@ -23,10 +23,10 @@ use sealift::{Error, Result};
 use super::Words;
 use super::line::{self, Line, is_harmless};
 use super::session::Session;
+use crate::config::config_dir;
 use crate::failure::Outcome;
 use crate::interrupt::unless_interrupted;
 use crate::output::Output;
-use crate::verify::config_dir;
 
 /// Lines remembered from one conversation to the next.
 const HISTORY_MAX: usize = 1000;

@@ -4,7 +4,7 @@ mod editor;
 mod line;
 mod session;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use async_std::task::block_on;
@@ -51,15 +51,15 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
         ask::line(question)?.ok_or_else(nobody)
     };
     let host = answer("Server: ")?;
-    let mut target = Target::parse(host.as_bytes())?;
-    if target.port.is_none() {
+    let mut target = ctx.target(OsStr::new(&host))?;
+    if target.port.is_none() && target.bookmark.is_none() {
         let default = ctx.default_port()?;
         let typed = answer(&format!("Port [{default}]: "))?;
         let wrong = || Error::new(Kind::Usage, format!("{typed}: a port is a number from 1 to 65535"));
         let port = if typed.is_empty() { Some(default) } else { typed.parse().ok().filter(|port| *port != 0) };
         target.port = Some(port.ok_or_else(wrong)?);
     }
-    if target.user.is_none() {
+    if target.user.is_none() && target.bookmark.is_none() {
         let typed = answer("User [anonymous]: ")?;
         target.user = Some(typed).filter(|user| !user.is_empty());
     }

@@ -256,7 +256,7 @@ impl<'a> Session<'a> {
             self.close().await;
             return self.reconnect().await;
         };
-        let login = Login { user: (user != "anonymous").then_some(user), server: self.login.server.clone() };
+        let login = Login { user: (user != "anonymous").then_some(user), ..self.login.clone() };
         // Asked for even if a password was given to the program: it was for the first user.
         let given = login.user.is_none().then(|| Secret::new(Vec::new()));
         let connected = self.ctx.connect_with(&login, given).await?;
@@ -306,9 +306,9 @@ impl<'a> Session<'a> {
 
     fn target(&self, name: &OsStr) -> Outcome<Target> {
         let (path, is_folder) = self.resolve(name.as_bytes())?;
-        let Login { user, server } = &self.login;
+        let Login { user, server, .. } = &self.login;
         let (user, host) = (user.clone(), server.host.clone());
-        Ok(Target { user, host, port: Some(server.port), path, is_folder })
+        Ok(Target { user, host, port: Some(server.port), path, is_folder, bookmark: None })
     }
 
     fn resolve(&self, typed: &[u8]) -> Result<(RelPath, bool)> {
