@@ -38,8 +38,8 @@
 //!
 //! # Layers
 //! Dependencies point one way: [`server`] and [`client`] stand on [`proto`] (pure), [`tls`] (the only place that names the
-//! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other); [`confine`],
-//! [`error`] and [`limits`] are leaves.
+//! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other); [`keys`] (pure) is what
+//! [`auth`] and the client share of SSH's keys; [`confine`], [`error`] and [`limits`] are leaves.
 
 mod aside;
 pub mod auth;
@@ -52,6 +52,7 @@ pub mod error;
 pub mod fast_copy;
 pub mod hash;
 mod holes;
+pub mod keys;
 pub mod limits;
 pub mod mtime;
 pub mod proto;

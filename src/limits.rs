@@ -41,6 +41,31 @@ pub const UNKNOWN_VERBS_MAX: u32 = 10;
 /// Failed logins on one connection before it is closed.
 pub const LOGIN_FAILURES_MAX: u32 = 3;
 
+/// Random bytes of a server in what a key signs to log in: as many as no two of all connections ever have alike.
+pub const NONCE_BYTES: usize = 32;
+
+/// Signatures in one KEY, of several keys of one person: an agent with more holds keys of several people. Eight fit into a
+/// line ([`LINE_MAX`]), the largest kind too; checking all of them takes a server less than a millisecond.
+pub const KEY_PROOFS_MAX: usize = 8;
+
+/// Bytes of a public key in SSH's format: the largest kind that logs in has 127 and the name of an application.
+pub const PUBLIC_KEY_MAX: usize = 1024;
+
+/// Bytes of a public key's line in users.toml or a `.pub` file: the key in base64 and a comment.
+pub const PUBLIC_KEY_LINE_MAX: usize = 4096;
+
+/// Bytes of a file with a private key: the largest kind that logs in, encrypted, has less than a kilobyte.
+pub const PRIVATE_KEY_MAX: u64 = 64 * 1024;
+
+/// Bytes of an answer of an agent, as OpenSSH's agent bounds its own messages.
+pub const AGENT_ANSWER_MAX: u64 = 256 * 1024;
+
+/// How long an agent may take to say which keys it has: it is on this machine, or at the other end of a forwarding ssh.
+pub const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Characters in a line of a signature's armour, as OpenSSH writes it.
+pub const PEM_LINE: usize = 70;
+
 // ---- Login ----
 
 /// Memory of a new password hash in KiB: 19 MiB, with two passes and one lane. It is one of the equally strong

@@ -73,6 +73,7 @@ mod connection;
 mod destination;
 mod get;
 mod jobs;
+pub mod keys;
 pub mod known_servers;
 mod ledger;
 mod listing;

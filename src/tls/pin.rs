@@ -28,6 +28,11 @@ impl Pin {
         Ok(Pin::of_spki_content(parsed.spki))
     }
 
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The pin of a SubjectPublicKeyInfo given without its outer tag and length.
     fn of_spki_content(content: &[u8]) -> Pin {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);

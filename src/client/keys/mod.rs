@@ -1,0 +1,108 @@
+//! The private keys that somebody logs in with: from files, from an agent, and new ones.
+
+mod agent;
+mod file;
+mod sign;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+pub use self::agent::Agent;
+pub use self::file::new_key_file;
+use crate::error::{Error, Kind, Result};
+use crate::keys::{NAMESPACE, Proof, PublicKey, Statement};
+use crate::secret::Secret;
+
+/// A key that can sign. Cheap to clone; what is secret of it is wiped with the last one.
+#[derive(Clone)]
+pub struct LoginKey {
+    public: PublicKey,
+    comment: String,
+    signer: Signer,
+}
+
+/// Who signs.
+#[derive(Clone)]
+enum Signer {
+    /// We do: the key is in memory.
+    Private(Arc<ssh_key::PrivateKey>),
+    /// The agent that has it.
+    Agent(Agent),
+    /// `ssh-keygen`, which knows how to speak with a FIDO token; this file says which key in it.
+    Token(PathBuf),
+}
+
+impl fmt::Debug for LoginKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LoginKey").field(&self.public).finish()
+    }
+}
+
+impl LoginKey {
+    /// Reads a private key in OpenSSH's format. If it is encrypted `passphrase` is asked, which may answer that it has
+    /// none. Of a key in a FIDO token the file says only which one it is: `ssh-keygen` will have it sign.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`]: of a kind that does not log in, readable by others, encrypted without a passphrase or
+    /// with another one; [`Kind::BadConfig`] for what is no private key; and those of the file.
+    pub fn from_file(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secret>>) -> Result<LoginKey> {
+        file::load(path, passphrase)
+    }
+
+    /// Makes a new Ed25519 key in memory.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: the system has no random numbers.
+    pub fn generate(comment: &str) -> Result<LoginKey> {
+        file::generate(comment)
+    }
+
+    fn private(key: ssh_key::PrivateKey) -> Result<LoginKey> {
+        let public = PublicKey::of(key.public_key().key_data())?;
+        Ok(LoginKey { public, comment: key.comment().to_owned(), signer: Signer::Private(Arc::new(key)) })
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The comment in its file, or what the agent calls it. May be from outside: escape before showing.
+    pub fn comment(&self) -> &str {
+        &self.comment
+    }
+
+    /// Signs. Blocks: an agent may ask a person, and a token waits to be touched.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`]: the agent or the token did not sign.
+    pub fn sign(&self, statement: &Statement<'_>) -> Result<Proof> {
+        let signature = match &self.signer {
+            Signer::Private(key) => sign::sign(key, &statement.to_be_signed())?,
+            Signer::Agent(agent) => agent.sign(&self.public, &statement.to_be_signed())?,
+            Signer::Token(path) => return self.sign_by_token(path, statement),
+        };
+        Ok(Proof::new(self.public.clone(), signature))
+    }
+
+    /// `ssh-keygen` says itself, on standard error, that the token is to be touched.
+    fn sign_by_token(&self, path: &Path, statement: &Statement<'_>) -> Result<Proof> {
+        let failed = |err| Error::file("ssh-keygen", err);
+        let mut program = Command::new("ssh-keygen");
+        program.args(["-Y", "sign", "-n", NAMESPACE, "-f"]).arg(path);
+        program.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = program.spawn().map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            std::io::Write::write_all(&mut stdin, &statement.message()).map_err(failed)?;
+        }
+        let done = child.wait_with_output().map_err(failed)?;
+        let refused = || Error::new(Kind::LoginFailed, format!("{}: ssh-keygen did not sign with it", path.display()));
+        if !done.status.success() {
+            return Err(refused());
+        }
+        let proof = Proof::from_pem(&String::from_utf8_lossy(&done.stdout)).map_err(|_| refused())?;
+        if proof.key() == &self.public { Ok(proof) } else { Err(refused()) }
+    }
+}
