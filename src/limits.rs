@@ -203,6 +203,9 @@ pub const PIPELINE_FILES: usize = 512;
 /// without end, or with endless names, does not take all memory. Bytes and not entries, because a path has up to 4 KiB.
 pub const LISTING_BYTES_MAX: usize = 512 * 1024 * 1024;
 
+/// Names that the braces of one word may stand for. `{a,b}{c,d}…` doubles them with each pair.
+pub const ALTERNATIVES_MAX: usize = 1000;
+
 /// Lines before the last one of an answer: a server tells of at most [`CONNECTIONS_MAX`] sessions.
 pub const ANSWER_LINES_MAX: usize = 2 * CONNECTIONS_MAX;
 

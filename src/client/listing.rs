@@ -64,9 +64,18 @@ pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Res
 pub(super) fn read(
     session: &mut Session,
     recursive: bool,
-    mut each: impl FnMut(Vec<Entry>) -> Result<()>,
+    each: impl FnMut(Vec<Entry>) -> Result<()>,
 ) -> Result<Unread> {
     session.expect(150)?;
+    entries(session, recursive, each)
+}
+
+/// The same when the server's `150` has been read.
+pub(super) fn entries(
+    session: &mut Session,
+    recursive: bool,
+    mut each: impl FnMut(Vec<Entry>) -> Result<()>,
+) -> Result<Unread> {
     let mut frames = FrameDecoder::without_trailer();
     let mut lines = LineDecoder::new(listing::LINE_MAX);
     let mut count = 0u64;
@@ -99,8 +108,21 @@ pub(super) fn read(
 
 /// Bytes that an entry takes as long as a listing is held: itself, its path, and its places in two tables by which paths
 /// are found.
-fn held_by(entry: &Entry) -> usize {
+pub(super) fn held_by(entry: &Entry) -> usize {
     size_of::<Entry>() + entry.path.len() + 4 * size_of::<&[u8]>()
+}
+
+/// Whether so many bytes of entries may be held.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub(super) fn check_held(bytes: usize) -> Result<()> {
+    if bytes > limits::LISTING_BYTES_MAX {
+        let most = limits::LISTING_BYTES_MAX >> 20;
+        let text = format!("the listing takes more than {most} MiB of memory: take the folder in parts");
+        return Err(Error::new(Kind::Usage, text));
+    }
+    Ok(())
 }
 
 /// Reads the whole listing asked for. Every path is inside the folder and named once.
@@ -109,12 +131,7 @@ pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Listing
     let unread = read(session, recursive, |entries: Vec<Entry>| {
         held += entries.iter().map(held_by).sum::<usize>();
         all.extend(entries);
-        if held > limits::LISTING_BYTES_MAX {
-            let most = limits::LISTING_BYTES_MAX >> 20;
-            let text = format!("the listing takes more than {most} MiB of memory: take the folder in parts");
-            return Err(Error::new(Kind::Usage, text));
-        }
-        Ok(())
+        check_held(held)
     })?;
     check_unique(&all)?;
     Ok(Listing { entries: all, unread })

@@ -72,6 +72,7 @@ pub mod config;
 mod connection;
 mod destination;
 mod get;
+pub mod glob;
 mod jobs;
 pub mod keys;
 pub mod known_servers;
@@ -99,6 +100,7 @@ pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Trans
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};
 pub use destination::Destination;
+pub use glob::{Expansion, Glob};
 pub use jobs::{Download, Source, Summary, Upload};
 pub use known_servers::{Added, Known, KnownServers};
 pub use listing::{Listing, Unread};

@@ -21,3 +21,6 @@ mod terminal;
 mod trust;
 #[path = "../attacks/unreadable.rs"]
 mod unreadable;
+#[path = "../attacks/wildcards.rs"]
+mod wildcard_attacks;
+mod wildcards;

@@ -151,6 +151,7 @@ pub enum Command {
 Examples:
   sealift ls files.example
   sealift ls -l alice@files.example/reports
+  sealift ls 'files.example/pub/2026-*'
   sealift ls -r --json files.example:5000/pub | jq -r .path
 
 On a terminal, names are shown with control characters escaped, as \\x1b. Into a pipe they are written as they are, \
@@ -177,6 +178,7 @@ pub struct Ls {
 Examples:
   sealift get files.example/pub/report.pdf
   sealift get alice@files.example/a.txt alice@files.example/b.txt here/
+  sealift get 'alice@files.example/*.txt' texts/
   sealift get -r alice@files.example/photos .
   sealift get -c files.example/pub/backup.tar
   sealift get files.example/pub/backup.tar - | tar x
@@ -286,6 +288,7 @@ fn max_delete(text: &str) -> Result<MaxDelete, String> {
 #[command(after_help = "\
 Examples:
   sealift rm alice@files.example/old.txt
+  sealift rm 'alice@files.example/logs/2025-*'
   sealift rm -r alice@files.example/old-folder")]
 pub struct Rm {
     /// Files or folders on a server

@@ -17,9 +17,9 @@ use sealift::{Client, Error, Exit, Kind, limits};
 use super::args::Common;
 use super::ask;
 use super::config::config_file;
-use super::failure::{Failure, Outcome, Tally, changed_key_hint};
+use super::failure::{Failure, Outcome, changed_key_hint};
 use super::interrupt;
-use super::output::{self, Output};
+use super::output::Output;
 use super::password::{self, Passwords};
 use super::verify::verification;
 
@@ -330,71 +330,6 @@ impl Context {
         if let Err(err) = client.logout().await {
             self.out.step(&format!("closing: {}", for_people(err.text().as_bytes())));
         }
-    }
-
-    /// Does the same with several targets, over one connection where neighbours share a server. What fails is shown
-    /// and does not stop the others.
-    ///
-    /// # Errors
-    /// That of a single target, otherwise as [`Tally::outcome`].
-    pub async fn for_each(
-        &self,
-        typed: &[OsString],
-        repeat: Repeat,
-        mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
-    ) -> Outcome {
-        let targets = self.targets(typed)?;
-        let mut tally = Tally::default();
-        for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
-            let Some((login, _)) = group.first() else { continue };
-            let (mut client, password) = match self.connect(login).await {
-                Ok(connected) => (connected.client, connected.password),
-                Err(failure) => {
-                    let exit = failure.exit();
-                    tally.show(failure, self.out)?;
-                    group.iter().skip(1).for_each(|_| tally.add_failed(exit));
-                    continue;
-                }
-            };
-            let mut usable = true;
-            for (at, (_, target)) in group.iter().enumerate() {
-                let mut patience = Patience::new(self.retries(login));
-                let outcome = loop {
-                    let written = output::written();
-                    let failure = match work(&mut client, target).await {
-                        Ok(()) => break Ok(()),
-                        Err(failure) => failure,
-                    };
-                    let is_over = repeat == Repeat::Acts || output::written() > written || interrupt::is_stopping();
-                    let Some(lost) = failure.lost_line().filter(|_| !is_over) else { break Err(failure) };
-                    match self.again(login, &mut patience, lost.retold(), &password).await {
-                        Ok(new) => client = new,
-                        Err(failure) => break Err(failure),
-                    }
-                };
-                match outcome {
-                    Ok(()) => {
-                        self.out.step_ids("answered", &client);
-                        tally.add_done(1);
-                    }
-                    Err(failure) => {
-                        usable = !failure.ends_connection();
-                        let exit = failure.exit();
-                        let failure = failure.denied_by_server(|| login.denied_hint());
-                        tally.show(failure, self.out)?;
-                        self.out.step_ids("answered", &client);
-                        if !usable {
-                            group.iter().skip(at + 1).for_each(|_| tally.add_failed(exit));
-                            break;
-                        }
-                    }
-                }
-            }
-            if usable {
-                self.hang_up(client).await;
-            }
-        }
-        tally.outcome()
     }
 
     /// Does one thing over one connection.

@@ -15,8 +15,12 @@ const GROUPS: &[(&str, &[&str])] = &[
 
 const TARGETS: &str = "\
 A TARGET is [user@]host[:port]/path, as in files.example/pub or alice@[::1]:5000/report.pdf. No user is anonymous. The \
-path starts in the user's own folder and is taken as it stands; sealift:// URLs are percent-decoded. A server that has \
-a name (`sealift bookmark`) is NAME:path, as in work:reports/summer.pdf.
+path starts in the user's own folder; sealift:// URLs are percent-decoded. A server that has a name (`sealift bookmark`) \
+is NAME:path, as in work:reports/summer.pdf.
+
+What is there may be named by wildcards, quoted so that your shell leaves them alone: * ? [a-z] [!a-z] {a,b}, and ** for \
+any number of folders. Names that begin with a dot are matched by a dot only. A name that is there exactly as typed goes \
+before a pattern; a backslash before a wildcard, and a URL, make a name of it. If nothing matches, the exit code is 3.
 
 A server's key is checked before anything is sent, against --pin or the servers you trust (`sealift trust`).
 
@@ -29,6 +33,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "Fetch a file, and a folder",
         "sealift get files.example/pub/report.pdf\nsealift get -r files.example/pub/photos .",
     ),
+    ("Fetch all that match", "sealift get 'files.example/pub/*.pdf' papers/"),
     ("Send files, as alice", "sealift put *.pdf alice@files.example/reports/"),
     ("Stream through a pipe", "sealift cat files.example/pub/src.tar.gz | tar xz"),
     ("Trust a server in a script", "sealift --pin sha256//BASE64 --password-file pw ls alice@files.example/"),

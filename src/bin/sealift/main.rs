@@ -6,6 +6,8 @@ mod bookmark_args;
 mod commands;
 mod config;
 mod context;
+mod each;
+mod expand;
 mod failure;
 mod format;
 mod help;

@@ -7,6 +7,7 @@ use sealift::{Client, Kind};
 
 use crate::args::Cat;
 use crate::context::{Context, Repeat};
+use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Output, stdout_failed, writes};
@@ -16,7 +17,8 @@ use crate::output::{Output, stdout_failed, writes};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| write(ctx.out, client, target).await).await
+    let work = async |client: &mut Client, target: &Target| write(ctx.out, client, target).await;
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
 }
 
 /// Writes one file over its connection.

@@ -6,6 +6,7 @@ use sealift::{Client, Error, Kind};
 
 use crate::args::{Mkdir, Mv, Rm};
 use crate::context::{Context, Login, Repeat};
+use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::output::{Object, Output};
 
@@ -14,7 +15,10 @@ use crate::output::{Object, Output};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Acts, async |client, target| remove(ctx.out, client, target, args).await).await
+    // With -f, what is not there is no error, nor is a pattern that nothing matches.
+    let names = if args.force { Names::Possible } else { Names::Existing };
+    let work = async |client: &mut Client, target: &Target| remove(ctx.out, client, target, args).await;
+    ctx.for_each(&args.targets, names, Repeat::Acts, work).await
 }
 
 /// Removes one target over its connection.
@@ -38,7 +42,8 @@ pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn mkdir(ctx: &Context, args: &Mkdir) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Acts, async |client, target| make(ctx.out, client, target, args).await).await
+    let work = async |client: &mut Client, target: &Target| make(ctx.out, client, target, args).await;
+    ctx.for_each(&args.targets, Names::New, Repeat::Acts, work).await
 }
 
 /// Makes one folder over its connection.
@@ -70,8 +75,22 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
         return Err(not_one_server(other, login));
     }
     ctx.with_client(login, async |client| {
-        let from: Vec<&Target> = from.iter().map(|(_, target)| target).collect();
-        rename(ctx.out, client, &from, to, args.force).await
+        let mut tally = Tally::default();
+        let mut sources = Vec::new();
+        let mut several = from.len() > 1;
+        for ((_, target), typed) in from.iter().zip(&args.names) {
+            let meant = match may_be_pattern(typed) {
+                true => expand::expand(client, target).await?,
+                false => expand::as_it_stands(target),
+            };
+            several |= meant.is_pattern;
+            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, ctx.out))?;
+            sources.extend(meant.names.into_iter().map(|named| named.target));
+        }
+        if sources.is_empty() {
+            return tally.outcome();
+        }
+        rename(ctx.out, client, &sources, to, Moving { force: args.force, several }, tally).await
     })
     .await
 }
@@ -81,15 +100,30 @@ fn not_one_server(from: &Login, to: &Login) -> Failure {
     Failure::new(Kind::Usage, text, "Copy it with `sealift get` and `sealift put`, then remove it.")
 }
 
-/// Renames or moves over one connection.
+/// How things are moved.
+#[derive(Debug, Clone, Copy)]
+pub struct Moving {
+    /// In the place of a file that is there.
+    pub force: bool,
+    /// There may be more than one, so that only a folder can take them.
+    pub several: bool,
+}
+
+/// Renames or moves over one connection; `tally` has what failed before.
 ///
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
-pub async fn rename(out: Output, client: &mut Client, from: &[&Target], to: &Target, force: bool) -> Outcome {
-    let into_folder = to.path.is_root() || is_folder(client, to, from.len()).await?;
-    let mut tally = Tally::default();
+pub async fn rename(
+    out: Output,
+    client: &mut Client,
+    from: &[Target],
+    to: &Target,
+    how: Moving,
+    mut tally: Tally,
+) -> Outcome {
+    let into_folder = to.path.is_root() || is_folder(client, to, how.several).await?;
     for source in from {
-        match rename_one(out, client, &source.path, to, into_folder, force).await {
+        match rename_one(out, client, &source.path, to, into_folder, how.force).await {
             Ok(()) => tally.add_done(1),
             Err(failure) if failure.ends_connection() => return Err(failure),
             Err(failure) => tally.show(failure, out)?,
@@ -100,12 +134,12 @@ pub async fn rename(out: Output, client: &mut Client, from: &[&Target], to: &Tar
 
 /// Whether the target is a folder that things are moved into. Unlike `put`, this makes none: a name that is not there
 /// is more likely mistyped.
-async fn is_folder(client: &mut Client, to: &Target, sources: usize) -> Outcome<bool> {
+async fn is_folder(client: &mut Client, to: &Target, several: bool) -> Outcome<bool> {
     match client.stat(&to.path).await.map(|stat| stat.kind) {
         Ok(EntryKind::Directory) => Ok(true),
         Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::Denied) => Err(err.into()),
-        Err(err) if err.kind() == Kind::Denied => Ok(to.is_folder || sources > 1),
-        _ if to.is_folder || sources > 1 => {
+        Err(err) if err.kind() == Kind::Denied => Ok(to.is_folder || several),
+        _ if to.is_folder || several => {
             let text = format!("{to}: no such folder");
             Err(Failure::new(Kind::NotFound, text, "Make it with `sealift mkdir`."))
         }

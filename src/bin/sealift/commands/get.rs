@@ -16,6 +16,7 @@ use super::cat;
 use super::typed::{Through, Typed};
 use crate::args::{Cat, Get};
 use crate::context::{Context, Login};
+use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::Progress;
 use crate::transfer::{How, Way, transfer};
@@ -31,7 +32,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
-    let targets = ctx.targets(remotes)?;
+    let may_be_pattern = remotes.iter().map(|word| may_be_pattern(word));
+    let targets: Vec<_> = ctx.targets(remotes)?.into_iter().zip(may_be_pattern).collect();
     let local = Local::resolve(local, targets.len()).map_err(|failure| explain_missing(failure, remotes, local))?;
     if local == Local::Through(Through::Stdout) && how.condition == Condition::Any {
         return cat::run(ctx, &to_stdout(&how)?).await;
@@ -41,8 +43,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     }
     let mut fetch = Fetch::new(ctx, &local, args.recursive);
     let mut used = None;
-    for group in targets.chunk_by(|(a, _), (b, _)| a == b) {
-        let Some((login, _)) = group.first() else { continue };
+    for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        let Some(((login, _), _)) = group.first() else { continue };
         let connected = match ctx.connect(login).await {
             Ok(connected) => connected,
             Err(failure) => {
@@ -53,7 +55,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
         fetch.how = how.clone().retries(ctx.retries(login));
         let way = Way::back_to(ctx, login, &connected);
         let mut client = connected.client;
-        fetch.collect(&mut client, login, Some(&way), group.iter().map(|(_, target)| target)).await?;
+        let names = fetch.names(&mut client, group).await?;
+        fetch.collect(&mut client, login, Some(&way), &names).await?;
         ctx.out.step_ids("answered", &client);
         if let Some(earlier) = used.replace(client) {
             ctx.hang_up(earlier).await;
@@ -203,16 +206,53 @@ impl<'a> Fetch<'a> {
         Fetch { ctx, local, recursive, how, progress, summary, tally, taken: HashSet::new() }
     }
 
+    /// What these targets stand for, those that may be patterns after a look at the server. What cannot be found is shown
+    /// and counted.
+    ///
+    /// # Errors
+    /// As [`expand::expand`], and for a pattern if only one thing can go to this place.
+    pub async fn names(&mut self, client: &mut Client, targets: &[((Login, Target), bool)]) -> Outcome<Vec<Named>> {
+        let mut names = Vec::new();
+        for ((_, target), may_be_pattern) in targets {
+            let meant = match may_be_pattern {
+                true => expand::expand(client, target).await,
+                false => Ok(expand::as_it_stands(target)),
+            };
+            match meant {
+                Ok(meant) => names.extend(self.take(meant)?),
+                Err(failure) if failure.ends_connection() => return Err(failure),
+                Err(failure) => self.tally.show(failure, self.ctx.out)?,
+            }
+        }
+        Ok(names)
+    }
+
+    /// Counts what could not be found, and gives the rest.
+    ///
+    /// # Errors
+    /// For a pattern, if only one thing can go to this place.
+    pub fn take(&mut self, meant: Meant) -> Outcome<Vec<Named>> {
+        match self.local {
+            Local::Name { folder, name } if meant.is_pattern => {
+                return Err(expand::needs_folder(&folder.join(name.as_path()).display().to_string()));
+            }
+            Local::Through(place) if meant.is_pattern => return Err(expand::needs_folder(&place.shown())),
+            _ => {}
+        }
+        meant.failures.into_iter().try_for_each(|failure| self.tally.show(failure, self.ctx.out))?;
+        Ok(meant.names)
+    }
+
     /// Fetches targets over their connection; on the way back, if there is one, when it is lost. What fails alone is shown and counted.
     ///
     /// # Errors
     /// What ends the connection, or nothing but its exit code if it has been shown.
-    pub async fn collect<'t>(
+    pub async fn collect(
         &mut self,
         client: &mut Client,
         login: &Login,
         way: Option<&Way<'_>>,
-        targets: impl Iterator<Item = &'t Target>,
+        targets: &[Named],
     ) -> Outcome {
         self.progress.set_login(login);
         match self.try_collect(client, way, targets).await {
@@ -235,12 +275,7 @@ impl<'a> Fetch<'a> {
         self.progress.finish(&self.summary, self.tally, client)
     }
 
-    async fn try_collect<'t>(
-        &mut self,
-        client: &mut Client,
-        way: Option<&Way<'_>>,
-        targets: impl Iterator<Item = &'t Target>,
-    ) -> Outcome {
+    async fn try_collect(&mut self, client: &mut Client, way: Option<&Way<'_>>, targets: &[Named]) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         let mut files = Vec::new();
         let mut trees = Vec::new();
@@ -323,15 +358,18 @@ impl<'a> Fetch<'a> {
     }
 
     /// From where, to where, and whether it is a folder.
-    async fn job(&mut self, client: &mut Client, target: &Target) -> Outcome<(RelPath, RelPath, bool)> {
+    async fn job(&mut self, client: &mut Client, named: &Named) -> Outcome<(RelPath, RelPath, bool)> {
+        let Named { target, entry } = named;
         let from = target.path.clone();
+        let known = entry.as_ref().map(|entry| entry.kind == EntryKind::Directory);
         let is_folder = match self.recursive {
             true if from.is_root() => true,
+            true if known.is_some() => known == Some(true),
             true => {
                 let found = client.stat(&from).await;
                 found.map_err(|err| Failure::from(err).about(&from.to_string()))?.kind == EntryKind::Directory
             }
-            false if target.is_folder => {
+            false if target.is_folder || known == Some(true) => {
                 return Err(Error::new(Kind::IsDirectory, format!("{target}: is a folder")).into());
             }
             false => false,

@@ -6,6 +6,7 @@ use sealift::{Client, Kind};
 
 use crate::args::{Hash, Stat};
 use crate::context::{Context, Repeat};
+use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Object, Output};
@@ -15,7 +16,8 @@ use crate::output::{Object, Output};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn stat(ctx: &Context, args: &Stat) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| describe(ctx.out, client, target).await).await
+    let work = async |client: &mut Client, target: &Target| describe(ctx.out, client, target).await;
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
 }
 
 /// Describes one target over its connection.
@@ -61,7 +63,7 @@ fn words(kind: EntryKind) -> &'static str {
 /// As [`Context::for_each`].
 pub async fn hash(ctx: &Context, args: &Hash) -> Outcome {
     let mut warned = false;
-    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| {
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, async |client, target| {
         if !std::mem::replace(&mut warned, true) {
             warn_of_records(ctx.out, client);
         }

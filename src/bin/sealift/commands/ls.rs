@@ -1,5 +1,6 @@
 //! `ls`: what is in a folder.
 
+use std::cell::Cell;
 use std::io::{self, BufWriter, Write as _};
 
 use console::{Style, Term};
@@ -10,6 +11,7 @@ use sealift::{Client, Exit, Kind, Result};
 
 use crate::args::Ls;
 use crate::context::{Context, Repeat};
+use crate::expand::Named;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Object, Output, stdout_failed, writes};
@@ -20,13 +22,30 @@ use crate::output::{Object, Output, stdout_failed, writes};
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Ls) -> Outcome {
     let several = args.targets.len() > 1;
-    let mut first = true;
-    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| {
-        if several && !ctx.out.is_json() {
-            let gap = if std::mem::take(&mut first) { "" } else { "\n" };
-            ctx.out.line(format!("{gap}{target}:"))?;
+    let first = Cell::new(true);
+    let header = |target: &Target| match ctx.out.is_json() {
+        true => Ok(()),
+        false => ctx.out.line(format!("{}{target}:", if first.take() { "" } else { "\n" })),
+    };
+    ctx.for_each_word(&args.targets, Repeat::Asks, async |client, names| {
+        if let [Named { target, entry: None }] = names {
+            if several {
+                header(target)?;
+            }
+            return list(ctx.out, client, target, args).await;
         }
-        list(ctx.out, client, target, args).await
+        // As a shell's `ls` of what its wildcards stand for: files by themselves, then each folder with what is in it.
+        let (folders, files): (Vec<_>, Vec<_>) = names.iter().partition(|named| named.is_folder());
+        let entries: Vec<Entry> = files.iter().filter_map(|named| named.entry.clone()).collect();
+        let mut printer = Printer::new(ctx.out, Look { long: args.long, bytes: args.bytes }, RelPath::root());
+        printer.all(&entries)?;
+        printer.finish()?;
+        first.set(first.get() && entries.is_empty());
+        for named in &folders {
+            header(&named.target)?;
+            list(ctx.out, client, &named.target, args).await?;
+        }
+        Ok(())
     })
     .await
 }

@@ -5,6 +5,7 @@ use sealift::proto::escape::for_people;
 use sealift::{Client, Exit, Kind, limits};
 
 use crate::context::{Context, Repeat};
+use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Object, Output};
@@ -15,7 +16,8 @@ use crate::rot_args::{Accept, Verify};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Verify) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Asks, async |client, target| verify(ctx.out, client, target).await).await
+    let work = async |client: &mut Client, target: &Target| verify(ctx.out, client, target).await;
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
 }
 
 /// Verifies one target over its connection: a line for each file that is not right, then the totals.
@@ -68,7 +70,8 @@ fn tell(out: Output, (path, error): &Doubt) -> sealift::Result<()> {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn accept(ctx: &Context, args: &Accept) -> Outcome {
-    ctx.for_each(&args.targets, Repeat::Acts, async |client, target| take(ctx.out, client, target).await).await
+    let work = async |client: &mut Client, target: &Target| take(ctx.out, client, target).await;
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Acts, work).await
 }
 
 /// Accepts one file over its connection.

@@ -15,10 +15,12 @@ use sealift::{Client, Error, Kind, Result};
 use super::line::{self, Command, Line};
 use super::say;
 use crate::args;
+use crate::commands::change::Moving;
 use crate::commands::get::{Fetch, Local};
 use crate::commands::put::Send;
 use crate::commands::{cat, change, look, ls, server};
 use crate::context::{Connected, Context, Login};
+use crate::expand::Named;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::format;
 
@@ -171,7 +173,8 @@ impl<'a> Session<'a> {
             Command::Mv(line) => {
                 let targets = self.targets(&line.names)?;
                 let Some((to, from)) = targets.split_last() else { return Ok(Next::Go) };
-                change::rename(out, self.client().await?, &from.iter().collect::<Vec<_>>(), to, line.force).await?;
+                let how = Moving { force: line.force, several: from.len() > 1 };
+                change::rename(out, self.client().await?, from, to, how, Tally::default()).await?;
             }
             Command::Stat(line) => {
                 self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
@@ -229,7 +232,8 @@ impl<'a> Session<'a> {
         let (ctx, login) = (self.ctx, self.login.clone());
         let client = self.client().await?;
         let mut fetch = Fetch::new(ctx, &local, line.recursive);
-        fetch.collect(client, &login, None, targets.iter()).await?;
+        let names: Vec<Named> = targets.iter().map(Named::plainly).collect();
+        fetch.collect(client, &login, None, &names).await?;
         fetch.finish(Some(client))
     }
 

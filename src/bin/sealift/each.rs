@@ -1,0 +1,155 @@
+//! Doing the same with several things on servers, over one connection where neighbours share one.
+
+use std::ffi::OsString;
+
+use sealift::Client;
+use sealift::client::{Patience, Target};
+use sealift::secret::Secret;
+
+use super::context::{Context, Login, Repeat};
+use super::expand::{self, Meant, Named, Names, may_be_pattern};
+use super::failure::{Failure, Outcome, Tally};
+use super::interrupt;
+use super::output;
+
+/// A target, who reaches it, and whether it may stand for others.
+struct Word {
+    login: Login,
+    target: Target,
+    may_be_pattern: bool,
+}
+
+/// A connection that is made anew when it is lost in the middle of what can be repeated.
+struct Line<'a> {
+    ctx: &'a Context,
+    login: &'a Login,
+    client: Client,
+    password: Secret,
+}
+
+impl Line<'_> {
+    async fn run<T>(&mut self, repeat: Repeat, mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
+        let mut patience = Patience::new(self.ctx.retries(self.login));
+        loop {
+            let written = output::written();
+            let failure = match work(&mut self.client).await {
+                Err(failure) => failure,
+                done => return done,
+            };
+            let is_over = repeat == Repeat::Acts || output::written() > written || interrupt::is_stopping();
+            let Some(lost) = failure.lost_line().filter(|_| !is_over) else { return Err(failure) };
+            self.client = self.ctx.again(self.login, &mut patience, lost.retold(), &self.password).await?;
+        }
+    }
+}
+
+impl Context {
+    /// Does the same with all that several words stand for. What fails is shown and does not stop the others.
+    ///
+    /// # Errors
+    /// That of a single one, otherwise as [`Tally::outcome`].
+    pub async fn for_each(
+        &self,
+        typed: &[OsString],
+        names: Names,
+        repeat: Repeat,
+        mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
+    ) -> Outcome {
+        let one = async |client: &mut Client, named: &[Named]| match named {
+            [one] => work(client, &one.target).await,
+            _ => Ok(()),
+        };
+        self.with_words(typed, names, repeat, 1, one).await
+    }
+
+    /// The same with all that one word stands for at once.
+    ///
+    /// # Errors
+    /// As [`Context::for_each`].
+    pub async fn for_each_word(
+        &self,
+        typed: &[OsString],
+        repeat: Repeat,
+        work: impl AsyncFnMut(&mut Client, &[Named]) -> Outcome,
+    ) -> Outcome {
+        self.with_words(typed, Names::Existing, repeat, usize::MAX, work).await
+    }
+
+    async fn with_words(
+        &self,
+        typed: &[OsString],
+        names: Names,
+        repeat: Repeat,
+        at_once: usize,
+        mut work: impl AsyncFnMut(&mut Client, &[Named]) -> Outcome,
+    ) -> Outcome {
+        let may_be_pattern = typed.iter().map(|word| names != Names::New && may_be_pattern(word));
+        let words: Vec<Word> = self.targets(typed)?.into_iter().zip(may_be_pattern).map(word).collect();
+        let mut tally = Tally::default();
+        for group in words.chunk_by(|a, b| a.login == b.login) {
+            let Some(Word { login, .. }) = group.first() else { continue };
+            let mut line = match self.connect(login).await {
+                Ok(connected) => Line { ctx: self, login, client: connected.client, password: connected.password },
+                Err(failure) => {
+                    let exit = failure.exit();
+                    tally.show(failure, self.out)?;
+                    group.iter().skip(1).for_each(|_| tally.add_failed(exit));
+                    continue;
+                }
+            };
+            let mut lost = None;
+            for word in group {
+                if let Some(exit) = lost {
+                    tally.add_failed(exit);
+                    continue;
+                }
+                let found = match word.may_be_pattern {
+                    true => line.run(Repeat::Asks, async |client| expand::expand(client, &word.target).await).await,
+                    false => Ok(expand::as_it_stands(&word.target)),
+                };
+                let Meant { names: meant, failures, .. } = match found {
+                    Ok(meant) => meant,
+                    Err(failure) => {
+                        lost = self.tell(failure, &line, &mut tally)?;
+                        continue;
+                    }
+                };
+                for failure in failures {
+                    if names != Names::Possible || failure.kind() != Some(sealift::Kind::NotFound) {
+                        tally.show(failure, self.out)?;
+                    }
+                }
+                for some in meant.chunks(at_once) {
+                    match line.run(repeat, async |client| work(client, some).await).await {
+                        Ok(()) => {
+                            self.out.step_ids("answered", &line.client);
+                            tally.add_done(1);
+                        }
+                        Err(failure) => {
+                            lost = self.tell(failure, &line, &mut tally)?;
+                            if lost.is_some() {
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+            if lost.is_none() {
+                self.hang_up(line.client).await;
+            }
+        }
+        tally.outcome()
+    }
+
+    /// Shows and counts a failure; gives its exit code if the connection is of no more use after it.
+    fn tell(&self, failure: Failure, line: &Line<'_>, tally: &mut Tally) -> Outcome<Option<sealift::Exit>> {
+        let lost = failure.ends_connection().then(|| failure.exit());
+        tally.show(failure.denied_by_server(|| line.login.denied_hint()), self.out)?;
+        self.out.step_ids("answered", &line.client);
+        Ok(lost)
+    }
+}
+
+fn word(((login, target), may_be_pattern): ((Login, Target), bool)) -> Word {
+    Word { login, target, may_be_pattern }
+}

@@ -1,0 +1,141 @@
+//! What the names on a command line stand for: themselves, or all that match their wildcards on the server.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use sealift::client::glob::{self, Word};
+use sealift::client::{Expansion, Target};
+use sealift::proto::escape::for_people;
+use sealift::proto::{Entry, EntryKind, RelPath};
+use sealift::{Client, Error, Kind};
+
+use crate::failure::{Failure, Outcome};
+
+/// Which names a command takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Of what is there; a pattern that nothing matches is an error.
+    Existing,
+    /// Of what may be there.
+    Possible,
+    /// Of what is to be made: nothing is a wildcard in them.
+    New,
+}
+
+/// One thing that a word stands for.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Where it is.
+    pub target: Target,
+    /// What it was when it was found by a pattern. Nothing is known of what was named.
+    pub entry: Option<Entry>,
+}
+
+impl Named {
+    /// What was named as it stands.
+    pub fn plainly(target: &Target) -> Self {
+        Named { target: target.clone(), entry: None }
+    }
+
+    /// Whether it was found to be a folder, or is called one.
+    pub fn is_folder(&self) -> bool {
+        self.entry.as_ref().map_or(self.target.is_folder, |entry| entry.kind == EntryKind::Directory)
+    }
+}
+
+/// What one word stands for, and what kept more from being found.
+#[derive(Debug)]
+pub struct Meant {
+    /// In the order typed, and what matches a pattern in the order of its bytes.
+    pub names: Vec<Named>,
+    /// To be shown and counted.
+    pub failures: Vec<Failure>,
+    /// There may be several of it, whatever their number is.
+    pub is_pattern: bool,
+}
+
+/// Whether a word may stand for others than itself. In a URL everything stands for itself.
+pub fn may_be_pattern(typed: &OsStr) -> bool {
+    const SCHEME: &[u8] = b"sealift://";
+    let is_url = typed.as_bytes().get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME));
+    !is_url && glob::is_special(typed.as_bytes())
+}
+
+/// What this target stands for on its server. A file or folder that is called exactly as typed is meant before all that
+/// match, and so is a name that whoever may not look cannot compare.
+///
+/// # Errors
+/// What ends the connection, and what [`Client::expand`] says of the folder before the first wildcard.
+pub async fn expand(client: &mut Client, target: &Target) -> Outcome<Meant> {
+    let typed = target.path.as_bytes();
+    if glob::has_wildcards(typed) {
+        match client.stat(&target.path).await {
+            Ok(_) => return Ok(plain(target)),
+            Err(err) if err.kind() == Kind::Denied => return Ok(plain(target)),
+            Err(err) => {
+                let failure = Failure::from(err);
+                if failure.ends_connection() {
+                    return Err(failure);
+                }
+            }
+        }
+    }
+    expand_quoted(client, target).await
+}
+
+/// The same in a conversation, where everything that is to be taken as it stands was quoted.
+///
+/// # Errors
+/// As [`expand`].
+pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Meant> {
+    let mut meant = Meant { names: Vec::new(), failures: Vec::new(), is_pattern: false };
+    let words = glob::words(target.path.as_bytes())?;
+    meant.is_pattern = words.len() > 1;
+    for word in words {
+        let glob = match word {
+            Word::Plain(path) => {
+                let path = RelPath::parse(&path)?;
+                meant.names.push(Named { target: Target { path, ..target.clone() }, entry: None });
+                continue;
+            }
+            Word::Glob(glob) => glob,
+        };
+        meant.is_pattern = true;
+        let only_folders = target.is_folder;
+        let Expansion { entries, unread } = client.expand(&glob, only_folders).await?;
+        if entries.is_empty() {
+            let text = format!("{target}: nothing matches");
+            let hint = "`sealift ls` shows what is there. A name that begins with a dot is matched by one that does, and a \
+                        backslash before a wildcard takes its meaning away.";
+            meant.failures.push(Failure::new(Kind::NotFound, text, hint));
+        }
+        // Not their own exit code: what was found is done in spite of them.
+        meant.failures.extend(unread.into_iter().map(|(_, error)| Failure::from(error)));
+        for entry in entries {
+            match RelPath::parse(&entry.path) {
+                Ok(path) => {
+                    let target = Target { path, is_folder: false, ..target.clone() };
+                    meant.names.push(Named { target, entry: Some(entry) });
+                }
+                Err(error) => meant.failures.push(error.about(&for_people(&entry.path)).into()),
+            }
+        }
+    }
+    Ok(meant)
+}
+
+fn plain(target: &Target) -> Meant {
+    Meant { names: vec![Named::plainly(target)], failures: Vec::new(), is_pattern: false }
+}
+
+/// What a word stands for, if nothing in it is a wildcard or the command takes none.
+pub fn as_it_stands(target: &Target) -> Meant {
+    plain(target)
+}
+
+/// The failure of a destination that can only take one thing, for a pattern.
+pub fn needs_folder(shown: &str) -> Failure {
+    let text = format!("{shown}: not a folder, and wildcards may stand for several files");
+    Failure::from(Error::new(Kind::NotDirectory, text))
+        .hinted(Kind::NotDirectory, || "Name a folder; end it with a slash to have it made.".to_owned())
+}
