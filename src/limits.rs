@@ -21,6 +21,10 @@ pub const NAME_MAX: usize = 255;
 /// Deepest path in components. Listing a tree holds one open directory for each level.
 pub const DEPTH_MAX: usize = 64;
 
+/// How often a folder that gets a longer path is walked through, because something came into the tree meanwhile, before
+/// that is done once more while nothing may come.
+pub const LOOKS_BELOW: usize = 3;
+
 /// How often an upload that may replace nothing looks again at a name that is taken and free again by turns. Each time
 /// somebody else must have changed it, so even a busy folder needs two or three.
 pub const NAME_TRIES: u32 = 100;

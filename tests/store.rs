@@ -266,3 +266,15 @@ fn the_hash_a_reader_found_is_recorded_for_a_file_that_is_left_alone() {
     reader.compare(&Hash::of(b"other"));
     assert_ne!(open().record(), Some(Record::Sound(Hash::of(b"other"))));
 }
+
+#[test]
+fn an_upload_of_unknown_size_under_a_bound_has_counted_what_there_is_when_it_begins() {
+    let home = Home::new();
+    fs::write(home.dir.path().join("there"), [1; 100]).unwrap();
+    let store = home.store.bounded(150, "over it".to_owned());
+    assert!(store.begins_by_counting());
+    let mut upload = store.begin(&p("new"), UploadSpec::default()).unwrap();
+    assert!(!store.begins_by_counting(), "its bytes do not wait for that one by one");
+    upload.append(&[2; 50]).unwrap();
+    assert_eq!(upload.append(b"x").unwrap_err().kind(), Kind::Quota);
+}

@@ -125,7 +125,7 @@ impl Session {
         match piece {
             Piece::Data(bytes) => {
                 if let Some((upload, _)) = &mut receiving.upload
-                    && let Err(error) = upload.append(bytes)
+                    && let Err(error) = self.append(upload, bytes)
                 {
                     self.refuse_upload(receiving.upload.take(), &error, out);
                     // The sender should learn of it now, not when it has sent the rest.
@@ -140,6 +140,14 @@ impl Session {
             Piece::End(trailer) => self.end_upload(receiving.upload, trailer, out),
         }
         Step::Progress
+    }
+
+    fn append(&self, upload: &mut Box<dyn Upload>, bytes: &[u8]) -> Result<()> {
+        // Somebody may have moved folders meanwhile, so that it has to be done again.
+        match self.store.begins_by_counting() {
+            true => turns::aside(|| upload.append(bytes)),
+            false => upload.append(bytes),
+        }
     }
 
     fn end_upload(

@@ -4,14 +4,17 @@
 //! account what it puts there and takes off what it replaces and removes, in the same step as it does so. Counted
 //! are the regular files in their places; and, while uploads are on their way, the bytes that were promised to them. So no
 //! number of uploads side by side is ever over a bound; and a file that replaces another needs room beside it, as
-//! on any disk. What other programs put into the folder is seen when it is measured the next time: when the first
+//! on any disk. Interrupted uploads are not counted, so nobody keeps any where an account is, with or without a bound of
+//! their own, and what was kept before goes when the folder is measured. What other programs put into the folder is seen when it is measured the next time: when the first
 //! session after a time without one writes.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::capabilities::Capabilities;
 use super::jail::Jail;
-use super::measure;
+use super::staging::Stage;
+use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::proto::RelPath;
 
@@ -105,12 +108,14 @@ impl Leaving {
 
 /// A bound on what a folder may hold.
 pub(super) struct Bound {
-    pub(super) jail: Arc<Jail>,
+    jail: Arc<Jail>,
     pub(super) account: Arc<Account>,
     /// The most bytes.
-    pub(super) limit: u64,
+    limit: u64,
     /// How to say that they are used up.
-    pub(super) refusal: String,
+    refusal: String,
+    /// What the file system of the folder can do, once it was asked.
+    can: OnceLock<Capabilities>,
 }
 
 /// Bytes kept free for one upload until this is dropped or the upload is in its place.
@@ -121,7 +126,16 @@ pub(super) struct Promise {
 
 impl Promise {
     /// Promises these bytes to an upload if there is room for them.
-    pub(super) fn of(bound: &Arc<Bound>, path: &RelPath, bytes: u64) -> Result<Self> {
+    pub(super) fn of(bound: &Arc<Bound>, stage: &Stage, path: &RelPath, bytes: u64) -> Result<Self> {
+        let failed = |err| Error::file(path, err);
+        if bound.can.get().is_none() {
+            let can = bound.jail.root().and_then(|root| stage.can(&root)).map_err(failed)?;
+            let _is_the_same = bound.can.set(can);
+        }
+        // Also for none: those that come without having been announced are not to wait for it one by one.
+        if !bound.account.is_measured() {
+            bound.measure().map_err(failed)?;
+        }
         let mut promise = Promise { bound: Arc::clone(bound), bytes: 0 };
         promise.raise(path, bytes)?;
         Ok(promise)
@@ -174,13 +188,21 @@ impl Drop for Promise {
 }
 
 impl Bound {
-    /// Measures what there is, while nobody changes it.
+    pub(super) fn new(jail: &Arc<Jail>, limit: u64, refusal: String) -> Self {
+        let account = jail.tree().account(&jail.place().folder);
+        Bound { jail: Arc::clone(jail), account, limit, refusal, can: OnceLock::new() }
+    }
+
+    /// Measures what there is, while nobody changes it, and clears away what is not counted.
     fn measure(&self) -> io::Result<()> {
         let _alone = self.jail.tree().alone();
         if self.account.lock().files.is_some() {
             return Ok(());
         }
-        let files = measure::bytes(&*self.jail.root()?)?;
+        let files = measure::bytes(&*self.jail.root()?, |reserved| {
+            // What cannot be read there was not put there by us.
+            let _ = sweep::clear(self.can.get().copied(), reserved);
+        })?;
         let mut counts = self.account.lock();
         counts.files = Some(files);
         counts.measured += 1;

@@ -74,6 +74,7 @@ impl Jail {
 
     /// The same of an upload that is in its place now, and needs no promise any more.
     pub(super) fn settled(&self, path: &RelPath, before: u64, after: u64, promise: Option<Promise>) {
+        self.tree().arrived();
         let Some(promise) = promise else { return self.resized(path, before, after) };
         for account in self.tree().accounts_over(&self.full(path)) {
             if !promise.is_of(&account) {
@@ -81,6 +82,12 @@ impl Jail {
             }
         }
         promise.settle(before, after);
+    }
+
+    /// Whether interrupted uploads may be kept in the root: nobody counts what is in it. To be asked while the tree is
+    /// steady.
+    pub(super) fn keeps_partials(&self) -> bool {
+        !self.tree().counts() || self.tree().accounts_over(&self.place().folder).is_empty()
     }
 
     /// To be said of a folder that has this name no more.

@@ -22,8 +22,8 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
 type Level = (rustix::fs::Dir, Vec<u8>);
 
 /// The bytes of all regular files in a folder, each under each of its names. A folder that cannot be read holds nothing
-/// that was put there through a store.
-pub(super) fn bytes(folder: &Dir) -> Result<u64, Errno> {
+/// that was put there through a store. What is reserved is told.
+pub(super) fn bytes(folder: &Dir, mut reserved: impl FnMut(&Dir)) -> Result<u64, Errno> {
     let mut bytes = 0;
     // Folders deeper than what is held open at once, by the names that lead to them.
     let mut deep: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
@@ -39,7 +39,11 @@ pub(super) fn bytes(folder: &Dir) -> Result<u64, Errno> {
             };
             match kind {
                 FileType::RegularFile => bytes += size(level, &name)?,
-                FileType::Directory if is_reserved(&name) => {}
+                FileType::Directory if is_reserved(&name) => {
+                    if let Ok(dir) = level.fd().and_then(|level| open_directory(level, &name)) {
+                        reserved(&dir);
+                    }
+                }
                 FileType::Directory if depth >= limits::DEPTH_MAX => {
                     let passed = levels.iter().skip(1).map(|(_, name)| name.clone());
                     deep.push(way.iter().cloned().chain(passed).chain([name]).collect());
@@ -55,24 +59,49 @@ pub(super) fn bytes(folder: &Dir) -> Result<u64, Errno> {
     Ok(bytes)
 }
 
-/// Whether anything in the folder of this name is more than `allowed` levels below it.
-pub(super) fn is_deeper(parent: &Dir, name: &[u8], allowed: usize) -> Result<bool, Errno> {
+/// What there may be of a path below a folder.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub(super) components: usize,
+    /// With the slash before each component.
+    pub(super) bytes: usize,
+}
+
+/// Whether all that is in the folder of this name has paths below it for which there is room; else which bound is
+/// passed.
+pub(super) fn fits(parent: &Dir, name: &[u8], room: Room) -> Result<Result<(), Beyond>, Errno> {
     let first = entries(open_directory(parent, name)?)?;
-    let mut levels = vec![first];
+    // With the length of the path to each.
+    let mut levels = vec![(first, 0)];
     loop {
         let depth = levels.len();
-        let Some(level) = levels.last_mut() else { return Ok(false) };
-        match next(level)? {
-            None => drop(levels.pop()),
-            Some((name, _)) if is_reserved(&name) => {}
-            Some(_) if depth > allowed => return Ok(true),
-            Some((name, FileType::Directory)) => {
-                let opened = open(level, &name)?;
-                levels.extend(opened);
-            }
-            Some(_) => {}
+        let Some((level, above)) = levels.last_mut() else { return Ok(Ok(())) };
+        let Some((name, kind)) = next(level)? else {
+            levels.pop();
+            continue;
+        };
+        if is_reserved(&name) {
+            continue;
+        }
+        let len = *above + 1 + name.len();
+        if depth > room.components {
+            return Ok(Err(Beyond::Depth));
+        }
+        if len > room.bytes {
+            return Ok(Err(Beyond::Length));
+        }
+        if kind == FileType::Directory {
+            let opened = open(level, &name)?;
+            levels.extend(opened.map(|opened| (opened, len)));
         }
     }
+}
+
+/// The bound that a path would pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Beyond {
+    Depth,
+    Length,
 }
 
 /// Opens the folder that these names lead to, from single names; nothing if it is there no more.

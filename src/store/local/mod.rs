@@ -120,16 +120,15 @@ impl LocalStore {
 
     /// The same, refusing with [`crate::Kind::Quota`] and this text what would make the files in it more than `limit` bytes.
     /// Counted is what any store of the same tree puts there and removes, to the byte. Uploads that are given up leave
-    /// no partials, which are not counted.
+    /// no partials, which are not counted, in this store or another over what is in it.
     pub fn bounded(mut self, limit: u64, refusal: String) -> LocalStore {
-        let account = self.jail.tree().account(&self.jail.place().folder);
-        self.bound = Some(Arc::new(Bound { jail: Arc::clone(&self.jail), account, limit, refusal }));
+        self.bound = Some(Arc::new(Bound::new(&self.jail, limit, refusal)));
         self
     }
 
     /// Room for so many bytes of an upload, where there is a bound.
     fn promise(&self, path: &RelPath, bytes: u64) -> Result<Option<Promise>> {
-        self.bound.as_ref().map(|bound| Promise::of(bound, path, bytes)).transpose()
+        self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, bytes)).transpose()
     }
 
     /// A store over the directory at this path of the machine.
@@ -189,17 +188,17 @@ impl Store for LocalStore {
 
     fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
         let promise = self.promise(path, spec.size.unwrap_or(0))?;
-        let upload = upload::LocalUpload::begin(&self.jail, &self.stage, path, spec, self.durable())?;
+        let upload = upload::LocalUpload::begin(&self.stage, path, spec, self.durable())?;
         Ok(Box::new(upload.with(promise)))
     }
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
-        partial::look(&self.jail, &self.stage, path)
+        partial::look(&self.stage, path)
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
         let promise = self.promise(path, spec.size.unwrap_or(0).max(from))?;
-        let upload = partial::resume(&self.jail, &self.stage, path, spec, (from, proven), self.durable())?;
+        let upload = partial::resume(&self.stage, path, spec, (from, proven), self.durable())?;
         Ok(Box::new(upload.with(promise)))
     }
 

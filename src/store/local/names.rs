@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::account::Account;
 use super::capabilities::NewName;
 use super::jail::Jail;
-use super::measure;
+use super::measure::{self, Beyond, Room};
 use super::root::is_same_file;
 use super::source::meta;
 use super::staging::Stage;
@@ -48,6 +48,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     // Asked before: it may have to be tried, which takes longer than others are to wait.
     jail.parent(from)?;
     let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
+    let looked = look_below(jail, from, to)?;
     let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
@@ -57,8 +58,8 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     if directory && to != from && to.strip_prefix(from).is_some() {
         return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
     }
-    if directory {
-        check_depth(from, to, &from_dir, from_name)?;
+    if directory && looked != Some(jail.tree().arrivals()) {
+        check_below(from, to, &from_dir, from_name)?;
     }
     let replaced = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
         // Its own name, or the same one in another spelling.
@@ -78,6 +79,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
         Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
         err => Error::file(to, err.into()),
     })?;
+    jail.tree().arrived();
     // What was replaced may have been a link to a folder.
     if replace || kind != FileType::RegularFile {
         jail.tree().moved();
@@ -107,15 +109,49 @@ fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: 
     }
 }
 
-/// Refuses to move a folder to where something in it would be deeper than a path can say.
-fn check_depth(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
-    let (before, after) = (from.components().count(), to.components().count());
-    let too_deep = |allowed| measure::is_deeper(dir, name, allowed).map_err(|err| Error::file(from, err.into()));
-    if after > before && too_deep(limits::DEPTH_MAX.saturating_sub(after))? {
-        let text = format!("{to}: what is in it would be deeper than {} folders", limits::DEPTH_MAX);
-        return Err(Error::new(Kind::PathTooLong, text));
+/// [`check_below`] before others must wait for it: how many arrivals the tree had seen by then. Nothing if it was written
+/// to meanwhile, or there is no folder to be moved.
+fn look_below(jail: &Jail, from: &RelPath, to: &RelPath) -> Result<Option<u64>> {
+    if !grows(from, to) {
+        return Ok(None);
     }
-    Ok(())
+    for _ in 0..limits::LOOKS_BELOW {
+        let arrivals = jail.tree().arrivals();
+        let (dir, name) = jail.parent(from)?;
+        let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            return Ok(None);
+        }
+        check_below(from, to, &dir, name)?;
+        if jail.tree().arrivals() == arrivals {
+            return Ok(Some(arrivals));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether what is in a folder gets longer paths when it is moved.
+fn grows(from: &RelPath, to: &RelPath) -> bool {
+    to.components().count() > from.components().count() || to.as_bytes().len() > from.as_bytes().len()
+}
+
+/// Refuses to move a folder to where something in it would be deeper or longer than a path can be.
+fn check_below(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
+    if !grows(from, to) {
+        return Ok(());
+    }
+    let room = Room {
+        components: limits::DEPTH_MAX.saturating_sub(to.components().count()),
+        bytes: limits::PATH_MAX.saturating_sub(to.as_bytes().len()),
+    };
+    let text = match measure::fits(dir, name, room).map_err(|err| Error::file(from, err.into()))? {
+        Ok(()) => return Ok(()),
+        Err(Beyond::Depth) => format!("{to}: what is in it would be deeper than {} folders", limits::DEPTH_MAX),
+        Err(Beyond::Length) => {
+            format!("{to}: the path of something in it would be longer than {} bytes", limits::PATH_MAX)
+        }
+    };
+    Err(Error::new(Kind::PathTooLong, text))
 }
 
 /// The bytes that count of what a name stands for; those in a folder are not known.
@@ -196,6 +232,7 @@ pub(super) fn make_dir(jail: &Jail, mode: Mode, path: &RelPath, parents: bool) -
 fn make_one(jail: &Jail, mode: Mode, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
     let (dir, name) = jail.parent(path)?;
     mkdirat(&dir, name, mode).map_err(|err| Error::file(path, err.into()))?;
+    jail.tree().arrived();
     Ok((path.clone(), dir))
 }
 

@@ -18,7 +18,6 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::jail::Jail;
 use super::names::rename_new;
 use super::source::mtime;
 use super::staging::{Area, Stage, Temp, key, open_reserved};
@@ -50,7 +49,7 @@ pub(super) fn keep(upload: LocalUpload) -> u64 {
 fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     let len = upload.hasher.blocks().len() as u64 * limits::HASH_BLOCK;
     let temp = &mut upload.temp;
-    let Some(name) = temp.name.clone().filter(|_| len > 0) else { return Ok(0) };
+    let Some(name) = temp.name.clone().filter(|_| len > 0 && upload.promise.is_none()) else { return Ok(0) };
     ftruncate(&temp.file, len)?;
     if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
         return beside::make_first(temp, upload.path.file_name().unwrap_or_default());
@@ -61,6 +60,12 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
     }
     if let Some(area) = temp.area.clone() {
         let (key, stat) = (key(&upload.path), fstat(&temp.file)?);
+        // Nobody begins to count what is there in between.
+        let _steady = upload.jail.tree().steady();
+        // The home may be another folder by now.
+        if !upload.jail.keeps_partials() || !Arc::ptr_eq(&area.root, &upload.jail.root()?) {
+            return Ok(0);
+        }
         // Without it they are hashed again.
         let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
         // From here on whoever finds it may go on with it.
@@ -98,8 +103,8 @@ struct Found {
 }
 
 /// [`crate::store::Store::partial`].
-pub(super) fn look(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Partial>> {
-    let Some(found) = find(jail, stage, path)? else { return Ok(None) };
+pub(super) fn look(stage: &Stage, path: &RelPath) -> Result<Option<Partial>> {
+    let Some(found) = find(stage, path)? else { return Ok(None) };
     let len = found.blocks.len() as u64 * limits::HASH_BLOCK;
     let hash = Hasher::from_blocks(found.blocks).finalize();
     Ok(Some(Partial { len, hash }))
@@ -107,7 +112,6 @@ pub(super) fn look(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<
 
 /// [`crate::store::Store::resume`].
 pub(super) fn resume(
-    jail: &Jail,
     stage: &Stage,
     path: &RelPath,
     spec: UploadSpec,
@@ -116,12 +120,12 @@ pub(super) fn resume(
 ) -> Result<LocalUpload> {
     let changed = || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
     let failed = |err: io::Error| Error::file(path, err);
-    check_target(jail, path, spec)?;
+    check_target(stage.jail(), path, spec)?;
     if let Some(size) = spec.size.filter(|size| *size < from) {
         let text = format!("{path}: {size} bytes were announced, less than what is there already");
         return Err(Error::new(Kind::Integrity, text));
     }
-    let Found { temp, mut blocks } = find(jail, stage, path)?.ok_or_else(changed)?;
+    let Found { temp, mut blocks } = find(stage, path)?.ok_or_else(changed)?;
     let whole = usize::try_from(from / limits::HASH_BLOCK).map_err(|_| changed())?;
     if whole == 0 || from % limits::HASH_BLOCK != 0 || whole > blocks.len() {
         return Err(changed());
@@ -140,7 +144,7 @@ pub(super) fn resume(
     }
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
-    let upload = LocalUpload::over(path, spec, temp, hasher, durable);
+    let upload = LocalUpload::over(stage.jail(), path, spec, temp, hasher, durable);
     if let Err(err) = upload.check_room() {
         keep(upload);
         return Err(err);
@@ -179,19 +183,19 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>
     Ok(Some(Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can)))
 }
 
-fn find(jail: &Jail, stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
-    try_find(jail, stage, path).map_err(|err| Error::file(path, err))
+fn find(stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
+    try_find(stage, path).map_err(|err| Error::file(path, err))
 }
 
-fn try_find(jail: &Jail, stage: &Stage, path: &RelPath) -> io::Result<Option<Found>> {
+fn try_find(stage: &Stage, path: &RelPath) -> io::Result<Option<Found>> {
     let key = key(path);
     let mut temp = match stage.staging {
-        Staging::Hidden => match open_hidden(jail, stage, &key) {
+        Staging::Hidden => match open_hidden(stage, &key) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         },
         Staging::Beside => {
-            let Ok((parent, name)) = jail.parent(path) else { return Ok(None) };
+            let Ok((parent, name)) = stage.jail().parent(path) else { return Ok(None) };
             match beside::take(&parent, name, stage.can(&parent)?)? {
                 None => return Ok(None),
                 Some(temp) => temp,
@@ -208,8 +212,8 @@ fn try_find(jail: &Jail, stage: &Stage, path: &RelPath) -> io::Result<Option<Fou
     Ok((!blocks.is_empty()).then_some(Found { temp, blocks }))
 }
 
-fn open_hidden(jail: &Jail, stage: &Stage, key: &str) -> io::Result<Temp> {
-    let reserved = open_reserved(&*jail.root()?)?;
+fn open_hidden(stage: &Stage, key: &str) -> io::Result<Temp> {
+    let reserved = open_reserved(&*stage.jail().root()?)?;
     let name = format!("{DATA}{key}").into_bytes();
     let file = openat(&reserved, &*name, OPEN, Mode::empty())?;
     let reserved = Arc::new(reserved);

@@ -64,6 +64,7 @@ pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool
         let free = matches!(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
         free && renameat(&aside.dir, &*hidden, &dir, name).is_ok()
     });
+    jail.tree().arrived();
     if !put_back {
         leaving.lost();
     }

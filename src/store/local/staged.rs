@@ -10,6 +10,7 @@ use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, renameat};
 use rustix::io::Errno;
 
 use super::account::Promise;
+use super::jail::Jail;
 use super::partial;
 use super::staging::Temp;
 use super::upload::{LocalUpload, has_room};
@@ -25,6 +26,7 @@ pub(super) struct LocalStaged {
     /// Removed with this, unless it becomes an upload again.
     temp: Option<Temp>,
     promise: Option<Promise>,
+    jail: Arc<Jail>,
     spec: UploadSpec,
     size: u64,
     shared: Arc<Shared>,
@@ -78,7 +80,7 @@ struct LocalPart {
 impl LocalStaged {
     /// [`Upload::into_parts`].
     pub(super) fn over(upload: LocalUpload) -> Result<Self> {
-        let LocalUpload { path, spec, mut temp, hasher, durable, promise, .. } = upload;
+        let LocalUpload { path, spec, mut temp, hasher, durable, promise, jail, .. } = upload;
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
@@ -92,7 +94,7 @@ impl LocalStaged {
             ranges.taken.insert(0, Range { end: hasher.len(), owner: 0, whole: true });
         }
         let shared = Arc::new(Shared { path, file, durable, ranges: RwLock::new(ranges) });
-        Ok(LocalStaged { temp: Some(temp), promise, spec, size, shared })
+        Ok(LocalStaged { temp: Some(temp), promise, jail, spec, size, shared })
     }
 
     /// Ends it for all parts; what they have hashed, and whether they have covered everything.
@@ -107,7 +109,7 @@ impl LocalStaged {
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
         let Shared { path, durable, .. } = &*self.shared;
         let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
-        Ok(LocalUpload::over(path, self.spec, temp, hasher, *durable).with(self.promise.take()))
+        Ok(LocalUpload::over(&self.jail, path, self.spec, temp, hasher, *durable).with(self.promise.take()))
     }
 }
 

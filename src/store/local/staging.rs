@@ -59,7 +59,7 @@ type Identity = (u64, u64, i64, Mtime);
 /// A store's own directory, locked.
 pub(super) struct Area {
     /// The root it was made for.
-    root: Arc<Dir>,
+    pub(super) root: Arc<Dir>,
     /// The reserved directory it is in.
     pub(super) reserved: Dir,
     pub(super) dir: Arc<Dir>,
@@ -138,7 +138,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn jail(&self) -> &Jail {
+    pub(super) fn jail(&self) -> &Arc<Jail> {
         &self.jail
     }
 

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::account::Leaving;
 use super::beside;
 use super::capabilities::Capabilities;
-use super::jail::{entries, open_directory};
+use super::jail::{Jail, entries, open_directory};
 use super::names::rename_new;
 use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
@@ -29,37 +29,58 @@ pub struct Swept {
 
 /// [`super::LocalStore::sweep`].
 pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swept> {
-    let mut swept = Swept::default();
     let root = &stage.jail().root()?;
     let reserved = match open_reserved(root) {
-        Err(Errno::NOENT) => return Ok(swept),
+        Err(Errno::NOENT) => return Ok(Swept::default()),
         opened => opened?,
     };
     let names = names(&reserved)?;
     if names.is_empty() {
-        return Ok(swept);
+        return Ok(Swept::default());
     }
-    let can = stage.can(root)?;
-    for name in &names {
+    let kept = max_age.map(|max_age| Kept { jail: stage.jail(), max_age });
+    sweep_reserved(Some(stage.can(root)?), &reserved, &names, kept)
+}
+
+/// The same in the staging folder of any home, and nothing is kept. For whoever is alone in the tree.
+pub(super) fn clear(can: Option<Capabilities>, reserved: &Dir) -> io::Result<Swept> {
+    sweep_reserved(can, reserved, &names(reserved)?, None)
+}
+
+/// Where and for how long partials are kept.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    jail: &'a Jail,
+    max_age: Duration,
+}
+
+fn sweep_reserved(
+    can: Option<Capabilities>,
+    reserved: &Dir,
+    names: &[String],
+    kept: Option<Kept<'_>>,
+) -> io::Result<Swept> {
+    let mut swept = Swept::default();
+    for name in names {
         if name.starts_with(SESSION) {
             // Without locks nobody knows what is left over.
-            if can.locks {
-                sweep_session(can, &reserved, name, max_age.is_some(), &mut swept)?;
+            if let Some(can) = can.filter(|can| can.locks) {
+                sweep_session(can, reserved, name, kept, &mut swept)?;
             }
         } else if beside::is_ours(name.as_bytes()) {
             // From trying what the file system can do.
-            if too_old(&reserved, name, limits::PARTIAL_MAX_AGE) {
-                let _ = unlinkat(&reserved, name, AtFlags::empty());
+            if too_old(reserved, name, limits::PARTIAL_MAX_AGE) {
+                let _ = unlinkat(reserved, name, AtFlags::empty());
             }
         } else if let Some(key) = name.strip_prefix(DATA) {
-            if max_age.is_none_or(|max_age| too_old(&reserved, name, max_age)) && is_left(&reserved, name) {
-                partial::remove(&reserved, key);
+            if kept.is_none_or(|kept| too_old(reserved, name, kept.max_age)) && is_left(reserved, name) {
+                partial::remove(reserved, key);
                 swept.removed += 1;
             }
         } else if let Some(key) = name.strip_prefix(BLOCKS)
-            && matches!(statat(&reserved, format!("{DATA}{key}"), AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
+            && matches!(statat(reserved, format!("{DATA}{key}"), AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT))
         {
-            let _ = unlinkat(&reserved, name, AtFlags::empty());
+            let _ = unlinkat(reserved, name, AtFlags::empty());
         }
     }
     Ok(swept)
@@ -67,7 +88,13 @@ pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swep
 
 /// Empties and removes the directory of a store that is gone. Of one that lives the lock is not to be had, and of a file
 /// that somebody writes neither.
-fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, save: bool, swept: &mut Swept) -> io::Result<()> {
+fn sweep_session(
+    can: Capabilities,
+    reserved: &Dir,
+    session: &str,
+    kept: Option<Kept<'_>>,
+    swept: &mut Swept,
+) -> io::Result<()> {
     let dir = match open_directory(reserved, session.as_bytes()) {
         // Removed by its own store meanwhile; or not a directory, and not made by us.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
@@ -78,9 +105,10 @@ fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, save: bool, s
         if !is_left(&dir, &name) {
             continue;
         }
-        if let Some((_, key)) = name.split_once('-').filter(|_| save)
+        if let Some(kept) = kept
+            && let Some((_, key)) = name.split_once('-')
             && long_enough(&dir, &name)
-            && rename_new(can.new_name, &dir, name.as_bytes(), reserved, format!("{DATA}{key}").as_bytes()).is_ok()
+            && save(kept.jail, can, (&dir, &name), (reserved, &format!("{DATA}{key}")))
         {
             swept.saved += 1;
         } else {
@@ -94,6 +122,13 @@ fn sweep_session(can: Capabilities, reserved: &Dir, session: &str, save: bool, s
     let _ = unlinkat(&dir, LOCK, AtFlags::empty());
     let _ = unlinkat(reserved, session, AtFlags::REMOVEDIR);
     Ok(())
+}
+
+/// Makes a staged file a partial, unless somebody counts what is in the home.
+fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> bool {
+    // Nobody begins to in between.
+    let _steady = jail.tree().steady();
+    jail.keeps_partials() && rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()).is_ok()
 }
 
 /// Whether nobody is writing this file: its lock is to be had. What cannot be opened was not made by us.

@@ -3,8 +3,8 @@
 //! Putting a file in its place takes steps: its folder is found, what has its name is looked at, the name is given.
 //! Those who only add a name hold the tree steady meanwhile, side by side; who replaces, removes or renames anything, or
 //! decides on what a file holds, is alone. Both last for a few system calls and never for a sync, for reading a file or
-//! for a client. Only measuring a folder under a quota for the first time, and how deep a folder is that is moved further
-//! down, takes as long as there are files.
+//! for a client. Only measuring a folder under a quota for the first time takes as long as there are files; and looking
+//! whether the paths in a folder that is moved further down are still paths does, if the tree is written to all the time.
 //!
 //! Handles of folders that a store keeps are good for one count of moves: whatever makes the name of a folder lead
 //! elsewhere adds to it before it is answered.
@@ -20,6 +20,7 @@ use super::account::Account;
 pub struct Tree {
     names: RwLock<()>,
     moves: AtomicU64,
+    arrivals: AtomicU64,
     /// Of the folders that somebody has a bound for.
     accounts: RwLock<Vec<Weak<Account>>>,
 }
@@ -48,6 +49,16 @@ impl Tree {
     /// A folder, or a link that may lead to one, has lost its name.
     pub(super) fn moved(&self) {
         self.moves.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often something has got a name. Asked for alone, it tells whether what was found before is all there is.
+    pub(super) fn arrivals(&self) -> u64 {
+        self.arrivals.load(Ordering::Acquire)
+    }
+
+    /// Something has got a name: said before that is no longer steady.
+    pub(super) fn arrived(&self) {
+        self.arrivals.fetch_add(1, Ordering::Release);
     }
 
     /// The account of the folder at this path from the tree's beginning: the same for all who ask while one has it.

@@ -32,6 +32,7 @@ pub(super) struct LocalUpload {
     pub(super) durable: bool,
     /// Room for its bytes, where that is bounded.
     pub(super) promise: Option<Promise>,
+    pub(super) jail: Arc<Jail>,
     /// A write failed: the file may hold more than was hashed.
     broken: bool,
     /// Up to here the kernel was told to write to the disk.
@@ -44,17 +45,24 @@ pub(super) struct LocalUpload {
 
 impl LocalUpload {
     /// [`crate::store::Store::begin`].
-    pub(super) fn begin(jail: &Jail, stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
-        let parent = check_target(jail, path, spec)?;
+    pub(super) fn begin(stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
+        let parent = check_target(stage.jail(), path, spec)?;
         let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
         let temp = stage.create(path, &parent, large, spec.mode)?;
-        let upload = Self::over(path, spec, temp, Hasher::new(), durable);
+        let upload = Self::over(stage.jail(), path, spec, temp, Hasher::new(), durable);
         upload.check_room()?;
         Ok(upload)
     }
 
     /// An upload that goes on in this file, where what was hashed ends.
-    pub(super) fn over(path: &RelPath, spec: UploadSpec, temp: Temp, hasher: Hasher, durable: bool) -> Self {
+    pub(super) fn over(
+        jail: &Arc<Jail>,
+        path: &RelPath,
+        spec: UploadSpec,
+        temp: Temp,
+        hasher: Hasher,
+        durable: bool,
+    ) -> Self {
         let (path, from) = (path.clone(), hasher.len());
         LocalUpload {
             path,
@@ -63,6 +71,7 @@ impl LocalUpload {
             hasher,
             durable,
             promise: None,
+            jail: Arc::clone(jail),
             broken: false,
             written_back: from,
             taken: 0,
@@ -210,8 +219,7 @@ impl Upload for LocalUpload {
     }
 
     fn keep(self: Box<Self>) -> u64 {
-        // Partials are not counted, and many of them would be a way around the bound.
-        if self.promise.is_some() { 0 } else { partial::keep(*self) }
+        partial::keep(*self)
     }
 
     fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sealift::limits;
 
 use super::{Dice, until};
-use crate::common::{Daemon, RawClient, World, enter, frames_of, staged};
+use crate::common::{Daemon, RawClient, World, enter, frames_of, half_an_upload, staged};
 
 const KIB: u64 = 1024;
 
@@ -217,6 +217,49 @@ fn daemon_again(world: &World, daemon: Daemon) -> (Daemon, RawClient) {
 }
 
 #[test]
+fn rename_to_long_paths() {
+    let (world, daemon) = world();
+    let home = world.home("alice");
+    let (mut alice, mut other) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    let names = |first: &str, count: usize| [&[first.to_owned()][..], &vec!["n".repeat(199); count]].concat().join("/");
+    let long = names("first", 20);
+    done(&mut alice, &format!("MKDIR {long} parents=yes"));
+    let file = format!("{long}/{}", "f".repeat(limits::PATH_MAX - long.len() - 1));
+    assert_eq!(alice.upload(&file, &vec![1; 100_000]).1, "done");
+    // One byte more, at the same depth and deeper.
+    for target in ["first1", "a/bcde"] {
+        done(&mut alice, "MKDIR a parents=yes");
+        assert_eq!(word(&mut alice, &format!("RENAME first {target}")), "path-too-long", "{target}");
+    }
+    done(&mut alice, "RENAME first a/bcd");
+    done(&mut alice, "RENAME a/bcd other");
+    assert_eq!(word(&mut alice, &format!("RENAME {0} other/{1}", names("other", 1), "x".repeat(200))), "path-too-long");
+    assert_exact(&mut alice, &home, ALICE, "long");
+    done(&mut alice, "DELETE other recursive=yes");
+    // Somebody makes a longer path in the same moment.
+    for round in 0..100 {
+        done(&mut alice, &format!("MKDIR {} parents=yes", names("s", 15)));
+        std::thread::scope(|scope| {
+            let other = &mut other;
+            scope.spawn(move || {
+                (16..21).for_each(|count| other.line(format!("MKDIR {}", names("s", count))));
+                (16..21).for_each(|_| drop(other.reply()));
+            });
+            alice.line(format!("RENAME s {}", "t".repeat(120)));
+            let _either_way = alice.reply();
+        });
+        let (listed, (_, _, fields)) = alice.data("LIST recursive=yes").unwrap();
+        let longest = listed.split(|byte| *byte == b'\n').filter_map(|line| line.rsplit(|byte| *byte == b' ').next());
+        let longest = longest.map(<[u8]>::len).max().unwrap();
+        assert!(longest <= limits::PATH_MAX, "round {round}: {longest} bytes");
+        assert_eq!(fields.get("unreadable"), None);
+        for name in ["s".to_owned(), "t".repeat(120)] {
+            let _maybe = word(&mut alice, &format!("DELETE {name} recursive=yes"));
+        }
+    }
+}
+
+#[test]
 fn quota_after_kill() {
     let (world, mut daemon) = world();
     let home = world.home("alice");
@@ -272,6 +315,51 @@ fn quota_after_kill() {
         watcher.join().unwrap();
     });
     assert_all_exact(&daemon, &world, "at the end");
+}
+
+/// What interrupted uploads have left in these homes.
+fn partials(homes: &[&Path]) -> usize {
+    let left = homes.iter().flat_map(|home| staged(home));
+    left.filter(|path| path.to_str().unwrap().starts_with("p-")).count()
+}
+
+#[test]
+fn partials_beside_a_quota() {
+    let full = "\"full\"";
+    let world = World::with(&[("alice", full, "alice"), ("bob", full, "alice"), ("dave", full, "alice/d")]);
+    let users = world.place().join("users.toml");
+    let text = fs::read_to_string(&users).unwrap();
+    fs::write(&users, text.replace("[users.alice]\n", "[users.alice]\nquota = \"1 MiB\"\n")).unwrap();
+    let daemon = world.daemon().args(["--durability", "none"]).start();
+    let home = world.home("alice");
+    let homes = [&*home, &home.join("d")];
+    let large = Dice::new().bytes(limits::HASH_BLOCK + 70_000);
+    let cut_off = |user: &str| {
+        let at = if user == "dave" { homes[1] } else { homes[0] };
+        drop(half_an_upload(enter(&daemon, user), "large", &large, at));
+        // What is not kept is gone.
+        let is_over = || staged(at).iter().all(|file| size(at, file) < large.len() as u64);
+        until("it is cut off", is_over);
+    };
+    // Nobody counts: they may go on later.
+    cut_off("bob");
+    cut_off("dave");
+    until("both are kept", || partials(&homes) == 2);
+    // Whoever counts finds nothing that is not counted.
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("own", b"own").1, "done");
+    assert_eq!(partials(&homes), 0);
+    assert_exact(&mut alice, &home, ALICE, "with what was cut off before");
+    cut_off("bob");
+    cut_off("dave");
+    assert_eq!(partials(&homes), 0);
+    assert_exact(&mut alice, &home, ALICE, "with what is cut off now");
+    // Nobody does any more.
+    drop(alice);
+    until("she is gone", || {
+        cut_off("bob");
+        partials(&homes) == 1
+    });
 }
 
 fn size(home: &Path, file: &Path) -> u64 {
