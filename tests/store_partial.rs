@@ -11,7 +11,7 @@ use std::time::Duration;
 use sealift::Kind;
 use sealift::hash::Hash;
 use sealift::limits;
-use sealift::proto::FileMode;
+use sealift::proto::{FileMode, SourceMode};
 use sealift::store::{
     Condition, Durability, LocalOptions, LocalStore, Partial, Record, Staging, Store, Upload, UploadSpec,
 };
@@ -308,7 +308,10 @@ fn what_is_gone_on_with_is_open_to_no_more_than_its_source_is_by_then() {
         for (name, before, now, most) in
             [("secret", 0o644, 0o600, 0o600), ("program", 0o755, 0o700, 0o700), ("same", 0o600, 0o644, 0o644)]
         {
-            let spec = |bits| UploadSpec { mode: Some(FileMode::of(bits)), ..UploadSpec::default() };
+            let spec = |bits| UploadSpec {
+                mode: Some(SourceMode { mode: FileMode::of(bits), perms: false }),
+                ..UploadSpec::default()
+            };
             let mut begun = home.store.begin(&p(name), spec(before)).unwrap();
             begun.append(&bytes).unwrap();
             assert_eq!(begun.keep(), limits::HASH_BLOCK);

@@ -18,7 +18,7 @@ use super::session::Session;
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::proto::{Command, Features};
+use crate::proto::{Command, Feature, Features};
 use crate::secret::Secret;
 use crate::tls::{CaRoots, Connector, Pin, TlsStream, Trust};
 
@@ -155,6 +155,14 @@ impl Client {
     /// is sent.
     pub fn features(&self) -> Features {
         self.features
+    }
+
+    /// Fails if the server did not list this.
+    ///
+    /// # Errors
+    /// [`Kind::TooOld`].
+    pub(super) fn must_have(&self, feature: Feature) -> Result<()> {
+        if self.features.has(feature) { Ok(()) } else { Err(feature.missing()) }
     }
 
     /// Who gave the last final reply, success or failure; `None` before login.

@@ -23,6 +23,8 @@ pub(super) struct How {
     pub(super) skip_existing: bool,
     /// A local file may become longer while it is sent, and is sent as long as it was.
     pub(super) growing: bool,
+    /// Files keep all of their modes.
+    pub(super) perms: bool,
     /// It may be tried again, so what is settled must be remembered.
     pub(super) remember: bool,
     /// The connection was ended from here.

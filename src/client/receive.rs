@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, Feature, FileMode, FrameDecoder, HashOf, Piece, RelPath, Reply};
+use crate::proto::{Command, Condition, Feature, FileMode, FrameDecoder, HashOf, Piece, RelPath, Reply, SourceMode};
 use crate::store::{Partial, Store, Upload, UploadSpec};
 
 /// Fetches a range of a file, and hands on its bytes as they come.
@@ -228,6 +228,8 @@ impl Receiver<'_> {
         self.observer.started(from.as_path(), Some(size));
 
         let (size_here, mtime, condition) = (Some(size), Some(mtime), *condition);
+        let perms = self.ledger.how.perms;
+        let mode = mode.map(|mode| SourceMode { mode, perms });
         let spec = UploadSpec { size: size_here, mtime, mode, allocated, condition, ..UploadSpec::default() };
         let mut local = match after {
             None => self.into.begin(to, spec),

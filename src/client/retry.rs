@@ -18,7 +18,7 @@ use super::put::{LocalTree, send_all};
 use super::streams::{Streams, get_all, put_all};
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits;
-use crate::proto::{Condition, RelPath};
+use crate::proto::{Condition, Feature, RelPath};
 
 /// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +36,9 @@ pub struct TransferOptions {
     /// A local file that becomes longer while it is sent, as a log does, is sent as long as it was at the beginning, over
     /// one connection. Without this, and if its first bytes changed too, that is [`Kind::Torn`].
     pub growing: bool,
+    /// Files keep all nine bits of their modes, also where one is replaced, as far as both sides can: a server may allow less,
+    /// and whoever keeps a file may always read it. A server that is too old for it is [`Kind::TooOld`].
+    pub perms: bool,
 }
 
 /// Several files, or a tree, to transfer over as many connections as it takes. Their targets must differ.
@@ -111,6 +114,12 @@ impl Transfer {
     /// What ended the connection; if [`Transfer::may_retry`] says so, it can be tried again over another one. What
     /// happened to single files is in the [`Transfer::summary`].
     pub async fn attempt(&mut self, client: &mut Client, observer: &Arc<dyn Observer>) -> Result<()> {
+        if self.options.perms {
+            client.must_have(match self.work {
+                Work::Downloads(..) | Work::GetTree(..) => Feature::Mode,
+                Work::Uploads(_) | Work::PutTree(_) => Feature::Perms,
+            })?;
+        }
         self.attempts += 1;
         let again = self.attempts > 1;
         self.lock().how = How {
@@ -118,6 +127,7 @@ impl Transfer {
             keep: true,
             skip_existing: self.options.skip_existing,
             growing: self.options.growing,
+            perms: self.options.perms,
             remember: true,
             stopped: client.stopped(),
         };

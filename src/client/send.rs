@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
 use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, Feature, HashOf, RelPath, Reply, Resume, UploadArgs, frame};
+use crate::proto::{Command, Condition, Feature, HashOf, RelPath, Reply, Resume, SourceMode, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
 pub(super) enum Task {
@@ -229,7 +229,8 @@ impl<'a> Sender<'a> {
         };
         let (size, own_mtime) = (of_file.map(|file| file.size), of_file.map(|file| file.mtime));
         let features = self.session.features();
-        let mode = of_file.filter(|_| features.has(Feature::Mode)).map(|file| file.mode);
+        let perms = self.ledger.how.perms;
+        let mode = of_file.filter(|_| features.has(Feature::Mode)).map(|file| SourceMode { mode: file.mode, perms });
         let allocated = of_file.filter(|_| features.has(Feature::Sparse)).and_then(|file| file.allocated);
         let part = match &mut input {
             Input::File(file) if first && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {

@@ -103,7 +103,7 @@ impl Session {
     /// nothing is written then.
     pub(super) fn command(&mut self, command: &Command) -> Result<()> {
         if let Some(missing) = command.needs().first_missing_in(self.features) {
-            return Err(Error::new(Kind::TooOld, format!("the server is too old to {}", missing.what())));
+            return Err(missing.missing());
         }
         self.scratch.clear();
         command.render(&mut self.scratch)?;

@@ -63,8 +63,7 @@ impl Client {
 
 fn verify(session: &mut Session, top: &RelPath, mut each: impl FnMut(Doubt) -> Result<()>) -> Result<Verified> {
     if !session.has(Feature::Record) {
-        let text = format!("the server is too old to {}", Feature::Record.what());
-        return Err(Error::new(Kind::TooOld, text));
+        return Err(Feature::Record.missing());
     }
     let mut verified = Verified::default();
     let files = files(session, top, &mut verified, &mut each)?;

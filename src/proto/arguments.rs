@@ -2,7 +2,7 @@
 
 use super::command::{Condition, Resume};
 use super::escape::decode;
-use super::mode::FileMode;
+use super::mode::SourceMode;
 use super::path::RelPath;
 use super::staged::StagedId;
 use super::verb::Verb;
@@ -143,8 +143,12 @@ impl<'a> Args<'a> {
         self.parsed("mtime", "takes seconds since 1970, with a fraction if any", |text| text.parse().ok())
     }
 
-    pub(super) fn mode(&mut self) -> Result<Option<FileMode>> {
-        self.parsed("mode", "takes three octal digits", |text| text.parse().ok())
+    pub(super) fn mode(&mut self) -> Result<Option<SourceMode>> {
+        let mode = self.parsed("mode", "takes three octal digits", |text| text.parse().ok())?;
+        match (mode, self.flag("perms")?) {
+            (None, true) => Err(self.bad("perms= needs mode=")),
+            (mode, perms) => Ok(mode.map(|mode| SourceMode { mode, perms })),
+        }
     }
 
     pub(super) fn condition(&mut self) -> Result<Condition> {

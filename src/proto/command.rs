@@ -3,7 +3,7 @@
 use super::arguments::Args;
 use super::escape::encode;
 use super::features::{Feature, Features};
-use super::mode::FileMode;
+use super::mode::SourceMode;
 use super::path::RelPath;
 use super::staged::StagedId;
 use super::verb::Verb;
@@ -56,7 +56,7 @@ pub struct UploadArgs {
     /// The modification time to give it.
     pub mtime: Option<Mtime>,
     /// The mode that the file has at the sender.
-    pub mode: Option<FileMode>,
+    pub mode: Option<SourceMode>,
     /// Bytes that it takes on the sender's disk, if it is sparse: its holes are to stay holes.
     pub allocated: Option<u64>,
     /// What must hold for the target.
@@ -75,7 +75,7 @@ pub struct StageArgs {
     /// The modification time to give it.
     pub mtime: Option<Mtime>,
     /// The mode that the file has at the sender.
-    pub mode: Option<FileMode>,
+    pub mode: Option<SourceMode>,
     /// Bytes that it takes on the sender's disk, if it is sparse: its holes are to stay holes.
     pub allocated: Option<u64>,
     /// What must hold for the target.
@@ -297,8 +297,9 @@ impl Command {
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
-                let of_mode = mode.map(|_| Feature::Mode);
-                of_mode.into_iter().chain(allocated.map(|_| Feature::Sparse)).collect()
+                let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
+                let all = [mode.map(|_| Feature::Mode), perms, allocated.map(|_| Feature::Sparse)];
+                all.into_iter().flatten().collect()
             }
             _ => Features::NONE,
         }
@@ -450,12 +451,13 @@ impl Command {
 fn of_the_file(
     out: &mut Vec<u8>,
     size: Option<u64>,
-    (mtime, mode): (Option<Mtime>, Option<FileMode>),
+    (mtime, mode): (Option<Mtime>, Option<SourceMode>),
     allocated: Option<u64>,
 ) {
     option(out, "size", size);
     option(out, "mtime", mtime);
-    option(out, "mode", mode);
+    option(out, "mode", mode.map(|mode| mode.mode));
+    flag(out, "perms", mode.is_some_and(|mode| mode.perms));
     option(out, "allocated", allocated);
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::error::{Error, Kind};
+
 macro_rules! features {
     ($($(#[$doc:meta])* $feature:ident = $word:literal, $what:literal;)*) => {
         /// Something that a server may be too old for.
@@ -25,6 +27,11 @@ macro_rules! features {
             pub const fn what(self) -> &'static str {
                 match self { $(Feature::$feature => $what,)* }
             }
+
+            /// That the server did not list it.
+            pub fn missing(self) -> Error {
+                Error::new(Kind::TooOld, format!("the server is too old to {}", self.what()))
+            }
         }
     };
 }
@@ -36,6 +43,8 @@ features! {
     Record = "record", "compare files with what was recorded of them";
     /// The key `mode=` of UPLOAD and STAGE.
     Mode = "mode", "keep the modes of files";
+    /// The key `perms=` of UPLOAD and STAGE.
+    Perms = "perms", "keep all of the modes of files";
     /// The key `allocated=` of UPLOAD and STAGE.
     Sparse = "sparse", "keep the holes of sparse files";
 }

@@ -20,7 +20,7 @@ pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;
 pub use listing::{Entry, EntryKind};
-pub use mode::FileMode;
+pub use mode::{FileMode, SourceMode};
 pub use path::RelPath;
 pub use reply::{Reply, ReplyWriter};
 pub use staged::StagedId;

@@ -8,6 +8,9 @@ use std::str::FromStr;
 pub struct FileMode(u16);
 
 impl FileMode {
+    /// All nine bits: everybody may do everything.
+    pub const ALL: FileMode = FileMode(0o777);
+
     /// Those bits of what the operating system calls a mode.
     pub const fn of(st_mode: u32) -> Self {
         FileMode((st_mode & 0o777) as u16)
@@ -16,6 +19,17 @@ impl FileMode {
     /// The bits.
     pub const fn bits(self) -> u32 {
         self.0 as u32
+    }
+
+    /// Whether its owner may run the file: it is a program.
+    pub const fn is_program(self) -> bool {
+        self.0 & 0o100 != 0
+    }
+
+    /// The same file as a program, which whoever may read it may run; or as none.
+    #[must_use]
+    pub const fn as_program(self, is_one: bool) -> Self {
+        if is_one { FileMode(self.0 | (self.0 & 0o444) >> 2) } else { FileMode(self.0 & !0o111) }
     }
 }
 
@@ -34,6 +48,30 @@ impl FromStr for FileMode {
     }
 }
 
+/// The mode that a file has where it comes from, and how much of it the file here is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceMode {
+    /// The mode there.
+    pub mode: FileMode,
+    /// All of it. Else a new file is open to no more than both that and the receiver's own rules allow, and one that was
+    /// here before becomes a program or none, as it is there.
+    pub perms: bool,
+}
+
+impl SourceMode {
+    /// The same where at most these bits may be taken over.
+    #[must_use]
+    pub const fn within(self, most: FileMode) -> Self {
+        if self.perms { SourceMode { mode: FileMode(self.mode.0 & most.0), perms: true } } else { self }
+    }
+
+    /// The mode of a file here that had this one before. Whoever keeps it may always read it.
+    #[must_use]
+    pub const fn over(self, before: FileMode) -> FileMode {
+        if self.perms { FileMode(self.mode.0 | 0o400) } else { before.as_program(self.mode.is_program()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +85,19 @@ mod tests {
         for wrong in ["", "7", "0755", "4755", "8", "78a", "+75", "rwx"] {
             assert_eq!(wrong.parse::<FileMode>(), Err(()), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_taken_over_is_the_program_or_all_that_may_be() {
+        let over = |source, perms, before| SourceMode { mode: FileMode::of(source), perms }.over(FileMode::of(before));
+        for (source, before, after) in
+            [(0o755, 0o640, 0o750), (0o644, 0o750, 0o640), (0o700, 0o600, 0o700), (0o666, 0o600, 0o600)]
+        {
+            assert_eq!(over(source, false, before), FileMode::of(after), "{source:o} over {before:o}");
+        }
+        assert_eq!(over(0o666, true, 0o600), FileMode::of(0o666));
+        assert_eq!(over(0o000, true, 0o600), FileMode::of(0o400));
+        let within = |perms| SourceMode { mode: FileMode::of(0o776), perms }.within(FileMode::of(0o750)).mode;
+        assert_eq!((within(true), within(false)), (FileMode::of(0o750), FileMode::of(0o776)));
     }
 }

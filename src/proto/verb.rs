@@ -51,9 +51,9 @@ verbs! {
     /// Fetch a file.
     Download = "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES]", "Send a file to you.";
     /// Store a file.
-    Upload = "UPLOAD", "UPLOAD path [size=BYTES] [mtime=SECONDS] [mode=OOO] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Store the file whose frames follow.";
+    Upload = "UPLOAD", "UPLOAD path [size=BYTES] [mtime=SECONDS] [mode=OOO [perms=yes]] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Store the file whose frames follow.";
     /// Begin a file whose parts come over several connections.
-    Stage = "STAGE", "STAGE path size=BYTES [mtime=SECONDS] [mode=OOO] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Begin a file whose parts come over several connections.";
+    Stage = "STAGE", "STAGE path size=BYTES [mtime=SECONDS] [mode=OOO [perms=yes]] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Begin a file whose parts come over several connections.";
     /// Store one part of it.
     Part = "PART", "PART id offset=BYTES length=BYTES", "Store the part of a staged file whose frames follow.";
     /// Put it in its place.

@@ -155,13 +155,13 @@ async fn open(
     }
     let homes = shared.homes.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
-    let users = shared.users.clone();
+    let (users, most) = (shared.users.clone(), shared.max_mode);
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         let store = homes.open_home(&principal)?;
-        Ok((Session::new(principal, (users, version), store, Arc::new(ticket), ties), ending))
+        Ok((Session::new(principal, (users, version), (store, most), Arc::new(ticket), ties), ending))
     });
     opening.await?
 }

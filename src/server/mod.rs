@@ -60,6 +60,7 @@ use self::tokens::Tokens;
 use self::turns::{Places, Turns};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::proto::FileMode;
 use crate::store::Durability;
 use crate::tls::{Acceptor, Identity, Pin};
 
@@ -75,6 +76,9 @@ pub struct ServerOptions {
     pub identity: Identity,
     /// What an acknowledged upload outlives.
     pub durability: Durability,
+    /// The most that a file may keep of its mode if its sender asks for all of it. Not so what comes without that: it has
+    /// [`limits::SERVED_FILE_MODE`] at most.
+    pub max_mode: FileMode,
     /// How long running transfers may go on after [`Handle::stop`].
     pub grace: Duration,
     /// Who may connect.
@@ -94,6 +98,7 @@ impl ServerOptions {
             users,
             identity,
             durability: Durability::Full,
+            max_mode: FileMode::ALL,
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
             timeouts: Timeouts::default(),
@@ -113,6 +118,7 @@ struct Shared {
     tokens: Arc<Tokens>,
     staged: Arc<StagedUploads>,
     memory: Memory,
+    max_mode: FileMode,
     /// The threads of sessions.
     turns: Arc<Turns>,
     /// Those that open homes: a disk may let one wait long.
@@ -213,6 +219,7 @@ impl Server {
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
             staged: Arc::default(),
             memory: Memory::new(plan.buffers),
+            max_mode: options.max_mode,
             turns: Turns::new("session", Places::of_sessions()),
             opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
             grace: options.grace,

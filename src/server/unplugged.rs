@@ -18,6 +18,7 @@ use crate::auth::{Principal, Users};
 use crate::budget::{Account, Budget};
 use crate::buffers::Buffer;
 use crate::error::Result;
+use crate::proto::FileMode;
 use crate::store::Durability;
 
 /// One session over a real home, driven by hand.
@@ -51,7 +52,7 @@ impl Unplugged {
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(Users::parse(Users::starter(), "")?));
-        let session = Session::new(principal, (users, 0), store, Arc::new(ticket), ties);
+        let session = Session::new(principal, (users, 0), (store, FileMode::ALL), Arc::new(ticket), ties);
         let account = Budget::new(1 << 30).portion().account();
         Ok(Unplugged { session, sent: Sent::default(), account, ids })
     }

@@ -19,7 +19,7 @@ pub use crate::mtime::Mtime;
 pub use crate::proto::{Condition, Entry, EntryKind};
 pub use crate::stamp::Change;
 
-use crate::proto::{FileMode, RelPath};
+use crate::proto::{FileMode, RelPath, SourceMode};
 
 /// What is known of a file or directory without reading it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +41,8 @@ pub struct UploadSpec {
     pub size: Option<u64>,
     /// Modification time to give the file; without it the time of the last write stays.
     pub mtime: Option<Mtime>,
-    /// The mode of the file where it comes from: a new file here is open to no more.
-    pub mode: Option<FileMode>,
+    /// The mode of the file where it comes from, and what it means here.
+    pub mode: Option<SourceMode>,
     /// Bytes that it takes on its disk where it comes from, if it has holes there: then it gets some here too, wherever
     /// whole units of [`crate::limits::HOLE_UNIT`] are zeros. It bounds nothing.
     pub allocated: Option<u64>,

@@ -68,3 +68,62 @@ fn a_large_file_that_comes_over_several_connections_has_the_mode_of_its_source()
         assert_eq!(mode(world.local(folder).join("program")), 0o700, "{folder}");
     }
 }
+
+#[test]
+fn with_perms_all_nine_bits_come_and_go_with_every_command_and_nothing_beyond_them_does() {
+    let world = World::trusting();
+    fs::create_dir(world.local("src")).unwrap();
+    let modes = [0o666, 0o777, 0o604, 0o444, 0o755, 0o640, 0o6755];
+    // Small ones, and some that wait under a name or come over several connections.
+    let name = |bits: u32, size: usize| format!("{bits:o}-{size}");
+    let sizes = [3, 17 << 20, 65 << 20];
+    for bits in modes {
+        for size in sizes {
+            let path = world.local("src").join(name(bits, size));
+            fs::File::create(&path).unwrap().set_len(size as u64).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(bits)).unwrap();
+        }
+    }
+    world.run(["put", "-r", "--perms", "--streams", "2", "src", &world.alice("up")]).code(0);
+    world.run(["get", "-r", "--perms", &world.alice("up"), "back"]).code(0);
+    world.run(["get", "-r", "--perms", "--streams", "2", &world.alice("up"), "several"]).code(0);
+    for bits in modes {
+        for size in sizes {
+            let name = name(bits, size);
+            for path in [world.remote("alice", "up"), world.local("back"), world.local("several")] {
+                let mode = fs::metadata(path.join(&name)).unwrap().permissions().mode() & 0o7777;
+                assert_eq!(mode, bits & 0o777, "{name} in {path:?}: {mode:o}");
+            }
+        }
+    }
+    // A file that is replaced has its source's mode too, and one that is gone on with.
+    fs::set_permissions(world.remote("alice", "up").join(name(0o777, 3)), Permissions::from_mode(0o600)).unwrap();
+    world.run(["put", "--perms", &format!("src/{}", name(0o777, 3)), &world.alice("up/")]).code(0);
+    assert_eq!(mode(world.remote("alice", "up").join(name(0o777, 3))), 0o777);
+    let part = fs::File::create(world.local(".down.sealift-part")).unwrap();
+    part.set_len(16 << 20).unwrap();
+    world.run(["get", "-v", "-c", "--perms", &world.alice(&format!("up/{}", name(0o604, 17 << 20))), "down"]).code(0);
+    assert_eq!(mode(world.local("down")), 0o604);
+}
+
+#[test]
+fn an_administrator_bounds_what_perms_may_keep() {
+    let world = World::with(|server| server.args(["--max-mode", "750"])).trusted();
+    fs::write(world.local("open"), "content").unwrap();
+    fs::set_permissions(world.local("open"), Permissions::from_mode(0o777)).unwrap();
+    world.run(["put", "--perms", "open", &world.alice("open")]).code(0);
+    assert_eq!(mode(world.remote("alice", "open")), 0o750);
+}
+
+#[test]
+fn a_file_that_is_replaced_becomes_a_program_if_its_source_is_one() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "f"), "old").unwrap();
+    fs::set_permissions(world.remote("alice", "f"), Permissions::from_mode(0o640)).unwrap();
+    fs::write(world.local("f"), "new").unwrap();
+    for (bits, there) in [(0o755, 0o750), (0o644, 0o640), (0o700, 0o750)] {
+        fs::set_permissions(world.local("f"), Permissions::from_mode(bits)).unwrap();
+        world.run(["put", "f", &world.alice("f")]).code(0);
+        assert_eq!(mode(world.remote("alice", "f")), there, "{bits:o}");
+    }
+}

@@ -198,7 +198,7 @@ fn files_and_folders(person: &Person) {
     person.run(&["mkdir", "-p", &person.ada("photos/2024/in the sun")], 0);
     person.run(&["mkdir", &person.ada("old")], 0);
     person.run(&["put", "plain.txt", "a b%20.txt", &person.ada("photos/")], 0);
-    person.run(&["put", "--if-exists", "fail", "plain.txt", &person.ada("new.txt")], 0);
+    person.run(&["put", "--perms", "--if-exists", "fail", "plain.txt", &person.ada("new.txt")], 0);
     person.run(&["put", "-r", "tree", &person.ada("backup/")], 0);
     person.run(&["put", "-r", "--if-exists", "skip", "tree", &person.ada("backup/")], 0);
     person.run_with(&["put", "-", &person.ada("from a pipe")], "of no size that is known before", 0);
@@ -267,7 +267,7 @@ fn cut_off(person: &Person, daemon: &Daemon) {
 /// A file large enough to go over several connections.
 fn several_connections(person: &Person) {
     person.write_zeros("huge", LARGE);
-    person.run(&["put", "--streams", "2", "huge", &person.ada("huge")], 0);
+    person.run(&["put", "--perms", "--streams", "2", "huge", &person.ada("huge")], 0);
     person.run(&["get", "--streams", "2", &person.ada("huge"), "dest/"], 0);
     assert_eq!(fs::metadata(person.place.dest().join("huge")).unwrap().len(), LARGE);
     person.run(&["rm", &person.ada("huge")], 0);

@@ -46,6 +46,14 @@ pub struct TransferArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = streams())]
     pub streams: u32,
 
+    /// Keep who may read, write and run each file, all nine bits, whatever the umask, also where a file is replaced
+    ///
+    /// A server may allow less (`sealiftd --max-mode`). Set-user-id bits and owners are never kept. Without this a new file
+    /// is open to no more than its source, and on a server to its account and group alone: one that was 0644 is stored as
+    /// 0640, and comes back as that.
+    #[arg(long)]
+    pub perms: bool,
+
     /// What to do about a file that exists where one is to be put
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub if_exists: IfExists,
@@ -67,8 +75,8 @@ impl How {
     /// As the options say.
     pub fn new(args: &TransferArgs, retries: u32) -> Self {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let options =
-            TransferOptions { resume: args.resume, skip_existing, retries, streams: args.streams, growing: false };
+        let TransferArgs { resume, streams, perms, .. } = *args;
+        let options = TransferOptions { resume, skip_existing, retries, streams, growing: false, perms };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,

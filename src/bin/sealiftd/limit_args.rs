@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use sealift::auth::{parse_size, render_size};
 use sealift::limits;
+use sealift::proto::FileMode;
 use sealift::server::{AdmissionOptions, Startups, Timeouts};
 
 /// Shortest time-out that may be set: less would end clients that do nothing wrong.
@@ -97,6 +98,18 @@ pub struct LimitArgs {
     #[arg(long, value_name = "SIZE", env = "SEALIFT_MEMORY", value_parser = parse_memory, hide_env_values = true)]
     memory: Option<u64>,
 
+    /// The most that a file may keep of its mode when it is sent with --perms, in octal: 755 lets nobody else write, 750 nobody
+    /// else read. All that comes without --perms is 640 or 750 at most
+    #[arg(
+        long,
+        value_name = "OOO",
+        env = "SEALIFT_MAX_MODE",
+        default_value_t = FileMode::ALL,
+        value_parser = parse_mode,
+        hide_env_values = true
+    )]
+    max_mode: FileMode,
+
     /// Refuse this machine's own addresses too when they misbehave. Not behind a proxy: all its clients come from there
     #[arg(long, env = "SEALIFT_PENALISE_LOOPBACK", hide_env_values = true)]
     penalise_loopback: bool,
@@ -104,7 +117,7 @@ pub struct LimitArgs {
 
 impl LimitArgs {
     /// The names of the options, as clap knows them.
-    pub const IDS: [&str; 9] = [
+    pub const IDS: [&str; 10] = [
         "handshake_timeout",
         "login_timeout",
         "idle_timeout",
@@ -113,6 +126,7 @@ impl LimitArgs {
         "max_per_source",
         "max_startups",
         "memory",
+        "max_mode",
         "penalise_loopback",
     ];
 
@@ -129,6 +143,11 @@ impl LimitArgs {
     /// Bytes of memory that the server may take, if that was said.
     pub fn memory(&self) -> Option<u64> {
         self.memory
+    }
+
+    /// The most that a file may keep of its mode.
+    pub fn max_mode(&self) -> FileMode {
+        self.max_mode
     }
 
     /// How long clients may take.
@@ -161,6 +180,10 @@ fn parse_memory(text: &str) -> Result<u64, String> {
         Some(_) => Err(format!("at least {}", render_size(limits::MEMORY_FIXED + limits::MEMORY_MIN))),
         None => Err("write a whole number with a unit, such as 512MiB or 2GiB".to_owned()),
     }
+}
+
+fn parse_mode(text: &str) -> Result<FileMode, String> {
+    text.parse().map_err(|()| "write three octal digits, such as 750".to_owned())
 }
 
 fn parse_count(text: &str) -> Result<usize, String> {

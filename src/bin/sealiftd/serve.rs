@@ -122,6 +122,7 @@ fn prepare(
         users: places.users.clone(),
         identity,
         durability: args.durability.into(),
+        max_mode: args.limits.max_mode(),
         grace: args.grace.into(),
         admission,
         timeouts: args.limits.timeouts(),

@@ -16,7 +16,7 @@ use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Condition, HashOf, RelPath};
+use crate::proto::{Command, Condition, HashOf, RelPath, SourceMode};
 use crate::store::{Partial, Staged, UploadSpec};
 
 /// A file to fetch that is worth several connections.
@@ -126,7 +126,8 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
         true => proven(streams, &from, &to, into).await?,
         false => None,
     };
-    let staged = match stage(into, &to, condition, announced, partial) {
+    let perms = streams.with_ledger(|ledger| ledger.how.perms);
+    let staged = match stage(into, &to, condition, (announced, perms), partial) {
         Ok(staged) => staged,
         Err(error) => {
             failed(streams, &job.file, error);
@@ -216,11 +217,12 @@ fn stage(
     into: &Destination,
     to: &RelPath,
     condition: Condition,
-    announced: Announced,
+    (announced, perms): (Announced, bool),
     partial: Option<Partial>,
 ) -> Result<Box<dyn Staged>> {
     let Announced { size, mtime, mode, allocated } = announced;
     let (size, mtime) = (Some(size), Some(mtime));
+    let mode = mode.map(|mode| SourceMode { mode, perms });
     let spec = UploadSpec { size, mtime, mode, allocated, condition, ..UploadSpec::default() };
     match partial {
         None => into.store().begin(to, spec)?.into_parts(),

@@ -18,7 +18,7 @@ use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Assembly, Hash, Hasher, RangeHasher};
 use crate::limits;
-use crate::proto::{Command, Condition, Feature, RelPath, Resume, StageArgs, StagedId, frame};
+use crate::proto::{Command, Condition, Feature, RelPath, Resume, SourceMode, StageArgs, StagedId, frame};
 
 /// Takes a large local file out of what is to be sent, to be sent over several connections afterwards.
 pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>>) -> Option<Task> {
@@ -70,10 +70,10 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
     if !streams.widen().await? {
         return alone(streams, again(), count).await;
     }
-    let resumes = streams.with_ledger(|ledger| ledger.how.resume);
+    let (resumes, perms) = streams.with_ledger(|ledger| (ledger.how.resume, ledger.how.perms));
     let (size, mtime_of_file, workers) = (file.size, file.mtime, streams.client.streams());
     let features = streams.client.features();
-    let mode = features.has(Feature::Mode).then_some(file.mode);
+    let mode = features.has(Feature::Mode).then_some(SourceMode { mode: file.mode, perms });
     let allocated = file.allocated.filter(|_| features.has(Feature::Sparse));
     let mtime_there = mtime.or(Some(mtime_of_file));
     let mut args = StageArgs { path: to.clone(), size, mtime: mtime_there, mode, allocated, condition, resume: None };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::proto::FileMode;
 use proptest::prelude::*;
 
 fn bad(line: &str) -> (Option<Verb>, Kind) {
@@ -118,8 +119,8 @@ fn a_command() -> impl Strategy<Value = Command> {
         proptest::collection::vec(any::<u8>(), 1..40).prop_map(|b| Command::Join(Secret::new(b))),
         (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
             |(path, size, mtime, condition, resume)| {
-                let mode = mtime.map(|mtime| FileMode::of(mtime.nanos));
-                let allocated = mode.map(|mode| u64::from(mode.bits()));
+                let mode = mtime.map(a_mode);
+                let allocated = mtime.map(|mtime| u64::from(mtime.nanos));
                 Command::Stage(StageArgs { path, size, mtime, mode, allocated, condition, resume })
             }
         ),
@@ -131,7 +132,7 @@ fn a_command() -> impl Strategy<Value = Command> {
                 path,
                 size,
                 mtime,
-                mode: mtime.map(|mtime| FileMode::of(mtime.nanos)),
+                mode: mtime.map(a_mode),
                 allocated: mtime.map(|mtime| u64::from(mtime.nanos)),
                 condition,
                 resume
@@ -142,6 +143,10 @@ fn a_command() -> impl Strategy<Value = Command> {
         (a_path(), a_path(), any::<bool>()).prop_map(|(from, to, replace)| Command::Rename { from, to, replace }),
         Just(Command::Logout),
     ]
+}
+
+fn a_mode(mtime: Mtime) -> SourceMode {
+    SourceMode { mode: FileMode::of(mtime.nanos), perms: mtime.secs % 2 == 0 }
 }
 
 proptest! {

@@ -31,7 +31,7 @@ use crate::auth::Principal;
 use crate::error::{Error, Kind};
 use crate::hash::Hasher;
 use crate::limits;
-use crate::proto::{BadLine, Command, HashOf, LineDecoder, RelPath, ReplyWriter, StagedId, Verb};
+use crate::proto::{BadLine, Command, FileMode, HashOf, LineDecoder, RelPath, ReplyWriter, StagedId, Verb};
 use crate::store::Store;
 
 /// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
@@ -44,6 +44,8 @@ pub struct Session {
     /// The session has waited for its next command.
     rested: bool,
     store: Arc<dyn Store>,
+    /// The most of a file's mode that may be taken over.
+    most: FileMode,
     ticket: Arc<Ticket>,
     ties: Ties,
     /// Whose lines in the log these are.
@@ -85,11 +87,12 @@ struct Running {
 }
 
 impl Session {
-    /// A session of this principal, who is of this version of the users, over its own store.
+    /// A session of this principal, who is of this version of the users, over its own store, in which files may take
+    /// over so much of their modes.
     pub fn new(
         principal: Principal,
         (users, version): (Arc<CurrentUsers>, u64),
-        store: Arc<dyn Store>,
+        (store, most): (Arc<dyn Store>, FileMode),
         ticket: Arc<Ticket>,
         ties: Ties,
     ) -> Self {
@@ -101,6 +104,7 @@ impl Session {
             version,
             rested: true,
             store,
+            most,
             ticket,
             ties,
             source,

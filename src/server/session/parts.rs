@@ -67,7 +67,7 @@ impl Session {
         let spec = UploadSpec {
             size: Some(args.size),
             mtime: args.mtime,
-            mode: args.mode,
+            mode: args.mode.map(|mode| mode.within(self.most)),
             allocated: args.allocated,
             condition: args.condition,
             overwrite: self.overwrite(),

@@ -79,7 +79,8 @@ impl Receiving {
 impl Session {
     pub(super) fn begin_upload(&mut self, args: UploadArgs, running: Running, out: &mut Outgoing) {
         let (mtime, condition) = (args.mtime, args.condition);
-        let UploadArgs { size, mode, allocated, .. } = args;
+        let UploadArgs { size, allocated, .. } = args;
+        let mode = args.mode.map(|mode| mode.within(self.most));
         let spec = UploadSpec { size, mtime, mode, allocated, condition, overwrite: self.overwrite() };
         // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
         let asks = args.condition != Condition::Any || args.resume.is_some();

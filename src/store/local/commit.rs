@@ -20,7 +20,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
 use crate::limits;
-use crate::proto::RelPath;
+use crate::proto::{FileMode, RelPath};
 use crate::stamp::Stamp;
 use crate::store::{Committed, Condition, NewFolder, Overwrite, Record, Source, Stored, Upload};
 
@@ -77,6 +77,11 @@ fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
         let stamp = Stamp::of(&upload.temp.file).map_err(|err| upload.failed(err.into()))?;
         // Where the file system takes no attributes there is none.
         let _ = record::store(&upload.temp.file, &stamp, &Record::Sound(upload.hash()));
+    }
+    if let Some(source) = upload.spec.mode.filter(|source| source.perms) {
+        // Last: it may be one that not even its owner may write.
+        let mode = Mode::from_raw_mode(source.over(source.mode).bits());
+        fchmod(&upload.temp.file, mode).map_err(|err| upload.failed(err.into()))?;
     }
     Ok(upload)
 }
@@ -180,8 +185,12 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
     let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), 0);
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
-        // Who may read and write it stays, as if it had been written in place.
-        fchmod(&temp.file, Mode::from_raw_mode(old.st_mode & 0o777)).map_err(|err| failed(&path, err))?;
+        if upload.spec.mode.is_none_or(|source| !source.perms) {
+            // Who may read and write it stays, as if it had been written in place.
+            let before = FileMode::of(old.st_mode);
+            let mode = upload.spec.mode.map_or(before, |source| source.over(before));
+            fchmod(&temp.file, Mode::from_raw_mode(mode.bits())).map_err(|err| failed(&path, err))?;
+        }
         before = meta(&old).size;
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;

@@ -34,7 +34,7 @@ use rustix::fs::Mode;
 use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
-use crate::proto::{FileMode, RelPath};
+use crate::proto::{RelPath, SourceMode};
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_ours as is_part};
 pub use capabilities::{Capabilities, FileSystems, Trial};
@@ -57,15 +57,15 @@ pub enum Staging {
 impl Staging {
     /// The mode of a new file, less the umask. What a server stores is for its account and group, whatever the umask;
     /// where a person puts something is that person's matter. If the file has a mode where it comes from, it is open to
-    /// no more than there, and can be run here by those who can there.
-    fn file_mode(self, at_source: Option<FileMode>) -> Mode {
+    /// no more than there, and can be run here by those who can there. What is to be kept beyond that it gets last.
+    fn file_mode(self, at_source: Option<SourceMode>) -> Mode {
         let most = match self {
             Staging::Hidden => crate::limits::SERVED_FILE_MODE,
             Staging::Beside => 0o666,
         };
         let Some(at_source) = at_source else { return Mode::from_raw_mode(most) };
         let run = (most & 0o444) >> 2;
-        Mode::from_raw_mode(at_source.bits() & (most | run)) | Mode::RUSR | Mode::WUSR
+        Mode::from_raw_mode(at_source.mode.bits() & (most | run)) | Mode::RUSR | Mode::WUSR
     }
 
     /// The mode of a new folder, as [`Staging::file_mode`].

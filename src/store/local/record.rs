@@ -4,7 +4,7 @@
 
 use std::fs::File;
 
-use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
+use rustix::fs::{Mode, XattrFlags, fchmod, fgetxattr, fsetxattr, fstat};
 use rustix::io::Errno;
 
 use crate::hash::Hash;
@@ -31,7 +31,18 @@ pub(super) fn store(file: &File, stamp: &Stamp, record: &Record) -> Result<(), E
     if stamp.size() < limits::RECORD_MIN {
         return Ok(());
     }
-    fsetxattr(file, ATTRIBUTE, &encode(stamp, record), XattrFlags::empty())
+    let note = encode(stamp, record);
+    match fsetxattr(file, ATTRIBUTE, &note, XattrFlags::empty()) {
+        // Of a file that not even its owner may write, as one sent with --perms can be.
+        Err(Errno::ACCESS) => {
+            let mode = Mode::from_raw_mode(fstat(file)?.st_mode & 0o777);
+            fchmod(file, mode | Mode::WUSR)?;
+            let set = fsetxattr(file, ATTRIBUTE, &note, XattrFlags::empty());
+            fchmod(file, mode)?;
+            set
+        }
+        set => set,
+    }
 }
 
 /// What is recorded of a file of this stamp.

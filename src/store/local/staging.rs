@@ -25,7 +25,7 @@ use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{BlockHash, Hash};
 use crate::limits;
-use crate::proto::{FileMode, RelPath};
+use crate::proto::{RelPath, SourceMode};
 use crate::store::Mtime;
 
 /// Beginning of the name of a store's own directory.
@@ -177,7 +177,7 @@ impl Stage {
         path: &RelPath,
         parent: &Arc<Dir>,
         large: bool,
-        mode: Option<FileMode>,
+        mode: Option<SourceMode>,
     ) -> Result<Temp> {
         let target = split(path)?.1;
         if self.staging == Staging::Beside && beside::is_ours(target) {
