@@ -235,11 +235,15 @@ fn totals_are_told_beside_the_transfer_to_an_observer_that_wants_them() {
     #[derive(Default)]
     struct Totals {
         so_far: Mutex<(u64, u64)>,
+        reading: Mutex<Vec<bool>>,
         more: Condvar,
     }
     impl Observer for Totals {
         fn wants_totals(&self) -> bool {
             true
+        }
+        fn reading(&self, is_reading: bool) {
+            self.reading.lock().unwrap().push(is_reading);
         }
         fn expected(&self, files: u64, bytes: u64) {
             let mut so_far = self.so_far.lock().unwrap();
@@ -248,6 +252,10 @@ fn totals_are_told_beside_the_transfer_to_an_observer_that_wants_them() {
         }
         // Counting ends with the transfer, so the transfer waits for it.
         fn started(&self, _path: &Path, _size: Option<u64>) {
+            assert!(
+                self.reading.lock().unwrap().first() == Some(&true),
+                "nothing begins before it is said that it is counted"
+            );
             let so_far = self.so_far.lock().unwrap();
             let _now = self.more.wait_while(so_far, |so_far| so_far.0 < 10).unwrap();
         }

@@ -87,15 +87,15 @@ fn a_pull_keeps_the_times_of_folders_too() {
 }
 
 #[test]
-fn the_last_line_says_which_way_files_went() {
+fn the_last_line_says_what_moved() {
     let world = World::trusting();
     fill(&world.local("src"));
     let (src, there, back) = ("./src", world.alice("copy"), "./back");
     for (args, said) in [
-        (vec!["--dry-run", src, &there], "Would be: 2 files sent, 0 same"),
-        (vec![src, &there], "2 files sent (6 B), 0 same"),
-        (vec!["--dry-run", &there, back], "Would be: 2 files fetched, 0 same"),
-        (vec![&there, back], "2 files fetched (6 B), 0 same"),
+        (vec!["--dry-run", src, &there], "Would be: 2 files, 3 folders, 6 B"),
+        (vec![src, &there], "2 files, 3 folders, 6 B in "),
+        (vec!["--dry-run", &there, back], "Would be: 2 files, 3 folders, 6 B"),
+        (vec![&there, back], "2 files, 3 folders, 6 B in "),
     ] {
         world.run(["mirror"].iter().chain(&args)).code(0).said(said);
     }

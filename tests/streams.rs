@@ -209,7 +209,7 @@ impl Observer for At {
     fn stream_lost(&self, _error: &Error) {
         self.lost.fetch_add(1, Ordering::SeqCst);
     }
-    fn progressed(&self, bytes: u64) {
+    fn progressed(&self, _path: &Path, bytes: u64) {
         let now = self.so_far.fetch_add(bytes, Ordering::SeqCst) + bytes;
         if now >= self.bytes && !self.done.swap(true, Ordering::SeqCst) {
             (self.act)();

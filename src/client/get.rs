@@ -9,7 +9,7 @@ use super::destination::Destination;
 use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
 use super::listing::Listing;
-use super::observer::{Observer, Skip};
+use super::observer::{Observer, ReadingSign, Skip};
 use super::receive::{Announced, Job, Receiver};
 use super::session::Session;
 use super::streams::{LargeDownload, is_large, probe};
@@ -82,14 +82,39 @@ pub(super) fn fetch_all(
     large: Option<&mut Vec<LargeDownload>>,
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
-    if let Some(large) = large {
+    let counts = jobs.len() > 1 && observer.wants_totals();
+    let jobs = if large.is_some() || counts {
+        let _reading = ReadingSign::new(observer);
         jobs.retain(|job| !ledger.is_settled(&job.to));
-        (*large, jobs) = probe(session, jobs)?;
-    }
-    let jobs = jobs.into_iter().map(|file| Job { file, counted: false, resumable: true });
+        let found = probe(session, jobs)?;
+        if counts {
+            observer.expected(0, found.iter().filter_map(|(_, announced)| Some(announced.as_ref()?.size)).sum());
+        }
+        set_aside(found, counts, large)
+    } else {
+        jobs.into_iter().map(|file| Job { file, counted: false, resumable: true }).collect()
+    };
+    let jobs = jobs.into_iter();
     let done = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
     into.store().forget_handles();
     done
+}
+
+/// The jobs for these files. Large ones are only put into `large`, if there is that.
+fn set_aside(
+    found: Vec<(Download, Option<Announced>)>,
+    counts: bool,
+    mut large: Option<&mut Vec<LargeDownload>>,
+) -> Vec<Job> {
+    let mut jobs = Vec::with_capacity(found.len());
+    for (file, announced) in found {
+        let job = Job { file, counted: counts && announced.is_some(), resumable: true };
+        match (&mut large, announced) {
+            (Some(large), Some(announced)) if is_large(announced.size) => large.push(LargeDownload { job, announced }),
+            _ => jobs.push(job),
+        }
+    }
+    jobs
 }
 
 /// A tree to fetch.
@@ -133,6 +158,7 @@ impl Tree {
         ledger: &mut Ledger,
         large: Option<&mut Vec<LargeDownload>>,
     ) -> Result<Folders> {
+        let reading = ReadingSign::new(observer);
         let (top, Listing { entries, unread }) = self.list(session)?;
         into.store().make_dir(&self.to, true)?;
         for (path, error) in unread.errors(&self.from) {
@@ -141,6 +167,7 @@ impl Tree {
             }
         }
         let steps = self.plan(entries, observer, ledger, large);
+        drop(reading);
 
         let mut made: Vec<(RelPath, Mtime)> = Vec::new();
         if !self.to.is_root() {

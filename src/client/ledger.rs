@@ -94,7 +94,7 @@ impl Ledger {
         self.summary.files += 1;
         self.summary.bytes += done.bytes;
         self.settle(to);
-        observer.finished(path, done);
+        observer.finished(path, to, done);
     }
 
     /// A file could not be transferred, or was not to be.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
+use crate::proto::RelPath;
 
 /// Why something was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,26 @@ impl Skip {
             Skip::Exists => "it exists already",
         }
     }
+
+    /// In a word, for a count of one.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Skip::Link => "link",
+            Skip::Special => "special file",
+            Skip::Reserved => "reserved name",
+            Skip::Exists => "there already",
+        }
+    }
+
+    /// The same for a count of several.
+    pub const fn words_for_many(self) -> &'static str {
+        match self {
+            Skip::Link => "links",
+            Skip::Special => "special files",
+            Skip::Reserved => "reserved names",
+            Skip::Exists => "there already",
+        }
+    }
 }
 
 /// Is told what a transfer does. Called from the transfer's threads, so it should not block; every method does
@@ -37,15 +58,27 @@ impl Skip {
 ///
 /// A path is the source's: the remote one of a download, the local one of an upload. It may hold control characters.
 pub trait Observer: Send + Sync {
-    /// Whether it is worth another walk through a local tree to know beforehand how much there is to send.
+    /// Whether it is worth another look at what is to be moved to know beforehand how much it is: a second walk through
+    /// a local tree beside the transfer, a question for the sizes of remote files before it.
     fn wants_totals(&self) -> bool {
         false
+    }
+
+    /// Something is counted, so that what [`Observer::expected`] told is not all yet; told once more, with `false`, when
+    /// it has been. Not told of again after a lost connection.
+    fn reading(&self, is_reading: bool) {
+        let _ = is_reading;
     }
 
     /// So many files and bytes more will come. All calls together name every file and every known size once, some of
     /// them before the first file begins and some, where nothing is known before, as each one does.
     fn expected(&self, files: u64, bytes: u64) {
         let _ = (files, bytes);
+    }
+
+    /// What the other side has of a file already is compared with it: so many of so many bytes were read.
+    fn proving(&self, path: &Path, done: u64, of: u64) {
+        let _ = (path, done, of);
     }
 
     /// A file begins; its size if it is known.
@@ -74,14 +107,14 @@ pub trait Observer: Send + Sync {
         let _ = error;
     }
 
-    /// So many bytes more were transferred of the file that began last.
-    fn progressed(&self, bytes: u64) {
-        let _ = bytes;
+    /// So many bytes more were transferred of this file.
+    fn progressed(&self, path: &Path, bytes: u64) {
+        let _ = (path, bytes);
     }
 
-    /// A file is there, verified.
-    fn finished(&self, path: &Path, done: &Transferred) {
-        let _ = (path, done);
+    /// A file is there, verified, as `to`: on the server, or inside the destination.
+    fn finished(&self, path: &Path, to: &RelPath, done: &Transferred) {
+        let _ = (path, to, done);
     }
 
     /// A file or folder could not be transferred; the others go on.
@@ -100,3 +133,19 @@ pub trait Observer: Send + Sync {
 pub struct Silent;
 
 impl Observer for Silent {}
+
+/// Tells an observer that something is counted for as long as it lives.
+pub(super) struct ReadingSign<'a>(&'a dyn Observer);
+
+impl<'a> ReadingSign<'a> {
+    pub(super) fn new(observer: &'a dyn Observer) -> Self {
+        observer.reading(true);
+        ReadingSign(observer)
+    }
+}
+
+impl Drop for ReadingSign<'_> {
+    fn drop(&mut self) {
+        self.0.reading(false);
+    }
+}

@@ -48,7 +48,8 @@ impl Client {
         self.run(move |session| {
             let mut ledger = Ledger::default();
             let tree = LocalTree { from, to, condition };
-            tree.send(session, &observer, &mut ledger, None).map(|_| ledger.summary)
+            let counting = tree.count(&observer)?;
+            tree.send(session, &*observer, &mut ledger, None, counting.is_none()).map(|()| ledger.summary)
         })
         .await
     }
@@ -62,9 +63,19 @@ pub(super) fn send_all(
     ledger: &mut Ledger,
     mut large: Option<&mut Vec<Task>>,
 ) -> Result<()> {
+    let count_first = observer.wants_totals();
+    if count_first {
+        for upload in &jobs {
+            let size = match &upload.from {
+                Source::File(path) => path.metadata().map_or(0, |meta| meta.len()),
+                Source::Reader(_) | Source::Spent => 0,
+            };
+            observer.expected(1, size);
+        }
+    }
     let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
-    Sender::new(session, observer, ledger, true).run(tasks)
+    Sender::new(session, observer, ledger, !count_first).run(tasks)
 }
 
 /// A local tree to send.
@@ -76,37 +87,43 @@ pub(super) struct LocalTree {
 }
 
 impl LocalTree {
-    /// [`Client::put_tree`] over one connection. Large files are only put into `large`, if there is that; says whether
-    /// the observer is still to be told of their sizes.
+    /// Begins to tell the observer how much there is, if it wants to know.
+    pub(super) fn count(&self, observer: &Arc<dyn Observer>) -> Result<Option<Counting>> {
+        observer.wants_totals().then(|| Counting::start(&self.from, observer)).transpose()
+    }
+
+    /// [`Client::put_tree`] over one connection. Large files are only put into `large`, if there is that; `count` tells
+    /// the observer of each file's size as it comes.
     pub(super) fn send(
         self,
         session: &mut Session,
-        observer: &Arc<dyn Observer>,
+        observer: &dyn Observer,
         ledger: &mut Ledger,
         mut large: Option<&mut Vec<Task>>,
-    ) -> Result<bool> {
+        count: bool,
+    ) -> Result<()> {
         let LocalTree { from, to, condition } = self;
         let walk = Walk::new(&from, &to, condition)?;
-        let count_first = observer.wants_totals();
-        let counting = count_first.then(|| Counting::start(&from, observer)).transpose()?;
         let top = (!to.is_root()).then_some(Task::Directory { from, to });
         let tasks = top.into_iter().chain(walk).filter_map(|task| set_aside(task, &mut large));
-        Sender::new(session, &**observer, ledger, !count_first).run(tasks)?;
-        drop(counting);
-        Ok(!count_first)
+        Sender::new(session, observer, ledger, count).run(tasks)
     }
 }
 
 /// A second walk through the tree, beside the transfer, that tells the observer how much there is. Ends when dropped.
-struct Counting(Arc<AtomicBool>);
+pub(super) struct Counting(Arc<AtomicBool>);
 
 impl Counting {
     fn start(from: &Path, observer: &Arc<dyn Observer>) -> Result<Counting> {
         let walk = Walk::new(from, &RelPath::root(), Condition::Any)?;
         let over = Arc::new(AtomicBool::new(false));
         let (observer, stop) = (Arc::clone(observer), Arc::clone(&over));
+        observer.reading(true);
         // Detached: nobody waits for what nobody wants to know any more.
-        drop(spawn_blocking(move || count(walk, &*observer, &stop)));
+        drop(spawn_blocking(move || {
+            count(walk, &*observer, &stop);
+            observer.reading(false);
+        }));
         Ok(Counting(over))
     }
 }

@@ -178,6 +178,7 @@ impl Receiver<'_> {
     fn go_on(&mut self, job: Job, partial: Partial, later: &mut Later) -> Result<()> {
         let Partial { len, hash } = partial;
         let path = job.file.from.clone();
+        self.observer.proving(path.as_path(), 0, len);
         self.session.command(&Command::Hash { path: path.clone(), length: Some(len), of: HashOf::Bytes })?;
         if hashed(self.session)?.is_ok_and(|first| first == (len, hash)) {
             self.session.command(&download(&job, len))?;
@@ -248,7 +249,7 @@ impl Receiver<'_> {
             {
                 local = Err(error);
             }
-            observer.progressed(bytes.len() as u64);
+            observer.progressed(from.as_path(), bytes.len() as u64);
             match &mut local {
                 Err(_) if wanted - came > limits::DROP_MAX => Err(given_up(from)),
                 _ => Ok(()),

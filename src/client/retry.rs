@@ -14,7 +14,7 @@ use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Source, Summary, Upload};
 use super::ledger::{How, Ledger, is_lost_connection};
 use super::observer::{Observer, Skip};
-use super::put::{LocalTree, send_all};
+use super::put::{Counting, LocalTree, send_all};
 use super::streams::{Streams, get_all, put_all};
 use crate::error::{Error, Kind, Result, Side};
 use crate::limits;
@@ -68,6 +68,8 @@ pub struct Transfer {
     options: TransferOptions,
     ledger: Arc<Mutex<Ledger>>,
     attempts: u32,
+    /// Tells an observer how much of a local tree there is, over all attempts.
+    counting: Option<Counting>,
 }
 
 enum Work {
@@ -105,7 +107,7 @@ impl Transfer {
     }
 
     fn new(work: Work, options: TransferOptions) -> Self {
-        Transfer { work, options, ledger: Arc::default(), attempts: 0 }
+        Transfer { work, options, ledger: Arc::default(), attempts: 0, counting: None }
     }
 
     /// Does what is left over this connection.
@@ -149,13 +151,14 @@ impl Transfer {
             }
             Work::Uploads(jobs) => {
                 let jobs: Vec<Upload> = jobs.iter_mut().map(Upload::take).collect();
+                let count = !observer.wants_totals();
                 let first = client.run(move |session| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
                     send_all(session, jobs, &*told, &mut lock(&ledger), aside).map(|()| large)
                 });
                 let large = first.await?;
-                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, true).await
+                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, count).await
             }
             Work::GetTree(tree, into) => {
                 let (tree, target) = (tree.clone(), into.clone());
@@ -172,13 +175,16 @@ impl Transfer {
                 Ok(())
             }
             Work::PutTree(tree) => {
-                let tree = tree.clone();
+                if !again {
+                    self.counting = tree.count(&observer)?;
+                }
+                let (tree, count) = (tree.clone(), self.counting.is_none());
                 let first = client.run(move |session| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    tree.send(session, &told, &mut lock(&ledger), aside).map(|count| (large, count))
+                    tree.send(session, &*told, &mut lock(&ledger), aside, count).map(|()| large)
                 });
-                let (large, count) = first.await?;
+                let large = first.await?;
                 put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, count).await
             }
         }
@@ -325,11 +331,14 @@ impl Observer for Again {
     fn stream_lost(&self, error: &Error) {
         self.0.stream_lost(error);
     }
-    fn progressed(&self, bytes: u64) {
-        self.0.progressed(bytes);
+    fn proving(&self, path: &Path, done: u64, of: u64) {
+        self.0.proving(path, done, of);
     }
-    fn finished(&self, path: &Path, done: &Transferred) {
-        self.0.finished(path, done);
+    fn progressed(&self, path: &Path, bytes: u64) {
+        self.0.progressed(path, bytes);
+    }
+    fn finished(&self, path: &Path, to: &RelPath, done: &Transferred) {
+        self.0.finished(path, to, done);
     }
     fn failed(&self, path: &Path, error: &Error) {
         self.0.failed(path, error);

@@ -189,7 +189,7 @@ impl<'a> Sender<'a> {
     /// What the server has of this file, if the file begins with it: its hasher and input then stand behind it.
     fn part_of(&mut self, to: &RelPath, file: &mut LocalFile) -> Result<Option<Resume>> {
         self.settle_all()?;
-        part_of(self.session, to, file, &mut self.hasher)
+        part_of(self.session, to, file, &mut self.hasher, self.observer)
     }
 
     fn directory(&mut self, from: PathBuf, to: RelPath) -> Result<()> {
@@ -312,7 +312,9 @@ impl<'a> Sender<'a> {
             self.hasher.update(body.get(..read).unwrap_or_default());
             head.copy_from_slice(&frame::header(read));
             self.session.out().fill(frame::HEADER + read);
-            self.observer.progressed(read as u64);
+            if let Some(newest) = self.unanswered.back() {
+                self.observer.progressed(&newest.path, read as u64);
+            }
         }
     }
 
@@ -409,6 +411,7 @@ pub(super) fn part_of(
     to: &RelPath,
     file: &mut LocalFile,
     hasher: &mut Hasher,
+    observer: &dyn Observer,
 ) -> Result<Option<Resume>> {
     let Some((offset, theirs)) = hash_of(session, to, HashOf::Partial)? else { return Ok(None) };
     if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
@@ -419,6 +422,7 @@ pub(super) fn part_of(
     let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
     let mut said = Instant::now();
     while hasher.len() < offset {
+        observer.proving(&file.path, hasher.len(), offset);
         // A block is a multiple of a chunk, but a read may bring less.
         let left = usize::try_from(offset - hasher.len()).unwrap_or(usize::MAX).min(space.len());
         match file.file.read(space.get_mut(..left).unwrap_or_default()) {

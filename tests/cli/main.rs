@@ -6,11 +6,13 @@ mod bookmarks;
 mod common;
 mod exits;
 mod files;
+mod gate;
 mod going_on;
 mod help;
 mod liar;
 #[path = "../attacks/modes.rs"]
 mod modes;
+mod progress;
 mod shell;
 mod sides;
 #[path = "../attacks/sources.rs"]

@@ -171,7 +171,17 @@ impl World {
 
     /// The program at a terminal, without a password.
     pub fn terminal(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Terminal {
-        Terminal::start(self, args)
+        Terminal::start(self, (100, 24), &[], args)
+    }
+
+    /// The same at a terminal of so many columns and lines, with these variables.
+    pub fn terminal_of(
+        &self,
+        size: (u16, u16),
+        variables: &[(&str, &str)],
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Terminal {
+        Terminal::start(self, size, variables, args)
     }
 }
 
@@ -210,11 +220,20 @@ struct Seen {
 }
 
 impl Terminal {
-    fn start(world: &World, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Terminal {
+    fn start(
+        world: &World,
+        (columns, lines): (u16, u16),
+        variables: &[(&str, &str)],
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Terminal {
         let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(24, 100)).unwrap();
+        pty.resize(pty_process::Size::new(lines, columns)).unwrap();
         let command = pty_process::blocking::Command::new(PROGRAM).args(args).env_clear().envs(world.environment());
-        let command = command.env("TERM", "xterm").env("NO_COLOR", "1").current_dir(world.work.path());
+        let command = command
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
+            .envs(variables.iter().copied())
+            .current_dir(world.work.path());
         let child = command.spawn(pts).unwrap();
         let pty = Arc::new(pty);
         let seen = Arc::new((Mutex::new(Seen::default()), Condvar::new()));

@@ -110,10 +110,10 @@ impl Observer for Notes {
     fn started(&self, path: &std::path::Path, _size: Option<u64>) {
         self.0.lock().unwrap().started.push(path.to_owned());
     }
-    fn progressed(&self, bytes: u64) {
+    fn progressed(&self, _path: &std::path::Path, bytes: u64) {
         self.0.lock().unwrap().progress += bytes;
     }
-    fn finished(&self, path: &std::path::Path, done: &Transferred) {
+    fn finished(&self, path: &std::path::Path, _to: &RelPath, done: &Transferred) {
         self.0.lock().unwrap().finished.push((path.to_owned(), *done));
     }
     fn failed(&self, path: &std::path::Path, error: &Error) {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::args::Common;
 use super::format;
+use super::progress::beside;
 
 /// Counts what was written to standard output: once something is there, a command cannot be done over.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
@@ -56,9 +57,9 @@ impl Output {
         self.json
     }
 
-    /// A progress bar would be seen and is wanted.
-    pub fn wants_bar(self) -> bool {
-        self.stderr_is_terminal && !self.quiet && !self.json
+    /// Whether a person reads stderr, or may read it later, and wants more than errors.
+    pub fn may_tell(self) -> bool {
+        !self.quiet && !self.json
     }
 
     /// Writes a line of results.
@@ -67,8 +68,10 @@ impl Output {
     /// If stdout cannot be written to.
     pub fn line(self, line: impl AsRef<[u8]>) -> Result<()> {
         writes();
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(line.as_ref()).and_then(|()| stdout.write_all(b"\n")).map_err(stdout_failed)
+        beside(|| {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(line.as_ref()).and_then(|()| stdout.write_all(b"\n")).map_err(stdout_failed)
+        })
     }
 
     /// Writes an object of results, if they are JSON; says whether it did.
@@ -118,6 +121,13 @@ impl Output {
         }
     }
 
+    /// The same for what is not worth to be put together unless it is told.
+    pub fn step_with(self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            self.step(&text());
+        }
+    }
+
     /// Tells which process and session gave the last answer, with `-v`.
     pub fn step_ids(self, what: &str, client: &Client) {
         if let Some(Ids { pid, session }) = client.last_ids() {
@@ -126,9 +136,11 @@ impl Output {
     }
 }
 
-/// Writes a line to stderr. A stderr that is gone is nobody to tell.
+/// Writes a line to stderr, above the bars if there are any. A stderr that is gone is nobody to tell.
 pub fn to_stderr(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    beside(|| {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    });
 }
 
 /// The error of a failed write to stdout.

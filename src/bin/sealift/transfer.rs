@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome};
 use crate::interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, ProgressArgs};
 use crate::verify::verification;
 
 /// What to do about a target that exists.
@@ -57,6 +57,9 @@ pub struct TransferArgs {
     /// What to do about a file that exists where one is to be put
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub if_exists: IfExists,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 fn streams() -> RangedU64ValueParser<u32> {

@@ -74,6 +74,8 @@ pub struct MirrorSummary {
     pub deleted: u64,
     /// What was to be removed and was kept, because not everything was read and transferred.
     pub kept: Vec<PathBuf>,
+    /// Bytes of the files that were to be transferred.
+    pub planned_bytes: u64,
     /// With [`MirrorOptions::dry_run`], why it would be refused.
     pub refusal: Option<Error>,
     /// What was to be done, or with [`MirrorOptions::dry_run`] would be.
@@ -115,11 +117,11 @@ fn refusal(
 }
 
 /// What a dry run gives.
-fn only_planned(plan: Plan, refusal: Option<Error>, report: Report<'_>) -> MirrorSummary {
+fn only_planned(plan: Plan, planned_bytes: u64, refusal: Option<Error>, report: Report<'_>) -> MirrorSummary {
     let mut kept = Vec::new();
     if report.faults() > 0 {
         kept.extend(plan.removed().map(|path| path.as_path().to_owned()));
         kept.extend(plan.strays.iter().map(|stray| stray.folder.as_path().join(stray.shown())));
     }
-    MirrorSummary { transfer: report.summary, same: plan.same, deleted: 0, kept, refusal, plan }
+    MirrorSummary { transfer: report.summary, same: plan.same, deleted: 0, kept, planned_bytes, refusal, plan }
 }

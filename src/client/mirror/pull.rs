@@ -11,7 +11,7 @@ use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusa
 use crate::client::connection::Client;
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
-use crate::client::observer::Observer;
+use crate::client::observer::{Observer, ReadingSign};
 use crate::client::receive::{Job, Receiver};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -46,6 +46,7 @@ fn pull(
     options: &MirrorOptions,
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
+    let reading = ReadingSign::new(observer);
     let mut report = Report::new(observer);
     let source = remote::source(session, from, &options.filter, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
@@ -55,22 +56,31 @@ fn pull(
     let plan = make_plan(session, (&source, &destination), (into, from), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     report_blocked(&plan, |path| into.join(path.as_path()), &mut report);
+    let size = |path| source.items.get(path).map_or(0, |item| item.size);
+    let (files, bytes) =
+        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     if options.dry_run {
-        return Ok(only_planned(plan, refusal, report));
+        return Ok(only_planned(plan, bytes, refusal, report));
     }
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    let size = |path| source.items.get(path).map_or(0, |item| item.size);
-    let (files, bytes) =
-        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     observer.expected(files, bytes);
+    drop(reading);
     fs::create_dir_all(into).map_err(|err| Error::file(into.display(), err))?;
     let local = Destination::open(into)?;
     let done = apply(session, from, (&local, into), &plan, &source, &mut report);
     local.store().forget_handles();
     let Removal { removed, kept } = done?;
-    Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted: removed, kept, refusal: None, plan })
+    Ok(MirrorSummary {
+        transfer: report.summary,
+        same: plan.same,
+        deleted: removed,
+        kept,
+        planned_bytes: bytes,
+        refusal: None,
+        plan,
+    })
 }
 
 /// Does it all, and brings the times in line.

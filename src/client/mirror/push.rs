@@ -9,7 +9,7 @@ use super::report::Report;
 use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::jobs::{Source, Upload};
-use crate::client::observer::Observer;
+use crate::client::observer::{Observer, ReadingSign};
 use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -41,6 +41,7 @@ fn push(
     options: &MirrorOptions,
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
+    let reading = ReadingSign::new(observer);
     let mut report = Report::new(observer);
     let source = local::source(from, &options.filter, &mut report)?;
     let destination = remote::destination(session, to, options, &mut report)?;
@@ -50,19 +51,28 @@ fn push(
     let plan = make_plan(session, (&source, &destination), (from, to), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     report_blocked(&plan, |path| PathBuf::from(to.as_path()).join(path.as_path()), &mut report);
+    let size = |path| source.items.get(path).map_or(0, |item| item.size);
+    let (files, bytes) =
+        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     if options.dry_run {
-        return Ok(only_planned(plan, refusal, report));
+        return Ok(only_planned(plan, bytes, refusal, report));
     }
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    let size = |path| source.items.get(path).map_or(0, |item| item.size);
-    let (files, bytes) =
-        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     observer.expected(files, bytes);
+    drop(reading);
     let removal = carry_out(&mut Server { session, from, to }, &plan, &source, &mut report)?;
     let (deleted, kept) = (removal.removed, removal.kept);
-    Ok(MirrorSummary { transfer: report.summary, same: plan.same, deleted, kept, refusal: None, plan })
+    Ok(MirrorSummary {
+        transfer: report.summary,
+        same: plan.same,
+        deleted,
+        kept,
+        planned_bytes: bytes,
+        refusal: None,
+        plan,
+    })
 }
 
 /// The folder of the server that becomes like a local one.

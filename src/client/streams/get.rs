@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ranges::{Next, Range, Ranges};
-use super::{Streams, is_large, ping};
+use super::{Streams, ping};
 use crate::client::answers::{Ids, Transferred};
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
@@ -26,13 +26,13 @@ pub(in crate::client) struct LargeDownload {
     pub(in crate::client) announced: Announced,
 }
 
-/// Asks how large these files are, which takes no more than the right to fetch them. The large ones, and the others;
-/// what the server refuses is among the others, for the reason to be told in its turn.
+/// Asks how large these files are, which takes no more than the right to fetch them. What the server refuses has no
+/// size, and the reason is told in its turn.
 pub(in crate::client) fn probe(
     session: &mut Session,
     jobs: Vec<Download>,
-) -> Result<(Vec<LargeDownload>, Vec<Download>)> {
-    let (mut large, mut others) = (Vec::new(), Vec::new());
+) -> Result<Vec<(Download, Option<Announced>)>> {
+    let mut found = Vec::with_capacity(jobs.len());
     let mut jobs = jobs.into_iter().peekable();
     while jobs.peek().is_some() {
         let mut asked = Vec::new();
@@ -42,19 +42,15 @@ pub(in crate::client) fn probe(
         {
             match session.command(&nothing_of(&job.from)) {
                 Ok(()) => asked.push(job),
-                Err(_) => others.push(job),
+                Err(_) => found.push((job, None)),
             }
         }
         for file in asked {
-            match size_of(session, &file.from)? {
-                Some(announced) if is_large(announced.size) => {
-                    large.push(LargeDownload { job: Job { file, counted: false, resumable: true }, announced });
-                }
-                _ => others.push(file),
-            }
+            let announced = size_of(session, &file.from)?;
+            found.push((file, announced));
         }
     }
-    Ok((large, others))
+    Ok(found)
 }
 
 /// Has the server say what it would send.
@@ -203,10 +199,11 @@ async fn proven(
     to: &RelPath,
     into: &Destination,
 ) -> Result<Option<Partial>> {
-    let (from, to, into) = (from.clone(), to.clone(), into.clone());
+    let (from, to, into, observer) = (from.clone(), to.clone(), into.clone(), Arc::clone(streams.observer));
     let asked = streams.client.run(move |session| {
         // A part that cannot be read is none.
         let Ok(Some(partial)) = into.store().partial(&to) else { return Ok(None) };
+        observer.proving(from.as_path(), 0, partial.len);
         session.command(&Command::Hash { path: from, length: Some(partial.len), of: HashOf::Bytes })?;
         Ok(hashed(session)?.is_ok_and(|first| first == (partial.len, partial.hash)).then_some(partial))
     });
@@ -366,7 +363,7 @@ impl Fetch {
         let mut came = 0;
         let end = data(session, range.length, &self.from, |bytes| {
             let count = bytes.len() as u64;
-            self.observer.progressed(range.news(came, count));
+            self.observer.progressed(self.from.as_path(), range.news(came, count));
             came += count;
             *told = came;
             // What nobody needs any more is read and dropped.

@@ -77,7 +77,8 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
     let allocated = file.allocated.filter(|_| features.has(Feature::Sparse));
     let mtime_there = mtime.or(Some(mtime_of_file));
     let mut args = StageArgs { path: to.clone(), size, mtime: mtime_there, mode, allocated, condition, resume: None };
-    let staged = streams.client.run(move |session| stage(session, file, &mut args, resumes)).await?;
+    let told = Arc::clone(streams.observer);
+    let staged = streams.client.run(move |session| stage(session, file, &mut args, resumes, &*told)).await?;
     let (id, file, resume, assembly) = match staged {
         Ok(staged) => staged,
         // The server has enough of such, or knows none.
@@ -146,10 +147,16 @@ type Begun = (StagedId, LocalFile, Option<Resume>, Assembly);
 
 /// Stages the file, after what is left of an interrupted upload of it if there is any and it may be used. The inner
 /// error is the server's refusal.
-fn stage(session: &mut Session, mut file: LocalFile, args: &mut StageArgs, resumes: bool) -> Result<Result<Begun>> {
+fn stage(
+    session: &mut Session,
+    mut file: LocalFile,
+    args: &mut StageArgs,
+    resumes: bool,
+    observer: &dyn Observer,
+) -> Result<Result<Begun>> {
     let mut hasher = Hasher::new();
     if resumes {
-        args.resume = part_of(session, &args.path, &mut file, &mut hasher)?;
+        args.resume = part_of(session, &args.path, &mut file, &mut hasher, observer)?;
     }
     loop {
         session.command(&Command::Stage(args.clone()))?;
@@ -352,7 +359,7 @@ impl Sending {
         this.hasher.update(body.get(..read).unwrap_or_default());
         head.copy_from_slice(&frame::header(read));
         session.out().fill(frame::HEADER + read);
-        self.observer.progressed(this.range.news(this.sent, read as u64));
+        self.observer.progressed(&self.path, this.range.news(this.sent, read as u64));
         this.sent += read as u64;
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::args::{Cat, Get};
 use crate::context::{Context, Login};
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::progress::Progress;
+use crate::progress::{Direction, Progress, ProgressArgs};
 use crate::transfer::{How, Way, transfer};
 
 /// Runs the command.
@@ -41,7 +41,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if let Local::Through(place) = &local {
         how.in_order(&place.shown())?;
     }
-    let mut fetch = Fetch::new(ctx, &local, args.recursive);
+    let mut fetch = Fetch::new(ctx, &local, args.recursive, args.transfer.progress);
     let mut used = None;
     for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((login, _), _)) = group.first() else { continue };
@@ -200,8 +200,8 @@ pub struct Fetch<'a> {
 
 impl<'a> Fetch<'a> {
     /// Into this place; `recursive` takes folders too.
-    pub fn new(ctx: &'a Context, local: &'a Local, recursive: bool) -> Self {
-        let progress = Arc::new(Progress::new(ctx.out));
+    pub fn new(ctx: &'a Context, local: &'a Local, recursive: bool, progress: ProgressArgs) -> Self {
+        let progress = Arc::new(Progress::new(ctx.out, Direction::Fetch, progress));
         let (how, summary, tally) = Default::default();
         Fetch { ctx, local, recursive, how, progress, summary, tally, taken: HashSet::new() }
     }
@@ -301,11 +301,15 @@ impl<'a> Fetch<'a> {
             return Ok(());
         }
         let into = self.local.open()?;
+        self.progress.parts_to_come(trees.len());
         if !files.is_empty() {
             let work = Transfer::download(files, &into, options);
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
+        let mut left = trees.len();
         for (from, to) in trees {
+            left -= 1;
+            self.progress.next_part(left);
             let work = Transfer::get_tree(&from, &into, &to, condition, options);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&from.to_string());
@@ -333,7 +337,7 @@ impl<'a> Fetch<'a> {
         let opened = async_std::task::spawn_blocking(move || opened.open(out)).await?;
         self.progress.expected(1, 0);
         self.progress.started(path, None);
-        let mut sink = Sink { file: opened, progress: &self.progress, failed: None };
+        let mut sink = Sink { file: opened, path, progress: &self.progress, failed: None };
         let read = client.read(&file.from, &mut sink).await;
         // A cable's end is no end of a file: what a disk has not taken yet may still fail.
         let written = match (sink.failed.take(), sink.file.sync_data()) {
@@ -351,7 +355,7 @@ impl<'a> Fetch<'a> {
             }
             (Err(error), Ok(())) => return Err(Failure::from(error).about(&file.from.to_string())),
         };
-        self.progress.finished(path, &done);
+        self.progress.finished(path, &file.to, &done);
         self.summary.files += 1;
         self.summary.bytes += done.bytes;
         Ok(())
@@ -392,6 +396,8 @@ impl<'a> Fetch<'a> {
 /// Counts what it writes, and remembers what went wrong here.
 struct Sink<'a> {
     file: File,
+    /// The file that is fetched.
+    path: &'a Path,
     progress: &'a Progress,
     failed: Option<io::Error>,
 }
@@ -400,7 +406,7 @@ impl io::Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.file.write(bytes) {
             Ok(count) => {
-                self.progress.progressed(count as u64);
+                self.progress.progressed(self.path, count as u64);
                 Ok(count)
             }
             Err(err) if err.kind() == io::ErrorKind::Interrupted => Err(err),

@@ -5,59 +5,18 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use sealift::Kind;
 use sealift::client::mirror::Plan;
 use sealift::client::{Config, Filter, MirrorOptions, MirrorSummary, Patience, Target, is_lost_line};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
 
-use crate::args::Mirror;
 use crate::commands::look::warn_of_records;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
-use crate::format;
+use crate::mirror_args::Mirror;
 use crate::output::{Object, Output};
-use crate::progress::Progress;
-
-/// `--include` and `--exclude` in the order they were typed in, which two options of their own would not keep.
-#[derive(Debug, Clone, Default)]
-pub struct Filters(Vec<(String, bool)>);
-
-const KINDS: [(&str, bool, &str); 2] = [
-    ("include", true, "Take what matches, also if a later --exclude would not"),
-    ("exclude", false, "Leave out what matches, on both sides; a folder is not entered"),
-];
-
-impl Args for Filters {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        command.args(KINDS.map(|(name, _, help)| {
-            Arg::new(name).long(name).value_name("PATTERN").action(ArgAction::Append).help(help)
-        }))
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for Filters {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut all = Vec::new();
-        for (name, takes, _) in KINDS {
-            let places = matches.indices_of(name).into_iter().flatten();
-            let patterns = matches.get_many::<String>(name).into_iter().flatten();
-            all.extend(places.zip(patterns).map(|(place, pattern)| (place, pattern.clone(), takes)));
-        }
-        all.sort_unstable();
-        Ok(Filters(all.into_iter().map(|(_, pattern, takes)| (pattern, takes)).collect()))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
+use crate::progress::{Direction, Progress, Totals};
 
 /// Which way it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +53,15 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint));
     }
     let login = ctx.login_for(target)?;
-    let progress = Arc::new(Progress::new(ctx.out));
+    let direction = if matches!(way, Way::Push { .. }) { Direction::Send } else { Direction::Fetch };
+    let progress = Arc::new(Progress::new(ctx.out, direction, args.progress));
     progress.set_login(&login);
     let connected = ctx.connect(&login).await?;
     let password = connected.password;
     ctx.over(connected.client, &login, async |client| {
-        let (verb, moved) = match &way {
-            Way::Push { .. } => ("put", "sent"),
-            Way::Pull { .. } => ("get", "fetched"),
+        let verb = match direction {
+            Direction::Send => "put",
+            Direction::Fetch => "get",
         };
         if options.checksum {
             warn_of_records(ctx.out, client);
@@ -137,7 +97,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         }
         show_kept(&summary, ctx.out);
         let refusal = summary.refusal.take();
-        show_summary(&summary, moved, args.dry_run, ctx.out, client.last_ids())?;
+        show_summary(&summary, progress.totals(), args.dry_run, ctx.out, client.last_ids())?;
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
@@ -216,10 +176,9 @@ fn shown(path: &RelPath) -> &[u8] {
     if path.is_root() { b"." } else { path.as_bytes() }
 }
 
-/// `moved` says what happens to a file that differs: sent or fetched.
 fn show_summary(
     summary: &MirrorSummary,
-    moved: &str,
+    totals: Totals,
     dry_run: bool,
     out: Output,
     ids: Option<sealift::client::Ids>,
@@ -244,18 +203,13 @@ fn show_summary(
     if out.json(done)? {
         return Ok(());
     }
-    let size = if dry_run { String::new() } else { format!(" ({})", format::size(transfer.bytes)) };
-    let mut words = format!("{} {moved}{size}, {same} same, {deleted} deleted", format::count(files, "file"));
-    if !kept.is_empty() {
-        words += &format!("; {} kept", kept.len());
-    }
-    if transfer.skipped > 0 {
-        words += &format!("; {} skipped", transfer.skipped);
-    }
-    if failed > 0 {
-        words += &format!("; {failed} failed");
-    }
-    out.note(&if dry_run { format!("Would be: {words}") } else { words });
+    let bytes = if dry_run { summary.planned_bytes } else { transfer.bytes };
+    let folders = plan.made().count() as u64;
+    let totals = Totals { files, folders, bytes, unchanged: *same, deleted, kept: kept.len() as u64, failed, ..totals };
+    out.note(&match dry_run {
+        true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
+        false => totals.words(),
+    });
     Ok(())
 }
 

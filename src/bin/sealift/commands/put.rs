@@ -22,7 +22,7 @@ use sealift::{Client, Error, Kind};
 use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::progress::Progress;
+use crate::progress::{Direction, Progress, ProgressArgs};
 use crate::transfer::{How, Way, transfer};
 
 /// Runs the command.
@@ -39,7 +39,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         return Err(Failure::new(Kind::Usage, text, hint));
     }
     // Looked at before connecting: most mistakes are local.
-    let mut send = Send::new(ctx, args.recursive);
+    let mut send = Send::new(ctx, args.recursive, args.transfer.progress);
     send.how = How::new(&args.transfer, ctx.retries(&login)).growing(args.growing);
     let sources = send.sources(locals)?;
     if sources.is_empty() {
@@ -103,9 +103,9 @@ pub struct Send<'a> {
 
 impl<'a> Send<'a> {
     /// `recursive` takes folders too.
-    pub fn new(ctx: &'a Context, recursive: bool) -> Self {
+    pub fn new(ctx: &'a Context, recursive: bool, progress: ProgressArgs) -> Self {
         let (how, summary, tally) = Default::default();
-        let progress = Arc::new(Progress::new(ctx.out));
+        let progress = Arc::new(Progress::new(ctx.out, Direction::Send, progress));
         Send { ctx, recursive, how, progress, summary, tally, opened: None }
     }
 
@@ -189,6 +189,7 @@ impl<'a> Send<'a> {
                 Source::File { path, is_pipe: false } => files.push(Upload::file(path, to)),
             }
         }
+        self.progress.parts_to_come(trees.len());
         if !files.is_empty() {
             for file in &mut files {
                 file.condition = condition;
@@ -207,7 +208,10 @@ impl<'a> Send<'a> {
             let work = Transfer::upload(vec![upload], options);
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
+        let mut left = trees.len();
         for (path, to) in trees {
+            left -= 1;
+            self.progress.next_part(left);
             let work = Transfer::put_tree(&path, &to, condition, options);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&path.display().to_string());

@@ -23,6 +23,7 @@ use crate::context::{Connected, Context, Login};
 use crate::expand::Named;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::format;
+use crate::progress::ProgressArgs;
 
 /// What comes after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +232,7 @@ impl<'a> Session<'a> {
         let local = Local::resolve(&local, targets.len())?;
         let (ctx, login) = (self.ctx, self.login.clone());
         let client = self.client().await?;
-        let mut fetch = Fetch::new(ctx, &local, line.recursive);
+        let mut fetch = Fetch::new(ctx, &local, line.recursive, ProgressArgs::default());
         let names: Vec<Named> = targets.iter().map(Named::plainly).collect();
         fetch.collect(client, &login, None, &names).await?;
         fetch.finish(Some(client))
@@ -243,7 +244,7 @@ impl<'a> Session<'a> {
             locals => (locals, self.target(OsStr::new("."))?),
         };
         let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
-        let mut send = Send::new(self.ctx, line.recursive);
+        let mut send = Send::new(self.ctx, line.recursive, ProgressArgs::default());
         let sources = send.sources(&locals)?;
         if sources.is_empty() {
             return send.finish(None);

@@ -1,0 +1,62 @@
+//! The arguments of `mirror`.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use sealift::client::MaxDelete;
+
+use super::filter_args::Filters;
+use super::progress::ProgressArgs;
+
+/// Make a folder like another; only what changed moves
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift mirror ./site alice@files.example/www --delete
+  sealift mirror files.example/pub ./pub --exclude '*.tmp' --exclude cache/
+  sealift mirror ./site alice@files.example/www --delete --dry-run
+
+One of the two is on a server, the other is local: write it with ./ or / first if that is in doubt. What is in SOURCE \
+comes into DESTINATION, which is made if missing. Files of the same size and time are the same. Modification times of \
+files are kept, those of folders only when fetching. Links and special files are skipped.
+
+Patterns are globs, and the first that matches decides. One without a slash matches names at any depth, one with a \
+slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded is never deleted. With \
+--checksum, a file on the server that differs in its time alone keeps that time.
+
+--delete removes last, and removes nothing unless the whole source was read and every transfer succeeded: else it says \
+how many it kept (with -v which), and the exit code is 10. What has the name of something of another type, a folder \
+where a file must go, is moved aside, removed last, and put back if anything fails. A source without files, and more \
+deletions than --max-delete, are refused before anything is done, with exit code 11.")]
+pub struct Mirror {
+    /// The folder to copy, local or on a server
+    #[arg(value_name = "SOURCE")]
+    pub source: OsString,
+    /// The folder that becomes like it
+    #[arg(value_name = "DESTINATION")]
+    pub destination: OsString,
+    /// Remove what is not in SOURCE
+    #[arg(long)]
+    pub delete: bool,
+    /// Let --delete remove at most so many files, or such a share of those in DESTINATION [default: 50% if there are
+    /// more than 20]
+    #[arg(long, value_name = "N|P%", requires = "delete", value_parser = max_delete)]
+    pub max_delete: Option<MaxDelete>,
+    /// Let --delete remove everything because SOURCE has no files
+    #[arg(long, requires = "delete")]
+    pub allow_empty_source: bool,
+    /// Only show what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Compare files of the same size by their BLAKE3, not by their times
+    #[arg(long)]
+    pub checksum: bool,
+    #[command(flatten)]
+    pub filters: Filters,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+fn max_delete(text: &str) -> Result<MaxDelete, String> {
+    text.parse().map_err(|error: sealift::Error| error.text().to_owned())
+}

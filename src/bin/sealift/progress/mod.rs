@@ -1,0 +1,250 @@
+//! Telling a person how far a transfer is, and what came of it.
+
+mod lines;
+mod screen;
+mod state;
+mod summary;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sealift::client::{Observer, Skip, Summary, Transferred};
+use sealift::proto::RelPath;
+use sealift::proto::escape::for_people;
+use sealift::{Client, Error};
+
+pub use screen::beside;
+pub use summary::Totals;
+
+use self::screen::{Kind, Mode, Screen};
+use self::state::State;
+use self::summary::Skipped;
+use super::context::Login;
+use super::failure::{Failure, Outcome, Tally};
+use super::format;
+use super::interrupt;
+use super::output::{Object, Output};
+
+/// Which way files go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the server.
+    Send,
+    /// From it.
+    Fetch,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ProgressArgs {
+    /// How to show how far it is
+    #[arg(long = "progress", value_name = "HOW", value_enum, default_value_t, help_heading = "Output")]
+    pub mode: Mode,
+}
+
+/// Watches one command's transfers: bars or a log on stderr, one JSON object a file, failures as they happen.
+#[derive(Debug)]
+pub struct Progress {
+    out: Output,
+    direction: Direction,
+    kind: Option<Kind>,
+    /// When the first thing happened: a person who typed a password did not transfer meanwhile.
+    began: OnceLock<Instant>,
+    state: Arc<Mutex<State>>,
+    screen: Mutex<Option<Screen>>,
+    has_screen: AtomicBool,
+    skipped: Mutex<Skipped>,
+    /// Who may not do what is denied.
+    login: Mutex<Option<Login>>,
+    /// The failure shown last.
+    last_shown: Mutex<String>,
+}
+
+impl Progress {
+    /// For a command that begins now.
+    pub fn new(out: Output, direction: Direction, args: ProgressArgs) -> Self {
+        Progress {
+            out,
+            direction,
+            kind: args.mode.kind(out),
+            began: OnceLock::new(),
+            state: Arc::default(),
+            screen: Mutex::default(),
+            has_screen: AtomicBool::new(false),
+            skipped: Mutex::default(),
+            login: Mutex::default(),
+            last_shown: Mutex::default(),
+        }
+    }
+
+    /// Says who transfers from now on.
+    pub fn set_login(&self, login: &Login) {
+        *lock(&self.login) = Some(login.clone());
+    }
+
+    /// Whether this failure of everything is that of the file that failed last, which has been shown.
+    pub fn has_shown(&self, error: &Error) -> bool {
+        let last = lock(&self.last_shown);
+        !last.is_empty() && last.contains(error.text())
+    }
+
+    /// Changes the state, and shows it from now on.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.began.get_or_init(Instant::now);
+        if let Some(kind) = self.kind
+            && !self.has_screen.swap(true, Ordering::Relaxed)
+        {
+            *lock(&self.screen) = Some(Screen::start(Arc::clone(&self.state), self.direction, kind));
+        }
+        change(&mut lock(&self.state))
+    }
+
+    /// What is left is counted anew.
+    pub fn starts_over(&self) {
+        self.change(State::starts_over);
+    }
+
+    /// So many parts of the work are to be counted yet, each when it begins.
+    pub fn parts_to_come(&self, parts: usize) {
+        self.change(|state| state.parts_to_come(u32::try_from(parts).unwrap_or(u32::MAX)));
+    }
+
+    /// The next part begins, and so many come after it.
+    pub fn next_part(&self, parts_after: usize) {
+        self.change(|state| state.next_part(u32::try_from(parts_after).unwrap_or(u32::MAX)));
+    }
+
+    /// How many files are done.
+    pub fn files(&self) -> u64 {
+        lock(&self.state).files()
+    }
+
+    /// Takes the bars away.
+    pub fn stop(&self) {
+        lock(&self.screen).take();
+        self.has_screen.store(false, Ordering::Relaxed);
+    }
+
+    /// What was moved in which time, and what was left out.
+    pub fn totals(&self) -> Totals {
+        let time = Some(self.began.get().map_or(Duration::ZERO, Instant::elapsed));
+        Totals { moved: lock(&self.state).moved(), time, skipped: lock(&self.skipped).clone(), ..Totals::default() }
+    }
+
+    /// Ends the bars and tells what came of it all. `client` is the connection used last.
+    ///
+    /// # Errors
+    /// The exit code of what failed; its words have been shown.
+    pub fn finish(&self, summary: &Summary, mut tally: Tally, client: Option<&Client>) -> Outcome {
+        self.stop();
+        let totals = self.totals();
+        tally.add_done(summary.files);
+        if summary.failed.is_empty() && summary.files == 0 {
+            tally.add_done(summary.directories);
+        }
+        summary.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
+        let done = Object::new()
+            .text("event", "done")
+            .value("files", summary.files)
+            .value("bytes", summary.bytes)
+            .value("folders", summary.directories)
+            .value("failed", tally.failures())
+            .value("skipped", summary.skipped)
+            .value("seconds", totals.time.unwrap_or_default().as_secs_f64())
+            .ids(client.and_then(Client::last_ids));
+        if !self.out.json(|| done)? {
+            let Summary { files, bytes, directories: folders, .. } = *summary;
+            let totals = Totals { files, bytes, folders, failed: tally.failures(), ..totals };
+            self.out.note(&totals.words());
+        }
+        tally.outcome()
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Observer for Progress {
+    fn wants_totals(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    fn reading(&self, is_reading: bool) {
+        self.change(|state| state.reading(is_reading));
+    }
+
+    fn expected(&self, files: u64, bytes: u64) {
+        self.change(|state| state.expected(files, bytes));
+    }
+
+    fn proving(&self, path: &Path, done: u64, of: u64) {
+        self.change(|state| state.proving(path, done, of));
+    }
+
+    fn started(&self, path: &Path, size: Option<u64>) {
+        self.change(|state| state.started(path, size));
+    }
+
+    fn resumed(&self, path: &Path, from: u64) {
+        self.change(|state| state.resumed(path, from));
+        let name = for_people(path.as_os_str().as_bytes());
+        self.out.step(&format!("{name}: goes on after {}, proven", format::size(from)));
+    }
+
+    fn retrying(&self, error: &Error, pause: Duration, kept: u64) {
+        self.change(State::lost);
+        self.out.lost(error, pause, kept);
+    }
+
+    fn streams(&self, count: usize, wanted: usize, why: Option<&Error>) {
+        let why = why.map_or(String::new(), |error| format!(": {}", for_people(error.text().as_bytes())));
+        self.out.step(&format!("{count} of {wanted} connections{why}"));
+    }
+
+    fn stream_lost(&self, error: &Error) {
+        if interrupt::is_stopping() {
+            return;
+        }
+        let text = for_people(error.text().as_bytes());
+        self.out.step(&format!("a connection was lost, the others go on: {text}"));
+    }
+
+    fn progressed(&self, path: &Path, bytes: u64) {
+        self.change(|state| state.progressed(path, bytes));
+    }
+
+    fn finished(&self, path: &Path, _to: &RelPath, done: &Transferred) {
+        self.change(|state| state.finished(path, done.bytes));
+        let name = path.as_os_str().as_bytes();
+        let object = || {
+            let object = Object::new().text("event", "file").name("path", name).value("size", done.bytes);
+            object.text("hash", done.hash).ids(done.ids)
+        };
+        // A stdout that is gone is found out by the summary.
+        let _ = self.out.json(object);
+        self.out.step_with(|| format!("{}: {}, verified", for_people(name), format::size(done.bytes)));
+    }
+
+    fn failed(&self, path: &Path, error: &Error) {
+        self.change(|state| state.given_up(path));
+        let name = for_people(path.as_os_str().as_bytes());
+        let mut failure = Failure::from(error.retold()).about(&name);
+        if let Some(login) = lock(&self.login).as_ref() {
+            failure = failure.denied_by_server(|| login.denied_hint());
+        }
+        error.text().clone_into(&mut lock(&self.last_shown));
+        failure.show(self.out);
+    }
+
+    fn skipped(&self, path: &Path, why: Skip) {
+        self.change(|state| state.given_up(path));
+        lock(&self.skipped).add(why);
+        let name = for_people(path.as_os_str().as_bytes());
+        self.out.warn(&format!("skipped {name}: {}", why.words()));
+    }
+}

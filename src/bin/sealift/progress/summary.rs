@@ -1,0 +1,127 @@
+//! What came of it all, in one line.
+
+use std::time::Duration;
+
+use sealift::client::Skip;
+
+use crate::format;
+
+/// Fewer bytes than these say nothing of a line's speed.
+const RATED: u64 = 1 << 20;
+
+/// What a command has done, or would do.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// Files transferred.
+    pub files: u64,
+    /// Folders made or found.
+    pub folders: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+    /// Bytes moved in truth.
+    pub moved: u64,
+    /// How long it took; none if nothing was done.
+    pub time: Option<Duration>,
+    /// Files that were the same already.
+    pub unchanged: u64,
+    /// What was removed.
+    pub deleted: u64,
+    /// What was to be removed and was not.
+    pub kept: u64,
+    /// What was left out, and why.
+    pub skipped: Skipped,
+    /// What failed.
+    pub failed: u64,
+}
+
+/// How many were left out for each reason, in the order in which the reasons came.
+#[derive(Debug, Clone, Default)]
+pub struct Skipped(Vec<(Skip, u64)>);
+
+impl Skipped {
+    /// One more.
+    pub fn add(&mut self, why: Skip) {
+        match self.0.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((why, 1)),
+        }
+    }
+
+    fn words(&self) -> Option<String> {
+        let all: u64 = self.0.iter().map(|(_, count)| count).sum();
+        let one = |(why, count): &(Skip, u64)| {
+            let word = if *count == 1 { why.word() } else { why.words_for_many() };
+            if self.0.len() == 1 { word.to_owned() } else { format!("{count} {word}") }
+        };
+        (all > 0).then(|| format!("{all} skipped ({})", self.0.iter().map(one).collect::<Vec<_>>().join(", ")))
+    }
+}
+
+impl Totals {
+    /// `812 files, 1.2 GiB in 0.9 s, 1.3 GiB/s, verified; 3 unchanged; 1 skipped (link)`.
+    pub fn words(&self) -> String {
+        let mut words = format::count(self.files, "file");
+        if self.folders > 0 {
+            words += &format!(", {}", format::count(self.folders, "folder"));
+        }
+        match self.time {
+            None => words += &format!(", {}", format::size(self.bytes)),
+            Some(time) => {
+                words += &format!(", {} in {}", format::size(self.bytes), spent(time));
+                if self.moved >= RATED {
+                    words += &format!(", {}", format::rate(self.moved, time));
+                }
+                if self.files > 0 {
+                    words += ", verified";
+                }
+            }
+        }
+        let counts = [("unchanged", self.unchanged), ("deleted", self.deleted), ("kept", self.kept)];
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
+        let failed = (self.failed > 0).then(|| format!("{} failed", self.failed));
+        for more in counts.chain(self.skipped.words()).chain(failed) {
+            words += &format!("; {more}");
+        }
+        words
+    }
+}
+
+/// Milliseconds where tenths of a second would be nothing.
+fn spent(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "1 ms".to_owned(),
+        millis @ 1..100 => format!("{millis} ms"),
+        _ => format::duration(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_what_came_and_what_did_not() {
+        let time = Some(Duration::from_millis(900));
+        let bytes = 1_288_490_188;
+        let all = Totals { files: 812, bytes, moved: bytes, time, unchanged: 3, ..Totals::default() };
+        let mut skipped = Skipped::default();
+        skipped.add(Skip::Link);
+        let totals = Totals { skipped: skipped.clone(), ..all.clone() };
+        assert_eq!(totals.words(), "812 files, 1.2 GiB in 0.9 s, 1.3 GiB/s, verified; 3 unchanged; 1 skipped (link)");
+        skipped.add(Skip::Link);
+        assert!(Totals { skipped: skipped.clone(), ..all.clone() }.words().ends_with("; 2 skipped (links)"));
+        skipped.add(Skip::Exists);
+        let rest = Totals { deleted: 2, kept: 1, skipped, failed: 1, ..Totals::default() };
+        assert_eq!(rest.words(), "0 files, 0 B; 2 deleted; 1 kept; 3 skipped (2 links, 1 there already); 1 failed");
+    }
+
+    #[test]
+    fn a_tiny_transfer_has_no_rate() {
+        let tiny = Totals { files: 1, bytes: 6, moved: 6, time: Some(Duration::from_micros(300)), ..Totals::default() };
+        assert_eq!(tiny.words(), "1 file, 6 B in 1 ms, verified");
+        let none = Totals { time: Some(Duration::from_millis(42)), unchanged: 9, ..Totals::default() };
+        assert_eq!(none.words(), "0 files, 0 B in 42 ms; 9 unchanged");
+        let in_folders = Totals { files: 2, folders: 1, bytes: 6, ..tiny };
+        assert_eq!(in_folders.words(), "2 files, 1 folder, 6 B in 1 ms, verified");
+    }
+}
