@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, OFlags, Stat, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
 use super::account::Promise;
@@ -158,6 +158,10 @@ impl Jail {
         }
         let dir = match self.walk_kept(path, now, &mut kept) {
             Err(err) if is_link(&err) => {
+                // Wherever it leads, and be it nowhere.
+                if links == Links::Refused && self.meets_link(path) {
+                    return Err(not_a_folder(THROUGH_A_LINK));
+                }
                 let dir = links.followed(Arc::new(self.resolve(path)?))?;
                 kept.push(Kept { path: path.to_vec(), dir: Arc::clone(&dir), linked: true, since: now });
                 dir
@@ -212,8 +216,26 @@ impl Jail {
         Ok(dir)
     }
 
+    /// Whether the first thing on this path that is no directory is a link.
+    fn meets_link(&self, path: &[u8]) -> bool {
+        let Ok(mut dir) = self.root() else { return false };
+        for name in path.split(|b| *b == b'/') {
+            let Ok(inner) = open_directory(&dir, name) else {
+                let there = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW);
+                return there.is_ok_and(|there| FileType::from_raw_mode(there.st_mode) == FileType::Symlink);
+            };
+            dir = Arc::new(inner);
+        }
+        false
+    }
+
     fn real(&self, path: &[u8]) -> io::Result<RelPath> {
-        let real = self.root()?.canonicalize(OsStr::from_bytes(path))?;
+        let real = self.root()?.canonicalize(OsStr::from_bytes(path)).map_err(|err| match err.kind() {
+            // cap-std's own word for what leads out; what the operating system refuses has a number.
+            io::ErrorKind::PermissionDenied if err.raw_os_error().is_none() => not_a_folder(OUT_OF_HOME),
+            _ if matches!(Errno::from_io_error(&err), Some(Errno::XDEV | Errno::LOOP)) => not_a_folder(OUT_OF_HOME),
+            _ => err,
+        })?;
         if real.as_os_str() == "." {
             return Ok(RelPath::root());
         }
@@ -248,12 +270,18 @@ impl Links {
     fn followed(self, dir: Arc<Dir>) -> io::Result<Arc<Dir>> {
         match self {
             Links::Followed => Ok(dir),
-            Links::Refused => Err(io::Error::new(io::ErrorKind::NotADirectory, THROUGH_A_LINK)),
+            Links::Refused => Err(not_a_folder(THROUGH_A_LINK)),
         }
     }
 }
 
 const THROUGH_A_LINK: &str = "leads through a link, and links are followed for reading only";
+
+const OUT_OF_HOME: &str = "a link that leads out of your folder, or in a circle, is not followed";
+
+fn not_a_folder(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotADirectory, why)
+}
 
 /// What O_DIRECTORY | O_NOFOLLOW says of a link.
 fn is_link(err: &io::Error) -> bool {

@@ -108,6 +108,8 @@ fn failed(path: &RelPath, err: io::Error) -> Error {
     match Errno::from_io_error(&err) {
         // What opening a socket says, and a link where none may be.
         Some(Errno::NXIO | Errno::LOOP) => not_regular(path),
+        // A link that is not followed.
+        None if err.kind() == io::ErrorKind::NotADirectory => not_regular(path),
         _ => Error::file(path, err),
     }
 }

@@ -98,6 +98,50 @@ fn symlink_planted() {
 }
 
 #[test]
+fn links_out_are_no_folders() {
+    let cage = Cage::new();
+    let home = cage.world.home("alice");
+    let links = links(&cage);
+    plant(&home, &links);
+    symlink("missing", home.join("dangling")).unwrap();
+    let daemon = cage.world.start();
+    let outside = cage.outside();
+    let mut alice = enter(&daemon, "alice");
+    let names = links.iter().map(|(name, _)| *name).chain(["dangling", "folder/back"]);
+    for name in names {
+        let reads = |verb| matches!(verb, Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept);
+        for path in [format!("{name}/x"), format!("{name}/x/y")] {
+            for ask in all_asks(&path, "file") {
+                let ((digits, word, _), _) = ask.send(&mut alice);
+                let expected = match ask.verb {
+                    // What was interrupted is found by its path alone.
+                    Verb::Hash if ask.line.contains("partial=yes") => "not-found",
+                    // Inside, but nothing is there.
+                    verb if reads(verb) && name == "dangling" => "not-found",
+                    _ => "not-directory",
+                };
+                assert_eq!((digits, word.as_str()), (550, expected), "{}", ask.line);
+            }
+        }
+        // The link itself, where it is not what is named but what it leads to.
+        let nowhere = name == "dangling";
+        for (line, expected) in [
+            (format!("LIST {name}"), "not-directory"),
+            (format!("DOWNLOAD {name}"), "not-regular"),
+            (format!("HASH {name}"), "not-regular"),
+            (format!("ACCEPT {name}"), "not-regular"),
+        ] {
+            assert_eq!(alice.ask(&line).1, if nowhere { "not-found" } else { expected }, "{line}");
+        }
+        assert_eq!(alice.ask(format!("MKDIR {name}")).1, "exists");
+        assert_eq!(alice.ask(format!("MKDIR {name} parents=yes")).1, "not-directory");
+        assert_eq!(alice.ask(format!("STAT {name}")).2["type"], "link");
+    }
+    assert_eq!(alice.download("file").unwrap(), b"alice's");
+    assert_eq!(cage.outside(), outside);
+}
+
+#[test]
 fn links_are_followed_for_reading_only() {
     let cage = Cage::new();
     let home = cage.world.home("alice");
