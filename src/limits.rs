@@ -568,6 +568,10 @@ pub const MIRROR_DELETE_PERCENT: u8 = 50;
 /// Largest `known_servers` and `config.toml` of a client in bytes: ten thousand servers. They are read whole.
 pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
 
+/// Keys that are known of one server at most: some for each of a few machines behind one name. A server that announces
+/// one new key after the other fills no file.
+pub const KNOWN_KEYS_MAX: usize = 8;
+
 /// Longest name of a server in `config.toml`: as long as a label of a host name.
 pub const BOOKMARK_MAX: usize = 63;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::hash::Hash;
 use crate::mtime::Mtime;
 use crate::proto::EntryKind;
+use crate::tls::Pin;
 
 /// A session's number; written as 16 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +51,8 @@ pub struct Welcome {
     pub user: String,
     /// What the user may do, as the server words it: `full`, `read` or a list.
     pub access: String,
+    /// The pin of the key that the server says it will have next.
+    pub next_pin: Option<Pin>,
     /// Who answered.
     pub ids: Ids,
     /// The server's words for a person. From outside: escape before showing.

@@ -311,6 +311,8 @@ pub(super) fn welcome(session: &mut Session) -> Result<Welcome> {
     Ok(Welcome {
         user: String::from_utf8_lossy(&reply.bytes("user")?).into_owned(),
         access: String::from_utf8_lossy(&reply.bytes("access")?).into_owned(),
+        // What is no pin is as good as nothing.
+        next_pin: reply.bytes("next-pin").ok().and_then(|pin| std::str::from_utf8(&pin).ok()?.parse().ok()),
         ids: Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? },
         text: reply.text.to_owned(),
     })

@@ -102,7 +102,7 @@ pub use connection::{Client, Stopper};
 pub use destination::Destination;
 pub use glob::{Expansion, Glob};
 pub use jobs::{Download, Source, Summary, Upload};
-pub use known_servers::{Added, Known, KnownServers};
+pub use known_servers::{Added, Followed, Known, KnownServers};
 pub use listing::{Listing, Unread};
 pub use mirror::{Filter, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};

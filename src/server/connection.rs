@@ -110,11 +110,12 @@ async fn log_in(
     }
     let source = Source::of(&proven.principal, peer.ip());
     match open(proven, peer, &source, shared).await {
-        Ok((session, ending)) => {
+        Ok((mut session, ending)) => {
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
             stream.charge(&account);
-            let lane = lane(session, &early, shared.turns.clone(), source, account);
+            let welcome = session.welcome(shared.next_pin);
+            let lane = lane(session, &welcome, &early, shared.turns.clone(), source, account);
             Ok(Some((lane, ending)))
         }
         Err(error) => refuse(stream, error).await,

@@ -23,17 +23,18 @@ use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::tls::TlsStream;
 
-/// The lane of a new session of this source: it welcomes the client, and goes on with what came right behind the login.
+/// The lane of a new session of this source: it says `welcome` to the client, and goes on with what came right behind the
+/// login.
 pub fn lane(
-    mut session: Session,
+    session: Session,
+    welcome: &[u8],
     early: &[u8],
     turns: Arc<Turns>,
     source: Source,
     account: Arc<Account>,
 ) -> Lane<Session> {
-    let welcome = session.welcome();
     let lane = Lane::new(session, turns, source, account);
-    lane.greet(buffer_of(&welcome, &lane));
+    lane.greet(buffer_of(welcome, &lane));
     if !early.is_empty() {
         lane.push(buffer_of(early, &lane));
     }

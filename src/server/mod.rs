@@ -74,6 +74,8 @@ pub struct ServerOptions {
     pub users: PathBuf,
     /// Key and certificate.
     pub identity: Identity,
+    /// The pin of the key that it will have next: clients are told after they have logged in.
+    pub next_pin: Option<Pin>,
     /// What an acknowledged upload outlives.
     pub durability: Durability,
     /// The most that a file may keep of its mode if its sender asks for all of it. Not so what comes without that: it has
@@ -97,6 +99,7 @@ impl ServerOptions {
             data,
             users,
             identity,
+            next_pin: None,
             durability: Durability::Full,
             max_mode: FileMode::ALL,
             grace: limits::GRACE,
@@ -110,6 +113,7 @@ impl ServerOptions {
 /// What all connections of one server share.
 struct Shared {
     acceptor: Acceptor,
+    next_pin: Option<Pin>,
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     homes: Arc<Homes>,
@@ -211,6 +215,8 @@ impl Server {
         let admission = within(&plan, options.admission);
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
+            // The present key needs no announcement.
+            next_pin: options.next_pin.filter(|next| *next != pin),
             accounts,
             users,
             homes: Arc::new(Homes::open(&options.data, options.durability)?),

@@ -138,6 +138,15 @@ impl Locked {
         }
         self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
     }
+
+    /// Removes what has these names. It is gone after a power cut too.
+    pub(super) fn remove(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            let path = self.path.join(name);
+            fs::remove_file(&path).map_err(|err| Error::file(path.display(), err))?;
+        }
+        self.handle.sync_all().map_err(|err| Error::file(self.path.display(), err))
+    }
 }
 
 /// A file under a temporary name, removed again unless it was put in place.

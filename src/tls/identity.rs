@@ -16,8 +16,8 @@ use super::{ALPN, Pin, accept, connect, explain, pem};
 use crate::limits::{CERTIFICATE_BACKDATE, CERTIFICATE_LIFETIME};
 use crate::{Error, Kind, Result};
 
-const CERTIFICATE_FILE: &str = "cert.pem";
-const KEY_FILE: &str = "key.pem";
+pub(super) const CERTIFICATE_FILE: &str = "cert.pem";
+pub(super) const KEY_FILE: &str = "key.pem";
 
 /// A certificate chain and its private key, proven to belong together.
 pub struct Identity {
@@ -47,10 +47,12 @@ impl Identity {
     /// Always with the file's name: those of the files, [`Kind::BadConfig`] when one is no PEM, holds nothing of use,
     /// or lets other users of the machine read the key, and [`Kind::Tls`] when they do not belong together.
     pub fn load(dir: &Path) -> Result<Identity> {
-        let certificate_file = dir.join(CERTIFICATE_FILE);
-        let key_file = dir.join(KEY_FILE);
-        let mut certificate_pem = files::read(&certificate_file, Privacy::Public)?;
-        let key_pem = files::read(&key_file, Privacy::Owner)?;
+        Identity::load_pair(&dir.join(CERTIFICATE_FILE), &dir.join(KEY_FILE))
+    }
+
+    pub(super) fn load_pair(certificate_file: &Path, key_file: &Path) -> Result<Identity> {
+        let mut certificate_pem = files::read(certificate_file, Privacy::Public)?;
+        let key_pem = files::read(key_file, Privacy::Owner)?;
         Identity::from_pem(std::mem::take(&mut *certificate_pem), key_pem).map_err(|err| match err {
             Unusable::Certificate(why) => Error::new(Kind::BadConfig, format!("{}: {why}", certificate_file.display())),
             Unusable::Key(why) => Error::new(Kind::BadConfig, format!("{}: {why}", key_file.display())),
@@ -175,11 +177,12 @@ impl Identity {
         self.certified.clone()
     }
 
-    fn write(&self, locked: &Locked) -> Result<()> {
-        locked.write(&[
-            (KEY_FILE, &self.key_pem, Privacy::Owner),
-            (CERTIFICATE_FILE, &self.certificate_pem, Privacy::Public),
-        ])
+    pub(super) fn write(&self, locked: &Locked) -> Result<()> {
+        self.write_as(locked, KEY_FILE, CERTIFICATE_FILE)
+    }
+
+    pub(super) fn write_as(&self, locked: &Locked, key: &str, certificate: &str) -> Result<()> {
+        locked.write(&[(key, &self.key_pem, Privacy::Owner), (certificate, &self.certificate_pem, Privacy::Public)])
     }
 
     fn from_pem(certificate_pem: Vec<u8>, key_pem: Zeroizing<Vec<u8>>) -> Result<Identity, Unusable> {

@@ -21,6 +21,7 @@ mod explain;
 mod files;
 mod hello;
 mod identity;
+mod next;
 mod pem;
 mod pin;
 mod pool;

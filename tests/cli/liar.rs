@@ -16,7 +16,17 @@ pub struct Liar {
 }
 
 impl Liar {
-    pub fn start(mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
+    pub fn start(answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
+        Liar::of("", answer)
+    }
+
+    /// It says this too when it welcomes, and answers PING.
+    pub fn welcoming(keys: &str) -> Liar {
+        Liar::of(&format!(" {keys}"), |_| format!("200 pong {IDS}\r\n").into_bytes())
+    }
+
+    fn of(keys: &str, mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Liar {
+        let welcome = format!("230 welcome user=u access=full{keys} {IDS}\r\n").into_bytes();
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let acceptor = Acceptor::new(&identity).unwrap();
         let listener = block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -34,7 +44,7 @@ impl Liar {
                 let line = String::from_utf8_lossy(&all[start..]).into_owned();
                 reply = match line.split([' ', '\r']).next().unwrap() {
                     "USER" => b"331 password\r\n".to_vec(),
-                    "PASS" => format!("230 welcome user=u access=full {IDS}\r\n").into_bytes(),
+                    "PASS" => welcome.clone(),
                     "LOGOUT" => format!("221 bye {IDS}\r\n").into_bytes(),
                     _ => answer(&line),
                 };

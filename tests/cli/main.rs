@@ -1,6 +1,8 @@
 //! The program `sealift` as people and scripts run it, against a real server.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
+#[path = "../attacks/announced.rs"]
+mod announced;
 mod bookmarks;
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,6 +14,7 @@ mod help;
 mod liar;
 #[path = "../attacks/modes.rs"]
 mod modes;
+mod next_key;
 mod progress;
 mod shell;
 mod sides;

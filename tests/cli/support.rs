@@ -147,6 +147,8 @@ impl World {
             ("PATH", std::env::var_os("PATH").unwrap()),
             ("SEALIFT_CONFIG_DIR", self.config.path().into()),
             ("HOME", self.work.path().into()),
+            // Not those of the machine that the tests run on.
+            ("SEALIFT_SYSTEM_KNOWN_SERVERS", "/nonexistent/known_servers".into()),
         ]
     }
 
@@ -159,6 +161,18 @@ impl World {
     pub fn run_through(&self, program: &[&str], args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Done {
         let mut command = self.command_through(program, args);
         command.env("SEALIFT_PASSWORD", PASSWORD);
+        finish(command, b"")
+    }
+
+    /// The same with one more variable in the environment.
+    pub fn run_with_env(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        name: &str,
+        value: impl AsRef<OsStr>,
+    ) -> Done {
+        let mut command = self.command(args);
+        command.env("SEALIFT_PASSWORD", PASSWORD).env(name, value);
         finish(command, b"")
     }
 

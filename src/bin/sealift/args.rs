@@ -380,7 +380,7 @@ Examples:
   sealift trust add files.example:5000 --pin sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
 
 Without --pin it connects, shows the pin of the server's key, and asks. `sealiftd cert pin` on the server prints the \
-pin to compare with.")]
+pin to compare with. Several --pin make several keys right, for several machines behind one name.")]
     Add {
         /// host[:port]
         #[arg(value_name = "SERVER")]
@@ -388,10 +388,13 @@ pin to compare with.")]
         /// A note to keep beside the key
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
+        /// Keep the keys that are known of it: any of them is right
+        #[arg(long)]
+        also: bool,
     },
     /// Show the servers you trust
     List,
-    /// Forget a server's key
+    /// Forget a server's keys
     Remove {
         /// host[:port]
         #[arg(value_name = "SERVER")]

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use async_std::task::sleep;
 use sealift::client::{
-    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Patience, Settings, Target, Verification, Welcome,
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, KnownServers, Patience, Settings, Target, Verification, Welcome,
 };
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
@@ -21,7 +21,7 @@ use super::failure::{Failure, Outcome, changed_key_hint};
 use super::interrupt;
 use super::output::Output;
 use super::password::{self, Passwords};
-use super::verify::verification;
+use super::verify::{follow, known_servers, system_known_servers, verification};
 
 /// Who logs in when nobody is named.
 const ANONYMOUS: &str = "anonymous";
@@ -243,6 +243,7 @@ impl Context {
             *answered = Some(password.clone());
             match client.login(user, password.clone()).await {
                 Ok(welcome) => {
+                    follow(&self.common, login, &client, &welcome, self.out);
                     self.out.step(&format!("logged in as {user}: {}", for_people(welcome.text.as_bytes())));
                     self.out.step(&format!("answered (pid {}, session {})", welcome.ids.pid, welcome.ids.session));
                     return Ok(Connected { client, welcome, password });
@@ -308,6 +309,11 @@ impl Context {
                 false => format!("Check that {server} is the right address and port, and that the server runs."),
             });
             failure.hinted(Kind::PinMismatch, || match (&*self.common.pin, &*login.settings.pins) {
+                ([], []) if is_vouched_for(server) => format!(
+                    "Nothing was sent. An administrator of this machine vouches for another key in {}; if it was changed on \
+                     purpose, it is changed there.",
+                    system_known_servers().file().display()
+                ),
                 ([], []) => changed_key_hint(server),
                 (given, _) => {
                     let what = if given.is_empty() { "pin of this server in config.toml" } else { "--pin given" };
@@ -358,4 +364,10 @@ impl Context {
         }
         outcome
     }
+}
+
+/// Whether it is the machine's known servers that this one was checked against, and not the person's.
+fn is_vouched_for(server: &Endpoint) -> bool {
+    let known = |servers: KnownServers| servers.pins(server).is_ok_and(|pins| !pins.is_empty());
+    !known_servers().is_ok_and(known) && known(system_known_servers())
 }

@@ -43,6 +43,7 @@ const MORE: &str = "\
 Environment:
   SEALIFT_CONFIG_DIR     where known_servers and config.toml are [default: ~/.config/sealift]
   SEALIFT_CONFIG         as --config
+  SEALIFT_SYSTEM_KNOWN_SERVERS  what the machine's administrator vouches for [default: /etc/sealift/known_servers]
   SEALIFT_TRUST          as --trust
   SEALIFT_PORT           as --port
   SEALIFT_PASSWORD_FILE  as --password-file

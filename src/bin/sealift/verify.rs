@@ -1,10 +1,12 @@
 //! Whom to believe to be the server: pins given, pins remembered, or the answer of a person.
 
+use std::env;
 use std::io::{self, IsTerminal as _};
 
-use sealift::client::{Added, Endpoint, Known, KnownServers, Verification};
+use sealift::client::{Added, Endpoint, Followed, Known, KnownServers, Verification, Welcome};
+use sealift::proto::escape::for_people;
 use sealift::tls::Pin;
-use sealift::{Error, Kind, Result};
+use sealift::{Client, Error, Kind, Result};
 
 use super::args::{Common, TrustMode};
 use super::ask;
@@ -16,12 +18,47 @@ use super::output::{Output, to_stderr};
 /// The file of known servers, in the configuration folder.
 const KNOWN_SERVERS: &str = "known_servers";
 
+/// The same for all people of this machine.
+const SYSTEM_KNOWN_SERVERS: &str = "/etc/sealift/known_servers";
+
 /// The known servers of this person.
 ///
 /// # Errors
 /// As [`config_dir`].
 pub fn known_servers() -> Result<KnownServers> {
     Ok(KnownServers::new(config_dir()?.join(KNOWN_SERVERS)))
+}
+
+/// The servers that an administrator of this machine vouches for. They are only read, and what a person's own file says of a
+/// server counts alone.
+pub fn system_known_servers() -> KnownServers {
+    let named = env::var_os("SEALIFT_SYSTEM_KNOWN_SERVERS").filter(|file| !file.is_empty());
+    KnownServers::new(named.unwrap_or_else(|| SYSTEM_KNOWN_SERVERS.into()))
+}
+
+/// Notes in the person's known servers what a server says of its next key, if they are what its present one was checked
+/// against. What an option, the configuration or an administrator vouches for is not added to.
+pub fn follow(common: &Common, login: &Login, client: &Client, welcome: &Welcome, out: Output) {
+    let given = !common.pin.is_empty() || !login.settings.pins.is_empty();
+    if given || common.ca_file.is_some() || login.settings.ca_file.is_some() {
+        return;
+    }
+    let (server, Some(present)) = (&login.server, client.pin()) else { return };
+    match known_servers().and_then(|known| known.follow(server, present, welcome.next_pin)) {
+        Ok(Followed::Unchanged) => {}
+        Ok(Followed::Learned(next)) => {
+            out.note(&format!("{server} has announced its next key: remembered {next}"));
+        }
+        Ok(Followed::Switched) => {
+            out.note(&format!("{server} uses the key that it had announced; forgot the one before."))
+        }
+        Ok(Followed::Withdrawn) => out.step(&format!("{server} no longer announces another key: forgot that one")),
+        Ok(Followed::Full) => out.step(&format!("{server} announces another key, but enough are known of it")),
+        // What was asked for does not depend on it.
+        Err(err) => {
+            out.step(&format!("the next key of {server} is not remembered: {}", for_people(err.text().as_bytes())))
+        }
+    }
 }
 
 /// How this server has to prove who it is.
@@ -43,7 +80,10 @@ pub fn verification(common: &Common, login: &Login, out: Output) -> Outcome<Veri
         return Ok(Verification::CaFile(file.clone()));
     }
     let known = known_servers()?;
-    let pins = known.pins(server)?;
+    let mut pins = known.pins(server)?;
+    if pins.is_empty() {
+        pins = system_known_servers().pins(server)?;
+    }
     if !pins.is_empty() {
         return Ok(Verification::Pins(pins));
     }
@@ -72,11 +112,32 @@ fn default_mode() -> TrustMode {
 /// # Errors
 /// As [`KnownServers::add`].
 pub fn remember(known: &KnownServers, server: &Endpoint, pin: Pin, comment: Option<String>, out: Output) -> Result<()> {
-    match known.add(&Known { server: server.clone(), pin, comment })? {
+    let added = known.add(&Known { server: server.clone(), pin, after: None, comment })?;
+    say_added(added, server, pin, out);
+    Ok(())
+}
+
+/// The same for one more key of a server, which keeps those that are known.
+///
+/// # Errors
+/// As [`KnownServers::add_another`].
+pub fn remember_another(
+    known: &KnownServers,
+    server: &Endpoint,
+    pin: Pin,
+    comment: Option<String>,
+    out: Output,
+) -> Result<()> {
+    let added = known.add_another(&Known { server: server.clone(), pin, after: None, comment })?;
+    say_added(added, server, pin, out);
+    Ok(())
+}
+
+fn say_added(added: Added, server: &Endpoint, pin: Pin, out: Output) {
+    match added {
         Added::New => out.note(&format!("Remembered the key of {server}: {pin}")),
         Added::Already => out.note(&format!("The key of {server} is known already: {pin}")),
     }
-    Ok(())
 }
 
 /// Shows a new server's pin and asks whether to trust it; the pin typed in full is an answer too, as with ssh.

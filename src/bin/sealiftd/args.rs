@@ -9,6 +9,7 @@ use sealift::auth::{Access, parse_size};
 use sealift::limits;
 use sealift::store::Durability;
 
+use crate::cert_args::{self, CertCommand};
 use crate::failure::Failure;
 use crate::limit_args::LimitArgs;
 
@@ -155,12 +156,6 @@ Examples:
   sealiftd user add root --access none --admin
       Somebody who administers, and has no files.";
 
-const CERT_EXAMPLES: &str = "\
-Examples:
-  sealiftd cert show
-  sealift --pin \"$(sealiftd cert pin)\" ls localhost/
-  sealiftd cert new --name files.example.org --name 192.0.2.7";
-
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   sealiftd explain alice DELETE docs/report.txt
@@ -205,7 +200,7 @@ pub enum Command {
         command: UserCommand,
     },
     /// Show or renew the server's key and certificate
-    #[command(after_help = CERT_EXAMPLES)]
+    #[command(after_help = cert_args::EXAMPLES)]
     Cert {
         /// What to do with it.
         #[command(subcommand)]
@@ -317,32 +312,6 @@ pub struct PasswordArgs {
     /// Read the password from standard input (its first line) instead of asking for it
     #[arg(long)]
     pub password_stdin: bool,
-}
-
-/// What to do with key and certificate.
-#[derive(Debug, Subcommand)]
-pub enum CertCommand {
-    /// Show what the certificate says
-    Show,
-    /// Print the pin and nothing else, for scripts
-    Pin,
-    /// Make a new key and certificate
-    New {
-        /// Replace the ones that are there, which are kept beside as key.pem.old and cert.pem.old. Clients that pinned the
-        /// old key must be told the new pin
-        #[arg(long)]
-        force: bool,
-        /// Host name or address to make it out to; may be given more than once
-        /// [default: localhost, 127.0.0.1, ::1 and this machine's name]
-        #[arg(long = "name", value_name = "NAME")]
-        names: Vec<String>,
-    },
-    /// Make a new certificate over the same key: the pin stays, and clients notice nothing
-    Renew {
-        /// Host name or address to make it out to; may be given more than once [default: those of the present one]
-        #[arg(long = "name", value_name = "NAME")]
-        names: Vec<String>,
-    },
 }
 
 // The values have no help of their own: each option's help says what they mean.

@@ -22,6 +22,8 @@ pub struct Banner<'a> {
     pub addresses: &'a [SocketAddr],
     /// Its key's pin.
     pub pin: Pin,
+    /// The pin of the key that it announces to have next.
+    pub next_pin: Option<Pin>,
     /// The first address's port.
     pub port: u16,
 }
@@ -38,13 +40,16 @@ impl Banner<'_> {
         if self.addresses.iter().any(|address| address.ip().is_unspecified()) {
             addresses.push_str(" (every address of this machine)");
         }
-        let lines = [
+        let mut lines = vec![
             ("address", addresses),
             ("pin", self.pin.to_string()),
             ("pid", std::process::id().to_string()),
             ("data", shown(&self.places.data)),
             ("users", format!("{} ({})", shown(&self.places.users), self.who())),
         ];
+        if let Some(next) = self.next_pin {
+            lines.insert(2, ("next", next.to_string()));
+        }
         // Writing into a string cannot fail.
         let _ = writeln!(out, "Sealift {} is ready.", env!("CARGO_PKG_VERSION"));
         for (name, value) in lines {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use sealift::Kind;
 use sealift::proto::escape::for_people;
 use sealift::tls::Identity;
+use sealift::{Error, Kind};
 
-use crate::args::{CertCommand, Places};
+use crate::args::Places;
+use crate::cert_args::CertCommand;
 use crate::failure::Failure;
 use crate::output::say;
 use crate::process;
@@ -18,12 +19,19 @@ use crate::process;
 pub fn run(places: &Places, command: CertCommand) -> Result<(), Failure> {
     match command {
         CertCommand::Show => show(&places.certs),
-        CertCommand::Pin => {
+        CertCommand::Pin { next: false } => {
             say(&format!("{}\n", load(&places.certs)?.pin()));
+            Ok(())
+        }
+        CertCommand::Pin { next: true } => {
+            let pin = Identity::next_pin(&places.certs)?.ok_or_else(|| no_next(&places.certs))?;
+            say(&format!("{pin}\n"));
             Ok(())
         }
         CertCommand::New { force, names } => new(&places.certs, force, names),
         CertCommand::Renew { names } => renew(&places.certs, names),
+        CertCommand::Next { force, names } => next(&places.certs, force, names),
+        CertCommand::Switch => switch(&places.certs),
     }
 }
 
@@ -54,6 +62,9 @@ fn show(certs: &Path) -> Result<(), Failure> {
         time(description.not_before),
         time(description.not_after),
     ));
+    if let Some(next) = Identity::next_pin(certs)? {
+        say(&format!("next pin     {next}\n"));
+    }
     Ok(())
 }
 
@@ -94,4 +105,46 @@ fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
         renewed.pin()
     ));
     Ok(())
+}
+
+fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
+    let present = load(certs)?;
+    let names = if names.is_empty() { present.describe()?.names } else { names };
+    let next = Identity::generate(&names)?;
+    next.save_next(certs, force).map_err(|err| match err.kind() {
+        Kind::Exists => Failure::from(err).hint(
+            "`sealiftd cert switch` makes that one the present key. --force replaces it: clients that have learned it learn \
+             the new one instead.",
+        ),
+        _ => err.into(),
+    })?;
+    let folder = for_people(certs.to_string_lossy().as_bytes());
+    say(&format!(
+        "Made the next key in {folder} (key.next.pem, cert.next.pem).\nnext pin  {}\n\
+         After a restart the server announces it to every client that logs in, and those that know the server remember it.\n\
+         When all that matter have been there: sealiftd cert switch\n",
+        next.pin()
+    ));
+    Ok(())
+}
+
+fn switch(certs: &Path) -> Result<(), Failure> {
+    let (now, kept) = Identity::switch(certs).map_err(|err| match err.kind() {
+        Kind::NotFound if matches!(Identity::next_pin(certs), Ok(None)) => no_next(certs),
+        _ => err.into(),
+    })?;
+    let folder = for_people(certs.to_string_lossy().as_bytes());
+    say(&format!("The next key is the present one now in {folder}.\npin  {}\n", now.pin()));
+    for old in kept {
+        say(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
+    }
+    say(
+        "A running server uses it after a restart. Clients that have learned it notice nothing; others must be told the pin.\n",
+    );
+    Ok(())
+}
+
+fn no_next(certs: &Path) -> Failure {
+    let text = format!("there is no next key in {}", certs.display());
+    Failure::from(Error::new(Kind::NotFound, text)).hint("`sealiftd cert next` makes one.")
 }

@@ -3,6 +3,7 @@
 mod args;
 mod banner;
 mod cert;
+mod cert_args;
 mod check;
 mod explain;
 mod failure;

@@ -10,7 +10,7 @@ use async_std::task::block_on;
 use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
 use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, connections_within};
-use sealift::tls::Identity;
+use sealift::tls::{Identity, Pin};
 use sealift::{Error, Kind};
 use tracing::{info, warn};
 
@@ -54,6 +54,11 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     if new_key {
         info!(certs = %places.certs.display(), pin = %identity.pin(), "made a key and a certificate");
     }
+    // What is wrong with it is no reason not to serve.
+    let next_pin = Identity::next_pin(&places.certs).unwrap_or_else(|error| {
+        warn!(%error, "the next key is not announced");
+        None
+    });
     let new_users = match places.users.exists() {
         true => false,
         false => UsersFile::new(&places.users).create()?,
@@ -66,7 +71,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
 
     refuse_secrets_in_data(places)?;
 
-    let server = prepare(places, &args, admission(&args, open_files), identity, listeners)?;
+    let server = prepare(places, &args, admission(&args, open_files), (identity, next_pin), listeners)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
     // Before the port file: whoever has seen it may send a signal.
@@ -78,7 +83,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
-    banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), port });
+    banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), next_pin, port });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
         grace = %args.grace,
@@ -113,7 +118,7 @@ fn prepare(
     places: &Places,
     args: &ServeArgs,
     admission: AdmissionOptions,
-    identity: Identity,
+    (identity, next_pin): (Identity, Option<Pin>),
     listeners: Listeners,
 ) -> Result<Server, Failure> {
     let options = ServerOptions {
@@ -121,6 +126,7 @@ fn prepare(
         data: places.data.clone(),
         users: places.users.clone(),
         identity,
+        next_pin,
         durability: args.durability.into(),
         max_mode: args.limits.max_mode(),
         grace: args.grace.into(),

@@ -33,6 +33,7 @@ use crate::hash::Hasher;
 use crate::limits;
 use crate::proto::{BadLine, Command, FileMode, HashOf, LineDecoder, RelPath, ReplyWriter, StagedId, Verb};
 use crate::store::Store;
+use crate::tls::Pin;
 
 /// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
 /// can be expressed.
@@ -119,14 +120,17 @@ impl Session {
         }
     }
 
-    /// Says that the login succeeded: the first final reply that carries the ids.
-    pub fn welcome(&mut self) -> Vec<u8> {
+    /// Says that the login succeeded: the first final reply that carries the ids. It announces the key that the server
+    /// will have next.
+    pub fn welcome(&mut self, next: Option<Pin>) -> Vec<u8> {
         let mut line = Vec::new();
-        ReplyWriter::new(&mut line, 230, "welcome")
-            .field("user", self.principal.name())
-            .field("access", self.principal.access())
-            .rendered(&self.ids)
-            .text(&format!("Welcome, {}. HELP lists the commands.", self.principal.name()));
+        let reply = ReplyWriter::new(&mut line, 230, "welcome");
+        let reply = reply.field("user", self.principal.name()).field("access", self.principal.access());
+        let reply = match next {
+            None => reply,
+            Some(next) => reply.field("next-pin", next),
+        };
+        reply.rendered(&self.ids).text(&format!("Welcome, {}. HELP lists the commands.", self.principal.name()));
         line
     }
 

@@ -3,16 +3,16 @@
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealift::client::{ConnectOptions, Endpoint, Verification};
+use sealift::client::{Endpoint, Known, Verification};
 use sealift::proto::escape::for_people;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind};
 
 use crate::args::{TrustCommand, TrustMode};
-use crate::context::Context;
+use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome};
 use crate::output::Object;
-use crate::verify::{known_servers, question, remember};
+use crate::verify::{known_servers, question, remember, remember_another, system_known_servers};
 
 /// Runs the command.
 ///
@@ -20,33 +20,46 @@ use crate::verify::{known_servers, question, remember};
 /// As it is documented.
 pub async fn run(ctx: &Context, command: &TrustCommand) -> Outcome {
     match command {
-        TrustCommand::Add { server, comment } => add(ctx, &endpoint(ctx, server)?, comment.clone()).await,
+        TrustCommand::Add { server, comment, also } => add(ctx, &login(ctx, server)?, comment.as_deref(), *also).await,
         TrustCommand::List => list(ctx),
-        TrustCommand::Remove { server } => remove(ctx, &endpoint(ctx, server)?),
+        TrustCommand::Remove { server } => remove(ctx, &login(ctx, server)?.server),
     }
 }
 
 /// A server, written as in a target; a path after it is no harm.
-fn endpoint(ctx: &Context, typed: &OsStr) -> Outcome<Endpoint> {
-    Ok(ctx.login_for(&ctx.target(typed)?)?.server)
+fn login(ctx: &Context, typed: &OsStr) -> Outcome<Login> {
+    ctx.login_for(&ctx.target(typed)?)
 }
 
-async fn add(ctx: &Context, server: &Endpoint, comment: Option<String>) -> Outcome {
-    let pin = match ctx.common.pin.as_slice() {
-        [] => confirmed(ctx, server).await?,
-        [pin] => *pin,
-        _ => return Err(Error::new(Kind::Usage, "a server is remembered by one key; give --pin once").into()),
+/// Several pins make several keys right; `also` keeps those that are known already.
+async fn add(ctx: &Context, login: &Login, comment: Option<&str>, also: bool) -> Outcome {
+    let server = &login.server;
+    let pins = match ctx.common.pin.as_slice() {
+        [] => vec![confirmed(ctx, login).await?],
+        pins => pins.to_vec(),
     };
-    remember(&known_servers()?, server, pin, comment, ctx.out).map_err(|err| {
-        let remove = || format!("If the key was changed on purpose, run `sealift trust remove {server}` first.");
-        Failure::from(err).hinted(Kind::Exists, remove)
-    })?;
-    ctx.out.json(|| Object::new().text("server", server).text("pin", pin))?;
+    let known = known_servers()?;
+    for (at, pin) in pins.into_iter().enumerate() {
+        let comment = comment.map(str::to_owned);
+        let added = match also || at > 0 {
+            true => remember_another(&known, server, pin, comment, ctx.out),
+            false => remember(&known, server, pin, comment, ctx.out),
+        };
+        added.map_err(|err| {
+            Failure::from(err).hinted(Kind::Exists, || {
+                format!(
+                    "If the key was changed on purpose, run `sealift trust remove {server}` first; --also makes both right."
+                )
+            })
+        })?;
+        ctx.out.json(|| Object::new().text("server", server).text("pin", pin))?;
+    }
     Ok(())
 }
 
 /// Connects to see the server's pin, and asks about it unless new servers are to be accepted.
-async fn confirmed(ctx: &Context, server: &Endpoint) -> Outcome<Pin> {
+async fn confirmed(ctx: &Context, login: &Login) -> Outcome<Pin> {
+    let server = &login.server;
     let seen = Arc::new(Mutex::new(None));
     let found = seen.clone();
     let asked = server.clone();
@@ -56,42 +69,54 @@ async fn confirmed(ctx: &Context, server: &Endpoint) -> Outcome<Pin> {
         *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(*pin);
         if accept || known.contains(pin) { Ok(()) } else { question(&asked, pin) }
     };
-    let mut options = ConnectOptions::new(Verification::Ask(Box::new(judge)));
-    if let Some(timeout) = ctx.common.timeout {
-        options.connect_timeout = timeout;
-        options.io_timeout = timeout;
-    }
+    let options = ctx.connect_options(login, Verification::Ask(Box::new(judge)));
     drop(Client::connect(server, options).await?);
     let pin = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(pin.ok_or_else(|| Error::new(Kind::Tls, format!("{server} showed no key")))?)
 }
 
 fn list(ctx: &Context) -> Outcome {
-    let servers = known_servers()?;
-    let all = servers.all()?;
-    for known in &all {
+    let (own, system) = (known_servers()?, system_known_servers());
+    let all = own.all()?;
+    // What a person's own file says of a server counts alone.
+    let is_own = |known: &Known| all.iter().any(|own| own.server == known.server);
+    let vouched: Vec<Known> = system.all()?.into_iter().filter(|known| !is_own(known)).collect();
+    for (file, known) in all.iter().map(|known| (&own, known)).chain(vouched.iter().map(|known| (&system, known))) {
         let object = || {
             let object = Object::new().text("server", &known.server).text("pin", known.pin);
-            object.value("comment", known.comment.clone())
+            let object = object.value("after", known.after.map(|pin| pin.to_string()));
+            let object = object.value("comment", known.comment.clone());
+            object.name("file", file.file().as_os_str().as_encoded_bytes())
         };
         if !ctx.out.json(object)? {
             ctx.out.line(known.to_string())?;
         }
     }
-    if all.is_empty() {
-        let file = for_people(servers.file().as_os_str().as_encoded_bytes());
+    if all.is_empty() && vouched.is_empty() {
+        let file = for_people(own.file().as_os_str().as_encoded_bytes());
         ctx.out.note(&format!("No server is known yet ({file})."));
     }
     Ok(())
 }
 
 fn remove(ctx: &Context, server: &Endpoint) -> Outcome {
-    if known_servers()?.remove(server)? == 0 {
-        let hint = "`sealift trust list` shows those that are.";
+    let system = system_known_servers();
+    let vouched = || system.pins(server).is_ok_and(|pins| !pins.is_empty());
+    let removed = known_servers()?.remove(server)?;
+    if removed == 0 {
+        let hint = match vouched() {
+            true => format!("An administrator of this machine vouches for it in {}.", system.file().display()),
+            false => "`sealift trust list` shows those that are.".to_owned(),
+        };
         return Err(Failure::new(Kind::NotFound, format!("{server} is not known"), hint));
     }
-    if !ctx.out.json(|| Object::new().text("event", "removed").text("server", server))? {
-        ctx.out.note(&format!("Forgot the key of {server}."));
+    if !ctx.out.json(|| Object::new().text("event", "removed").text("server", server).value("keys", removed as u64))? {
+        let keys = if removed == 1 { "the key".to_owned() } else { format!("{removed} keys") };
+        ctx.out.note(&format!("Forgot {keys} of {server}."));
+        if vouched() {
+            ctx.out
+                .note(&format!("It is still known from {}.", for_people(system.file().as_os_str().as_encoded_bytes())));
+        }
     }
     Ok(())
 }

@@ -103,6 +103,12 @@ fn certs(certs: &Path, findings: &mut Findings) {
             return findings.add(Severity::Error, error.text(), next);
         }
     };
+    if !missing("key.next.pem")
+        && let Err(error) = Identity::load_next(certs)
+    {
+        let next = "mend it, or `sealiftd cert next --force` makes another one";
+        findings.add(Severity::Warning, format!("the next key cannot be used: {}", error.text()), next);
+    }
     match identity.describe() {
         Err(error) => {
             findings.add(Severity::Warning, error.text(), "`sealiftd cert new --force` makes a new pair with a new pin")

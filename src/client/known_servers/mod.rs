@@ -1,18 +1,26 @@
 //! The servers a person trusts, and the pin of each one's key: what `known_hosts` is to SSH.
 //!
-//! One line a server, `host:port sha256//BASE64`, with `# a comment` after it if wanted. Lines that are empty or
+//! One line a key, `host:port sha256//BASE64`, with `# a comment` after it if wanted. Lines that are empty or
 //! begin with `#` are kept as they are. A server may have several lines, and then any of their keys is right: that is
-//! how a key is changed without a moment in which nobody can connect.
+//! how a key is changed without a moment in which nobody can connect. One that the server itself announced says which key
+//! it comes `after=sha256//BASE64`.
 
 use std::fmt;
+mod succession;
+
 use std::path::{Path, PathBuf};
 
+pub use self::succession::Followed;
 use super::options::Endpoint;
 use super::private_file;
 use super::target::DEFAULT_PORT;
 use crate::error::{Error, Kind, Result};
+use crate::limits;
 use crate::proto::escape::for_people;
 use crate::tls::Pin;
+
+/// Before the pin of the key that another one comes after.
+const AFTER: &str = "after=";
 
 /// One line: a server, its key, and what somebody noted about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +29,8 @@ pub struct Known {
     pub server: Endpoint,
     /// The pin of its key.
     pub pin: Pin,
+    /// The server has announced it as the one that comes after the key of this pin.
+    pub after: Option<Pin>,
     /// What follows the `#`, without spaces around it; never empty.
     pub comment: Option<String>,
 }
@@ -36,11 +46,14 @@ impl Known {
             Some((fields, comment)) => (fields, comment.trim()),
         };
         let mut fields = fields.split_whitespace();
-        let (Some(server), Some(pin), None) = (fields.next(), fields.next(), fields.next()) else {
-            return Err(Error::new(Kind::Usage, "a line is written: host:port sha256//BASE64 # comment"));
+        let wrong = || Error::new(Kind::Usage, "a line is written: host:port sha256//BASE64 # comment");
+        let (Some(server), Some(pin), after, None) = (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            return Err(wrong());
         };
+        let after = after.map(|field| field.strip_prefix(AFTER).ok_or_else(wrong)?.parse()).transpose()?;
         let comment = (!comment.is_empty()).then(|| comment.to_owned());
-        Ok(Known { server: Endpoint::parse(server, DEFAULT_PORT)?, pin: pin.parse()?, comment })
+        Ok(Known { server: Endpoint::parse(server, DEFAULT_PORT)?, pin: pin.parse()?, after, comment })
     }
 }
 
@@ -48,6 +61,9 @@ impl Known {
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.server, self.pin)?;
+        if let Some(after) = self.after {
+            write!(f, " {AFTER}{after}")?;
+        }
         match &self.comment {
             None => Ok(()),
             Some(comment) => write!(f, " # {}", for_people(comment.as_bytes())),
@@ -106,6 +122,30 @@ impl KnownServers {
     /// # Errors
     /// [`Kind::Exists`] if the server is known by another key, otherwise as [`KnownServers::all`].
     pub fn add(&self, known: &Known) -> Result<Added> {
+        self.add_if(known, |pins| match pins.first() {
+            None => Ok(()),
+            Some(other) => {
+                let text = format!("{} is known by another key, {other}", known.server);
+                Err(Error::new(Kind::Exists, text))
+            }
+        })
+    }
+
+    /// The same for one more key of a server: from then on any of them is right.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`] if [`limits::KNOWN_KEYS_MAX`] are known of it, otherwise as [`KnownServers::all`].
+    pub fn add_another(&self, known: &Known) -> Result<Added> {
+        self.add_if(known, |pins| match pins.len() < limits::KNOWN_KEYS_MAX {
+            true => Ok(()),
+            false => {
+                let text = format!("{} is known by {} keys already", known.server, pins.len());
+                Err(Error::new(Kind::Exists, text))
+            }
+        })
+    }
+
+    fn add_if(&self, known: &Known, allows: impl FnOnce(&[Pin]) -> Result<()>) -> Result<Added> {
         self.change(|mut lines| {
             let of_this =
                 lines.iter().filter_map(|line| line.known.as_ref()).filter(|seen| seen.server == known.server);
@@ -113,10 +153,7 @@ impl KnownServers {
             if pins.contains(&known.pin) {
                 return Ok((lines, Added::Already));
             }
-            if let Some(other) = pins.first() {
-                let text = format!("{} is known by another key, {other}", known.server);
-                return Err(Error::new(Kind::Exists, text));
-            }
+            allows(&pins)?;
             lines.push(Line { text: known.to_string(), known: Some(known.clone()) });
             Ok((lines, Added::New))
         })
@@ -253,7 +290,15 @@ mod tests {
     fn a_line_that_makes_no_sense_is_named_and_nothing_is_written() {
         let (_dir, servers) = in_temp();
         fs::create_dir(servers.file().parent().unwrap()).unwrap();
-        for bad in [&b"host"[..], b"host sha256//x", b"host:x sha256//", b"\xff", b"a b c d", b"ho st sha256//x"] {
+        for bad in [
+            &b"host"[..],
+            b"host sha256//x",
+            b"host:x sha256//",
+            b"\xff",
+            b"a b c d",
+            b"host sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= after=x",
+            b"ho st sha256//x",
+        ] {
             let text = [b"# fine\n", bad, b"\n"].concat();
             fs::write(servers.file(), &text).unwrap();
             for err in [servers.all().unwrap_err(), servers.add(&known("c:3", PIN)).unwrap_err()] {
@@ -290,9 +335,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parse_inverts_render(host in "[a-z0-9][a-z0-9.-]{0,20}", port in 1u16.., pin in prop_oneof![Just(PIN), Just(OTHER)],
+        fn parse_inverts_render(host in "[a-z0-9][a-z0-9.-]{0,20}", port in 1u16.., pin in prop_oneof![Just(PIN), Just(OTHER)], after: bool,
             comment in proptest::option::of("[a-zü#]([ -~]{0,20}[a-z#])?")) {
-            let known = Known { server: Endpoint { host, port }, pin: pin.parse().unwrap(), comment };
+            let after = after.then(|| OTHER.parse().unwrap());
+            let known = Known { server: Endpoint { host, port }, pin: pin.parse().unwrap(), after, comment };
             prop_assert_eq!(Known::parse(&known.to_string()).unwrap(), known);
         }
 

@@ -1,0 +1,71 @@
+//! The key that a server will have next. It lies beside the present one, and its pin is told to clients beforehand, so that
+//! none of them has to be asked on the day it changes.
+
+use std::path::{Path, PathBuf};
+
+use super::files::{self, Locked, Privacy};
+use super::identity::{CERTIFICATE_FILE, Identity, KEY_FILE};
+use super::{Pin, pem};
+use crate::{Error, Kind, Result};
+
+const NEXT_CERTIFICATE_FILE: &str = "cert.next.pem";
+const NEXT_KEY_FILE: &str = "key.next.pem";
+
+impl Identity {
+    /// The pin of the next key in `dir`, if there is one. It is that of `cert.next.pem`: the key itself may be kept
+    /// elsewhere until it is needed.
+    ///
+    /// # Errors
+    /// Those of the file, and [`Kind::BadConfig`] if there is no certificate in it.
+    pub fn next_pin(dir: &Path) -> Result<Option<Pin>> {
+        let file = dir.join(NEXT_CERTIFICATE_FILE);
+        let bytes = match files::read(&file, Privacy::Public) {
+            Err(err) if err.kind() == Kind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let bad = |why: String| Error::new(Kind::BadConfig, format!("{}: {why}", file.display()));
+        let chain = pem::certificates(&bytes).map_err(bad)?;
+        let own = chain.first().ok_or_else(|| bad("no certificate in it".to_owned()))?;
+        Pin::of_certificate(&own.0).map(Some).map_err(|err| bad(format!("the certificate cannot be used: {err}")))
+    }
+
+    /// The next key in `dir` with its certificate.
+    ///
+    /// # Errors
+    /// As [`Identity::load`].
+    pub fn load_next(dir: &Path) -> Result<Identity> {
+        Identity::load_pair(&dir.join(NEXT_CERTIFICATE_FILE), &dir.join(NEXT_KEY_FILE))
+    }
+
+    /// Writes `cert.next.pem` and `key.next.pem` into `dir`, for the owner of `dir` alone as [`Identity::save`] does.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`] when one of them is there and `replace` is false; otherwise those of the files.
+    pub fn save_next(&self, dir: &Path, replace: bool) -> Result<()> {
+        let locked = Locked::open(dir)?;
+        for name in [NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE] {
+            if !replace && locked.has(name)? {
+                return Err(Error::new(Kind::Exists, format!("{}: already exists", dir.join(name).display())));
+            }
+        }
+        self.write_as(&locked, NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE)
+    }
+
+    /// Makes the next key in `dir` the present one. What it replaces is kept beside, under the names that are returned,
+    /// and gives it its owner and mode. If the power fails meanwhile, the same again completes it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] without a next key; as [`Identity::load`] if it cannot be used, and then nothing is changed;
+    /// otherwise those of the files.
+    pub fn switch(dir: &Path) -> Result<(Identity, Vec<PathBuf>)> {
+        if !dir.is_dir() {
+            return Err(Error::new(Kind::NotFound, format!("{}: no such folder", dir.display())));
+        }
+        let locked = Locked::open(dir)?;
+        let next = Identity::load_next(dir)?;
+        let kept = locked.keep_beside(&[KEY_FILE, CERTIFICATE_FILE])?;
+        next.write(&locked)?;
+        locked.remove(&[NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE])?;
+        Ok((next, kept))
+    }
+}
