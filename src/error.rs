@@ -209,6 +209,8 @@ table! {
     BadConfig = "bad-config", None, Usage, false, "Mend the file at the place named, then start again.";
     /// The command line cannot be carried out as written.
     Usage = "usage", None, Usage, false, "--help shows how the command is written.";
+    /// Another program, which was asked for, failed.
+    Program = "program", None, Other, false, "It was a program of this machine; the server has no part in it.";
     /// A mirror would delete much because its source is empty.
     EmptySource = "empty-source", None, Exists, false, "Look whether the source is all there: a disk may not be mounted. If it is meant, add --allow-empty-source.";
     /// A mirror would delete more files than it may.

@@ -553,6 +553,10 @@ pub const STILL_HERE: Duration = Duration::from_secs(30);
 /// How long an interrupted upload waits to be resumed before a starting server removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// After how long without a word the shell asks whether the server is still there before it sends a command: one round
+/// trip, which a person who has thought for so long does not notice.
+pub const SHELL_QUIET: Duration = Duration::from_secs(15);
+
 // ---- Mirrors ----
 
 /// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough

@@ -136,8 +136,8 @@ impl Client {
         Arc::clone(&self.stopper.told)
     }
 
-    /// Whether another request can be made over it.
-    pub(super) fn is_usable(&self) -> bool {
+    /// Whether another request can be made over it: not after a failure in the middle of one.
+    pub fn is_usable(&self) -> bool {
         self.session.is_some()
     }
 

@@ -200,10 +200,17 @@ impl<'a> Reply<'a> {
         )
     }
 
-    /// The error this reply stands for; a word from a newer server counts as its digits' class.
+    /// The error this reply stands for; a word from a newer server counts as its digits' class. What is missing is
+    /// missing at one server of perhaps several behind an address: its process is named.
     pub fn to_error(&self) -> Error {
         let kind = Kind::from_word(self.word).filter(|kind| kind.row().digits.is_some()).unwrap_or(Kind::Protocol);
-        Error::new(kind, for_people(self.text.as_bytes())).of_server()
+        let mut text = for_people(self.text.as_bytes());
+        if kind == Kind::NotFound
+            && let Some(pid) = self.get("pid")
+        {
+            text += &format!(" (server's pid {})", for_people(pid.as_bytes()));
+        }
+        Error::new(kind, text).of_server()
     }
 }
 

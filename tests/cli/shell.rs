@@ -15,8 +15,10 @@ fn a_conversation_from_a_pipe() {
     assert!(done.stdout().contains("answered in"), "{}", done.stdout());
     assert_eq!(done.stderr.matches("The folder is empty.").count(), 2, "{}", done.stderr);
     let pid = format!("pid {}, session ", world.server.pid());
-    // At login, and after each of eight commands about files.
-    assert_eq!(done.stderr.matches(&pid).count(), 9, "{}", done.stderr);
+    // At login; after each command about files only with -v.
+    assert_eq!(done.stderr.matches(&pid).count(), 1, "{}", done.stderr);
+    let told = world.run_with(["-v", "shell", &world.alice("")], b"ls\nstat docs\n").code(0);
+    assert!(told.stderr.matches(&pid).count() >= 3, "{}", told.stderr);
     assert_eq!(fs::read(world.local("copy.txt")).unwrap(), b"hello");
     assert!(!world.remote("alice", "docs/a b.txt").exists());
 }
@@ -62,4 +64,73 @@ fn a_user_can_log_in_as_another() {
     let done = world.run_with(["shell", &world.alice("")], b"login anonymous\nls\nmkdir x\nstatus\n").code(10);
     assert!(done.stdout().starts_with("p\n") && done.stdout().contains("anonymous"), "{}", done.stdout());
     done.said("You are anonymous");
+}
+
+#[test]
+fn what_a_command_writes_goes_into_a_program_or_a_file() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "lines"), "b\na\n").unwrap();
+    let script = b"cat lines | sort | tr a-z A-Z\nls > names\ncat lines >> names\nget lines -\nless lines\n";
+    let done = world.run_with(["shell", &world.alice("")], script).code(0);
+    assert_eq!(done.stdout(), "A\nB\nb\na\nb\na\n");
+    assert_eq!(fs::read(world.local("names")).unwrap(), b"lines\nb\na\n");
+}
+
+#[test]
+fn a_program_that_has_seen_enough_ends_the_command_and_not_the_conversation() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "large"), "line\n".repeat(1_000_000)).unwrap();
+    let done = world.run_with(["shell", &world.alice("")], b"cat large | head -n 1\nls | cat\n").code(0);
+    assert_eq!(done.stdout(), "line\nlarge\n");
+}
+
+#[test]
+fn programs_of_this_machine_are_run_in_the_local_folder() {
+    let world = World::trusting();
+    fs::create_dir(world.local("sub")).unwrap();
+    let done =
+        world.run_with(["shell", &world.alice("")], b"lcd sub\n!echo one > made; cat made\nlmkdir -p a/b\nlls -1\n");
+    assert_eq!(done.code(0).stdout(), "one\na\nmade\n");
+    assert!(world.local("sub/a/b").is_dir());
+    world.run_with(["shell", &world.alice("")], b"!exit 3\n").code(1).said("ended with exit code 3");
+}
+
+#[test]
+fn a_batch_stops_at_the_first_failure_unless_the_line_begins_with_a_dash() {
+    let world = World::trusting();
+    fs::write(world.local("batch"), "-rm missing\n- mkdir x\nmkdir x\nmkdir never\n").unwrap();
+    world.run(["shell", "-b", "batch", &world.alice("")]).code(11).said("missing: no such file");
+    assert!(world.remote("alice", "x").is_dir() && !world.remote("alice", "never").exists());
+    world.run_with(["shell", "-b", "-", &world.alice("")], b"-rm missing\nmkdir y\n").code(0);
+    assert!(world.remote("alice", "y").is_dir());
+    world.run(["shell", "-b", "no-such-batch", &world.alice("")]).code(3).said("no-such-batch");
+}
+
+#[test]
+fn cd_with_a_dash_goes_back_and_open_goes_elsewhere() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "a/b")).unwrap();
+    fs::write(world.remote("public", "p"), "").unwrap();
+    let script = format!("cd -\ncd a/b\ncd -\ncd -\npwd\nopen {}\nls\npwd\n", world.public(""));
+    let done = world.run_with(["shell", &world.alice("")], script.as_bytes()).code(10);
+    assert_eq!(done.said("no folder to go back to").stdout(), "/\n/a/b\n/a/b\np\n/\n");
+}
+
+#[test]
+fn an_interrupted_transfer_is_gone_on_with() {
+    let world = World::trusting();
+    let content: Vec<u8> = (0..40_000_000_u32).map(|n| (n / 7) as u8).collect();
+    fs::write(world.remote("alice", "large"), &content).unwrap();
+    fs::write(world.local(".copy.sealift-part"), &content[..33_554_432]).unwrap();
+    let done = world.run_with(["shell", "-v", &world.alice("")], b"get -c large copy\n").code(0);
+    assert_eq!(fs::read(world.local("copy")).unwrap(), content);
+    assert!(!done.stderr.contains("40.0 MB"), "{}", done.stderr);
+}
+
+#[test]
+fn a_server_in_place_of_a_command_opens_the_shell() {
+    let world = World::trusting();
+    world.run_with([world.alice("")], b"mkdir x\n").code(0);
+    assert!(world.remote("alice", "x").is_dir());
+    world.run(["frobnicate"]).code(2);
 }

@@ -89,11 +89,15 @@ fn a_conversation_at_a_terminal() {
     terminal.expect("User [anonymous]: ").line("alice").expect("type the pin): ").line("yes");
     terminal.expect("Password for alice").line(PASSWORD).expect("Logged in as alice");
     terminal.expect(&format!("pid {}, session ", world.server.pid()));
-    terminal.expect("alice@127.0.0.1:/> ").line("LS").expect("my docs/").expect("[pid ");
+    terminal.expect("alice@127.0.0.1:/> ").line("LS").expect("my docs/");
     // Tab completes a name on the server, with its space protected.
     terminal.expect("/> ").keys("cd my\t").expect("my\\ docs/").keys("\r").expect("alice@127.0.0.1:/my docs> ");
-    terminal.line("cat notes.txt").expect("hello\r\n").expect("[pid ");
-    terminal.expect("> ").line("rm missing").expect("no such file").expect("hint:").expect("[pid ");
+    terminal.line("cat notes.txt").expect("hello\r\n");
+    let missing = format!("no such file or folder (server's pid {})", world.server.pid());
+    terminal.expect("> ").line("rm missing").expect(&missing).expect("hint:");
+    // Inside quotes, and options.
+    terminal.expect("> ").keys("cat 'no\t").expect("cat 'notes.txt'").keys("\r").expect("hello");
+    terminal.expect("> ").keys("rm --rec\t").expect("rm --recursive").keys("\x03");
     terminal.expect("> ").line("nonsense").expect("unrecognized");
     terminal.expect("> ").line("help").expect("Download files");
     terminal.expect("> ").line("exit");
@@ -105,17 +109,47 @@ fn a_conversation_at_a_terminal() {
 }
 
 #[test]
-fn the_shell_offers_to_connect_again_and_keeps_the_folder() {
+fn the_shell_connects_again_by_itself_and_keeps_the_folder() {
     let world = World::trusting();
     fs::create_dir(world.remote("alice", "docs")).unwrap();
-    fs::write(world.remote("alice", "docs/a"), "").unwrap();
+    fs::write(world.remote("alice", "docs/notes"), "").unwrap();
     let proxy = Proxy::start(&world);
     world.trust(proxy.address);
     let mut terminal = world.terminal(["shell", &format!("alice@{}/docs", proxy.address)]);
     terminal.expect("Password for alice").line(PASSWORD).expect(":/docs> ");
+    // What only asks is asked again.
     proxy.cut();
-    terminal.line("ls").expect("Connect again? [Y/n] ").line("").expect("Logged in as alice").expect(":/docs> ");
-    terminal.line("ls").expect("a").expect("[pid ").expect(":/docs> ").keys("\x04");
+    terminal.line("ls").expect("notes").expect(":/docs> ");
+    // What acts is not: it may have been done. The next command has a new connection.
+    proxy.cut();
+    terminal.line("mkdir x").expect("hint:").expect(":/docs> ");
+    terminal.line("mkdir y").expect(":/docs> ").line("cd y").expect(":/docs/y> ").keys("\x04");
+    assert_eq!(terminal.wait().code(), Some(0));
+}
+
+#[test]
+fn a_terminal_is_spared_what_is_no_text_unless_asked_for() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "colours"), "a\x1b[31mb\n").unwrap();
+    fs::write(world.remote("public", "text"), "plain\n").unwrap();
+    let mut terminal = world.terminal(["cat", &world.public("colours"), &world.public("text")]);
+    terminal.expect("is no text").expect("cat -f").expect("plain");
+    assert_eq!(terminal.wait().code(), Some(10));
+    assert!(!terminal.shown().contains("a\x1b[31mb"));
+    let mut terminal = world.terminal(["cat", "-f", &world.public("colours")]);
+    terminal.expect("a\x1b[31mb");
+    assert_eq!(terminal.wait().code(), Some(0));
+}
+
+#[test]
+fn a_pager_has_the_terminal_until_it_ends() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "text"), "one\ntwo\n").unwrap();
+    let mut terminal = world.terminal(["shell", &world.public("")]);
+    terminal.expect("/> ").line("cat text | sh -c 'cat; read answer < /dev/tty; echo got $answer'");
+    terminal.expect("two").keys("\x03").line("ls");
+    // Ctrl-C is for the program; whatever becomes of that, the conversation goes on.
+    terminal.expect("/> ").line("pwd").expect("/\r\n").expect("/> ").keys("\x04");
     assert_eq!(terminal.wait().code(), Some(0));
 }
 

@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::tls::Pin;
 
 use super::bookmark_args::Bookmark;
+use super::commands::cat::Cat;
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
+use super::shell::Shell;
 use super::transfer::TransferArgs;
 
 const STYLES: Styles = Styles::styled()
@@ -278,19 +280,6 @@ pub struct Mv {
     pub force: bool,
 }
 
-/// Write files to standard output
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  sealift cat files.example/pub/backup.tar.gz | tar xz
-
-The bytes are written as they arrive and verified at the end: on an exit code other than 0 do not use them.")]
-pub struct Cat {
-    /// Files on a server
-    #[arg(required = true, value_name = "TARGET")]
-    pub targets: Vec<OsString>,
-}
-
 /// Show type, size and time of files and folders
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sealift stat --json files.example/pub/report.pdf")]
@@ -312,25 +301,6 @@ pub struct Hash {
     /// Files on a server
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<OsString>,
-}
-
-/// Work on a server interactively
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sealift shell
-  sealift shell alice@files.example/photos
-  printf 'cd reports\\nget summer.pdf\\n' | sealift shell -e files.example
-
-Type `help` inside for its commands. Commands may also come from a pipe, one a line; a failed one does not stop the \
-others unless -e is given, and the exit code tells: that of the failure, or 10 if some commands worked.")]
-pub struct Shell {
-    /// The server, and the folder to start in; asked for if left away
-    #[arg(value_name = "TARGET")]
-    pub target: Option<OsString>,
-    /// Commands from a pipe: stop at the first one that fails, with its exit code
-    #[arg(short = 'e', long)]
-    pub exit_on_error: bool,
 }
 
 /// Check that a server answers, and how fast

@@ -29,6 +29,10 @@ struct Line<'a> {
 
 impl Line<'_> {
     async fn run<T>(&mut self, repeat: Repeat, mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
+        if !self.client.is_usable() {
+            // It was broken off from this side, in the middle of what nobody wanted any more.
+            self.client = self.ctx.connect_with(self.login, Some(self.password.clone())).await?.client;
+        }
         let mut patience = Patience::new(self.ctx.retries(self.login));
         loop {
             let written = output::written();

@@ -30,12 +30,14 @@ struct State {
     is_stopping: bool,
     /// Bytes of a file that was cut off and can be gone on with.
     kept: u64,
+    /// Another program has the terminal: Ctrl-C is for that, and for the running command if there is one.
+    is_elsewhere: bool,
     /// Counts the commands, so that one that has ended is not waited for.
     number: u64,
 }
 
 static STATE: Mutex<State> =
-    Mutex::new(State { command: None, connection: None, is_stopping: false, kept: 0, number: 0 });
+    Mutex::new(State { command: None, connection: None, is_stopping: false, kept: 0, is_elsewhere: false, number: 0 });
 
 /// The terminal and its settings at the start, to be put back by a sudden end in the middle of a question.
 static TERMINAL: OnceLock<(File, Termios)> = OnceLock::new();
@@ -54,9 +56,12 @@ pub fn watch() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
     let watcher = thread::Builder::new().name("signals".to_owned());
     let handle = watcher.spawn(move || {
-        for _ in signals.forever() {
+        for signal in signals.forever() {
             let (command, number) = {
                 let mut state = state();
+                if signal == SIGINT && state.is_elsewhere && state.command.is_none() {
+                    continue;
+                }
                 state.is_stopping = true;
                 (state.command.take(), state.number)
             };
@@ -164,6 +169,14 @@ pub fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
     let answer = ask();
     state().command = command;
     answer
+}
+
+/// Works while another program has the terminal.
+pub fn while_elsewhere<T>(work: impl FnOnce() -> T) -> T {
+    state().is_elsewhere = true;
+    let result = work();
+    state().is_elsewhere = false;
+    result
 }
 
 fn state() -> MutexGuard<'static, State> {

@@ -22,9 +22,12 @@ mod shell;
 mod transfer;
 mod verify;
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::FromArgMatches as _;
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgMatches, FromArgMatches as _};
 use sealift::Exit;
 
 use args::{Cli, Command};
@@ -35,12 +38,28 @@ fn main() -> ExitCode {
     sealift::fast_copy::ensure();
     // The passwords and keys to come.
     sealift::confine::forbid_dumps();
-    let matches = help::command().get_matches();
+    let matches = matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
     let ctx = Context::new(cli.common, server_reads(&cli.command));
     let outcome = run(&ctx, &cli.command);
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
     ExitCode::from(exit as u8)
+}
+
+/// What was typed. A server where a command's name is expected is one to open the shell on.
+fn matches() -> ArgMatches {
+    let mut words: Vec<OsString> = env::args_os().collect();
+    help::command().try_get_matches_from(&words).unwrap_or_else(|err| {
+        let is_server = |name: &str| name.contains(['@', ':', '/', '.']);
+        match err.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(name)) if is_server(name) => {
+                let at = words.iter().position(|word| **word == **name).unwrap_or(words.len());
+                words.insert(at, "shell".into());
+                help::command().get_matches_from(words)
+            }
+            _ => err.exit(),
+        }
+    })
 }
 
 /// Whether this has the server read whole files, of which it says nothing before it is done.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use console::Style;
@@ -28,14 +28,21 @@ pub fn written() -> u64 {
     WRITTEN.load(Ordering::Relaxed)
 }
 
+/// Standard output goes into another program for now.
+static IS_REDIRECTED: AtomicBool = AtomicBool::new(false);
+
+/// Says whether standard output goes into another program from now on.
+pub fn redirected(is_redirected: bool) {
+    IS_REDIRECTED.store(is_redirected, Ordering::Relaxed);
+}
+
 /// How to talk. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
-    /// Whether a person reads stdout.
-    pub stdout_is_terminal: bool,
+    stdout_is_terminal: bool,
     /// Whether a person reads stderr.
     pub stderr_is_terminal: bool,
 }
@@ -50,6 +57,11 @@ impl Output {
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
         }
+    }
+
+    /// Whether a person reads stdout.
+    pub fn stdout_is_terminal(self) -> bool {
+        self.stdout_is_terminal && !IS_REDIRECTED.load(Ordering::Relaxed)
     }
 
     /// Results are JSON.
@@ -87,7 +99,7 @@ impl Output {
 
     /// A name for stdout: harmless for a terminal, exact for a program.
     pub fn name(self, name: &[u8]) -> Cow<'_, [u8]> {
-        if self.stdout_is_terminal { for_people(name).into_bytes().into() } else { Cow::Owned(name.to_vec()) }
+        if self.stdout_is_terminal() { for_people(name).into_bytes().into() } else { Cow::Owned(name.to_vec()) }
     }
 
     /// Says something that is no result. The text is already escaped.

@@ -131,7 +131,12 @@ pub struct Way<'a> {
 impl<'a> Way<'a> {
     /// Back to where this connection leads.
     pub fn back_to(ctx: &'a Context, login: &'a Login, connected: &Connected) -> Self {
-        Way { ctx, login, password: connected.password.clone(), pin: connected.client.pin() }
+        Way::new(ctx, login, &connected.password, connected.client.pin())
+    }
+
+    /// Back to a server with this key.
+    pub fn new(ctx: &'a Context, login: &'a Login, password: &Secret, pin: Option<Pin>) -> Self {
+        Way { ctx, login, password: password.clone(), pin }
     }
 
     async fn again(&self) -> Result<Client> {

@@ -12,9 +12,9 @@ use sealift::client::{Config, Destination, Download, Observer as _, Skip, Summar
 use sealift::proto::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
-use super::cat;
+use super::cat::{self, Cat};
 use super::typed::{Through, Typed};
-use crate::args::{Cat, Get};
+use crate::args::Get;
 use crate::context::{Context, Login};
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
@@ -27,7 +27,8 @@ use crate::transfer::{How, Way, transfer};
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     let (remotes, local) = split(ctx.config()?, &args.names);
-    let to_stdout = |how: &How| how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec() });
+    let to_stdout =
+        |how: &How| how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false });
     let how = How::new(&args.transfer, 0);
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
@@ -190,7 +191,8 @@ pub struct Fetch<'a> {
     ctx: &'a Context,
     local: &'a Local,
     recursive: bool,
-    how: How,
+    /// How they are fetched.
+    pub how: How,
     progress: Arc<Progress>,
     summary: Summary,
     tally: Tally,

@@ -131,11 +131,11 @@ impl Printer {
         };
         self.write(&line)?;
         // A person sees each line as it comes; a pipe is fed in large pieces.
-        if self.out.stdout_is_terminal { self.stdout.flush().map_err(stdout_failed) } else { Ok(()) }
+        if self.out.stdout_is_terminal() { self.stdout.flush().map_err(stdout_failed) } else { Ok(()) }
     }
 
     fn all(&mut self, entries: &[Entry]) -> Result<()> {
-        if self.out.stdout_is_terminal && !self.look.long && !self.out.is_json() {
+        if self.out.stdout_is_terminal() && !self.look.long && !self.out.is_json() {
             let names: Vec<String> = entries.iter().map(plain_name).collect();
             let width = usize::from(Term::stdout().size().1);
             self.count += entries.len() as u64;
@@ -161,7 +161,7 @@ impl Printer {
 
     /// The name as it goes to stdout, a folder's with a slash.
     fn name(&self, entry: &Entry) -> Vec<u8> {
-        if !self.out.stdout_is_terminal {
+        if !self.out.stdout_is_terminal() {
             let slash: &[u8] = if entry.kind == EntryKind::Directory { b"/" } else { b"" };
             return [&entry.path, slash].concat();
         }

@@ -93,7 +93,8 @@ impl Source {
 pub struct Send<'a> {
     ctx: &'a Context,
     recursive: bool,
-    how: How,
+    /// How they are sent.
+    pub how: How,
     progress: Arc<Progress>,
     summary: Summary,
     tally: Tally,

@@ -1,12 +1,14 @@
 //! One line of the conversation: its words, and the command they are.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use sealift::{Error, Kind, Result};
+use sealift::Exit;
 
 use super::Words;
+use crate::failure::{Failure, Outcome};
+use crate::transfer::TransferArgs;
 
 /// A command of the shell.
 #[derive(Debug, Parser)]
@@ -23,12 +25,15 @@ pub enum Command {
     Ls(Ls),
     /// Download files; the last of several names is the local destination
     #[command(visible_alias = "download")]
-    Get(Transfer),
+    Get(Get),
     /// Upload files; the last of several names is the remote destination
     #[command(visible_alias = "upload")]
-    Put(Transfer),
-    /// Show a file
-    Cat(Names),
+    Put(Put),
+    /// Show files
+    Cat(Cat),
+    /// Show files page by page
+    #[command(visible_alias = "less")]
+    More(Names),
     /// Remove files and folders
     #[command(visible_aliases = ["delete", "del"])]
     Rm(Rm),
@@ -41,7 +46,11 @@ pub enum Command {
     Stat(Names),
     /// Show the BLAKE3 of files
     Hash(Names),
-    /// Change the folder on the server; without a name, to your own
+    /// Compare what the server has on its disk with what was stored
+    Verify(Names),
+    /// Take rotten files as they are now
+    Accept(Names),
+    /// Change the folder on the server; without a name, to your own, with `-`, to the one before
     Cd {
         /// The folder
         folder: Option<OsString>,
@@ -53,11 +62,14 @@ pub enum Command {
         /// The folder
         folder: Option<OsString>,
     },
-    /// List a local folder
+    /// List local folders; options are those of this machine's `ls`
     Lls {
-        /// The folder
-        folder: Option<OsString>,
+        /// Folders and options
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
     },
+    /// Make local folders
+    Lmkdir(Mkdir),
     /// Show the local folder
     Lpwd,
     /// Check that the server answers, and how fast
@@ -78,6 +90,12 @@ pub enum Command {
     Login {
         /// The user; `anonymous` reads without a password
         user: Option<String>,
+    },
+    /// Go to another server, or to another user's folder: alice@host[:port][/folder]
+    #[command(visible_alias = "connect")]
+    Open {
+        /// The server
+        target: OsString,
     },
     /// Log out and end
     #[command(visible_aliases = ["quit", "bye", "logout"])]
@@ -100,13 +118,40 @@ pub struct Ls {
 }
 
 #[derive(Debug, Args)]
-pub struct Transfer {
+pub struct Get {
+    /// Files or folders, and the destination; `-` is standard output
+    #[arg(required = true)]
+    pub names: Vec<OsString>,
+    /// Folders with all below them
+    #[arg(short, long, short_alias = 'R')]
+    pub recursive: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct Put {
     /// Files or folders, and the destination
     #[arg(required = true)]
     pub names: Vec<OsString>,
     /// Folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
+    /// A file that becomes longer meanwhile, as long as it was at the beginning
+    #[arg(long)]
+    pub growing: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct Cat {
+    /// Files
+    #[arg(required = true)]
+    pub names: Vec<OsString>,
+    /// What is no text, too
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -150,50 +195,87 @@ pub struct Mv {
 }
 
 impl Line {
-    /// Reads a command, whose name may be in any case. `None` if it is none, or asks for help: that has been shown.
-    pub fn parse(mut words: Words) -> Option<Line> {
+    /// Reads a command, whose name may be in any case. `None` if it only asks for help, which has been shown.
+    ///
+    /// # Errors
+    /// The exit code for wrong usage, if it is none: what is wrong has been shown.
+    pub fn parse(mut words: Words) -> Outcome<Option<Line>> {
         if let Some(name) = words.first_mut() {
             name.make_ascii_lowercase();
             if name == "?" {
                 *name = "help".into();
             }
         }
-        Line::try_parse_from(words).inspect_err(|err| drop(err.print())).ok()
+        Line::try_parse_from(words).map(Some).or_else(|err| {
+            let _ = err.print();
+            match err.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Ok(None),
+                _ => Err(Failure::Shown(Exit::Usage)),
+            }
+        })
     }
 }
 
-/// Takes a line apart as a shell does: quotes and backslashes protect spaces, and `#` begins a comment.
-///
-/// # Errors
-/// [`Kind::Usage`] for a quote that is not closed.
-pub fn split(line: &[u8]) -> Result<Words> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let mut lexer = shlex::bytes::Shlex::new(line);
-    let words: Words = lexer.by_ref().map(OsString::from_vec).collect();
-    if lexer.had_error {
-        return Err(Error::new(Kind::Usage, "a quote is not closed, or the line ends with a backslash"));
+impl Command {
+    /// Whether it is one about files on the server.
+    pub fn is_about_files(&self) -> bool {
+        match self {
+            Command::Ls(_)
+            | Command::Get(_)
+            | Command::Put(_)
+            | Command::Cat(_)
+            | Command::More(_)
+            | Command::Rm(_)
+            | Command::Mkdir(_)
+            | Command::Mv(_)
+            | Command::Stat(_)
+            | Command::Hash(_)
+            | Command::Verify(_)
+            | Command::Accept(_)
+            | Command::Cd { .. } => true,
+            Command::Pwd
+            | Command::Lcd { .. }
+            | Command::Lls { .. }
+            | Command::Lmkdir(_)
+            | Command::Lpwd
+            | Command::Ping
+            | Command::Status
+            | Command::Who
+            | Command::Kick { .. }
+            | Command::Shutdown
+            | Command::Login { .. }
+            | Command::Open { .. }
+            | Command::Exit => false,
+        }
     }
-    Ok(words)
-}
 
-/// Whether a line may be remembered: not if somebody typed a password into it.
-pub fn is_harmless(words: &[OsString]) -> bool {
-    let Some(name) = words.first().map(|name| name.as_bytes().to_ascii_lowercase()) else { return false };
-    match name.as_slice() {
-        b"login" | b"user" => words.len() <= 2,
-        b"pass" | b"password" => false,
-        _ => true,
+    /// Whether it may be done over when its connection was lost on the way: it changes nothing on the server, or goes on
+    /// by itself.
+    pub fn only_asks(&self) -> bool {
+        match self {
+            Command::Rm(_) | Command::Mkdir(_) | Command::Mv(_) | Command::Put(_) | Command::Accept(_) => false,
+            command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who),
+        }
+    }
+
+    /// Whether it speaks with the server.
+    pub fn needs_server(&self) -> bool {
+        self.is_about_files()
+            || matches!(self, Command::Ping | Command::Status | Command::Who | Command::Kick { .. } | Command::Shutdown)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
+
     use clap::CommandFactory as _;
 
+    use super::super::request;
+    use super::*;
+
     fn words(line: &str) -> Words {
-        split(line.as_bytes()).unwrap()
+        request::split(line.as_bytes()).unwrap()
     }
 
     #[test]
@@ -223,7 +305,14 @@ mod tests {
             "cd",
             "pwd",
             "lcd /tmp",
-            "lls",
+            "lls -la x",
+            "more x",
+            "verify x",
+            "cd -",
+            "get -c a -",
+            "put --growing a b",
+            "lmkdir -p x",
+            "open h",
             "lpwd",
             "ping",
             "status",
@@ -233,28 +322,25 @@ mod tests {
             "user alice",
             "login",
         ] {
-            assert!(Line::parse(words(line)).is_some(), "{line}");
+            assert!(matches!(Line::parse(words(line)), Ok(Some(_))), "{line}");
         }
         for line in ["frobnicate", "mv a", "cat", "pwd x"] {
-            assert!(Line::parse(words(line)).is_none(), "{line}");
+            assert!(Line::parse(words(line)).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_question_for_help_is_no_failure() {
+        for line in ["help", "?", "HELP ls", "get --help"] {
+            assert!(matches!(Line::parse(words(line)), Ok(None)), "{line}");
         }
     }
 
     #[test]
     fn names_keep_their_case_spaces_and_bytes() {
-        let line = Line::parse(split(b"GET 'A b' c\\ d \"e'f\" -- -g \xff\r\n").unwrap()).unwrap();
-        let Command::Get(args) = line.command else { panic!() };
+        let line = request::split(b"GET 'A b' c\\ d \"e'f\" -- -g \xff").unwrap();
+        let Command::Get(args) = Line::parse(line).unwrap().unwrap().command else { panic!() };
         let names: Vec<&[u8]> = args.names.iter().map(|name| name.as_bytes()).collect();
         assert_eq!(names, [&b"A b"[..], b"c d", b"e'f", b"-g", b"\xff"]);
-        assert!(split(b"get 'a").is_err());
-        assert!(words("  # only a comment").is_empty());
-    }
-
-    #[test]
-    fn a_line_with_a_password_is_not_remembered() {
-        for line in ["user alice canary", "LOGIN alice canary", "PASS canary"] {
-            assert!(!is_harmless(&words(line)), "{line}");
-        }
-        assert!(is_harmless(&words("user alice")) && is_harmless(&words("ls a b c")));
     }
 }

@@ -1,31 +1,66 @@
 //! `shell`: a conversation with one server, at a terminal or from a pipe.
 
+mod completion;
 mod editor;
 mod line;
+mod local;
+mod redirect;
+mod request;
 mod session;
 
+use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _};
+use std::path::PathBuf;
 
 use async_std::task::block_on;
+use clap::Args;
 use sealift::client::Target;
-use sealift::{Error, Kind};
+use sealift::{Error, Exit, Kind};
 
-use crate::args::Shell;
 use crate::ask;
 use crate::context::{Context, Login};
 use crate::failure::{Outcome, Tally};
 use crate::interrupt::unless_interrupted;
 use crate::output::stdout_failed;
 use editor::{Editor, Typed};
-use line::Line;
+use line::{Command, Line};
+use request::{Request, What};
 use session::{Next, Session};
+
+/// Work on a server interactively
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift shell
+  sealift shell alice@files.example/photos
+  sealift alice@files.example
+  printf 'cd reports\\nget summer.pdf\\n' | sealift shell -e files.example
+  sealift shell -b nightly.txt alice@files.example
+
+Type `help` inside for its commands. `cat notes | less` and `ls > names` hand on what a command writes, `!make` runs a \
+command of this machine. Commands may also come from a pipe, one a line; a failed one does not stop the others unless -e \
+is given, and the exit code tells: that of the failure, or 10 if some commands worked. A line that begins with `-` may \
+always fail.")]
+pub struct Shell {
+    /// The server, and the folder to start in; asked for if left away
+    #[arg(value_name = "TARGET")]
+    pub target: Option<OsString>,
+    /// Commands from a pipe: stop at the first one that fails, with its exit code
+    #[arg(short = 'e', long)]
+    pub exit_on_error: bool,
+    /// Take the commands from this file, `-` for standard input, and stop at the first one that fails
+    #[arg(short = 'b', long, value_name = "FILE")]
+    pub batch: Option<PathBuf>,
+}
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the server cannot be reached; from a pipe, also those of the commands.
 pub fn run(ctx: &Context, args: &Shell) -> Outcome {
+    let batch = batch(args)?;
     let (login, start) = match &args.target {
         Some(typed) => {
             let target = ctx.target(typed)?;
@@ -37,10 +72,22 @@ pub fn run(ctx: &Context, args: &Shell) -> Outcome {
     if !start.path.is_root() {
         block_on(unless_interrupted(session.change_folder(start.path)))?;
     }
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        converse(ctx, session)
-    } else {
-        obey(ctx, session, args.exit_on_error)
+    match batch {
+        Some(lines) => obey(ctx, session, lines, true),
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => converse(ctx, session),
+        None => obey(ctx, session, io::stdin().lock(), args.exit_on_error),
+    }
+}
+
+/// The commands that `-b` names, if they are not those on standard input. Opened before anything is connected to.
+fn batch(args: &Shell) -> Outcome<Option<Box<dyn BufRead>>> {
+    match &args.batch {
+        None => Ok(None),
+        Some(file) if file == "-" => Ok(Some(Box::new(BufReader::new(io::stdin())))),
+        Some(file) => {
+            let opened = File::open(file).map_err(|err| Error::file(file.display(), err))?;
+            Ok(Some(Box::new(BufReader::new(opened))))
+        }
     }
 }
 
@@ -70,24 +117,24 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
 fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
     let mut editor = Editor::new(ctx.out, session)?;
     loop {
-        let words = match editor.read()? {
+        let request = match editor.read()? {
             Typed::End => break,
             Typed::Nothing => continue,
-            Typed::Words(words) => words,
+            Typed::Request(request) => request,
         };
-        let Some(line) = Line::parse(words) else { continue };
-        let next = editor.with_session(|session| block_on(unless_interrupted(session.run(line))));
-        match next {
-            Ok(Next::Go) => editor.with_session(|session| session.tell_ids()),
+        let done = editor.with_session(|session| {
+            let done = perform(session, request);
+            session.tell_ids();
+            done
+        });
+        match done {
+            Ok(Next::Go) => {}
             Ok(Next::End) => return Ok(()),
             Err(failure) => {
                 let is_lost = failure.ends_connection();
-                let was_interrupted = failure.kind() == Some(Kind::Interrupted);
                 failure.show(ctx.out);
-                editor.with_session(|session| session.after(is_lost));
-                // What Ctrl-C has ended is made anew by the next command.
-                if is_lost && !was_interrupted {
-                    editor.offer_to_reconnect();
+                if is_lost {
+                    editor.with_session(|session| session.forget_connection());
                 }
             }
         }
@@ -96,39 +143,56 @@ fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
     Ok(())
 }
 
-/// From a pipe: every line, whatever becomes of it, unless the first failure is to end it or the connection is lost.
-fn obey(ctx: &Context, mut session: Session<'_>, exit_on_error: bool) -> Outcome {
+/// From a pipe or a file: every line, whatever becomes of it, unless the first failure is to end it or the connection is
+/// lost.
+fn obey(ctx: &Context, mut session: Session<'_>, mut lines: impl BufRead, exit_on_error: bool) -> Outcome {
     let mut tally = Tally::default();
-    let mut input = io::stdin().lock();
     let mut bytes = Vec::new();
-    while input.read_until(b'\n', &mut bytes).map_err(|err| Error::file("standard input", err))? > 0 {
-        let words = line::split(&bytes);
+    while lines.read_until(b'\n', &mut bytes).map_err(|err| Error::file("the commands", err))? > 0 {
+        let request = Request::read(&bytes);
         bytes.clear();
-        let outcome = match words {
-            Ok(words) if words.is_empty() => continue,
-            Ok(words) => match Line::parse(words) {
-                Some(line) => block_on(unless_interrupted(session.run(line))),
-                None => Err(crate::failure::Failure::Shown(sealift::Exit::Usage)),
-            },
-            Err(err) => Err(err.into()),
+        let (may_fail, done) = match request {
+            Ok(None) => continue,
+            Ok(Some(request)) => (request.may_fail, perform(&mut session, request)),
+            Err(err) => (false, Err(err.into())),
         };
-        match outcome {
-            Ok(Next::Go) => {
-                session.tell_ids();
-                tally.add_done(1);
-            }
+        session.tell_ids();
+        match done {
+            Ok(Next::Go) => tally.add_done(1),
             Ok(Next::End) => return tally.outcome(),
-            Err(failure) => {
-                if exit_on_error || failure.ends_connection() {
-                    return Err(failure);
+            Err(failure) if may_fail && failure.exit() != Exit::Interrupted => {
+                if failure.ends_connection() {
+                    session.forget_connection();
                 }
-                tally.show(failure, ctx.out)?;
-                session.after(false);
+                failure.show(ctx.out);
             }
+            Err(failure) if exit_on_error || failure.ends_connection() => return Err(failure),
+            Err(failure) => tally.show(failure, ctx.out)?,
         }
     }
     block_on(session.close());
     tally.outcome()
+}
+
+/// Does what one line asks for.
+fn perform(session: &mut Session<'_>, request: Request) -> Outcome<Next> {
+    let (words, reader) = match request.what {
+        What::Local(line) => return local::run_line(&line).map(|()| Next::Go),
+        What::Command { words, reader } => (words, reader),
+    };
+    let Some(Line { command }) = Line::parse(words)? else { return Ok(Next::Go) };
+    let reader = reader.or_else(|| matches!(command, Command::More(_)).then(pager).flatten());
+    let mut work = || block_on(unless_interrupted(session.run(&command)));
+    match reader {
+        Some(reader) => redirect::into(&reader, work),
+        None => work(),
+    }
+}
+
+/// What shows text page by page, if somebody is there to turn the pages.
+fn pager() -> Option<OsString> {
+    let named = env::var_os("PAGER").filter(|pager| !pager.is_empty());
+    io::stdout().is_terminal().then(|| named.unwrap_or_else(|| "less".into()))
 }
 
 /// The words of one line, as a shell reads them.

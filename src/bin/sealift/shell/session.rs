@@ -1,29 +1,30 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::time::Instant;
 
-use sealift::client::Target;
+use sealift::client::{Patience, Target};
 use sealift::proto::escape::for_people;
 use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::secret::Secret;
-use sealift::{Client, Error, Kind, Result};
+use sealift::{Client, Error, Kind, Result, limits};
 
-use super::line::{self, Command, Line};
+use super::line::{self, Command};
+use super::local::{self, expand_home};
 use super::say;
 use crate::args;
 use crate::commands::change::Moving;
 use crate::commands::get::{Fetch, Local};
 use crate::commands::put::Send;
-use crate::commands::{cat, change, look, ls, server};
+use crate::commands::{cat, change, look, ls, server, verify};
 use crate::context::{Connected, Context, Login};
 use crate::expand::Named;
 use crate::failure::{Failure, Outcome, Tally};
-use crate::format;
+use crate::interrupt;
+use crate::output;
 use crate::progress::ProgressArgs;
+use crate::transfer::{How, Way};
 
 /// What comes after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +43,12 @@ pub struct Session<'a> {
     /// `None` once the connection is lost or a command was interrupted in the middle of it.
     client: Option<Client>,
     folder: RelPath,
+    /// The folder before, to which `cd -` leads.
+    folder_before: Option<RelPath>,
     /// The last command was one about files.
     is_about_files: bool,
+    /// When the server last answered, as far as this knows.
+    heard: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -55,7 +60,16 @@ impl<'a> Session<'a> {
         let connected = ctx.connect(&login).await?;
         welcome(ctx, &login, &connected);
         let Connected { client, password, .. } = connected;
-        Ok(Session { ctx, login, password, client: Some(client), folder: RelPath::root(), is_about_files: false })
+        Ok(Session {
+            ctx,
+            login,
+            password,
+            client: Some(client),
+            folder: RelPath::root(),
+            folder_before: None,
+            is_about_files: false,
+            heard: Instant::now(),
+        })
     }
 
     /// Logs out.
@@ -76,15 +90,7 @@ impl<'a> Session<'a> {
         format!("{user}@{}:{}> ", self.login.server.host, self.shown_folder())
     }
 
-    /// After a failed command: says who answered, or gives the connection up if it is lost.
-    pub fn after(&mut self, is_lost: bool) {
-        if is_lost {
-            self.client = None;
-        }
-        self.tell_ids();
-    }
-
-    /// Gives the connection up: it is lost, or in the middle of something.
+    /// Gives the connection up: it is lost, or in the middle of something. The next command makes a new one.
     pub fn forget_connection(&mut self) {
         self.client = None;
     }
@@ -95,7 +101,7 @@ impl<'a> Session<'a> {
     /// As [`Context::connect`].
     pub async fn reconnect(&mut self) -> Outcome {
         let connected = self.ctx.connect_with(&self.login, Some(self.password.clone())).await?;
-        welcome(self.ctx, &self.login, &connected);
+        self.ctx.out.step("connected again");
         self.client = Some(connected.client);
         Ok(())
     }
@@ -110,7 +116,7 @@ impl<'a> Session<'a> {
         if found.kind != EntryKind::Directory {
             return Err(Error::new(Kind::NotDirectory, format!("{folder}: not a folder")).into());
         }
-        self.folder = folder;
+        self.folder_before = Some(std::mem::replace(&mut self.folder, folder));
         Ok(())
     }
 
@@ -124,44 +130,66 @@ impl<'a> Session<'a> {
         Ok(self.client().await?.list(&folder, false).await?.entries)
     }
 
-    /// Says which process and session answered, after a command about files, whatever became of it.
+    /// With -v, says which process and session answered, after a command about files, whatever became of it.
     pub fn tell_ids(&self) {
-        if self.is_about_files
-            && let Some(ids) = self.client.as_ref().and_then(Client::last_ids)
-        {
-            self.ctx.out.note(&format!("[pid {}, session {}]", ids.pid, ids.session));
+        if let Some(client) = self.client.as_ref().filter(|_| self.is_about_files) {
+            self.ctx.out.step_ids("answered", client);
         }
     }
 
-    /// Does what a line says.
+    /// Does what a line says. What only asks is done over if its connection is lost on the way.
     ///
     /// # Errors
     /// Those of the command.
-    pub async fn run(&mut self, line: Line) -> Outcome<Next> {
-        self.is_about_files = matches!(
-            line.command,
-            Command::Ls(_)
-                | Command::Get(_)
-                | Command::Put(_)
-                | Command::Cat(_)
-                | Command::Rm(_)
-                | Command::Mkdir(_)
-                | Command::Mv(_)
-                | Command::Stat(_)
-                | Command::Hash(_)
-        );
-        let denied = |failure: Failure, login: &Login| failure.denied_by_server(|| login.denied_hint());
-        self.dispatch(line.command).await.map_err(|failure| denied(failure, &self.login))
+    pub async fn run(&mut self, command: &Command) -> Outcome<Next> {
+        self.is_about_files = command.is_about_files();
+        if command.needs_server() {
+            self.see_whether_connected().await;
+        }
+        let mut patience = Patience::new(self.ctx.retries(&self.login));
+        loop {
+            let written = output::written();
+            let failure = match self.dispatch(command).await {
+                Ok(next) => {
+                    self.heard = Instant::now();
+                    return Ok(next);
+                }
+                Err(failure) => failure,
+            };
+            let is_over = !command.only_asks() || output::written() > written || interrupt::is_stopping();
+            let Some(lost) = failure.lost_line().filter(|_| !is_over) else {
+                return Err(failure.denied_by_server(|| self.login.denied_hint()));
+            };
+            self.client = None;
+            let again = self.ctx.again(&self.login, &mut patience, lost.retold(), &self.password).await;
+            self.client = Some(again.map_err(|failure| failure.denied_by_server(|| self.login.denied_hint()))?);
+        }
     }
 
-    async fn dispatch(&mut self, command: Command) -> Outcome<Next> {
+    /// A server that nothing was asked of for a while may have hung up, and a command that acts should not be what finds
+    /// that out.
+    async fn see_whether_connected(&mut self) {
+        if self.heard.elapsed() < limits::SHELL_QUIET {
+            return;
+        }
+        if let Some(client) = &mut self.client
+            && client.ping().await.is_err()
+        {
+            self.client = None;
+        }
+    }
+
+    async fn dispatch(&mut self, command: &Command) -> Outcome<Next> {
         let out = self.ctx.out;
         match command {
-            Command::Ls(line) => self.ls(&line).await?,
-            Command::Get(line) => self.get(&line).await?,
-            Command::Put(line) => self.put(&line).await?,
-            Command::Cat(line) => {
-                self.each(&line.names, async |client, target| cat::write(out, client, target).await).await?;
+            Command::Ls(line) => self.ls(line).await?,
+            Command::Get(line) => self.get(line).await?,
+            Command::Put(line) => self.put(line).await?,
+            Command::Cat(line::Cat { names, force }) => {
+                self.each(names, async |client, target| cat::write(out, client, target, *force).await).await?;
+            }
+            Command::More(line) => {
+                self.each(&line.names, async |client, target| cat::write(out, client, target, false).await).await?;
             }
             Command::Rm(line) => {
                 let args = args::Rm { targets: Vec::new(), recursive: line.recursive, force: line.force };
@@ -183,29 +211,47 @@ impl<'a> Session<'a> {
             Command::Hash(line) => {
                 self.each(&line.names, async |client, target| look::digest(out, client, &target.path).await).await?;
             }
-            Command::Cd { folder } => {
-                let (folder, _) = self.resolve(folder.as_deref().unwrap_or(OsStr::new("/")).as_bytes())?;
-                self.change_folder(folder).await?;
+            Command::Verify(line) => {
+                self.each(&line.names, async |client, target| verify::verify(out, client, target).await).await?;
             }
+            Command::Accept(line) => {
+                self.each(&line.names, async |client, target| verify::take(out, client, target).await).await?;
+            }
+            Command::Cd { folder } => self.cd(folder.as_deref()).await?,
             Command::Pwd => say(&self.shown_folder())?,
-            Command::Lcd { folder } => change_local_folder(folder)?,
-            Command::Lls { folder } => list_local_folder(folder)?,
-            Command::Lpwd => say(&for_people(local_folder()?.as_os_str().as_bytes()))?,
+            Command::Lcd { folder } => local::change_folder(folder.as_deref())?,
+            Command::Lls { words } => local::list(words)?,
+            Command::Lmkdir(line) => local::make_folders(&line.names, line.parents)?,
+            Command::Lpwd => say(&for_people(local::folder()?.as_os_str().as_bytes()))?,
             Command::Ping => {
                 let server = self.login.server.to_string();
                 server::ping_once(out, self.client().await?, &server).await?;
             }
             Command::Status => server::show_status(out, self.client().await?).await?,
             Command::Who => server::show_who(out, self.client().await?).await?,
-            Command::Kick { whom } => server::end_sessions(out, self.client().await?, &whom).await?,
+            Command::Kick { whom } => server::end_sessions(out, self.client().await?, whom).await?,
             Command::Shutdown => server::end_server(out, self.client().await?).await?,
-            Command::Login { user } => self.log_in(user).await?,
+            Command::Login { user } => self.log_in(user.as_deref()).await?,
+            Command::Open { target } => self.open_other(target).await?,
             Command::Exit => {
                 self.close().await;
                 return Ok(Next::End);
             }
         }
         Ok(Next::Go)
+    }
+
+    async fn cd(&mut self, folder: Option<&OsStr>) -> Outcome {
+        let folder = match folder.unwrap_or(OsStr::new("/")).as_bytes() {
+            b"-" => {
+                let nowhere = || Error::new(Kind::Usage, "there is no folder to go back to yet");
+                let folder = self.folder_before.clone().ok_or_else(nowhere)?;
+                say(&format!("/{}", for_people(folder.as_bytes())))?;
+                folder
+            }
+            typed => self.resolve(typed)?.0,
+        };
+        self.change_folder(folder).await
     }
 
     async fn ls(&mut self, line: &line::Ls) -> Outcome {
@@ -223,55 +269,81 @@ impl<'a> Session<'a> {
         .await
     }
 
-    async fn get(&mut self, line: &line::Transfer) -> Outcome {
+    async fn get(&mut self, line: &line::Get) -> Outcome {
         let (names, local) = match line.names.as_slice() {
             [names @ .., local] if !names.is_empty() => (names, expand_home(local)),
             names => (names, OsString::from(".")),
         };
+        let how = How::new(&line.transfer, self.ctx.retries(&self.login));
+        if local == "-" {
+            how.in_order("standard output")?;
+            let out = self.ctx.out;
+            return self.each(names, async |client, target| cat::write(out, client, target, false).await).await;
+        }
         let targets = self.targets(names)?;
         let local = Local::resolve(&local, targets.len())?;
-        let (ctx, login) = (self.ctx, self.login.clone());
+        let (ctx, login, password) = (self.ctx, self.login.clone(), self.password.clone());
         let client = self.client().await?;
+        let way = Way::new(ctx, &login, &password, client.pin());
         let mut fetch = Fetch::new(ctx, &local, line.recursive, ProgressArgs::default());
+        fetch.how = how;
         let names: Vec<Named> = targets.iter().map(Named::plainly).collect();
-        fetch.collect(client, &login, None, &names).await?;
+        fetch.collect(client, &login, Some(&way), &names).await?;
         fetch.finish(Some(client))
     }
 
-    async fn put(&mut self, line: &line::Transfer) -> Outcome {
+    async fn put(&mut self, line: &line::Put) -> Outcome {
         let (locals, target) = match line.names.as_slice() {
             [locals @ .., target] if !locals.is_empty() => (locals, self.target(target)?),
             locals => (locals, self.target(OsStr::new("."))?),
         };
         let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
         let mut send = Send::new(self.ctx, line.recursive, ProgressArgs::default());
+        send.how = How::new(&line.transfer, self.ctx.retries(&self.login)).growing(line.growing);
         let sources = send.sources(&locals)?;
         if sources.is_empty() {
             return send.finish(None);
         }
-        let login = self.login.clone();
+        let (ctx, login, password) = (self.ctx, self.login.clone(), self.password.clone());
         let client = self.client().await?;
-        send.deliver(client, &login, None, sources, &target).await?;
+        let way = Way::new(ctx, &login, &password, client.pin());
+        send.deliver(client, &login, Some(&way), sources, &target).await?;
         send.finish(Some(client))
     }
 
     /// Logs in again: as the same user, or as another one, who starts in their own folder.
-    async fn log_in(&mut self, user: Option<String>) -> Outcome {
+    async fn log_in(&mut self, user: Option<&str>) -> Outcome {
         let Some(user) = user else {
             self.close().await;
-            return self.reconnect().await;
+            let connected = self.ctx.connect_with(&self.login, Some(self.password.clone())).await?;
+            welcome(self.ctx, &self.login, &connected);
+            self.client = Some(connected.client);
+            return Ok(());
         };
-        let login = Login { user: (user != "anonymous").then_some(user), ..self.login.clone() };
+        let login = Login { user: (user != "anonymous").then(|| user.to_owned()), ..self.login.clone() };
         // Asked for even if a password was given to the program: it was for the first user.
         let given = login.user.is_none().then(|| Secret::new(Vec::new()));
         let connected = self.ctx.connect_with(&login, given).await?;
+        self.take_over(login, connected).await;
+        Ok(())
+    }
+
+    /// Goes to another server. Only when that answers is this one left.
+    async fn open_other(&mut self, typed: &OsStr) -> Outcome {
+        let target = self.ctx.target(typed)?;
+        let login = self.ctx.login_for(&target)?;
+        let connected = self.ctx.connect(&login).await?;
+        self.take_over(login, connected).await;
+        if target.path.is_root() { Ok(()) } else { self.change_folder(target.path).await }
+    }
+
+    /// Hangs up, and goes on with another connection in the folder that it begins in.
+    async fn take_over(&mut self, login: Login, connected: Connected) {
         self.close().await;
         welcome(self.ctx, &login, &connected);
-        self.login = login;
-        self.password = connected.password;
-        self.client = Some(connected.client);
-        self.folder = RelPath::root();
-        Ok(())
+        let Connected { client, password, .. } = connected;
+        (self.login, self.password, self.client) = (login, password, Some(client));
+        (self.folder, self.folder_before) = (RelPath::root(), None);
     }
 
     /// Does the same with several names. What fails is shown and does not stop the others.
@@ -299,7 +371,7 @@ impl<'a> Session<'a> {
 
     /// The connection. One that an interrupted command has left behind is made anew.
     async fn client(&mut self) -> Outcome<&mut Client> {
-        if self.client.is_none() {
+        if self.client.as_ref().is_none_or(|client| !client.is_usable()) {
             self.reconnect().await?;
         }
         self.client.as_mut().ok_or_else(|| Error::new(Kind::Network, "there is no connection").into())
@@ -353,43 +425,6 @@ fn welcome(ctx: &Context, login: &Login, connected: &Connected) {
         welcome.ids.pid,
         welcome.ids.session
     ));
-}
-
-/// `~` and `~/name` in a local name, which the system's shell would have seen to.
-fn expand_home(name: &OsStr) -> OsString {
-    let rest = match name.as_bytes() {
-        b"~" => b"",
-        [b'~', b'/', rest @ ..] => rest,
-        _ => return name.to_owned(),
-    };
-    match env::var_os("HOME") {
-        Some(home) if rest.is_empty() => home,
-        Some(home) => PathBuf::from(home).join(OsStr::from_bytes(rest)).into_os_string(),
-        None => name.to_owned(),
-    }
-}
-
-fn change_local_folder(folder: Option<OsString>) -> Outcome {
-    let folder = PathBuf::from(expand_home(&folder.unwrap_or_else(|| "~".into())));
-    Ok(env::set_current_dir(&folder).map_err(|err| Error::file(folder.display(), err))?)
-}
-
-fn local_folder() -> Result<PathBuf> {
-    env::current_dir().map_err(|err| Error::file("the local folder", err))
-}
-
-fn list_local_folder(folder: Option<OsString>) -> Outcome {
-    let folder = PathBuf::from(expand_home(&folder.unwrap_or_else(|| ".".into())));
-    let failed = |err| Error::file(folder.display(), err);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let slash = if entry.path().is_dir() { "/" } else { "" };
-        names.push(for_people(entry.file_name().as_bytes()) + slash);
-    }
-    names.sort_unstable();
-    let width = usize::from(console::Term::stdout().size().1);
-    format::columns(&names, width).iter().try_for_each(|row| say(row))
 }
 
 #[cfg(test)]

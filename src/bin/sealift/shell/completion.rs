@@ -1,0 +1,299 @@
+//! What Tab offers: commands, their options, and names on both sides.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use async_std::future::timeout;
+use async_std::task::block_on;
+use clap::CommandFactory as _;
+use rustyline::Helper;
+use rustyline::completion::{Completer, FilenameCompleter, Pair, Quote, escape, extract_word, unescape};
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::validate::Validator;
+use sealift::proto::EntryKind;
+use sealift::proto::escape::for_people;
+
+use super::line::Line;
+use super::session::Session;
+
+/// How long a Tab waits for the server's names.
+const COMPLETION_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Completes what is typed in this session.
+pub struct Assistant<'a> {
+    session: Rc<RefCell<Session<'a>>>,
+    local: FilenameCompleter,
+}
+
+impl Helper for Assistant<'_> {}
+impl Highlighter for Assistant<'_> {}
+impl Validator for Assistant<'_> {}
+impl Hinter for Assistant<'_> {
+    type Hint = String;
+}
+
+/// Where a name is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Here,
+    There,
+    /// The destination of a transfer is on the other side, and what is still to be named before it on this one.
+    Both,
+    Nowhere,
+}
+
+impl Completer for Assistant<'_> {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, ctx: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let typed = line.get(..pos).unwrap_or_default();
+        let begins = typed.trim_start();
+        if begins.starts_with('!') {
+            return self.local.complete(line, pos, ctx);
+        }
+        let Some((name, behind)) = begins.split_once(' ') else { return Ok(commands(typed)) };
+        let name = name.to_ascii_lowercase();
+        let (start, word) = Word::under_cursor(typed);
+        if word.quote == Quote::None && word.text.starts_with('-') {
+            return Ok((start, options(&name, &word.text)));
+        }
+        let place = place(&name, behind.trim_start().split_ascii_whitespace().count() > usize::from(!word.is_empty()));
+        let mut found = Vec::new();
+        if matches!(place, Place::There | Place::Both) {
+            found.extend(self.remote_names(&word).unwrap_or_default());
+        }
+        if matches!(place, Place::Here | Place::Both) {
+            let (local_start, names) = self.local.complete(line, pos, ctx)?;
+            if found.is_empty() {
+                return Ok((local_start, names));
+            }
+            // The two agree on where the word begins, or only one side is offered.
+            if local_start == start {
+                found.extend(
+                    names
+                        .into_iter()
+                        .filter(|name| !found.iter().any(|one| one.replacement == name.replacement))
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+        found.sort_unstable_by(|a, b| a.display.cmp(&b.display));
+        Ok((start, found))
+    }
+}
+
+/// Where the names of a command are; `is_later` tells that some are typed already.
+fn place(command: &str, is_later: bool) -> Place {
+    match (command, is_later) {
+        ("lcd" | "lls" | "lmkdir", _) | ("put" | "upload" | "mput", false) => Place::Here,
+        ("put" | "upload" | "get" | "download", true) => Place::Both,
+        ("mput", true) => Place::Here,
+        ("open" | "connect" | "login" | "user" | "kick" | "help" | "pwd" | "lpwd" | "ping" | "status" | "who", _) => {
+            Place::Nowhere
+        }
+        _ => Place::There,
+    }
+}
+
+/// The word that the cursor is at the end of.
+#[derive(Debug)]
+struct Word {
+    /// Without what protects its characters.
+    text: String,
+    quote: Quote,
+}
+
+impl Word {
+    /// The word, and where what is to be replaced begins: behind an open quote.
+    fn under_cursor(typed: &str) -> (usize, Word) {
+        let (mut quote, mut open_at, mut escaped) = (None, 0, false);
+        for (at, c) in typed.char_indices() {
+            match (quote, c) {
+                _ if escaped => escaped = false,
+                (None | Some('"'), '\\') => escaped = true,
+                (Some(open), close) if open == close => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => (quote, open_at) = (Some(c), at + c.len_utf8()),
+                (None, _) => {}
+            }
+        }
+        match quote {
+            Some(open) => {
+                let inside = typed.get(open_at..).unwrap_or_default();
+                let (quote, text) = match open {
+                    '"' => (Quote::Double, unescape(inside, Some('\\')).into_owned()),
+                    _ => (Quote::Single, inside.to_owned()),
+                };
+                (open_at, Word { text, quote })
+            }
+            None => {
+                let (start, word) = extract_word(typed, typed.len(), Some('\\'), is_special);
+                (start, Word { text: unescape(word, Some('\\')).into_owned(), quote: Quote::None })
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.quote == Quote::None
+    }
+
+    /// As it is typed. A folder's name leaves its quote open, to be gone on with.
+    fn protected(&self, name: String, is_folder: bool) -> String {
+        match self.quote {
+            Quote::Single if is_folder => name,
+            Quote::Single => name + "'",
+            Quote::Double => {
+                let name = escape(name, Some('\\'), is_special_in_quotes, Quote::None);
+                if is_folder { name } else { name + "\"" }
+            }
+            Quote::None => escape(name, Some('\\'), is_special, Quote::None),
+        }
+    }
+}
+
+impl<'a> Assistant<'a> {
+    /// For this session.
+    pub fn new(session: Rc<RefCell<Session<'a>>>) -> Self {
+        Assistant { session, local: FilenameCompleter::new() }
+    }
+
+    /// The names in the folder that the word is in. One that cannot be had is not completed.
+    fn remote_names(&self, word: &Word) -> Option<Vec<Pair>> {
+        let cut = word.text.rfind('/').map_or(0, |at| at + 1);
+        let (folder, beginning) = word.text.split_at_checked(cut)?;
+        let asked = if folder.is_empty() { "." } else { folder };
+        let mut session = self.session.try_borrow_mut().ok()?;
+        if !session.is_connected() {
+            return None;
+        }
+        let listed = block_on(timeout(COMPLETION_PATIENCE, session.names_in(asked.as_bytes())));
+        let entries = match listed {
+            Ok(Ok(entries)) => entries,
+            Ok(Err(failure)) => {
+                if failure.ends_connection() {
+                    session.forget_connection();
+                }
+                return None;
+            }
+            Err(_) => {
+                session.forget_connection();
+                return None;
+            }
+        };
+        let names = entries
+            .iter()
+            // A name that is not text, or would do something to the terminal, cannot be typed either.
+            .filter_map(|entry| Some((std::str::from_utf8(&entry.path).ok()?, entry.kind == EntryKind::Directory)))
+            .filter(|(name, _)| name.starts_with(beginning) && for_people(name.as_bytes()) == *name)
+            // Hidden ones are for those who ask for them.
+            .filter(|(name, _)| beginning.starts_with('.') || !name.starts_with('.'))
+            // An apostrophe ends the quote that it would stand in.
+            .filter(|(name, _)| word.quote != Quote::Single || !name.contains('\''))
+            .map(|(name, is_folder)| {
+                let slash = if is_folder { "/" } else { "" };
+                let display = format!("{name}{slash}");
+                Pair { replacement: word.protected(format!("{folder}{display}"), is_folder), display }
+            });
+        Some(names.collect())
+    }
+}
+
+fn commands(typed: &str) -> (usize, Vec<Pair>) {
+    let start = typed.len() - typed.trim_start().len();
+    let beginning = typed.trim_start().to_ascii_lowercase();
+    let definition = Line::command();
+    let names = definition.get_subcommands().flat_map(|command| command.get_name_and_visible_aliases());
+    let found = names.chain(["help"]).filter(|name| name.starts_with(&beginning));
+    (start, found.map(|name| Pair { display: name.to_owned(), replacement: format!("{name} ") }).collect())
+}
+
+/// The long options of a command, and the short ones while nothing but the dash is typed.
+fn options(command: &str, beginning: &str) -> Vec<Pair> {
+    let definition = Line::command();
+    let Some(command) = definition.find_subcommand(command) else { return Vec::new() };
+    let long = command.get_arguments().filter_map(|arg| arg.get_long()).map(|name| format!("--{name}"));
+    let short = command.get_arguments().filter_map(|arg| arg.get_short()).map(|name| format!("-{name}"));
+    let mut found: Vec<String> = short.chain(long).filter(|option| option.starts_with(beginning)).collect();
+    found.sort_unstable();
+    found.into_iter().map(|option| Pair { replacement: format!("{option} "), display: option }).collect()
+}
+
+/// What ends a word, or means something, unless a backslash stands before it.
+fn is_special(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '\t'
+            | '\n'
+            | '"'
+            | '\''
+            | '\\'
+            | '#'
+            | '`'
+            | '$'
+            | '&'
+            | '|'
+            | ';'
+            | '<'
+            | '>'
+            | '('
+            | ')'
+            | '*'
+            | '?'
+            | '['
+            | '{'
+    )
+}
+
+/// The same between double quotes.
+fn is_special_in_quotes(c: char) -> bool {
+    matches!(c, '"' | '\\' | '$' | '`')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_under_the_cursor_is_found_behind_quotes_and_backslashes() {
+        for (typed, start, text) in [
+            ("get a", 4, "a"),
+            ("get ", 4, ""),
+            ("get a\\ b", 4, "a b"),
+            ("get 'a b", 5, "a b"),
+            ("get \"it's", 5, "it's"),
+            ("get 'a b' c", 10, "c"),
+        ] {
+            let (found, word) = Word::under_cursor(typed);
+            assert_eq!((found, &*word.text), (start, text), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_typed_so_that_it_reads_back() {
+        let protected =
+            |typed, name: &str, is_folder| Word::under_cursor(typed).1.protected(name.to_owned(), is_folder);
+        assert_eq!(protected("get a", "a b", false), "a\\ b");
+        assert_eq!(protected("get 'a", "a b", false), "a b'");
+        assert_eq!(protected("get 'a", "a b/", true), "a b/");
+        assert_eq!(protected("get \"a", "a\"b", false), "a\\\"b\"");
+    }
+
+    #[test]
+    fn options_are_those_of_the_command() {
+        let shown =
+            |command, beginning| options(command, beginning).into_iter().map(|pair| pair.display).collect::<Vec<_>>();
+        assert_eq!(shown("rm", "--r"), ["--recursive"]);
+        assert_eq!(shown("get", "-c"), ["-c"]);
+        assert!(shown("nothing", "-").is_empty());
+    }
+
+    #[test]
+    fn transfers_are_completed_on_both_sides() {
+        assert_eq!(place("get", false), Place::There);
+        assert_eq!(place("get", true), Place::Both);
+        assert_eq!(place("put", false), Place::Here);
+        assert_eq!(place("cd", false), Place::There);
+    }
+}
