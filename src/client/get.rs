@@ -18,7 +18,6 @@ use crate::error::Result;
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::{Command, Condition, Entry, EntryKind, RelPath};
-use crate::store::local::is_part;
 
 impl Client {
     /// Fetches files into a destination, many at once in flight. Each appears under its name whole, verified and with
@@ -221,8 +220,7 @@ impl Tree {
             let skip = match entry.kind {
                 EntryKind::Link => Some(Skip::Link),
                 EntryKind::Other => Some(Skip::Special),
-                _ if is_part(name) => Some(Skip::Reserved),
-                EntryKind::File | EntryKind::Directory => None,
+                EntryKind::File | EntryKind::Directory => Skip::by_name(name),
             };
             if inside_skipped(&entry.path, &skipped) {
                 continue;

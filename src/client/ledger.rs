@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::answers::Transferred;
 use super::jobs::Summary;
 use super::observer::{Observer, Skip};
+use super::retry::is_lost_line;
 use crate::error::{Error, Kind};
 use crate::hash::Hash;
 use crate::proto::{Condition, RelPath};
@@ -52,6 +53,9 @@ pub(super) struct Ledger {
     /// From where a file was last gone on with.
     resumed: HashMap<RelPath, u64>,
     steps: u64,
+    /// If that is asked for: the files whose bytes all went to where they belong, each with their hash, also where the
+    /// answer did not come any more.
+    pub(super) whole: Option<Vec<(RelPath, Hash)>>,
     /// Bytes of the file that was cut off by the last lost connection which can be gone on with.
     pub(super) kept: u64,
 }
@@ -80,13 +84,20 @@ impl Ledger {
 
     /// Whether what came of a download is kept after this error.
     pub(super) fn keeps_after(&self, error: &Error) -> bool {
-        self.how.keep && is_lost_connection(error)
+        self.how.keep && is_lost_line(error)
     }
 
     pub(super) fn settle(&mut self, to: &RelPath) {
         self.steps += 1;
         if self.how.remember {
             self.settled.insert(to.clone());
+        }
+    }
+
+    /// All bytes of a file are where they belong, or on their way there.
+    pub(super) fn is_whole(&mut self, to: &RelPath, hash: Hash) {
+        if let Some(whole) = &mut self.whole {
+            whole.push((to.clone(), hash));
         }
     }
 
@@ -120,9 +131,4 @@ impl Ledger {
         observer.failed(&path, &error);
         self.summary.failed.push((path, error));
     }
-}
-
-/// Whether an error means that the same request may succeed on a new connection.
-pub(super) fn is_lost_connection(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Network | Kind::TimedOut | Kind::Busy | Kind::Stopping) && error.kind().row().retry
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
+use crate::limits;
 use crate::proto::RelPath;
+use crate::store::local::{is_aside, is_part};
 
 /// Why something was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +19,30 @@ pub enum Skip {
     Special,
     /// A name that Sealift keeps for itself.
     Reserved,
+    /// What a mirror has moved out of the way, and not put back yet.
+    Aside,
     /// The target is there already, and was to be left alone.
     Exists,
 }
 
 impl Skip {
+    /// Why something of this name in a tree is left out whatever it is, if it is: one rule for everything that goes
+    /// through trees.
+    pub(super) fn by_name(name: &[u8]) -> Option<Skip> {
+        if is_aside(name) {
+            return Some(Skip::Aside);
+        }
+        let is_reserved = name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) || is_part(name);
+        is_reserved.then_some(Skip::Reserved)
+    }
+
     /// In words, for a person.
     pub const fn words(self) -> &'static str {
         match self {
             Skip::Link => "a symbolic link",
             Skip::Special => "not a regular file",
             Skip::Reserved => "a name that Sealift keeps for itself",
+            Skip::Aside => "what a mirror has moved aside",
             Skip::Exists => "it exists already",
         }
     }
@@ -38,6 +53,7 @@ impl Skip {
             Skip::Link => "link",
             Skip::Special => "special file",
             Skip::Reserved => "reserved name",
+            Skip::Aside => "moved aside",
             Skip::Exists => "there already",
         }
     }
@@ -48,6 +64,7 @@ impl Skip {
             Skip::Link => "links",
             Skip::Special => "special files",
             Skip::Reserved => "reserved names",
+            Skip::Aside => "moved aside",
             Skip::Exists => "there already",
         }
     }
@@ -120,6 +137,11 @@ pub trait Observer: Send + Sync {
     /// A file or folder could not be transferred; the others go on.
     fn failed(&self, path: &Path, error: &Error) {
         let _ = (path, error);
+    }
+
+    /// Something that an earlier mirror had moved aside has its name again.
+    fn put_back(&self, path: &Path) {
+        let _ = path;
     }
 
     /// Something in a tree was left out.

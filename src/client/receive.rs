@@ -295,6 +295,7 @@ impl Receiver<'_> {
     }
 
     fn finished(&mut self, job: &Job, done: &Transferred) {
+        self.ledger.is_whole(&job.file.to, done.hash);
         self.ledger.finished(job.file.from.as_path(), &job.file.to, done, self.observer);
     }
 

@@ -12,7 +12,7 @@ use super::connection::Client;
 use super::destination::Destination;
 use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Source, Summary, Upload};
-use super::ledger::{How, Ledger, is_lost_connection};
+use super::ledger::{How, Ledger};
 use super::observer::{Observer, Skip};
 use super::put::{Counting, LocalTree, send_all};
 use super::streams::{Streams, get_all, put_all};
@@ -192,7 +192,7 @@ impl Transfer {
 
     /// Whether what is left after this error can be tried on a new connection.
     pub fn may_retry(&self, error: &Error) -> bool {
-        let lost = is_lost_connection(error);
+        let lost = is_lost_line(error);
         let ledger = self.lock();
         let spent = match &self.work {
             Work::Uploads(jobs) => {
@@ -298,19 +298,24 @@ impl Patience {
     }
 }
 
-/// Whether an error is that of a connection which was made and then lost, or of a server that is too busy or ends: then the
-/// same may succeed on a new one. A server that cannot be reached at all is another matter.
+/// Whether this error of a connection that was there means that the line is lost, or that the server is too busy, ends, or
+/// has fallen silent: then the same may succeed on a new connection. The one rule for everything that is tried again.
 pub fn is_lost_line(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Network | Kind::TimedOut | Kind::Busy | Kind::Stopping)
+}
+
+/// Whether an error of connecting says that nobody answers there at all: no name, no route, no program at that port. Whoever
+/// has not been connected before has probably mistyped it, so nothing is tried again.
+pub fn is_unreached(error: &Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     let is_cut = |source: &std::io::Error| {
         matches!(source.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
     };
     match error.kind() {
-        Kind::Busy | Kind::Stopping => true,
-        Kind::Network => source.is_none_or(is_cut),
-        // Said by a server, to somebody who said nothing for too long.
-        Kind::TimedOut => error.side() == Side::Server,
+        Kind::Network => !source.is_none_or(is_cut),
+        // Else a server has said it, to somebody who said nothing for too long.
+        Kind::TimedOut => error.side() == Side::Local,
         _ => false,
     }
 }
@@ -372,11 +377,18 @@ mod tests {
     #[test]
     fn a_line_that_is_lost_is_not_a_server_that_is_not_there() {
         use std::io::ErrorKind::{ConnectionRefused, ConnectionReset};
-        assert!(is_lost_line(&Error::network("x", ConnectionReset.into())));
-        assert!(is_lost_line(&Error::new(Kind::Network, "the server closed the connection")));
-        assert!(is_lost_line(&Error::new(Kind::TimedOut, "nothing came").of_server()));
-        assert!(!is_lost_line(&Error::network("x", ConnectionRefused.into())));
-        assert!(!is_lost_line(&Error::new(Kind::TimedOut, "no answer")));
+        for (error, is_unreached) in [
+            (Error::network("x", ConnectionReset.into()), false),
+            (Error::new(Kind::Network, "the server closed the connection"), false),
+            (Error::new(Kind::TimedOut, "nothing came").of_server(), false),
+            (Error::new(Kind::Stopping, "it ends").of_server(), false),
+            (Error::network("x", ConnectionRefused.into()), true),
+            (Error::new(Kind::TimedOut, "no answer"), true),
+        ] {
+            assert!(is_lost_line(&error), "{error}");
+            assert_eq!(super::is_unreached(&error), is_unreached, "{error}");
+        }
         assert!(!is_lost_line(&Error::new(Kind::LoginFailed, "no").of_server()));
+        assert!(!is_lost_line(&Error::new(Kind::Kicked, "no").of_server()));
     }
 }

@@ -274,6 +274,7 @@ impl<'a> Sender<'a> {
                 self.write(&frame::END);
                 self.write(hash.as_bytes());
                 if let Some(newest) = self.unanswered.back_mut() {
+                    self.ledger.is_whole(&newest.to, hash);
                     newest.what = What::Whole { size: self.hasher.len(), hash };
                 }
             }

@@ -26,7 +26,8 @@ impl Endpoint {
     /// # Errors
     /// [`Kind::Usage`], with the right form.
     pub fn parse(text: &str, default_port: u16) -> Result<Endpoint> {
-        let (host, port) = host_and_port(text.as_bytes(), b"")?;
+        let meant = |host: &str| host.to_owned();
+        let (host, port) = host_and_port(text.as_bytes(), b"", meant)?;
         Ok(Endpoint { host, port: port.unwrap_or(default_port) })
     }
 }
@@ -61,14 +62,11 @@ impl Target {
         if typed.len() >= SCHEME.len() && typed.get(..SCHEME.len()).unwrap_or_default().eq_ignore_ascii_case(SCHEME) {
             return Self::parse_url(typed, typed.get(SCHEME.len()..).unwrap_or_default());
         }
-        if let [scheme, b"", ..] = typed.split(|b| *b == b'/').collect::<Vec<_>>().as_slice()
-            && let Some(scheme) = scheme.strip_suffix(b":")
-        {
-            let scheme = for_people(scheme);
-            return Err(usage(
-                typed,
-                &format!("{scheme}:// is another protocol; write host/path or sealift://host/path"),
-            ));
+        if let Some((scheme, rest)) = other_protocol(typed) {
+            let meant = Self::parse_url(b"it", &without_its_port(rest));
+            let meant = meant.map_or_else(|_| "host/path".to_owned(), |target| target.to_string());
+            // Not shown as it was typed: a password may be in it.
+            return Err(Error::new(Kind::Usage, format!("{scheme}:// is another protocol; here it is {meant}")));
         }
         Self::from_parts(typed, typed, Cow::Borrowed)
     }
@@ -104,7 +102,11 @@ impl Target {
         let user = user.map(|user| user_name(typed, &decoded(user))).transpose()?;
         // Of a URL's host only a zone is encoded (RFC 6874): `[fe80::1%25eth0]`.
         let server = if server.starts_with(b"[") { decoded(server) } else { Cow::Borrowed(server) };
-        let (host, port) = host_and_port(&server, path)?;
+        let at_user = |meant: &str| match &user {
+            Some(user) => format!("{}@{meant}", for_people(user.as_bytes())),
+            None => meant.to_owned(),
+        };
+        let (host, port) = host_and_port(&server, path, at_user)?;
         let path = decoded(path);
         let is_folder = path.is_empty() || path.ends_with(b"/");
         let path = RelPath::parse(path.strip_suffix(b"/").unwrap_or(&path))?;
@@ -176,53 +178,82 @@ pub(super) fn check_user(name: &str) -> std::result::Result<String, &'static str
     Ok(name.to_owned())
 }
 
-/// Takes `host`, `host:port`, `[v6]` or `[v6]:port` apart. `path` only serves to show the right form.
-fn host_and_port(server: &[u8], path: &[u8]) -> Result<(String, Option<u16>)> {
+/// The ports that other protocols have of their own: FTP, SSH, HTTP, HTTPS, rsync, FTPS.
+const PORTS_OF_OTHERS: [&[u8]; 6] = [b"21", b"22", b"80", b"443", b"873", b"990"];
+
+/// The scheme of another protocol's URL (RFC 3986, section 3.1), and what follows `://`.
+fn other_protocol(typed: &[u8]) -> Option<(&str, &[u8])> {
+    let at = typed.windows(3).position(|three| three == b"://")?;
+    let scheme = std::str::from_utf8(typed.get(..at)?).ok()?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    is_scheme.then_some((scheme, typed.get(at + 3..)?))
+}
+
+/// What follows another protocol's scheme without the port that is only that protocol's: no Sealift server is there.
+fn without_its_port(rest: &[u8]) -> Vec<u8> {
+    let end = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let port = authority.iter().rposition(|b| *b == b':').map(|at| authority.split_at(at));
+    match port {
+        Some((server, port)) if PORTS_OF_OTHERS.contains(&port.get(1..).unwrap_or_default()) => [server, path].concat(),
+        _ => rest.to_vec(),
+    }
+}
+
+/// Takes `host`, `host:port`, `[v6]` or `[v6]:port` apart. `path` and `meant`, which puts the user before it, only serve
+/// to show the right form.
+fn host_and_port(server: &[u8], path: &[u8], meant: impl Fn(&str) -> String) -> Result<(String, Option<u16>)> {
     let shown = for_people(server);
     let wrong = |why: String| Error::new(Kind::Usage, format!("{shown}: {why}"));
     let text = std::str::from_utf8(server)
         .ok()
         .filter(|text| text.is_ascii())
         .ok_or_else(|| wrong("a host's name is written in ASCII (xn--… for other scripts)".to_owned()))?;
+    let no_port = || wrong("a port is a number from 1 to 65535".to_owned());
 
-    if let Some(rest) = text.strip_prefix('[') {
+    let (host, after) = if let Some(rest) = text.strip_prefix('[') {
         let Some((inside, after)) = rest.split_once(']') else {
             return Err(wrong("the bracket is not closed: [::1]:4456/path".to_owned()));
         };
         let host = ipv6(inside).ok_or_else(|| wrong("between the brackets stands no IPv6 address".to_owned()))?;
-        return match after.strip_prefix(':') {
-            None if after.is_empty() => Ok((host, None)),
-            None => Err(wrong("after the bracket comes :port or /path".to_owned())),
-            Some(digits) => match port(digits) {
-                Some(port) => Ok((host, Some(port))),
-                None => Err(wrong("a port is a number from 1 to 65535".to_owned())),
-            },
-        };
-    }
-    if text.matches(':').count() > 1 {
-        return Err(wrong(if ipv6(text).is_some() {
-            format!("an IPv6 address stands in brackets: [{text}]/path")
-        } else {
-            "after the host comes one colon with a port, or a slash with a path".to_owned()
-        }));
-    }
-    let (host, written_port) = match text.split_once(':') {
-        None => (text, None),
-        Some((host, after)) => match port(after) {
-            Some(port) => (host, Some(port)),
-            None if after.is_empty() || !after.bytes().all(|b| b.is_ascii_digit()) => {
-                // scp's form. Show what was meant.
-                let slash = if after.is_empty() || path.is_empty() { "" } else { "/" };
-                let meant = format!("{host}/{after}{slash}{}", for_people(path));
-                return Err(wrong(format!("after the colon comes a port, and a path comes after a slash: {meant}")));
-            }
-            None => return Err(wrong("a port is a number from 1 to 65535".to_owned())),
-        },
+        match after.strip_prefix(':') {
+            None if after.is_empty() => (host, None),
+            None => return Err(wrong("after the bracket comes :port or /path".to_owned())),
+            Some(after) => (host, Some(after)),
+        }
+    } else if ipv6(text).is_some() {
+        return Err(wrong(format!("an IPv6 address stands in brackets: {}", meant(&format!("[{text}]/path")))));
+    } else {
+        let (host, after) = text.split_once(':').map_or((text, None), |(host, after)| (host, Some(after)));
+        if !is_host_name(host) {
+            return Err(wrong("this is no host; a server is written [user@]host[:port]/path".to_owned()));
+        }
+        (host.to_ascii_lowercase(), after)
     };
-    if !is_host_name(host) {
-        return Err(wrong("this is no host; a server is written [user@]host[:port]/path".to_owned()));
+    let Some(after) = after else { return Ok((host, None)) };
+    match port(after) {
+        Some(port) => Ok((host, Some(port))),
+        None if !after.is_empty() && after.bytes().all(|b| b.is_ascii_digit()) => Err(no_port()),
+        None => {
+            let form = scp_form(&host, after, path);
+            Err(wrong(format!("after the colon comes a port, and a path comes after a slash: {}", meant(&form))))
+        }
     }
-    Ok((host.to_ascii_lowercase(), written_port))
+}
+
+/// What is meant by `host:path` and `host:port:path`, in which other programs write where a file is. `after` is what
+/// follows the first colon, up to the first slash; `path` comes after that.
+fn scp_form(host: &str, after: &str, path: &[u8]) -> String {
+    let (port, first) = match after.split_once(':') {
+        Some((digits, rest)) if port(digits).is_some() => (format!(":{digits}"), rest),
+        _ => (String::new(), after),
+    };
+    // The person's own folder, which is where every path begins here.
+    let first = if first == "~" { "" } else { first };
+    let path = path.iter().position(|b| *b != b'/').and_then(|at| path.get(at..)).unwrap_or_default();
+    let slash = if first.is_empty() || path.is_empty() { "" } else { "/" };
+    format!("{}{port}/{}{slash}{}", Bracketed(host), for_people(first.as_bytes()), for_people(path))
 }
 
 fn port(digits: &str) -> Option<u16> {
@@ -306,11 +337,46 @@ mod tests {
 
     #[test]
     fn the_form_of_scp_is_answered_with_the_right_one() {
-        assert!(why("host:docs/x.txt").ends_with("host/docs/x.txt"));
-        assert!(why("host:/etc").ends_with("host/etc"));
-        assert!(why("host:").ends_with("host/"));
-        assert!(why("host:x").ends_with("host/x"));
+        for (typed, meant) in [
+            ("host:docs/x.txt", "host/docs/x.txt"),
+            ("host:/etc", "host/etc"),
+            ("host:", "host/"),
+            ("host:/", "host/"),
+            ("host:x", "host/x"),
+            ("host:x/", "host/x"),
+            ("host:~/x", "host/x"),
+            ("alice@host:/", "alice@host/"),
+            ("alice@host:", "alice@host/"),
+            ("alice@host:docs/x y", "alice@host/docs/x y"),
+            ("alice@host://x", "alice@host/x"),
+            ("me@corp@host:/x", "me@corp@host/x"),
+            ("host:4456:/x", "host:4456/x"),
+            ("alice@host:4457:docs/x", "alice@host:4457/docs/x"),
+            ("alice@[::1]:/x", "alice@[::1]/x"),
+            ("alice@[::1]:4457:x", "alice@[::1]:4457/x"),
+        ] {
+            let why = why(typed);
+            assert_eq!(why.rsplit(": ").next(), Some(meant), "{typed}: {why}");
+            assert!(!why.contains("protocol"), "{typed}: {why}");
+        }
         assert!(why("host:70000/x").contains("1 to 65535"));
+    }
+
+    #[test]
+    fn a_url_of_another_protocol_is_answered_with_what_it_is_here() {
+        for (typed, meant) in [
+            ("https://h/x", "h/x"),
+            ("sftp://alice@h/docs/x", "alice@h/docs/x"),
+            ("sftp://alice@h:22/x", "alice@h/x"),
+            ("ftps://alice@h:4457/x%20y", "alice@h:4457/x y"),
+            ("https://[::1]:443/", "[::1]/"),
+            ("scp://h", "h/"),
+            ("sftp://alice:canary@h/x", "host/path"),
+        ] {
+            let why = why(typed);
+            let (scheme, _) = typed.split_once(':').unwrap();
+            assert_eq!(why, format!("{scheme}:// is another protocol; here it is {meant}"));
+        }
     }
 
     #[test]
@@ -318,7 +384,6 @@ mod tests {
         for local in ["/tmp/x", "./x", "../x", ""] {
             assert!(why(local).contains("[user@]host[:port]/path"), "{local}");
         }
-        assert!(why("https://h/x").contains("sealift://"));
         assert!(why("@h/x").contains("anonymous"));
         assert!(why("hôst/x").contains("xn--"));
         assert_eq!(Target::parse(b"h/a/../b").unwrap_err().kind(), Kind::BadPath);

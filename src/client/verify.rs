@@ -1,7 +1,7 @@
 //! Having a server read a whole folder and compare it with what it recorded.
 
-use std::collections::VecDeque;
 use std::os::unix::ffi::OsStringExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_std::channel::bounded;
 use futures::join;
@@ -37,17 +37,54 @@ impl Client {
     /// when the file was stored. Tells of each that is rotten ([`Kind::Rotten`]) or cannot be read as it is found.
     ///
     /// # Errors
+    /// As [`Inspection::attempt`].
+    pub async fn verify(&mut self, path: &RelPath, each: impl FnMut(Doubt) -> Result<()> + Send) -> Result<Verified> {
+        Inspection::new(path).attempt(self, each).await
+    }
+}
+
+/// A [`Client::verify`] that outlives its connection: what was not answered on one is asked for again on the next.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    top: RelPath,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    verified: Verified,
+    /// The files, once they were listed.
+    files: Option<Vec<RelPath>>,
+    /// How many of them, from the first on, were answered.
+    answered: usize,
+}
+
+impl Inspection {
+    /// Of the file or folder at this path.
+    pub fn new(path: &RelPath) -> Self {
+        Inspection { top: path.clone(), state: Arc::default() }
+    }
+
+    /// Grows with everything that was answered.
+    pub fn steps(&self) -> u64 {
+        let state = lock(&self.state);
+        state.answered as u64 + u64::from(state.files.is_some())
+    }
+
+    /// Does what is left over this connection. `each` is told of every doubt once over all attempts.
+    ///
+    /// # Errors
     /// [`Kind::TooOld`]; what ends the connection or the listing, and those of `each`.
-    pub async fn verify(
-        &mut self,
-        path: &RelPath,
+    pub async fn attempt(
+        &self,
+        client: &mut Client,
         mut each: impl FnMut(Doubt) -> Result<()> + Send,
     ) -> Result<Verified> {
-        let path = path.clone();
+        let (top, state) = (self.top.clone(), Arc::clone(&self.state));
         let (hand_on, doubts) = bounded(limits::WIRE_BUFFERS);
-        let reading = self.run(move |session| {
+        let reading = client.run(move |session| {
             let gone = |_| Error::new(Kind::Aborted, "nobody takes what was found");
-            verify(session, &path, |doubt| hand_on.send_blocking(doubt).map_err(gone))
+            verify(session, &top, &mut lock(&state), |doubt| hand_on.send_blocking(doubt).map_err(gone))
         });
         let taking = async {
             while let Ok(doubt) = doubts.recv().await {
@@ -61,29 +98,37 @@ impl Client {
     }
 }
 
-fn verify(session: &mut Session, top: &RelPath, mut each: impl FnMut(Doubt) -> Result<()>) -> Result<Verified> {
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn verify(
+    session: &mut Session,
+    top: &RelPath,
+    state: &mut State,
+    mut each: impl FnMut(Doubt) -> Result<()>,
+) -> Result<Verified> {
     if !session.has(Feature::Record) {
         return Err(Feature::Record.missing());
     }
-    let mut verified = Verified::default();
-    let files = files(session, top, &mut verified, &mut each)?;
-    let mut files = files.into_iter();
-    let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
-    loop {
-        if asked.len() <= limits::PIPELINE_FILES / 2 {
-            while asked.len() < limits::PIPELINE_FILES && session.out().filled().len() < limits::WIRE_HANDOVER {
-                let Some(path) = files.next() else { break };
-                match session.command(&Command::Hash { path: path.clone(), length: None, of: HashOf::Bytes }) {
-                    Ok(()) => asked.push_back(path),
-                    Err(error) => {
-                        verified.failed += 1;
-                        each((path.as_bytes().to_vec(), error))?;
-                    }
-                }
+    let State { verified, files, answered } = state;
+    let files = match files {
+        Some(files) => files,
+        None => files.insert(self::files(session, top, verified, &mut each)?),
+    };
+    // Those from here on have not been asked for over this connection.
+    let mut next = *answered;
+    while let Some(path) = files.get(*answered) {
+        if next - *answered <= limits::PIPELINE_FILES / 2 {
+            while next - *answered < limits::PIPELINE_FILES
+                && session.out().filled().len() < limits::WIRE_HANDOVER
+                && let Some(path) = files.get(next)
+            {
+                session.command(&ask(path))?;
+                next += 1;
             }
         }
         session.try_flush();
-        let Some(path) = asked.pop_front() else { return Ok(verified) };
         let reply = session.reply()?;
         if !reply.is_error() {
             if reply.digits != 213 {
@@ -95,20 +140,27 @@ fn verify(session: &mut Session, top: &RelPath, mut each: impl FnMut(Doubt) -> R
                 Some(true) => verified.confirmed += 1,
                 Some(false) | None => verified.unrecorded += 1,
             }
+            *answered += 1;
             continue;
         }
         let error = reply.to_error();
         if session.is_broken() {
             return Err(error);
         }
+        *answered += 1;
         match error.kind() {
             // What somebody removed meanwhile is no file of the folder.
-            Kind::NotFound if path != *top => continue,
+            Kind::NotFound if path != top => continue,
             Kind::Rotten => verified.rotten += 1,
             _ => verified.failed += 1,
         }
         each((path.as_bytes().to_vec(), error))?;
     }
+    Ok(*verified)
+}
+
+fn ask(path: &RelPath) -> Command {
+    Command::Hash { path: path.clone(), length: None, of: HashOf::Bytes }
 }
 
 /// The files at and below this path. What nobody can name is told.
@@ -132,7 +184,8 @@ fn files(
         if kind != EntryKind::File {
             continue;
         }
-        match top.join(&path) {
+        // What cannot be asked for is found now, so that what is left is always a number of files.
+        match top.join(&path).and_then(|path| ask(&path).render(&mut Vec::new()).map(|()| path)) {
             Ok(path) => files.push(path),
             Err(error) => {
                 verified.failed += 1;

@@ -8,9 +8,7 @@ use super::jobs::{Source, Upload};
 use super::observer::Skip;
 use super::send::Task;
 use crate::error::{Error, Result};
-use crate::limits;
 use crate::proto::{Condition, RelPath};
-use crate::store::local::is_part;
 
 /// The files and folders below a local folder as what is to be done to send them, a folder before what is in it.
 pub(super) struct Walk {
@@ -39,8 +37,8 @@ impl Walk {
         if kind.is_symlink() {
             return Task::Skip(path, Skip::Link);
         }
-        if name.as_bytes().eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) || is_part(name.as_bytes()) {
-            return Task::Skip(path, Skip::Reserved);
+        if let Some(why) = Skip::by_name(name.as_bytes()) {
+            return Task::Skip(path, why);
         }
         if !kind.is_file() && !kind.is_dir() {
             return Task::Skip(path, Skip::Special);

@@ -12,6 +12,7 @@ mod gate;
 mod going_on;
 mod help;
 mod liar;
+mod lost_lines;
 #[path = "../attacks/modes.rs"]
 mod modes;
 mod next_key;
@@ -22,6 +23,7 @@ mod sides;
 mod sources;
 mod sparse;
 mod support;
+mod tap;
 mod terminal;
 mod trust;
 #[path = "../attacks/unreadable.rs"]

@@ -199,6 +199,23 @@ impl World {
     }
 }
 
+/// The names below a folder, in order.
+pub fn names(root: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            names.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
 /// What a program is started by so that modes of files hold for it, also if the tests are run by root.
 pub fn without_override() -> &'static [&'static str] {
     const SETPRIV: &[&str] =

@@ -50,7 +50,7 @@ pub struct Common {
     pub ca_file: Option<PathBuf>,
 
     /// Port of a server that is named without one [default: 4456]
-    #[arg(long, env = "SEALIFT_PORT", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, short_alias = 'P', env = "SEALIFT_PORT", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(global = true, help_heading = "Connection", hide_short_help = true)]
     pub port: Option<u16>,
 

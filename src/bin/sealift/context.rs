@@ -1,6 +1,6 @@
 //! What every command works with: the options, the output, and the way to a logged-in connection.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use async_std::task::sleep;
 use sealift::client::{
     Config, ConnectOptions, DEFAULT_PORT, Endpoint, KnownServers, Patience, Settings, Target, Verification, Welcome,
+    is_unreached,
 };
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
@@ -28,9 +29,12 @@ const ANONYMOUS: &str = "anonymous";
 
 /// Whether a command can be done over after its connection was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
+pub enum Repeat<'a> {
     /// It only asks: yes, until something was written to standard output.
     Asks,
+    /// It only asks, and goes on behind what it has told already: yes. How far it has come is told here, and counts as
+    /// getting farther.
+    GoesOn(&'a Cell<u64>),
     /// It changes something, and may have done so although its answer never came: no.
     Acts,
 }
@@ -219,7 +223,8 @@ impl Context {
                 Err(failure) if !interrupt::is_stopping() => failure,
                 done => return done,
             };
-            let Some(error) = failure.lost_line() else { return Err(failure) };
+            let lost = failure.lost_line().filter(|error| !is_unreached(error));
+            let Some(error) = lost else { return Err(failure) };
             if ask::asked() > asked {
                 self.out.step("the server gave up meanwhile: connecting again");
                 continue;
@@ -285,7 +290,10 @@ impl Context {
             }
             let Some(pause) = patience.pause()? else { return Err(failure) };
             self.out.lost(error, pause, 0);
-            sleep(pause).await;
+            interrupt::pause(pause).await;
+            if interrupt::is_stopping() {
+                return Err(failure);
+            }
             match self.try_connect(login, &mut Some(password.clone()), false).await {
                 Err(next) if next.exit() == Exit::Network => failure = next,
                 done => return done.map(|connected| connected.client),

@@ -28,19 +28,30 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    async fn run<T>(&mut self, repeat: Repeat, mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
+    async fn run<T>(&mut self, repeat: Repeat<'_>, mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
         if !self.client.is_usable() {
             // It was broken off from this side, in the middle of what nobody wanted any more.
             self.client = self.ctx.connect_with(self.login, Some(self.password.clone())).await?.client;
         }
-        let mut patience = Patience::new(self.ctx.retries(self.login));
+        let (mut patience, mut before) = (Patience::new(self.ctx.retries(self.login)), 0);
         loop {
             let written = output::written();
             let failure = match work(&mut self.client).await {
                 Err(failure) => failure,
                 done => return done,
             };
-            let is_over = repeat == Repeat::Acts || output::written() > written || interrupt::is_stopping();
+            let may_be_repeated = match repeat {
+                Repeat::Asks => output::written() == written,
+                Repeat::GoesOn(steps) => {
+                    if steps.get() > before {
+                        before = steps.get();
+                        patience.renew();
+                    }
+                    true
+                }
+                Repeat::Acts => false,
+            };
+            let is_over = !may_be_repeated || interrupt::is_stopping();
             let Some(lost) = failure.lost_line().filter(|_| !is_over) else { return Err(failure) };
             self.client = self.ctx.again(self.login, &mut patience, lost.retold(), &self.password).await?;
         }
@@ -56,7 +67,7 @@ impl Context {
         &self,
         typed: &[OsString],
         names: Names,
-        repeat: Repeat,
+        repeat: Repeat<'_>,
         mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
     ) -> Outcome {
         let one = async |client: &mut Client, named: &[Named]| match named {
@@ -73,7 +84,7 @@ impl Context {
     pub async fn for_each_word(
         &self,
         typed: &[OsString],
-        repeat: Repeat,
+        repeat: Repeat<'_>,
         work: impl AsyncFnMut(&mut Client, &[Named]) -> Outcome,
     ) -> Outcome {
         self.with_words(typed, Names::Existing, repeat, usize::MAX, work).await
@@ -83,7 +94,7 @@ impl Context {
         &self,
         typed: &[OsString],
         names: Names,
-        repeat: Repeat,
+        repeat: Repeat<'_>,
         at_once: usize,
         mut work: impl AsyncFnMut(&mut Client, &[Named]) -> Outcome,
     ) -> Outcome {

@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    /// The error of a line that was lost, after which the same may succeed on a new one.
+    /// The error of a line that was lost, after which the same may succeed on a new one, as [`is_lost_line`] tells.
     pub fn lost_line(&self) -> Option<&Error> {
         match self {
             Failure::Error { error, .. } => Some(error).filter(|error| is_lost_line(error)),

@@ -3,15 +3,19 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
+use async_std::task::sleep;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use sealift::client::Stopper;
+use sealift::client::{Displaced, Stopper};
+use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind, Result, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -19,6 +23,9 @@ use signal_hook::iterator::Signals;
 use super::ask;
 use super::failure::{Failure, Outcome};
 use super::format;
+
+/// How often a pause looks whether it is over: nobody notices it, and it leaves an interrupted command its time.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What the next signal finds.
 struct State {
@@ -32,12 +39,22 @@ struct State {
     kept: u64,
     /// Another program has the terminal: Ctrl-C is for that, and for the running command if there is one.
     is_elsewhere: bool,
+    /// What a mirror has moved out of the way, and the folder that is in.
+    displaced: Option<(Displaced, PathBuf)>,
     /// Counts the commands, so that one that has ended is not waited for.
     number: u64,
 }
 
 static STATE: Mutex<State> =
-    Mutex::new(State { command: None, connection: None, is_stopping: false, kept: 0, is_elsewhere: false, number: 0 });
+    Mutex::new(State {
+        command: None,
+        connection: None,
+        is_stopping: false,
+        kept: 0,
+        is_elsewhere: false,
+        displaced: None,
+        number: 0,
+    });
 
 /// The terminal and its settings at the start, to be put back by a sudden end in the middle of a question.
 static TERMINAL: OnceLock<(File, Termios)> = OnceLock::new();
@@ -102,6 +119,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
         state.command = Some(sender);
         state.is_stopping = false;
         state.kept = 0;
+        state.displaced = None;
         state.number += 1;
     }
     let outcome = match select(Box::pin(command), told).await {
@@ -112,7 +130,9 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
                 connection.stop();
                 let _ = timeout(limits::INTERRUPT_PATIENCE, command).await;
             }
-            Err(interrupted(state().kept))
+            let state = state();
+            let displaced = state.displaced.iter().flat_map(|(displaced, top)| displaced.names(top)).collect();
+            Err(interrupted(state.kept, displaced))
         }
     };
     let mut state = state();
@@ -121,7 +141,13 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
     outcome
 }
 
-fn interrupted(kept: u64) -> Failure {
+fn interrupted(kept: u64, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
+    if !displaced.is_empty() {
+        let shown = |path: &Path| for_people(path.as_os_str().as_bytes());
+        let named = displaced.iter().map(|(path, aside)| format!("; {} is kept as {}", shown(path), shown(aside)));
+        let hint = "What was moved out of the way is put back by the next `sealift mirror` of this folder.";
+        return Failure::new(Kind::Interrupted, format!("interrupted{}", named.collect::<String>()), hint);
+    }
     if kept == 0 {
         return Error::new(Kind::Interrupted, "interrupted").into();
     }
@@ -151,6 +177,23 @@ fn command_to_go_on(mut words: Vec<Vec<u8>>) -> Option<String> {
 /// Says how much of what the running command leaves can be gone on with.
 pub fn keeps(bytes: u64) {
     state().kept = bytes;
+}
+
+/// Says where the running command notes what it has moved out of the way in this folder.
+pub fn may_leave(displaced: &Displaced, top: &Path) {
+    state().displaced = Some((displaced.clone(), top.to_owned()));
+}
+
+/// Waits so long, or until the running command is being interrupted.
+pub async fn pause(pause: Duration) {
+    let end = Instant::now() + pause;
+    while !is_stopping() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(LOOK_EVERY)).await;
+    }
 }
 
 /// Says which connection an interrupted command loses.

@@ -17,8 +17,8 @@ Examples:
   sealift mirror ./site alice@files.example/www --delete --dry-run
 
 One of the two is on a server, the other is local: write it with ./ or / first if that is in doubt. What is in SOURCE \
-comes into DESTINATION, which is made if missing. Files of the same size and time are the same. Modification times of \
-files are kept, those of folders only when fetching. Links and special files are skipped.
+comes into DESTINATION, which is made if missing. Files of the same size and time are the same, unless the server knows one to be rotten: it is sent anew, and never fetched. \
+Modification times of files are kept, those of folders only when fetching. Links and special files are skipped.
 
 Patterns are globs, and the first that matches decides. One without a slash matches names at any depth, one with a \
 slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded is never deleted. With \
@@ -26,7 +26,8 @@ slash the path from SOURCE on; a slash at the end restricts it to folders. What 
 
 --delete removes last, and removes nothing unless the whole source was read and every transfer succeeded: else it says \
 how many it kept (with -v which), and the exit code is 10. What has the name of something of another type, a folder \
-where a file must go, is moved aside, removed last, and put back if anything fails. A source without files, and more \
+where a file must go, is moved aside (.NAME.MARK.sealift-aside), removed last, and put back if anything fails or you press \
+Ctrl-C. If it could not be, the next mirror puts it back where its name is free, and else leaves it and names it. A source without files, and more \
 deletions than --max-delete, are refused before anything is done, with exit code 11.")]
 pub struct Mirror {
     /// The folder to copy, local or on a server

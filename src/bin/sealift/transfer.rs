@@ -2,7 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use sealift::client::{Summary, Transfer, TransferOptions, Verification};
+use sealift::client::{Patience, Summary, Transfer, TransferOptions, Verification};
 use sealift::proto::Condition;
 use sealift::secret::Secret;
 use sealift::tls::Pin;
@@ -143,6 +143,27 @@ impl<'a> Way<'a> {
         if interrupt::is_stopping() {
             return Err(Error::new(Kind::Interrupted, "interrupted"));
         }
+        self.once_more().await
+    }
+
+    /// How often a new one is tried.
+    pub fn patience(&self) -> Patience {
+        Patience::new(self.ctx.retries(self.login))
+    }
+
+    /// A new connection after one that was lost, as [`Context::again`].
+    ///
+    /// # Errors
+    /// As [`Context::again`].
+    pub async fn as_soon_as_possible(&self, patience: &mut Patience, lost: Error) -> Outcome<Client> {
+        self.ctx.again(self.login, patience, lost, &self.password).await
+    }
+
+    /// A new connection, also for what an interrupted command has to put in order.
+    ///
+    /// # Errors
+    /// As [`Client::connect`] and [`Client::login`].
+    pub async fn once_more(&self) -> Result<Client> {
         let verification = match self.pin {
             Some(pin) => Verification::Pins(vec![pin]),
             None => verification(&self.ctx.common, self.login, self.ctx.out).map_err(cause)?,
@@ -159,6 +180,31 @@ fn cause(failure: Failure) -> Error {
     match failure {
         Failure::Error { error, .. } => error,
         Failure::Shown(_) => Error::new(Kind::Interrupted, "given up"),
+    }
+}
+
+/// Asks something of a server before anything is done there. When the line is lost it is asked again over a new one, which
+/// `client` is afterwards; without a way back it is not.
+///
+/// # Errors
+/// Those of the question, and of connecting again.
+pub async fn ask<T>(
+    client: &mut Client,
+    way: Option<&Way<'_>>,
+    mut question: impl AsyncFnMut(&mut Client) -> Outcome<T>,
+) -> Outcome<T> {
+    let mut patience = way.map(|way| (way, way.patience()));
+    loop {
+        let failure = match question(client).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        match (&mut patience, failure.lost_line()) {
+            (Some((way, patience)), Some(lost)) if !interrupt::is_stopping() => {
+                *client = way.as_soon_as_possible(patience, lost.retold()).await?;
+            }
+            _ => return Err(failure),
+        }
     }
 }
 

@@ -3,30 +3,50 @@
 
 use std::path::PathBuf;
 
+use super::displaced::{Displaced, Moved};
 use super::guard::Faultless;
 use super::plan::{Plan, Replacement, Stray, Tree};
 use super::report::Report;
 use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
 use crate::proto::RelPath;
-use crate::store::local::aside_name;
 
 /// The destination of a mirror, here or on a server, and how to change it. Paths are relative to the mirrored folder.
 /// The outer errors end the connection; the inner ones are about one path each, in order.
-pub(super) trait Side {
+pub(super) trait Place {
     /// Renames, never over anything.
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>>;
 
     /// Removes files, links and empty folders. What is gone already is fine.
     fn remove(&mut self, paths: &[RelPath]) -> Result<Vec<Result<()>>>;
 
-    /// Removes what has a name that no path can have.
-    fn remove_stray(&mut self, stray: &Stray) -> Result<()>;
-
-    /// Makes folders and transfers files; failures go into the report.
-    fn transfer(&mut self, make: &[RelPath], files: &[RelPath], report: &mut Report<'_>) -> Result<()>;
+    /// Removes those of these files that have these very bytes.
+    fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()>;
 
     /// Where a path is, for a person.
     fn shown(&self, path: &RelPath) -> PathBuf;
+}
+
+/// A destination and the way to it from the source.
+pub(super) trait Side {
+    /// The destination.
+    type Place: Place;
+
+    /// The destination.
+    fn place(&mut self) -> &mut Self::Place;
+
+    /// Removes what has a name that no path can have.
+    fn remove_stray(&mut self, stray: &Stray) -> Result<()>;
+
+    /// Makes folders and transfers files; failures go into the report, and the files that went whole into `whole`, if there
+    /// is that.
+    fn transfer(
+        &mut self,
+        make: &[RelPath],
+        files: &[RelPath],
+        report: &mut Report<'_>,
+        whole: Option<&mut Vec<(RelPath, Hash)>>,
+    ) -> Result<()>;
 }
 
 /// What became of what was to go.
@@ -38,139 +58,131 @@ pub(super) struct Removal {
     pub(super) kept: Vec<PathBuf>,
 }
 
-/// Does all of it.
+/// Does all of it. What stands in the way of something is among the `displaced` from before it is moved aside until it
+/// is put back or gone, so that it can be found again however this ends.
 ///
 /// # Errors
 /// Those that end the connection. Nothing has been removed then that is not at the source.
-pub(super) fn carry_out(side: &mut impl Side, plan: &Plan, source: &Tree, report: &mut Report<'_>) -> Result<Removal> {
-    side.transfer(&plan.make, &plan.transfer, report)?;
+pub(super) fn carry_out(
+    side: &mut impl Side,
+    plan: &Plan,
+    source: &Tree,
+    displaced: &Displaced,
+    report: &mut Report<'_>,
+) -> Result<Removal> {
+    side.transfer(&plan.make, &plan.transfer, report, None)?;
     let mut removal = Removal::default();
 
     // What could not come because of what may not go was not transferred either. Beside it, only what holds nothing
     // else gives way: that is no more than a file written over.
     let (replace, stay): (Vec<_>, Vec<_>) =
         plan.replace.iter().partition(|replacement| plan.blocked.is_empty() || replacement.gone.len() == 1);
+    let place = side.place();
     let kept = stay.iter().flat_map(|replacement| &replacement.gone);
-    removal.kept.extend(kept.map(|path| side.shown(path)));
-    let done = match Faultless::prove(source, report.faults()) {
-        Some(proof) => self::replace(side, &replace, &proof, report)?,
-        None => None,
-    };
-    match (done, Faultless::prove(source, report.faults())) {
-        (Some(moved), Some(proof)) => removal.removed += remove_moved(side, &moved, &proof, report)?,
-        _ => {
+    removal.kept.extend(kept.map(|path| place.shown(path)));
+    if let Some(proof) = Faultless::prove(source, report.faults()) {
+        self::replace(side, &replace, &proof, displaced, report)?;
+    }
+    match Faultless::prove(source, report.faults()) {
+        Some(proof) => removal.removed += remove_displaced(side.place(), displaced, &proof, report)?,
+        None => {
+            put_back(side.place(), displaced, report)?;
             let kept = replace.iter().flat_map(|replacement| &replacement.gone);
-            removal.kept.extend(kept.map(|path| side.shown(path)));
+            removal.kept.extend(kept.map(|path| side.place().shown(path)));
         }
     }
     match Faultless::prove(source, report.faults() + plan.blocked.len()) {
         Some(proof) => removal.removed += remove(side, plan, &proof, report)?,
         None => {
-            removal.kept.extend(plan.delete.iter().map(|path| side.shown(path)));
-            removal.kept.extend(plan.strays.iter().map(|stray| side.shown(&stray.folder).join(stray.shown())));
+            let place = side.place();
+            removal.kept.extend(plan.delete.iter().map(|path| place.shown(path)));
+            removal.kept.extend(plan.strays.iter().map(|stray| place.shown(&stray.folder).join(stray.shown())));
         }
     }
     Ok(removal)
 }
 
-/// A replacement that was done, and where what had its name is now.
-struct Moved<'a> {
-    replacement: &'a Replacement,
-    aside: RelPath,
-}
-
-impl Moved<'_> {
-    /// Where something that was in the way is now.
-    fn now(&self, path: &RelPath) -> Result<RelPath> {
-        let inside = path.strip_prefix(&self.replacement.path).unwrap_or_default();
-        self.aside.join(inside.as_bytes())
-    }
-}
-
-/// Moves what is in the way aside and transfers what comes in its place; all of it or, if anything fails, nothing.
-fn replace<'a>(
+/// Moves what is in the way aside, and if all of that succeeds transfers what comes in its place.
+fn replace(
     side: &mut impl Side,
-    replacements: &[&'a Replacement],
+    replacements: &[&Replacement],
     _proof: &Faultless,
+    displaced: &Displaced,
     report: &mut Report<'_>,
-) -> Result<Option<Vec<Moved<'a>>>> {
-    let mut moved = Vec::with_capacity(replacements.len());
-    for replacement in replacements {
-        moved.push(Moved { replacement, aside: aside(&replacement.path)? });
-    }
-    let moves: Vec<_> = moved.iter().map(|moved| (moved.replacement.path.clone(), moved.aside.clone())).collect();
-    let outcomes = side.rename(&moves).inspect_err(|error| tell_where(side, &moved, error, report))?;
-    let mut outcomes = outcomes.into_iter();
+) -> Result<()> {
+    let moved = replacements.iter().map(|replacement| Moved::new(replacement)).collect::<Result<Vec<_>>>()?;
+    // Before it is done: of what was done last the answer may never come.
+    displaced.add(&moved);
+    let place = side.place();
+    let moves: Vec<_> = moved.iter().map(|moved| (moved.path.clone(), moved.aside.clone())).collect();
     let mut failed = false;
-    // What is gone already is in nobody's way.
-    moved.retain(|moved| match outcomes.next() {
-        Some(Ok(())) => true,
-        Some(Err(error)) if error.kind() == Kind::NotFound => false,
-        error => {
+    for (outcome, Moved { path, aside, .. }) in place.rename(&moves)?.into_iter().zip(&moved) {
+        let Err(error) = outcome else { continue };
+        displaced.forget(aside);
+        // What is gone already is in nobody's way.
+        if error.kind() != Kind::NotFound {
             failed = true;
-            let path = side.shown(&moved.replacement.path);
-            let unknown = || Error::new(Kind::Internal, "nothing is known of the move");
-            report.failed(path, error.and_then(Result::err).unwrap_or_else(unknown));
-            false
+            report.failed(place.shown(path), error);
         }
-    });
-    let transferred = match failed {
-        true => Ok(()),
-        false => {
-            let (make, files): (Vec<_>, Vec<_>) = replacements.iter().map(|r| (&r.make, &r.transfer)).unzip();
-            let all = |paths: Vec<&Vec<RelPath>>| paths.into_iter().flatten().cloned().collect::<Vec<_>>();
-            side.transfer(&all(make), &all(files), report)
-        }
-    };
-    if transferred.is_ok() && report.faults() == 0 {
-        return Ok(Some(moved));
     }
-    // Over a lost connection that is tried in vain: then it stays under the name it was moved to.
-    let back = put_back(side, &moved, report);
-    if let Err(error) = &back {
-        tell_where(side, &moved, error, report);
+    if failed {
+        return Ok(());
     }
-    transferred.and(back).map(|()| None)
+    let (make, files): (Vec<_>, Vec<_>) = replacements.iter().map(|r| (&r.make, &r.transfer)).unzip();
+    let all = |paths: Vec<&Vec<RelPath>>| paths.into_iter().flatten().cloned().collect::<Vec<_>>();
+    let mut whole = Vec::new();
+    let transferred = side.transfer(&all(make), &all(files), report, Some(&mut whole));
+    displaced.came(whole);
+    transferred
 }
 
-/// Names to the person what the lost connection leaves under other names. What was done last may have been answered in
-/// vain, so it is not certain of any.
-fn tell_where(side: &impl Side, moved: &[Moved<'_>], error: &Error, report: &mut Report<'_>) {
-    for Moved { replacement, aside } in moved {
-        let text = format!("{}: if it was not put back, it is kept as {aside}", error.text());
-        // Also told when the person ended the connection: of a lost one nothing is said then.
-        report.failed_elsewhere(side.shown(&replacement.path), Error::new(Kind::Interrupted, text));
+/// Removes what this run has put in the place of what was moved aside, and gives that its name again. What anybody else
+/// has put there stays, and so does what was moved aside, under its other name: that is told.
+///
+/// # Errors
+/// Those that end the connection.
+pub(super) fn put_back(place: &mut impl Place, displaced: &Displaced, report: &mut Report<'_>) -> Result<()> {
+    // What was being removed is no more what it was.
+    let all: Vec<Moved> = displaced.all().into_iter().filter(|moved| !moved.is_going).collect();
+    if all.is_empty() {
+        return Ok(());
     }
-}
-
-/// Removes what came, which the source still has, and gives what was moved aside its name again.
-fn put_back(side: &mut impl Side, moved: &[Moved<'_>], report: &mut Report<'_>) -> Result<()> {
-    let mut came = Vec::new();
-    for Moved { replacement, .. } in moved {
-        came.extend(replacement.transfer.iter().chain(replacement.make.iter().rev()).cloned());
-    }
+    let came: Vec<_> = all.iter().flat_map(|moved| moved.came.iter().cloned()).collect();
+    place.remove_if(&came)?;
+    let made: Vec<_> = all.iter().flat_map(|moved| moved.made.iter().rev().cloned()).collect();
     // What is not empty because somebody put something into it stays, and the move back says so.
-    let _ = side.remove(&came)?;
-    let moves: Vec<_> = moved.iter().map(|moved| (moved.aside.clone(), moved.replacement.path.clone())).collect();
-    for (outcome, Moved { replacement, aside }) in side.rename(&moves)?.into_iter().zip(moved) {
-        if let Err(error) = outcome {
-            let text = format!("{}: not put back: it is kept as {aside}", error.text());
-            report.failed_elsewhere(side.shown(&replacement.path), Error::new(error.kind(), text));
+    let _ = place.remove(&made)?;
+    let moves: Vec<_> = all.iter().map(|moved| (moved.aside.clone(), moved.path.clone())).collect();
+    for (outcome, Moved { path, aside, .. }) in place.rename(&moves)?.into_iter().zip(&all) {
+        match outcome {
+            Ok(()) => displaced.forget(aside),
+            // It was not moved at all, or somebody has taken it away.
+            Err(error) if error.kind() == Kind::NotFound => displaced.forget(aside),
+            Err(error) => {
+                let text = format!("{}: not put back: it is kept as {aside}", error.text());
+                report.failed_elsewhere(place.shown(path), Error::new(error.kind(), text));
+            }
         }
     }
     Ok(())
 }
 
 /// Removes what was moved aside; gives the number of those removed that nothing has taken the place of.
-fn remove_moved(side: &mut impl Side, moved: &[Moved<'_>], _proof: &Faultless, report: &mut Report<'_>) -> Result<u64> {
-    let mut paths = Vec::new();
-    for moved in moved {
-        for path in &moved.replacement.gone {
-            paths.push(moved.now(path)?);
-        }
+fn remove_displaced(
+    place: &mut impl Place,
+    displaced: &Displaced,
+    _proof: &Faultless,
+    report: &mut Report<'_>,
+) -> Result<u64> {
+    displaced.goes();
+    let mut count = 0;
+    for moved in displaced.all() {
+        let paths = moved.gone.iter().map(|path| moved.now(path)).collect::<Result<Vec<_>>>()?;
+        count += removed(place, &paths, report)?.saturating_sub(1);
+        // What could not be removed was told.
+        displaced.forget(&moved.aside);
     }
-    let removed = removed(side, &paths, report)?;
-    Ok(removed.saturating_sub(moved.len() as u64))
+    Ok(count)
 }
 
 /// Removes what is not at the source.
@@ -179,26 +191,19 @@ fn remove(side: &mut impl Side, plan: &Plan, _proof: &Faultless, report: &mut Re
     for stray in &plan.strays {
         match side.remove_stray(stray) {
             Ok(()) => count += 1,
-            Err(error) => report.failed_elsewhere(side.shown(&stray.folder).join(stray.shown()), error),
+            Err(error) => report.failed_elsewhere(side.place().shown(&stray.folder).join(stray.shown()), error),
         }
     }
-    Ok(count + removed(side, &plan.delete, report)?)
+    Ok(count + removed(side.place(), &plan.delete, report)?)
 }
 
-fn removed(side: &mut impl Side, paths: &[RelPath], report: &mut Report<'_>) -> Result<u64> {
+fn removed(place: &mut impl Place, paths: &[RelPath], report: &mut Report<'_>) -> Result<u64> {
     let mut count = 0;
-    for (outcome, path) in side.remove(paths)?.into_iter().zip(paths) {
+    for (outcome, path) in place.remove(paths)?.into_iter().zip(paths) {
         match outcome {
             Ok(()) => count += 1,
-            Err(error) => report.failed_elsewhere(side.shown(path), error),
+            Err(error) => report.failed_elsewhere(place.shown(path), error),
         }
     }
     Ok(count)
-}
-
-/// A hidden name beside this one.
-fn aside(path: &RelPath) -> Result<RelPath> {
-    let name = aside_name(path.file_name().unwrap_or_default());
-    let name = name.map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
-    path.parent().unwrap_or_default().join(&name)
 }

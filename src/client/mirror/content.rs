@@ -14,7 +14,7 @@ use crate::buffers::Buffer;
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
-use crate::proto::RelPath;
+use crate::proto::{HashOf, RelPath};
 
 /// Those of `files` that are the same below `local` and below `remote`. One that cannot be hashed on either side is not
 /// among them: the transfer tells why.
@@ -41,7 +41,7 @@ pub(super) fn same(
             done
         };
         let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        let there = remote::hashes(session, remote, &files);
+        let there = remote::hashes(session, remote, &files, HashOf::Bytes);
         if there.is_err() {
             // Nobody wants the rest.
             next.store(files.len(), Ordering::Relaxed);
@@ -53,6 +53,11 @@ pub(super) fn same(
     let here: HashMap<RelPath, Hash> = here.into_iter().collect();
     let is_same = |(file, there): &(RelPath, Option<Hash>)| there.is_some() && here.get(file) == there.as_ref();
     Ok(files.into_iter().zip(there).filter(is_same).map(|(file, _)| file).collect())
+}
+
+/// The hash of a local file, as [`same`] takes it.
+pub(super) fn hash_of(path: &Path) -> Result<Hash> {
+    hash(path, Buffer::take().room())
 }
 
 /// Links are not followed, and a pipe in the file's place is not waited for.

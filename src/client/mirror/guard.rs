@@ -87,7 +87,7 @@ mod tests {
     use crate::proto::RelPath;
 
     fn tree(files: usize) -> Tree {
-        let item = |kind| super::super::plan::Item { kind, size: 1, mtime: Mtime { secs: 1, nanos: 0 } };
+        let item = |kind| super::super::plan::Item { kind, size: 1, mtime: Mtime { secs: 1, nanos: 0 }, rotten: false };
         let mut tree = Tree::default();
         tree.items.insert(RelPath::root(), item(EntryKind::Directory));
         for n in 0..files {

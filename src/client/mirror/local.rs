@@ -12,10 +12,8 @@ use super::plan::{Item, Stray, Tree};
 use super::report::Report;
 use crate::client::observer::Skip;
 use crate::error::{Error, Result};
-use crate::limits;
 use crate::mtime::Mtime;
 use crate::proto::{EntryKind, RelPath};
-use crate::store::local::is_part;
 
 /// Reads a local tree to be sent: links, special and reserved names are skipped and told, and what cannot be read or
 /// named is a failure.
@@ -110,16 +108,16 @@ impl Scan<'_> {
             self.tree.untouchable.insert(raw);
             return;
         }
-        let is_reserved = name.eq_ignore_ascii_case(limits::RESERVED_NAME.as_bytes()) || is_part(name);
         let skip = match (self.which, kind) {
             (Which::Source, EntryKind::Link) => Some(Skip::Link),
             (Which::Source, EntryKind::Other) => Some(Skip::Special),
-            _ if is_reserved => Some(Skip::Reserved),
-            _ => None,
+            _ => Skip::by_name(name),
         };
         if let Some(why) = skip {
-            if self.which != (Which::Destination { delete: false }) {
-                report.skipped(&shown(), why);
+            match (self.which, why, RelPath::parse(&raw)) {
+                (Which::Destination { .. }, Skip::Aside, Ok(aside)) => self.tree.asides.push(aside),
+                (Which::Destination { delete: false }, ..) => {}
+                _ => report.skipped(&shown(), why),
             }
             self.tree.untouchable.insert(raw);
             return;
@@ -153,5 +151,5 @@ impl Scan<'_> {
 
 fn item(kind: EntryKind, meta: &fs::Metadata) -> Item {
     let mtime = Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) };
-    Item { kind, size: if kind == EntryKind::File { meta.len() } else { 0 }, mtime }
+    Item { kind, size: if kind == EntryKind::File { meta.len() } else { 0 }, mtime, rotten: false }
 }

@@ -8,15 +8,18 @@
 //!
 //! A link or special file of the source is skipped, and what the destination has under its name stays. Names that were
 //! excluded are neither read, sent nor removed on either side; a folder that holds such a name stays too. So do the
-//! names of files that are not whole yet (`.NAME.sealift-part`).
+//! names of files that are not whole yet (`.NAME.sealift-part`). A device, pipe or socket at the destination is removed
+//! if that is asked for and the source has nothing of its name, but nothing ever takes its place.
 //!
 //! What takes anything away comes after all that adds, and only if every reading of the source and every transfer
 //! succeeded (`guard`, `carry_out`). What stands in the way of something of another type is renamed to
-//! `.NAME.MARK.sealift-aside` beside it, put back if what comes in its place fails, and removed last. If the connection
-//! is lost in between it keeps that name, and the next mirror treats it like anything else that is not at the source.
+//! `.NAME.MARK.sealift-aside` beside it, put back if what comes in its place fails, and removed last. Whatever ends a run
+//! in between, such a name is recognised by the next attempt and the next run (`displaced`): what has it is put back if
+//! nothing else has its own name, and else stays and is told.
 
 mod carry_out;
 mod content;
+mod displaced;
 mod filter;
 mod guard;
 mod local;
@@ -28,6 +31,7 @@ mod report;
 
 use std::path::PathBuf;
 
+pub use displaced::Displaced;
 pub use filter::Filter;
 pub use guard::MaxDelete;
 pub use plan::Plan;

@@ -18,6 +18,8 @@ pub struct Item {
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,
+    /// It is known not to be what was stored: then it is never the same as anything.
+    pub rotten: bool,
 }
 
 /// One side of a mirror. The root path stands for the mirrored folder itself; a side that is missing has no entry at all.
@@ -28,6 +30,8 @@ pub struct Tree {
     /// Paths that are there and are not to be touched, with all below them: excluded, reserved, skipped, or such as
     /// nobody can name.
     pub untouchable: HashSet<Vec<u8>>,
+    /// Of a destination: what a mirror has moved aside. They are among the untouchable.
+    pub asides: Vec<RelPath>,
     /// Of a destination: names that no path can have, and that cannot be at any source.
     pub strays: Vec<Stray>,
     /// All of it could be read.
@@ -36,11 +40,24 @@ pub struct Tree {
 
 impl Default for Tree {
     fn default() -> Self {
-        Tree { items: BTreeMap::new(), untouchable: HashSet::new(), strays: Vec::new(), is_whole: true }
+        Tree {
+            items: BTreeMap::new(),
+            untouchable: HashSet::new(),
+            asides: Vec::new(),
+            strays: Vec::new(),
+            is_whole: true,
+        }
     }
 }
 
 impl Tree {
+    /// Whether nothing has this name.
+    pub(super) fn is_free(&self, path: &RelPath) -> bool {
+        let (folder, name) = (path.parent().unwrap_or_default(), path.file_name().unwrap_or_default());
+        let is_stray = self.strays.iter().any(|stray| stray.folder == folder && stray.name == name);
+        !self.items.contains_key(path) && !self.untouchable.contains(path.as_bytes()) && !is_stray
+    }
+
     /// How many files, links and the like it has: all but folders.
     pub fn files(&self) -> u64 {
         self.items.values().filter(|item| item.kind != EntryKind::Directory).count() as u64
@@ -205,7 +222,7 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
                     Compare::Times => same_time,
                     Compare::Content(same) => same.contains(path),
                 };
-                if item.size != there.size || !same {
+                if item.size != there.size || !same || item.rotten || there.rotten {
                     transfer.push(path.clone());
                 } else {
                     plan.same += 1;

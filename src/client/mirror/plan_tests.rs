@@ -11,7 +11,7 @@ fn rel(path: &str) -> RelPath {
 }
 
 fn item(kind: EntryKind, size: u64, secs: i64) -> Item {
-    Item { kind, size, mtime: Mtime { secs, nanos: 5 } }
+    Item { kind, size, mtime: Mtime { secs, nanos: 5 }, rotten: false }
 }
 
 fn tree(entries: &[(&str, Item)]) -> Tree {

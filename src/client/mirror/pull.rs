@@ -4,24 +4,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Removal, Side, carry_out};
+use super::carry_out::{Place, Removal, Side, carry_out};
+use super::content;
+use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
 use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
-use crate::client::observer::{Observer, ReadingSign};
+use crate::client::observer::{Observer, ReadingSign, Silent};
 use crate::client::receive::{Job, Receiver};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
 use crate::limits;
 use crate::proto::{EntryKind, RelPath};
 
 impl Client {
     /// Makes the local folder `into`, made with its parents if missing, like the folder `from` of the server.
     /// Files and folders keep their modification times. Nothing outside `into` is written or removed, whatever the
-    /// server lists and whatever links are in it.
+    /// server lists and whatever links are in it. What has to be moved out of the way for a while is among the
+    /// `displaced`, which every attempt of a run gets.
     ///
     /// # Errors
     /// What ends the connection, if either side cannot be listed at all, [`Kind::Integrity`] for a listing that names
@@ -32,10 +36,11 @@ impl Client {
         from: &RelPath,
         into: &Path,
         options: &MirrorOptions,
+        displaced: &Displaced,
         observer: Arc<dyn Observer>,
     ) -> Result<MirrorSummary> {
-        let (from, into, options) = (from.clone(), into.to_owned(), options.clone());
-        self.run(move |session| pull(session, &from, &into, &options, &*observer)).await
+        let (from, into, options, displaced) = (from.clone(), into.to_owned(), options.clone(), displaced.clone());
+        self.run(move |session| pull(session, &from, &into, &options, &displaced, &*observer)).await
     }
 }
 
@@ -44,6 +49,7 @@ fn pull(
     from: &RelPath,
     into: &Path,
     options: &MirrorOptions,
+    displaced: &Displaced,
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
     let reading = ReadingSign::new(observer);
@@ -52,7 +58,15 @@ fn pull(
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")));
     }
-    let destination = local::destination(into, options, &mut report)?;
+    let mut destination = local::destination(into, options, &mut report)?;
+    if !destination.asides.is_empty() {
+        let (local, both) = (Destination::open(into)?, (&source, &destination));
+        let mut here = Here { into: &local, folder: into };
+        if recover(&mut here, both, displaced, options.dry_run, &mut report)? {
+            // What else is to be told of it was told.
+            destination = local::destination(into, options, &mut Report::new(&Silent))?;
+        }
+    }
     let plan = make_plan(session, (&source, &destination), (into, from), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     report_blocked(&plan, |path| into.join(path.as_path()), &mut report);
@@ -69,7 +83,7 @@ fn pull(
     drop(reading);
     fs::create_dir_all(into).map_err(|err| Error::file(into.display(), err))?;
     let local = Destination::open(into)?;
-    let done = apply(session, from, (&local, into), &plan, &source, &mut report);
+    let done = apply(session, from, Here { into: &local, folder: into }, &plan, &source, displaced, &mut report);
     local.store().forget_handles();
     let Removal { removed, kept } = done?;
     Ok(MirrorSummary {
@@ -87,12 +101,14 @@ fn pull(
 fn apply(
     session: &mut Session,
     from: &RelPath,
-    (into, folder): (&Destination, &Path),
+    here: Here<'_>,
     plan: &Plan,
     source: &Tree,
+    displaced: &Displaced,
     report: &mut Report<'_>,
 ) -> Result<Removal> {
-    let removal = carry_out(&mut Local { session, from, into, folder, source }, plan, source, report)?;
+    let into = here.into;
+    let removal = carry_out(&mut Local { session, from, here, source }, plan, source, displaced, report)?;
     into.store().forget_handles();
 
     let time_of = |path: &RelPath| source.items.get(path).map(|item| item.mtime);
@@ -121,16 +137,13 @@ fn set_time(
     }
 }
 
-/// The local folder that becomes like one of the server.
-struct Local<'a> {
-    session: &'a mut Session,
-    from: &'a RelPath,
-    into: &'a Destination,
-    folder: &'a Path,
-    source: &'a Tree,
+/// A local folder that becomes like another.
+pub(super) struct Here<'a> {
+    pub(super) into: &'a Destination,
+    pub(super) folder: &'a Path,
 }
 
-impl Side for Local<'_> {
+impl Place for Here<'_> {
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
         let store = self.into.store();
         let done = moves.iter().map(|(from, to)| store.rename(from, to, false)).collect();
@@ -148,13 +161,50 @@ impl Side for Local<'_> {
         Ok(paths.iter().map(|path| gone(self.into.store().remove(path, false))).collect())
     }
 
-    fn remove_stray(&mut self, stray: &Stray) -> Result<()> {
-        self.into.remove_name(&stray.folder, &stray.name, stray.kind == EntryKind::Directory)
+    fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()> {
+        for (path, hash) in files {
+            if content::hash_of(&self.folder.join(path.as_path())).is_ok_and(|there| there == *hash) {
+                // What could not be removed is in the way of what is put back, which says so.
+                let _ = self.into.store().remove(path, false);
+            }
+        }
+        Ok(())
     }
 
-    fn transfer(&mut self, make: &[RelPath], files: &[RelPath], report: &mut Report<'_>) -> Result<()> {
+    fn shown(&self, path: &RelPath) -> PathBuf {
+        self.folder.join(path.as_path())
+    }
+}
+
+/// The same with the folder of the server that it becomes like.
+struct Local<'a> {
+    session: &'a mut Session,
+    from: &'a RelPath,
+    here: Here<'a>,
+    source: &'a Tree,
+}
+
+impl<'a> Side for Local<'a> {
+    type Place = Here<'a>;
+
+    fn place(&mut self) -> &mut Here<'a> {
+        &mut self.here
+    }
+
+    fn remove_stray(&mut self, stray: &Stray) -> Result<()> {
+        self.here.into.remove_name(&stray.folder, &stray.name, stray.kind == EntryKind::Directory)
+    }
+
+    fn transfer(
+        &mut self,
+        make: &[RelPath],
+        files: &[RelPath],
+        report: &mut Report<'_>,
+        whole: Option<&mut Vec<(RelPath, Hash)>>,
+    ) -> Result<()> {
+        let into = self.here.into.store();
         for path in make {
-            match self.into.store().make_dir(path, true) {
+            match into.make_dir(path, true) {
                 Ok(()) => report.summary.directories += 1,
                 Err(error) => report.failed(shown(self.from, path), error),
             }
@@ -170,12 +220,8 @@ impl Side for Local<'_> {
                 Err(error) => report.failed(shown(self.from, path), error),
             }
         }
-        let (observer, into) = (report.observer, self.into.store());
-        report.with_ledger(|ledger| Receiver { session: self.session, into, observer, ledger }.run(jobs.into_iter()))
-    }
-
-    fn shown(&self, path: &RelPath) -> PathBuf {
-        self.folder.join(path.as_path())
+        let (observer, session) = (report.observer, &mut *self.session);
+        report.with_ledger(whole, |ledger| Receiver { session, into, observer, ledger }.run(jobs.into_iter()))
     }
 }
 

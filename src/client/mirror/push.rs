@@ -3,21 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Side, carry_out};
+use super::carry_out::{Place, Side, carry_out};
+use super::displaced::{Displaced, recover};
 use super::plan::Stray;
 use super::report::Report;
 use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::jobs::{Source, Upload};
-use crate::client::observer::{Observer, ReadingSign};
+use crate::client::ledger::Ledger;
+use crate::client::observer::{Observer, ReadingSign, Silent};
 use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
 use crate::proto::{Condition, EntryKind, RelPath};
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.
-    /// Files keep their modification times, folders do not.
+    /// Files keep their modification times, folders do not. What has to be moved out of the way for a while is among the
+    /// `displaced`, which every attempt of a run gets.
     ///
     /// # Errors
     /// What ends the connection, if either side cannot be listed at all, and [`Kind::EmptySource`] and
@@ -27,10 +31,11 @@ impl Client {
         from: &Path,
         to: &RelPath,
         options: &MirrorOptions,
+        displaced: &Displaced,
         observer: Arc<dyn Observer>,
     ) -> Result<MirrorSummary> {
-        let (from, to, options) = (from.to_owned(), to.clone(), options.clone());
-        self.run(move |session| push(session, &from, &to, &options, &*observer)).await
+        let (from, to, options, displaced) = (from.to_owned(), to.clone(), options.clone(), displaced.clone());
+        self.run(move |session| push(session, &from, &to, &options, &displaced, &*observer)).await
     }
 }
 
@@ -39,12 +44,18 @@ fn push(
     from: &Path,
     to: &RelPath,
     options: &MirrorOptions,
+    displaced: &Displaced,
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
     let reading = ReadingSign::new(observer);
     let mut report = Report::new(observer);
     let source = local::source(from, &options.filter, &mut report)?;
-    let destination = remote::destination(session, to, options, &mut report)?;
+    let mut destination = remote::destination(session, to, options, &mut report)?;
+    let both = (&source, &destination);
+    if recover(&mut There { session, to }, both, displaced, options.dry_run, &mut report)? {
+        // What else is to be told of it was told.
+        destination = remote::destination(session, to, options, &mut Report::new(&Silent))?;
+    }
     if destination.items.get(&RelPath::root()).is_some_and(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")));
     }
@@ -62,7 +73,8 @@ fn push(
     }
     observer.expected(files, bytes);
     drop(reading);
-    let removal = carry_out(&mut Server { session, from, to }, &plan, &source, &mut report)?;
+    let removal =
+        carry_out(&mut Server { there: There { session, to }, from }, &plan, &source, displaced, &mut report)?;
     let (deleted, kept) = (removal.removed, removal.kept);
     Ok(MirrorSummary {
         transfer: report.summary,
@@ -75,14 +87,13 @@ fn push(
     })
 }
 
-/// The folder of the server that becomes like a local one.
-struct Server<'a> {
-    session: &'a mut Session,
-    from: &'a Path,
-    to: &'a RelPath,
+/// A folder of the server that becomes like another.
+pub(super) struct There<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) to: &'a RelPath,
 }
 
-impl Side for Server<'_> {
+impl Place for There<'_> {
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
         remote::rename(self.session, self.to, moves)
     }
@@ -91,19 +102,52 @@ impl Side for Server<'_> {
         remote::remove(self.session, self.to, paths)
     }
 
-    fn remove_stray(&mut self, _stray: &Stray) -> Result<()> {
-        Err(Error::new(Kind::BadPath, "a name that cannot be sent"))
-    }
-
-    fn transfer(&mut self, make: &[RelPath], files: &[RelPath], report: &mut Report<'_>) -> Result<()> {
-        let observer = report.observer;
-        let folders = make.iter().map(|path| task(self.from, self.to, path, true));
-        let tasks = folders.chain(files.iter().map(|path| task(self.from, self.to, path, false)));
-        report.with_ledger(|ledger| Sender::new(self.session, observer, ledger, false).run(tasks))
+    fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()> {
+        remote::remove_if(self.session, self.to, files)
     }
 
     fn shown(&self, path: &RelPath) -> PathBuf {
         PathBuf::from(self.to.as_path()).join(path.as_path())
+    }
+}
+
+/// The same with the local folder that it becomes like.
+struct Server<'a> {
+    there: There<'a>,
+    from: &'a Path,
+}
+
+impl<'a> Side for Server<'a> {
+    type Place = There<'a>;
+
+    fn place(&mut self) -> &mut There<'a> {
+        &mut self.there
+    }
+
+    fn remove_stray(&mut self, _stray: &Stray) -> Result<()> {
+        Err(Error::new(Kind::BadPath, "a name that cannot be sent"))
+    }
+
+    fn transfer(
+        &mut self,
+        make: &[RelPath],
+        files: &[RelPath],
+        report: &mut Report<'_>,
+        whole: Option<&mut Vec<(RelPath, Hash)>>,
+    ) -> Result<()> {
+        let (observer, from) = (report.observer, self.from);
+        let There { session, to } = &mut self.there;
+        let folders = make.iter().map(|path| task(from, to, path, true));
+        let tasks = folders.chain(files.iter().map(|path| task(from, to, path, false)));
+        let mut sent = whole.is_some().then(Vec::new);
+        let send = |ledger: &mut Ledger| Sender::new(session, observer, ledger, false).run(tasks);
+        let done = report.with_ledger(sent.as_mut(), send);
+        // Known there by their paths from the user's folder on.
+        let inside = |(path, hash): (RelPath, Hash)| Some((path.strip_prefix(to)?, hash));
+        if let (Some(whole), Some(sent)) = (whole, sent) {
+            whole.extend(sent.into_iter().filter_map(inside));
+        }
+        done
     }
 }
 

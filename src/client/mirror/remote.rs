@@ -16,8 +16,7 @@ use crate::client::{listing, requests};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, HashOf, RelPath};
-use crate::store::local::is_part;
+use crate::proto::{Command, Entry, EntryKind, Feature, HashOf, RelPath};
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
 /// is a failure.
@@ -68,7 +67,7 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
             Which::Destination { .. } => report.failed_elsewhere(path, error),
         }
     }
-    tree.items.insert(RelPath::root(), Item { kind: top.kind, size: 0, mtime: top.mtime });
+    tree.items.insert(RelPath::root(), Item { kind: top.kind, size: 0, mtime: top.mtime, rotten: false });
     for entry in entries {
         take(entry, root, filter, report, which, &mut tree);
     }
@@ -76,7 +75,7 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
 }
 
 fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
-    let Entry { kind, size, mtime, path, .. } = entry;
+    let Entry { kind, size, mtime, rotten, path } = entry;
     let is_inside_another = path
         .iter()
         .enumerate()
@@ -89,16 +88,16 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
         tree.untouchable.insert(path);
         return;
     }
-    let is_reserved = is_part(path.rsplit(|b| *b == b'/').next().unwrap_or_default());
     let skip = match (which, kind) {
         (Which::Source, EntryKind::Link) => Some(Skip::Link),
         (Which::Source, EntryKind::Other) => Some(Skip::Special),
-        _ if is_reserved => Some(Skip::Reserved),
-        _ => None,
+        _ => Skip::by_name(path.rsplit(|b| *b == b'/').next().unwrap_or_default()),
     };
     if let Some(why) = skip {
-        if which != (Which::Destination { delete: false }) {
-            report.skipped(&shown(), why);
+        match (which, why, RelPath::parse(&path)) {
+            (Which::Destination { .. }, Skip::Aside, Ok(aside)) => tree.asides.push(aside),
+            (Which::Destination { delete: false }, ..) => {}
+            _ => report.skipped(&shown(), why),
         }
         tree.untouchable.insert(path);
         return;
@@ -106,7 +105,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
     match RelPath::parse(&path).and_then(|inside| root.join(&path).map(|_| inside)) {
         Ok(inside) => {
             let size = if kind == EntryKind::File { size } else { 0 };
-            tree.items.insert(inside, Item { kind, size, mtime });
+            tree.items.insert(inside, Item { kind, size, mtime, rotten });
         }
         Err(error) => {
             match which {
@@ -126,9 +125,14 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
 ///
 /// # Errors
 /// Those that end the connection.
-pub(super) fn hashes(session: &mut Session, root: &RelPath, files: &[RelPath]) -> Result<Vec<Option<Hash>>> {
+pub(super) fn hashes(
+    session: &mut Session,
+    root: &RelPath,
+    files: &[RelPath],
+    of: HashOf,
+) -> Result<Vec<Option<Hash>>> {
     let mut hashes = vec![None; files.len()];
-    let hash = |path| Command::Hash { path, length: None, of: HashOf::Bytes };
+    let hash = |path| Command::Hash { path, length: None, of };
     let commands = files.iter().map(|file| root.join(file.as_bytes()).map(hash));
     each(session, commands, |at, answer| {
         if let (Some(slot), Answer::Yes(hash)) = (hashes.get_mut(at), answer) {
@@ -152,6 +156,20 @@ pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath]) -
         }
     }
     Ok(outcomes)
+}
+
+/// Removes those of these files that have these hashes. What else has their names stays.
+///
+/// # Errors
+/// Those that end the connection.
+pub(super) fn remove_if(session: &mut Session, root: &RelPath, files: &[(RelPath, Hash)]) -> Result<()> {
+    let paths: Vec<RelPath> = files.iter().map(|(path, _)| path.clone()).collect();
+    let of = if session.has(Feature::Record) { HashOf::Record } else { HashOf::Bytes };
+    let hashes = hashes(session, root, &paths, of)?;
+    let ours = files.iter().zip(hashes).filter(|((_, ours), theirs)| Some(*ours) == *theirs);
+    let ours: Vec<RelPath> = ours.map(|((path, _), _)| path.clone()).collect();
+    // What could not be removed is in the way of what is put back, which says so.
+    remove(session, root, &ours).map(drop)
 }
 
 /// Renames in order, never over anything.

@@ -6,6 +6,8 @@ use crate::client::jobs::Summary;
 use crate::client::ledger::Ledger;
 use crate::client::observer::{Observer, Skip};
 use crate::error::Error;
+use crate::hash::Hash;
+use crate::proto::RelPath;
 
 /// The observer and the summary together.
 pub(super) struct Report<'a> {
@@ -25,14 +27,22 @@ impl<'a> Report<'a> {
         self.summary.failed.len().saturating_sub(self.elsewhere)
     }
 
-    /// Does a transfer whose outcomes are counted here.
-    pub(super) fn with_ledger<T>(&mut self, transfer: impl FnOnce(&mut Ledger) -> T) -> T {
+    /// Does a transfer whose outcomes are counted here. The files that went whole are added to `whole`, if there is that.
+    pub(super) fn with_ledger<T>(
+        &mut self,
+        whole: Option<&mut Vec<(RelPath, Hash)>>,
+        transfer: impl FnOnce(&mut Ledger) -> T,
+    ) -> T {
         let mut ledger = Ledger::default();
         // A mirror is done again when it was cut off, and then goes on with the file it was at.
         (ledger.how.keep, ledger.how.resume) = (true, true);
+        ledger.whole = whole.is_some().then(Vec::new);
         ledger.summary = std::mem::take(&mut self.summary);
         let done = transfer(&mut ledger);
         self.summary = ledger.summary;
+        if let (Some(whole), Some(went)) = (whole, ledger.whole) {
+            whole.extend(went);
+        }
         done
     }
 

@@ -10,9 +10,10 @@ use super::ranges::{Next, Range, Ranges};
 use super::{Streams, is_large, ping};
 use crate::client::answers::Transferred;
 use crate::client::jobs::{Source, Upload};
-use crate::client::ledger::{Unsure, is_lost_connection};
+use crate::client::ledger::Unsure;
 use crate::client::local_file::LocalFile;
 use crate::client::observer::Observer;
+use crate::client::retry::is_lost_line;
 use crate::client::send::{Sender, Task, part_of};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -117,7 +118,7 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
         Err(error) => {
             // Whether it was stored matters only under a condition: without one it is simply sent again.
             let hash = unsure.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(hash) = hash.filter(|_| condition != Condition::Any && is_lost_connection(&error)) {
+            if let Some(hash) = hash.filter(|_| condition != Condition::Any && is_lost_line(&error)) {
                 let path = sending.path.clone();
                 streams.with_ledger(|ledger| ledger.unsure.push(Unsure { path, to, size, hash }));
             }

@@ -130,10 +130,32 @@ fn name(target: &[u8], mark: Option<&str>) -> Vec<u8> {
     hidden(target, mark, END)
 }
 
-/// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`. What is left of it is like any other
-/// file: listed, fetched, and removed by whoever wants to.
+/// How the name of something ends that a mirror has moved out of the way for a while.
+const ASIDE: &[u8] = b".sealift-aside";
+
+/// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`.
 pub(crate) fn aside_name(target: &[u8]) -> io::Result<Vec<u8>> {
-    Ok(hidden(target, Some(&random()?), b".sealift-aside"))
+    Ok(hidden(target, Some(&random()?), ASIDE))
+}
+
+/// Whether a name is such a one.
+pub(crate) fn is_aside(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(ASIDE)
+}
+
+/// The name that something had before it was moved aside. A long one was cut then, and is only known if it is among these.
+pub(crate) fn name_before<'a>(aside: &'a [u8], mut known: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let rest = aside.strip_prefix(b".")?.strip_suffix(ASIDE)?;
+    let (name, mark) = rest.split_at(rest.iter().rposition(|b| *b == b'.')?);
+    let mark = std::str::from_utf8(mark).ok()?.strip_prefix('.')?;
+    let is_mark = mark.len() == 2 * size_of::<u64>() && mark.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if !is_mark || name.is_empty() {
+        return None;
+    }
+    if aside.len() < limits::NAME_MAX {
+        return Some(name);
+    }
+    known.find(|known| hidden(known, Some(mark), ASIDE) == aside)
 }
 
 /// `.NAME.MARK` and this end. A name that does not fit is cut, and its hash takes the place.
@@ -173,5 +195,23 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), count);
         assert_eq!(name(b"x", None), b".x.sealift-part");
+    }
+
+    #[test]
+    fn what_was_moved_aside_is_known_by_its_name_again() {
+        let long = [b'a'; 255];
+        for target in [&b"x"[..], b".x.y", b"x.0123456789abcdef", &long[..222], &long[..223], &long[..224], &long] {
+            let aside = aside_name(target).unwrap();
+            assert!(aside.len() <= 255 && is_aside(&aside) && !is_ours(&aside));
+            let others = [&b"other"[..], target, &long[..200]];
+            assert_eq!(name_before(&aside, others.into_iter()), Some(target));
+            let is_cut = aside.len() == 255;
+            assert_eq!(name_before(&aside, std::iter::empty()), (!is_cut).then_some(target));
+        }
+        for no_mark in
+            [&b".sealift-aside"[..], b".x.sealift-aside", b".x.0123.sealift-aside", b"..0123456789abcdef.sealift-aside"]
+        {
+            assert_eq!(name_before(no_mark, std::iter::empty()), None);
+        }
     }
 }

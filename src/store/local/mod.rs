@@ -36,7 +36,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::proto::{RelPath, SourceMode};
 use account::{Bound, Promise};
-pub(crate) use beside::{aside_name, is_ours as is_part};
+pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 pub use root::{Place, Root};

@@ -105,6 +105,41 @@ fn a_file_stays_rotten_until_it_is_replaced_or_accepted() {
 }
 
 #[test]
+fn a_mirror_sends_the_good_copy_of_a_rotten_file_and_never_calls_it_the_same() {
+    let place = Place::new();
+    place.store("file", 3 * MIB);
+    place.store("other", 3 * MIB);
+    let good = fs::read(place.remote("file")).unwrap();
+    for copy in ["pushed", "pulled"] {
+        let output = place.sealift(&["mirror", "alice@host/", copy]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    place.rots("file");
+    assert_eq!(place.sealift(&["hash", "alice@host/file"]).status.code(), INTEGRITY);
+
+    // Size and time are the same on both sides.
+    fs::write(place.local("pulled/only here"), "x").unwrap();
+    let output = place.sealift(&["mirror", "--delete", "alice@host/", "pulled"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(10), "{said}");
+    assert!(said.contains("not those that were stored") && said.contains("1 unchanged"), "{said}");
+    assert!(said.contains("nothing was deleted") && place.local("pulled/only here").exists(), "{said}");
+    assert!(fs::read(place.local("pulled/file")).unwrap() == good);
+
+    let planned = place.sealift(&["mirror", "--dry-run", "pushed", "alice@host/"]);
+    assert_eq!(text(&planned.stdout), "put file\n");
+    let output = place.sealift(&["mirror", "pushed", "alice@host/"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("1 file,") && said.contains("1 unchanged"), "{said}");
+    assert!(fs::read(place.remote("file")).unwrap() == good);
+    assert_eq!(place.sealift(&["verify", "alice@host/"]).status.code(), Some(0));
+    let output = place.sealift(&["mirror", "pushed", "alice@host/"]);
+    assert!(text(&output.stderr).contains("2 unchanged"));
+    place.end();
+}
+
+#[test]
 fn verify_reads_everything_and_counts_what_it_cannot_compare() {
     let place = Place::new();
     for name in ["a", "b", "c"] {

@@ -1,31 +1,14 @@
 //! What a mirror must not lose: it deletes only when nothing failed, and not everything because the source is not there.
 
+mod aside;
 mod empty_source;
 mod failures;
 mod replaced;
 
 use std::fs;
-use std::path::Path;
 
-use super::support::World;
+use super::support::{World, names};
 use super::{counts, put};
-
-/// The names below a folder, in order.
-fn names(root: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            names.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
-            if path.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    names.sort();
-    names
-}
 
 /// Takes the right to rename from alice and changes her entry in the users file, as an editor that replaces it does.
 /// Returns when the server goes by it.

@@ -1,11 +1,7 @@
 //! What stands in the way of something of another type: moved aside, put back on failure, removed last.
 
-use std::process::{Child, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
-
 use super::super::read;
-use super::super::support::{PASSWORD, Proxy, without_override};
+use super::super::support::without_override;
 use super::*;
 
 #[test]
@@ -37,46 +33,6 @@ fn a_folder_in_the_way_of_a_file_that_fails_is_put_back() {
     world.run(args).code(10).said("nothing was deleted");
     assert_eq!(names(&here), ["a", "a/deep", "a/deep/only", "b", "stray"]);
     assert_eq!((read(here.join("a/deep/only")), read(here.join("b"))), ("copy".into(), "only copy".into()));
-}
-
-#[test]
-fn what_a_lost_line_leaves_moved_aside_is_named() {
-    aside_is_named_after(|proxy, _| proxy.cut(), 6);
-}
-
-#[test]
-fn what_an_interrupted_mirror_leaves_moved_aside_is_named() {
-    aside_is_named_after(|_, child| kill_process(Pid::from_child(child), Signal::TERM).unwrap(), 130);
-}
-
-/// A mirror that ends with this code, because this happens while a folder is moved aside for a file.
-#[track_caller]
-fn aside_is_named_after(end: impl FnOnce(&Proxy, &Child), code: i32) {
-    let world = World::trusting();
-    let proxy = Proxy::slow(&world);
-    world.trust(proxy.address);
-    let (src, there) = (world.local("src"), world.remote("alice", "m"));
-    put(&src, "a", &"x".repeat(15 << 20), 1);
-    put(&there, "a/only", "copy", 1);
-    let mut command =
-        world.command(["mirror", "--retry", "0", "--delete", "./src", &format!("alice@{}/m", proxy.address)]);
-    command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    // What is in the folders is not looked at: they are moved meanwhile.
-    let all = || fs::read_dir(&there).unwrap().map(|entry| entry.unwrap().path());
-    let aside = || all().find(|path| !path.ends_with("a"));
-    let found = (0..6000).find_map(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        aside()
-    });
-    end(&proxy, &child);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    let kept = found.unwrap();
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    let name = kept.file_name().unwrap().to_str().unwrap();
-    assert!(said.contains(&format!("it is kept as {name}")), "{said}");
-    assert_eq!(read(kept.join("only")), "copy");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::context::{Context, Login, Repeat};
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::output::{Object, Output};
+use crate::transfer::{Way, ask};
 
 /// Removes targets.
 ///
@@ -74,13 +75,15 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
     if let Some((other, _)) = from.iter().find(|(other, _)| other != login) {
         return Err(not_one_server(other, login));
     }
-    ctx.with_client(login, async |client| {
+    let connected = ctx.connect(login).await?;
+    let way = Way::back_to(ctx, login, &connected);
+    ctx.over(connected.client, login, async |client| {
         let mut tally = Tally::default();
         let mut sources = Vec::new();
         let mut several = from.len() > 1;
         for ((_, target), typed) in from.iter().zip(&args.names) {
             let meant = match may_be_pattern(typed) {
-                true => expand::expand(client, target).await?,
+                true => ask(client, Some(&way), async |client| expand::expand(client, target).await).await?,
                 false => expand::as_it_stands(target),
             };
             several |= meant.is_pattern;
@@ -90,7 +93,7 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
         if sources.is_empty() {
             return tally.outcome();
         }
-        rename(ctx.out, client, &sources, to, Moving { force: args.force, several }, tally).await
+        rename(ctx.out, client, Some(&way), &sources, to, Moving { force: args.force, several }, tally).await
     })
     .await
 }
@@ -109,19 +112,21 @@ pub struct Moving {
     pub several: bool,
 }
 
-/// Renames or moves over one connection; `tally` has what failed before.
+/// Renames or moves over one connection; on the way back, if there is one, when it is lost before anything was moved.
+/// `tally` has what failed before.
 ///
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn rename(
     out: Output,
     client: &mut Client,
+    way: Option<&Way<'_>>,
     from: &[Target],
     to: &Target,
     how: Moving,
     mut tally: Tally,
 ) -> Outcome {
-    let into_folder = to.path.is_root() || is_folder(client, to, how.several).await?;
+    let into_folder = to.path.is_root() || is_folder(client, way, to, how.several).await?;
     for source in from {
         match rename_one(out, client, &source.path, to, into_folder, how.force).await {
             Ok(()) => tally.add_done(1),
@@ -134,11 +139,11 @@ pub async fn rename(
 
 /// Whether the target is a folder that things are moved into. Unlike `put`, this makes none: a name that is not there
 /// is more likely mistyped.
-async fn is_folder(client: &mut Client, to: &Target, several: bool) -> Outcome<bool> {
-    match client.stat(&to.path).await.map(|stat| stat.kind) {
+async fn is_folder(client: &mut Client, way: Option<&Way<'_>>, to: &Target, several: bool) -> Outcome<bool> {
+    match ask(client, way, async |client| Ok(client.stat(&to.path).await?.kind)).await {
         Ok(EntryKind::Directory) => Ok(true),
-        Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::Denied) => Err(err.into()),
-        Err(err) if err.kind() == Kind::Denied => Ok(to.is_folder || several),
+        Err(failure) if !matches!(failure.kind(), Some(Kind::NotFound | Kind::Denied)) => Err(failure),
+        Err(failure) if failure.kind() == Some(Kind::Denied) => Ok(to.is_folder || several),
         _ if to.is_folder || several => {
             let text = format!("{to}: no such folder");
             Err(Failure::new(Kind::NotFound, text, "Make it with `sealift mkdir`."))

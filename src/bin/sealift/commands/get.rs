@@ -19,7 +19,7 @@ use crate::context::{Context, Login};
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::{Direction, Progress, ProgressArgs};
-use crate::transfer::{How, Way, transfer};
+use crate::transfer::{How, Way, ask, transfer};
 
 /// Runs the command.
 ///
@@ -282,7 +282,7 @@ impl<'a> Fetch<'a> {
         let mut files = Vec::new();
         let mut trees = Vec::new();
         for target in targets {
-            match self.job(client, target).await {
+            match self.job(client, way, target).await {
                 Ok((from, to, true)) => trees.push((from, to)),
                 Ok((from, to, false)) => files.push(Download { from, to, condition }),
                 Err(failure) if failure.ends_connection() => return Err(failure),
@@ -364,7 +364,12 @@ impl<'a> Fetch<'a> {
     }
 
     /// From where, to where, and whether it is a folder.
-    async fn job(&mut self, client: &mut Client, named: &Named) -> Outcome<(RelPath, RelPath, bool)> {
+    async fn job(
+        &mut self,
+        client: &mut Client,
+        way: Option<&Way<'_>>,
+        named: &Named,
+    ) -> Outcome<(RelPath, RelPath, bool)> {
         let Named { target, entry } = named;
         let from = target.path.clone();
         let known = entry.as_ref().map(|entry| entry.kind == EntryKind::Directory);
@@ -372,8 +377,8 @@ impl<'a> Fetch<'a> {
             true if from.is_root() => true,
             true if known.is_some() => known == Some(true),
             true => {
-                let found = client.stat(&from).await;
-                found.map_err(|err| Failure::from(err).about(&from.to_string()))?.kind == EntryKind::Directory
+                let found = ask(client, way, async |client| Ok(client.stat(&from).await?.kind)).await;
+                found.map_err(|failure| failure.about(&from.to_string()))? == EntryKind::Directory
             }
             false if target.is_folder || known == Some(true) => {
                 return Err(Error::new(Kind::IsDirectory, format!("{target}: is a folder")).into());

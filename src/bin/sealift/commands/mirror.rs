@@ -5,24 +5,36 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealift::Kind;
 use sealift::client::mirror::Plan;
-use sealift::client::{Config, Filter, MirrorOptions, MirrorSummary, Patience, Target, is_lost_line};
+use sealift::client::{Config, Displaced, Filter, MirrorOptions, MirrorSummary, Target, is_lost_line};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
+use sealift::{Client, Kind};
 
 use crate::commands::look::warn_of_records;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
+use crate::interrupt;
 use crate::mirror_args::Mirror;
 use crate::output::{Object, Output};
 use crate::progress::{Direction, Progress, Totals};
+use crate::transfer::Way as BackTo;
 
 /// Which way it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Way {
     Push { from: PathBuf, to: Target },
     Pull { from: Target, to: PathBuf },
+}
+
+impl Way {
+    /// The folder that becomes like the other.
+    fn destination(&self) -> &Path {
+        match self {
+            Way::Push { to, .. } => to.path.as_path(),
+            Way::Pull { to, .. } => to,
+        }
+    }
 }
 
 /// Runs the command.
@@ -57,7 +69,9 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     let progress = Arc::new(Progress::new(ctx.out, direction, args.progress));
     progress.set_login(&login);
     let connected = ctx.connect(&login).await?;
-    let password = connected.password;
+    let back = BackTo::back_to(ctx, &login, &connected);
+    let displaced = Displaced::default();
+    interrupt::may_leave(&displaced, way.destination());
     ctx.over(connected.client, &login, async |client| {
         let verb = match direction {
             Direction::Send => "put",
@@ -66,29 +80,20 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         if options.checksum {
             warn_of_records(ctx.out, client);
         }
-        let (mut patience, mut before) = (Patience::new(ctx.retries(&login)), 0);
-        let result = loop {
-            let result = match &way {
-                Way::Push { from, to } => client.mirror_push(from, &to.path, &options, progress.clone()).await,
-                Way::Pull { from, to } => client.mirror_pull(&from.path, to, &options, progress.clone()).await,
-            };
-            // Both sides are looked at anew, and what was done before a line was lost is the same by then.
-            let lost = match result {
-                Err(error) if is_lost_line(&error) || error.kind() == Kind::TimedOut => error,
-                result => break result,
-            };
-            if progress.files() > before {
-                patience.renew();
-                before = progress.files();
-            }
-            progress.starts_over();
-            *client = ctx.again(&login, &mut patience, lost, &password).await?;
-        };
+        let result = attempts(client, &way, &options, &displaced, &back, &progress).await;
+        if result.is_err() {
+            restore(&way, &displaced, &back).await;
+        }
         progress.stop();
         let mut summary = match result {
             Ok(summary) => summary,
-            Err(error) if progress.has_shown(&error) => return Err(Failure::Shown(error.exit())),
-            Err(error) => return Err(error.into()),
+            Err(failure) => {
+                name_displaced(&displaced, way.destination(), &failure, ctx.out);
+                return Err(match &failure {
+                    Failure::Error { error, .. } if progress.has_shown(error) => Failure::Shown(error.exit()),
+                    _ => failure,
+                });
+            }
         };
         if args.dry_run {
             show_plan(&summary.plan, verb, ctx.out)?;
@@ -108,6 +113,64 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         tally.outcome()
     })
     .await
+}
+
+/// Mirrors, on new connections as long as there is patience. Both sides are looked at anew each time, and what was done
+/// before a line was lost is the same by then.
+async fn attempts(
+    client: &mut Client,
+    way: &Way,
+    options: &MirrorOptions,
+    displaced: &Displaced,
+    back: &BackTo<'_>,
+    progress: &Arc<Progress>,
+) -> Outcome<MirrorSummary> {
+    let (mut patience, mut before) = (back.patience(), 0);
+    loop {
+        let observer = progress.clone();
+        let done = match way {
+            Way::Push { from, to } => client.mirror_push(from, &to.path, options, displaced, observer).await,
+            Way::Pull { from, to } => client.mirror_pull(&from.path, to, options, displaced, observer).await,
+        };
+        let lost = match done {
+            Err(error) if is_lost_line(&error) && !interrupt::is_stopping() => error,
+            done => return Ok(done?),
+        };
+        if progress.files() > before {
+            patience.renew();
+            before = progress.files();
+        }
+        progress.starts_over();
+        *client = back.as_soon_as_possible(&mut patience, lost).await?;
+    }
+}
+
+/// Puts back what was moved out of the way: here in any case, on a server if a person ended the command. A line that is lost
+/// is tried no more then.
+async fn restore(way: &Way, displaced: &Displaced, back: &BackTo<'_>) {
+    if displaced.is_empty() {
+        return;
+    }
+    // What is not put back is named.
+    let _ = match way {
+        Way::Pull { to, .. } => displaced.put_back_here(to).await,
+        Way::Push { to, .. } if interrupt::is_stopping() => match back.once_more().await {
+            Ok(mut client) => displaced.put_back_there(&mut client, &to.path).await,
+            Err(error) => Err(error),
+        },
+        Way::Push { .. } => Ok(()),
+    };
+}
+
+/// Names what is left under another name. An interrupted command does it itself.
+fn name_displaced(displaced: &Displaced, top: &Path, failure: &Failure, out: Output) {
+    let Failure::Error { error, .. } = failure else { return };
+    for (path, aside) in displaced.names(top) {
+        let shown = |path: &Path| for_people(path.as_os_str().as_bytes());
+        let text = format!("{}: if it was moved out of the way, it is kept as {}", shown(&path), shown(&aside));
+        let hint = "The next `sealift mirror` of this folder puts it back.";
+        Failure::new(error.kind(), text, hint).show(out);
+    }
 }
 
 /// Which of the two is local, as [`is_local`] tells; what is in doubt is refused, not guessed.

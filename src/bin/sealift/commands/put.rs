@@ -23,7 +23,7 @@ use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::{Direction, Progress, ProgressArgs};
-use crate::transfer::{How, Way, transfer};
+use crate::transfer::{How, Way, ask, transfer};
 
 /// Runs the command.
 ///
@@ -164,7 +164,7 @@ impl<'a> Send<'a> {
     ) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
-        let into_folder = receives_as_folder(client, target, several).await?;
+        let into_folder = receives_as_folder(client, way, target, several).await?;
         let mut taken = HashSet::new();
         let mut files = Vec::new();
         let mut pipes = Vec::new();
@@ -266,16 +266,21 @@ fn source(local: &OsStr, recursive: bool) -> Outcome<Source> {
 }
 
 /// Whether the target is a folder that receives things under their own names. One that ends in a slash is made.
-async fn receives_as_folder(client: &mut Client, target: &Target, several: bool) -> Outcome<bool> {
+async fn receives_as_folder(
+    client: &mut Client,
+    way: Option<&Way<'_>>,
+    target: &Target,
+    several: bool,
+) -> Outcome<bool> {
     if target.path.is_root() {
         return Ok(true);
     }
-    let found = match client.stat(&target.path).await {
-        Ok(stat) => Some(stat.kind),
+    let found = match ask(client, way, async |client| Ok(client.stat(&target.path).await?.kind)).await {
+        Ok(kind) => Some(kind),
         // Somebody who may only send cannot look either, and is believed.
-        Err(err) if err.kind() == Kind::Denied => return Ok(target.is_folder || several),
-        Err(err) if err.kind() == Kind::NotFound => None,
-        Err(err) => return Err(err.into()),
+        Err(failure) if failure.kind() == Some(Kind::Denied) => return Ok(target.is_folder || several),
+        Err(failure) if failure.kind() == Some(Kind::NotFound) => None,
+        Err(failure) => return Err(failure),
     };
     match found {
         Some(EntryKind::Directory) => Ok(true),
@@ -283,7 +288,9 @@ async fn receives_as_folder(client: &mut Client, target: &Target, several: bool)
             Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into())
         }
         None if target.is_folder => {
-            client.make_dir(&target.path, true).await.map_err(|err| Failure::from(err).about(&target.to_string()))?;
+            // Made by an attempt whose answer was lost, it is there already, which is as good.
+            let made = ask(client, way, async |client| Ok(client.make_dir(&target.path, true).await?)).await;
+            made.map_err(|failure| failure.about(&target.to_string()))?;
             Ok(true)
         }
         None if several => {

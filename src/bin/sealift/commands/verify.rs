@@ -1,6 +1,8 @@
 //! `verify`, `accept`: what a server finds when it reads its files, and what is to be made of it.
 
-use sealift::client::{Doubt, Target, Verified};
+use std::cell::{Cell, RefCell};
+
+use sealift::client::{Doubt, Inspection, Target, Verified};
 use sealift::proto::escape::for_people;
 use sealift::{Client, Exit, Kind, limits};
 
@@ -16,17 +18,25 @@ use crate::rot_args::{Accept, Verify};
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Verify) -> Outcome {
-    let work = async |client: &mut Client, target: &Target| verify(ctx.out, client, target).await;
-    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
+    let (under_way, steps) = (RefCell::new(None::<(Target, Inspection)>), Cell::new(0));
+    let work = async |client: &mut Client, target: &Target| {
+        // The same target again is one whose connection was lost.
+        let begun = under_way.take().filter(|(of, _)| of == target);
+        let inspection = begun.map_or_else(|| Inspection::new(&target.path), |(_, inspection)| inspection);
+        let outcome = go_on(ctx.out, client, target, &inspection).await;
+        steps.set(inspection.steps());
+        if outcome.as_ref().err().is_some_and(|failure| failure.lost_line().is_some()) {
+            under_way.replace(Some((target.clone(), inspection)));
+        }
+        outcome
+    };
+    ctx.for_each(&args.targets, Names::Existing, Repeat::GoesOn(&steps), work).await
 }
 
-/// Verifies one target over its connection: a line for each file that is not right, then the totals.
-///
-/// # Errors
-/// As [`Client::verify`]; nothing but the exit code if something was found.
-pub async fn verify(out: Output, client: &mut Client, target: &Target) -> Outcome {
+/// Verifies one target, or what is left of it, over a connection: a line for each file that is not right, then the totals.
+async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &Inspection) -> Outcome {
     let path = &target.path;
-    let found = client.verify(path, |doubt| tell(out, &doubt)).await;
+    let found = inspection.attempt(client, |doubt| tell(out, &doubt)).await;
     let verified = found.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let Verified { confirmed, unrecorded, rotten, failed, bytes } = verified;
     let object = || {

@@ -241,6 +241,13 @@ impl Observer for Progress {
         failure.show(self.out);
     }
 
+    fn put_back(&self, path: &Path) {
+        let name = path.as_os_str().as_bytes();
+        // A stdout that is gone is found out by the summary.
+        let _ = self.out.json(|| Object::new().text("event", "put-back").name("path", name));
+        self.out.warn(&format!("put back {}, which a mirror that did not end had moved aside", for_people(name)));
+    }
+
     fn skipped(&self, path: &Path, why: Skip) {
         self.change(|state| state.given_up(path));
         lock(&self.skipped).add(why);

@@ -203,7 +203,7 @@ impl<'a> Session<'a> {
                 let targets = self.targets(&line.names)?;
                 let Some((to, from)) = targets.split_last() else { return Ok(Next::Go) };
                 let how = Moving { force: line.force, several: from.len() > 1 };
-                change::rename(out, self.client().await?, from, to, how, Tally::default()).await?;
+                change::rename(out, self.client().await?, None, from, to, how, Tally::default()).await?;
             }
             Command::Stat(line) => {
                 self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
