@@ -190,7 +190,8 @@ its modification time, or not at all.
 
 A link that is named as the destination is followed, as by `cp` and `curl`: the file that it leads to is replaced. Into \
 a device, a pipe, /dev/stdout or /dev/fd/N the bytes are written as they arrive, and verified at the end: on an exit \
-code other than 0 do not use them. Names that come from a server are never followed.")]
+code other than 0 do not use them. Names that come from a server are never followed, and what they name never takes \
+the place of a device or pipe.")]
 pub struct Get {
     /// What to fetch, and last where to put it [default: the current folder]; `-` is standard output
     #[arg(required = true, value_name = "NAME")]

@@ -45,16 +45,15 @@ struct State {
     number: u64,
 }
 
-static STATE: Mutex<State> =
-    Mutex::new(State {
-        command: None,
-        connection: None,
-        is_stopping: false,
-        kept: 0,
-        is_elsewhere: false,
-        displaced: None,
-        number: 0,
-    });
+static STATE: Mutex<State> = Mutex::new(State {
+    command: None,
+    connection: None,
+    is_stopping: false,
+    kept: 0,
+    is_elsewhere: false,
+    displaced: None,
+    number: 0,
+});
 
 /// The terminal and its settings at the start, to be put back by a sudden end in the middle of a question.
 static TERMINAL: OnceLock<(File, Termios)> = OnceLock::new();

@@ -18,7 +18,8 @@ Examples:
 
 One of the two is on a server, the other is local: write it with ./ or / first if that is in doubt. What is in SOURCE \
 comes into DESTINATION, which is made if missing. Files of the same size and time are the same, unless the server knows one to be rotten: it is sent anew, and never fetched. \
-Modification times of files are kept, those of folders only when fetching. Links and special files are skipped.
+Modification times of files are kept, those of folders only when fetching. Links and special files are skipped, and nothing \
+takes the place of a device, pipe or socket in DESTINATION; --delete removes one of whose name SOURCE has nothing.
 
 Patterns are globs, and the first that matches decides. One without a slash matches names at any depth, one with a \
 slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded is never deleted. With \

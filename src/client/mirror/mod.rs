@@ -44,7 +44,7 @@ use super::session::Session;
 #[cfg(doc)]
 use crate::Client;
 use crate::error::{Error, Kind, Result};
-use crate::proto::RelPath;
+use crate::proto::{EntryKind, RelPath};
 
 /// How to mirror.
 #[derive(Debug, Clone, Default)]
@@ -101,10 +101,18 @@ fn make_plan(
 }
 
 /// Reports what the plan had to leave; `at` is where a path is at the destination.
-fn report_blocked(plan: &Plan, at: impl Fn(&RelPath) -> PathBuf, report: &mut Report<'_>) {
+fn report_blocked(plan: &Plan, destination: &Tree, at: impl Fn(&RelPath) -> PathBuf, report: &mut Report<'_>) {
     for path in &plan.blocked {
-        let text = format!("{}: something that may not be removed is in its place", at(path).display());
-        report.failed_elsewhere(at(path), Error::new(Kind::Exists, text));
+        let shown = at(path);
+        let is_special = destination.items.get(path).is_some_and(|item| item.kind == EntryKind::Other);
+        let error = if is_special {
+            let text = format!("{}: a device or pipe has this name, and nothing takes its place", shown.display());
+            Error::new(Kind::NotRegular, text)
+        } else {
+            let text = format!("{}: something that may not be removed is in its place", shown.display());
+            Error::new(Kind::Exists, text)
+        };
+        report.failed_elsewhere(shown, error);
     }
 }
 

@@ -106,7 +106,7 @@ pub struct Plan {
     pub delete: Vec<RelPath>,
     /// The same, with names that no path can have.
     pub strays: Vec<Stray>,
-    /// What cannot be mirrored because a folder that may not be removed has its name.
+    /// What cannot be mirrored because a folder that may not be removed, or a special file, has its name.
     pub blocked: Vec<RelPath>,
     /// Files that are the same on both sides.
     pub same: u64,
@@ -179,12 +179,14 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
         }
         let there = destination.items.get(path);
         let is_folder_there = there.is_some_and(|there| there.kind == EntryKind::Directory);
+        let is_special = |path: &RelPath| destination.items.get(path).is_some_and(|it| it.kind == EntryKind::Other);
         let in_the_way = match (item.kind, there) {
-            _ if is_protected(destination, path) => true,
+            // A device or pipe is somebody's end of something, and no name of a source takes that away.
+            _ if is_protected(destination, path) || is_special(path) => true,
             (EntryKind::File, Some(_)) if is_folder_there => {
                 let inside: Vec<&RelPath> = below(destination, path).collect();
-                let holds_strays = strays.contains(path.as_bytes());
-                let stays = kept.contains(path.as_bytes()) || holds_strays || (!inside.is_empty() && !delete);
+                let holds_others = strays.contains(path.as_bytes()) || inside.iter().any(|inside| is_special(inside));
+                let stays = kept.contains(path.as_bytes()) || holds_others || (!inside.is_empty() && !delete);
                 if !stays {
                     let gone = inside.iter().rev().copied().chain([path]).cloned().collect();
                     plan.replace.push(Replacement { path: path.clone(), gone, ..Replacement::default() });

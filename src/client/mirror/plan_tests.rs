@@ -75,7 +75,9 @@ fn all_kinds() -> Vec<EntryKind> {
 proptest! {
     #[test]
     fn applied_it_makes_both_sides_equal(
-        source in any_tree(vec![FILE, FILE, FOLDER]), to in any_tree(all_kinds()), missing in any::<bool>()
+        source in any_tree(vec![FILE, FILE, FOLDER]),
+        to in any_tree(vec![FILE, FILE, FOLDER, FOLDER, EntryKind::Link]),
+        missing in any::<bool>()
     ) {
         let to = if missing { Tree::default() } else { to };
         let made = plan(&source, &to, Compare::Times, true);
@@ -97,6 +99,22 @@ proptest! {
         for path in to.items.keys() {
             let stays = after.items.contains_key(path);
             prop_assert!(stays, "{path} is gone");
+        }
+    }
+
+    #[test]
+    fn nothing_takes_the_place_of_a_special_file_or_of_a_folder_with_one(
+        source in any_tree(vec![FILE, FOLDER]), to in any_tree(all_kinds()), delete in any::<bool>()
+    ) {
+        let made = plan(&source, &to, Compare::Times, delete);
+        for path in made.replace.iter().flat_map(|replacement| &replacement.gone) {
+            prop_assert!(to.items[path].kind != EntryKind::Other, "{path}");
+        }
+        let specials = to.items.iter().filter(|(_, item)| item.kind == EntryKind::Other);
+        for path in specials.map(|(path, _)| path).filter(|path| source.items.contains_key(*path)) {
+            let is_under = |blocked: &RelPath| path.strip_prefix(blocked).is_some();
+            prop_assert!(made.blocked.iter().any(is_under), "{path} is not told");
+            prop_assert!(!made.made().chain(made.transferred()).chain(&made.delete).any(|other| other == path), "{path}");
         }
     }
 

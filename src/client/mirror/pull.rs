@@ -69,7 +69,7 @@ fn pull(
     }
     let plan = make_plan(session, (&source, &destination), (into, from), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
-    report_blocked(&plan, |path| into.join(path.as_path()), &mut report);
+    report_blocked(&plan, &destination, |path| into.join(path.as_path()), &mut report);
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
     let (files, bytes) =
         plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));

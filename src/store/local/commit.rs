@@ -15,7 +15,7 @@ use super::partial;
 use super::source::{LocalSource, meta, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
-use super::{keep_old, record, sync};
+use super::{beside, keep_old, record, sync};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hash, Hasher};
@@ -192,6 +192,9 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
             fchmod(&temp.file, Mode::from_raw_mode(mode.bits())).map_err(|err| failed(&path, err))?;
         }
         before = meta(&old).size;
+    }
+    if stage.is_beside() && kind.is_some_and(beside::is_special) {
+        return Err(beside::special(&path));
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
     renameat(&temp.dir, staged, dir, name).map_err(|err| failed(&path, err))?;

@@ -206,6 +206,11 @@ impl Stage {
         }
     }
 
+    /// Whether files wait beside their targets: it is a person's folder, and what goes into it has a server's names.
+    pub(super) fn is_beside(&self) -> bool {
+        self.staging == Staging::Beside
+    }
+
     /// The name of a staged file; one without gets one, to be put over its target with a rename.
     pub(super) fn give_name(&self, temp: &mut Temp, target: &[u8]) -> io::Result<Vec<u8>> {
         if let Some(name) = &temp.name {

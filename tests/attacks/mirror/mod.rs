@@ -4,8 +4,10 @@ mod aside;
 mod empty_source;
 mod failures;
 mod replaced;
+mod special;
 
 use std::fs;
+use std::path::Path;
 
 use super::support::{World, names};
 use super::{counts, put};

@@ -33,6 +33,14 @@ pub async fn run(ctx: &Context, args: &Verify) -> Outcome {
     ctx.for_each(&args.targets, Names::Existing, Repeat::GoesOn(&steps), work).await
 }
 
+/// Verifies one target over its connection.
+///
+/// # Errors
+/// As [`Client::verify`]; nothing but the exit code if something was found.
+pub async fn verify(out: Output, client: &mut Client, target: &Target) -> Outcome {
+    go_on(out, client, target, &Inspection::new(&target.path)).await
+}
+
 /// Verifies one target, or what is left of it, over a connection: a line for each file that is not right, then the totals.
 async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &Inspection) -> Outcome {
     let path = &target.path;
