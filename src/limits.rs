@@ -207,6 +207,10 @@ pub const PIPELINE_FILES: usize = 512;
 /// without end, or with endless names, does not take all memory. Bytes and not entries, because a path has up to 4 KiB.
 pub const LISTING_BYTES_MAX: usize = 512 * 1024 * 1024;
 
+/// Bytes of entries that a client holds to sort them for a person: half a million of them, with names of 30 bytes. What is more
+/// is shown as it comes.
+pub const SORTED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Names that the braces of one word may stand for. `{a,b}{c,d}…` doubles them with each pair.
 pub const ALTERNATIVES_MAX: usize = 1000;
 

@@ -12,6 +12,7 @@ mod gate;
 mod going_on;
 mod help;
 mod liar;
+mod listing;
 mod lost_lines;
 #[path = "../attacks/modes.rs"]
 mod modes;

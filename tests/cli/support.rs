@@ -197,6 +197,23 @@ impl World {
     ) -> Terminal {
         Terminal::start(self, size, variables, args)
     }
+
+    /// What the program shows at a terminal so wide, with alice's password in the environment beside these variables.
+    pub fn screen(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        columns: u16,
+        variables: &[(&str, &str)],
+    ) -> String {
+        let variables = [variables, &[("SEALIFT_PASSWORD", PASSWORD)]].concat();
+        let mut terminal = Terminal::start(self, (columns, 24), &variables, args);
+        let (seen, news) = &*terminal.seen;
+        let waiting = news.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| !seen.is_over);
+        drop(waiting.unwrap());
+        let shown = terminal.shown().replace("\r\n", "\n");
+        assert_eq!(terminal.wait().code(), Some(0), "{shown}");
+        shown
+    }
 }
 
 /// The names below a folder, in order.

@@ -10,6 +10,7 @@ use sealift::tls::Pin;
 
 use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
+use super::commands::ls::Ls;
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
@@ -144,32 +145,6 @@ pub enum Command {
     #[command(visible_alias = "bookmarks")]
     Bookmark(Bookmark),
     Completion(Completion),
-}
-
-/// List a folder
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sealift ls files.example
-  sealift ls -l alice@files.example/reports
-  sealift ls 'files.example/pub/2026-*'
-  sealift ls -r --json files.example:5000/pub | jq -r .path
-
-On a terminal, names are shown with control characters escaped, as \\x1b. Into a pipe they are written as they are, \
-one a line, for programs to read.")]
-pub struct Ls {
-    /// Folders or files on a server
-    #[arg(required = true, value_name = "TARGET")]
-    pub targets: Vec<OsString>,
-    /// Show type, size and time (UTC) too
-    #[arg(short, long)]
-    pub long: bool,
-    /// With everything below, as it comes
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
-    /// Show sizes in bytes
-    #[arg(short, long)]
-    pub bytes: bool,
 }
 
 /// Download files and folders

@@ -70,8 +70,9 @@ pub fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-/// Lays names out in columns, down first and then across, as `ls` does; returns the rows. `width` is the terminal's.
-pub fn columns(names: &[String], width: usize) -> Vec<String> {
+/// Lays names out in columns, down first and then across, as `ls` does; returns the rows. `painted` are the same names as
+/// they are to be written, with colours that take no place. `width` is the terminal's.
+pub fn columns(names: &[String], painted: &[String], width: usize) -> Vec<String> {
     const GAP: usize = 2;
     let widths: Vec<usize> = names.iter().map(|name| name.width()).collect();
     // The fewest rows that fit; one column always does.
@@ -81,7 +82,7 @@ pub fn columns(names: &[String], width: usize) -> Vec<String> {
     };
     let rows = (1..=names.len()).find(fits).unwrap_or(names.len()).max(1);
     let mut lines = vec![String::new(); rows.min(names.len())];
-    let columns: Vec<(&[String], &[usize])> = names.chunks(rows).zip(widths.chunks(rows)).collect();
+    let columns: Vec<(&[String], &[usize])> = painted.chunks(rows).zip(widths.chunks(rows)).collect();
     let last = columns.len().saturating_sub(1);
     for (at, (names, widths)) in columns.into_iter().enumerate() {
         let widest = widths.iter().max().copied().unwrap_or(0);
@@ -141,13 +142,15 @@ mod tests {
     #[test]
     fn columns_fill_downwards_and_fit_the_width() {
         let names: Vec<String> = ["a", "bb", "ccc", "文件", "e"].map(String::from).into();
-        assert_eq!(columns(&names, 80), ["a  bb  ccc  文件  e"]);
-        assert_eq!(columns(&names, 12), ["a   ccc   e", "bb  文件"]);
-        assert_eq!(columns(&names, 9), ["a    文件", "bb   e", "ccc"]);
-        assert_eq!(columns(&names, 1), ["a", "bb", "ccc", "文件", "e"]);
-        assert!(columns(&[], 80).is_empty());
+        assert_eq!(columns(&names, &names, 80), ["a  bb  ccc  文件  e"]);
+        assert_eq!(columns(&names, &names, 12), ["a   ccc   e", "bb  文件"]);
+        assert_eq!(columns(&names, &names, 9), ["a    文件", "bb   e", "ccc"]);
+        assert_eq!(columns(&names, &names, 1), ["a", "bb", "ccc", "文件", "e"]);
+        assert!(columns(&[], &[], 80).is_empty());
+        let painted: Vec<String> = names.iter().map(|name| format!("\x1b[1m{name}\x1b[0m")).collect();
+        assert_eq!(columns(&names, &painted, 9)[1], "\x1b[1mbb\x1b[0m   \x1b[1me\x1b[0m");
         for width in 1..40 {
-            assert!(columns(&names, width).iter().all(|line| line.width() <= width.max(4)));
+            assert!(columns(&names, &names, width).iter().all(|line| line.width() <= width.max(4)));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod bookmark_args;
+mod colours;
 mod commands;
 mod config;
 mod context;
@@ -19,6 +20,7 @@ mod password;
 mod progress;
 mod rot_args;
 mod shell;
+mod times;
 mod transfer;
 mod verify;
 

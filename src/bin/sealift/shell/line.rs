@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use sealift::Exit;
 
 use super::Words;
+use crate::commands::ls::Look;
 use crate::failure::{Failure, Outcome};
 use crate::transfer::TransferArgs;
 
@@ -103,18 +104,12 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub struct Ls {
-    /// The folder
+    /// Folders or files
     pub names: Vec<OsString>,
-    /// Show type, size and time (UTC) too
-    #[arg(short, long)]
-    pub long: bool,
-    /// With everything below
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
-    /// Show sizes in bytes
-    #[arg(short, long)]
-    pub bytes: bool,
+    #[command(flatten)]
+    pub look: Look,
 }
 
 #[derive(Debug, Args)]

@@ -83,7 +83,7 @@ pub fn list(words: &[OsString]) -> Outcome {
         }
         names.sort_unstable();
         let width = usize::from(console::Term::stdout().size().1);
-        format::columns(&names, width).iter().try_for_each(|row| say(row))?;
+        format::columns(&names, &names, width).iter().try_for_each(|row| say(row))?;
     }
     Ok(())
 }

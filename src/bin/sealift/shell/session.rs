@@ -255,16 +255,12 @@ impl<'a> Session<'a> {
     }
 
     async fn ls(&mut self, line: &line::Ls) -> Outcome {
-        let args = args::Ls { targets: Vec::new(), long: line.long, recursive: line.recursive, bytes: line.bytes };
         let here = [OsString::from(".")];
         let names = if line.names.is_empty() { &here[..] } else { &line.names };
         let out = self.ctx.out;
-        let several = names.len() > 1;
+        let headers = ls::Headers::new(out, names.len() > 1, |target| target.path.to_string());
         self.each(names, async |client, target| {
-            if several {
-                say(&format!("{}:", target.path))?;
-            }
-            ls::list(out, client, target, &args).await
+            ls::word(out, client, &[Named::plainly(target)], &line.look, &headers).await
         })
         .await
     }
