@@ -237,11 +237,22 @@ pub const SERVED_FILE_MODE: u32 = 0o640;
 /// Mode of a folder that a server makes, as [`SERVED_FILE_MODE`].
 pub const SERVED_FOLDER_MODE: u32 = 0o750;
 
-/// Tries to get the lock of a data directory: who only looks whether it is served has it for less than a millisecond.
-pub const LOCK_TRIES: u32 = 10;
+/// How long a starting server waits for the lock of its data directory: one that was killed a moment ago has it until
+/// all of its memory is given back.
+pub const LOCK_WAIT: Duration = if cfg!(test) { Duration::from_millis(600) } else { Duration::from_secs(3) };
 
-/// Pause between two of [`LOCK_TRIES`].
+/// How long it waits without a word: who only looks whether a directory is served has the lock for less than a
+/// millisecond.
+pub const LOCK_LOOK: Duration = Duration::from_millis(100);
+
+/// Pause between two tries to get it.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Bytes read of what a server says of itself: two lines.
+pub const STATE_FILE_MAX: u64 = 16 * 1024;
+
+/// From this many users on it is said loudly when a change of the users file takes more than half of them away.
+pub const USERS_MANY: usize = 10;
 
 /// Bytes read of a lock file: four words.
 pub const LOCK_FILE_MAX: u64 = 256;

@@ -268,3 +268,43 @@ fn logins_that_could_take_all_memory_are_found() {
     let (_, said) = check(place.path(), &[]);
     assert!(said.contains("256 MiB each"), "{said}");
 }
+
+#[test]
+fn what_only_the_running_server_knows_of_its_users_file_is_found() {
+    let place = good_place();
+    // Not below the folder of the port file, which the server may reach.
+    let outside = TempDir::new().unwrap();
+    let (folder, other) = (outside.path().join("conf"), outside.path().join("other"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("users.toml"), strong("alice", "") + &strong("bob", "")).unwrap();
+    chmod(folder.join("users.toml"), 0o600);
+    let path = folder.join("users.toml");
+    let options = ["--users", path.to_str().unwrap()];
+    let daemon = Daemon::builder().within(place.path()).args(options).start();
+    let serves = |line: &str| {
+        common::eventually(line, || {
+            let output =
+                sealiftd(place.path()).args(["check", "--max-connections", "20"]).args(options).output().unwrap();
+            text(&output.stdout).lines().any(|found| found.contains(line))
+        });
+    };
+    serves("0 errors, 0 warnings");
+    // Another folder of the same name, which the sandbox does not let the server reach.
+    fs::rename(&folder, &other).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("users.toml"), strong("carol", "")).unwrap();
+    chmod(folder.join("users.toml"), 0o600);
+    serves("warning: the server that runs cannot use the users file, and an older one is in force: ");
+    // Back, cut off where it still makes sense.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(&other, &folder).unwrap();
+    serves("0 errors, 0 warnings");
+    fs::write(folder.join("users.toml"), "[anonymous]\nenabled = true\n").unwrap();
+    serves("warning: the last change of the users file took 2 of 2 users away");
+    assert!(daemon.log().contains("took 2 of 2 users away"));
+    // What nobody is there to say is not said.
+    daemon.kill();
+    fs::remove_file(place.path().join("log")).unwrap();
+    let (code, said) = check(place.path(), &options);
+    assert!(code == 0 && said.contains("0 errors, 0 warnings"), "{said}");
+}

@@ -121,6 +121,8 @@ pub struct Status {
     pub version: String,
     /// Whether the server can use its users file: `current` or `outdated`; nothing if it does not say.
     pub users: Option<String>,
+    /// To an administrator: how many users the last change of that file took away, if those were most.
+    pub lost: Option<u64>,
 }
 
 /// One session, as an administrator sees it. The texts are from outside: escape before showing.

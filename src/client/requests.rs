@@ -130,6 +130,7 @@ impl Client {
                 version: text(reply, "version")?,
                 // Older servers do not say.
                 users: reply.get("users").map(|_| text(reply, "users")).transpose()?,
+                lost: reply.get("lost").map(|_| reply.parsed("lost")).transpose()?,
             })
         })
         .await

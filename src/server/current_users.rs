@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::occupancy::Standing;
 use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -23,9 +24,12 @@ pub struct CurrentUsers {
     looked: AtomicU64,
     /// Told of every change before anybody sees the new users.
     listener: OnceLock<Listener>,
+    /// Told of every change of what is to be known of the file.
+    standing_listener: OnceLock<StandingListener>,
 }
 
 type Listener = Box<dyn Fn(&Users) + Send + Sync>;
+type StandingListener = Box<dyn Fn(&Standing) + Send + Sync>;
 
 struct State {
     users: Arc<Users>,
@@ -34,6 +38,10 @@ struct State {
     /// What the file became, and when that was first seen: it may still be being written.
     restless: Option<(Stamp, Instant)>,
     trouble: Option<Trouble>,
+    /// How many users the last change took away, of how many, if those were most.
+    lost: Option<(usize, usize)>,
+    /// What was told last.
+    told: Standing,
 }
 
 /// Why the file cannot be used.
@@ -95,17 +103,30 @@ impl CurrentUsers {
     fn new(path: Option<PathBuf>, read: Stamp, users: Users) -> CurrentUsers {
         CurrentUsers {
             path,
-            state: Mutex::new(State { users: Arc::new(users), read, restless: None, trouble: None }),
+            state: Mutex::new(State {
+                users: Arc::new(users),
+                read,
+                restless: None,
+                trouble: None,
+                lost: None,
+                told: Standing::default(),
+            }),
             version: AtomicU64::new(0),
             started: Instant::now(),
             looked: AtomicU64::new(0),
             listener: OnceLock::new(),
+            standing_listener: OnceLock::new(),
         }
     }
 
     /// Has this told of every change from now on. Only the first call counts.
     pub fn on_change(&self, listener: impl Fn(&Users) + Send + Sync + 'static) {
         let _ = self.listener.set(Box::new(listener));
+    }
+
+    /// Has this told how the file stands whenever that changes. Only the first call counts.
+    pub fn on_standing(&self, listener: impl Fn(&Standing) + Send + Sync + 'static) {
+        let _ = self.standing_listener.set(Box::new(listener));
     }
 
     /// The users as the file has them now.
@@ -132,9 +153,14 @@ impl CurrentUsers {
         }
     }
 
-    /// Why the last good users are still in force though the file has changed; none if it has not.
-    pub fn trouble(&self) -> Option<String> {
-        self.lock().trouble.as_ref().map(|trouble| trouble.text.clone())
+    /// How many users the last change of the file took away, if those were most.
+    pub fn lost(&self) -> Option<usize> {
+        self.lock().lost.map(|(lost, _)| lost)
+    }
+
+    /// How the file stands, for people.
+    pub fn standing(&self) -> Standing {
+        self.lock().standing()
     }
 
     /// Looks at the file from a thread of its own, so that a change is noticed when nobody gives a command. The thread
@@ -168,6 +194,13 @@ impl CurrentUsers {
                 },
             }
             let since = now.duration_since(self.started).as_millis();
+            let standing = state.standing();
+            if standing != state.told {
+                if let Some(listener) = self.standing_listener.get() {
+                    listener(&standing);
+                }
+                state.told = standing;
+            }
             self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         state
@@ -175,6 +208,10 @@ impl CurrentUsers {
 
     fn take_over(&self, state: &mut State, users: Users, read: Stamp, path: &Path) {
         tracing::info!(file = %path.display(), "users file read again");
+        state.lost = most_lost(&state.users, &users);
+        if let Some((lost, of)) = state.lost {
+            tracing::warn!(file = %path.display(), lost, of, "{}", said_of_loss(lost, of));
+        }
         if let Some(listener) = self.listener.get() {
             listener(&users);
         }
@@ -191,7 +228,31 @@ impl CurrentUsers {
     }
 }
 
+/// How many of how many users another file has no more, if it is all of several, or most of many: it may have been cut off
+/// where it still makes sense.
+fn most_lost(before: &Users, after: &Users) -> Option<(usize, usize)> {
+    let of = before.iter().count();
+    let lost = before.iter().filter(|user| after.get(user.name()).is_none()).count();
+    let all = of > 1 && lost == of;
+    let most = of >= limits::USERS_MANY && 2 * lost > of;
+    (all || most).then_some((lost, of))
+}
+
+fn said_of_loss(lost: usize, of: usize) -> String {
+    format!(
+        "the last change of the users file took {lost} of {of} users away, and their sessions have ended; if that was not \
+         meant, put the earlier file back"
+    )
+}
+
 impl State {
+    fn standing(&self) -> Standing {
+        Standing {
+            outdated: self.trouble.as_ref().map(|trouble| trouble.text.clone()),
+            lost: self.lost.map(|(lost, of)| said_of_loss(lost, of)),
+        }
+    }
+
     /// Other users, if the file, which is this one, has changed and is whole.
     fn read_changed(&mut self, path: &Path, stamp: Stamp, now: Instant) -> Result<Option<Users>> {
         if stamp == self.read {

@@ -13,7 +13,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
-use super::occupancy::{self, Occupancy};
+use super::occupancy::{self, Occupancy, Standing};
 use crate::auth::{Principal, render_size};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -32,7 +32,7 @@ pub struct Homes {
     /// account and inside the sandbox that the server has then.
     file_systems: Arc<FileSystems>,
     /// What is left over in the data directory belongs to no other running server.
-    _occupancy: Occupancy,
+    occupancy: Occupancy,
 }
 
 impl Homes {
@@ -54,8 +54,16 @@ impl Homes {
             roots: Mutex::default(),
             trees: Mutex::default(),
             file_systems: Arc::default(),
-            _occupancy: occupancy,
+            occupancy,
         })
+    }
+
+    /// Has `sealiftd check` know this of the server of this directory.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn tell(&self, standing: &Standing) -> io::Result<()> {
+        self.occupancy.tell(standing)
     }
 
     /// Fails if another server has one of these homes as its data directory, or a folder that it is in, or one right in

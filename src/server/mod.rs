@@ -52,6 +52,7 @@ use self::homes::Homes;
 pub use self::homes::look_at_home;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
+pub use self::occupancy::{Standing, standing};
 use self::registry::Registry;
 use self::staged::StagedUploads;
 pub use self::startups::Startups;
@@ -213,13 +214,20 @@ impl Server {
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
         let admission = within(&plan, options.admission);
+        let homes = Arc::new(Homes::open(&options.data, options.durability)?);
+        let beside = Arc::clone(&homes);
+        users.on_standing(move |standing| {
+            if let Err(error) = beside.tell(standing) {
+                warn!(%error, "`sealiftd check` cannot be told how the users file is");
+            }
+        });
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
             // The present key needs no announcement.
             next_pin: options.next_pin.filter(|next| *next != pin),
             accounts,
             users,
-            homes: Arc::new(Homes::open(&options.data, options.durability)?),
+            homes,
             registry,
             admission: Admission::new(admission),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),

@@ -5,16 +5,21 @@
 //! says which process holds it, and who starts looks whether that one lives. What is not seen: a server on another
 //! machine, or in another namespace of processes, over a file system that passes no locks on.
 
+mod owner;
+mod standing;
+
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, openat, statat};
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
+use self::owner::Owner;
+pub use self::standing::{Standing, standing};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -26,12 +31,14 @@ const LOCK: &str = "server.lock";
 pub struct Occupancy {
     /// The lock file; or the directory itself, where nothing can be written.
     file: File,
+    root: Dir,
     writable: bool,
 }
 
 impl Drop for Occupancy {
     fn drop(&mut self) {
         if self.writable {
+            standing::forget(&self.root);
             // Before the lock goes: whoever has it next finds nobody.
             let _ = self.file.set_len(0);
         }
@@ -54,16 +61,8 @@ impl Occupancy {
             Err(Errno::ACCESS | Errno::PERM) if is_unused(root) => return Self::take_unwritable(root, data),
             Err(err) => return Err(failed(err.into())),
         };
-        match lock(&file) {
-            Ok(true) => {}
-            Ok(false) => return Err(served(data)),
-            Err(error) => {
-                tracing::warn!(data = %data.display(), %error, "no lock: let no server of another machine use this folder");
-            }
-        }
-        if Owner::read(&mut file).is_some_and(|owner| owner.lives()) {
-            return Err(served(data));
-        }
+        wait_for(&mut file, data)?;
+        standing::forget(root);
         match Owner::own().write(&mut file) {
             // The lock is held all the same, and who removes files to make room needs the server for it.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOSPC | Errno::DQUOT)) => {
@@ -71,24 +70,27 @@ impl Occupancy {
             }
             written => written.map_err(failed)?,
         }
-        Ok(Occupancy { file, writable: true })
+        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: true })
+    }
+
+    /// Has whoever looks at the directory know this of its server ([`standing()`]).
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn tell(&self, standing: &Standing) -> io::Result<()> {
+        if self.writable { standing.write(&self.root) } else { Ok(()) }
     }
 
     fn take_unwritable(root: &Dir, data: &Path) -> Result<Occupancy> {
         let failed = |err| Error::file(data.display(), err);
         let file = root.try_clone().map_err(failed)?.into_std_file();
         // cap-std's own handle takes no lock.
-        let file = File::from(
+        let mut file = File::from(
             openat(file, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|err| failed(err.into()))?,
         );
-        match lock(&file) {
-            Ok(false) => return Err(served(data)),
-            Ok(true) => tracing::warn!(data = %data.display(), "nothing can be written in this folder itself"),
-            Err(error) => {
-                tracing::warn!(data = %data.display(), %error, "no lock: let no second server use this folder")
-            }
-        }
-        Ok(Occupancy { file, writable: false })
+        wait_for(&mut file, data)?;
+        tracing::warn!(data = %data.display(), "nothing can be written in this folder itself");
+        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: false })
     }
 }
 
@@ -122,8 +124,9 @@ pub fn refuse_inside(data: &Path) -> Result<()> {
     Ok(())
 }
 
-fn served(data: &Path) -> Error {
-    Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder", data.display()))
+fn served(data: &Path, holder: Option<i32>) -> Error {
+    let holder = holder.map(|pid| format!(": process {pid}")).unwrap_or_default();
+    Error::new(Kind::Busy, format!("{}: another sealiftd serves this folder{holder}", data.display()))
 }
 
 /// Whether no server has made its hidden place in this directory.
@@ -142,76 +145,36 @@ fn lock_file(root: &Dir) -> Result<File, Errno> {
     openat(reserved, LOCK, flags, Mode::RUSR | Mode::WUSR).map(File::from)
 }
 
-/// Whether the lock was to be had. Who only looks has it for a moment, and is waited for.
-fn lock(file: &File) -> Result<bool, Errno> {
-    for _ in 0..limits::LOCK_TRIES {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => std::thread::sleep(limits::LOCK_PAUSE),
-            locked => return locked.map(|()| true),
+/// Returns when this lock is ours and no process is known to have it by another way. One that was just killed may
+/// have it for a moment, and so has one that only looks.
+fn wait_for(file: &mut File, data: &Path) -> Result<()> {
+    let begun = Instant::now();
+    let mut said = false;
+    while let Some(holder) = holder(file, data) {
+        if begun.elapsed() >= limits::LOCK_WAIT {
+            return Err(served(data, holder));
         }
+        if !said && begun.elapsed() >= limits::LOCK_LOOK {
+            tracing::info!(data = %data.display(), pid = holder, "another server has this folder; waiting a moment for its end");
+            said = true;
+        }
+        std::thread::sleep(limits::LOCK_PAUSE);
     }
-    Ok(false)
+    Ok(())
 }
 
-/// The process that holds a lock, as it is written down.
-#[derive(PartialEq, Eq, Debug)]
-struct Owner {
-    /// This boot of this machine.
-    boot: String,
-    /// The namespace in which the number counts.
-    namespace: String,
-    pid: i32,
-    /// When it began, in ticks since the boot: numbers are used again.
-    began: String,
-}
-
-impl Owner {
-    fn own() -> Owner {
-        let pid = rustix::process::getpid();
-        Owner { boot: boot(), namespace: namespace(), pid: pid.as_raw_nonzero().get(), began: began("self") }
+/// Takes this lock; if that cannot be, who has it, as far as it is known.
+fn holder(file: &mut File, data: &Path) -> Option<Option<i32>> {
+    let locked = flock(&*file, FlockOperation::NonBlockingLockExclusive);
+    let owner = Owner::read(file).filter(Owner::lives).map(|owner| owner.pid);
+    match locked {
+        Err(Errno::WOULDBLOCK) => Some(owner),
+        Err(error) if owner.is_none() => {
+            tracing::warn!(data = %data.display(), %error, "no lock: let no server of another machine use this folder");
+            None
+        }
+        _ => owner.map(Some),
     }
-
-    fn read(file: &mut File) -> Option<Owner> {
-        let mut text = String::new();
-        file.rewind().ok()?;
-        file.take(limits::LOCK_FILE_MAX).read_to_string(&mut text).ok()?;
-        let mut words = text.split_whitespace();
-        let mut next = || words.next().map(str::to_owned);
-        Some(Owner { boot: next()?, namespace: next()?, pid: next()?.parse().ok()?, began: next()? })
-    }
-
-    fn write(&self, file: &mut File) -> io::Result<()> {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{} {} {} {}", self.boot, self.namespace, self.pid, self.began)
-    }
-
-    /// Whether it is a process that runs, here and now.
-    fn lives(&self) -> bool {
-        let Some(pid) = Pid::from_raw(self.pid) else { return false };
-        let there = !matches!(test_kill_process(pid), Err(Errno::SRCH));
-        there && self.boot == boot() && self.namespace == namespace() && self.began == began(&self.pid.to_string())
-    }
-}
-
-fn boot() -> String {
-    word(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())
-}
-
-fn namespace() -> String {
-    word(std::fs::read_link("/proc/self/ns/pid").ok().map(|link| link.to_string_lossy().into_owned()))
-}
-
-/// The 22nd field of what the system tells of a process; the second is its name in parentheses, which may hold anything.
-fn began(pid: &str) -> String {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    word(stat.and_then(|stat| Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())))
-}
-
-/// One word of a line, whatever it is.
-fn word(text: Option<String>) -> String {
-    let text = text.map(|text| text.split_whitespace().collect::<String>());
-    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
 }
 
 #[cfg(test)]
@@ -226,6 +189,54 @@ mod tests {
 
     fn write(data: &Path, owner: &Owner) {
         owner.write(&mut lock_file(&Dir::open_ambient_dir(data, ambient_authority()).unwrap()).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_was_killed_and_is_not_reaped_has_nothing_and_one_that_lives_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        write(dir.path(), &Owner::of(pid));
+        let refused = take(dir.path()).unwrap_err();
+        assert!(refused.kind() == Kind::Busy && refused.text().ends_with(&format!("process {pid}")), "{refused}");
+        child.kill().unwrap();
+        // Nobody waits for it.
+        drop(take(dir.path()).unwrap());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_given_up_a_moment_later_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = take(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| take(dir.path()).map(drop));
+            std::thread::sleep(limits::LOCK_LOOK * 3 / 2);
+            drop(first);
+            second.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_a_server_tells_of_itself_is_believed_while_it_has_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = Standing { outdated: Some("users.toml:3: a\nmistake".to_owned()), lost: None };
+        let server = take(dir.path()).unwrap();
+        assert_eq!(standing(dir.path()), Some(Standing::default()));
+        server.tell(&told).unwrap();
+        assert_eq!(standing(dir.path()).unwrap().outdated.unwrap(), "users.toml:3: a mistake");
+        let file = dir.path().join(".sealift/server.state");
+        let left = std::fs::read(&file).unwrap();
+        drop(server);
+        assert!(!file.exists() && standing(dir.path()).is_none());
+        // Left by one that was killed.
+        std::fs::write(&file, left).unwrap();
+        assert_eq!(standing(dir.path()), None);
+        let server = take(dir.path()).unwrap();
+        assert_eq!(standing(dir.path()), Some(Standing::default()));
+        server.tell(&told).unwrap();
+        server.tell(&Standing::default()).unwrap();
+        assert!(!file.exists());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{Running, Session};
 use crate::error::{Error, Kind};
 use crate::proto::{ReplyWriter, Verb};
+use crate::server::Standing;
 use crate::server::lane::Outgoing;
 
 /// Writes the preliminary lines of HELP, and gives the text of its final reply.
@@ -34,25 +35,32 @@ impl Session {
     pub(super) fn status(&mut self, running: Running, out: &mut Outgoing) {
         let (user, access) = (self.principal.name().to_owned(), self.principal.access());
         let (connections, uptime) = (self.ticket.registry().connections(), self.ticket.registry().uptime().as_secs());
-        let trouble = self.users.trouble();
-        let (users, text) = match &trouble {
-            None => ("current", String::new()),
-            Some(why) => ("outdated", format!("The users file cannot be used: {why}")),
+        let standing = self.users.standing();
+        let users = if standing.outdated.is_some() { "outdated" } else { "current" };
+        // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
+        let is_admin = self.principal.is_admin();
+        let lost = self.users.lost().filter(|_| is_admin);
+        let text = match standing {
+            Standing { outdated: Some(why), .. } if is_admin => format!("The users file cannot be used: {why}"),
+            Standing { lost: Some(lost), .. } if is_admin => lost,
+            _ => String::new(),
         };
-        // The reason may name places of the server's machine: that is for administrators.
-        let text = if self.principal.is_admin() { text } else { String::new() };
         self.done(
             running,
             0,
             out,
             |r| {
-                ReplyWriter::new(r, 211, "status")
+                let reply = ReplyWriter::new(r, 211, "status")
                     .field("user", user)
                     .field("access", access)
                     .field("connections", connections)
                     .field("uptime", uptime)
                     .field("version", env!("CARGO_PKG_VERSION"))
-                    .field("users", users)
+                    .field("users", users);
+                match lost {
+                    None => reply,
+                    Some(lost) => reply.field("lost", lost),
+                }
             },
             &text,
         );

@@ -59,9 +59,13 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
         let object = Object::new().text("user", &status.user).text("access", &status.access);
         let object = object.value("connections", status.connections).value("uptime", status.uptime.as_secs());
         let object = object.text("version", &status.version);
-        match &status.users {
+        let object = match &status.users {
             None => object,
             Some(users) => object.text("users", users),
+        };
+        match status.lost {
+            None => object,
+            Some(lost) => object.value("lost", lost),
         }
         .ids(ids)
     };
@@ -85,6 +89,9 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
         }
         Some(users) => out.line(format!("      users: {}", shown(users))),
     }?;
+    if let Some(lost) = status.lost {
+        out.line(format!("       lost: {lost} users, by the last change of the users file: put the earlier one back if that was not meant"))?;
+    }
     Ok(())
 }
 

@@ -35,6 +35,7 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
     disk::look(places, args.serve.durability.into(), &mut findings);
+    users::as_served(places, &mut findings);
     match places.users.symlink_metadata() {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => findings.add(
             Severity::Note,

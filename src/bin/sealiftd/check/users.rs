@@ -1,7 +1,7 @@
 //! The users: who can read the file with their hashes, how strong those are, and whose folders meet.
 
 use sealift::auth::{Access, SharedHome, User, Users, file_warnings};
-use sealift::server::look_at_home;
+use sealift::server::{look_at_home, standing};
 use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
@@ -41,6 +41,20 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     }
     for shared in users.shared_homes() {
         meeting(users, &shared, findings);
+    }
+}
+
+/// What a running server knows of the file, and cannot be seen from outside of it: its sandbox lets it reach the folder that
+/// the file was in at the start.
+pub fn as_served(places: &Places, findings: &mut Findings) {
+    let Some(standing) = standing(&places.data) else { return };
+    if let Some(why) = standing.outdated {
+        let what = format!("the server that runs cannot use the users file, and an older one is in force: {why}");
+        let next = "mend it; if its folder was replaced, start the server again";
+        findings.add(Severity::Warning, what, next);
+    }
+    if let Some(lost) = standing.lost {
+        findings.add(Severity::Warning, lost, "any further change of the file, also back, ends this warning");
     }
 }
 
