@@ -187,6 +187,9 @@ pub const INTERRUPT_LIMIT: Duration = Duration::from_millis(1800);
 /// cores.
 pub const WIRE_BUFFERS: usize = 16;
 
+/// The same where the rate is limited: what waits there counts as sent, and there is nothing to smooth.
+pub const WIRE_BUFFERS_LIMITED: usize = 2;
+
 /// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
 /// between threads cheap, few enough that reading and sending overlap.
 pub const WIRE_HANDOVER: usize = 48 * 1024;
@@ -404,6 +407,14 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// Bytes a second, on average over a [`WINDOW`]: half of what a 1990s modem did.
 pub const RATE_MIN: u64 = 1024;
+
+/// The least that a client may be limited to, for each connection. A server's kernel takes some 2.6 MiB of a download at
+/// first (loopback) and asks for more only when a third of it is gone: at this rate within a [`WINDOW`], of which a server
+/// lets two pass.
+pub const RATE_LIMIT_MIN: u64 = 16 * 1024;
+
+/// The least that the kernel may hold for a limited client of what it receives: two full packets of any network.
+pub const RATE_LIMIT_BUFFER_MIN: usize = 16 * 1024;
 
 /// How long running transfers may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);

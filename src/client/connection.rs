@@ -9,11 +9,13 @@ use std::time::Duration;
 use async_std::channel::{Sender, bounded};
 use async_std::net::TcpStream;
 use async_std::task::{JoinHandle, spawn, spawn_blocking};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::address;
 use super::answers::{Ids, Welcome};
 use super::options::{ConnectOptions, Endpoint, Question, Verification};
 use super::pump::pump;
+use super::rate_limit::RateLimit;
 use super::session::Session;
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
@@ -58,6 +60,7 @@ struct Route {
     peer: SocketAddr,
     connect_timeout: Duration,
     io_timeout: Duration,
+    rate_limit: Option<RateLimit>,
 }
 
 impl fmt::Debug for Client {
@@ -79,12 +82,13 @@ impl Client {
             Verification::Ask(question) => (Trust::Observe, Some(question)),
         };
         let connector = Connector::new(trust)?;
-        let (stream, pin, peer) = within(options.connect_timeout, endpoint, open(endpoint, &connector)).await?;
+        let opening = open(endpoint, &connector, options.rate_limit.as_ref());
+        let (stream, pin, peer) = within(options.connect_timeout, endpoint, opening).await?;
         if let Some(question) = question {
             ask(question, pin).await?;
         }
-        let ConnectOptions { connect_timeout, io_timeout, .. } = options;
-        let route = Route { endpoint: endpoint.clone(), peer, connect_timeout, io_timeout };
+        let ConnectOptions { connect_timeout, io_timeout, rate_limit, .. } = options;
+        let route = Route { endpoint: endpoint.clone(), peer, connect_timeout, io_timeout, rate_limit };
         Self::over(stream, pin, route, Stopper::default()).await
     }
 
@@ -103,10 +107,13 @@ impl Client {
     }
 
     async fn over(stream: TlsStream<TcpStream>, pin: Option<Pin>, route: Route, stopper: Stopper) -> Result<Client> {
-        let (wire, far) = wire();
+        let (wire, far) = wire(match &route.rate_limit {
+            Some(_) => limits::WIRE_BUFFERS_LIMITED,
+            None => limits::WIRE_BUFFERS,
+        });
         let (stop, stopped) = bounded(1);
         stopper.add(&stop);
-        let task = spawn(pump(stream, far, route.io_timeout, stopped));
+        let task = spawn(pump(stream, far, route.io_timeout, stopped, route.rate_limit.clone()));
         let (session, greeting, features) = (Some(Session::new(wire)), String::new(), Features::NONE);
         let mut client = Client {
             session,
@@ -273,10 +280,14 @@ impl Drop for EndOnDrop<'_> {
 }
 
 /// Name lookup, TCP and TLS.
-async fn open(endpoint: &Endpoint, connector: &Connector) -> Result<(TlsStream<TcpStream>, Option<Pin>, SocketAddr)> {
+async fn open(
+    endpoint: &Endpoint,
+    connector: &Connector,
+    rate_limit: Option<&RateLimit>,
+) -> Result<(TlsStream<TcpStream>, Option<Pin>, SocketAddr)> {
     let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
     let addresses = address::resolve(endpoint).await?;
-    let socket = TcpStream::connect(&*addresses).await.map_err(failed)?;
+    let socket = dial(&addresses, rate_limit).await.map_err(failed)?;
     let address = socket.peer_addr().map_err(failed)?;
     let (stream, pin) = secure(socket, endpoint, connector).await?;
     Ok((stream, pin, address))
@@ -285,8 +296,23 @@ async fn open(endpoint: &Endpoint, connector: &Connector) -> Result<(TlsStream<T
 /// TCP and TLS to where another connection leads.
 async fn open_at(route: &Route, connector: &Connector) -> Result<TlsStream<TcpStream>> {
     let failed = |err| Error::network(format_args!("cannot connect to {}", route.endpoint), err);
-    let socket = TcpStream::connect(route.peer).await.map_err(failed)?;
+    let socket = dial(&[route.peer], route.rate_limit.as_ref()).await.map_err(failed)?;
     Ok(secure(socket, &route.endpoint, connector).await?.0)
+}
+
+/// A TCP connection. The kernel holds little of what a limited client receives, or the server would send far ahead.
+async fn dial(addresses: &[SocketAddr], rate_limit: Option<&RateLimit>) -> std::io::Result<TcpStream> {
+    let Some(bytes) = rate_limit.map(RateLimit::receive_buffer).filter(|bytes| *bytes < limits::CHUNK) else {
+        return TcpStream::connect(addresses).await;
+    };
+    let addresses = addresses.to_vec();
+    let dialled = spawn_blocking(move || {
+        let socket = std::net::TcpStream::connect(&*addresses)?;
+        // A kernel that will not is no reason to fail.
+        let _ = set_socket_recv_buffer_size(&socket, bytes);
+        Ok::<_, std::io::Error>(socket)
+    });
+    dialled.await.map(TcpStream::from)
 }
 
 async fn secure(

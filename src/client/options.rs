@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::rate_limit::RateLimit;
 use crate::error::Result;
 use crate::limits;
 use crate::tls::Pin;
@@ -68,11 +69,18 @@ pub struct ConnectOptions {
     pub connect_timeout: Duration,
     /// How long to wait for a server from which nothing comes and to which nothing can be sent.
     pub io_timeout: Duration,
+    /// How fast bytes may be moved, over this connection and all others with the same limit.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl ConnectOptions {
-    /// These checks, with [`limits::CONNECT_TIMEOUT`] and [`limits::CLIENT_IO_TIMEOUT`].
+    /// These checks, with [`limits::CONNECT_TIMEOUT`] and [`limits::CLIENT_IO_TIMEOUT`], as fast as it goes.
     pub fn new(verification: Verification) -> Self {
-        ConnectOptions { verification, connect_timeout: limits::CONNECT_TIMEOUT, io_timeout: limits::CLIENT_IO_TIMEOUT }
+        ConnectOptions {
+            verification,
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            io_timeout: limits::CLIENT_IO_TIMEOUT,
+            rate_limit: None,
+        }
     }
 }

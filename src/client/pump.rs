@@ -14,6 +14,7 @@ use async_std::net::TcpStream;
 use futures::future::{Either, select};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
+use super::rate_limit::{Course, RateLimit};
 use super::wire::{Credit, Far};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind};
@@ -29,10 +30,10 @@ const RECORD: usize = 16 * 1024;
 const LOOKS: u32 = 4;
 
 /// Runs until either side ends, or `stop` closes; then says goodbye.
-pub(super) async fn pump(stream: Stream, far: Far, io_timeout: Duration, stop: Receiver<()>) {
+pub(super) async fn pump(stream: Stream, far: Far, io_timeout: Duration, stop: Receiver<()>, limit: Option<RateLimit>) {
     let (mut reader, mut writer) = stream.split();
     let end = {
-        let moving = pin!(both_ways(&mut reader, &mut writer, &far));
+        let moving = pin!(both_ways(&mut reader, &mut writer, &far, limit.as_ref()));
         let watching = pin!(watch(&far, io_timeout));
         let stopping = pin!(stop.recv());
         match select(select(moving, watching), stopping).await {
@@ -54,9 +55,14 @@ pub(super) async fn pump(stream: Stream, far: Far, io_timeout: Duration, stop: R
 }
 
 /// Moves bytes both ways. Comes back with `None` when our side is done, else with what ended the connection.
-async fn both_ways(reader: &mut ReadHalf<Stream>, writer: &mut WriteHalf<Stream>, far: &Far) -> Option<Error> {
-    let reading = pin!(read_all(reader, far));
-    let writing = pin!(write_all(writer, far));
+async fn both_ways(
+    reader: &mut ReadHalf<Stream>,
+    writer: &mut WriteHalf<Stream>,
+    far: &Far,
+    limit: Option<&RateLimit>,
+) -> Option<Error> {
+    let reading = pin!(read_all(reader, far, limit));
+    let writing = pin!(write_all(writer, far, limit));
     match select(reading, writing).await {
         Either::Left((end, _)) => end,
         Either::Right((Ok(()), _)) => None,
@@ -71,16 +77,21 @@ async fn both_ways(reader: &mut ReadHalf<Stream>, writer: &mut WriteHalf<Stream>
 }
 
 /// Reads until the stream ends. `None` when nobody wants the bytes any more.
-async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far) -> Option<Error> {
+async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far, limit: Option<&RateLimit>) -> Option<Error> {
+    let portion = limit.map_or(usize::MAX, RateLimit::portion);
     loop {
         let mut buffer = Buffer::take();
-        let end = fill(reader, &mut buffer).await;
+        let end = fill(reader, &mut buffer, portion).await;
+        let came = buffer.filled().len();
         far.signs.came.fetch_add(buffer.filled().len() as u64, Ordering::Relaxed);
         if !buffer.is_empty() {
             far.signs.progress.fetch_add(1, Ordering::Relaxed);
             if far.incoming.send(Ok(buffer)).await.is_err() {
                 return None;
             }
+        }
+        if let Some(limit) = limit {
+            limit.pay(Course::In, came).await;
         }
         match end {
             None => {}
@@ -90,15 +101,17 @@ async fn read_all(reader: &mut ReadHalf<Stream>, far: &Far) -> Option<Error> {
     }
 }
 
-/// Reads what is there, at least one byte, until the buffer is full or no more comes at once. Says how the stream
-/// ended, if it did.
-async fn fill(reader: &mut ReadHalf<Stream>, buffer: &mut Buffer) -> Option<io::Result<()>> {
+/// Reads what is there, at least one byte, until the buffer has `most`, is full, or no more comes at once. Says how the
+/// stream ended, if it did.
+async fn fill(reader: &mut ReadHalf<Stream>, buffer: &mut Buffer, most: usize) -> Option<io::Result<()>> {
     poll_fn(|cx| {
         loop {
+            let left = most.saturating_sub(buffer.filled().len());
             let room = buffer.room();
-            if room.len() < RECORD {
+            if room.len() < RECORD || left == 0 {
                 return Poll::Ready(None);
             }
+            let room = room.get_mut(..left.min(room.len())).unwrap_or_default();
             match Pin::new(&mut *reader).poll_read(cx, room) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Some(Ok(()))),
                 Poll::Ready(Ok(count)) => buffer.fill(count),
@@ -112,7 +125,8 @@ async fn fill(reader: &mut ReadHalf<Stream>, buffer: &mut Buffer) -> Option<io::
 }
 
 /// Writes until the other end of the wire is dropped. Flushes whenever nothing more waits.
-async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far) -> io::Result<()> {
+async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far, limit: Option<&RateLimit>) -> io::Result<()> {
+    let portion = limit.map_or(usize::MAX, RateLimit::portion);
     loop {
         let mut parcel = match far.outgoing.try_recv() {
             Ok(parcel) => parcel,
@@ -127,9 +141,15 @@ async fn write_all(writer: &mut WriteHalf<Stream>, far: &Far) -> io::Result<()> 
             }
         };
         while !parcel.bytes.is_empty() {
-            let count = writer.write(parcel.bytes.filled()).await?;
+            let bytes = parcel.bytes.filled();
+            let count = writer.write(bytes.get(..portion.min(bytes.len())).unwrap_or_default()).await?;
             far.signs.progress.fetch_add(1, Ordering::Relaxed);
             parcel.bytes.consume(count);
+            if let Some(limit) = limit {
+                // Not all at once when the buffers below are full: the server may wait for it.
+                writer.flush().await?;
+                limit.pay(Course::Out, count).await;
+            }
         }
         drop(parcel);
         // As many credits as the channel holds: there is room.

@@ -60,12 +60,12 @@ pub(super) struct Far {
     pub(super) signs: Arc<Signs>,
 }
 
-/// Both ends.
-pub(super) fn wire() -> (Wire, Far) {
+/// Both ends; so many buffers may be on their way out.
+pub(super) fn wire(most: usize) -> (Wire, Far) {
     let (to_credits, credits) = bounded(limits::WIRE_BUFFERS);
     let (outgoing, from_outgoing) = bounded(limits::WIRE_BUFFERS);
     let (to_incoming, incoming) = bounded(limits::WIRE_BUFFERS);
-    for _ in 0..limits::WIRE_BUFFERS {
+    for _ in 0..most.min(limits::WIRE_BUFFERS) {
         // Fresh and of this size: there is room.
         let _ = to_credits.try_send(Credit);
     }

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use async_std::task::sleep;
 use sealift::client::{
-    Config, ConnectOptions, DEFAULT_PORT, Endpoint, KnownServers, Patience, Settings, Target, Verification, Welcome,
-    is_unreached,
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, KnownServers, Patience, RateLimit, Settings, Target, Verification,
+    Welcome, is_unreached,
 };
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
@@ -99,6 +99,12 @@ pub struct Context {
     config: OnceCell<Config>,
     /// Whether the server is asked to read whole files and says nothing meanwhile.
     server_reads: bool,
+    /// What was asked for on the command line.
+    rate: Cell<Option<u64>>,
+    /// Connections that one command uses at once.
+    connections: Cell<u32>,
+    /// Shared by all connections of one rate.
+    rate_limits: RefCell<Vec<(u64, RateLimit)>>,
 }
 
 impl Context {
@@ -106,7 +112,9 @@ impl Context {
     /// needs for them.
     pub fn new(common: Common, server_reads: bool) -> Self {
         let (passwords, config) = Default::default();
-        Context { out: Output::new(&common), common, passwords, config, server_reads }
+        let (rate, connections, rate_limits) = Default::default();
+        let out = Output::new(&common);
+        Context { out, common, passwords, config, server_reads, rate, connections, rate_limits }
     }
 
     /// What the person's configuration says. It is read once.
@@ -130,15 +138,42 @@ impl Context {
     }
 
     /// How to connect: with the time-outs that were asked for, or that the command needs.
-    pub fn connect_options(&self, login: &Login, verification: Verification) -> ConnectOptions {
+    ///
+    /// # Errors
+    /// If the rate is too low for the connections.
+    pub fn connect_options(&self, login: &Login, verification: Verification) -> Outcome<ConnectOptions> {
         let mut options = ConnectOptions::new(verification);
+        options.rate_limit = self.rate_limit(login)?;
         if let Some(timeout) = self.common.timeout.or(login.settings.timeout) {
             options.connect_timeout = timeout;
             options.io_timeout = timeout;
         } else if self.server_reads {
             options.io_timeout = limits::CLIENT_READ_TIMEOUT;
         }
-        options
+        Ok(options)
+    }
+
+    /// Moves no more than `rate` bytes a second from now on, whatever the configuration says, over so many connections at
+    /// once.
+    ///
+    /// # Errors
+    /// If that is too little.
+    pub fn set_rate(&self, rate: Option<u64>, connections: u32) -> Outcome {
+        self.rate.set(rate);
+        self.connections.set(connections);
+        rate.map_or(Ok(()), |rate| RateLimit::new(rate, connections).map(drop))?;
+        Ok(())
+    }
+
+    fn rate_limit(&self, login: &Login) -> Outcome<Option<RateLimit>> {
+        let Some(rate) = self.rate.get().or(login.settings.rate) else { return Ok(None) };
+        let mut limits = self.rate_limits.borrow_mut();
+        if let Some((_, limit)) = limits.iter().find(|(known, _)| *known == rate) {
+            return Ok(Some(limit.clone()));
+        }
+        let limit = RateLimit::new(rate, self.connections.get())?;
+        limits.push((rate, limit.clone()));
+        Ok(Some(limit))
     }
 
     /// Reads a target from the command line.
@@ -307,7 +342,7 @@ impl Context {
     /// As [`Client::connect`].
     pub async fn dial(&self, login: &Login) -> Outcome<Client> {
         let server = &login.server;
-        let options = self.connect_options(login, verification(&self.common, login, self.out)?);
+        let options = self.connect_options(login, verification(&self.common, login, self.out)?)?;
         self.out.step(&format!("connecting to {server}"));
         let connected = Client::connect(server, options).await;
         let client = connected.map_err(|err| {

@@ -6,7 +6,7 @@ use clap::Args;
 use sealift::client::MaxDelete;
 
 use super::filter_args::Filters;
-use super::progress::ProgressArgs;
+use super::transfer::FlowArgs;
 
 /// Make a folder like another; only what changed moves
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub struct Mirror {
     #[command(flatten)]
     pub filters: Filters,
     #[command(flatten)]
-    pub progress: ProgressArgs,
+    pub flow: FlowArgs,
 }
 
 fn max_delete(text: &str) -> Result<MaxDelete, String> {

@@ -2,11 +2,12 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use sealift::client::{Patience, Summary, Transfer, TransferOptions, Verification};
+use sealift::client::{Patience, RateLimit, Summary, Transfer, TransferOptions, Verification};
 use sealift::proto::Condition;
 use sealift::secret::Secret;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result, limits};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::context::{Connected, Context, Login};
@@ -25,6 +26,33 @@ pub enum IfExists {
     Skip,
     /// Leave it alone, and fail (exit code 11; 10 if others worked)
     Fail,
+}
+
+/// Options of everything that moves files, one way or the other.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FlowArgs {
+    /// Move no more than so many bytes a second, like 500K or 5M
+    ///
+    /// Over all connections of the command together, each way for itself. 16K for each connection is the least: a server
+    /// ends what is slower.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub limit_rate: Option<u64>,
+
+    /// Write the BLAKE3 of every file that was moved and verified into this file, for `b3sum --check`
+    #[arg(long, value_name = "FILE")]
+    pub checksum_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+/// Reads a rate that one connection may have.
+///
+/// # Errors
+/// A sentence for the person.
+pub fn rate(text: &str) -> std::result::Result<u64, String> {
+    let rate = RateLimit::parse(text).and_then(|rate| RateLimit::new(rate, 1).map(|_| rate));
+    rate.map_err(|error| error.text().to_owned())
 }
 
 /// Options of a transfer.
@@ -59,7 +87,7 @@ pub struct TransferArgs {
     pub if_exists: IfExists,
 
     #[command(flatten)]
-    pub progress: ProgressArgs,
+    pub flow: FlowArgs,
 }
 
 fn streams() -> RangedU64ValueParser<u32> {
@@ -168,7 +196,7 @@ impl<'a> Way<'a> {
             Some(pin) => Verification::Pins(vec![pin]),
             None => verification(&self.ctx.common, self.login, self.ctx.out).map_err(cause)?,
         };
-        let options = self.ctx.connect_options(self.login, verification);
+        let options = self.ctx.connect_options(self.login, verification).map_err(cause)?;
         let mut client = Client::connect(&self.login.server, options).await?;
         interrupt::stop_on_signal(client.stopper());
         client.login(self.login.name(), self.password.clone()).await?;

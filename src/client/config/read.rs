@@ -8,8 +8,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Bookmark, Config, Settings, check_name};
-use crate::auth::parse_size;
 use crate::client::options::Endpoint;
+use crate::client::rate_limit::RateLimit;
 use crate::client::target;
 use crate::error::{Error, Result};
 use crate::proto::RelPath;
@@ -124,9 +124,7 @@ fn number(section: &Section<'_>, key: &str, range: std::ops::RangeInclusive<i64>
 
 fn rate(section: &Section<'_>) -> Result<Option<u64>> {
     let Some((text, at)) = section.text("rate")? else { return Ok(None) };
-    // As it is typed elsewhere, `5M` is short for `5MiB`.
-    let long = format!("{text}iB");
-    let rate = parse_size(text).or_else(|| parse_size(&long)).filter(|rate| *rate > 0);
+    let rate = RateLimit::parse(text).ok();
     let what = || format!("rate of {} must be bytes a second, such as \"5 MiB\"", section.name);
     rate.map(Some).ok_or_else(|| section.place.wrong(at, what()))
 }

@@ -12,6 +12,7 @@ use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Output, stdout_failed, writes};
+use crate::transfer::rate;
 
 /// Write files to standard output
 #[derive(Debug, Args)]
@@ -28,6 +29,9 @@ pub struct Cat {
     /// Write what is no text to a terminal too
     #[arg(short, long)]
     pub force: bool,
+    /// Move no more than so many bytes a second, like 500K or 5M
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub limit_rate: Option<u64>,
 }
 
 /// Runs the command.
@@ -35,6 +39,7 @@ pub struct Cat {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
+    ctx.set_rate(args.limit_rate, 1)?;
     let work = async |client: &mut Client, target: &Target| write(ctx.out, client, target, args.force).await;
     ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
 }

@@ -18,8 +18,8 @@ use crate::args::Get;
 use crate::context::{Context, Login};
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::progress::{Direction, Progress, ProgressArgs};
-use crate::transfer::{How, Way, ask, transfer};
+use crate::progress::{Direction, Progress};
+use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 
 /// Runs the command.
 ///
@@ -27,8 +27,10 @@ use crate::transfer::{How, Way, ask, transfer};
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     let (remotes, local) = split(ctx.config()?, &args.names);
-    let to_stdout =
-        |how: &How| how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false });
+    let to_stdout = |how: &How| {
+        let limit_rate = args.transfer.flow.limit_rate;
+        how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false, limit_rate })
+    };
     let how = How::new(&args.transfer, 0);
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
@@ -42,7 +44,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if let Local::Through(place) = &local {
         how.in_order(&place.shown())?;
     }
-    let mut fetch = Fetch::new(ctx, &local, args.recursive, args.transfer.progress);
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    let mut fetch = Fetch::new(ctx, &local, args.recursive, &args.transfer.flow)?;
     let mut used = None;
     for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((login, _), _)) = group.first() else { continue };
@@ -202,10 +205,13 @@ pub struct Fetch<'a> {
 
 impl<'a> Fetch<'a> {
     /// Into this place; `recursive` takes folders too.
-    pub fn new(ctx: &'a Context, local: &'a Local, recursive: bool, progress: ProgressArgs) -> Self {
-        let progress = Arc::new(Progress::new(ctx.out, Direction::Fetch, progress));
+    pub fn new(ctx: &'a Context, local: &'a Local, recursive: bool, flow: &FlowArgs) -> Outcome<Self> {
+        let progress = Arc::new(Progress::new(ctx.out, Direction::Fetch, flow)?);
+        if let Local::Folder { folder, .. } | Local::Name { folder, .. } = local {
+            progress.set_folder(folder);
+        }
         let (how, summary, tally) = Default::default();
-        Fetch { ctx, local, recursive, how, progress, summary, tally, taken: HashSet::new() }
+        Ok(Fetch { ctx, local, recursive, how, progress, summary, tally, taken: HashSet::new() })
     }
 
     /// What these targets stand for, those that may be patterns after a look at the server. What cannot be found is shown

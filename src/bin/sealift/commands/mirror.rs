@@ -65,8 +65,12 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint));
     }
     let login = ctx.login_for(target)?;
+    ctx.set_rate(args.flow.limit_rate, 1)?;
     let direction = if matches!(way, Way::Push { .. }) { Direction::Send } else { Direction::Fetch };
-    let progress = Arc::new(Progress::new(ctx.out, direction, args.progress));
+    let progress = Arc::new(Progress::new(ctx.out, direction, &args.flow)?);
+    if let Way::Pull { to, .. } = &way {
+        progress.set_folder(to);
+    }
     progress.set_login(&login);
     let connected = ctx.connect(&login).await?;
     let back = BackTo::back_to(ctx, &login, &connected);
@@ -85,6 +89,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
             restore(&way, &displaced, &back).await;
         }
         progress.stop();
+        progress.write_checksums()?;
         let mut summary = match result {
             Ok(summary) => summary,
             Err(failure) => {

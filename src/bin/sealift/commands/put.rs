@@ -22,8 +22,8 @@ use sealift::{Client, Error, Kind};
 use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::progress::{Direction, Progress, ProgressArgs};
-use crate::transfer::{How, Way, ask, transfer};
+use crate::progress::{Direction, Progress};
+use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 
 /// Runs the command.
 ///
@@ -38,8 +38,9 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         let text = "standard input cannot be both the password and the file";
         return Err(Failure::new(Kind::Usage, text, hint));
     }
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
     // Looked at before connecting: most mistakes are local.
-    let mut send = Send::new(ctx, args.recursive, args.transfer.progress);
+    let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
     send.how = How::new(&args.transfer, ctx.retries(&login)).growing(args.growing);
     let sources = send.sources(locals)?;
     if sources.is_empty() {
@@ -104,10 +105,10 @@ pub struct Send<'a> {
 
 impl<'a> Send<'a> {
     /// `recursive` takes folders too.
-    pub fn new(ctx: &'a Context, recursive: bool, progress: ProgressArgs) -> Self {
+    pub fn new(ctx: &'a Context, recursive: bool, flow: &FlowArgs) -> Outcome<Self> {
         let (how, summary, tally) = Default::default();
-        let progress = Arc::new(Progress::new(ctx.out, Direction::Send, progress));
-        Send { ctx, recursive, how, progress, summary, tally, opened: None }
+        let progress = Arc::new(Progress::new(ctx.out, Direction::Send, flow)?);
+        Ok(Send { ctx, recursive, how, progress, summary, tally, opened: None })
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.

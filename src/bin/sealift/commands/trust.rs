@@ -69,7 +69,7 @@ async fn confirmed(ctx: &Context, login: &Login) -> Outcome<Pin> {
         *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(*pin);
         if accept || known.contains(pin) { Ok(()) } else { question(&asked, pin) }
     };
-    let options = ctx.connect_options(login, Verification::Ask(Box::new(judge)));
+    let options = ctx.connect_options(login, Verification::Ask(Box::new(judge)))?;
     drop(Client::connect(server, options).await?);
     let pin = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(pin.ok_or_else(|| Error::new(Kind::Tls, format!("{server} showed no key")))?)

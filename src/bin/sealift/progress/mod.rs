@@ -1,12 +1,13 @@
 //! Telling a person how far a transfer is, and what came of it.
 
+mod checksums;
 mod lines;
 mod screen;
 mod state;
 mod summary;
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,11 +16,12 @@ use clap::Args;
 use sealift::client::{Observer, Skip, Summary, Transferred};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
-use sealift::{Client, Error};
+use sealift::{Client, Error, Result};
 
 pub use screen::beside;
 pub use summary::Totals;
 
+use self::checksums::Checksums;
 use self::screen::{Kind, Mode, Screen};
 use self::state::State;
 use self::summary::Skipped;
@@ -28,6 +30,7 @@ use super::failure::{Failure, Outcome, Tally};
 use super::format;
 use super::interrupt;
 use super::output::{Object, Output};
+use super::transfer::FlowArgs;
 
 /// Which way files go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,9 @@ pub struct Progress {
     screen: Mutex<Option<Screen>>,
     has_screen: AtomicBool,
     skipped: Mutex<Skipped>,
+    checksums: Option<Mutex<Checksums>>,
+    /// The folder that downloads go into.
+    folder: OnceLock<PathBuf>,
     /// Who may not do what is denied.
     login: Mutex<Option<Login>>,
     /// The failure shown last.
@@ -66,11 +72,17 @@ pub struct Progress {
 
 impl Progress {
     /// For a command that begins now.
-    pub fn new(out: Output, direction: Direction, args: ProgressArgs) -> Self {
-        Progress {
+    ///
+    /// # Errors
+    /// If the checksum file cannot be written.
+    pub fn new(out: Output, direction: Direction, args: &FlowArgs) -> Result<Self> {
+        let checksums = args.checksum_file.as_deref().map(Checksums::new).transpose()?;
+        Ok(Progress {
             out,
             direction,
-            kind: args.mode.kind(out),
+            checksums: checksums.map(Mutex::new),
+            folder: OnceLock::new(),
+            kind: args.progress.mode.kind(out),
             began: OnceLock::new(),
             state: Arc::default(),
             screen: Mutex::default(),
@@ -78,7 +90,12 @@ impl Progress {
             skipped: Mutex::default(),
             login: Mutex::default(),
             last_shown: Mutex::default(),
-        }
+        })
+    }
+
+    /// Says which folder downloads go into.
+    pub fn set_folder(&self, folder: &Path) {
+        let _ = self.folder.set(folder.to_owned());
     }
 
     /// Says who transfers from now on.
@@ -129,6 +146,14 @@ impl Progress {
         self.has_screen.store(false, Ordering::Relaxed);
     }
 
+    /// Puts the checksum file in place, if there is to be one.
+    ///
+    /// # Errors
+    /// Those of writing it.
+    pub fn write_checksums(&self) -> Result<()> {
+        self.checksums.as_ref().map_or(Ok(()), |checksums| lock(checksums).write())
+    }
+
     /// What was moved in which time, and what was left out.
     pub fn totals(&self) -> Totals {
         let time = Some(self.began.get().map_or(Duration::ZERO, Instant::elapsed));
@@ -141,6 +166,7 @@ impl Progress {
     /// The exit code of what failed; its words have been shown.
     pub fn finish(&self, summary: &Summary, mut tally: Tally, client: Option<&Client>) -> Outcome {
         self.stop();
+        self.write_checksums()?;
         let totals = self.totals();
         tally.add_done(summary.files);
         if summary.failed.is_empty() && summary.files == 0 {
@@ -218,8 +244,16 @@ impl Observer for Progress {
         self.change(|state| state.progressed(path, bytes));
     }
 
-    fn finished(&self, path: &Path, _to: &RelPath, done: &Transferred) {
+    fn finished(&self, path: &Path, to: &RelPath, done: &Transferred) {
         self.change(|state| state.finished(path, done.bytes));
+        if let Some(checksums) = &self.checksums {
+            let here = match (self.direction, self.folder.get()) {
+                (Direction::Fetch, Some(folder)) => &folder.join(to.as_path()),
+                (Direction::Fetch, None) => to.as_path(),
+                (Direction::Send, _) => path,
+            };
+            lock(checksums).add(here, done.hash, self.out);
+        }
         let name = path.as_os_str().as_bytes();
         let object = || {
             let object = Object::new().text("event", "file").name("path", name).value("size", done.bytes);

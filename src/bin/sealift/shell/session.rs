@@ -23,8 +23,7 @@ use crate::expand::Named;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
 use crate::output;
-use crate::progress::ProgressArgs;
-use crate::transfer::{How, Way};
+use crate::transfer::{FlowArgs, How, Way};
 
 /// What comes after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +32,15 @@ pub enum Next {
     Go,
     /// The end.
     End,
+}
+
+/// A rate is a connection's from its beginning, and that of the shell is there already.
+fn refuse_rate(flow: &FlowArgs) -> Outcome {
+    if flow.limit_rate.is_none() {
+        return Ok(());
+    }
+    let hint = "Set `rate` for this server in config.toml, or use `sealift get --limit-rate …` beside the shell.";
+    Err(Failure::new(Kind::Usage, "the rate of the shell's connection cannot be changed while it lasts", hint))
 }
 
 /// A conversation with one server.
@@ -270,6 +278,7 @@ impl<'a> Session<'a> {
             [names @ .., local] if !names.is_empty() => (names, expand_home(local)),
             names => (names, OsString::from(".")),
         };
+        refuse_rate(&line.transfer.flow)?;
         let how = How::new(&line.transfer, self.ctx.retries(&self.login));
         if local == "-" {
             how.in_order("standard output")?;
@@ -281,7 +290,7 @@ impl<'a> Session<'a> {
         let (ctx, login, password) = (self.ctx, self.login.clone(), self.password.clone());
         let client = self.client().await?;
         let way = Way::new(ctx, &login, &password, client.pin());
-        let mut fetch = Fetch::new(ctx, &local, line.recursive, ProgressArgs::default());
+        let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
         fetch.how = how;
         let names: Vec<Named> = targets.iter().map(Named::plainly).collect();
         fetch.collect(client, &login, Some(&way), &names).await?;
@@ -294,7 +303,8 @@ impl<'a> Session<'a> {
             locals => (locals, self.target(OsStr::new("."))?),
         };
         let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
-        let mut send = Send::new(self.ctx, line.recursive, ProgressArgs::default());
+        refuse_rate(&line.transfer.flow)?;
+        let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
         send.how = How::new(&line.transfer, self.ctx.retries(&self.login)).growing(line.growing);
         let sources = send.sources(&locals)?;
         if sources.is_empty() {

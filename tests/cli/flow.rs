@@ -1,0 +1,115 @@
+//! What holds for all that moves files: a rate that is not exceeded, and the checksums of what was moved.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::gate::{Gate, Held};
+use crate::support::{PASSWORD, World, finish};
+
+const MIB: usize = 1 << 20;
+
+/// Runs it, which must take as long as so many bytes take at 4 MiB a second, less what buffers may hold. (It may take any
+/// longer.)
+#[track_caller]
+fn takes(world: &World, words: &[&str], bytes: usize) {
+    let begun = Instant::now();
+    world.run(words).code(0).said("verified");
+    let least = Duration::from_secs_f64((bytes - MIB) as f64 / (4 * MIB) as f64);
+    assert!(begun.elapsed() >= least, "{words:?}: {:?} for {bytes} bytes", begun.elapsed());
+}
+
+#[test]
+fn a_rate_bounds_what_moves_both_ways_in_large_files_and_in_small_ones() {
+    let world = World::trusting();
+    let limit = ["--limit-rate", "4M"];
+    fs::write(world.local("large"), vec![7; 8 * MIB]).unwrap();
+    fs::create_dir(world.local("small")).unwrap();
+    for n in 0..200 {
+        fs::write(world.local("small").join(n.to_string()), vec![7; 32 * 1024]).unwrap();
+    }
+    let run = |verb: &str, rest: &[&str], bytes| takes(&world, &[&[verb], &limit[..], rest].concat(), bytes);
+    run("put", &["large", &world.alice("large")], 8 * MIB);
+    run("get", &[&world.alice("large"), "back"], 8 * MIB);
+    run("put", &["-r", "small", &world.alice("small")], 200 * 32 * 1024);
+    run("mirror", &[&world.alice("small"), "./mirrored"], 200 * 32 * 1024);
+    assert!(fs::read(world.local("back")).unwrap() == fs::read(world.local("large")).unwrap());
+    let begun = Instant::now();
+    let done = world.run(["cat", "--limit-rate", "4M", &world.alice("large")]).code(0);
+    assert_eq!(done.stdout.len(), 8 * MIB);
+    assert!(begun.elapsed() >= Duration::from_millis(1700), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn all_connections_of_a_command_share_the_rate() {
+    let world = World::trusting();
+    fs::write(world.local("large"), vec![7; 64 * MIB]).unwrap();
+    let gate = Gate::start(&world, Held::ToServer, u64::MAX);
+    let to = format!("alice@{}/large", gate.address);
+    let begun = Instant::now();
+    let done = world.run(["-v", "put", "--streams", "4", "--limit-rate", "32M", "large", &to]).code(0);
+    done.said("4 of 4 connections").said("verified");
+    assert!(gate.passed() > 64 * MIB as u64);
+    assert!(begun.elapsed() >= Duration::from_millis(1900), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_rate_that_no_server_bears_is_refused_with_the_least_that_works() {
+    let world = World::trusting();
+    fs::write(world.local("f"), "f").unwrap();
+    let there = world.alice("f");
+    world.run(["put", "--limit-rate", "8K", "f", &there]).code(2).said("too low: it takes 16 KiB");
+    let many = ["put", "--streams", "4", "--limit-rate", "32K", "f", &there];
+    world.run(many).code(2).said("too low for 4 connections: it takes 64 KiB");
+    world.run(["put", "--limit-rate", "fast", "f", &there]).code(2).said("is no rate: write it like 5M or 500K");
+    assert!(!world.remote("alice", "f").exists());
+    world.run(["put", "--limit-rate", "16K", "f", &there]).code(0);
+}
+
+#[test]
+fn checksums_of_what_was_moved_are_those_that_b3sum_finds() {
+    let world = World::trusting();
+    let src = world.local("src");
+    fs::create_dir_all(src.join("deep")).unwrap();
+    for (name, bytes) in [("a b", "one"), ("deep/back\\slash", "two"), ("ü", "three"), ("empty", "")] {
+        fs::write(src.join(name), bytes).unwrap();
+    }
+    let check = |file: &str, lines: usize| {
+        let written = fs::read_to_string(world.local(file)).unwrap();
+        assert_eq!(written.lines().count(), lines, "{written}");
+        let mut command = Command::new("b3sum");
+        command.args(["--check", file]).current_dir(world.work.path());
+        let done = finish(command, b"").code(0);
+        assert_eq!(done.stdout().lines().filter(|line| line.ends_with(": OK")).count(), lines, "{done:?}");
+    };
+    world.run(["put", "-r", "--checksum-file", "put.b3", "src", &world.alice("there")]).code(0);
+    check("put.b3", 4);
+    world.run(["get", "-r", "--checksum-file", "get.b3", &world.alice("there"), "copy"]).code(0);
+    check("get.b3", 4);
+    world.run(["get", "--checksum-file", "one.b3", &world.alice("there/a b")]).code(0);
+    check("one.b3", 1);
+    // What was the same already has not been read.
+    fs::write(world.remote("alice", "there/deep/new"), "new").unwrap();
+    world.run(["mirror", "--checksum-file", "mirror.b3", &world.alice("there"), "./copy"]).code(0);
+    check("mirror.b3", 1);
+    // A file that fails is not in it, and a file that cannot be written is found out before anything moves.
+    let missing = world.alice("missing");
+    world.run(["get", "--checksum-file", "part.b3", &world.alice("there/empty"), &missing, "copy/"]).code(10);
+    check("part.b3", 1);
+    world.run(["get", "--checksum-file", "no/such.b3", &world.alice("there/a b"), "unfetched"]).code(3);
+    assert!(!world.local("unfetched").exists());
+    let names: Vec<_> = fs::read_dir(world.work.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains(".next")), "{names:?}");
+}
+
+#[test]
+fn a_name_that_b3sum_does_not_read_is_told_and_left_out() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let world = World::trusting();
+    fs::create_dir(world.local("src")).unwrap();
+    fs::write(world.local("src").join(std::ffi::OsStr::from_bytes(b"odd\xff")), "x").unwrap();
+    let mut command = world.command(["put", "-r", "--checksum-file", "sums", "src", &world.alice("")]);
+    command.env("SEALIFT_PASSWORD", PASSWORD);
+    finish(command, b"").code(0).said("src/odd\\xff is not in the checksum file");
+    assert_eq!(fs::read(world.local("sums")).unwrap(), b"");
+}
