@@ -116,6 +116,13 @@ pub const ARGON2_OUTPUT_MIN: usize = 16;
 /// names, homes and lists. It is read into memory whole.
 pub const USERS_FILE_MAX: u64 = 8 * 1024 * 1024;
 
+/// Largest file in bytes that is read of what a user did alone: a hash, and a line for each key and invitation.
+pub const OWN_RECORD_MAX: u64 = 64 * 1024;
+
+/// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one that a
+/// person chose.
+pub const PASSWORD_SHORT: usize = 8;
+
 // ---- TLS ----
 
 /// Raw bytes a peer may send before its handshake is done. A real ClientHello with every extension is under 4 KiB.

@@ -53,6 +53,7 @@ fn the_first_start_makes_all_that_is_missing_for_the_owner_alone() {
         ("certs/cert.pem", 0o644),
         ("users.toml", 0o600),
         ("server_data", 0o700),
+        ("server_state", 0o700),
     ] {
         assert_eq!(mode(place.join(name)), expected, "{name}");
     }
@@ -61,7 +62,7 @@ fn the_first_start_makes_all_that_is_missing_for_the_owner_alone() {
     let mut names: Vec<_> =
         fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["certs", "log", "port", "server_data", "users.toml"]);
+    assert_eq!(names, ["certs", "log", "port", "server_data", "server_state", "users.toml"]);
 }
 
 #[test]
@@ -374,7 +375,7 @@ fn a_folder_without_permission_is_exit_5() {
     let closed = place.path().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, Permissions::from_mode(0o500)).unwrap();
-    for option in ["--data", "--certs", "--users"] {
+    for option in ["--data", "--certs", "--users", "--state"] {
         let mut command = sealiftd(place.path());
         command.args(["--listen", "127.0.0.1:0", "--log-level", "off", option, "closed/it"]);
         if rustix::process::geteuid().is_root() {

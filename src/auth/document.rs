@@ -3,6 +3,7 @@
 use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 
 use super::hash::StoredHash;
+use super::own::Own;
 use super::users::{User, Users};
 use super::{Access, names, size};
 use crate::error::{Error, Kind, Result};
@@ -40,7 +41,16 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     let home = new.home.unwrap_or(new.name);
     let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
     let (name, home) = (new.name.to_owned(), home.to_owned());
-    let user = User { name: name.clone(), home, access: new.access, admin: new.admin, quota: new.quota, hash };
+    let user = User {
+        name: name.clone(),
+        home,
+        access: new.access,
+        admin: new.admin,
+        quota: new.quota,
+        hash,
+        self_service: wanted.self_service,
+        own: Own::Nothing,
+    };
     wanted.users.insert(name, user);
 
     let mut document = open(text, file)?;

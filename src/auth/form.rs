@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
-use super::Access;
 use super::hash::StoredHash;
 use super::names;
+use super::own::Own;
 use super::size;
 use super::users::User;
+use super::{Access, SelfService};
 use crate::error::Result;
 use crate::toml_form::{Section, parse};
 
@@ -22,22 +23,28 @@ pub(super) struct Form {
     /// The home of anonymous reading, if it is on.
     pub(super) anonymous: Option<String>,
     pub(super) users: BTreeMap<String, User>,
+    /// What users may change whose own sections say nothing of it.
+    pub(super) self_service: SelfService,
 }
 
 /// Reads the whole text; `file` is the name that errors carry.
 pub(super) fn read(text: &str, file: &str) -> Result<Form> {
     let root = parse(text, file)?;
     let root = Section::root(text, file, &root);
-    root.allow_only(&["anonymous", "users"])?;
+    root.allow_only(&["anonymous", "defaults", "users"])?;
     let anonymous = match root.section("anonymous", "[anonymous]")? {
         Some(section) => read_anonymous(&section)?,
         None => None,
     };
+    let defaults = match root.section("defaults", "[defaults]")? {
+        Some(section) => read_defaults(&section)?,
+        None => SelfService::ALL,
+    };
     let users = match root.section("users", "[users]")? {
-        Some(section) => read_users(&section)?,
+        Some(section) => read_users(&section, defaults)?,
         None => BTreeMap::new(),
     };
-    Ok(Form { anonymous, users })
+    Ok(Form { anonymous, users, self_service: defaults })
 }
 
 fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
@@ -54,20 +61,25 @@ fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
     Ok(enabled.then_some(home))
 }
 
-fn read_users(section: &Section<'_>) -> Result<BTreeMap<String, User>> {
+fn read_defaults(section: &Section<'_>) -> Result<SelfService> {
+    section.allow_only(&["self_service"])?;
+    Ok(section.self_service()?.unwrap_or(SelfService::ALL))
+}
+
+fn read_users(section: &Section<'_>, defaults: SelfService) -> Result<BTreeMap<String, User>> {
     let mut users = BTreeMap::new();
     for (key, value) in section.table {
         let name = key.get_ref().as_ref();
         names::check_user(name)
             .map_err(|why| section.place.wrong(key.span(), format!("the user name '{name}' {why}")))?;
         let user = section.place.section(key, value, &format!("user '{name}'"))?;
-        users.insert(name.to_owned(), read_user(&user, name)?);
+        users.insert(name.to_owned(), read_user(&user, name, defaults)?);
     }
     Ok(users)
 }
 
-fn read_user(section: &Section<'_>, name: &str) -> Result<User> {
-    section.allow_only(&["password", "home", "access", "admin", "quota"])?;
+fn read_user(section: &Section<'_>, name: &str, defaults: SelfService) -> Result<User> {
+    section.allow_only(&["password", "home", "access", "admin", "quota", "self_service"])?;
     let Some((password, at)) = section.text("password")? else {
         return Err(section.place.wrong(section.at.clone(), format!("{} has no password", section.name)));
     };
@@ -79,7 +91,8 @@ fn read_user(section: &Section<'_>, name: &str) -> Result<User> {
     let access = section.access()?.unwrap_or(Access::FULL);
     let admin = section.boolean("admin")?.unwrap_or(false);
     let quota = section.quota()?;
-    Ok(User { name: name.to_owned(), home, access, admin, quota, hash })
+    let self_service = section.self_service()?.unwrap_or(defaults);
+    Ok(User { name: name.to_owned(), home, access, admin, quota, hash, self_service, own: Own::Nothing })
 }
 
 impl Section<'_> {
@@ -93,6 +106,36 @@ impl Section<'_> {
         let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
         let wrong = || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\"", self.name));
         size::parse_size(quota).map(Some).ok_or_else(wrong)
+    }
+
+    fn self_service(&self) -> Result<Option<SelfService>> {
+        let Some((_, value)) = self.entry("self_service") else { return Ok(None) };
+        let wrong = || self.mistyped("self_service", value, "\"all\", \"none\" or [\"password\"]");
+        let unknown = || {
+            let what = format!(
+                "self_service of {} holds an unknown word: known are \"all\", \"none\", [\"password\"]",
+                self.name
+            );
+            self.place.wrong(value.span(), what)
+        };
+        match value.get_ref() {
+            DeValue::String(word) => match word.as_ref() {
+                "all" => Ok(Some(SelfService::ALL)),
+                "none" => Ok(Some(SelfService::NONE)),
+                _ => Err(unknown()),
+            },
+            DeValue::Array(list) => {
+                let mut sum = SelfService::NONE;
+                for item in list {
+                    match item.get_ref().as_str().ok_or_else(wrong)? {
+                        "password" => sum.password = true,
+                        _ => return Err(unknown()),
+                    }
+                }
+                Ok(Some(sum))
+            }
+            _ => Err(wrong()),
+        }
     }
 
     fn access(&self) -> Result<Option<Access>> {

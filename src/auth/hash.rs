@@ -43,14 +43,8 @@ pub fn hash_password(password: &Secret) -> Result<String> {
 
 fn hash_with(password: &Secret, salt: &[u8], memory_kib: u32, passes: u32, lanes: u32) -> Result<String> {
     let params = Params::new(memory_kib, passes, lanes, Some(ARGON2_OUTPUT)).map_err(fault)?;
-    let hash = PasswordHash {
-        algorithm: ARGON2ID_IDENT,
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(&params).map_err(fault)?,
-        salt: Some(Salt::new(salt).map_err(fault)?),
-        hash: Some(derive(&params, salt, password)?),
-    };
-    Ok(hash.to_string())
+    let output = derive(&params, salt, password)?;
+    StoredHash { params, salt: Salt::new(salt).map_err(fault)?, output }.to_text()
 }
 
 impl StoredHash {
@@ -90,6 +84,25 @@ impl StoredHash {
         }
         let params = Params::new(memory, passes, lanes, Some(output.len())).map_err(|err| format!("is odd: {err}"))?;
         Ok(StoredHash { params, salt, output })
+    }
+
+    /// The PHC string, which [`StoredHash::parse`] reads back.
+    pub(super) fn to_text(&self) -> Result<String> {
+        let hash = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&self.params).map_err(fault)?,
+            salt: Some(self.salt),
+            hash: Some(self.output),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// All that tells it from another hash, in a fixed order.
+    pub(super) fn parts(&self) -> [Vec<u8>; 3] {
+        let numbers = [self.params.m_cost(), self.params.t_cost(), self.params.p_cost()];
+        let numbers = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        [numbers, self.salt.as_ref().to_vec(), self.output.as_ref().to_vec()]
     }
 
     /// A hash with the parameters of new ones that no known password fits.

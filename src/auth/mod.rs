@@ -1,6 +1,7 @@
 //! Who may do what: turns a user name and a password into a [`Principal`].
 //!
-//! Blocking code without sockets; the only file it ever touches is the users file. A [`Principal`] comes from
+//! Blocking code without sockets; the only files it ever touches are the users file and those of the server's own state
+//! folder, in which is what users do themselves. A [`Principal`] comes from
 //! [`Users::verify`] and from nowhere else, so holding one is the proof of a login.
 //!
 //! ```toml
@@ -14,6 +15,10 @@
 //! access = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
 //! admin = false              # default: false
 //! quota = "10 GiB"           # the most bytes in the home; default: no bound
+//! self_service = "none"      # what she may change about her own login; default: "all"
+//!
+//! [defaults]
+//! self_service = ["password"]   # of users whose sections say nothing of it; default: "all"
 //! ```
 
 mod access;
@@ -21,6 +26,7 @@ mod document;
 mod form;
 mod hash;
 mod names;
+mod own;
 mod principal;
 mod size;
 mod standing;
@@ -31,6 +37,7 @@ pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
 pub use hash::hash_password;
 pub use names::is_anonymous;
+pub use own::{OwnChange, SelfService, StateFolder};
 pub use principal::Principal;
 pub use size::{parse_size, render_size};
 pub use standing::{Grants, Standing};

@@ -20,7 +20,7 @@ pub struct Principal {
 impl Principal {
     /// A named user whose password was right.
     pub(super) fn named(user: &User) -> Principal {
-        let hash = Some(Arc::new(user.hash.clone()));
+        let hash = user.hash().cloned().map(Arc::new);
         Principal { quota: user.quota(), hash, ..Principal::of(user.standing(), false) }
     }
 

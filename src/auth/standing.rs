@@ -1,7 +1,7 @@
 //! What the users file says about a login name, before or without a login.
 
-use super::Access;
 use super::names::ANONYMOUS;
+use super::{Access, SelfService};
 
 /// What somebody may do. It opens nothing: for that there must be a [`super::Principal`], who has one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Grants {
     pub access: Access,
     /// Whether the administration verbs are allowed.
     pub admin: bool,
+    /// What may be changed about the own login.
+    pub self_service: SelfService,
 }
 
 /// What the users file says about one login name. A password is no part of it, so this is no login.
@@ -26,6 +28,10 @@ pub struct Standing<'a> {
 impl<'a> Standing<'a> {
     /// Anybody's, where anonymous reading is on with this home.
     pub(super) fn anonymous(home: &'a str) -> Standing<'a> {
-        Standing { name: ANONYMOUS, home, grants: Grants { access: Access::READ, admin: false } }
+        Standing {
+            name: ANONYMOUS,
+            home,
+            grants: Grants { access: Access::READ, admin: false, self_service: SelfService::NONE },
+        }
     }
 }

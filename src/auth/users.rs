@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::hash::StoredHash;
-use super::{Access, Grants, Principal, Secret, Standing, form, names, users_file};
+use super::own::{EntryTag, Own, OwnChange, Record, StateFolder};
+use super::{Access, Grants, Principal, Secret, SelfService, Standing, form, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -19,6 +21,9 @@ pub struct User {
     pub(super) admin: bool,
     pub(super) quota: Option<u64>,
     pub(super) hash: StoredHash,
+    pub(super) self_service: SelfService,
+    /// What the user did alone. The users file says nothing of it.
+    pub(super) own: Own,
 }
 
 impl User {
@@ -48,9 +53,24 @@ impl User {
         self.hash.weak()
     }
 
+    /// What a password is checked against: the user's own if there is one, else that of the users file. None: no password
+    /// is right.
+    pub(super) fn hash(&self) -> Option<&StoredHash> {
+        match &self.own {
+            Own::Is(record) if self.self_service.password => record.password.as_ref().or(Some(&self.hash)),
+            Own::Nothing | Own::Is(_) => Some(&self.hash),
+            Own::Damaged => None,
+        }
+    }
+
+    /// Tells the entry of the users file from others.
+    pub(super) fn tag(&self) -> EntryTag {
+        EntryTag::of(&self.name, &self.hash)
+    }
+
     /// What the file says about this user.
     pub fn standing(&self) -> Standing<'_> {
-        let grants = Grants { access: self.access, admin: self.admin };
+        let grants = Grants { access: self.access, admin: self.admin, self_service: self.self_service };
         Standing { name: &self.name, home: &self.home, grants }
     }
 
@@ -61,10 +81,12 @@ impl User {
 }
 
 /// What a users file says, checked and unchangeable. To take an edited file over, load a new one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Users {
     pub(super) anonymous: Option<String>,
     pub(super) users: BTreeMap<String, User>,
+    /// What users may change whose own sections say nothing of it.
+    pub(super) self_service: SelfService,
     /// Checked for unknown names when there is no named user.
     nobody: StoredHash,
     /// Chooses whose hash an unknown name is checked against.
@@ -81,6 +103,7 @@ impl Users {
         Ok(Users {
             anonymous: form.anonymous,
             users: form.users,
+            self_service: form.self_service,
             nobody: StoredHash::nobodys()?,
             decoys: RandomState::new(),
         })
@@ -121,10 +144,10 @@ impl Users {
             return Err(Error::new(Kind::LoginFailed, format!("the password is longer than {PASSWORD_MAX} bytes")));
         }
         let known = self.users.get(user);
-        let hash = known.map_or_else(|| self.decoy(user), |known| &known.hash);
-        let right = hash.matches(password)?;
+        let hash = known.and_then(User::hash);
+        let right = hash.unwrap_or_else(|| self.decoy(user)).matches(password)?;
         match known {
-            Some(known) if right => Ok(Principal::named(known)),
+            Some(known) if right && hash.is_some() => Ok(Principal::named(known)),
             _ => Err(Error::new(Kind::LoginFailed, "wrong user or password")),
         }
     }
@@ -135,13 +158,14 @@ impl Users {
     fn decoy(&self, name: &str) -> &StoredHash {
         let users = self.users.len().max(1) as u64;
         let choice = self.decoys.hash_one(name) % users;
-        self.users.values().nth(choice as usize).map_or(&self.nobody, |user| &user.hash)
+        self.users.values().nth(choice as usize).and_then(User::hash).unwrap_or(&self.nobody)
     }
 
     /// The most memory one [`Users::verify`] can take, in KiB: what a limit on parallel logins must reckon with. The
     /// process keeps what its busiest moment took, so that limit also bounds what it holds when nobody logs in.
     pub fn worst_case_memory_kib(&self) -> u32 {
-        self.users.values().map(|user| user.hash.memory_kib()).fold(ARGON2_MEMORY_KIB, u32::max)
+        let hashes = self.users.values().flat_map(|user| user.hash().into_iter().chain([&user.hash]));
+        hashes.map(StoredHash::memory_kib).fold(ARGON2_MEMORY_KIB, u32::max)
     }
 
     /// Whether a login now would give the very same principal: nothing of the user has changed since, the password
@@ -167,6 +191,67 @@ impl Users {
             true => self.anonymous.as_deref().map(Principal::anonymous),
             false => self.users.get(principal.name()).map(Principal::named),
         }
+    }
+
+    /// Takes over what users did themselves, out of the folder where that is kept. Of users who were there `before` with the
+    /// same entry it is known already; what is kept of those who are gone is removed, unless it
+    /// `keeps_gone`. What could not be read or removed is returned.
+    pub fn take_own(&mut self, folder: &StateFolder, before: Option<&Users>, keeps_gone: bool) -> Vec<Error> {
+        let mut trouble = Vec::new();
+        for (name, user) in &mut self.users {
+            let known = before.and_then(|before| before.users.get(name));
+            if let Some(known) = known.filter(|known| known.tag() == user.tag() && known.own != Own::Damaged) {
+                user.own = known.own.clone();
+                continue;
+            }
+            if known.is_some_and(|known| known.own == Own::Damaged && known.tag() != user.tag()) {
+                trouble.extend(folder.put_aside(name).err());
+            }
+            let (own, error) = folder.read(user);
+            user.own = own;
+            trouble.extend(error);
+        }
+        let gone = before
+            .filter(|_| !keeps_gone)
+            .into_iter()
+            .flat_map(|before| before.users.keys())
+            .filter(|name| !self.users.contains_key(*name));
+        trouble.extend(gone.filter_map(|name| folder.remove(name).err()));
+        trouble
+    }
+
+    /// Puts a password that a user has chosen, as [`super::hash_password`] returned it, in the place of the one that is right
+    /// now. It is on the disk then, and in force in [`Users::with_own`].
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] if the users file does not allow it; [`Kind::Revoked`] if this principal is not who the user is
+    /// now; [`Kind::Io`] if what is kept of the user cannot be read; those of the file system.
+    pub fn choose_password(&self, folder: &StateFolder, principal: &Principal, hash: &str) -> Result<OwnChange> {
+        let user = self.users.get(principal.name()).filter(|_| self.renew(principal).is_some());
+        let user = user.ok_or_else(|| Error::new(Kind::Revoked, "your account has changed since you logged in"))?;
+        if !user.self_service.password {
+            return Err(Error::new(Kind::Denied, "the administrator of this server sets your password"));
+        }
+        let password =
+            StoredHash::parse(hash).map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
+        let mut record = match &user.own {
+            Own::Nothing => Record::new(user.tag()),
+            Own::Is(record) => Record::clone(record),
+            Own::Damaged => return Err(Error::new(Kind::Io, "what the server keeps of you cannot be read")),
+        };
+        record.password = Some(password);
+        folder.write(user.name(), &record)?;
+        Ok(OwnChange { user: user.name().to_owned(), record })
+    }
+
+    /// The same users with this change in force, and who the user is then; none if the user is gone, or has another entry
+    /// than the one it was made for.
+    pub fn with_own(&self, change: OwnChange) -> Option<(Users, Principal)> {
+        let mut users = self.clone();
+        let user = users.users.get_mut(&change.user).filter(|user| user.tag() == change.record.entry)?;
+        user.own = Own::Is(Arc::new(change.record));
+        let principal = Principal::named(user);
+        Some((users, principal))
     }
 
     /// The named users in the order of their names.

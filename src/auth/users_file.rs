@@ -105,8 +105,7 @@ impl UsersFile {
         let text = edit(&read_text(&file, &self.path)?, &self.path.display().to_string())?;
         let fresh = Fresh::beside(&target, &text)?;
         fresh.take_owner_and_mode(&target, &meta)?;
-        fs::rename(&fresh.path, &target).map_err(|err| failed(&target, err))?;
-        sync_parent(&target)
+        fresh.put_in_place()
     }
 }
 
@@ -176,18 +175,20 @@ fn lock(path: &Path) -> Result<(File, Metadata)> {
 }
 
 /// A new file, whole and synced, beside the one it is to become; removed again if it does not.
-struct Fresh {
+pub(super) struct Fresh {
     path: PathBuf,
+    target: PathBuf,
     file: File,
 }
 
 impl Fresh {
-    fn beside(target: &Path, text: &str) -> Result<Fresh> {
+    /// What is to become `target`, with this text, for the owner alone.
+    pub(super) fn beside(target: &Path, text: &str) -> Result<Fresh> {
         let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = target.with_file_name(format!(".{name}.{random:016x}.new"));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let mut fresh = Fresh { file: file.map_err(|err| failed(target, err))?, path };
+        let mut fresh = Fresh { file: file.map_err(|err| failed(target, err))?, path, target: target.to_owned() };
         fresh.file.write_all(text.as_bytes()).map_err(|err| failed(target, err))?;
         // Its last write is older than its name, and by that a running server knows that it is whole: however coarse the
         // clock of the file system is.
@@ -195,6 +196,12 @@ impl Fresh {
         fresh.file.set_modified(written).map_err(|err| failed(target, err))?;
         fresh.file.sync_all().map_err(|err| failed(target, err))?;
         Ok(fresh)
+    }
+
+    /// Gives it its name, in the place of what had it. It is on the disk then.
+    pub(super) fn put_in_place(self) -> Result<()> {
+        fs::rename(&self.path, &self.target).map_err(|err| failed(&self.target, err))?;
+        sync_parent(&self.target)
     }
 
     /// An administrator who changes the file as root must not take it away from the account the server runs under.
@@ -217,7 +224,7 @@ impl Drop for Fresh {
     }
 }
 
-fn sync_parent(path: &Path) -> Result<()> {
+pub(super) fn sync_parent(path: &Path) -> Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(|err| failed(path, err))
 }

@@ -14,6 +14,7 @@ use super::{listing, receive};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::{Command, Entry, HashOf, RelPath, Reply, Verb};
+use crate::secret::Secret;
 
 impl Client {
     /// Lists a folder, or with `recursive` all below it, each folder before what is in it.
@@ -100,6 +101,16 @@ impl Client {
     /// As [`Client::stat`], and [`Kind::Exists`].
     pub async fn rename(&mut self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
         self.ask(Command::Rename { from: from.clone(), to: to.clone(), replace }, 250, nothing).await
+    }
+
+    /// Puts another password in the place of the present one, which must be given again. All other sessions of the user
+    /// end; this one goes on.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`] if the present one is wrong; [`Kind::Denied`] if the server's administrator alone sets it;
+    /// [`Kind::TooOld`].
+    pub async fn change_password(&mut self, present: Secret, new: Secret) -> Result<()> {
+        self.ask(Command::Passwd { present, new }, 200, nothing).await
     }
 
     /// Asks for an answer.

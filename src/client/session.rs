@@ -108,7 +108,7 @@ impl Session {
         self.scratch.clear();
         command.render(&mut self.scratch)?;
         let fits = self.out.append(&self.scratch) == self.scratch.len();
-        if matches!(command, Command::Pass(_) | Command::Join(_)) {
+        if command.is_secret() {
             self.secret = true;
             self.scratch.zeroize();
         }

@@ -73,6 +73,23 @@ impl<'a> Args<'a> {
         Ok(secret)
     }
 
+    /// A password that is to be one from now on.
+    pub(super) fn new_password(&mut self) -> Result<Secret> {
+        let secret = self.password()?;
+        if secret.expose().is_empty() { Err(self.bad("the new password is missing")) } else { Ok(secret) }
+    }
+
+    /// A password that may not be left away.
+    pub(super) fn password_option(&mut self, key: &str) -> Result<Secret> {
+        let bytes = self.bytes_of(key)?.ok_or_else(|| self.bad(&format!("{key}= is missing")))?;
+        let len = bytes.len();
+        let secret = Secret::new(bytes);
+        if len > limits::PASSWORD_MAX {
+            return Err(self.bad("a password is longer than 1024 bytes"));
+        }
+        Ok(secret)
+    }
+
     pub(super) fn token(&mut self) -> Result<Secret> {
         let secret = Secret::new(self.required()?);
         if secret.expose().len() > limits::TOKEN_DIGITS {
@@ -99,11 +116,15 @@ impl<'a> Args<'a> {
         RelPath::parse(&self.optional()?.unwrap_or_default())
     }
 
-    fn value(&mut self, key: &str) -> Result<Option<String>> {
+    fn bytes_of(&mut self, key: &str) -> Result<Option<Vec<u8>>> {
         let Some(at) = self.options.iter().position(|(seen, _)| *seen == key.as_bytes()) else { return Ok(None) };
         let (_, value) = self.options.swap_remove(at);
-        let value = String::from_utf8(decode(value)?.into_owned());
-        value.map(Some).map_err(|_| self.bad(&format!("{key}= is not text")))
+        Ok(Some(decode(value)?.into_owned()))
+    }
+
+    fn value(&mut self, key: &str) -> Result<Option<String>> {
+        let value = self.bytes_of(key)?.map(String::from_utf8).transpose();
+        value.map_err(|_| self.bad(&format!("{key}= is not text")))
     }
 
     pub(super) fn flag(&mut self, key: &str) -> Result<bool> {

@@ -100,6 +100,13 @@ pub enum Command {
     },
     /// JOIN with a token.
     Join(Secret),
+    /// PASSWD: another password of one's own.
+    Passwd {
+        /// The one that is right now.
+        present: Secret,
+        /// The one that is to be.
+        new: Secret,
+    },
     /// LIST a folder.
     List {
         /// The folder.
@@ -230,6 +237,7 @@ impl Command {
             Verb::Pass => Command::Pass(args.password()?),
             Verb::Token => Command::Token { count: args.count()? },
             Verb::Join => Command::Join(args.token()?),
+            Verb::Passwd => Command::Passwd { new: args.new_password()?, present: args.password_option("present")? },
             Verb::List => Command::List {
                 path: args.path_or_root()?,
                 recursive: args.flag("recursive")?,
@@ -296,6 +304,7 @@ impl Command {
                 [Feature::Record].into_iter().collect()
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
+            Command::Passwd { .. } => [Feature::Passwd].into_iter().collect(),
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
                 let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
                 let all = [mode.map(|_| Feature::Mode), perms, allocated.map(|_| Feature::Sparse)];
@@ -313,6 +322,7 @@ impl Command {
             Command::Pass(_) => Verb::Pass,
             Command::Token { .. } => Verb::Token,
             Command::Join(_) => Verb::Join,
+            Command::Passwd { .. } => Verb::Passwd,
             Command::List { .. } => Verb::List,
             Command::Stat(_) => Verb::Stat,
             Command::Hash { .. } => Verb::Hash,
@@ -335,6 +345,11 @@ impl Command {
         }
     }
 
+    /// Whether its line holds a secret, to be wiped wherever it was.
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Command::Pass(_) | Command::Join(_) | Command::Passwd { .. })
+    }
+
     /// The path the command works on, the first if it has two.
     pub fn path(&self) -> Option<&RelPath> {
         match self {
@@ -353,6 +368,7 @@ impl Command {
             | Command::Pass(_)
             | Command::Token { .. }
             | Command::Join(_)
+            | Command::Passwd { .. }
             | Command::Part { .. }
             | Command::Commit { .. }
             | Command::Discard(_)
@@ -379,6 +395,11 @@ impl Command {
             Command::User(name) | Command::Kick(name) => argument(out, name.as_bytes()),
             Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
             Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
+            Command::Passwd { present, new } => {
+                argument(out, new.expose());
+                out.extend_from_slice(b" present=");
+                out.extend(encode(present.expose()).bytes());
+            }
             Command::List { path, recursive, rotten } => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());

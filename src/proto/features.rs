@@ -47,6 +47,8 @@ features! {
     Perms = "perms", "keep all of the modes of files";
     /// The key `allocated=` of UPLOAD and STAGE.
     Sparse = "sparse", "keep the holes of sparse files";
+    /// The verb PASSWD.
+    Passwd = "passwd", "change passwords";
 }
 
 /// A set of features.

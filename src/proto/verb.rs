@@ -40,6 +40,8 @@ verbs! {
     Token = "TOKEN", "TOKEN [count=1..15]", "Get one-time tokens for more connections of this login.";
     /// Another connection of a login.
     Join = "JOIN", "JOIN token", "Log in with a token that another session of yours got.";
+    /// Another password of one's own.
+    Passwd = "PASSWD", "PASSWD new present=PASSWORD", "Change your password; it takes the present one.";
     /// List a folder.
     List = "LIST", "LIST [path] [recursive=yes] [rotten=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.

@@ -6,7 +6,7 @@ use super::current_users::CurrentUsers;
 use super::login_queue::{LoginQueue, Permit};
 use super::source::Source;
 use super::turns::{Places, Turns, cores};
-use crate::auth::{Principal, Users, is_anonymous};
+use crate::auth::{Principal, StateFolder, Users, hash_password, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
@@ -47,6 +47,33 @@ impl Accounts {
             result
         });
         checked.await?
+    }
+
+    /// Checks the present password of somebody who is logged in and puts the new one in its place. `renewed` is told who the
+    /// user is then, before sessions end because of it.
+    ///
+    /// # Errors
+    /// As [`Accounts::verify`]; [`Kind::Denied`] if the users file does not allow it, [`Kind::Revoked`] if it has changed
+    /// meanwhile.
+    pub async fn change_password(
+        self: &Arc<Self>,
+        source: &Source,
+        user: &str,
+        (present, new): (Secret, Secret),
+        renewed: impl FnOnce(&Principal) + Send + 'static,
+    ) -> Result<Principal> {
+        let permit = self.permit(source).await?;
+        let (accounts, user) = (self.clone(), user.to_owned());
+        let changed = self.turns.run(source, move || {
+            let proven = accounts.users().verify(&user, &present);
+            let hashed = proven.and_then(|proven| Ok((proven, hash_password(&new)?)));
+            // The disk may let one wait longer than a password.
+            drop(permit);
+            let (proven, hash) = hashed?;
+            let choose = |users: &Users, folder: &StateFolder| users.choose_password(folder, &proven, &hash);
+            accounts.current.change_own(choose, renewed)
+        });
+        changed.await?
     }
 
     /// Does blocking work that belongs to a login, such as a look at the users file, on the threads of logins.

@@ -156,7 +156,7 @@ impl Admission {
     }
 
     /// Adds a penalty to what is left of the source's earlier ones.
-    fn penalise(&self, source: Origin, offence: Offence, now: Instant) {
+    pub fn penalise(&self, source: Origin, offence: Offence, now: Instant) {
         if source.is_loopback() && !self.options.penalise_loopback {
             return;
         }

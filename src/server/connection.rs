@@ -19,6 +19,7 @@ use super::drive::{drive, lane};
 use super::lane::Lane;
 use super::login::{Login, Proven, login};
 use super::registry::Ending;
+use super::self_service::SelfService;
 use super::session::Session;
 use super::source::{Origin, Source};
 use super::ties::Ties;
@@ -157,12 +158,13 @@ async fn open(
     let homes = shared.homes.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let (users, most) = (shared.users.clone(), shared.max_mode);
+    let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip());
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         let store = homes.open_home(&principal)?;
-        Ok((Session::new(principal, (users, version), (store, most), Arc::new(ticket), ties), ending))
+        Ok((Session::new(principal, (users, version), (store, most), Arc::new(ticket), ties, self_service), ending))
     });
     opening.await?
 }

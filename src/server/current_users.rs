@@ -8,14 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::occupancy::Standing;
-use crate::auth::Users;
-use crate::error::{Error, Result};
+use crate::auth::{OwnChange, Principal, StateFolder, Users};
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 
 /// The users that are in force.
 pub struct CurrentUsers {
     /// None: they never change.
     path: Option<PathBuf>,
+    /// Where what users do themselves is kept; none: they can do nothing.
+    own: Option<StateFolder>,
+    /// One change by a user at a time: each is on the disk before it is in force.
+    changing: Mutex<()>,
     state: Mutex<State>,
     /// Counts the changes, so that a session sees at no cost that there was none.
     version: AtomicU64,
@@ -86,13 +90,15 @@ impl Stamp {
 }
 
 impl CurrentUsers {
-    /// Reads the users file.
+    /// Reads the users file, and what users did themselves.
     ///
     /// # Errors
     /// [`crate::Kind::BadConfig`] and those of the file system.
-    pub fn load(path: &Path) -> Result<CurrentUsers> {
+    pub fn load(path: &Path, own: Option<StateFolder>) -> Result<CurrentUsers> {
         let read = Stamp::of(path)?;
-        Ok(CurrentUsers::new(Some(path.to_owned()), read, Users::load(path)?))
+        let mut users = Users::load(path)?;
+        take_own(&mut users, own.as_ref(), None, true);
+        Ok(CurrentUsers { own, ..CurrentUsers::new(Some(path.to_owned()), read, users) })
     }
 
     /// These users, for good.
@@ -103,6 +109,8 @@ impl CurrentUsers {
     fn new(path: Option<PathBuf>, read: Stamp, users: Users) -> CurrentUsers {
         CurrentUsers {
             path,
+            own: None,
+            changing: Mutex::default(),
             state: Mutex::new(State {
                 users: Arc::new(users),
                 read,
@@ -206,25 +214,70 @@ impl CurrentUsers {
         state
     }
 
-    fn take_over(&self, state: &mut State, users: Users, read: Stamp, path: &Path) {
+    fn take_over(&self, state: &mut State, mut users: Users, read: Stamp, path: &Path) {
         tracing::info!(file = %path.display(), "users file read again");
         state.lost = most_lost(&state.users, &users);
         if let Some((lost, of)) = state.lost {
             tracing::warn!(file = %path.display(), lost, of, "{}", said_of_loss(lost, of));
         }
+        take_own(&mut users, self.own.as_ref(), Some(&state.users), state.lost.is_some());
+        self.put_in_force(state, users);
+        state.read = read;
+        state.restless = None;
+        state.mended(path);
+    }
+
+    fn put_in_force(&self, state: &mut State, users: Users) {
         if let Some(listener) = self.listener.get() {
             listener(&users);
         }
         state.users = Arc::new(users);
-        state.read = read;
-        state.restless = None;
-        state.mended(path);
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Has a user change something about the own login: `change` puts it on the disk, and it is in force when this returns.
+    /// `renewed` is told who the user is then, before anybody's session ends because of it.
+    ///
+    /// # Errors
+    /// Those of `change`; [`Kind::Denied`] where nothing is kept of users; [`Kind::Revoked`] if the users file has another
+    /// entry for the user by then.
+    pub fn change_own(
+        &self,
+        change: impl FnOnce(&Users, &StateFolder) -> Result<OwnChange>,
+        renewed: impl FnOnce(&Principal),
+    ) -> Result<Principal> {
+        let folder = self.own.as_ref();
+        let folder = folder.ok_or_else(|| Error::new(Kind::Denied, "this server keeps nothing of what users do"))?;
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let change = change(&self.now(), folder)?;
+        let name = change.user().to_owned();
+        let mut state = self.lock();
+        let Some((users, principal)) = state.users.with_own(change) else {
+            if state.users.get(&name).is_none() {
+                // Removed meanwhile: nothing is kept of who is gone.
+                folder.remove(&name)?;
+            }
+            return Err(Error::new(Kind::Revoked, "your account has changed just now"));
+        };
+        renewed(&principal);
+        self.put_in_force(&mut state, users);
+        Ok(principal)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each field is whole by itself: a panic elsewhere leaves nothing half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes over what users did themselves, and says what is wrong with it. What is kept of those who are gone is kept on if so many
+/// are that it may be a mistake.
+fn take_own(users: &mut Users, folder: Option<&StateFolder>, before: Option<&Users>, keeps_gone: bool) {
+    for error in folder.into_iter().flat_map(|folder| users.take_own(folder, before, keeps_gone)) {
+        tracing::error!(
+            %error,
+            "what is kept of a user cannot be used: the user's passwords are refused. Removing the file makes that of the users file count again"
+        );
     }
 }
 

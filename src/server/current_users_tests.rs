@@ -21,7 +21,7 @@ impl Bench {
     fn new() -> Bench {
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join("users.toml"), OFF).unwrap();
-        let users = CurrentUsers::load(&dir.path().join("users.toml")).unwrap();
+        let users = CurrentUsers::load(&dir.path().join("users.toml"), None).unwrap();
         Bench { dir, users, now: Instant::now() }
     }
 

@@ -14,6 +14,8 @@ pub enum Need {
     Login,
     /// These rights.
     Rights(Access),
+    /// A named user who may choose a password.
+    OwnPassword,
     /// An administrator.
     Administrator,
 }
@@ -25,6 +27,8 @@ pub enum Decision {
     Allowed,
     /// It needs these rights, which its user lacks.
     Lacking(Access),
+    /// It needs a named user who may choose a password: the administrator sets this one's.
+    NoOwnPassword,
     /// It needs an administrator, and its user is none.
     NoAdministrator,
 }
@@ -37,6 +41,7 @@ pub fn need(command: &Command) -> Need {
         Command::User(_) | Command::Pass(_) | Command::Join(_) => Need::Login,
         // More connections of the same user: they get no more rights than this one.
         Command::Token { .. } => Need::Login,
+        Command::Passwd { .. } => Need::OwnPassword,
         Command::List { .. } | Command::Stat(_) => Need::Rights(Access::LIST),
         Command::Hash { of: HashOf::Partial, .. } | Command::Upload(_) => Need::Rights(Access::UPLOAD),
         Command::Stage(_) | Command::Part { .. } | Command::Commit { .. } | Command::Discard(_) => {
@@ -57,6 +62,8 @@ pub fn need(command: &Command) -> Need {
 pub fn decide(grants: Grants, command: &Command) -> Decision {
     match need(command) {
         Need::Login => Decision::Allowed,
+        Need::OwnPassword if grants.self_service.password => Decision::Allowed,
+        Need::OwnPassword => Decision::NoOwnPassword,
         Need::Administrator if grants.admin => Decision::Allowed,
         Need::Administrator => Decision::NoAdministrator,
         Need::Rights(rights) => match rights.without(grants.access) {
@@ -81,6 +88,10 @@ pub(super) fn check(principal: &Principal, command: &Command) -> Result<()> {
     match decide(principal.grants(), command) {
         Decision::Allowed => Ok(()),
         Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{} is for administrators", verb.name()))),
+        Decision::NoOwnPassword if principal.is_anonymous() => {
+            Err(Error::new(Kind::Denied, "anonymous has no password to change"))
+        }
+        Decision::NoOwnPassword => Err(Error::new(Kind::Denied, "the administrator of this server sets your password")),
         Decision::Lacking(missing) => Err(lacking(principal, verb, missing)),
     }
 }

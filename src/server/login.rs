@@ -163,6 +163,7 @@ impl Prelogin {
             }
             Ok(
                 Command::Token { .. }
+                | Command::Passwd { .. }
                 | Command::Stage(_)
                 | Command::Commit { .. }
                 | Command::Discard(_)

@@ -25,10 +25,12 @@ mod occupancy;
 mod penalties;
 mod registry;
 mod repeated;
+mod self_service;
 mod session;
 mod source;
 mod staged;
 mod startups;
+mod state;
 mod sweep;
 mod ties;
 mod timeouts;
@@ -56,6 +58,7 @@ pub use self::occupancy::{Standing, standing};
 use self::registry::Registry;
 use self::staged::StagedUploads;
 pub use self::startups::Startups;
+use self::state::State;
 pub use self::timeouts::Timeouts;
 use self::tokens::Tokens;
 use self::turns::{Places, Turns};
@@ -73,6 +76,9 @@ pub struct ServerOptions {
     pub data: PathBuf,
     /// The users file.
     pub users: PathBuf,
+    /// The server's own folder, for what users do themselves, such as choosing a password; made if it is missing. None: they
+    /// can do nothing of the kind.
+    pub state: Option<PathBuf>,
     /// Key and certificate.
     pub identity: Identity,
     /// The pin of the key that it will have next: clients are told after they have logged in.
@@ -99,6 +105,7 @@ impl ServerOptions {
             listen: vec![listen],
             data,
             users,
+            state: None,
             identity,
             next_pin: None,
             durability: Durability::Full,
@@ -118,6 +125,8 @@ struct Shared {
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     homes: Arc<Homes>,
+    /// Held as long as the server lives.
+    _state: Option<State>,
     registry: Arc<Registry>,
     admission: Arc<Admission>,
     tokens: Arc<Tokens>,
@@ -206,7 +215,9 @@ impl Server {
     /// As [`Server::bind`].
     pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
-        let users = Arc::new(CurrentUsers::load(&options.users)?);
+        let homes = Arc::new(Homes::open(&options.data, options.durability)?);
+        let state = options.state.as_deref().map(State::open).transpose()?;
+        let users = Arc::new(CurrentUsers::load(&options.users, state.as_ref().map(State::folder))?);
         let registry = Registry::new();
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         users.on_change(move |users| sessions.revoke(users));
@@ -214,7 +225,6 @@ impl Server {
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
         let admission = within(&plan, options.admission);
-        let homes = Arc::new(Homes::open(&options.data, options.durability)?);
         let beside = Arc::clone(&homes);
         users.on_standing(move |standing| {
             if let Err(error) = beside.tell(standing) {
@@ -228,6 +238,7 @@ impl Server {
             accounts,
             users,
             homes,
+            _state: state,
             registry,
             admission: Admission::new(admission),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),

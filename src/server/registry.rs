@@ -52,7 +52,8 @@ type Sessions = HashMap<SessionId, Arc<Record>>;
 
 #[derive(Debug)]
 struct Record {
-    principal: Principal,
+    /// Another one when the session's own user changes the password over it.
+    principal: Mutex<Principal>,
     peer: SocketAddr,
     since: SystemTime,
     bytes: AtomicU64,
@@ -154,7 +155,7 @@ impl Registry {
         peer: SocketAddr,
     ) -> Result<Ticket> {
         let record = Arc::new(Record {
-            principal: principal.clone(),
+            principal: Mutex::new(principal.clone()),
             peer,
             since: SystemTime::now(),
             bytes: AtomicU64::new(0),
@@ -180,7 +181,7 @@ impl Registry {
     /// Ends all sessions of users who are not what they were at their login, by these users.
     pub fn revoke(&self, users: &Users) {
         for record in lock(&self.sessions).values() {
-            if users.renew(&record.principal).is_none() {
+            if users.renew(&lock(&record.principal)).is_none() {
                 record.end(Kind::Revoked);
             }
         }
@@ -192,9 +193,9 @@ impl Registry {
         let one = sessions.iter().find(|(id, _)| id.to_string() == whom).map(|(_, record)| record);
         let records: Vec<_> = match one {
             Some(record) => vec![record],
-            None => sessions.values().filter(|record| record.principal.name() == whom).collect(),
+            None => sessions.values().filter(|record| lock(&record.principal).name() == whom).collect(),
         };
-        let user = records.first()?.principal.name().to_owned();
+        let user = lock(&records.first()?.principal).name().to_owned();
         records.iter().for_each(|record| record.end(Kind::Kicked));
         Some((user, records.len()))
     }
@@ -230,7 +231,14 @@ impl Record {
             (Some(verb), Some(path)) => format!("{} {path}", verb.name()),
         };
         let bytes = self.bytes.load(Ordering::Relaxed);
-        WhoRow { id, user: self.principal.name().to_owned(), peer: self.peer, since: self.since.into(), bytes, doing }
+        WhoRow {
+            id,
+            user: lock(&self.principal).name().to_owned(),
+            peer: self.peer,
+            since: self.since.into(),
+            bytes,
+            doing,
+        }
     }
 }
 
@@ -281,6 +289,11 @@ impl Ticket {
     /// Notes what the session is doing now.
     pub fn set(&self, activity: Activity) {
         *lock(&self.record.activity) = activity;
+    }
+
+    /// The session's user is this principal from now on: it does not end because of what it changed itself.
+    pub fn renew(&self, principal: &Principal) {
+        lock(&self.record.principal).clone_from(principal);
     }
 
     /// Counts bytes of files.

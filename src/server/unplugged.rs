@@ -6,10 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::accounts::Accounts;
+use super::admission::{Admission, AdmissionOptions};
 use super::current_users::CurrentUsers;
 use super::homes::Homes;
 use super::lane::{Machine, Outgoing, Queue, Step};
 use super::registry::Registry;
+use super::self_service::SelfService;
 use super::session::Session;
 use super::source::Origin;
 use super::ties::Ties;
@@ -52,7 +55,10 @@ impl Unplugged {
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(Users::parse(Users::starter(), "")?));
-        let session = Session::new(principal, (users, 0), (store, FileMode::ALL), Arc::new(ticket), ties);
+        let admission = Admission::new(AdmissionOptions::default());
+        let self_service =
+            SelfService::new(Arc::new(Accounts::new(users.clone())), admission, Ipv4Addr::LOCALHOST.into());
+        let session = Session::new(principal, (users, 0), (store, FileMode::ALL), Arc::new(ticket), ties, self_service);
         let account = Budget::new(1 << 30).portion().account();
         Ok(Unplugged { session, sent: Sent::default(), account, ids })
     }

@@ -39,6 +39,8 @@ impl Right {
         let says = |option: &str| String::from_utf8_lossy(line).contains(option);
         let names: &[&str] = match verb {
             Verb::Help | Verb::User | Verb::Pass | Verb::Token | Verb::Join => &[],
+            // Not of anonymous; the rights over files have no part in it.
+            Verb::Passwd => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
             Verb::Who | Verb::Kick | Verb::Shutdown => return vec![Right::Administrator],
             Verb::List | Verb::Stat => &["list"],
@@ -79,6 +81,7 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Pass => &["PASS wrong"],
         Verb::Token => &["TOKEN", "TOKEN count=3"],
         Verb::Join => &["JOIN 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"],
+        Verb::Passwd => &["PASSWD another present=another"],
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
         Verb::Stat => &["STAT", "STAT file"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],

@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "who",
     "kick",
     "shutdown",
+    "passwd",
     "trust",
     "trust add",
     "trust list",

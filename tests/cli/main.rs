@@ -18,6 +18,7 @@ mod lost_lines;
 #[path = "../attacks/modes.rs"]
 mod modes;
 mod next_key;
+mod passwd;
 mod progress;
 mod shell;
 mod sides;

@@ -66,6 +66,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Pass
         | Verb::Token
         | Verb::Join
+        | Verb::Passwd
         | Verb::Part
         | Verb::Commit
         | Verb::Discard

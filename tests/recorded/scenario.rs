@@ -331,6 +331,10 @@ fn typed_by_hand(port: u16) {
     ask("LIST staged rotten=yes", "not-directory");
     ask("ACCEPT staged", "done");
     ask("KICK nobody", "not-found");
+    ask("PASSWD mine present=wrong", "login-failed");
+    let mut reader = connect();
+    reader.login("reader", ENCODED);
+    assert_eq!(reader.ask(format!("PASSWD my%20own present={ENCODED}")).1, "changed");
     client.data("DOWNLOAD staged offset=3 length=4").unwrap();
     client.data("LIST docs recursive=yes").unwrap();
     for (arguments, word) in [

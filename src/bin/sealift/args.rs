@@ -11,6 +11,7 @@ use sealift::tls::Pin;
 use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
 use super::commands::ls::Ls;
+use super::commands::passwd::Passwd;
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
@@ -141,6 +142,7 @@ pub enum Command {
     /// End the server when running transfers are done
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
+    Passwd(Passwd),
     Trust(Trust),
     #[command(visible_alias = "bookmarks")]
     Bookmark(Bookmark),

@@ -8,7 +8,7 @@ use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
     ("Files", &["ls", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify", "accept"]),
-    ("Servers", &["shell", "ping", "status", "trust", "bookmark"]),
+    ("Servers", &["shell", "ping", "status", "passwd", "trust", "bookmark"]),
     ("Administrators", &["who", "kick", "shutdown"]),
     ("More", &["completion", "help"]),
 ];

@@ -57,6 +57,43 @@ pub fn ask(who: &str) -> Outcome<Secret> {
     })
 }
 
+/// A new password for somebody: the next line of standard input with `--password-stdin`, else typed twice at the terminal.
+///
+/// # Errors
+/// Usage: an empty or too long one, or nobody to ask.
+pub fn choose(who: &str, common: &Common, out: Output) -> Outcome<Secret> {
+    let password = match common.password_stdin {
+        true => first_line(&mut io::stdin().lock(), "standard input")?,
+        false => choose_at_terminal(who, out)?,
+    };
+    if String::from_utf8_lossy(password.expose()).chars().count() < limits::PASSWORD_SHORT {
+        out.warn("a password of so few characters is easily guessed; `sealift passwd` gives a longer one");
+    }
+    Ok(password)
+}
+
+fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {
+    let ask = |question: &str| {
+        ask::password(question)?.ok_or_else(|| {
+            let text = "there is no terminal to ask for the new password on";
+            Failure::new(Kind::Usage, text, "Give it on standard input, with --password-stdin.")
+        })
+    };
+    let question = format!("New password for {who}: ");
+    for _ in 0..limits::LOGIN_FAILURES_MAX {
+        let first = ask(&question)?;
+        match first.expose().len() {
+            0 => out.note("It must not be empty; try again."),
+            n if n > limits::PASSWORD_MAX => {
+                out.note(&format!("It is longer than {} bytes; try again.", limits::PASSWORD_MAX));
+            }
+            _ if ask("The same again: ")?.expose() == first.expose() => return Ok(first),
+            _ => out.note("The two differ; try again."),
+        }
+    }
+    Err(Failure::new(Kind::Usage, "no new password was given", "Run the command again."))
+}
+
 fn from_file(path: &Path, out: Output) -> Result<Secret> {
     let failed = |err| Error::file(path.display(), err);
     let file = File::open(path).map_err(failed)?;

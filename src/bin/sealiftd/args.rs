@@ -86,6 +86,18 @@ pub struct Places {
         hide_env_values = true
     )]
     pub certs: PathBuf,
+
+    /// Folder of the server's own state, such as passwords that users chose themselves; made if missing
+    /// [default: server_state, beside the data folder]
+    #[arg(long, value_name = "DIR", env = "SEALIFT_STATE", global = true, hide_env_values = true)]
+    pub state: Option<PathBuf>,
+}
+
+impl Places {
+    /// The folder of the server's own state.
+    pub fn state(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.data.with_file_name("server_state"))
+    }
 }
 
 /// How to serve.

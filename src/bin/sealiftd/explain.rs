@@ -101,6 +101,12 @@ impl Asked<'_> {
         let decision = gate::decide(granted, command);
         let because = match (gate::need(command), decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),
+            (Need::OwnPassword, Decision::Allowed) => format!("{name} may choose a password {section}."),
+            (Need::OwnPassword, _) if is_anonymous(standing.name) => "anonymous has no password.".to_owned(),
+            (Need::OwnPassword, _) => {
+                let change = change(standing, "self_service = [\"password\"]");
+                format!("the administrator alone sets the password of {name} {section}.{change}")
+            }
             (Need::Administrator, Decision::Allowed) => {
                 format!("it is for administrators, and {name} is one {section}.")
             }

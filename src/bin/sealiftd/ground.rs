@@ -18,6 +18,8 @@ pub fn prove_usable(places: &Places, port_file: Option<&Path>, account: &Account
     let (key, certificate) = (places.certs.join("key.pem"), places.certs.join("cert.pem"));
     let mut wanted =
         vec![("--data", places.data.as_path(), Want::Folder), ("--users", &places.users, Want::ReadOrMake)];
+    let state = places.state();
+    wanted.push(("--state", &state, Want::Folder));
     match key.exists() || certificate.exists() {
         true => {
             wanted.extend([("--certs", key.as_path(), Want::ReadOrMake), ("--certs", &certificate, Want::ReadOrMake)])
@@ -51,14 +53,18 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
     Some(format!("chown{all} {account}: {}", shell_word(&absolute(&found.path).to_string_lossy())))
 }
 
-/// What a running server needs of the file system: the data folder, the users file, which is read again when it has
+/// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
 /// changed and may be another file then, and the port file to remove it. Key and certificate are in memory.
 pub fn reach(places: &Places, port_file: Option<&Path>) -> Reach {
     let mut read = vec![folder_of(&places.users)];
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
     read.extend(port_file.map(Path::to_owned));
-    Reach { change: vec![places.data.clone()], read, remove: port_file.map(folder_of).into_iter().collect() }
+    Reach {
+        change: vec![places.data.clone(), places.state()],
+        read,
+        remove: port_file.map(folder_of).into_iter().collect(),
+    }
 }
 
 fn folder_of(file: &Path) -> PathBuf {

@@ -3,17 +3,13 @@
 use std::io::{self, BufRead as _, Read as _};
 
 use sealift::auth::Secret;
-use sealift::limits::PASSWORD_MAX;
+use sealift::limits::{PASSWORD_MAX, PASSWORD_SHORT};
 use sealift::{Error, Kind};
 use zeroize::Zeroizing;
 
 use crate::args::PasswordArgs;
 use crate::failure::Failure;
 use crate::output;
-
-/// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one
-/// that a person chose.
-const SHORT: usize = 8;
 
 /// A new password for `user`: the first line of standard input, or typed twice without being shown.
 ///
@@ -23,7 +19,7 @@ pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
     let password = if args.password_stdin { from_stdin()? } else { from_terminal(user)? };
     match String::from_utf8_lossy(password.expose()).chars().count() {
         0 => return Err(Failure::usage("the password is empty").hint("Give one of at least 8 characters.")),
-        n if n < SHORT => output::complain(&format!(
+        n if n < PASSWORD_SHORT => output::complain(&format!(
             "warning: a password of {n} characters is easily guessed; `sealiftd user passwd` gives a longer one"
         )),
         _ => {}

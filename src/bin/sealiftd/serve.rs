@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_std::task::block_on;
@@ -36,6 +36,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
         data = %places.data.display(),
         users = %places.users.display(),
         certs = %places.certs.display(),
+        state = %places.state().display(),
         open_files,
         "starting"
     );
@@ -125,6 +126,7 @@ fn prepare(
         listen: args.listen.clone(),
         data: places.data.clone(),
         users: places.users.clone(),
+        state: Some(places.state()),
         identity,
         next_pin,
         durability: args.durability.into(),
@@ -190,15 +192,22 @@ fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
 
 /// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.
 pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
-    // Not there yet: then nothing is in it.
-    let data = places.data.canonicalize().ok()?;
-    [("--certs", &places.certs), ("--users", &places.users)].into_iter().find_map(|(option, path)| {
-        let inside = path.canonicalize().is_ok_and(|path| path.starts_with(&data));
+    let data = real(&places.data)?;
+    let secrets = [("--certs", places.certs.clone()), ("--users", places.users.clone()), ("--state", places.state())];
+    secrets.into_iter().find_map(|(option, path)| {
+        let inside = real(&path).is_some_and(|path| path.starts_with(&data));
         let data = places.data.display();
         inside.then(|| {
             (format!("{} is inside the data folder {data}, from which files are served", path.display()), option)
         })
     })
+}
+
+/// The path without links, as far as it is there: what is missing would be made in what is.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let (there, real) = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)))?;
+    Some(real.join(path.strip_prefix(there).ok()?))
 }
 
 /// Says in the log what about the users deserves attention.

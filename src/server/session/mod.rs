@@ -3,6 +3,7 @@
 
 mod files;
 mod info;
+mod own;
 mod parts;
 mod receive;
 mod rights;
@@ -24,6 +25,7 @@ use super::gate;
 use super::lane::{Machine, Outgoing, Step, Waiting};
 use super::registry::{Activity, Ticket};
 use super::repeated;
+use super::self_service::SelfService;
 use super::source::Source;
 use super::ties::Ties;
 use super::turns::{self, Class};
@@ -49,6 +51,9 @@ pub struct Session {
     most: FileMode,
     ticket: Arc<Ticket>,
     ties: Ties,
+    self_service: SelfService,
+    /// Present passwords that were wrong.
+    login_failures: u32,
     /// Whose lines in the log these are.
     source: Source,
     /// ` pid=… session=…`, as every final reply carries them.
@@ -96,6 +101,7 @@ impl Session {
         (store, most): (Arc<dyn Store>, FileMode),
         ticket: Arc<Ticket>,
         ties: Ties,
+        self_service: SelfService,
     ) -> Self {
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Source::of(&principal, ticket.peer().ip());
@@ -108,6 +114,8 @@ impl Session {
             most,
             ticket,
             ties,
+            self_service,
+            login_failures: 0,
             source,
             ids,
             lines: LineDecoder::new(limits::LINE_MAX),
@@ -185,6 +193,7 @@ impl Session {
             Command::Hash { path, length, of } => self.begin_hash(&path, length, of, running, out),
             Command::Accept(path) => self.begin_accept(&path, running, out),
             Command::Token { count } => self.tokens(count, running, out),
+            Command::Passwd { present, new } => return self.change_password(present, new, running, out),
             Command::Stage(args) => self.stage(args, running, out),
             Command::Part { id, offset, length } => self.begin_part(id, (offset, length), running, out),
             Command::Commit { id, hash } => self.commit_staged(id, hash, running, out),

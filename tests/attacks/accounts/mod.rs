@@ -3,4 +3,5 @@
 
 mod live;
 mod overwrite;
+mod own;
 mod users_file;

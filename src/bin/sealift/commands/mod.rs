@@ -7,6 +7,7 @@ pub mod get;
 pub mod look;
 pub mod ls;
 pub mod mirror;
+pub mod passwd;
 pub mod put;
 pub mod server;
 pub mod trust;
@@ -46,6 +47,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Who(args) => server::who(ctx, args).await,
         Command::Kick(args) => server::kick(ctx, args).await,
         Command::Shutdown(args) => server::shutdown(ctx, args).await,
+        Command::Passwd(args) => passwd::run(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Bookmark(args) => bookmark::run(ctx, args),
         Command::Completion(args) => completion(args),

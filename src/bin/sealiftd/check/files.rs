@@ -18,7 +18,12 @@ use crate::serve;
 /// Looks at all places.
 pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) {
     let replaced = port_file.map(|path| (path, Want::Replace));
-    let used = [(places.data.as_path(), Want::Folder), (places.users.as_path(), Want::ReadOrMake)];
+    let state = places.state();
+    let used = [
+        (places.data.as_path(), Want::Folder),
+        (places.users.as_path(), Want::ReadOrMake),
+        (state.as_path(), Want::Folder),
+    ];
     for (path, want) in used.into_iter().chain(replaced) {
         if let Some(obstacle) = obstacle(path, want) {
             let next = if obstacle.is_permission() {
@@ -33,6 +38,7 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
         findings.add(Severity::Error, text, format!("move it out, and say where it is with {option}"));
     }
     data(&places.data, findings);
+    self::state(&state, findings);
     certs(&places.certs, findings);
     users_file(&places.users, findings);
 }
@@ -58,6 +64,27 @@ fn data(data: &Path, findings: &mut Findings) {
                 findings.add(Severity::Note, what, format!("if that is not wanted, {chmod}"));
             }
         }
+    }
+}
+
+fn state(state: &Path, findings: &mut Findings) {
+    let Ok(meta) = state.metadata() else { return };
+    let (shown, chmod) = (state.display(), format!("run: chmod 700 {}", word(state)));
+    let mode = meta.mode() & 0o7777;
+    if !meta.is_dir() {
+        findings.add(Severity::Error, format!("{shown} is no folder"), "choose another one with --state");
+    } else if mode & 0o022 != 0 {
+        let what = format!(
+            "{shown} can be changed by other users of this machine (mode {mode:03o}), who could put passwords of theirs there"
+        );
+        findings.add(Severity::Error, what, chmod);
+    } else if mode & 0o005 != 0 {
+        let what = format!("{shown} can be looked into by every user of this machine (mode {mode:03o})");
+        findings.add(
+            Severity::Note,
+            what,
+            format!("what is in it is for its owner alone; if that is not wanted, {chmod}"),
+        );
     }
 }
 

@@ -1,0 +1,249 @@
+//! The server's own state folder on disk. The files of users are written by the running server alone, which holds the
+//! folder; each is replaced whole, so that it is the old one or the new one whenever the server is killed.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::fs::OFlags;
+
+use super::{Own, Record};
+use crate::auth::User;
+use crate::auth::users_file::{Fresh, sync_parent};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+
+/// Where the files of users are.
+const USERS: &str = "users";
+
+/// The characters of a user's name that stand for themselves in the name of a file are small letters and digits: where
+/// case does not count, `Alice` and `alice` must not share one.
+const OTHERS: &AsciiSet = &capitals(NON_ALPHANUMERIC);
+
+const fn capitals(set: &AsciiSet) -> AsciiSet {
+    let mut with = set.remove(b'-');
+    let mut letter = b'A';
+    while letter <= b'Z' {
+        with = with.add(letter);
+        letter += 1;
+    }
+    with
+}
+
+/// The folder in which the server keeps what users do themselves.
+#[derive(Debug, Clone)]
+pub struct StateFolder {
+    path: PathBuf,
+}
+
+impl StateFolder {
+    /// Makes the folder if it is missing, for its owner alone.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn make(path: &Path) -> Result<()> {
+        let users = path.join(USERS);
+        DirBuilder::new().recursive(true).mode(0o700).create(&users).map_err(|err| Error::file(path.display(), err))
+    }
+
+    /// Opens the folder, and makes it if it is missing, for its owner alone. What a killed server left half-written in it is
+    /// removed: nobody else may be writing there.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] if others can change what is in it; those of the file system.
+    pub fn open(path: &Path) -> Result<StateFolder> {
+        let failed = |err| Error::file(path.display(), err);
+        let folder = StateFolder { path: path.to_owned() };
+        StateFolder::make(path)?;
+        let mode = fs::metadata(path).map_err(failed)?.mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            let path = path.display();
+            let text = format!(
+                "{path}: other users of this machine could put passwords of theirs there (mode {mode:03o}); run: chmod 700 {path}"
+            );
+            return Err(Error::new(Kind::BadConfig, text));
+        }
+        folder.sweep()?;
+        Ok(folder)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What this user did, if it holds for the entry that the user has. With why it cannot be read, if that is so.
+    pub(in crate::auth) fn read(&self, user: &User) -> (Own, Option<Error>) {
+        let path = self.file_of(user.name());
+        let text = match read_small(&path, limits::OWN_RECORD_MAX) {
+            Ok(text) => text,
+            Err(error) if error.kind() == Kind::NotFound => return (Own::Nothing, None),
+            Err(error) => return (Own::Damaged, Some(error)),
+        };
+        match Record::parse(&text, user.name()) {
+            Ok(record) if record.entry == user.tag() => (Own::Is(Arc::new(record)), None),
+            Ok(_) => (Own::Nothing, None),
+            Err(why) => (Own::Damaged, Some(Error::new(Kind::BadConfig, format!("{}: {why}", path.display())))),
+        }
+    }
+
+    /// Puts this in the place of what is kept of a user: on the disk when this returns, or not at all.
+    pub(in crate::auth) fn write(&self, user: &str, record: &Record) -> Result<()> {
+        Fresh::beside(&self.file_of(user), &record.to_text(user)?)?.put_in_place()
+    }
+
+    /// Keeps nothing of this user any more.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn remove(&self, user: &str) -> Result<()> {
+        let path = self.file_of(user);
+        match fs::remove_file(&path) {
+            Ok(()) => sync_parent(&path),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(Error::file(path.display(), err)),
+        }
+    }
+
+    /// Puts a file that cannot be read aside: the user has another entry now, for which it cannot have been.
+    pub(in crate::auth) fn put_aside(&self, user: &str) -> Result<()> {
+        let path = self.file_of(user);
+        let aside = path.with_extension("damaged");
+        match fs::rename(&path, aside) {
+            Ok(()) => sync_parent(&path),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(Error::file(path.display(), err)),
+        }
+    }
+
+    fn users(&self) -> PathBuf {
+        self.path.join(USERS)
+    }
+
+    fn file_of(&self, user: &str) -> PathBuf {
+        self.users().join(format!("{}.toml", utf8_percent_encode(user, OTHERS)))
+    }
+
+    /// Removes what was being written when a server was killed: hidden files.
+    fn sweep(&self) -> Result<()> {
+        let folder = self.users();
+        let failed = |err| Error::file(folder.display(), err);
+        for entry in fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A small regular file. A pipe is refused and not waited for.
+fn read_small(path: &Path, most: u64) -> Result<String> {
+    let failed = |err| Error::file(path.display(), err);
+    let wrong = |why: &str| Error::new(Kind::BadConfig, format!("{}: {why}", path.display()));
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(wrong("is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(wrong("is too large"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("is not whole, or was changed by hand"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Users;
+    use crate::auth::hash::StoredHash;
+    use crate::auth::hash::tests::cheap_hash;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn users(name: &str) -> Users {
+        Users::parse(&format!("[users.\"{name}\"]\npassword = \"{}\"\n", cheap_hash("given")), "f").unwrap()
+    }
+
+    fn own(user: &User) -> Record {
+        Record { password: Some(StoredHash::parse(&cheap_hash("own")).unwrap()), ..Record::new(user.tag()) }
+    }
+
+    #[test]
+    fn what_is_kept_holds_for_its_entry_and_is_for_the_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(&dir.path().join("state")).unwrap();
+        let before = users("alice");
+        let alice = before.get("alice").unwrap();
+        assert_eq!(folder.read(alice).0, Own::Nothing);
+        let record = own(alice);
+        folder.write("alice", &record).unwrap();
+        assert_eq!(folder.read(alice).0, Own::Is(Arc::new(record)));
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(folder.path.clone()), mode(folder.file_of("alice"))), (0o700, 0o600));
+        let text = format!(
+            "[users.alice]\npassword = \"{}\"\n",
+            crate::auth::hash_password(&crate::secret::Secret::new("x")).unwrap()
+        );
+        let again = Users::parse(&text, "f").unwrap();
+        assert_eq!(folder.read(again.get("alice").unwrap()).0, Own::Nothing, "another entry");
+        folder.remove("alice").unwrap();
+        folder.remove("alice").unwrap();
+        assert_eq!(folder.read(alice).0, Own::Nothing);
+    }
+
+    #[test]
+    fn names_that_a_file_cannot_have_get_files_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(dir.path()).unwrap();
+        let names = ["alice", "Alice", "a.b", ".hidden", "a%41", "ä b"];
+        let files: std::collections::BTreeSet<String> = names
+            .iter()
+            .map(|name| folder.file_of(name).file_name().unwrap().to_string_lossy().to_lowercase())
+            .collect();
+        assert_eq!(files.len(), names.len());
+        assert!(files.iter().all(|file| !file.starts_with('.') && file.is_ascii()));
+        let longest = folder.file_of(&"Z".repeat(limits::USER_MAX));
+        assert!(longest.file_name().unwrap().len() <= limits::NAME_MAX);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_damaged_and_not_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(dir.path()).unwrap();
+        let users = users("alice");
+        let alice = users.get("alice").unwrap();
+        let path = folder.file_of("alice");
+        let whole = own(alice).to_text("alice").unwrap();
+        for damage in [String::new(), whole[..whole.len() / 2].to_owned(), whole.replace("version", "Version")] {
+            fs::write(&path, damage).unwrap();
+            let (own, error) = folder.read(alice);
+            assert_eq!(own, Own::Damaged);
+            assert!(error.unwrap().text().contains("alice.toml: is not whole"));
+        }
+        fs::File::create(&path).unwrap().set_len(limits::OWN_RECORD_MAX + 1).unwrap();
+        assert_eq!(folder.read(alice).0, Own::Damaged);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(folder.read(alice).0, Own::Damaged);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_change_is_refused_and_leftovers_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(dir.path()).unwrap();
+        let left = folder.users().join(".alice.toml.0123.new");
+        fs::write(&left, "half").unwrap();
+        StateFolder::open(dir.path()).unwrap();
+        assert!(!left.exists());
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o770)).unwrap();
+        let refused = StateFolder::open(dir.path()).unwrap_err();
+        assert!(refused.kind() == Kind::BadConfig && refused.text().contains("chmod 700"), "{refused}");
+    }
+}

@@ -1,0 +1,68 @@
+//! `passwd`: another password of one's own.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use sealift::{Exit, Kind};
+
+use crate::context::{Connected, Context, Login};
+use crate::failure::{Failure, Outcome};
+use crate::output::Object;
+use crate::password;
+
+/// Change your password on a server
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift passwd alice@files.example
+  printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
+
+It asks for the present password, then twice for the new one. With --password-stdin the first line of standard input is \
+the present one, and the second the new one. Your other sessions on that server end. What its administrator sets later \
+(`sealiftd user passwd`) counts instead, and the administrator may keep users from choosing at all.")]
+pub struct Passwd {
+    /// You on the server: user@host[:port]
+    #[arg(value_name = "TARGET")]
+    pub target: OsString,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Context::connect`] and [`sealift::Client::change_password`].
+pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    if login.user.is_none() {
+        let hint = format!("Write who you are there, as in alice@{}.", login.server);
+        return Err(Failure::new(Kind::Usage, "anonymous has no password to change", hint));
+    }
+    let Connected { mut client, password: present, .. } = ctx.connect(&login).await?;
+    let new = password::choose(&login.to_string(), &ctx.common, ctx.out)?;
+    match client.change_password(present, new.clone()).await {
+        Ok(()) => {
+            ctx.out.step_ids("answered", &client);
+            ctx.hang_up(client).await;
+        }
+        // It may have been done all the same.
+        Err(error) if error.exit() == Exit::Network => match ctx.connect_with(&login, Some(new)).await {
+            Ok(again) => ctx.hang_up(again.client).await,
+            Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
+                let hint = "The connection was lost before it was done: the old password still counts. Try again.";
+                return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
+            }
+            Err(failure) => return Err(failure),
+        },
+        Err(error) => {
+            return Err(Failure::from(error).about(&login.to_string()).hinted(Kind::Denied, || denied(&login)));
+        }
+    }
+    let object = || Object::new().text("event", "changed").text("user", login.name()).text("server", &login.server);
+    if !ctx.out.json(object)? {
+        ctx.out.note(&format!("The password of {login} is changed; other sessions of {} end.", login.name()));
+    }
+    Ok(())
+}
+
+fn denied(login: &Login) -> String {
+    format!("Ask the administrator of {} for another password.", login.server)
+}

@@ -1,0 +1,213 @@
+//! What users do themselves, and what must not come of it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+
+use crate::common::{Daemon, RawClient, end_of, eventually, sealiftd, text};
+
+fn word(client: &mut RawClient, line: &str) -> String {
+    client.ask(line).1
+}
+
+fn login(daemon: &Daemon, password: &str) -> String {
+    RawClient::connect(daemon).try_login("alice", password).1
+}
+
+fn own_file(daemon: &Daemon) -> PathBuf {
+    daemon.place().join("server_state/users/alice.toml")
+}
+
+/// A server with alice, whose password is `given`.
+fn served() -> Daemon {
+    let daemon = Daemon::start();
+    daemon.add_user("alice", "given", "full");
+    daemon
+}
+
+fn chosen(daemon: &Daemon, present: &str, new: &str) {
+    let mut alice = RawClient::logged_in(daemon, "alice", present);
+    assert_eq!(word(&mut alice, &format!("PASSWD {new} present={present}")), "changed");
+}
+
+/// The server killed, and started again in the same place.
+fn again(mut daemon: Daemon, place: &tempfile::TempDir) -> Daemon {
+    daemon.signal(Signal::KILL);
+    daemon.wait();
+    Daemon::builder().within(place.path()).start()
+}
+
+#[test]
+fn a_password_is_changed_by_whoever_knows_it_and_by_no_token() {
+    let daemon = served();
+    let mut alice = RawClient::logged_in(&daemon, "alice", "given");
+    let tokens = alice.ask("TOKEN count=2").2["tokens"].clone();
+    let mut tokens = tokens.split(',');
+    let mut joined = RawClient::connect(&daemon);
+    assert_eq!(word(&mut joined, &format!("JOIN {}", tokens.next().unwrap())), "welcome");
+    // Whatever is given in place of the password, the token too.
+    let token = tokens.next().unwrap();
+    for line in ["PASSWD mine", "PASSWD mine present=", &format!("PASSWD mine present={token}")] {
+        let answer = joined.ask(line);
+        assert!(answer.1 == "bad-command" || answer.1 == "login-failed", "{line}: {answer:?}");
+    }
+    assert_eq!(login(&daemon, "mine"), "login-failed");
+    let mut anonymous = RawClient::logged_in(&daemon, "anonymous", "x");
+    assert_eq!(word(&mut anonymous, "PASSWD mine present=x"), "denied");
+    // Three wrong ones end the connection, as before a login.
+    let mut guesses = RawClient::logged_in(&daemon, "alice", "given");
+    for _ in 0..3 {
+        assert_eq!(word(&mut guesses, "PASSWD mine present=guess"), "login-failed");
+    }
+    assert!(guesses.rest().is_empty());
+    assert_eq!(word(&mut alice, "PASSWD mine present=given"), "changed");
+    assert_eq!((login(&daemon, "given").as_str(), login(&daemon, "mine").as_str()), ("login-failed", "welcome"));
+    let mut late = RawClient::connect(&daemon);
+    assert_eq!(word(&mut late, &format!("JOIN {token}")), "login-failed");
+}
+
+#[test]
+fn other_sessions_end_with_the_password_they_were_opened_with() {
+    let daemon = served();
+    let mut others: Vec<_> = (0..3).map(|_| RawClient::logged_in(&daemon, "alice", "given")).collect();
+    let mut alice = RawClient::logged_in(&daemon, "alice", "given");
+    let mut anonymous = RawClient::logged_in(&daemon, "anonymous", "x");
+    assert_eq!(word(&mut alice, "PASSWD mine present=given"), "changed");
+    for other in &mut others {
+        let (digits, word, _) = other.reply();
+        assert_eq!((digits, word.as_str()), (421, "revoked"));
+    }
+    assert_eq!(word(&mut alice, "PING"), "pong", "the one that changed it goes on");
+    assert_eq!(alice.upload("x", b"1").1, "done");
+    assert_eq!(word(&mut alice, "PASSWD again present=mine"), "changed");
+    assert_eq!(word(&mut alice, "TOKEN"), "tokens");
+    assert_eq!(word(&mut anonymous, "PING"), "pong");
+}
+
+#[test]
+fn a_user_made_again_inherits_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::builder().within(place.path()).start();
+    daemon.add_user("alice", "given", "full");
+    let section = fs::read_to_string(place.path().join("users.toml")).unwrap();
+    let change = |args: &[&str], input: &str| {
+        let mut command = sealiftd(place.path());
+        command.args(args);
+        let output = end_of(command, input);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    for kill in [false, true] {
+        chosen(&daemon, "given", "mine");
+        if kill {
+            // While no server runs.
+            daemon.signal(Signal::KILL);
+            daemon.wait();
+        }
+        change(&["user", "remove", "alice"], "");
+        change(&["user", "add", "alice", "--password-stdin"], "given");
+        if kill {
+            daemon = Daemon::builder().within(place.path()).start();
+        }
+        assert_eq!((login(&daemon, "mine").as_str(), login(&daemon, "given").as_str()), ("login-failed", "welcome"));
+    }
+    // The very same line, as from a copy: whoever a running server saw gone is gone.
+    change(&["user", "passwd", "alice", "--password-stdin"], "between");
+    assert_eq!(login(&daemon, "between"), "welcome");
+    fs::write(place.path().join("users.toml"), &section).unwrap();
+    eventually("it is read", || login(&daemon, "given") == "welcome");
+    chosen(&daemon, "given", "mine");
+    change(&["user", "remove", "alice"], "");
+    eventually("nothing is kept of her", || !own_file(&daemon).exists());
+    fs::write(place.path().join("users.toml"), &section).unwrap();
+    eventually("it is read", || login(&daemon, "given") == "welcome");
+    assert_eq!(login(&daemon, "mine"), "login-failed");
+}
+
+#[test]
+fn a_kill_leaves_the_old_password_or_the_new_one() {
+    let place = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::builder().within(place.path()).start();
+    daemon.add_user("alice", "p0", "full");
+    let mut present = "p0".to_owned();
+    for turn in 1..=8_u64 {
+        let new = format!("p{turn}");
+        let mut alice = RawClient::logged_in(&daemon, "alice", &present);
+        alice.line(format!("PASSWD {new} present={present}"));
+        // Two hashes take tens of milliseconds; the writing is somewhere behind them.
+        std::thread::sleep(std::time::Duration::from_millis(turn * 15));
+        daemon = again(daemon, &place);
+        let right: Vec<&str> =
+            [present.as_str(), &new].into_iter().filter(|p| login(&daemon, p) == "welcome").collect();
+        assert_eq!(right.len(), 1, "after {turn}: {right:?}");
+        present = right[0].to_owned();
+        let left = fs::read_dir(place.path().join("server_state/users")).unwrap();
+        assert!(left.count() <= 1, "what was half-written is gone");
+    }
+    // What was acknowledged stays.
+    chosen(&daemon, &present, "last");
+    daemon = again(daemon, &place);
+    assert_eq!(login(&daemon, "last"), "welcome");
+}
+
+#[test]
+fn what_is_damaged_lets_nobody_in_by_the_old_password() {
+    let place = tempfile::tempdir().unwrap();
+    let daemon = Daemon::builder().within(place.path()).start();
+    daemon.add_user("alice", "given", "full");
+    daemon.add_user("bob", "other", "full");
+    chosen(&daemon, "given", "mine");
+    let file = own_file(&daemon);
+    let whole = fs::read_to_string(&file).unwrap();
+    assert!(!whole.contains("mine"));
+    let without_password: String =
+        whole.lines().filter(|line| !line.starts_with("password")).map(|l| format!("{l}\n")).collect();
+    let mut daemon = daemon;
+    for damage in ["", &whole[..whole.len() - 30], &without_password] {
+        fs::write(&file, damage).unwrap();
+        daemon = again(daemon, &place);
+        assert_eq!(
+            (login(&daemon, "given").as_str(), login(&daemon, "mine").as_str()),
+            ("login-failed", "login-failed")
+        );
+        assert_eq!(RawClient::connect(&daemon).try_login("bob", "other").1, "welcome", "nobody else is concerned");
+        assert!(daemon.log().contains("what is kept of a user cannot be used"), "{}", daemon.log());
+    }
+    // A new password of the administrator's is for another entry.
+    let passwd = daemon.command(&["user", "passwd", "alice", "--password-stdin"]);
+    assert!(end_of(passwd, "new").status.success());
+    assert_eq!(login(&daemon, "new"), "welcome");
+    daemon = again(daemon, &place);
+    assert_eq!(login(&daemon, "new"), "welcome");
+}
+
+#[test]
+fn nobody_else_of_the_machine_gets_at_the_state() {
+    let place = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::builder().within(place.path()).start();
+    daemon.add_user("alice", "given", "full");
+    chosen(&daemon, "given", "mine");
+    let state = place.path().join("server_state");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&state), mode(&own_file(&daemon))), (0o700, 0o600));
+    // One server at a time, whatever else it serves.
+    let second = tempfile::tempdir().unwrap();
+    let refused = |args: &[&str]| {
+        let mut command = sealiftd(second.path());
+        command.args(["--listen", "127.0.0.1:0"]).args(args);
+        let output = command.output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    let taken = refused(&["--state", state.to_str().unwrap()]);
+    assert!(taken.1.contains("another sealiftd serves this folder"), "{taken:?}");
+    // Never where files are served from.
+    let inside = refused(&["--state", "server_data/alice/state"]);
+    assert!(inside.0 == Some(2) && inside.1.contains("--state"), "{inside:?}");
+    daemon.signal(Signal::TERM);
+    daemon.wait();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = sealiftd(place.path());
+    let open = text(&command.args(["--listen", "127.0.0.1:0"]).output().unwrap().stderr);
+    assert!(open.contains("other users of this machine could put passwords of theirs there"), "{open}");
+}
