@@ -289,7 +289,8 @@ impl Server {
     pub async fn serve(self) -> Result<()> {
         let registry = self.shared.registry.clone();
         for address in &self.addresses {
-            info!(%address, pid = std::process::id(), pin = %self.pin, "listening");
+            // A name of its own, for those who have shown it already.
+            info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
         self.shared.users.watch()?;
         let _goes_on_alone = sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());

@@ -38,5 +38,5 @@ fn sweep_all(homes: &Homes, users: &Users) {
             Err(error) => warn!(home, %error, "cannot be swept"),
         }
     }
-    info!(homes = names.len(), removed = all.removed, saved = all.saved, "swept");
+    info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, "swept");
 }

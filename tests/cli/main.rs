@@ -8,6 +8,7 @@ mod bookmarks;
 mod common;
 mod exits;
 mod files;
+mod first_minute;
 mod flow;
 mod gate;
 mod going_on;

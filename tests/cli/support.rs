@@ -274,14 +274,19 @@ impl Terminal {
         variables: &[(&str, &str)],
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Terminal {
-        let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(pty_process::Size::new(lines, columns)).unwrap();
         let command = pty_process::blocking::Command::new(PROGRAM).args(args).env_clear().envs(world.environment());
         let command = command
             .env("TERM", "xterm")
             .env("NO_COLOR", "1")
             .envs(variables.iter().copied())
             .current_dir(world.work.path());
+        Terminal::of(command, (columns, lines))
+    }
+
+    /// Any program at a terminal of so many columns and lines.
+    pub fn of(command: pty_process::blocking::Command, (columns, lines): (u16, u16)) -> Terminal {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(lines, columns)).unwrap();
         let child = command.spawn(pts).unwrap();
         let pty = Arc::new(pty);
         let seen = Arc::new((Mutex::new(Seen::default()), Condvar::new()));
@@ -329,6 +334,11 @@ impl Terminal {
     /// All that was shown so far.
     pub fn shown(&self) -> String {
         String::from_utf8_lossy(&self.seen.0.lock().unwrap().bytes).into()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for the end.

@@ -149,8 +149,9 @@ pub struct ServeArgs {
     pub log_format: LogFormat,
 
     /// What is logged: off, error, warn, info, debug, trace, or a filter such as sealift::server=debug,info
-    #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", default_value = "info", hide_env_values = true)]
-    pub log_level: String,
+    /// [default: info, without what is shown at the start anyway if that is on a terminal]
+    #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", hide_env_values = true)]
+    pub log_level: Option<String>,
 
     /// How much clients may take.
     #[command(flatten)]

@@ -11,6 +11,7 @@ use sealift::tls::Pin;
 
 use crate::args::Places;
 use crate::output::{say, shell_word};
+use crate::programs::Programs;
 
 /// What the banner tells.
 pub struct Banner<'a> {
@@ -24,6 +25,8 @@ pub struct Banner<'a> {
     pub pin: Pin,
     /// The pin of the key that it announces to have next.
     pub next_pin: Option<Pin>,
+    /// How to call the client and the server.
+    pub programs: Programs,
     /// The first address's port.
     pub port: u16,
 }
@@ -57,23 +60,24 @@ impl Banner<'_> {
         }
         let server = self.reachable();
         let pin = self.pin;
+        let Programs { sealift, sealiftd } = &self.programs;
         let _ = writeln!(out, "\nTry it:");
         if let Some(home) = self.users.anonymous_home() {
             let hello = shell_word(&self.places.data.join(home).join("hello.txt").to_string_lossy());
             let _ = writeln!(out, "  echo hello > {hello}");
-            let _ = writeln!(out, "  sealift --pin {pin} ls {server}/");
-            let _ = writeln!(out, "  sealift --pin {pin} get {server}/hello.txt .");
+            let _ = writeln!(out, "  {sealift} --pin {pin} ls {server}/");
+            let _ = writeln!(out, "  {sealift} --pin {pin} get {server}/hello.txt .");
         }
         match self.users.iter().next() {
             None => {
                 let options = user_options(self.places);
                 let _ = writeln!(out, "\nAdd a user who may write (no restart needed), then upload:");
-                let _ = writeln!(out, "  sealiftd user add alice{options}");
-                let _ = writeln!(out, "  sealift --pin {pin} put FILE alice@{server}/");
+                let _ = writeln!(out, "  {sealiftd} user add alice{options}");
+                let _ = writeln!(out, "  {sealift} --pin {pin} put FILE alice@{server}/");
             }
             Some(user) => {
                 let name = shell_word(user.name());
-                let _ = writeln!(out, "  sealift --pin {pin} ls {name}@{server}/");
+                let _ = writeln!(out, "  {sealift} --pin {pin} ls {name}@{server}/");
             }
         }
         out.push('\n');

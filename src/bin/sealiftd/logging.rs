@@ -11,11 +11,20 @@ use crate::log_queue::LogQueue;
 
 static QUEUE: LogQueue = LogQueue::new();
 
+/// What is logged unless something else is asked for.
+const USUAL: &str = "info";
+
+/// The same where a person sees the banner and the log on one screen: what the banner says is not said again.
+const BESIDE_THE_BANNER: &str = "info,sealiftd::serve=warn,sealift::server::start=warn";
+
 /// Starts the log. Panics of a connection go there too.
 ///
 /// # Errors
 /// A filter that cannot be read.
-pub fn start(format: LogFormat, filter: &str) -> Result<(), Failure> {
+pub fn start(format: LogFormat, asked: Option<&str>) -> Result<(), Failure> {
+    let on_one_screen = io::stderr().is_terminal() && io::stdout().is_terminal();
+    let usual = if on_one_screen { BESIDE_THE_BANNER } else { USUAL };
+    let filter = asked.unwrap_or(usual);
     let parsed = EnvFilter::try_new(filter).map_err(|err| {
         Failure::usage(format!("--log-level {filter}: {err}"))
             .hint("Write off, error, warn, info, debug or trace, or a filter such as sealift::server=debug,info.")

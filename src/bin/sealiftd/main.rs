@@ -15,6 +15,7 @@ mod output;
 mod password;
 mod port_file;
 mod process;
+mod programs;
 mod reach;
 mod scrub;
 mod serve;

@@ -19,6 +19,7 @@ use crate::banner::{self, Banner};
 use crate::failure::Failure;
 use crate::output::some_of;
 use crate::port_file::PortFile;
+use crate::programs::Programs;
 use crate::{cert, ground, logging, process, signals};
 
 /// Serves until it is told to stop.
@@ -26,7 +27,7 @@ use crate::{cert, ground, logging, process, signals};
 /// # Errors
 /// What keeps it from starting.
 pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
-    logging::start(args.log_format, &args.log_level)?;
+    logging::start(args.log_format, args.log_level.as_deref())?;
     process::gain_no_rights();
     let account = process::account_to_assume(args.user.as_deref())?;
     let open_files = process::raise_file_limit();
@@ -84,7 +85,8 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
-    banner::print(&Banner { places, users: &users, addresses: server.addresses(), pin: server.pin(), next_pin, port });
+    let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
+    banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
         grace = %args.grace,
