@@ -56,6 +56,7 @@ pub mod keys;
 pub mod limits;
 pub mod mtime;
 pub mod proto;
+pub mod readable;
 pub mod secret;
 pub mod server;
 pub mod stamp;

@@ -1,5 +1,6 @@
 //! `sealiftd scrub`: reads all files at a bounded rate and compares them with what was stored.
 
+use std::io;
 use std::process::ExitCode;
 
 use cap_std::ambient_authority;
@@ -7,6 +8,7 @@ use cap_std::fs::Dir;
 use sealift::auth::Users;
 use sealift::limits::RESERVED_NAME;
 use sealift::proto::escape::for_people;
+use sealift::readable::size;
 use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Rot, Scrubbed, scrub};
 use sealift::{Error, Exit, Kind};
 use serde_json::json;
@@ -25,6 +27,12 @@ pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
     let mut pace = Pace::new(args.rate);
     let mut total = Scrubbed::default();
     for home in homes(places, args, &data)? {
+        if matches!(data.symlink_metadata(&home), Err(err) if err.kind() == io::ErrorKind::NotFound) {
+            if !args.json {
+                say(&format!("{}: not there yet, so there is nothing to read\n", for_people(home.as_bytes())));
+            }
+            continue;
+        }
         let opened = data.open_dir(&home).map_err(|err| Error::file(places.data.join(&home).display(), err));
         let tell = |path: &[u8], doubt: Doubt| tell(args.json, &home, path, doubt);
         match opened.and_then(|dir| LocalStore::open(dir, LocalOptions::default())) {
@@ -110,6 +118,7 @@ fn finish(as_json: bool, total: &Scrubbed) {
     }
     say(&format!(
         "{confirmed} as stored, {rotten} rotten, {unrecorded} without a record, {changed} changed meanwhile, {failed} not \
-         read; {bytes} bytes\n"
+         read; {} read\n",
+        size(*bytes)
     ));
 }

@@ -55,6 +55,12 @@ fn scrub_finds_rot_with_and_without_a_server() {
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["state"], "rotten");
     assert_eq!((lines[1]["rotten"].as_u64(), lines[1]["confirmed"].as_u64()), (Some(1), Some(1)));
+    // Sizes as `sealift verify` says them, and a user who never came has nothing that could rot.
+    daemon.add_user_with("dave", crate::common::PASSWORD, &[]);
+    let some = scrub(&["--rate", "1GiB", "alice", "dave"]);
+    let said = text(&some.stdout);
+    assert_eq!(some.status.code(), Some(0), "{said}");
+    assert!(said.contains("dave: not there yet") && said.ends_with("0 not read; 4.0 MiB read\n"), "{said}");
     assert_eq!(scrub(&["nobody-of-this-name"]).status.code(), Some(3));
 
     // Without a server.
