@@ -52,6 +52,9 @@ pub const NONCE_BYTES: usize = 32;
 /// line ([`LINE_MAX`]), the largest kind too; checking all of them takes a server less than a millisecond.
 pub const KEY_PROOFS_MAX: usize = 8;
 
+/// Bytes of what a key is called in users.toml: a comment such as `alice@laptop`.
+pub const KEY_NAME_MAX: usize = 128;
+
 /// Bytes of a public key in SSH's format: the largest kind that logs in has 127 and the name of an application.
 pub const PUBLIC_KEY_MAX: usize = 1024;
 

@@ -52,6 +52,11 @@ impl Access {
         Access(self.0 | other.0)
     }
 
+    /// The rights that are in both sets.
+    pub const fn intersection(self, other: Access) -> Access {
+        Access(self.0 & other.0)
+    }
+
     /// The rights of this set that are not in `other`.
     pub const fn without(self, other: Access) -> Access {
         Access(self.0 & !other.0)

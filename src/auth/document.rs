@@ -5,18 +5,28 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 use super::hash::StoredHash;
 use super::own::Own;
 use super::users::{User, Users};
-use super::{Access, names, size};
+use super::{Access, UserKey, names, size};
 use crate::error::{Error, Kind, Result};
+use crate::keys::PublicKey;
 use crate::toml_layout;
 
-/// A user to be added.
-pub(super) struct NewUser<'a> {
-    pub(super) name: &'a str,
-    pub(super) hash: &'a str,
-    pub(super) home: Option<&'a str>,
-    pub(super) access: Access,
-    pub(super) admin: bool,
-    pub(super) quota: Option<u64>,
+/// A user to be added to a users file.
+#[derive(Debug, Clone, Copy)]
+pub struct NewUser<'a> {
+    /// The name to log in with.
+    pub name: &'a str,
+    /// What [`super::hash_password`] returned. None: no password logs in.
+    pub hash: Option<&'a str>,
+    /// Keys that log in, each a line as in `authorized_keys`.
+    pub keys: &'a [String],
+    /// The folder below the data folder; none: the user's name.
+    pub home: Option<&'a str>,
+    /// What they may do there.
+    pub access: Access,
+    /// Whether they may administer the server.
+    pub admin: bool,
+    /// The most bytes in the home; none: no bound.
+    pub quota: Option<u64>,
 }
 
 /// Whether a user of this name and home may be added to these users.
@@ -39,7 +49,8 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     let mut wanted = Users::parse(text, file)?;
     check_new(&wanted, file, new.name, new.home)?;
     let home = new.home.unwrap_or(new.name);
-    let hash = StoredHash::parse(new.hash).map_err(|why| wrong("password", why))?;
+    let hash = new.hash.map(StoredHash::parse).transpose().map_err(|why| wrong("password", why))?;
+    let keys = new.keys.iter().map(|line| read_key(line)).collect::<Result<_>>()?;
     let (name, home) = (new.name.to_owned(), home.to_owned());
     let user = User {
         name: name.clone(),
@@ -48,6 +59,7 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
         admin: new.admin,
         quota: new.quota,
         hash,
+        keys,
         self_service: wanted.self_service,
         own: Own::Nothing,
     };
@@ -72,16 +84,91 @@ pub(super) fn passwd(text: &str, file: &str, name: &str, hash: &str) -> Result<S
     let stored = StoredHash::parse(hash).map_err(|why| Error::new(Kind::Usage, format!("the password {why}")))?;
     let mut wanted = Users::parse(text, file)?;
     let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
-    user.hash = stored;
+    user.hash = Some(stored);
 
     let mut document = open(text, file)?;
-    let user = users_of(&mut document, file)?.get_mut(name).and_then(Item::as_table_like_mut);
-    let password = user.and_then(|user| user.get_mut("password")).and_then(Item::as_value_mut);
-    let password = password.ok_or_else(|| by_hand(file))?;
-    let decor = password.decor().clone();
-    *password = Value::from(hash);
-    *password.decor_mut() = decor;
+    let user = user_of(&mut document, file, name)?;
+    match user.get_mut("password").and_then(Item::as_value_mut) {
+        None => drop(user.insert("password", value(hash))),
+        Some(password) => {
+            let decor = password.decor().clone();
+            *password = Value::from(hash);
+            *password.decor_mut() = decor;
+        }
+    }
     checked(&document, file, &wanted)
+}
+
+/// The text with one more key for one user.
+pub(super) fn add_key(text: &str, file: &str, name: &str, line: &str) -> Result<String> {
+    let mut wanted = Users::parse(text, file)?;
+    let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
+    let key = read_key(line)?;
+    if let Some(known) = user.keys.iter().find(|known| known.public == key.public) {
+        let text = format!("user '{name}' has that key already, as '{}'", known.name());
+        return Err(Error::new(Kind::Exists, text));
+    }
+    user.keys.push(key);
+
+    let mut document = open(text, file)?;
+    let user = user_of(&mut document, file, name)?;
+    if !user.contains_key("keys") {
+        user.insert("keys", value(Array::new()));
+    }
+    let keys = user.get_mut("keys").and_then(Item::as_array_mut).ok_or_else(|| by_hand(file))?;
+    keys.push(line.trim());
+    one_a_line(keys);
+    checked(&document, file, &wanted)
+}
+
+/// The text without one key of one user, named as the file calls it or by its fingerprint.
+pub(super) fn remove_key(text: &str, file: &str, name: &str, key: &str) -> Result<String> {
+    let mut wanted = Users::parse(text, file)?;
+    let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
+    let is_meant = |known: &UserKey| known.name() == key || known.public.fingerprint() == key;
+    let meant: Vec<usize> =
+        user.keys.iter().enumerate().filter(|(_, known)| is_meant(known)).map(|(at, _)| at).collect();
+    let at = match meant.as_slice() {
+        [at] => *at,
+        [] => return Err(Error::new(Kind::NotFound, format!("user '{name}' has no key '{key}' in {file}"))),
+        _ => {
+            let text = format!("user '{name}' has several keys '{key}': name the one that is meant by its fingerprint");
+            return Err(Error::new(Kind::Usage, text));
+        }
+    };
+    user.keys.remove(at);
+
+    let mut document = open(text, file)?;
+    let user = user_of(&mut document, file, name)?;
+    let keys = user.get_mut("keys").and_then(Item::as_array_mut).ok_or_else(|| by_hand(file))?;
+    keys.remove(at);
+    one_a_line(keys);
+    checked(&document, file, &wanted)
+}
+
+/// Keys are long: each stands in a line of its own. Comments between them stay.
+fn one_a_line(keys: &mut Array) {
+    let is_empty = keys.is_empty();
+    for key in keys.iter_mut() {
+        let before = key.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        if !before.contains('\n') {
+            key.decor_mut().set_prefix("\n    ");
+        }
+    }
+    keys.set_trailing_comma(!is_empty);
+    if !is_empty && !keys.trailing().as_str().unwrap_or_default().contains('\n') {
+        keys.set_trailing("\n");
+    }
+}
+
+fn read_key(line: &str) -> Result<UserKey> {
+    let (public, comment) = PublicKey::from_openssh(line)
+        .map_err(|err| Error::new(Kind::Usage, format!("the key cannot be used: {}", err.text())))?;
+    Ok(UserKey::new(public, &comment))
+}
+
+fn user_of<'a>(document: &'a mut DocumentMut, file: &str, name: &str) -> Result<&'a mut dyn toml_edit::TableLike> {
+    users_of(document, file)?.get_mut(name).and_then(Item::as_table_like_mut).ok_or_else(|| by_hand(file))
 }
 
 /// The text without one user. A comment that stands right above the user's section goes with it; what an empty line
@@ -127,7 +214,14 @@ fn checked(document: &DocumentMut, file: &str, wanted: &Users) -> Result<String>
 
 fn section_of(new: &NewUser<'_>) -> Table {
     let mut section = Table::new();
-    section.insert("password", value(new.hash));
+    if let Some(hash) = new.hash {
+        section.insert("password", value(hash));
+    }
+    if !new.keys.is_empty() || new.hash.is_none() {
+        let mut keys: Array = new.keys.iter().map(|line| line.trim()).collect();
+        one_a_line(&mut keys);
+        section.insert("keys", value(keys));
+    }
     if let Some(home) = new.home {
         section.insert("home", value(home));
     }
@@ -159,7 +253,7 @@ mod tests {
     ];
 
     fn new(name: &str) -> NewUser<'_> {
-        NewUser { name, hash: HASHES[0], home: None, access: Access::FULL, admin: false, quota: None }
+        NewUser { name, hash: Some(HASHES[0]), keys: &[], home: None, access: Access::FULL, admin: false, quota: None }
     }
 
     #[test]
@@ -246,7 +340,7 @@ mod tests {
             (add(&text, "f", &new("ftp")), Kind::Usage),
             (add(&text, "f", &new("a/b")), Kind::Usage),
             (add(&text, "f", &NewUser { home: Some("../x"), ..new("b") }), Kind::Usage),
-            (add(&text, "f", &NewUser { hash: "canary", ..new("b") }), Kind::Usage),
+            (add(&text, "f", &NewUser { hash: Some("canary"), ..new("b") }), Kind::Usage),
             (passwd(&text, "f", "b", HASHES[0]), Kind::NotFound),
             (passwd(&text, "f", "a", "canary"), Kind::Usage),
             (remove(&text, "f", "b"), Kind::NotFound),
@@ -326,7 +420,7 @@ mod tests {
                 let users = Users::parse(&text, "f").unwrap();
                 prop_assert_eq!(users.anonymous_home(), Some("public"));
                 let seen: BTreeMap<_, _> = users.iter().map(|user| {
-                    let hash = HASHES.iter().position(|hash| StoredHash::parse(hash).unwrap() == user.hash).unwrap();
+                    let hash = HASHES.iter().position(|hash| StoredHash::parse(hash).ok() == user.hash).unwrap();
                     (user.name().to_owned(), (user.is_admin(), user.access(), hash))
                 }).collect();
                 prop_assert_eq!(&seen, &model);

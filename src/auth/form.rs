@@ -1,6 +1,6 @@
-//! Reads the text of a users file. Every error names the file, the line and what is wrong there, and never repeats a
-//! value: a password typed into the wrong place must not reach a log. (That is also why serde does not do this work:
-//! its messages quote what they found.)
+//! Reads the text of a users file; `key_form` reads the keys in it. Every error names the file, the line and what is wrong
+//! there, and never repeats a value: a password typed into the wrong place must not reach a log. (That is also why serde
+//! does not do this work: its messages quote what they found.)
 
 use std::collections::BTreeMap;
 
@@ -79,20 +79,26 @@ fn read_users(section: &Section<'_>, defaults: SelfService) -> Result<BTreeMap<S
 }
 
 fn read_user(section: &Section<'_>, name: &str, defaults: SelfService) -> Result<User> {
-    section.allow_only(&["password", "home", "access", "admin", "quota", "self_service"])?;
-    let Some((password, at)) = section.text("password")? else {
-        return Err(section.place.wrong(section.at.clone(), format!("{} has no password", section.name)));
+    section.allow_only(&["password", "keys", "home", "access", "admin", "quota", "self_service"])?;
+    let hash = match section.text("password")? {
+        None => None,
+        Some((password, at)) => Some(StoredHash::parse(password).map_err(|why| {
+            let what = format!("the password of {} {why}: set it with `sealiftd user passwd`", section.name);
+            section.place.wrong(at, what)
+        })?),
     };
-    let hash = StoredHash::parse(password).map_err(|why| {
-        let what = format!("the password of {} {why}: set it with `sealiftd user passwd`", section.name);
-        section.place.wrong(at, what)
-    })?;
+    let keys = section.keys()?;
+    if hash.is_none() && keys.is_none() {
+        let what = format!("{} has no password and no keys", section.name);
+        return Err(section.place.wrong(section.at.clone(), what));
+    }
     let home = section.home()?.unwrap_or_else(|| name.to_owned());
     let access = section.access()?.unwrap_or(Access::FULL);
     let admin = section.boolean("admin")?.unwrap_or(false);
     let quota = section.quota()?;
     let self_service = section.self_service()?.unwrap_or(defaults);
-    Ok(User { name: name.to_owned(), home, access, admin, quota, hash, self_service, own: Own::Nothing })
+    let (name, keys, own) = (name.to_owned(), keys.unwrap_or_default(), Own::Nothing);
+    Ok(User { name, home, access, admin, quota, hash, keys, self_service, own })
 }
 
 impl Section<'_> {
@@ -138,7 +144,7 @@ impl Section<'_> {
         }
     }
 
-    fn access(&self) -> Result<Option<Access>> {
+    pub(super) fn access(&self) -> Result<Option<Access>> {
         let Some((_, value)) = self.entry("access") else { return Ok(None) };
         let read = match value.get_ref() {
             DeValue::String(word) => word.parse(),
@@ -216,7 +222,7 @@ mod tests {
             ("[anonymous]\nenabled = true\nhomes = \"x\"\n".to_owned(), 3, "unknown key 'homes'"),
             ("users = 5\n".to_owned(), 1, "[users] must be a table"),
             ("[users]\nalice = \"x\"\n".to_owned(), 2, "'alice' must be a table"),
-            ("[users.alice]\nadmin = true\n".to_owned(), 1, "'alice' has no password"),
+            ("[users.alice]\nadmin = true\n".to_owned(), 1, "'alice' has no password and no keys"),
             ("[users.anonymous]\n".to_owned(), 1, "kept for anonymous"),
             ("[users.\"a/b\"]\n".to_owned(), 1, "slash"),
             ("[users.\"a\\nb\"]\n".to_owned(), 1, "control character"),

@@ -1,8 +1,8 @@
-//! Who may do what: turns a user name and a password into a [`Principal`].
+//! Who may do what: turns a user name and a password, or signatures of keys, into a [`Principal`].
 //!
 //! Blocking code without sockets; the only files it ever touches are the users file and those of the server's own state
 //! folder, in which is what users do themselves. A [`Principal`] comes from
-//! [`Users::verify`] and from nowhere else, so holding one is the proof of a login.
+//! [`Users::verify`], [`Users::verify_keys`] and from nowhere else, so holding one is the proof of a login.
 //!
 //! ```toml
 //! [anonymous]                # leave the section out to turn anonymous reading off
@@ -10,7 +10,11 @@
 //! home = "public"            # default: "public"; the access is always "read"
 //!
 //! [users.alice]
-//! password = "$argon2id$v=19$m=19456,t=2,p=1$…"
+//! password = "$argon2id$v=19$m=19456,t=2,p=1$…"   # may be left out where there are keys
+//! keys = [                   # SSH keys that log in, each as in authorized_keys, or a table with what bounds it
+//!     "ssh-ed25519 AAAA… alice@laptop",
+//!     { key = "ssh-ed25519 AAAA…", name = "backup", access = "read", from = ["192.0.2.0/24"], expires = 2027-01-31 },
+//! ]
 //! home = "alice"             # default: the user's name
 //! access = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
 //! admin = false              # default: false
@@ -22,24 +26,34 @@
 //! ```
 
 mod access;
+mod credential;
 mod document;
 mod form;
 mod hash;
+mod key_form;
 mod names;
+mod network;
 mod own;
 mod principal;
 mod size;
 mod standing;
+mod user_key;
 mod users;
 mod users_file;
 
+#[cfg(test)]
+mod key_tests;
+
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
+pub use document::NewUser;
 pub use hash::hash_password;
 pub use names::is_anonymous;
+pub use network::Network;
 pub use own::{OwnChange, SelfService, StateFolder};
 pub use principal::Principal;
 pub use size::{parse_size, render_size};
 pub use standing::{Grants, Standing};
+pub use user_key::UserKey;
 pub use users::{SharedHome, User, Users};
 pub use users_file::{UsersFile, file_warnings};

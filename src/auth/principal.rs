@@ -1,47 +1,71 @@
 //! Somebody who has logged in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::credential::{Credential, KeyLogin};
 use super::hash::StoredHash;
-use super::{Access, Grants, Standing, User};
+use super::{Access, Grants, Standing, User, UserKey};
 
-/// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and by nothing else.
+/// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and [`super::Users::verify_keys`]
+/// and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     name: String,
     home: String,
     grants: Grants,
-    anonymous: bool,
     quota: Option<u64>,
-    /// What the password was checked against; anonymous reading has none.
-    hash: Option<Arc<StoredHash>>,
+    /// What they logged in with.
+    credential: Credential,
 }
 
 impl Principal {
-    /// A named user whose password was right.
-    pub(super) fn named(user: &User) -> Principal {
-        let hash = user.hash().cloned().map(Arc::new);
-        Principal { quota: user.quota(), hash, ..Principal::of(user.standing(), false) }
+    /// A named user whose password, of this hash, was right.
+    pub(super) fn with_password(user: &User, hash: &StoredHash) -> Principal {
+        let credential = Credential::Password(Arc::new(hash.clone()));
+        Principal { quota: user.quota(), ..Principal::of(user.standing(), credential) }
+    }
+
+    /// A named user who has proven to hold this key of theirs, from that address. The key bounds the rights.
+    pub(super) fn with_key(user: &User, key: &UserKey, from: IpAddr) -> Principal {
+        let login = KeyLogin { public: key.public.clone(), name: key.name.clone(), from };
+        let standing = Standing { grants: user.grants_of(key), ..user.standing() };
+        Principal { quota: user.quota(), ..Principal::of(standing, Credential::Key(Arc::new(login))) }
     }
 
     /// Anybody, where anonymous reading is on.
     pub(super) fn anonymous(home: &str) -> Principal {
-        Principal::of(Standing::anonymous(home), true)
+        Principal::of(Standing::anonymous(home), Credential::Nothing)
     }
 
-    fn of(standing: Standing<'_>, anonymous: bool) -> Principal {
+    fn of(standing: Standing<'_>, credential: Credential) -> Principal {
         let Standing { name, home, grants } = standing;
-        Principal { name: name.to_owned(), home: home.to_owned(), grants, anonymous, quota: None, hash: None }
+        Principal { name: name.to_owned(), home: home.to_owned(), grants, quota: None, credential }
     }
 
-    /// Whether the other is the same user with the same folder, quota and password; what each may do there may differ.
+    /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
+    /// what each may do there may differ.
     pub fn is_same_user(&self, other: &Principal) -> bool {
-        Principal { grants: other.grants, ..self.clone() } == *other
+        (&self.name, &self.home, self.quota) == (&other.name, &other.home, other.quota)
+            && self.has_same_credential(other)
     }
 
-    /// Whether the other was checked against the same password, or both against none.
-    pub(super) fn has_same_password(&self, other: &Principal) -> bool {
-        self.hash == other.hash
+    /// Whether the other has logged in with the same password or key, or both with none.
+    pub(super) fn has_same_credential(&self, other: &Principal) -> bool {
+        self.credential.is_same(&other.credential)
+    }
+
+    /// What they logged in with.
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The name of the key that they logged in with; none if it was a password, or nobody in particular.
+    pub fn key_name(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Key(login) => Some(&login.name),
+            Credential::Nothing | Credential::Password(_) => None,
+        }
     }
 
     /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.
@@ -77,6 +101,6 @@ impl Principal {
 
     /// Whether this is nobody in particular.
     pub fn is_anonymous(&self) -> bool {
-        self.anonymous
+        self.credential == Credential::Nothing
     }
 }

@@ -5,10 +5,12 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use super::credential::Credential;
 use super::hash::StoredHash;
 use super::own::{EntryTag, Own, OwnChange, Record, StateFolder};
-use super::{Access, Grants, Principal, Secret, SelfService, Standing, form, names, users_file};
+use super::{Access, Grants, Principal, Secret, SelfService, Standing, UserKey, form, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -20,7 +22,9 @@ pub struct User {
     pub(super) access: Access,
     pub(super) admin: bool,
     pub(super) quota: Option<u64>,
-    pub(super) hash: StoredHash,
+    /// None: no password logs in.
+    pub(super) hash: Option<StoredHash>,
+    pub(super) keys: Vec<UserKey>,
     pub(super) self_service: SelfService,
     /// What the user did alone. The users file says nothing of it.
     pub(super) own: Own,
@@ -50,22 +54,44 @@ impl User {
     /// The parameters of the password's hash (`m=7168,t=1`), if guessing it costs less than guessing one that is made
     /// today.
     pub fn weak_hash(&self) -> Option<String> {
-        self.hash.weak()
+        self.hash.as_ref().and_then(StoredHash::weak)
+    }
+
+    /// Whether a password logs in.
+    pub fn has_password(&self) -> bool {
+        self.hash.is_some()
+    }
+
+    /// The keys that log in.
+    pub fn keys(&self) -> &[UserKey] {
+        &self.keys
+    }
+
+    /// What a session of this key may do: no more than the key allows, and nothing of an administrator's if it bounds
+    /// anything.
+    pub fn grants_of(&self, key: &UserKey) -> Grants {
+        match key.access() {
+            None => self.standing().grants,
+            Some(bound) => {
+                let access = self.access.intersection(bound);
+                Grants { access, admin: false, self_service: SelfService::NONE }
+            }
+        }
     }
 
     /// What a password is checked against: the user's own if there is one, else that of the users file. None: no password
     /// is right.
     pub(super) fn hash(&self) -> Option<&StoredHash> {
         match &self.own {
-            Own::Is(record) if self.self_service.password => record.password.as_ref().or(Some(&self.hash)),
-            Own::Nothing | Own::Is(_) => Some(&self.hash),
+            Own::Is(record) if self.self_service.password => record.password.as_ref().or(self.hash.as_ref()),
+            Own::Nothing | Own::Is(_) => self.hash.as_ref(),
             Own::Damaged => None,
         }
     }
 
     /// Tells the entry of the users file from others.
     pub(super) fn tag(&self) -> EntryTag {
-        EntryTag::of(&self.name, &self.hash)
+        EntryTag::of(&self.name, self.hash.as_ref())
     }
 
     /// What the file says about this user.
@@ -144,10 +170,12 @@ impl Users {
             return Err(Error::new(Kind::LoginFailed, format!("the password is longer than {PASSWORD_MAX} bytes")));
         }
         let known = self.users.get(user);
-        let hash = known.and_then(User::hash);
-        let right = hash.unwrap_or_else(|| self.decoy(user)).matches(password)?;
-        match known {
-            Some(known) if right && hash.is_some() => Ok(Principal::named(known)),
+        let own = known.and_then(|known| Some((known, known.hash()?)));
+        // Somebody who has keys alone costs what an unknown name costs.
+        let hash = own.map_or_else(|| self.decoy(user), |(_, hash)| hash);
+        let right = hash.matches(password)?;
+        match own {
+            Some((known, hash)) if right => Ok(Principal::with_password(known, hash)),
             _ => Err(Error::new(Kind::LoginFailed, "wrong user or password")),
         }
     }
@@ -156,15 +184,15 @@ impl Users {
     /// hashes differ in their parameters, unknown names cost what known ones cost, in the same proportions. That the
     /// password may fit it does not matter: an unknown name never gets a principal.
     fn decoy(&self, name: &str) -> &StoredHash {
-        let users = self.users.len().max(1) as u64;
-        let choice = self.decoys.hash_one(name) % users;
-        self.users.values().nth(choice as usize).and_then(User::hash).unwrap_or(&self.nobody)
+        let hashes = || self.users.values().filter_map(User::hash);
+        let choice = self.decoys.hash_one(name) % hashes().count().max(1) as u64;
+        hashes().nth(choice as usize).unwrap_or(&self.nobody)
     }
 
     /// The most memory one [`Users::verify`] can take, in KiB: what a limit on parallel logins must reckon with. The
     /// process keeps what its busiest moment took, so that limit also bounds what it holds when nobody logs in.
     pub fn worst_case_memory_kib(&self) -> u32 {
-        let hashes = self.users.values().flat_map(|user| user.hash().into_iter().chain([&user.hash]));
+        let hashes = self.users.values().flat_map(|user| [user.hash(), user.hash.as_ref()]).flatten();
         hashes.map(StoredHash::memory_kib).fold(ARGON2_MEMORY_KIB, u32::max)
     }
 
@@ -175,21 +203,28 @@ impl Users {
     }
 
     /// Who somebody who has logged in is now: the same with the rights of today. None if the user is gone, or has another
-    /// password, folder or quota than at the login; or, of anonymous, if that is off or has another folder.
+    /// password, folder or quota than at the login; if the key that logged in is gone, has expired, or is not to be used
+    /// from there any more; or, of anonymous, if that is off or has another folder.
     pub fn renew(&self, principal: &Principal) -> Option<Principal> {
         self.today(principal).filter(|now| now.is_same_user(principal))
     }
 
     /// Somebody who has proven just now who they are, with the folder, quota and rights of today. None if the user is
-    /// gone or has another password by now; or, of anonymous, if that is off.
+    /// gone or has another password by now, or the key does not log in any more; or, of anonymous, if that is off.
     pub fn admit(&self, principal: &Principal) -> Option<Principal> {
-        self.today(principal).filter(|now| now.has_same_password(principal))
+        self.today(principal).filter(|now| now.has_same_credential(principal))
     }
 
     fn today(&self, principal: &Principal) -> Option<Principal> {
-        match principal.is_anonymous() {
-            true => self.anonymous.as_deref().map(Principal::anonymous),
-            false => self.users.get(principal.name()).map(Principal::named),
+        let user = self.users.get(principal.name());
+        match principal.credential() {
+            Credential::Nothing => self.anonymous.as_deref().map(Principal::anonymous),
+            Credential::Password(_) => user.and_then(|user| Some(Principal::with_password(user, user.hash()?))),
+            Credential::Key(login) => user.and_then(|user| {
+                let now = SystemTime::now();
+                let key = user.keys.iter().find(|key| key.public == login.public && key.admits(login.from, now))?;
+                Some(Principal::with_key(user, key, login.from))
+            }),
         }
     }
 
@@ -250,7 +285,7 @@ impl Users {
         let mut users = self.clone();
         let user = users.users.get_mut(&change.user).filter(|user| user.tag() == change.record.entry)?;
         user.own = Own::Is(Arc::new(change.record));
-        let principal = Principal::named(user);
+        let principal = Principal::with_password(user, user.hash()?);
         Some((users, principal))
     }
 

@@ -53,12 +53,11 @@ impl UsersFile {
         document::check_new(&users, &self.path.display().to_string(), name, home)
     }
 
-    /// Adds a user; makes the file first if it is not there. `hash` is what [`super::hash_password`] returned; no `home`
-    /// means the user's name; no `quota` (in bytes) means no bound.
+    /// Adds a user with a password; makes the file first if it is not there. `hash` is what [`super::hash_password`]
+    /// returned; no `home` means the user's name; no `quota` (in bytes) means no bound.
     ///
     /// # Errors
-    /// `exists`; `usage` for an unusable name, home or hash; `bad-config` when the file is wrong already; and what the
-    /// file system says.
+    /// As [`UsersFile::add_new`].
     pub fn add(
         &self,
         name: &str,
@@ -68,10 +67,36 @@ impl UsersFile {
         admin: bool,
         quota: Option<u64>,
     ) -> Result<()> {
+        self.add_new(&NewUser { name, hash: Some(hash), keys: &[], home, access, admin, quota })
+    }
+
+    /// Adds a user, with keys or a password or both; makes the file first if it is not there.
+    ///
+    /// # Errors
+    /// `exists`; `usage` for an unusable name, home, hash or key; `bad-config` when the file is wrong already; and what the
+    /// file system says.
+    pub fn add_new(&self, new: &NewUser<'_>) -> Result<()> {
         if !self.path.exists() {
             self.create()?;
         }
-        self.change(|text, file| document::add(text, file, &NewUser { name, hash, home, access, admin, quota }))
+        self.change(|text, file| document::add(text, file, new))
+    }
+
+    /// Gives a user one more key: a line as in `authorized_keys`.
+    ///
+    /// # Errors
+    /// `not-found` without such a user or file; `exists` if they have the key; otherwise as [`UsersFile::add_new`].
+    pub fn add_key(&self, name: &str, line: &str) -> Result<()> {
+        self.change(|text, file| document::add_key(text, file, name, line))
+    }
+
+    /// Takes a key from a user: the one of this name or fingerprint.
+    ///
+    /// # Errors
+    /// `not-found` without such a user, key or file; `usage` if several keys have the name; otherwise as
+    /// [`UsersFile::add`].
+    pub fn remove_key(&self, name: &str, key: &str) -> Result<()> {
+        self.change(|text, file| document::remove_key(text, file, name, key))
     }
 
     /// Gives a user another password hash.

@@ -13,14 +13,16 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::address;
 use super::answers::{Ids, Welcome};
+use super::keys::LoginKey;
 use super::options::{ConnectOptions, Endpoint, Question, Verification};
 use super::pump::pump;
 use super::rate_limit::RateLimit;
 use super::session::Session;
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
+use crate::keys::{Nonce, Purpose, Statement};
 use crate::limits;
-use crate::proto::{Command, Feature, Features};
+use crate::proto::{Command, Feature, Features, Reply};
 use crate::secret::Secret;
 use crate::tls::{CaRoots, Connector, Pin, TlsStream, Trust};
 
@@ -49,6 +51,8 @@ pub struct Client {
     pin: Option<Pin>,
     greeting: String,
     features: Features,
+    /// What the next signatures must be over.
+    nonce: Option<Nonce>,
     ids: Option<Ids>,
 }
 
@@ -114,7 +118,7 @@ impl Client {
         let (stop, stopped) = bounded(1);
         stopper.add(&stop);
         let task = spawn(pump(stream, far, route.io_timeout, stopped, route.rate_limit.clone()));
-        let (session, greeting, features) = (Some(Session::new(wire)), String::new(), Features::NONE);
+        let (session, greeting, features, nonce) = (Some(Session::new(wire)), String::new(), Features::NONE, None);
         let mut client = Client {
             session,
             stop,
@@ -126,10 +130,11 @@ impl Client {
             pin,
             greeting,
             features,
+            nonce,
             ids: None,
         };
         let (limit, endpoint) = (client.route.connect_timeout, client.route.endpoint.clone());
-        (client.greeting, client.features) = within(limit, &endpoint, client.run(self::greeting)).await?;
+        (client.greeting, client.features, client.nonce) = within(limit, &endpoint, client.run(self::greeting)).await?;
         Ok(client)
     }
 
@@ -191,6 +196,35 @@ impl Client {
             asked.and(welcome(session))
         })
         .await
+    }
+
+    /// Whether the server lets SSH keys log in.
+    pub fn takes_keys(&self) -> bool {
+        self.features.has(Feature::Keys) && self.nonce.is_some()
+    }
+
+    /// Logs in with keys, in one round trip: all of them sign, and the server takes the one that it knows. For the server that
+    /// is one attempt, whatever the number. What is signed names the server's key that this connection was checked against,
+    /// so it is of no use to anybody else. Blocking work, such as asking an agent, is done beside.
+    ///
+    /// A refusal leaves the connection as it was: [`Client::login`] may follow.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`]: none of the keys is known there, or none signed; [`Kind::TooOld`];
+    /// [`Kind::Usage`] for no key, or more than [`limits::KEY_PROOFS_MAX`]; [`Kind::Busy`].
+    pub async fn login_with_keys(&mut self, user: &str, keys: &[LoginKey]) -> Result<Welcome> {
+        if keys.is_empty() || keys.len() > limits::KEY_PROOFS_MAX {
+            let text = format!("1 to {} keys log in at once, not {}", limits::KEY_PROOFS_MAX, keys.len());
+            return Err(Error::new(Kind::Usage, text));
+        }
+        let too_old = || Error::new(Kind::TooOld, "the server is too old to let SSH keys log in");
+        let nonce = self.nonce.take().filter(|_| self.features.has(Feature::Keys)).ok_or_else(too_old)?;
+        let pin = self.pin.ok_or_else(|| Error::new(Kind::Tls, "the server has shown no key"))?;
+        let (user, keys) = (user.to_owned(), keys.to_vec());
+        let logging_in = self.run(move |session| log_in_with(session, &user, &keys, nonce, pin));
+        let (next, welcome) = logging_in.await?;
+        self.nonce = next;
+        welcome
     }
 
     /// Ends the session and the connection.
@@ -333,7 +367,10 @@ async fn secure(
 
 /// Reads the answer to a login.
 pub(super) fn welcome(session: &mut Session) -> Result<Welcome> {
-    let reply = session.expect(230)?;
+    welcomed(&session.expect(230)?)
+}
+
+fn welcomed(reply: &Reply<'_>) -> Result<Welcome> {
     Ok(Welcome {
         user: String::from_utf8_lossy(&reply.bytes("user")?).into_owned(),
         access: String::from_utf8_lossy(&reply.bytes("access")?).into_owned(),
@@ -344,21 +381,51 @@ pub(super) fn welcome(session: &mut Session) -> Result<Welcome> {
     })
 }
 
+/// Has the keys sign and says so; what the server answers, and the nonce for the next attempt.
+fn log_in_with(
+    session: &mut Session,
+    user: &str,
+    keys: &[LoginKey],
+    nonce: Nonce,
+    pin: Pin,
+) -> Result<(Option<Nonce>, Result<Welcome>)> {
+    let statement = Statement { purpose: Purpose::Login, nonce, user, pin };
+    let (mut proofs, mut why) = (Vec::new(), None);
+    for key in keys {
+        match key.sign(&statement) {
+            Ok(proof) => proofs.push(proof),
+            Err(error) => why = Some(error),
+        }
+    }
+    if let Some(error) = why.filter(|_| proofs.is_empty()) {
+        // Nothing was sent: the nonce is as good as before.
+        return Ok((Some(nonce), Err(error)));
+    }
+    session.command(&Command::Key { user: user.to_owned(), proofs })?;
+    let reply = session.reply()?;
+    if !reply.is_error() {
+        return Ok((None, welcomed(&reply)));
+    }
+    let next = reply.get("nonce").and_then(|nonce| nonce.parse().ok());
+    Ok((next, Err(reply.to_error())))
+}
+
 async fn ask(question: Question, pin: Option<Pin>) -> Result<()> {
     let pin = pin.ok_or_else(|| Error::new(Kind::Tls, "the server has shown no key"))?;
     spawn_blocking(move || question(&pin)).await
 }
 
-fn greeting(session: &mut Session) -> Result<(String, Features)> {
+fn greeting(session: &mut Session) -> Result<(String, Features, Option<Nonce>)> {
     let reply = session.expect(220)?;
     if reply.parsed::<u32>("proto")? != VERSION {
         let text = "the server speaks another version of the protocol";
         return Err(Error::new(Kind::Protocol, text));
     }
     let features = reply.get("features").map_or(Features::NONE, Features::parse);
+    let nonce = reply.get("nonce").map(str::parse).transpose()?;
     let text = reply.text.to_owned();
     session.set_features(features);
-    Ok((text, features))
+    Ok((text, features, nonce))
 }
 
 async fn within<T>(limit: Duration, endpoint: &Endpoint, work: impl Future<Output = Result<T>>) -> Result<T> {

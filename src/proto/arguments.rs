@@ -8,6 +8,7 @@ use super::staged::StagedId;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
+use crate::keys::Proof;
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::secret::Secret;
@@ -96,6 +97,15 @@ impl<'a> Args<'a> {
             return Err(self.bad("that is no token"));
         }
         Ok(secret)
+    }
+
+    pub(super) fn proofs(&mut self) -> Result<Vec<Proof>> {
+        let text = self.required()?;
+        let text = std::str::from_utf8(&text).map_err(|_| self.bad("a signature is written in base64"))?;
+        if text.split(',').count() > limits::KEY_PROOFS_MAX {
+            return Err(self.bad("that are more signatures than may come at once"));
+        }
+        text.split(',').map(Proof::from_text).collect()
     }
 
     pub(super) fn staged(&mut self) -> Result<StagedId> {

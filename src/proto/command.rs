@@ -9,6 +9,7 @@ use super::staged::StagedId;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
+use crate::keys::Proof;
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::secret::Secret;
@@ -93,6 +94,13 @@ pub enum Command {
     User(String),
     /// PASS password.
     Pass(Secret),
+    /// KEY: signatures of keys of this user, at least one.
+    Key {
+        /// Who says that they are.
+        user: String,
+        /// The signatures: at most [`limits::KEY_PROOFS_MAX`].
+        proofs: Vec<Proof>,
+    },
     /// TOKEN: so many, 1 to [`limits::STREAMS_MAX`] less one.
     Token {
         /// How many.
@@ -235,6 +243,7 @@ impl Command {
             }),
             Verb::User => Command::User(args.user_name()?),
             Verb::Pass => Command::Pass(args.password()?),
+            Verb::Key => Command::Key { user: args.user_name()?, proofs: args.proofs()? },
             Verb::Token => Command::Token { count: args.count()? },
             Verb::Join => Command::Join(args.token()?),
             Verb::Passwd => Command::Passwd { new: args.new_password()?, present: args.password_option("present")? },
@@ -303,6 +312,7 @@ impl Command {
             Command::List { rotten: true, .. } | Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => {
                 [Feature::Record].into_iter().collect()
             }
+            Command::Key { .. } => [Feature::Keys].into_iter().collect(),
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Passwd { .. } => [Feature::Passwd].into_iter().collect(),
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
@@ -320,6 +330,7 @@ impl Command {
             Command::Help(_) => Verb::Help,
             Command::User(_) => Verb::User,
             Command::Pass(_) => Verb::Pass,
+            Command::Key { .. } => Verb::Key,
             Command::Token { .. } => Verb::Token,
             Command::Join(_) => Verb::Join,
             Command::Passwd { .. } => Verb::Passwd,
@@ -366,6 +377,7 @@ impl Command {
             Command::Help(_)
             | Command::User(_)
             | Command::Pass(_)
+            | Command::Key { .. }
             | Command::Token { .. }
             | Command::Join(_)
             | Command::Passwd { .. }
@@ -394,6 +406,11 @@ impl Command {
             Command::Help(Some(verb)) => argument(out, verb.name().as_bytes()),
             Command::User(name) | Command::Kick(name) => argument(out, name.as_bytes()),
             Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
+            Command::Key { user, proofs } => {
+                argument(out, user.as_bytes());
+                let proofs: Vec<String> = proofs.iter().map(Proof::to_text).collect();
+                argument(out, proofs.join(",").as_bytes());
+            }
             Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
             Command::Passwd { present, new } => {
                 argument(out, new.expose());

@@ -49,6 +49,8 @@ features! {
     Sparse = "sparse", "keep the holes of sparse files";
     /// The verb PASSWD.
     Passwd = "passwd", "change passwords";
+    /// The verb KEY, and the nonces that it needs.
+    Keys = "keys", "let SSH keys log in";
 }
 
 /// A set of features.

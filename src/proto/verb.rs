@@ -36,6 +36,8 @@ verbs! {
     User = "USER", "USER name", "Say who you are; `anonymous` reads without a password.";
     /// The password that goes with USER.
     Pass = "PASS", "PASS password", "Log in with the password that goes with USER.";
+    /// Signatures of one's keys.
+    Key = "KEY", "KEY name signature[,signature...]", "Log in with signatures of your SSH keys.";
     /// One-time tokens for more connections.
     Token = "TOKEN", "TOKEN [count=1..15]", "Get one-time tokens for more connections of this login.";
     /// Another connection of a login.

@@ -1,5 +1,6 @@
-//! Logins: argon2 in bounds.
+//! Logins: argon2 in bounds, and signatures.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::current_users::CurrentUsers;
@@ -8,8 +9,10 @@ use super::source::Source;
 use super::turns::{Places, Turns, cores};
 use crate::auth::{Principal, StateFolder, Users, hash_password, is_anonymous};
 use crate::error::{Error, Kind, Result};
+use crate::keys::{Nonce, Proof, Purpose, Statement};
 use crate::limits;
 use crate::secret::Secret;
+use crate::tls::Pin;
 
 /// Who may log in: whom the users file has now.
 pub struct Accounts {
@@ -18,6 +21,18 @@ pub struct Accounts {
     queue: Arc<LoginQueue>,
     /// Threads of their own: a login waits for no session's work.
     turns: Arc<Turns>,
+}
+
+/// What somebody says with signatures.
+pub struct KeyClaim {
+    /// Who they say they are.
+    pub user: String,
+    /// The signatures.
+    pub proofs: Vec<Proof>,
+    /// The nonce that they must be over.
+    pub nonce: Nonce,
+    /// The pin of the key that this connection's handshake was made with.
+    pub pin: Pin,
 }
 
 impl Accounts {
@@ -74,6 +89,20 @@ impl Accounts {
             accounts.current.change_own(choose, renewed)
         });
         changed.await?
+    }
+
+    /// Checks signatures of keys over what somebody who connected from there says.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`].
+    pub async fn verify_keys(self: &Arc<Self>, from: IpAddr, claim: KeyClaim) -> Result<Principal> {
+        let accounts = self.clone();
+        let check = move || {
+            let KeyClaim { user, proofs, nonce, pin } = claim;
+            let statement = Statement { purpose: Purpose::Login, nonce, user: &user, pin };
+            accounts.users().verify_keys(&statement, &proofs, from)
+        };
+        self.turns.run(&Source::from(from), check).await?
     }
 
     /// Does blocking work that belongs to a login, such as a look at the users file, on the threads of logins.

@@ -27,7 +27,7 @@ use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::ReplyWriter;
-use crate::tls::TlsStream;
+use crate::tls::{Pin, TlsStream};
 
 type Stream = TlsStream<TcpStream>;
 
@@ -52,8 +52,8 @@ async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, 
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
     let account = shared.memory.account(&Source::from(peer.ip()));
-    let mut stream = shake_hands(socket, &account, admitted, shared).boxed().await?;
-    let result = log_in_and_serve(&mut stream, peer, admitted, shared).await;
+    let (mut stream, pin) = shake_hands(socket, &account, admitted, shared).boxed().await?;
+    let result = log_in_and_serve(&mut stream, (peer, pin), admitted, shared).await;
     stream.close().boxed().await;
     result
 }
@@ -63,23 +63,24 @@ async fn shake_hands(
     account: &Arc<Account>,
     admitted: &Admitted,
     shared: &Shared,
-) -> Result<Stream> {
+) -> Result<(Stream, Pin)> {
     let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept_within(socket, account));
     let Ok(shaken) = while_welcome(admitted, shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));
     };
-    let (stream, _) = shaken.inspect_err(|_| admitted.penalise(Offence::NoLogin, Instant::now()))?;
-    Ok(stream)
+    let (stream, info) = shaken.inspect_err(|_| admitted.penalise(Offence::NoLogin, Instant::now()))?;
+    let pin = info.key_pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
+    Ok((stream, pin))
 }
 
 async fn log_in_and_serve(
     stream: &mut Stream,
-    peer: SocketAddr,
+    (peer, pin): (SocketAddr, Pin),
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<()> {
-    let Some((lane, ending)) = log_in(stream, peer, admitted, shared).boxed().await? else { return Ok(()) };
+    let Some((lane, ending)) = log_in(stream, (peer, pin), admitted, shared).boxed().await? else { return Ok(()) };
     let result = drive(stream, lane, ending, shared).await;
     // Only a panic ends a session so.
     if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
@@ -91,11 +92,11 @@ async fn log_in_and_serve(
 /// A session in its lane; none if the client left.
 async fn log_in(
     stream: &mut Stream,
-    peer: SocketAddr,
+    (peer, pin): (SocketAddr, Pin),
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
-    let logging_in = timeout(shared.timeouts.login, login(stream, shared, peer, admitted));
+    let logging_in = timeout(shared.timeouts.login, login(stream, shared, (peer, pin), admitted));
     let (proven, early) = match while_welcome(admitted, shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(proven, early)))) => (proven, early),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
@@ -153,7 +154,7 @@ async fn open(
     };
     let ending = ticket.ending();
     if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
-        info!(%peer, session = %ticket.id(), user = principal.name(), "logged in");
+        info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
     }
     let homes = shared.homes.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));

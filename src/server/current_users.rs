@@ -39,6 +39,8 @@ struct State {
     users: Arc<Users>,
     /// The file they were read from.
     read: Stamp,
+    /// Up to when keys that expire were noticed.
+    seen_until: SystemTime,
     /// What the file became, and when that was first seen: it may still be being written.
     restless: Option<(Stamp, Instant)>,
     trouble: Option<Trouble>,
@@ -114,6 +116,7 @@ impl CurrentUsers {
             state: Mutex::new(State {
                 users: Arc::new(users),
                 read,
+                seen_until: SystemTime::now(),
                 restless: None,
                 trouble: None,
                 lost: None,
@@ -201,6 +204,7 @@ impl CurrentUsers {
                     Err(error) => state.report(&error, Some(stamp), now),
                 },
             }
+            self.notice_expired(&mut state);
             let since = now.duration_since(self.started).as_millis();
             let standing = state.standing();
             if standing != state.told {
@@ -212,6 +216,18 @@ impl CurrentUsers {
             self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         state
+    }
+
+    /// A key that expires is a change, though the file stays as it is.
+    fn notice_expired(&self, state: &mut State) {
+        let now = SystemTime::now();
+        if state.users.expired_between(state.seen_until, now) {
+            if let Some(listener) = self.listener.get() {
+                listener(&state.users);
+            }
+            self.version.fetch_add(1, Ordering::Release);
+        }
+        state.seen_until = now;
     }
 
     fn take_over(&self, state: &mut State, mut users: Users, read: Stamp, path: &Path) {

@@ -9,15 +9,18 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tracing::info;
 
 use super::Shared;
+use super::accounts::KeyClaim;
 use super::admission::{Admitted, Offence};
 use super::registry::SessionId;
 use super::session::help_lines;
 use super::source::{Origin, Source};
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
+use crate::keys::{Nonce, Proof};
 use crate::limits;
 use crate::proto::{BadLine, Command, Features, LineDecoder, ReplyWriter, Verb};
 use crate::secret::Secret;
+use crate::tls::Pin;
 
 /// What came of it.
 pub enum Login {
@@ -45,6 +48,7 @@ enum Asked {
 /// What proves who it is.
 enum Credentials {
     Password(String, Secret),
+    Keys(String, Vec<Proof>, Nonce),
     Token(Secret),
 }
 
@@ -52,21 +56,31 @@ struct Prelogin {
     user: Option<String>,
     unknown_verbs: u32,
     failures: u32,
+    /// What signatures must be over; each serves one attempt.
+    nonce: Nonce,
     replies: Vec<u8>,
 }
 
-/// Talks to a client until it is logged in or gone. The caller sets the deadline.
+/// Talks to a client until it is logged in or gone. `pin` is of the key that the connection's handshake was made with. The
+/// caller sets the deadline.
 ///
 /// # Errors
 /// [`Kind::Network`] if the connection breaks.
-pub async fn login<S>(stream: &mut S, shared: &Arc<Shared>, peer: SocketAddr, admitted: &Admitted) -> Result<Login>
+pub async fn login<S>(
+    stream: &mut S,
+    shared: &Arc<Shared>,
+    (peer, pin): (SocketAddr, Pin),
+    admitted: &Admitted,
+) -> Result<Login>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, replies: Vec::new() };
+    let nonce = Nonce::fresh()?;
+    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, replies: Vec::new() };
     ReplyWriter::new(&mut prelogin.replies, 220, "ready")
         .field("proto", 1)
         .verbatim("features", Features::all().to_string().as_bytes())
+        .field("nonce", nonce)
         .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
     let mut lines = LineDecoder::new(limits::LINE_MAX);
     let mut bytes = [0; limits::LOGIN_READ];
@@ -94,7 +108,8 @@ where
                 }
                 Asked::Verify(credentials) => {
                     prelogin.send(stream).await?;
-                    match verify(credentials, shared, peer).await {
+                    let is_of_keys = matches!(credentials, Credentials::Keys(..));
+                    match verify(credentials, shared, (peer, pin)).await {
                         Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
                         Err(error) => {
                             if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
@@ -104,7 +119,7 @@ where
                                 admitted.penalise(Offence::LoginFailed, Instant::now());
                                 sleep(limits::LOGIN_FAILED_PAUSE).await;
                             }
-                            if prelogin.refuse_login(&error) {
+                            if prelogin.refuse_login(&error, is_of_keys) {
                                 prelogin.send(stream).await?;
                                 return Ok(Login::Over);
                             }
@@ -116,11 +131,16 @@ where
     }
 }
 
-async fn verify(credentials: Credentials, shared: &Arc<Shared>, peer: SocketAddr) -> Result<Proven> {
+async fn verify(credentials: Credentials, shared: &Arc<Shared>, (peer, pin): (SocketAddr, Pin)) -> Result<Proven> {
     let source = Source::from(peer.ip());
     match credentials {
         Credentials::Password(user, password) => {
             let principal = shared.accounts.verify(&source, user, password).await?;
+            Ok(Proven { principal, of: None })
+        }
+        Credentials::Keys(user, proofs, nonce) => {
+            let claim = KeyClaim { user, proofs, nonce, pin };
+            let principal = shared.accounts.verify_keys(peer.ip(), claim).await?;
             Ok(Proven { principal, of: None })
         }
         Credentials::Token(token) => {
@@ -150,6 +170,13 @@ impl Prelogin {
             Ok(Command::Pass(password)) => match self.user.take() {
                 Some(user) => return Asked::Verify(Credentials::Password(user, password)),
                 None => self.refuse(&Error::new(Kind::BadSequence, "PASS comes after USER")),
+            },
+            Ok(Command::Key { user, proofs }) => match Nonce::fresh() {
+                Ok(next) => {
+                    let nonce = std::mem::replace(&mut self.nonce, next);
+                    return Asked::Verify(Credentials::Keys(user, proofs, nonce));
+                }
+                Err(error) => self.refuse(&error),
             },
             Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),
             Ok(Command::Logout) => {
@@ -189,7 +216,10 @@ impl Prelogin {
                 self.refuse(&error);
             }
             // A stranger learns nothing of paths and options before login.
-            Err(BadLine { verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Join | Verb::Logout), error }) => {
+            Err(BadLine {
+                verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Join | Verb::Logout),
+                error,
+            }) => {
                 self.refuse(&error);
             }
             Err(BadLine { verb: Some(_), .. }) => self.refuse(&login_required()),
@@ -197,9 +227,16 @@ impl Prelogin {
         Asked::Nothing
     }
 
-    /// Writes the refusal; says whether the connection ends with it.
-    fn refuse_login(&mut self, error: &Error) -> bool {
-        self.refuse(error);
+    /// Writes the refusal, with the nonce for the next attempt to who tries with keys; says whether the connection ends with
+    /// it.
+    fn refuse_login(&mut self, error: &Error, is_of_keys: bool) -> bool {
+        let (kind, text) = error.told_by_server();
+        let nonce = is_of_keys.then_some(self.nonce);
+        let reply = ReplyWriter::error(&mut self.replies, kind);
+        match nonce {
+            Some(nonce) => reply.field("nonce", nonce).text(&text),
+            None => reply.text(&text),
+        }
         self.failures += 1;
         self.failures >= limits::LOGIN_FAILURES_MAX || error.kind() == Kind::Busy
     }

@@ -10,7 +10,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use super::buffered::{Buffered, Shared};
 use super::stream::Side;
-use super::{ALPN, Identity, PeerInfo, TlsStream, explain, hello, suites};
+use super::{ALPN, Identity, PeerInfo, Pin, TlsStream, explain, hello, suites};
 use crate::Result;
 use crate::budget::Account;
 
@@ -19,6 +19,8 @@ use crate::budget::Account;
 pub struct Acceptor {
     engine: TlsAcceptor,
     alpns: Arc<[String]>,
+    /// Of the one key that every handshake is made with.
+    pin: Pin,
 }
 
 impl Acceptor {
@@ -39,7 +41,7 @@ impl Acceptor {
         // async-tls panics in `accept` when this fails.
         ServerConnection::new(config.clone()).map_err(explain::engine)?;
         let alpns = alpns.iter().map(|alpn| (*alpn).to_owned()).collect();
-        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns })
+        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, pin: identity.pin() })
     }
 
     /// Makes a connection just accepted into a TLS stream. It waits as long as the peer lets it: put a time-out of
@@ -73,7 +75,7 @@ impl Acceptor {
         let io = Shared::new(io);
         let done = self.engine.accept(io.handle()).await.map(Side::Accepted);
         let stream = TlsStream::after_handshake(done, io).await.map_err(explain::handshake)?;
-        Ok((stream, PeerInfo { alpn: Some(alpn), key_pin: None }))
+        Ok((stream, PeerInfo { alpn: Some(alpn), key_pin: Some(self.pin) }))
     }
 }
 

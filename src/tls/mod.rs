@@ -45,6 +45,7 @@ pub struct PeerInfo {
     /// The protocol agreed on: on the accepting side one of the acceptor's, on the connecting side always [`ALPN`],
     /// because every other server was refused.
     pub alpn: Option<String>,
-    /// On the connecting side: the pin of the key the server has proven to hold. On the accepting side `None`.
+    /// The pin of the key that the server has proven to hold in this very handshake: on the connecting side the other's, on
+    /// the accepting side our own.
     pub key_pin: Option<Pin>,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sealift::client::keys::LoginKey;
+use sealift::keys::{Nonce, Purpose, Statement};
 use sealift::proto::Verb;
 
 use crate::common::{part_bytes, upload_bytes};
@@ -38,7 +40,7 @@ impl Right {
     pub fn all_needed(verb: Verb, line: &[u8]) -> Vec<Right> {
         let says = |option: &str| String::from_utf8_lossy(line).contains(option);
         let names: &[&str] = match verb {
-            Verb::Help | Verb::User | Verb::Pass | Verb::Token | Verb::Join => &[],
+            Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Token | Verb::Join => &[],
             // Not of anonymous; the rights over files have no part in it.
             Verb::Passwd => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
@@ -73,12 +75,21 @@ impl Right {
     }
 }
 
+/// A KEY that is well-formed and not anybody's.
+fn signed_by_a_stranger() -> Vec<u8> {
+    let pin = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".parse().unwrap();
+    let statement = Statement { purpose: Purpose::Login, nonce: Nonce::fresh().unwrap(), user: "alice", pin };
+    let proof = LoginKey::generate("").unwrap().sign(&statement).unwrap();
+    format!("KEY alice {}\r\n", proof.to_text()).into_bytes()
+}
+
 /// A verb's commands as they go over the wire, each well-formed and, with the rights, able to succeed in a [`Scene`].
 pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
     let lines: &[&str] = match verb {
         Verb::Help => &["HELP", "HELP list"],
         Verb::User => &["USER alice"],
         Verb::Pass => &["PASS wrong"],
+        Verb::Key => return vec![signed_by_a_stranger()],
         Verb::Token => &["TOKEN", "TOKEN count=3"],
         Verb::Join => &["JOIN 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"],
         Verb::Passwd => &["PASSWD another present=another"],

@@ -64,6 +64,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         Verb::Help
         | Verb::User
         | Verb::Pass
+        | Verb::Key
         | Verb::Token
         | Verb::Join
         | Verb::Passwd

@@ -8,7 +8,10 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::Output;
 
+use sealift::auth::UsersFile;
+use sealift::client::keys::LoginKey;
 use sealift::hash::Hash;
+use sealift::keys::{Purpose, Statement};
 
 use crate::client::Place;
 use crate::common::{Daemon, RawClient, end_of, eventually, half_an_upload, part_bytes, text, upload_bytes};
@@ -49,6 +52,7 @@ pub fn record() -> Recording {
     several_connections(&person);
     shell(&person);
     typed_by_hand(proxy.port());
+    by_key(proxy.port(), &daemon);
     person.run(&["who", &person.ada("")], 0);
     person.run(&["shutdown", &person.ada("")], 0);
     assert_eq!(daemon.wait().code, Some(0));
@@ -352,4 +356,21 @@ fn typed_by_hand(port: u16) {
     );
     let words: Vec<String> = std::iter::from_fn(|| client.try_reply()).map(|answer| answer.1).collect();
     assert_eq!(words, ["done", "stat", "done", "done", "pong", "bye"]);
+}
+
+/// Logs in with a key, at the second attempt.
+fn by_key(port: u16, daemon: &Daemon) {
+    let key = LoginKey::generate("ada@laptop").unwrap();
+    let users = UsersFile::new(daemon.place().join("users.toml"));
+    users.add_key("ada", &key.public().to_openssh(key.comment())).unwrap();
+    let mut client = RawClient::silent(port);
+    let mut nonce = client.reply().2["nonce"].clone();
+    for (user, word) in [("nobody", "login-failed"), ("ada", "welcome")] {
+        let (digits, pin) = (nonce.parse().unwrap(), daemon.pin().parse().unwrap());
+        let proof = key.sign(&Statement { purpose: Purpose::Login, nonce: digits, user, pin }).unwrap();
+        let (_, answer, fields) = client.ask(format!("KEY {user} {}", proof.to_text()));
+        assert_eq!(answer, word);
+        nonce = fields.get("nonce").cloned().unwrap_or_default();
+    }
+    assert_eq!(client.ask("LOGOUT").1, "bye");
 }

@@ -37,10 +37,12 @@ impl SelfService {
 pub(super) struct EntryTag(Hash);
 
 impl EntryTag {
-    /// The tag of the entry of this user with this password.
-    pub(super) fn of(name: &str, password: &StoredHash) -> EntryTag {
+    /// The tag of the entry of this user with this password, or with none.
+    pub(super) fn of(name: &str, password: Option<&StoredHash>) -> EntryTag {
         let mut bytes = b"sealift users.toml entry 1".to_vec();
-        for part in [name.as_bytes()].into_iter().chain(password.parts().iter().map(Vec::as_slice)) {
+        let parts = password.map(StoredHash::parts);
+        let parts = parts.iter().flatten().map(Vec::as_slice);
+        for part in [name.as_bytes()].into_iter().chain(parts) {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part);
         }

@@ -70,7 +70,7 @@ mod tests {
 
     fn record() -> Record {
         let hash = StoredHash::parse(&cheap_hash("own")).unwrap();
-        Record { entry: EntryTag::of("alice", &hash), password: Some(hash) }
+        Record { entry: EntryTag::of("alice", Some(&hash)), password: Some(hash) }
     }
 
     #[test]

@@ -2,6 +2,13 @@ use super::*;
 use crate::proto::FileMode;
 use proptest::prelude::*;
 
+/// A signature that is nobody's, of a key made from this.
+fn some_proof(seed: &[u8; 32]) -> Proof {
+    let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+    blob.extend(seed);
+    Proof::new(crate::keys::PublicKey::from_blob(&blob).unwrap(), seed.to_vec())
+}
+
 fn bad(line: &str) -> (Option<Verb>, Kind) {
     let refused = Command::parse(line.as_bytes()).unwrap_err();
     (refused.verb, refused.error.kind())
@@ -40,6 +47,10 @@ fn too_many_too_few_and_unknown_arguments_are_bad_commands() {
         "TOKEN count=0",
         "TOKEN count=16",
         "TOKEN x",
+        "KEY alice",
+        "KEY alice AAAA",
+        "KEY alice =",
+        "KEY alice ,",
         "JOIN",
         "STAGE a",
         "STAGE a size=1 offset=0",
@@ -115,6 +126,8 @@ fn a_command() -> impl Strategy<Value = Command> {
             offset,
             length
         }),
+        ("[a-z]{1,16}", 1usize..=limits::KEY_PROOFS_MAX, any::<[u8; 32]>())
+            .prop_map(|(user, count, seed)| { Command::Key { user, proofs: vec![some_proof(&seed); count] } }),
         (1u32..16).prop_map(|count| Command::Token { count }),
         proptest::collection::vec(any::<u8>(), 1..40).prop_map(|b| Command::Join(Secret::new(b))),
         (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
@@ -147,6 +160,24 @@ fn a_command() -> impl Strategy<Value = Command> {
 
 fn a_mode(mtime: Mtime) -> SourceMode {
     SourceMode { mode: FileMode::of(mtime.nanos), perms: mtime.secs % 2 == 0 }
+}
+
+#[test]
+fn a_line_holds_as_many_signatures_as_may_come_of_the_largest_kind_and_no_more() {
+    let point = [&[4][..], &[7; 64]].concat();
+    let string = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat();
+    let kind = string(b"sk-ecdsa-sha2-nistp256@openssh.com");
+    let blob = [kind.clone(), string(b"nistp256"), string(&point), string(b"ssh:sealift.example")].concat();
+    let signature = [kind, string(&[0; 76]), vec![0; 5]].concat();
+    let proof = Proof::new(crate::keys::PublicKey::from_blob(&blob).unwrap(), signature);
+    let line = |count: usize| {
+        let user = "\u{e9}".repeat(limits::USER_MAX / 2);
+        let mut line = Vec::new();
+        Command::Key { user, proofs: vec![proof.clone(); count] }.render(&mut line).unwrap();
+        line
+    };
+    assert!(Command::parse(line(limits::KEY_PROOFS_MAX).trim_ascii_end()).is_ok());
+    assert!(Command::parse(line(limits::KEY_PROOFS_MAX + 1).trim_ascii_end()).is_err());
 }
 
 proptest! {

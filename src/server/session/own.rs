@@ -23,11 +23,19 @@ impl Session {
         out: &mut Outgoing,
     ) -> Step {
         let ticket = Arc::clone(&self.ticket);
-        let renewed = move |principal: &Principal| ticket.renew(principal);
+        // A session of a key stays one: it may have fewer rights than the user.
+        let is_of_key = self.principal.key_name().is_some();
+        let renewed = move |principal: &Principal| {
+            if !is_of_key {
+                ticket.renew(principal);
+            }
+        };
         let user = self.principal.name();
         match turns::aside(|| self.self_service.change_password(user, present, new, renewed)) {
             Ok(principal) => {
-                self.principal = principal;
+                if !is_of_key {
+                    self.principal = principal;
+                }
                 self.ties.void_tokens_of(self.principal.name());
                 // Whatever else is left out of the log, this is not.
                 info!(session = %self.ticket.id(), peer = %self.ticket.peer(), user = self.principal.name(), "password changed by its user");

@@ -1,0 +1,37 @@
+//! What somebody has logged in with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::hash::StoredHash;
+use crate::keys::PublicKey;
+
+/// What proved who a principal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// Nothing: anonymous reading.
+    Nothing,
+    /// The password of this hash.
+    Password(Arc<StoredHash>),
+    /// A key, from an address.
+    Key(Arc<KeyLogin>),
+}
+
+/// A login with a key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeyLogin {
+    pub(super) public: PublicKey,
+    /// What the users file called it.
+    pub(super) name: String,
+    pub(super) from: IpAddr,
+}
+
+impl Credential {
+    /// Whether both are the same password, or the same key whatever it is called.
+    pub(super) fn is_same(&self, other: &Credential) -> bool {
+        match (self, other) {
+            (Credential::Key(one), Credential::Key(other)) => one.public == other.public,
+            _ => self == other,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A key that logs a user in, what bounds it, and the check of signatures against the keys that users have.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use super::{Access, Network, Principal, Users};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{Proof, PublicKey, Statement};
+
+/// One key of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserKey {
+    pub(super) public: PublicKey,
+    pub(super) name: String,
+    pub(super) access: Option<Access>,
+    pub(super) from: Vec<Network>,
+    pub(super) expires: Option<SystemTime>,
+}
+
+impl UserKey {
+    /// A key without bounds. The name is for people; an empty one becomes the key's fingerprint.
+    pub fn new(public: PublicKey, name: &str) -> UserKey {
+        let name = if name.is_empty() { public.fingerprint() } else { name.to_owned() };
+        UserKey { public, name, access: None, from: Vec::new(), expires: None }
+    }
+
+    /// The key.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// What it is called: its `name`, else its comment, else its fingerprint.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The most rights that a session of this key has; none: those of the user. A key that bounds them never administers.
+    pub fn access(&self) -> Option<Access> {
+        self.access
+    }
+
+    /// Where it may be used from; empty: from everywhere.
+    pub fn from(&self) -> &[Network] {
+        &self.from
+    }
+
+    /// The first moment at which it does not log in any more.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.expires
+    }
+
+    /// Whether it logs in from there at that time.
+    pub fn admits(&self, from: IpAddr, now: SystemTime) -> bool {
+        let is_near = self.from.is_empty() || self.from.iter().any(|network| network.contains(from));
+        is_near && self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Users {
+    /// Turns signatures over a statement, which names the user, into a principal, for somebody who connected from there.
+    /// Every signature is checked, whether the user is known or not, so neither the reply nor the time it takes tells which
+    /// names exist or whose a key is. Of several right ones the first of the user's keys counts that logs in now.
+    ///
+    /// # Errors
+    /// `login-failed`: no such user, none of their keys, no right signature, or a key that logs in elsewhere or not any
+    /// more.
+    pub fn verify_keys(&self, statement: &Statement<'_>, proofs: &[Proof], from: IpAddr) -> Result<Principal> {
+        let right: Vec<&PublicKey> = proofs.iter().filter(|proof| proof.is_over(statement)).map(Proof::key).collect();
+        let known = self.users.get(statement.user);
+        let now = SystemTime::now();
+        let fits = |key: &&UserKey| right.contains(&key.public()) && key.admits(from, now);
+        let found = known.and_then(|user| user.keys.iter().find(fits).map(|key| Principal::with_key(user, key, from)));
+        found.ok_or_else(|| Error::new(Kind::LoginFailed, "wrong user or key"))
+    }
+
+    /// Whether a key has expired since that moment, up to this one.
+    pub fn expired_between(&self, since: SystemTime, now: SystemTime) -> bool {
+        let mut all = self.users.values().flat_map(|user| &user.keys).filter_map(UserKey::expires);
+        all.any(|expires| since < expires && expires <= now)
+    }
+}
