@@ -98,6 +98,7 @@ fn lines() -> Vec<u8> {
             kind: EntryKind::File,
             size: number as u64,
             mtime,
+            mode: None,
             rotten: false,
             path: path(number).as_bytes().to_vec(),
         }

@@ -10,7 +10,7 @@ mod common;
 mod support;
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -240,4 +240,73 @@ fn wrong_usage_and_missing_sources_have_their_own_exit_codes() {
     fs::remove_file(world.local("src/a\nb")).unwrap();
     fs::write(world.local("src/x"), "").unwrap();
     world.run(["mirror", "./src", &world.public("b")]).code(10);
+}
+
+fn mode(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: impl AsRef<Path>, bits: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+}
+
+/// What the last line counts: files, unchanged ones, and those of which only the mode was changed.
+#[track_caller]
+fn modes(world: &World, args: &[&str]) -> [u64; 3] {
+    let done = world.run(["mirror", "--json"].iter().chain(args)).code(0);
+    let last: Value = serde_json::from_str(done.stdout().lines().last().unwrap()).unwrap();
+    ["files", "same", "modes"].map(|key| last[key].as_u64().unwrap())
+}
+
+#[test]
+fn a_file_of_which_only_the_mode_changed_gets_the_mode_and_is_not_sent() {
+    let world = World::trusting();
+    let (src, there) = (world.local("src"), world.remote("alice", "m"));
+    let back = world.local("back");
+    fill(&src);
+    ["a", "d/b"].iter().for_each(|name| set_mode(src.join(name), 0o644));
+    let (push, pull) = (["./src", &world.alice("m")], [&world.alice("m"), "./back"]);
+    assert_eq!(modes(&world, &push), [2, 0, 0]);
+    assert_eq!(modes(&world, &pull), [2, 0, 0]);
+    let inode = fs::metadata(there.join("a")).unwrap().ino();
+    for (bits, want, here) in [(0o755, 0o750, 0o750), (0o644, 0o640, 0o640)] {
+        set_mode(src.join("a"), bits);
+        assert_eq!(modes(&world, &[&["-n"], &push[..]].concat()), [0, 1, 1]);
+        assert_eq!(modes(&world, &push), [0, 1, 1], "{bits:o}");
+        assert_eq!(mode(there.join("a")), want);
+        assert_eq!(modes(&world, &push), [0, 2, 0], "{bits:o}");
+        assert_eq!(modes(&world, &pull), [0, 1, 1], "{bits:o}");
+        assert_eq!(mode(back.join("a")), here);
+    }
+    // Who else may read it is followed only if that is asked for.
+    set_mode(src.join("a"), 0o604);
+    assert_eq!(modes(&world, &push), [0, 2, 0]);
+    for bits in [0o604, 0o777, 0o444] {
+        set_mode(src.join("a"), bits);
+        assert_eq!(modes(&world, &[&["--perms"], &push[..]].concat())[0], 0);
+        assert_eq!(modes(&world, &[&["--perms"], &push[..]].concat()), [0, 2, 0]);
+        assert_eq!(modes(&world, &[&["--perms"], &pull[..]].concat())[0], 0);
+        assert_eq!(modes(&world, &[&["--perms"], &pull[..]].concat()), [0, 2, 0]);
+        assert_eq!((mode(there.join("a")), mode(back.join("a"))), (bits, bits));
+    }
+    assert_eq!(fs::metadata(there.join("a")).unwrap().ino(), inode, "it was not replaced");
+    // One that is new or has other content comes with its mode.
+    put(&src, "a", "another", 4_000);
+    set_mode(src.join("a"), 0o666);
+    assert_eq!(modes(&world, &[&["--perms"], &push[..]].concat()), [1, 1, 0]);
+    assert_eq!(mode(there.join("a")), 0o666);
+}
+
+#[test]
+fn a_mirror_whose_modes_the_server_bounds_comes_to_rest() {
+    let world = World::with(|server| server.args(["--max-mode", "750"])).trusted();
+    put(&world.local("src"), "a", "one", 1_000);
+    set_mode(world.local("src/a"), 0o777);
+    let args = ["--perms", "./src", &world.alice("m")];
+    assert_eq!(modes(&world, &args), [1, 0, 0]);
+    assert_eq!(modes(&world, &args), [0, 1, 0]);
+    set_mode(world.local("src/a"), 0o666);
+    assert_eq!(modes(&world, &args), [0, 0, 1]);
+    assert_eq!(modes(&world, &args), [0, 1, 0]);
+    assert_eq!(mode(world.remote("alice", "m/a")), 0o640);
 }

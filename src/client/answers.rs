@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::hash::Hash;
 use crate::mtime::Mtime;
-use crate::proto::EntryKind;
+use crate::proto::{EntryKind, FileMode};
 use crate::tls::Pin;
 
 /// A session's number; written as 16 hexadecimal digits.
@@ -68,6 +68,8 @@ pub struct Stat {
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,
+    /// Who may read, write and run it; nothing if the server does not say.
+    pub mode: Option<FileMode>,
     /// Its bytes were found not to be those that were stored.
     pub rotten: bool,
 }

@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::escape::for_people;
-use crate::proto::{Command, Entry, Feature, FrameDecoder, LineDecoder, Piece, RelPath, listing};
+use crate::proto::{Command, Entry, Feature, Features, FileMode, FrameDecoder, LineDecoder, Piece, RelPath, listing};
 
 /// What is in a folder, as far as the server could read it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,9 +54,15 @@ impl Unread {
     }
 }
 
-/// Asks for a listing, from a server that can tell with the rotten files named as such.
+/// Asks for a listing.
 pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
-    session.command(&Command::List { path: path.clone(), recursive, rotten: session.has(Feature::Record) })
+    session.command(&command(session.features(), path.clone(), recursive))
+}
+
+/// The command for it: from a server that can tell, with the rotten files named as such, and all modes.
+pub(super) fn command(features: Features, path: RelPath, recursive: bool) -> Command {
+    let (rotten, mode) = (features.has(Feature::Record), features.has(Feature::Chmod));
+    Command::List { path, recursive, rotten, mode }
 }
 
 /// Reads the listing asked for, and hands on the entries of each portion that came. Every path is inside the folder.
@@ -127,8 +133,20 @@ pub(super) fn check_held(bytes: usize) -> Result<()> {
 
 /// Reads the whole listing asked for. Every path is inside the folder and named once.
 pub(super) fn read_all(session: &mut Session, recursive: bool) -> Result<Listing> {
+    session.expect(150)?;
+    all_entries(session, recursive)
+}
+
+/// The same, and the most of a file's mode that the server takes over, if it says so.
+pub(super) fn read_with_mode(session: &mut Session, recursive: bool) -> Result<(Listing, Option<FileMode>)> {
+    let begun = session.expect(150)?;
+    let most = begun.get("perms").map(|_| begun.parsed("perms")).transpose()?;
+    Ok((all_entries(session, recursive)?, most))
+}
+
+fn all_entries(session: &mut Session, recursive: bool) -> Result<Listing> {
     let (mut all, mut held) = (Vec::new(), 0);
-    let unread = read(session, recursive, |entries: Vec<Entry>| {
+    let unread = entries(session, recursive, |entries: Vec<Entry>| {
         held += entries.iter().map(held_by).sum::<usize>();
         all.extend(entries);
         check_held(held)

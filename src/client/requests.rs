@@ -291,7 +291,8 @@ pub(super) fn stat(reply: &Reply<'_>) -> Result<Stat> {
     let word = reply.get("type").unwrap_or_default();
     let kind = word.parse().map_err(|()| Error::new(Kind::Protocol, "the server names an unknown type of file"))?;
     let rotten = reply.get("rotten") == Some("yes");
-    Ok(Stat { kind, size: reply.parsed("size")?, mtime: reply.parsed("mtime")?, rotten })
+    let mode = reply.get("mode").map(|_| reply.parsed("mode")).transpose()?;
+    Ok(Stat { kind, size: reply.parsed("size")?, mtime: reply.parsed("mtime")?, mode, rotten })
 }
 
 /// Reads a `213 hash`.

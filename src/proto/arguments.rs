@@ -182,6 +182,11 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// A mode that may not be left away.
+    pub(super) fn needed_mode(&mut self) -> Result<SourceMode> {
+        self.mode()?.ok_or_else(|| self.bad("mode= is missing"))
+    }
+
     pub(super) fn condition(&mut self) -> Result<Condition> {
         let parsed = self.parsed("if", "takes absent or hash:HEX", |text| match text {
             "absent" => Some(Condition::Absent),

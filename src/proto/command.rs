@@ -123,6 +123,8 @@ pub enum Command {
         recursive: bool,
         /// Saying which files are rotten.
         rotten: bool,
+        /// Saying the modes of all.
+        mode: bool,
     },
     /// STAT one path.
     Stat(RelPath),
@@ -168,6 +170,13 @@ pub enum Command {
     },
     /// DISCARD a staged file.
     Discard(StagedId),
+    /// CHMOD a file.
+    Chmod {
+        /// The file.
+        path: RelPath,
+        /// The mode of its source.
+        mode: SourceMode,
+    },
     /// DELETE a file, an empty folder, or a tree.
     Delete {
         /// What to remove.
@@ -251,6 +260,7 @@ impl Command {
                 path: args.path_or_root()?,
                 recursive: args.flag("recursive")?,
                 rotten: args.flag("rotten")?,
+                mode: args.flag("mode")?,
             },
             Verb::Stat => Command::Stat(args.path_or_root()?),
             Verb::Hash => Command::Hash {
@@ -292,6 +302,7 @@ impl Command {
             }
             Verb::Commit => Command::Commit { id: args.staged()?, hash: args.hash()? },
             Verb::Discard => Command::Discard(args.staged()?),
+            Verb::Chmod => Command::Chmod { path: args.path()?, mode: args.needed_mode()? },
             Verb::Delete => Command::Delete { path: args.path()?, recursive: args.flag("recursive")? },
             Verb::Mkdir => Command::Mkdir { path: args.path()?, parents: args.flag("parents")? },
             Verb::Rename => Command::Rename { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
@@ -309,8 +320,14 @@ impl Command {
     /// What a server must have listed in its greeting to understand this command as it is written.
     pub fn needs(&self) -> Features {
         match self {
-            Command::List { rotten: true, .. } | Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => {
-                [Feature::Record].into_iter().collect()
+            Command::List { rotten, mode, .. } => {
+                let all = [rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod)];
+                all.into_iter().flatten().collect()
+            }
+            Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => [Feature::Record].into_iter().collect(),
+            Command::Chmod { mode, .. } => {
+                let perms = mode.perms.then_some(Feature::Perms);
+                perms.into_iter().chain([Feature::Chmod]).collect()
             }
             Command::Key { .. } => [Feature::Keys].into_iter().collect(),
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
@@ -344,6 +361,7 @@ impl Command {
             Command::Part { .. } => Verb::Part,
             Command::Commit { .. } => Verb::Commit,
             Command::Discard(_) => Verb::Discard,
+            Command::Chmod { .. } => Verb::Chmod,
             Command::Delete { .. } => Verb::Delete,
             Command::Mkdir { .. } => Verb::Mkdir,
             Command::Rename { .. } => Verb::Rename,
@@ -371,6 +389,7 @@ impl Command {
             | Command::Download { path, .. }
             | Command::Upload(UploadArgs { path, .. })
             | Command::Stage(StageArgs { path, .. })
+            | Command::Chmod { path, .. }
             | Command::Delete { path, .. }
             | Command::Mkdir { path, .. }
             | Command::Rename { from: path, .. } => Some(path),
@@ -417,12 +436,13 @@ impl Command {
                 out.extend_from_slice(b" present=");
                 out.extend(encode(present.expose()).bytes());
             }
-            Command::List { path, recursive, rotten } => {
+            Command::List { path, recursive, rotten, mode } => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());
                 }
                 flag(out, "recursive", *recursive);
                 flag(out, "rotten", *rotten);
+                flag(out, "mode", *mode);
             }
             Command::Stat(path) => {
                 if !path.is_root() {
@@ -461,6 +481,11 @@ impl Command {
                 option(out, "hash", Some(hash));
             }
             Command::Discard(id) => argument(out, id.to_string().as_bytes()),
+            Command::Chmod { path, mode } => {
+                argument(out, path.as_bytes());
+                option(out, "mode", Some(mode.mode));
+                flag(out, "perms", mode.perms);
+            }
             Command::Delete { path, recursive } => {
                 argument(out, path.as_bytes());
                 flag(out, "recursive", *recursive);

@@ -45,6 +45,8 @@ features! {
     Mode = "mode", "keep the modes of files";
     /// The key `perms=` of UPLOAD and STAGE.
     Perms = "perms", "keep all of the modes of files";
+    /// The verb CHMOD, and the key `mode=` of LIST.
+    Chmod = "chmod", "change the modes of files";
     /// The key `allocated=` of UPLOAD and STAGE.
     Sparse = "sparse", "keep the holes of sparse files";
     /// The verb PASSWD.

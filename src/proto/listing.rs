@@ -1,5 +1,6 @@
 //! Listings: one line an entry, inside frames: `type=file size=5 mtime=1700000000 path`.
 
+use super::FileMode;
 use super::escape::{decode, encode, for_people};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -50,6 +51,8 @@ pub struct Entry {
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,
+    /// Who may read, write and run it. Known only if it was asked for.
+    pub mode: Option<FileMode>,
     /// It was found not to be what was stored. Known only if it was asked for.
     pub rotten: bool,
     /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
@@ -62,6 +65,9 @@ impl Entry {
     pub fn render(&self, out: &mut Vec<u8>) {
         let head = format!("type={} size={} mtime={} ", self.kind.word(), self.size, self.mtime);
         out.extend_from_slice(head.as_bytes());
+        if let Some(mode) = self.mode {
+            out.extend_from_slice(format!("mode={mode} ").as_bytes());
+        }
         if self.rotten {
             out.extend_from_slice(b"rotten=yes ");
         }
@@ -88,15 +94,19 @@ impl Entry {
         let mtime = words.next()?.strip_prefix("mtime=")?.parse().ok()?;
         // The path is last; before it may be more, which only whoever asked for it gets.
         let path = decode(words.next_back()?.as_bytes()).ok()?.into_owned();
-        let mut rotten = false;
+        let (mut rotten, mut mode) = (false, None);
         for word in words {
             let (key, value) = word.split_once('=')?;
-            rotten |= (key, value) == ("rotten", "yes");
+            match key {
+                "rotten" => rotten |= value == "yes",
+                "mode" => mode = Some(value.parse().ok()?),
+                _ => {}
+            }
         }
         if path.is_empty() {
             return None;
         }
-        Some(Entry { kind, size, mtime, rotten, path })
+        Some(Entry { kind, size, mtime, mode, rotten, path })
     }
 }
 
@@ -111,6 +121,7 @@ mod tests {
             kind: EntryKind::File,
             size: 5,
             mtime: Mtime { secs: 7, nanos: 0 },
+            mode: None,
             rotten: false,
             path: b"a b\n".to_vec(),
         };
@@ -118,8 +129,8 @@ mod tests {
         entry.render(&mut out);
         assert_eq!(out, b"type=file size=5 mtime=7 a%20b%0A\n");
         out.clear();
-        Entry { rotten: true, ..entry }.render(&mut out);
-        assert_eq!(out, b"type=file size=5 mtime=7 rotten=yes a%20b%0A\n");
+        Entry { rotten: true, mode: Some(FileMode::of(0o750)), ..entry }.render(&mut out);
+        assert_eq!(out, b"type=file size=5 mtime=7 mode=750 rotten=yes a%20b%0A\n");
         let newer = Entry::parse(b"type=file size=5 mtime=7 new=1 rotten=yes a=b").unwrap();
         assert_eq!((newer.rotten, newer.path.as_slice()), (true, b"a=b".as_slice()));
         assert!(Entry::parse(b"type=file size=5 mtime=7 a b").is_err());
@@ -132,7 +143,8 @@ mod tests {
             size in any::<u64>(), secs in any::<i64>(), nanos in 0u32..1_000_000_000, rotten in any::<bool>(),
             path in proptest::collection::vec(any::<u8>(), 1..300),
         ) {
-            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, rotten, path };
+            let mode = rotten.then(|| FileMode::of(nanos));
+            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, mode, rotten, path };
             let mut line = Vec::new();
             entry.render(&mut line);
             prop_assert!(line.len() <= LINE_MAX);

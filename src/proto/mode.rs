@@ -7,6 +7,12 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileMode(u16);
 
+impl Default for FileMode {
+    fn default() -> Self {
+        FileMode::ALL
+    }
+}
+
 impl FileMode {
     /// All nine bits: everybody may do everything.
     pub const ALL: FileMode = FileMode(0o777);
@@ -24,12 +30,6 @@ impl FileMode {
     /// Whether its owner may run the file: it is a program.
     pub const fn is_program(self) -> bool {
         self.0 & 0o100 != 0
-    }
-
-    /// The same file as a program, which whoever may read it may run; or as none.
-    #[must_use]
-    pub const fn as_program(self, is_one: bool) -> Self {
-        if is_one { FileMode(self.0 | (self.0 & 0o444) >> 2) } else { FileMode(self.0 & !0o111) }
     }
 }
 
@@ -68,7 +68,14 @@ impl SourceMode {
     /// The mode of a file here that had this one before. Whoever keeps it may always read it.
     #[must_use]
     pub const fn over(self, before: FileMode) -> FileMode {
-        if self.perms { FileMode(self.mode.0 | 0o400) } else { before.as_program(self.mode.is_program()) }
+        let there = self.mode;
+        match (self.perms, there.is_program(), before.is_program()) {
+            (true, _, _) => FileMode(there.0 | 0o400),
+            // Whoever may read it here and run it there.
+            (false, true, false) => FileMode(before.0 | 0o100 | (before.0 & 0o444) >> 2 & there.0),
+            (false, false, true) => FileMode(before.0 & !0o111),
+            (false, _, _) => before,
+        }
     }
 }
 
@@ -90,9 +97,13 @@ mod tests {
     #[test]
     fn what_is_taken_over_is_the_program_or_all_that_may_be() {
         let over = |source, perms, before| SourceMode { mode: FileMode::of(source), perms }.over(FileMode::of(before));
-        for (source, before, after) in
-            [(0o755, 0o640, 0o750), (0o644, 0o750, 0o640), (0o700, 0o600, 0o700), (0o666, 0o600, 0o600)]
-        {
+        for (source, before, after) in [
+            (0o755, 0o640, 0o750),
+            (0o644, 0o750, 0o640),
+            (0o700, 0o640, 0o740),
+            (0o755, 0o744, 0o744),
+            (0o666, 0o600, 0o600),
+        ] {
             assert_eq!(over(source, false, before), FileMode::of(after), "{source:o} over {before:o}");
         }
         assert_eq!(over(0o666, true, 0o600), FileMode::of(0o666));

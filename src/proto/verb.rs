@@ -45,7 +45,7 @@ verbs! {
     /// Another password of one's own.
     Passwd = "PASSWD", "PASSWD new present=PASSWORD", "Change your password; it takes the present one.";
     /// List a folder.
-    List = "LIST", "LIST [path] [recursive=yes] [rotten=yes]", "List a folder, or the whole tree below it.";
+    List = "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.
     Stat = "STAT", "STAT [path]", "Show type, size and modification time.";
     /// Hash a file on the server.
@@ -64,6 +64,8 @@ verbs! {
     Commit = "COMMIT", "COMMIT id hash=HEX", "Put a staged file in its place when all its parts are there.";
     /// Give it up.
     Discard = "DISCARD", "DISCARD id", "Give a staged file up.";
+    /// Change a file's mode.
+    Chmod = "CHMOD", "CHMOD path mode=OOO [perms=yes]", "Give a file the mode of its source.";
     /// Remove a file or folder.
     Delete = "DELETE", "DELETE path [recursive=yes]", "Remove a file, an empty folder, or a whole tree.";
     /// Make a folder.

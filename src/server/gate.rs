@@ -50,6 +50,8 @@ pub fn need(command: &Command) -> Need {
         Command::Hash { .. } | Command::Download { .. } => Need::Rights(Access::DOWNLOAD),
         // As good as putting those bytes in the place of the ones that were stored.
         Command::Accept(_) => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
+        // As good as putting the file in its own place with another mode.
+        Command::Chmod { .. } => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
         Command::Delete { .. } => Need::Rights(Access::DELETE),
         Command::Mkdir { .. } => Need::Rights(Access::MKDIR),
         Command::Rename { replace: false, .. } => Need::Rights(Access::RENAME),

@@ -198,6 +198,7 @@ impl Prelogin {
                 | Command::Stat(_)
                 | Command::Hash { .. }
                 | Command::Accept(_)
+                | Command::Chmod { .. }
                 | Command::Download { .. }
                 | Command::Delete { .. }
                 | Command::Mkdir { .. }

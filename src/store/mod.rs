@@ -201,6 +201,10 @@ pub trait Store: Send + Sync {
     /// Removes a file, a link (never what it leads to), or an empty folder; with `recursive` a folder with all in it.
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<()>;
 
+    /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
+    /// followed; a folder is [`crate::Kind::IsDirectory`].
+    fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
+
     /// Renames a file, link or folder. `replace` lets a file take the place of a file; a folder never replaces
     /// and is never replaced.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()>;

@@ -48,7 +48,7 @@ impl Right {
             Verb::List | Verb::Stat => &["list"],
             Verb::Hash if says("partial=yes") => &["upload"],
             Verb::Hash | Verb::Download => &["download"],
-            Verb::Accept => &["upload", "overwrite"],
+            Verb::Accept | Verb::Chmod => &["upload", "overwrite"],
             // What is sent is not what the scene has there.
             Verb::Upload if says("UPLOAD file\r") => &["upload", "overwrite"],
             Verb::Upload | Verb::Stage | Verb::Part | Verb::Commit | Verb::Discard => &["upload"],
@@ -97,6 +97,7 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Stat => &["STAT", "STAT file"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],
         Verb::Accept => &["ACCEPT file"],
+        Verb::Chmod => &["CHMOD file mode=755", "CHMOD file mode=644 perms=yes"],
         Verb::Download => &["DOWNLOAD file", "DOWNLOAD file offset=1 length=2"],
         Verb::Upload => return uploads(),
         // Each command of an upload in parts stands alone here, so those after the first find nothing staged: what

@@ -121,7 +121,7 @@ fn a_file_that_is_replaced_becomes_a_program_if_its_source_is_one() {
     fs::write(world.remote("alice", "f"), "old").unwrap();
     fs::set_permissions(world.remote("alice", "f"), Permissions::from_mode(0o640)).unwrap();
     fs::write(world.local("f"), "new").unwrap();
-    for (bits, there) in [(0o755, 0o750), (0o644, 0o640), (0o700, 0o750)] {
+    for (bits, there) in [(0o755, 0o750), (0o644, 0o640), (0o700, 0o740)] {
         fs::set_permissions(world.local("f"), Permissions::from_mode(bits)).unwrap();
         world.run(["put", "f", &world.alice("f")]).code(0);
         assert_eq!(mode(world.remote("alice", "f")), there, "{bits:o}");

@@ -334,6 +334,8 @@ fn typed_by_hand(port: u16) {
     ask("HASH staged recorded=yes", "hash");
     ask("LIST staged rotten=yes", "not-directory");
     ask("ACCEPT staged", "done");
+    ask("CHMOD staged mode=755", "done");
+    ask("CHMOD staged mode=604 perms=yes", "done");
     ask("KICK nobody", "not-found");
     ask("PASSWD mine present=wrong", "login-failed");
     let mut reader = connect();

@@ -35,8 +35,14 @@ mod tests {
 
     fn paint(kind: EntryKind, name: &str) -> String {
         let colours = Colours(Some(LsColors::from_string("di=01;34:*.pdf=31:ln=36")));
-        let entry =
-            Entry { kind, size: 0, mtime: Mtime { secs: 0, nanos: 0 }, rotten: false, path: name.as_bytes().to_vec() };
+        let entry = Entry {
+            kind,
+            size: 0,
+            mtime: Mtime { secs: 0, nanos: 0 },
+            mode: None,
+            rotten: false,
+            path: name.as_bytes().to_vec(),
+        };
         colours.paint(&entry, name)
     }
 

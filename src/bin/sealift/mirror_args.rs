@@ -53,6 +53,12 @@ pub struct Mirror {
     /// Compare files of the same size by their BLAKE3, not by their times
     #[arg(long)]
     pub checksum: bool,
+    /// Keep who may read, write and run each file, all nine bits, whatever the umask
+    ///
+    /// A server may allow less (`sealiftd --max-mode`). Without this, only whether a file is a program is kept, and a new file
+    /// is open to no more than its source. A file of which only the mode changed is not sent again: its mode is changed.
+    #[arg(long)]
+    pub perms: bool,
     #[command(flatten)]
     pub filters: Filters,
     #[command(flatten)]

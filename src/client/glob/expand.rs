@@ -11,7 +11,7 @@ use crate::client::requests;
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, Feature, RelPath};
+use crate::proto::{Command, Entry, EntryKind, RelPath};
 
 /// What matches, and what could not be looked into.
 #[derive(Debug, Default)]
@@ -115,8 +115,8 @@ impl Search {
         were_typed: bool,
         mut each: impl FnMut(&mut Self, &RelPath, Entry) -> Result<()>,
     ) -> Result<()> {
-        let rotten = session.has(Feature::Record);
-        let command = |path: &RelPath| Command::List { path: path.clone(), recursive, rotten };
+        let features = session.features();
+        let command = |path: &RelPath| listing::command(features, path.clone(), recursive);
         ask(session, folders, command, |session, folder| {
             let reply = session.reply()?;
             if reply.is_error() {
@@ -149,8 +149,8 @@ impl Search {
                 if reply.digits != 213 {
                     return Err(session.out_of_order());
                 }
-                let Stat { kind, size, mtime, rotten } = requests::stat(&reply)?;
-                self.keep(&RelPath::root(), Entry { kind, size, mtime, rotten, path: path.as_bytes().to_vec() })
+                let Stat { kind, size, mtime, mode, rotten } = requests::stat(&reply)?;
+                self.keep(&RelPath::root(), Entry { kind, size, mtime, mode, rotten, path: path.as_bytes().to_vec() })
             },
         )
     }

@@ -9,11 +9,14 @@ use super::plan::{Plan, Replacement, Stray, Tree};
 use super::report::Report;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
-use crate::proto::RelPath;
+use crate::proto::{RelPath, SourceMode};
 
 /// The destination of a mirror, here or on a server, and how to change it. Paths are relative to the mirrored folder.
 /// The outer errors end the connection; the inner ones are about one path each, in order.
 pub(super) trait Place {
+    /// Gives files the modes of their sources.
+    fn set_modes(&mut self, files: &[(RelPath, SourceMode)]) -> Result<Vec<Result<()>>>;
+
     /// Renames, never over anything.
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>>;
 
@@ -49,9 +52,11 @@ pub(super) trait Side {
     ) -> Result<()>;
 }
 
-/// What became of what was to go.
+/// What was done beside the transfers.
 #[derive(Debug, Default)]
-pub(super) struct Removal {
+pub(super) struct Beside {
+    /// Files of which only the mode was changed.
+    pub(super) modes: u64,
     /// Files, links and folders removed.
     pub(super) removed: u64,
     /// What was to go and stays, because not everything was read and transferred.
@@ -69,9 +74,9 @@ pub(super) fn carry_out(
     source: &Tree,
     displaced: &Displaced,
     report: &mut Report<'_>,
-) -> Result<Removal> {
+) -> Result<Beside> {
     side.transfer(&plan.make, &plan.transfer, report, None)?;
-    let mut removal = Removal::default();
+    let mut beside = Beside { modes: set_modes(side.place(), plan, report)?, ..Beside::default() };
 
     // What could not come because of what may not go was not transferred either. Beside it, only what holds nothing
     // else gives way: that is no more than a file written over.
@@ -79,27 +84,39 @@ pub(super) fn carry_out(
         plan.replace.iter().partition(|replacement| plan.blocked.is_empty() || replacement.gone.len() == 1);
     let place = side.place();
     let kept = stay.iter().flat_map(|replacement| &replacement.gone);
-    removal.kept.extend(kept.map(|path| place.shown(path)));
+    beside.kept.extend(kept.map(|path| place.shown(path)));
     if let Some(proof) = Faultless::prove(source, report.faults()) {
         self::replace(side, &replace, &proof, displaced, report)?;
     }
     match Faultless::prove(source, report.faults()) {
-        Some(proof) => removal.removed += remove_displaced(side.place(), displaced, &proof, report)?,
+        Some(proof) => beside.removed += remove_displaced(side.place(), displaced, &proof, report)?,
         None => {
             put_back(side.place(), displaced, report)?;
             let kept = replace.iter().flat_map(|replacement| &replacement.gone);
-            removal.kept.extend(kept.map(|path| side.place().shown(path)));
+            beside.kept.extend(kept.map(|path| side.place().shown(path)));
         }
     }
     match Faultless::prove(source, report.faults() + plan.blocked.len()) {
-        Some(proof) => removal.removed += remove(side, plan, &proof, report)?,
+        Some(proof) => beside.removed += remove(side, plan, &proof, report)?,
         None => {
             let place = side.place();
-            removal.kept.extend(plan.delete.iter().map(|path| place.shown(path)));
-            removal.kept.extend(plan.strays.iter().map(|stray| place.shown(&stray.folder).join(stray.shown())));
+            beside.kept.extend(plan.delete.iter().map(|path| place.shown(path)));
+            beside.kept.extend(plan.strays.iter().map(|stray| place.shown(&stray.folder).join(stray.shown())));
         }
     }
-    Ok(removal)
+    Ok(beside)
+}
+
+/// Changes the modes of the files of which nothing else changed; gives their number.
+fn set_modes(place: &mut impl Place, plan: &Plan, report: &mut Report<'_>) -> Result<u64> {
+    let mut count = 0;
+    for (outcome, (path, _)) in place.set_modes(&plan.modes)?.into_iter().zip(&plan.modes) {
+        match outcome {
+            Ok(()) => count += 1,
+            Err(error) => report.failed(place.shown(path), error),
+        }
+    }
+    Ok(count)
 }
 
 /// Moves what is in the way aside, and if all of that succeeds transfers what comes in its place.

@@ -87,7 +87,13 @@ mod tests {
     use crate::proto::RelPath;
 
     fn tree(files: usize) -> Tree {
-        let item = |kind| super::super::plan::Item { kind, size: 1, mtime: Mtime { secs: 1, nanos: 0 }, rotten: false };
+        let item = |kind| super::super::plan::Item {
+            kind,
+            size: 1,
+            mtime: Mtime { secs: 1, nanos: 0 },
+            rotten: false,
+            mode: None,
+        };
         let mut tree = Tree::default();
         tree.items.insert(RelPath::root(), item(EntryKind::Directory));
         for n in 0..files {
@@ -100,7 +106,8 @@ mod tests {
         let mut options = MirrorOptions { delete: true, ..MirrorOptions::default() };
         change(&mut options);
         let (source, there) = (tree(source), tree(there));
-        let plan = super::super::plan::plan(&source, &there, super::super::plan::Compare::Times, options.delete);
+        let also = super::super::plan::Also { delete: options.delete, perms: false };
+        let plan = super::super::plan::plan(&source, &there, super::super::plan::Compare::Times, also);
         check(&plan, &source, &there, &options).err().map(|error| error.kind())
     }
 

@@ -13,7 +13,7 @@ use super::report::Report;
 use crate::client::observer::Skip;
 use crate::error::{Error, Result};
 use crate::mtime::Mtime;
-use crate::proto::{EntryKind, RelPath};
+use crate::proto::{EntryKind, FileMode, RelPath};
 
 /// Reads a local tree to be sent: links, special and reserved names are skipped and told, and what cannot be read or
 /// named is a failure.
@@ -151,5 +151,6 @@ impl Scan<'_> {
 
 fn item(kind: EntryKind, meta: &fs::Metadata) -> Item {
     let mtime = Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) };
-    Item { kind, size: if kind == EntryKind::File { meta.len() } else { 0 }, mtime, rotten: false }
+    let size = if kind == EntryKind::File { meta.len() } else { 0 };
+    Item { kind, size, mtime, rotten: false, mode: Some(FileMode::of(meta.mode())) }
 }

@@ -38,7 +38,7 @@ pub use plan::Plan;
 
 use super::jobs::Summary;
 use super::mirror::guard::Faultless;
-use super::mirror::plan::{Compare, Tree};
+use super::mirror::plan::{Also, Compare, Tree};
 use super::mirror::report::Report;
 use super::session::Session;
 #[cfg(doc)]
@@ -63,6 +63,9 @@ pub struct MirrorOptions {
     pub dry_run: bool,
     /// Compare files of equal size by their BLAKE3, not by their times.
     pub checksum: bool,
+    /// Files keep all nine bits of their modes, as [`TransferOptions::perms`](crate::client::TransferOptions::perms). Else only
+    /// whether the owner may run them. Either way a file of which nothing else changed is not sent for it.
+    pub perms: bool,
     /// Which names take part.
     pub filter: Filter,
 }
@@ -74,6 +77,8 @@ pub struct MirrorSummary {
     pub transfer: Summary,
     /// Files that were the same already.
     pub same: u64,
+    /// Files of which only the mode was changed.
+    pub modes: u64,
     /// Files, links and folders removed.
     pub deleted: u64,
     /// What was to be removed and was kept, because not everything was read and transferred.
@@ -93,11 +98,12 @@ fn make_plan(
     (local, remote): (&std::path::Path, &RelPath),
     options: &MirrorOptions,
 ) -> Result<Plan> {
+    let also = Also { delete: options.delete, perms: options.perms };
     if !options.checksum {
-        return Ok(plan::plan(source, destination, Compare::Times, options.delete));
+        return Ok(plan::plan(source, destination, Compare::Times, also));
     }
     let same = content::same(session, local, remote, plan::of_equal_size(source, destination))?;
-    Ok(plan::plan(source, destination, Compare::Content(&same), options.delete))
+    Ok(plan::plan(source, destination, Compare::Content(&same), also))
 }
 
 /// Reports what the plan had to leave; `at` is where a path is at the destination.
@@ -135,5 +141,14 @@ fn only_planned(plan: Plan, planned_bytes: u64, refusal: Option<Error>, report: 
         kept.extend(plan.removed().map(|path| path.as_path().to_owned()));
         kept.extend(plan.strays.iter().map(|stray| stray.folder.as_path().join(stray.shown())));
     }
-    MirrorSummary { transfer: report.summary, same: plan.same, deleted: 0, kept, planned_bytes, refusal, plan }
+    MirrorSummary {
+        transfer: report.summary,
+        same: plan.same,
+        modes: 0,
+        deleted: 0,
+        kept,
+        planned_bytes,
+        refusal,
+        plan,
+    }
 }

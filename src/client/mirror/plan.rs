@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::mtime::Mtime;
-use crate::proto::{EntryKind, RelPath};
+use crate::proto::{EntryKind, FileMode, RelPath, SourceMode};
 
 /// What is known of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Item {
     pub mtime: Mtime,
     /// It is known not to be what was stored: then it is never the same as anything.
     pub rotten: bool,
+    /// Who may read, write and run it, if that is known.
+    pub mode: Option<FileMode>,
 }
 
 /// One side of a mirror. The root path stands for the mirrored folder itself; a side that is missing has no entry at all.
@@ -34,6 +36,8 @@ pub struct Tree {
     pub asides: Vec<RelPath>,
     /// Of a destination: names that no path can have, and that cannot be at any source.
     pub strays: Vec<Stray>,
+    /// The most of a file's mode that is taken over there.
+    pub max_mode: FileMode,
     /// All of it could be read.
     pub is_whole: bool,
 }
@@ -45,6 +49,7 @@ impl Default for Tree {
             untouchable: HashSet::new(),
             asides: Vec::new(),
             strays: Vec::new(),
+            max_mode: FileMode::ALL,
             is_whole: true,
         }
     }
@@ -100,6 +105,8 @@ pub struct Plan {
     pub transfer: Vec<RelPath>,
     /// Files that are the same but for their time.
     pub touch: Vec<RelPath>,
+    /// Files that are the same but for their mode, with that of the source.
+    pub modes: Vec<(RelPath, SourceMode)>,
     /// What has the name of something of another type.
     pub replace: Vec<Replacement>,
     /// What is not at the source: removed last, each path before the folder it is in.
@@ -108,7 +115,7 @@ pub struct Plan {
     pub strays: Vec<Stray>,
     /// What cannot be mirrored because a folder that may not be removed, or a special file, has its name.
     pub blocked: Vec<RelPath>,
-    /// Files that are the same on both sides.
+    /// Files that are the same on both sides, mode included.
     pub same: u64,
 }
 
@@ -157,8 +164,18 @@ pub fn of_equal_size(source: &Tree, destination: &Tree) -> Vec<RelPath> {
     source.items.iter().filter(is_same_size).map(|(path, _)| path.clone()).collect()
 }
 
-/// What makes `destination` like `source`. With `delete`, what only the destination has goes too.
-pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: bool) -> Plan {
+/// What is to be done beside what must.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Also {
+    /// What only the destination has goes too.
+    pub delete: bool,
+    /// Files have all of their modes; else they are programs, or none, as they are at the source.
+    pub perms: bool,
+}
+
+/// What makes `destination` like `source`.
+pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also) -> Plan {
+    let Also { delete, perms } = also;
     // A folder that holds what must stay, stays.
     let mut kept: HashSet<&[u8]> = HashSet::new();
     for path in destination.untouchable.iter().chain(&source.untouchable) {
@@ -226,11 +243,14 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
                 };
                 if item.size != there.size || !same || item.rotten || there.rotten {
                     transfer.push(path.clone());
-                } else {
-                    plan.same += 1;
-                    if !same_time {
-                        plan.touch.push(path.clone());
-                    }
+                    continue;
+                }
+                if !same_time {
+                    plan.touch.push(path.clone());
+                }
+                match new_mode(item, there, destination.max_mode, perms) {
+                    Some(mode) => plan.modes.push((path.clone(), mode)),
+                    None => plan.same += 1,
                 }
             }
         }
@@ -249,6 +269,12 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, delete: boo
         plan.strays.extend(destination.strays.iter().filter(|stray| !blocked(stray)).cloned());
     }
     plan
+}
+
+/// The mode to give a file whose content is the same already, if it is to have another one than it has.
+fn new_mode(item: &Item, there: &Item, most: FileMode, perms: bool) -> Option<SourceMode> {
+    let (mode, before) = (SourceMode { mode: item.mode?, perms }, there.mode?);
+    (item.kind == EntryKind::File && mode.within(most).over(before) != before).then_some(mode)
 }
 
 /// The folders above a path, and the root.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Place, Removal, Side, carry_out};
+use super::carry_out::{Beside, Place, Side, carry_out};
 use super::content;
 use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
@@ -19,7 +19,7 @@ use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{EntryKind, RelPath};
+use crate::proto::{EntryKind, Feature, RelPath, SourceMode};
 
 impl Client {
     /// Makes the local folder `into`, made with its parents if missing, like the folder `from` of the server.
@@ -53,7 +53,10 @@ fn pull(
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
     let reading = ReadingSign::new(observer);
-    let mut report = Report::new(observer);
+    if options.perms && !session.has(Feature::Mode) {
+        return Err(Feature::Mode.missing());
+    }
+    let mut report = Report::new(observer).with_perms(options.perms);
     let source = remote::source(session, from, &options.filter, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")));
@@ -85,10 +88,11 @@ fn pull(
     let local = Destination::open(into)?;
     let done = apply(session, from, Here { into: &local, folder: into }, &plan, &source, displaced, &mut report);
     local.store().forget_handles();
-    let Removal { removed, kept } = done?;
+    let Beside { modes, removed, kept } = done?;
     Ok(MirrorSummary {
         transfer: report.summary,
         same: plan.same,
+        modes,
         deleted: removed,
         kept,
         planned_bytes: bytes,
@@ -106,9 +110,9 @@ fn apply(
     source: &Tree,
     displaced: &Displaced,
     report: &mut Report<'_>,
-) -> Result<Removal> {
+) -> Result<Beside> {
     let into = here.into;
-    let removal = carry_out(&mut Local { session, from, here, source }, plan, source, displaced, report)?;
+    let beside = carry_out(&mut Local { session, from, here, source }, plan, source, displaced, report)?;
     into.store().forget_handles();
 
     let time_of = |path: &RelPath| source.items.get(path).map(|item| item.mtime);
@@ -122,7 +126,7 @@ fn apply(
             set_time(into, from, path, Some(item.mtime), report);
         }
     }
-    Ok(removal)
+    Ok(beside)
 }
 
 fn set_time(
@@ -144,6 +148,10 @@ pub(super) struct Here<'a> {
 }
 
 impl Place for Here<'_> {
+    fn set_modes(&mut self, files: &[(RelPath, SourceMode)]) -> Result<Vec<Result<()>>> {
+        Ok(files.iter().map(|(path, mode)| self.into.store().set_mode(path, *mode).map(drop)).collect())
+    }
+
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
         let store = self.into.store();
         let done = moves.iter().map(|(from, to)| store.rename(from, to, false)).collect();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Place, Side, carry_out};
+use super::carry_out::{Beside, Place, Side, carry_out};
 use super::displaced::{Displaced, recover};
 use super::plan::Stray;
 use super::report::Report;
@@ -16,7 +16,7 @@ use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
-use crate::proto::{Condition, EntryKind, RelPath};
+use crate::proto::{Condition, EntryKind, Feature, RelPath, SourceMode};
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.
@@ -48,7 +48,10 @@ fn push(
     observer: &dyn Observer,
 ) -> Result<MirrorSummary> {
     let reading = ReadingSign::new(observer);
-    let mut report = Report::new(observer);
+    if options.perms && !session.has(Feature::Perms) {
+        return Err(Feature::Perms.missing());
+    }
+    let mut report = Report::new(observer).with_perms(options.perms);
     let source = local::source(from, &options.filter, &mut report)?;
     let mut destination = remote::destination(session, to, options, &mut report)?;
     let both = (&source, &destination);
@@ -73,13 +76,13 @@ fn push(
     }
     observer.expected(files, bytes);
     drop(reading);
-    let removal =
-        carry_out(&mut Server { there: There { session, to }, from }, &plan, &source, displaced, &mut report)?;
-    let (deleted, kept) = (removal.removed, removal.kept);
+    let beside = carry_out(&mut Server { there: There { session, to }, from }, &plan, &source, displaced, &mut report)?;
+    let Beside { modes, removed, kept } = beside;
     Ok(MirrorSummary {
         transfer: report.summary,
         same: plan.same,
-        deleted,
+        modes,
+        deleted: removed,
         kept,
         planned_bytes: bytes,
         refusal: None,
@@ -94,6 +97,10 @@ pub(super) struct There<'a> {
 }
 
 impl Place for There<'_> {
+    fn set_modes(&mut self, files: &[(RelPath, SourceMode)]) -> Result<Vec<Result<()>>> {
+        remote::set_modes(self.session, self.to, files)
+    }
+
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
         remote::rename(self.session, self.to, moves)
     }

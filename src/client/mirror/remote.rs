@@ -16,7 +16,7 @@ use crate::client::{listing, requests};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, Feature, HashOf, RelPath};
+use crate::proto::{Command, Entry, EntryKind, Feature, FileMode, HashOf, RelPath, SourceMode};
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
 /// is a failure.
@@ -56,18 +56,19 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
     listing::ask(session, root, true)?;
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
     // Both are answered, also when the first is refused.
-    let listed = listing::read_all(session, true);
+    let listed = listing::read_with_mode(session, true);
     let top = top?;
-    let Listing { entries, unread } = listed?;
+    let (Listing { entries, unread }, max_mode) = listed?;
 
-    let mut tree = Tree { is_whole: unread.count == 0, ..Tree::default() };
+    let max_mode = max_mode.unwrap_or(FileMode::ALL);
+    let mut tree = Tree { is_whole: unread.count == 0, max_mode, ..Tree::default() };
     for (path, error) in unread.errors(root) {
         match which {
             Which::Source => report.failed(path, error),
             Which::Destination { .. } => report.failed_elsewhere(path, error),
         }
     }
-    tree.items.insert(RelPath::root(), Item { kind: top.kind, size: 0, mtime: top.mtime, rotten: false });
+    tree.items.insert(RelPath::root(), Item { kind: top.kind, size: 0, mtime: top.mtime, rotten: false, mode: None });
     for entry in entries {
         take(entry, root, filter, report, which, &mut tree);
     }
@@ -75,7 +76,7 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
 }
 
 fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
-    let Entry { kind, size, mtime, rotten, path } = entry;
+    let Entry { kind, size, mtime, mode, rotten, path } = entry;
     let is_inside_another = path
         .iter()
         .enumerate()
@@ -105,7 +106,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
     match RelPath::parse(&path).and_then(|inside| root.join(&path).map(|_| inside)) {
         Ok(inside) => {
             let size = if kind == EntryKind::File { size } else { 0 };
-            tree.items.insert(inside, Item { kind, size, mtime, rotten });
+            tree.items.insert(inside, Item { kind, size, mtime, rotten, mode });
         }
         Err(error) => {
             match which {
@@ -182,6 +183,22 @@ pub(super) fn rename(session: &mut Session, root: &RelPath, moves: &[(RelPath, R
         Ok(Command::Rename { from, to, replace: false })
     });
     outcomes(session, moves.len(), commands)
+}
+
+/// Gives these files other modes.
+///
+/// # Errors
+/// Those that end the connection.
+pub(super) fn set_modes(
+    session: &mut Session,
+    root: &RelPath,
+    files: &[(RelPath, SourceMode)],
+) -> Result<Vec<Result<()>>> {
+    let commands = files.iter().map(|(path, mode)| {
+        let path = root.join(path.as_bytes())?;
+        Ok(Command::Chmod { path, mode: *mode })
+    });
+    outcomes(session, files.len(), commands)
 }
 
 /// What became of each of these commands.

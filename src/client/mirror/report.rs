@@ -15,11 +15,18 @@ pub(super) struct Report<'a> {
     pub(super) summary: Summary,
     /// Failures that are neither of a reading of the source nor of a transfer.
     elsewhere: usize,
+    /// Files keep all of their modes.
+    perms: bool,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(observer: &'a dyn Observer) -> Self {
-        Report { observer, summary: Summary::default(), elsewhere: 0 }
+        Report { observer, summary: Summary::default(), elsewhere: 0, perms: false }
+    }
+
+    /// Files keep all of their modes in its transfers, or not.
+    pub(super) fn with_perms(self, perms: bool) -> Self {
+        Report { perms, ..self }
     }
 
     /// How many readings of the source and transfers failed.
@@ -36,6 +43,7 @@ impl<'a> Report<'a> {
         let mut ledger = Ledger::default();
         // A mirror is done again when it was cut off, and then goes on with the file it was at.
         (ledger.how.keep, ledger.how.resume) = (true, true);
+        ledger.how.perms = self.perms;
         ledger.whole = whole.is_some().then(Vec::new);
         ledger.summary = std::mem::take(&mut self.summary);
         let done = transfer(&mut ledger);

@@ -111,12 +111,15 @@ fn a_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}".prop_map(Command::User),
         proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
-        (a_path(), any::<bool>(), any::<bool>()).prop_map(|(path, recursive, rotten)| Command::List {
-            path,
+        (a_path(), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(path, recursive, rotten, mode)| Command::List { path, recursive, rotten, mode }),
+        (a_path(), mtime()).prop_map(|(path, mtime)| Command::Chmod { path, mode: a_mode(mtime) }),
+        any::<bool>().prop_map(|recursive| Command::List {
+            path: RelPath::root(),
             recursive,
-            rotten
+            rotten: false,
+            mode: false
         }),
-        any::<bool>().prop_map(|recursive| Command::List { path: RelPath::root(), recursive, rotten: false }),
         a_path().prop_map(Command::Stat),
         (a_path(), any::<Option<u64>>(), prop_oneof![Just(HashOf::Bytes), Just(HashOf::Record), Just(HashOf::Partial)])
             .prop_map(|(path, length, of)| Command::Hash { path, length, of }),

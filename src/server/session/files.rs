@@ -1,8 +1,8 @@
-//! Commands on files that are answered in one step: STAT, DELETE, RENAME.
+//! Commands on files that are answered in one step: STAT, CHMOD, DELETE, RENAME.
 
 use super::{Running, Session};
 use crate::error::Result;
-use crate::proto::{RelPath, ReplyWriter};
+use crate::proto::{RelPath, ReplyWriter, SourceMode};
 use crate::server::lane::Outgoing;
 use crate::server::turns;
 
@@ -20,12 +20,20 @@ impl Session {
                         let reply = ReplyWriter::new(r, 213, "stat")
                             .field("type", meta.kind.word())
                             .field("size", meta.size)
-                            .field("mtime", meta.mtime);
+                            .field("mtime", meta.mtime)
+                            .field("mode", meta.mode);
                         if is_rotten { reply.field("rotten", "yes") } else { reply }
                     },
                     "",
                 )
             }
+        }
+    }
+
+    pub(super) fn chmod(&mut self, path: &RelPath, mode: SourceMode, running: Running, out: &mut Outgoing) {
+        match turns::aside(|| self.store.set_mode(path, mode.within(self.most))) {
+            Ok(now) => self.done(running, 0, out, |r| ReplyWriter::new(r, 250, "done").field("mode", now), "Changed."),
+            Err(error) => self.fail(running, &error, out),
         }
     }
 

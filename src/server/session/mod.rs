@@ -198,8 +198,11 @@ impl Session {
             Command::Part { id, offset, length } => self.begin_part(id, (offset, length), running, out),
             Command::Commit { id, hash } => self.commit_staged(id, hash, running, out),
             Command::Discard(id) => self.discard(id, running, out),
-            Command::List { path, recursive, rotten } => self.begin_list(path, recursive, rotten, running, out),
+            Command::List { path, recursive, rotten, mode } => {
+                self.begin_list(path, recursive, (rotten, mode), running, out);
+            }
             Command::Stat(path) => self.stat(&path, running, out),
+            Command::Chmod { path, mode } => self.chmod(&path, mode, running, out),
             Command::Delete { path, recursive } => self.delete(&path, recursive, running, out),
             Command::Mkdir { path, parents } => self.make_dir(&path, parents, running, out),
             Command::Rename { from, to, replace } => self.rename(&from, &to, replace, running, out),

@@ -47,6 +47,8 @@ pub struct ListJob {
     listing: Box<dyn Listing>,
     /// The folder, if it is to be told which files in it are rotten.
     rotten_in: Option<RelPath>,
+    /// Whether the modes are to be told.
+    modes: bool,
     entries: u64,
     unreadable: u64,
     /// The names of those that could not be read, as far as they fit into the reply.
@@ -57,8 +59,8 @@ pub struct ListJob {
 }
 
 impl ListJob {
-    fn over(listing: Box<dyn Listing>, rotten_in: Option<RelPath>, running: Running) -> Self {
-        ListJob { listing, rotten_in, entries: 0, unreadable: 0, unread: Vec::new(), unread_bytes: 0, running }
+    fn over(listing: Box<dyn Listing>, (rotten_in, modes): (Option<RelPath>, bool), running: Running) -> Self {
+        ListJob { listing, rotten_in, modes, entries: 0, unreadable: 0, unread: Vec::new(), unread_bytes: 0, running }
     }
 
     /// Something could not be read. It is named as long as there is room.
@@ -224,7 +226,7 @@ impl Session {
         &mut self,
         path: RelPath,
         recursive: bool,
-        rotten: bool,
+        (rotten, modes): (bool, bool),
         running: Running,
         out: &mut Outgoing,
     ) {
@@ -232,10 +234,15 @@ impl Session {
             Err(error) => self.fail(running, &error, out),
             Ok(listing) => {
                 self.scratch.clear();
-                ReplyWriter::new(&mut self.scratch, 150, "data").end();
+                let reply = ReplyWriter::new(&mut self.scratch, 150, "data");
+                if modes {
+                    reply.field("perms", self.most).end()
+                } else {
+                    reply.end()
+                }
                 out.put(&self.scratch);
-                let rotten_in = rotten.then_some(path);
-                self.state = State::Sending(Sending::List(ListJob::over(listing, rotten_in, running)));
+                let told = (rotten.then_some(path), modes);
+                self.state = State::Sending(Sending::List(ListJob::over(listing, told, running)));
             }
         }
     }
@@ -375,6 +382,7 @@ impl Session {
                     {
                         entry.rotten = self.is_rotten(&path, entry.kind, entry.size);
                     }
+                    entry.mode = entry.mode.filter(|_| job.modes);
                     entry.render(&mut lines);
                     job.entries += 1;
                 }

@@ -12,7 +12,7 @@ use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::proto::{RelPath, escape};
-use crate::store::{Entry, EntryKind, Listing, Unread};
+use crate::store::{Entry, EntryKind, Listing, Meta, Unread};
 
 /// One open folder.
 struct Level {
@@ -81,7 +81,8 @@ impl LocalListing {
         if found.kind == EntryKind::Link {
             found = through_link(&self.jail, &self.full(&path)).unwrap_or(found);
         }
-        Some(Ok(Entry { path, kind: found.kind, size: found.size, mtime: found.mtime, rotten: false }))
+        let Meta { kind, size, mtime, mode } = found;
+        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false }))
     }
 
     /// Goes back to the folder above.

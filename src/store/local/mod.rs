@@ -8,6 +8,7 @@ mod jail;
 mod keep_old;
 mod listing;
 mod measure;
+mod mode;
 mod names;
 mod partial;
 mod probe;
@@ -34,7 +35,7 @@ use rustix::fs::Mode;
 use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
-use crate::proto::{RelPath, SourceMode};
+use crate::proto::{FileMode, RelPath, SourceMode};
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
@@ -216,6 +217,10 @@ impl Store for LocalStore {
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
         remove::remove(&self.jail, &self.stage, path, recursive)
+    }
+
+    fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
+        mode::set(&self.jail, self.durable(), path, source)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {

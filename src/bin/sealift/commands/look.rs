@@ -30,6 +30,10 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
     let object = || {
         let object = Object::new().name("path", path.as_bytes()).text("type", stat.kind.word());
         let object = object.value("size", stat.size).text("mtime", format::rfc3339(stat.mtime));
+        let object = match stat.mode {
+            Some(mode) => object.text("mode", mode.to_string()),
+            None => object,
+        };
         if stat.rotten { object.value("rotten", true) } else { object }.ids(client.last_ids())
     };
     if out.json(object)? {
@@ -42,6 +46,9 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
         out.line(format!("    size: {} ({} bytes)", format::size(stat.size), stat.size))?;
     }
     out.line(format!("modified: {}", format::utc(stat.mtime)))?;
+    if let Some(mode) = stat.mode {
+        out.line(format!("    mode: {mode}"))?;
+    }
     if stat.rotten {
         out.line("  rotten: its bytes are not those that were stored; see `sealift verify --help`")?;
     }

@@ -53,6 +53,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         allow_empty_source: args.allow_empty_source,
         dry_run: args.dry_run,
         checksum: args.checksum,
+        perms: args.perms,
         filter,
     };
     let (Way::Push { to: target, .. } | Way::Pull { from: target, .. }) = &way;
@@ -225,8 +226,10 @@ fn show_plan(plan: &Plan, transfer: &str, out: Output) -> Outcome {
     let moved = plan.transferred().map(|path| (transfer, path));
     let removed = plan.removed().map(|path| ("delete", path));
     // Times are brought in line here, never there.
+    let modes = plan.modes.iter().map(|(path, _)| ("mode", path));
     let touched = plan.touch.iter().filter(|_| transfer == "get").map(|path| ("time", path));
-    let named = made.chain(moved).chain(removed).chain(touched).map(|(verb, path)| (verb, shown(path).to_vec()));
+    let named =
+        made.chain(moved).chain(removed).chain(touched).chain(modes).map(|(verb, path)| (verb, shown(path).to_vec()));
     let strays = plan.strays.iter().map(|stray| {
         let path = stray.folder.as_path().join(stray.shown());
         ("delete", path.into_os_string().into_vec())
@@ -251,7 +254,8 @@ fn show_summary(
     out: Output,
     ids: Option<sealift::client::Ids>,
 ) -> Outcome {
-    let MirrorSummary { transfer, same, deleted, kept, plan, .. } = summary;
+    let MirrorSummary { transfer, same, modes, deleted, kept, plan, .. } = summary;
+    let modes = if dry_run { plan.modes.len() as u64 } else { *modes };
     let (files, deleted) = match dry_run {
         // What gives way to something of another type is replaced, what was in it is deleted.
         true => {
@@ -264,7 +268,8 @@ fn show_summary(
     let done = || {
         let object = Object::new().text("event", "done").value("dry_run", dry_run).value("files", files);
         let object = object.value("bytes", transfer.bytes).value("folders", plan.made().count() as u64);
-        let object = object.value("same", *same).value("deleted", deleted).value("kept", kept.len() as u64);
+        let object = object.value("same", *same).value("modes", modes);
+        let object = object.value("deleted", deleted).value("kept", kept.len() as u64);
         let object = object.value("failed", failed);
         object.value("skipped", transfer.skipped).ids(ids)
     };
@@ -273,7 +278,8 @@ fn show_summary(
     }
     let bytes = if dry_run { summary.planned_bytes } else { transfer.bytes };
     let folders = plan.made().count() as u64;
-    let totals = Totals { files, folders, bytes, unchanged: *same, deleted, kept: kept.len() as u64, failed, ..totals };
+    let totals =
+        Totals { files, folders, bytes, unchanged: *same, modes, deleted, kept: kept.len() as u64, failed, ..totals };
     out.note(&match dry_run {
         true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
         false => totals.words(),

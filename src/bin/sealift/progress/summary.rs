@@ -24,6 +24,8 @@ pub struct Totals {
     pub time: Option<Duration>,
     /// Files that were the same already.
     pub unchanged: u64,
+    /// Files of which only the mode was changed.
+    pub modes: u64,
     /// What was removed.
     pub deleted: u64,
     /// What was to be removed and was not.
@@ -76,7 +78,12 @@ impl Totals {
                 }
             }
         }
-        let counts = [("unchanged", self.unchanged), ("deleted", self.deleted), ("kept", self.kept)];
+        let counts = [
+            ("unchanged", self.unchanged),
+            ("changed in mode", self.modes),
+            ("deleted", self.deleted),
+            ("kept", self.kept),
+        ];
         let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
         let failed = (self.failed > 0).then(|| format!("{} failed", self.failed));
         for more in counts.chain(self.skipped.words()).chain(failed) {

@@ -152,5 +152,12 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, look: &Look
 async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
     let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let whole = if path.is_root() { b"." } else { path.as_bytes() };
-    Ok(Entry { kind: stat.kind, size: stat.size, mtime: stat.mtime, rotten: stat.rotten, path: whole.to_vec() })
+    Ok(Entry {
+        kind: stat.kind,
+        size: stat.size,
+        mtime: stat.mtime,
+        mode: stat.mode,
+        rotten: stat.rotten,
+        path: whole.to_vec(),
+    })
 }
