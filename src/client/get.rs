@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::connection::Client;
 use super::destination::Destination;
+use super::filter::Filter;
 use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
 use super::listing::Listing;
@@ -56,7 +57,7 @@ impl Client {
         condition: Condition,
         observer: Arc<dyn Observer>,
     ) -> Result<Summary> {
-        let tree = Tree { from: from.clone(), to: to.clone(), condition };
+        let tree = Tree::new(from, to, condition);
         let into = into.clone();
         self.run(move |session| {
             let mut ledger = Ledger::default();
@@ -122,6 +123,7 @@ pub(super) struct Tree {
     pub(super) from: RelPath,
     pub(super) to: RelPath,
     pub(super) condition: Condition,
+    pub(super) filter: Filter,
 }
 
 /// What an entry of the listing asks to be done.
@@ -147,6 +149,10 @@ impl Folders {
 }
 
 impl Tree {
+    pub(super) fn new(from: &RelPath, to: &RelPath, condition: Condition) -> Tree {
+        Tree { from: from.clone(), to: to.clone(), condition, filter: Filter::new() }
+    }
+
     /// [`Client::get_tree`] over one connection, but for the times of the folders. Large files are only put into `large`,
     /// if there is that.
     pub(super) fn get(
@@ -223,6 +229,14 @@ impl Tree {
                 EntryKind::File | EntryKind::Directory => Skip::by_name(name),
             };
             if inside_skipped(&entry.path, &skipped) {
+                continue;
+            }
+            let is_file = entry.kind == EntryKind::File;
+            let is_within = !is_file || self.filter.is_within(entry.size, entry.mtime);
+            if !is_within || !self.filter.takes(&entry.path, entry.kind == EntryKind::Directory) {
+                if entry.kind == EntryKind::Directory {
+                    skipped.insert(entry.path);
+                }
                 continue;
             }
             let shown = || source_path(&self.from, &entry.path);

@@ -15,6 +15,8 @@ use crate::store::local::{is_aside, is_part};
 pub enum Skip {
     /// A symbolic link inside a tree.
     Link,
+    /// A link that leads to a folder it is in.
+    Loop,
     /// A device, pipe or socket.
     Special,
     /// A name that Sealift keeps for itself.
@@ -40,6 +42,7 @@ impl Skip {
     pub const fn words(self) -> &'static str {
         match self {
             Skip::Link => "a symbolic link",
+            Skip::Loop => "a link to a folder that it is in",
             Skip::Special => "not a regular file",
             Skip::Reserved => "a name that Sealift keeps for itself",
             Skip::Aside => "what a mirror has moved aside",
@@ -51,6 +54,7 @@ impl Skip {
     pub const fn word(self) -> &'static str {
         match self {
             Skip::Link => "link",
+            Skip::Loop => "endless link",
             Skip::Special => "special file",
             Skip::Reserved => "reserved name",
             Skip::Aside => "moved aside",
@@ -62,6 +66,7 @@ impl Skip {
     pub const fn words_for_many(self) -> &'static str {
         match self {
             Skip::Link => "links",
+            Skip::Loop => "endless links",
             Skip::Special => "special files",
             Skip::Reserved => "reserved names",
             Skip::Aside => "moved aside",
@@ -142,6 +147,16 @@ pub trait Observer: Send + Sync {
     /// Something that an earlier mirror had moved aside has its name again.
     fn put_back(&self, path: &Path) {
         let _ = path;
+    }
+
+    /// A file is not moved because what is in its place is as new.
+    fn unchanged(&self, path: &Path, size: u64) {
+        let _ = (path, size);
+    }
+
+    /// A file would be moved, if this were in earnest.
+    fn planned(&self, path: &Path, size: u64) {
+        let _ = (path, size);
     }
 
     /// Something in a tree was left out.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_std::task::spawn_blocking;
 
 use super::connection::Client;
+use super::filter::Filter;
 use super::jobs::{Source, Summary, Upload};
 use super::ledger::Ledger;
 use super::observer::Observer;
@@ -47,7 +48,7 @@ impl Client {
         let (from, to) = (from.to_owned(), to.clone());
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            let tree = LocalTree { from, to, condition };
+            let tree = LocalTree::new(&from, &to, condition);
             let counting = tree.count(&observer)?;
             tree.send(session, &*observer, &mut ledger, None, counting.is_none()).map(|()| ledger.summary)
         })
@@ -84,12 +85,19 @@ pub(super) struct LocalTree {
     pub(super) from: PathBuf,
     pub(super) to: RelPath,
     pub(super) condition: Condition,
+    pub(super) filter: Filter,
+    pub(super) follow_links: bool,
 }
 
 impl LocalTree {
+    pub(super) fn new(from: &Path, to: &RelPath, condition: Condition) -> LocalTree {
+        let (from, to) = (from.to_owned(), to.clone());
+        LocalTree { from, to, condition, filter: Filter::new(), follow_links: false }
+    }
+
     /// Begins to tell the observer how much there is, if it wants to know.
     pub(super) fn count(&self, observer: &Arc<dyn Observer>) -> Result<Option<Counting>> {
-        observer.wants_totals().then(|| Counting::start(&self.from, observer)).transpose()
+        observer.wants_totals().then(|| Counting::start(self, observer)).transpose()
     }
 
     /// [`Client::put_tree`] over one connection. Large files are only put into `large`, if there is that; `count` tells
@@ -102,8 +110,8 @@ impl LocalTree {
         mut large: Option<&mut Vec<Task>>,
         count: bool,
     ) -> Result<()> {
-        let LocalTree { from, to, condition } = self;
-        let walk = Walk::new(&from, &to, condition)?;
+        let walk = Walk::new(&self)?;
+        let LocalTree { from, to, .. } = self;
         let top = (!to.is_root()).then_some(Task::Directory { from, to });
         let tasks = top.into_iter().chain(walk).filter_map(|task| set_aside(task, &mut large));
         Sender::new(session, observer, ledger, count).run(tasks)
@@ -114,8 +122,8 @@ impl LocalTree {
 pub(super) struct Counting(Arc<AtomicBool>);
 
 impl Counting {
-    fn start(from: &Path, observer: &Arc<dyn Observer>) -> Result<Counting> {
-        let walk = Walk::new(from, &RelPath::root(), Condition::Any)?;
+    fn start(tree: &LocalTree, observer: &Arc<dyn Observer>) -> Result<Counting> {
+        let walk = Walk::new(tree)?;
         let over = Arc::new(AtomicBool::new(false));
         let (observer, stop) = (Arc::clone(observer), Arc::clone(&over));
         observer.reading(true);
@@ -139,8 +147,8 @@ fn count(walk: Walk, observer: &dyn Observer, stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        if let Task::File { upload: Upload { from: Source::File(path), .. }, .. } = task
-            && let Ok(meta) = path.symlink_metadata()
+        if let Task::File { upload: Upload { from: Source::File(path), .. }, seen } = task
+            && let Ok(meta) = if seen { path.symlink_metadata() } else { path.metadata() }
         {
             observer.expected(1, meta.len());
         }

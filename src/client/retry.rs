@@ -10,6 +10,7 @@ use async_std::task::sleep;
 use super::answers::Transferred;
 use super::connection::Client;
 use super::destination::Destination;
+use super::filter::Filter;
 use super::get::{Tree, fetch_all};
 use super::jobs::{Download, Source, Summary, Upload};
 use super::ledger::{How, Ledger};
@@ -98,12 +99,32 @@ impl Transfer {
         condition: Condition,
         options: TransferOptions,
     ) -> Self {
-        Self::new(Work::GetTree(Tree { from: from.clone(), to: to.clone(), condition }, into.clone()), options)
+        Self::new(Work::GetTree(Tree::new(from, to, condition), into.clone()), options)
     }
 
     /// As [`Client::put_tree`].
     pub fn put_tree(from: &Path, to: &RelPath, condition: Condition, options: TransferOptions) -> Self {
-        Self::new(Work::PutTree(LocalTree { from: from.to_owned(), to: to.clone(), condition }), options)
+        Self::new(Work::PutTree(LocalTree::new(from, to, condition)), options)
+    }
+
+    /// Takes only what this filter takes of a tree.
+    #[must_use]
+    pub fn with_filter(mut self, filter: &Filter) -> Self {
+        match &mut self.work {
+            Work::GetTree(tree, _) => tree.filter = filter.clone(),
+            Work::PutTree(tree) => tree.filter = filter.clone(),
+            Work::Downloads(..) | Work::Uploads(_) => {}
+        }
+        self
+    }
+
+    /// Sends what the links of a local tree lead to; else they are skipped. A server's links are never followed.
+    #[must_use]
+    pub fn following_links(mut self, follow: bool) -> Self {
+        if let Work::PutTree(tree) = &mut self.work {
+            tree.follow_links = follow;
+        }
+        self
     }
 
     fn new(work: Work, options: TransferOptions) -> Self {
@@ -347,6 +368,12 @@ impl Observer for Again {
     }
     fn failed(&self, path: &Path, error: &Error) {
         self.0.failed(path, error);
+    }
+    fn unchanged(&self, path: &Path, size: u64) {
+        self.0.unchanged(path, size);
+    }
+    fn planned(&self, path: &Path, size: u64) {
+        self.0.planned(path, size);
     }
     fn skipped(&self, path: &Path, why: Skip) {
         self.0.skipped(path, why);

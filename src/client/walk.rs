@@ -2,63 +2,125 @@
 
 use std::fs::{self, DirEntry, ReadDir};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
+use super::filter::Filter;
 use super::jobs::{Source, Upload};
 use super::observer::Skip;
+use super::put::LocalTree;
 use super::send::Task;
 use crate::error::{Error, Result};
+use crate::mtime::Mtime;
 use crate::proto::{Condition, RelPath};
 
 /// The files and folders below a local folder as what is to be done to send them, a folder before what is in it.
 pub(super) struct Walk {
-    /// The folders on the way down, each with where it goes.
-    open: Vec<(PathBuf, ReadDir, RelPath)>,
+    top: PathBuf,
+    /// The folders on the way down.
+    open: Vec<Level>,
     condition: Condition,
+    filter: Filter,
+    follow_links: bool,
+}
+
+/// A folder on the way down.
+struct Level {
+    path: PathBuf,
+    entries: ReadDir,
+    /// Where it goes.
+    to: RelPath,
+    /// Which it is, where links are followed.
+    identity: Option<(u64, u64)>,
 }
 
 impl Walk {
-    /// Everything below `from`, on its way to `to`.
+    /// Everything below the top of this tree.
     ///
     /// # Errors
-    /// If `from` cannot be read as a folder.
-    pub(super) fn new(from: &Path, to: &RelPath, condition: Condition) -> Result<Walk> {
-        let entries = fs::read_dir(from).map_err(|err| Error::file(from.display(), err))?;
-        Ok(Walk { open: vec![(from.to_owned(), entries, to.clone())], condition })
+    /// If it cannot be read as a folder.
+    pub(super) fn new(tree: &LocalTree) -> Result<Walk> {
+        let LocalTree { from, to, condition, filter, follow_links } = tree.clone();
+        let failed = |err| Error::file(from.display(), err);
+        let entries = fs::read_dir(&from).map_err(failed)?;
+        let identity = follow_links.then(|| fs::metadata(&from).map(|meta| identity(&meta))).transpose();
+        let identity = identity.map_err(failed)?;
+        let open = vec![Level { path: from.clone(), entries, to, identity }];
+        Ok(Walk { top: from, open, condition, filter, follow_links })
     }
 
-    fn task(&mut self, entry: &DirEntry, to: &RelPath) -> Task {
+    /// What is to be done about an entry; nothing if the filter does not take it.
+    fn task(&mut self, entry: &DirEntry, to: &RelPath) -> Option<Task> {
         let path = entry.path();
-        let kind = match entry.file_type() {
-            Ok(kind) => kind,
-            Err(err) => return fail(path, err),
+        let is_link = match entry.file_type() {
+            Ok(kind) => kind.is_symlink(),
+            Err(err) => return Some(fail(path, err)),
         };
+        let follows = is_link && self.follow_links;
+        // The entry itself says what it is; of a link that is followed what it leads to does.
+        let meta = if follows || self.filter.has_bounds() {
+            match if follows { fs::metadata(&path) } else { entry.metadata() } {
+                Ok(meta) => Some(meta),
+                Err(err) => return Some(fail(path, err)),
+            }
+        } else {
+            None
+        };
+        let kind = match &meta {
+            Some(meta) => meta.file_type(),
+            None => match entry.file_type() {
+                Ok(kind) => kind,
+                Err(err) => return Some(fail(path, err)),
+            },
+        };
+        let inside = path.strip_prefix(&self.top).unwrap_or(&path).as_os_str().as_bytes();
+        let is_within =
+            !kind.is_file() || meta.as_ref().is_none_or(|meta| self.filter.is_within(meta.len(), modified(meta)));
+        if !is_within || !self.filter.takes(inside, kind.is_dir()) {
+            return None;
+        }
         let name = entry.file_name();
         if kind.is_symlink() {
-            return Task::Skip(path, Skip::Link);
+            return Some(Task::Skip(path, Skip::Link));
         }
         if let Some(why) = Skip::by_name(name.as_bytes()) {
-            return Task::Skip(path, why);
+            return Some(Task::Skip(path, why));
         }
         if !kind.is_file() && !kind.is_dir() {
-            return Task::Skip(path, Skip::Special);
+            return Some(Task::Skip(path, Skip::Special));
         }
         let to = match to.join(name.as_bytes()) {
             Ok(to) => to,
-            Err(error) => return Task::Fail(path, error),
+            Err(error) => return Some(Task::Fail(path, error)),
         };
         if kind.is_file() {
             let upload = Upload { from: Source::File(path), to, condition: self.condition, mtime: None };
-            return Task::File { upload, seen: true };
+            return Some(Task::File { upload, seen: !follows });
         }
-        match fs::read_dir(&path) {
+        let identity = match self.follow_links.then(|| fs::metadata(&path)).transpose() {
+            Ok(meta) => meta.map(|meta| identity(&meta)),
+            Err(err) => return Some(fail(path, err)),
+        };
+        if identity.is_some() && self.open.iter().any(|level| level.identity == identity) {
+            return Some(Task::Skip(path, Skip::Loop));
+        }
+        Some(match fs::read_dir(&path) {
             Ok(entries) => {
-                self.open.push((path.clone(), entries, to.clone()));
+                self.open.push(Level { path: path.clone(), entries, to: to.clone(), identity });
                 Task::Directory { from: path, to }
             }
             Err(err) => fail(path, err),
-        }
+        })
     }
+}
+
+fn modified(meta: &fs::Metadata) -> Mtime {
+    Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) }
+}
+
+/// Which folder this is, by whatever name.
+fn identity(meta: &fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 impl Iterator for Walk {
@@ -66,14 +128,16 @@ impl Iterator for Walk {
 
     fn next(&mut self) -> Option<Task> {
         loop {
-            let (path, entries, to) = self.open.last_mut()?;
-            match entries.next() {
+            let level = self.open.last_mut()?;
+            match level.entries.next() {
                 Some(Ok(entry)) => {
-                    let to = to.clone();
-                    return Some(self.task(&entry, &to));
+                    let to = level.to.clone();
+                    if let Some(task) = self.task(&entry, &to) {
+                        return Some(task);
+                    }
                 }
                 Some(Err(err)) => {
-                    let path = path.clone();
+                    let path = level.path.clone();
                     // What is left of a folder that cannot be read on cannot be known.
                     self.open.pop();
                     return Some(fail(path, err));

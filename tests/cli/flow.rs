@@ -113,3 +113,107 @@ fn a_name_that_b3sum_does_not_read_is_told_and_left_out() {
     finish(command, b"").code(0).said("src/odd\\xff is not in the checksum file");
     assert_eq!(fs::read(world.local("sums")).unwrap(), b"");
 }
+
+/// The files below a folder, by their paths.
+fn below(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn get_and_put_take_of_a_tree_what_a_mirror_takes() {
+    let world = World::trusting();
+    let src = world.local("src");
+    fs::create_dir_all(src.join("cache/deep")).unwrap();
+    fs::create_dir_all(src.join("docs")).unwrap();
+    for name in ["a.txt", "a.tmp", "keep.tmp", "cache/x", "cache/deep/y", "docs/b.txt", "docs/b.tmp"] {
+        fs::write(src.join(name), "12345").unwrap();
+    }
+    fs::write(src.join("docs/large.txt"), vec![7; 5000]).unwrap();
+    let old = fs::File::options().write(true).open(src.join("a.txt")).unwrap();
+    old.set_modified(std::time::SystemTime::now() - Duration::from_secs(10 * 86_400)).unwrap();
+    fs::write(world.local("patterns"), "# a comment\n\n*.tmp\ncache/\n").unwrap();
+    let all = ["a.tmp", "a.txt", "cache/deep/y", "cache/x", "docs/b.tmp", "docs/b.txt", "docs/large.txt", "keep.tmp"];
+    let cases: [(&[&str], &[&str]); 9] = [
+        (&[], &all),
+        (&["--exclude", "*.tmp", "--exclude", "cache/"], &["a.txt", "docs/b.txt", "docs/large.txt"]),
+        (&["--exclude-from", "patterns"], &["a.txt", "docs/b.txt", "docs/large.txt"]),
+        (
+            &["--include", "keep.*", "--exclude-from", "patterns"],
+            &["a.txt", "docs/b.txt", "docs/large.txt", "keep.tmp"],
+        ),
+        (&["--exclude", "/docs/*.txt", "--exclude", "cache"], &["a.tmp", "a.txt", "docs/b.tmp", "keep.tmp"]),
+        (&["--min-size", "1K"], &["docs/large.txt"]),
+        (&["--max-size", "1K", "--exclude", "*.tmp", "--exclude", "cache"], &["a.txt", "docs/b.txt"]),
+        (&["--min-age", "5d"], &["a.txt"]),
+        (
+            &["--max-age", "5d", "--include", "*.txt", "--include", "*/", "--exclude", "*"],
+            &["docs/b.txt", "docs/large.txt"],
+        ),
+    ];
+    world.run(["mirror", "./src", &world.alice("whole")]).code(0);
+    for (n, (options, expected)) in cases.into_iter().enumerate() {
+        let there = |way: &str| format!("{way}{n}");
+        world.run([&["put", "-r"][..], options, &["src", &world.alice(&there("put"))]].concat()).code(0);
+        assert_eq!(below(&world.remote("alice", there("put"))), expected, "put {options:?}");
+        world.run([&["mirror"][..], options, &["./src", &world.alice(&there("mirror"))]].concat()).code(0);
+        assert_eq!(below(&world.remote("alice", there("mirror"))), expected, "mirror {options:?}");
+        world.run([&["get", "-r"][..], options, &[&world.alice("whole"), &there("get")]].concat()).code(0);
+        assert_eq!(below(&world.local(there("get"))), expected, "get {options:?}");
+    }
+    let wrong = ["put", "-r", "--exclude", "[", "src", &world.alice("no")];
+    world.run(wrong).code(2).said("`[` is no pattern");
+    world.run(["put", "-r", "--max-size", "large", "src", &world.alice("no")]).code(2).said("is no size");
+}
+
+#[test]
+fn what_bounds_leave_out_is_not_deleted_by_a_mirror() {
+    let world = World::trusting();
+    let (src, there) = (world.local("src"), world.remote("alice", "there"));
+    fs::create_dir(&src).unwrap();
+    fs::create_dir(&there).unwrap();
+    fs::write(src.join("small"), "new").unwrap();
+    fs::write(src.join("large"), vec![7; 5000]).unwrap();
+    fs::write(there.join("gone small"), "x").unwrap();
+    fs::write(there.join("gone large"), vec![7; 5000]).unwrap();
+    fs::write(there.join("small"), vec![7; 5000]).unwrap();
+    fs::write(there.join("large"), "not to be touched").unwrap();
+    world.run(["mirror", "--delete", "--max-size", "1K", "./src", &world.alice("there")]).code(0).said("1 deleted");
+    assert_eq!(below(&there), ["gone large", "large", "small"]);
+    assert_eq!(fs::read(there.join("small")).unwrap(), b"new");
+    assert_eq!(fs::read(there.join("large")).unwrap(), b"not to be touched");
+}
+
+#[test]
+fn links_in_a_tree_are_skipped_or_followed_and_never_round_in_circles() {
+    use std::os::unix::fs::symlink;
+    let world = World::trusting();
+    let src = world.local("src");
+    fs::create_dir_all(src.join("d")).unwrap();
+    fs::create_dir(world.local("elsewhere")).unwrap();
+    fs::write(src.join("d/file"), "file").unwrap();
+    fs::write(world.local("elsewhere/other"), "other").unwrap();
+    symlink("d/file", src.join("to file")).unwrap();
+    symlink("../elsewhere", src.join("to folder")).unwrap();
+    symlink("..", src.join("d/loop")).unwrap();
+    let there = world.alice("there");
+    world.run(["put", "-r", "src", &there]).code(0).said("3 skipped (links)");
+    assert_eq!(below(&world.remote("alice", "there")), ["d/file"]);
+    let followed = world.alice("followed");
+    let done = world.run(["put", "-r", "--links", "follow", "src", &followed]).code(0);
+    done.said("skipped src/d/loop: a link to a folder that it is in").said("1 skipped (endless link)");
+    assert_eq!(below(&world.remote("alice", "followed")), ["d/file", "to file", "to folder/other"]);
+    symlink("nowhere", src.join("broken")).unwrap();
+    world.run(["put", "-r", "--links", "follow", "src", &there]).code(10).said("src/broken: no such file");
+}

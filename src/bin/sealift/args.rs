@@ -15,7 +15,7 @@ use super::commands::passwd::Passwd;
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
-use super::transfer::TransferArgs;
+use super::transfer::{Links, TransferArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -207,6 +207,9 @@ pub struct Put {
     /// Send a file that becomes longer meanwhile, like a log, as long as it was at the beginning
     #[arg(long)]
     pub growing: bool,
+    /// What to do about links inside of folders. (A server stores none, so they cannot be kept)
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub links: Links,
     #[command(flatten)]
     pub transfer: TransferArgs,
 }

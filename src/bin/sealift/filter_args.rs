@@ -1,20 +1,100 @@
 //! Which files take part: the options of `get`, `put` and `mirror`.
 
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
+use sealift::auth::parse_size;
+use sealift::client::Filter;
+use sealift::mtime::Mtime;
+use sealift::{Error, Kind, Result};
 
-/// `--include` and `--exclude` in the order they were typed in, which two options of their own would not keep.
+/// Which files of a tree take part.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArgs {
+    #[command(flatten)]
+    rules: Rules,
+
+    /// Take no file of a tree that is smaller, like 500 or 10K
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    min_size: Option<u64>,
+
+    /// Take no file of a tree that is larger
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_size: Option<u64>,
+
+    /// Take no file of a tree that was modified less long ago, like 30m, 2d or 1y
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    min_age: Option<Duration>,
+
+    /// Take no file of a tree that was modified longer ago
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    max_age: Option<Duration>,
+}
+
+impl FilterArgs {
+    /// The filter that these describe.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for what is no pattern; those of reading a file of patterns.
+    pub fn filter(&self) -> Result<Filter> {
+        let mut filter = Filter::new();
+        for rule in &self.rules.0 {
+            match rule {
+                Rule::Pattern(pattern, takes) => filter.add(pattern, *takes)?,
+                Rule::File(file) => add_file(&mut filter, Path::new(file))?,
+            }
+        }
+        let now = SystemTime::now();
+        let ago = |age: &Duration| now.checked_sub(*age).map(Mtime::from);
+        (filter.min_size, filter.max_size) = (self.min_size, self.max_size);
+        filter.not_before = self.max_age.as_ref().and_then(ago);
+        // So long ago that no clock knows it: nothing is as old.
+        let never = Mtime { secs: i64::MIN, nanos: 0 };
+        filter.not_after = self.min_age.as_ref().map(|age| ago(age).unwrap_or(never));
+        Ok(filter)
+    }
+}
+
+/// A line is a pattern to leave out; empty ones and those that begin with `#` are none.
+fn add_file(filter: &mut Filter, file: &Path) -> Result<()> {
+    let text = fs::read_to_string(file).map_err(|err| Error::file(file.display(), err))?;
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        filter.add(line, false).map_err(|error| {
+            Error::new(Kind::Usage, format!("{}, line {}: {}", file.display(), at + 1, error.text()))
+        })?;
+    }
+    Ok(())
+}
+
+fn size(text: &str) -> std::result::Result<u64, String> {
+    let sizes = [text.to_owned(), format!("{text}iB"), format!("{text}B")];
+    let size = sizes.iter().find_map(|size| parse_size(size));
+    size.ok_or_else(|| format!("`{text}` is no size: write it like 500, 10K or 2 GiB"))
+}
+
+/// One option.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Rule {
+    Pattern(String, bool),
+    File(String),
+}
+
+/// `--include`, `--exclude` and `--exclude-from` in the order they were typed in, which options of their own would not keep.
 #[derive(Debug, Clone, Default)]
-pub struct Filters(pub Vec<(String, bool)>);
+struct Rules(Vec<Rule>);
 
-const KINDS: [(&str, bool, &str); 2] = [
-    ("include", true, "Take what matches, also if a later --exclude would not"),
-    ("exclude", false, "Leave out what matches, on both sides; a folder is not entered"),
+const KINDS: [(&str, &str, &str); 3] = [
+    ("include", "PATTERN", "Take what matches, also if a later --exclude would not"),
+    ("exclude", "PATTERN", "Leave out what matches, on both sides; a folder is not entered"),
+    ("exclude-from", "FILE", "The same for every line of this file; `#` begins a comment"),
 ];
 
-impl Args for Filters {
+impl Args for Rules {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.args(KINDS.map(|(name, _, help)| {
-            Arg::new(name).long(name).value_name("PATTERN").action(ArgAction::Append).help(help)
+        command.args(KINDS.map(|(name, value, help)| {
+            Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help)
         }))
     }
 
@@ -23,20 +103,36 @@ impl Args for Filters {
     }
 }
 
-impl FromArgMatches for Filters {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+impl FromArgMatches for Rules {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         let mut all = Vec::new();
-        for (name, takes, _) in KINDS {
+        for (name, ..) in KINDS {
             let places = matches.indices_of(name).into_iter().flatten();
-            let patterns = matches.get_many::<String>(name).into_iter().flatten();
-            all.extend(places.zip(patterns).map(|(place, pattern)| (place, pattern.clone(), takes)));
+            let words = matches.get_many::<String>(name).into_iter().flatten();
+            all.extend(places.zip(words).map(|(place, word)| match name {
+                "exclude-from" => (place, Rule::File(word.clone())),
+                _ => (place, Rule::Pattern(word.clone(), name == "include")),
+            }));
         }
         all.sort_unstable();
-        Ok(Filters(all.into_iter().map(|(_, pattern, takes)| (pattern, takes)).collect()))
+        Ok(Rules(all.into_iter().map(|(_, rule)| rule).collect()))
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_a_unit() {
+        for (text, bytes) in [("500", 500), ("10K", 10 << 10), ("2 GiB", 2 << 30), ("1MB", 1_000_000)] {
+            assert_eq!(size(text), Ok(bytes));
+        }
+        assert!(size("large").is_err() && size("").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Args;
 use sealift::client::MaxDelete;
 
-use super::filter_args::Filters;
+use super::filter_args::FilterArgs;
 use super::transfer::FlowArgs;
 
 /// Make a folder like another; only what changed moves
@@ -60,7 +60,7 @@ pub struct Mirror {
     #[arg(long)]
     pub perms: bool,
     #[command(flatten)]
-    pub filters: Filters,
+    pub filters: FilterArgs,
     #[command(flatten)]
     pub flow: FlowArgs,
 }

@@ -2,7 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use sealift::client::{Patience, RateLimit, Summary, Transfer, TransferOptions, Verification};
+use sealift::client::{Filter, Patience, RateLimit, Summary, Transfer, TransferOptions, Verification};
 use sealift::proto::Condition;
 use sealift::secret::Secret;
 use sealift::tls::Pin;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome};
+use crate::filter_args::FilterArgs;
 use crate::interrupt;
 use crate::progress::{Progress, ProgressArgs};
 use crate::verify::verification;
@@ -26,6 +27,16 @@ pub enum IfExists {
     Skip,
     /// Leave it alone, and fail (exit code 11; 10 if others worked)
     Fail,
+}
+
+/// What to do about a link inside of a folder that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Links {
+    /// Leave it out, and count it as skipped
+    #[default]
+    Skip,
+    /// Send what it leads to; a link to a folder that it is in is skipped
+    Follow,
 }
 
 /// Options of everything that moves files, one way or the other.
@@ -87,6 +98,9 @@ pub struct TransferArgs {
     pub if_exists: IfExists,
 
     #[command(flatten)]
+    pub filters: FilterArgs,
+
+    #[command(flatten)]
     pub flow: FlowArgs,
 }
 
@@ -100,11 +114,16 @@ pub struct How {
     options: TransferOptions,
     /// What must hold for a target.
     pub condition: Condition,
+    /// What of trees is taken.
+    pub filter: Filter,
 }
 
 impl How {
     /// As the options say.
-    pub fn new(args: &TransferArgs, retries: u32) -> Self {
+    ///
+    /// # Errors
+    /// For what is no filter.
+    pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
         let skip_existing = args.if_exists == IfExists::Skip;
         let TransferArgs { resume, streams, perms, .. } = *args;
         let options = TransferOptions { resume, skip_existing, retries, streams, growing: false, perms };
@@ -112,7 +131,7 @@ impl How {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
         };
-        How { options, condition }
+        Ok(How { options, condition, filter: args.filters.filter()? })
     }
 
     /// Refuses what only makes sense for a file: this destination takes bytes once, from the first to the last.

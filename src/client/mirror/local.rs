@@ -7,9 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::MirrorOptions;
-use super::filter::Filter;
 use super::plan::{Item, Stray, Tree};
 use super::report::Report;
+use crate::client::filter::Filter;
 use crate::client::observer::Skip;
 use crate::error::{Error, Result};
 use crate::mtime::Mtime;
@@ -104,7 +104,9 @@ impl Scan<'_> {
         }
         raw.extend_from_slice(name);
         let shown = || self.root.join(Path::new(std::ffi::OsStr::from_bytes(&raw)));
-        if !self.filter.takes(&raw, kind == EntryKind::Directory) {
+        let Item { size, mtime, .. } = item(kind, meta);
+        let is_beyond = self.which == Which::Source && kind == EntryKind::File && !self.filter.is_within(size, mtime);
+        if is_beyond || !self.filter.takes(&raw, kind == EntryKind::Directory) {
             self.tree.untouchable.insert(raw);
             return;
         }

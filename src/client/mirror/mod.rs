@@ -20,7 +20,6 @@
 mod carry_out;
 mod content;
 mod displaced;
-mod filter;
 mod guard;
 mod local;
 pub mod plan;
@@ -32,10 +31,10 @@ mod report;
 use std::path::PathBuf;
 
 pub use displaced::Displaced;
-pub use filter::Filter;
 pub use guard::MaxDelete;
 pub use plan::Plan;
 
+use super::filter::Filter;
 use super::jobs::Summary;
 use super::mirror::guard::Faultless;
 use super::mirror::plan::{Also, Compare, Tree};

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::client::filter::Filter;
 use crate::mtime::Mtime;
 use crate::proto::{EntryKind, FileMode, RelPath, SourceMode};
 
@@ -56,6 +57,23 @@ impl Default for Tree {
 }
 
 impl Tree {
+    /// Leaves alone what the source has not and a filter's bounds would not take: it is no more deleted than transferred.
+    pub(super) fn spare(&mut self, source: &Tree, filter: &Filter) {
+        if !filter.has_bounds() {
+            return;
+        }
+        let untouchable = &mut self.untouchable;
+        self.items.retain(|path, item| {
+            let goes = item.kind != EntryKind::File
+                || source.items.contains_key(path)
+                || filter.is_within(item.size, item.mtime);
+            if !goes {
+                untouchable.insert(path.as_bytes().to_vec());
+            }
+            goes
+        });
+    }
+
     /// Whether nothing has this name.
     pub(super) fn is_free(&self, path: &RelPath) -> bool {
         let (folder, name) = (path.parent().unwrap_or_default(), path.file_name().unwrap_or_default());

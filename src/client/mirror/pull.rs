@@ -70,6 +70,7 @@ fn pull(
             destination = local::destination(into, options, &mut Report::new(&Silent))?;
         }
     }
+    destination.spare(&source, &options.filter);
     let plan = make_plan(session, (&source, &destination), (into, from), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     report_blocked(&plan, &destination, |path| into.join(path.as_path()), &mut report);

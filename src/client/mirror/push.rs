@@ -62,6 +62,7 @@ fn push(
     if destination.items.get(&RelPath::root()).is_some_and(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")));
     }
+    destination.spare(&source, &options.filter);
     let plan = make_plan(session, (&source, &destination), (from, to), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     report_blocked(&plan, &destination, |path| PathBuf::from(to.as_path()).join(path.as_path()), &mut report);

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::MirrorOptions;
-use super::filter::Filter;
 use super::plan::{Item, Tree};
 use super::report::Report;
+use crate::client::filter::Filter;
 use crate::client::listing::Listing;
 use crate::client::observer::Skip;
 use crate::client::session::Session;
@@ -85,7 +85,8 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
         return;
     }
     let shown = || root.as_path().join(Path::new(OsStr::from_bytes(&path)));
-    if !filter.takes(&path, kind == EntryKind::Directory) {
+    let is_beyond = which == Which::Source && kind == EntryKind::File && !filter.is_within(size, mtime);
+    if is_beyond || !filter.takes(&path, kind == EntryKind::Directory) {
         tree.untouchable.insert(path);
         return;
     }

@@ -31,7 +31,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
         let limit_rate = args.transfer.flow.limit_rate;
         how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false, limit_rate })
     };
-    let how = How::new(&args.transfer, 0);
+    let how = How::new(&args.transfer, 0)?;
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
@@ -318,7 +318,7 @@ impl<'a> Fetch<'a> {
         for (from, to) in trees {
             left -= 1;
             self.progress.next_part(left);
-            let work = Transfer::get_tree(&from, &into, &to, condition, options);
+            let work = Transfer::get_tree(&from, &into, &to, condition, options).with_filter(&self.how.filter);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&from.to_string());
                 if failure.ends_connection() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift::client::mirror::Plan;
-use sealift::client::{Config, Displaced, Filter, MirrorOptions, MirrorSummary, Target, is_lost_line};
+use sealift::client::{Config, Displaced, MirrorOptions, MirrorSummary, Target, is_lost_line};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
 use sealift::{Client, Kind};
@@ -43,10 +43,7 @@ impl Way {
 /// What ends everything; [`sealift::Exit::Partial`] if only a part failed, and all of that has been shown by then.
 pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     let way = way(ctx.config()?, &args.source, &args.destination)?;
-    let mut filter = Filter::new();
-    for (pattern, takes) in &args.filters.0 {
-        filter.add(pattern, *takes)?;
-    }
+    let filter = args.filters.filter()?;
     let options = MirrorOptions {
         delete: args.delete,
         max_delete: args.max_delete,

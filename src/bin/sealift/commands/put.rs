@@ -23,7 +23,7 @@ use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::progress::{Direction, Progress};
-use crate::transfer::{FlowArgs, How, Way, ask, transfer};
+use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 
 /// Runs the command.
 ///
@@ -41,7 +41,8 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
-    send.how = How::new(&args.transfer, ctx.retries(&login)).growing(args.growing);
+    send.how = How::new(&args.transfer, ctx.retries(&login))?.growing(args.growing);
+    send.links = args.links;
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);
@@ -94,6 +95,8 @@ impl Source {
 pub struct Send<'a> {
     ctx: &'a Context,
     recursive: bool,
+    /// What to do about links inside of folders.
+    pub links: Links,
     /// How they are sent.
     pub how: How,
     progress: Arc<Progress>,
@@ -108,7 +111,7 @@ impl<'a> Send<'a> {
     pub fn new(ctx: &'a Context, recursive: bool, flow: &FlowArgs) -> Outcome<Self> {
         let (how, summary, tally) = Default::default();
         let progress = Arc::new(Progress::new(ctx.out, Direction::Send, flow)?);
-        Ok(Send { ctx, recursive, how, progress, summary, tally, opened: None })
+        Ok(Send { ctx, recursive, links: Links::default(), how, progress, summary, tally, opened: None })
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.
@@ -215,6 +218,7 @@ impl<'a> Send<'a> {
             left -= 1;
             self.progress.next_part(left);
             let work = Transfer::put_tree(&path, &to, condition, options);
+            let work = work.with_filter(&self.how.filter).following_links(self.links == Links::Follow);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&path.display().to_string());
                 if failure.ends_connection() {

@@ -9,7 +9,7 @@ use sealift::Exit;
 use super::Words;
 use crate::commands::ls::Look;
 use crate::failure::{Failure, Outcome};
-use crate::transfer::TransferArgs;
+use crate::transfer::{Links, TransferArgs};
 
 /// A command of the shell.
 #[derive(Debug, Parser)]
@@ -135,6 +135,9 @@ pub struct Put {
     /// A file that becomes longer meanwhile, as long as it was at the beginning
     #[arg(long)]
     pub growing: bool,
+    /// What to do about links inside of folders
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub links: Links,
     #[command(flatten)]
     pub transfer: TransferArgs,
 }

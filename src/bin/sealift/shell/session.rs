@@ -279,7 +279,7 @@ impl<'a> Session<'a> {
             names => (names, OsString::from(".")),
         };
         refuse_rate(&line.transfer.flow)?;
-        let how = How::new(&line.transfer, self.ctx.retries(&self.login));
+        let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
         if local == "-" {
             how.in_order("standard output")?;
             let out = self.ctx.out;
@@ -305,7 +305,8 @@ impl<'a> Session<'a> {
         let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
         refuse_rate(&line.transfer.flow)?;
         let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
-        send.how = How::new(&line.transfer, self.ctx.retries(&self.login)).growing(line.growing);
+        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?.growing(line.growing);
+        send.links = line.links;
         let sources = send.sources(&locals)?;
         if sources.is_empty() {
             return send.finish(None);

@@ -1,4 +1,4 @@
-//! Which names a mirror looks at: `--include` and `--exclude`.
+//! Which files of a tree take part: by their names, sizes and ages.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -7,11 +7,21 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::{Error, Kind, Result};
+use crate::mtime::Mtime;
 
-/// Patterns in order; the first that matches a path decides, and what none matches is taken.
+/// Patterns in order; the first that matches a path decides, and what none matches is taken. Beside them bounds for the
+/// sizes and times of files.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     rules: Vec<Rule>,
+    /// Bytes that a file has at least.
+    pub min_size: Option<u64>,
+    /// Bytes that it has at most.
+    pub max_size: Option<u64>,
+    /// It was modified then or later.
+    pub not_before: Option<Mtime>,
+    /// It was modified then or sooner.
+    pub not_after: Option<Mtime>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,7 +40,7 @@ impl Filter {
     }
 
     /// Adds a pattern after the others: a glob with `*`, `?`, `[…]`, `{a,b}`, and `**` for any number of folders.
-    /// Without a slash it matches names at any depth, with one the path from the mirrored folder on (a leading slash
+    /// Without a slash it matches names at any depth, with one the path from the top of the tree on (a leading slash
     /// only says so); a trailing slash restricts it to folders.
     ///
     /// # Errors
@@ -50,7 +60,21 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether something is looked at; `path` is relative to the mirrored folder. The folders above it have been
+    /// Whether files are chosen by more than their names.
+    pub fn has_bounds(&self) -> bool {
+        self.min_size.is_some() || self.max_size.is_some() || self.not_before.is_some() || self.not_after.is_some()
+    }
+
+    /// Whether a file of this size and time is within the bounds.
+    pub fn is_within(&self, size: u64, mtime: Mtime) -> bool {
+        let time = (mtime.secs, mtime.nanos);
+        self.min_size.is_none_or(|min| size >= min)
+            && self.max_size.is_none_or(|max| size <= max)
+            && self.not_before.is_none_or(|first| time >= (first.secs, first.nanos))
+            && self.not_after.is_none_or(|last| time <= (last.secs, last.nanos))
+    }
+
+    /// Whether something is looked at; `path` is relative to the top of the tree. The folders above it have been
     /// asked for already: one that is not taken is not entered.
     pub fn takes(&self, path: &[u8], is_folder: bool) -> bool {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -95,6 +119,21 @@ mod tests {
         ] {
             assert_eq!(filter.takes(path.as_bytes(), is_folder), takes, "{path}");
         }
+    }
+
+    #[test]
+    fn bounds_are_those_of_sizes_and_times() {
+        let at = |secs| Mtime { secs, nanos: 0 };
+        let filter = Filter { min_size: Some(10), max_size: Some(20), ..Filter::new() };
+        assert!(filter.has_bounds() && !Filter::new().has_bounds());
+        for (size, within) in [(9, false), (10, true), (20, true), (21, false)] {
+            assert_eq!(filter.is_within(size, at(0)), within, "{size}");
+        }
+        let filter = Filter { not_before: Some(at(10)), not_after: Some(at(20)), ..Filter::new() };
+        for (secs, within) in [(9, false), (10, true), (20, true), (21, false)] {
+            assert_eq!(filter.is_within(0, at(secs)), within, "{secs}");
+        }
+        assert!(Filter::new().is_within(u64::MAX, at(i64::MIN)));
     }
 
     #[test]
