@@ -6,6 +6,9 @@ use std::process::Command;
 
 const COMMANDS: &[&str] = &[
     "ls",
+    "tree",
+    "du",
+    "find",
     "get",
     "put",
     "mirror",

@@ -15,6 +15,7 @@ mod going_on;
 mod help;
 mod liar;
 mod listing;
+mod looking;
 mod lost_lines;
 #[path = "../attacks/modes.rs"]
 mod modes;

@@ -10,8 +10,11 @@ use sealift::tls::Pin;
 
 use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
+use super::commands::du::Du;
+use super::commands::find::Find;
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
+use super::commands::tree::Tree;
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
@@ -110,22 +113,30 @@ pub enum TrustMode {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    #[command(visible_alias = "list")]
+    #[command(visible_alias = "list", alias = "dir")]
     Ls(Ls),
-    #[command(visible_alias = "download")]
+    Tree(Tree),
+    Du(Du),
+    Find(Find),
+    #[command(visible_alias = "download", alias = "fetch")]
     Get(Get),
-    #[command(visible_alias = "upload")]
+    #[command(visible_alias = "upload", alias = "send")]
     Put(Put),
     Mirror(Mirror),
-    #[command(visible_alias = "delete")]
+    #[command(visible_alias = "delete", aliases = ["del", "remove", "unlink"])]
     Rm(Rm),
+    #[command(alias = "md")]
     Mkdir(Mkdir),
+    #[command(aliases = ["move", "rename", "ren"])]
     Mv(Mv),
+    #[command(alias = "type")]
     Cat(Cat),
     Stat(Stat),
+    #[command(aliases = ["checksum", "b3sum"])]
     Hash(Hash),
     Verify(Verify),
     Accept(Accept),
+    #[command(aliases = ["connect", "open", "sftp"])]
     Shell(Shell),
     Ping(Ping),
     /// Show your session and the server's figures

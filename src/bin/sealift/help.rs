@@ -7,7 +7,13 @@ use clap::CommandFactory as _;
 use super::args::Cli;
 
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Files", &["ls", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify", "accept"]),
+    (
+        "Files",
+        &[
+            "ls", "tree", "du", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify",
+            "accept",
+        ],
+    ),
     ("Servers", &["shell", "ping", "status", "passwd", "trust", "bookmark"]),
     ("Administrators", &["who", "kick", "shutdown"]),
     ("More", &["completion", "help"]),

@@ -20,13 +20,14 @@ mod password;
 mod progress;
 mod rot_args;
 mod shell;
+mod suggest;
 mod times;
 mod transfer;
 mod verify;
 
 use std::env;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{ExitCode, exit};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, FromArgMatches as _};
@@ -35,6 +36,7 @@ use sealift::Exit;
 use args::{Cli, Command};
 use context::Context;
 use failure::Outcome;
+use output::Output;
 
 fn main() -> ExitCode {
     sealift::fast_copy::ensure();
@@ -59,7 +61,10 @@ fn matches() -> ArgMatches {
                 words.insert(at, "shell".into());
                 help::command().get_matches_from(words)
             }
-            _ => err.exit(),
+            _ => match suggest::explain(&err, &words, &help::command()) {
+                Some(failure) => exit(i32::from(failure.show(Output::before_options(&words)) as u8)),
+                None => err.exit(),
+            },
         }
     })
 }

@@ -1,6 +1,7 @@
 //! Where words go: results to stdout, everything else to stderr, and JSON instead of both if asked.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,6 +55,17 @@ impl Output {
             json: common.json,
             quiet: common.quiet,
             verbose: common.verbose,
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+        }
+    }
+
+    /// When the options cannot be read: as JSON if the word for it is there.
+    pub fn before_options(words: &[OsString]) -> Self {
+        Output {
+            json: words.iter().any(|word| word == "--json"),
+            quiet: false,
+            verbose: false,
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
         }

@@ -74,6 +74,26 @@ pub fn words(typed: &[u8]) -> Result<Vec<Word>> {
     braces::expand(typed)?.into_iter().map(word).collect()
 }
 
+/// A pattern for single names, those that begin with a dot too.
+#[derive(Debug, Clone)]
+pub struct Name(Vec<Pattern>);
+
+impl Name {
+    /// Reads a pattern, which may have alternatives in braces.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Usage`] for too many of them.
+    pub fn parse(typed: &[u8]) -> Result<Name> {
+        let all = braces::expand(typed)?;
+        Ok(Name(all.iter().map(|typed| Pattern::parse(typed).with_hidden()).collect()))
+    }
+
+    /// Whether one of the alternatives stands for this name.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
+}
+
 /// A path with wildcards in it.
 #[derive(Debug, Clone)]
 pub struct Glob {

@@ -5,7 +5,7 @@
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     tokens: Vec<Token>,
-    /// It begins with a dot, and so may match what does.
+    /// It may match what begins with a dot: because it does so, or because that was asked for.
     is_hidden: bool,
 }
 
@@ -58,6 +58,11 @@ impl Pattern {
         let tokens = tokens(&characters(typed));
         let is_hidden = tokens.first() == Some(&Token::Only(code('.')));
         Pattern { tokens, is_hidden }
+    }
+
+    /// The same for what begins with a dot too.
+    pub(super) fn with_hidden(self) -> Pattern {
+        Pattern { is_hidden: true, ..self }
     }
 
     pub(super) fn matches(&self, name: &[u8]) -> bool {

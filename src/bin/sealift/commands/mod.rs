@@ -3,6 +3,8 @@
 pub mod bookmark;
 pub mod cat;
 pub mod change;
+pub mod du;
+pub mod find;
 pub mod get;
 pub mod look;
 pub mod ls;
@@ -10,8 +12,10 @@ pub mod mirror;
 pub mod passwd;
 pub mod put;
 pub mod server;
+pub mod tree;
 pub mod trust;
 mod typed;
+mod unread;
 pub mod verify;
 
 use std::io::{self, Write as _};
@@ -31,6 +35,9 @@ use crate::output::stdout_failed;
 pub async fn run(ctx: &Context, command: &Command) -> Outcome {
     match command {
         Command::Ls(args) => ls::run(ctx, args).await,
+        Command::Tree(args) => tree::run(ctx, args).await,
+        Command::Du(args) => du::run(ctx, args).await,
+        Command::Find(args) => find::run(ctx, args).await,
         Command::Get(args) => get::run(ctx, args).await,
         Command::Put(args) => put::run(ctx, args).await,
         Command::Mirror(args) => mirror::run(ctx, args).await,

@@ -11,8 +11,11 @@ use sealift::proto::{Entry, RelPath};
 use sealift::{Client, Exit, Kind};
 
 pub use args::{Look, Ls};
+pub use order::{Groups, is_hidden};
+pub use printer::object;
 use printer::{Counts, Printer};
 
+use super::unread;
 use crate::context::{Context, Repeat};
 use crate::expand::Named;
 use crate::failure::{Failure, Outcome};
@@ -132,24 +135,27 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, look: &Look
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
     let Counts { shown, hidden } = printer.finish()?;
-    let failures = unread.errors(&target.path);
-    if failures.is_empty() {
+    if unread == Unread::default() {
         match (shown, hidden) {
             (0, 0) => out.note("The folder is empty."),
             (0, 1) => out.note("There is one name in it, which begins with a dot; -a shows it."),
             (0, _) => out.note(&format!("All {hidden} names in it begin with a dot; -a shows them.")),
             _ => {}
         }
-        return Ok(());
     }
-    for (_, error) in failures {
-        Failure::from(error).show(out);
-    }
-    Err(Failure::Shown(Exit::Partial))
+    unread::tell(out, &unread, &target.path)
+}
+
+/// Entries of a tree by their folders, each sorted by name.
+pub fn group(entries: Vec<Entry>) -> Groups {
+    order::group(entries, |a, b| a.path.cmp(&b.path))
 }
 
 /// What is at a path, by its whole path.
-async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
+///
+/// # Errors
+/// As [`Client::stat`].
+pub async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
     let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let whole = if path.is_root() { b"." } else { path.as_bytes() };
     Ok(Entry {

@@ -1,6 +1,6 @@
 //! The order of a listing, and the folders that its entries are in.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use sealift::proto::{Entry, EntryKind};
@@ -10,18 +10,18 @@ use super::args::Look;
 /// What one folder of a tree holds, by that folder's path below the listed one.
 pub type Groups = BTreeMap<Vec<Vec<u8>>, Vec<Entry>>;
 
-/// Puts entries of one folder in the order asked for. Those alike are in the order of their names' bytes.
-pub fn sort(entries: &mut [Entry], look: &Look) {
-    let by_name = |a: &Entry, b: &Entry| a.path.cmp(&b.path);
-    let order = |a: &Entry, b: &Entry| match look {
-        Look { by_time: true, .. } => Reverse(a.mtime).cmp(&Reverse(b.mtime)).then_with(|| by_name(a, b)),
-        Look { by_size: true, .. } => Reverse(size(a)).cmp(&Reverse(size(b))).then_with(|| by_name(a, b)),
-        Look { unsorted: true, .. } => Ordering::Equal,
-        _ => by_name(a, b),
-    };
-    entries.sort_by(order);
-    if look.reverse {
-        entries.reverse();
+/// The order asked for. Those alike are in the order of their names' bytes.
+pub fn order(look: &Look) -> impl Fn(&Entry, &Entry) -> Ordering {
+    let look = look.clone();
+    move |a, b| {
+        let by_name = a.path.cmp(&b.path);
+        let order = match look {
+            Look { by_time: true, .. } => b.mtime.cmp(&a.mtime).then(by_name),
+            Look { by_size: true, .. } => size(b).cmp(&size(a)).then(by_name),
+            Look { unsorted: true, .. } => Ordering::Equal,
+            _ => by_name,
+        };
+        if look.reverse { order.reverse() } else { order }
     }
 }
 
@@ -31,7 +31,7 @@ fn size(entry: &Entry) -> u64 {
 }
 
 /// Sorts the entries of a tree into their folders: a folder before those in it, and each sorted.
-pub fn group(entries: Vec<Entry>, look: &Look) -> Groups {
+pub fn group(entries: Vec<Entry>, order: impl Fn(&Entry, &Entry) -> Ordering) -> Groups {
     let mut groups = Groups::new();
     for mut entry in entries {
         let mut names: Vec<Vec<u8>> = entry.path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
@@ -42,7 +42,7 @@ pub fn group(entries: Vec<Entry>, look: &Look) -> Groups {
         groups.entry(names).or_default().push(entry);
     }
     for entries in groups.values_mut() {
-        sort(entries, look);
+        entries.sort_by(&order);
     }
     groups
 }

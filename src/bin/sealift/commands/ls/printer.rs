@@ -8,7 +8,7 @@ use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::{Result, limits};
 
 use super::args::Look;
-use super::order::{group, is_hidden, sort};
+use super::order::{group, is_hidden, order};
 use crate::colours::Colours;
 use crate::format;
 use crate::output::{Object, Output, stdout_failed, writes};
@@ -104,7 +104,7 @@ impl<'a> Printer<'a> {
         if self.look.recursive && !self.look.directory {
             self.tree(entries)?;
         } else {
-            sort(&mut entries, self.look);
+            entries.sort_by(order(self.look));
             self.folder(&entries)?;
         }
         self.stdout.flush().map_err(stdout_failed)?;
@@ -118,7 +118,7 @@ impl<'a> Printer<'a> {
     /// Folder by folder: on a terminal each under its name, in a pipe every line with its whole path.
     fn tree(&mut self, entries: Vec<Entry>) -> Result<()> {
         let with_headers = self.out.stdout_is_terminal() && !self.out.is_json();
-        for (folder, mut entries) in group(entries, self.look) {
+        for (folder, mut entries) in group(entries, order(self.look)) {
             let folder = folder.join(&b'/');
             if with_headers {
                 if !folder.is_empty() {
@@ -150,7 +150,7 @@ impl<'a> Printer<'a> {
 
     fn line(&mut self, entry: &Entry, size_width: usize) -> Result<()> {
         let line = if self.out.is_json() {
-            self.object(entry).render().into_bytes()
+            object(&self.folder, entry).render().into_bytes()
         } else if self.look.long {
             [self.details(entry, size_width).as_bytes(), &self.name(entry)].concat()
         } else {
@@ -193,15 +193,15 @@ impl<'a> Printer<'a> {
         }
         format!("{:<5} {size:>width$}  {time}  ", entry.kind.word())
     }
+}
 
-    fn object(&self, entry: &Entry) -> Object {
-        // Checked by the client library, so only a path that is too deep or too long with its folder cannot be joined.
-        let path = self.folder.join(&entry.path).unwrap_or_default();
-        let object =
-            Object::new().name("path", path.as_bytes()).name("name", &entry.path).text("type", entry.kind.word());
-        let object = object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime));
-        if entry.rotten { object.value("rotten", true) } else { object }
-    }
+/// An entry of a listing of this folder, for programs.
+pub fn object(folder: &RelPath, entry: &Entry) -> Object {
+    // Checked by the client library, so only a path that is too deep or too long with its folder cannot be joined.
+    let path = folder.join(&entry.path).unwrap_or_default();
+    let object = Object::new().name("path", path.as_bytes()).name("name", &entry.path).text("type", entry.kind.word());
+    let object = object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime));
+    if entry.rotten { object.value("rotten", true) } else { object }
 }
 
 /// The width of a size where the next line is not known yet, or never is to be another.

@@ -1,0 +1,234 @@
+//! `find`: what is below a folder and fits.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, ValueEnum};
+use sealift::client::Target;
+use sealift::client::glob::Name;
+use sealift::mtime::Mtime;
+use sealift::proto::{Entry, EntryKind, RelPath};
+use sealift::{Client, Kind};
+
+use super::{ls, unread};
+use crate::context::{Context, Repeat};
+use crate::expand::Names;
+use crate::failure::{Failure, Outcome};
+use crate::output::{Output, stdout_failed, writes};
+
+/// Find files and folders by name, size and age
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift find alice@files.example/ --name '*.{jpg,png}' --newer 7d
+  sealift find alice@files.example/logs --type file --older 90d --size +10M
+  sealift find -0 files.example/pub --name '*.iso' | xargs -0 -n1 echo
+
+What fits all that is asked is shown as it comes, one path a line, from the user's own folder on; names that begin with a \
+dot too.")]
+pub struct Find {
+    /// Folders on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<OsString>,
+    #[command(flatten)]
+    pub wanted: Wanted,
+}
+
+/// What is looked for, and how it is written.
+#[derive(Debug, Clone, Args)]
+pub struct Wanted {
+    /// Whose name matches, with `*`, `?`, `[…]` and `{a,b}`
+    #[arg(long, value_name = "GLOB")]
+    pub name: Option<OsString>,
+    /// Which is this
+    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    pub kind: Option<Type>,
+    /// Files larger (+) or smaller (-) than this, or of just this size, like +10M
+    #[arg(long, value_name = "[+-]SIZE", value_parser = Size::parse, allow_hyphen_values = true)]
+    pub size: Option<Size>,
+    /// Last changed longer ago than this, like 90d
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    pub older: Option<Duration>,
+    /// Last changed less long ago than this, like 12h
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    pub newer: Option<Duration>,
+    /// End each path with a zero byte instead of a line's end
+    #[arg(short = '0', long)]
+    pub print0: bool,
+}
+
+/// What something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Type {
+    /// A file
+    #[value(alias = "f")]
+    File,
+    /// A folder
+    #[value(alias = "d", alias = "folder")]
+    Dir,
+    /// A link that leads nowhere that the server goes
+    #[value(alias = "l")]
+    Link,
+}
+
+/// A bound on a size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// More bytes than these.
+    Over(u64),
+    /// Fewer.
+    Under(u64),
+    /// So many.
+    Exactly(u64),
+}
+
+impl Size {
+    fn parse(text: &str) -> Result<Size, String> {
+        let wrong = || format!("`{text}` is no size; write it like +10M, -512k or 0");
+        let (bound, rest): (fn(u64) -> Size, &str) = match text.split_at_checked(1) {
+            Some(("+", rest)) => (Size::Over, rest),
+            Some(("-", rest)) => (Size::Under, rest),
+            _ => (Size::Exactly, text),
+        };
+        bytes(rest).map(bound).ok_or_else(wrong)
+    }
+
+    fn takes(self, bytes: u64) -> bool {
+        match self {
+            Size::Over(bound) => bytes > bound,
+            Size::Under(bound) => bytes < bound,
+            Size::Exactly(bound) => bytes == bound,
+        }
+    }
+}
+
+/// A number with a unit in steps of 1024 as `find` and `dd` have them, or as in a users file.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return sealift::auth::parse_size(text),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no time; write it like 90d, 12h or 30min"))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Context::for_each`].
+pub async fn run(ctx: &Context, args: &Find) -> Outcome {
+    let filter = Filter::new(&args.wanted)?;
+    let work = async |client: &mut Client, target: &Target| search(ctx.out, client, target, &filter).await;
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
+}
+
+/// What is looked for, ready to be compared.
+#[derive(Debug)]
+pub struct Filter {
+    name: Option<Name>,
+    kind: Option<EntryKind>,
+    size: Option<Size>,
+    /// Changed before this.
+    before: Option<Mtime>,
+    /// Changed after this.
+    after: Option<Mtime>,
+    print0: bool,
+}
+
+impl Filter {
+    /// Ages count from now.
+    ///
+    /// # Errors
+    /// If the name is no pattern.
+    pub fn new(wanted: &Wanted) -> Outcome<Self> {
+        let ago = |age: Duration| SystemTime::now().checked_sub(age).map(Mtime::from);
+        let kind = wanted.kind.map(|kind| match kind {
+            Type::File => EntryKind::File,
+            Type::Dir => EntryKind::Directory,
+            Type::Link => EntryKind::Link,
+        });
+        Ok(Filter {
+            name: wanted.name.as_ref().map(|name| Name::parse(name.as_bytes())).transpose()?,
+            kind,
+            size: wanted.size,
+            before: wanted.older.and_then(ago),
+            after: wanted.newer.and_then(ago),
+            print0: wanted.print0,
+        })
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        self.kind.is_none_or(|kind| kind == entry.kind)
+            && self.size.is_none_or(|size| entry.kind == EntryKind::File && size.takes(entry.size))
+            && self.before.is_none_or(|before| entry.mtime < before)
+            && self.after.is_none_or(|after| entry.mtime > after)
+            && self.name.as_ref().is_none_or(|wanted| wanted.matches(name))
+    }
+}
+
+/// Searches below one target over its connection.
+///
+/// # Errors
+/// As [`Client::list`].
+pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome {
+    let folder = &target.path;
+    let listed =
+        client
+            .list_each(folder, true, |entry| {
+                if filter.takes(&entry) { show(out, folder, &entry, filter.print0) } else { Ok(()) }
+            })
+            .await;
+    match listed {
+        Ok(missed) => unread::tell(out, &missed, folder),
+        Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {
+            let entry = ls::itself(client, folder).await?;
+            if filter.takes(&entry) {
+                show(out, &RelPath::root(), &entry, filter.print0)?;
+            }
+            Ok(())
+        }
+        Err(err) => Err(Failure::from(err).about(&folder.to_string())),
+    }
+}
+
+fn show(out: Output, folder: &RelPath, entry: &Entry, print0: bool) -> sealift::Result<()> {
+    use std::io::Write as _;
+    if out.json(|| ls::object(folder, entry))? {
+        return Ok(());
+    }
+    let slash: &[u8] = if folder.is_root() { b"" } else { b"/" };
+    let path = [folder.as_bytes(), slash, &entry.path].concat();
+    if print0 {
+        writes();
+        return std::io::stdout().lock().write_all(&[&path, b"\0".as_slice()].concat()).map_err(stdout_failed);
+    }
+    out.line(out.name(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_bound_with_a_unit() {
+        assert_eq!(Size::parse("+1M"), Ok(Size::Over(1 << 20)));
+        assert_eq!(Size::parse("-512k"), Ok(Size::Under(512 << 10)));
+        assert_eq!(Size::parse("10 GiB"), Ok(Size::Exactly(10 << 30)));
+        assert_eq!(Size::parse("0"), Ok(Size::Exactly(0)));
+        for bad in ["", "+", "M", "1X", "++1", "99999999999999999999", "-1.5M"] {
+            assert!(Size::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Size::Over(5).takes(6) && !Size::Over(5).takes(5) && Size::Under(5).takes(4));
+    }
+}

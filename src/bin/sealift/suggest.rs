@@ -1,0 +1,264 @@
+//! What somebody may have meant who mistyped a command or an option, or typed that of another program.
+
+use std::ffi::OsString;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use sealift::Kind;
+
+use super::failure::Failure;
+
+/// Commands of other programs, and what does the same here.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (
+        &["sync", "rsync"],
+        "`sealift mirror SOURCE DESTINATION` makes a folder like another; with --delete it removes what is not in SOURCE too.",
+    ),
+    (
+        &["cp", "copy", "scp", "copyto"],
+        "`sealift get HOST/file .` fetches, `sealift put file HOST/` sends; -r takes folders, and `sealift mirror` moves only what \
+         changed.",
+    ),
+    (&["mget"], "`sealift get 'HOST/*.txt' folder/` fetches all that match."),
+    (&["mput"], "`sealift put *.txt HOST/folder/` sends all that match."),
+    (
+        &["cd", "lcd", "pwd", "lpwd", "lls"],
+        "Each command names its path, as in `sealift ls HOST/folder`; `sealift shell HOST` has folders to be in.",
+    ),
+    (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with all that is in it."),
+    (&["version"], "`sealift --version` shows it."),
+    (&["touch"], "`sealift put /dev/null HOST/name` makes an empty file."),
+    (
+        &["chmod", "chown", "ln"],
+        "Modes, owners and links are not changed over the line; the server's administrator can.",
+    ),
+];
+
+/// Options of other programs, with the commands of ours that they are about (of all, if none is named).
+const OPTIONS: &[(&[&str], &[&str], &str)] = &[
+    (
+        &["-p"],
+        &["get", "put"],
+        "Times are kept anyway. The port is --port 4456, -P 4456, or part of the target: HOST:4456/path.",
+    ),
+    (&["-p"], &[], "The port is --port 4456, -P 4456, or part of the target: HOST:4456/path."),
+    (&["-u", "-l", "--user", "--username", "--login"], &[], "The user stands before the host: alice@HOST/path."),
+    (
+        &["--password", "--pass", "--passwd"],
+        &[],
+        "A password never stands on a command line. Leave it away to be asked, or use --password-file or --password-stdin.",
+    ),
+    (
+        &["-k", "--insecure", "--no-check-certificate", "--no-verify"],
+        &[],
+        "Servers are always checked. --pin names the right key, `sealift trust add HOST` remembers it.",
+    ),
+    (
+        &["-a", "--archive"],
+        &["get", "put", "mirror"],
+        "-r takes folders (`mirror` always does); times are kept anyway.",
+    ),
+    (&["-z", "-C", "--compress"], &[], "Nothing is compressed on the way."),
+    (&["-t", "--times"], &["get", "put", "mirror"], "Times are kept anyway."),
+    (
+        &["-o"],
+        &["get", "cat"],
+        "Name the destination last: `sealift get HOST/file NAME`, with `-` for standard output.",
+    ),
+    (
+        &["-O", "--output"],
+        &["get", "cat"],
+        "Name the destination last: `sealift get HOST/file NAME`, with `-` for standard output.",
+    ),
+    (
+        &["-f", "--force"],
+        &["get", "put"],
+        "What is there is replaced anyway; --if-exists skip or fail leaves it alone.",
+    ),
+    (&["-n", "--no-clobber"], &["get", "put"], "--if-exists skip leaves alone what is there."),
+    (&["-h"], &["get", "put", "mirror"], "--help shows how it is written."),
+];
+
+/// What to say instead of clap's own words, if there is something better.
+pub fn explain(err: &clap::Error, words: &[OsString], definition: &Command) -> Option<Failure> {
+    let text = |kind| match err.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match err.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = text(ContextKind::InvalidSubcommand)?;
+            let command = command_of(words, definition, name);
+            Some(unknown_command(name, command, command.get_name() == definition.get_name()))
+        }
+        ErrorKind::UnknownArgument => {
+            let typed = text(ContextKind::InvalidArg)?;
+            let option = typed.split('=').next().unwrap_or(typed);
+            unknown_option(option, command_of(words, definition, typed))
+        }
+        _ => None,
+    }
+}
+
+/// The innermost command before this word.
+fn command_of<'a>(words: &[OsString], definition: &'a Command, until: &str) -> &'a Command {
+    let before = words.iter().skip(1).take_while(|word| **word != *until);
+    before.fold(definition, |command, word| command.find_subcommand(word).unwrap_or(command))
+}
+
+fn unknown_command(name: &str, command: &Command, is_first: bool) -> Failure {
+    let whole = if is_first { "sealift".to_owned() } else { format!("sealift {}", command.get_name()) };
+    let typed = name.to_ascii_lowercase();
+    let known = COMMANDS.iter().find(|(names, _)| is_first && names.contains(&typed.as_str()));
+    let names = || command.get_subcommands().flat_map(Command::get_name_and_visible_aliases);
+    let hint = match (known, nearest(&typed, names().chain(["help"]))) {
+        (Some((_, hint)), _) => (*hint).to_owned(),
+        (None, Some(near)) => format!("Did you mean `{whole} {near}`?"),
+        (None, None) => format!("`{whole} --help` shows all commands."),
+    };
+    Failure::new(Kind::Usage, format!("`{name}` is no command of {whole}"), hint)
+}
+
+fn unknown_option(option: &str, command: &Command) -> Option<Failure> {
+    let fits = |commands: &[&str]| commands.is_empty() || commands.contains(&command.get_name());
+    let known = OPTIONS.iter().find(|(names, commands, _)| names.contains(&option) && fits(commands));
+    let name = option.strip_prefix("--");
+    let own = command.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(clap::Arg::get_long);
+    let near = name.and_then(|name| nearest(name, own));
+    let hint = match (known, near) {
+        (Some((_, _, hint)), _) => (*hint).to_owned(),
+        (None, Some(near)) => format!("Did you mean --{near}?"),
+        (None, None) => {
+            let whole =
+                if command.get_name() == "sealift" { String::new() } else { format!(" {}", command.get_name()) };
+            format!("`sealift{whole} --help` shows all options. A name that begins with a hyphen comes after `--`.")
+        }
+    };
+    Some(Failure::new(Kind::Usage, format!("`{option}` is no option of `{}`", command.get_name()), hint))
+}
+
+/// The name that is so near to this one that it was probably meant: it begins with it, or few letters are wrong.
+fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = match typed.chars().count() {
+        0 | 1 => 0,
+        2 | 3 => 1,
+        4..8 => 2,
+        _ => 3,
+    };
+    let rate = |name: &str| match strsim::damerau_levenshtein(typed, name) {
+        // What was not typed to its end has no wrong letters.
+        _ if typed.len() >= 3 && name.starts_with(typed) => Some(0),
+        wrong => (wrong <= most).then_some(wrong),
+    };
+    let rated = names.filter_map(|name| rate(name).map(|wrong| (wrong, name.len().abs_diff(typed.len()), name)));
+    rated.min().map(|(_, _, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said about this command line.
+    fn said(line: &str) -> String {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let mut definition = crate::help::command();
+        let err = definition.try_get_matches_from_mut(&words).unwrap_err();
+        match explain(&err, &words, &definition) {
+            Some(Failure::Error { error, hint }) => format!("{}. {}", error.text(), hint.unwrap_or_default()),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn mistyped_commands_are_guessed_right() {
+        for (typed, meant) in [
+            ("lss", "ls"),
+            ("sl", "ls"),
+            ("lst", "list"),
+            ("gte", "get"),
+            ("got", "get"),
+            ("gett", "get"),
+            ("putt", "put"),
+            ("mirrror", "mirror"),
+            ("miror", "mirror"),
+            ("mirr", "mirror"),
+            ("mkdri", "mkdir"),
+            ("mkd", "mkdir"),
+            ("stta", "stat"),
+            ("stats", "stat"),
+            ("statsu", "status"),
+            ("hsah", "hash"),
+            ("verfiy", "verify"),
+            ("acept", "accept"),
+            ("shel", "shell"),
+            ("pign", "ping"),
+            ("cta", "cat"),
+            ("trsut", "trust"),
+            ("shutdwon", "shutdown"),
+            ("kik", "kick"),
+            ("hlep", "help"),
+            ("downlaod", "download"),
+            ("uplaod", "upload"),
+            ("delte", "delete"),
+            ("fnid", "find"),
+            ("tre", "tree"),
+            ("completions", "completion"),
+        ] {
+            let said = said(&format!("sealift {typed} h"));
+            assert!(said.ends_with(&format!("Did you mean `sealift {meant}`?")), "{typed}: {said}");
+        }
+        assert!(said("sealift frobnicate").ends_with("`sealift --help` shows all commands."));
+        assert!(said("sealift trust lsit").ends_with("Did you mean `sealift trust list`?"));
+    }
+
+    #[test]
+    fn commands_of_other_programs_are_answered_with_ours() {
+        for (typed, ours) in [
+            ("sync", "mirror"),
+            ("cp", "put"),
+            ("COPY", "get"),
+            ("scp", "put"),
+            ("mget", "get"),
+            ("cd", "shell"),
+            ("rmdir", "rm"),
+            ("version", "--version"),
+        ] {
+            assert!(said(&format!("sealift {typed} a b")).contains(&format!("sealift {ours}")), "{typed}");
+        }
+        for same in ["dir", "del", "remove", "move", "rename", "send", "fetch", "connect", "sftp", "checksum", "md"] {
+            assert!(crate::help::command().find_subcommand(same).is_some(), "{same}");
+        }
+    }
+
+    #[test]
+    fn mistyped_options_are_guessed_right_and_those_of_others_answered() {
+        for (line, meant) in [
+            ("get --recurse h/x", "--recursive"),
+            ("get --recursiv h/x", "--recursive"),
+            ("mirror --delet a b", "--delete"),
+            ("mirror --dryrun a b", "--dry-run"),
+            ("mirror --exlude x a b", "--exclude"),
+            ("ls --jsno h", "--json"),
+            ("ls --revers h", "--reverse"),
+            ("ls --prot 1 h", "--port"),
+            ("get --steams 2 h/x", "--streams"),
+            ("ls --passwordfile x h", "--password-file"),
+            ("ls -p 4456 h", "-P 4456"),
+            ("get -p h/x", "anyway"),
+            ("ls -k h", "--pin"),
+            ("get --password x h/x", "--password-file"),
+            ("ls --user alice h", "alice@HOST"),
+            ("mirror -a a b", "anyway"),
+            ("get -o x h/x", "last"),
+            ("put --no-clobber a h/", "--if-exists"),
+        ] {
+            let said = said(&format!("sealift {line}"));
+            assert!(said.contains(meant), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_was_typed_is_not_repeated() {
+        assert!(!said("sealift ls --password=canary h").contains("canary"));
+    }
+}
