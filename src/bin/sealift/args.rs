@@ -15,6 +15,7 @@ use super::commands::find::Find;
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
 use super::commands::tree::Tree;
+use super::completion::{Completion, Manual};
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
@@ -158,6 +159,7 @@ pub enum Command {
     #[command(visible_alias = "bookmarks")]
     Bookmark(Bookmark),
     Completion(Completion),
+    Manual(Manual),
 }
 
 /// Download files and folders
@@ -362,18 +364,6 @@ pin to compare with. Several --pin make several keys right, for several machines
         #[arg(value_name = "SERVER")]
         server: OsString,
     },
-}
-
-/// Write a completion script for a shell
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sealift completion bash > ~/.local/share/bash-completion/completions/sealift
-  sealift completion zsh > ~/.zfunc/_sealift
-  sealift completion fish > ~/.config/fish/completions/sealift.fish")]
-pub struct Completion {
-    /// Which shell
-    pub shell: clap_complete::Shell,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

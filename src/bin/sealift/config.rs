@@ -1,7 +1,7 @@
 //! Where a person's configuration is.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sealift::client::ConfigFile;
 use sealift::{Error, Kind, Result};
@@ -34,8 +34,8 @@ pub fn config_dir() -> Result<PathBuf> {
 ///
 /// # Errors
 /// [`Kind::NotFound`].
-pub fn config_file(common: &Common) -> Result<Option<ConfigFile>> {
-    match common.config.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+pub fn config_file(named: Option<&Path>) -> Result<Option<ConfigFile>> {
+    match named.filter(|path| !path.as_os_str().is_empty()) {
         None => Ok(config_dir().ok().map(|folder| ConfigFile::new(folder.join(CONFIG)))),
         Some(path) if path.exists() => Ok(Some(ConfigFile::new(path))),
         Some(path) => Err(Error::new(Kind::NotFound, format!("{}: no such file", path.display()))),

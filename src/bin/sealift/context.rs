@@ -125,7 +125,7 @@ impl Context {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let config = match config_file(&self.common)? {
+        let config = match config_file(self.common.config.as_deref())? {
             Some(file) => file.read()?,
             None => Config::default(),
         };

@@ -63,10 +63,72 @@ Exit codes:
   3 not found            7 TLS or wrong key     11 exists, or has changed
   130 interrupted";
 
-const MORE_HELP: &str = "`sealift help COMMAND` shows a command's options and examples.";
+const MORE_HELP: &str = "\
+`sealift help COMMAND` shows a command's options and examples, `sealift help connection` the options about the server's \
+key, the port, time-outs, and the login.";
 
-/// The whole definition, with the first page of help put together from it.
+/// What every command's page says in place of the options that all of them share.
+const CONNECTION_HELP: &str = "Options about the connection and the login: `sealift help connection`";
+
+/// The headings of the options that stand in a page of their own.
+const CONNECTION_HEADINGS: [&str; 2] = ["Connection", "Password"];
+
+const CONNECTION_EXAMPLES: &str = "\
+Examples:
+  sealift --pin sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= ls files.example
+  sealift put backup.tar alice@files.example/ --password-file ~/.alice --retry 100
+  sealift bookmark add work alice@files.example:5000/reports   # to write them once";
+
+/// The whole definition: with the first page of help put together from it, and the options about the connection in the
+/// page of [`connection`] alone.
 pub fn command() -> clap::Command {
+    let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let point_to_connection = |command: clap::Command| match command.get_name() {
+        "completion" | "manual" => command,
+        _ => {
+            let after = command.get_after_help().map(|after| format!("{}\n\n", after.ansi())).unwrap_or_default();
+            command.after_help(format!("{after}{CONNECTION_HELP}"))
+        }
+    };
+    let command = names.into_iter().fold(with_first_page(), |all, name| all.mut_subcommand(name, point_to_connection));
+    command.mut_args(|arg| match is_about_connection(&arg) {
+        true => arg.hide(true),
+        false => arg,
+    })
+}
+
+/// The definition for man pages: the options that all commands share stand in the first page alone.
+pub fn manual() -> clap::Command {
+    let mut all =
+        with_first_page().disable_help_subcommand(true).after_help("").after_long_help(format!("{TARGETS}\n\n{MORE}"));
+    all.build();
+    let shared: Vec<clap::Id> =
+        all.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().clone()).collect();
+    all.mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            let is_shared = shared.contains(arg.get_id());
+            arg.hide(is_shared)
+        })
+    })
+}
+
+/// The page about the options that are the same for all commands.
+pub fn connection() -> clap::Command {
+    let all = Cli::command();
+    let page =
+        clap::Command::new("sealift").styles(all.get_styles().clone()).max_term_width(100).disable_help_flag(true);
+    let shown = all.get_arguments().filter(|arg| is_about_connection(arg));
+    page.args(shown.cloned().map(|arg| arg.hide_short_help(false)))
+        .about("Options about the connection and the login, for every command, before its name or after it")
+        .help_template("{about}\n\n{all-args}{after-help}")
+        .after_help(CONNECTION_EXAMPLES)
+}
+
+fn is_about_connection(arg: &clap::Arg) -> bool {
+    arg.get_help_heading().is_some_and(|heading| CONNECTION_HEADINGS.contains(&heading))
+}
+
+fn with_first_page() -> clap::Command {
     let command = Cli::command();
     let styles = command.get_styles().clone();
     let (header, literal) = (styles.get_header(), styles.get_literal());
@@ -105,7 +167,8 @@ mod tests {
     fn every_command_stands_in_exactly_one_group() {
         let mut listed: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         let command = Cli::command();
-        let mut defined: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut defined: Vec<&str> = shown.map(clap::Command::get_name).collect();
         defined.push("help");
         listed.sort_unstable();
         defined.sort_unstable();

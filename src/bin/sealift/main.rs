@@ -5,6 +5,7 @@ mod ask;
 mod bookmark_args;
 mod colours;
 mod commands;
+mod completion;
 mod config;
 mod context;
 mod each;
@@ -39,6 +40,7 @@ use failure::Outcome;
 use output::Output;
 
 fn main() -> ExitCode {
+    completion::answer();
     sealift::fast_copy::ensure();
     // The passwords and keys to come.
     sealift::confine::forbid_dumps();
@@ -53,6 +55,13 @@ fn main() -> ExitCode {
 /// What was typed. A server where a command's name is expected is one to open the shell on.
 fn matches() -> ArgMatches {
     let mut words: Vec<OsString> = env::args_os().collect();
+    if let [_, help, connection] = words.as_slice()
+        && help == "help"
+        && connection == "connection"
+    {
+        let _ = help::connection().print_long_help();
+        std::process::exit(0);
+    }
     help::command().try_get_matches_from(&words).unwrap_or_else(|err| {
         let is_server = |name: &str| name.contains(['@', ':', '/', '.']);
         match err.get(ContextKind::InvalidSubcommand) {

@@ -10,6 +10,7 @@ use sealift::limits;
 use sealift::store::Durability;
 
 use crate::cert_args::{self, CertCommand};
+use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
 use crate::limit_args::LimitArgs;
 
@@ -228,6 +229,11 @@ pub enum Command {
     /// Read all files at a bounded rate and compare them with what was stored
     #[command(after_help = SCRUB_EXAMPLES)]
     Scrub(ScrubArgs),
+    /// Write a completion script for a shell
+    Completion(CompletionArgs),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Manual(ManualArgs),
 }
 
 /// What to read, and how fast.

@@ -5,6 +5,7 @@ mod banner;
 mod cert;
 mod cert_args;
 mod check;
+mod definition;
 mod explain;
 mod failure;
 mod ground;
@@ -64,6 +65,8 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),
+                Command::Completion(args) => definition::write_completion(&args),
+                Command::Manual(args) => definition::write_manual(&args),
             }
         }
     };

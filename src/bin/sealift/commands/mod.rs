@@ -18,15 +18,10 @@ mod typed;
 mod unread;
 pub mod verify;
 
-use std::io::{self, Write as _};
-
-use clap_complete::generate;
-
-use crate::args::{Command, Completion};
+use crate::args::Command;
+use crate::completion;
 use crate::context::Context;
 use crate::failure::Outcome;
-use crate::help;
-use crate::output::stdout_failed;
 
 /// Runs any command but the shell, which runs others.
 ///
@@ -57,15 +52,9 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Passwd(args) => passwd::run(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Bookmark(args) => bookmark::run(ctx, args),
-        Command::Completion(args) => completion(args),
+        Command::Completion(args) => completion::write_script(args),
+        Command::Manual(args) => completion::write_manual(args),
         // It runs others, one after another, and is started by `main`.
         Command::Shell(_) => Ok(()),
     }
-}
-
-fn completion(args: &Completion) -> Outcome {
-    let mut script = Vec::new();
-    generate(args.shell, &mut help::command(), "sealift", &mut script);
-    io::stdout().lock().write_all(&script).map_err(stdout_failed)?;
-    Ok(())
 }

@@ -1,0 +1,173 @@
+//! What the definition of the command line is made into for others: completion for shells, and man pages.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use clap::{Args, ValueEnum};
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
+use clap_complete::env::Shells;
+use sealift::{Error, Kind};
+
+use crate::config::config_file;
+use crate::failure::Outcome;
+use crate::help;
+use crate::output::stdout_failed;
+use crate::verify::{known_servers, system_known_servers};
+
+/// The variable by which a shell's script asks what could come next.
+const VARIABLE: &str = "COMPLETE";
+
+/// How long a Tab waits for a server's names.
+const PATIENCE: &str = "2s";
+
+/// What the arguments are called that may be on a server.
+const REMOTE: [&str; 4] = ["TARGET", "NAME", "SOURCE", "DESTINATION"];
+
+/// Write a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift completion bash > ~/.local/share/bash-completion/completions/sealift
+  sealift completion zsh > ~/.zfunc/_sealift
+  sealift completion fish > ~/.config/fish/completions/sealift.fish
+  sealift completion powershell >> $PROFILE
+
+The script asks `sealift` itself, so it knows the servers that you trust, those that have a name, and, where the login \
+needs no typing, what is on a server.")]
+pub struct Completion {
+    /// Which shell
+    pub shell: Shell,
+}
+
+/// The shells that can be helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash
+    Bash,
+    /// Elvish
+    Elvish,
+    /// Fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Z shell
+    Zsh,
+}
+
+/// Write the man pages into a folder, which is made
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub struct Manual {
+    /// The folder
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// Answers a shell that asks what could come next, and ends; does nothing if none asks.
+pub fn answer() {
+    CompleteEnv::with_factory(definition).var(VARIABLE).complete();
+}
+
+/// Writes the script for a shell to standard output.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_script(args: &Completion) -> Outcome {
+    let value = args.shell.to_possible_value();
+    let name = value.as_ref().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let shells = Shells::builtins();
+    let shell = shells.completer(&name).ok_or_else(|| Error::new(Kind::Internal, format!("{name}: no such shell")))?;
+    let mut script = Vec::new();
+    shell.write_registration(VARIABLE, "sealift", "sealift", "sealift", &mut script).map_err(stdout_failed)?;
+    io::stdout().lock().write_all(&script).map_err(stdout_failed)?;
+    Ok(())
+}
+
+/// Writes a man page for the program and one for each command.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write_manual(args: &Manual) -> Outcome {
+    let failed = |err| Error::file(args.folder.display(), err);
+    fs::create_dir_all(&args.folder).map_err(failed)?;
+    clap_mangen::generate_to(help::manual(), &args.folder).map_err(failed)?;
+    Ok(())
+}
+
+/// The command line, with what completes each of its arguments.
+fn definition() -> clap::Command {
+    let names: Vec<String> = help::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    names.into_iter().fold(help::command(), |all, name| {
+        all.mut_subcommand(name, |command| {
+            command.mut_args(|arg| {
+                let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+                match name.as_deref() {
+                    Some("SERVER") => arg.add(ArgValueCompleter::new(servers)),
+                    Some(name) if REMOTE.contains(&name) => arg.add(ArgValueCompleter::new(files)),
+                    _ => arg,
+                }
+            })
+        })
+    })
+}
+
+/// Files on servers, servers, and files here.
+fn files(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let remote = remote_files(typed);
+    match remote.is_empty() {
+        true => servers(typed).into_iter().chain(PathCompleter::any().complete(typed)).collect(),
+        false => remote,
+    }
+}
+
+/// Servers that are trusted, and those that have a name.
+fn servers(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let (user, _) = typed.rsplit_once('@').map_or(("", &*typed), |(user, host)| (user, host));
+    let user = if user.is_empty() { String::new() } else { format!("{user}@") };
+    let trusted = known_servers().and_then(|known| known.all()).unwrap_or_default();
+    let by_machine = system_known_servers().all().unwrap_or_default();
+    let mut found: Vec<String> =
+        trusted.iter().chain(&by_machine).map(|known| format!("{user}{}/", known.server)).collect();
+    found.extend(named());
+    found.retain(|name| name.starts_with(&*typed));
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The names that the configuration gives to servers, as targets.
+fn named() -> Vec<String> {
+    let named = env::var_os("SEALIFT_CONFIG").map(PathBuf::from);
+    let config = config_file(named.as_deref()).ok().flatten().and_then(|file| file.read().ok()).unwrap_or_default();
+    config.names().map(|name| format!("{name}:")).collect()
+}
+
+/// What is in the folder typed so far, where a login needs nobody to type anything.
+fn remote_files(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let bytes = typed.as_bytes();
+    let is_here = bytes.starts_with(b"/") || bytes.starts_with(b".") || bytes.starts_with(b"~");
+    let Some(cut) = bytes.iter().rposition(|byte| matches!(byte, b'/' | b':')).filter(|_| !is_here) else {
+        return Vec::new();
+    };
+    let (folder, beginning) = bytes.split_at(cut + 1);
+    // Without a terminal there is nothing to ask on.
+    if rustix::process::setsid().is_err() {
+        return Vec::new();
+    }
+    let listed = env::current_exe().and_then(|program| {
+        let options = ["--quiet", "--trust", "strict", "--retry", "0", "--timeout", PATIENCE, "ls"];
+        let mut ls = Command::new(program);
+        ls.args(options).arg(OsStr::from_bytes(folder)).env_remove(VARIABLE);
+        ls.stdin(Stdio::null()).stderr(Stdio::null()).output()
+    });
+    let Ok(listed) = listed else { return Vec::new() };
+    let names = listed.stdout.split(|byte| *byte == b'\n');
+    let names = names.filter(|name| !name.is_empty() && name.starts_with(beginning));
+    names.map(|name| CompletionCandidate::new(OsString::from_vec([folder, name].concat()))).collect()
+}
