@@ -174,7 +174,7 @@ table! {
     /// Renaming from one file system to another, which takes copying.
     CrossDevice = "cross-device", Some(550), Other, false, "Get it, put it under its new name, and remove the old one.";
     /// The file was changed by somebody while it was read to be sent.
-    Torn = "torn", Some(426), Integrity, true, "Transfer it again when nobody writes to it; `put --growing` sends a file that only gets longer, like a log, as long as it was.";
+    Torn = "torn", Some(426), Integrity, true, "Try again when nobody writes to it; get, put, mirror and cat take --growing for a file that only gets longer, like a log.";
     /// Reading or writing a disk failed.
     Io = "io-error", Some(451), Other, true, "Ask the server's administrator to look: its log says more.",
         here "Check the disk of this machine.";

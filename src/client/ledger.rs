@@ -22,7 +22,7 @@ pub(super) struct How {
     pub(super) keep: bool,
     /// A target that exists is skipped and no failure.
     pub(super) skip_existing: bool,
-    /// A local file may become longer while it is sent, and is sent as long as it was.
+    /// A file may become longer meanwhile, and is taken as long as it was.
     pub(super) growing: bool,
     /// Files keep all of their modes.
     pub(super) perms: bool,

@@ -21,9 +21,11 @@ pub(super) fn range(
     path: RelPath,
     offset: u64,
     length: Option<u64>,
+    growing: bool,
     mut each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<Transferred> {
-    session.command(&Command::Download { path: path.clone(), offset, length })?;
+    let growing = growing && session.has(Feature::Growing);
+    session.command(&Command::Download { path: path.clone(), offset, length, growing })?;
     let announced = Announced::read(&session.expect(150)?)?;
     let wanted = announced.size.saturating_sub(offset).min(length.unwrap_or(u64::MAX));
     let mut hasher = Hasher::new();
@@ -142,7 +144,7 @@ impl Receiver<'_> {
             {
                 return Some((job, partial));
             }
-            match self.session.command(&download(&job, 0)) {
+            match self.session.command(&self.download(&job, 0)) {
                 Ok(()) => asked.push_back(job),
                 Err(error) => self.failed(&job, error),
             }
@@ -179,11 +181,20 @@ impl Receiver<'_> {
         let Partial { len, hash } = partial;
         let path = job.file.from.clone();
         self.observer.proving(path.as_path(), 0, len);
-        self.session.command(&Command::Hash { path: path.clone(), length: Some(len), of: HashOf::Bytes })?;
+        let growing = self.grows();
+        let of = if growing { HashOf::Growing } else { HashOf::Bytes };
+        self.session.command(&Command::Hash { path: path.clone(), length: Some(len), of })?;
         if hashed(self.session)?.is_ok_and(|first| first == (len, hash)) {
-            self.session.command(&download(&job, len))?;
-            self.session.command(&whole_hash(self.session, path))?;
+            self.session.command(&self.download(&job, len))?;
+            if !growing {
+                self.session.command(&whole_hash(self.session, path.clone()))?;
+            }
             let fetched = self.fetch(&job, Some(partial))?;
+            if growing {
+                // As long as it was when the rest was sent, which is known only now.
+                let length = fetched.as_ref().ok().map(|fetched| fetched.size);
+                self.session.command(&Command::Hash { path, length, of })?;
+            }
             let whole = match hashed(self.session) {
                 Ok(whole) => whole,
                 Err(error) => {
@@ -205,7 +216,7 @@ impl Receiver<'_> {
                 return Ok(());
             }
         }
-        self.session.command(&download(&job, 0))?;
+        self.session.command(&self.download(&job, 0))?;
         // Its size has been told of if it was begun.
         self.one(job, later)
     }
@@ -275,6 +286,15 @@ impl Receiver<'_> {
         }
     }
 
+    /// Whether files may become longer while they are fetched. An old server sends those alone that do not.
+    fn grows(&self) -> bool {
+        self.ledger.how.growing && self.session.has(Feature::Growing)
+    }
+
+    fn download(&self, job: &Job, offset: u64) -> Command {
+        Command::Download { path: job.file.from.clone(), offset, length: None, growing: self.grows() }
+    }
+
     /// Commits a file that is whole.
     fn commit(&self, upload: Box<dyn Upload>, transferred: Transferred) -> Result<Transferred> {
         let missing = || Error::new(Kind::Internal, "the store has not said what became of the file");
@@ -336,10 +356,6 @@ pub(super) fn hashed(session: &mut Session) -> Result<Result<(u64, Hash)>> {
         return Err(session.out_of_order());
     }
     Ok(Ok((reply.parsed("size")?, reply.parsed("hash")?)))
-}
-
-fn download(job: &Job, offset: u64) -> Command {
-    Command::Download { path: job.file.from.clone(), offset, length: None }
 }
 
 /// What a `150` says of the file.

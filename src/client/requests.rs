@@ -209,6 +209,15 @@ impl Client {
         self.read_range(path, 0, None, sink).await
     }
 
+    /// The same for a file that may become longer meanwhile: it is read as long as it is at the beginning. A server that
+    /// is too old for that ([`crate::proto::Feature::Growing`]) fails for one that does.
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub async fn read_growing(&mut self, path: &RelPath, sink: &mut (impl Write + Send)) -> Result<Transferred> {
+        self.read_into(path, (0, None), true, sink).await
+    }
+
     /// Reads `length` bytes from `offset` on, fewer if the file ends before; to the end without a `length`.
     ///
     /// # Errors
@@ -220,10 +229,20 @@ impl Client {
         length: Option<u64>,
         sink: &mut (impl Write + Send),
     ) -> Result<Transferred> {
+        self.read_into(path, (offset, length), false, sink).await
+    }
+
+    async fn read_into(
+        &mut self,
+        path: &RelPath,
+        (offset, length): (u64, Option<u64>),
+        growing: bool,
+        sink: &mut (impl Write + Send),
+    ) -> Result<Transferred> {
         let path = path.clone();
         let (hand_on, portions) = bounded(limits::WIRE_BUFFERS);
         let reading = self.run(move |session| {
-            receive::range(session, path, offset, length, |bytes| {
+            receive::range(session, path, offset, length, growing, |bytes| {
                 hand_on.send_blocking(bytes.to_vec()).map_err(|_| unwanted())
             })
         });

@@ -34,8 +34,9 @@ pub struct TransferOptions {
     /// [`limits::STREAMS_MAX`]; 0 is the same as 1. All are of one login: its password is checked once. With fewer,
     /// if the server gives no more; the observer is told. Such files come after the others.
     pub streams: u32,
-    /// A local file that becomes longer while it is sent, as a log does, is sent as long as it was at the beginning, over
-    /// one connection. Without this, and if its first bytes changed too, that is [`Kind::Torn`].
+    /// A file that becomes longer while it is sent or fetched, as a log does, is taken as long as it was at the beginning,
+    /// over one connection. Without this, from a server that is too old for it ([`crate::proto::Feature::Growing`]), and if
+    /// its first bytes changed too, that is [`Kind::Torn`].
     pub growing: bool,
     /// Files keep all nine bits of their modes, also where one is replaced, as far as both sides can: a server may allow less,
     /// and whoever keeps a file may always read it. A server that is too old for it is [`Kind::TooOld`].

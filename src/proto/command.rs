@@ -43,6 +43,8 @@ pub enum HashOf {
     Bytes,
     /// The same, or what was recorded of them: for whoever has bytes of the file to compare with.
     Record,
+    /// The bytes of the file, which may become longer meanwhile, as long as it is at the beginning.
+    Growing,
     /// What an interrupted upload of this path left.
     Partial,
 }
@@ -147,6 +149,8 @@ pub enum Command {
         offset: u64,
         /// How many bytes to send; to the end if absent.
         length: Option<u64>,
+        /// It may become longer meanwhile, and is sent as long as it is at the beginning.
+        growing: bool,
     },
     /// UPLOAD a file; its frames follow the line.
     Upload(UploadArgs),
@@ -266,11 +270,12 @@ impl Command {
             Verb::Hash => Command::Hash {
                 path: args.path()?,
                 length: args.number("length")?,
-                of: match (args.flag("recorded")?, args.flag("partial")?) {
-                    (false, false) => HashOf::Bytes,
-                    (true, false) => HashOf::Record,
-                    (false, true) => HashOf::Partial,
-                    (true, true) => return Err(args.bad("what is left of an upload is not recorded")),
+                of: match (args.flag("recorded")?, args.flag("growing")?, args.flag("partial")?) {
+                    (false, false, false) => HashOf::Bytes,
+                    (true, false, false) => HashOf::Record,
+                    (false, true, false) => HashOf::Growing,
+                    (false, false, true) => HashOf::Partial,
+                    _ => return Err(args.bad("it is one of recorded, growing and partial")),
                 },
             },
             Verb::Accept => Command::Accept(args.path()?),
@@ -278,6 +283,7 @@ impl Command {
                 path: args.path()?,
                 offset: args.number("offset")?.unwrap_or(0),
                 length: args.number("length")?,
+                growing: args.flag("growing")?,
             },
             Verb::Upload => Command::Upload(UploadArgs {
                 path: args.path()?,
@@ -330,6 +336,9 @@ impl Command {
                 perms.into_iter().chain([Feature::Chmod]).collect()
             }
             Command::Key { .. } => [Feature::Keys].into_iter().collect(),
+            Command::Download { growing: true, .. } | Command::Hash { of: HashOf::Growing, .. } => {
+                [Feature::Growing].into_iter().collect()
+            }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Passwd { .. } => [Feature::Passwd].into_iter().collect(),
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
@@ -453,13 +462,15 @@ impl Command {
                 argument(out, path.as_bytes());
                 option(out, "length", *length);
                 flag(out, "recorded", *of == HashOf::Record);
+                flag(out, "growing", *of == HashOf::Growing);
                 flag(out, "partial", *of == HashOf::Partial);
             }
             Command::Accept(path) => argument(out, path.as_bytes()),
-            Command::Download { path, offset, length } => {
+            Command::Download { path, offset, length, growing } => {
                 argument(out, path.as_bytes());
                 option(out, "offset", (*offset > 0).then_some(offset));
                 option(out, "length", *length);
+                flag(out, "growing", *growing);
             }
             Command::Upload(args) => {
                 argument(out, args.path.as_bytes());

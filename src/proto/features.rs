@@ -53,6 +53,8 @@ features! {
     Passwd = "passwd", "change passwords";
     /// The verb KEY, and the nonces that it needs.
     Keys = "keys", "let SSH keys log in";
+    /// The key `growing=` of DOWNLOAD and HASH.
+    Growing = "growing", "send a file that becomes longer meanwhile";
 }
 
 /// A set of features.

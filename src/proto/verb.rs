@@ -49,11 +49,11 @@ verbs! {
     /// Describe one file or folder.
     Stat = "STAT", "STAT [path]", "Show type, size and modification time.";
     /// Hash a file on the server.
-    Hash = "HASH", "HASH path [length=BYTES] [recorded=yes|partial=yes]", "Read a file and show its BLAKE3, or that of its beginning.";
+    Hash = "HASH", "HASH path [length=BYTES] [recorded=yes|growing=yes|partial=yes]", "Read a file and show its BLAKE3, or that of its beginning.";
     /// Take a rotten file as it is.
     Accept = "ACCEPT", "ACCEPT path", "Take a file as right whose bytes are not those that were stored.";
     /// Fetch a file.
-    Download = "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES]", "Send a file to you.";
+    Download = "DOWNLOAD", "DOWNLOAD path [offset=BYTES] [length=BYTES] [growing=yes]", "Send a file to you.";
     /// Store a file.
     Upload = "UPLOAD", "UPLOAD path [size=BYTES] [mtime=SECONDS] [mode=OOO [perms=yes]] [allocated=BYTES] [if=absent|hash:HEX] [offset=BYTES prefix=HEX]", "Store the file whose frames follow.";
     /// Begin a file whose parts come over several connections.

@@ -13,6 +13,10 @@ pub struct Reading {
     at: u64,
     end: u64,
     digest: Digest,
+    /// The file may become longer meanwhile.
+    growing: bool,
+    /// Its size or time moved, so nothing recorded is of these bytes.
+    moved: bool,
     /// The second reading, if one is needed.
     again: Option<Again>,
 }
@@ -55,7 +59,12 @@ impl Reading {
         let size = source.meta().size;
         let start = offset.min(size);
         let end = length.map_or(size, |length| start.saturating_add(length).min(size));
-        Reading { source, start, at: start, end, digest, again: None }
+        Reading { source, start, at: start, end, digest, growing: false, moved: false, again: None }
+    }
+
+    /// Lets the file become longer meanwhile. The bytes of the range are read a second time then, and must be the same.
+    pub fn growing(self, growing: bool) -> Self {
+        Reading { growing, ..self }
     }
 
     /// The file.
@@ -147,9 +156,10 @@ impl Reading {
         Ok(match self.settle()? {
             Settled::NotYet => Checked::NotYet,
             Settled::Sound => Checked::Done(match &self.digest {
-                Digest::Computed(hasher) if self.is_whole() => self.source.compare(&hasher.finalize()),
+                Digest::Computed(hasher) if self.is_whole() && !self.moved => self.source.compare(&hasher.finalize()),
                 _ => Finding::Unrecorded,
             }),
+            Settled::Contradiction(_) if self.moved => return Err(torn()),
             Settled::Contradiction(hash) => match self.source.compare(&hash) {
                 Finding::Rotten(rot) => Checked::Done(Finding::Rotten(rot)),
                 Finding::Unrecorded | Finding::Confirmed => return Err(torn()),
@@ -169,7 +179,7 @@ impl Reading {
         }
     }
 
-    /// Where only the file's attributes moved, the bytes decide: they are read once more, a chunk with each call.
+    /// Where only the file's attributes moved, or it may become longer, the bytes decide: they are read once more, a chunk with each call.
     fn settle(&mut self) -> Result<Settled> {
         if self.is_empty() {
             return Ok(Settled::Sound);
@@ -177,8 +187,9 @@ impl Reading {
         let Some(again) = &mut self.again else {
             return match self.source.change()? {
                 Change::Nothing => Ok(Settled::Sound),
-                Change::Content => Err(torn()),
-                Change::Attributes => {
+                Change::Content if !self.growing => Err(torn()),
+                change => {
+                    self.moved = change == Change::Content;
                     self.again = Some(Again { at: self.start, hasher: Box::default() });
                     Ok(Settled::NotYet)
                 }
@@ -198,7 +209,7 @@ impl Reading {
         }
         let hash = again.hasher.finalize();
         match &self.digest {
-            _ if self.source.change()? == Change::Content => Err(torn()),
+            _ if !self.growing && self.source.change()? == Change::Content => Err(torn()),
             _ if hash == self.hash() => Ok(Settled::Sound),
             Digest::Computed(_) => Err(torn()),
             Digest::Recorded(_) => Ok(Settled::Contradiction(hash)),

@@ -83,39 +83,127 @@ fn a_file_that_says_it_is_empty_and_is_not_is_read_to_its_end() {
     assert_eq!(fs::metadata(world.remote("alice", "proc/empty")).unwrap().len(), 0);
 }
 
+/// A file to which something is added all the time.
+struct Growing {
+    path: std::path::PathBuf,
+    before: Vec<u8>,
+    stop: Arc<AtomicBool>,
+    writer: Option<thread::JoinHandle<()>>,
+}
+
+impl Growing {
+    /// More than what the client and the system hold on the way: over a slow line it takes seconds.
+    fn start(path: &Path) -> Growing {
+        let before = b"0123456789abcde\n".repeat(960 << 10);
+        fs::write(path, &before).unwrap();
+        let mut log = File::options().append(true).open(path).unwrap();
+        let ((begin, begun), stop) = (sync_channel(0), Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let writer = thread::spawn(move || {
+            // Bounded, so that a test that fails leaves nothing that fills the disk.
+            for turn in 0..60_000 {
+                log.write_all(b"0123456789abcde\n").unwrap();
+                if turn == 0 {
+                    begin.send(()).unwrap();
+                }
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        begun.recv().unwrap();
+        Growing { path: path.to_owned(), before, stop, writer: Some(writer) }
+    }
+
+    /// Whether this is what the file was at one moment since the beginning, and not what it is now.
+    #[track_caller]
+    fn was(&self, copy: &[u8]) {
+        let now = fs::read(&self.path).unwrap();
+        let is_its_beginning = copy.len() > self.before.len() && copy.len() < now.len() && now.starts_with(copy);
+        assert!(is_its_beginning, "{} of {}", copy.len(), now.len());
+    }
+}
+
+impl Drop for Growing {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.writer.take().unwrap().join();
+    }
+}
+
 #[test]
 fn a_file_that_grows_is_sent_as_long_as_it_was_if_that_is_said() {
     let world = World::trusting();
-    // More than what the client and the system hold on the way: it takes seconds, and the file grows all the time.
     let proxy = Proxy::slow(&world);
     world.trust(proxy.address);
-    let before = b"0123456789abcde\n".repeat(960 << 10);
-    fs::write(world.local("log"), &before).unwrap();
-    let mut log = File::options().append(true).open(world.local("log")).unwrap();
-    let ((begin, begun), stop) = (sync_channel(0), Arc::new(AtomicBool::new(false)));
-    let stopped = Arc::clone(&stop);
-    let writer = thread::spawn(move || {
-        // Bounded, so that a test that fails leaves nothing that fills the disk.
-        for turn in 0..60_000 {
-            log.write_all(b"0123456789abcde\n").unwrap();
-            if turn == 0 {
-                begin.send(()).unwrap();
-            }
-            if stopped.load(Ordering::Relaxed) {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-    });
-    begun.recv().unwrap();
-    let (plain, grown) = (format!("alice@{}/plain", proxy.address), format!("alice@{}/grown", proxy.address));
-    let refused = world.run(["put", "--retry", "0", "./log", &plain]);
-    let sent = world.run(["put", "--growing", "./log", &grown]);
-    stop.store(true, Ordering::Relaxed);
-    writer.join().unwrap();
+    fs::create_dir(world.local("logs")).unwrap();
+    let growing = Growing::start(&world.local("logs/log"));
+    let to = |name: &str| format!("alice@{}/{name}", proxy.address);
+    let refused = world.run(["put", "--retry", "0", "./logs/log", &to("plain")]);
     refused.code(8).said("changed while it was sent").said("--growing");
-    sent.code(0);
     assert!(!world.remote("alice", "plain").exists());
-    let (there, here) = (fs::read(world.remote("alice", "grown")).unwrap(), fs::read(world.local("log")).unwrap());
-    assert!(there.len() > before.len() && there.len() < here.len() && here.starts_with(&there), "{}", there.len());
+    world.run(["put", "--growing", "./logs/log", &to("grown")]).code(0);
+    growing.was(&fs::read(world.remote("alice", "grown")).unwrap());
+    world.run(["mirror", "--growing", "--delete", "./logs", &to("mirrored")]).code(0);
+    growing.was(&fs::read(world.remote("alice", "mirrored/log")).unwrap());
+}
+
+#[test]
+fn a_file_that_grows_on_the_server_is_fetched_as_long_as_it_was_if_that_is_said() {
+    let world = World::trusting();
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    fs::create_dir(world.remote("alice", "logs")).unwrap();
+    let growing = Growing::start(&world.remote("alice", "logs/log"));
+    let from = |name: &str| format!("alice@{}/{name}", proxy.address);
+    let refused = world.run(["get", "--retry", "0", &from("logs/log"), "plain"]);
+    refused.code(8).said("changed while it was sent").said("--growing");
+    assert!(!world.local("plain").exists());
+    world.run(["get", "--growing", &from("logs/log"), "grown"]).code(0);
+    growing.was(&fs::read(world.local("grown")).unwrap());
+    let shown = world.run(["cat", "--growing", &from("logs/log")]).code(0);
+    growing.was(&shown.stdout);
+    world.run(["mirror", "--growing", "--delete", &from("logs"), "./mirrored"]).code(0);
+    growing.was(&fs::read(world.local("mirrored/log")).unwrap());
+}
+
+#[test]
+fn a_file_that_grows_is_gone_on_with_where_its_line_was_lost() {
+    let world = World::trusting();
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    // With a block and some more to be kept.
+    let path = world.remote("alice", "log");
+    let growing = Growing::start(&path);
+    File::options().append(true).open(&path).unwrap().write_all(&growing.before).unwrap();
+    let part = world.local(".copy.sealift-part");
+    let mut command = world.command(["get", "-v", "--growing", &format!("alice@{}/log", proxy.address), "copy"]);
+    command.env("SEALIFT_PASSWORD", crate::support::PASSWORD);
+    let watched = thread::spawn(move || crate::support::finish(command, b""));
+    let block = sealift::limits::HASH_BLOCK + (1 << 20);
+    crate::common::eventually("a block has come", || fs::metadata(&part).is_ok_and(|part| part.len() > block));
+    proxy.cut();
+    watched.join().unwrap().code(0).said("goes on after 16.0 MiB");
+    growing.was(&fs::read(world.local("copy")).unwrap());
+}
+
+#[test]
+fn what_is_changed_and_not_only_added_to_is_no_growing_file() {
+    let world = World::trusting();
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    let path = world.remote("alice", "log");
+    let growing = Growing::start(&path);
+    let mut command = world.command(["get", "--growing", &format!("alice@{}/log", proxy.address), "copy"]);
+    command.env("SEALIFT_PASSWORD", crate::support::PASSWORD);
+    let watched = thread::spawn(move || crate::support::finish(command, b""));
+    let part =
+        || fs::read_dir(world.work.path()).unwrap().any(|entry| entry.unwrap().metadata().unwrap().len() > 1 << 20);
+    crate::common::eventually("some of it has come", part);
+    // What was sent is not what is there now.
+    std::os::unix::fs::FileExt::write_all_at(&File::options().write(true).open(&path).unwrap(), b"another", 0).unwrap();
+    watched.join().unwrap().code(8).said("changed while it was sent");
+    assert!(!world.local("copy").exists());
+    drop(growing);
 }

@@ -79,9 +79,9 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Logout => Vec::new(),
         Verb::List => vec![path.to_owned(), format!("{path} recursive=yes")],
         Verb::Stat | Verb::Accept => vec![path.to_owned()],
-        Verb::Hash => {
-            ["", " length=1", " recorded=yes", " partial=yes"].map(|options| format!("{path}{options}")).to_vec()
-        }
+        Verb::Hash => ["", " length=1", " recorded=yes", " growing=yes", " partial=yes"]
+            .map(|options| format!("{path}{options}"))
+            .to_vec(),
         Verb::Download => vec![path.to_owned(), format!("{path} offset=1 length=1")],
         Verb::Upload => vec![path.to_owned(), format!("{path} if=absent"), format!("{path} size={}", PAYLOAD.len())],
         Verb::Stage => {

@@ -332,6 +332,7 @@ fn typed_by_hand(port: u16) {
     ask("JOIN 0123", "bad-sequence");
     ask("STATUS", "status");
     ask("HASH staged recorded=yes", "hash");
+    ask("HASH staged growing=yes", "hash");
     ask("LIST staged rotten=yes", "not-directory");
     ask("ACCEPT staged", "done");
     ask("CHMOD staged mode=755", "done");
@@ -342,6 +343,7 @@ fn typed_by_hand(port: u16) {
     reader.login("reader", ENCODED);
     assert_eq!(reader.ask(format!("PASSWD my%20own present={ENCODED}")).1, "changed");
     client.data("DOWNLOAD staged offset=3 length=4").unwrap();
+    client.data("DOWNLOAD staged growing=yes").unwrap();
     client.data("LIST docs recursive=yes").unwrap();
     for (arguments, word) in [
         (format!("staged size=3 if=hash:{hash}"), "done"),

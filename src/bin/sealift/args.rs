@@ -217,9 +217,6 @@ pub struct Put {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// Send a file that becomes longer meanwhile, like a log, as long as it was at the beginning
-    #[arg(long)]
-    pub growing: bool,
     /// What to do about links inside of folders. (A server stores none, so they cannot be kept)
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub links: Links,

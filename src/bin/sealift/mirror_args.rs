@@ -59,6 +59,9 @@ pub struct Mirror {
     /// is open to no more than its source. A file of which only the mode changed is not sent again: its mode is changed.
     #[arg(long)]
     pub perms: bool,
+    /// Take files that become longer meanwhile, like logs, as long as they were at the beginning
+    #[arg(long)]
+    pub growing: bool,
     #[command(flatten)]
     pub filters: FilterArgs,
     #[command(flatten)]

@@ -93,6 +93,10 @@ pub struct TransferArgs {
     #[arg(long)]
     pub perms: bool,
 
+    /// Take files that become longer meanwhile, like logs, as long as they were at the beginning
+    #[arg(long)]
+    pub growing: bool,
+
     /// What to do about a file that exists where one is to be put
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub if_exists: IfExists,
@@ -125,8 +129,8 @@ impl How {
     /// For what is no filter.
     pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let TransferArgs { resume, streams, perms, .. } = *args;
-        let options = TransferOptions { resume, skip_existing, retries, streams, growing: false, perms };
+        let TransferArgs { resume, streams, perms, growing, .. } = *args;
+        let options = TransferOptions { resume, skip_existing, retries, streams, growing, perms };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
@@ -152,12 +156,6 @@ impl How {
     /// The same with so many tries in a row after a lost connection.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
-        self
-    }
-
-    /// The same for local files that may become longer meanwhile.
-    pub fn growing(mut self, growing: bool) -> Self {
-        self.options.growing = growing;
         self
     }
 

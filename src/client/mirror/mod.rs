@@ -65,6 +65,9 @@ pub struct MirrorOptions {
     /// Files keep all nine bits of their modes, as [`TransferOptions::perms`](crate::client::TransferOptions::perms). Else only
     /// whether the owner may run them. Either way a file of which nothing else changed is not sent for it.
     pub perms: bool,
+    /// A file that becomes longer while it is transferred, as a log does, is taken as long as it was at the beginning, as
+    /// [`super::TransferOptions::growing`] does.
+    pub growing: bool,
     /// Which names take part.
     pub filter: Filter,
 }

@@ -56,7 +56,7 @@ fn pull(
     if options.perms && !session.has(Feature::Mode) {
         return Err(Feature::Mode.missing());
     }
-    let mut report = Report::new(observer).with_perms(options.perms);
+    let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
     let source = remote::source(session, from, &options.filter, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")));

@@ -51,7 +51,7 @@ fn push(
     if options.perms && !session.has(Feature::Perms) {
         return Err(Feature::Perms.missing());
     }
-    let mut report = Report::new(observer).with_perms(options.perms);
+    let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
     let source = local::source(from, &options.filter, &mut report)?;
     let mut destination = remote::destination(session, to, options, &mut report)?;
     let both = (&source, &destination);

@@ -17,16 +17,23 @@ pub(super) struct Report<'a> {
     elsewhere: usize,
     /// Files keep all of their modes.
     perms: bool,
+    /// Files may become longer while they are transferred.
+    growing: bool,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(observer: &'a dyn Observer) -> Self {
-        Report { observer, summary: Summary::default(), elsewhere: 0, perms: false }
+        Report { observer, summary: Summary::default(), elsewhere: 0, perms: false, growing: false }
     }
 
     /// Files keep all of their modes in its transfers, or not.
     pub(super) fn with_perms(self, perms: bool) -> Self {
         Report { perms, ..self }
+    }
+
+    /// Lets files become longer while they are transferred.
+    pub(super) fn growing(self, growing: bool) -> Self {
+        Report { growing, ..self }
     }
 
     /// How many readings of the source and transfers failed.
@@ -44,6 +51,7 @@ impl<'a> Report<'a> {
         // A mirror is done again when it was cut off, and then goes on with the file it was at.
         (ledger.how.keep, ledger.how.resume) = (true, true);
         ledger.how.perms = self.perms;
+        ledger.how.growing = self.growing;
         ledger.whole = whole.is_some().then(Vec::new);
         ledger.summary = std::mem::take(&mut self.summary);
         let done = transfer(&mut ledger);

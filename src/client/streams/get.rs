@@ -55,7 +55,7 @@ pub(in crate::client) fn probe(
 
 /// Has the server say what it would send.
 fn nothing_of(path: &RelPath) -> Command {
-    Command::Download { path: path.clone(), offset: 0, length: Some(0) }
+    Command::Download { path: path.clone(), offset: 0, length: Some(0), growing: false }
 }
 
 fn size_of(session: &mut Session, path: &RelPath) -> Result<Option<Announced>> {
@@ -342,7 +342,7 @@ impl Fetch {
     fn ask(&self, session: &mut Session, range: Range, asked: &mut VecDeque<(Range, u64)>) -> Result<()> {
         asked.push_back((range, 0));
         let Range { offset, length, .. } = range;
-        session.command(&Command::Download { path: self.from.clone(), offset, length: Some(length) })
+        session.command(&Command::Download { path: self.from.clone(), offset, length: Some(length), growing: false })
     }
 
     /// Takes the answer to the oldest command. The outer error ends the connection.

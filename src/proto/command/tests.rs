@@ -16,7 +16,8 @@ fn bad(line: &str) -> (Option<Verb>, Kind) {
 
 #[test]
 fn verbs_are_case_insensitive_and_spaces_may_repeat() {
-    let Ok(Command::Download { path, offset: 0, length: None }) = Command::parse(b"dOwNload   a%20b  ") else {
+    let Ok(Command::Download { path, offset: 0, length: None, growing: false }) = Command::parse(b"dOwNload   a%20b  ")
+    else {
         panic!("not a download")
     };
     assert_eq!(path.as_bytes(), b"a b");
@@ -121,14 +122,15 @@ fn a_command() -> impl Strategy<Value = Command> {
             mode: false
         }),
         a_path().prop_map(Command::Stat),
-        (a_path(), any::<Option<u64>>(), prop_oneof![Just(HashOf::Bytes), Just(HashOf::Record), Just(HashOf::Partial)])
+        (
+            a_path(),
+            any::<Option<u64>>(),
+            proptest::sample::select(&[HashOf::Bytes, HashOf::Record, HashOf::Growing, HashOf::Partial][..])
+        )
             .prop_map(|(path, length, of)| Command::Hash { path, length, of }),
         a_path().prop_map(Command::Accept),
-        (a_path(), any::<u64>(), any::<Option<u64>>()).prop_map(|(path, offset, length)| Command::Download {
-            path,
-            offset,
-            length
-        }),
+        (a_path(), any::<u64>(), any::<Option<u64>>(), any::<bool>())
+            .prop_map(|(path, offset, length, growing)| Command::Download { path, offset, length, growing }),
         ("[a-z]{1,16}", 1usize..=limits::KEY_PROOFS_MAX, any::<[u8; 32]>())
             .prop_map(|(user, count, seed)| { Command::Key { user, proofs: vec![some_proof(&seed); count] } }),
         (1u32..16).prop_map(|count| Command::Token { count }),

@@ -188,7 +188,9 @@ impl Session {
         }
         match command {
             Command::Upload(args) => self.begin_upload(args, running, out),
-            Command::Download { path, offset, length } => self.begin_download(&path, offset, length, running, out),
+            Command::Download { path, offset, length, growing } => {
+                self.begin_download(&path, (offset, length), growing, running, out);
+            }
             Command::Hash { path, of: HashOf::Partial, .. } => self.hash_partial(&path, running, out),
             Command::Hash { path, length, of } => self.begin_hash(&path, length, of, running, out),
             Command::Accept(path) => self.begin_accept(&path, running, out),

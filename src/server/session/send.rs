@@ -145,14 +145,15 @@ impl Session {
     pub(super) fn begin_download(
         &mut self,
         path: &RelPath,
-        offset: u64,
-        length: Option<u64>,
+        range: (u64, Option<u64>),
+        growing: bool,
         running: Running,
         out: &mut Outgoing,
     ) {
-        match self.open(path, (offset, length), Trust::Record, running) {
+        match self.open(path, range, Trust::Record, running) {
             Err((running, error)) => self.fail(running, &error, out),
-            Ok(job) => {
+            Ok(FileJob { reading, running }) => {
+                let job = FileJob { reading: reading.growing(growing), running };
                 let meta = job.reading.source().meta();
                 self.scratch.clear();
                 let reply = ReplyWriter::new(&mut self.scratch, 150, "data")
@@ -183,7 +184,8 @@ impl Session {
             Ok(FileJob { reading, running }) if reading.is_recorded() => {
                 self.hashed(running, Hashed { of: &reading, record: None }, out);
             }
-            Ok(job) => {
+            Ok(FileJob { reading, running }) => {
+                let job = FileJob { reading: reading.growing(of == HashOf::Growing), running };
                 // Earlier replies need not wait for a large file to be hashed.
                 out.hand_over();
                 self.state = State::Sending(Sending::Hash(job));

@@ -7,6 +7,7 @@ use clap::Args;
 use sealift::client::Target;
 use sealift::{Client, Kind};
 
+use super::look::warn_of_growing;
 use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
@@ -32,6 +33,9 @@ pub struct Cat {
     /// Move no more than so many bytes a second, like 500K or 5M
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub limit_rate: Option<u64>,
+    /// Write a file that becomes longer meanwhile, like a log, as long as it was at the beginning
+    #[arg(long)]
+    pub growing: bool,
 }
 
 /// Runs the command.
@@ -40,7 +44,8 @@ pub struct Cat {
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
     ctx.set_rate(args.limit_rate, 1)?;
-    let work = async |client: &mut Client, target: &Target| write(ctx.out, client, target, args.force).await;
+    let Cat { force, growing, .. } = *args;
+    let work = async |client: &mut Client, target: &Target| show(ctx.out, client, target, force, growing).await;
     ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
 }
 
@@ -49,9 +54,23 @@ pub async fn run(ctx: &Context, args: &Cat) -> Outcome {
 /// # Errors
 /// As [`Client::read`]; [`Kind::Usage`] for what is no text.
 pub async fn write(out: Output, client: &mut Client, target: &Target, force: bool) -> Outcome {
+    show(out, client, target, force, false).await
+}
+
+/// The same for a file that may be `growing`.
+///
+/// # Errors
+/// As [`write`].
+pub async fn show(out: Output, client: &mut Client, target: &Target, force: bool, growing: bool) -> Outcome {
     let only_text = out.stdout_is_terminal() && !force;
     let mut sink = Sink { stdout: io::stdout(), last: None, only_text, refused: false };
-    let done = client.read(&target.path, &mut sink).await;
+    let done = match growing {
+        true => {
+            warn_of_growing(out, client);
+            client.read_growing(&target.path, &mut sink).await
+        }
+        false => client.read(&target.path, &mut sink).await,
+    };
     // What a terminal shows next begins a line of its own.
     if out.stdout_is_terminal() && sink.last.is_some_and(|last| last != b'\n') {
         sink.stdout.write_all(b"\n").map_err(stdout_failed)?;

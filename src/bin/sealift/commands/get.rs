@@ -13,6 +13,7 @@ use sealift::proto::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
+use super::look::warn_of_growing;
 use super::typed::{Through, Typed};
 use crate::args::Get;
 use crate::context::{Context, Login};
@@ -28,8 +29,8 @@ use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
-        let limit_rate = args.transfer.flow.limit_rate;
-        how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false, limit_rate })
+        let (growing, limit_rate) = (args.transfer.growing, args.transfer.flow.limit_rate);
+        how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false, limit_rate, growing })
     };
     let how = How::new(&args.transfer, 0)?;
     if local.as_bytes() == b"-" {
@@ -263,6 +264,9 @@ impl<'a> Fetch<'a> {
         targets: &[Named],
     ) -> Outcome {
         self.progress.set_login(login);
+        if self.how.options().growing {
+            warn_of_growing(self.ctx.out, client);
+        }
         match self.try_collect(client, way, targets).await {
             Ok(()) => Ok(()),
             Err(failure) => {
@@ -346,7 +350,10 @@ impl<'a> Fetch<'a> {
         self.progress.expected(1, 0);
         self.progress.started(path, None);
         let mut sink = Sink { file: opened, path, progress: &self.progress, failed: None };
-        let read = client.read(&file.from, &mut sink).await;
+        let read = match self.how.options().growing {
+            true => client.read_growing(&file.from, &mut sink).await,
+            false => client.read(&file.from, &mut sink).await,
+        };
         // A cable's end is no end of a file: what a disk has not taken yet may still fail.
         let written = match (sink.failed.take(), sink.file.sync_data()) {
             (Some(err), _) => Err(err),

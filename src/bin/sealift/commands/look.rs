@@ -87,6 +87,13 @@ pub fn warn_of_records(out: Output, client: &Client) {
     }
 }
 
+/// Warns if this server can send only files that do not become longer meanwhile.
+pub fn warn_of_growing(out: Output, client: &Client) {
+    if !client.features().has(Feature::Growing) {
+        out.warn(&format!("the server is too old to {}: such a one fails", Feature::Growing.what()));
+    }
+}
+
 /// Has the server hash one file over its connection.
 ///
 /// # Errors

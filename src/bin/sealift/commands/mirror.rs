@@ -11,7 +11,7 @@ use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
 use sealift::{Client, Kind};
 
-use crate::commands::look::warn_of_records;
+use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
@@ -51,6 +51,7 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         dry_run: args.dry_run,
         checksum: args.checksum,
         perms: args.perms,
+        growing: args.growing,
         filter,
     };
     let (Way::Push { to: target, .. } | Way::Pull { from: target, .. }) = &way;
@@ -81,6 +82,9 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         };
         if options.checksum {
             warn_of_records(ctx.out, client);
+        }
+        if options.growing && matches!(way, Way::Pull { .. }) {
+            warn_of_growing(ctx.out, client);
         }
         let result = attempts(client, &way, &options, &displaced, &back, &progress).await;
         if result.is_err() {

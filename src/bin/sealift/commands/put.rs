@@ -41,7 +41,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
-    send.how = How::new(&args.transfer, ctx.retries(&login))?.growing(args.growing);
+    send.how = How::new(&args.transfer, ctx.retries(&login))?;
     send.links = args.links;
     let sources = send.sources(locals)?;
     if sources.is_empty() {

@@ -132,9 +132,6 @@ pub struct Put {
     /// Folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// A file that becomes longer meanwhile, as long as it was at the beginning
-    #[arg(long)]
-    pub growing: bool,
     /// What to do about links inside of folders
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub links: Links,

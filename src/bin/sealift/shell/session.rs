@@ -283,7 +283,8 @@ impl<'a> Session<'a> {
         if local == "-" {
             how.in_order("standard output")?;
             let out = self.ctx.out;
-            return self.each(names, async |client, target| cat::write(out, client, target, false).await).await;
+            let growing = how.options().growing;
+            return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
         }
         let targets = self.targets(names)?;
         let local = Local::resolve(&local, targets.len())?;
@@ -305,7 +306,7 @@ impl<'a> Session<'a> {
         let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
         refuse_rate(&line.transfer.flow)?;
         let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
-        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?.growing(line.growing);
+        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
         send.links = line.links;
         let sources = send.sources(&locals)?;
         if sources.is_empty() {
