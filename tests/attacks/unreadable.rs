@@ -38,6 +38,17 @@ fn unreadable_folder() {
         named.iter().for_each(|name| assert!(seen.stderr.contains(name), "{}", seen.stderr));
         assert!(seen.stdout().contains("open/x"), "{}", seen.stdout());
     }
+    // To a program each is one object, with its path.
+    let json = world.run(["ls", "-r", "--json", &world.alice("m")]).code(10);
+    let objects: Vec<Value> = json.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut paths: Vec<&str> = objects.iter().map(|object| object["path"].as_str().unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["m/open/inner,x", "m/priv"]);
+    assert!(
+        objects.iter().all(|object| object["error"] == "io-error" && object["side"] == "server"),
+        "{}",
+        json.stderr
+    );
     world.run(["ls", &world.alice("m")]).code(0);
     let mirrored = world.run(["mirror", &world.alice("m"), "./copy"]).code(10);
     named.iter().for_each(|name| assert!(mirrored.stderr.contains(name), "{}", mirrored.stderr));

@@ -148,3 +148,100 @@ fn without_home_the_accounts_own_is_used() {
     command.env_remove("HOME").env_remove("SEALIFT_CONFIG_DIR");
     finish(command, b"").code(0);
 }
+
+/// Runs `put` or `get` through a line that takes long, and interrupts it when enough is there. What it has said.
+fn interrupted(world: &World, args: &[&str], enough: &dyn Fn() -> bool) -> String {
+    let mut command = world.command(args);
+    command.env("SEALIFT_PASSWORD", PASSWORD);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("enough is there", enough);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    said
+}
+
+/// The very command that the hint names, with `-v`.
+fn go_on(world: &World, said: &str) -> crate::support::Done {
+    let line = said.lines().find_map(|line| line.split_once("To go on: ")).unwrap_or_else(|| panic!("{said}")).1;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{line} -v")]).current_dir(world.work.path()).env("SEALIFT_PASSWORD", PASSWORD);
+    world.command([""]).get_envs().for_each(|(name, value)| {
+        shell.env(name, value.unwrap_or_default());
+    });
+    finish(shell, b"")
+}
+
+/// Bytes of the files that wait in a user's home until they are whole, the largest first; small ones are not looked at.
+fn staged(world: &World) -> Vec<usize> {
+    let (mut sizes, mut folders) = (Vec::new(), vec![world.remote("alice", ".sealift")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) if meta.len() > 100_000 => sizes.push(meta.len() as usize),
+                _ => {}
+            }
+        }
+    }
+    sizes.sort_unstable();
+    sizes.reverse();
+    sizes
+}
+
+/// Whether so many bytes of a file have come.
+fn has_come(world: &World, bytes: usize) -> bool {
+    staged(world).first().is_some_and(|size| *size > bytes)
+}
+
+fn large() -> Vec<u8> {
+    (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect()
+}
+
+#[test]
+fn what_was_proven_of_an_upload_stays_after_an_interruption_and_a_plain_put_leaves_it_alone() {
+    let world = World::trusting();
+    fs::write(world.local("large file"), large()).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let target = format!("alice@{}/copy", proxy.address);
+    let said = interrupted(&world, &["put", "large file", &target], &|| has_come(&world, 2 * BLOCK + 100_000));
+    assert!(said.contains("MiB are kept") && said.contains(" put -c 'large file' "), "{said}");
+    let whole_blocks = || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK));
+    wait_for("the server keeps what is proven", whole_blocks);
+    let kept = staged(&world);
+    assert!(kept.len() == 1 && kept[0] >= 2 * BLOCK, "{kept:?}");
+    // Begun afresh and interrupted early: what was there before is still there.
+    interrupted(&world, &["put", "large file", &target], &|| staged(&world).len() > 1);
+    wait_for("the other one is gone", || staged(&world).len() == 1);
+    assert_eq!(staged(&world), kept);
+    go_on(&world, &said).code(0).said("goes on after");
+    assert!(fs::read(world.remote("alice", "copy")).unwrap() == large());
+}
+
+#[test]
+fn a_killed_put_is_gone_on_with_after_a_plain_one_too() {
+    let world = World::trusting();
+    fs::write(world.local("large"), large()).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let target = format!("alice@{}/copy", proxy.address);
+    let killed = |enough: &dyn Fn() -> bool| {
+        let mut command = world.command(["put", "large", &target]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for("enough is there", enough);
+        signal(&child, "-KILL");
+        child.wait().unwrap();
+    };
+    killed(&|| has_come(&world, 2 * BLOCK + 100_000));
+    let whole_blocks = || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK));
+    wait_for("the server keeps what is proven", whole_blocks);
+    let kept = staged(&world);
+    killed(&|| staged(&world).len() > 1);
+    wait_for("the other one is gone", || staged(&world).len() == 1);
+    assert_eq!(staged(&world), kept);
+    world.run(["put", "-v", "-c", "large", &world.alice("copy")]).code(0).said("goes on after");
+    assert!(fs::read(world.remote("alice", "copy")).unwrap() == large());
+}

@@ -37,6 +37,8 @@ struct State {
     is_stopping: bool,
     /// Bytes of a file that was cut off and can be gone on with.
     kept: u64,
+    /// A folder gets the last name of the command line, so that the same command would go into that folder the next time.
+    gives_a_name: bool,
     /// Another program has the terminal: Ctrl-C is for that, and for the running command if there is one.
     is_elsewhere: bool,
     /// What a mirror has moved out of the way, and the folder that is in.
@@ -50,6 +52,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     connection: None,
     is_stopping: false,
     kept: 0,
+    gives_a_name: false,
     is_elsewhere: false,
     displaced: None,
     number: 0,
@@ -118,6 +121,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
         state.command = Some(sender);
         state.is_stopping = false;
         state.kept = 0;
+        state.gives_a_name = false;
         state.displaced = None;
         state.number += 1;
     }
@@ -131,7 +135,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
             }
             let state = state();
             let displaced = state.displaced.iter().flat_map(|(displaced, top)| displaced.names(top)).collect();
-            Err(interrupted(state.kept, displaced))
+            Err(interrupted(state.kept, state.gives_a_name, displaced))
         }
     };
     let mut state = state();
@@ -140,18 +144,21 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
     outcome
 }
 
-fn interrupted(kept: u64, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
+fn interrupted(kept: u64, gives_a_name: bool, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
     if !displaced.is_empty() {
         let shown = |path: &Path| for_people(path.as_os_str().as_bytes());
         let named = displaced.iter().map(|(path, aside)| format!("; {} is kept as {}", shown(path), shown(aside)));
         let hint = "What was moved out of the way is put back by the next `sealift mirror` of this folder.";
         return Failure::new(Kind::Interrupted, format!("interrupted{}", named.collect::<String>()), hint);
     }
-    if kept == 0 {
+    if kept == 0 && !gives_a_name {
         return Error::new(Kind::Interrupted, "interrupted").into();
     }
-    let text = format!("interrupted; {} are kept", format::size(kept));
-    let hint = match command_to_go_on(env::args_os().map(OsString::into_vec).collect()) {
+    let text = match kept {
+        0 => "interrupted".to_owned(),
+        _ => format!("interrupted; {} are kept", format::size(kept)),
+    };
+    let hint = match command_to_go_on(env::args_os().map(OsString::into_vec).collect(), gives_a_name) {
         Some(command) => format!("To go on: {command}"),
         // In the shell, whose own commands start afresh.
         None => "`sealift get -c` and `sealift put -c` go on with it.".to_owned(),
@@ -159,15 +166,22 @@ fn interrupted(kept: u64, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
     Failure::new(Kind::Interrupted, text, hint)
 }
 
-/// This program's own command line with `-c`, for a shell. Nothing if it is no transfer.
-fn command_to_go_on(mut words: Vec<Vec<u8>>) -> Option<String> {
+/// This program's own command line with `-c`, for a shell, and with `-T` if what is there now would make it mean something
+/// else. Nothing if it is no transfer.
+fn command_to_go_on(mut words: Vec<Vec<u8>>, gives_a_name: bool) -> Option<String> {
     let is_transfer = |word: &Vec<u8>| matches!(&**word, b"get" | b"put" | b"download" | b"upload");
     let at = words.iter().skip(1).position(is_transfer)? + 2;
     let options = words.get(at..)?.iter().take_while(|word| *word != b"--");
     let is_short = |word: &[u8]| word.len() > 1 && word.starts_with(b"-") && !word.starts_with(b"--");
-    let says_so = |word: &Vec<u8>| word == b"--continue" || (is_short(word) && word.ends_with(b"c"));
-    if !options.into_iter().any(says_so) {
+    let options: Vec<Vec<u8>> = options.cloned().collect();
+    let says =
+        |long: &[u8], short: u8| options.iter().any(|word| word == long || (is_short(word) && word.contains(&short)));
+    let exactly = gives_a_name && !says(b"--no-target-directory", b'T');
+    if !says(b"--continue", b'c') {
         words.insert(at, b"-c".to_vec());
+    }
+    if exactly {
+        words.insert(at, b"-T".to_vec());
     }
     let line = shlex::bytes::try_join(words.iter().map(Vec::as_slice)).ok()?;
     Some(String::from_utf8_lossy(&line).into_owned())
@@ -176,6 +190,11 @@ fn command_to_go_on(mut words: Vec<Vec<u8>>) -> Option<String> {
 /// Says how much of what the running command leaves can be gone on with.
 pub fn keeps(bytes: u64) {
     state().kept = bytes;
+}
+
+/// Says that a folder gets the last name of the command line.
+pub fn gives_a_name() {
+    state().gives_a_name = true;
 }
 
 /// Says where the running command notes what it has moved out of the way in this folder.
@@ -241,7 +260,13 @@ mod tests {
 
     #[test]
     fn the_command_that_goes_on_is_the_one_that_was_typed_with_c() {
-        let go_on = |words: &[&str]| command_to_go_on(words.iter().map(|word| word.as_bytes().to_vec()).collect());
+        let go_on = |words: &[&str]| {
+            let (words, exactly) = match words {
+                ["T", words @ ..] => (words, true),
+                words => (words, false),
+            };
+            command_to_go_on(words.iter().map(|word| word.as_bytes().to_vec()).collect(), exactly)
+        };
         for (typed, expected) in [
             (&["sealift", "get", "h/a b", "it's"][..], Some("sealift get -c 'h/a b' \"it's\"")),
             (&["sealift", "-v", "put", "-r", "x", "h/"], Some("sealift -v put -c -r x h/")),
@@ -249,6 +274,8 @@ mod tests {
             (&["sealift", "get", "-rc", "h/f"], Some("sealift get -rc h/f")),
             (&["sealift", "put", "--", "-c", "h/f"], Some("sealift put -c -- -c h/f")),
             (&["sealift", "shell"], None),
+            (&["T", "sealift", "get", "-r", "h/f", "new"], Some("sealift get -T -c -r h/f new")),
+            (&["T", "sealift", "get", "-rcT", "h/f", "new"], Some("sealift get -rcT h/f new")),
         ] {
             assert_eq!(go_on(typed).as_deref(), expected);
         }

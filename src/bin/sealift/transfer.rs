@@ -97,6 +97,10 @@ pub struct TransferArgs {
     #[arg(long)]
     pub growing: bool,
 
+    /// Take the last name as that of the file or folder itself, also if there is a folder of that name
+    #[arg(short = 'T', long = "no-target-directory")]
+    pub exactly: bool,
+
     /// What to do about a file that exists where one is to be put
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub if_exists: IfExists,
@@ -120,6 +124,8 @@ pub struct How {
     pub condition: Condition,
     /// What of trees is taken.
     pub filter: Filter,
+    /// The last name is that of the file or folder itself.
+    pub exactly: bool,
 }
 
 impl How {
@@ -135,7 +141,7 @@ impl How {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
         };
-        Ok(How { options, condition, filter: args.filters.filter()? })
+        Ok(How { options, condition, filter: args.filters.filter()?, exactly: args.exactly })
     }
 
     /// Refuses what only makes sense for a file: this destination takes bytes once, from the first to the last.

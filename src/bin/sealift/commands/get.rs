@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,13 @@ use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
 use super::look::warn_of_growing;
+use super::sink::{Sink, cannot_sync};
 use super::typed::{Through, Typed};
 use crate::args::Get;
 use crate::context::{Context, Login};
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::interrupt;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 
@@ -38,7 +40,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     }
     let may_be_pattern = remotes.iter().map(|word| may_be_pattern(word));
     let targets: Vec<_> = ctx.targets(remotes)?.into_iter().zip(may_be_pattern).collect();
-    let local = Local::resolve(local, targets.len()).map_err(|failure| explain_missing(failure, remotes, local))?;
+    let local = Local::resolve(local, targets.len(), how.exactly)
+        .map_err(|failure| explain_missing(failure, remotes, local))?;
     if local == Local::Through(Through::Stdout) && how.condition == Condition::Any {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
@@ -95,6 +98,11 @@ fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Fai
     failure
 }
 
+/// Several things cannot have one name.
+pub fn one_name(shown: &str) -> Failure {
+    Failure::new(Kind::Usage, format!("{shown}: several things cannot have one name"), "Leave -T away.")
+}
+
 /// Where downloads go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Local {
@@ -117,24 +125,26 @@ pub enum Local {
 }
 
 impl Local {
-    /// What a person means by this local name, given so many things to put there.
+    /// What a person means by this local name, given so many things to put there. `exactly`: it is the name that a file or
+    /// folder gets, also if a folder has it.
     ///
     /// # Errors
     /// If it cannot receive them.
-    pub fn resolve(local: &OsStr, sources: usize) -> Outcome<Local> {
+    pub fn resolve(local: &OsStr, sources: usize, exactly: bool) -> Outcome<Local> {
         let path = Path::new(local);
         let shown = path.display();
         let has_slash = local.as_bytes().ends_with(b"/");
         match fs::metadata(path) {
-            Ok(found) if found.is_dir() => return Ok(Local::Folder { folder: path.into(), make: false }),
-            Ok(_) if has_slash || sources > 1 => {
+            _ if exactly && sources > 1 => return Err(one_name(&shown.to_string())),
+            Ok(found) if found.is_dir() && !exactly => return Ok(Local::Folder { folder: path.into(), make: false }),
+            Ok(found) if (has_slash && !found.is_dir()) || sources > 1 => {
                 return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).into());
             }
             // `file/`, where `file` is one.
             Err(err) if err.kind() == io::ErrorKind::NotADirectory => {
                 return Err(Error::file(&shown, err).into());
             }
-            Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash => {
+            Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash && !exactly => {
                 return Ok(Local::Folder { folder: path.into(), make: true });
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
@@ -313,6 +323,9 @@ impl<'a> Fetch<'a> {
             return Ok(());
         }
         let into = self.local.open()?;
+        if !trees.is_empty() && matches!(self.local, Local::Name { .. }) {
+            interrupt::gives_a_name();
+        }
         self.progress.parts_to_come(trees.len());
         if !files.is_empty() {
             let work = Transfer::download(files, &into, options);
@@ -413,48 +426,12 @@ impl<'a> Fetch<'a> {
     }
 }
 
-/// Counts what it writes, and remembers what went wrong here.
-struct Sink<'a> {
-    file: File,
-    /// The file that is fetched.
-    path: &'a Path,
-    progress: &'a Progress,
-    failed: Option<io::Error>,
-}
-
-impl io::Write for Sink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.file.write(bytes) {
-            Ok(count) => {
-                self.progress.progressed(self.path, count as u64);
-                Ok(count)
-            }
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => Err(err),
-            Err(err) => {
-                let told = io::Error::from(err.kind());
-                self.failed = Some(err);
-                Err(told)
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Whether there is nothing that could be synced: a pipe, a terminal, a file system without disk.
-fn cannot_sync(err: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(Errno::from_io_error(err), Some(Errno::INVAL | Errno::ROFS | Errno::OPNOTSUPP | Errno::NOSYS))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn resolve(local: &Path, sources: usize) -> Result<Local, Kind> {
-        Local::resolve(local.as_os_str(), sources).map_err(|failure| failure.kind().unwrap())
+        Local::resolve(local.as_os_str(), sources, false).map_err(|failure| failure.kind().unwrap())
     }
 
     #[test]
@@ -496,7 +473,7 @@ mod tests {
     fn a_forgotten_destination_is_explained() {
         let remotes = [OsString::from("me@h:1/a")];
         let local = OsStr::new("h:1/b");
-        let failure = explain_missing(Local::resolve(local, 1).unwrap_err(), &remotes, local);
+        let failure = explain_missing(Local::resolve(local, 1, false).unwrap_err(), &remotes, local);
         assert!(matches!(failure, Failure::Error { hint: Some(hint), .. } if hint.contains("add ` .`")));
     }
 }

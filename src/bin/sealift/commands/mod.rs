@@ -12,6 +12,7 @@ pub mod mirror;
 pub mod passwd;
 pub mod put;
 pub mod server;
+mod sink;
 pub mod tree;
 pub mod trust;
 mod typed;

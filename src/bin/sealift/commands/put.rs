@@ -19,9 +19,11 @@ use sealift::client::{Summary, Target, Transfer, Upload};
 use sealift::proto::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
+use super::get::one_name;
 use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::interrupt;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 
@@ -168,7 +170,7 @@ impl<'a> Send<'a> {
     ) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
-        let into_folder = receives_as_folder(client, way, target, several).await?;
+        let into_folder = receives_as_folder(client, way, target, (several, self.how.exactly)).await?;
         let mut taken = HashSet::new();
         let mut files = Vec::new();
         let mut pipes = Vec::new();
@@ -214,6 +216,9 @@ impl<'a> Send<'a> {
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         let mut left = trees.len();
+        if !trees.is_empty() && !into_folder {
+            interrupt::gives_a_name();
+        }
         for (path, to) in trees {
             left -= 1;
             self.progress.next_part(left);
@@ -275,8 +280,13 @@ async fn receives_as_folder(
     client: &mut Client,
     way: Option<&Way<'_>>,
     target: &Target,
-    several: bool,
+    (several, exactly): (bool, bool),
 ) -> Outcome<bool> {
+    match (exactly, several, target.path.is_root()) {
+        (true, true, _) => return Err(one_name(&target.to_string())),
+        (true, false, false) => return Ok(false),
+        _ => {}
+    }
     if target.path.is_root() {
         return Ok(true);
     }

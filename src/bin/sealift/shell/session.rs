@@ -287,7 +287,7 @@ impl<'a> Session<'a> {
             return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
         }
         let targets = self.targets(names)?;
-        let local = Local::resolve(&local, targets.len())?;
+        let local = Local::resolve(&local, targets.len(), how.exactly)?;
         let (ctx, login, password) = (self.ctx, self.login.clone(), self.password.clone());
         let client = self.client().await?;
         let way = Way::new(ctx, &login, &password, client.pin());
