@@ -77,6 +77,7 @@ fn frames<'a>(mut decoder: FrameDecoder, portions: impl Iterator<Item = &'a [u8]
                     _ => seen.push(('d', data.to_vec())),
                 },
                 Ok(Some(Piece::End(trailer))) => seen.push(('e', trailer.map(Vec::from).unwrap_or_default())),
+                Ok(Some(Piece::Pause)) => seen.push(('p', Vec::new())),
                 Ok(Some(Piece::Abort)) => seen.push(('a', Vec::new())),
                 Err(error) => {
                     seen.push(('x', error.text().into()));
@@ -231,6 +232,7 @@ fn answers(mut said: &[u8], ids: &str) -> Vec<String> {
         loop {
             match frames.next(&mut said).unwrap().unwrap() {
                 Piece::Data(bytes) => data.extend_from_slice(bytes),
+                Piece::Pause => {}
                 Piece::End(_) => break,
                 Piece::Abort => {
                     answers.push("aborted".to_owned());

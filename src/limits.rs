@@ -583,6 +583,10 @@ pub const RETRIES: u32 = 12;
 /// The longest pause between two tries.
 pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a pipe that is sent may have nothing before the server is told that it pauses. Far below [`WINDOW`], and more than
+/// a program takes that is at work.
+pub const PAUSE_AFTER: Duration = Duration::from_millis(500);
+
 /// How often a client that is busy with its own disk says that it is still there. Far below [`IDLE_TIMEOUT`].
 pub const STILL_HERE: Duration = Duration::from_secs(30);
 

@@ -6,13 +6,15 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use common::{Daemon, RawClient, Typed, end_of, eventually, text};
 use rustix::process::Signal;
 use sealift::hash::{Hash, Hasher};
+use sealift::proto::frame;
 use tempfile::TempDir;
 
 const PASSWORD: &str = "correct-horse-battery";
@@ -332,4 +334,59 @@ fn a_termination_signal_lets_a_running_transfer_finish() {
     drop(alice);
     assert_eq!(daemon.wait().code, Some(0));
     assert_eq!(fs::read(daemon.data().join("alice/f")).unwrap(), [7; 1000]);
+}
+
+#[test]
+fn a_pipe_may_pause_for_longer_than_the_server_lets_anybody_be_silent_in_the_middle_of_a_file() {
+    let daemon = Daemon::builder().args(["--stall-window", "1s", "--durability", "none"]).start();
+    daemon.add_user("alice", PASSWORD, "full");
+    let place = TempDir::new().unwrap();
+    let mut command = sealift(&daemon, place.path());
+    command.env("SEALIFT_PASSWORD", PASSWORD).args(["put", "-", &format!("alice@{}/piped", daemon.address())]);
+    let mut sending = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut pipe = sending.stdin.take().unwrap();
+    pipe.write_all(b"before ").unwrap();
+    let home = daemon.data().join("alice");
+    eventually("the upload has begun", || home.join(".sealift").is_dir());
+    // Whoever begins only now and says nothing at all is thrown out before the pipe goes on.
+    let mut silent = RawClient::logged_in(&daemon, "alice", PASSWORD);
+    silent.send(b"UPLOAD silent\r\n");
+    assert_eq!(silent.reply().1, "timed-out");
+    pipe.write_all(b"and after").unwrap();
+    drop(pipe);
+    let done = sending.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(fs::read(home.join("piped")).unwrap(), b"before and after");
+}
+
+#[test]
+fn an_upload_that_pauses_is_no_longer_waited_for_than_an_idle_session() {
+    let daemon = Daemon::builder().args(["--idle-timeout", "1s"]).start();
+    daemon.add_user("alice", PASSWORD, "full");
+    let mut alice = RawClient::logged_in(&daemon, "alice", PASSWORD);
+    alice.send([b"UPLOAD f\r\n\0\0\0\x01x", &frame::PAUSE[..]].concat());
+    assert_eq!(alice.reply().1, "timed-out");
+    // A pause is no frame of a part, nor of anything that a server sends.
+    let mut alice = RawClient::logged_in(&daemon, "alice", PASSWORD);
+    alice.send([b"PART 0123456789abcdef offset=0 length=5\r\n", &frame::PAUSE[..]].concat());
+    assert_eq!(alice.reply().1, "not-found");
+    assert_eq!(alice.reply().1, "too-long");
+    let left: Vec<_> = fs::read_dir(daemon.data().join("alice")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == ".sealift"), "{left:?}");
+}
+
+#[test]
+fn a_file_of_sys_that_is_shorter_than_it_says_is_sent_as_it_is() {
+    let file = Path::new("/sys/kernel/mm/transparent_hugepage/enabled");
+    let content = fs::read(file).unwrap();
+    assert!(fs::metadata(file).unwrap().len() > content.len() as u64);
+    let daemon = Daemon::start();
+    daemon.add_user("alice", PASSWORD, "full");
+    let place = TempDir::new().unwrap();
+    let mut command = sealift(&daemon, place.path());
+    let target = format!("alice@{}/enabled", daemon.address());
+    command.env("SEALIFT_PASSWORD", PASSWORD).arg("put").arg(file).arg(target);
+    let done = run(command);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(fs::read(daemon.data().join("alice/enabled")).unwrap(), content);
 }

@@ -69,6 +69,7 @@ impl Raw {
             while let Some(piece) = frames.next(&mut input)? {
                 match piece {
                     Piece::Data(data) => bytes += data.len() as u64,
+                    Piece::Pause => {}
                     Piece::Abort => return Err(Trouble::new("the server gave the transfer up")),
                     Piece::End(_) => {
                         ended = true;

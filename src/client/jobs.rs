@@ -1,6 +1,7 @@
 //! What to transfer, and what became of it.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -30,7 +31,10 @@ impl Download {
 pub enum Source {
     /// A local file, with its size and modification time. Links are followed.
     File(PathBuf),
-    /// Whatever can be read, of unknown size: standard input, a value in memory.
+    /// A pipe, standard input or the like, open: read to its end. It may pause for as long as it likes if the server knows of
+    /// that ([`crate::proto::Feature::Pause`]).
+    Stream(File),
+    /// Whatever can be read, of unknown size: a value in memory. One that keeps the server waiting is cut off.
     Reader(Box<dyn Read + Send>),
     /// A reader that was handed to an attempt, and cannot be read again.
     Spent,
@@ -40,6 +44,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::File(path) => f.debug_tuple("File").field(path).finish(),
+            Source::Stream(_) => f.write_str("Stream"),
             Source::Reader(_) => f.write_str("Reader"),
             Source::Spent => f.write_str("Spent"),
         }
@@ -63,6 +68,11 @@ impl Upload {
     /// Send the local file `from` to `to`, replacing what is there.
     pub fn file(from: impl Into<PathBuf>, to: RelPath) -> Self {
         Upload { from: Source::File(from.into()), to, condition: Condition::Any, mtime: None }
+    }
+
+    /// Send all that comes out of the pipe `from` to `to`, replacing what is there.
+    pub fn stream(from: File, to: RelPath) -> Self {
+        Upload { from: Source::Stream(from), to, condition: Condition::Any, mtime: None }
     }
 
     /// Send all that `from` gives to `to`, replacing what is there.

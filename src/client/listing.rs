@@ -87,7 +87,7 @@ pub(super) fn entries(
     let mut count = 0u64;
     let whole = loop {
         match session.piece(&mut frames)? {
-            None => {}
+            None | Some(Piece::Pause) => {}
             Some(Piece::Data(mut data)) => {
                 let mut entries = Vec::new();
                 while let Some(line) = lines.next(&mut data).map_err(|_| too_long())? {

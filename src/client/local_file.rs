@@ -33,6 +33,8 @@ pub(super) struct LocalFile {
     pub(super) mode: FileMode,
     /// Bytes that it takes on its disk, if it has holes.
     pub(super) allocated: Option<u64>,
+    /// It takes no room on any disk.
+    is_nowhere: bool,
     /// As it was opened.
     stamp: Stamp,
     /// It may become longer, and is sent as long as it was.
@@ -63,8 +65,8 @@ impl LocalFile {
         let (size, mtime) = (stamp.size(), stamp.mtime());
         let mode = FileMode::of(stat.st_mode);
         let allocated = holes::allocated(&file, &stat);
-        let path = path.to_owned();
-        Ok(LocalFile { file, path, size, mtime, mode, allocated, stamp, growing: false, at_end: false })
+        let (path, is_nowhere) = (path.to_owned(), stat.st_blocks == 0);
+        Ok(LocalFile { file, path, size, mtime, mode, allocated, is_nowhere, stamp, growing: false, at_end: false })
     }
 
     /// Lets it become longer while it is sent.
@@ -72,12 +74,17 @@ impl LocalFile {
         LocalFile { growing, ..self }
     }
 
-    /// Whether it says that it is empty and has something in it, as files of `/proc` do: then it is read to its end like
-    /// a stream. A system call, for empty files only.
+    /// Whether it is not as long as it says: files of `/proc` say that they are empty and are not, those of `/sys` that they
+    /// have a page and end before. Then it is read to its end like a stream. A system call, for files that take no room on
+    /// any disk only.
     pub(super) fn hides_its_size(&self) -> bool {
-        let has_some = || uninterrupted(|| self.file.read_at(&mut [0], 0)).is_ok_and(|count| count > 0);
-        // One that was empty and is written to at this moment says so by now.
-        self.size == 0 && has_some() && Stamp::of(&self.file).is_ok_and(|now| now.size() == 0)
+        if !self.is_nowhere {
+            return false;
+        }
+        let (last, is_empty) = (self.size.saturating_sub(1), self.size == 0);
+        let has = |at| uninterrupted(|| self.file.read_at(&mut [0], at)).map(|count| count > 0);
+        // One that is written to or cut off at this moment says so by now.
+        has(last).is_ok_and(|has| has == is_empty) && Stamp::of(&self.file).is_ok_and(|now| now.size() == self.size)
     }
 
     /// Whether the bytes sent, of this hash, are those of one file that stood still meanwhile. Where only its attributes

@@ -74,6 +74,7 @@ mod destination;
 mod filter;
 mod get;
 pub mod glob;
+mod input;
 mod jobs;
 pub mod keys;
 pub mod known_servers;

@@ -69,7 +69,7 @@ pub(super) fn send_all(
         for upload in &jobs {
             let size = match &upload.from {
                 Source::File(path) => path.metadata().map_or(0, |meta| meta.len()),
-                Source::Reader(_) | Source::Spent => 0,
+                Source::Stream(_) | Source::Reader(_) | Source::Spent => 0,
             };
             observer.expected(1, size);
         }

@@ -422,7 +422,7 @@ pub(super) fn data(
     let mut left = wanted;
     loop {
         match session.piece(&mut frames)? {
-            None => {}
+            None | Some(Piece::Pause) => {}
             Some(Piece::Data(bytes)) => {
                 left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
                     Error::new(

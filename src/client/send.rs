@@ -1,14 +1,15 @@
 //! Uploads: commands and data ahead of the answers, straight from the file into the outgoing buffer. Blocking.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Seek};
+use std::io::{ErrorKind, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::answers::Transferred;
+use super::input::Input;
 use super::jobs::{Source, Upload};
 use super::ledger::{Ledger, Unsure};
-use super::local_file::{LocalFile, Portion, uninterrupted};
+use super::local_file::{LocalFile, Portion};
 use super::observer::{Observer, Skip};
 use super::receive::hashed;
 use super::session::Session;
@@ -209,13 +210,14 @@ impl<'a> Sender<'a> {
         let Upload { from, to, condition, mtime } = upload;
         let (path, mut input) = match from {
             Source::File(path) => match LocalFile::open(&path, seen) {
-                Ok(file) if file.hides_its_size() => (path, Input::Reader(Box::new(file.file))),
+                Ok(file) if file.hides_its_size() => (path, Input::Stream(file.file)),
                 Ok(file) => (path, Input::File(file.growing(self.ledger.how.growing))),
                 Err(error) => {
                     self.failed(path, &to, condition, error);
                     return Ok(());
                 }
             },
+            Source::Stream(file) => (PathBuf::from(to.as_path()), Input::Stream(file)),
             Source::Reader(reader) => (PathBuf::from(to.as_path()), Input::Reader(reader)),
             Source::Spent => {
                 let error = Error::new(Kind::Aborted, format!("{to}: its source was read already"));
@@ -225,7 +227,7 @@ impl<'a> Sender<'a> {
         };
         let of_file = match &input {
             Input::File(file) => Some(file),
-            Input::Reader(_) => None,
+            Input::Stream(_) | Input::Reader(_) => None,
         };
         let (size, own_mtime) = (of_file.map(|file| file.size), of_file.map(|file| file.mtime));
         let features = self.session.features();
@@ -297,6 +299,7 @@ impl<'a> Sender<'a> {
             if self.session.out().filled().len() >= limits::WIRE_HANDOVER || input.may_wait() {
                 self.hand_over()?;
             }
+            self.sit_out(input)?;
             if self.refused {
                 return Ok(Ok(()));
             }
@@ -317,6 +320,17 @@ impl<'a> Sender<'a> {
                 self.observer.progressed(&newest.path, read as u64);
             }
         }
+    }
+
+    /// Waits until the input has something to be read, and tells the server meanwhile that it will.
+    fn sit_out(&mut self, input: &Input) -> Result<()> {
+        let mut patience = limits::PAUSE_AFTER;
+        while self.session.has(Feature::Pause) && !self.refused && !input.has_some(patience) {
+            self.write(&frame::PAUSE);
+            self.hand_over()?;
+            patience = limits::STILL_HERE;
+        }
+        Ok(())
     }
 
     /// Writes what always has room: the end of a file.
@@ -462,38 +476,5 @@ impl Answer {
             _ if reply.is_error() => Answer::No(reply.to_error()),
             _ => Answer::Other,
         })
-    }
-}
-
-/// Where the bytes come from.
-enum Input {
-    File(LocalFile),
-    Reader(Box<dyn Read + Send>),
-}
-
-impl Input {
-    /// Whether the next read may take long, so that what is ready should not wait for it.
-    fn may_wait(&self) -> bool {
-        matches!(self, Input::Reader(_))
-    }
-
-    /// Whether the bytes sent, of this hash, are those of one file; a stream is whatever comes out of it.
-    fn settle(&self, sent: &Hash) -> Result<()> {
-        let Input::File(file) = self else { return Ok(()) };
-        let begun = Instant::now();
-        // The server waits for the end of the data meanwhile.
-        file.settle(sent, || if begun.elapsed() < limits::TORN_CHECK_MAX { Ok(()) } else { Err(file.torn()) })
-    }
-
-    /// Reads on, `sent` bytes having been read before.
-    fn read(&mut self, space: &mut [u8], sent: u64) -> Result<Portion> {
-        match self {
-            Input::File(file) => file.read(space, sent),
-            Input::Reader(reader) => match uninterrupted(|| reader.read(space)) {
-                Ok(0) => Ok(Portion::End),
-                Ok(count) => Ok(Portion::Bytes(count.min(space.len()))),
-                Err(err) => Err(Error::file("reading what is to be sent", err)),
-            },
-        }
     }
 }

@@ -47,6 +47,8 @@ features! {
     Perms = "perms", "keep all of the modes of files";
     /// The verb CHMOD, and the key `mode=` of LIST.
     Chmod = "chmod", "change the modes of files";
+    /// The pause frame of UPLOAD.
+    Pause = "pause", "wait for a file that pauses";
     /// The key `allocated=` of UPLOAD and STAGE.
     Sparse = "sparse", "keep the holes of sparse files";
     /// The verb PASSWD.

@@ -1,4 +1,4 @@
-//! Data frames: a length, that many bytes; length 0 ends the data, [`ABORT`] gives it up.
+//! Data frames: a length, that many bytes; length 0 ends the data, [`ABORT`] gives it up, [`PAUSE`] lets the receiver wait.
 
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -9,6 +9,8 @@ pub const HEADER: usize = 4;
 pub const END: [u8; HEADER] = 0u32.to_be_bytes();
 /// The header that gives the data up: what came before it is worth nothing.
 pub const ABORT: [u8; HEADER] = u32::MAX.to_be_bytes();
+/// The header that says that there is nothing to send for now, and that more will come. Of uploads in one piece.
+pub const PAUSE: [u8; HEADER] = 0x8000_0000u32.to_be_bytes();
 /// Bytes of the BLAKE3 that follows an upload's end frame.
 pub const TRAILER: usize = 32;
 
@@ -26,6 +28,8 @@ pub enum Piece<'a> {
     Data(&'a [u8]),
     /// The end, with the trailer if one was expected.
     End(Option<[u8; TRAILER]>),
+    /// The sender has nothing to send for now.
+    Pause,
     /// The sender gave up.
     Abort,
 }
@@ -73,6 +77,7 @@ impl FrameDecoder {
                     self.state = START;
                     match bytes {
                         ABORT => return Ok(Some(Piece::Abort)),
+                        PAUSE if self.with_trailer => return Ok(Some(Piece::Pause)),
                         END if self.with_trailer => self.state = State::Trailer { bytes: [0; TRAILER], have: 0 },
                         END => return Ok(Some(Piece::End(None))),
                         _ => {
@@ -140,6 +145,7 @@ mod tests {
             while let Some(piece) = decoder.next(&mut now).unwrap() {
                 match piece {
                     Piece::Data(bytes) => data.extend_from_slice(bytes),
+                    Piece::Pause => {}
                     Piece::End(trailer) => return (data, Some(Piece::End(trailer)), to - now.len()),
                     Piece::Abort => return (data, Some(Piece::Abort), to - now.len()),
                 }
@@ -173,6 +179,16 @@ mod tests {
         assert_eq!(decoder.next(&mut input).unwrap(), Some(Piece::Abort));
         assert_eq!(decoder.next(&mut input).unwrap(), Some(Piece::End(None)));
         assert_eq!(decoder.next(&mut input).unwrap(), None);
+    }
+
+    #[test]
+    fn a_pause_stands_between_two_frames_of_an_upload_and_nowhere_else() {
+        let stream = [&header(1)[..], b"a", &PAUSE, &PAUSE, &header(1), b"b"].concat();
+        let (mut input, mut decoder) = (&stream[..], FrameDecoder::with_trailer());
+        for piece in [Piece::Data(b"a"), Piece::Pause, Piece::Pause, Piece::Data(b"b")] {
+            assert_eq!(decoder.next(&mut input).unwrap(), Some(piece));
+        }
+        assert_eq!(FrameDecoder::without_trailer().next(&mut &PAUSE[..]).unwrap_err().kind(), Kind::TooLong);
     }
 
     proptest! {

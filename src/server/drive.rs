@@ -215,7 +215,7 @@ async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, ending: &Ending, share
             let doing = lane.doing();
             let owes = moved.is_sending() || matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
             slow_windows = if owes && progress < least { slow_windows + 1 } else { 0 };
-            let idles = progress == 0 && doing == Doing::Waiting(Waiting::Command);
+            let idles = progress == 0 && matches!(doing, Doing::Waiting(Waiting::Command | Waiting::Pause));
             idle = if idles { idle + window } else { Duration::ZERO };
             // Two windows: what began late in the first has the whole second one.
             if slow_windows >= 2 || idle >= shared.timeouts.idle {

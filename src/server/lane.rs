@@ -37,6 +37,8 @@ pub enum Step {
 pub enum Waiting {
     /// The next command: it may take its time.
     Command,
+    /// The rest of a file whose sender has said that it has nothing to send for now: it may take its time too.
+    Pause,
     /// The rest of a line or of a file: it should keep coming.
     More,
 }
@@ -427,7 +429,7 @@ impl<M: Machine> Shared<M> {
         let waiting = machine.waiting();
         match state.dismissed {
             // A session that is told to stop may finish the transfer it is in; one that is too slow may not.
-            Some(Kind::Stopping) if waiting == Waiting::More && !state.input_over => {}
+            Some(Kind::Stopping) if waiting != Waiting::Command && !state.input_over => {}
             Some(why) => return Next::Dismiss(machine, why),
             None if state.input_over => return Next::HangUp(machine),
             None => {}

@@ -157,6 +157,7 @@ impl RawClient {
                         data.extend_from_slice(bytes);
                         continue;
                     }
+                    Piece::Pause => continue,
                     Piece::End(_) => false,
                     Piece::Abort => true,
                 };

@@ -89,6 +89,7 @@ fn data<'a>(mut decoder: FrameDecoder, rest: &mut &'a [u8]) -> Data<'a> {
     let (trailer, is_aborted) = loop {
         match decoder.next(rest).unwrap().expect("the data has an end") {
             Piece::Data(bytes) => content.extend_from_slice(bytes),
+            Piece::Pause => {}
             Piece::End(trailer) => break (trailer, false),
             Piece::Abort => break (None, true),
         }

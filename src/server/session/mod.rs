@@ -348,6 +348,7 @@ impl Machine for Session {
     fn waiting(&self) -> Waiting {
         match &self.state {
             State::Commands if !self.lines.is_mid_line() => Waiting::Command,
+            State::Receiving(receiving) if receiving.pauses => Waiting::Pause,
             State::Commands | State::Receiving(_) | State::Part(_) | State::Sending(_) => Waiting::More,
         }
     }

@@ -123,6 +123,8 @@ impl Session {
                 }
                 self.state = State::Part(incoming);
             }
+            // Not in a part.
+            Piece::Pause => self.state = State::Part(incoming),
             Piece::Abort => {
                 let error = Error::new(Kind::Aborted, "the part was given up by its sender");
                 self.refuse_part(incoming.part, &error, out);

@@ -17,6 +17,8 @@ use crate::store::{Committed, NewFolder, Overwrite, Stored, Upload, UploadSpec};
 /// An upload whose frames are coming.
 pub struct Receiving {
     frames: FrameDecoder,
+    /// The sender has said that it has nothing to send for now, and nothing came since.
+    pub(super) pauses: bool,
     /// `None` once it was refused: what still comes is read and dropped.
     pub(super) upload: Option<(Box<dyn Upload>, Running)>,
 }
@@ -65,7 +67,7 @@ impl Pending {
 impl Receiving {
     /// The refused upload: its frames are dropped, so that the stream stays in step.
     pub fn dropping() -> Self {
-        Receiving { frames: FrameDecoder::with_trailer(), upload: None }
+        Receiving { frames: FrameDecoder::with_trailer(), pauses: false, upload: None }
     }
 
     /// The client is gone: what came so far may be resumed.
@@ -94,7 +96,7 @@ impl Session {
             begun = self.open_upload(&args, spec);
         }
         let receiving = match begun {
-            Ok(upload) => Receiving { frames: FrameDecoder::with_trailer(), upload: Some((upload, running)) },
+            Ok(upload) => Receiving { upload: Some((upload, running)), ..Receiving::dropping() },
             Err(error) => {
                 self.fail(running, &error, out);
                 Receiving::dropping()
@@ -123,7 +125,9 @@ impl Session {
                 return self.give_up(error, out);
             }
         };
+        receiving.pauses = piece == Piece::Pause;
         match piece {
+            Piece::Pause => self.state = State::Receiving(receiving),
             Piece::Data(bytes) => {
                 if let Some((upload, _)) = &mut receiving.upload
                     && let Err(error) = self.append(upload, bytes)

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -191,7 +192,7 @@ impl<'a> Send<'a> {
             }
             match source {
                 Source::Tree(path) => trees.push((path, to)),
-                Source::Stdin => files.push(Upload::reader(io::stdin(), to)),
+                Source::Stdin => files.push(standard_input(to)),
                 Source::File { path, is_pipe: true } => pipes.push((path, to)),
                 Source::File { path, is_pipe: false } => files.push(Upload::file(path, to)),
             }
@@ -210,7 +211,7 @@ impl<'a> Send<'a> {
                 Some((_, pipe)) => pipe,
                 None => open_pipe(self.ctx, &path).await?,
             };
-            let mut upload = Upload::reader(pipe, to);
+            let mut upload = Upload::stream(pipe, to);
             upload.condition = condition;
             let work = Transfer::upload(vec![upload], options);
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
@@ -233,6 +234,14 @@ impl<'a> Send<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Standard input as it was handed to this program, so that it can be known whether it has something.
+fn standard_input(to: RelPath) -> Upload {
+    match io::stdin().as_fd().try_clone_to_owned() {
+        Ok(stdin) => Upload::stream(stdin.into(), to),
+        Err(_) => Upload::reader(io::stdin(), to),
     }
 }
 

@@ -1,0 +1,71 @@
+//! What an upload is read from.
+
+use std::fs::File;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::local_file::{LocalFile, Portion, uninterrupted};
+use crate::error::{Error, Result};
+use crate::hash::Hash;
+use crate::limits;
+
+/// Where the bytes come from.
+pub(super) enum Input {
+    /// A file, of which more is known than its bytes.
+    File(LocalFile),
+    /// A pipe, a terminal, or a file that hides its size: read to its end.
+    Stream(File),
+    /// The same, of which it cannot be known whether it has something.
+    Reader(Box<dyn Read + Send>),
+}
+
+impl Input {
+    /// Whether the next read may take long, so that what is ready should not wait for it.
+    pub(super) fn may_wait(&self) -> bool {
+        !matches!(self, Input::File(_))
+    }
+
+    /// Waits so long at most until a read would not wait; whether that is so, as far as it can be known.
+    pub(super) fn has_some(&self, patience: Duration) -> bool {
+        let Input::Stream(file) = self else { return true };
+        let begun = Instant::now();
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            let Ok(left) = Timespec::try_from(left) else { return true };
+            match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return false,
+                Err(Errno::INTR) => {}
+                // Also if that cannot be asked: reading tells why.
+                Ok(_) | Err(_) => return true,
+            }
+        }
+    }
+
+    /// Whether the bytes sent, of this hash, are those of one file; a stream is whatever comes out of it.
+    pub(super) fn settle(&self, sent: &Hash) -> Result<()> {
+        let Input::File(file) = self else { return Ok(()) };
+        let begun = Instant::now();
+        // The server waits for the end of the data meanwhile.
+        file.settle(sent, || if begun.elapsed() < limits::TORN_CHECK_MAX { Ok(()) } else { Err(file.torn()) })
+    }
+
+    /// Reads on, `sent` bytes having been read before.
+    pub(super) fn read(&mut self, space: &mut [u8], sent: u64) -> Result<Portion> {
+        match self {
+            Input::File(file) => file.read(space, sent),
+            Input::Stream(file) => stream(file, space),
+            Input::Reader(reader) => stream(reader, space),
+        }
+    }
+}
+
+fn stream(reader: &mut impl Read, space: &mut [u8]) -> Result<Portion> {
+    match uninterrupted(|| reader.read(space)) {
+        Ok(0) => Ok(Portion::End),
+        Ok(count) => Ok(Portion::Bytes(count.min(space.len()))),
+        Err(err) => Err(Error::file("reading what is to be sent", err)),
+    }
+}
