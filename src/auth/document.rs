@@ -46,7 +46,11 @@ fn wrong(what: &str, why: String) -> Error {
 
 /// The text with one more user, at its end.
 pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
-    let mut wanted = Users::parse(text, file)?;
+    add_to(Users::parse(text, file)?, text, file, new)
+}
+
+/// The same for whoever knows already what users the text has.
+pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     check_new(&wanted, file, new.name, new.home)?;
     let home = new.home.unwrap_or(new.name);
     let hash = new.hash.map(StoredHash::parse).transpose().map_err(|why| wrong("password", why))?;
@@ -65,6 +69,9 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
     };
     wanted.users.insert(name, user);
 
+    if let Some(text) = with_section_after(text, new).filter(|text| reads_as(text, file, &wanted)) {
+        return Ok(text);
+    }
     let mut document = open(text, file)?;
     if !document.contains_key("users") {
         let mut users = Table::new();
@@ -206,10 +213,25 @@ fn by_hand(file: &str) -> Error {
 /// The document's text, if reading it again gives exactly what is wanted: one user changed, everybody else untouched.
 fn checked(document: &DocumentMut, file: &str, wanted: &Users) -> Result<String> {
     let text = document.to_string();
-    match Users::parse(&text, file) {
-        Ok(now) if now.anonymous == wanted.anonymous && now.users == wanted.users => Ok(text),
-        _ => Err(by_hand(file)),
+    if reads_as(&text, file, wanted) { Ok(text) } else { Err(by_hand(file)) }
+}
+
+fn reads_as(text: &str, file: &str, wanted: &Users) -> bool {
+    Users::parse(text, file).is_ok_and(|now| now.anonymous == wanted.anonymous && now.users == wanted.users)
+}
+
+/// The text with a section for one more user after all that is there, where lines end as ours do. In some layouts that
+/// makes no sense, which reading it shows; in most it saves taking a large file apart and putting it together again.
+fn with_section_after(text: &str, new: &NewUser<'_>) -> Option<String> {
+    if !text.ends_with('\n') || text.contains('\r') {
+        return None;
     }
+    let mut users = Table::new();
+    users.set_implicit(true);
+    users.insert(new.name, Item::Table(section_of(new)));
+    let mut document = DocumentMut::new();
+    document.insert("users", Item::Table(users));
+    Some(format!("{text}\n{document}"))
 }
 
 fn section_of(new: &NewUser<'_>) -> Table {

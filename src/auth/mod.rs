@@ -56,4 +56,4 @@ pub use size::{parse_size, render_size};
 pub use standing::{Grants, Standing};
 pub use user_key::UserKey;
 pub use users::{SharedHome, User, Users};
-pub use users_file::{UsersFile, file_warnings};
+pub use users_file::{Checked, UsersFile, file_warnings};

@@ -40,17 +40,21 @@ impl UsersFile {
         }
     }
 
-    /// Whether [`UsersFile::add`] would take this name and home: to be known before a password is asked for.
+    /// Whether [`UsersFile::add`] would take this name and home: to be known before a password is asked for. What was
+    /// read for it need not be read again by [`Checked::add_new`].
     ///
     /// # Errors
     /// As [`UsersFile::add`].
-    pub fn check_new(&self, name: &str, home: Option<&str>) -> Result<()> {
-        let users = match self.path.exists() {
+    pub fn check_new(&self, name: &str, home: Option<&str>) -> Result<Checked<'_>> {
+        let text = match self.path.exists() {
             // An empty one is filled, though no server takes it as it is.
-            true => Users::parse(&read(&self.path)?, &self.path.display().to_string())?,
-            false => Users::parse(Users::starter(), "")?,
+            true => read(&self.path)?,
+            false => Users::starter().to_owned(),
         };
-        document::check_new(&users, &self.path.display().to_string(), name, home)
+        let file = self.path.display().to_string();
+        let users = Users::parse(&text, &file)?;
+        document::check_new(&users, &file, name, home)?;
+        Ok(Checked { file: self, text, users })
     }
 
     /// Adds a user with a password; makes the file first if it is not there. `hash` is what [`super::hash_password`]
@@ -76,10 +80,18 @@ impl UsersFile {
     /// `exists`; `usage` for an unusable name, home, hash or key; `bad-config` when the file is wrong already; and what the
     /// file system says.
     pub fn add_new(&self, new: &NewUser<'_>) -> Result<()> {
+        self.insert(None, new)
+    }
+
+    /// Adds a user to a file that had this text and these users a moment ago.
+    fn insert(&self, known: Option<(String, Users)>, new: &NewUser<'_>) -> Result<()> {
         if !self.path.exists() {
             self.create()?;
         }
-        self.change(|text, file| document::add(text, file, new))
+        self.change(|text, file| match known {
+            Some((then, users)) if then == text => document::add_to(users, text, file, new),
+            _ => document::add(text, file, new),
+        })
     }
 
     /// Gives a user one more key: a line as in `authorized_keys`.
@@ -131,6 +143,24 @@ impl UsersFile {
         let fresh = Fresh::beside(&target, &text)?;
         fresh.take_owner_and_mode(&target, &meta)?;
         fresh.put_in_place()
+    }
+}
+
+/// A users file to which a user may be added, as it was read to find that out.
+#[derive(Debug)]
+pub struct Checked<'f> {
+    file: &'f UsersFile,
+    text: String,
+    users: Users,
+}
+
+impl Checked<'_> {
+    /// [`UsersFile::add_new`]. If the file has changed meanwhile it is read again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_new(self, new: &NewUser<'_>) -> Result<()> {
+        self.file.insert(Some((self.text, self.users)), new)
     }
 }
 
@@ -321,6 +351,27 @@ mod tests {
         file.remove("alice").unwrap();
         assert_eq!(file.remove("alice").unwrap_err().kind(), Kind::NotFound);
         assert_eq!((names(&path), mode(&path), entries(&dir)), (vec![], 0o640, 1));
+    }
+
+    #[test]
+    fn what_was_read_for_a_check_is_not_believed_when_the_file_has_changed() {
+        let (_dir, path) = place();
+        let file = UsersFile::new(&path);
+        let add = |checked: Checked<'_>, name| {
+            let (hash, access) = (Some(HASH), Access::FULL);
+            checked.add_new(&NewUser { name, hash, keys: &[], home: None, access, admin: false, quota: None })
+        };
+        // There is no file yet.
+        add(file.check_new("alice", None).unwrap(), "alice").unwrap();
+        let (bob, again, carol) = (
+            file.check_new("bob", None).unwrap(),
+            file.check_new("bob", None).unwrap(),
+            file.check_new("carol", None).unwrap(),
+        );
+        add(bob, "bob").unwrap();
+        assert_eq!(add(again, "bob").unwrap_err().kind(), Kind::Exists);
+        add(carol, "carol").unwrap();
+        assert_eq!(names(&path), ["alice", "bob", "carol"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sealift::auth::{Access, Users, UsersFile, file_warnings, hash_password, render_size};
+use sealift::auth::{Access, NewUser, Users, UsersFile, file_warnings, hash_password, render_size};
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
 use serde_json::json;
@@ -20,9 +20,11 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
         UserCommand::Add { name, home, access, admin, quota: Quota(quota), password } => {
-            file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
+            let checked = file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
             let hash = hash_password(&password::new(&name, &password)?)?;
-            file.add(&name, &hash, home.as_deref(), access, admin, quota).map_err(|err| explain(err, &name))?;
+            let new =
+                NewUser { name: &name, hash: Some(&hash), keys: &[], home: home.as_deref(), access, admin, quota };
+            checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let folder = places.data.join(home.as_deref().unwrap_or(&name));
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             say(&format!(
