@@ -25,8 +25,16 @@ use sealift::secret::Secret;
 use sealift::{Client, Kind};
 
 const BLOCK: usize = 16 * 1024 * 1024;
-const RESUME: TransferOptions =
-    TransferOptions { resume: true, skip_existing: false, retries: 3, streams: 1, growing: false, perms: false };
+const RESUME: TransferOptions = TransferOptions {
+    resume: true,
+    skip_existing: false,
+    update: false,
+    dry_run: false,
+    retries: 3,
+    streams: 1,
+    growing: false,
+    perms: false,
+};
 
 /// Stands between client and server, counts what passes, and cuts the connections after so many bytes.
 #[derive(Clone)]

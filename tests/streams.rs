@@ -25,8 +25,16 @@ use sealift::{Client, Error, Kind};
 
 const MIB: usize = 1024 * 1024;
 const BLOCK: usize = 16 * MIB;
-const FOUR: TransferOptions =
-    TransferOptions { resume: false, skip_existing: false, retries: 0, streams: 4, growing: false, perms: false };
+const FOUR: TransferOptions = TransferOptions {
+    resume: false,
+    skip_existing: false,
+    update: false,
+    dry_run: false,
+    retries: 0,
+    streams: 4,
+    growing: false,
+    perms: false,
+};
 
 /// Stands between client and server, counts, and cuts one connection after so many bytes.
 #[derive(Clone)]

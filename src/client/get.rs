@@ -13,6 +13,7 @@ use super::listing::Listing;
 use super::observer::{Observer, ReadingSign, Skip};
 use super::receive::{Announced, Job, Receiver};
 use super::session::Session;
+use super::sift;
 use super::streams::{LargeDownload, is_large, probe};
 use super::{listing, requests};
 use crate::error::Result;
@@ -83,13 +84,15 @@ pub(super) fn fetch_all(
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
     let counts = jobs.len() > 1 && observer.wants_totals();
-    let jobs = if large.is_some() || counts {
+    let sifts = ledger.how.update || ledger.how.dry_run;
+    let jobs = if large.is_some() || counts || sifts {
         let _reading = ReadingSign::new(observer);
         jobs.retain(|job| !ledger.is_settled(&job.to));
         let found = probe(session, jobs)?;
         if counts {
             observer.expected(0, found.iter().filter_map(|(_, announced)| Some(announced.as_ref()?.size)).sum());
         }
+        let found = sift::downloads(session, found, into, observer, ledger)?;
         set_aside(found, counts, large)
     } else {
         jobs.into_iter().map(|file| Job { file, counted: false, resumable: true }).collect()
@@ -165,14 +168,19 @@ impl Tree {
     ) -> Result<Folders> {
         let reading = ReadingSign::new(observer);
         let (top, Listing { entries, unread }) = self.list(session)?;
-        into.store().make_dir(&self.to, true)?;
+        if !ledger.how.dry_run {
+            into.store().make_dir(&self.to, true)?;
+        }
         for (path, error) in unread.errors(&self.from) {
             if ledger.is_news(&path) {
                 ledger.fail(path, error, observer);
             }
         }
-        let steps = self.plan(entries, observer, ledger, large);
+        let steps = self.plan(entries, into, observer, ledger, large);
         drop(reading);
+        if ledger.how.dry_run {
+            return Ok(Folders::default());
+        }
 
         let mut made: Vec<(RelPath, Mtime)> = Vec::new();
         if !self.to.is_root() {
@@ -214,6 +222,7 @@ impl Tree {
     fn plan(
         &self,
         entries: Vec<Entry>,
+        into: &Destination,
         observer: &dyn Observer,
         ledger: &mut Ledger,
         mut large: Option<&mut Vec<LargeDownload>>,
@@ -267,11 +276,11 @@ impl Tree {
             }
             files += 1;
             bytes = bytes.saturating_add(entry.size);
-            let job = Job {
-                file: Download { from, to, condition: self.condition },
-                counted: true,
-                resumable: entry.size >= limits::HASH_BLOCK,
-            };
+            let file = Download { from, to, condition: self.condition };
+            if !sift::is_to_be_fetched(&file, (entry.size, entry.mtime), into, observer, ledger) {
+                continue;
+            }
+            let job = Job { file, counted: true, resumable: entry.size >= limits::HASH_BLOCK };
             match &mut large {
                 Some(large) if is_large(entry.size) => {
                     let announced = Announced { size: entry.size, mtime: entry.mtime, mode: None, allocated: None };

@@ -95,7 +95,7 @@ impl Upload {
 /// What became of several files.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Files transferred and verified.
+    /// Files transferred and verified; with `dry_run`, those that would be.
     pub files: u64,
     /// Their bytes together.
     pub bytes: u64,
@@ -103,6 +103,8 @@ pub struct Summary {
     pub directories: u64,
     /// What failed, by the source's path, in the order it failed.
     pub failed: Vec<(PathBuf, Error)>,
+    /// Files that were not moved because what is in their place is as new.
+    pub unchanged: u64,
     /// How many links, special files, and (if asked to) files whose target exists were left out.
     pub skipped: u64,
 }
@@ -114,6 +116,7 @@ impl Summary {
         self.bytes += other.bytes;
         self.directories += other.directories;
         self.failed.extend(other.failed);
+        self.unchanged += other.unchanged;
         self.skipped += other.skipped;
     }
 }

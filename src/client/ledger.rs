@@ -22,6 +22,10 @@ pub(super) struct How {
     pub(super) keep: bool,
     /// A target that exists is skipped and no failure.
     pub(super) skip_existing: bool,
+    /// A file whose target is as new is not moved.
+    pub(super) update: bool,
+    /// Nothing is changed; it is told what would be moved.
+    pub(super) dry_run: bool,
     /// A file may become longer meanwhile, and is taken as long as it was.
     pub(super) growing: bool,
     /// Files keep all of their modes.
@@ -106,6 +110,23 @@ impl Ledger {
         self.summary.bytes += done.bytes;
         self.settle(to);
         observer.finished(path, to, done);
+    }
+
+    /// A file need not move, because what is in its place is as new.
+    pub(super) fn unchanged(&mut self, path: &Path, to: &RelPath, size: u64, observer: &dyn Observer) {
+        if !self.is_settled(to) {
+            self.settle(to);
+            self.summary.unchanged += 1;
+            observer.unchanged(path, size);
+        }
+    }
+
+    /// A file would be moved.
+    pub(super) fn planned(&mut self, path: &Path, to: &RelPath, size: u64, observer: &dyn Observer) {
+        self.settle(to);
+        self.summary.files += 1;
+        self.summary.bytes += size;
+        observer.planned(path, size);
     }
 
     /// A file could not be transferred, or was not to be.

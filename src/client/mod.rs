@@ -93,6 +93,7 @@ mod requests;
 mod retry;
 mod send;
 mod session;
+mod sift;
 mod streams;
 pub mod target;
 mod verify;

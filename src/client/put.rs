@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::observer::Observer;
 use super::send::{Sender, Task};
 use super::session::Session;
+use super::sift;
 use super::streams::set_aside;
 use super::walk::Walk;
 use crate::error::Result;
@@ -75,8 +76,23 @@ pub(super) fn send_all(
         }
     }
     let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
+    let tasks = sifted(session, tasks, None, observer, ledger)?;
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
     Sender::new(session, observer, ledger, !count_first).run(tasks)
+}
+
+/// What of this is to be sent: all of it, unless what need not move is to be left out.
+fn sifted<'a>(
+    session: &mut Session,
+    tasks: impl Iterator<Item = Task> + 'a,
+    top: Option<&RelPath>,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+) -> Result<Box<dyn Iterator<Item = Task> + 'a>> {
+    if !ledger.how.update && !ledger.how.dry_run {
+        return Ok(Box::new(tasks));
+    }
+    Ok(Box::new(sift::uploads(session, tasks, top, observer, ledger)?.into_iter()))
 }
 
 /// A local tree to send.
@@ -112,8 +128,9 @@ impl LocalTree {
     ) -> Result<()> {
         let walk = Walk::new(&self)?;
         let LocalTree { from, to, .. } = self;
-        let top = (!to.is_root()).then_some(Task::Directory { from, to });
-        let tasks = top.into_iter().chain(walk).filter_map(|task| set_aside(task, &mut large));
+        let top = (!to.is_root()).then_some(Task::Directory { from, to: to.clone() });
+        let tasks = sifted(session, top.into_iter().chain(walk), Some(&to), observer, ledger)?;
+        let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
         Sender::new(session, observer, ledger, count).run(tasks)
     }
 }

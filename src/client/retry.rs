@@ -28,6 +28,10 @@ pub struct TransferOptions {
     pub resume: bool,
     /// A file whose [`Condition::Absent`] does not hold is skipped ([`Skip::Exists`]) and no failure.
     pub skip_existing: bool,
+    /// A file is moved only if it is newer than what is in its place.
+    pub update: bool,
+    /// Nothing is changed on either side; the observer is told what would be moved.
+    pub dry_run: bool,
     /// How often in a row to try on a new connection without getting any farther.
     pub retries: u32,
     /// Over so many connections at once each file of [`limits::STREAM_MIN`] and more is moved, up to
@@ -150,6 +154,8 @@ impl Transfer {
             resume: self.options.resume || again,
             keep: true,
             skip_existing: self.options.skip_existing,
+            update: self.options.update,
+            dry_run: self.options.dry_run,
             growing: self.options.growing,
             perms: self.options.perms,
             remember: true,
@@ -158,7 +164,7 @@ impl Transfer {
         let observer: Arc<dyn Observer> =
             if again { Arc::new(Again(Arc::clone(observer))) } else { Arc::clone(observer) };
         let (told, ledger) = (Arc::clone(&observer), Arc::clone(&self.ledger));
-        let wanted = if self.options.growing { 1 } else { self.options.streams };
+        let wanted = if self.options.growing || self.options.dry_run { 1 } else { self.options.streams };
         // Everything but large files over the first connection, then those over all.
         match &mut self.work {
             Work::Downloads(jobs, into) => {
@@ -197,7 +203,7 @@ impl Transfer {
                 Ok(())
             }
             Work::PutTree(tree) => {
-                if !again {
+                if !again && !self.options.dry_run {
                     self.counting = tree.count(&observer)?;
                 }
                 let (tree, count) = (tree.clone(), self.counting.is_none());

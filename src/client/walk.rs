@@ -5,13 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use super::filter::Filter;
+use super::filter::{Filter, modified};
 use super::jobs::{Source, Upload};
 use super::observer::Skip;
 use super::put::LocalTree;
 use super::send::Task;
 use crate::error::{Error, Result};
-use crate::mtime::Mtime;
 use crate::proto::{Condition, RelPath};
 
 /// The files and folders below a local folder as what is to be done to send them, a folder before what is in it.
@@ -112,10 +111,6 @@ impl Walk {
             Err(err) => fail(path, err),
         })
     }
-}
-
-fn modified(meta: &fs::Metadata) -> Mtime {
-    Mtime { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) }
 }
 
 /// Which folder this is, by whatever name.

@@ -217,3 +217,80 @@ fn links_in_a_tree_are_skipped_or_followed_and_never_round_in_circles() {
     symlink("nowhere", src.join("broken")).unwrap();
     world.run(["put", "-r", "--links", "follow", "src", &there]).code(10).said("src/broken: no such file");
 }
+
+/// The last line of what it says.
+#[track_caller]
+fn summary(world: &World, words: &[&str], code: i32) -> String {
+    world.run(words).code(code).stderr.lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_moved_and_changes_nothing() {
+    let world = World::trusting();
+    let src = world.local("src");
+    fs::create_dir_all(src.join("d")).unwrap();
+    for (name, bytes) in [("a", "12345"), ("d/b", "123"), ("d/c.tmp", "1")] {
+        fs::write(src.join(name), bytes).unwrap();
+    }
+    let put = world.run(["put", "-rn", "--exclude", "*.tmp", "src", &world.alice("new/")]).code(0);
+    let mut lines: Vec<&str> = put.stdout().lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["put src/a", "put src/d/b"]);
+    put.said("Would be: 2 files, 8 B");
+    assert!(!world.remote("alice", "new").exists());
+    world.run(["put", "-r", "src", &world.alice("there")]).code(0);
+    let there = world.alice("there");
+    for words in [&["get", "-r", "--dry-run", &there, "not/yet/"][..], &["get", "-r", "--dry-run", &there, "copy"]] {
+        let get = world.run(words).code(0).said("Would be: 3 files, 9 B");
+        assert!(get.stdout().lines().any(|line| line == "get there/d/b"), "{get:?}");
+        assert!(!world.local("not").exists() && !world.local("copy").exists());
+    }
+    // One by one, and what cannot be done is said as it would be.
+    let (a, none) = (world.alice("there/a"), world.alice("there/none"));
+    let mixed = world.run(["get", "-n", &a, &none, "."]).code(10).said("there/none: no such file");
+    assert_eq!(mixed.said("Would be: 1 file, 5 B").stdout(), "get there/a\n");
+    assert!(!world.local("a").exists());
+    let taken = ["put", "-n", "--if-exists", "fail", "src/a", &world.alice("there/a")];
+    world.run(taken).code(11).said("already exists");
+    let skipped = ["put", "-rn", "--if-exists", "skip", "src/d", &world.alice("there/")];
+    assert_eq!(summary(&world, &skipped, 0), "Would be: 0 files, 0 B; 2 skipped (there already)");
+    world.run(["get", "-n", &a, "-"]).code(2).said("--dry-run cannot be used");
+}
+
+#[test]
+fn with_update_only_what_is_newer_moves() {
+    let world = World::trusting();
+    let src = world.local("src");
+    fs::create_dir_all(src.join("d")).unwrap();
+    let now = std::time::SystemTime::now();
+    let write = |path: &std::path::Path, bytes: &str, age: u64| {
+        fs::write(path, bytes).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(now - Duration::from_secs(age)).unwrap();
+    };
+    for name in ["same", "older", "newer", "d/new"] {
+        write(&src.join(name), "one", 1000);
+    }
+    let there = world.alice("there");
+    world.run(["put", "-r", "--update", "src/.", &world.alice("there/")]).code(0).said("4 files");
+    write(&src.join("older"), "old", 2000);
+    write(&src.join("newer"), "new", 500);
+    let said = summary(&world, &["put", "-r", "--update", "src/.", &there], 0);
+    assert!(said.starts_with("1 file, ") && said.ends_with("; 3 unchanged"), "{said}");
+    let read = |name: &str| fs::read_to_string(world.remote("alice", "there").join(name)).unwrap();
+    assert_eq!((read("older"), read("newer")), ("one".into(), "new".into()));
+    // The other way, in a tree and by name.
+    let copy = world.local("copy");
+    world.run(["get", "-r", "--update", &there, "copy"]).code(0).said("4 files");
+    write(&world.remote("alice", "there/newer"), "newest", 100);
+    write(&world.remote("alice", "there/older"), "oldest", 9000);
+    let (newer, older) = (world.alice("there/newer"), world.alice("there/older"));
+    let said = summary(&world, &["get", "--update", "-n", &newer, &older, "copy/"], 0);
+    assert_eq!(said, "Would be: 1 file, 6 B; 1 unchanged");
+    let said = summary(&world, &["get", "--update", &newer, &older, "copy/"], 0);
+    assert!(said.starts_with("1 file, 6 B in ") && said.ends_with("; 1 unchanged"), "{said}");
+    assert_eq!(fs::read_to_string(copy.join("newer")).unwrap(), "newest");
+    assert_eq!(fs::read_to_string(copy.join("older")).unwrap(), "one");
+    let said = summary(&world, &["put", "--update", "src/same", &world.alice("there/same")], 0);
+    assert!(said.starts_with("0 files") && said.ends_with("; 1 unchanged"), "{said}");
+}

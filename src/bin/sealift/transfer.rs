@@ -105,6 +105,14 @@ pub struct TransferArgs {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub if_exists: IfExists,
 
+    /// Move a file only if it is newer than what is in its place
+    #[arg(long)]
+    pub update: bool,
+
+    /// Only show what would be moved
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
     #[command(flatten)]
     pub filters: FilterArgs,
 
@@ -135,8 +143,8 @@ impl How {
     /// For what is no filter.
     pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let TransferArgs { resume, streams, perms, growing, .. } = *args;
-        let options = TransferOptions { resume, skip_existing, retries, streams, growing, perms };
+        let TransferArgs { resume, streams, perms, growing, update, dry_run, .. } = *args;
+        let options = TransferOptions { resume, skip_existing, update, dry_run, retries, streams, growing, perms };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
@@ -152,6 +160,8 @@ impl How {
         let option = match self.options {
             TransferOptions { resume: true, .. } => "-c",
             TransferOptions { streams: 2.., .. } => "--streams",
+            TransferOptions { update: true, .. } => "--update",
+            TransferOptions { dry_run: true, .. } => "--dry-run",
             _ => return Ok(()),
         };
         let hint = "Leave the option away, or fetch to a file.";
@@ -163,6 +173,11 @@ impl How {
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
         self
+    }
+
+    /// Whether nothing is to be changed.
+    pub fn is_dry_run(&self) -> bool {
+        self.options.dry_run
     }
 
     /// The options of the library's transfers.

@@ -177,6 +177,20 @@ impl Local {
         Ok(Destination::open(folder)?)
     }
 
+    /// The nearest folder that is there, and the way from it, for a look at what would be done.
+    fn nearest(&self) -> Outcome<(Destination, RelPath)> {
+        let folder = match self {
+            Local::Folder { folder, .. } | Local::Name { folder, .. } => folder.as_path(),
+            Local::Through(_) => Path::new("."),
+        };
+        let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new(""));
+        let below = folder.strip_prefix(there).unwrap_or(Path::new(""));
+        let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+        let below =
+            if below.as_os_str().is_empty() { RelPath::root() } else { RelPath::parse(below.as_os_str().as_bytes())? };
+        Ok((Destination::open(there)?, below))
+    }
+
     /// Where this remote file or folder goes. The user's own folder has no name: what is in it goes straight in.
     fn place(&self, from: &RelPath) -> Outcome<RelPath> {
         match self {
@@ -294,7 +308,7 @@ impl<'a> Fetch<'a> {
     /// # Errors
     /// As [`Tally::outcome`].
     pub fn finish(self, client: Option<&Client>) -> Outcome {
-        self.progress.finish(&self.summary, self.tally, client)
+        self.progress.finish(&self.summary, self.tally, client, self.how.is_dry_run())
     }
 
     async fn try_collect(&mut self, client: &mut Client, way: Option<&Way<'_>>, targets: &[Named]) -> Outcome {
@@ -322,7 +336,17 @@ impl<'a> Fetch<'a> {
             }
             return Ok(());
         }
-        let into = self.local.open()?;
+        let into = match self.how.is_dry_run() {
+            true => {
+                let (into, below) = self.local.nearest()?;
+                let of_files = files.iter_mut().map(|file| &mut file.to);
+                for to in of_files.chain(trees.iter_mut().map(|(_, to)| to)) {
+                    *to = below.join(to.as_bytes())?;
+                }
+                into
+            }
+            false => self.local.open()?,
+        };
         if !trees.is_empty() && matches!(self.local, Local::Name { .. }) {
             interrupt::gives_a_name();
         }

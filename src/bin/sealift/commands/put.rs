@@ -16,7 +16,7 @@ use async_std::future::timeout;
 use async_std::task::spawn_blocking;
 use sealift::proto::escape::for_people;
 
-use sealift::client::{Summary, Target, Transfer, Upload};
+use sealift::client::{Observer as _, Summary, Target, Transfer, Upload};
 use sealift::proto::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
@@ -55,7 +55,9 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         Source::File { path, is_pipe: true } => Some(path),
         _ => None,
     });
-    if let Some(path) = first {
+    if let Some(path) = first
+        && !send.how.is_dry_run()
+    {
         send.opened = Some((path.clone(), open_pipe(ctx, path).await?));
     }
     let connected = ctx.connect(&login).await?;
@@ -159,7 +161,8 @@ impl<'a> Send<'a> {
     /// # Errors
     /// As [`Tally::outcome`].
     pub fn finish(&mut self, client: Option<&Client>) -> Outcome {
-        self.progress.finish(&self.summary, std::mem::take(&mut self.tally), client)
+        let tally = std::mem::take(&mut self.tally);
+        self.progress.finish(&self.summary, tally, client, self.how.is_dry_run())
     }
 
     async fn try_deliver(
@@ -171,7 +174,8 @@ impl<'a> Send<'a> {
     ) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
-        let into_folder = receives_as_folder(client, way, target, (several, self.how.exactly)).await?;
+        let how = (several, self.how.exactly, self.how.is_dry_run());
+        let into_folder = receives_as_folder(client, way, target, how).await?;
         let mut taken = HashSet::new();
         let mut files = Vec::new();
         let mut pipes = Vec::new();
@@ -207,6 +211,11 @@ impl<'a> Send<'a> {
         }
         // One after the other, as `cat` opens them: whoever writes into them may do so in order.
         for (path, to) in pipes {
+            if self.how.is_dry_run() {
+                self.progress.planned(&path, 0);
+                self.summary.files += 1;
+                continue;
+            }
             let pipe = match self.opened.take_if(|(opened, _)| *opened == path) {
                 Some((_, pipe)) => pipe,
                 None => open_pipe(self.ctx, &path).await?,
@@ -289,7 +298,7 @@ async fn receives_as_folder(
     client: &mut Client,
     way: Option<&Way<'_>>,
     target: &Target,
-    (several, exactly): (bool, bool),
+    (several, exactly, dry_run): (bool, bool, bool),
 ) -> Outcome<bool> {
     match (exactly, several, target.path.is_root()) {
         (true, true, _) => return Err(one_name(&target.to_string())),
@@ -311,6 +320,7 @@ async fn receives_as_folder(
         Some(_) if target.is_folder || several => {
             Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into())
         }
+        None if target.is_folder && dry_run => Ok(true),
         None if target.is_folder => {
             // Made by an attempt whose answer was lost, it is there already, which is as good.
             let made = ask(client, way, async |client| Ok(client.make_dir(&target.path, true).await?)).await;

@@ -164,13 +164,15 @@ impl Progress {
     ///
     /// # Errors
     /// The exit code of what failed; its words have been shown.
-    pub fn finish(&self, summary: &Summary, mut tally: Tally, client: Option<&Client>) -> Outcome {
+    pub fn finish(&self, summary: &Summary, mut tally: Tally, client: Option<&Client>, dry_run: bool) -> Outcome {
         self.stop();
-        self.write_checksums()?;
+        if !dry_run {
+            self.write_checksums()?;
+        }
         let totals = self.totals();
         tally.add_done(summary.files);
         if summary.failed.is_empty() && summary.files == 0 {
-            tally.add_done(summary.directories);
+            tally.add_done(summary.directories + summary.unchanged);
         }
         summary.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
         let done = Object::new()
@@ -179,13 +181,18 @@ impl Progress {
             .value("bytes", summary.bytes)
             .value("folders", summary.directories)
             .value("failed", tally.failures())
+            .value("unchanged", summary.unchanged)
             .value("skipped", summary.skipped)
+            .value("dry_run", dry_run)
             .value("seconds", totals.time.unwrap_or_default().as_secs_f64())
             .ids(client.and_then(Client::last_ids));
         if !self.out.json(|| done)? {
-            let Summary { files, bytes, directories: folders, .. } = *summary;
-            let totals = Totals { files, bytes, folders, failed: tally.failures(), ..totals };
-            self.out.note(&totals.words());
+            let Summary { files, bytes, directories: folders, unchanged, .. } = *summary;
+            let totals = Totals { files, bytes, folders, unchanged, failed: tally.failures(), ..totals };
+            self.out.note(&match dry_run {
+                true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
+                false => totals.words(),
+            });
         }
         tally.outcome()
     }
@@ -280,6 +287,22 @@ impl Observer for Progress {
         // A stdout that is gone is found out by the summary.
         let _ = self.out.json(|| Object::new().text("event", "put-back").name("path", name));
         self.out.warn(&format!("put back {}, which a mirror that did not end had moved aside", for_people(name)));
+    }
+
+    fn unchanged(&self, _path: &Path, size: u64) {
+        self.change(|state| state.unchanged(size));
+    }
+
+    fn planned(&self, path: &Path, _size: u64) {
+        let verb = match self.direction {
+            Direction::Send => "put",
+            Direction::Fetch => "get",
+        };
+        let name = path.as_os_str().as_bytes();
+        // A stdout that is gone is found out by the summary.
+        if matches!(self.out.json(|| Object::new().text("event", verb).name("path", name)), Ok(false)) {
+            let _ = self.out.line([verb.as_bytes(), b" ", &self.out.name(name)].concat());
+        }
     }
 
     fn skipped(&self, path: &Path, why: Skip) {
