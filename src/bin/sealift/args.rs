@@ -12,6 +12,7 @@ use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
 use super::commands::du::Du;
 use super::commands::find::Find;
+use super::commands::key::Key;
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
 use super::commands::tree::Tree;
@@ -79,13 +80,18 @@ pub struct Common {
     #[arg(help_heading = "Connection", hide_short_help = true)]
     pub config: Option<PathBuf>,
 
+    /// Log in with the key in this file, or with the one that it is the public half of and that the agent has; may be given
+    /// several times [default: those of the agent and of ~/.ssh]
+    #[arg(short, long, value_name = "FILE", global = true, help_heading = "Key and password", hide_short_help = true)]
+    pub identity: Vec<PathBuf>,
+
     /// Read the password from the first line of this file
-    #[arg(long, value_name = "FILE", global = true, help_heading = "Password", hide_short_help = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Key and password", hide_short_help = true)]
     #[arg(conflicts_with = "password_stdin")]
     pub password_file: Option<PathBuf>,
 
     /// Read the password from the first line of standard input
-    #[arg(long, global = true, help_heading = "Password", hide_short_help = true)]
+    #[arg(long, global = true, help_heading = "Key and password", hide_short_help = true)]
     pub password_stdin: bool,
 
     /// Write results to stdout and errors to stderr as JSON, one object a line
@@ -155,6 +161,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
     Passwd(Passwd),
+    Key(Key),
     Trust(Trust),
     #[command(visible_alias = "bookmarks")]
     Bookmark(Bookmark),

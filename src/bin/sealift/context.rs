@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use async_std::task::sleep;
+use sealift::client::keys::LoginKey;
 use sealift::client::{
     Config, ConnectOptions, DEFAULT_PORT, Endpoint, KnownServers, Patience, RateLimit, Settings, Target, Verification,
     Welcome, is_unreached,
@@ -19,6 +20,7 @@ use super::args::Common;
 use super::ask;
 use super::config::config_file;
 use super::failure::{Failure, Outcome, changed_key_hint};
+use super::identity::{self, Credential, Identities};
 use super::interrupt;
 use super::output::Output;
 use super::password::{self, Passwords};
@@ -84,8 +86,8 @@ pub struct Connected {
     pub client: Client,
     /// What the server said to the login.
     pub welcome: Welcome,
-    /// The password that was right, for connecting again.
-    pub password: Secret,
+    /// What logged in, for connecting again.
+    pub credential: Credential,
 }
 
 /// The options and the output.
@@ -96,6 +98,7 @@ pub struct Context {
     /// How to talk.
     pub out: Output,
     passwords: RefCell<Passwords>,
+    identities: Identities,
     config: OnceCell<Config>,
     /// Whether the server is asked to read whole files and says nothing meanwhile.
     server_reads: bool,
@@ -111,10 +114,10 @@ impl Context {
     /// For these options. `server_reads`: the command has the server read whole files, which takes as long as its disk
     /// needs for them.
     pub fn new(common: Common, server_reads: bool) -> Self {
-        let (passwords, config) = Default::default();
+        let (passwords, identities, config) = Default::default();
         let (rate, connections, rate_limits) = Default::default();
         let out = Output::new(&common);
-        Context { out, common, passwords, config, server_reads, rate, connections, rate_limits }
+        Context { out, common, passwords, identities, config, server_reads, rate, connections, rate_limits }
     }
 
     /// What the person's configuration says. It is read once.
@@ -241,20 +244,32 @@ impl Context {
             None => Some(Secret::new(Vec::new())),
             Some(_) => self.passwords.borrow_mut().given(&self.common, self.out)?,
         };
-        self.connect_with(login, given).await
+        // Of somebody who gives a password, keys are used only if they are named too: each refusal counts.
+        let keys = self.identities.of(&self.common, login, given.is_none(), self.out)?;
+        self.connect_by(login, keys, given.map(Credential::Password)).await
     }
 
-    /// The same with a password that is known already, or `None` to ask for one. A connection that is lost before the
-    /// login is done is made again: at once if it was while a person was asked, else after a pause.
+    /// The same with what is known to log in already, or `None` for the keys that there are, and to ask for a password.
     ///
     /// # Errors
     /// As [`Context::connect`].
-    pub async fn connect_with(&self, login: &Login, given: Option<Secret>) -> Outcome<Connected> {
+    pub async fn connect_with(&self, login: &Login, given: Option<Credential>) -> Outcome<Connected> {
+        let keys = match given {
+            None => self.identities.of(&self.common, login, true, self.out)?,
+            Some(_) => Vec::new(),
+        };
+        self.connect_by(login, keys, given).await
+    }
+
+    /// The same with these keys first. A connection that is lost before the login is done is made again: at once if it was
+    /// while a person was asked, else after a pause.
+    async fn connect_by(&self, login: &Login, keys: Vec<LoginKey>, given: Option<Credential>) -> Outcome<Connected> {
+        let mut keys = keys;
         let mut patience = Patience::new(self.retries(login));
         let mut answered = given.clone();
         loop {
             let asked = ask::asked();
-            let failure = match self.try_connect(login, &mut answered, given.is_none()).await {
+            let failure = match self.try_connect(login, &mut keys, &mut answered, given.is_none()).await {
                 Err(failure) if !interrupt::is_stopping() => failure,
                 done => return done,
             };
@@ -270,24 +285,43 @@ impl Context {
         }
     }
 
-    /// One try. The password that was typed is in `answered` afterwards, so that nobody has to type it twice.
-    async fn try_connect(&self, login: &Login, answered: &mut Option<Secret>, asks: bool) -> Outcome<Connected> {
+    /// One try. The password that was typed is in `answered` afterwards, so that nobody has to type it twice; keys that were
+    /// refused are in `keys` no more.
+    async fn try_connect(
+        &self,
+        login: &Login,
+        keys: &mut Vec<LoginKey>,
+        answered: &mut Option<Credential>,
+        asks: bool,
+    ) -> Outcome<Connected> {
         let mut client = self.dial(login).await?;
         let user = login.name();
         let mut attempt = 1;
-        loop {
-            let password = match &*answered {
-                Some(password) => password.clone(),
-                None => password::ask(&login.to_string())?,
-            };
-            *answered = Some(password.clone());
-            match client.login(user, password.clone()).await {
-                Ok(welcome) => {
-                    follow(&self.common, login, &client, &welcome, self.out);
-                    self.out.step(&format!("logged in as {user}: {}", for_people(welcome.text.as_bytes())));
-                    self.out.step(&format!("answered (pid {}, session {})", welcome.ids.pid, welcome.ids.session));
-                    return Ok(Connected { client, welcome, password });
+        if !keys.is_empty() && client.takes_keys() {
+            let credential = Credential::Keys(keys.clone());
+            match credential.log_in(&mut client, user).await {
+                Ok(welcome) => return Ok(self.welcomed(login, client, welcome, credential)),
+                Err(err) if err.kind() == Kind::LoginFailed => {
+                    let names = identity::named(keys);
+                    self.out.step(&format!("no key logs in ({names}): {}", for_people(err.text().as_bytes())));
+                    if asks && answered.is_none() {
+                        self.out.note(&format!("None of your keys logs in as {login} ({names})."));
+                    }
+                    // The refusal counts as one of the attempts that a connection has.
+                    attempt += 1;
+                    keys.clear();
                 }
+                Err(err) => return Err(Failure::from(err).about(&login.to_string())),
+            }
+        }
+        loop {
+            let credential = match &*answered {
+                Some(credential) => credential.clone(),
+                None => Credential::Password(password::ask(&login.to_string())?),
+            };
+            *answered = Some(credential.clone());
+            match credential.log_in(&mut client, user).await {
+                Ok(welcome) => return Ok(self.welcomed(login, client, welcome, credential)),
                 Err(err) if asks && err.kind() == Kind::LoginFailed && attempt < limits::LOGIN_FAILURES_MAX => {
                     attempt += 1;
                     *answered = None;
@@ -306,6 +340,13 @@ impl Context {
         }
     }
 
+    fn welcomed(&self, login: &Login, client: Client, welcome: Welcome, credential: Credential) -> Connected {
+        follow(&self.common, login, &client, &welcome, self.out);
+        self.out.step(&format!("logged in as {}: {}", login.name(), for_people(welcome.text.as_bytes())));
+        self.out.step(&format!("answered (pid {}, session {})", welcome.ids.pid, welcome.ids.session));
+        Connected { client, welcome, credential }
+    }
+
     /// A new connection after one that was lost, as soon as there is one and as long as there is patience.
     ///
     /// # Errors
@@ -315,7 +356,7 @@ impl Context {
         login: &Login,
         patience: &mut Patience,
         lost: Error,
-        password: &Secret,
+        credential: &Credential,
     ) -> Outcome<Client> {
         let mut failure = Failure::from(lost);
         loop {
@@ -329,7 +370,7 @@ impl Context {
             if interrupt::is_stopping() {
                 return Err(failure);
             }
-            match self.try_connect(login, &mut Some(password.clone()), false).await {
+            match self.try_connect(login, &mut Vec::new(), &mut Some(credential.clone()), false).await {
                 Err(next) if next.exit() == Exit::Network => failure = next,
                 done => return done.map(|connected| connected.client),
             }

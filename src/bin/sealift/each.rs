@@ -4,11 +4,11 @@ use std::ffi::OsString;
 
 use sealift::Client;
 use sealift::client::{Patience, Target};
-use sealift::secret::Secret;
 
 use super::context::{Context, Login, Repeat};
 use super::expand::{self, Meant, Named, Names, may_be_pattern};
 use super::failure::{Failure, Outcome, Tally};
+use super::identity::Credential;
 use super::interrupt;
 use super::output;
 
@@ -24,14 +24,14 @@ struct Line<'a> {
     ctx: &'a Context,
     login: &'a Login,
     client: Client,
-    password: Secret,
+    credential: Credential,
 }
 
 impl Line<'_> {
     async fn run<T>(&mut self, repeat: Repeat<'_>, mut work: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
         if !self.client.is_usable() {
             // It was broken off from this side, in the middle of what nobody wanted any more.
-            self.client = self.ctx.connect_with(self.login, Some(self.password.clone())).await?.client;
+            self.client = self.ctx.connect_with(self.login, Some(self.credential.clone())).await?.client;
         }
         let (mut patience, mut before) = (Patience::new(self.ctx.retries(self.login)), 0);
         loop {
@@ -53,7 +53,7 @@ impl Line<'_> {
             };
             let is_over = !may_be_repeated || interrupt::is_stopping();
             let Some(lost) = failure.lost_line().filter(|_| !is_over) else { return Err(failure) };
-            self.client = self.ctx.again(self.login, &mut patience, lost.retold(), &self.password).await?;
+            self.client = self.ctx.again(self.login, &mut patience, lost.retold(), &self.credential).await?;
         }
     }
 }
@@ -104,7 +104,7 @@ impl Context {
         for group in words.chunk_by(|a, b| a.login == b.login) {
             let Some(Word { login, .. }) = group.first() else { continue };
             let mut line = match self.connect(login).await {
-                Ok(connected) => Line { ctx: self, login, client: connected.client, password: connected.password },
+                Ok(connected) => Line { ctx: self, login, client: connected.client, credential: connected.credential },
                 Err(failure) => {
                     let exit = failure.exit();
                     tally.show(failure, self.out)?;

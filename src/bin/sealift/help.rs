@@ -30,7 +30,8 @@ before a pattern; a backslash before a wildcard, and a URL, make a name of it. I
 
 A server's key is checked before anything is sent, against --pin or the servers you trust (`sealift trust`).
 
-A user's password is asked for on the terminal. Scripts give it by --password-file, --password-stdin, or in \
+SSH keys log in unasked: those of the agent (SSH_AUTH_SOCK), of ~/.ssh, and of `sealift key new`; -i names one. Else a \
+user's password is asked for on the terminal. Scripts give it by --password-file, --password-stdin, or in \
 SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD; it never stands on the command line.";
 
 const EXAMPLES: &[(&str, &str)] = &[

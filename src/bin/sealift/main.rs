@@ -14,6 +14,7 @@ mod failure;
 mod filter_args;
 mod format;
 mod help;
+mod identity;
 mod interrupt;
 mod mirror_args;
 mod output;

@@ -52,7 +52,8 @@ pub fn ask(who: &str) -> Outcome<Secret> {
         Failure::new(
             Kind::LoginFailed,
             format!("{who} needs a password, and there is no terminal to ask on"),
-            "Give it by --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD.",
+            "Give it by --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD, or log in with a key: \
+             `sealift key list` shows yours.",
         )
     })
 }

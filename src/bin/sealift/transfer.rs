@@ -4,7 +4,6 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use sealift::client::{Filter, Patience, RateLimit, Summary, Transfer, TransferOptions, Verification};
 use sealift::proto::Condition;
-use sealift::secret::Secret;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result, limits};
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome};
 use crate::filter_args::FilterArgs;
+use crate::identity::Credential;
 use crate::interrupt;
 use crate::progress::{Progress, ProgressArgs};
 use crate::verify::verification;
@@ -190,19 +190,19 @@ impl How {
 pub struct Way<'a> {
     ctx: &'a Context,
     login: &'a Login,
-    password: Secret,
+    credential: Credential,
     pin: Option<Pin>,
 }
 
 impl<'a> Way<'a> {
     /// Back to where this connection leads.
     pub fn back_to(ctx: &'a Context, login: &'a Login, connected: &Connected) -> Self {
-        Way::new(ctx, login, &connected.password, connected.client.pin())
+        Way::new(ctx, login, &connected.credential, connected.client.pin())
     }
 
     /// Back to a server with this key.
-    pub fn new(ctx: &'a Context, login: &'a Login, password: &Secret, pin: Option<Pin>) -> Self {
-        Way { ctx, login, password: password.clone(), pin }
+    pub fn new(ctx: &'a Context, login: &'a Login, credential: &Credential, pin: Option<Pin>) -> Self {
+        Way { ctx, login, credential: credential.clone(), pin }
     }
 
     async fn again(&self) -> Result<Client> {
@@ -222,7 +222,7 @@ impl<'a> Way<'a> {
     /// # Errors
     /// As [`Context::again`].
     pub async fn as_soon_as_possible(&self, patience: &mut Patience, lost: Error) -> Outcome<Client> {
-        self.ctx.again(self.login, patience, lost, &self.password).await
+        self.ctx.again(self.login, patience, lost, &self.credential).await
     }
 
     /// A new connection, also for what an interrupted command has to put in order.
@@ -237,7 +237,7 @@ impl<'a> Way<'a> {
         let options = self.ctx.connect_options(self.login, verification).map_err(cause)?;
         let mut client = Client::connect(&self.login.server, options).await?;
         interrupt::stop_on_signal(client.stopper());
-        client.login(self.login.name(), self.password.clone()).await?;
+        self.credential.log_in(&mut client, self.login.name()).await?;
         Ok(client)
     }
 }

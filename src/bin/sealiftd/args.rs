@@ -13,6 +13,7 @@ use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
 use crate::limit_args::LimitArgs;
+use crate::user_key::UserKeyCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -296,6 +297,10 @@ pub enum UserCommand {
         /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound
         #[arg(long, value_name = "SIZE", default_value = "none", value_parser = parse_quota)]
         quota: Quota,
+        /// An SSH key that logs in: its line, as in authorized_keys, or the .pub file with it; may be given several times.
+        /// No password is asked for then
+        #[arg(long = "key", value_name = "KEY")]
+        keys: Vec<String>,
         /// Where the password comes from.
         #[command(flatten)]
         password: PasswordArgs,
@@ -308,6 +313,9 @@ pub enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
+    /// Add and remove the SSH keys that log a user in
+    #[command(subcommand)]
+    Key(UserKeyCommand),
     /// Remove a user; the files stay
     Remove {
         /// The user's name

@@ -22,6 +22,7 @@ mod scrub;
 mod serve;
 mod signals;
 mod user;
+mod user_key;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sealift::auth::{Access, NewUser, Users, UsersFile, file_warnings, hash_password, render_size};
+use sealift::auth::{Access, NewUser, User, UserKey, Users, UsersFile, file_warnings, hash_password, render_size};
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
 use serde_json::json;
@@ -11,6 +11,7 @@ use crate::args::{Places, Quota, UserCommand};
 use crate::failure::Failure;
 use crate::output::{complain, say, shell_word};
 use crate::password;
+use crate::user_key;
 
 /// Carries a command out.
 ///
@@ -19,13 +20,17 @@ use crate::password;
 pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
-        UserCommand::Add { name, home, access, admin, quota: Quota(quota), password } => {
+        UserCommand::Add { name, home, access, admin, quota: Quota(quota), keys, password } => {
             let checked = file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
-            let hash = hash_password(&password::new(&name, &password)?)?;
-            let new =
-                NewUser { name: &name, hash: Some(&hash), keys: &[], home: home.as_deref(), access, admin, quota };
+            let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;
+            let hash = match keys.is_empty() || password.password_stdin {
+                true => Some(hash_password(&password::new(&name, &password)?)?),
+                false => None,
+            };
+            let (hash, keys, home) = (hash.as_deref(), keys.as_slice(), home.as_deref());
+            let new = NewUser { name: &name, hash, keys, home, access, admin, quota };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
-            let folder = places.data.join(home.as_deref().unwrap_or(&name));
+            let folder = places.data.join(home.unwrap_or(&name));
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             say(&format!(
                 "Added {}, with the rights: {access}{room}. A running server knows at once.\n\
@@ -50,6 +55,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             ));
             warn_of_file(places)
         }
+        UserCommand::Key(command) => user_key::run(places, command),
         UserCommand::Remove { name } => {
             let home = file.list()?.get(&name).map(|user| places.data.join(user.home()));
             file.remove(&name).map_err(|err| explain(err, &name))?;
@@ -88,17 +94,19 @@ fn warn_of_file(places: &Places) -> Result<(), Failure> {
 }
 
 fn as_table(users: &Users) -> String {
-    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA"].map(str::to_owned)];
+    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "KEYS"].map(str::to_owned)];
     if let Some(home) = users.anonymous_home() {
-        rows.push(["anonymous", home, "read", "no", "none"].map(shown));
+        rows.push(["anonymous", home, "read", "no", "none", ""].map(shown));
     }
     rows.extend(users.iter().map(|user| {
         let admin = if user.is_admin() { "yes" } else { "no" };
         let quota = user.quota().map_or_else(|| "none".to_owned(), render_size);
-        [user.name(), user.home(), &user.access().to_string(), admin, &quota].map(shown)
+        let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
+        let keys = keys.join(", ");
+        [user.name(), user.home(), &user.access().to_string(), admin, &quota, &keys].map(shown)
     }));
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..5).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
@@ -108,15 +116,36 @@ fn as_table(users: &Users) -> String {
 }
 
 fn as_json(users: &Users) -> String {
-    let anonymous = users.anonymous_home().map(|home| json_row("anonymous", home, Access::READ, false, None));
-    let named =
-        users.iter().map(|user| json_row(user.name(), user.home(), user.access(), user.is_admin(), user.quota()));
+    let anonymous = users.anonymous_home().map(|home| {
+        let (user, access, keys) = ("anonymous", names(Access::READ), [0; 0]);
+        let quota: Option<u64> = None;
+        format!("{}\n", json!({ "user": user, "home": home, "access": access, "admin": false, "quota": quota, "password": false, "keys": keys }))
+    });
+    let named = users.iter().map(json_row);
     anonymous.into_iter().chain(named).collect()
 }
 
-fn json_row(name: &str, home: &str, access: Access, admin: bool, quota: Option<u64>) -> String {
-    let access: Vec<&str> = access.names().collect();
-    format!("{}\n", json!({ "user": name, "home": home, "access": access, "admin": admin, "quota": quota }))
+fn json_row(user: &User) -> String {
+    let key = |key: &UserKey| {
+        let from: Vec<String> = key.from().iter().map(ToString::to_string).collect();
+        let expires = key.expires().map(|end| humantime::format_rfc3339_seconds(end).to_string());
+        let (name, fingerprint, access) = (key.name(), key.public().fingerprint(), key.access().map(names));
+        json!({ "name": name, "fingerprint": fingerprint, "access": access, "from": from, "expires": expires })
+    };
+    let keys: Vec<_> = user.keys().iter().map(key).collect();
+    let (name, home, access) = (user.name(), user.home(), names(user.access()));
+    let (admin, quota, password) = (user.is_admin(), user.quota(), user.has_password());
+    format!(
+        "{}\n",
+        json!({
+            "user": name, "home": home, "access": access, "admin": admin, "quota": quota,
+            "password": password, "keys": keys
+        })
+    )
+}
+
+fn names(access: Access) -> Vec<&'static str> {
+    access.names().collect()
 }
 
 fn shown(text: &str) -> String {

@@ -6,6 +6,7 @@ pub mod change;
 pub mod du;
 pub mod find;
 pub mod get;
+pub mod key;
 pub mod look;
 pub mod ls;
 pub mod mirror;
@@ -51,6 +52,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Kick(args) => server::kick(ctx, args).await,
         Command::Shutdown(args) => server::shutdown(ctx, args).await,
         Command::Passwd(args) => passwd::run(ctx, args).await,
+        Command::Key(args) => key::run(ctx, args),
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Bookmark(args) => bookmark::run(ctx, args),
         Command::Completion(args) => completion::write_script(args),

@@ -7,6 +7,7 @@ use sealift::{Exit, Kind};
 
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome};
+use crate::identity::Credential;
 use crate::output::Object;
 use crate::password;
 
@@ -36,7 +37,11 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         let hint = format!("Write who you are there, as in alice@{}.", login.server);
         return Err(Failure::new(Kind::Usage, "anonymous has no password to change", hint));
     }
-    let Connected { mut client, password: present, .. } = ctx.connect(&login).await?;
+    let Connected { mut client, credential, .. } = ctx.connect(&login).await?;
+    let present = match credential {
+        Credential::Password(password) => password,
+        Credential::Keys(_) => password::ask(&login.to_string())?,
+    };
     let new = password::choose(&login.to_string(), &ctx.common, ctx.out)?;
     match client.change_password(present, new.clone()).await {
         Ok(()) => {
@@ -44,14 +49,16 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
             ctx.hang_up(client).await;
         }
         // It may have been done all the same.
-        Err(error) if error.exit() == Exit::Network => match ctx.connect_with(&login, Some(new)).await {
-            Ok(again) => ctx.hang_up(again.client).await,
-            Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
-                let hint = "The connection was lost before it was done: the old password still counts. Try again.";
-                return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
+        Err(error) if error.exit() == Exit::Network => {
+            match ctx.connect_with(&login, Some(Credential::Password(new))).await {
+                Ok(again) => ctx.hang_up(again.client).await,
+                Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
+                    let hint = "The connection was lost before it was done: the old password still counts. Try again.";
+                    return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
+                }
+                Err(failure) => return Err(failure),
             }
-            Err(failure) => return Err(failure),
-        },
+        }
         Err(error) => {
             return Err(Failure::from(error).about(&login.to_string()).hinted(Kind::Denied, || denied(&login)));
         }

@@ -7,7 +7,6 @@ use std::time::Instant;
 use sealift::client::{Patience, Target};
 use sealift::proto::escape::for_people;
 use sealift::proto::{Entry, EntryKind, RelPath};
-use sealift::secret::Secret;
 use sealift::{Client, Error, Kind, Result, limits};
 
 use super::line::{self, Command};
@@ -21,9 +20,11 @@ use crate::commands::{cat, change, look, ls, server, verify};
 use crate::context::{Connected, Context, Login};
 use crate::expand::Named;
 use crate::failure::{Failure, Outcome, Tally};
+use crate::identity::Credential;
 use crate::interrupt;
 use crate::output;
 use crate::transfer::{FlowArgs, How, Way};
+use sealift::secret::Secret;
 
 /// What comes after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ fn refuse_rate(flow: &FlowArgs) -> Outcome {
 pub struct Session<'a> {
     ctx: &'a Context,
     login: Login,
-    password: Secret,
+    credential: Credential,
     /// `None` once the connection is lost or a command was interrupted in the middle of it.
     client: Option<Client>,
     folder: RelPath,
@@ -67,11 +68,11 @@ impl<'a> Session<'a> {
     pub async fn open(ctx: &'a Context, login: Login) -> Outcome<Session<'a>> {
         let connected = ctx.connect(&login).await?;
         welcome(ctx, &login, &connected);
-        let Connected { client, password, .. } = connected;
+        let Connected { client, credential, .. } = connected;
         Ok(Session {
             ctx,
             login,
-            password,
+            credential,
             client: Some(client),
             folder: RelPath::root(),
             folder_before: None,
@@ -108,7 +109,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Context::connect`].
     pub async fn reconnect(&mut self) -> Outcome {
-        let connected = self.ctx.connect_with(&self.login, Some(self.password.clone())).await?;
+        let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await?;
         self.ctx.out.step("connected again");
         self.client = Some(connected.client);
         Ok(())
@@ -169,7 +170,7 @@ impl<'a> Session<'a> {
                 return Err(failure.denied_by_server(|| self.login.denied_hint()));
             };
             self.client = None;
-            let again = self.ctx.again(&self.login, &mut patience, lost.retold(), &self.password).await;
+            let again = self.ctx.again(&self.login, &mut patience, lost.retold(), &self.credential).await;
             self.client = Some(again.map_err(|failure| failure.denied_by_server(|| self.login.denied_hint()))?);
         }
     }
@@ -288,9 +289,9 @@ impl<'a> Session<'a> {
         }
         let targets = self.targets(names)?;
         let local = Local::resolve(&local, targets.len(), how.exactly)?;
-        let (ctx, login, password) = (self.ctx, self.login.clone(), self.password.clone());
+        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
         let client = self.client().await?;
-        let way = Way::new(ctx, &login, &password, client.pin());
+        let way = Way::new(ctx, &login, &credential, client.pin());
         let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
         fetch.how = how;
         let names: Vec<Named> = targets.iter().map(Named::plainly).collect();
@@ -312,9 +313,9 @@ impl<'a> Session<'a> {
         if sources.is_empty() {
             return send.finish(None);
         }
-        let (ctx, login, password) = (self.ctx, self.login.clone(), self.password.clone());
+        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
         let client = self.client().await?;
-        let way = Way::new(ctx, &login, &password, client.pin());
+        let way = Way::new(ctx, &login, &credential, client.pin());
         send.deliver(client, &login, Some(&way), sources, &target).await?;
         send.finish(Some(client))
     }
@@ -323,14 +324,14 @@ impl<'a> Session<'a> {
     async fn log_in(&mut self, user: Option<&str>) -> Outcome {
         let Some(user) = user else {
             self.close().await;
-            let connected = self.ctx.connect_with(&self.login, Some(self.password.clone())).await?;
+            let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await?;
             welcome(self.ctx, &self.login, &connected);
             self.client = Some(connected.client);
             return Ok(());
         };
         let login = Login { user: (user != "anonymous").then(|| user.to_owned()), ..self.login.clone() };
         // Asked for even if a password was given to the program: it was for the first user.
-        let given = login.user.is_none().then(|| Secret::new(Vec::new()));
+        let given = login.user.is_none().then(|| Credential::Password(Secret::new(Vec::new())));
         let connected = self.ctx.connect_with(&login, given).await?;
         self.take_over(login, connected).await;
         Ok(())
@@ -349,8 +350,8 @@ impl<'a> Session<'a> {
     async fn take_over(&mut self, login: Login, connected: Connected) {
         self.close().await;
         welcome(self.ctx, &login, &connected);
-        let Connected { client, password, .. } = connected;
-        (self.login, self.password, self.client) = (login, password, Some(client));
+        let Connected { client, credential, .. } = connected;
+        (self.login, self.credential, self.client) = (login, credential, Some(client));
         (self.folder, self.folder_before) = (RelPath::root(), None);
     }
 

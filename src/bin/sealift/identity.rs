@@ -1,0 +1,169 @@
+//! Which keys log in, and what has logged in.
+
+use std::cell::RefCell;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sealift::client::Welcome;
+use sealift::client::keys::{Agent, LoginKey};
+use sealift::keys::PublicKey;
+use sealift::proto::escape::for_people;
+use sealift::secret::Secret;
+use sealift::{Client, Error, Kind, Result, limits};
+
+use super::args::Common;
+use super::ask;
+use super::config::config_dir;
+use super::context::Login;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+
+/// The key that `sealift key new` makes, in the configuration folder.
+pub const OWN_KEY: &str = "id_ed25519";
+
+/// Those that ssh makes, below the home; the last two say which key in a FIDO token it is.
+const OF_SSH: [&str; 4] = [".ssh/id_ed25519", ".ssh/id_ecdsa", ".ssh/id_ed25519_sk", ".ssh/id_ecdsa_sk"];
+
+/// What logs somebody in.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// A password.
+    Password(Secret),
+    /// Keys, one of which the server knows.
+    Keys(Vec<LoginKey>),
+}
+
+impl Credential {
+    /// Logs in with it.
+    ///
+    /// # Errors
+    /// As [`Client::login`] and [`Client::login_with_keys`].
+    pub async fn log_in(&self, client: &mut Client, user: &str) -> Result<Welcome> {
+        match self {
+            Credential::Password(password) => client.login(user, password.clone()).await,
+            Credential::Keys(keys) => client.login_with_keys(user, keys).await,
+        }
+    }
+}
+
+/// The keys, found once for each set of files.
+#[derive(Debug, Default)]
+pub struct Identities {
+    found: RefCell<Vec<(Vec<PathBuf>, Vec<LoginKey>)>>,
+}
+
+impl Identities {
+    /// The keys to log in with there: those that were named; else, if `unasked`, those of the agent and the usual files.
+    ///
+    /// # Errors
+    /// Of a named file that cannot be used.
+    pub fn of(&self, common: &Common, login: &Login, unasked: bool, out: Output) -> Outcome<Vec<LoginKey>> {
+        if login.user.is_none() {
+            return Ok(Vec::new());
+        }
+        let named = match common.identity.as_slice() {
+            [] => login.settings.identity.iter().cloned().collect(),
+            given => given.to_vec(),
+        };
+        if named.is_empty() && !unasked {
+            return Ok(Vec::new());
+        }
+        let known = self.found.borrow().iter().find(|(files, _)| *files == named).map(|(_, keys)| keys.clone());
+        if let Some(keys) = known {
+            return Ok(keys);
+        }
+        let keys = if named.is_empty() { usual(out) } else { of_files(&named, out)? };
+        self.found.borrow_mut().push((named, keys.clone()));
+        Ok(keys)
+    }
+}
+
+/// The names of these keys, for people.
+pub fn named(keys: &[LoginKey]) -> String {
+    let name = |key: &LoginKey| match key.comment() {
+        "" => key.public().fingerprint(),
+        comment => for_people(comment.as_bytes()),
+    };
+    keys.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// Those of the agent that the environment names.
+fn of_agent(out: Output) -> Vec<LoginKey> {
+    let Some(agent) = Agent::of_environment() else { return Vec::new() };
+    agent.keys().unwrap_or_else(|err| {
+        out.step(&format!("no keys of the agent: {}", for_people(err.text().as_bytes())));
+        Vec::new()
+    })
+}
+
+/// Named files: private keys, or public ones whose other half the agent has.
+fn of_files(files: &[PathBuf], out: Output) -> Outcome<Vec<LoginKey>> {
+    if files.len() > limits::KEY_PROOFS_MAX {
+        let text = format!("no more than {} keys are tried", limits::KEY_PROOFS_MAX);
+        return Err(Error::new(Kind::Usage, text).into());
+    }
+    let agent = of_agent(out);
+    let in_agent = |public: &PublicKey| agent.iter().find(|key| key.public() == public).cloned();
+    let mut keys = Vec::new();
+    for file in files {
+        // What the agent has it has opened already.
+        let held = public_half(file).and_then(|public| in_agent(&public));
+        keys.push(match held {
+            Some(key) => key,
+            None if is_public(file) => {
+                let text = format!("{}: the agent does not have the private half of this key", file.display());
+                return Err(Error::new(Kind::LoginFailed, text).into());
+            }
+            None => LoginKey::from_file(file, || {
+                ask::password(&format!("Passphrase for {}: ", for_people(file.as_os_str().as_encoded_bytes())))
+            })
+            .map_err(|err| {
+                let step = "An agent (`ssh-add`) opens a key once; `sealift key list` shows those that need no -i.";
+                Failure::from(err).hinted(Kind::LoginFailed, || step.to_owned())
+            })?,
+        });
+    }
+    Ok(keys)
+}
+
+/// The keys that there are: the agent's, ours, and ssh's. Those that need a touch are used only where there are no others,
+/// and then one, so that nobody touches a token in vain.
+pub fn usual(out: Output) -> Vec<LoginKey> {
+    let mut keys = of_agent(out);
+    let own = config_dir().ok().map(|folder| folder.join(OWN_KEY));
+    let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let of_ssh = home.iter().flat_map(|home| OF_SSH.iter().map(|file| home.join(file)));
+    let files: Vec<PathBuf> = own.into_iter().chain(of_ssh).filter(|file| file.exists()).collect();
+    for file in files {
+        match LoginKey::from_file(&file, || Ok(None)) {
+            Ok(key) if keys.iter().any(|known| known.public() == key.public()) => {}
+            Ok(key) => keys.push(key),
+            Err(err) => out.step(&format!("not used: {}", for_people(err.text().as_bytes()))),
+        }
+    }
+    let (touched, mut free): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.public().kind().needs_touch());
+    if free.is_empty() {
+        free.extend(touched.into_iter().next());
+    }
+    if free.len() > limits::KEY_PROOFS_MAX {
+        out.step(&format!("only the first {} of {} keys are tried", limits::KEY_PROOFS_MAX, free.len()));
+        free.truncate(limits::KEY_PROOFS_MAX);
+    }
+    free
+}
+
+/// The public half beside a private key, or in the file itself.
+fn public_half(file: &Path) -> Option<PublicKey> {
+    let beside = {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".pub");
+        PathBuf::from(name)
+    };
+    let read = |path: &Path| PublicKey::from_openssh(&fs::read_to_string(path).ok()?).ok().map(|(key, _)| key);
+    if is_public(file) { read(file) } else { read(&beside) }
+}
+
+fn is_public(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "pub")
+}

@@ -1,0 +1,143 @@
+//! `sealift` and `sealiftd` with the keys of ssh, by file and by a real agent.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::openssh::{keygen, openssh, public};
+use crate::common::{Daemon, eventually, text};
+
+/// Somebody with a home of their own, and a server.
+struct Scene {
+    daemon: Daemon,
+    home: TempDir,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let home = TempDir::new().unwrap();
+        std::fs::create_dir(home.path().join(".ssh")).unwrap();
+        Scene { daemon: Daemon::start(), home }
+    }
+
+    fn sealiftd(&self, args: &[&str]) {
+        let done = self.daemon.command(args).output().unwrap();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    }
+
+    /// Runs the client without a terminal; `agent` is its socket.
+    fn sealift(&self, args: &[&str], agent: Option<&Path>) -> Output {
+        let mut command = Command::new("setsid");
+        command.args(["-w", env!("CARGO_BIN_EXE_sealift"), "--pin", self.daemon.pin(), "--port"]);
+        command.arg(self.daemon.port().to_string()).args(args).current_dir(self.home.path());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.home.path());
+        command.envs(agent.map(|socket| ("SSH_AUTH_SOCK", socket)));
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn ls(&self, before: &[&str], agent: Option<&Path>) -> Option<i32> {
+        let done = self.sealift(&[before, &["ls", "alice@127.0.0.1/"]].concat(), agent);
+        done.status.code()
+    }
+}
+
+/// An `ssh-agent` of this test alone.
+struct RealAgent(Child);
+
+impl RealAgent {
+    fn start(socket: &Path) -> RealAgent {
+        let mut command = Command::new("ssh-agent");
+        command.arg("-D").arg("-a").arg(socket).stdout(Stdio::null());
+        let agent = RealAgent(command.spawn().unwrap());
+        eventually("the agent listens", || socket.exists());
+        agent
+    }
+}
+
+impl Drop for RealAgent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn add(socket: &Path, key: &Path) {
+    let mut command = Command::new("ssh-add");
+    command.arg("-q").arg(key).env("SSH_AUTH_SOCK", socket);
+    assert!(command.status().unwrap().success());
+}
+
+#[test]
+fn a_key_of_ssh_logs_in_unasked_and_by_name_and_an_agent_signs_for_it() {
+    let scene = Scene::new();
+    let place = TempDir::new().unwrap();
+    let (key, other) = (keygen(place.path(), &["ed25519"], ""), keygen(place.path(), &["ecdsa", "-b", "256"], ""));
+    let file = |path: &Path| path.to_str().unwrap().to_owned();
+    scene.sealiftd(&["user", "add", "alice", "--key", &format!("{}.pub", file(&key))]);
+    assert_eq!(scene.ls(&[], None), Some(4), "no key is known");
+    assert_eq!(scene.ls(&["-i", &file(&other)], None), Some(4), "another key");
+    assert_eq!(scene.ls(&["-i", &file(&key)], None), Some(0));
+    assert_eq!(scene.ls(&["-i", &file(&other), "-i", &file(&key)], None), Some(0), "one of them");
+
+    let unasked = scene.home.path().join(".ssh/id_ed25519");
+    std::fs::rename(&key, &unasked).unwrap();
+    assert_eq!(scene.ls(&[], None), Some(0), "the usual place");
+    let socket = place.path().join("agent");
+    let _agent = RealAgent::start(&socket);
+    add(&socket, &other);
+    add(&socket, &unasked);
+    std::fs::remove_file(&unasked).unwrap();
+    assert_eq!(scene.ls(&[], Some(&socket)), Some(0), "the agent, unasked");
+    assert_eq!(scene.ls(&["-i", &format!("{}.pub", file(&key))], Some(&socket)), Some(0), "a key in the agent by name");
+    assert_eq!(scene.ls(&["-i", &format!("{}.pub", file(&other))], Some(&socket)), Some(4), "no other one then");
+    let log = scene.daemon.log();
+    assert_eq!(log.matches("login refused").count(), 2, "however many keys an agent has, it is one attempt: {log}");
+    assert!(log.contains("key=\"alice@laptop\""), "{log}");
+    scene.sealiftd(&["user", "key", "remove", "alice", "alice@laptop"]);
+    assert_eq!(scene.ls(&[], Some(&socket)), Some(4));
+}
+
+#[test]
+fn a_password_that_was_given_goes_before_keys_that_were_not_named_and_behind_those_that_were() {
+    let scene = Scene::new();
+    let key = keygen(&scene.home.path().join(".ssh"), &["ed25519"], "");
+    std::fs::rename(&key, scene.home.path().join(".ssh/id_ed25519")).unwrap();
+    scene.daemon.add_user("alice", "right horse", "full");
+    std::fs::write(scene.home.path().join("pw"), "right horse\n").unwrap();
+    assert_eq!(scene.ls(&["--password-file", "pw"], None), Some(0));
+    assert!(!scene.daemon.log().contains("login refused"), "no key was tried");
+    assert_eq!(scene.ls(&["--password-file", "pw", "-i", ".ssh/id_ed25519"], None), Some(0), "the password helps");
+    eventually("the key was tried", || scene.daemon.log().contains("login refused"));
+}
+
+#[test]
+fn an_encrypted_key_without_a_terminal_and_one_that_does_not_log_in_are_said_plainly() {
+    let scene = Scene::new();
+    let place = TempDir::new().unwrap();
+    let encrypted = keygen(place.path(), &["ed25519"], "open sesame");
+    let rsa = keygen(place.path(), &["rsa"], "");
+    scene.sealiftd(&["user", "add", "alice", "--key", &public(&encrypted)]);
+    for (key, what) in [(&encrypted, "is encrypted"), (&rsa, "RSA keys do not log in")] {
+        let done = scene.sealift(&["-i", key.to_str().unwrap(), "ls", "alice@127.0.0.1/"], None);
+        assert_eq!(done.status.code(), Some(4));
+        assert!(text(&done.stderr).contains(what), "{}", text(&done.stderr));
+    }
+    let done = scene.daemon.command(&["user", "add", "bob", "--key", &public(&rsa)]).output().unwrap();
+    assert!(!done.status.success() && text(&done.stderr).contains("RSA keys do not log in"));
+}
+
+#[test]
+fn a_key_that_sealift_makes_logs_in_when_the_server_knows_its_line() {
+    let scene = Scene::new();
+    let made = scene.sealift(&["key", "new", "--name", "alice@desk"], None);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let line = text(&made.stdout).trim().to_owned();
+    assert!(line.starts_with("ssh-ed25519 ") && line.ends_with(" alice@desk"), "{line}");
+    assert_eq!(text(&scene.sealift(&["key", "list"], None).stdout).trim(), line);
+    scene.sealiftd(&["user", "add", "alice", "--key", &line]);
+    assert_eq!(scene.ls(&[], None), Some(0));
+    assert_eq!(scene.sealift(&["key", "new"], None).status.code(), Some(11), "it never replaces one");
+    let (listed, _) = openssh("ssh-keygen", &["-l", "-f", "/dev/stdin"], line.as_bytes());
+    assert!(listed);
+}
