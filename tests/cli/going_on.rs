@@ -245,3 +245,34 @@ fn a_killed_put_is_gone_on_with_after_a_plain_one_too() {
     world.run(["put", "-v", "-c", "large", &world.alice("copy")]).code(0).said("goes on after");
     assert!(fs::read(world.remote("alice", "copy")).unwrap() == large());
 }
+
+#[test]
+fn the_command_that_goes_on_with_a_tree_goes_where_the_first_one_went() {
+    let world = World::trusting();
+    for root in [world.local("tree"), world.remote("alice", "tree")] {
+        fs::create_dir_all(root.join("d")).unwrap();
+        fs::write(root.join("d/small"), "small").unwrap();
+        fs::write(root.join("large"), large()).unwrap();
+    }
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let at = |path: &str| format!("alice@{}/{path}", proxy.address);
+    fs::create_dir(world.remote("alice", "there")).unwrap();
+    fs::create_dir(world.local("here")).unwrap();
+    let expected = ["d", "d/small", "large"];
+    for (to, lies_in) in [(at("new"), "new"), (at("there/"), "there/tree")] {
+        let said = interrupted(&world, &["put", "-r", "tree", &to], &|| has_come(&world, 2 * BLOCK + 100_000));
+        wait_for("the server keeps what is proven", || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK)));
+        go_on(&world, &said).code(0).said("goes on after");
+        assert_eq!(crate::support::names(&world.remote("alice", lies_in)), expected, "{said}");
+        assert!(fs::read(world.remote("alice", lies_in).join("large")).unwrap() == large());
+    }
+    for (to, lies_in) in [("new", "new"), ("here", "here/tree")] {
+        let part = world.local(lies_in).join(".large.sealift-part");
+        let enough = || fs::metadata(&part).is_ok_and(|part| part.len() as usize > BLOCK + 100_000);
+        let said = interrupted(&world, &["get", "-r", &at("tree"), to], &enough);
+        go_on(&world, &said).code(0).said("goes on after");
+        assert_eq!(crate::support::names(&world.local(lies_in)), expected, "{said}");
+        assert!(fs::read(world.local(lies_in).join("large")).unwrap() == large());
+    }
+}

@@ -154,9 +154,12 @@ impl Local {
             _ => {}
         }
         // Only now: a folder may be reached by a link, and is not replaced.
-        let followed = match Typed::look(path)? {
-            Typed::Through(place) => return Ok(Local::Through(place)),
-            Typed::File(path) => path,
+        let followed = match exactly && path.is_dir() {
+            true => path.to_owned(),
+            false => match Typed::look(path)? {
+                Typed::Through(place) => return Ok(Local::Through(place)),
+                Typed::File(path) => path,
+            },
         };
         let path = followed.as_path();
         let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
@@ -483,6 +486,8 @@ mod tests {
         let name =
             |name: &str| Ok(Local::Name { folder: dir.path().into(), name: RelPath::parse(name.as_bytes()).unwrap() });
         assert_eq!(resolve(&at("there"), 2), folder("there", false));
+        assert_eq!(Local::resolve(at("there").as_os_str(), 1, true).unwrap(), name("there").unwrap());
+        assert_eq!(Local::resolve(at("there").as_os_str(), 2, true).unwrap_err().kind(), Some(Kind::Usage));
         assert_eq!(resolve(&at("new/"), 1), folder("new/", true));
         assert_eq!(resolve(&at("new"), 1), name("new"));
         assert_eq!(resolve(&at("file"), 1), name("file"));
