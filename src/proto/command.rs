@@ -1,7 +1,6 @@
 //! Commands: a line to a value and back.
 
 use super::arguments::Args;
-use super::escape::encode;
 use super::features::{Feature, Features};
 use super::mode::SourceMode;
 use super::path::RelPath;
@@ -10,6 +9,7 @@ use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::hash::Hash;
 use crate::keys::Proof;
+#[cfg(doc)]
 use crate::limits;
 use crate::mtime::Mtime;
 use crate::secret::Secret;
@@ -420,146 +420,8 @@ impl Command {
             | Command::Logout => None,
         }
     }
-
-    /// Writes the command as a line, ending included.
-    ///
-    /// # Errors
-    /// [`Kind::PathTooLong`] if the line would be longer than [`limits::LINE_MAX`]: a very long path of characters that
-    /// each take three bytes when encoded.
-    pub fn render(&self, out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        out.extend_from_slice(self.verb().name().as_bytes());
-        match self {
-            Command::Help(None) => {}
-            Command::Help(Some(verb)) => argument(out, verb.name().as_bytes()),
-            Command::User(name) | Command::Kick(name) => argument(out, name.as_bytes()),
-            Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
-            Command::Key { user, proofs } => {
-                argument(out, user.as_bytes());
-                let proofs: Vec<String> = proofs.iter().map(Proof::to_text).collect();
-                argument(out, proofs.join(",").as_bytes());
-            }
-            Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
-            Command::Passwd { present, new } => {
-                argument(out, new.expose());
-                out.extend_from_slice(b" present=");
-                out.extend(encode(present.expose()).bytes());
-            }
-            Command::List { path, recursive, rotten, mode } => {
-                if !path.is_root() {
-                    argument(out, path.as_bytes());
-                }
-                flag(out, "recursive", *recursive);
-                flag(out, "rotten", *rotten);
-                flag(out, "mode", *mode);
-            }
-            Command::Stat(path) => {
-                if !path.is_root() {
-                    argument(out, path.as_bytes());
-                }
-            }
-            Command::Hash { path, length, of } => {
-                argument(out, path.as_bytes());
-                option(out, "length", *length);
-                flag(out, "recorded", *of == HashOf::Record);
-                flag(out, "growing", *of == HashOf::Growing);
-                flag(out, "partial", *of == HashOf::Partial);
-            }
-            Command::Accept(path) => argument(out, path.as_bytes()),
-            Command::Download { path, offset, length, growing } => {
-                argument(out, path.as_bytes());
-                option(out, "offset", (*offset > 0).then_some(offset));
-                option(out, "length", *length);
-                flag(out, "growing", *growing);
-            }
-            Command::Upload(args) => {
-                argument(out, args.path.as_bytes());
-                of_the_file(out, args.size, (args.mtime, args.mode), args.allocated);
-                on_the_way(out, args.condition, args.resume);
-            }
-            Command::Stage(args) => {
-                argument(out, args.path.as_bytes());
-                of_the_file(out, Some(args.size), (args.mtime, args.mode), args.allocated);
-                on_the_way(out, args.condition, args.resume);
-            }
-            Command::Part { id, offset, length } => {
-                argument(out, id.to_string().as_bytes());
-                option(out, "offset", Some(offset));
-                option(out, "length", Some(length));
-            }
-            Command::Commit { id, hash } => {
-                argument(out, id.to_string().as_bytes());
-                option(out, "hash", Some(hash));
-            }
-            Command::Discard(id) => argument(out, id.to_string().as_bytes()),
-            Command::Chmod { path, mode } => {
-                argument(out, path.as_bytes());
-                option(out, "mode", Some(mode.mode));
-                flag(out, "perms", mode.perms);
-            }
-            Command::Delete { path, recursive } => {
-                argument(out, path.as_bytes());
-                flag(out, "recursive", *recursive);
-            }
-            Command::Mkdir { path, parents } => {
-                argument(out, path.as_bytes());
-                flag(out, "parents", *parents);
-            }
-            Command::Rename { from, to, replace } => {
-                argument(out, from.as_bytes());
-                argument(out, to.as_bytes());
-                flag(out, "replace", *replace);
-            }
-            Command::Ping | Command::Status | Command::Who | Command::Shutdown | Command::Logout => {}
-        }
-        out.extend_from_slice(b"\r\n");
-        if out.len() - start > limits::LINE_MAX {
-            out.truncate(start);
-            return Err(Error::new(Kind::PathTooLong, "the path is too long to send"));
-        }
-        Ok(())
-    }
 }
 
-/// The options of UPLOAD and STAGE about the file as the sender has it.
-fn of_the_file(
-    out: &mut Vec<u8>,
-    size: Option<u64>,
-    (mtime, mode): (Option<Mtime>, Option<SourceMode>),
-    allocated: Option<u64>,
-) {
-    option(out, "size", size);
-    option(out, "mtime", mtime);
-    option(out, "mode", mode.map(|mode| mode.mode));
-    flag(out, "perms", mode.is_some_and(|mode| mode.perms));
-    option(out, "allocated", allocated);
-}
-
-/// Those about what is there already.
-fn on_the_way(out: &mut Vec<u8>, condition: Condition, resume: Option<Resume>) {
-    match condition {
-        Condition::Any => {}
-        Condition::Absent => option(out, "if", Some("absent")),
-        Condition::Hash(hash) => option(out, "if", Some(format_args!("hash:{hash}"))),
-    }
-    option(out, "offset", resume.map(|resume| resume.offset));
-    option(out, "prefix", resume.map(|resume| resume.prefix));
-}
-
-fn argument(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b' ');
-    out.extend(encode(bytes).bytes());
-}
-
-fn option(out: &mut Vec<u8>, key: &str, value: Option<impl std::fmt::Display>) {
-    if let Some(value) = value {
-        out.extend(format!(" {key}={value}").bytes());
-    }
-}
-
-fn flag(out: &mut Vec<u8>, key: &str, value: bool) {
-    option(out, key, value.then_some("yes"));
-}
-
+mod render;
 #[cfg(test)]
 mod tests;

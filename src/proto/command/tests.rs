@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits;
 use crate::proto::FileMode;
 use proptest::prelude::*;
 
