@@ -6,16 +6,26 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 use async_std::task::spawn_blocking;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice::name_to_index, socket_with};
 
-use super::options::Endpoint;
+use super::options::{Endpoint, Family};
 use crate::error::{Error, Kind, Result};
 
-/// The addresses of a server, in the order the system prefers.
+/// The addresses of a server, in the order the system prefers, of this family alone if one is named.
 ///
 /// # Errors
-/// [`Kind::Network`] if there is no such host, or no such interface in an address with a zone (`fe80::1%eth0`).
-pub(super) async fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>> {
+/// [`Kind::Network`] if there is no such host, or it has no such address, or no such interface in an address with a zone (`fe80::1%eth0`).
+pub(super) async fn resolve(endpoint: &Endpoint, family: Option<Family>) -> Result<Vec<SocketAddr>> {
     let endpoint = endpoint.clone();
-    spawn_blocking(move || look_up(&endpoint)).await
+    let mut found = spawn_blocking(move || look_up(&endpoint).map(|found| (endpoint, found))).await?;
+    let Some(family) = family else { return Ok(found.1) };
+    found.1.retain(|address| family.has(address));
+    match found {
+        (Endpoint { host, .. }, none) if none.is_empty() => {
+            // It will have none the next time either.
+            let never = io::Error::from(io::ErrorKind::AddrNotAvailable);
+            Err(Error::new(Kind::Network, format!("{host} has no {family} address")).with_source(never))
+        }
+        (_, found) => Ok(found),
+    }
 }
 
 fn look_up(endpoint: &Endpoint) -> Result<Vec<SocketAddr>> {

@@ -14,7 +14,7 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 use super::address;
 use super::answers::{Ids, Welcome};
 use super::keys::LoginKey;
-use super::options::{ConnectOptions, Endpoint, Question, Verification};
+use super::options::{ConnectOptions, Endpoint, Family, Question, Verification};
 use super::pump::pump;
 use super::rate_limit::RateLimit;
 use super::session::Session;
@@ -86,7 +86,7 @@ impl Client {
             Verification::Ask(question) => (Trust::Observe, Some(question)),
         };
         let connector = Connector::new(trust)?;
-        let opening = open(endpoint, &connector, options.rate_limit.as_ref());
+        let opening = open(endpoint, &connector, (options.family, options.rate_limit.as_ref()));
         let (stream, pin, peer) = within(options.connect_timeout, endpoint, opening).await?;
         if let Some(question) = question {
             ask(question, pin).await?;
@@ -317,10 +317,10 @@ impl Drop for EndOnDrop<'_> {
 async fn open(
     endpoint: &Endpoint,
     connector: &Connector,
-    rate_limit: Option<&RateLimit>,
+    (family, rate_limit): (Option<Family>, Option<&RateLimit>),
 ) -> Result<(TlsStream<TcpStream>, Option<Pin>, SocketAddr)> {
     let failed = |err| Error::network(format_args!("cannot connect to {endpoint}"), err);
-    let addresses = address::resolve(endpoint).await?;
+    let addresses = address::resolve(endpoint, family).await?;
     let socket = dial(&addresses, rate_limit).await.map_err(failed)?;
     let address = socket.peer_addr().map_err(failed)?;
     let (stream, pin) = secure(socket, endpoint, connector).await?;

@@ -111,7 +111,7 @@ pub use known_servers::{Added, Followed, Known, KnownServers};
 pub use listing::{Listing, Unread};
 pub use mirror::{Displaced, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
-pub use options::{ConnectOptions, Endpoint, Verification};
+pub use options::{ConnectOptions, Endpoint, Family, Verification};
 pub use rate_limit::RateLimit;
 pub use retry::{Patience, Transfer, TransferOptions, is_lost_line, is_unreached};
 pub use target::{DEFAULT_PORT, Target};

@@ -1,6 +1,7 @@
 //! Where to connect, and whom to trust.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +61,34 @@ impl fmt::Debug for Verification {
     }
 }
 
+/// A kind of address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Whether this address is of it.
+    pub fn has(self, address: &SocketAddr) -> bool {
+        match self {
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        })
+    }
+}
+
 /// How to connect.
 #[derive(Debug)]
 pub struct ConnectOptions {
@@ -69,6 +98,8 @@ pub struct ConnectOptions {
     pub connect_timeout: Duration,
     /// How long to wait for a server from which nothing comes and to which nothing can be sent.
     pub io_timeout: Duration,
+    /// The only kind of address to connect to; none: whichever the system prefers.
+    pub family: Option<Family>,
     /// How fast bytes may be moved, over this connection and all others with the same limit.
     pub rate_limit: Option<RateLimit>,
 }
@@ -80,6 +111,7 @@ impl ConnectOptions {
             verification,
             connect_timeout: limits::CONNECT_TIMEOUT,
             io_timeout: limits::CLIENT_IO_TIMEOUT,
+            family: None,
             rate_limit: None,
         }
     }

@@ -6,6 +6,7 @@ mod announced;
 mod bookmarks;
 #[path = "../common/mod.rs"]
 mod common;
+mod environment;
 mod exits;
 mod files;
 mod first_minute;

@@ -65,6 +65,21 @@ pub struct Common {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Connection", hide_short_help = true)]
     pub port_file: Option<PathBuf>,
 
+    /// Connect by IPv4 only
+    #[arg(
+        short = '4',
+        long,
+        global = true,
+        conflicts_with = "ipv6",
+        help_heading = "Connection",
+        hide_short_help = true
+    )]
+    pub ipv4: bool,
+
+    /// Connect by IPv6 only
+    #[arg(short = '6', long, global = true, help_heading = "Connection", hide_short_help = true)]
+    pub ipv6: bool,
+
     /// Give up on a server that is silent for so long, like 10s or 2m
     #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
     #[arg(help_heading = "Connection", hide_short_help = true)]
@@ -93,6 +108,10 @@ pub struct Common {
     /// Read the password from the first line of standard input
     #[arg(long, global = true, help_heading = "Key and password", hide_short_help = true)]
     pub password_stdin: bool,
+
+    /// Take user and password from ~/.netrc (or the file that NETRC names), which nobody else may read
+    #[arg(long, global = true, help_heading = "Password", hide_short_help = true)]
+    pub netrc: bool,
 
     /// Write results to stdout and errors to stderr as JSON, one object a line
     #[arg(long, global = true, help_heading = "Output")]

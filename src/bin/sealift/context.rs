@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use async_std::task::sleep;
 use sealift::client::keys::LoginKey;
 use sealift::client::{
-    Config, ConnectOptions, DEFAULT_PORT, Endpoint, KnownServers, Patience, RateLimit, Settings, Target, Verification,
-    Welcome, is_unreached,
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, KnownServers, Patience, RateLimit, Settings, Target,
+    Verification, Welcome, is_unreached,
 };
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
@@ -22,6 +22,7 @@ use super::config::config_file;
 use super::failure::{Failure, Outcome, changed_key_hint};
 use super::identity::{self, Credential, Identities};
 use super::interrupt;
+use super::netrc::Netrc;
 use super::output::Output;
 use super::password::{self, Passwords};
 use super::verify::{follow, known_servers, system_known_servers, verification};
@@ -100,6 +101,7 @@ pub struct Context {
     passwords: RefCell<Passwords>,
     identities: Identities,
     config: OnceCell<Config>,
+    netrc: OnceCell<Netrc>,
     /// Whether the server is asked to read whole files and says nothing meanwhile.
     server_reads: bool,
     /// What was asked for on the command line.
@@ -114,10 +116,10 @@ impl Context {
     /// For these options. `server_reads`: the command has the server read whole files, which takes as long as its disk
     /// needs for them.
     pub fn new(common: Common, server_reads: bool) -> Self {
-        let (passwords, identities, config) = Default::default();
+        let (passwords, identities, config, netrc) = Default::default();
         let (rate, connections, rate_limits) = Default::default();
         let out = Output::new(&common);
-        Context { out, common, passwords, identities, config, server_reads, rate, connections, rate_limits }
+        Context { out, common, passwords, identities, config, netrc, server_reads, rate, connections, rate_limits }
     }
 
     /// What the person's configuration says. It is read once.
@@ -135,6 +137,14 @@ impl Context {
         Ok(self.config.get_or_init(|| config))
     }
 
+    fn netrc(&self) -> Outcome<&Netrc> {
+        if let Some(netrc) = self.netrc.get() {
+            return Ok(netrc);
+        }
+        let netrc = Netrc::read()?;
+        Ok(self.netrc.get_or_init(|| netrc))
+    }
+
     /// How often in a row to try again at this server.
     pub fn retries(&self, login: &Login) -> u32 {
         self.common.retry.or(login.settings.retry).unwrap_or(limits::RETRIES)
@@ -146,6 +156,11 @@ impl Context {
     /// If the rate is too low for the connections.
     pub fn connect_options(&self, login: &Login, verification: Verification) -> Outcome<ConnectOptions> {
         let mut options = ConnectOptions::new(verification);
+        options.family = match (self.common.ipv4, self.common.ipv6) {
+            (true, _) => Some(Family::V4),
+            (_, true) => Some(Family::V6),
+            _ => None,
+        };
         options.rate_limit = self.rate_limit(login)?;
         if let Some(timeout) = self.common.timeout.or(login.settings.timeout) {
             options.connect_timeout = timeout;
@@ -221,7 +236,11 @@ impl Context {
     pub fn login_for(&self, target: &Target) -> Outcome<Login> {
         let port = target.port.map_or_else(|| self.default_port(), Ok)?;
         let settings = self.config()?.settings(target.bookmark.as_deref());
-        let (user, bookmark) = (target.user.clone(), target.bookmark.clone());
+        let (mut user, bookmark) = (target.user.clone(), target.bookmark.clone());
+        if user.is_none() && self.common.netrc {
+            let found = self.netrc()?.find(&target.host, None).and_then(|entry| entry.login.clone());
+            user = found.filter(|user| user != ANONYMOUS);
+        }
         Ok(Login { user, server: Endpoint::new(&target.host, port), bookmark, settings })
     }
 
@@ -242,7 +261,12 @@ impl Context {
         // Before connecting, so that an unreadable password file is not reported after a long wait.
         let given = match &login.user {
             None => Some(Secret::new(Vec::new())),
-            Some(_) => self.passwords.borrow_mut().given(&self.common, self.out)?,
+            Some(user) => match self.passwords.borrow_mut().given(&self.common, self.out)? {
+                None if self.common.netrc => {
+                    self.netrc()?.find(&login.server.host, Some(user)).and_then(|entry| entry.password.clone())
+                }
+                given => given,
+            },
         };
         // Of somebody who gives a password, keys are used only if they are named too: each refusal counts.
         let keys = self.identities.of(&self.common, login, given.is_none(), self.out)?;

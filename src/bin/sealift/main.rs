@@ -17,6 +17,7 @@ mod help;
 mod identity;
 mod interrupt;
 mod mirror_args;
+mod netrc;
 mod output;
 mod password;
 mod progress;
