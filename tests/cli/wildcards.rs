@@ -162,6 +162,37 @@ fn a_folder_that_cannot_be_read_is_told_and_the_others_are_searched() {
     fs::set_permissions(&shut, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+#[test]
+fn the_shell_expands_names_on_the_side_that_each_command_means() {
+    let world = world(&["a.txt", "b.txt", "c*d", "d[1]/x.txt", "e,f"]);
+    let shell = |lines: &str| world.run_with(["shell", &world.alice("")], lines.as_bytes());
+    assert_eq!(shell("ls *.txt").code(0).stdout(), "a.txt\nb.txt\n");
+    assert_eq!(shell("cat {b,a}.txt").code(0).stdout(), "b.txta.txt");
+    assert_eq!(shell("cat 'c*d'\ncat c\\*d\ncat \"c*\"d\ncat e,f").code(0).stdout(), "c*dc*dc*de,f");
+    assert_eq!(shell("cd 'd[1]'\nls *").code(0).stdout(), "x.txt\n");
+    shell("cat *.pdf").code(3).said("*.pdf: nothing matches");
+    shell("cat a.txt *.pdf").code(10).said("nothing matches");
+    shell("mget *.txt").code(0);
+    assert_eq!(names_in(world.work.path()), ["a.txt", "b.txt"]);
+    shell("lmkdir in\nget [a]*.txt in").code(0);
+    assert_eq!(names_in(&world.local("in")), ["a.txt"]);
+    shell("get *.txt one").code(1).said("one: not a folder");
+    for name in ["x.log", "y.log", "z*.log", "-n.log"] {
+        fs::write(world.local(name), name).unwrap();
+    }
+    shell("mkdir logs\nput *.log logs/\nmkdir 'q*'").code(0);
+    assert_eq!(names_in(&world.remote("alice", "logs")), ["-n.log", "x.log", "y.log", "z*.log"]);
+    assert!(world.remote("alice", "q*").is_dir());
+    shell("cd logs\nrm *\nmput [xy].log 'z*.log'").code(0);
+    assert_eq!(names_in(&world.remote("alice", "logs")), ["x.log", "y.log", "z*.log"]);
+    shell("put *.pdf").code(3).said("*.pdf: nothing matches on this machine");
+    shell("mv logs/*.log .").code(0);
+    assert!(world.remote("alice", "x.log").exists());
+    assert_eq!(shell("find --name x.txt\ndu -sb 'd[1]'").code(0).stdout(), "d[1]/x.txt\n             10  d[1]\n");
+    assert!(shell("tree d*").code(0).stdout().contains("x.txt"));
+    assert_eq!(shell("lls *.log").code(0).stdout().lines().count(), 4);
+}
+
 /// Only the folders that may hold something are listed, each once, and nothing above the first wildcard.
 #[test]
 fn no_more_is_listed_than_a_pattern_needs() {

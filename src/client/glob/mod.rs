@@ -9,9 +9,11 @@
 
 mod braces;
 mod expand;
+mod local;
 mod name;
 
 pub use expand::Expansion;
+pub use local::{LocalExpansion, expand_local};
 
 use name::Pattern;
 

@@ -134,6 +134,14 @@ impl<'a> Send<'a> {
         Ok(sources)
     }
 
+    /// Shows and counts what kept sources from being found.
+    ///
+    /// # Errors
+    /// As [`Tally::show`].
+    pub fn missed(&mut self, failures: Vec<Failure>) -> Outcome {
+        failures.into_iter().try_for_each(|failure| self.tally.show(failure, self.ctx.out))
+    }
+
     /// Sends sources to a target; on the way back, if there is one, when the connection is lost. What fails alone is
     /// shown and counted.
     ///

@@ -8,6 +8,7 @@ use sealift::Exit;
 
 use super::Words;
 use crate::commands::ls::Look;
+use crate::commands::{du, find, tree};
 use crate::failure::{Failure, Outcome};
 use crate::transfer::{Links, TransferArgs};
 
@@ -24,6 +25,16 @@ pub enum Command {
     /// List a folder
     #[command(visible_aliases = ["list", "dir"])]
     Ls(Ls),
+    /// Draw all that is below a folder
+    Tree(Tree),
+    /// Show how much is in folders
+    Du(Du),
+    /// Find files and folders by name, size and age
+    Find(Find),
+    /// Download all that is named, to the local folder
+    Mget(Get),
+    /// Upload all that is named, to the folder on the server
+    Mput(Put),
     /// Download files; the last of several names is the local destination
     #[command(visible_alias = "download")]
     Get(Get),
@@ -110,6 +121,31 @@ pub struct Ls {
     pub names: Vec<OsString>,
     #[command(flatten)]
     pub look: Look,
+}
+
+#[derive(Debug, Args)]
+pub struct Tree {
+    /// Folders
+    pub names: Vec<OsString>,
+    #[command(flatten)]
+    pub how: tree::How,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct Du {
+    /// Folders or files
+    pub names: Vec<OsString>,
+    #[command(flatten)]
+    pub how: du::How,
+}
+
+#[derive(Debug, Args)]
+pub struct Find {
+    /// Folders
+    pub names: Vec<OsString>,
+    #[command(flatten)]
+    pub wanted: find::Wanted,
 }
 
 #[derive(Debug, Args)]
@@ -216,6 +252,11 @@ impl Command {
     pub fn is_about_files(&self) -> bool {
         match self {
             Command::Ls(_)
+            | Command::Tree(_)
+            | Command::Du(_)
+            | Command::Find(_)
+            | Command::Mget(_)
+            | Command::Mput(_)
             | Command::Get(_)
             | Command::Put(_)
             | Command::Cat(_)
@@ -248,7 +289,12 @@ impl Command {
     /// by itself.
     pub fn only_asks(&self) -> bool {
         match self {
-            Command::Rm(_) | Command::Mkdir(_) | Command::Mv(_) | Command::Put(_) | Command::Accept(_) => false,
+            Command::Rm(_)
+            | Command::Mkdir(_)
+            | Command::Mv(_)
+            | Command::Put(_)
+            | Command::Mput(_)
+            | Command::Accept(_) => false,
             command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who),
         }
     }
@@ -287,6 +333,11 @@ mod tests {
             "DELETE x",
             "LOGOUT",
             "ls -l",
+            "tree",
+            "du -s",
+            "find --name x",
+            "mget *.txt",
+            "mput *.log",
             "Get a b",
             "put a",
             "rm -r x",

@@ -4,14 +4,16 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use sealift::client::glob;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind, Result};
 
+use super::request::literal;
 use super::say;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::interrupt;
 
@@ -32,12 +34,35 @@ pub fn expand_home(name: &OsStr) -> OsString {
     }
 }
 
+/// What local names stand for, as the system's shell would have it, and what kept more from being found.
+///
+/// # Errors
+/// For more than can be held.
+pub fn expand(names: &[OsString]) -> Outcome<(Vec<OsString>, Vec<Failure>)> {
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for name in names {
+        if !glob::is_special(name.as_bytes()) {
+            found.push(expand_home(name));
+            continue;
+        }
+        let expansion = glob::expand_local(&expand_home(name))?;
+        // A name that begins with a hyphen is no option, and `-` is not standard input.
+        let plainly = |path: PathBuf| match path.as_os_str().as_bytes().starts_with(b"-") {
+            true => Path::new(".").join(path).into_os_string(),
+            false => path.into_os_string(),
+        };
+        found.extend(expansion.paths.into_iter().map(plainly));
+        failures.extend(expansion.failures.into_iter().map(Failure::from));
+    }
+    Ok((found, failures))
+}
+
 /// Changes the current folder; without a name to the person's own.
 ///
 /// # Errors
 /// If it cannot be entered.
 pub fn change_folder(folder: Option<&OsStr>) -> Outcome {
-    let folder = PathBuf::from(expand_home(folder.unwrap_or(OsStr::new("~"))));
+    let folder = PathBuf::from(expand_home(&literal(folder.unwrap_or(OsStr::new("~")))));
     Ok(env::set_current_dir(&folder).map_err(|err| Error::file(folder.display(), err))?)
 }
 
@@ -55,7 +80,7 @@ pub fn folder() -> Result<PathBuf> {
 /// Of the first that cannot be made.
 pub fn make_folders(folders: &[OsString], parents: bool) -> Outcome {
     for folder in folders {
-        let folder = PathBuf::from(expand_home(folder));
+        let folder = PathBuf::from(expand_home(&literal(folder)));
         let made = if parents { fs::create_dir_all(&folder) } else { fs::create_dir(&folder) };
         made.map_err(|err| Error::file(folder.display(), err))?;
     }
@@ -67,12 +92,17 @@ pub fn make_folders(folders: &[OsString], parents: bool) -> Outcome {
 /// # Errors
 /// If it cannot be read.
 pub fn list(words: &[OsString]) -> Outcome {
-    if words.iter().any(|word| word.as_bytes().starts_with(b"-")) {
+    let is_plain = !words.iter().any(|word| word.as_bytes().starts_with(b"-") || glob::is_special(word.as_bytes()));
+    let (words, failures) = expand(words)?;
+    if let Some(failure) = failures.into_iter().next() {
+        return Err(failure);
+    }
+    if !is_plain {
         let mut ls = Command::new("ls");
         return end_of("ls", run(ls.args(words.iter().map(|word| expand_home(word))))?);
     }
     let here = [OsString::from(".")];
-    for folder in if words.is_empty() { &here[..] } else { words } {
+    for folder in if words.is_empty() { &here[..] } else { &words } {
         let folder = PathBuf::from(expand_home(folder));
         let failed = |err| Error::file(folder.display(), err);
         let mut names = Vec::new();

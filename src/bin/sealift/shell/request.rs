@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use sealift::client::glob;
 use sealift::{Error, Kind, Result};
 
 use super::Words;
@@ -92,17 +93,83 @@ fn end_of_command(line: &[u8]) -> usize {
     line.len()
 }
 
-/// The words of a command.
+/// What stands for a protected wildcard while the words are taken apart: no path and no command has such characters.
+const PROTECTED: [(u8, u8); 5] = [(1, b'*'), (2, b'?'), (3, b'['), (4, b'{'), (5, b'\\')];
+
+/// The words of a command. In one with a wildcard, what quotes and backslashes protect has a backslash before it:
+/// [`literal`] takes that away, and a pattern keeps its meaning until the command is known that it is for.
 ///
 /// # Errors
 /// [`Kind::Usage`] for a quote that is not closed.
 pub fn split(line: &[u8]) -> Result<Words> {
-    let mut lexer = shlex::bytes::Shlex::new(line);
-    let words: Words = lexer.by_ref().map(OsString::from_vec).collect();
+    if line.iter().any(|byte| PROTECTED.iter().any(|(mark, _)| mark == byte)) {
+        return Err(usage("a control character is in the line"));
+    }
+    let marked = marked(line);
+    let mut lexer = shlex::bytes::Shlex::new(&marked);
+    let words: Words = lexer.by_ref().map(|word| OsString::from_vec(unmarked(&word))).collect();
     if lexer.had_error {
         return Err(usage("a quote is not closed, or the line ends with a backslash"));
     }
     Ok(words)
+}
+
+/// The line with marks in place of what is protected.
+fn marked(line: &[u8]) -> Vec<u8> {
+    let mark = |byte: u8| PROTECTED.iter().find(|(_, own)| *own == byte).map(|(mark, _)| *mark);
+    let (mut out, mut quote, mut bytes) = (Vec::with_capacity(line.len()), None, line.iter().copied().peekable());
+    while let Some(byte) = bytes.next() {
+        match (quote, byte) {
+            (None | Some(b'"'), b'\\') => match bytes.peek().copied() {
+                // In double quotes a backslash protects itself, and leaves a wildcard and itself as they are.
+                Some(next) if next == b'\\' || (quote.is_none() && mark(next).is_some()) => {
+                    out.extend(mark(next));
+                    bytes.next();
+                }
+                Some(next) => {
+                    let stays = quote.is_some() && !matches!(next, b'"' | b'$' | b'`' | b'\n');
+                    out.push(if stays { 5 } else { b'\\' });
+                    if !stays || mark(next).is_none() {
+                        out.push(next);
+                        bytes.next();
+                    }
+                }
+                None => out.push(byte),
+            },
+            (Some(open), close) if open == close => {
+                quote = None;
+                out.push(byte);
+            }
+            (Some(_), byte) => out.push(mark(byte).unwrap_or(byte)),
+            (None, b'\'' | b'"') => {
+                quote = Some(byte);
+                out.push(byte);
+            }
+            (None, byte) => out.push(byte),
+        }
+    }
+    out
+}
+
+/// A word with what its marks stand for.
+fn unmarked(word: &[u8]) -> Vec<u8> {
+    let own = |byte: u8| PROTECTED.iter().find(|(mark, _)| *mark == byte).map(|(_, own)| *own);
+    let plain: Vec<u8> = word.iter().map(|byte| own(*byte).unwrap_or(*byte)).collect();
+    if !glob::is_special(&plain) {
+        return plain;
+    }
+    word.iter()
+        .flat_map(|byte| own(*byte).map_or([None, Some(*byte)], |own| [Some(b'\\'), Some(own)]))
+        .flatten()
+        .collect()
+}
+
+/// A word as it stands: without the backslashes that [`split`] has put into one with wildcards.
+pub fn literal(word: &OsStr) -> OsString {
+    match glob::is_special(word.as_bytes()) {
+        true => OsString::from_vec(glob::unescape(word.as_bytes())),
+        false => word.to_owned(),
+    }
 }
 
 fn usage(text: &str) -> Error {
@@ -168,6 +235,26 @@ mod tests {
             ("!ls", true),
         ] {
             assert_eq!(read(line).unwrap().is_harmless(), harmless, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_protected_is_no_wildcard() {
+        for (typed, word, plain) in [
+            ("*.txt", "*.txt", "*.txt"),
+            ("'*.txt'", r"\*.txt", "*.txt"),
+            (r"\*.txt", r"\*.txt", "*.txt"),
+            ("\"a b*\"*", r"a b\**", "a b**"),
+            (r"a\\b", r"a\b", r"a\b"),
+            (r"'a\b'*", r"a\\b*", r"a\b*"),
+            (r"[a]\[b]", r"[a]\[b]", "[a][b]"),
+            ("it\\'s{a,'b'}", "it's{a,b}", "it's{a,b}"),
+            ("\"a\\\"b\"", "a\"b", "a\"b"),
+            ("\"a\\b\"", r"a\b", r"a\b"),
+        ] {
+            let words = split(typed.as_bytes()).unwrap();
+            assert_eq!(words, [OsString::from(word)], "{typed}");
+            assert_eq!(literal(&words[0]), OsString::from(plain), "{typed}");
         }
     }
 }

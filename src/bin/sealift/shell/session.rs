@@ -1,24 +1,25 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::time::Instant;
 
-use sealift::client::{Patience, Target};
+use sealift::client::{Patience, Target, glob};
 use sealift::proto::escape::for_people;
 use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::{Client, Error, Kind, Result, limits};
 
 use super::line::{self, Command};
 use super::local::{self, expand_home};
+use super::request::literal;
 use super::say;
 use crate::args;
 use crate::commands::change::Moving;
 use crate::commands::get::{Fetch, Local};
 use crate::commands::put::Send;
-use crate::commands::{cat, change, look, ls, server, verify};
+use crate::commands::{cat, change, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context, Login};
-use crate::expand::Named;
+use crate::expand::{self, Meant};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
@@ -192,8 +193,37 @@ impl<'a> Session<'a> {
         let out = self.ctx.out;
         match command {
             Command::Ls(line) => self.ls(line).await?,
-            Command::Get(line) => self.get(line).await?,
-            Command::Put(line) => self.put(line).await?,
+            Command::Tree(line) => {
+                let names = or_here(&line.names);
+                self.each(&names, async |client, target| tree::draw(out, client, target, &line.how).await).await?;
+            }
+            Command::Du(line) => {
+                let names = or_here(&line.names);
+                self.each(&names, async |client, target| du::measure(out, client, target, &line.how).await).await?;
+            }
+            Command::Find(line) => {
+                let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted)?);
+                self.each(&names, async |client, target| find::search(out, client, target, &filter).await).await?;
+            }
+            Command::Get(line) => {
+                let (names, local) = match line.names.as_slice() {
+                    [names @ .., local] if !names.is_empty() => (names, expand_home(&literal(local))),
+                    names => (names, OsString::from(".")),
+                };
+                self.get(line, names, &local).await?;
+            }
+            Command::Mget(line) => self.get(line, &line.names, OsStr::new(".")).await?,
+            Command::Put(line) => {
+                let (locals, target) = match line.names.as_slice() {
+                    [locals @ .., target] if !locals.is_empty() => (locals, self.target(target)?),
+                    locals => (locals, self.target(OsStr::new("."))?),
+                };
+                self.put(line, locals, &target).await?;
+            }
+            Command::Mput(line) => {
+                let here = self.target(OsStr::new("."))?;
+                self.put(line, &line.names, &here).await?;
+            }
             Command::Cat(line::Cat { names, force }) => {
                 self.each(names, async |client, target| cat::write(out, client, target, *force).await).await?;
             }
@@ -206,13 +236,28 @@ impl<'a> Session<'a> {
             }
             Command::Mkdir(line) => {
                 let args = args::Mkdir { targets: Vec::new(), parents: line.parents };
-                self.each(&line.names, async |client, target| change::make(out, client, target, &args).await).await?;
+                // Nothing is a wildcard in what is to be made.
+                let names: Vec<OsString> = line.names.iter().map(|name| protected(name)).collect();
+                self.each(&names, async |client, target| change::make(out, client, target, &args).await).await?;
             }
             Command::Mv(line) => {
-                let targets = self.targets(&line.names)?;
-                let Some((to, from)) = targets.split_last() else { return Ok(Next::Go) };
-                let how = Moving { force: line.force, several: from.len() > 1 };
-                change::rename(out, self.client().await?, None, from, to, how, Tally::default()).await?;
+                let Some((to, from)) = line.names.split_last() else { return Ok(Next::Go) };
+                let (to, words) = (self.target(to)?, self.words(from)?);
+                let mut tally = Tally::default();
+                let (mut sources, mut several) = (Vec::new(), from.len() > 1);
+                let client = self.client().await?;
+                for word in &words {
+                    let meant = word.meant(client).await?;
+                    several |= meant.is_pattern;
+                    meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
+                    sources.extend(meant.names.into_iter().map(|named| named.target));
+                }
+                if sources.is_empty() {
+                    tally.outcome()?;
+                    return Ok(Next::Go);
+                }
+                let how = Moving { force: line.force, several };
+                change::rename(out, client, None, &sources, &to, how, tally).await?;
             }
             Command::Stat(line) => {
                 self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
@@ -258,27 +303,34 @@ impl<'a> Session<'a> {
                 say(&format!("/{}", for_people(folder.as_bytes())))?;
                 folder
             }
-            typed => self.resolve(typed)?.0,
+            _ => self.target(folder.unwrap_or_default())?.path,
         };
         self.change_folder(folder).await
     }
 
     async fn ls(&mut self, line: &line::Ls) -> Outcome {
-        let here = [OsString::from(".")];
-        let names = if line.names.is_empty() { &here[..] } else { &line.names };
+        let names = or_here(&line.names);
+        let words = self.words(&names)?;
         let out = self.ctx.out;
-        let headers = ls::Headers::new(out, names.len() > 1, |target| target.path.to_string());
-        self.each(names, async |client, target| {
-            ls::word(out, client, &[Named::plainly(target)], &line.look, &headers).await
-        })
-        .await
+        let headers = ls::Headers::new(out, words.len() > 1, self.folder.clone(), |target| target.path.to_string());
+        let client = self.client().await?;
+        let mut tally = Tally::default();
+        for word in &words {
+            let meant = word.meant(client).await?;
+            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
+            if meant.names.is_empty() {
+                continue;
+            }
+            match ls::word(out, client, &meant.names, &line.look, &headers).await {
+                Ok(()) => tally.add_done(1),
+                Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
+                Err(failure) => tally.show(failure, out)?,
+            }
+        }
+        tally.outcome()
     }
 
-    async fn get(&mut self, line: &line::Get) -> Outcome {
-        let (names, local) = match line.names.as_slice() {
-            [names @ .., local] if !names.is_empty() => (names, expand_home(local)),
-            names => (names, OsString::from(".")),
-        };
+    async fn get(&mut self, line: &line::Get, names: &[OsString], local: &OsStr) -> Outcome {
         refuse_rate(&line.transfer.flow)?;
         let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
         if local == "-" {
@@ -287,36 +339,36 @@ impl<'a> Session<'a> {
             let growing = how.options().growing;
             return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
         }
-        let targets = self.targets(names)?;
-        let local = Local::resolve(&local, targets.len(), how.exactly)?;
+        let words = self.words(names)?;
+        let local = Local::resolve(local, words.len(), how.exactly)?;
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
         let client = self.client().await?;
         let way = Way::new(ctx, &login, &credential, client.pin());
         let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
         fetch.how = how;
-        let names: Vec<Named> = targets.iter().map(Named::plainly).collect();
+        let mut names = Vec::new();
+        for word in &words {
+            names.extend(fetch.take(word.meant(client).await?)?);
+        }
         fetch.collect(client, &login, Some(&way), &names).await?;
         fetch.finish(Some(client))
     }
 
-    async fn put(&mut self, line: &line::Put) -> Outcome {
-        let (locals, target) = match line.names.as_slice() {
-            [locals @ .., target] if !locals.is_empty() => (locals, self.target(target)?),
-            locals => (locals, self.target(OsStr::new("."))?),
-        };
-        let locals: Vec<OsString> = locals.iter().map(|local| expand_home(local)).collect();
+    async fn put(&mut self, line: &line::Put, locals: &[OsString], target: &Target) -> Outcome {
+        let (locals, failures) = local::expand(locals)?;
         refuse_rate(&line.transfer.flow)?;
         let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
         send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
         send.links = line.links;
         let sources = send.sources(&locals)?;
+        send.missed(failures)?;
         if sources.is_empty() {
             return send.finish(None);
         }
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
         let client = self.client().await?;
         let way = Way::new(ctx, &login, &credential, client.pin());
-        send.deliver(client, &login, Some(&way), sources, &target).await?;
+        send.deliver(client, &login, Some(&way), sources, target).await?;
         send.finish(Some(client))
     }
 
@@ -355,27 +407,46 @@ impl<'a> Session<'a> {
         (self.folder, self.folder_before) = (RelPath::root(), None);
     }
 
-    /// Does the same with several names. What fails is shown and does not stop the others.
+    /// Does the same with all that several names stand for. What fails is shown and does not stop the others.
     async fn each(
         &mut self,
         names: &[OsString],
         mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
     ) -> Outcome {
-        let targets = self.targets(names)?;
+        let words = self.words(names)?;
         let out = self.ctx.out;
         let client = self.client().await?;
-        let [target] = targets.as_slice() else {
-            let mut tally = Tally::default();
-            for target in &targets {
-                match work(client, target).await {
+        if let [Word { target, is_pattern: false }] = words.as_slice() {
+            return work(client, target).await;
+        }
+        let mut tally = Tally::default();
+        for word in &words {
+            let meant = word.meant(client).await?;
+            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
+            for named in meant.names {
+                match work(client, &named.target).await {
                     Ok(()) => tally.add_done(1),
                     Err(failure) if failure.ends_connection() => return Err(failure),
                     Err(failure) => tally.show(failure, out)?,
                 }
             }
-            return tally.outcome();
-        };
-        work(client, target).await
+        }
+        tally.outcome()
+    }
+
+    /// The names in the current folder, those with wildcards as patterns.
+    fn words(&self, names: &[OsString]) -> Outcome<Vec<Word>> {
+        names.iter().map(|name| self.word(name)).collect()
+    }
+
+    fn word(&self, name: &OsStr) -> Outcome<Word> {
+        if !glob::is_special(name.as_bytes()) {
+            return Ok(Word { target: self.target(name)?, is_pattern: false });
+        }
+        // Nothing is a wildcard in the names of the folders one has gone to.
+        let here = RelPath::parse(&glob::escape(self.folder.as_bytes()))?;
+        let (path, is_folder) = resolve(&here, name.as_bytes())?;
+        Ok(Word { target: Target { path, is_folder, ..self.target(OsStr::new("."))? }, is_pattern: true })
     }
 
     /// The connection. One that an interrupted command has left behind is made anew.
@@ -386,12 +457,8 @@ impl<'a> Session<'a> {
         self.client.as_mut().ok_or_else(|| Error::new(Kind::Network, "there is no connection").into())
     }
 
-    fn targets(&self, names: &[OsString]) -> Outcome<Vec<Target>> {
-        names.iter().map(|name| self.target(name)).collect()
-    }
-
     fn target(&self, name: &OsStr) -> Outcome<Target> {
-        let (path, is_folder) = self.resolve(name.as_bytes())?;
+        let (path, is_folder) = self.resolve(literal(name).as_bytes())?;
         let Login { user, server, .. } = &self.login;
         let (user, host) = (user.clone(), server.host.clone());
         Ok(Target { user, host, port: Some(server.port), path, is_folder, bookmark: None })
@@ -404,6 +471,32 @@ impl<'a> Session<'a> {
     fn shown_folder(&self) -> String {
         format!("/{}", for_people(self.folder.as_bytes()))
     }
+}
+
+/// A name typed in the current folder.
+struct Word {
+    target: Target,
+    is_pattern: bool,
+}
+
+impl Word {
+    async fn meant(&self, client: &mut Client) -> Outcome<Meant> {
+        match self.is_pattern {
+            true => expand::expand_quoted(client, &self.target).await,
+            false => Ok(expand::as_it_stands(&self.target)),
+        }
+    }
+}
+
+/// The name with all its wildcards protected.
+fn protected(name: &OsStr) -> OsString {
+    let plain = literal(name);
+    if glob::is_special(plain.as_bytes()) { OsString::from_vec(glob::escape(plain.as_bytes())) } else { plain }
+}
+
+/// These names, or the current folder if there are none.
+fn or_here(names: &[OsString]) -> Vec<OsString> {
+    if names.is_empty() { vec![OsString::from(".")] } else { names.to_vec() }
 }
 
 /// What a name typed in this folder means, and whether it can only be a folder. A leading slash is the user's own

@@ -26,7 +26,7 @@ use crate::output::Output;
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Ls) -> Outcome {
-    let headers = Headers::new(ctx.out, args.targets.len() > 1, |target| target.to_string());
+    let headers = Headers::new(ctx.out, args.targets.len() > 1, RelPath::root(), |target| target.to_string());
     let work = async |client: &mut Client, names: &[Named]| word(ctx.out, client, names, &args.look, &headers).await;
     ctx.for_each_word(&args.targets, Repeat::Asks, work).await
 }
@@ -37,13 +37,15 @@ pub struct Headers {
     /// Above every folder, and not only those that a pattern found.
     always: bool,
     first: Cell<bool>,
+    /// The current folder, from which what is in it is named.
+    here: RelPath,
     name: fn(&Target) -> String,
 }
 
 impl Headers {
     /// Named in this way; `always` if there are several words.
-    pub fn new(out: Output, always: bool, name: fn(&Target) -> String) -> Self {
-        Headers { out, always, first: Cell::new(true), name }
+    pub fn new(out: Output, always: bool, here: RelPath, name: fn(&Target) -> String) -> Self {
+        Headers { out, always, first: Cell::new(true), here, name }
     }
 
     fn show(&self, target: &Target) -> Outcome {
@@ -65,7 +67,11 @@ pub async fn word(out: Output, client: &mut Client, names: &[Named], look: &Look
         }
         return list(out, client, target, look).await;
     }
-    let mut printer = Printer::new(out, look, RelPath::root());
+    // Names are relative to the current folder if all are in it.
+    let is_inside = |named: &Named| named.target.path.strip_prefix(&headers.here).is_some_and(|rest| !rest.is_root());
+    let base = if names.iter().all(is_inside) { headers.here.clone() } else { RelPath::root() };
+    let cut = if base.is_root() { 0 } else { base.as_bytes().len() + 1 };
+    let mut printer = Printer::new(out, look, base);
     let mut folders = Vec::new();
     let mut files = 0;
     for named in names {
@@ -91,7 +97,8 @@ pub async fn word(out: Output, client: &mut Client, names: &[Named], look: &Look
             },
         };
         files += 1;
-        printer.keep(entry)?;
+        let path = entry.path.get(cut..).unwrap_or_default().to_vec();
+        printer.keep(Entry { path, ..entry })?;
     }
     let Counts { shown, .. } = printer.finish()?;
     let mut failed = shown < files;
