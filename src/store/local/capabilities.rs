@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::unnamed::Way;
 
@@ -79,19 +79,53 @@ impl Capabilities {
 
 /// The file systems that were tried, by their device numbers: each once.
 #[derive(Default, Debug)]
-pub struct FileSystems(Mutex<HashMap<u64, Capabilities>>);
+pub struct FileSystems(Mutex<HashMap<u64, Arc<Mutex<Option<Capabilities>>>>>);
 
 impl FileSystems {
     /// What is known of this one; it is tried now if that is nothing yet. A failure is not remembered: the disk may only
     /// be full.
     pub(super) fn of(&self, device: u64, probe: impl FnOnce() -> io::Result<Capabilities>) -> io::Result<Capabilities> {
-        // Held meanwhile: two sessions that begin at once need not both try.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&device) {
-            return Ok(*known);
+        let one = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default());
+        // Held meanwhile: two sessions that begin at once need not both try. Those on other file systems do not wait for
+        // one that hangs.
+        let mut known = one.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = *known {
+            return Ok(known);
         }
         let found = probe()?;
-        known.insert(device, found);
+        *known = Some(found);
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    const FOUND: Capabilities = Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true };
+
+    #[test]
+    fn a_file_system_that_hangs_keeps_nobody_from_another_one_and_is_tried_once() {
+        let all: &'static FileSystems = Box::leak(Box::default());
+        let (wake, hangs) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        let first = thread::spawn(move || {
+            all.of(1, || {
+                begun.send(()).unwrap();
+                hangs.recv().unwrap();
+                Ok(FOUND)
+            })
+        });
+        begins.recv().unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(all.of(2, || Ok(FOUND)).unwrap()));
+        assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(FOUND), "it waits for the other one");
+        let second = thread::spawn(move || all.of(1, || Err(io::Error::other("tried twice"))));
+        wake.send(()).unwrap();
+        assert_eq!((first.join().unwrap().unwrap(), second.join().unwrap().unwrap()), (FOUND, FOUND));
     }
 }
