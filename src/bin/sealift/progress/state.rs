@@ -207,9 +207,11 @@ impl State {
         // What comes out of a pipe has no size.
         let is_open = is_reading || total == 0 || self.running.iter().any(|file| file.size.is_none());
         let (waiting, mut running): (Vec<_>, Vec<_>) = self.running.iter().cloned().partition(Running::is_whole);
+        // While more files come their bytes wait for room, not for a word.
+        let is_last = !is_reading && self.files + waiting.len() as u64 >= self.files_expected;
         let phase = match &self.proving {
             Some(_) if running.is_empty() => Phase::Proving,
-            _ if running.is_empty() && !waiting.is_empty() => Phase::Settling,
+            _ if running.is_empty() && !waiting.is_empty() && is_last => Phase::Settling,
             _ if is_reading && self.running.is_empty() => Phase::Reading,
             _ => Phase::Moving,
         };
@@ -332,6 +334,18 @@ mod tests {
         }
         let stalled = state.look(at(17));
         assert_eq!((stalled.rate, stalled.left()), (0, None));
+    }
+
+    #[test]
+    fn a_file_that_is_whole_is_not_the_last_phase_while_others_come() {
+        let mut state = State::default();
+        state.expected(2, 200);
+        state.started(Path::new("a"), Some(100));
+        state.progressed(Path::new("a"), 100);
+        assert_eq!(look(&mut state).phase, Phase::Moving);
+        state.started(Path::new("b"), Some(100));
+        state.progressed(Path::new("b"), 100);
+        assert_eq!(look(&mut state).phase, Phase::Settling);
     }
 
     #[test]
