@@ -27,6 +27,9 @@ const COMMANDS: &[&str] = &[
     "kick",
     "shutdown",
     "passwd",
+    "key",
+    "key new",
+    "key list",
     "trust",
     "trust add",
     "trust list",
@@ -67,8 +70,10 @@ fn every_command_s_page_is_as_written_down_and_shows_an_example() {
         let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let page = sealift(&words);
         matches_file(&command.replace(' ', "-"), &page);
-        let is_group_or_short =
-            matches!(*command, "trust" | "trust list" | "trust remove" | "bookmark list" | "bookmark remove");
+        let is_group_or_short = matches!(
+            *command,
+            "key new" | "key list" | "trust" | "trust list" | "trust remove" | "bookmark list" | "bookmark remove"
+        );
         assert!(is_group_or_short || page.contains("Example"), "{command}");
     }
 }

@@ -72,7 +72,7 @@ key, the port, time-outs, and the login.";
 const CONNECTION_HELP: &str = "Options about the connection and the login: `sealift help connection`";
 
 /// The headings of the options that stand in a page of their own.
-const CONNECTION_HEADINGS: [&str; 2] = ["Connection", "Password"];
+const CONNECTION_HEADINGS: [&str; 2] = ["Connection", "Key and password"];
 
 const CONNECTION_EXAMPLES: &str = "\
 Examples:
