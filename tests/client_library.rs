@@ -317,17 +317,27 @@ fn files_that_fail_do_not_stop_the_others() {
     });
 }
 
+/// Makes each file longer when it has been opened to be sent.
+struct Lengthens;
+
+impl Observer for Lengthens {
+    fn started(&self, path: &Path, _size: Option<u64>) {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(file.metadata().unwrap().len() + 1).unwrap();
+    }
+}
+
 #[test]
 fn a_source_that_changes_its_length_is_given_up_and_leaves_nothing() {
     block_on(async {
         let server = Running::start().await;
         let mut client = server.client("alice").await;
         let local = tempfile::tempdir().unwrap();
-        // Files that say another length than they have: those of `/sys` have the size of a page.
-        let uploads =
-            ["online", "possible"].map(|name| Upload::file(format!("/sys/devices/system/cpu/{name}"), p(name)));
-        let uploads = uploads.into();
-        let summary = client.upload(uploads, silent()).await.unwrap();
+        let uploads = ["one", "two"].map(|name| {
+            fs::write(local.path().join(name), name).unwrap();
+            Upload::file(local.path().join(name), p(name))
+        });
+        let summary = client.upload(uploads.into(), Arc::new(Lengthens)).await.unwrap();
         assert_eq!((summary.files, summary.failed.len()), (0, 2));
         assert!(summary.failed.iter().all(|(_, error)| error.kind() == Kind::Torn));
         fs::write(local.path().join("x"), b"x").unwrap();
