@@ -229,7 +229,7 @@ fn what_is_moved_aside_is_left_out_of_trees_and_told() {
         assert_eq!(names(&folder), ["f"]);
     }
     assert_eq!(names(&world.local("pulled")), ["f"]);
-    // Who names it gets it, and a listing shows it.
+    // Who names it gets it, and a listing of all names shows it.
     world.run(["get", &world.alice(&format!("m/{aside}")), "only"]).code(0);
-    assert!(world.run(["ls", &world.alice("m")]).code(0).stdout().contains(aside));
+    assert!(world.run(["ls", "-a", &world.alice("m")]).code(0).stdout().contains(aside));
 }
