@@ -597,6 +597,9 @@ pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// trip, which a person who has thought for so long does not notice.
 pub const SHELL_QUIET: Duration = Duration::from_secs(15);
 
+/// How often a program that reads JSON is told how far a transfer is.
+pub const JSON_PROGRESS: Duration = Duration::from_secs(1);
+
 // ---- Mirrors ----
 
 /// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough

@@ -42,8 +42,8 @@ fn mtime(path: impl AsRef<Path>) -> (i64, i64) {
 fn counts(world: &World, args: &[&str], code: i32) -> [u64; 4] {
     let done = world.run(["mirror", "--json"].iter().chain(args)).code(code);
     let last: Value = serde_json::from_str(done.stdout().lines().last().unwrap()).unwrap();
-    assert_eq!(last["event"], "done");
-    ["files", "same", "deleted", "failed"].map(|key| last[key].as_u64().unwrap())
+    assert_eq!(last["event"], "summary");
+    ["files", "unchanged", "deleted", "failed"].map(|key| last[key].as_u64().unwrap())
 }
 
 /// Two files, one in a folder, and an empty folder.
@@ -132,8 +132,9 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     assert_eq!(missing.stdout(), "mkdir .\nget old\n");
     assert!(!world.local("no").exists());
     let json = world.run(args.iter().chain(&["--json"])).code(0);
-    let lines: Vec<Value> = json.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&lines[4]["event"], &lines[4]["path"]), (&"delete".into(), &"old".into()));
+    let lines = json.stdout().lines().map(|line| serde_json::from_str(line).unwrap());
+    let plan: Vec<Value> = lines.filter(|line: &Value| line["event"] == "plan").collect();
+    assert_eq!((&plan[4]["action"], &plan[4]["path"]), (&"delete".into(), &"old".into()));
     assert_eq!(fs::read_dir(world.remote("alice", "copy")).unwrap().count(), 1);
 }
 
@@ -255,7 +256,7 @@ fn set_mode(path: impl AsRef<Path>, bits: u32) {
 fn modes(world: &World, args: &[&str]) -> [u64; 3] {
     let done = world.run(["mirror", "--json"].iter().chain(args)).code(0);
     let last: Value = serde_json::from_str(done.stdout().lines().last().unwrap()).unwrap();
-    ["files", "same", "modes"].map(|key| last[key].as_u64().unwrap())
+    ["files", "unchanged", "modes"].map(|key| last[key].as_u64().unwrap())
 }
 
 #[test]

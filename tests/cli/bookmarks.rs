@@ -94,7 +94,9 @@ fn bookmarks_are_added_listed_and_removed_and_comments_stay() {
     assert_eq!(world.run(["bookmark", "list"]).code(0).stdout(), listed);
     assert_eq!(world.run(["bookmarks"]).code(0).stdout(), listed);
     let json = world.run(["--json", "bookmark", "list"]).code(0);
-    let line = format!(r#"{{"name":"v6","host":"::1","port":null,"user":null,"path":"","pins":["{OTHER}"]}}"#);
+    let line = format!(
+        r#"{{"v":1,"event":"bookmark","name":"v6","host":"::1","port":null,"user":null,"path":"","pins":["{OTHER}"]}}"#
+    );
     assert!(json.stdout().starts_with(&line), "{}", json.stdout());
     world.run(["bookmark", "add", "work", "other.example"]).code(11).said("--force");
     world.run(["bookmark", "add", "--force", "work", "other.example"]).code(0);

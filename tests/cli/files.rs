@@ -178,13 +178,17 @@ fn every_command_speaks_json() {
     fs::write(world.local("a"), "12345").unwrap();
     let put = world.run(["put", "--json", "a", &world.alice("dir/")]).code(0);
     let lines: Vec<Value> = put.stdout().lines().map(json).collect();
-    assert_eq!((&lines[0]["event"], &lines[0]["size"]), (&"file".into(), &5.into()));
-    assert_eq!((&lines[1]["event"], &lines[1]["files"], &lines[1]["failed"]), (&"done".into(), &1.into(), &0.into()));
-    assert_eq!(lines[1]["session"].as_str().unwrap().len(), 16);
+    assert_eq!((&lines[0]["event"], &lines[0]["direction"]), (&"start".into(), &"put".into()));
+    assert_eq!((&lines[1]["event"], &lines[1]["size"]), (&"file".into(), &5.into()));
+    assert_eq!(
+        (&lines[2]["event"], &lines[2]["files"], &lines[2]["failed"]),
+        (&"summary".into(), &1.into(), &0.into())
+    );
+    assert_eq!(lines[2]["session"].as_str().unwrap().len(), 16);
     assert_eq!(put.stderr, "");
-    let hash = lines[0]["hash"].clone();
+    let hash = lines[1]["hash"].clone();
 
-    let one = |args: &[&str]| json(world.run(args.iter().chain(&["--json"])).code(0).stdout().trim_end());
+    let one = |args: &[&str]| json(world.run(args.iter().chain(&["--json"])).code(0).stdout().lines().next().unwrap());
     let entry = one(&["ls", &world.alice("dir")]);
     assert_eq!((&entry["path"], &entry["name"]), (&"dir/a".into(), &"a".into()));
     assert_eq!((&entry["type"], &entry["size"]), (&"file".into(), &5.into()));
@@ -208,7 +212,7 @@ fn every_command_speaks_json() {
     assert_eq!((&error["error"], &error["exit"]), (&"not-found".into(), &3.into()));
     assert!(error["text"].as_str().unwrap().contains("missing") && error["hint"].is_string());
     let failed = world.run(["--json", "get", &world.alice("missing")]).code(3);
-    assert_eq!(json(failed.stdout().trim_end())["failed"], 1);
+    assert_eq!(json(failed.stdout().lines().last().unwrap())["failed"], 1);
     assert_eq!(json(failed.stderr.trim_end())["error"], "not-found");
 }
 

@@ -78,7 +78,7 @@ fn a_pipe_gets_the_same_whatever_the_zone_one_entry_a_line() {
     let mut unsorted: Vec<String> = ls(&["-rU"]).lines().map(str::to_owned).collect();
     unsorted.sort_unstable();
     assert_eq!(unsorted, ["C", "a.pdf", "b.txt", "sub/", "sub/x.txt"]);
-    assert_eq!(ls(&["--json"]).lines().count(), 5, "a program is told of everything");
+    assert_eq!(ls(&["--json"]).lines().count(), 6, "a program is told of everything, and of how much that was");
     let by_time = ls(&["--json", "-t"]);
     assert!(by_time.lines().next().unwrap().contains(r#""name":"sub""#), "{by_time}");
 }

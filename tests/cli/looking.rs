@@ -83,7 +83,7 @@ fn find_shows_what_fits_all_that_is_asked() {
     let zero = world.run(["find", "-0", &world.alice("b"), "--name", "x.txt"]).code(0);
     assert_eq!(zero.stdout, b"b/c/x.txt\0");
     let json = world.run(["find", "--json", &world.alice(""), "--name", "x.txt"]).code(0);
-    assert!(json.stdout().starts_with(r#"{"path":"b/c/x.txt","#), "{}", json.stdout());
+    assert!(json.stdout().starts_with(r#"{"v":1,"event":"entry","path":"b/c/x.txt","#), "{}", json.stdout());
     world.run(["find", &world.alice(""), "--size", "big"]).code(2).said("+10M");
     world.run(["find", &world.alice("missing")]).code(3);
 }

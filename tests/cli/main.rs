@@ -14,6 +14,7 @@ mod flow;
 mod gate;
 mod going_on;
 mod help;
+mod json;
 mod liar;
 mod listing;
 mod looking;

@@ -106,7 +106,12 @@ fn ls_shows_files_that_match_and_then_what_is_in_the_folders() {
     let address = world.server.address();
     assert_eq!(listed.stdout(), format!("2026-a\n\nalice@{address}/2026-b:\nx\ny\n"));
     let json = world.run(["ls", "--json", &world.alice("2026-*")]).code(0);
-    let paths: Vec<&str> = json.stdout().lines().map(|line| line.split('"').nth(3).unwrap()).collect();
+    let paths: Vec<&str> = json
+        .stdout()
+        .lines()
+        .filter(|line| line.contains("entry"))
+        .filter_map(|line| line.split(r#""path":""#).nth(1)?.split('"').next())
+        .collect();
     assert_eq!(paths, ["2026-a", "2026-b/x", "2026-b/y"]);
 }
 

@@ -7,7 +7,7 @@ use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind};
 
 use super::interrupt;
-use super::output::{Object, Output, is_closed_pipe, to_stderr};
+use super::output::{Event, Object, Output, is_closed_pipe, to_stderr};
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -112,7 +112,8 @@ impl Failure {
             let text = for_people(error.text().as_bytes());
             let hint = for_people(hint.as_deref().unwrap_or(error.next_step()).as_bytes());
             if out.is_json() {
-                let object = Object::new().text("error", error.kind().word()).text("side", error.side().word());
+                let object =
+                    Object::of(Event::Error).text("error", error.kind().word()).text("side", error.side().word());
                 let object = match error.path() {
                     Some(path) => object.name("path", path.as_bytes()),
                     None => object,

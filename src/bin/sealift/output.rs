@@ -125,7 +125,7 @@ impl Output {
     pub fn warn(self, text: &str) {
         if self.quiet {
         } else if self.json {
-            to_stderr(&Object::new().text("warning", text).render());
+            to_stderr(&Object::of(Event::Warning).text("warning", text).render());
         } else {
             to_stderr(&format!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("warning:")));
         }
@@ -179,14 +179,92 @@ pub fn is_closed_pipe(err: &Error) -> bool {
     err.kind() == Kind::Io && causes.any(|cause| cause.downcast_ref().is_some_and(is_broken_pipe))
 }
 
+macro_rules! events {
+    ($($(#[$doc:meta])* $event:ident = $word:literal;)*) => {
+        /// What a JSON object tells of: its `event`. docs/JSON.md describes them, docs/json.schema.json their fields.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Event { $($(#[$doc])* $event,)* }
+
+        impl Event {
+            /// The stable word.
+            pub const fn word(self) -> &'static str {
+                match self { $(Event::$event => $word,)* }
+            }
+        }
+    };
+}
+
+events! {
+    /// Transfers begin.
+    Start = "start";
+    /// How far they are.
+    Progress = "progress";
+    /// A file was transferred and verified.
+    File = "file";
+    /// Something was left out.
+    Skipped = "skipped";
+    /// What a mirror had moved aside has its name again.
+    PutBack = "put-back";
+    /// What a mirror would do.
+    Plan = "plan";
+    /// What came of it all.
+    Summary = "summary";
+    /// A failure; on standard error.
+    Error = "error";
+    /// A warning; on standard error.
+    Warning = "warning";
+    /// A file or folder of a listing.
+    Entry = "entry";
+    /// A file or folder.
+    Stat = "stat";
+    /// The BLAKE3 of a file.
+    Hash = "hash";
+    /// What a folder holds.
+    Usage = "usage";
+    /// A file that is not as it was stored, or could not be read.
+    Doubt = "doubt";
+    /// What was found of all files of a folder.
+    Verified = "verified";
+    /// A rotten file was taken as it is.
+    Accepted = "accepted";
+    /// A folder was made.
+    Made = "made";
+    /// Something was removed.
+    Removed = "removed";
+    /// Something has another name.
+    Moved = "moved";
+    /// A server answered.
+    Pong = "pong";
+    /// A server's figures.
+    Status = "status";
+    /// Somebody who is connected.
+    Session = "session";
+    /// Sessions were ended.
+    Kicked = "kicked";
+    /// A server ends.
+    Stopping = "stopping";
+    /// A server's key that is trusted.
+    Pin = "pin";
+    /// A server that has a name.
+    Bookmark = "bookmark";
+    /// A key of this person.
+    Key = "key";
+    /// A password is another one now.
+    PasswordChanged = "password-changed";
+}
+
+/// The version of the objects: a program that reads them can rely on the fields of docs/JSON.md as long as it is this.
+/// New events and fields come without a new version.
+const JSON_VERSION: u32 = 1;
+
 /// One JSON object, put together field by field in a stable order.
 #[derive(Debug, Default)]
 pub struct Object(Map<String, Value>);
 
 impl Object {
-    /// An empty one.
-    pub fn new() -> Self {
-        Object::default()
+    /// One that tells of this.
+    pub fn of(event: Event) -> Self {
+        Object::default().value("v", JSON_VERSION).text("event", event.word())
     }
 
     /// Adds text.
@@ -240,14 +318,14 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_text_is_exact_in_its_encoded_field() {
-        let object = Object::new().name("path", b"a\xff").name("other", b"x\ny").value("n", 1);
+        let object = Object::default().name("path", b"a\xff").name("other", b"x\ny").value("n", 1);
         assert_eq!(object.render(), r#"{"path":"a�","path_encoded":"a%FF","other":"x\ny","n":1}"#);
     }
 
     #[test]
     fn a_name_in_json_does_nothing_to_a_terminal_and_reads_back_exactly() {
         let name = "a\x1b\x7f\u{9b}31m\u{202e}\u{e0041}ü";
-        let line = Object::new().name("path", name.as_bytes()).render();
+        let line = Object::default().name("path", name.as_bytes()).render();
         assert_eq!(line, r#"{"path":"a\u001b\u007f\u009b31m\u202e\udb40\udc41ü"}"#);
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["path"], name);

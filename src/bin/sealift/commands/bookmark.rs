@@ -11,7 +11,7 @@ use crate::bookmark_args::{self, Add, BookmarkCommand};
 use crate::config::config_file_to_change;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::Object;
+use crate::output::{Event, Object};
 
 /// Runs the command.
 ///
@@ -78,7 +78,7 @@ fn remove(ctx: &Context, name: &str) -> Outcome {
     config_file_to_change(&ctx.common)?.remove(name).map_err(|err| {
         Failure::from(err).hinted(Kind::NotFound, || "`sealift bookmark list` shows those that are.".to_owned())
     })?;
-    if !ctx.out.json(|| Object::new().text("event", "removed").text("name", name))? {
+    if !ctx.out.json(|| Object::of(Event::Removed).text("name", name))? {
         ctx.out.note(&format!("Forgot the bookmark {name}."));
     }
     Ok(())
@@ -94,6 +94,6 @@ fn shown(bookmark: &Bookmark) -> String {
 fn object(name: &str, bookmark: &Bookmark) -> Object {
     let Bookmark { host, user, path, settings } = bookmark;
     let pins: Vec<String> = settings.pins.iter().map(ToString::to_string).collect();
-    let object = Object::new().text("name", name).text("host", host).value("port", settings.port);
+    let object = Object::of(Event::Bookmark).text("name", name).text("host", host).value("port", settings.port);
     object.value("user", user.clone()).name("path", path.as_bytes()).value("pins", pins)
 }

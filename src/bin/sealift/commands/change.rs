@@ -8,7 +8,7 @@ use crate::args::{Mkdir, Mv, Rm};
 use crate::context::{Context, Login, Repeat};
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::output::{Object, Output};
+use crate::output::{Event, Object, Output};
 use crate::transfer::{Way, ask};
 
 /// Removes targets.
@@ -32,7 +32,7 @@ pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm
         return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
     }
     match client.remove(&target.path, args.recursive).await {
-        Ok(()) => report(out, client, "removed", &target.path),
+        Ok(()) => report(out, client, Event::Removed, &target.path),
         Err(err) if args.force && err.kind() == Kind::NotFound => Ok(()),
         Err(err) => Err(Failure::from(err).about(&target.path.to_string())),
     }
@@ -62,7 +62,7 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdi
         let parents = || "Add -p to make the folders above it too.".to_owned();
         Failure::from(err).about(&target.path.to_string()).hinted(Kind::NotFound, parents)
     })?;
-    report(out, client, "made", &target.path)
+    report(out, client, Event::Made, &target.path)
 }
 
 /// Renames or moves.
@@ -169,14 +169,14 @@ async fn rename_one(
         let replace = || "Add --force to replace it.".to_owned();
         Failure::from(err).about(&from.to_string()).hinted(Kind::Exists, replace)
     })?;
-    let moved = || Object::new().text("event", "moved").name("from", from.as_bytes()).name("path", to.as_bytes());
+    let moved = || Object::of(Event::Moved).name("from", from.as_bytes()).name("path", to.as_bytes());
     out.json(|| moved().ids(client.last_ids()))?;
     out.step(&format!("moved {from} to {to}"));
     Ok(())
 }
 
-fn report(out: Output, client: &Client, event: &str, path: &RelPath) -> Outcome {
-    out.json(|| Object::new().text("event", event).name("path", path.as_bytes()).ids(client.last_ids()))?;
-    out.step(&format!("{event} {path}"));
+fn report(out: Output, client: &Client, event: Event, path: &RelPath) -> Outcome {
+    out.json(|| Object::of(event).name("path", path.as_bytes()).ids(client.last_ids()))?;
+    out.step(&format!("{} {path}", event.word()));
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Object, Output};
+use crate::output::{Event, Object, Output};
 
 /// Show how much is in folders
 #[derive(Debug, Args)]
@@ -97,7 +97,8 @@ pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &Ho
 
 fn show(out: Output, path: &RelPath, sum: Sum, in_bytes: bool) -> Outcome {
     let name = if path.is_root() { b".".as_slice() } else { path.as_bytes() };
-    let object = || Object::new().name("path", path.as_bytes()).value("size", sum.bytes).value("files", sum.files);
+    let object =
+        || Object::of(Event::Usage).name("path", path.as_bytes()).value("size", sum.bytes).value("files", sum.files);
     if !out.json(object)? {
         let size = if in_bytes { format!("{:>15}", sum.bytes) } else { format!("{:>9}", format::size(sum.bytes)) };
         out.line([size.as_bytes(), b"  ", &out.name(name)].concat())?;

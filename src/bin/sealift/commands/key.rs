@@ -9,7 +9,7 @@ use crate::config::config_dir;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, OWN_KEY};
-use crate::output::Object;
+use crate::output::{Event, Object};
 
 /// Make and show SSH keys to log in with
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ fn list(ctx: &Context) -> Outcome {
 fn show(ctx: &Context, key: &LoginKey) -> Outcome {
     let line = key.public().to_openssh(key.comment());
     let object = || {
-        let object = Object::new().text("key", &line).text("fingerprint", key.public().fingerprint());
+        let object = Object::of(Event::Key).text("key", &line).text("fingerprint", key.public().fingerprint());
         object.text("name", key.comment())
     };
     if !ctx.out.json(object)? {

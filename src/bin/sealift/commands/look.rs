@@ -9,7 +9,7 @@ use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Object, Output};
+use crate::output::{Event, Object, Output};
 
 /// Describes targets.
 ///
@@ -28,7 +28,7 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
     let path = &target.path;
     let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let object = || {
-        let object = Object::new().name("path", path.as_bytes()).text("type", stat.kind.word());
+        let object = Object::of(Event::Stat).name("path", path.as_bytes()).text("type", stat.kind.word());
         let object = object.value("size", stat.size).text("mtime", format::rfc3339(stat.mtime));
         let object = match stat.mode {
             Some(mode) => object.text("mode", mode.to_string()),
@@ -104,7 +104,8 @@ pub async fn digest(out: Output, client: &mut Client, path: &RelPath) -> Outcome
         Failure::from(err).about(&path.to_string()).hinted(Kind::IsDirectory, names)
     })?;
     let object = || {
-        let object = Object::new().name("path", path.as_bytes()).value("size", hashed.size).text("hash", hashed.hash);
+        let object =
+            Object::of(Event::Hash).name("path", path.as_bytes()).value("size", hashed.size).text("hash", hashed.hash);
         object.text("mtime", format::rfc3339(hashed.mtime)).ids(client.last_ids())
     };
     if !out.json(object)? {

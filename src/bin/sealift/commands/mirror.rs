@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
 use crate::mirror_args::Mirror;
-use crate::output::{Object, Output};
+use crate::output::{Event, Object, Output};
 use crate::progress::{Direction, Progress, Totals};
 use crate::transfer::Way as BackTo;
 
@@ -237,7 +237,7 @@ fn show_plan(plan: &Plan, transfer: &str, out: Output) -> Outcome {
     });
     for (verb, path) in named.chain(strays) {
         let path = path.as_slice();
-        if !out.json(|| Object::new().text("event", verb).name("path", path))? {
+        if !out.json(|| Object::of(Event::Plan).text("action", verb).name("path", path))? {
             out.line([verb.as_bytes(), b" ", &out.name(path)].concat())?;
         }
     }
@@ -267,9 +267,9 @@ fn show_summary(
     };
     let failed = transfer.failed.len() as u64;
     let done = || {
-        let object = Object::new().text("event", "done").value("dry_run", dry_run).value("files", files);
+        let object = Object::of(Event::Summary).value("dry_run", dry_run).value("files", files);
         let object = object.value("bytes", transfer.bytes).value("folders", plan.made().count() as u64);
-        let object = object.value("same", *same).value("modes", modes);
+        let object = object.value("unchanged", *same).value("modes", modes);
         let object = object.value("deleted", deleted).value("kept", kept.len() as u64);
         let object = object.value("failed", failed);
         object.value("skipped", transfer.skipped).ids(ids)

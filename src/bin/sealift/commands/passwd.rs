@@ -8,7 +8,7 @@ use sealift::{Exit, Kind};
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
-use crate::output::Object;
+use crate::output::{Event, Object};
 use crate::password;
 
 /// Change your password on a server
@@ -63,7 +63,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
             return Err(Failure::from(error).about(&login.to_string()).hinted(Kind::Denied, || denied(&login)));
         }
     }
-    let object = || Object::new().text("event", "changed").text("user", login.name()).text("server", &login.server);
+    let object = || Object::of(Event::PasswordChanged).text("user", login.name()).text("server", &login.server);
     if !ctx.out.json(object)? {
         ctx.out.note(&format!("The password of {login} is changed; other sessions of {} end.", login.name()));
     }

@@ -7,7 +7,7 @@ use crate::args::{Kick, OneServer, Ping};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::format;
-use crate::output::{Object, Output};
+use crate::output::{Event, Object, Output};
 
 /// Asks for an answer, several times if wanted.
 ///
@@ -31,7 +31,8 @@ pub async fn ping(ctx: &Context, args: &Ping) -> Outcome {
 pub async fn ping_once(out: Output, client: &mut Client, server: &str) -> Outcome {
     let ping = client.ping().await?;
     let milliseconds = ping.round_trip.as_secs_f64() * 1000.0;
-    let object = || Object::new().text("server", server).value("round_trip_ms", milliseconds).ids(Some(ping.ids));
+    let object =
+        || Object::of(Event::Pong).text("server", server).value("round_trip_ms", milliseconds).ids(Some(ping.ids));
     if !out.json(object)? {
         let (pid, session) = (ping.ids.pid, ping.ids.session);
         out.line(format!("{server} answered in {milliseconds:.2} ms (pid {pid}, session {session})"))?;
@@ -56,7 +57,7 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
     let status = client.status().await?;
     let ids = client.last_ids();
     let object = || {
-        let object = Object::new().text("user", &status.user).text("access", &status.access);
+        let object = Object::of(Event::Status).text("user", &status.user).text("access", &status.access);
         let object = object.value("connections", status.connections).value("uptime", status.uptime.as_secs());
         let object = object.text("version", &status.version);
         let object = match &status.users {
@@ -111,7 +112,7 @@ pub async fn who(ctx: &Context, args: &OneServer) -> Outcome {
 pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
     for session in client.who().await? {
         let object = || {
-            let object = Object::new().text("session", session.id).text("user", &session.user);
+            let object = Object::of(Event::Session).text("session", session.id).text("user", &session.user);
             let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
             object.text("doing", &session.doing)
         };
@@ -139,7 +140,7 @@ pub async fn kick(ctx: &Context, args: &Kick) -> Outcome {
 /// As [`Client::kick`].
 pub async fn end_sessions(out: Output, client: &mut Client, whom: &str) -> Outcome {
     let sessions = client.kick(whom).await?;
-    let object = || Object::new().text("event", "kicked").text("whom", whom).value("sessions", sessions);
+    let object = || Object::of(Event::Kicked).text("whom", whom).value("sessions", sessions);
     if !out.json(|| object().ids(client.last_ids()))? {
         let what = if sessions == 1 { "1 session ends.".to_owned() } else { format!("{sessions} sessions end.") };
         out.note(&what);
@@ -162,7 +163,7 @@ pub async fn shutdown(ctx: &Context, args: &OneServer) -> Outcome {
 /// As [`Client::shutdown`].
 pub async fn end_server(out: Output, client: &mut Client) -> Outcome {
     client.shutdown().await?;
-    if !out.json(|| Object::new().text("event", "stopping").ids(client.last_ids()))? {
+    if !out.json(|| Object::of(Event::Stopping).ids(client.last_ids()))? {
         out.note("The server ends when running transfers are done.");
     }
     Ok(())

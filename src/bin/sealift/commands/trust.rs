@@ -11,7 +11,7 @@ use sealift::{Client, Error, Kind};
 use crate::args::{TrustCommand, TrustMode};
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome};
-use crate::output::Object;
+use crate::output::{Event, Object};
 use crate::verify::{known_servers, question, remember, remember_another, system_known_servers};
 
 /// Runs the command.
@@ -52,7 +52,7 @@ async fn add(ctx: &Context, login: &Login, comment: Option<&str>, also: bool) ->
                 )
             })
         })?;
-        ctx.out.json(|| Object::new().text("server", server).text("pin", pin))?;
+        ctx.out.json(|| Object::of(Event::Pin).text("server", server).text("pin", pin))?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn list(ctx: &Context) -> Outcome {
     let vouched: Vec<Known> = system.all()?.into_iter().filter(|known| !is_own(known)).collect();
     for (file, known) in all.iter().map(|known| (&own, known)).chain(vouched.iter().map(|known| (&system, known))) {
         let object = || {
-            let object = Object::new().text("server", &known.server).text("pin", known.pin);
+            let object = Object::of(Event::Pin).text("server", &known.server).text("pin", known.pin);
             let object = object.value("after", known.after.map(|pin| pin.to_string()));
             let object = object.value("comment", known.comment.clone());
             object.name("file", file.file().as_os_str().as_encoded_bytes())
@@ -110,7 +110,7 @@ fn remove(ctx: &Context, server: &Endpoint) -> Outcome {
         };
         return Err(Failure::new(Kind::NotFound, format!("{server} is not known"), hint));
     }
-    if !ctx.out.json(|| Object::new().text("event", "removed").text("server", server).value("keys", removed as u64))? {
+    if !ctx.out.json(|| Object::of(Event::Removed).text("server", server).value("keys", removed as u64))? {
         let keys = if removed == 1 { "the key".to_owned() } else { format!("{removed} keys") };
         ctx.out.note(&format!("Forgot {keys} of {server}."));
         if vouched() {

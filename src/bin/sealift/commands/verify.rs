@@ -10,7 +10,7 @@ use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Object, Output};
+use crate::output::{Event, Object, Output};
 use crate::rot_args::{Accept, Verify};
 
 /// Verifies targets.
@@ -48,7 +48,7 @@ async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &I
     let verified = found.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let Verified { confirmed, unrecorded, rotten, failed, bytes } = verified;
     let object = || {
-        let object = Object::new().name("path", path.as_bytes()).value("confirmed", confirmed);
+        let object = Object::of(Event::Verified).name("path", path.as_bytes()).value("confirmed", confirmed);
         let object = object.value("unrecorded", unrecorded).value("rotten", rotten).value("failed", failed);
         object.value("bytes", bytes).ids(client.last_ids())
     };
@@ -74,7 +74,8 @@ fn tell(out: Output, (path, error): &Doubt) -> sealift::Result<()> {
     let text = for_people(error.text().as_bytes());
     let text = text.strip_prefix(&shown).unwrap_or(&text);
     let object = || {
-        let object = Object::new().name("path", path).text("state", state).text("error", error.kind().word());
+        let object =
+            Object::of(Event::Doubt).name("path", path).text("state", state).text("error", error.kind().word());
         object.text("text", text)
     };
     if !out.json(object)? {
@@ -99,7 +100,7 @@ pub async fn accept(ctx: &Context, args: &Accept) -> Outcome {
 pub async fn take(out: Output, client: &mut Client, target: &Target) -> Outcome {
     let path = &target.path;
     client.accept(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
-    if !out.json(|| Object::new().name("path", path.as_bytes()).text("state", "accepted").ids(client.last_ids()))? {
+    if !out.json(|| Object::of(Event::Accepted).name("path", path.as_bytes()).ids(client.last_ids()))? {
         out.note(&format!("Accepted {}.", for_people(path.as_bytes())));
     }
     Ok(())

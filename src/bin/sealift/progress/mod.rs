@@ -16,7 +16,7 @@ use clap::Args;
 use sealift::client::{Observer, Skip, Summary, Transferred};
 use sealift::proto::RelPath;
 use sealift::proto::escape::for_people;
-use sealift::{Client, Error, Result};
+use sealift::{Client, Error, Result, limits};
 
 pub use screen::beside;
 pub use summary::Totals;
@@ -29,7 +29,7 @@ use super::context::Login;
 use super::failure::{Failure, Outcome, Tally};
 use super::format;
 use super::interrupt;
-use super::output::{Object, Output};
+use super::output::{Event, Object, Output};
 use super::transfer::FlowArgs;
 
 /// Which way files go.
@@ -39,6 +39,16 @@ pub enum Direction {
     Send,
     /// From it.
     Fetch,
+}
+
+impl Direction {
+    /// The word of the command.
+    const fn word(self) -> &'static str {
+        match self {
+            Direction::Send => "put",
+            Direction::Fetch => "get",
+        }
+    }
 }
 
 /// How progress is shown.
@@ -68,6 +78,8 @@ pub struct Progress {
     login: Mutex<Option<Login>>,
     /// The failure shown last.
     last_shown: Mutex<String>,
+    /// When a program was last told how far it is.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Progress {
@@ -90,6 +102,7 @@ impl Progress {
             skipped: Mutex::default(),
             login: Mutex::default(),
             last_shown: Mutex::default(),
+            told: Mutex::default(),
         })
     }
 
@@ -111,13 +124,43 @@ impl Progress {
 
     /// Changes the state, and shows it from now on.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        self.began.get_or_init(Instant::now);
+        self.began.get_or_init(|| {
+            self.tell_program(|| Object::of(Event::Start).text("direction", self.direction.word()));
+            Instant::now()
+        });
         if let Some(kind) = self.kind
             && !self.has_screen.swap(true, Ordering::Relaxed)
         {
             *lock(&self.screen) = Some(Screen::start(Arc::clone(&self.state), self.direction, kind));
         }
         change(&mut lock(&self.state))
+    }
+
+    /// Tells a program that reads JSON. A stdout that is gone is found out by the summary.
+    fn tell_program(&self, object: impl FnOnce() -> Object) {
+        let _ = self.out.json(object);
+    }
+
+    /// Tells a program how far it is, now and then.
+    fn tell_progress(&self) {
+        if !self.out.is_json() {
+            return;
+        }
+        let mut told = lock(&self.told);
+        let now = Instant::now();
+        if now < told.get_or_insert(now).checked_add(limits::JSON_PROGRESS).unwrap_or(now) {
+            return;
+        }
+        *told = Some(now);
+        drop(told);
+        let (files, moved, (files_expected, bytes_expected)) = {
+            let state = lock(&self.state);
+            (state.files(), state.moved(), state.expectation())
+        };
+        self.tell_program(|| {
+            let object = Object::of(Event::Progress).value("files", files).value("bytes", moved);
+            object.value("files_expected", files_expected).value("bytes_expected", bytes_expected)
+        });
     }
 
     /// What is left is counted anew.
@@ -175,8 +218,7 @@ impl Progress {
             tally.add_done(summary.directories + summary.unchanged);
         }
         summary.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
-        let done = Object::new()
-            .text("event", "done")
+        let done = Object::of(Event::Summary)
             .value("files", summary.files)
             .value("bytes", summary.bytes)
             .value("folders", summary.directories)
@@ -204,7 +246,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Observer for Progress {
     fn wants_totals(&self) -> bool {
-        self.kind.is_some()
+        self.kind.is_some() || self.out.is_json()
     }
 
     fn reading(&self, is_reading: bool) {
@@ -249,6 +291,7 @@ impl Observer for Progress {
 
     fn progressed(&self, path: &Path, bytes: u64) {
         self.change(|state| state.progressed(path, bytes));
+        self.tell_progress();
     }
 
     fn finished(&self, path: &Path, to: &RelPath, done: &Transferred) {
@@ -263,11 +306,10 @@ impl Observer for Progress {
         }
         let name = path.as_os_str().as_bytes();
         let object = || {
-            let object = Object::new().text("event", "file").name("path", name).value("size", done.bytes);
+            let object = Object::of(Event::File).name("path", name).value("size", done.bytes);
             object.text("hash", done.hash).ids(done.ids)
         };
-        // A stdout that is gone is found out by the summary.
-        let _ = self.out.json(object);
+        self.tell_program(object);
         self.out.step_with(|| format!("{}: {}, verified", for_people(name), format::size(done.bytes)));
     }
 
@@ -284,8 +326,7 @@ impl Observer for Progress {
 
     fn put_back(&self, path: &Path) {
         let name = path.as_os_str().as_bytes();
-        // A stdout that is gone is found out by the summary.
-        let _ = self.out.json(|| Object::new().text("event", "put-back").name("path", name));
+        self.tell_program(|| Object::of(Event::PutBack).name("path", name));
         self.out.warn(&format!("put back {}, which a mirror that did not end had moved aside", for_people(name)));
     }
 
@@ -294,13 +335,10 @@ impl Observer for Progress {
     }
 
     fn planned(&self, path: &Path, _size: u64) {
-        let verb = match self.direction {
-            Direction::Send => "put",
-            Direction::Fetch => "get",
-        };
+        let verb = self.direction.word();
         let name = path.as_os_str().as_bytes();
         // A stdout that is gone is found out by the summary.
-        if matches!(self.out.json(|| Object::new().text("event", verb).name("path", name)), Ok(false)) {
+        if matches!(self.out.json(|| Object::of(Event::Plan).text("action", verb).name("path", name)), Ok(false)) {
             let _ = self.out.line([verb.as_bytes(), b" ", &self.out.name(name)].concat());
         }
     }
@@ -308,7 +346,10 @@ impl Observer for Progress {
     fn skipped(&self, path: &Path, why: Skip) {
         self.change(|state| state.given_up(path));
         lock(&self.skipped).add(why);
-        let name = for_people(path.as_os_str().as_bytes());
-        self.out.warn(&format!("skipped {name}: {}", why.words()));
+        let name = path.as_os_str().as_bytes();
+        match self.out.is_json() {
+            true => self.tell_program(|| Object::of(Event::Skipped).name("path", name).text("why", why.words())),
+            false => self.out.warn(&format!("skipped {}: {}", for_people(name), why.words())),
+        }
     }
 }

@@ -185,6 +185,11 @@ impl State {
         self.settled = self.settled.saturating_add(size);
     }
 
+    /// Files and bytes that are known of so far; more may come while trees are read.
+    pub fn expectation(&self) -> (u64, u64) {
+        (self.files_expected, self.bytes_expected)
+    }
+
     /// Files done.
     pub fn files(&self) -> u64 {
         self.files

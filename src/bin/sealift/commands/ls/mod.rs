@@ -19,7 +19,7 @@ use super::unread;
 use crate::context::{Context, Repeat};
 use crate::expand::Named;
 use crate::failure::{Failure, Outcome};
-use crate::output::Output;
+use crate::output::{Event, Object, Output};
 
 /// Runs the command.
 ///
@@ -142,6 +142,10 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, look: &Look
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
     let Counts { shown, hidden } = printer.finish()?;
+    out.json(|| {
+        let object = Object::of(Event::Summary).name("path", target.path.as_bytes()).value("entries", shown);
+        object.value("unreadable", unread.count)
+    })?;
     if unread == Unread::default() {
         match (shown, hidden) {
             (0, 0) => out.note("The folder is empty."),

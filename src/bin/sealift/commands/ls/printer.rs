@@ -11,7 +11,7 @@ use super::args::Look;
 use super::order::{group, is_hidden, order};
 use crate::colours::Colours;
 use crate::format;
-use crate::output::{Object, Output, stdout_failed, writes};
+use crate::output::{Event, Object, Output, stdout_failed, writes};
 use crate::times::Clock;
 
 /// Writes the entries of one folder, or of one tree, to standard output.
@@ -199,7 +199,10 @@ impl<'a> Printer<'a> {
 pub fn object(folder: &RelPath, entry: &Entry) -> Object {
     // Checked by the client library, so only a path that is too deep or too long with its folder cannot be joined.
     let path = folder.join(&entry.path).unwrap_or_default();
-    let object = Object::new().name("path", path.as_bytes()).name("name", &entry.path).text("type", entry.kind.word());
+    let object = Object::of(Event::Entry)
+        .name("path", path.as_bytes())
+        .name("name", &entry.path)
+        .text("type", entry.kind.word());
     let object = object.value("size", entry.size).text("mtime", format::rfc3339(entry.mtime));
     if entry.rotten { object.value("rotten", true) } else { object }
 }
