@@ -56,8 +56,9 @@ fn stolen_key_announcement() {
     front.lead_to(&world.server);
     world.run(["ls", &at]).code(0);
     assert_eq!(known_servers(&world), known);
+    stolen.stop();
     command(&["cert", "switch"]);
-    let stolen_later = Daemon::builder().within(thief.path()).args(["--data", "other_data"]).start();
+    let stolen_later = Daemon::builder().within(thief.path()).start();
     front.lead_to(&stolen_later);
     world.run(["ls", &at]).code(7);
 }

@@ -110,7 +110,7 @@ pub struct Common {
     pub password_stdin: bool,
 
     /// Take user and password from ~/.netrc (or the file that NETRC names), which nobody else may read
-    #[arg(long, global = true, help_heading = "Password", hide_short_help = true)]
+    #[arg(long, global = true, help_heading = "Key and password", hide_short_help = true)]
     pub netrc: bool,
 
     /// Write results to stdout and errors to stderr as JSON, one object a line
