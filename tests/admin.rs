@@ -126,7 +126,10 @@ fn listing_shows_who_may_do_what() {
     let users: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         users[1],
-        serde_json::json!({ "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null })
+        serde_json::json!({
+            "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null,
+            "password": true, "keys": []
+        })
     );
     assert_eq!((&users[2]["admin"], &users[2]["quota"]), (&true.into(), &(10_u64 << 30).into()));
 }
