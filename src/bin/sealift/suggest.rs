@@ -123,7 +123,8 @@ fn unknown_option(option: &str, command: &Command) -> Option<Failure> {
     let fits = |commands: &[&str]| commands.is_empty() || commands.contains(&command.get_name());
     let known = OPTIONS.iter().find(|(names, commands, _)| names.contains(&option) && fits(commands));
     let name = option.strip_prefix("--");
-    let own = command.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(clap::Arg::get_long);
+    // Those that its help leaves to `sealift help connection` too.
+    let own = command.get_arguments().filter_map(clap::Arg::get_long);
     let near = name.and_then(|name| nearest(name, own));
     let hint = match (known, near) {
         (Some((_, _, hint)), _) => (*hint).to_owned(),
