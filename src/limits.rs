@@ -122,6 +122,15 @@ pub const USERS_FILE_MAX: u64 = 8 * 1024 * 1024;
 /// Largest file in bytes that is read of what a user did alone: a hash, and a line for each key and invitation.
 pub const OWN_RECORD_MAX: u64 = 64 * 1024;
 
+/// Characters of an invitation's secret: 32 random bytes in base64.
+pub const INVITATION_SECRET: usize = 43;
+
+/// Most invitations at once: each is a file, and listing reads them all.
+pub const INVITATIONS_MAX: usize = 10_000;
+
+/// How long an invitation can be used unless its maker says otherwise: a day for the mail to be read.
+pub const INVITATION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one that a
 /// person chose.
 pub const PASSWORD_SHORT: usize = 8;

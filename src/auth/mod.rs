@@ -50,7 +50,7 @@ pub use document::NewUser;
 pub use hash::hash_password;
 pub use names::is_anonymous;
 pub use network::Network;
-pub use own::{OwnChange, SelfService, StateFolder};
+pub use own::{Invitation, OwnChange, SelfService, StateFolder};
 pub use principal::Principal;
 pub use size::{parse_size, render_size};
 pub use standing::{Grants, Standing};

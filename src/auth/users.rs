@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use super::credential::Credential;
 use super::hash::StoredHash;
-use super::own::{EntryTag, Own, OwnChange, Record, StateFolder};
+use super::own::{self, EntryTag, Invitation, Own, OwnChange, Record, StateFolder};
 use super::{Access, Grants, Principal, Secret, SelfService, Standing, UserKey, form, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
@@ -89,9 +89,14 @@ impl User {
         }
     }
 
+    /// Whether the entry has something that tells it from a later one of the same name: what a user chooses belongs to that.
+    pub fn can_choose(&self) -> bool {
+        self.hash.is_some() || !self.keys.is_empty()
+    }
+
     /// Tells the entry of the users file from others.
     pub(super) fn tag(&self) -> EntryTag {
-        EntryTag::of(&self.name, self.hash.as_ref())
+        EntryTag::of(&self.name, self.hash.as_ref(), &self.keys)
     }
 
     /// What the file says about this user.
@@ -264,19 +269,39 @@ impl Users {
     pub fn choose_password(&self, folder: &StateFolder, principal: &Principal, hash: &str) -> Result<OwnChange> {
         let user = self.users.get(principal.name()).filter(|_| self.renew(principal).is_some());
         let user = user.ok_or_else(|| Error::new(Kind::Revoked, "your account has changed since you logged in"))?;
-        if !user.self_service.password {
-            return Err(Error::new(Kind::Denied, "the administrator of this server sets your password"));
+        own_password(folder, user, hash, None)
+    }
+
+    /// Whether this user can use the invitation with this secret, as far as can be told before.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`]; [`Kind::Denied`] if the users file does not allow her to choose a password.
+    pub fn check_invitation(&self, folder: &StateFolder, user: &str, secret: &Secret) -> Result<()> {
+        self.invitation(folder, user, secret).map(drop)
+    }
+
+    /// The same as [`Users::choose_password`] for whoever has an invitation, which is used up by that.
+    ///
+    /// # Errors
+    /// As [`Users::check_invitation`] and [`Users::choose_password`].
+    pub fn redeem(&self, folder: &StateFolder, user: &str, secret: &Secret, hash: &str) -> Result<OwnChange> {
+        let (user, invitation) = self.invitation(folder, user, secret)?;
+        own_password(folder, user, hash, Some(invitation.id().to_owned()))
+    }
+
+    fn invitation(&self, folder: &StateFolder, user: &str, secret: &Secret) -> Result<(&User, Invitation)> {
+        let user = self.users.get(user);
+        let invitation = folder.invitation_of(user, secret)?;
+        let user = user.ok_or_else(own::used)?;
+        if let Own::Is(record) = &user.own
+            && record.redeemed.iter().any(|id| id == invitation.id())
+        {
+            return Err(own::used());
         }
-        let password =
-            StoredHash::parse(hash).map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
-        let mut record = match &user.own {
-            Own::Nothing => Record::new(user.tag()),
-            Own::Is(record) => Record::clone(record),
-            Own::Damaged => return Err(Error::new(Kind::Io, "what the server keeps of you cannot be read")),
-        };
-        record.password = Some(password);
-        folder.write(user.name(), &record)?;
-        Ok(OwnChange { user: user.name().to_owned(), record })
+        match user.self_service.password {
+            true => Ok((user, invitation)),
+            false => Err(chosen_by_administrator()),
+        }
     }
 
     /// The same users with this change in force, and who the user is then; none if the user is gone, or has another entry
@@ -347,6 +372,32 @@ impl Users {
         found.sort_by_key(|shared| shared.home);
         found
     }
+}
+
+fn chosen_by_administrator() -> Error {
+    Error::new(Kind::Denied, "the administrator of this server sets your password")
+}
+
+/// Writes down that this user's password is this one, and that this invitation was used for it.
+fn own_password(folder: &StateFolder, user: &User, hash: &str, invitation: Option<String>) -> Result<OwnChange> {
+    if !user.self_service.password {
+        return Err(chosen_by_administrator());
+    }
+    if !user.can_choose() {
+        let text = "the users file has neither a password nor a key of yours: nothing tells you from a later user of your name";
+        return Err(Error::new(Kind::Denied, text));
+    }
+    let password = StoredHash::parse(hash).map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
+    let mut record = match &user.own {
+        Own::Nothing => Record::new(user.tag()),
+        Own::Is(record) => Record::clone(record),
+        Own::Damaged => return Err(Error::new(Kind::Io, "what the server keeps of you cannot be read")),
+    };
+    record.password = Some(password);
+    record.redeemed.retain(|id| folder.has_invitation(id));
+    record.redeemed.extend(invitation.clone());
+    folder.write(user.name(), &record)?;
+    Ok(OwnChange { user: user.name().to_owned(), record, invitation })
 }
 
 /// A folder that more than one user reaches.

@@ -253,6 +253,17 @@ impl Fresh {
         Ok(fresh)
     }
 
+    /// Gives it to whom this folder belongs: what root makes there is for the server's account.
+    pub(super) fn give_to_owner_of(&self, folder: &Path) -> Result<()> {
+        let (own, like) = (self.file.metadata(), fs::metadata(folder).map_err(|err| failed(folder, err))?);
+        let own = own.map_err(|err| failed(&self.target, err))?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            let (uid, gid) = (Uid::from_raw(like.uid()), Gid::from_raw(like.gid()));
+            rustix::fs::fchown(&self.file, Some(uid), Some(gid)).map_err(|err| failed(&self.target, err.into()))?;
+        }
+        Ok(())
+    }
+
     /// Gives it its name, in the place of what had it. It is on the disk then.
     pub(super) fn put_in_place(self) -> Result<()> {
         fs::rename(&self.path, &self.target).map_err(|err| failed(&self.target, err))?;

@@ -227,6 +227,20 @@ impl Client {
         welcome
     }
 
+    /// Logs in by an invitation, and has this password from then on. The invitation is used up, also if the answer is lost on
+    /// the way.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`], [`Kind::Busy`], [`Kind::TooOld`].
+    pub async fn redeem(&mut self, user: &str, secret: Secret, password: Secret) -> Result<Welcome> {
+        let user = user.to_owned();
+        self.run(move |session| {
+            session.command(&Command::Redeem { user, secret, password })?;
+            welcome(session)
+        })
+        .await
+    }
+
     /// Ends the session and the connection.
     ///
     /// # Errors

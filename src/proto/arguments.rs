@@ -85,8 +85,17 @@ impl<'a> Args<'a> {
         let bytes = self.bytes_of(key)?.ok_or_else(|| self.bad(&format!("{key}= is missing")))?;
         let len = bytes.len();
         let secret = Secret::new(bytes);
-        if len > limits::PASSWORD_MAX {
-            return Err(self.bad("a password is longer than 1024 bytes"));
+        match len {
+            0 => Err(self.bad(&format!("{key}= is empty"))),
+            1..=limits::PASSWORD_MAX => Ok(secret),
+            _ => Err(self.bad("a password is longer than 1024 bytes")),
+        }
+    }
+
+    pub(super) fn invitation(&mut self) -> Result<Secret> {
+        let secret = Secret::new(self.required()?);
+        if secret.expose().len() != limits::INVITATION_SECRET {
+            return Err(self.bad("that is no invitation"));
         }
         Ok(secret)
     }

@@ -110,6 +110,15 @@ pub enum Command {
     },
     /// JOIN with a token.
     Join(Secret),
+    /// REDEEM an invitation.
+    Redeem {
+        /// Who is invited.
+        user: String,
+        /// The invitation's secret.
+        secret: Secret,
+        /// The password that is to be.
+        password: Secret,
+    },
     /// PASSWD: another password of one's own.
     Passwd {
         /// The one that is right now.
@@ -259,6 +268,11 @@ impl Command {
             Verb::Key => Command::Key { user: args.user_name()?, proofs: args.proofs()? },
             Verb::Token => Command::Token { count: args.count()? },
             Verb::Join => Command::Join(args.token()?),
+            Verb::Redeem => Command::Redeem {
+                user: args.user_name()?,
+                secret: args.invitation()?,
+                password: args.password_option("password")?,
+            },
             Verb::Passwd => Command::Passwd { new: args.new_password()?, present: args.password_option("present")? },
             Verb::List => Command::List {
                 path: args.path_or_root()?,
@@ -340,6 +354,7 @@ impl Command {
                 [Feature::Growing].into_iter().collect()
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
+            Command::Redeem { .. } => [Feature::Redeem].into_iter().collect(),
             Command::Passwd { .. } => [Feature::Passwd].into_iter().collect(),
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
                 let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
@@ -359,6 +374,7 @@ impl Command {
             Command::Key { .. } => Verb::Key,
             Command::Token { .. } => Verb::Token,
             Command::Join(_) => Verb::Join,
+            Command::Redeem { .. } => Verb::Redeem,
             Command::Passwd { .. } => Verb::Passwd,
             Command::List { .. } => Verb::List,
             Command::Stat(_) => Verb::Stat,
@@ -385,7 +401,7 @@ impl Command {
 
     /// Whether its line holds a secret, to be wiped wherever it was.
     pub fn is_secret(&self) -> bool {
-        matches!(self, Command::Pass(_) | Command::Join(_) | Command::Passwd { .. })
+        matches!(self, Command::Pass(_) | Command::Join(_) | Command::Redeem { .. } | Command::Passwd { .. })
     }
 
     /// The path the command works on, the first if it has two.
@@ -408,6 +424,7 @@ impl Command {
             | Command::Key { .. }
             | Command::Token { .. }
             | Command::Join(_)
+            | Command::Redeem { .. }
             | Command::Passwd { .. }
             | Command::Part { .. }
             | Command::Commit { .. }

@@ -57,6 +57,8 @@ features! {
     Keys = "keys", "let SSH keys log in";
     /// The key `growing=` of DOWNLOAD and HASH.
     Growing = "growing", "send a file that becomes longer meanwhile";
+    /// The verb REDEEM.
+    Redeem = "redeem", "take invitations";
 }
 
 /// A set of features.

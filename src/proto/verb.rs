@@ -42,6 +42,8 @@ verbs! {
     Token = "TOKEN", "TOKEN [count=1..15]", "Get one-time tokens for more connections of this login.";
     /// Another connection of a login.
     Join = "JOIN", "JOIN token", "Log in with a token that another session of yours got.";
+    /// Use an invitation.
+    Redeem = "REDEEM", "REDEEM user secret password=PASSWORD", "Log in by an invitation, and choose your password.";
     /// Another password of one's own.
     Passwd = "PASSWD", "PASSWD new present=PASSWORD", "Change your password; it takes the present one.";
     /// List a folder.

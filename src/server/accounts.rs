@@ -105,6 +105,31 @@ impl Accounts {
         self.turns.run(&Source::from(from), check).await?
     }
 
+    /// Lets somebody with an invitation choose a password. Whether there is such an invitation is asked first, without argon2:
+    /// its secret cannot be guessed.
+    ///
+    /// # Errors
+    /// As [`Users::redeem`]; [`Kind::Busy`].
+    pub async fn redeem(
+        self: &Arc<Self>,
+        source: &Source,
+        user: String,
+        (secret, password): (Secret, Secret),
+    ) -> Result<Principal> {
+        let (accounts, name, asked) = (self.clone(), user.clone(), secret.clone());
+        self.turns.run(source, move || accounts.current.check_invitation(&name, &asked)).await??;
+        let permit = self.permit(source).await?;
+        let accounts = self.clone();
+        let redeemed = self.turns.run(source, move || {
+            let hash = hash_password(&password);
+            drop(permit);
+            let hash = hash?;
+            let redeem = |users: &Users, folder: &StateFolder| users.redeem(folder, &user, &secret, &hash);
+            accounts.current.change_own(redeem, |_| {})
+        });
+        redeemed.await?
+    }
+
     /// Does blocking work that belongs to a login, such as a look at the users file, on the threads of logins.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use super::occupancy::Standing;
 use crate::auth::{OwnChange, Principal, StateFolder, Users};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::secret::Secret;
 
 /// The users that are in force.
 pub struct CurrentUsers {
@@ -251,6 +252,15 @@ impl CurrentUsers {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether a user can use the invitation with this secret now.
+    ///
+    /// # Errors
+    /// As [`Users::check_invitation`]; [`Kind::LoginFailed`] where nothing is kept of users.
+    pub fn check_invitation(&self, user: &str, secret: &Secret) -> Result<()> {
+        let none = || Error::new(Kind::LoginFailed, "this server invites nobody");
+        self.now().check_invitation(self.own.as_ref().ok_or_else(none)?, user, secret)
+    }
+
     /// Has a user change something about the own login: `change` puts it on the disk, and it is in force when this returns.
     /// `renewed` is told who the user is then, before anybody's session ends because of it.
     ///
@@ -266,7 +276,7 @@ impl CurrentUsers {
         let folder = folder.ok_or_else(|| Error::new(Kind::Denied, "this server keeps nothing of what users do"))?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let change = change(&self.now(), folder)?;
-        let name = change.user().to_owned();
+        let (name, used) = (change.user().to_owned(), change.invitation().map(str::to_owned));
         let mut state = self.lock();
         let Some((users, principal)) = state.users.with_own(change) else {
             if state.users.get(&name).is_none() {
@@ -277,6 +287,11 @@ impl CurrentUsers {
         };
         renewed(&principal);
         self.put_in_force(&mut state, users);
+        drop(state);
+        if let Some(Err(error)) = used.map(|id| folder.revoke(&id)) {
+            // It is written down that it was used: the file only takes room.
+            tracing::warn!(%error, "an invitation that was used stays where it was");
+        }
         Ok(principal)
     }
 

@@ -38,7 +38,9 @@ pub fn need(command: &Command) -> Need {
     match command {
         Command::Help(_) | Command::Ping | Command::Status | Command::Logout => Need::Login,
         // A second login on one connection: let through to be answered as out of sequence.
-        Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) => Need::Login,
+        Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) | Command::Redeem { .. } => {
+            Need::Login
+        }
         // More connections of the same user: they get no more rights than this one.
         Command::Token { .. } => Need::Login,
         Command::Passwd { .. } => Need::OwnPassword,

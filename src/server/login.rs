@@ -50,6 +50,12 @@ enum Credentials {
     Password(String, Secret),
     Keys(String, Vec<Proof>, Nonce),
     Token(Secret),
+    Invitation {
+        user: String,
+        secret: Secret,
+        /// The password that is to be.
+        password: Secret,
+    },
 }
 
 struct Prelogin {
@@ -143,6 +149,11 @@ async fn verify(credentials: Credentials, shared: &Arc<Shared>, (peer, pin): (So
             let principal = shared.accounts.verify_keys(peer.ip(), claim).await?;
             Ok(Proven { principal, of: None })
         }
+        Credentials::Invitation { user, secret, password } => {
+            let principal = shared.accounts.redeem(&source, user, (secret, password)).await?;
+            info!(%peer, user = principal.name(), "invitation used");
+            Ok(Proven { principal, of: None })
+        }
         Credentials::Token(token) => {
             let tokens = shared.tokens.clone();
             // It looks whether the users file has changed.
@@ -178,6 +189,9 @@ impl Prelogin {
                 }
                 Err(error) => self.refuse(&error),
             },
+            Ok(Command::Redeem { user, secret, password }) => {
+                return Asked::Verify(Credentials::Invitation { user, secret, password });
+            }
             Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),
             Ok(Command::Logout) => {
                 ReplyWriter::new(&mut self.replies, 221, "bye").text("Goodbye.");
@@ -218,7 +232,7 @@ impl Prelogin {
             }
             // A stranger learns nothing of paths and options before login.
             Err(BadLine {
-                verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Join | Verb::Logout),
+                verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Join | Verb::Redeem | Verb::Logout),
                 error,
             }) => {
                 self.refuse(&error);

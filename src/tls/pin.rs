@@ -28,6 +28,11 @@ impl Pin {
         Ok(Pin::of_spki_content(parsed.spki))
     }
 
+    /// A pin from its 32 bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Pin {
+        Pin(bytes)
+    }
+
     /// Its 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -40,7 +40,7 @@ impl Right {
     pub fn all_needed(verb: Verb, line: &[u8]) -> Vec<Right> {
         let says = |option: &str| String::from_utf8_lossy(line).contains(option);
         let names: &[&str] = match verb {
-            Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Token | Verb::Join => &[],
+            Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Token | Verb::Join | Verb::Redeem => &[],
             // Not of anonymous; the rights over files have no part in it.
             Verb::Passwd => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
@@ -92,6 +92,7 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Key => return vec![signed_by_a_stranger()],
         Verb::Token => &["TOKEN", "TOKEN count=3"],
         Verb::Join => &["JOIN 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"],
+        Verb::Redeem => &["REDEEM alice 0123456789abcdefghijklmnopqrstuvwxyzABCDEFG password=another"],
         Verb::Passwd => &["PASSWD another present=another"],
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
         Verb::Stat => &["STAT", "STAT file"],

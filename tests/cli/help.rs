@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "who",
     "kick",
     "shutdown",
+    "join",
     "passwd",
     "key",
     "key new",

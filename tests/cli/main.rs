@@ -15,6 +15,7 @@ mod gate;
 mod going_on;
 mod help;
 mod json;
+mod join;
 mod liar;
 mod listing;
 mod looking;

@@ -68,6 +68,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Token
         | Verb::Join
         | Verb::Passwd
+        | Verb::Redeem
         | Verb::Part
         | Verb::Commit
         | Verb::Discard

@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +18,9 @@ use crate::limits;
 
 /// Where the files of users are.
 const USERS: &str = "users";
+
+/// Where invitations are.
+const INVITATIONS: &str = "invitations";
 
 /// The characters of a user's name that stand for themselves in the name of a file are small letters and digits: where
 /// case does not count, `Alice` and `alice` must not share one.
@@ -45,8 +48,31 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn make(path: &Path) -> Result<()> {
-        let users = path.join(USERS);
-        DirBuilder::new().recursive(true).mode(0o700).create(&users).map_err(|err| Error::file(path.display(), err))
+        let failed = |err| Error::file(path.display(), err);
+        for folder in [USERS, INVITATIONS] {
+            DirBuilder::new().recursive(true).mode(0o700).create(path.join(folder)).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// The folder for an administrator's program, beside a running server or before the first one: made if it is missing,
+    /// for whom `like` belongs to.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn for_administrator(path: &Path, like: &Path) -> Result<StateFolder> {
+        let failed = |err| Error::file(path.display(), err);
+        let is_new = !path.join(INVITATIONS).exists();
+        StateFolder::make(path)?;
+        if is_new && let Ok(like) = fs::metadata(if path.join(limits::RESERVED_NAME).exists() { path } else { like }) {
+            for folder in [path.to_owned(), path.join(USERS), path.join(INVITATIONS)] {
+                let meta = fs::metadata(&folder).map_err(failed)?;
+                if (meta.uid(), meta.gid()) != (like.uid(), like.gid()) {
+                    chown(&folder, Some(like.uid()), Some(like.gid())).map_err(failed)?;
+                }
+            }
+        }
+        Ok(StateFolder { path: path.to_owned() })
     }
 
     /// Opens the folder, and makes it if it is missing, for its owner alone. What a killed server left half-written in it is
@@ -119,6 +145,10 @@ impl StateFolder {
         }
     }
 
+    pub(super) fn folder_of_invitations(&self) -> PathBuf {
+        self.path.join(INVITATIONS)
+    }
+
     fn users(&self) -> PathBuf {
         self.path.join(USERS)
     }
@@ -142,7 +172,7 @@ impl StateFolder {
 }
 
 /// A small regular file. A pipe is refused and not waited for.
-fn read_small(path: &Path, most: u64) -> Result<String> {
+pub(super) fn read_small(path: &Path, most: u64) -> Result<String> {
     let failed = |err| Error::file(path.display(), err);
     let wrong = |why: &str| Error::new(Kind::BadConfig, format!("{}: {why}", path.display()));
     let flags = OFlags::NONBLOCK.bits().cast_signed();

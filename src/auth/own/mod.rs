@@ -1,10 +1,12 @@
-//! What users do themselves: the passwords that they chose in place of those that the administrator gave them.
+//! What users do themselves: the passwords that they chose in place of those that the administrator gave them, and the
+//! invitations to do so.
 //!
 //! It is kept in the server's own state folder, a small file for each user, and never gives more than the users file does.
 //! What is kept belongs to one entry of the users file, told by its [`EntryTag`]: when the administrator gives the user
 //! another password, or removes her and makes her again, the entry is another one and what was kept for it is void.
 
 mod folder;
+mod invitation;
 mod record;
 mod sealed;
 
@@ -12,8 +14,11 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use folder::StateFolder;
+pub use invitation::Invitation;
+pub(super) use invitation::used;
 pub(super) use record::Record;
 
+use super::UserKey;
 use super::hash::StoredHash;
 use crate::hash::Hash;
 
@@ -32,16 +37,22 @@ impl SelfService {
 }
 
 /// Tells one entry of the users file from all others, also from a later one of the same user: it depends on the user's name
-/// and on the salted hash of the password.
+/// and on the salted hash of the password, or where there is none on the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EntryTag(Hash);
 
 impl EntryTag {
-    /// The tag of the entry of this user with this password, or with none.
-    pub(super) fn of(name: &str, password: Option<&StoredHash>) -> EntryTag {
+    /// The tag of the entry of this user with this password; or with none, but these keys.
+    pub(super) fn of(name: &str, password: Option<&StoredHash>, keys: &[UserKey]) -> EntryTag {
         let mut bytes = b"sealift users.toml entry 1".to_vec();
-        let parts = password.map(StoredHash::parts);
-        let parts = parts.iter().flatten().map(Vec::as_slice);
+        let parts: Vec<Vec<u8>> = match password {
+            Some(password) => password.parts().to_vec(),
+            // A number of parts that no password has.
+            None => {
+                [vec![]].into_iter().chain(keys.iter().map(|key| key.public().to_openssh("").into_bytes())).collect()
+            }
+        };
+        let parts = parts.iter().map(Vec::as_slice);
         for part in [name.as_bytes()].into_iter().chain(parts) {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part);
@@ -62,9 +73,16 @@ pub struct OwnChange {
     /// Whose.
     pub(super) user: String,
     pub(super) record: Record,
+    /// The invitation that it used up.
+    pub(super) invitation: Option<String>,
 }
 
 impl OwnChange {
+    /// The invitation that it used up, whose file is of no more use when the change is in force.
+    pub fn invitation(&self) -> Option<&str> {
+        self.invitation.as_deref()
+    }
+
     /// Whose it is.
     pub fn user(&self) -> &str {
         &self.user

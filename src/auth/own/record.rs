@@ -20,6 +20,8 @@ pub(in crate::auth) struct Record {
     pub(in crate::auth) entry: EntryTag,
     /// The password that was chosen in place of the entry's.
     pub(in crate::auth) password: Option<StoredHash>,
+    /// The invitations that were used, as long as their files are there.
+    pub(in crate::auth) redeemed: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -30,18 +32,21 @@ struct Text {
     entry: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    redeemed: Vec<String>,
 }
 
 impl Record {
     /// Nothing yet, for this entry.
     pub(in crate::auth) fn new(entry: EntryTag) -> Record {
-        Record { entry, password: None }
+        Record { entry, password: None, redeemed: Vec::new() }
     }
 
     /// The text of this user's file.
     pub(super) fn to_text(&self, user: &str) -> Result<String> {
         let password = self.password.as_ref().map(StoredHash::to_text).transpose()?;
-        let text = Text { version: VERSION, user: user.to_owned(), entry: self.entry.to_string(), password };
+        let (user, entry, redeemed) = (user.to_owned(), self.entry.to_string(), self.redeemed.clone());
+        let text = Text { version: VERSION, user, entry, password, redeemed };
         let body = toml::to_string(&text).map_err(|err| Error::new(Kind::Internal, format!("the state: {err}")))?;
         Ok(sealed::seal(&format!("{HEAD}{body}")))
     }
@@ -57,9 +62,9 @@ impl Record {
             return Err("is another user's");
         }
         let entry: Hash = text.entry.parse().map_err(|_| "does not say which entry of the users file it belongs to")?;
-        let password = text.password.map(|password| StoredHash::parse(&password)).transpose();
+        let password = text.password.as_deref().map(StoredHash::parse).transpose();
         let password = password.map_err(|_| "has no usable password hash")?;
-        Ok(Record { entry: EntryTag(entry), password })
+        Ok(Record { entry: EntryTag(entry), password, redeemed: text.redeemed })
     }
 }
 
@@ -70,7 +75,11 @@ mod tests {
 
     fn record() -> Record {
         let hash = StoredHash::parse(&cheap_hash("own")).unwrap();
-        Record { entry: EntryTag::of("alice", Some(&hash)), password: Some(hash) }
+        Record {
+            entry: EntryTag::of("alice", Some(&hash), &[]),
+            password: Some(hash),
+            redeemed: vec!["0123".to_owned()],
+        }
     }
 
     #[test]

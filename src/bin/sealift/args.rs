@@ -12,6 +12,7 @@ use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
 use super::commands::du::Du;
 use super::commands::find::Find;
+use super::commands::join::Join;
 use super::commands::key::Key;
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
@@ -179,6 +180,7 @@ pub enum Command {
     /// End the server when running transfers are done
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
+    Join(Join),
     Passwd(Passwd),
     Key(Key),
     Trust(Trust),

@@ -12,6 +12,7 @@ use sealift::store::Durability;
 use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
+use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::user_key::UserKeyCommand;
 
@@ -214,6 +215,8 @@ pub enum Command {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Print one line by which somebody joins: it makes the user, pins this server, and lets her choose a password
+    Invite(Invite),
     /// Show or renew the server's key and certificate
     #[command(after_help = cert_args::EXAMPLES)]
     Cert {
@@ -416,7 +419,7 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn parse_access(text: &str) -> Result<Access, String> {
+pub fn parse_access(text: &str) -> Result<Access, String> {
     text.parse().map_err(|err: sealift::auth::UnknownRight| err.to_string())
 }
 

@@ -9,6 +9,7 @@ mod definition;
 mod explain;
 mod failure;
 mod ground;
+mod invite;
 mod limit_args;
 mod log_queue;
 mod logging;
@@ -62,6 +63,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
             match command {
                 Command::Serve(serve) => serve::run(&cli.places, serve),
                 Command::User { command } => user::run(&cli.places, command),
+                Command::Invite(args) => invite::run(&cli.places, args),
                 Command::Cert { command } => cert::run(&cli.places, command),
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),

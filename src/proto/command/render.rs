@@ -28,6 +28,12 @@ impl Command {
                 argument(out, proofs.join(",").as_bytes());
             }
             Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
+            Command::Redeem { user, secret, password } => {
+                argument(out, user.as_bytes());
+                argument(out, secret.expose());
+                out.extend_from_slice(b" password=");
+                out.extend(encode(password.expose()).bytes());
+            }
             Command::Passwd { present, new } => {
                 argument(out, new.expose());
                 out.extend_from_slice(b" present=");

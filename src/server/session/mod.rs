@@ -218,7 +218,7 @@ impl Session {
                 self.done(running, 0, out, |r| ReplyWriter::new(r, 221, "bye"), "Goodbye.");
                 return Step::Close;
             }
-            Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) => {
+            Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) | Command::Redeem { .. } => {
                 let text = "you are logged in already; LOGOUT first to log in as somebody else";
                 self.fail(running, &Error::new(Kind::BadSequence, text), out);
             }

@@ -211,3 +211,68 @@ fn nobody_else_of_the_machine_gets_at_the_state() {
     let open = text(&command.args(["--listen", "127.0.0.1:0"]).output().unwrap().stderr);
     assert!(open.contains("other users of this machine could put passwords of theirs there"), "{open}");
 }
+
+/// The secret of a new invitation of alice, who is there.
+fn invited(daemon: &Daemon) -> String {
+    let output = daemon.command(&["invite", "alice", "--host", "127.0.0.1"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout).rsplit('.').nth(1).unwrap().to_owned()
+}
+
+fn redeem(daemon: &Daemon, user: &str, secret: &str, password: &str) -> String {
+    RawClient::connect(daemon).ask(format!("REDEEM {user} {secret} password={password}")).1
+}
+
+#[test]
+fn an_invitation_works_once_whoever_races_for_it() {
+    let daemon = served();
+    for turn in 0..5 {
+        let secret = invited(&daemon);
+        let mut racing: Vec<RawClient> = (0..6).map(|_| RawClient::connect(&daemon)).collect();
+        for (n, client) in racing.iter_mut().enumerate() {
+            client.line(format!("REDEEM alice {secret} password=racer{turn}{n}"));
+        }
+        let words: Vec<String> = racing.iter_mut().map(|client| client.reply().1).collect();
+        assert_eq!(words.iter().filter(|word| *word == "welcome").count(), 1, "{words:?}");
+        let won = words.iter().position(|word| word == "welcome").unwrap();
+        assert_eq!(login(&daemon, &format!("racer{turn}{won}")), "welcome");
+        assert_eq!(redeem(&daemon, "alice", &secret, "late"), "login-failed");
+    }
+    let left = fs::read_dir(daemon.place().join("server_state/invitations")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn an_invitation_is_of_one_user_and_one_entry() {
+    let daemon = served();
+    daemon.add_user("bob", "other", "full");
+    let secret = invited(&daemon);
+    assert_eq!(redeem(&daemon, "bob", &secret, "mine"), "login-failed");
+    assert_eq!(redeem(&daemon, "nobody", &secret, "mine"), "login-failed");
+    assert_eq!(redeem(&daemon, "alice", &secret.replace(&secret[..4], "AAAA"), "mine"), "login-failed");
+    assert_eq!(redeem(&daemon, "alice", "short", "mine"), "bad-command");
+    assert_eq!(redeem(&daemon, "alice", &secret, ""), "bad-command");
+    assert_eq!(login(&daemon, "given"), "welcome");
+    // Made again: the invitation was of another.
+    assert!(daemon.command(&["user", "remove", "alice"]).status().unwrap().success());
+    daemon.add_user("alice", "given", "full");
+    assert_eq!(redeem(&daemon, "alice", &secret, "mine"), "login-failed");
+    assert_eq!(login(&daemon, "given"), "welcome");
+}
+
+#[test]
+fn a_kill_leaves_an_invitation_used_or_usable() {
+    let place = tempfile::tempdir().unwrap();
+    let mut daemon = Daemon::builder().within(place.path()).start();
+    daemon.add_user("alice", "given", "full");
+    for turn in 0..6_u64 {
+        let (secret, new) = (invited(&daemon), format!("mine{turn}"));
+        let mut client = RawClient::connect(&daemon);
+        client.line(format!("REDEEM alice {secret} password={new}"));
+        std::thread::sleep(std::time::Duration::from_millis(turn * 12));
+        daemon = again(daemon, &place);
+        let was_used = login(&daemon, &new) == "welcome";
+        let works = redeem(&daemon, "alice", &secret, "second") == "welcome";
+        assert!(was_used != works, "turn {turn}: used {was_used}, usable {works}");
+    }
+}

@@ -6,6 +6,7 @@ pub mod change;
 pub mod du;
 pub mod find;
 pub mod get;
+pub mod join;
 pub mod key;
 pub mod look;
 pub mod ls;
@@ -51,6 +52,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Who(args) => server::who(ctx, args).await,
         Command::Kick(args) => server::kick(ctx, args).await,
         Command::Shutdown(args) => server::shutdown(ctx, args).await,
+        Command::Join(args) => join::run(ctx, args).await,
         Command::Passwd(args) => passwd::run(ctx, args).await,
         Command::Key(args) => key::run(ctx, args),
         Command::Trust(args) => trust::run(ctx, &args.command).await,

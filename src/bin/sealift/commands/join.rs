@@ -1,0 +1,112 @@
+//! `join`: takes an invitation.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, Read as _};
+
+use clap::Args;
+use sealift::client::{Bookmark, InvitationLink, Settings};
+use sealift::proto::RelPath;
+use sealift::{Error, Exit, Kind, limits};
+use zeroize::Zeroizing;
+
+use crate::commands::bookmark;
+use crate::context::{Context, Login};
+use crate::failure::{Failure, Outcome};
+use crate::identity::Credential;
+use crate::output::Object;
+use crate::password;
+use crate::verify::{known_servers, remember};
+
+/// Join a server that you were invited to
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sealift join 'sealift://alice@files.example:4456/#…'
+  sealift join -
+      Read the invitation from standard input: what stands on a command line can be seen by others.
+
+It checks that the server has the key which the invitation names, remembers it, has you choose a password, and keeps a \
+bookmark of the server. An invitation works once. With --password-stdin the password is the next line of standard input.")]
+pub struct Join {
+    /// The invitation, in quotes; `-` reads it from standard input
+    #[arg(value_name = "INVITATION")]
+    pub invitation: OsString,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Context::dial`] and [`sealift::Client::redeem`].
+pub async fn run(ctx: &Context, args: &Join) -> Outcome {
+    let link = link(args)?;
+    let login = Login {
+        user: Some(link.user.clone()),
+        // What the invitation says of the key decides alone.
+        settings: Settings { pins: vec![link.pin], ..Settings::default() },
+        ..ctx.login_for(&ctx.target(format!("localhost:{}", link.server.port).as_ref())?)?
+    };
+    let login = Login { server: link.server.clone(), ..login };
+    let known = known_servers()?.pins(&link.server)?;
+    if !known.is_empty() && !known.contains(&link.pin) {
+        let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "{} is known by another key than the one this invitation names: {known}, not {}",
+            link.server, link.pin
+        );
+        let hint = "Nothing was sent. Ask whoever invited you whether the key was changed; if so, `sealift trust remove` \
+                    forgets the old one.";
+        return Err(Failure::new(Kind::PinMismatch, text, hint));
+    }
+    let name = login.to_string();
+    let new = password::choose(&name, &ctx.common, ctx.out)?;
+    let mut client = ctx.dial(&login).await?;
+    match client.redeem(&link.user, link.secret.clone(), new.clone()).await {
+        Ok(_) => ctx.hang_up(client).await,
+        // It may have been done all the same: then this password is right.
+        Err(error) if error.exit() == Exit::Network => {
+            match ctx.connect_with(&login, Some(Credential::Password(new))).await {
+                Ok(again) => ctx.hang_up(again.client).await,
+                Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
+                    let hint = "The connection was lost before it was done: the invitation can still be used.";
+                    return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(error) => {
+            let ask = || "Ask whoever invited you for another one: `sealiftd invite` makes it.".to_owned();
+            return Err(Failure::from(error).about(&name).hinted(Kind::LoginFailed, ask));
+        }
+    }
+    remember(&known_servers()?, &link.server, link.pin, None, ctx.out)?;
+    joined(ctx, &link, &name)
+}
+
+/// Keeps a bookmark, and says what to do next.
+fn joined(ctx: &Context, link: &InvitationLink, name: &str) -> Outcome {
+    let object = || Object::new().text("event", "joined").text("user", &link.user).text("server", &link.server);
+    if !ctx.out.json(object)? {
+        ctx.out.note(&format!("You have joined {name}."));
+    }
+    let bookmark = Bookmark {
+        host: link.server.host.clone(),
+        user: Some(link.user.clone()),
+        path: RelPath::root(),
+        settings: Settings { port: Some(link.server.port), ..Settings::default() },
+    };
+    let free = ctx.config()?.free_name(&link.server.host);
+    bookmark::save(ctx, &free, &bookmark, false)
+}
+
+fn link(args: &Join) -> Outcome<InvitationLink> {
+    if args.invitation != "-" {
+        let text = args.invitation.to_str().ok_or_else(|| Error::new(Kind::Usage, "the invitation is no text"))?;
+        return Ok(text.parse()?);
+    }
+    let mut line = Zeroizing::new(String::new());
+    let failed = |err| Error::file("standard input", err);
+    io::stdin().lock().take(limits::LINE_MAX as u64).read_line(&mut line).map_err(failed)?;
+    // What was printed may be handed on as it stands.
+    let text = line.trim().trim_start_matches("sealift join ").trim_matches(['\'', ' ']);
+    Ok(text.parse()?)
+}

@@ -1,0 +1,133 @@
+//! `sealiftd invite`: one line that lets somebody in.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use sealift::auth::{Access, Secret, StateFolder, UsersFile, hash_password};
+use sealift::client::{Endpoint, InvitationLink};
+use sealift::proto::escape::for_people;
+use sealift::tls::Identity;
+use sealift::{Error, Kind, limits};
+
+use crate::args::{Places, parse_access};
+use crate::failure::Failure;
+use crate::output::{complain, say};
+use crate::process;
+
+const EXAMPLES: &str = "\
+Examples:
+  sealiftd invite alice --host files.example.org
+      Make alice if she is missing, and print the line that she types to join.
+  sealiftd invite bob --access read --expires 7d --host 192.0.2.7:4456
+  sealiftd invite --list
+  sealiftd invite --revoke 5f0c3a9be1d27744
+
+The line holds the pin of this server's key and a secret that works once. Whoever has it first is let in and chooses the
+password: send it by a way that others do not read. A user who is there already chooses another password by it.";
+
+/// Whom to invite.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Invite {
+    /// The user's name; made if missing
+    #[arg(required_unless_present_any = ["list", "revoke"])]
+    pub name: Option<String>,
+    /// What a user who is made may do: full, read, none, or some of list,download,upload,overwrite,delete,rename,mkdir
+    /// [default: full]
+    #[arg(long, value_name = "LIST", value_parser = parse_access)]
+    pub access: Option<Access>,
+    /// How long it can be used, such as 1h or 7d
+    #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
+    pub expires: humantime::Duration,
+    /// Where the user finds this server [default: this machine's name, port 4456]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub host: Option<String>,
+    /// Show the invitations that can still be used
+    #[arg(long, conflicts_with_all = ["name", "access", "host", "revoke"])]
+    pub list: bool,
+    /// Withdraw an invitation, by the id that --list shows
+    #[arg(long, value_name = "ID", conflicts_with_all = ["name", "access", "host"])]
+    pub revoke: Option<String>,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// Those of the users file, the key and the state folder.
+pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
+    let folder = StateFolder::for_administrator(&places.state(), &places.data)?;
+    if args.list {
+        return list(&folder);
+    }
+    if let Some(id) = &args.revoke {
+        folder.revoke(id).map_err(|err| Failure::from(err).hint("`sealiftd invite --list` shows those there are."))?;
+        say("Withdrawn.\n");
+        return Ok(());
+    }
+    let name = args.name.unwrap_or_default();
+    let server = match &args.host {
+        Some(host) => Endpoint::parse(host, limits::PORT)?,
+        None => Endpoint::new(process::host_name().unwrap_or_else(|| "localhost".to_owned()), limits::PORT),
+    };
+    // Before anybody is made.
+    let pin = load(&places.certs)?.pin();
+    let lifetime = Duration::from(args.expires);
+    let file = UsersFile::new(&places.users);
+    let is_there = places.users.exists() && file.list()?.get(&name).is_some();
+    if is_there && args.access.is_some() {
+        return Err(Failure::usage(format!("{} is there already; --access is for users who are made", shown(&name)))
+            .hint("Leave it away, and write the access into the users file."));
+    }
+    if !is_there {
+        file.check_new(&name, None)?;
+        // Nobody knows it: until the invitation is used, no password is right.
+        let mut unknown = vec![0; 32];
+        getrandom::fill(&mut unknown).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let hash = hash_password(&Secret::new(unknown))?;
+        file.add(&name, &hash, None, args.access.unwrap_or(Access::FULL), false, None)?;
+    }
+    let users = file.list()?;
+    let user = users.get(&name).ok_or_else(|| Error::new(Kind::NotFound, format!("no user '{name}'")))?;
+    if !user.standing().grants.self_service.password {
+        return Err(Failure::from(Error::new(Kind::Denied, format!("{} may not choose a password", shown(&name))))
+            .hint("The users file says so, by self_service; `sealiftd user passwd` sets one."));
+    }
+    if !user.can_choose() {
+        let text = format!("{} has neither a password nor a key in {}", shown(&name), places.users.display());
+        return Err(
+            Failure::from(Error::new(Kind::Denied, text)).hint("Remove the user first: this command makes one.")
+        );
+    }
+    let secret = folder.invite(user, lifetime.as_secs())?;
+    let link = InvitationLink { user: name, server, pin, secret };
+    say(&format!("sealift join '{}'\n", link.reveal()));
+    complain(&format!(
+        "{} lets in whoever types it first, once, within {}.",
+        if is_there { "This line" } else { "The user is made. This line" },
+        humantime::format_duration(lifetime)
+    ));
+    Ok(())
+}
+
+fn list(folder: &StateFolder) -> Result<(), Failure> {
+    let mut text = String::new();
+    for invitation in folder.invitations()?.iter().filter(|invitation| !invitation.is_over()) {
+        let until: SystemTime = UNIX_EPOCH + Duration::from_secs(invitation.expires);
+        let until = humantime::format_rfc3339_seconds(until);
+        text.push_str(&format!("{}  {until}  {}\n", invitation.id(), shown(&invitation.user)));
+    }
+    say(&text);
+    Ok(())
+}
+
+fn load(certs: &Path) -> Result<Identity, Failure> {
+    Identity::load(certs).map_err(|err| match err.kind() {
+        Kind::NotFound => Failure::from(err).hint("The first start of the server makes it; --certs says where it is."),
+        _ => err.into(),
+    })
+}
+
+fn shown(text: &str) -> String {
+    for_people(text.as_bytes())
+}

@@ -1,0 +1,141 @@
+//! An invitation as one word: who, where, the pin of the server's key, and a secret that works once.
+//!
+//! `sealift://alice@host:port/#PIN.SECRET.CHECK`, each part in base64 for URLs. The check is over all before it, so that a
+//! word that lost its end on the way, or a host that was mistyped, is noticed before anything is sent.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::options::Endpoint;
+use super::target::Target;
+use crate::error::{Error, Kind, Result};
+use crate::hash::Hash;
+use crate::limits;
+use crate::secret::Secret;
+use crate::tls::Pin;
+
+/// What a name in a URL may hold as it is.
+const OTHERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Bytes of the check.
+const CHECK: usize = 6;
+
+/// An invitation. It is as good as a password until it is used: showing it is for whoever hands it on.
+#[derive(Debug, Clone)]
+pub struct InvitationLink {
+    /// Who is invited.
+    pub user: String,
+    /// Where to.
+    pub server: Endpoint,
+    /// The pin of the server's key.
+    pub pin: Pin,
+    /// What the server knows the hash of.
+    pub secret: Secret,
+}
+
+impl InvitationLink {
+    /// The link.
+    pub fn reveal(&self) -> String {
+        let user = utf8_percent_encode(&self.user, OTHERS);
+        let secret = String::from_utf8_lossy(self.secret.expose());
+        let pin = URL_SAFE_NO_PAD.encode(self.pin.as_bytes());
+        let server = self.server.to_string().replace('%', "%25");
+        let link = format!("sealift://{user}@{server}/#{pin}.{secret}");
+        format!("{link}.{}", check(&link))
+    }
+}
+
+/// Tells whether all before it is what it was.
+fn check(link: &str) -> String {
+    let hash = Hash::of(format!("sealift invitation 1 {link}").as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.as_bytes().get(..CHECK).unwrap_or_default())
+}
+
+impl FromStr for InvitationLink {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Kind::Usage`], without a word of the link.
+    fn from_str(text: &str) -> Result<InvitationLink> {
+        let wrong = |why: &str| Error::new(Kind::Usage, format!("the invitation {why}"));
+        let text = text.trim();
+        let (head, fragment) =
+            text.split_once('#').ok_or_else(|| wrong("has no `#`: in a shell it must stand in quotes"))?;
+        if !head.starts_with("sealift://") {
+            return Err(wrong("does not begin with sealift://"));
+        }
+        let not_whole = || wrong("is not whole, or not as it was made: copy all of it, from sealift:// to its end");
+        let (link, sum) = text.rsplit_once('.').ok_or_else(not_whole)?;
+        if check(link) != sum {
+            return Err(not_whole());
+        }
+        let mut parts = fragment.split('.');
+        let (Some(pin), Some(secret), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(not_whole());
+        };
+        let pin =
+            URL_SAFE_NO_PAD.decode(pin).ok().and_then(|pin| <[u8; 32]>::try_from(pin).ok()).ok_or_else(not_whole)?;
+        if secret.len() != limits::INVITATION_SECRET {
+            return Err(not_whole());
+        }
+        let target = Target::parse(head.as_bytes()).map_err(|_| not_whole())?;
+        let (Some(user), Some(port)) = (target.user, target.port) else { return Err(not_whole()) };
+        let server = Endpoint::new(target.host, port);
+        Ok(InvitationLink { user, server, pin: Pin::from_bytes(pin), secret: Secret::new(secret) })
+    }
+}
+
+/// Without the secret.
+impl fmt::Display for InvitationLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an invitation of {} to {}", self.user, self.server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn link(user: &str, host: &str) -> InvitationLink {
+        let secret = Secret::new("a".repeat(limits::INVITATION_SECRET));
+        InvitationLink {
+            user: user.to_owned(),
+            server: Endpoint::new(host, 4456),
+            pin: Pin::from_bytes([7; 32]),
+            secret,
+        }
+    }
+
+    #[test]
+    fn a_link_reads_back_and_one_that_lost_or_changed_anything_does_not() {
+        for (user, host) in
+            [("alice", "files.example"), ("a@b c#%", "::1"), ("ü.x", "192.0.2.1"), ("a", "fe80::1%eth0")]
+        {
+            let (text, made) = (link(user, host).reveal(), link(user, host));
+            let read: InvitationLink = text.parse().unwrap();
+            assert_eq!((&read.user, &read.server, read.pin), (&made.user, &made.server, made.pin), "{text}");
+            assert_eq!(read.secret.expose(), made.secret.expose());
+            assert!(text.is_ascii() && !text.contains(['\'', ' ', '"']), "{text}");
+            for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+                assert!(text[..end].parse::<InvitationLink>().is_err(), "{}", &text[..end]);
+            }
+        }
+        let text = link("alice", "files.example").reveal();
+        for changed in [text.replace("files", "file"), text.replace("alice", "alicf"), text.replace("aaaa", "aaab")] {
+            let error = changed.parse::<InvitationLink>().unwrap_err();
+            assert!(error.text().contains("not whole") && !error.text().contains("aaa"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_link_or_an_error(text in "\\PC{0,200}") {
+            let _ = text.parse::<InvitationLink>();
+        }
+    }
+}
