@@ -95,12 +95,13 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["ls", "--frobnicate", &at("")], 2);
 
     let elsewhere: BTreeSet<String> = [
-        // In tests/admin.rs and tests/cli/passwd.rs, of accounts that this world does not have; a mirror that was killed,
+        // In tests/admin.rs and tests/cli/{passwd,join}.rs, of accounts that this world does not have; a mirror that was killed,
         // in tests/attacks/mirror; what takes longer than a second; and warnings, which few commands have.
         "session",
         "kicked",
         "stopping",
         "password-changed",
+        "joined",
         "put-back",
         "progress",
         "warning",

@@ -249,6 +249,8 @@ events! {
     Bookmark = "bookmark";
     /// A key of this person.
     Key = "key";
+    /// An invitation was taken.
+    Joined = "joined";
     /// A password is another one now.
     PasswordChanged = "password-changed";
 }

@@ -13,7 +13,7 @@ use crate::commands::bookmark;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
-use crate::output::Object;
+use crate::output::{Event, Object};
 use crate::password;
 use crate::verify::{known_servers, remember};
 
@@ -84,7 +84,7 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
 
 /// Keeps a bookmark, and says what to do next.
 fn joined(ctx: &Context, link: &InvitationLink, name: &str) -> Outcome {
-    let object = || Object::new().text("event", "joined").text("user", &link.user).text("server", &link.server);
+    let object = || Object::of(Event::Joined).text("user", &link.user).text("server", &link.server);
     if !ctx.out.json(object)? {
         ctx.out.note(&format!("You have joined {name}."));
     }
