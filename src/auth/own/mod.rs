@@ -9,6 +9,7 @@ mod folder;
 mod invitation;
 mod record;
 mod sealed;
+mod users;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
+mod transfers;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::time::Instant;
@@ -15,8 +17,6 @@ use super::request::literal;
 use super::say;
 use crate::args;
 use crate::commands::change::Moving;
-use crate::commands::get::{Fetch, Local};
-use crate::commands::put::Send;
 use crate::commands::{cat, change, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context, Login};
 use crate::expand::{self, Meant};
@@ -24,7 +24,6 @@ use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
 use crate::output;
-use crate::transfer::{FlowArgs, How, Way};
 use sealift::secret::Secret;
 
 /// What comes after a command.
@@ -34,15 +33,6 @@ pub enum Next {
     Go,
     /// The end.
     End,
-}
-
-/// A rate is a connection's from its beginning, and that of the shell is there already.
-fn refuse_rate(flow: &FlowArgs) -> Outcome {
-    if flow.limit_rate.is_none() {
-        return Ok(());
-    }
-    let hint = "Set `rate` for this server in config.toml, or use `sealift get --limit-rate …` beside the shell.";
-    Err(Failure::new(Kind::Usage, "the rate of the shell's connection cannot be changed while it lasts", hint))
 }
 
 /// A conversation with one server.
@@ -328,48 +318,6 @@ impl<'a> Session<'a> {
             }
         }
         tally.outcome()
-    }
-
-    async fn get(&mut self, line: &line::Get, names: &[OsString], local: &OsStr) -> Outcome {
-        refuse_rate(&line.transfer.flow)?;
-        let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
-        if local == "-" {
-            how.in_order("standard output")?;
-            let out = self.ctx.out;
-            let growing = how.options().growing;
-            return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
-        }
-        let words = self.words(names)?;
-        let local = Local::resolve(local, words.len(), how.exactly)?;
-        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let client = self.client().await?;
-        let way = Way::new(ctx, &login, &credential, client.pin());
-        let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
-        fetch.how = how;
-        let mut names = Vec::new();
-        for word in &words {
-            names.extend(fetch.take(word.meant(client).await?)?);
-        }
-        fetch.collect(client, &login, Some(&way), &names).await?;
-        fetch.finish(Some(client))
-    }
-
-    async fn put(&mut self, line: &line::Put, locals: &[OsString], target: &Target) -> Outcome {
-        let (locals, failures) = local::expand(locals)?;
-        refuse_rate(&line.transfer.flow)?;
-        let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
-        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
-        send.links = line.links;
-        let sources = send.sources(&locals)?;
-        send.missed(failures)?;
-        if sources.is_empty() {
-            return send.finish(None);
-        }
-        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let client = self.client().await?;
-        let way = Way::new(ctx, &login, &credential, client.pin());
-        send.deliver(client, &login, Some(&way), sources, target).await?;
-        send.finish(Some(client))
     }
 
     /// Logs in again: as the same user, or as another one, who starts in their own folder.

@@ -1,0 +1,67 @@
+//! `get` and `put` of the shell.
+
+use std::ffi::{OsStr, OsString};
+
+use sealift::Kind;
+use sealift::client::Target;
+
+use super::Session;
+use crate::commands::cat;
+use crate::commands::get::{Fetch, Local};
+use crate::commands::put::Send;
+use crate::failure::{Failure, Outcome};
+use crate::shell::{line, local};
+use crate::transfer::{FlowArgs, How, Way};
+
+impl Session<'_> {
+    pub(super) async fn get(&mut self, line: &line::Get, names: &[OsString], local: &OsStr) -> Outcome {
+        refuse_rate(&line.transfer.flow)?;
+        let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
+        if local == "-" {
+            how.in_order("standard output")?;
+            let out = self.ctx.out;
+            let growing = how.options().growing;
+            return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
+        }
+        let words = self.words(names)?;
+        let local = Local::resolve(local, words.len(), how.exactly)?;
+        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
+        let client = self.client().await?;
+        let way = Way::new(ctx, &login, &credential, client.pin());
+        let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
+        fetch.how = how;
+        let mut names = Vec::new();
+        for word in &words {
+            names.extend(fetch.take(word.meant(client).await?)?);
+        }
+        fetch.collect(client, &login, Some(&way), &names).await?;
+        fetch.finish(Some(client))
+    }
+
+    pub(super) async fn put(&mut self, line: &line::Put, locals: &[OsString], target: &Target) -> Outcome {
+        let (locals, failures) = local::expand(locals)?;
+        refuse_rate(&line.transfer.flow)?;
+        let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
+        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
+        send.links = line.links;
+        let sources = send.sources(&locals)?;
+        send.missed(failures)?;
+        if sources.is_empty() {
+            return send.finish(None);
+        }
+        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
+        let client = self.client().await?;
+        let way = Way::new(ctx, &login, &credential, client.pin());
+        send.deliver(client, &login, Some(&way), sources, target).await?;
+        send.finish(Some(client))
+    }
+}
+
+/// A rate is a connection's from its beginning, and that of the shell is there already.
+fn refuse_rate(flow: &FlowArgs) -> Outcome {
+    if flow.limit_rate.is_none() {
+        return Ok(());
+    }
+    let hint = "Set `rate` for this server in config.toml, or use `sealift get --limit-rate …` beside the shell.";
+    Err(Failure::new(Kind::Usage, "the rate of the shell's connection cannot be changed while it lasts", hint))
+}
