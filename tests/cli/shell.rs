@@ -134,3 +134,16 @@ fn a_server_in_place_of_a_command_opens_the_shell() {
     assert!(world.remote("alice", "x").is_dir());
     world.run(["frobnicate"]).code(2);
 }
+
+#[test]
+fn folders_are_mirrored_both_ways() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("site/css")).unwrap();
+    fs::write(world.local("site/css/a"), "a").unwrap();
+    let script = b"mirror -R site www\nrm -r www/css\nmirror --delete --allow-empty-source www copy\nls www\n";
+    world.run_with(["shell", &world.alice("")], b"mirror -R site www\ncd www\nmirror css copy\n").code(0);
+    assert_eq!(fs::read(world.remote("alice", "www/css/a")).unwrap(), b"a");
+    assert_eq!(fs::read(world.local("copy/a")).unwrap(), b"a");
+    world.run_with(["shell", &world.alice("")], script).code(0);
+    assert!(!world.local("copy/a").exists());
+}

@@ -12,8 +12,9 @@ use sealift::proto::escape::for_people;
 use sealift::{Client, Kind};
 
 use crate::commands::look::{warn_of_growing, warn_of_records};
-use crate::context::Context;
+use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::identity::Credential;
 use crate::interrupt;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
@@ -22,9 +23,21 @@ use crate::transfer::Way as BackTo;
 
 /// Which way it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
-    Push { from: PathBuf, to: Target },
-    Pull { from: Target, to: PathBuf },
+pub enum Way {
+    /// To the server.
+    Push {
+        /// The local folder.
+        from: PathBuf,
+        /// The one that becomes like it.
+        to: Target,
+    },
+    /// From it.
+    Pull {
+        /// The folder on the server.
+        from: Target,
+        /// The one that becomes like it.
+        to: PathBuf,
+    },
 }
 
 impl Way {
@@ -43,6 +56,22 @@ impl Way {
 /// What ends everything; [`sealift::Exit::Partial`] if only a part failed, and all of that has been shown by then.
 pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
     let way = way(ctx.config()?, &args.source, &args.destination)?;
+    let (Way::Push { to: target, .. } | Way::Pull { from: target, .. }) = &way;
+    let login = ctx.login_for(target)?;
+    carry_out(ctx, args, way, &login, None).await
+}
+
+/// Mirrors this way, over a connection of its own that this login leads to. What proves it is known already, or asked for.
+///
+/// # Errors
+/// As [`run`].
+pub async fn carry_out(
+    ctx: &Context,
+    args: &Mirror,
+    way: Way,
+    login: &Login,
+    credential: Option<Credential>,
+) -> Outcome {
     let filter = args.filters.filter()?;
     let options = MirrorOptions {
         delete: args.delete,
@@ -54,7 +83,6 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         growing: args.growing,
         filter,
     };
-    let (Way::Push { to: target, .. } | Way::Pull { from: target, .. }) = &way;
     if let Way::Push { from, .. } = &way
         && !from.is_dir()
     {
@@ -63,19 +91,21 @@ pub async fn run(ctx: &Context, args: &Mirror) -> Outcome {
         let hint = "A mirror is made of a folder; `sealift put` sends files.";
         return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint));
     }
-    let login = ctx.login_for(target)?;
     ctx.set_rate(args.flow.limit_rate, 1)?;
     let direction = if matches!(way, Way::Push { .. }) { Direction::Send } else { Direction::Fetch };
     let progress = Arc::new(Progress::new(ctx.out, direction, &args.flow)?);
     if let Way::Pull { to, .. } = &way {
         progress.set_folder(to);
     }
-    progress.set_login(&login);
-    let connected = ctx.connect(&login).await?;
-    let back = BackTo::back_to(ctx, &login, &connected);
+    progress.set_login(login);
+    let connected = match credential {
+        None => ctx.connect(login).await?,
+        known => ctx.connect_with(login, known).await?,
+    };
+    let back = BackTo::back_to(ctx, login, &connected);
     let displaced = Displaced::default();
     interrupt::may_leave(&displaced, way.destination());
-    ctx.over(connected.client, &login, async |client| {
+    ctx.over(connected.client, login, async |client| {
         let verb = match direction {
             Direction::Send => "put",
             Direction::Fetch => "get",

@@ -10,6 +10,7 @@ use super::Words;
 use crate::commands::ls::Look;
 use crate::commands::{du, find, tree};
 use crate::failure::{Failure, Outcome};
+use crate::mirror_args;
 use crate::transfer::{Links, TransferArgs};
 
 /// A command of the shell.
@@ -41,6 +42,8 @@ pub enum Command {
     /// Upload files; the last of several names is the remote destination
     #[command(visible_alias = "upload")]
     Put(Put),
+    /// Make a local folder like one on the server; with -R the other way round
+    Mirror(MirrorLine),
     /// Show files
     Cat(Cat),
     /// Show files page by page
@@ -186,6 +189,15 @@ pub struct Cat {
 }
 
 #[derive(Debug, Args)]
+pub struct MirrorLine {
+    /// SOURCE is the local folder, DESTINATION the one on the server
+    #[arg(short = 'R', long)]
+    pub reverse: bool,
+    #[command(flatten)]
+    pub how: mirror_args::Mirror,
+}
+
+#[derive(Debug, Args)]
 pub struct Names {
     /// Files or folders
     #[arg(required = true)]
@@ -259,6 +271,7 @@ impl Command {
             | Command::Mput(_)
             | Command::Get(_)
             | Command::Put(_)
+            | Command::Mirror(_)
             | Command::Cat(_)
             | Command::More(_)
             | Command::Rm(_)
@@ -293,6 +306,7 @@ impl Command {
             | Command::Mkdir(_)
             | Command::Mv(_)
             | Command::Put(_)
+            | Command::Mirror(_)
             | Command::Mput(_)
             | Command::Accept(_) => false,
             command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who),

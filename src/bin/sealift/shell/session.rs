@@ -214,6 +214,7 @@ impl<'a> Session<'a> {
                 let here = self.target(OsStr::new("."))?;
                 self.put(line, &line.names, &here).await?;
             }
+            Command::Mirror(line) => self.mirror(line).await?,
             Command::Cat(line::Cat { names, force }) => {
                 self.each(names, async |client, target| cat::write(out, client, target, *force).await).await?;
             }

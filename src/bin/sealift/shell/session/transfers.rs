@@ -1,6 +1,7 @@
 //! `get` and `put` of the shell.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use sealift::Kind;
 use sealift::client::Target;
@@ -8,12 +9,27 @@ use sealift::client::Target;
 use super::Session;
 use crate::commands::cat;
 use crate::commands::get::{Fetch, Local};
+use crate::commands::mirror::{self, Way};
 use crate::commands::put::Send;
 use crate::failure::{Failure, Outcome};
 use crate::shell::{line, local};
-use crate::transfer::{FlowArgs, How, Way};
+use crate::transfer::{FlowArgs, How, Way as BackTo};
 
 impl Session<'_> {
+    /// Mirrors over a connection of its own, so that this one stays as it is.
+    pub(super) async fn mirror(&self, line: &line::MirrorLine) -> Outcome {
+        let (local, remote) = match line.reverse {
+            true => (&line.how.source, &line.how.destination),
+            false => (&line.how.destination, &line.how.source),
+        };
+        let (local, remote) = (PathBuf::from(local::expand_home(local)), self.target(remote)?);
+        let way = match line.reverse {
+            true => Way::Push { from: local, to: remote },
+            false => Way::Pull { from: remote, to: local },
+        };
+        mirror::carry_out(self.ctx, &line.how, way, &self.login, Some(self.credential.clone())).await
+    }
+
     pub(super) async fn get(&mut self, line: &line::Get, names: &[OsString], local: &OsStr) -> Outcome {
         refuse_rate(&line.transfer.flow)?;
         let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
@@ -27,7 +43,7 @@ impl Session<'_> {
         let local = Local::resolve(local, words.len(), how.exactly)?;
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
         let client = self.client().await?;
-        let way = Way::new(ctx, &login, &credential, client.pin());
+        let way = BackTo::new(ctx, &login, &credential, client.pin());
         let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
         fetch.how = how;
         let mut names = Vec::new();
@@ -51,7 +67,7 @@ impl Session<'_> {
         }
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
         let client = self.client().await?;
-        let way = Way::new(ctx, &login, &credential, client.pin());
+        let way = BackTo::new(ctx, &login, &credential, client.pin());
         send.deliver(client, &login, Some(&way), sources, target).await?;
         send.finish(Some(client))
     }
