@@ -103,7 +103,7 @@ impl Client {
         self.ask(Command::Rename { from: from.clone(), to: to.clone(), replace }, 250, nothing).await
     }
 
-    /// Puts another password in the place of the present one, which must be given again. All other sessions of the user
+    /// Puts another password in the place of the present one, which must be given again. All other sessions of the user that a password opened
     /// end; this one goes on.
     ///
     /// # Errors

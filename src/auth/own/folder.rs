@@ -3,12 +3,14 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustix::fs::OFlags;
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 
 use super::{Own, Record};
 use crate::auth::User;
@@ -40,6 +42,8 @@ const fn capitals(set: &AsciiSet) -> AsciiSet {
 #[derive(Debug, Clone)]
 pub struct StateFolder {
     path: PathBuf,
+    /// The folder of invitations, if it was opened and is to be no other one.
+    invitations: Option<Arc<OwnedFd>>,
 }
 
 impl StateFolder {
@@ -56,23 +60,46 @@ impl StateFolder {
     }
 
     /// The folder for an administrator's program, beside a running server or before the first one: made if it is missing,
-    /// for whom `like` belongs to.
+    /// for whom `like` belongs to. What is in it may belong to an account that root does not trust, so no link in it is
+    /// followed: what was opened is what is worked in, and only what was made here is given away.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn for_administrator(path: &Path, like: &Path) -> Result<StateFolder> {
-        let failed = |err| Error::file(path.display(), err);
-        let is_new = !path.join(INVITATIONS).exists();
-        StateFolder::make(path)?;
-        if is_new && let Ok(like) = fs::metadata(if path.join(limits::RESERVED_NAME).exists() { path } else { like }) {
-            for folder in [path.to_owned(), path.join(USERS), path.join(INVITATIONS)] {
-                let meta = fs::metadata(&folder).map_err(failed)?;
-                if (meta.uid(), meta.gid()) != (like.uid(), like.gid()) {
-                    chown(&folder, Some(like.uid()), Some(like.gid())).map_err(failed)?;
-                }
-            }
+        let failed = |err: io::Error| Error::file(path.display(), err);
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            DirBuilder::new().recursive(true).mode(0o700).create(above).map_err(failed)?;
         }
-        Ok(StateFolder { path: path.to_owned() })
+        let is_new = match fs::DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => true,
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(err) => return Err(failed(err)),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|err| failed(err.into()))?;
+        let owner = match is_new {
+            true => fs::metadata(like).map(|like| (like.uid(), like.gid())).map_err(failed)?,
+            false => rustix::fs::fstat(&top).map(|own| (own.st_uid, own.st_gid)).map_err(|err| failed(err.into()))?,
+        };
+        let owner = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));
+        if is_new {
+            rustix::fs::fchown(&top, owner.0, owner.1).map_err(|err| failed(err.into()))?;
+        }
+        let inside = |name: &str| -> Result<OwnedFd> {
+            let failed = |err: Errno| Error::file(path.join(name).display(), err.into());
+            let is_new = match rustix::fs::mkdirat(&top, name, Mode::RWXU) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
+                Err(err) => return Err(failed(err)),
+            };
+            let folder = rustix::fs::openat(&top, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(failed)?;
+            if is_new {
+                rustix::fs::fchown(&folder, owner.0, owner.1).map_err(failed)?;
+            }
+            Ok(folder)
+        };
+        inside(USERS)?;
+        Ok(StateFolder { path: path.to_owned(), invitations: Some(Arc::new(inside(INVITATIONS)?)) })
     }
 
     /// Opens the folder, and makes it if it is missing, for its owner alone. What a killed server left half-written in it is
@@ -82,7 +109,7 @@ impl StateFolder {
     /// [`Kind::BadConfig`] if others can change what is in it; those of the file system.
     pub fn open(path: &Path) -> Result<StateFolder> {
         let failed = |err| Error::file(path.display(), err);
-        let folder = StateFolder { path: path.to_owned() };
+        let folder = StateFolder { path: path.to_owned(), invitations: None };
         StateFolder::make(path)?;
         let mode = fs::metadata(path).map_err(failed)?.mode() & 0o7777;
         if mode & 0o022 != 0 {
@@ -146,7 +173,10 @@ impl StateFolder {
     }
 
     pub(super) fn folder_of_invitations(&self) -> PathBuf {
-        self.path.join(INVITATIONS)
+        match &self.invitations {
+            Some(opened) => PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())),
+            None => self.path.join(INVITATIONS),
+        }
     }
 
     fn users(&self) -> PathBuf {
@@ -226,6 +256,28 @@ mod tests {
         folder.remove("alice").unwrap();
         folder.remove("alice").unwrap();
         assert_eq!(folder.read(alice).0, Own::Nothing);
+    }
+
+    #[test]
+    fn an_administrator_is_led_nowhere_by_a_link_in_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, elsewhere) = (dir.path().join("state"), dir.path().join("elsewhere"));
+        StateFolder::make(&state).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        for name in [USERS, INVITATIONS] {
+            fs::remove_dir(state.join(name)).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, state.join(name)).unwrap();
+            assert!(StateFolder::for_administrator(&state, dir.path()).is_err(), "{name}");
+            fs::remove_file(state.join(name)).unwrap();
+            StateFolder::make(&state).unwrap();
+        }
+        // What was opened is what is worked in, whatever has its name by then.
+        let folder = StateFolder::for_administrator(&state, dir.path()).unwrap();
+        fs::rename(state.join(INVITATIONS), state.join("moved")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, state.join(INVITATIONS)).unwrap();
+        folder.invite(users("alice").get("alice").unwrap(), 60).unwrap();
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(state.join("moved")).unwrap().count(), 1);
     }
 
     #[test]

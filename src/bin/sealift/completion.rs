@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
@@ -151,7 +151,9 @@ fn named() -> Vec<String> {
 /// What is in the folder typed so far, where a login needs nobody to type anything.
 fn remote_files(typed: &OsStr) -> Vec<CompletionCandidate> {
     let bytes = typed.as_bytes();
-    let is_here = bytes.starts_with(b"/") || bytes.starts_with(b".") || bytes.starts_with(b"~");
+    // A folder of this machine is not looked for on the network.
+    let first = bytes.split(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_here = matches!(first, b"" | b"." | b".." | b"~") || Path::new(OsStr::from_bytes(first)).is_dir();
     let Some(cut) = bytes.iter().rposition(|byte| matches!(byte, b'/' | b':')).filter(|_| !is_here) else {
         return Vec::new();
     };

@@ -194,6 +194,14 @@ impl Context {
         Ok(Some(limit))
     }
 
+    /// The password that was given to this command, if one was.
+    ///
+    /// # Errors
+    /// If it was to be read and could not be.
+    pub fn given_password(&self) -> Outcome<Option<Secret>> {
+        self.passwords.borrow_mut().given(&self.common, self.out)
+    }
+
     /// Reads a target from the command line.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let hash = hash_password(&password::new(&name, &password)?)?;
             file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
             say(&format!(
-                "{} has a new password. The next login needs it; sessions that are open end.\n",
+                "{} has a new password. The next login needs it; sessions that the old one opened end.\n",
                 shown(&name)
             ));
             warn_of_file(places)

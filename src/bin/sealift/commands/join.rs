@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::output::{Event, Object};
 use crate::password;
-use crate::verify::{known_servers, remember};
+use crate::verify::{known_servers, remember, system_known_servers};
 
 /// Join a server that you were invited to
 #[derive(Debug, Args)]
@@ -39,14 +39,21 @@ pub struct Join {
 /// As [`Context::dial`] and [`sealift::Client::redeem`].
 pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     let link = link(args)?;
+    if !ctx.common.pin.is_empty() || ctx.common.ca_file.is_some() {
+        let text = "an invitation says itself which key the server has: leave --pin and --ca-file away";
+        return Err(Error::new(Kind::Usage, text).into());
+    }
     let login = Login {
         user: Some(link.user.clone()),
+        server: link.server.clone(),
+        bookmark: None,
         // What the invitation says of the key decides alone.
         settings: Settings { pins: vec![link.pin], ..Settings::default() },
-        ..ctx.login_for(&ctx.target(format!("localhost:{}", link.server.port).as_ref())?)?
     };
-    let login = Login { server: link.server.clone(), ..login };
-    let known = known_servers()?.pins(&link.server)?;
+    let mut known = known_servers()?.pins(&link.server)?;
+    if known.is_empty() {
+        known = system_known_servers().pins(&link.server)?;
+    }
     if !known.is_empty() && !known.contains(&link.pin) {
         let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let text = format!(

@@ -19,7 +19,7 @@ Examples:
   printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
 
 It asks for the present password, then twice for the new one. With --password-stdin the first line of standard input is \
-the present one, and the second the new one. Your other sessions on that server end. What its administrator sets later \
+the present one, and the second the new one. Your other sessions there that a password opened end. What its administrator sets later \
 (`sealiftd user passwd`) counts instead, and the administrator may keep users from choosing at all.")]
 pub struct Passwd {
     /// You on the server: user@host[:port]
@@ -40,7 +40,10 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     let Connected { mut client, credential, .. } = ctx.connect(&login).await?;
     let present = match credential {
         Credential::Password(password) => password,
-        Credential::Keys(_) => password::ask(&login.to_string())?,
+        Credential::Keys(_) => match ctx.given_password()? {
+            Some(password) => password,
+            None => password::ask(&login.to_string())?,
+        },
     };
     let new = password::choose(&login.to_string(), &ctx.common, ctx.out)?;
     match client.change_password(present, new.clone()).await {
@@ -65,7 +68,10 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
     }
     let object = || Object::of(Event::PasswordChanged).text("user", login.name()).text("server", &login.server);
     if !ctx.out.json(object)? {
-        ctx.out.note(&format!("The password of {login} is changed; other sessions of {} end.", login.name()));
+        ctx.out.note(&format!(
+            "The password of {login} is changed; other sessions of {} that a password opened end.",
+            login.name()
+        ));
     }
     Ok(())
 }

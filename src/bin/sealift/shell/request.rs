@@ -64,7 +64,11 @@ impl Request {
 
     /// Whether the line may be remembered: not if somebody typed a password into it.
     pub fn is_harmless(&self) -> bool {
-        let What::Command { words, .. } = &self.what else { return true };
+        let words = match &self.what {
+            What::Command { words, .. } => words,
+            // An invitation has its secret behind the `#`.
+            What::Local(line) => return !line.as_bytes().windows(2).any(|pair| pair == b"/#"),
+        };
         let Some(name) = words.first().map(|name| name.as_bytes().to_ascii_lowercase()) else { return false };
         match name.as_slice() {
             b"login" | b"user" => words.len() <= 2,
@@ -233,6 +237,7 @@ mod tests {
             ("USER alice secret", false),
             ("PASS secret", false),
             ("!ls", true),
+            ("!sealift join 'sealift://alice@h:1/#secret'", false),
         ] {
             assert_eq!(read(line).unwrap().is_harmless(), harmless, "{line}");
         }

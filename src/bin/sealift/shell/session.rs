@@ -370,7 +370,14 @@ impl<'a> Session<'a> {
         }
         let mut tally = Tally::default();
         for word in &words {
-            let meant = word.meant(client).await?;
+            let meant = match word.meant(client).await {
+                Ok(meant) => meant,
+                Err(failure) if failure.ends_connection() => return Err(failure),
+                Err(failure) => {
+                    tally.show(failure, out)?;
+                    continue;
+                }
+            };
             meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
             for named in meant.names {
                 match work(client, &named.target).await {
