@@ -167,7 +167,8 @@ fn huge_length() {
     drop(RawClient::logged_in(&daemon, "alice", "right"));
     let figures = Figures::of(&daemon);
     let before = figures.peak();
-    for length in [u32::MAX - 1, 1 << 31, (1 << 20) + 1] {
+    // Beside them, 1 << 31 says that the sender has nothing for now.
+    for length in [u32::MAX - 1, (1 << 31) + 1, (1 << 31) - 1, (1 << 20) + 1] {
         let mut client = RawClient::logged_in(&daemon, "alice", "right");
         client.send("UPLOAD huge\r\n");
         client.send(length.to_be_bytes());

@@ -75,7 +75,13 @@ impl StateFolder {
     /// [`Kind::TooMany`] if there are [`limits::INVITATIONS_MAX`]; [`Kind::Internal`] without random numbers; those of the
     /// file system.
     pub fn invite(&self, user: &User, lifetime: u64) -> Result<Secret> {
-        if self.invitations()?.len() >= limits::INVITATIONS_MAX {
+        let (over, open): (Vec<_>, Vec<_>) = self.invitations()?.into_iter().partition(Invitation::is_over);
+        // One that somebody else has removed meanwhile is gone as well.
+        over.iter().try_for_each(|invitation| match self.revoke(invitation.id()) {
+            Err(err) if err.kind() != Kind::NotFound => Err(err),
+            _ => Ok(()),
+        })?;
+        if open.len() >= limits::INVITATIONS_MAX {
             let text = "there are too many invitations; `sealiftd invite --list` shows them, --revoke withdraws one";
             return Err(Error::new(Kind::TooMany, text));
         }

@@ -87,20 +87,12 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         let hash = hash_password(&Secret::new(unknown))?;
         file.add(&name, &hash, None, args.access.unwrap_or(Access::FULL), false, None)?;
     }
-    let users = file.list()?;
-    let user = users.get(&name).ok_or_else(|| Error::new(Kind::NotFound, format!("no user '{name}'")))?;
-    if !user.standing().grants.self_service.password {
-        return Err(Failure::from(Error::new(Kind::Denied, format!("{} may not choose a password", shown(&name))))
-            .hint("The users file says so, by self_service; `sealiftd user passwd` sets one."));
+    let invited = invitation(&file, &folder, &name, places, lifetime);
+    if invited.is_err() && !is_there {
+        // Nobody could ever log in as this user.
+        file.remove(&name)?;
     }
-    if !user.can_choose() {
-        let text = format!("{} has neither a password nor a key in {}", shown(&name), places.users.display());
-        return Err(
-            Failure::from(Error::new(Kind::Denied, text)).hint("Remove the user first: this command makes one.")
-        );
-    }
-    let secret = folder.invite(user, lifetime.as_secs())?;
-    let link = InvitationLink { user: name, server, pin, secret };
+    let link = InvitationLink { user: name, server, pin, secret: invited? };
     say(&format!("sealift join '{}'\n", link.reveal()));
     complain(&format!(
         "{} lets in whoever types it first, once, within {}.",
@@ -108,6 +100,29 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         humantime::format_duration(lifetime)
     ));
     Ok(())
+}
+
+/// Invites a user who is in the file, if it says that she may choose a password.
+fn invitation(
+    file: &UsersFile,
+    folder: &StateFolder,
+    name: &str,
+    places: &Places,
+    lifetime: Duration,
+) -> Result<Secret, Failure> {
+    let users = file.list()?;
+    let user = users.get(name).ok_or_else(|| Error::new(Kind::NotFound, format!("no user '{name}'")))?;
+    if !user.standing().grants.self_service.password {
+        return Err(Failure::from(Error::new(Kind::Denied, format!("{} may not choose a password", shown(name))))
+            .hint("The users file says so, by self_service; `sealiftd user passwd` sets one."));
+    }
+    if !user.can_choose() {
+        let text = format!("{} has neither a password nor a key in {}", shown(name), places.users.display());
+        return Err(
+            Failure::from(Error::new(Kind::Denied, text)).hint("Remove the user first: this command makes one.")
+        );
+    }
+    Ok(folder.invite(user, lifetime.as_secs())?)
 }
 
 fn list(folder: &StateFolder) -> Result<(), Failure> {

@@ -169,7 +169,9 @@ fn no_signals(err: io::Error) -> Error {
 
 fn explain(err: Error) -> Failure {
     match err.kind() {
-        Kind::Busy => Failure::from(err).hint("Stop the other server, or choose another folder with --data."),
+        Kind::Busy => {
+            Failure::from(err).hint("Stop the other server, or choose other folders with --data and --state.")
+        }
         Kind::Network if forbidden(&err) => Failure::from(err).hint(
             "Ports below 1024 are root's: choose a higher one, start it as root with --user NAME, or give it the \
                  capability CAP_NET_BIND_SERVICE.",
