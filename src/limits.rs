@@ -131,6 +131,9 @@ pub const INVITATIONS_MAX: usize = 10_000;
 /// How long an invitation can be used unless its maker says otherwise: a day for the mail to be read.
 pub const INVITATION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest that an invitation can be open: what lies about for longer is forgotten.
+pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 /// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one that a
 /// person chose.
 pub const PASSWORD_SHORT: usize = 8;

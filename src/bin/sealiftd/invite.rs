@@ -73,6 +73,10 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     // Before anybody is made.
     let pin = load(&places.certs)?.pin();
     let lifetime = Duration::from(args.expires);
+    if lifetime < Duration::from_secs(1) || lifetime > limits::INVITATION_LIFETIME_MAX {
+        let text = "--expires: an invitation is open for at least a second and at most a year";
+        return Err(Error::new(Kind::Usage, text).into());
+    }
     let file = UsersFile::new(&places.users);
     let is_there = places.users.exists() && file.list()?.get(&name).is_some();
     if is_there && args.access.is_some() {

@@ -1,15 +1,18 @@
 //! `--checksum-file`: the BLAKE3 of what was transferred, as `b3sum --check` reads it.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::hash::Hash;
 use sealift::proto::escape::for_people;
-use sealift::{Error, Result};
+use sealift::{Error, Kind, Result};
 
 use crate::output::Output;
+
+/// Bytes by which a list is known: a backslash, a hash, two spaces, and a name.
+const LINE_BEGINNING: u64 = 1 + 64 + 2 + 1;
 
 /// The file, and what is to be in it.
 #[derive(Debug)]
@@ -22,8 +25,10 @@ impl Checksums {
     /// Nothing yet; the folder of the file must be there.
     ///
     /// # Errors
-    /// If it could not be written later, found out before anything is transferred.
+    /// If it could not be written later, found out before anything is transferred; [`Kind::Exists`] if something else than
+    /// a list of checksums has the name.
     pub fn new(file: &Path) -> Result<Self> {
+        only_a_list(file)?;
         let checksums = Checksums { file: file.to_owned(), lines: Vec::new() };
         let next = checksums.next();
         File::create(&next).and_then(|_| fs::remove_file(&next)).map_err(|err| Error::file(file.display(), err))?;
@@ -42,11 +47,15 @@ impl Checksums {
         }
     }
 
-    /// Puts the file in place, whole.
+    /// Puts the file in place, whole. An older list stays if there is nothing to put into a new one.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Those of writing; [`Kind::Exists`] if something else than a list has the name by now: it may have been fetched.
     pub fn write(&self) -> Result<()> {
+        only_a_list(&self.file)?;
+        if self.lines.is_empty() && self.file.exists() {
+            return Ok(());
+        }
         let next = self.next();
         let written = File::create(&next)
             .and_then(|mut file| file.write_all(&self.lines).and_then(|()| file.sync_data()))
@@ -67,6 +76,30 @@ impl Checksums {
     }
 }
 
+/// Refuses to put a list in the place of anything but another one.
+fn only_a_list(file: &Path) -> Result<()> {
+    let failed = |err| Error::file(file.display(), err);
+    let is_list = match fs::symlink_metadata(file) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => true,
+        Err(err) => return Err(failed(err)),
+        // Before it is opened: a pipe would be waited for.
+        Ok(found) if !found.is_file() => false,
+        Ok(_) => {
+            let mut beginning = Vec::new();
+            File::open(file).and_then(|file| file.take(LINE_BEGINNING).read_to_end(&mut beginning)).map_err(failed)?;
+            let line = beginning.strip_prefix(b"\\").unwrap_or(&beginning);
+            beginning.is_empty()
+                || (line.len() > 66
+                    && line.iter().take(64).all(u8::is_ascii_hexdigit)
+                    && line.get(64..66) == Some(b"  "))
+        }
+    };
+    match is_list {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Exists, format!("{}: is there and no list of checksums", file.display()))),
+    }
+}
+
 /// A line; none for a name that `b3sum` does not read. A backslash and a line break are escaped, and the line then
 /// begins with a backslash.
 fn line(hash: &str, path: &Path) -> Option<Vec<u8>> {
@@ -80,6 +113,31 @@ fn line(hash: &str, path: &Path) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use std::ffi::OsStr;
+
+    #[test]
+    fn nothing_but_another_list_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sums");
+        let hash = Hash::of(b"x").to_string();
+        for (content, may_be_replaced) in [
+            (String::new(), true),
+            (format!("{hash}  name\n"), true),
+            (format!("\\{hash}  a\\\\b\n"), true),
+            ("precious\n".into(), false),
+        ] {
+            fs::write(&file, &content).unwrap();
+            assert_eq!(Checksums::new(&file).is_ok(), may_be_replaced, "{content}");
+            let late = Checksums { file: file.clone(), lines: b"list".to_vec() };
+            assert_eq!(late.write().is_ok(), may_be_replaced, "{content}");
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"precious\n");
+        fs::write(&file, format!("{hash}  name\n")).unwrap();
+        Checksums::new(&file).unwrap().write().unwrap();
+        assert!(fs::metadata(&file).unwrap().len() > 0, "an older list stays");
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &file).unwrap();
+        assert_eq!(Checksums::new(&file).unwrap_err().kind(), Kind::Exists);
+    }
 
     #[test]
     fn odd_names_are_escaped_and_what_is_no_text_is_left_out() {
