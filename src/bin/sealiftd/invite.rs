@@ -73,8 +73,8 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     // Before anybody is made.
     let pin = load(&places.certs)?.pin();
     let lifetime = Duration::from(args.expires);
-    if lifetime < Duration::from_secs(1) || lifetime > limits::INVITATION_LIFETIME_MAX {
-        let text = "--expires: an invitation is open for at least a second and at most a year";
+    if lifetime > limits::INVITATION_LIFETIME_MAX {
+        let text = "--expires: an invitation is open for a year at most";
         return Err(Error::new(Kind::Usage, text).into());
     }
     let file = UsersFile::new(&places.users);
