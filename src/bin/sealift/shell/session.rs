@@ -1,9 +1,10 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
+mod names;
 mod transfers;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Instant;
 
 use sealift::client::{Patience, Target, glob};
@@ -11,6 +12,7 @@ use sealift::proto::escape::for_people;
 use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::{Client, Error, Kind, Result, limits};
 
+use self::names::{Word, or_here, protected, resolve};
 use super::line::{self, Command};
 use super::local::{self, expand_home};
 use super::request::literal;
@@ -19,7 +21,6 @@ use crate::args;
 use crate::commands::change::Moving;
 use crate::commands::{cat, change, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context, Login};
-use crate::expand::{self, Meant};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
@@ -429,48 +430,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A name typed in the current folder.
-struct Word {
-    target: Target,
-    is_pattern: bool,
-}
-
-impl Word {
-    async fn meant(&self, client: &mut Client) -> Outcome<Meant> {
-        match self.is_pattern {
-            true => expand::expand_quoted(client, &self.target).await,
-            false => Ok(expand::as_it_stands(&self.target)),
-        }
-    }
-}
-
-/// The name with all its wildcards protected.
-fn protected(name: &OsStr) -> OsString {
-    let plain = literal(name);
-    if glob::is_special(plain.as_bytes()) { OsString::from_vec(glob::escape(plain.as_bytes())) } else { plain }
-}
-
-/// These names, or the current folder if there are none.
-fn or_here(names: &[OsString]) -> Vec<OsString> {
-    if names.is_empty() { vec![OsString::from(".")] } else { names.to_vec() }
-}
-
-/// What a name typed in this folder means, and whether it can only be a folder. A leading slash is the user's own
-/// folder, and `..` leads no further up than that.
-fn resolve(folder: &RelPath, typed: &[u8]) -> Result<(RelPath, bool)> {
-    let mut path = if typed.starts_with(b"/") { RelPath::root() } else { folder.clone() };
-    let mut is_folder = true;
-    for name in typed.split(|byte| *byte == b'/') {
-        is_folder = matches!(name, b"" | b"." | b"..");
-        match name {
-            b"" | b"." => {}
-            b".." => path = path.parent().unwrap_or_default(),
-            name => path = path.join(name)?,
-        }
-    }
-    Ok((path, is_folder))
-}
-
 /// Says who answered.
 fn welcome(ctx: &Context, login: &Login, connected: &Connected) {
     let welcome = &connected.welcome;
@@ -483,28 +442,4 @@ fn welcome(ctx: &Context, login: &Login, connected: &Connected) {
         welcome.ids.pid,
         welcome.ids.session
     ));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_resolved_in_the_current_folder_and_never_above_the_own_one() {
-        let folder = RelPath::parse(b"a/b").unwrap();
-        for (typed, path, is_folder) in [
-            ("c", "a/b/c", false),
-            ("c/", "a/b/c", true),
-            (".", "a/b", true),
-            ("..", "a", true),
-            ("../../../x", "x", false),
-            ("/", "", true),
-            ("/x/./y", "x/y", false),
-            ("c//d", "a/b/c/d", false),
-        ] {
-            let (found, folder) = resolve(&folder, typed.as_bytes()).unwrap();
-            assert_eq!((found.as_bytes(), folder), (path.as_bytes(), is_folder), "{typed}");
-        }
-        assert_eq!(resolve(&folder, b".sealift/x").unwrap_err().kind(), Kind::NotFound);
-    }
 }
