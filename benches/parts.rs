@@ -8,12 +8,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use sealift::buffers::Buffer;
-use sealift::hash::{Hash, Hasher};
+use sealift::files::{Condition, Entry, EntryKind, Hash, Hasher, Mtime, RelPath, Store};
 use sealift::limits;
-use sealift::proto::{
-    Command, Condition, Entry, EntryKind, FrameDecoder, LineDecoder, Piece, RelPath, UploadArgs, frame, listing,
-};
-use sealift::store::{LocalOptions, LocalStore, Mtime, Store};
+use sealift::proto::{Command, FrameDecoder, LineDecoder, Piece, UploadArgs, frame, listing};
+use sealift::store::{LocalOptions, LocalStore};
 
 const RUNS: usize = 5;
 const BYTES: usize = 1024 * 1024 * 1024;

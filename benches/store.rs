@@ -8,10 +8,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fdatasync, fsync, mkdirat, openat, renameat, statat};
-use sealift::hash::Hash;
+use sealift::files::{Durability, Hash, Mtime, RelPath, Store, UploadSpec};
 use sealift::limits;
-use sealift::proto::RelPath;
-use sealift::store::{Durability, LocalOptions, LocalStore, Mtime, Staging, Store, UploadSpec};
+use sealift::store::{LocalOptions, LocalStore, Staging};
 
 const FILES: usize = 10_000;
 const FOLDERS: usize = 20;

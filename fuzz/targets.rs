@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use sealift::auth::{Principal, Users, hash_password};
 use sealift::client::{Known, Target};
-use sealift::hash::Hash;
+use sealift::files::{Entry, Hash, RelPath};
 use sealift::limits;
 use sealift::proto::escape::{decode, encode, for_people, is_deceptive};
-use sealift::proto::{Command, Entry, FrameDecoder, LineDecoder, Piece, RelPath, Reply, listing as list};
+use sealift::proto::{Command, FrameDecoder, LineDecoder, Piece, Reply, listing as list};
 use sealift::secret::Secret;
 use sealift::server::unplugged::Unplugged;
 
@@ -50,7 +50,7 @@ pub fn reply_line(data: &[u8]) {
                     Ok(_) => {}
                     Err(error) => assert_harmless(error.text()),
                 }
-                let _ = (value.parse::<u64>(), value.parse::<Hash>(), reply.parsed::<sealift::mtime::Mtime>(key));
+                let _ = (value.parse::<u64>(), value.parse::<Hash>(), reply.parsed::<sealift::files::Mtime>(key));
             }
         }
     }

@@ -38,11 +38,9 @@
 //!
 //! # Layers
 //! Dependencies point one way: [`server`] and [`client`] stand on [`proto`] (pure), [`tls`] (the only place that names the
-//! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other); [`keys`] (pure) is what
-//! [`auth`] and the client share of SSH's keys; [`confine`], [`error`] and [`limits`] are leaves.
+//! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other), and all on [`files`] (what a file is);
+//! [`keys`] (pure) is what [`auth`] and the client share of SSH's keys; [`confine`], [`error`] and [`limits`] are leaves.
 
-mod aside;
-pub mod auth;
 mod budget;
 pub mod buffers;
 pub mod client;
@@ -50,16 +48,16 @@ pub mod confine;
 pub mod error;
 #[doc(hidden)]
 pub mod fast_copy;
-pub mod hash;
+pub mod files;
 mod holes;
 pub mod keys;
 pub mod limits;
-pub mod mtime;
+mod machine;
 pub mod proto;
 pub mod readable;
+mod repeated;
 pub mod secret;
 pub mod server;
-pub mod stamp;
 pub mod store;
 pub mod tls;
 mod toml_form;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{Answer, Daemon, GIVE_UP, HANG, RawClient, frames_of, upload_bytes};
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::proto::frame::{END, header};
 
 const PASSWORD: &str = "correct-horse";

@@ -10,7 +10,7 @@ use common::{
     Answer, Daemon, GIVE_UP, PASSWORD, RawClient, World, assert_nothing_staged, end_of, enter, eventually, frames_of,
     part_bytes, staged, text,
 };
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 const BLOCK: usize = 16 * 1024 * 1024;
 

@@ -13,7 +13,7 @@ use std::thread;
 
 use common::{Daemon, RawClient, Typed, end_of, eventually, text};
 use rustix::process::Signal;
-use sealift::hash::{Hash, Hasher};
+use sealift::files::{Hash, Hasher};
 use sealift::proto::frame;
 use tempfile::TempDir;
 

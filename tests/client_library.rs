@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use async_std::task::block_on;
 use client_common::{Notes, PASSWORD, Running, bytes, p};
 use sealift::client::{ConnectOptions, Destination, Download, Endpoint, Observer, Silent, Skip, Upload, Verification};
-use sealift::hash::Hash;
-use sealift::proto::{Condition, EntryKind, Verb};
+use sealift::files::{Condition, EntryKind, Hash};
+use sealift::proto::Verb;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Kind};
 

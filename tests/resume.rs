@@ -20,7 +20,7 @@ use sealift::client::{
     ConnectOptions, Destination, Download, Endpoint, Observer, Silent, Skip, Transfer, TransferOptions, Upload,
     Verification,
 };
-use sealift::proto::Condition;
+use sealift::files::Condition;
 use sealift::secret::Secret;
 use sealift::{Client, Kind};
 

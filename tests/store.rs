@@ -7,11 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::hash::Hash;
+use sealift::files::{Condition, Durability, EntryKind, Finding, Hash, Mtime, Record, Store, UploadSpec};
 use sealift::limits;
-use sealift::store::{
-    Condition, Durability, EntryKind, Finding, LocalOptions, LocalStore, Mtime, Record, Staging, Store, UploadSpec,
-};
+use sealift::store::{LocalOptions, LocalStore, Staging};
 use store_common::{Home, list, p, put, put_if, read};
 
 #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use sealift::Kind;
-use sealift::store::{Durability, LocalOptions, LocalStore, Staging, Store, UploadSpec};
+use sealift::files::{Durability, Store, UploadSpec};
+use sealift::store::{LocalOptions, LocalStore, Staging};
 use store_common::{p, put, read};
 
 /// Tells the copy of the process which folder to work on.

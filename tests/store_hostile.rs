@@ -16,11 +16,9 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::{CWD, Mode, RenameFlags, mkdirat, openat, renameat_with};
+use sealift::files::{Condition, Durability, Entry, EntryKind, RelPath, Store, UploadSpec};
 use sealift::limits;
-use sealift::proto::RelPath;
-use sealift::store::{
-    Condition, Durability, Entry, EntryKind, LocalOptions, LocalStore, Root, Staging, Store, UploadSpec,
-};
+use sealift::store::{LocalOptions, LocalStore, Root, Staging};
 use sealift::{Error, Kind, Result};
 use store_common::{Home, list, p, put, put_if, read};
 
@@ -183,7 +181,7 @@ fn fifo_device() {
     let kinds: Vec<EntryKind> = entries(&home.store, "", true).0.iter().map(|entry| entry.kind).collect();
     assert_eq!(kinds, [EntryKind::Other, EntryKind::Link, EntryKind::Other]);
     // A condition on its hash neither hangs nor holds.
-    let condition = Condition::Hash(sealift::hash::Hash::of(b""));
+    let condition = Condition::Hash(sealift::files::Hash::of(b""));
     assert_eq!(put_if(&home.store, "fifo", b"x", condition).unwrap_err().kind(), Kind::Changed);
     assert!(fs::metadata(root.join("fifo")).unwrap().file_type().is_fifo());
     put(&home.store, "fifo", b"replaced").unwrap();
@@ -291,8 +289,8 @@ fn of_many_conditional_writers_one_wins() {
     }
 }
 
-fn first_hash(home: &Home, name: &str) -> sealift::hash::Hash {
-    sealift::hash::Hash::of(&read(&home.store, name).unwrap())
+fn first_hash(home: &Home, name: &str) -> sealift::files::Hash {
+    sealift::files::Hash::of(&read(&home.store, name).unwrap())
 }
 
 /// A small file system of its own, unmounted when dropped.

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use sealift::proto::RelPath;
-use sealift::store::{LocalOptions, LocalStore, Store};
+use sealift::files::{RelPath, Store};
+use sealift::store::{LocalOptions, LocalStore};
 
 #[test]
 fn list_bomb() {

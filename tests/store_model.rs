@@ -9,8 +9,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use sealift::Kind;
-use sealift::hash::Hash;
-use sealift::store::{Condition, Durability, EntryKind, LocalOptions, Staging, Store, Upload};
+use sealift::files::{Condition, Durability, EntryKind, Hash, Store, Upload};
+use sealift::store::{LocalOptions, Staging};
 use store_common::{Home, p, read};
 
 /// Path to content; a folder has none. The root is not in it.
@@ -187,7 +187,7 @@ fn run(options: LocalOptions, ops: Vec<Op>) {
                         }),
                         When::Other => Condition::Hash(Hash::of(b"another one")),
                     };
-                    let spec = sealift::store::UploadSpec { condition, ..Default::default() };
+                    let spec = sealift::files::UploadSpec { condition, ..Default::default() };
                     let early = parent(&before, &path).and_then(|()| match when {
                         When::Absent if before.contains_key(&path) => Err(Kind::Exists),
                         _ => Ok(()),

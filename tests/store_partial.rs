@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::hash::Hash;
+use sealift::files::{Condition, Durability, FileMode, Hash, Partial, Record, SourceMode, Store, Upload, UploadSpec};
 use sealift::limits;
-use sealift::proto::{FileMode, SourceMode};
-use sealift::store::{
-    Condition, Durability, LocalOptions, LocalStore, Partial, Record, Staging, Store, Upload, UploadSpec,
-};
+use sealift::store::{LocalOptions, LocalStore, Staging};
 use store_common::{Home, list, p, put};
 
 const BLOCK: usize = limits::HASH_BLOCK as usize;

@@ -19,7 +19,7 @@ use common::{Daemon, end_of, eventually, text};
 use sealift::client::{
     ConnectOptions, Destination, Download, Endpoint, Observer, Silent, Transfer, TransferOptions, Upload, Verification,
 };
-use sealift::proto::Condition;
+use sealift::files::Condition;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Kind};
 

@@ -4,9 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::hash::Hash;
-use crate::mtime::Mtime;
-use crate::proto::{EntryKind, FileMode};
+use crate::files::{EntryKind, FileMode, Hash, Mtime};
 use crate::tls::Pin;
 
 /// A session's number; written as 16 hexadecimal digits.

@@ -9,7 +9,7 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::{Error, Kind, Result};
-use crate::mtime::Mtime;
+use crate::files::Mtime;
 
 /// When a local file was modified.
 pub(super) fn modified(meta: &fs::Metadata) -> Mtime {

@@ -17,9 +17,9 @@ use super::sift;
 use super::streams::{LargeDownload, is_large, probe};
 use super::{listing, requests};
 use crate::error::Result;
+use crate::files::{Condition, Entry, EntryKind, Mtime, RelPath};
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, Entry, EntryKind, RelPath};
+use crate::proto::Command;
 
 impl Client {
     /// Fetches files into a destination, many at once in flight. Each appears under its name whole, verified and with

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::local_file::{LocalFile, Portion, uninterrupted};
 use crate::error::{Error, Result};
-use crate::hash::Hash;
+use crate::files::Hash;
 use crate::limits;
 
 /// Where the bytes come from.

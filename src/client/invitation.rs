@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::options::Endpoint;
 use super::target::Target;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::Hash;
 use crate::limits;
 use crate::secret::Secret;
 use crate::tls::Pin;

@@ -6,8 +6,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use crate::error::Error;
-use crate::mtime::Mtime;
-use crate::proto::{Condition, RelPath};
+use crate::files::{Condition, Mtime, RelPath};
 
 /// One file to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]

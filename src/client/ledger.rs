@@ -10,8 +10,7 @@ use super::jobs::Summary;
 use super::observer::{Observer, Skip};
 use super::retry::is_lost_line;
 use crate::error::{Error, Kind};
-use crate::hash::Hash;
-use crate::proto::{Condition, RelPath};
+use crate::files::{Condition, Hash, RelPath};
 
 /// How one connection's share of a transfer is done.
 #[derive(Default)]

@@ -9,12 +9,9 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::files::{Change, FileMode, Hash, Hasher, Mtime, stamp::Stamp};
 use crate::holes;
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::FileMode;
-use crate::stamp::{Change, Stamp};
 
 /// What a read brought.
 pub(super) enum Portion {

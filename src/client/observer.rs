@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::answers::Transferred;
 use crate::error::Error;
+use crate::files::RelPath;
 use crate::limits;
-use crate::proto::RelPath;
 use crate::store::local::{is_aside, is_part};
 
 /// Why something was left out.

@@ -17,7 +17,7 @@ use super::sift;
 use super::streams::set_aside;
 use super::walk::Walk;
 use crate::error::Result;
-use crate::proto::{Condition, RelPath};
+use crate::files::{Condition, RelPath};
 
 impl Client {
     /// Sends files, many at once in flight. Each appears under its name whole and verified, or not at all; one that

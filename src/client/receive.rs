@@ -9,11 +9,9 @@ use super::ledger::Ledger;
 use super::observer::Observer;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::files::{Condition, FileMode, Hash, Hasher, Mtime, Partial, RelPath, SourceMode, Store, Upload, UploadSpec};
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, Feature, FileMode, FrameDecoder, HashOf, Piece, RelPath, Reply, SourceMode};
-use crate::store::{Partial, Store, Upload, UploadSpec};
+use crate::proto::{Command, Feature, FrameDecoder, HashOf, Piece, Reply};
 
 /// Fetches a range of a file, and hands on its bytes as they come.
 pub(super) fn range(

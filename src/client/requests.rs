@@ -12,8 +12,9 @@ use super::listing::{Listing, Unread};
 use super::session::Session;
 use super::{listing, receive};
 use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, RelPath};
 use crate::limits;
-use crate::proto::{Command, Entry, HashOf, RelPath, Reply, Verb};
+use crate::proto::{Command, HashOf, Reply, Verb};
 use crate::secret::Secret;
 
 impl Client {

@@ -18,8 +18,9 @@ use super::observer::{Observer, Skip};
 use super::put::{Counting, LocalTree, send_all};
 use super::streams::{Streams, get_all, put_all};
 use crate::error::{Error, Kind, Result, Side};
+use crate::files::{Condition, RelPath};
 use crate::limits;
-use crate::proto::{Condition, Feature, RelPath};
+use crate::proto::Feature;
 
 /// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

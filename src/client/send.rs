@@ -15,10 +15,9 @@ use super::receive::hashed;
 use super::session::Session;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::files::{Condition, Hash, Hasher, Mtime, RelPath, SourceMode};
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, Feature, HashOf, RelPath, Reply, Resume, SourceMode, UploadArgs, frame};
+use crate::proto::{Command, Feature, HashOf, Reply, Resume, UploadArgs, frame};
 
 /// Something to do on the way through what is to be sent.
 pub(super) enum Task {

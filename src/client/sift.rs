@@ -14,8 +14,8 @@ use super::requests;
 use super::send::Task;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::mtime::Mtime;
-use crate::proto::{Command, Condition, RelPath};
+use crate::files::{Condition, Mtime, RelPath};
+use crate::proto::Command;
 
 /// Whether this time is no later than that of what is in the file's place.
 fn is_as_new(there: Option<Mtime>, source: Mtime) -> bool {

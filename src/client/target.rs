@@ -6,8 +6,8 @@ use std::net::Ipv6Addr;
 
 use super::options::Endpoint;
 use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
 use crate::limits;
-use crate::proto::RelPath;
 use crate::proto::escape::{decode, for_people};
 
 /// The port of a server that names none.

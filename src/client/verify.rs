@@ -11,8 +11,9 @@ use super::listing::Listing;
 use super::session::Session;
 use super::{listing, requests};
 use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, Feature, HashOf, RelPath};
+use crate::proto::{Command, Feature, HashOf};
 
 /// What became of the files of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -11,7 +11,7 @@ use super::observer::Skip;
 use super::put::LocalTree;
 use super::send::Task;
 use crate::error::{Error, Result};
-use crate::proto::{Condition, RelPath};
+use crate::files::{Condition, RelPath};
 
 /// The files and folders below a local folder as what is to be done to send them, a folder before what is in it.
 pub(super) struct Walk {

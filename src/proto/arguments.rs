@@ -1,16 +1,12 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
-use super::command::{Condition, Resume};
+use super::command::Resume;
 use super::escape::decode;
-use super::mode::SourceMode;
-use super::path::RelPath;
-use super::staged::StagedId;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId};
 use crate::keys::Proof;
 use crate::limits;
-use crate::mtime::Mtime;
 use crate::secret::Secret;
 
 /// The arguments of one line: positions first come first served, options by name, and every one must be used.

@@ -2,29 +2,13 @@
 
 use super::arguments::Args;
 use super::features::{Feature, Features};
-use super::mode::SourceMode;
-use super::path::RelPath;
-use super::staged::StagedId;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId};
 use crate::keys::Proof;
 #[cfg(doc)]
 use crate::limits;
-use crate::mtime::Mtime;
 use crate::secret::Secret;
-
-/// What must hold for an upload's target at the moment of its commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Condition {
-    /// Nothing: whatever is there is replaced.
-    #[default]
-    Any,
-    /// Nothing may be there.
-    Absent,
-    /// A file with this BLAKE3 must be there.
-    Hash(Hash),
-}
 
 /// Where a resumed upload goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,64 +1,12 @@
 //! Listings: one line an entry, inside frames: `type=file size=5 mtime=1700000000 path`.
 
-use super::FileMode;
 use super::escape::{decode, encode, for_people};
 use crate::error::{Error, Kind, Result};
+use crate::files::Entry;
 use crate::limits;
-use crate::mtime::Mtime;
 
 /// Longest listing line: a path whose every byte is encoded, and the fixed fields.
 pub const LINE_MAX: usize = 3 * limits::PATH_MAX + 256;
-
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EntryKind {
-    /// A regular file, or a link to one inside the home.
-    File,
-    /// A folder.
-    Directory,
-    /// A link that is not followed.
-    Link,
-    /// A device, pipe or socket: never opened.
-    Other,
-}
-
-impl EntryKind {
-    /// The word on the wire.
-    pub const fn word(self) -> &'static str {
-        match self {
-            EntryKind::File => "file",
-            EntryKind::Directory => "dir",
-            EntryKind::Link => "link",
-            EntryKind::Other => "other",
-        }
-    }
-}
-
-impl std::str::FromStr for EntryKind {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::File, Self::Directory, Self::Link, Self::Other].into_iter().find(|kind| kind.word() == word).ok_or(())
-    }
-}
-
-/// One entry of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// What it is.
-    pub kind: EntryKind,
-    /// Bytes; 0 for what is not a file.
-    pub size: u64,
-    /// When it was last modified.
-    pub mtime: Mtime,
-    /// Who may read, write and run it. Known only if it was asked for.
-    pub mode: Option<FileMode>,
-    /// It was found not to be what was stored. Known only if it was asked for.
-    pub rotten: bool,
-    /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
-    /// uses them as a path parses them first.
-    pub path: Vec<u8>,
-}
 
 impl Entry {
     /// Writes the entry's line, ending included.
@@ -113,6 +61,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{EntryKind, FileMode, Mtime};
     use proptest::prelude::*;
 
     #[test]

@@ -12,15 +12,15 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pin
 use tracing::error;
 
 use super::Shared;
-use super::lane::{Doing, Lane, Machine, Waiting};
-use super::registry::Ending;
-use super::session::Session;
-use super::source::Source;
-use super::turns::Turns;
+use super::desk::registry::Ending;
+use super::line::session::Session;
 use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::machine::lane::{Doing, Lane, Machine, Waiting};
+use crate::machine::source::Source;
+use crate::machine::turns::Turns;
 use crate::tls::TlsStream;
 
 /// The lane of a new session of this source: it says `welcome` to the client, and goes on with what came right behind the

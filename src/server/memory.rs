@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::source::{Network, Source};
-use super::turns::{Places, cores};
 use crate::budget::{Account, Budget, Portion};
 use crate::limits;
+use crate::machine::source::{Network, Source};
+use crate::machine::turns::{Places, cores};
 
 /// What a server does with the memory that it may take, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

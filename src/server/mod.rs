@@ -3,39 +3,11 @@
 //! Data flows one way: socket -> TLS -> lane -> line -> command -> gate -> store -> reply -> lane -> socket.
 //! One task owns a connection; its blocking work is done in turns, on a thread that it holds only while there is some.
 
-#[doc(hidden)]
-pub mod unplugged;
-
-mod accounts;
-mod admission;
-mod connection;
-mod current_users;
+mod desk;
+mod door;
 mod drive;
-mod fair_queue;
-pub mod gate;
-mod hall;
-mod homes;
-mod lane;
-mod listener;
-mod log_shares;
-mod login;
-mod login_queue;
+mod line;
 mod memory;
-mod occupancy;
-mod penalties;
-mod registry;
-mod repeated;
-mod self_service;
-mod session;
-mod source;
-mod staged;
-mod startups;
-mod state;
-mod sweep;
-mod ties;
-mod timeouts;
-mod tokens;
-mod turns;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -45,27 +17,29 @@ use std::time::Duration;
 use async_std::future::timeout;
 use tracing::{info, warn};
 
-use self::accounts::Accounts;
-pub use self::accounts::login_memory_kib;
-use self::admission::Admission;
-pub use self::admission::{AdmissionOptions, connections_within};
-use self::current_users::CurrentUsers;
-use self::homes::Homes;
-pub use self::homes::look_at_home;
+pub use self::desk::gate;
+use self::desk::homes::Homes;
+pub use self::desk::homes::look_at_home;
+pub use self::desk::occupancy::{Standing, standing};
+use self::desk::registry::Registry;
+use self::desk::staged::StagedUploads;
+use self::desk::state::State;
+use self::door::accounts::Accounts;
+pub use self::door::accounts::login_memory_kib;
+use self::door::admission::Admission;
+pub use self::door::admission::{AdmissionOptions, connections_within};
+use self::door::current_users::CurrentUsers;
+pub use self::door::startups::Startups;
+pub use self::door::timeouts::Timeouts;
+use self::door::tokens::Tokens;
+#[doc(hidden)]
+pub use self::line::unplugged;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
-pub use self::occupancy::{Standing, standing};
-use self::registry::Registry;
-use self::staged::StagedUploads;
-pub use self::startups::Startups;
-use self::state::State;
-pub use self::timeouts::Timeouts;
-use self::tokens::Tokens;
-use self::turns::{Places, Turns};
 use crate::error::{Error, Result};
+use crate::files::{Durability, FileMode};
 use crate::limits;
-use crate::proto::FileMode;
-use crate::store::Durability;
+use crate::machine::turns::{Places, Turns};
 use crate::tls::{Acceptor, Identity, Pin};
 
 /// What a server needs.
@@ -150,7 +124,7 @@ impl Listeners {
     /// # Errors
     /// [`crate::Kind::AddressInUse`] and other failures of the network, naming the address.
     pub fn open(addresses: &[SocketAddr]) -> Result<Listeners> {
-        listener::listen(addresses).map(Listeners)
+        door::listener::listen(addresses).map(Listeners)
     }
 }
 
@@ -293,8 +267,8 @@ impl Server {
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
         self.shared.users.watch()?;
-        let _goes_on_alone = sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
-        let over = listener::accept_all(self.listeners, &self.shared).await;
+        let _goes_on_alone = desk::sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
+        let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
         info!(connections = registry.connections(), "stopped");

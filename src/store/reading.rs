@@ -1,9 +1,8 @@
 //! Reading a range of a file so that what was read is known to be of one file that stood still, and its hash.
 
-use super::{Change, Finding, Source};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::files::{Change, Finding, Hash, Hasher, Source};
 use crate::limits;
 
 /// A range of an open file on its way through the hash, a chunk at a time.

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Checked, Digest, EntryKind, Finding, Reading, Record, Rot, Store, Unread};
+use super::{Checked, Digest, Reading};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::proto::RelPath;
+use crate::files::{EntryKind, Finding, Record, RelPath, Rot, Store, Unread};
 
 /// What became of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

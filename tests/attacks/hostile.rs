@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task::{JoinHandle, block_on, spawn};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::proto::escape::encode;
 use sealift::proto::frame::{END, header};
 use sealift::tls::{Acceptor, Identity, Pin, TlsStream};

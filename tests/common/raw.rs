@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use async_std::net::TcpStream;
 use async_std::task::block_on;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::proto::frame::{ABORT, END, header};
 use sealift::proto::{FrameDecoder, Piece, Reply};
 use sealift::tls::{Connector, TlsStream, Trust};

@@ -86,7 +86,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         Verb::Download => vec![path.to_owned(), format!("{path} offset=1 length=1")],
         Verb::Upload => vec![path.to_owned(), format!("{path} if=absent"), format!("{path} size={}", PAYLOAD.len())],
         Verb::Stage => {
-            let nothing = sealift::hash::Hash::of(b"");
+            let nothing = sealift::files::Hash::of(b"");
             [" size=20", " size=0 if=absent", &format!(" size=20 offset=0 prefix={nothing}")]
                 .map(|options| format!("{path}{options}"))
                 .to_vec()

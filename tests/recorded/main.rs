@@ -23,8 +23,8 @@ use cut::{Conversation, Data};
 use scenario::Recording;
 use sealift::auth::Users;
 use sealift::client::{Known, Target};
-use sealift::hash::Hash;
-use sealift::proto::{Command, Entry, EntryKind, RelPath, Reply, Verb};
+use sealift::files::{Entry, EntryKind, Hash, RelPath};
+use sealift::proto::{Command, Reply, Verb};
 use seeds::Seeds;
 
 /// Sizes of portions, less one, as [`targets`] reads them: a byte alone, and a few that end anywhere.

@@ -10,7 +10,7 @@ use std::process::Output;
 
 use sealift::auth::UsersFile;
 use sealift::client::keys::LoginKey;
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::keys::{Purpose, Statement};
 
 use crate::client::Place;

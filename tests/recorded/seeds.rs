@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 /// The most bytes of a seed: a fuzzer changes small ones faster.
 pub const LARGEST: usize = 8 * 1024;

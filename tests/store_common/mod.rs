@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use sealift::Result;
-use sealift::proto::RelPath;
-use sealift::store::{Committed, Condition, LocalOptions, LocalStore, Store, UploadSpec};
+use sealift::files::{Committed, Condition, RelPath, Store, UploadSpec};
+use sealift::store::{LocalOptions, LocalStore};
 use tempfile::TempDir;
 
 /// A store over a fresh directory.

@@ -18,7 +18,7 @@ use super::sealed;
 use crate::auth::User;
 use crate::auth::users_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::Hash;
 use crate::limits;
 use crate::secret::Secret;
 

@@ -21,7 +21,7 @@ pub(super) use record::Record;
 
 use super::UserKey;
 use super::hash::StoredHash;
-use crate::hash::Hash;
+use crate::files::Hash;
 
 /// What users may change about their own logins, as the users file has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

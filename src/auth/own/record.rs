@@ -6,7 +6,7 @@ use super::EntryTag;
 use super::sealed;
 use crate::auth::hash::StoredHash;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::Hash;
 
 /// The version of the text. Another one is not guessed at.
 const VERSION: u32 = 1;

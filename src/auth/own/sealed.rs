@@ -1,7 +1,7 @@
 //! Texts that tell whether they are whole: the last line is the BLAKE3 of all before it. A file that lost its end, or was
 //! changed by a disk or by hand, must not pass for one that says less.
 
-use crate::hash::Hash;
+use crate::files::Hash;
 
 const MARK: &str = "# blake3 ";
 

@@ -1,7 +1,7 @@
 //! The colours of names: those of `LS_COLORS`, or what `ls` has without it, on a terminal that shows them.
 
 use lscolors::{Indicator, LsColors};
-use sealift::proto::{Entry, EntryKind};
+use sealift::files::{Entry, EntryKind};
 
 /// Paints names.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Colours {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealift::mtime::Mtime;
+    use sealift::files::Mtime;
 
     fn paint(kind: EntryKind, name: &str) -> String {
         let colours = Colours(Some(LsColors::from_string("di=01;34:*.pdf=31:ln=36")));

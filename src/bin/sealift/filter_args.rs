@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use sealift::auth::parse_size;
 use sealift::client::Filter;
-use sealift::mtime::Mtime;
+use sealift::files::Mtime;
 use sealift::{Error, Kind, Result};
 
 /// Which files of a tree take part.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealift::mtime::Mtime;
+use sealift::files::Mtime;
 pub use sealift::readable::size;
 use time::OffsetDateTime;
 use unicode_width::UnicodeWidthStr as _;

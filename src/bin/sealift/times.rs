@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
-use sealift::mtime::Mtime;
+use sealift::files::Mtime;
 
 use crate::format;
 

@@ -3,7 +3,7 @@
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use sealift::client::{Filter, Patience, RateLimit, Summary, Transfer, TransferOptions, Verification};
-use sealift::proto::Condition;
+use sealift::files::Condition;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result, limits};
 use std::path::PathBuf;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
 use sealift::auth::{Access, parse_size};
+use sealift::files::Durability;
 use sealift::limits;
-use sealift::store::Durability;
 
 use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};

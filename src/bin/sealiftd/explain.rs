@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sealift::auth::{Access, Standing, Users, is_anonymous};
+use sealift::files::Overwrite;
 use sealift::proto::escape::{encode, for_people};
 use sealift::proto::{BadLine, Command};
 use sealift::server::gate::{self, Decision, Need};
-use sealift::store::Overwrite;
 use sealift::{Error, Exit, Kind};
 
 use crate::args::{ExplainArgs, Places};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use sealift::auth::{parse_size, render_size};
+use sealift::files::FileMode;
 use sealift::limits;
-use sealift::proto::FileMode;
 use sealift::server::{AdmissionOptions, Startups, Timeouts};
 
 /// Shortest time-out that may be set: less would end clients that do nothing wrong.

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use sealift::auth::Users;
+use sealift::files::Rot;
 use sealift::limits::RESERVED_NAME;
 use sealift::proto::escape::for_people;
 use sealift::readable::size;
-use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Rot, Scrubbed, scrub};
+use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Scrubbed, scrub};
 use sealift::{Error, Exit, Kind};
 use serde_json::json;
 

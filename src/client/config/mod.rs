@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use super::private_file;
 use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
 use crate::limits;
-use crate::proto::RelPath;
 use crate::tls::Pin;
 
 /// How to reach a server, as far as it was set.

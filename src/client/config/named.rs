@@ -3,7 +3,7 @@
 use super::{Bookmark, Config};
 use crate::client::target::{self, Target};
 use crate::error::Result;
-use crate::proto::RelPath;
+use crate::files::RelPath;
 
 /// A word that begins with the name of a server.
 struct Named<'a> {

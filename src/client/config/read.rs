@@ -12,7 +12,7 @@ use crate::client::options::Endpoint;
 use crate::client::rate_limit::RateLimit;
 use crate::client::target;
 use crate::error::{Error, Result};
-use crate::proto::RelPath;
+use crate::files::RelPath;
 use crate::tls::Pin;
 use crate::toml_form::{Section, parse};
 

@@ -10,8 +10,9 @@ use crate::client::listing::{self, Unread, held_by};
 use crate::client::requests;
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, RelPath};
+use crate::proto::Command;
 
 /// What matches, and what could not be looked into.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ pub use local::{LocalExpansion, expand_local};
 use name::Pattern;
 
 use crate::error::Result;
-use crate::proto::RelPath;
+use crate::files::RelPath;
 
 /// Whether there is anything in these bytes that [`words`] would not take as it stands.
 pub fn is_special(typed: &[u8]) -> bool {

@@ -8,8 +8,7 @@ use super::guard::Faultless;
 use super::plan::{Plan, Replacement, Stray, Tree};
 use super::report::Report;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
-use crate::proto::{RelPath, SourceMode};
+use crate::files::{Hash, RelPath, SourceMode};
 
 /// The destination of a mirror, here or on a server, and how to change it. Paths are relative to the mirrored folder.
 /// The outer errors end the connection; the inner ones are about one path each, in order.

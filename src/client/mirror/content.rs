@@ -13,8 +13,8 @@ use super::remote;
 use crate::buffers::Buffer;
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
-use crate::proto::{HashOf, RelPath};
+use crate::files::{Hash, Hasher, RelPath};
+use crate::proto::HashOf;
 
 /// Those of `files` that are the same below `local` and below `remote`. One that cannot be hashed on either side is not
 /// among them: the transfer tells why.

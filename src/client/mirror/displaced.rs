@@ -14,8 +14,7 @@ use crate::client::connection::Client;
 use crate::client::destination::Destination;
 use crate::client::observer::{Silent, Skip};
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
-use crate::proto::RelPath;
+use crate::files::{Hash, RelPath};
 use crate::store::local::{aside_name, name_before};
 
 /// What one run of a mirror has moved aside and has neither put back nor removed yet. Handed to every attempt of the run,

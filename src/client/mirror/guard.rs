@@ -5,8 +5,8 @@ use std::str::FromStr;
 use super::MirrorOptions;
 use super::plan::{Plan, Tree};
 use crate::error::{Error, Kind, Result};
+use crate::files::EntryKind;
 use crate::limits;
-use crate::proto::EntryKind;
 
 /// How many files of the destination a mirror may remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,8 @@ impl Faultless {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mtime::Mtime;
-    use crate::proto::RelPath;
+    use crate::files::Mtime;
+    use crate::files::RelPath;
 
     fn tree(files: usize) -> Tree {
         let item = |kind| super::super::plan::Item {

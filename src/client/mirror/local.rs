@@ -12,8 +12,7 @@ use super::report::Report;
 use crate::client::filter::Filter;
 use crate::client::observer::Skip;
 use crate::error::{Error, Result};
-use crate::mtime::Mtime;
-use crate::proto::{EntryKind, FileMode, RelPath};
+use crate::files::{EntryKind, FileMode, Mtime, RelPath};
 
 /// Reads a local tree to be sent: links, special and reserved names are skipped and told, and what cannot be read or
 /// named is a failure.

@@ -43,7 +43,7 @@ use super::session::Session;
 #[cfg(doc)]
 use crate::Client;
 use crate::error::{Error, Kind, Result};
-use crate::proto::{EntryKind, RelPath};
+use crate::files::{EntryKind, RelPath};
 
 /// How to mirror.
 #[derive(Debug, Clone, Default)]

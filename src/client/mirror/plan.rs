@@ -7,8 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::client::filter::Filter;
-use crate::mtime::Mtime;
-use crate::proto::{EntryKind, FileMode, RelPath, SourceMode};
+use crate::files::{EntryKind, FileMode, Mtime, RelPath, SourceMode};
 
 /// What is known of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use crate::client::observer::{Observer, ReadingSign, Silent};
 use crate::client::receive::{Job, Receiver};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::{EntryKind, Hash, RelPath, SourceMode};
 use crate::limits;
-use crate::proto::{EntryKind, Feature, RelPath, SourceMode};
+use crate::proto::Feature;
 
 impl Client {
     /// Makes the local folder `into`, made with its parents if missing, like the folder `from` of the server.
@@ -134,7 +134,7 @@ fn set_time(
     into: &Destination,
     from: &RelPath,
     path: &RelPath,
-    mtime: Option<crate::mtime::Mtime>,
+    mtime: Option<crate::files::Mtime>,
     report: &mut Report<'_>,
 ) {
     if let Some(Err(error)) = mtime.map(|mtime| into.set_mtime(path, mtime)) {

@@ -15,8 +15,8 @@ use crate::client::observer::{Observer, ReadingSign, Silent};
 use crate::client::send::{Sender, Task};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
-use crate::proto::{Condition, EntryKind, Feature, RelPath, SourceMode};
+use crate::files::{Condition, EntryKind, Hash, RelPath, SourceMode};
+use crate::proto::Feature;
 
 impl Client {
     /// Makes the folder `to` of the server, made with its parents if missing, like the local folder `from`.

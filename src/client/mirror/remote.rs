@@ -14,9 +14,9 @@ use crate::client::observer::Skip;
 use crate::client::session::Session;
 use crate::client::{listing, requests};
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::{Entry, EntryKind, FileMode, Hash, RelPath, SourceMode};
 use crate::limits;
-use crate::proto::{Command, Entry, EntryKind, Feature, FileMode, HashOf, RelPath, SourceMode};
+use crate::proto::{Command, Feature, HashOf};
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
 /// is a failure.

@@ -6,8 +6,7 @@ use crate::client::jobs::Summary;
 use crate::client::ledger::Ledger;
 use crate::client::observer::{Observer, Skip};
 use crate::error::Error;
-use crate::hash::Hash;
-use crate::proto::RelPath;
+use crate::files::{Hash, RelPath};
 
 /// The observer and the summary together.
 pub(super) struct Report<'a> {

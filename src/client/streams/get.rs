@@ -14,10 +14,9 @@ use crate::client::observer::Observer;
 use crate::client::receive::{Announced, Job, Receiver, data, finish, hashed, whole_hash};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::{Condition, Hash, Partial, RelPath, SourceMode, Staged, UploadSpec};
 use crate::limits;
-use crate::proto::{Command, Condition, HashOf, RelPath, SourceMode};
-use crate::store::{Partial, Staged, UploadSpec};
+use crate::proto::{Command, HashOf};
 
 /// A file to fetch that is worth several connections.
 pub(in crate::client) struct LargeDownload {
@@ -387,7 +386,7 @@ impl Fetch {
         })
     }
 
-    fn part(&self, range: Range) -> Result<Box<dyn crate::store::Part>> {
+    fn part(&self, range: Range) -> Result<Box<dyn crate::files::Part>> {
         let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
         let given_up = || Error::new(Kind::Aborted, format!("{}: given up", self.from));
         staged.as_ref().ok_or_else(given_up)?.part(range.offset, range.length)

@@ -17,9 +17,12 @@ use crate::client::retry::is_lost_line;
 use crate::client::send::{Sender, Task, part_of};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Assembly, Hash, Hasher, RangeHasher};
+use crate::files::{
+    Condition, Hash, Hasher, RelPath, SourceMode, StagedId,
+    hash::{Assembly, RangeHasher},
+};
 use crate::limits;
-use crate::proto::{Command, Condition, Feature, RelPath, Resume, SourceMode, StageArgs, StagedId, frame};
+use crate::proto::{Command, Feature, Resume, StageArgs, frame};
 
 /// Takes a large local file out of what is to be sent, to be sent over several connections afterwards.
 pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>>) -> Option<Task> {

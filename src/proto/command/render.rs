@@ -1,11 +1,10 @@
 //! A command as its line.
 
-use super::{Command, Condition, HashOf, Resume};
+use super::{Command, HashOf, Resume};
 use crate::error::{Error, Kind, Result};
+use crate::files::{Condition, Mtime, SourceMode};
 use crate::keys::Proof;
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::SourceMode;
 use crate::proto::escape::encode;
 
 impl Command {

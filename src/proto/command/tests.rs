@@ -1,6 +1,6 @@
 use super::*;
+use crate::files::FileMode;
 use crate::limits;
-use crate::proto::FileMode;
 use proptest::prelude::*;
 
 /// A signature that is nobody's, of a key made from this.

@@ -16,7 +16,7 @@ use super::jail::Jail;
 use super::staging::Stage;
 use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
-use crate::proto::RelPath;
+use crate::files::RelPath;
 
 /// What one folder of a tree holds.
 pub(super) struct Account {

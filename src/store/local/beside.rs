@@ -18,9 +18,8 @@ use super::capabilities::Capabilities;
 use super::names::rename_new;
 use super::staging::{CREATE, Temp, random};
 use crate::error::{Error, Kind};
-use crate::hash::Hash;
+use crate::files::{Hash, RelPath};
 use crate::limits;
-use crate::proto::RelPath;
 
 /// How such a name ends.
 const END: &[u8] = b".sealift-part";

@@ -18,13 +18,13 @@ use super::upload::LocalUpload;
 use super::{beside, keep_old, record, sync};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::files::{
+    Committed, Condition, FileMode, Hash, Hasher, NewFolder, Overwrite, Record, RelPath, Source, Stored, Upload,
+    stamp::Stamp,
+};
 use crate::limits;
-use crate::proto::{FileMode, RelPath};
-use crate::stamp::Stamp;
-use crate::store::{Committed, Condition, NewFolder, Overwrite, Record, Source, Stored, Upload};
 
-/// [`crate::store::Store::commit_all`].
+/// [`crate::files::Store::commit_all`].
 pub(super) fn commit(
     jail: &Jail,
     stage: &Stage,
@@ -283,9 +283,9 @@ pub(super) fn changed(path: &RelPath) -> Error {
 mod tests {
     use std::fs;
 
-    use super::super::{Durability, LocalOptions, LocalStore, Staging};
+    use super::super::{LocalOptions, LocalStore, Staging};
     use super::*;
-    use crate::store::{Store as _, UploadSpec};
+    use crate::files::{Durability, Store as _, UploadSpec};
 
     #[test]
     fn a_recorded_hash_that_is_not_the_expected_one_is_refused_before_any_byte_comes() {

@@ -19,8 +19,8 @@ use super::account::Promise;
 use super::root::{Place, Root, Since};
 use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
 use crate::limits;
-use crate::proto::RelPath;
 
 /// How a directory is opened: to be read and synced too.
 const DIRECTORY: OFlags =

@@ -12,10 +12,8 @@ use super::jail::Jail;
 use super::source::LocalSource;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
+use crate::files::{Condition, Mtime, RelPath, Source, Upload};
 use crate::limits;
-use crate::mtime::Mtime;
-use crate::proto::RelPath;
-use crate::store::{Condition, Source, Upload};
 
 /// What has the name of an upload.
 enum There {

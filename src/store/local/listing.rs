@@ -10,9 +10,9 @@ use super::jail::{Jail, entries, open_directory};
 use super::source::{meta, through_link};
 use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, Listing, Meta, RelPath, Unread};
 use crate::limits;
-use crate::proto::{RelPath, escape};
-use crate::store::{Entry, EntryKind, Listing, Meta, Unread};
+use crate::proto::escape;
 
 /// One open folder.
 struct Level {
@@ -37,7 +37,7 @@ pub(super) struct LocalListing {
 }
 
 impl LocalListing {
-    /// [`crate::store::Store::list`].
+    /// [`crate::files::Store::list`].
     pub(super) fn open(jail: &Arc<Jail>, staging: Staging, path: &RelPath, recursive: bool) -> Result<Self> {
         let entries = entries(jail.directory(path)?).map_err(|err| Error::file(path, err.into()))?;
         let base_depth = path.components().count();

@@ -32,10 +32,11 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::Mode;
 
-use super::{Committed, Durability, Listing, Meta, NewFolder, Partial, Source, Store, Upload, UploadSpec};
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
-use crate::proto::{FileMode, RelPath, SourceMode};
+use crate::files::{
+    Committed, Durability, FileMode, Hash, Listing, Meta, NewFolder, Partial, RelPath, Source, SourceMode, Store,
+    Upload, UploadSpec,
+};
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};

@@ -6,9 +6,9 @@ use rustix::io::Errno;
 use super::jail::Jail;
 use super::source::LocalSource;
 use crate::error::{Error, Result};
-use crate::proto::{FileMode, RelPath, SourceMode};
+use crate::files::{FileMode, RelPath, SourceMode};
 
-/// [`crate::store::Store::set_mode`].
+/// [`crate::files::Store::set_mode`].
 pub(super) fn set(jail: &Jail, durable: bool, path: &RelPath, source: SourceMode) -> Result<FileMode> {
     let failed = |err: Errno| Error::file(path, err.into());
     let steady = jail.tree().steady();

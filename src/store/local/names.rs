@@ -16,9 +16,8 @@ use super::root::is_same_file;
 use super::source::meta;
 use super::staging::Stage;
 use crate::error::{Error, Kind, Result};
+use crate::files::{EntryKind, RelPath};
 use crate::limits;
-use crate::proto::RelPath;
-use crate::store::EntryKind;
 
 /// Renames only if nothing has the new name, in the way that this file system was found to have.
 pub(super) fn rename_new(way: NewName, from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), Errno> {
@@ -42,7 +41,7 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
     unlinkat(from_dir, from, AtFlags::empty())
 }
 
-/// [`crate::store::Store::rename`].
+/// [`crate::files::Store::rename`].
 pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
@@ -189,7 +188,7 @@ fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<u64>, repl
 /// The directories that new names were made in, and what for: to be synced.
 pub(super) type Touched = Vec<(RelPath, Arc<Dir>)>;
 
-/// [`crate::store::Store::begin_dir`].
+/// [`crate::files::Store::begin_dir`].
 pub(super) fn make_dir(jail: &Jail, mode: Mode, path: &RelPath, parents: bool) -> Result<Touched> {
     let mut touched = Vec::new();
     if path.is_root() {

@@ -25,10 +25,8 @@ use super::upload::{LocalUpload, check_target};
 use super::{Staging, beside};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::hash::{BlockHash, Hash, Hasher};
+use crate::files::{Hash, Hasher, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
 use crate::limits;
-use crate::proto::RelPath;
-use crate::store::{Partial, Upload, UploadSpec};
 
 /// Beginning of a partial's name, before the key of its path.
 pub(super) const DATA: &str = "p-";
@@ -40,7 +38,7 @@ const MAGIC: &[u8] = b"sealift partial 1\n";
 
 const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
-/// [`crate::store::Upload::keep`].
+/// [`crate::files::Upload::keep`].
 pub(super) fn keep(upload: LocalUpload) -> u64 {
     // What fails is removed by dropping it.
     try_keep(upload).unwrap_or(0)
@@ -102,7 +100,7 @@ struct Found {
     blocks: Vec<BlockHash>,
 }
 
-/// [`crate::store::Store::partial`].
+/// [`crate::files::Store::partial`].
 pub(super) fn look(stage: &Stage, path: &RelPath) -> Result<Option<Partial>> {
     let Some(found) = find(stage, path)? else { return Ok(None) };
     let len = found.blocks.len() as u64 * limits::HASH_BLOCK;
@@ -110,7 +108,7 @@ pub(super) fn look(stage: &Stage, path: &RelPath) -> Result<Option<Partial>> {
     Ok(Some(Partial { len, hash }))
 }
 
-/// [`crate::store::Store::resume`].
+/// [`crate::files::Store::resume`].
 pub(super) fn resume(
     stage: &Stage,
     path: &RelPath,

@@ -7,10 +7,8 @@ use std::fs::File;
 use rustix::fs::{Mode, XattrFlags, fchmod, fgetxattr, fsetxattr, fstat};
 use rustix::io::Errno;
 
-use crate::hash::Hash;
+use crate::files::{Hash, Record, Rot, stamp::Stamp};
 use crate::limits;
-use crate::stamp::Stamp;
-use crate::store::{Record, Rot};
 
 const ATTRIBUTE: &str = "user.sealift.b3";
 

@@ -18,10 +18,11 @@ use super::measure::{is_dot, is_reserved};
 use super::source::meta;
 use super::staging::{Area, Stage, random};
 use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
 use crate::limits;
-use crate::proto::{RelPath, escape};
+use crate::proto::escape;
 
-/// [`crate::store::Store::remove`]. A tree that fails half-way stays half there.
+/// [`crate::files::Store::remove`]. A tree that fails half-way stays half there.
 pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool) -> Result<()> {
     split(path)?;
     let alone = jail.tree().alone();

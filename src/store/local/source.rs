@@ -12,12 +12,11 @@ use rustix::io::Errno;
 use super::jail::Jail;
 use super::record;
 use crate::error::{Error, Kind, Result};
-use crate::hash::Hash;
+use crate::files::{
+    Change, EntryKind, FileMode, Finding, Hash, Meta, Mtime, Record, RelPath, Rot, Source, stamp::Stamp,
+};
 use crate::holes;
 use crate::limits;
-use crate::proto::{FileMode, RelPath};
-use crate::stamp::{Change, Stamp};
-use crate::store::{EntryKind, Finding, Meta, Mtime, Record, Rot, Source};
 
 /// NONBLOCK: a pipe would hang the thread. NOCTTY: a terminal would become ours.
 const READ: OFlags =
@@ -40,7 +39,7 @@ pub(super) fn mtime(stat: &Stat) -> Mtime {
     Mtime::from_parts(stat.st_mtime as i64, stat.st_mtime_nsec as u64)
 }
 
-/// [`crate::store::Store::stat`].
+/// [`crate::files::Store::stat`].
 pub(super) fn stat(jail: &Jail, path: &RelPath) -> Result<Meta> {
     let failed = |err: Errno| Error::file(path, err.into());
     if path.is_root() {
@@ -68,7 +67,7 @@ pub(super) struct LocalSource {
 }
 
 impl LocalSource {
-    /// [`crate::store::Store::open`].
+    /// [`crate::files::Store::open`].
     pub(super) fn open(jail: &Jail, path: &RelPath) -> Result<Self> {
         let (dir, name) = jail.parent_to_read(path)?;
         match openat(&dir, name, READ, Mode::empty()) {

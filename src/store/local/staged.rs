@@ -15,11 +15,12 @@ use super::partial;
 use super::staging::Temp;
 use super::upload::{LocalUpload, has_room};
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Assembly, Hasher, RangeHasher};
+use crate::files::{
+    Hasher, Part, RelPath, Staged, Upload, UploadSpec,
+    hash::{Assembly, RangeHasher},
+};
 use crate::holes::without_zeros;
 use crate::limits;
-use crate::proto::RelPath;
-use crate::store::{Part, Staged, Upload, UploadSpec};
 
 /// [`Staged`] in a [`super::LocalStore`].
 pub(super) struct LocalStaged {

@@ -23,10 +23,8 @@ use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
 use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
-use crate::hash::{BlockHash, Hash};
+use crate::files::{Hash, Mtime, RelPath, SourceMode, hash::BlockHash};
 use crate::limits;
-use crate::proto::{RelPath, SourceMode};
-use crate::store::Mtime;
 
 /// Beginning of the name of a store's own directory.
 pub(super) const SESSION: &str = "s-";

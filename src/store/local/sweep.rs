@@ -15,8 +15,8 @@ use super::names::rename_new;
 use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
+use crate::files::RelPath;
 use crate::limits;
-use crate::proto::RelPath;
 
 /// What a sweep did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

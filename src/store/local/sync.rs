@@ -13,9 +13,8 @@ use super::commit::Placed;
 use super::names::Touched;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, Upload};
 use crate::limits;
-use crate::proto::RelPath;
-use crate::store::Upload;
 
 /// The file systems that were synced as a whole, and how that went. Mostly one: staging beside targets may meet several.
 #[derive(Default)]

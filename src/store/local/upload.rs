@@ -17,11 +17,9 @@ use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
 use super::{commit, keep_old, partial};
 use crate::error::{Error, Kind, Result};
-use crate::hash::{Hash, Hasher};
+use crate::files::{Condition, Hash, Hasher, Overwrite, RelPath, Staged, Upload, UploadSpec};
 use crate::holes::without_zeros;
 use crate::limits;
-use crate::proto::RelPath;
-use crate::store::{Condition, Overwrite, Staged, Upload, UploadSpec};
 
 /// An upload to a [`super::LocalStore`].
 pub(super) struct LocalUpload {
@@ -44,7 +42,7 @@ pub(super) struct LocalUpload {
 }
 
 impl LocalUpload {
-    /// [`crate::store::Store::begin`].
+    /// [`crate::files::Store::begin`].
     pub(super) fn begin(stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
         let parent = check_target(stage.jail(), path, spec)?;
         let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);

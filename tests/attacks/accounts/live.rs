@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 use crate::common::{
     Answer, RawClient, World, assert_nothing_staged, enter, eventually, frames_of, half_an_upload, part_bytes, section,

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::limits;
 
 use crate::common::{RawClient, World, enter, eventually, frames_of, half_an_upload, part_bytes, staged};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 use super::Dice;
 use crate::common::{RawClient, World, enter, upload_bytes};

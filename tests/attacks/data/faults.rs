@@ -67,7 +67,7 @@ fn run(error: &str, told: (u16, &str)) {
             let session = fs::read_dir(&staging).unwrap().next().unwrap().unwrap().path();
             for n in 0..3 * together {
                 for f in 0..together {
-                    let key = sealift::hash::Hash::of(format!("f{f}").as_bytes()).to_string();
+                    let key = sealift::files::Hash::of(format!("f{f}").as_bytes()).to_string();
                     places.push(session.join(format!("{n}-{}", &key[..32])));
                 }
             }

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::limits;
 
 use super::{Dice, until};

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 use super::until;
 use crate::common::{Daemon, PASSWORD, RawClient, World, enter, frames_of, part_bytes, staged};

@@ -84,7 +84,7 @@ fn lock_on_other_mount() {
         }
         // The live upload was neither swept nor saved.
         let mut uploading = uploading;
-        uploading.send([&[0; 4][..], sealift::hash::Hash::of(&large).as_bytes()].concat());
+        uploading.send([&[0; 4][..], sealift::files::Hash::of(&large).as_bytes()].concat());
         assert_eq!(uploading.reply().1, "done");
         assert_eq!(uploading.download("large").unwrap(), large);
         // One that is gone holds nothing, however it went.

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 use super::until;
 use crate::common::{Answer, Daemon, PASSWORD, World, assert_nothing_staged, enter, frames_of, snapshot};

@@ -63,10 +63,10 @@ fn a_file_stays_rotten_until_it_is_replaced_or_accepted() {
     place.write_in_place("file", &rotten);
 
     // A condition is about the bytes that are there.
-    let hash = sealift::hash::Hash::of(&good);
+    let hash = sealift::files::Hash::of(&good);
     alice.line(format!("UPLOAD file if=hash:{hash} size=0"));
     alice.send([0; 4]);
-    alice.send(sealift::hash::Hash::of(b"").as_bytes());
+    alice.send(sealift::files::Hash::of(b"").as_bytes());
     assert_eq!(alice.reply().1, "changed");
 
     // Its name and its neighbours have nothing to do with it.

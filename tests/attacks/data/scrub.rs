@@ -22,7 +22,7 @@ fn scrub_finds_rot_with_and_without_a_server() {
             client.line(format!("UPLOAD {}", name.replace("%1b", "%C2%9B")));
             client.send(frames_of(&bytes));
             client.send([0; 4]);
-            client.send(sealift::hash::Hash::of(&bytes).as_bytes());
+            client.send(sealift::files::Hash::of(&bytes).as_bytes());
             let (digits, word, _) = client.reply();
             assert_eq!(digits, 226, "{word}");
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sealift::hash::Hash;
+use sealift::files::Hash;
 
 use super::Dice;
 use crate::common::{World, assert_nothing_staged, enter, frames_of};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with, unlinkat};
-use sealift::hash::Hash;
+use sealift::files::Hash;
 use sealift::proto::Verb;
 
 use super::{CANARY, Cage, holds_canary};

@@ -56,7 +56,7 @@ fn fifo_device() {
             }
         }
         assert!(plant(name));
-        let condition = format!("{name} if=hash:{}", sealift::hash::Hash::of(b""));
+        let condition = format!("{name} if=hash:{}", sealift::files::Hash::of(b""));
         assert_eq!(alice.upload(&condition, PAYLOAD).1, "changed", "{name}");
         assert!(!fs::symlink_metadata(home.join(name)).unwrap().is_file(), "{name}");
     }

@@ -6,10 +6,11 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use sealift::Kind;
+use sealift::files::{Hash, RelPath};
+use sealift::proto::Verb;
 use sealift::proto::escape::encode;
 use sealift::proto::frame::END;
-use sealift::proto::{RelPath, Verb};
-use sealift::{Kind, hash::Hash};
 
 use super::{Cage, holds_canary};
 use crate::common::{

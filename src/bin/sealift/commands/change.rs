@@ -1,7 +1,7 @@
 //! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
 
 use sealift::client::Target;
-use sealift::proto::{EntryKind, RelPath};
+use sealift::files::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use crate::args::{Mkdir, Mv, Rm};

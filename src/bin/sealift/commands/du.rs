@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 use sealift::client::Target;
-use sealift::proto::{EntryKind, RelPath};
+use sealift::files::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind, limits};
 
 use super::unread;

@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, ValueEnum};
 use sealift::client::Target;
 use sealift::client::glob::Name;
-use sealift::mtime::Mtime;
-use sealift::proto::{Entry, EntryKind, RelPath};
+use sealift::files::{Entry, EntryKind, Mtime, RelPath};
 use sealift::{Client, Kind};
 
 use super::{ls, unread};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sealift::client::{Config, Destination, Download, Observer as _, Skip, Summary, Target, Transfer};
-use sealift::proto::{Condition, EntryKind, RelPath};
+use sealift::files::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};

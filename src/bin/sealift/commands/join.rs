@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, Read as _};
 
 use clap::Args;
 use sealift::client::{Bookmark, InvitationLink, Settings};
-use sealift::proto::RelPath;
+use sealift::files::RelPath;
 use sealift::{Error, Exit, Kind, limits};
 use zeroize::Zeroizing;
 

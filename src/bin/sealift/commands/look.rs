@@ -1,7 +1,8 @@
 //! `stat`, `hash`: what a server says about files.
 
 use sealift::client::Target;
-use sealift::proto::{EntryKind, Feature, RelPath};
+use sealift::files::{EntryKind, RelPath};
+use sealift::proto::Feature;
 use sealift::{Client, Kind};
 
 use crate::args::{Hash, Stat};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sealift::client::mirror::Plan;
 use sealift::client::{Config, Displaced, MirrorOptions, MirrorSummary, Target, is_lost_line};
-use sealift::proto::RelPath;
+use sealift::files::RelPath;
 use sealift::proto::escape::for_people;
 use sealift::{Client, Kind};
 

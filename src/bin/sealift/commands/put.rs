@@ -17,7 +17,7 @@ use async_std::task::spawn_blocking;
 use sealift::proto::escape::for_people;
 
 use sealift::client::{Observer as _, Summary, Target, Transfer, Upload};
-use sealift::proto::{EntryKind, RelPath};
+use sealift::files::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::get::one_name;

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use clap::Args;
 use sealift::client::Target;
+use sealift::files::{Entry, EntryKind};
 use sealift::proto::escape::for_people;
-use sealift::proto::{Entry, EntryKind};
 use sealift::{Client, Error, Kind, limits};
 
 use super::ls::{self, Groups};

@@ -2,7 +2,7 @@
 
 use sealift::Exit;
 use sealift::client::Unread;
-use sealift::proto::RelPath;
+use sealift::files::RelPath;
 
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;

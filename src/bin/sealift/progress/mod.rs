@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use sealift::client::{Observer, Skip, Summary, Transferred};
-use sealift::proto::RelPath;
+use sealift::files::RelPath;
 use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Result, limits};
 

@@ -12,7 +12,7 @@ use rustyline::completion::{Completer, FilenameCompleter, Pair, Quote, escape, e
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
-use sealift::proto::EntryKind;
+use sealift::files::EntryKind;
 use sealift::proto::escape::for_people;
 
 use super::line::Line;

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::Instant;
 
 use sealift::client::{Patience, Target, glob};
+use sealift::files::{Entry, EntryKind, RelPath};
 use sealift::proto::escape::for_people;
-use sealift::proto::{Entry, EntryKind, RelPath};
 use sealift::{Client, Error, Kind, Result, limits};
 
 use self::names::{Word, or_here, protected, resolve};

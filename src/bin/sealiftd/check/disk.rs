@@ -2,7 +2,8 @@
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use sealift::store::{Durability, LocalStore};
+use sealift::files::Durability;
+use sealift::store::LocalStore;
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;

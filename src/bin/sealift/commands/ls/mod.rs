@@ -7,7 +7,7 @@ mod printer;
 use std::cell::Cell;
 
 use sealift::client::{Target, Unread};
-use sealift::proto::{Entry, RelPath};
+use sealift::files::{Entry, RelPath};
 use sealift::{Client, Exit, Kind};
 
 pub use args::{Look, Ls};
@@ -83,7 +83,7 @@ pub async fn word(out: Output, client: &mut Client, names: &[Named], look: &Look
             Some(entry) => entry.clone(),
             // One of the alternatives in braces: a path that nobody has looked at.
             None => match itself(client, &named.target.path).await {
-                Ok(entry) if entry.kind == sealift::proto::EntryKind::Directory && !look.directory => {
+                Ok(entry) if entry.kind == sealift::files::EntryKind::Directory && !look.directory => {
                     folders.push(&named.target);
                     continue;
                 }

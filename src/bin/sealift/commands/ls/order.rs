@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use sealift::proto::{Entry, EntryKind};
+use sealift::files::{Entry, EntryKind};
 
 use super::args::Look;
 

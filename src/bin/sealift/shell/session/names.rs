@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use sealift::client::{Target, glob};
-use sealift::proto::RelPath;
+use sealift::files::RelPath;
 use sealift::{Client, Result};
 
 use crate::expand::{self, Meant};

@@ -1,0 +1,54 @@
+//! What is in a folder.
+
+use super::{FileMode, Mtime};
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKind {
+    /// A regular file, or a link to one inside the home.
+    File,
+    /// A folder.
+    Directory,
+    /// A link that is not followed.
+    Link,
+    /// A device, pipe or socket: never opened.
+    Other,
+}
+
+impl EntryKind {
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            EntryKind::File => "file",
+            EntryKind::Directory => "dir",
+            EntryKind::Link => "link",
+            EntryKind::Other => "other",
+        }
+    }
+}
+
+impl std::str::FromStr for EntryKind {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::File, Self::Directory, Self::Link, Self::Other].into_iter().find(|kind| kind.word() == word).ok_or(())
+    }
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes; 0 for what is not a file.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Mtime,
+    /// Who may read, write and run it. Known only if it was asked for.
+    pub mode: Option<FileMode>,
+    /// It was found not to be what was stored. Known only if it was asked for.
+    pub rotten: bool,
+    /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
+    /// uses them as a path parses them first.
+    pub path: Vec<u8>,
+}

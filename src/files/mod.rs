@@ -1,0 +1,27 @@
+//! What a file is: its path, entry, mode, time and hash, and the traits of the storage that keeps it. Knows no wire, no
+//! users, and no particular storage.
+
+mod condition;
+mod entry;
+pub mod hash;
+mod mode;
+pub mod mtime;
+pub mod path;
+mod staged;
+mod staged_id;
+pub mod stamp;
+mod store;
+
+pub use condition::Condition;
+pub use entry::{Entry, EntryKind};
+pub use hash::{Hash, Hasher};
+pub use mode::{FileMode, SourceMode};
+pub use mtime::Mtime;
+pub use path::RelPath;
+pub use staged::{Part, Staged};
+pub use staged_id::StagedId;
+pub use stamp::Change;
+pub use store::{
+    Committed, Durability, Finding, Listing, Meta, NewFolder, Overwrite, Partial, Record, Rot, Source, Store, Stored,
+    Unread, Upload, UploadSpec,
+};

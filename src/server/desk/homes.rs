@@ -1,0 +1,333 @@
+//! The data directory, and each principal's own store in it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::fstat;
+
+use super::occupancy::{self, Occupancy, Standing};
+use crate::auth::{Principal, render_size};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Durability, RelPath, Store};
+use crate::limits;
+use crate::store::{FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Swept, Tree};
+
+/// The directory that holds every home, opened once.
+pub struct Homes {
+    root: Arc<Dir>,
+    options: LocalOptions,
+    /// The homes that sessions are in.
+    roots: Mutex<HashMap<String, Weak<Root>>>,
+    /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
+    trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
+    /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
+    /// account and inside the sandbox that the server has then.
+    file_systems: Arc<FileSystems>,
+    /// What is left over in the data directory belongs to no other running server.
+    occupancy: Occupancy,
+}
+
+impl Homes {
+    /// Opens the data directory, and makes it if it is missing, for the server's account alone.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`] if another server has it, and those of the file system, all naming the directory.
+    pub fn open(data: &Path, durability: Durability) -> Result<Homes> {
+        let failed = |err| Error::file(data.display(), err);
+        occupancy::refuse_inside(data)?;
+        make(data).map_err(failed)?;
+        let root = Dir::open_ambient_dir(data, ambient_authority()).map_err(failed)?;
+        let occupancy = Occupancy::take(&root, data)?;
+        try_out(&root, data, durability)?;
+        let options = LocalOptions { durability, staging: Staging::Hidden };
+        Ok(Homes {
+            root: Arc::new(root),
+            options,
+            roots: Mutex::default(),
+            trees: Mutex::default(),
+            file_systems: Arc::default(),
+            occupancy,
+        })
+    }
+
+    /// Has `sealiftd check` know this of the server of this directory.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn tell(&self, standing: &Standing) -> io::Result<()> {
+        self.occupancy.tell(standing)
+    }
+
+    /// Fails if another server has one of these homes as its data directory, or a folder that it is in, or one right in
+    /// ours. Those deeper inside are not looked for: they may be anywhere in all that is stored here.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`], naming it.
+    pub fn refuse_inner<'h>(&self, homes: impl Iterator<Item = &'h str>) -> Result<()> {
+        // Where it cannot be read, the homes alone.
+        let mut places = self.names().unwrap_or_default();
+        for home in homes {
+            places.extend(Path::new(home).ancestors().filter_map(Path::to_str).map(str::to_owned));
+        }
+        places.remove("");
+        for place in places {
+            if let Ok(dir) = self.root.open_dir(&place) {
+                refuse_taken(&dir, &place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens this principal's home, made if it is missing. There is no other way to a store.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
+        let root = self.root_of(principal.home())?;
+        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
+        Ok(Arc::new(match principal.quota() {
+            None => store,
+            Some(limit) => store.bounded(limit, format!("over your quota of {}", render_size(limit))),
+        }))
+    }
+
+    /// This home, the same for all sessions in it.
+    fn root_of(&self, home: &str) -> Result<Arc<Root>> {
+        let there = self.directory(home, "your home folder")?;
+        let place = self.place_of(home)?;
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = roots.get(home).and_then(Weak::upgrade);
+        let is_it = |kept: &Arc<Root>| {
+            kept.place().folder == place.folder && kept.dir().is_ok_and(|kept| is_same(&kept, &there))
+        };
+        if let Some(kept) = kept.filter(is_it) {
+            return Ok(kept);
+        }
+        refuse_taken(&there, "your home folder")?;
+        let root = Arc::new(Root::within(&there, place)?);
+        roots.retain(|_, root| root.strong_count() > 0);
+        roots.insert(home.to_owned(), Arc::downgrade(&root));
+        Ok(root)
+    }
+
+    /// Where this home is, in a tree that all sessions share whose homes are, or are in, the same folder of the data
+    /// directory.
+    fn place_of(&self, home: &str) -> Result<Place> {
+        // A home may be a link to another.
+        let real = self.root.canonicalize(home).map_err(|err| Error::file("your home folder", err))?;
+        let top = PathBuf::from_iter(real.components().next());
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        trees.retain(|_, tree| tree.strong_count() > 0);
+        let tree = trees.get(&top).and_then(Weak::upgrade).unwrap_or_default();
+        trees.insert(top, Arc::downgrade(&tree));
+        Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder: real.into_os_string().into_vec() })
+    }
+
+    /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
+    ///
+    /// # Errors
+    /// Those of the file system, naming the home.
+    pub fn prepare(&self, home: &str) -> Result<()> {
+        self.directory(home, &format!("the home folder {home}")).map(drop)
+    }
+
+    /// The folders right in the data directory; homes of users who were removed are among them.
+    ///
+    /// # Errors
+    /// That the directory cannot be read.
+    pub fn names(&self) -> Result<BTreeSet<String>> {
+        let failed = |err| Error::file("the data folder", err);
+        let mut names = BTreeSet::new();
+        for entry in self.root.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != limits::RESERVED_NAME {
+                // The name of a home is text.
+                names.extend(entry.file_name().into_string().ok());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Clears what dead sessions left in this home, all of it if it is `bounded`: partials are not counted. Nothing to do
+    /// if it is missing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sweep(&self, home: &str, bounded: bool) -> Result<Swept> {
+        match self.root.open_dir(home) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
+            Err(err) => Err(Error::file(home, err)),
+            Ok(dir) => {
+                let root = Arc::new(Root::within(&dir, self.place_of(home)?)?);
+                let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
+                store.sweep((!bounded).then_some(limits::PARTIAL_MAX_AGE))
+            }
+        }
+    }
+
+    fn directory(&self, home: &str, called: &str) -> Result<Dir> {
+        let failed = |err| Error::file(called, err);
+        match self.root.open_dir(home) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map_err(failed),
+        }
+        // A store over all homes makes it as durably as anything in it.
+        let all = LocalStore::open(self.root.try_clone().map_err(failed)?, self.options)?;
+        all.make_dir(&RelPath::parse(home.as_bytes())?, true)?;
+        self.root.open_dir(home).map_err(failed)
+    }
+}
+
+/// Fails if another server has this folder as its data directory.
+fn refuse_taken(dir: impl AsFd, called: &str) -> Result<()> {
+    match occupancy::is_taken(dir) {
+        true => Err(Error::new(Kind::Busy, format!("{called}: another sealiftd serves this folder as its own"))),
+        false => Ok(()),
+    }
+}
+
+/// Tries what the file system of the data directory does, and says in the log what has to be done without.
+fn try_out(root: &Dir, data: &Path, durability: Durability) -> Result<()> {
+    match LocalStore::try_out(root, durability) {
+        Ok(found) => {
+            for trial in found.trials().iter().filter(|trial| !trial.works) {
+                tracing::warn!(
+                    data = %data.display(),
+                    "this file system is without {}: {}", trial.what, trial.without
+                );
+            }
+            Ok(())
+        }
+        // A place to read from, or a full one, which may be emptied.
+        Err(error) if matches!(error.kind(), Kind::Denied | Kind::NoSpace | Kind::Quota) => {
+            tracing::warn!(data = %data.display(), %error, "not tried what this file system does");
+            Ok(())
+        }
+        Err(error) => Err(Error::new(error.kind(), format!("{}: {}", data.display(), error.text())).with_source(error)),
+    }
+}
+
+/// Whether two handles are of one directory: somebody may have put another one in its place.
+fn is_same(one: &Dir, other: &Dir) -> bool {
+    match (fstat(one), fstat(other)) {
+        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
+    }
+}
+
+/// Whether this home below the data directory is there, found as a login finds it. Makes nothing.
+///
+/// # Errors
+/// What would make that login fail: something else has its name, it cannot be opened, or it is a link that leads out of
+/// the data directory or nowhere.
+pub fn look_at_home(data: &Path, home: &str) -> Result<bool> {
+    let called = data.join(home);
+    let failed = |err| Error::file(called.display(), err);
+    let root = match Dir::open_ambient_dir(data, ambient_authority()) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(failed)?,
+    };
+    match root.open_dir(home) {
+        Ok(_) => Ok(true),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => match root.symlink_metadata(home) {
+            Ok(_) => Err(Error::new(Kind::NotDirectory, format!("{}: is a link to nothing", called.display()))),
+            Err(_) => Ok(false),
+        },
+        Err(err) => Err(failed(err)),
+    }
+}
+
+/// Makes a directory, with those above it. Each new name is synced: a file that is acknowledged must not go with the
+/// folder it is in.
+fn make(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
+    for directory in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => return Err(err),
+            _ => {}
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_missing_data_directory_is_made_for_the_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("a/b");
+        let homes = Homes::open(&data, Durability::Full).unwrap();
+        homes.prepare("team/public").unwrap();
+        homes.prepare("team/public").unwrap();
+        assert!(data.join("team/public").is_dir());
+        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn one_server_at_a_time_has_a_data_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Homes::open(dir.path(), Durability::Full).unwrap();
+        let refused = Homes::open(dir.path(), Durability::Full).err().unwrap();
+        assert_eq!(refused.kind(), Kind::Busy);
+        drop(first);
+        Homes::open(dir.path(), Durability::Full).unwrap();
+    }
+
+    #[test]
+    fn sessions_of_one_home_share_its_root_and_what_has_its_name_is_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let homes = Homes::open(dir.path(), Durability::None).unwrap();
+        let first = homes.root_of("alice").unwrap();
+        assert!(Arc::ptr_eq(&first, &homes.root_of("alice").unwrap()));
+        assert!(!Arc::ptr_eq(&first, &homes.root_of("bob").unwrap()));
+        let old = first.dir().unwrap();
+        fs::rename(dir.path().join("alice"), dir.path().join("old")).unwrap();
+        let second = homes.root_of("alice").unwrap();
+        assert!(!is_same(&old, &second.dir().unwrap()));
+        assert!(dir.path().join("alice").is_dir());
+        // Whoever was there before sees it at once if a session did it, and else soon.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while is_same(&old, &first.dir().unwrap()) {
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(is_same(&first.dir().unwrap(), &second.dir().unwrap()));
+        drop((first, second));
+        homes.root_of("carol").unwrap();
+        assert_eq!(homes.roots.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let homes = Homes::open(&data, Durability::Full).unwrap();
+        std::os::unix::fs::symlink("..", data.join("out")).unwrap();
+        std::os::unix::fs::symlink("../made", data.join("new")).unwrap();
+        homes.prepare("out").unwrap_err();
+        homes.prepare("new").unwrap_err();
+        look_at_home(&data, "out").unwrap_err();
+        look_at_home(&data, "new").unwrap_err();
+        assert!(!look_at_home(&data, "neither/there").unwrap());
+        homes.prepare("there").unwrap();
+        assert!(look_at_home(&data, "there").unwrap());
+        assert!(!dir.path().join("made").exists());
+    }
+}

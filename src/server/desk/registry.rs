@@ -1,0 +1,380 @@
+//! Who is connected and what they do; and the switch that ends the server.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_std::channel::{Receiver, Sender, bounded};
+use futures::future::poll_fn;
+use futures::task::AtomicWaker;
+
+use super::log_shares::LogShares;
+use crate::auth::{Principal, Users};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Mtime, RelPath};
+use crate::proto::Verb;
+
+/// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    fn new() -> Result<Self> {
+        let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        Ok(SessionId(id))
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// All connections and sessions of one server.
+#[derive(Debug)]
+pub struct Registry {
+    started: Instant,
+    connections: AtomicUsize,
+    panics: AtomicU64,
+    sessions: Mutex<Sessions>,
+    log_shares: Arc<LogShares>,
+    /// Closing it is the signal to stop: every waiter on the receiving end sees it.
+    stop: Sender<()>,
+    stopped: Receiver<()>,
+}
+
+type Sessions = HashMap<SessionId, Arc<Record>>;
+
+#[derive(Debug)]
+struct Record {
+    /// Another one when the session's own user changes the password over it.
+    principal: Mutex<Principal>,
+    peer: SocketAddr,
+    since: SystemTime,
+    bytes: AtomicU64,
+    activity: Mutex<Activity>,
+    /// Why the session has to end.
+    ended: OnceLock<Kind>,
+    /// Its connection, which waits for that.
+    connection: AtomicWaker,
+}
+
+/// What a session is doing.
+#[derive(Debug, Clone, Default)]
+pub struct Activity {
+    /// The verb; none between commands.
+    pub verb: Option<Verb>,
+    /// Its path.
+    pub path: Option<RelPath>,
+}
+
+/// One row of WHO.
+#[derive(Debug)]
+pub struct WhoRow {
+    /// The session.
+    pub id: SessionId,
+    /// Who is logged in.
+    pub user: String,
+    /// From where.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: Mtime,
+    /// Bytes of files moved so far, either way.
+    pub bytes: u64,
+    /// What it is doing, in words.
+    pub doing: String,
+}
+
+impl Registry {
+    /// An empty one.
+    pub fn new() -> Arc<Registry> {
+        let (stop, stopped) = bounded(1);
+        Arc::new(Registry {
+            started: Instant::now(),
+            connections: AtomicUsize::new(0),
+            panics: AtomicU64::new(0),
+            sessions: Mutex::default(),
+            log_shares: Arc::default(),
+            stop,
+            stopped,
+        })
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub fn connected(self: &Arc<Self>) -> ConnectionGuard {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        ConnectionGuard(self.clone())
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// What each source may write into the log.
+    pub fn log_shares(&self) -> &Arc<LogShares> {
+        &self.log_shares
+    }
+
+    /// How long the server has been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Enters a logged-in session, until the ticket is dropped.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if the system has no random numbers.
+    pub fn enter(self: &Arc<Self>, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
+        self.enter_if(|_| Ok(()), principal, peer)
+    }
+
+    /// Enters a session that was let in by a token of this one, which must not have ended meanwhile.
+    ///
+    /// # Errors
+    /// Why it ended; [`Kind::LoginFailed`] if it is gone; [`Kind::Internal`] if the system has no random numbers.
+    pub fn join(self: &Arc<Self>, of: SessionId, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
+        let lives = |sessions: &Sessions| match sessions.get(&of).map(|record| record.ended.get()) {
+            Some(None) => Ok(()),
+            Some(Some(why)) => Err(Error::new(*why, "the session that got the token has ended")),
+            None => Err(Error::new(Kind::LoginFailed, "no token that can be used")),
+        };
+        self.enter_if(lives, principal, peer)
+    }
+
+    /// Asks and enters in one step: who is ended in between is either entered already or refused.
+    fn enter_if(
+        self: &Arc<Self>,
+        may: impl FnOnce(&Sessions) -> Result<()>,
+        principal: &Principal,
+        peer: SocketAddr,
+    ) -> Result<Ticket> {
+        let record = Arc::new(Record {
+            principal: Mutex::new(principal.clone()),
+            peer,
+            since: SystemTime::now(),
+            bytes: AtomicU64::new(0),
+            activity: Mutex::default(),
+            ended: OnceLock::new(),
+            connection: AtomicWaker::new(),
+        });
+        let id = SessionId::new()?;
+        let mut sessions = lock(&self.sessions);
+        may(&sessions)?;
+        sessions.insert(id, record.clone());
+        drop(sessions);
+        Ok(Ticket { registry: self.clone(), id, record })
+    }
+
+    /// Everybody who is logged in, longest first.
+    pub fn sessions(&self) -> Vec<WhoRow> {
+        let mut rows: Vec<_> = lock(&self.sessions).iter().map(|(id, record)| record.row(*id)).collect();
+        rows.sort_by_key(|row| row.since);
+        rows
+    }
+
+    /// Ends all sessions of users who are not what they were at their login, by these users.
+    pub fn revoke(&self, users: &Users) {
+        for record in lock(&self.sessions).values() {
+            if users.renew(&lock(&record.principal)).is_none() {
+                record.end(Kind::Revoked);
+            }
+        }
+    }
+
+    /// Ends the session of this id, or else all those of this user. Whose they are, and how many; none if there is none.
+    pub fn kick(&self, whom: &str) -> Option<(String, usize)> {
+        let sessions = lock(&self.sessions);
+        let one = sessions.iter().find(|(id, _)| id.to_string() == whom).map(|(_, record)| record);
+        let records: Vec<_> = match one {
+            Some(record) => vec![record],
+            None => sessions.values().filter(|record| lock(&record.principal).name() == whom).collect(),
+        };
+        let user = lock(&records.first()?.principal).name().to_owned();
+        records.iter().for_each(|record| record.end(Kind::Kicked));
+        Some((user, records.len()))
+    }
+
+    /// Tells everything to stop. More than once is the same as once.
+    pub fn stop(&self) {
+        self.stop.close();
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopping(&self) {
+        // Nothing is ever sent: only the closing ends this.
+        let _ = self.stopped.recv().await;
+    }
+
+    /// Counts a session that ended in a panic.
+    pub fn count_panic(&self) -> u64 {
+        self.panics.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Record {
+    fn end(&self, why: Kind) {
+        let _ = self.ended.set(why);
+        self.connection.wake();
+    }
+
+    fn row(&self, id: SessionId) -> WhoRow {
+        let activity = lock(&self.activity).clone();
+        let doing = match (activity.verb, activity.path) {
+            (None, _) => "idle".to_owned(),
+            (Some(verb), None) => verb.name().to_owned(),
+            (Some(verb), Some(path)) => format!("{} {path}", verb.name()),
+        };
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        WhoRow {
+            id,
+            user: lock(&self.principal).name().to_owned(),
+            peer: self.peer,
+            since: self.since.into(),
+            bytes,
+            doing,
+        }
+    }
+}
+
+/// A connection that is counted while this lives.
+#[derive(Debug)]
+pub struct ConnectionGuard(Arc<Registry>);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A session's own entry, removed when this is dropped.
+#[derive(Debug)]
+pub struct Ticket {
+    registry: Arc<Registry>,
+    id: SessionId,
+    record: Arc<Record>,
+}
+
+impl Ticket {
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The address that the client is at.
+    pub fn peer(&self) -> SocketAddr {
+        self.record.peer
+    }
+
+    /// The registry it is in.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Why the session has to end, if it has.
+    pub fn ended(&self) -> Option<Kind> {
+        self.record.ended.get().copied()
+    }
+
+    /// For the session's connection, to wait for its end.
+    pub fn ending(&self) -> Ending {
+        Ending(self.record.clone())
+    }
+
+    /// Notes what the session is doing now.
+    pub fn set(&self, activity: Activity) {
+        *lock(&self.record.activity) = activity;
+    }
+
+    /// The session's user is this principal from now on: it does not end because of what it changed itself.
+    pub fn renew(&self, principal: &Principal) {
+        lock(&self.record.principal).clone_from(principal);
+    }
+
+    /// Counts bytes of files.
+    pub fn count(&self, bytes: u64) {
+        self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The end of a session that somebody else decides.
+#[derive(Debug)]
+pub struct Ending(Arc<Record>);
+
+impl Ending {
+    /// Waits for it, and says why. One at a time may wait.
+    pub async fn wait(&self) -> Kind {
+        poll_fn(|cx| {
+            self.0.connection.register(cx.waker());
+            self.0.ended.get().map_or(Poll::Pending, |why| Poll::Ready(*why))
+        })
+        .await
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        lock(&self.registry.sessions).remove(&self.id);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The data is plain: a panic elsewhere cannot have left it half-changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_session_is_listed_while_its_ticket_lives() {
+        let registry = Registry::new();
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        let principal = users.verify("anonymous", &Secret::new("")).unwrap();
+        let ticket = registry.enter(&principal, peer).unwrap();
+        ticket.set(Activity { verb: Some(Verb::List), path: Some(RelPath::parse(b"a").unwrap()) });
+        let rows = registry.sessions();
+        assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "anonymous", "LIST a"));
+        drop(ticket);
+        assert!(registry.sessions().is_empty());
+    }
+
+    #[test]
+    fn a_token_taken_just_before_a_kick_lets_nobody_in_just_after_it() {
+        let registry = Registry::new();
+        let peer = "127.0.0.1:1".parse().unwrap();
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        let principal = users.verify("anonymous", &Secret::new("")).unwrap();
+        let first = registry.enter(&principal, peer).unwrap();
+        let before = registry.join(first.id(), &principal, peer).unwrap();
+        assert_eq!(registry.kick("anonymous"), Some(("anonymous".to_owned(), 2)));
+        assert_eq!((first.ended(), before.ended()), (Some(Kind::Kicked), Some(Kind::Kicked)));
+        let joined = |of| registry.join(of, &principal, peer).map(drop).map_err(|error| error.kind());
+        assert_eq!(joined(first.id()), Err(Kind::Kicked), "while it is ending");
+        let id = first.id();
+        drop(first);
+        assert_eq!(joined(id), Err(Kind::LoginFailed), "and when it is gone");
+    }
+
+    #[test]
+    fn stopping_is_seen_by_those_who_wait_and_by_those_who_come_later() {
+        let registry = Registry::new();
+        let waiting = async_std::task::spawn({
+            let registry = registry.clone();
+            async move { registry.stopping().await }
+        });
+        registry.stop();
+        async_std::task::block_on(async {
+            waiting.await;
+            registry.stopping().await;
+        });
+    }
+}

@@ -1,0 +1,104 @@
+//! The uploads in parts of all sessions: one session stages, any session of the same user sends parts, the first
+//! commits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::registry::SessionId;
+use crate::auth::Principal;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Part, RelPath, Staged, StagedId};
+use crate::limits;
+
+/// All of them, by their ids.
+#[derive(Default)]
+pub struct StagedUploads(Mutex<HashMap<StagedId, Entry>>);
+
+struct Entry {
+    session: SessionId,
+    user: Principal,
+    path: RelPath,
+    /// Locked apart from the table: beginning a part may wait for the disk. `None` once it was taken out.
+    upload: Slot,
+}
+
+type Slot = Arc<Mutex<Option<Box<dyn Staged>>>>;
+
+impl StagedUploads {
+    /// Keeps an upload for this session and its user.
+    ///
+    /// # Errors
+    /// [`Kind::TooMany`] beyond [`limits::STAGED_PER_SESSION`] and [`limits::STAGED_MAX`]; [`Kind::Internal`] without
+    /// random numbers.
+    pub fn add(
+        &self,
+        session: SessionId,
+        user: &Principal,
+        path: RelPath,
+        upload: Box<dyn Staged>,
+    ) -> Result<StagedId> {
+        let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let id = StagedId::new(id);
+        let upload = Arc::new(Mutex::new(Some(upload)));
+        let entry = Entry { session, user: user.clone(), path, upload };
+        let mut all = self.lock();
+        let own = all.values().filter(|entry| entry.session == session).count();
+        if own >= limits::STAGED_PER_SESSION || all.len() >= limits::STAGED_MAX || all.contains_key(&id) {
+            // Removing a file is not done under the lock.
+            drop(all);
+            drop(entry);
+            return Err(Error::new(Kind::TooMany, "too many uploads are staged already"));
+        }
+        all.insert(id, entry);
+        Ok(id)
+    }
+
+    /// Begins a part, for any session of the user who staged the upload; with the path it is for.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also for what is somebody else's; those of [`Staged::part`].
+    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(RelPath, Box<dyn Part>)> {
+        let (path, slot) = {
+            let all = self.lock();
+            let entry = all.get(&id).filter(|entry| entry.user.is_same_user(user)).ok_or_else(|| missing(id))?;
+            (entry.path.clone(), Arc::clone(&entry.upload))
+        };
+        let upload = lock(&slot);
+        Ok((path, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
+    }
+
+    /// Takes an upload out, for the session that staged it alone.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also for what is another session's.
+    pub fn take(&self, id: StagedId, session: SessionId) -> Result<(RelPath, Box<dyn Staged>)> {
+        let entry = {
+            let mut all = self.lock();
+            if all.get(&id).is_none_or(|entry| entry.session != session) {
+                return Err(missing(id));
+            }
+            all.remove(&id).ok_or_else(|| missing(id))?
+        };
+        let upload = lock(&entry.upload).take().ok_or_else(|| missing(id))?;
+        Ok((entry.path, upload))
+    }
+
+    /// Takes out all that this session has staged.
+    pub fn leave(&self, session: SessionId) -> Vec<Box<dyn Staged>> {
+        let own: Vec<_> = self.lock().extract_if(|_, entry| entry.session == session).collect();
+        own.iter().filter_map(|(_, entry)| lock(&entry.upload).take()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<StagedId, Entry>> {
+        lock(&self.0)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in it is whole after each call: a panic elsewhere cannot have left it half-changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn missing(id: StagedId) -> Error {
+    Error::new(Kind::NotFound, format!("{id}: no upload of yours is staged under this id"))
+}

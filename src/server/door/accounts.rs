@@ -1,0 +1,161 @@
+//! Logins: argon2 in bounds, and signatures.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::current_users::CurrentUsers;
+use super::login_queue::{LoginQueue, Permit};
+use crate::auth::{Principal, StateFolder, Users, hash_password, is_anonymous};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{Nonce, Proof, Purpose, Statement};
+use crate::limits;
+use crate::machine::source::Source;
+use crate::machine::turns::{Places, Turns, cores};
+use crate::secret::Secret;
+use crate::tls::Pin;
+
+/// Who may log in: whom the users file has now.
+pub struct Accounts {
+    current: Arc<CurrentUsers>,
+    /// As many checks at once as there are cores.
+    queue: Arc<LoginQueue>,
+    /// Threads of their own: a login waits for no session's work.
+    turns: Arc<Turns>,
+}
+
+/// What somebody says with signatures.
+pub struct KeyClaim {
+    /// Who they say they are.
+    pub user: String,
+    /// The signatures.
+    pub proofs: Vec<Proof>,
+    /// The nonce that they must be over.
+    pub nonce: Nonce,
+    /// The pin of the key that this connection's handshake was made with.
+    pub pin: Pin,
+}
+
+impl Accounts {
+    /// The accounts of these users.
+    pub fn new(current: Arc<CurrentUsers>) -> Accounts {
+        let turns = Turns::new("login", Places::only(cores() + limits::LOGIN_THREADS_BESIDE));
+        Accounts { current, queue: LoginQueue::new(cores()), turns }
+    }
+
+    /// The most memory that logins can take together, in KiB.
+    pub fn worst_case_memory_kib(&self) -> u64 {
+        login_memory_kib(&self.users())
+    }
+
+    /// Checks a password for somebody who connected from there.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`]; [`Kind::Busy`] if too many are waiting for their turn.
+    pub async fn verify(self: &Arc<Self>, source: &Source, user: String, password: Secret) -> Result<Principal> {
+        // Anonymous reading takes no argon2, so it need not wait behind a flood of guesses.
+        let permit = if is_anonymous(&user) { None } else { Some(self.permit(source).await?) };
+        let accounts = self.clone();
+        // The permit belongs to the work: when the connection is gone the hashing still goes on.
+        let checked = self.turns.run(source, move || {
+            let result = accounts.users().verify(&user, &password);
+            drop(permit);
+            result
+        });
+        checked.await?
+    }
+
+    /// Checks the present password of somebody who is logged in and puts the new one in its place. `renewed` is told who the
+    /// user is then, before sessions end because of it.
+    ///
+    /// # Errors
+    /// As [`Accounts::verify`]; [`Kind::Denied`] if the users file does not allow it, [`Kind::Revoked`] if it has changed
+    /// meanwhile.
+    pub async fn change_password(
+        self: &Arc<Self>,
+        source: &Source,
+        user: &str,
+        (present, new): (Secret, Secret),
+        renewed: impl FnOnce(&Principal) + Send + 'static,
+    ) -> Result<Principal> {
+        let permit = self.permit(source).await?;
+        let (accounts, user) = (self.clone(), user.to_owned());
+        let changed = self.turns.run(source, move || {
+            let proven = accounts.users().verify(&user, &present);
+            let hashed = proven.and_then(|proven| Ok((proven, hash_password(&new)?)));
+            // The disk may let one wait longer than a password.
+            drop(permit);
+            let (proven, hash) = hashed?;
+            let choose = |users: &Users, folder: &StateFolder| users.choose_password(folder, &proven, &hash);
+            accounts.current.change_own(choose, renewed)
+        });
+        changed.await?
+    }
+
+    /// Checks signatures of keys over what somebody who connected from there says.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`].
+    pub async fn verify_keys(self: &Arc<Self>, from: IpAddr, claim: KeyClaim) -> Result<Principal> {
+        let accounts = self.clone();
+        let check = move || {
+            let KeyClaim { user, proofs, nonce, pin } = claim;
+            let statement = Statement { purpose: Purpose::Login, nonce, user: &user, pin };
+            accounts.users().verify_keys(&statement, &proofs, from)
+        };
+        self.turns.run(&Source::from(from), check).await?
+    }
+
+    /// Lets somebody with an invitation choose a password. Whether there is such an invitation is asked first, without argon2:
+    /// its secret cannot be guessed.
+    ///
+    /// # Errors
+    /// As [`Users::redeem`]; [`Kind::Busy`].
+    pub async fn redeem(
+        self: &Arc<Self>,
+        source: &Source,
+        user: String,
+        (secret, password): (Secret, Secret),
+    ) -> Result<Principal> {
+        let (accounts, name, asked) = (self.clone(), user.clone(), secret.clone());
+        self.turns.run(source, move || accounts.current.check_invitation(&name, &asked)).await??;
+        let permit = self.permit(source).await?;
+        let accounts = self.clone();
+        let redeemed = self.turns.run(source, move || {
+            let hash = hash_password(&password);
+            drop(permit);
+            let hash = hash?;
+            let redeem = |users: &Users, folder: &StateFolder| users.redeem(folder, &user, &secret, &hash);
+            accounts.current.change_own(redeem, |_| {})
+        });
+        redeemed.await?
+    }
+
+    /// Does blocking work that belongs to a login, such as a look at the users file, on the threads of logins.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: a thread has vanished.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        source: &Source,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.turns.run(source, work).await
+    }
+
+    async fn permit(&self, source: &Source) -> Result<Permit> {
+        let turn = async_std::future::timeout(limits::LOGIN_QUEUE_TIMEOUT, self.queue.turn(source));
+        let busy = || Error::new(Kind::Busy, "too many people are logging in at once");
+        turn.await.ok().flatten().ok_or_else(busy)
+    }
+
+    /// The users as the file has them now.
+    pub fn users(&self) -> Arc<Users> {
+        self.current.now()
+    }
+}
+
+/// The most memory that logins of these users can take together, in KiB: that of the largest hash, as often as this
+/// machine has cores.
+pub fn login_memory_kib(users: &Users) -> u64 {
+    u64::from(users.worst_case_memory_kib()) * cores() as u64
+}

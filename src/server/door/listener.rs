@@ -1,0 +1,179 @@
+//! The accept loop: a place first, then a connection, then a task. Nothing that takes time happens here.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_std::channel::{Receiver, Sender, bounded};
+use async_std::net::TcpListener as AsyncListener;
+use async_std::task::{sleep, spawn};
+use futures::future::{Either, FutureExt as _, join_all, select};
+use futures::pin_mut;
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use tracing::{info, warn};
+
+use super::connection;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::machine::source::Source;
+use crate::server::Shared;
+
+/// Connections that may wait in the kernel to be accepted; the kernel lowers it to its own limit (4,096 on Linux).
+const BACKLOG: i32 = 4096;
+
+/// Listens on all these addresses; on [`limits::PORT`] of every address of the machine if there are none.
+///
+/// `[::]` takes IPv4 connections too, unless an IPv4 address with the same port is in the list.
+///
+/// # Errors
+/// [`crate::Kind::AddressInUse`] and other failures of the network, naming the address.
+pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
+    let failed = |address: SocketAddr, err: Errno| {
+        Error::network(format_args!("cannot listen on {address}"), std::io::Error::from(err))
+    };
+    if addresses.is_empty() {
+        let by_ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, limits::PORT));
+        let by_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, limits::PORT));
+        let listener = match open(by_ipv6, false) {
+            // The machine has no IPv6.
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => open(by_ipv4, false).map_err(|err| failed(by_ipv4, err)),
+            opened => opened.map_err(|err| failed(by_ipv6, err)),
+        }?;
+        return Ok(vec![listener]);
+    }
+    let open = |address: &SocketAddr| {
+        let ipv4_apart = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+        open(*address, ipv4_apart).map_err(|err| failed(*address, err))
+    };
+    addresses.iter().map(open).collect()
+}
+
+fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    // A restarted server must not wait for the old one's connections to be forgotten.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, ipv4_apart)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
+/// is still open then is over.
+pub async fn accept_all(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Receiver<()> {
+    let (open, over) = bounded(1);
+    let accepting =
+        listeners.into_iter().map(|listener| accept_until_stopped(listener.into(), open.clone(), shared.clone()));
+    join_all(accepting).await;
+    info!("no longer listening");
+    over
+}
+
+async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared: Arc<Shared>) {
+    let mut spare = spare_descriptor();
+    let stopping = shared.registry.stopping();
+    pin_mut!(stopping);
+    loop {
+        // Before accepting: when sessions have all places, newcomers wait in the kernel's queue and cost us nothing.
+        let next = async {
+            shared.admission.room().await;
+            listener.accept().await
+        }
+        .boxed();
+        match select(&mut stopping, next).await {
+            Either::Left(_) => return,
+            Either::Right((Ok((socket, peer)), _)) => {
+                let admitted = match shared.admission.admit(peer.ip(), Instant::now(), dice()) {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => {
+                        if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+                            info!(%peer, why = refusal.word(), "connection refused");
+                        }
+                        continue;
+                    }
+                };
+                let (shared, open) = (shared.clone(), open.clone());
+                // An IPv4 address that came in by IPv6 is still the same machine's.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                let task = async move {
+                    // A fault while handling one connection ends that one only.
+                    let serving = connection::serve(socket, peer, admitted, shared.clone());
+                    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
+                        let panics = shared.registry.count_panic();
+                        tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
+                    }
+                    drop(open);
+                };
+                // Boxed, because the executor would keep two copies of the future's room.
+                let task = task.boxed();
+                spawn(task);
+            }
+            Either::Right((Err(error), _)) => {
+                if [Errno::MFILE, Errno::NFILE].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error())) {
+                    turn_away(&listener, &mut spare);
+                }
+                // Trying again at once would only spin.
+                let error = Error::network("accepting", error);
+                if crate::repeated::is_first("cannot accept a connection", &error) {
+                    warn!(%error, "cannot accept a connection");
+                }
+                sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A descriptor that can be given up when there are no more.
+fn spare_descriptor() -> Option<OwnedFd> {
+    fcntl_dupfd_cloexec(std::io::stderr(), 0).ok()
+}
+
+/// Without a descriptor for them newcomers would wait for a handshake that never comes: the spare one is given up, and
+/// they are told that there is no place by the end of their connections.
+fn turn_away(listener: &AsyncListener, spare: &mut Option<OwnedFd>) {
+    drop(spare.take());
+    for _ in 0..limits::TURNED_AWAY {
+        if !matches!(listener.accept().now_or_never(), Some(Ok(_))) {
+            break;
+        }
+    }
+    *spare = spare_descriptor();
+}
+
+/// 0 to 99.
+fn dice() -> u32 {
+    // Without random numbers nobody is refused by chance; the caps still hold.
+    getrandom::u32().map_or(99, |n| n % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_listener_takes_ipv4_unless_that_is_listened_on_apart() {
+        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        for apart in [false, true] {
+            match open(everywhere, apart) {
+                Ok(listener) => assert_eq!(sockopt::ipv6_v6only(&listener).unwrap(), apart),
+                Err(err) => assert!(matches!(err, Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL), "{err}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let first = listen(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]).unwrap();
+        let taken = first[0].local_addr().unwrap();
+        let err = listen(&[taken]).unwrap_err();
+        assert_eq!(err.kind(), crate::Kind::AddressInUse);
+        assert!(err.text().contains(&taken.to_string()), "{err}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The way in: listeners, who may connect and stay, who somebody is, and the connection.
+
+pub mod accounts;
+pub mod admission;
+pub mod connection;
+pub mod current_users;
+pub mod hall;
+pub mod listener;
+pub mod login_queue;
+pub mod penalties;
+pub mod self_service;
+pub mod startups;
+pub mod ties;
+pub mod timeouts;
+pub mod tokens;

@@ -1,0 +1,79 @@
+//! What ties a session to others of the same login: the tokens it gave out and the uploads it staged. Both end with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::tokens::Tokens;
+use crate::auth::Principal;
+use crate::error::Result;
+use crate::files::{Part, RelPath, Staged, StagedId};
+use crate::machine::source::Origin;
+use crate::secret::Secret;
+use crate::server::desk::registry::SessionId;
+use crate::server::desk::staged::StagedUploads;
+
+/// One session's share of both tables. Dropping it takes everything of the session out of them.
+pub struct Ties {
+    tokens: Arc<Tokens>,
+    staged: Arc<StagedUploads>,
+    session: SessionId,
+    source: Origin,
+    /// Something of the session may be in the tables: most sessions never have anything there.
+    used: AtomicBool,
+}
+
+impl Ties {
+    /// Those of this session, whose client is at this source.
+    pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Origin) -> Self {
+        Ties { tokens, staged, session, source, used: AtomicBool::new(false) }
+    }
+
+    /// [`Tokens::give`].
+    pub fn tokens(&self, principal: &Principal, count: u32) -> Result<Vec<Secret>> {
+        self.used.store(true, Ordering::Relaxed);
+        self.tokens.give(principal, self.source, self.session, count, Instant::now())
+    }
+
+    /// [`StagedUploads::add`].
+    pub fn stage(&self, user: &Principal, path: RelPath, upload: Box<dyn Staged>) -> Result<StagedId> {
+        self.used.store(true, Ordering::Relaxed);
+        self.staged.add(self.session, user, path, upload)
+    }
+
+    /// [`StagedUploads::part`].
+    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(RelPath, Box<dyn Part>)> {
+        self.staged.part(id, user, offset, length)
+    }
+
+    /// [`StagedUploads::take`].
+    pub fn take(&self, id: StagedId) -> Result<(RelPath, Box<dyn Staged>)> {
+        self.staged.take(id, self.session)
+    }
+
+    /// [`Tokens::forget_user`].
+    pub fn void_tokens_of(&self, user: &str) {
+        self.tokens.forget_user(user);
+    }
+
+    /// The client is gone: its tokens are void, and what it staged is put away to be resumed.
+    pub fn hang_up(&self) {
+        for upload in self.leave() {
+            upload.keep();
+        }
+    }
+
+    fn leave(&self) -> Vec<Box<dyn Staged>> {
+        if !self.used.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        self.tokens.forget(self.session);
+        self.staged.leave(self.session)
+    }
+}
+
+impl Drop for Ties {
+    fn drop(&mut self) {
+        drop(self.leave());
+    }
+}

@@ -1,0 +1,280 @@
+//! Before login: a short list of commands and nothing else. It ends in a [`Principal`] or in the end of the connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_std::task::sleep;
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tracing::info;
+
+use super::session::help_lines;
+use crate::auth::Principal;
+use crate::error::{Error, Kind, Result};
+use crate::keys::{Nonce, Proof};
+use crate::limits;
+use crate::machine::source::{Origin, Source};
+use crate::proto::{BadLine, Command, Features, LineDecoder, ReplyWriter, Verb};
+use crate::secret::Secret;
+use crate::server::Shared;
+use crate::server::desk::registry::SessionId;
+use crate::server::door::accounts::KeyClaim;
+use crate::server::door::admission::{Admitted, Offence};
+use crate::tls::Pin;
+
+/// What came of it.
+pub enum Login {
+    /// Logged in; with what the client sent right behind.
+    Done(Proven, Vec<u8>),
+    /// Over: the last reply is sent.
+    Over,
+}
+
+/// Somebody who has proven who it is.
+pub struct Proven {
+    /// Who.
+    pub principal: Principal,
+    /// The session whose token proved it; none if a password did.
+    pub of: Option<SessionId>,
+}
+
+/// What one line asks for.
+enum Asked {
+    Nothing,
+    Verify(Credentials),
+    Close,
+}
+
+/// What proves who it is.
+enum Credentials {
+    Password(String, Secret),
+    Keys(String, Vec<Proof>, Nonce),
+    Token(Secret),
+    Invitation {
+        user: String,
+        secret: Secret,
+        /// The password that is to be.
+        password: Secret,
+    },
+}
+
+struct Prelogin {
+    user: Option<String>,
+    unknown_verbs: u32,
+    failures: u32,
+    /// What signatures must be over; each serves one attempt.
+    nonce: Nonce,
+    replies: Vec<u8>,
+}
+
+/// Talks to a client until it is logged in or gone. `pin` is of the key that the connection's handshake was made with. The
+/// caller sets the deadline.
+///
+/// # Errors
+/// [`Kind::Network`] if the connection breaks.
+pub async fn login<S>(
+    stream: &mut S,
+    shared: &Arc<Shared>,
+    (peer, pin): (SocketAddr, Pin),
+    admitted: &Admitted,
+) -> Result<Login>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let nonce = Nonce::fresh()?;
+    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, replies: Vec::new() };
+    ReplyWriter::new(&mut prelogin.replies, 220, "ready")
+        .field("proto", 1)
+        .verbatim("features", Features::all().to_string().as_bytes())
+        .field("nonce", nonce)
+        .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
+    let mut lines = LineDecoder::new(limits::LINE_MAX);
+    let mut bytes = [0; limits::LOGIN_READ];
+    loop {
+        prelogin.send(stream).await?;
+        let n = stream.read(&mut bytes).await.map_err(|err| Error::network("reading", err))?;
+        let mut input = bytes.get(..n).unwrap_or_default();
+        if input.is_empty() {
+            if prelogin.failures == 0 {
+                admitted.penalise(Offence::NoLogin, Instant::now());
+            }
+            return Ok(Login::Over);
+        }
+        loop {
+            let asked = match lines.next(&mut input) {
+                Ok(None) => break,
+                Ok(Some(line)) => prelogin.answer(Command::parse(line)),
+                Err(error) => prelogin.close(&error),
+            };
+            match asked {
+                Asked::Nothing => {}
+                Asked::Close => {
+                    prelogin.send(stream).await?;
+                    return Ok(Login::Over);
+                }
+                Asked::Verify(credentials) => {
+                    prelogin.send(stream).await?;
+                    let is_of_keys = matches!(credentials, Credentials::Keys(..));
+                    match verify(credentials, shared, (peer, pin)).await {
+                        Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
+                        Err(error) => {
+                            if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+                                info!(%peer, word = error.kind().word(), "login refused");
+                            }
+                            if error.kind() == Kind::LoginFailed {
+                                admitted.penalise(Offence::LoginFailed, Instant::now());
+                                sleep(limits::LOGIN_FAILED_PAUSE).await;
+                            }
+                            if prelogin.refuse_login(&error, is_of_keys) {
+                                prelogin.send(stream).await?;
+                                return Ok(Login::Over);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn verify(credentials: Credentials, shared: &Arc<Shared>, (peer, pin): (SocketAddr, Pin)) -> Result<Proven> {
+    let source = Source::from(peer.ip());
+    match credentials {
+        Credentials::Password(user, password) => {
+            let principal = shared.accounts.verify(&source, user, password).await?;
+            Ok(Proven { principal, of: None })
+        }
+        Credentials::Keys(user, proofs, nonce) => {
+            let claim = KeyClaim { user, proofs, nonce, pin };
+            let principal = shared.accounts.verify_keys(peer.ip(), claim).await?;
+            Ok(Proven { principal, of: None })
+        }
+        Credentials::Invitation { user, secret, password } => {
+            let principal = shared.accounts.redeem(&source, user, (secret, password)).await?;
+            info!(%peer, user = principal.name(), "invitation used");
+            Ok(Proven { principal, of: None })
+        }
+        Credentials::Token(token) => {
+            let tokens = shared.tokens.clone();
+            // It looks whether the users file has changed.
+            let redeem = move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now());
+            let (principal, of) = shared.accounts.run(&source, redeem).await??;
+            if shared.registry.log_shares().allows(&source) {
+                info!(%peer, %of, user = principal.name(), "joined");
+            }
+            Ok(Proven { principal, of: Some(of) })
+        }
+    }
+}
+
+impl Prelogin {
+    fn answer(&mut self, parsed: Result<Command, BadLine>) -> Asked {
+        match parsed {
+            Ok(Command::Help(verb)) => {
+                let text = help_lines(verb, &mut self.replies);
+                ReplyWriter::new(&mut self.replies, 214, "help").text(text);
+            }
+            Ok(Command::User(name)) => {
+                self.user = Some(name);
+                ReplyWriter::new(&mut self.replies, 331, "password").text("PASS with the password comes next.");
+            }
+            Ok(Command::Pass(password)) => match self.user.take() {
+                Some(user) => return Asked::Verify(Credentials::Password(user, password)),
+                None => self.refuse(&Error::new(Kind::BadSequence, "PASS comes after USER")),
+            },
+            Ok(Command::Key { user, proofs }) => match Nonce::fresh() {
+                Ok(next) => {
+                    let nonce = std::mem::replace(&mut self.nonce, next);
+                    return Asked::Verify(Credentials::Keys(user, proofs, nonce));
+                }
+                Err(error) => self.refuse(&error),
+            },
+            Ok(Command::Redeem { user, secret, password }) => {
+                return Asked::Verify(Credentials::Invitation { user, secret, password });
+            }
+            Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),
+            Ok(Command::Logout) => {
+                ReplyWriter::new(&mut self.replies, 221, "bye").text("Goodbye.");
+                return Asked::Close;
+            }
+            // Its frames would be read as commands.
+            Ok(Command::Upload(_) | Command::Part { .. })
+            | Err(BadLine { verb: Some(Verb::Upload | Verb::Part), .. }) => {
+                return self.close(&login_required());
+            }
+            Ok(
+                Command::Token { .. }
+                | Command::Passwd { .. }
+                | Command::Stage(_)
+                | Command::Commit { .. }
+                | Command::Discard(_)
+                | Command::List { .. }
+                | Command::Stat(_)
+                | Command::Hash { .. }
+                | Command::Accept(_)
+                | Command::Chmod { .. }
+                | Command::Download { .. }
+                | Command::Delete { .. }
+                | Command::Mkdir { .. }
+                | Command::Rename { .. }
+                | Command::Ping
+                | Command::Status
+                | Command::Who
+                | Command::Kick(_)
+                | Command::Shutdown,
+            ) => self.refuse(&login_required()),
+            Err(BadLine { verb: None, error }) => {
+                self.unknown_verbs += 1;
+                if self.unknown_verbs >= limits::UNKNOWN_VERBS_MAX {
+                    return self.close(&error);
+                }
+                self.refuse(&error);
+            }
+            // A stranger learns nothing of paths and options before login.
+            Err(BadLine {
+                verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Join | Verb::Redeem | Verb::Logout),
+                error,
+            }) => {
+                self.refuse(&error);
+            }
+            Err(BadLine { verb: Some(_), .. }) => self.refuse(&login_required()),
+        }
+        Asked::Nothing
+    }
+
+    /// Writes the refusal, with the nonce for the next attempt to who tries with keys; says whether the connection ends with
+    /// it.
+    fn refuse_login(&mut self, error: &Error, is_of_keys: bool) -> bool {
+        let (kind, text) = error.told_by_server();
+        let nonce = is_of_keys.then_some(self.nonce);
+        let reply = ReplyWriter::error(&mut self.replies, kind);
+        match nonce {
+            Some(nonce) => reply.field("nonce", nonce).text(&text),
+            None => reply.text(&text),
+        }
+        self.failures += 1;
+        self.failures >= limits::LOGIN_FAILURES_MAX || error.kind() == Kind::Busy
+    }
+
+    fn refuse(&mut self, error: &Error) {
+        let (kind, text) = error.told_by_server();
+        ReplyWriter::error(&mut self.replies, kind).text(&text);
+    }
+
+    fn close(&mut self, error: &Error) -> Asked {
+        self.refuse(error);
+        Asked::Close
+    }
+
+    async fn send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Result<()> {
+        let failed = |err| Error::network("writing", err);
+        stream.write_all(&self.replies).await.map_err(failed)?;
+        stream.flush().await.map_err(failed)?;
+        self.replies.clear();
+        Ok(())
+    }
+}
+
+fn login_required() -> Error {
+    Error::new(Kind::LoginRequired, "log in first")
+}

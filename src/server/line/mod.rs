@@ -1,0 +1,5 @@
+//! sealift/1: the talk before login, and the session. The only place that writes replies.
+
+pub mod login;
+pub mod session;
+pub mod unplugged;
