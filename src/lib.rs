@@ -41,6 +41,7 @@
 //! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other), and all on [`files`] (what a file is);
 //! [`keys`] (pure) is what [`auth`] and the client share of SSH's keys; [`confine`], [`error`] and [`limits`] are leaves.
 
+pub mod auth;
 mod budget;
 pub mod buffers;
 pub mod client;
