@@ -469,7 +469,7 @@ pub const LOG_SOURCES: usize = 16_384;
 
 // ---- Connections ----
 
-/// Connections at once. Each idle one costs 11 KiB (measured: `tests/idle_memory.rs`).
+/// Connections at once. Each idle one costs 11 KiB (measured: `tests/alone/idle_memory.rs`).
 pub const CONNECTIONS_MAX: usize = 10_000;
 
 /// Of how many places one is kept for connections that are not logged in, and for administrators: with all others taken
@@ -486,7 +486,7 @@ pub const NAMED_SHARE: usize = 10;
 pub const TURNED_AWAY: usize = 256;
 
 /// Descriptors that a connection in the middle of a transfer holds: its socket, a file and the folder that is in. An idle
-/// one holds the first alone (`tests/idle_memory.rs`), one that uploads small files up to twice [`COMMIT_BATCH`]
+/// one holds the first alone (`tests/alone/idle_memory.rs`), one that uploads small files up to twice [`COMMIT_BATCH`]
 /// more.
 pub const DESCRIPTORS_PER_CONNECTION: u64 = 3;
 

@@ -3,9 +3,9 @@
 use std::fs;
 
 use crate::common::Daemon;
-use crate::liar::Liar;
-use crate::next_key::{Front, known_servers, restart, says};
-use crate::support::World;
+use crate::common::front::{Front, known_servers, restart, says};
+use crate::common::liar::Liar;
+use crate::common::program::World;
 
 const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::client::{Place, names};
 use crate::common::Daemon;
+use crate::common::place::{Place, names};
 use crate::proxy::{Cut, How, Proxy};
 
 /// Several records of the largest size.

@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::geteuid;
 
-use crate::client::Place;
+use crate::common::place::Place;
 use crate::common::{Daemon, PASSWORD, World};
 use crate::hostile::{Hostile, IDS};
 

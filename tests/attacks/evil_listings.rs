@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::client::{Place, Thing, names};
+use crate::common::place::{Place, Thing, names};
 use crate::hostile::{Hostile, entry, file, listing, tree_of};
 
 /// scp wrote whatever name the server sent back (CVE-2019-6111, CVE-2026-27699).
@@ -77,7 +77,7 @@ fn evil_dot() {
 fn evil_symlink() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("canary"), "old").unwrap();
-    let before = crate::client::tree(outside.path());
+    let before = crate::common::place::tree(outside.path());
 
     // The server lists a link and something in it: the link is left out, so there is no way through it.
     let server = Hostile::start(tree_of(vec![entry("link", "l"), entry("file", "l/canary")]));
@@ -110,7 +110,7 @@ fn evil_symlink() {
     let place = Place::new();
     symlink(outside.path().join("canary"), place.dest().join("f")).unwrap();
     place.run(&["--pin", &server.pin(), "get", &server.target("f"), "dest/"]);
-    assert_eq!(crate::client::tree(outside.path()), before);
+    assert_eq!(crate::common::place::tree(outside.path()), before);
     assert_eq!(names(&place.dest()), ["f"]);
 }
 

@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use sealift::limits;
 use sealift::proto::frame::header;
 
-use crate::client::Place;
 use crate::common::eventually;
+use crate::common::place::Place;
 use crate::hostile::{Hostile, entry, folder};
 
 /// Names without end, each as long as a path can be: the entries are few and their bytes are many.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{PASSWORD, Proxy, World};
+use crate::common::program::{PASSWORD, Proxy, World};
 
 fn make_pipe(path: &Path) {
     mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
@@ -179,8 +179,8 @@ fn a_file_that_grows_is_gone_on_with_where_its_line_was_lost() {
     File::options().append(true).open(&path).unwrap().write_all(&growing.before).unwrap();
     let part = world.local(".copy.sealift-part");
     let mut command = world.command(["get", "-v", "--growing", &format!("alice@{}/log", proxy.address), "copy"]);
-    command.env("SEALIFT_PASSWORD", crate::support::PASSWORD);
-    let watched = thread::spawn(move || crate::support::finish(command, b""));
+    command.env("SEALIFT_PASSWORD", crate::common::program::PASSWORD);
+    let watched = thread::spawn(move || crate::common::program::finish(command, b""));
     let block = sealift::limits::HASH_BLOCK + (1 << 20);
     crate::common::eventually("a block has come", || fs::metadata(&part).is_ok_and(|part| part.len() > block));
     proxy.cut();

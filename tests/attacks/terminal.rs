@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use sealift::proto::escape::{encode, for_people, is_deceptive};
 
-use crate::client::{Place, names};
+use crate::common::place::{Place, names};
 use crate::hostile::{Hostile, IDS, entry, folder, listing};
 
 /// Sets the window's title, writes red (by ESC and by C1), turns text round, rings, and deletes.

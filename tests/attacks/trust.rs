@@ -1,9 +1,10 @@
 //! Somebody else answers in the server's place. Nothing may be sent to them, a password least of all.
 
-use crate::client::Place;
+use std::io::{Read as _, Write as _};
+
+use crate::common::place::Place;
 use crate::hostile::{Hostile, tree_of};
 use crate::impostor::{Impostor, Keys, config, config_for, tickets};
-use std::io::{Read as _, Write as _};
 
 #[test]
 fn pin_mismatch() {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{World, without_override};
+use crate::common::program::{World, without_override};
 
 /// A folder with something that can be read, and two folders that cannot.
 fn fill(root: &Path) {

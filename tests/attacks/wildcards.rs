@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::liar::{IDS, Liar};
-use crate::support::World;
+use crate::common::liar::{IDS, Liar};
+use crate::common::program::World;
 
 /// `wildcard_names` (CVE-2019-6111): a server that lists names outside of the folder, hidden ones, ones that do not match,
 /// ones with control characters or one name twice makes a pattern write nothing that was not meant.

@@ -9,7 +9,7 @@ use rustls::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::client::{ServerCertVerified, ServerCertVerifier};
 use rustls::{Certificate, ClientConfig, ClientConnection, ServerName};
 
-use super::forge::{Forger, Secrets};
+use crate::common::forge::{Forger, Secrets};
 use crate::common::{Daemon, HANG, RawClient};
 
 /// A plain connection to the server, over which nothing was said yet.

@@ -6,7 +6,16 @@
 
 mod daemon;
 mod figures;
+pub mod forge;
+pub mod front;
+pub mod home;
+pub mod liar;
+pub mod place;
+pub mod process;
+pub mod program;
 mod raw;
+pub mod running;
+pub mod trees;
 mod typed;
 mod verbs;
 mod world;

@@ -1,3 +1,5 @@
+//! Attacks on the data: crashes, full and failing disks, writers of one name, files that shrink. Each is tried on the
+//! real `sealiftd`, and the disk is looked at afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 

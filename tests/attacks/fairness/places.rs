@@ -127,7 +127,7 @@ fn few_open_files() {
     }
     silent.extend(bare(&daemon, 200));
     eventually("those without a place are sent away", || {
-        let left = silent.iter_mut().filter_map(|one| (!crate::attacks::wire::has_ended(one)).then_some(()));
+        let left = silent.iter_mut().filter_map(|one| (!crate::wire::has_ended(one)).then_some(()));
         left.count() <= 16
     });
     assert_eq!(established.ask("PING").1, "pong");

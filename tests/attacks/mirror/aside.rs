@@ -6,9 +6,9 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::read;
-use super::super::support::{Done, PASSWORD, Proxy};
 use super::*;
+use crate::common::program::{Done, PASSWORD, Proxy};
+use crate::common::trees::read;
 
 /// A mirror over a slow line that moves a folder aside for a file, and a file for a folder.
 struct UnderWay {
@@ -62,7 +62,7 @@ impl UnderWay {
         command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         let under_way = UnderWay { world, proxy, child, args, to };
-        super::super::common::eventually("a file has come in the place of another", || {
+        crate::common::eventually("a file has come in the place of another", || {
             under_way.asides().len() == 2 && under_way.to.join("a/1").exists()
         });
         under_way

@@ -1,7 +1,7 @@
 //! A source without files, a disk that is not mounted, and more deletions than anybody asked for.
 
-use super::super::fill;
 use super::*;
+use crate::common::trees::fill;
 
 /// A destination on the server and one here, each with this many files, and the arguments that mirror `e` there.
 fn both_ways(world: &World, files: usize) -> [(std::path::PathBuf, [String; 2]); 2] {

@@ -9,8 +9,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use super::super::support::{Proxy, without_override};
 use super::*;
+use crate::common::program::{Proxy, without_override};
 
 /// A destination with something that the source has not: it must be there afterwards.
 const ONLY_COPY: &str = "important";

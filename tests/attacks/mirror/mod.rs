@@ -9,8 +9,8 @@ mod special;
 use std::fs;
 use std::path::Path;
 
-use super::support::{World, names};
-use super::{counts, put};
+use crate::common::program::{World, names};
+use crate::common::trees::{counts, put};
 
 /// Takes the right to rename from alice and changes her entry in the users file, as an editor that replaces it does.
 /// Returns when the server goes by it.
@@ -26,7 +26,7 @@ fn edit_alice(world: &World, change: impl FnOnce(&mut toml_edit::Table)) {
     fs::set_permissions(&new, fs::metadata(&users).unwrap().permissions()).unwrap();
     fs::rename(new, users).unwrap();
     let server = world.alice("");
-    super::common::eventually("the server knows of the change", || {
+    crate::common::eventually("the server knows of the change", || {
         // A session of just then ends with the change.
         let seen = world.run(["status", "--json", server.trim_end_matches('/')]);
         seen.code == Some(0) && !seen.stdout().contains("\"full\"")

@@ -1,8 +1,8 @@
 //! What stands in the way of something of another type: moved aside, put back on failure, removed last.
 
-use super::super::read;
-use super::super::support::without_override;
 use super::*;
+use crate::common::program::without_override;
+use crate::common::trees::read;
 
 #[test]
 fn a_folder_in_the_way_of_a_file_that_fails_is_put_back() {

@@ -4,8 +4,8 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 
-use super::super::support::World;
 use super::*;
+use crate::common::program::World;
 
 fn pipe(root: &std::path::Path, name: &str) {
     fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();

@@ -1,3 +1,5 @@
+//! Attacks on the server by paths: spellings, links, names, special files. Each is tried over the network on the real
+//! `sealiftd`, and the disk is looked at afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 

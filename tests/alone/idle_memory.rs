@@ -1,0 +1,50 @@
+//! What a connection costs while nothing happens on it. It measures.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
+
+use crate::common::{Daemon, Figures, RawClient, eventually, many_files};
+
+/// Connections that are measured, after as many again that take what the first ones take once for all.
+const CONNECTIONS: usize = 1000;
+
+/// The bound in KiB. [`sealift::limits::CONNECTIONS_MAX`] reckons with 12; the rest is room for the allocator's mood.
+const EACH: f64 = 16.0;
+
+#[test]
+fn idle_connections_are_small() {
+    many_files();
+    let daemon = Daemon::builder().args(["--max-per-source", "5000", "--log-level", "warn"]).start();
+    std::fs::write(daemon.public().join("file"), vec![7; 700_000]).unwrap();
+    let figures = Figures::of(&daemon);
+    let mut clients: Vec<RawClient> = (0..CONNECTIONS).map(|_| used(&daemon)).collect();
+    let before = rest(&figures);
+    let open_before = figures.descriptors();
+    clients.extend((0..CONNECTIONS).map(|_| used(&daemon)));
+    let after = rest(&figures);
+    let each = (after as f64 - before as f64) / CONNECTIONS as f64;
+    println!("{each:.1} KiB for an idle connection ({before} KiB with {CONNECTIONS}, {after} with twice as many)");
+    assert!(each < EACH, "{each:.1} KiB for an idle connection");
+    // A file that a client's last download or listing left open would show here too.
+    assert_eq!(figures.descriptors() - open_before, CONNECTIONS, "one descriptor each");
+    // They are alive.
+    for client in clients.iter_mut().step_by(100) {
+        assert_eq!(client.ask("PING").1, "pong");
+    }
+}
+
+/// A connection that has logged in, listed and fetched, and then says nothing more.
+fn used(daemon: &Daemon) -> RawClient {
+    let mut client = RawClient::logged_in(daemon, "anonymous", "x");
+    assert_eq!(client.list("").unwrap().len(), 1);
+    assert_eq!(client.download("file").unwrap().len(), 700_000);
+    client
+}
+
+/// Resident memory in KiB once it no longer changes.
+fn rest(figures: &Figures) -> u64 {
+    let mut last = 0;
+    eventually("the server comes to rest", || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::mem::replace(&mut last, figures.resident()) == last
+    });
+    last
+}

@@ -1,0 +1,47 @@
+//! Attacks, each on the real programs over real TLS and real disks. Each test has the name of its attack in
+//! `docs/SECURITY-TESTS.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "test code outside of a test function"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+// What the attackers have at hand.
+mod hostile;
+mod impostor;
+mod matrix;
+mod proxy;
+mod rank;
+mod wire;
+
+// On the server.
+mod accounts;
+mod data;
+mod fairness;
+mod login;
+mod memory;
+mod paths;
+mod protocol;
+mod resources;
+mod secrets;
+mod streams;
+mod turns;
+
+// On the client.
+mod announced;
+mod cut;
+mod device;
+mod evil_listings;
+mod mirror;
+mod modes;
+mod plenty;
+mod sources;
+mod terminal;
+mod trust;
+mod unreadable;
+mod wildcards;

@@ -1,9 +1,0 @@
-//! Attacks on what is shared: whoever takes all they can get, against whoever wants a little.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
-
-mod attacks;
-mod common;
-#[path = "attacks/fairness/log.rs"]
-mod log;
-#[path = "attacks/fairness/places.rs"]
-mod places;

@@ -1,0 +1,309 @@
+//! `sealiftd check`: finds what is wrong, says what to do, and touches nothing.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::geteuid;
+use tempfile::TempDir;
+
+use crate::common::{Daemon, sealiftd, snapshot, text};
+
+const SALT_AND_OUTPUT: &str = "c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A user's section.
+fn user(name: &str, parameters: &str, rest: &str) -> String {
+    format!("[users.{name}]\npassword = \"$argon2id$v=19${parameters}${SALT_AND_OUTPUT}\"\n{rest}\n")
+}
+
+fn strong(name: &str, rest: &str) -> String {
+    user(name, "m=19456,t=2,p=1", rest)
+}
+
+/// A place that a server has made, and in which nothing is wrong.
+fn good_place() -> TempDir {
+    let place = TempDir::new().unwrap();
+    Daemon::builder().within(place.path()).start().stop();
+    fs::remove_file(place.path().join("log")).unwrap();
+    place
+}
+
+fn chmod(path: impl AsRef<Path>, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn users(place: &Path, text: &str) {
+    fs::write(place.join("users.toml"), text).unwrap();
+}
+
+/// The exit code and what it said, with nothing changed meanwhile.
+fn check(place: &Path, args: &[&str]) -> (i32, String) {
+    let before = snapshot(place);
+    // Within any limit of open files.
+    let output = sealiftd(place).args(["check", "--max-connections", "20"]).args(args).output().unwrap();
+    assert_eq!(snapshot(place), before, "it changed something");
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[track_caller]
+fn found(place: &Path, args: &[&str], line: &str) {
+    let (code, said) = check(place, args);
+    let is_there = said.lines().any(|found| found.contains(line));
+    assert!(is_there, "`{line}` is not in:\n{said}");
+    assert_eq!(code, i32::from(!line.starts_with("note: ")), "{said}");
+}
+
+#[test]
+fn an_empty_place_is_fine_and_stays_empty() {
+    let place = TempDir::new().unwrap();
+    let (code, said) = check(place.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    for note in ["server_data is not there", "there is no key in certs", "users.toml is not there"] {
+        assert!(said.contains(&format!("note: {note}")), "{said}");
+    }
+    assert!(said.ends_with("0 errors, 0 warnings\n"), "{said}");
+}
+
+#[test]
+fn what_a_first_start_makes_is_fine() {
+    let place = good_place();
+    let (code, said) = check(place.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("note: logins take at most ") && said.contains(" MiB are available"), "{said}");
+}
+
+#[test]
+fn json_is_an_object_a_line() {
+    let place = good_place();
+    chmod(place.path().join("certs/key.pem"), 0o644);
+    let (code, said) = check(place.path(), &["--json"]);
+    let lines: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(code == 1 && lines.len() >= 2, "{said}");
+    assert_eq!(lines[0]["severity"], "error", "the worst comes first");
+    assert!(lines[0]["what"].as_str().unwrap().contains("key.pem"), "{said}");
+    assert!(lines.iter().all(|line| line["next"].is_string()), "{said}");
+}
+
+#[test]
+fn files_that_others_can_read_or_change_are_found() {
+    let place = good_place();
+    let at = |name: &str| place.path().join(name);
+    users(place.path(), &strong("alice", ""));
+    for (name, mode, line) in [
+        ("certs/key.pem", 0o640, "error: certs/key.pem: other users of this machine can read the private key"),
+        ("certs", 0o770, "error: certs can be changed by other users of this machine (mode 770)"),
+        ("users.toml", 0o644, "warning: users.toml can be read by every user of this machine"),
+        ("users.toml", 0o620, "warning: users.toml can be changed by other users of this machine"),
+        ("server_data", 0o720, "warning: server_data can be changed by other users of this machine (mode 720)"),
+        ("server_data", 0o755, "note: server_data can be read by every user of this machine (mode 755)"),
+        (".", 0o777, "warning: ., where users.toml is, can be changed by other users"),
+    ] {
+        let before = fs::metadata(at(name)).unwrap().permissions();
+        chmod(at(name), mode);
+        found(place.path(), &[], line);
+        fs::set_permissions(at(name), before).unwrap();
+    }
+    assert_eq!(check(place.path(), &[]).0, 0);
+}
+
+#[test]
+fn a_users_file_of_somebody_else_is_found() {
+    let place = good_place();
+    if chown(place.path().join("users.toml"), Some(12345), None).is_err() {
+        assert!(!geteuid().is_root());
+        return; // Only root can give a file away.
+    }
+    found(place.path(), &[], "warning: users.toml belongs to user 12345, who could let himself in");
+}
+
+#[test]
+fn key_and_certificate_that_are_no_pair_are_found() {
+    let (place, other) = (good_place(), good_place());
+    fs::copy(other.path().join("certs/cert.pem"), place.path().join("certs/cert.pem")).unwrap();
+    found(place.path(), &[], "error: certs/key.pem: this private key does not work with the certificate");
+    fs::remove_file(place.path().join("certs/cert.pem")).unwrap();
+    found(place.path(), &[], "error: certs/cert.pem: no such file or folder");
+}
+
+#[test]
+fn secrets_among_the_files_that_are_served_are_found() {
+    let place = good_place();
+    found(place.path(), &["--data", "."], "error: certs is inside the data folder .");
+}
+
+#[test]
+fn a_users_file_that_cannot_be_read_is_one_error_with_its_line() {
+    let place = good_place();
+    users(place.path(), "[users.alice]\npassword = \"plain\"\n");
+    found(place.path(), &[], "error: users.toml:2: the password of user 'alice' is not a password hash");
+}
+
+#[test]
+fn users_who_meet_or_are_weak_are_found() {
+    let place = good_place();
+    for (text, line) in [
+        (user("a", "m=7168,t=1,p=1", ""), "warning: the password of a is hashed with m=7168,t=1"),
+        ("# Nobody.\n".to_owned(), "warning: nobody can log in"),
+        (String::new(), "error: users.toml: is empty"),
+        (
+            strong("a", "") + &strong("b", "home = \"a/b\""),
+            "warning: the folder of b (a/b) lies inside that of a (a), who sees and may change",
+        ),
+        (
+            strong("a", "access = \"read\"") + &strong("b", "home = \"a/b\"\naccess = \"read\""),
+            "note: the folder of b (a/b) lies inside that of a (a), who sees what",
+        ),
+        (strong("a", "") + &strong("b", "home = \"a\""), "note: a and b share the folder a"),
+        (
+            "[anonymous]\nenabled = true\n".to_owned() + &strong("a", "home = \"public\""),
+            "note: a may upload to where anonymous reads (public)",
+        ),
+    ] {
+        users(place.path(), &text);
+        found(place.path(), &[], line);
+    }
+    let only_reads = "[anonymous]\nenabled = true\n".to_owned() + &strong("a", "home = \"public\"\naccess = \"read\"");
+    users(place.path(), &only_reads);
+    assert!(!check(place.path(), &[]).1.contains("anonymous reads"));
+}
+
+/// One line for a folder, not one for each pair of its users; the log of a starting server does the same.
+#[test]
+fn three_hundred_users_of_one_folder_are_one_finding() {
+    let place = good_place();
+    let text: String = (0..300).map(|i| strong(&format!("u{i:03}"), "home = \"team\"")).collect();
+    users(place.path(), &text);
+    let (code, said) = check(place.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(said.matches("share").count(), 1, "{said}");
+    assert!(said.contains("note: u000, u001, u002 and 297 more share the folder team"), "{said}");
+    let log = Daemon::builder().within(place.path()).start().stop().log;
+    assert_eq!(log.lines().filter(|line| line.contains("WARN") && line.contains("team")).count(), 1, "{log}");
+    let inner: String = (0..100).map(|i| strong(&format!("v{i:03}"), &format!("home = \"team/{i}\""))).collect();
+    users(place.path(), &(text + &inner));
+    let (code, said) = check(place.path(), &[]);
+    assert_eq!((code, said.matches("lie inside that of").count()), (1, 1), "{said}");
+}
+
+#[test]
+fn users_who_may_no_longer_replace_files_are_named() {
+    let place = good_place();
+    for (access, named) in [
+        ("[\"upload\"]", true),
+        ("[\"rename\", \"delete\"]", true),
+        ("[\"upload\", \"overwrite\"]", false),
+        ("[\"rename\", \"mkdir\"]", false),
+        ("\"full\"", false),
+        ("\"read\"", false),
+    ] {
+        users(place.path(), &strong("scanner", &format!("access = {access}")));
+        let (code, said) = check(place.path(), &[]);
+        let line = "note: scanner may put new files in place but not replace one: `overwrite` is not in access";
+        assert_eq!((code, said.contains(line)), (0, named), "{access}: {said}");
+    }
+}
+
+#[test]
+fn folders_that_no_login_could_open_are_found() {
+    let place = good_place();
+    users(place.path(), &(strong("a", "") + &strong("b", "") + &strong("c", "")));
+    let data = place.path().join("server_data");
+    fs::write(data.join("a"), "").unwrap();
+    symlink("/tmp", data.join("b")).unwrap();
+    symlink("nothing", data.join("c")).unwrap();
+    for line in [
+        "error: the folder of a: ",
+        "error: the folder of b: ",
+        "error: the folder of c: server_data/c: is a link to nothing",
+    ] {
+        found(place.path(), &[], line);
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_found() {
+    let place = good_place();
+    fs::write(place.path().join("file"), "").unwrap();
+    found(place.path(), &["--data", "file/data"], "error: file/data: ");
+    found(place.path(), &["--data", "file"], "error: file is no folder");
+    found(place.path(), &["--port-file", "none/port"], "error: none/port: ");
+}
+
+#[test]
+fn more_connections_than_open_files_are_found() {
+    let place = good_place();
+    let inner = sealiftd(place.path());
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=1000:1000").arg(inner.get_program()).arg("check").current_dir(place.path());
+    let output = command.output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = "warning: 10000 busy connections need 30128 open files, and 1000 are allowed";
+    assert!(said.contains(line) && said.contains("--max-connections 290"), "{said}");
+}
+
+#[test]
+fn connections_that_memory_has_no_room_for_are_found_and_the_server_takes_fewer() {
+    let place = good_place();
+    let output = sealiftd(place.path()).args(["check", "--memory", "300MiB"]).output().unwrap();
+    let said = text(&output.stdout);
+    let warning = said.lines().find(|line| line.contains("have room for")).unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        warning.starts_with("warning: 300 MiB of memory") && warning.contains("and 10000 are allowed"),
+        "{warning}"
+    );
+    let daemon = Daemon::builder().args(["--memory", "300MiB"]).start();
+    assert!(daemon.log().contains("fewer connections at once than wanted"), "{}", daemon.log());
+    let daemon = Daemon::builder().args(["--memory", "300MiB", "--max-connections", "100"]).start();
+    assert!(!daemon.log().contains("fewer connections"), "{}", daemon.log());
+}
+
+#[test]
+fn logins_that_could_take_all_memory_are_found() {
+    let place = good_place();
+    users(place.path(), &user("a", "m=262144,t=1,p=1", ""));
+    let (_, said) = check(place.path(), &[]);
+    assert!(said.contains("256 MiB each"), "{said}");
+}
+
+#[test]
+fn what_only_the_running_server_knows_of_its_users_file_is_found() {
+    let place = good_place();
+    // Not below the folder of the port file, which the server may reach.
+    let outside = TempDir::new().unwrap();
+    let (folder, other) = (outside.path().join("conf"), outside.path().join("other"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("users.toml"), strong("alice", "") + &strong("bob", "")).unwrap();
+    chmod(folder.join("users.toml"), 0o600);
+    let path = folder.join("users.toml");
+    let options = ["--users", path.to_str().unwrap()];
+    let daemon = Daemon::builder().within(place.path()).args(options).start();
+    let serves = |line: &str| {
+        crate::common::eventually(line, || {
+            let output =
+                sealiftd(place.path()).args(["check", "--max-connections", "20"]).args(options).output().unwrap();
+            text(&output.stdout).lines().any(|found| found.contains(line))
+        });
+    };
+    serves("0 errors, 0 warnings");
+    // Another folder of the same name, which the sandbox does not let the server reach.
+    fs::rename(&folder, &other).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("users.toml"), strong("carol", "")).unwrap();
+    chmod(folder.join("users.toml"), 0o600);
+    serves("warning: the server that runs cannot use the users file, and an older one is in force: ");
+    // Back, cut off where it still makes sense.
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(&other, &folder).unwrap();
+    serves("0 errors, 0 warnings");
+    fs::write(folder.join("users.toml"), "[anonymous]\nenabled = true\n").unwrap();
+    serves("warning: the last change of the users file took 2 of 2 users away");
+    assert!(daemon.log().contains("took 2 of 2 users away"));
+    // What nobody is there to say is not said.
+    daemon.kill();
+    fs::remove_file(place.path().join("log")).unwrap();
+    let (code, said) = check(place.path(), &options);
+    assert!(code == 0 && said.contains("0 errors, 0 warnings"), "{said}");
+}

@@ -1,0 +1,278 @@
+//! What outlives an interruption, a lost line, or a person who takes their time.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use crate::common::program::{PASSWORD, Proxy, World, finish};
+
+const BLOCK: usize = 16 << 20;
+
+/// Signals the program, which `setsid --wait` may have started as a child of its own.
+fn signal(child: &Child, name: &str) {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    let program = match children.trim() {
+        "" => child.id().to_string(),
+        pid => pid.to_owned(),
+    };
+    assert!(Command::new("kill").args([name, &program]).status().unwrap().success());
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    for _ in 0..6000 {
+        if is_there() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what}");
+}
+
+#[test]
+fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_that_goes_on() {
+    let world = World::trusting();
+    let bytes: Vec<u8> = (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect();
+    fs::write(world.remote("public", "large file"), &bytes).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let part = world.local(".copy.sealift-part");
+    let len = |at: &std::path::Path| fs::metadata(at).map_or(0, |part| part.len());
+    let run = |options: &[&str], enough: &dyn Fn() -> bool| {
+        let target = format!("{}/large file", proxy.address);
+        let mut command = world.command([&["get"], options, &[&target, "copy"]].concat());
+        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for("a block has come", enough);
+        signal(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = run(&[], &|| len(&part) as usize > 2 * BLOCK + 100_000);
+    assert!(said.contains("MiB are kept") && said.contains(" get -c '"), "{said}");
+    let kept = len(&part);
+    assert!(kept as usize >= 2 * BLOCK && (kept as usize).is_multiple_of(BLOCK), "{kept}");
+    // Begun afresh and interrupted early: what was there before is still there.
+    let other = || {
+        fs::read_dir(world.work.path()).unwrap().any(|entry| {
+            let entry = entry.unwrap();
+            let is_other = entry.file_name().to_string_lossy().ends_with(".sealift-part") && entry.path() != part;
+            is_other && len(&entry.path()) > 100_000
+        })
+    };
+    run(&[], &other);
+    assert_eq!(len(&part), kept);
+    // The very command that the hint names.
+    let line = said.lines().find_map(|line| line.split_once("To go on: ")).unwrap().1;
+    let mut again = world.command(["-v", "unused"]);
+    again = {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{line} -v")]).current_dir(world.work.path());
+        again.get_envs().for_each(|(name, value)| {
+            shell.env(name, value.unwrap_or_default());
+        });
+        shell
+    };
+    finish(again, b"").code(0).said("goes on after");
+    assert!(fs::read(world.local("copy")).unwrap() == bytes);
+    assert!(!part.exists());
+}
+
+/// Nobody reads the pipe, so the program is in a call that cannot be told anything.
+#[test]
+fn one_signal_ends_a_program_that_waits_for_a_pipe() {
+    let world = World::trusting();
+    assert!(Command::new("mkfifo").arg(world.local("pipe")).status().unwrap().success());
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    for name in ["-TERM", "-INT"] {
+        let mut command = world.command(["get".to_owned(), world.alice("f"), "pipe".to_owned()]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.starts_with("Waiting for somebody to read"), "{said}");
+        signal(&child, name);
+        wait_for("it ends", || child.try_wait().unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_mirror_outlives_lost_lines() {
+    let world = World::trusting();
+    fs::create_dir(world.local("tree")).unwrap();
+    for n in 0..40 {
+        fs::write(world.local(format!("tree/{n}")), vec![n; 300_000]).unwrap();
+    }
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    for (from, to) in [
+        ("./tree".to_owned(), format!("alice@{}/m", proxy.address)),
+        (format!("alice@{}/m", proxy.address), "./back".to_owned()),
+    ] {
+        let mut command = world.command(["mirror", &from, &to]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stderr(Stdio::piped());
+        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        let folder = if from == "./tree" { world.remote("alice", "m") } else { world.local("back") };
+        wait_for("some files are there", || fs::read_dir(&folder).is_ok_and(|entries| entries.count() > 5));
+        proxy.cut();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        assert_eq!(said.matches("; again in ").count(), 1, "{said}");
+        for n in 0..40u8 {
+            assert!(fs::read(folder.join(n.to_string())).unwrap() == vec![n; 300_000], "{n}");
+        }
+    }
+}
+
+/// A server that shows nobody in gives up on those who do not log in; whoever was asked meanwhile is not to blame.
+#[test]
+fn a_question_may_be_answered_later_than_the_server_waits() {
+    let world = World::with(|server| server.args(["--login-timeout", "1s"]));
+    let gone = |count: usize| wait_for("the server gave up", || world.server.log().matches("login").count() >= count);
+    let mut terminal = world.terminal(["ls", &world.alice("")]);
+    terminal.expect("type the pin): ");
+    gone(1);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    terminal.line("yes").expect("Password for");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    terminal.line(PASSWORD).expect("is empty");
+    assert_eq!(terminal.wait().code(), Some(0));
+    assert_eq!(terminal.shown().matches("type the pin").count(), 1);
+    assert_eq!(terminal.shown().matches("Password for").count(), 1);
+}
+
+#[test]
+fn without_home_the_accounts_own_is_used() {
+    let world = World::new();
+    let mut command = world.command(["trust", "list"]);
+    command.env_remove("HOME").env_remove("SEALIFT_CONFIG_DIR");
+    finish(command, b"").code(0);
+}
+
+/// Runs `put` or `get` through a line that takes long, and interrupts it when enough is there. What it has said.
+fn interrupted(world: &World, args: &[&str], enough: &dyn Fn() -> bool) -> String {
+    let mut command = world.command(args);
+    command.env("SEALIFT_PASSWORD", PASSWORD);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for("enough is there", enough);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    said
+}
+
+/// The very command that the hint names, with `-v`.
+fn go_on(world: &World, said: &str) -> crate::common::program::Done {
+    let line = said.lines().find_map(|line| line.split_once("To go on: ")).unwrap_or_else(|| panic!("{said}")).1;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{line} -v")]).current_dir(world.work.path()).env("SEALIFT_PASSWORD", PASSWORD);
+    world.command([""]).get_envs().for_each(|(name, value)| {
+        shell.env(name, value.unwrap_or_default());
+    });
+    finish(shell, b"")
+}
+
+/// Bytes of the files that wait in a user's home until they are whole, the largest first; small ones are not looked at.
+fn staged(world: &World) -> Vec<usize> {
+    let (mut sizes, mut folders) = (Vec::new(), vec![world.remote("alice", ".sealift")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                Ok(meta) if meta.len() > 100_000 => sizes.push(meta.len() as usize),
+                _ => {}
+            }
+        }
+    }
+    sizes.sort_unstable();
+    sizes.reverse();
+    sizes
+}
+
+/// Whether so many bytes of a file have come.
+fn has_come(world: &World, bytes: usize) -> bool {
+    staged(world).first().is_some_and(|size| *size > bytes)
+}
+
+fn large() -> Vec<u8> {
+    (0..60_000_000u32).map(|n| (n / 7 % 251) as u8).collect()
+}
+
+#[test]
+fn what_was_proven_of_an_upload_stays_after_an_interruption_and_a_plain_put_leaves_it_alone() {
+    let world = World::trusting();
+    fs::write(world.local("large file"), large()).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let target = format!("alice@{}/copy", proxy.address);
+    let said = interrupted(&world, &["put", "large file", &target], &|| has_come(&world, 2 * BLOCK + 100_000));
+    assert!(said.contains("MiB are kept") && said.contains(" put -c 'large file' "), "{said}");
+    let whole_blocks = || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK));
+    wait_for("the server keeps what is proven", whole_blocks);
+    let kept = staged(&world);
+    assert!(kept.len() == 1 && kept[0] >= 2 * BLOCK, "{kept:?}");
+    // Begun afresh and interrupted early: what was there before is still there.
+    interrupted(&world, &["put", "large file", &target], &|| staged(&world).len() > 1);
+    wait_for("the other one is gone", || staged(&world).len() == 1);
+    assert_eq!(staged(&world), kept);
+    go_on(&world, &said).code(0).said("goes on after");
+    assert!(fs::read(world.remote("alice", "copy")).unwrap() == large());
+}
+
+#[test]
+fn a_killed_put_is_gone_on_with_after_a_plain_one_too() {
+    let world = World::trusting();
+    fs::write(world.local("large"), large()).unwrap();
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let target = format!("alice@{}/copy", proxy.address);
+    let killed = |enough: &dyn Fn() -> bool| {
+        let mut command = world.command(["put", "large", &target]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for("enough is there", enough);
+        signal(&child, "-KILL");
+        child.wait().unwrap();
+    };
+    killed(&|| has_come(&world, 2 * BLOCK + 100_000));
+    let whole_blocks = || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK));
+    wait_for("the server keeps what is proven", whole_blocks);
+    let kept = staged(&world);
+    killed(&|| staged(&world).len() > 1);
+    wait_for("the other one is gone", || staged(&world).len() == 1);
+    assert_eq!(staged(&world), kept);
+    world.run(["put", "-v", "-c", "large", &world.alice("copy")]).code(0).said("goes on after");
+    assert!(fs::read(world.remote("alice", "copy")).unwrap() == large());
+}
+
+#[test]
+fn the_command_that_goes_on_with_a_tree_goes_where_the_first_one_went() {
+    let world = World::trusting();
+    for root in [world.local("tree"), world.remote("alice", "tree")] {
+        fs::create_dir_all(root.join("d")).unwrap();
+        fs::write(root.join("d/small"), "small").unwrap();
+        fs::write(root.join("large"), large()).unwrap();
+    }
+    let proxy = Proxy::with_pause(&world, std::time::Duration::from_millis(1));
+    world.trust(proxy.address);
+    let at = |path: &str| format!("alice@{}/{path}", proxy.address);
+    fs::create_dir(world.remote("alice", "there")).unwrap();
+    fs::create_dir(world.local("here")).unwrap();
+    let expected = ["d", "d/small", "large"];
+    for (to, lies_in) in [(at("new"), "new"), (at("there/"), "there/tree")] {
+        let said = interrupted(&world, &["put", "-r", "tree", &to], &|| has_come(&world, 2 * BLOCK + 100_000));
+        wait_for("the server keeps what is proven", || staged(&world).iter().all(|size| size.is_multiple_of(BLOCK)));
+        go_on(&world, &said).code(0).said("goes on after");
+        assert_eq!(crate::common::program::names(&world.remote("alice", lies_in)), expected, "{said}");
+        assert!(fs::read(world.remote("alice", lies_in).join("large")).unwrap() == large());
+    }
+    for (to, lies_in) in [("new", "new"), ("here", "here/tree")] {
+        let part = world.local(lies_in).join(".large.sealift-part");
+        let enough = || fs::metadata(&part).is_ok_and(|part| part.len() as usize > BLOCK + 100_000);
+        let said = interrupted(&world, &["get", "-r", &at("tree"), to], &enough);
+        go_on(&world, &said).code(0).said("goes on after");
+        assert_eq!(crate::common::program::names(&world.local(lies_in)), expected, "{said}");
+        assert!(fs::read(world.local(lies_in).join("large")).unwrap() == large());
+    }
+}

@@ -1,0 +1,98 @@
+//! The help pages, as they are printed. `SEALIFT_BLESS=1 cargo test --test end_to_end cli::help` writes them anew.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const COMMANDS: &[&str] = &[
+    "ls",
+    "tree",
+    "du",
+    "find",
+    "get",
+    "put",
+    "mirror",
+    "rm",
+    "mkdir",
+    "mv",
+    "cat",
+    "stat",
+    "hash",
+    "verify",
+    "accept",
+    "shell",
+    "ping",
+    "status",
+    "who",
+    "kick",
+    "shutdown",
+    "join",
+    "passwd",
+    "key",
+    "key new",
+    "key list",
+    "trust",
+    "trust add",
+    "trust list",
+    "trust remove",
+    "bookmark",
+    "bookmark add",
+    "bookmark list",
+    "bookmark remove",
+    "completion",
+];
+
+fn sealift(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sealift")).args(args).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn matches_file(name: &str, shown: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/cli/help").join(format!("{name}.txt"));
+    if std::env::var_os("SEALIFT_BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, shown).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(shown, expected, "{name}");
+}
+
+#[test]
+fn the_first_page_is_as_written_down() {
+    matches_file("sealift", &sealift(&["--help"]));
+    assert_eq!(sealift(&["help"]), sealift(&["--help"]));
+}
+
+#[test]
+fn every_command_s_page_is_as_written_down_and_shows_an_example() {
+    for command in COMMANDS {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let page = sealift(&words);
+        matches_file(&command.replace(' ', "-"), &page);
+        let is_group_or_short = matches!(
+            *command,
+            "key new" | "key list" | "trust" | "trust list" | "trust remove" | "bookmark list" | "bookmark remove"
+        );
+        assert!(is_group_or_short || page.contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn completion_scripts_ask_the_program_itself() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sealift(&["completion", shell]);
+        assert!(script.contains("COMPLETE"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn the_options_about_the_connection_stand_once() {
+    let page = sealift(&["help", "connection"]);
+    matches_file("connection", &page);
+    for command in ["ls", "get", "mirror", "trust"] {
+        let own = sealift(&[command, "--help"]);
+        assert!(own.contains("sealift help connection") && !own.contains("--password-file"), "{command}");
+    }
+}

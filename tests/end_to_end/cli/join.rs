@@ -1,0 +1,142 @@
+//! Invitations from the administrator's line to the invited person's files, between two machines.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::program::{Done, World, finish};
+use crate::common::{end_of, text};
+
+const OWN: &str = "my own words";
+
+/// `sealiftd invite` with these arguments: the invitation, without what is around it.
+pub fn invite(world: &World, args: &[&str]) -> String {
+    let output = world.server.command(&[&["invite"], args].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let line = text(&output.stdout);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line.trim().strip_prefix("sealift join '").unwrap().strip_suffix('\'').unwrap().to_owned()
+}
+
+fn sealiftd_in(place: &Path, args: &[&str]) -> Command {
+    let mut command = crate::common::sealiftd(place);
+    command.args(args);
+    command
+}
+
+fn join(world: &World, invitation: &str, password: &str) -> Done {
+    let mut command = world.command(["join", invitation, "--password-stdin"]);
+    command.env_remove("SEALIFT_PASSWORD");
+    finish(command, format!("{password}\n").as_bytes())
+}
+
+fn ls(world: &World, target: &str, password: &str) -> Option<i32> {
+    let mut command = world.command(["ls", target]);
+    command.env("SEALIFT_PASSWORD", password);
+    finish(command, b"").code
+}
+
+#[test]
+fn one_line_makes_the_user_pins_the_server_and_bookmarks_it() {
+    // The invited person knows nothing of the server yet.
+    let world = World::new();
+    let invitation = invite(&world, &["carol", "--access", "list,upload", "--host", &world.server.address()]);
+    let carol = format!("carol@{}/", world.server.address());
+    let done = join(&world, &invitation, OWN).code(0);
+    done.said("Remembered the key of").said("You have joined carol@").said("`sealift ls ");
+    assert_eq!(ls(&world, &carol, OWN), Some(0));
+    assert_eq!(
+        ls(&world, "server:", OWN),
+        Some(0),
+        "{:?}",
+        fs::read_to_string(world.config.path().join("config.toml"))
+    );
+    let denied = world.command(["mkdir", &format!("{carol}x")]);
+    let mut denied = denied;
+    denied.env("SEALIFT_PASSWORD", OWN);
+    finish(denied, b"").code(5);
+    // It works once, and says so.
+    join(&world, &invitation, "another one").code(4).said("may be used already").said("`sealiftd invite` makes it");
+    assert_eq!((ls(&world, &carol, OWN), ls(&world, &carol, "another one")), (Some(0), Some(4)));
+    // By nothing that it wrote down can anybody tell the secret.
+    let secret = invitation.rsplit('.').nth(1).unwrap();
+    let found = Command::new("grep").args(["-rFe", secret]).arg(world.server.place()).output().unwrap();
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found.stdout));
+}
+
+#[test]
+fn an_invitation_is_read_from_a_pipe_and_gives_a_user_who_is_there_another_password() {
+    let world = World::trusting();
+    let invitation = invite(&world, &["alice", "--host", &world.server.address()]);
+    let command = world.command(["join", "-", "--password-stdin"]);
+    finish(command, format!("sealift join '{invitation}'\n{OWN}\n").as_bytes()).code(0);
+    assert_eq!(ls(&world, &world.alice(""), OWN), Some(0));
+    assert_eq!(ls(&world, &world.alice(""), crate::common::program::PASSWORD), Some(4));
+}
+
+#[test]
+fn an_invitation_that_is_cut_withdrawn_over_or_of_another_server_lets_nobody_in() {
+    let world = World::new();
+    let host = ["--host", &world.server.address()];
+    let invited = |more: &[&str]| invite(&world, &[&["carol"], more, &host[..]].concat());
+    let cut = invited(&[]);
+    for end in [cut.len() - 1, cut.len() - 9, cut.len() / 2] {
+        join(&world, &cut[..end], OWN).code(2).said("not whole");
+    }
+    join(&world, "files.example", OWN).code(2).said("quotes");
+
+    let withdrawn = invited(&[]);
+    let listed = text(&world.server.command(&["invite", "--list"]).output().unwrap().stdout);
+    assert_eq!(listed.lines().filter(|line| line.ends_with("  carol")).count(), 2, "{listed}");
+    for line in listed.lines() {
+        let id = line.split_once(' ').unwrap().0;
+        assert!(end_of(world.server.command(&["invite", "--revoke", id]), "").status.success());
+    }
+    join(&world, &withdrawn, OWN).code(4).said("withdrawn");
+    let none = end_of(world.server.command(&["invite", "--revoke", "0123456789abcdef"]), "");
+    assert_eq!(none.status.code(), Some(3), "{}", text(&none.stderr));
+
+    let over = invited(&["--expires", "0s"]);
+    join(&world, &over, OWN).code(4).said("the invitation is over");
+
+    // Another server where this one was: its key is not the one that the invitation names.
+    let other = World::new();
+    let elsewhere = invited(&[]);
+    let here = invite(&other, &["carol", "--host", &other.server.address()]);
+    fs::write(
+        other.config.path().join("known_servers"),
+        format!("{} {}\n", other.server.address(), world.server.pin()),
+    )
+    .unwrap();
+    join(&other, &here, OWN).code(7).said("known by another key").said("Nothing was sent");
+    assert_eq!(ls(&world, &format!("carol@{}/", world.server.address()), OWN), Some(7), "not known here");
+    join(&world, &elsewhere, OWN).code(0);
+}
+
+#[test]
+fn what_is_made_for_an_invitation_belongs_to_the_server() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let world = World::new();
+    let place = world.server.place();
+    let owner = |path: &Path| fs::metadata(path).map(|meta| (meta.uid(), meta.mode() & 0o777)).unwrap();
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give files away");
+        return;
+    }
+    for path in ["users.toml", "server_state"] {
+        chown(place.join(path), Some(65534), Some(65534)).unwrap();
+    }
+    invite(&world, &["carol", "--host", &world.server.address()]);
+    assert_eq!(owner(&place.join("users.toml")), (65534, 0o600));
+    let invitations = fs::read_dir(place.join("server_state/invitations")).unwrap();
+    assert!(invitations.map(|entry| owner(&entry.unwrap().path())).all(|of| of == (65534, 0o600)));
+    // Before the first start of a server, too: for whom the data folder is.
+    let fresh = tempfile::tempdir().unwrap();
+    fs::create_dir(fresh.path().join("server_data")).unwrap();
+    chown(fresh.path().join("server_data"), Some(65534), Some(65534)).unwrap();
+    assert!(end_of(sealiftd_in(fresh.path(), &["cert", "new"]), "").status.success());
+    assert!(end_of(sealiftd_in(fresh.path(), &["invite", "carol"]), "").status.success());
+    for path in ["server_state", "server_state/users", "server_state/invitations"] {
+        assert_eq!(owner(&fresh.path().join(path)), (65534, 0o700), "{path}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `ls`, as people see it on a terminal and as programs read it from a pipe.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use crate::common::program::World;
+
+/// Three files of alice's, of different sizes and days, a hidden one, and a folder with one of its own.
+fn world() -> World {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "sub")).unwrap();
+    for (name, size, day) in
+        [("b.txt", 10, 3), ("a.pdf", 1536, 1), ("C", 3_000_000, 2), (".hidden", 1, 4), ("sub/x.txt", 7, 5)]
+    {
+        let file = fs::File::create(world.remote("alice", name)).unwrap();
+        file.set_len(size).unwrap();
+        file.set_modified(day_of_may(day)).unwrap();
+    }
+    fs::File::open(world.remote("alice", "sub")).unwrap().set_modified(day_of_may(6)).unwrap();
+    world
+}
+
+/// 12:34:56 UTC on this day of May 2024.
+fn day_of_may(day: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_714_566_896 + (day - 1) * 86_400)
+}
+
+const PLAIN: &[(&str, &str)] = &[("NO_COLOR", "1"), ("TZ", "EST5")];
+
+#[test]
+fn a_terminal_shows_columns_that_fit_it() {
+    let world = world();
+    let ls = |columns, options: &[&str]| world.screen([&["ls"], options, &[&world.alice("")]].concat(), columns, PLAIN);
+    assert_eq!(ls(100, &[]), "C  a.pdf  b.txt  sub/\n");
+    assert_eq!(ls(12, &[]), "C      b.txt\na.pdf  sub/\n");
+    assert_eq!(ls(100, &["-a"]), ".hidden  C  a.pdf  b.txt  sub/\n");
+    assert_eq!(ls(100, &["-1"]), "C\na.pdf\nb.txt\nsub/\n");
+    assert_eq!(ls(100, &["-t"]), "sub/  b.txt  C  a.pdf\n");
+    assert_eq!(ls(100, &["-S", "--reverse"]), "sub/  b.txt  a.pdf  C\n");
+    assert_eq!(ls(100, &["-R"]), "C  a.pdf  b.txt  sub/\n\nsub:\nx.txt\n");
+    assert_eq!(ls(100, &["-d"]), "./\n");
+}
+
+#[test]
+fn a_long_listing_at_a_terminal_has_local_times_and_sizes_that_people_read() {
+    let world = world();
+    let ls = |options: &[&str]| world.screen([&["ls"], options, &[&world.alice("")]].concat(), 40, PLAIN);
+    let lines = |zone: &str| {
+        format!(
+            "file  2.9 MiB  2024-05-02 {zone}  C\n\
+             file  1.5 KiB  2024-05-01 {zone}  a.pdf\n\
+             file     10 B  2024-05-03 {zone}  b.txt\n\
+             dir         -  2024-05-06 {zone}  sub/\n"
+        )
+    };
+    assert_eq!(ls(&["-lh"]), lines("07:34"));
+    assert_eq!(ls(&["-l", "--utc"]), lines("12:34Z"));
+    let full = world.screen(["ls", "-l", "--time-style", "full-iso", &world.alice("b.txt")], 40, PLAIN);
+    assert_eq!(full, "file  10 B  2024-05-03 07:34:56.000000000 -0500  b.txt\n");
+    assert!(ls(&["-l", "--time-style", "relative"]).contains("years ago  C\n"));
+    let tree = ls(&["-ltr", "-b"]);
+    assert_eq!(tree.lines().next().unwrap(), "dir         -  2024-05-06 07:34  sub/");
+    assert_eq!(tree.lines().last().unwrap(), "file  7  2024-05-05 07:34  x.txt");
+}
+
+#[test]
+fn a_pipe_gets_the_same_whatever_the_zone_one_entry_a_line() {
+    let world = world();
+    let ls = |options: &[&str]| {
+        let done = world.run([&["ls"], options, &[&world.alice("")]].concat()).code(0);
+        done.stdout().to_owned()
+    };
+    assert_eq!(ls(&[]), "C\na.pdf\nb.txt\nsub/\n");
+    assert_eq!(ls(&["-la"]).lines().next().unwrap(), "file        1 B  2024-05-04 12:34:56Z  .hidden");
+    assert_eq!(ls(&["-lb"]).lines().next().unwrap(), "file          3000000  2024-05-02 12:34:56Z  C");
+    assert_eq!(ls(&["-t", "--reverse"]), "a.pdf\nC\nb.txt\nsub/\n");
+    assert_eq!(ls(&["-r"]), "C\na.pdf\nb.txt\nsub/\nsub/x.txt\n");
+    let mut unsorted: Vec<String> = ls(&["-rU"]).lines().map(str::to_owned).collect();
+    unsorted.sort_unstable();
+    assert_eq!(unsorted, ["C", "a.pdf", "b.txt", "sub/", "sub/x.txt"]);
+    assert_eq!(ls(&["--json"]).lines().count(), 6, "a program is told of everything, and of how much that was");
+    let by_time = ls(&["--json", "-t"]);
+    assert!(by_time.lines().next().unwrap().contains(r#""name":"sub""#), "{by_time}");
+}
+
+#[test]
+fn colours_come_from_ls_colors_in_columns_too_and_not_with_no_color() {
+    let world = world();
+    let colours = [("LS_COLORS", "di=1:*.pdf=31"), ("CLICOLOR_FORCE", "1")];
+    let shown = world.screen(["ls", &world.alice("")], 100, &colours);
+    assert_eq!(shown, "C  \u{1b}[31ma.pdf\u{1b}[0m  b.txt  \u{1b}[1msub/\u{1b}[0m\n");
+    let plain = world.screen(["ls", &world.alice("")], 100, &[colours[0], ("NO_COLOR", "1")]);
+    assert_eq!(plain, "C  a.pdf  b.txt  sub/\n");
+    let piped = world.command(["ls", &world.alice("")]).envs(colours).env("SEALIFT_PASSWORD", "correct horse").output();
+    assert_eq!(piped.unwrap().stdout, b"C\na.pdf\nb.txt\nsub/\n");
+}
+
+#[test]
+fn a_folder_of_hidden_names_says_so_and_h_is_sizes_and_not_help() {
+    let world = world();
+    fs::create_dir(world.remote("alice", "dots")).unwrap();
+    for name in [".a", ".b"] {
+        fs::write(world.remote("alice", "dots").join(name), "").unwrap();
+    }
+    let done =
+        world.run(["ls", &world.alice("dots")]).code(0).said("All 2 names in it begin with a dot; -a shows them.");
+    assert!(done.stdout.is_empty());
+    assert_eq!(world.run(["ls", "-h", &world.alice("b.txt")]).code(0).stdout(), "b.txt\n");
+    assert!(world.run(["ls", "--help"]).code(0).stdout().contains("--time-style"));
+    let shell = world.run_with(["shell", &world.alice("")], b"ls -lht\n");
+    let stdout = shell.code(0);
+    assert!(stdout.stdout().starts_with("dir "), "{}", stdout.stdout());
+}

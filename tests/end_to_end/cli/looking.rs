@@ -1,0 +1,103 @@
+//! `tree`, `du` and `find`, and what is said about commands that are none.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::common::program::World;
+
+fn world() -> World {
+    let world = World::trusting();
+    for (name, size, days) in [
+        ("a.txt", 10, 0),
+        ("b/big.iso", 3_000_000, 100),
+        ("b/c/x.txt", 7, 3),
+        (".git/config", 5, 0),
+        ("z.pdf", 1536, 50),
+    ] {
+        let file = world.remote("alice", name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let file = fs::File::create(file).unwrap();
+        file.set_len(size).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(days * 86_400)).unwrap();
+    }
+    world
+}
+
+#[test]
+fn a_tree_is_drawn_as_the_locale_allows() {
+    let world = world();
+    let tree = |options: &[&str], locale: &str| {
+        world.screen([&["tree"], options, &[&world.alice("")]].concat(), 40, &[("LANG", locale)])
+    };
+    let plain =
+        ".\n|-- a.txt\n|-- b/\n|   |-- big.iso\n|   `-- c/\n|       `-- x.txt\n`-- z.pdf\n\n2 folders, 4 files\n";
+    assert_eq!(tree(&[], "C"), plain);
+    let drawn = plain.replace("|-- ", "├── ").replace("`-- ", "└── ").replace("|   ", "│   ");
+    assert_eq!(tree(&[], "C.UTF-8"), drawn);
+    assert_eq!(tree(&["-d"], "C"), ".\n`-- b/\n    `-- c/\n\n2 folders\n");
+    assert_eq!(tree(&["-L", "1", "-a"], "C"), ".\n|-- .git/\n|-- a.txt\n|-- b/\n`-- z.pdf\n\n2 folders, 2 files\n");
+    assert!(tree(&["-s"], "C").contains("|-- [     10 B]  a.txt\n"));
+    let json = world.run(["tree", "--json", &world.alice("b")]).code(0);
+    let paths: Vec<Value> = json.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        paths.iter().map(|entry| entry["path"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["b/big.iso", "b/c", "b/c/x.txt"]
+    );
+    world.run(["tree", &world.alice("a.txt")]).code(1).said("Name a folder");
+    world.run(["tree", &world.alice("missing")]).code(3);
+}
+
+#[test]
+fn du_sums_up_folders() {
+    let world = world();
+    let du = |options: &[&str], path: &str| {
+        world.run([&["du"], options, &[&world.alice(path)]].concat()).code(0).stdout().to_owned()
+    };
+    assert_eq!(du(&[], ""), "      7 B  b/c\n  2.9 MiB  b\n      5 B  .git\n  2.9 MiB  .\n");
+    assert_eq!(du(&["-sb"], ""), "        3001558  .\n");
+    assert_eq!(du(&["-d", "1", "-b"], "b"), "              7  b/c\n        3000007  b\n");
+    assert_eq!(du(&["-sh"], "*"), "     10 B  a.txt\n  2.9 MiB  b\n  1.5 KiB  z.pdf\n");
+    let json: Value = serde_json::from_str(du(&["-s", "--json"], "b").trim_end()).unwrap();
+    assert_eq!((&json["path"], &json["size"], &json["files"]), (&"b".into(), &3_000_007.into(), &2.into()));
+}
+
+#[test]
+fn find_shows_what_fits_all_that_is_asked() {
+    let world = world();
+    let find = |options: &[&str]| {
+        let done = world.run([&["find", &world.alice("")], options].concat()).code(0);
+        let mut lines: Vec<String> = done.stdout().lines().map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
+    assert_eq!(find(&["--name", "*.txt"]), ["a.txt", "b/c/x.txt"]);
+    assert_eq!(find(&["--name", "{c*,*.pdf}"]), [".git/config", "b/c", "z.pdf"]);
+    assert_eq!(find(&["--type", "dir"]), [".git", "b", "b/c"]);
+    assert_eq!(find(&["--size", "+1M"]), ["b/big.iso"]);
+    assert_eq!(find(&["--size", "-8", "--name", "*.txt"]), ["b/c/x.txt"]);
+    assert_eq!(find(&["--older", "30d", "--type", "f"]), ["b/big.iso", "z.pdf"]);
+    assert_eq!(find(&["--newer", "7d", "--name", "x*"]), ["b/c/x.txt"]);
+    assert!(find(&["--name", "nothing"]).is_empty());
+    let zero = world.run(["find", "-0", &world.alice("b"), "--name", "x.txt"]).code(0);
+    assert_eq!(zero.stdout, b"b/c/x.txt\0");
+    let json = world.run(["find", "--json", &world.alice(""), "--name", "x.txt"]).code(0);
+    assert!(json.stdout().starts_with(r#"{"v":1,"event":"entry","path":"b/c/x.txt","#), "{}", json.stdout());
+    world.run(["find", &world.alice(""), "--size", "big"]).code(2).said("+10M");
+    world.run(["find", &world.alice("missing")]).code(3);
+}
+
+#[test]
+fn a_command_or_option_that_is_none_is_answered_with_the_one_that_was_meant() {
+    let world = World::trusting();
+    world.run(["gte", "h/x"]).code(2).said("`gte` is no command of sealift").said("hint: Did you mean `sealift get`?");
+    world.run(["sync", "a", "h/a"]).code(2).said("sealift mirror SOURCE DESTINATION");
+    world.run(["get", "--recursiv", "h/x"]).code(2).said("Did you mean --recursive?");
+    world.run(["ls", "-p", "4456", "h"]).code(2).said("-P 4456");
+    let json = world.run(["--json", "gte", "h/x"]).code(2).stderr;
+    let error: Value = serde_json::from_str(json.trim_end()).unwrap();
+    assert_eq!((&error["error"], &error["exit"]), (&"usage".into(), &2.into()));
+    fs::write(world.remote("public", "a"), "").unwrap();
+    assert_eq!(world.run(["dir", &world.public("")]).code(0).stdout(), "a\n");
+}

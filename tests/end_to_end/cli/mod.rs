@@ -1,0 +1,27 @@
+//! The program `sealift` as people and scripts run it, against a real server.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+mod bookmarks;
+mod environment;
+mod exits;
+mod files;
+mod first_minute;
+mod flow;
+mod gate;
+mod going_on;
+mod help;
+mod join;
+mod json;
+mod listing;
+mod looking;
+mod lost_lines;
+mod next_key;
+mod passwd;
+mod progress;
+mod shell;
+mod sides;
+mod sparse;
+mod tap;
+mod terminal;
+mod trust;
+mod wildcards;

@@ -1,0 +1,172 @@
+//! A server changes its key, and those who know it are not asked.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use sealift::tls::Identity;
+
+use crate::common::front::{Front, known_servers, restart, says, sealiftd};
+use crate::common::program::{Done, World};
+
+const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn ls(world: &World, front: &Front) -> Done {
+    fs::write(world.remote("public", "hello"), "").unwrap();
+    world.run(["ls", &format!("{}/", front.address)])
+}
+
+#[test]
+fn a_key_changes_and_a_client_that_was_there_meanwhile_is_not_asked() {
+    let mut world = World::new();
+    let front = Front::of(&world.server);
+    let old = world.server.pin().to_owned();
+    world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
+
+    says(&world, &["cert", "next"]);
+    let new = says(&world, &["cert", "pin", "--next"]);
+    restart(&mut world, &front);
+    assert!(world.server.banner().contains(&format!("next     {new}")), "{}", world.server.banner());
+    ls(&world, &front).code(0).said("has announced its next key").said(&new);
+    assert_eq!(ls(&world, &front).code(0).stderr, "", "only the first time");
+    let at = &front.address;
+    assert_eq!(known_servers(&world), format!("{at} {old}\n{at} {new} after={old}\n"));
+    assert_eq!(world.run(["trust", "list"]).code(0).stdout(), known_servers(&world));
+
+    let said = says(&world, &["cert", "switch"]);
+    assert!(said.contains(&new) && said.contains("key.pem.old"), "{said}");
+    assert_eq!(says(&world, &["cert", "pin"]), new);
+    assert_eq!(ls(&world, &front).code(0).stderr, "", "the running server has the old key yet");
+    restart(&mut world, &front);
+    assert_eq!(world.server.pin(), new);
+    ls(&world, &front).code(0).said("forgot the one before");
+    assert_eq!(ls(&world, &front).code(0).stderr, "");
+    assert_eq!(known_servers(&world), format!("{at} {new}\n"));
+}
+
+#[test]
+fn a_server_that_is_just_accepted_is_followed_at_once_and_quietly_if_asked() {
+    let mut world = World::new();
+    says(&world, &["cert", "next"]);
+    let front = Front::of(&world.server);
+    restart(&mut world, &front);
+    let done = world.run(["--quiet", "--trust", "accept-new", "ls", &front.address]).code(0);
+    assert_eq!(done.stderr, "");
+    assert_eq!(known_servers(&world).lines().count(), 2);
+}
+
+#[test]
+fn what_others_vouch_for_is_not_added_to() {
+    let mut world = World::new();
+    says(&world, &["cert", "next"]);
+    let front = Front::of(&world.server);
+    restart(&mut world, &front);
+    let (pin, address) = (world.server.pin().to_owned(), front.address.clone());
+    world.run(["--pin", &pin, "ls", &address]).code(0);
+    let certificate = world.server.place().join("certs/cert.pem");
+    let local = address.replace("127.0.0.1", "localhost");
+    world.run(["--ca-file", certificate.to_str().unwrap(), "ls", &local]).code(0);
+    world.run(["bookmark", "add", "work", &address, "--pin", &pin]).code(0);
+    world.run(["ls", "work:"]).code(0);
+    let system = world.local("system");
+    fs::write(&system, format!("{address} {pin}\n")).unwrap();
+    world.run_with_env(["ls", &address], "SEALIFT_SYSTEM_KNOWN_SERVERS", &system).code(0);
+    assert_eq!(known_servers(&world), "");
+    assert_eq!(fs::read_to_string(&system).unwrap(), format!("{address} {pin}\n"));
+}
+
+/// A read-only folder, as in a container: what was asked for is done.
+#[test]
+fn a_key_that_cannot_be_remembered_is_no_failure() {
+    let mut world = World::new();
+    let front = Front::of(&world.server);
+    world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
+    says(&world, &["cert", "next"]);
+    restart(&mut world, &front);
+    // In the way of the file that takes the place of the old one, for root too.
+    fs::create_dir(world.config.path().join("known_servers.new")).unwrap();
+    assert_eq!(ls(&world, &front).code(0).stderr, "");
+    world.run(["-v", "ls", &front.address]).code(0).said("is not remembered");
+}
+
+#[test]
+fn several_keys_of_one_server_are_added_by_hand() {
+    let world = World::new();
+    let (server, pin) = (world.server.address(), world.server.pin());
+    world.run(["trust", "add", &server, "--pin", OTHER, "--pin", pin]).code(0);
+    assert_eq!(known_servers(&world), format!("{server} {OTHER}\n{server} {pin}\n"));
+    world.run(["ls", &server]).code(0);
+    assert_eq!(known_servers(&world).lines().count(), 2, "what was added by hand stays");
+    world.run(["trust", "remove", &server]).code(0).said("2 keys");
+    world.run(["trust", "add", &server, "--pin", OTHER]).code(0);
+    world.run(["trust", "add", &server, "--pin", pin]).code(11).said("--also");
+    world.run(["trust", "add", &server, "--pin", pin, "--also"]).code(0);
+    world.run(["ls", &server]).code(0);
+    let json = world.run(["--json", "trust", "list"]).code(0);
+    assert_eq!(json.stdout().lines().filter(|line| line.contains(r#""after":null"#)).count(), 2, "{json:?}");
+}
+
+#[test]
+fn a_machine_s_known_servers_are_read_and_a_person_s_own_come_first() {
+    let world = World::new();
+    let (server, pin) = (world.server.address(), world.server.pin());
+    let system = world.local("system");
+    let run = |words: &[&str]| world.run_with_env(words, "SEALIFT_SYSTEM_KNOWN_SERVERS", &system);
+    fs::write(&system, format!("{server} {pin}\nother:1 {OTHER}\n")).unwrap();
+    run(&["ls", &server]).code(0);
+    assert_eq!(run(&["trust", "list"]).code(0).stdout(), format!("{server} {pin}\nother:1 {OTHER}\n"));
+    run(&["trust", "remove", &server]).code(3).said("An administrator of this machine");
+    fs::write(&system, format!("{server} {OTHER}\n")).unwrap();
+    run(&["ls", &server]).code(7).said("Nothing was sent").said("An administrator of this machine");
+    run(&["--trust", "accept-new", "ls", &server]).code(7);
+    world.trust(&server);
+    run(&["ls", &server]).code(0);
+    assert_eq!(run(&["trust", "list"]).code(0).stdout(), format!("{server} {pin}\n"));
+    run(&["trust", "remove", &server]).code(0).said("still known");
+    fs::write(&system, "nonsense\n").unwrap();
+    run(&["ls", &server]).code(2).said("system:1:");
+}
+
+#[test]
+fn a_next_key_is_private_is_not_replaced_and_may_be_kept_elsewhere() {
+    let world = World::new();
+    let certs = world.server.place().join("certs");
+    assert_eq!(sealiftd(&world, &["cert", "switch"]).status.code(), Some(3));
+    assert_eq!(sealiftd(&world, &["cert", "pin", "--next"]).status.code(), Some(3));
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&certs, Some(12345), Some(54321)).unwrap();
+    }
+    says(&world, &["cert", "next"]);
+    let key = certs.join("key.next.pem");
+    let meta = fs::metadata(&key).unwrap();
+    assert_eq!(meta.permissions().mode() & 0o7777, 0o600);
+    assert_eq!(meta.uid(), fs::metadata(&certs).unwrap().uid());
+    let next = says(&world, &["cert", "pin", "--next"]);
+    assert!(says(&world, &["cert", "show"]).contains(&format!("next pin     {next}")));
+    assert_eq!(sealiftd(&world, &["cert", "next"]).status.code(), Some(11));
+    says(&world, &["cert", "next", "--force"]);
+    assert_ne!(says(&world, &["cert", "pin", "--next"]), next);
+
+    let present = fs::read(certs.join("key.pem")).unwrap();
+    fs::rename(&key, certs.join("elsewhere")).unwrap();
+    let refused = sealiftd(&world, &["cert", "switch"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("key.next.pem"), "{refused:?}");
+    assert_eq!(fs::read(certs.join("key.pem")).unwrap(), present);
+    fs::rename(certs.join("elsewhere"), &key).unwrap();
+    let next = says(&world, &["cert", "pin", "--next"]);
+    says(&world, &["cert", "switch"]);
+    assert_eq!(Identity::load(&certs).unwrap().pin().to_string(), next);
+    assert_eq!(fs::read(certs.join("key.pem.old")).unwrap(), present);
+    assert!(!key.exists() && !certs.join("cert.next.pem").exists());
+    assert_eq!(fs::metadata(certs.join("key.pem")).unwrap().permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn a_next_certificate_that_is_broken_keeps_no_server_from_starting() {
+    let mut world = World::new();
+    let front = Front::of(&world.server);
+    fs::write(world.server.place().join("certs/cert.next.pem"), "nonsense").unwrap();
+    restart(&mut world, &front);
+    world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
+    assert_eq!(known_servers(&world).lines().count(), 1);
+    assert!(world.server.log().contains("the next key is not announced"), "{}", world.server.log());
+}

@@ -1,0 +1,86 @@
+//! `passwd`: a user's own password, end to end.
+
+use std::fs;
+
+use crate::common::program::{PASSWORD, World, finish};
+
+const OWN: &str = "my own words";
+
+/// Runs `passwd` for alice with these lines on standard input.
+fn passwd(world: &World, lines: &str) -> crate::common::program::Done {
+    let mut command = world.command(["passwd", "--password-stdin", &world.alice("")]);
+    command.env_remove("SEALIFT_PASSWORD");
+    finish(command, lines.as_bytes())
+}
+
+/// The exit code of a listing with this password.
+fn ls(world: &World, password: &str) -> Option<i32> {
+    let mut command = world.command(["ls", &world.alice("")]);
+    command.env("SEALIFT_PASSWORD", password);
+    finish(command, b"").code
+}
+
+#[test]
+fn two_lines_change_a_password_and_the_old_one_is_wrong_from_then_on() {
+    let world = World::trusting();
+    let users = fs::read(world.server.place().join("users.toml")).unwrap();
+    passwd(&world, &format!("{PASSWORD}\n{OWN}\n")).code(0).said("is changed");
+    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
+    assert_eq!(fs::read(world.server.place().join("users.toml")).unwrap(), users, "it is the administrator's");
+    let log = world.server.log();
+    assert!(log.contains("password changed by its user") && !log.contains(OWN) && !log.contains(PASSWORD), "{log}");
+    // The own one, too.
+    passwd(&world, &format!("{OWN}\nshort\n")).code(0).said("easily guessed");
+    assert_eq!((ls(&world, OWN), ls(&world, "short")), (Some(4), Some(0)));
+}
+
+#[test]
+fn a_wrong_or_missing_password_changes_nothing() {
+    let world = World::trusting();
+    passwd(&world, &format!("wrong\n{OWN}\n")).code(4);
+    passwd(&world, &format!("{PASSWORD}\n")).code(2).said("no password");
+    passwd(&world, &format!("{PASSWORD}\n\n")).code(2);
+    passwd(&world, &format!("{PASSWORD}\n{}\n", "x".repeat(1025))).code(2);
+    let anonymous = world.run(["passwd", &world.public("")]).code(2);
+    assert!(anonymous.stderr.contains("alice@"), "{}", anonymous.stderr);
+    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(0), Some(4)));
+}
+
+#[test]
+fn a_person_is_asked_for_the_present_one_and_twice_for_the_new_one() {
+    let world = World::trusting();
+    let mut terminal = world.terminal(["passwd", &world.alice("")]);
+    terminal.expect("Password for alice@").line(PASSWORD);
+    terminal.expect("New password for alice@").line(OWN).expect("The same again:").line("my own sword");
+    terminal.expect("The two differ").expect("New password").line(OWN).expect("again:").line(OWN);
+    terminal.expect("is changed");
+    assert!(terminal.wait().success());
+    assert!(!terminal.shown().contains(OWN) && !terminal.shown().contains(PASSWORD), "{}", terminal.shown());
+    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
+}
+
+#[test]
+fn what_the_administrator_says_counts() {
+    let world = World::trusting();
+    let users = world.server.place().join("users.toml");
+    passwd(&world, &format!("{PASSWORD}\n{OWN}\n")).code(0);
+    // Forbidden: the file alone counts, and says so.
+    let text = fs::read_to_string(&users).unwrap();
+    let none = text.replace("\n[users.alice]\n", "\n[users.alice]\nself_service = \"none\"\n");
+    fs::write(&users, &none).unwrap();
+    crate::common::eventually("it is forbidden to her", || ls(&world, PASSWORD) == Some(0));
+    assert_eq!(ls(&world, OWN), Some(4));
+    let refused = passwd(&world, &format!("{PASSWORD}\nanother one\n")).code(5);
+    refused.said("the administrator of this server sets your password").said("Ask the administrator of 127.0.0.1");
+    // For all who are not named.
+    fs::write(&users, format!("{text}\n[defaults]\nself_service = \"none\"\n")).unwrap();
+    crate::common::eventually("it is read", || passwd(&world, &format!("{PASSWORD}\nanother one\n")).code == Some(5));
+    // Allowed again: nothing was forgotten.
+    fs::write(&users, &text).unwrap();
+    crate::common::eventually("it is allowed again", || ls(&world, OWN) == Some(0));
+    // A new one of the administrator's wins, and stays when the server starts again.
+    let mut set = world.server.command(&["user", "passwd", "alice", "--password-stdin"]);
+    set.env_remove("SEALIFT_PASSWORD");
+    assert!(crate::common::end_of(set, "set by the administrator").status.success());
+    assert_eq!((ls(&world, OWN), ls(&world, "set by the administrator")), (Some(4), Some(0)));
+}

@@ -1,0 +1,22 @@
+//! The programs as people, scripts and administrators meet them: real processes, real TLS, real disks.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod admin;
+mod behaviours;
+mod check;
+mod cli;
+mod daemon;
+mod explain;
+mod fast_copy;
+mod first_version;
+mod keys;
+mod mirror;
+mod privileges;
+mod recorded;
+mod resume;
+mod sandbox;
+mod streams;

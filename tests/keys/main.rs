@@ -1,8 +1,0 @@
-//! Logging in with SSH keys: their signatures against OpenSSH's own, key files, an agent, and the whole way to a server.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
-
-#[path = "../common/mod.rs"]
-mod common;
-mod openssh;
-mod program;
-mod token;

@@ -1,0 +1,17 @@
+//! The library from outside: its client, its TLS, its stores, what a fuzzer found, and that the tables of the documents
+//! are true.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod client_hostile;
+mod fuzz_corpus;
+mod security_table;
+mod store;
+mod store_hostile;
+mod store_model;
+mod store_partial;
+mod tls_layer;
