@@ -84,7 +84,7 @@ pub(super) fn fetch_all(
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
     let counts = jobs.len() > 1 && observer.wants_totals();
-    let sifts = ledger.how.update || ledger.how.dry_run;
+    let sifts = ledger.how.update || ledger.how.dry_run || ledger.how.whole;
     let jobs = if large.is_some() || counts || sifts {
         let _reading = ReadingSign::new(observer);
         jobs.retain(|job| !ledger.is_settled(&job.to));
@@ -132,7 +132,7 @@ pub(super) struct Tree {
 /// What an entry of the listing asks to be done.
 enum Step {
     Directory { from: RelPath, to: RelPath, mtime: Mtime },
-    File(Job),
+    File(Job, Announced),
 }
 
 /// The folders of a tree that were made, each with the time it is to have.
@@ -164,7 +164,7 @@ impl Tree {
         into: &Destination,
         observer: &dyn Observer,
         ledger: &mut Ledger,
-        large: Option<&mut Vec<LargeDownload>>,
+        mut large: Option<&mut Vec<LargeDownload>>,
     ) -> Result<Folders> {
         let reading = ReadingSign::new(observer);
         let (top, Listing { entries, unread }) = self.list(session)?;
@@ -176,8 +176,9 @@ impl Tree {
                 ledger.fail(path, error, observer);
             }
         }
-        let steps = self.plan(entries, into, observer, ledger, large);
+        let mut steps = self.plan(entries, observer, ledger);
         drop(reading);
+        sift(session, &mut steps, into, observer, ledger)?;
         if ledger.how.dry_run {
             return Ok(Folders::default());
         }
@@ -189,7 +190,13 @@ impl Tree {
         // A folder comes before what is in it, so it is there before anything in it is asked for.
         let mut failed = Vec::new();
         let jobs = steps.into_iter().filter_map(|step| match step {
-            Step::File(job) => Some(job),
+            Step::File(job, announced) => match &mut large {
+                Some(large) if is_large(announced.size) => {
+                    large.push(LargeDownload { job, announced });
+                    None
+                }
+                _ => Some(job),
+            },
             Step::Directory { from, to, mtime } => {
                 match into.store().make_dir(&to, true) {
                     Ok(()) => made.push((to, mtime)),
@@ -219,14 +226,7 @@ impl Tree {
         Ok((top?.mtime, listing?))
     }
 
-    fn plan(
-        &self,
-        entries: Vec<Entry>,
-        into: &Destination,
-        observer: &dyn Observer,
-        ledger: &mut Ledger,
-        mut large: Option<&mut Vec<LargeDownload>>,
-    ) -> Vec<Step> {
+    fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, ledger: &mut Ledger) -> Vec<Step> {
         let mut steps = Vec::with_capacity(entries.len());
         let (mut files, mut bytes) = (0, 0u64);
         let mut skipped = HashSet::new();
@@ -277,21 +277,36 @@ impl Tree {
             files += 1;
             bytes = bytes.saturating_add(entry.size);
             let file = Download { from, to, condition: self.condition };
-            if !sift::is_to_be_fetched(&file, (entry.size, entry.mtime), into, observer, ledger) {
-                continue;
-            }
             let job = Job { file, counted: true, resumable: entry.size >= limits::HASH_BLOCK };
-            match &mut large {
-                Some(large) if is_large(entry.size) => {
-                    let announced = Announced { size: entry.size, mtime: entry.mtime, mode: None, allocated: None };
-                    large.push(LargeDownload { job, announced });
-                }
-                _ => steps.push(Step::File(job)),
-            }
+            let announced = Announced { size: entry.size, mtime: entry.mtime, mode: None, allocated: None };
+            steps.push(Step::File(job, announced));
         }
         observer.expected(files, bytes);
         steps
     }
+}
+
+/// Leaves out what need not move.
+fn sift(
+    session: &mut Session,
+    steps: &mut Vec<Step>,
+    into: &Destination,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+) -> Result<()> {
+    let known = steps.iter().filter_map(|step| match step {
+        Step::File(job, announced) => Some((&job.file, announced.size, announced.mtime)),
+        Step::Directory { .. } => None,
+    });
+    let whole = sift::whole_here(session, known, into, observer, ledger)?;
+    steps.retain(|step| match step {
+        Step::Directory { .. } => true,
+        Step::File(Job { file, .. }, _) if whole.contains(&file.to) => false,
+        Step::File(Job { file, .. }, Announced { size, mtime, .. }) => {
+            sift::is_to_be_fetched(file, (*size, *mtime), into, observer, ledger)
+        }
+    });
+    Ok(())
 }
 
 /// Whether a path is in a folder that is left out.

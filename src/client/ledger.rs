@@ -21,6 +21,8 @@ pub(super) struct How {
     pub(super) keep: bool,
     /// A target that exists is skipped and no failure.
     pub(super) skip_existing: bool,
+    /// A file that is whole in its place already, proven by its hash, is not moved.
+    pub(super) whole: bool,
     /// A file whose target is as new is not moved.
     pub(super) update: bool,
     /// Nothing is changed; it is told what would be moved.
@@ -111,7 +113,7 @@ impl Ledger {
         observer.finished(path, to, done);
     }
 
-    /// A file need not move, because what is in its place is as new.
+    /// A file need not move, because what is in its place is as new, or the same.
     pub(super) fn unchanged(&mut self, path: &Path, to: &RelPath, size: u64, observer: &dyn Observer) {
         if !self.is_settled(to) {
             self.settle(to);

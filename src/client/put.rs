@@ -89,7 +89,7 @@ fn sifted<'a>(
     observer: &dyn Observer,
     ledger: &mut Ledger,
 ) -> Result<Box<dyn Iterator<Item = Task> + 'a>> {
-    if !ledger.how.update && !ledger.how.dry_run {
+    if !ledger.how.update && !ledger.how.dry_run && !ledger.how.whole {
         return Ok(Box::new(tasks));
     }
     Ok(Box::new(sift::uploads(session, tasks, top, observer, ledger)?.into_iter()))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::answers::{Ids, Transferred};
 use super::jobs::Download;
 use super::ledger::Ledger;
+use super::many;
 use super::observer::Observer;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
@@ -326,8 +327,7 @@ impl Receiver<'_> {
 /// Asks for the hash of a whole file, of which bytes have come or will come to be compared with it: what is recorded
 /// will do. A server that cannot tell reads it.
 pub(super) fn whole_hash(session: &Session, path: RelPath) -> Command {
-    let of = if session.has(Feature::Record) { HashOf::Record } else { HashOf::Bytes };
-    Command::Hash { path, length: None, of }
+    Command::Hash { path, length: None, of: many::recorded(session) }
 }
 
 /// Why what came of a whole file is not what the server said: has it read its file and look. Its hash may be a record,

@@ -25,7 +25,8 @@ use crate::proto::Feature;
 /// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TransferOptions {
-    /// Go on with what an earlier command left of a file, and leave such when this one is interrupted.
+    /// Go on with what an earlier command left: of a file that was cut off, and of several. A file that is whole in its place
+    /// (of the same size, time and BLAKE3) is not moved again.
     pub resume: bool,
     /// A file whose [`Condition::Absent`] does not hold is skipped ([`Skip::Exists`]) and no failure.
     pub skip_existing: bool,
@@ -155,6 +156,7 @@ impl Transfer {
             resume: self.options.resume || again,
             keep: true,
             skip_existing: self.options.skip_existing,
+            whole: self.options.resume,
             update: self.options.update,
             dry_run: self.options.dry_run,
             growing: self.options.growing,

@@ -1,20 +1,27 @@
-//! Leaving out what need not move, and telling what would move: `update` and `dry_run` of a transfer.
+//! Leaving out what need not move, and telling what would move: `resume`, `update` and `dry_run` of a transfer.
+//!
+//! What is gone on with leaves a file alone that is whole in its place: of the same size and time, as in a mirror, and of the
+//! same bytes. The server says the hash that it recorded when the file was stored, and this side reads its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+use super::answers::Stat;
+use super::content;
 use super::destination::Destination;
 use super::filter::modified;
 use super::jobs::{Download, Source, Upload};
 use super::ledger::Ledger;
 use super::listing;
+use super::many;
+use super::mirror::plan::same_time;
 use super::observer::Observer;
 use super::receive::Announced;
 use super::requests;
 use super::send::Task;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Mtime, RelPath};
+use crate::files::{Condition, Entry, EntryKind, Hash, Meta, Mtime, RelPath};
 use crate::proto::Command;
 
 /// Whether this time is no later than that of what is in the file's place.
@@ -64,9 +71,13 @@ pub(super) fn downloads(
     observer: &dyn Observer,
     ledger: &mut Ledger,
 ) -> Result<Vec<(Download, Option<Announced>)>> {
+    let known = found.iter().filter_map(|(file, announced)| Some((file, announced.as_ref()?)));
+    let known = known.map(|(file, announced)| (file, announced.size, announced.mtime));
+    let whole = whole_here(session, known, into, observer, ledger)?;
     let mut left = Vec::new();
     for (file, announced) in found {
         match announced {
+            Some(_) if whole.contains(&file.to) => {}
             Some(announced) if !is_to_be_fetched(&file, (announced.size, announced.mtime), into, observer, ledger) => {}
             None if ledger.how.dry_run => {
                 session.command(&Command::Stat(file.from.clone()))?;
@@ -85,6 +96,90 @@ pub(super) fn downloads(
     Ok(left)
 }
 
+/// A file that is in its place already, as it seems.
+struct Seeming {
+    here: PathBuf,
+    /// A link is followed.
+    follows: bool,
+    there: RelPath,
+    to: RelPath,
+    size: u64,
+}
+
+/// Which of these files, each with its size and time on the server, are whole in their places here; they are settled and told.
+///
+/// # Errors
+/// Those that end the connection.
+pub(super) fn whole_here<'a>(
+    session: &mut Session,
+    files: impl Iterator<Item = (&'a Download, u64, Mtime)>,
+    into: &Destination,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+) -> Result<HashSet<RelPath>> {
+    if !ledger.how.whole {
+        return Ok(HashSet::new());
+    }
+    let (store, mut seeming) = (into.store(), Vec::new());
+    for (Download { from, to, .. }, size, mtime) in files {
+        let is_file = |found: &Meta| found.kind == EntryKind::File && found.size == size;
+        if !ledger.is_settled(to) && store.stat(to).is_ok_and(|found| is_file(&found) && same_time(found.mtime, mtime))
+        {
+            let here = PathBuf::from(from.as_path());
+            seeming.push(Seeming { here, follows: false, there: from.clone(), to: to.clone(), size });
+        }
+    }
+    settle_whole(session, seeming, observer, ledger, |file, work, told| content::hash_in(store, &file.to, work, told))
+}
+
+/// The same for files to be sent.
+fn whole_there(
+    session: &mut Session,
+    tasks: &[Task],
+    there: &HashMap<RelPath, Stat>,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+) -> Result<HashSet<RelPath>> {
+    if !ledger.how.whole {
+        return Ok(HashSet::new());
+    }
+    let mut seeming = Vec::new();
+    for task in tasks {
+        let Task::File { upload: Upload { from: Source::File(path), to, mtime, .. }, seen } = task else { continue };
+        let (Some(found), false) = (there.get(to), ledger.is_settled(to)) else { continue };
+        let meta = if *seen { path.symlink_metadata() } else { path.metadata() };
+        let Ok(meta) = meta else { continue };
+        let (size, is_file) = (meta.len(), meta.is_file() && found.kind == EntryKind::File && !found.rotten);
+        if is_file && found.size == size && same_time(found.mtime, mtime.unwrap_or_else(|| modified(&meta))) {
+            seeming.push(Seeming { here: path.clone(), follows: !seen, there: to.clone(), to: to.clone(), size });
+        }
+    }
+    settle_whole(session, seeming, observer, ledger, |file, work, told| {
+        content::hash(&file.here, file.follows, work, told)
+    })
+}
+
+/// Those of these files whose bytes are the same on both sides. They are settled and told.
+fn settle_whole(
+    session: &mut Session,
+    seeming: Vec<Seeming>,
+    observer: &dyn Observer,
+    ledger: &mut Ledger,
+    hash: impl Fn(&Seeming, &mut content::Work<'_>, &dyn Fn(u64)) -> Result<Hash> + Sync,
+) -> Result<HashSet<RelPath>> {
+    let names: Vec<RelPath> = seeming.iter().map(|file| file.there.clone()).collect();
+    let same = content::same(session, &names, many::recorded(session), |at, work| {
+        let file = seeming.get(at).ok_or_else(|| Error::new(Kind::Internal, "no such file"))?;
+        hash(file, work, &|done| observer.proving(&file.here, done, file.size))
+    })?;
+    let mut whole = HashSet::new();
+    for (file, _) in seeming.into_iter().zip(same).filter(|(_, is_same)| *is_same) {
+        ledger.unchanged(&file.here, &file.to, file.size, observer);
+        whole.insert(file.to);
+    }
+    Ok(whole)
+}
+
 /// What of this is still to be sent; the rest is settled and told. `top` is the folder on the server that all of it goes
 /// into, if there is one: then one listing tells what is there.
 ///
@@ -99,9 +194,15 @@ pub(super) fn uploads(
 ) -> Result<Vec<Task>> {
     let tasks: Vec<Task> = tasks.collect();
     let there = match top {
-        Some(top) => below(session, top)?,
-        None => each(session, &tasks)?,
+        Some(top) => below(session, top),
+        None => each(session, &tasks),
     };
+    let there = match there {
+        // Who may only send cannot look, and sends all of it.
+        Err(error) if error.kind() == Kind::Denied && !ledger.how.update && !session.is_broken() => HashMap::new(),
+        there => there?,
+    };
+    let _ = whole_there(session, &tasks, &there, observer, ledger)?;
     let mut left = Vec::new();
     for task in tasks {
         match task {
@@ -122,7 +223,7 @@ pub(super) fn uploads(
                         continue;
                     }
                 };
-                let found = there.get(&to).copied();
+                let found = there.get(&to).map(|found| found.mtime);
                 if ledger.how.update && is_as_new(found, modified(&meta)) {
                     ledger.unchanged(&path, &to, meta.len(), observer);
                 } else if !ledger.how.dry_run {
@@ -143,8 +244,8 @@ pub(super) fn uploads(
     Ok(left)
 }
 
-/// The times of all files below a folder of the server, which may be missing.
-fn below(session: &mut Session, top: &RelPath) -> Result<HashMap<RelPath, Mtime>> {
+/// All files below a folder of the server, which may be missing.
+fn below(session: &mut Session, top: &RelPath) -> Result<HashMap<RelPath, Stat>> {
     listing::ask(session, top, true)?;
     let listing = match listing::read_all(session, true) {
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) && !session.is_broken() => {
@@ -152,24 +253,26 @@ fn below(session: &mut Session, top: &RelPath) -> Result<HashMap<RelPath, Mtime>
         }
         listing => listing?,
     };
-    let entries = listing.entries.into_iter();
-    Ok(entries.filter_map(|entry| Some((top.join(&entry.path).ok()?, entry.mtime))).collect())
+    let stat = |entry: Entry| {
+        let Entry { kind, size, mtime, mode, rotten, path } = entry;
+        Some((top.join(&path).ok()?, Stat { kind, size, mtime, mode, rotten }))
+    };
+    Ok(listing.entries.into_iter().filter_map(stat).collect())
 }
 
-/// The times of what is in the places of these files.
-fn each(session: &mut Session, tasks: &[Task]) -> Result<HashMap<RelPath, Mtime>> {
-    let mut there = HashMap::new();
-    for task in tasks {
-        let Task::File { upload: Upload { to, .. }, .. } = task else { continue };
-        session.command(&Command::Stat(to.clone()))?;
-        match session.expect(213).and_then(|reply| requests::stat(&reply)) {
-            Ok(stat) => {
-                there.insert(to.clone(), stat.mtime);
-            }
-            Err(error) if session.is_broken() => return Err(error),
-            Err(error) if error.kind() == Kind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(there)
+/// What is in the places of these files.
+fn each(session: &mut Session, tasks: &[Task]) -> Result<HashMap<RelPath, Stat>> {
+    let to = |task: &Task| match task {
+        Task::File { upload, .. } => Some(upload.to.clone()),
+        _ => None,
+    };
+    let names: Vec<RelPath> = tasks.iter().filter_map(to).collect();
+    let (mut there, mut refused) = (HashMap::new(), None);
+    let commands = names.iter().map(|name| Ok(Command::Stat(name.clone())));
+    many::each(session, commands, 213, requests::stat, |at, answer| match (answer, names.get(at)) {
+        (Ok(stat), Some(name)) => drop(there.insert(name.clone(), stat)),
+        (Err(error), _) if error.kind() != Kind::NotFound => refused = Some(error),
+        _ => {}
+    })?;
+    refused.map_or(Ok(there), Err)
 }

@@ -37,6 +37,8 @@ struct State {
     is_stopping: bool,
     /// Bytes of a file that was cut off and can be gone on with.
     kept: u64,
+    /// Several files are moved, and those that are finished need not move again.
+    moves_several: bool,
     /// A folder gets the last name of the command line, so that the same command would go into that folder the next time.
     gives_a_name: bool,
     /// Another program has the terminal: Ctrl-C is for that, and for the running command if there is one.
@@ -52,6 +54,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     connection: None,
     is_stopping: false,
     kept: 0,
+    moves_several: false,
     gives_a_name: false,
     is_elsewhere: false,
     displaced: None,
@@ -121,6 +124,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
         state.command = Some(sender);
         state.is_stopping = false;
         state.kept = 0;
+        state.moves_several = false;
         state.gives_a_name = false;
         state.displaced = None;
         state.number += 1;
@@ -135,7 +139,8 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
             }
             let state = state();
             let displaced = state.displaced.iter().flat_map(|(displaced, top)| displaced.names(top)).collect();
-            Err(interrupted(state.kept, state.gives_a_name, displaced))
+            let goes_on = state.kept > 0 || state.moves_several;
+            Err(interrupted(state.kept, goes_on.then_some(state.gives_a_name), displaced))
         }
     };
     let mut state = state();
@@ -144,16 +149,15 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
     outcome
 }
 
-fn interrupted(kept: u64, gives_a_name: bool, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
+/// `goes_on`: there is a command that goes on, and whether a folder got the last name of this one's.
+fn interrupted(kept: u64, goes_on: Option<bool>, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
     if !displaced.is_empty() {
         let shown = |path: &Path| for_people(path.as_os_str().as_bytes());
         let named = displaced.iter().map(|(path, aside)| format!("; {} is kept as {}", shown(path), shown(aside)));
         let hint = "What was moved out of the way is put back by the next `sealift mirror` of this folder.";
         return Failure::new(Kind::Interrupted, format!("interrupted{}", named.collect::<String>()), hint);
     }
-    if kept == 0 && !gives_a_name {
-        return Error::new(Kind::Interrupted, "interrupted").into();
-    }
+    let Some(gives_a_name) = goes_on else { return Error::new(Kind::Interrupted, "interrupted").into() };
     let text = match kept {
         0 => "interrupted".to_owned(),
         _ => format!("interrupted; {} are kept", format::size(kept)),
@@ -161,7 +165,7 @@ fn interrupted(kept: u64, gives_a_name: bool, displaced: Vec<(PathBuf, PathBuf)>
     let hint = match command_to_go_on(env::args_os().map(OsString::into_vec).collect(), gives_a_name) {
         Some(command) => format!("To go on: {command}"),
         // In the shell, whose own commands start afresh.
-        None => "`sealift get -c` and `sealift put -c` go on with it.".to_owned(),
+        None => "`get -c` and `put -c` go on: what is finished does not move again.".to_owned(),
     };
     Failure::new(Kind::Interrupted, text, hint)
 }
@@ -190,6 +194,11 @@ fn command_to_go_on(mut words: Vec<Vec<u8>>, gives_a_name: bool) -> Option<Strin
 /// Says how much of what the running command leaves can be gone on with.
 pub fn keeps(bytes: u64) {
     state().kept = bytes;
+}
+
+/// Says that several files are moved.
+pub fn moves_several() {
+    state().moves_several = true;
 }
 
 /// Says that a folder gets the last name of the command line.

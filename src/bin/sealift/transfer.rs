@@ -69,9 +69,9 @@ pub fn rate(text: &str) -> std::result::Result<u64, String> {
 /// Options of a transfer.
 #[derive(Debug, Clone, Args)]
 pub struct TransferArgs {
-    /// Go on with files that were cut off, after proving that what is there is their beginning
+    /// Go on with files that were cut off, and leave alone those that are whole; both proven by their hashes
     ///
-    /// Files go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or
+    /// A file of the same size, time and BLAKE3 on both sides does not move again. Others go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or
     /// lost its connection leaves the part as `.NAME.sealift-part` beside the target, with or without -c. A server keeps
     /// the part of a cut-off upload for seven days.
     #[arg(short = 'c', long = "continue")]

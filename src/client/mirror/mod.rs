@@ -18,7 +18,6 @@
 //! nothing else has its own name, and else stays and is told.
 
 mod carry_out;
-mod content;
 mod displaced;
 mod guard;
 mod local;
@@ -34,6 +33,7 @@ pub use displaced::Displaced;
 pub use guard::MaxDelete;
 pub use plan::Plan;
 
+use super::content;
 use super::filter::Filter;
 use super::jobs::Summary;
 use super::mirror::guard::Faultless;
@@ -44,6 +44,7 @@ use super::session::Session;
 use crate::Client;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
+use crate::proto::HashOf;
 
 /// How to mirror.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +105,14 @@ fn make_plan(
     if !options.checksum {
         return Ok(plan::plan(source, destination, Compare::Times, also));
     }
-    let same = content::same(session, local, remote, plan::of_equal_size(source, destination))?;
+    let files = plan::of_equal_size(source, destination);
+    let there = files.iter().map(|file| remote.join(file.as_bytes())).collect::<Result<Vec<_>>>()?;
+    let here = |at: usize, work: &mut content::Work<'_>| {
+        let file = files.get(at).map_or(local.to_owned(), |file| local.join(file.as_path()));
+        content::hash(&file, false, work, |_| {})
+    };
+    let same = content::same(session, &there, HashOf::Bytes, here)?;
+    let same = files.iter().cloned().zip(same).filter_map(|(file, is_same)| is_same.then_some(file)).collect();
     Ok(plan::plan(source, destination, Compare::Content(&same), also))
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::carry_out::{Beside, Place, Side, carry_out};
-use super::content;
 use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
 use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
+use crate::client::content;
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
 use crate::client::observer::{Observer, ReadingSign, Silent};

@@ -1,6 +1,5 @@
 //! Looking at the server's side of a mirror, and changing it: many commands on their way at once.
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -12,11 +11,10 @@ use crate::client::filter::Filter;
 use crate::client::listing::Listing;
 use crate::client::observer::Skip;
 use crate::client::session::Session;
-use crate::client::{listing, requests};
+use crate::client::{listing, many, requests};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, FileMode, Hash, RelPath, SourceMode};
-use crate::limits;
-use crate::proto::{Command, Feature, HashOf};
+use crate::proto::Command;
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
 /// is a failure.
@@ -123,27 +121,6 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
     }
 }
 
-/// Has the server hash these files. What it cannot hash has none.
-///
-/// # Errors
-/// Those that end the connection.
-pub(super) fn hashes(
-    session: &mut Session,
-    root: &RelPath,
-    files: &[RelPath],
-    of: HashOf,
-) -> Result<Vec<Option<Hash>>> {
-    let mut hashes = vec![None; files.len()];
-    let hash = |path| Command::Hash { path, length: None, of };
-    let commands = files.iter().map(|file| root.join(file.as_bytes()).map(hash));
-    each(session, commands, |at, answer| {
-        if let (Some(slot), Answer::Yes(hash)) = (hashes.get_mut(at), answer) {
-            *slot = hash;
-        }
-    })?;
-    Ok(hashes)
-}
-
 /// Removes these files, links and empty folders in order. What somebody else removed meanwhile is as it should be.
 ///
 /// # Errors
@@ -165,9 +142,8 @@ pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath]) -
 /// # Errors
 /// Those that end the connection.
 pub(super) fn remove_if(session: &mut Session, root: &RelPath, files: &[(RelPath, Hash)]) -> Result<()> {
-    let paths: Vec<RelPath> = files.iter().map(|(path, _)| path.clone()).collect();
-    let of = if session.has(Feature::Record) { HashOf::Record } else { HashOf::Bytes };
-    let hashes = hashes(session, root, &paths, of)?;
+    let there: Vec<RelPath> = files.iter().map(|(path, _)| root.join(path.as_bytes())).collect::<Result<_>>()?;
+    let hashes = many::hashes(session, &there, many::recorded(session))?;
     let ours = files.iter().zip(hashes).filter(|((_, ours), theirs)| Some(*ours) == *theirs);
     let ours: Vec<RelPath> = ours.map(|((path, _), _)| path.clone()).collect();
     // What could not be removed is in the way of what is put back, which says so.
@@ -209,56 +185,16 @@ fn outcomes(
     commands: impl Iterator<Item = Result<Command>>,
 ) -> Result<Vec<Result<()>>> {
     let mut outcomes: Vec<Result<()>> = (0..count).map(|_| Ok(())).collect();
-    each(session, commands, |at, answer| {
-        if let (Some(outcome), Answer::No(error)) = (outcomes.get_mut(at), answer) {
-            *outcome = Err(error);
-        }
-    })?;
+    many::each(
+        session,
+        commands,
+        250,
+        |_| Ok(()),
+        |at, answer| {
+            if let Some(outcome) = outcomes.get_mut(at) {
+                *outcome = answer;
+            }
+        },
+    )?;
     Ok(outcomes)
-}
-
-enum Answer {
-    /// With the hash, if that was asked for.
-    Yes(Option<Hash>),
-    No(Error),
-}
-
-/// Sends commands of one reply each, as many ahead of their replies as hide the way to the server.
-fn each(
-    session: &mut Session,
-    commands: impl Iterator<Item = Result<Command>>,
-    mut answered: impl FnMut(usize, Answer),
-) -> Result<()> {
-    let mut commands = commands.enumerate().fuse();
-    let mut asked = VecDeque::with_capacity(limits::PIPELINE_FILES);
-    loop {
-        if asked.len() <= limits::PIPELINE_FILES / 2 {
-            while asked.len() < limits::PIPELINE_FILES && session.out().filled().len() < limits::WIRE_HANDOVER {
-                let Some((at, command)) = commands.next() else { break };
-                match command.and_then(|command| session.command(&command)) {
-                    Ok(()) => asked.push_back(at),
-                    Err(error) => answered(at, Answer::No(error)),
-                }
-            }
-        }
-        session.try_flush();
-        let Some(at) = asked.pop_front() else { return Ok(()) };
-        let reply = session.reply()?;
-        if reply.is_error() {
-            let error = reply.to_error();
-            if session.is_broken() {
-                return Err(error);
-            }
-            answered(at, Answer::No(error));
-            continue;
-        }
-        match reply.digits {
-            213 => {
-                let hash = reply.parsed("hash")?;
-                answered(at, Answer::Yes(Some(hash)));
-            }
-            250 => answered(at, Answer::Yes(None)),
-            _ => return Err(session.out_of_order()),
-        }
-    }
 }

@@ -276,3 +276,68 @@ fn the_command_that_goes_on_with_a_tree_goes_where_the_first_one_went() {
         assert!(fs::read(world.local(lies_in).join("large")).unwrap() == large());
     }
 }
+
+#[test]
+fn what_is_finished_of_a_tree_does_not_move_again_after_an_interruption() {
+    let world = World::trusting();
+    for root in [world.local("tree"), world.remote("alice", "there")] {
+        fs::create_dir_all(&root).unwrap();
+        (0..40u8).for_each(|n| fs::write(root.join(n.to_string()), vec![n; 300_000]).unwrap());
+    }
+    let proxy = Proxy::slow(&world);
+    world.trust(proxy.address);
+    let at = |path: &str| format!("alice@{}/{path}", proxy.address);
+    let (sent, fetched) = (world.remote("alice", "new"), world.local("got"));
+    for (args, to) in [(["put", "-r", "tree", &at("new")], &sent), (["get", "-r", &at("there"), "got"], &fetched)] {
+        let is_there = |n: u8| fs::metadata(to.join(n.to_string())).is_ok();
+        let said = interrupted(&world, &args, &|| (0..40).filter(|n| is_there(*n)).count() > 5);
+        let finished = (0..40).filter(|n| is_there(*n)).count();
+        let done = go_on(&world, &said).code(0);
+        let unchanged = done.stderr.matches(": there already").count();
+        assert!(unchanged >= finished && unchanged < 40, "{finished}: {}", done.stderr);
+        let done = done.said(&format!("; {unchanged} unchanged")).said(&format!("{} files, ", 40 - unchanged));
+        (0..40u8).for_each(|n| assert!(fs::read(to.join(n.to_string())).unwrap() == vec![n; 300_000], "{n}: {done:?}"));
+    }
+}
+
+/// Size and time are not enough: the bytes decide. (The files are too small for a server to go by what it recorded.)
+#[test]
+fn what_only_seems_to_be_finished_moves_again() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("tree/d")).unwrap();
+    let same_time = |path: &std::path::Path| {
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    let sides = [world.local("tree"), world.remote("alice", "tree")];
+    for name in ["a", "d/b", "c"] {
+        fs::write(sides[0].join(name), vec![1; 600_000]).unwrap();
+        same_time(&sides[0].join(name));
+    }
+    world.run(["put", "-rc", "tree", &world.alice("")]).code(0).said("3 files");
+    world.run(["put", "-rc", "tree", &world.alice("")]).code(0).said("0 files").said("3 unchanged");
+    // Another file of the same size and time, once on either side.
+    let home = world.alice("");
+    for (number, (side, args)) in [
+        (0, ["put", "-rc", "tree", &home]),
+        (1, ["put", "-rc", "tree", &home]),
+        (0, ["get", "-rc", &world.alice("tree"), "."]),
+        (1, ["get", "-rc", &world.alice("tree"), "."]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let other = sides[side].join("d/b");
+        fs::write(&other, vec![number as u8 + 2; 600_000]).unwrap();
+        same_time(&other);
+        world.run(args.iter().chain(&["-n"])).code(0).said("Would be: 1 file").said("2 unchanged");
+        world.run(args).code(0).said("1 file").said("2 unchanged");
+        let is_same = |name: &str| fs::read(sides[0].join(name)).unwrap() == fs::read(sides[1].join(name)).unwrap();
+        assert!(["a", "d/b", "c"].into_iter().all(is_same), "{args:?}");
+    }
+    // Files that are named, and somebody who may only send.
+    world.run(["put", "-c", "tree/a", "tree/c", &world.alice("tree")]).code(0).said("0 files").said("2 unchanged");
+    world.run(["get", "-c", &world.alice("tree/a"), &world.alice("tree/c"), "tree"]).code(0).said("2 unchanged");
+    let bob = format!("bob@{}/", world.server.address());
+    (0..2).for_each(|_| drop(world.run(["put", "-c", "tree/a", "tree/c", &bob]).code(0).said("2 files")));
+}

@@ -350,6 +350,9 @@ impl<'a> Fetch<'a> {
             }
             false => self.local.open()?,
         };
+        if files.len() > 1 || !trees.is_empty() {
+            interrupt::moves_several();
+        }
         if !trees.is_empty() && matches!(self.local, Local::Name { .. }) {
             interrupt::gives_a_name();
         }

@@ -209,6 +209,9 @@ impl<'a> Send<'a> {
                 Source::File { path, is_pipe: false } => files.push(Upload::file(path, to)),
             }
         }
+        if files.len() > 1 || !trees.is_empty() {
+            interrupt::moves_several();
+        }
         self.progress.parts_to_come(trees.len());
         if !files.is_empty() {
             for file in &mut files {

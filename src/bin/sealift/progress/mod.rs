@@ -330,8 +330,9 @@ impl Observer for Progress {
         self.out.warn(&format!("put back {}, which a mirror that did not end had moved aside", for_people(name)));
     }
 
-    fn unchanged(&self, _path: &Path, size: u64) {
+    fn unchanged(&self, path: &Path, size: u64) {
         self.change(|state| state.unchanged(size));
+        self.out.step_with(|| format!("{}: there already", for_people(path.as_os_str().as_bytes())));
     }
 
     fn planned(&self, path: &Path, _size: u64) {

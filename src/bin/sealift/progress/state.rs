@@ -181,6 +181,7 @@ impl State {
 
     /// A file of this size need not move.
     pub fn unchanged(&mut self, size: u64) {
+        self.proving = None;
         self.files_expected = self.files_expected.saturating_sub(1);
         self.settled = self.settled.saturating_add(size);
     }
