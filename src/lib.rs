@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use sealift::client::{ConnectOptions, Endpoint, Verification};
-//! use sealift::proto::RelPath;
+//! use sealift::files::RelPath;
 //! use sealift::secret::Secret;
 //! use sealift::server::ServerOptions;
 //! use sealift::tls::Identity;
@@ -36,14 +36,24 @@
 //! # }
 //! ```
 //!
+//! # Features
+//! All are on by default. `client` and `server` are the two halves; `cli` is what the two programs need beside them, the
+//! client's configuration file included.
+//!
 //! # Layers
 //! Dependencies point one way: [`server`] and [`client`] stand on [`proto`] (pure), [`tls`] (the only place that names the
 //! TLS engine), [`auth`] and [`store`] (blocking, neither knows of the other), and all on [`files`] (what a file is);
 //! [`keys`] (pure) is what [`auth`] and the client share of SSH's keys; [`confine`], [`error`] and [`limits`] are leaves.
 
+// One half alone leaves some of what both share unused.
+#![cfg_attr(not(all(feature = "client", feature = "server")), allow(dead_code, unused_imports))]
+
+#[cfg(feature = "server")]
 pub mod auth;
 mod budget;
 pub mod buffers;
+pub mod byte_size;
+#[cfg(feature = "client")]
 pub mod client;
 pub mod confine;
 pub mod error;
@@ -53,22 +63,29 @@ pub mod files;
 mod holes;
 pub mod keys;
 pub mod limits;
+#[cfg(feature = "server")]
 mod machine;
 pub mod proto;
 pub mod readable;
+#[cfg(feature = "server")]
 mod repeated;
 pub mod secret;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod store;
 pub mod tls;
+#[cfg(any(feature = "server", feature = "cli"))]
 mod toml_form;
+#[cfg(any(feature = "server", feature = "cli"))]
 mod toml_layout;
 
+#[cfg(feature = "client")]
 pub use client::Client;
 pub use error::{Error, Exit, Kind, Result};
+#[cfg(feature = "server")]
 pub use server::Server;
 
 /// The README's example compiles.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

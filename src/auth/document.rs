@@ -5,7 +5,8 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 use super::hash::StoredHash;
 use super::own::Own;
 use super::users::{User, Users};
-use super::{Access, UserKey, names, size};
+use super::{Access, UserKey, names};
+use crate::byte_size;
 use crate::error::{Error, Kind, Result};
 use crate::keys::PublicKey;
 use crate::toml_layout;
@@ -257,7 +258,7 @@ fn section_of(new: &NewUser<'_>) -> Table {
     );
     section.insert("admin", value(new.admin));
     if let Some(quota) = new.quota {
-        section.insert("quota", value(size::render_size(quota)));
+        section.insert("quota", value(byte_size::render_size(quota)));
     }
     section
 }

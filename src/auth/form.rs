@@ -9,9 +9,9 @@ use toml::de::DeValue;
 use super::hash::StoredHash;
 use super::names;
 use super::own::Own;
-use super::size;
 use super::users::User;
 use super::{Access, SelfService};
+use crate::byte_size;
 use crate::error::Result;
 use crate::toml_form::{Section, parse};
 
@@ -111,7 +111,7 @@ impl Section<'_> {
     fn quota(&self) -> Result<Option<u64>> {
         let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
         let wrong = || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\"", self.name));
-        size::parse_size(quota).map(Some).ok_or_else(wrong)
+        byte_size::parse_size(quota).map(Some).ok_or_else(wrong)
     }
 
     fn self_service(&self) -> Result<Option<SelfService>> {

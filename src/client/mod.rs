@@ -10,7 +10,7 @@
 //! use std::sync::Arc;
 //!
 //! use sealift::client::{Client, ConnectOptions, Destination, Endpoint, Silent, Verification};
-//! use sealift::proto::{Condition, RelPath};
+//! use sealift::files::{Condition, RelPath};
 //! use sealift::secret::Secret;
 //! # use sealift::auth::UsersFile;
 //! # use sealift::server::{Server, ServerOptions};
@@ -68,6 +68,7 @@
 
 mod address;
 mod answers;
+#[cfg(feature = "cli")]
 pub mod config;
 mod connection;
 mod content;
@@ -104,6 +105,7 @@ mod walk;
 mod wire;
 
 pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
+#[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};
 pub use destination::Destination;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_std::task::sleep;
 
-use crate::auth::parse_size;
+use crate::byte_size::parse_size;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 

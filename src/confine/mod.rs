@@ -2,10 +2,14 @@
 //!
 //! The account and the sandbox hold for the threads that are made later, so they come before the first one.
 
+#[cfg(feature = "server")]
 mod account;
 mod memory;
+#[cfg(feature = "server")]
 mod sandbox;
 
+#[cfg(feature = "server")]
 pub use account::Account;
 pub use memory::forbid_dumps;
+#[cfg(feature = "server")]
 pub use sandbox::{Enforced, Reach, restrict};

@@ -13,14 +13,18 @@
 //! - A deadline is the caller's, by `async_std::future::timeout`; it fires on time whatever the peer sends.
 //! - End with [`TlsStream::close`], or the last reply may be lost in a connection reset.
 
+#[cfg(feature = "server")]
 mod accept;
 mod buffered;
 mod chosen;
 mod connect;
 mod explain;
 mod files;
+#[cfg(feature = "server")]
 mod hello;
+#[cfg(feature = "server")]
 mod identity;
+#[cfg(feature = "server")]
 mod next;
 mod pem;
 mod pin;
@@ -29,9 +33,11 @@ mod stream;
 mod suites;
 mod verify;
 
+#[cfg(feature = "server")]
 pub use accept::Acceptor;
 pub use connect::{CaRoots, Connector, Trust};
 pub use explain::stream_error;
+#[cfg(feature = "server")]
 pub use identity::{Description, Identity};
 pub use pin::Pin;
 pub use stream::TlsStream;

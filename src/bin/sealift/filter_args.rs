@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
-use sealift::auth::parse_size;
+use sealift::byte_size::parse_size;
 use sealift::client::Filter;
 use sealift::files::Mtime;
 use sealift::{Error, Kind, Result};

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
-use sealift::auth::{Access, parse_size};
+use sealift::auth::Access;
+use sealift::byte_size::parse_size;
 use sealift::files::Durability;
 use sealift::limits;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use sealift::auth::{parse_size, render_size};
+use sealift::byte_size::{parse_size, render_size};
 use sealift::files::FileMode;
 use sealift::limits;
 use sealift::server::{AdmissionOptions, Startups, Timeouts};

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use sealift::auth::{Access, NewUser, User, UserKey, Users, UsersFile, file_warnings, hash_password, render_size};
+use sealift::auth::{Access, NewUser, User, UserKey, Users, UsersFile, file_warnings, hash_password};
+use sealift::byte_size::render_size;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
 use serde_json::json;

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::{Bookmark, Config, read};
-use crate::auth::render_size;
+use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
 use crate::toml_layout;
 

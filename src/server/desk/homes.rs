@@ -14,7 +14,8 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 use super::occupancy::{self, Occupancy, Standing};
-use crate::auth::{Principal, render_size};
+use crate::auth::Principal;
+use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, RelPath, Store};
 use crate::limits;

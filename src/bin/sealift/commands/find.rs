@@ -112,7 +112,7 @@ fn bytes(text: &str) -> Option<u64> {
         "m" => 20,
         "g" => 30,
         "t" => 40,
-        _ => return sealift::auth::parse_size(text),
+        _ => return sealift::byte_size::parse_size(text),
     };
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }

@@ -1,4 +1,4 @@
-//! Sizes as people write them in a users file: `10 GiB`.
+//! Sizes as people write them in a file or on a command line: `10 GiB`.
 
 use std::cmp::Reverse;
 
