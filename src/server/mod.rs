@@ -5,7 +5,6 @@
 
 mod desk;
 mod door;
-mod drive;
 mod line;
 mod memory;
 
@@ -39,6 +38,7 @@ pub use self::memory::{MemoryPlan, memory_available};
 use crate::error::{Error, Result};
 use crate::files::{Durability, FileMode};
 use crate::limits;
+use crate::machine::drive::Pace;
 use crate::machine::turns::{Places, Turns};
 use crate::tls::{Acceptor, Identity, Pin};
 
@@ -111,7 +111,7 @@ struct Shared {
     turns: Arc<Turns>,
     /// Those that open homes: a disk may let one wait long.
     opening: Arc<Turns>,
-    grace: Duration,
+    pace: Pace,
     timeouts: Timeouts,
 }
 
@@ -221,7 +221,7 @@ impl Server {
             max_mode: options.max_mode,
             turns: Turns::new("session", Places::of_sessions()),
             opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
-            grace: options.grace,
+            pace: options.timeouts.pace(options.grace),
             timeouts: options.timeouts,
         });
         let users = shared.accounts.users();
@@ -270,7 +270,7 @@ impl Server {
         let _goes_on_alone = desk::sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
-        let _ = timeout(self.shared.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
+        let _ = timeout(self.shared.pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
         info!(connections = registry.connections(), "stopped");
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod authenticate;
 pub mod connection;
 pub mod current_users;
 pub mod hall;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits;
+use crate::machine::drive::Pace;
 
 /// What an operator may set. The defaults are those of [`limits`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +31,13 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// How often a session is looked at: a window, or less if idling is ended sooner than that.
-    pub(in crate::server) fn window(&self) -> Duration {
-        self.stall.min(self.idle)
-    }
-
-    /// Bytes that a client which owes something must move in one [`Timeouts::window`]: [`limits::RATE_MIN`] for as long.
-    pub(in crate::server) fn least_progress(&self) -> u64 {
-        let bytes = u128::from(limits::RATE_MIN) * self.window().as_millis() / 1000;
-        u64::try_from(bytes).unwrap_or(u64::MAX).max(1)
+    /// What a connection is held to, with so long a grace period at the server's end.
+    pub(in crate::server) fn pace(&self, grace: Duration) -> Pace {
+        // A window, or less if idling is ended sooner than that.
+        let window = self.stall.min(self.idle);
+        let bytes = u128::from(limits::RATE_MIN) * window.as_millis() / 1000;
+        let least_progress = u64::try_from(bytes).unwrap_or(u64::MAX).max(1);
+        Pace { window, least_progress, idle: self.idle, grace }
     }
 }
 
@@ -48,7 +47,11 @@ mod tests {
 
     #[test]
     fn the_least_progress_goes_with_the_window() {
-        let with = |stall, idle| Timeouts { stall, idle, ..Timeouts::default() }.least_progress();
+        let with = |stall, idle| {
+            let pace = Timeouts { stall, idle, ..Timeouts::default() }.pace(Duration::ZERO);
+            assert_eq!((pace.window, pace.idle), (stall.min(idle), idle));
+            pace.least_progress
+        };
         let (short, long) = (Duration::from_millis(500), Duration::from_secs(60));
         assert_eq!(with(long, long), 60 * limits::RATE_MIN);
         assert_eq!(with(short, long), limits::RATE_MIN / 2);

@@ -1,25 +1,19 @@
-//! Before login: a short list of commands and nothing else. It ends in a [`Principal`] or in the end of the connection.
+//! Before login: a short list of commands and nothing else. It ends in somebody [`Proven`] or in the end of the connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use async_std::task::sleep;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tracing::info;
 
 use super::session::help_lines;
-use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Nonce, Proof};
+use crate::keys::Nonce;
 use crate::limits;
-use crate::machine::source::{Origin, Source};
 use crate::proto::{BadLine, Command, Features, LineDecoder, ReplyWriter, Verb};
-use crate::secret::Secret;
 use crate::server::Shared;
-use crate::server::desk::registry::SessionId;
 use crate::server::door::accounts::KeyClaim;
 use crate::server::door::admission::{Admitted, Offence};
+use crate::server::door::authenticate::{Credentials, Proven, authenticate};
 use crate::tls::Pin;
 
 /// What came of it.
@@ -30,32 +24,11 @@ pub enum Login {
     Over,
 }
 
-/// Somebody who has proven who it is.
-pub struct Proven {
-    /// Who.
-    pub principal: Principal,
-    /// The session whose token proved it; none if a password did.
-    pub of: Option<SessionId>,
-}
-
 /// What one line asks for.
 enum Asked {
     Nothing,
     Verify(Credentials),
     Close,
-}
-
-/// What proves who it is.
-enum Credentials {
-    Password(String, Secret),
-    Keys(String, Vec<Proof>, Nonce),
-    Token(Secret),
-    Invitation {
-        user: String,
-        secret: Secret,
-        /// The password that is to be.
-        password: Secret,
-    },
 }
 
 struct Prelogin {
@@ -64,6 +37,8 @@ struct Prelogin {
     failures: u32,
     /// What signatures must be over; each serves one attempt.
     nonce: Nonce,
+    /// Of the key that the connection's handshake was made with.
+    pin: Pin,
     replies: Vec<u8>,
 }
 
@@ -74,7 +49,7 @@ struct Prelogin {
 /// [`Kind::Network`] if the connection breaks.
 pub async fn login<S>(
     stream: &mut S,
-    shared: &Arc<Shared>,
+    shared: &Shared,
     (peer, pin): (SocketAddr, Pin),
     admitted: &Admitted,
 ) -> Result<Login>
@@ -82,7 +57,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let nonce = Nonce::fresh()?;
-    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, replies: Vec::new() };
+    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, pin, replies: Vec::new() };
     ReplyWriter::new(&mut prelogin.replies, 220, "ready")
         .field("proto", 1)
         .verbatim("features", Features::all().to_string().as_bytes())
@@ -115,16 +90,9 @@ where
                 Asked::Verify(credentials) => {
                     prelogin.send(stream).await?;
                     let is_of_keys = matches!(credentials, Credentials::Keys(..));
-                    match verify(credentials, shared, (peer, pin)).await {
+                    match authenticate(credentials, peer, shared).await {
                         Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
                         Err(error) => {
-                            if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
-                                info!(%peer, word = error.kind().word(), "login refused");
-                            }
-                            if error.kind() == Kind::LoginFailed {
-                                admitted.penalise(Offence::LoginFailed, Instant::now());
-                                sleep(limits::LOGIN_FAILED_PAUSE).await;
-                            }
                             if prelogin.refuse_login(&error, is_of_keys) {
                                 prelogin.send(stream).await?;
                                 return Ok(Login::Over);
@@ -133,36 +101,6 @@ where
                     }
                 }
             }
-        }
-    }
-}
-
-async fn verify(credentials: Credentials, shared: &Arc<Shared>, (peer, pin): (SocketAddr, Pin)) -> Result<Proven> {
-    let source = Source::from(peer.ip());
-    match credentials {
-        Credentials::Password(user, password) => {
-            let principal = shared.accounts.verify(&source, user, password).await?;
-            Ok(Proven { principal, of: None })
-        }
-        Credentials::Keys(user, proofs, nonce) => {
-            let claim = KeyClaim { user, proofs, nonce, pin };
-            let principal = shared.accounts.verify_keys(peer.ip(), claim).await?;
-            Ok(Proven { principal, of: None })
-        }
-        Credentials::Invitation { user, secret, password } => {
-            let principal = shared.accounts.redeem(&source, user, (secret, password)).await?;
-            info!(%peer, user = principal.name(), "invitation used");
-            Ok(Proven { principal, of: None })
-        }
-        Credentials::Token(token) => {
-            let tokens = shared.tokens.clone();
-            // It looks whether the users file has changed.
-            let redeem = move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now());
-            let (principal, of) = shared.accounts.run(&source, redeem).await??;
-            if shared.registry.log_shares().allows(&source) {
-                info!(%peer, %of, user = principal.name(), "joined");
-            }
-            Ok(Proven { principal, of: Some(of) })
         }
     }
 }
@@ -179,13 +117,14 @@ impl Prelogin {
                 ReplyWriter::new(&mut self.replies, 331, "password").text("PASS with the password comes next.");
             }
             Ok(Command::Pass(password)) => match self.user.take() {
-                Some(user) => return Asked::Verify(Credentials::Password(user, password)),
+                Some(user) => return Asked::Verify(Credentials::Password { user, password }),
                 None => self.refuse(&Error::new(Kind::BadSequence, "PASS comes after USER")),
             },
             Ok(Command::Key { user, proofs }) => match Nonce::fresh() {
                 Ok(next) => {
                     let nonce = std::mem::replace(&mut self.nonce, next);
-                    return Asked::Verify(Credentials::Keys(user, proofs, nonce));
+                    let claim = KeyClaim { user, proofs, nonce, pin: self.pin };
+                    return Asked::Verify(Credentials::Keys(claim));
                 }
                 Err(error) => self.refuse(&error),
             },

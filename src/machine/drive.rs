@@ -1,39 +1,54 @@
-//! Driving a session: bytes between its TLS stream and its lane, and the watch that ends what idles or crawls.
+//! Driving a machine: bytes between its connection's stream and its lane, and the watch that ends what idles or crawls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use async_std::net::TcpStream;
 use async_std::task::sleep;
 use futures::future::{Either, poll_fn, select};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pin_mut, select_biased};
-use tracing::error;
 
-use super::Shared;
-use super::desk::registry::Ending;
-use super::line::session::Session;
+use super::lane::{Doing, Lane, Machine, Waiting};
+use super::source::Source;
+use super::turns::Turns;
 use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::machine::lane::{Doing, Lane, Machine, Waiting};
-use crate::machine::source::Source;
-use crate::machine::turns::Turns;
-use crate::tls::TlsStream;
 
-/// The lane of a new session of this source: it says `welcome` to the client, and goes on with what came right behind the
-/// login.
-pub fn lane(
-    session: Session,
+/// How long the other side of a connection may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// How often is looked whether it moves.
+    pub window: Duration,
+    /// Bytes that must move in a window in which it owes something. After two windows with less it is over.
+    pub least_progress: u64,
+    /// For saying nothing where it need not.
+    pub idle: Duration,
+    /// For what is running when all is to stop.
+    pub grace: Duration,
+}
+
+/// What ends a machine from outside.
+pub struct Ends<One, All> {
+    /// Somebody ends this one, for a reason.
+    pub one: One,
+    /// Everything is to stop.
+    pub all: All,
+}
+
+/// The lane of a new machine of this source: it sends `welcome` first, and goes on with what came `early`, right behind what
+/// made the machine.
+pub fn lane<M: Machine>(
+    machine: M,
     welcome: &[u8],
     early: &[u8],
     turns: Arc<Turns>,
     source: Source,
     account: Arc<Account>,
-) -> Lane<Session> {
-    let lane = Lane::new(session, turns, source, account);
+) -> Lane<M> {
+    let lane = Lane::new(machine, turns, source, account);
     lane.greet(buffer_of(welcome, &lane));
     if !early.is_empty() {
         lane.push(buffer_of(early, &lane));
@@ -41,13 +56,18 @@ pub fn lane(
     lane
 }
 
-/// Moves bytes between the stream and the session's lane until either is done.
-pub async fn drive(
-    stream: &mut TlsStream<TcpStream>,
-    lane: Lane<Session>,
-    ending: Ending,
-    shared: &Shared,
-) -> Result<()> {
+/// Moves bytes between the stream and the machine's lane until either is done.
+///
+/// # Errors
+/// [`Kind::Network`] if the stream breaks, why it was ended if the other side did not take the farewell, and
+/// [`Kind::Internal`] if the machine panicked.
+pub async fn drive<S, M, One, All>(stream: &mut S, lane: Lane<M>, ends: Ends<One, All>, pace: &Pace) -> Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    M: Machine,
+    One: Future<Output = Kind> + Send,
+    All: Future<Output = ()> + Send,
+{
     let moved = Moved::default();
     // Both halves stay in this task: split across two, they would steal each other's wake-ups.
     let (reader, writer) = stream.split();
@@ -60,8 +80,8 @@ pub async fn drive(
         }
         .boxed();
         let mut writing = write_half(writer, &lane, &moved).boxed().fuse();
-        let mut watching = watch(&lane, &moved, &ending, shared).boxed().fuse();
-        // The session ends when all its answers are sent. A client that is done sending may still be reading.
+        let mut watching = watch(&lane, &moved, ends, pace).boxed().fuse();
+        // The machine ends when all its answers are sent. A client that is done sending may still be reading.
         let session = async {
             select_biased! {
                 result = writing => result,
@@ -78,18 +98,16 @@ pub async fn drive(
     if result.is_err() {
         lane.abandon();
     }
-    // The machine puts away what can be resumed before the session counts as ended.
+    // The machine puts away what can be resumed before it counts as ended.
     while lane.next().await.is_some() {}
     if lane.panicked() {
-        let panics = shared.registry.count_panic();
-        error!(panics, "a session panicked: a fault in Sealift, please report it");
         return Err(Error::new(Kind::Internal, "the session panicked"));
     }
     result
 }
 
 /// These few bytes, a line or what is read at a time before the login, which fit into any buffer.
-fn buffer_of(bytes: &[u8], lane: &Lane<Session>) -> Buffer {
+fn buffer_of<M: Machine>(bytes: &[u8], lane: &Lane<M>) -> Buffer {
     let mut buffer = lane.buffer();
     buffer.append(bytes);
     buffer
@@ -187,38 +205,42 @@ async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane
     }
 }
 
-/// Ends sessions that idle too long or owe us something and hardly move, those that somebody ends, and all of them when
-/// the server stops.
+/// Ends machines whose clients idle too long or owe us something and hardly move, those that somebody ends, and all of them
+/// when everything is to stop.
 /// Returns only if the client cannot be told.
-async fn watch<M: Machine>(lane: &Lane<M>, moved: &Moved, ending: &Ending, shared: &Shared) -> Error {
+async fn watch<M: Machine>(
+    lane: &Lane<M>,
+    moved: &Moved,
+    ends: Ends<impl Future<Output = Kind> + Send, impl Future<Output = ()> + Send>,
+    pace: &Pace,
+) -> Error {
     let ended = async {
-        let why = ending.wait().await;
+        let why = ends.one.await;
         lane.dismiss(why);
         // As below.
         sleep(limits::CLOSE_DRAIN).await;
         Error::new(why, "the session was ended")
     };
     let stopping = async {
-        shared.registry.stopping().await;
+        ends.all.await;
         lane.dismiss(Kind::Stopping);
-        sleep(shared.grace).await;
+        sleep(pace.grace).await;
         Error::new(Kind::Stopping, "the grace period is over")
     };
     let slow = async {
-        let (window, least) = (shared.timeouts.window(), shared.timeouts.least_progress());
         let mut idle = Duration::ZERO;
         let mut slow_windows = 0;
         loop {
             let before = moved.bytes();
-            sleep(window).await;
+            sleep(pace.window).await;
             let progress = moved.bytes().wrapping_sub(before);
             let doing = lane.doing();
             let owes = moved.is_sending() || matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
-            slow_windows = if owes && progress < least { slow_windows + 1 } else { 0 };
+            slow_windows = if owes && progress < pace.least_progress { slow_windows + 1 } else { 0 };
             let idles = progress == 0 && matches!(doing, Doing::Waiting(Waiting::Command | Waiting::Pause));
-            idle = if idles { idle + window } else { Duration::ZERO };
+            idle = if idles { idle + pace.window } else { Duration::ZERO };
             // Two windows: what began late in the first has the whole second one.
-            if slow_windows >= 2 || idle >= shared.timeouts.idle {
+            if slow_windows >= 2 || idle >= pace.idle {
                 lane.dismiss(Kind::TimedOut);
                 // Time to read the farewell; a client that does not is cut off.
                 sleep(limits::CLOSE_DRAIN).await;

@@ -1,0 +1,98 @@
+//! Who somebody is: the one way from credentials to a principal, whatever protocol brought them.
+//!
+//! Everything that makes guessing dear is here and not in a protocol: the queue in front of argon2, where each source waits
+//! behind itself, the penalty and the pause after a failure, and the line in the log.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use async_std::task::sleep;
+use tracing::info;
+
+use super::accounts::KeyClaim;
+use super::admission::Offence;
+use crate::auth::Principal;
+use crate::error::{Kind, Result};
+use crate::limits;
+use crate::machine::source::{Origin, Source};
+use crate::secret::Secret;
+use crate::server::Shared;
+use crate::server::desk::registry::SessionId;
+
+/// What proves who somebody is.
+pub enum Credentials {
+    /// A user's password; for anonymous reading any, or none.
+    Password {
+        /// Who they say they are.
+        user: String,
+        /// Their password.
+        password: Secret,
+    },
+    /// Signatures of keys.
+    Keys(KeyClaim),
+    /// A token that another session of theirs got.
+    Token(Secret),
+    /// An invitation, which is used up with it.
+    Invitation {
+        /// For whom it is.
+        user: String,
+        /// The invitation's secret.
+        secret: Secret,
+        /// The password that is to be.
+        password: Secret,
+    },
+}
+
+/// Somebody who has proven who it is.
+pub struct Proven {
+    /// Who.
+    pub principal: Principal,
+    /// The session whose token proved it; none if a password did.
+    pub of: Option<SessionId>,
+}
+
+/// Checks the credentials of somebody who is at this address. An unknown user and a wrong password look and cost the same.
+/// A failure adds a penalty to the address and takes its time.
+///
+/// # Errors
+/// [`Kind::LoginFailed`], in the same words whatever is wrong; [`Kind::Busy`] if too many are waiting for their turn; of an
+/// invitation also what keeps the password from being stored.
+pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> Result<Proven> {
+    let proven = verify(credentials, peer, shared).await;
+    if let Err(error) = &proven {
+        if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+            info!(%peer, word = error.kind().word(), "login refused");
+        }
+        if error.kind() == Kind::LoginFailed {
+            shared.admission.penalise(Origin::from(peer.ip()), Offence::LoginFailed, Instant::now());
+            sleep(limits::LOGIN_FAILED_PAUSE).await;
+        }
+    }
+    proven
+}
+
+async fn verify(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> Result<Proven> {
+    let source = Source::from(peer.ip());
+    let by_itself = |principal| Proven { principal, of: None };
+    match credentials {
+        Credentials::Password { user, password } => {
+            shared.accounts.verify(&source, user, password).await.map(by_itself)
+        }
+        Credentials::Keys(claim) => shared.accounts.verify_keys(peer.ip(), claim).await.map(by_itself),
+        Credentials::Invitation { user, secret, password } => {
+            let principal = shared.accounts.redeem(&source, user, (secret, password)).await?;
+            info!(%peer, user = principal.name(), "invitation used");
+            Ok(by_itself(principal))
+        }
+        Credentials::Token(token) => {
+            let tokens = shared.tokens.clone();
+            // It looks whether the users file has changed.
+            let redeem = move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now());
+            let (principal, of) = shared.accounts.run(&source, redeem).await??;
+            if shared.registry.log_shares().allows(&source) {
+                info!(%peer, %of, user = principal.name(), "joined");
+            }
+            Ok(Proven { principal, of: Some(of) })
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A connection of sealift/1 after its handshake: login, then a session in its lane.
+//!
+//! The login is boxed: a future is as large as its largest stage, and a connection that idles for hours must not carry the
+//! memory of its login.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_std::future::timeout;
+use futures::{AsyncWriteExt, FutureExt as _};
+use tracing::{error, info};
+
+use super::login::{Login, login};
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::machine::drive::{Ends, drive, lane};
+use crate::machine::lane::Lane;
+use crate::machine::source::{Origin, Source};
+use crate::proto::ReplyWriter;
+use crate::server::Shared;
+use crate::server::desk::registry::Ending;
+use crate::server::door::admission::{Admitted, Offence};
+use crate::server::door::authenticate::Proven;
+use crate::server::door::connection::{Stream, while_welcome};
+use crate::server::door::self_service::SelfService;
+use crate::server::door::ties::Ties;
+use crate::tls::Pin;
+
+/// Serves it to its end; what closes the stream is the caller's.
+///
+/// # Errors
+/// Why it ended, if it was not the client's own wish.
+pub async fn serve(
+    stream: &mut Stream,
+    (peer, pin): (SocketAddr, Option<Pin>),
+    admitted: &mut Admitted,
+    shared: &Arc<Shared>,
+) -> Result<()> {
+    let pin = pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
+    let Some((lane, ending)) = log_in(stream, (peer, pin), admitted, shared).boxed().await? else { return Ok(()) };
+    let ends = Ends { one: ending.wait(), all: shared.registry.stopping() };
+    let result = drive(stream, lane, ends, &shared.pace).await;
+    // Only a panic ends a session so.
+    if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
+        let panics = shared.registry.count_panic();
+        error!(panics, "a session panicked: a fault in Sealift, please report it");
+    }
+    result
+}
+
+/// A session in its lane; none if the client left.
+async fn log_in(
+    stream: &mut Stream,
+    (peer, pin): (SocketAddr, Pin),
+    admitted: &mut Admitted,
+    shared: &Arc<Shared>,
+) -> Result<Option<(Lane<Session>, Ending)>> {
+    let logging_in = timeout(shared.timeouts.login, login(stream, shared, (peer, pin), admitted));
+    let (proven, early) = match while_welcome(admitted, shared, logging_in).await {
+        Ok(Ok(Ok(Login::Done(proven, early)))) => (proven, early),
+        Ok(Ok(Ok(Login::Over))) => return Ok(None),
+        Ok(Ok(Err(error))) => return Err(error),
+        Ok(Err(_)) => {
+            admitted.penalise(Offence::TooSlow, Instant::now());
+            return refuse(stream, Error::new(Kind::TimedOut, "no login in time")).await;
+        }
+        Err(unwelcome) => return refuse(stream, unwelcome).await,
+    };
+    if let Err(busy) = admitted.log_in(&proven.principal) {
+        return refuse(stream, busy).await;
+    }
+    let source = Source::of(&proven.principal, peer.ip());
+    match open(proven, peer, &source, shared).await {
+        Ok((mut session, ending)) => {
+            // A named user has a share of their own.
+            let account = shared.memory.account(&source);
+            stream.charge(&account);
+            let welcome = session.welcome(shared.next_pin);
+            let lane = lane(session, &welcome, &early, shared.turns.clone(), source, account);
+            Ok(Some((lane, ending)))
+        }
+        Err(error) => refuse(stream, error).await,
+    }
+}
+
+/// The principal's session over its own home.
+async fn open(
+    Proven { principal, of }: Proven,
+    peer: SocketAddr,
+    source: &Source,
+    shared: &Arc<Shared>,
+) -> Result<(Session, Ending)> {
+    let changed = || Error::new(Kind::Revoked, "your account has changed just now");
+    // The password took a while to check; an account that was edited meanwhile is entered as it is now.
+    let principal = shared.users.latest().admit(&principal).ok_or_else(changed)?;
+    let ticket = match of {
+        None => shared.registry.enter(&principal, peer)?,
+        Some(of) => shared.registry.join(of, &principal, peer)?,
+    };
+    let ending = ticket.ending();
+    if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
+        info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
+    }
+    let homes = shared.homes.clone();
+    let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+    let (users, most) = (shared.users.clone(), shared.max_mode);
+    let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip());
+    let opening = shared.opening.run(source, move || {
+        // Entered first: whatever changes from here on ends the session.
+        let version = users.version();
+        let principal = users.latest().renew(&principal).ok_or_else(changed)?;
+        let store = homes.open_home(&principal)?;
+        Ok((Session::new(principal, (users, version), (store, most), Arc::new(ticket), ties, self_service), ending))
+    });
+    opening.await?
+}
+
+/// Says why the connection ends here.
+async fn refuse<T>(stream: &mut Stream, error: Error) -> Result<T> {
+    let mut line = Vec::new();
+    let (kind, text) = error.told_by_server();
+    ReplyWriter::error(&mut line, kind).text(&text);
+    // The client may have stopped reading long ago.
+    let _ = timeout(limits::CLOSE_DRAIN, send(stream, &line)).await;
+    Err(error)
+}
+
+async fn send(stream: &mut Stream, bytes: &[u8]) -> Result<()> {
+    let failed = |err| Error::network("writing", err);
+    stream.write_all(bytes).await.map_err(failed)?;
+    stream.flush().await.map_err(failed)
+}
