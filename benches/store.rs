@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fdatasync, fsync, mkdirat, openat, renameat, statat};
-use sealift::files::{Durability, Hash, Mtime, RelPath, Store, UploadSpec};
+use sealift::files::{Durability, Hash, Mtime, RelPath, Store, Upload, UploadSpec};
 use sealift::limits;
 use sealift::store::{LocalOptions, LocalStore, Staging};
 
@@ -93,7 +93,7 @@ fn put(store: &LocalStore, paths: &[RelPath]) {
             std::hint::black_box(upload.hash());
             upload
         });
-        for result in store.commit(uploads.collect()) {
+        for result in store.commit(uploads.map(Upload::prepare).collect()) {
             result.unwrap();
         }
     }
@@ -126,7 +126,7 @@ fn large(store: &LocalStore, announced: bool) {
     for _ in 0..LARGE / limits::CHUNK {
         upload.append(&bytes).unwrap();
     }
-    store.commit(vec![upload]).pop().unwrap().unwrap();
+    store.commit_one(upload).unwrap();
 }
 
 fn raw_put(root: &Path, sync: bool) {

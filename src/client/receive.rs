@@ -296,8 +296,7 @@ impl Receiver<'_> {
 
     /// Commits a file that is whole.
     fn commit(&self, upload: Box<dyn Upload>, transferred: Transferred) -> Result<Transferred> {
-        let missing = || Error::new(Kind::Internal, "the store has not said what became of the file");
-        self.into.commit(vec![upload]).pop().ok_or_else(missing)??;
+        self.into.commit_one(upload)?;
         Ok(transferred)
     }
 

@@ -7,10 +7,13 @@ pub mod hash;
 mod mode;
 pub mod mtime;
 pub mod path;
+mod prepared;
+mod source;
 mod staged;
 mod staged_id;
 pub mod stamp;
 mod store;
+mod upload;
 
 pub use condition::Condition;
 pub use entry::{Entry, EntryKind};
@@ -18,10 +21,10 @@ pub use hash::{Hash, Hasher};
 pub use mode::{FileMode, SourceMode};
 pub use mtime::Mtime;
 pub use path::RelPath;
+pub use prepared::{Done, Prepared, PreparedSet};
+pub use source::{Finding, Record, Rot, Source};
 pub use staged::{Part, Staged};
 pub use staged_id::StagedId;
 pub use stamp::Change;
-pub use store::{
-    Committed, Durability, Finding, Listing, Meta, NewFolder, Overwrite, Partial, Record, Rot, Source, Store, Stored,
-    Unread, Upload, UploadSpec,
-};
+pub use store::{Durability, Listing, Meta, Partial, Store, Unread};
+pub use upload::{Committed, Overwrite, Stored, Upload, UploadSpec};

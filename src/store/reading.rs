@@ -54,10 +54,11 @@ pub enum Checked {
 
 impl Reading {
     /// Begins to read this range, cut at the end of the file.
-    pub fn new(source: Box<dyn Source>, offset: u64, length: Option<u64>, digest: Digest) -> Self {
+    pub fn new(mut source: Box<dyn Source>, offset: u64, length: Option<u64>, digest: Digest) -> Self {
         let size = source.meta().size;
         let start = offset.min(size);
         let end = length.map_or(size, |length| start.saturating_add(length).min(size));
+        source.expect(start, end - start);
         Reading { source, start, at: start, end, digest, growing: false, moved: false, again: None }
     }
 

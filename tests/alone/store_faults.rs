@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sealift::Kind;
-use sealift::files::{Durability, Store, UploadSpec};
+use sealift::files::{Durability, Store, Upload, UploadSpec};
 use sealift::store::{LocalOptions, LocalStore, Staging};
 
 use crate::common::home::{p, put, read};
@@ -34,7 +34,7 @@ fn under_a_fault() {
         let _ = upload.append(b"new");
         upload
     });
-    for result in store.commit(uploads.collect()) {
+    for result in store.commit(uploads.map(Upload::prepare).collect()) {
         assert_eq!(result.unwrap_err().kind(), Kind::Io);
     }
 }

@@ -36,7 +36,7 @@ pub fn put_if(store: &dyn Store, path: &str, bytes: &[u8], condition: Condition)
     let spec = UploadSpec { size: Some(bytes.len() as u64), condition, ..UploadSpec::default() };
     let mut upload = store.begin(&p(path), spec)?;
     upload.append(bytes)?;
-    store.commit(vec![upload]).pop().unwrap()
+    store.commit_one(upload)
 }
 
 pub fn read(store: &dyn Store, path: &str) -> Result<Vec<u8>> {

@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::Duration;
 
-use sealift::Kind;
-use sealift::files::{Condition, Durability, EntryKind, Finding, Hash, Mtime, Record, Store, UploadSpec};
+use sealift::files::{Condition, Done, Durability, EntryKind, Finding, Hash, Mtime, Record, Store, Upload, UploadSpec};
 use sealift::limits;
 use sealift::store::{LocalOptions, LocalStore, Staging};
+use sealift::{Kind, Result};
 
 use crate::common::home::{Home, list, p, put, put_if, read};
 
@@ -24,7 +24,7 @@ fn what_is_uploaded_is_read_back_and_nothing_else_stays() {
         upload.append(b"he").unwrap();
         upload.append(b"llo").unwrap();
         assert!(list(&home.store, "", true).iter().all(|entry| entry != "d/x"), "not visible before the commit");
-        let committed = home.store.commit(vec![upload]).pop().unwrap().unwrap();
+        let committed = home.store.commit_one(upload).unwrap();
         assert_eq!((committed.size, committed.hash, committed.mtime), (5, Hash::of(b"hello"), mtime));
         let meta = home.store.stat(&p("d/x")).unwrap();
         assert_eq!((meta.kind, meta.size, meta.mtime), (EntryKind::File, 5, mtime));
@@ -61,10 +61,41 @@ fn a_size_that_was_announced_must_come_exactly() {
     assert_eq!(long.append(b"four").unwrap_err().kind(), Kind::Integrity);
     let mut short = home.store.begin(&p("x"), spec).unwrap();
     short.append(b"ab").unwrap();
-    let results = home.store.commit(vec![long, short]);
+    let results = home.store.commit(vec![long.prepare(), short.prepare()]);
     assert_eq!(results[0].as_ref().unwrap_err().kind(), Kind::Io);
     assert_eq!(results[1].as_ref().unwrap_err().kind(), Kind::Integrity);
     assert!(list(&home.store, "", true).is_empty());
+}
+
+#[test]
+fn folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_one_is_refused_alone() {
+    for options in [LocalOptions::default(), LocalOptions { durability: Durability::None, ..Default::default() }] {
+        let (home, other) = (Home::with(options), Home::with(options));
+        let whole = |store: &dyn Store, name: &str| {
+            let mut upload = store.begin(&p(name), UploadSpec::default()).unwrap();
+            upload.append(b"bytes").unwrap();
+            upload.prepare()
+        };
+        let changes = vec![
+            home.store.begin_dir(&p("one"), false).unwrap(),
+            whole(&home.store, "one/f"),
+            whole(&other.store, "foreign"),
+            home.store.begin_dir(&p("two/three"), true).unwrap(),
+            whole(&home.store, "two/f"),
+        ];
+        let file = |done: &Result<Done>| matches!(done, Ok(Done::File(committed)) if committed.size == 5);
+        match &*home.store.commit(changes) {
+            [Ok(Done::Folder), first, Err(foreign), Ok(Done::Folder), second] => {
+                assert!(file(first) && file(second));
+                assert_eq!(foreign.kind(), Kind::Internal);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(list(&home.store, "", true), ["one", "one/f", "two", "two/f", "two/three"]);
+        assert!(list(&other.store, "", true).is_empty());
+        drop(whole(&home.store, "given-up"));
+        assert!(list(&home.store, "", false).iter().all(|name| name != "given-up"));
+    }
 }
 
 #[test]
@@ -84,7 +115,7 @@ fn conditions_are_decided_at_the_commit() {
         home.store.begin(&p("y"), UploadSpec { condition: Condition::Absent, ..Default::default() }).unwrap();
     late.append(b"late").unwrap();
     put(&home.store, "y", b"first").unwrap();
-    assert_eq!(home.store.commit(vec![late]).pop().unwrap().unwrap_err().kind(), Kind::Exists);
+    assert_eq!(home.store.commit_one(late).unwrap_err().kind(), Kind::Exists);
     assert_eq!(read(&home.store, "y").unwrap(), b"first");
 }
 
@@ -103,7 +134,7 @@ fn a_batch_is_committed_in_order_and_one_failure_is_alone() {
         let mut doomed = home.store.begin(&p("d"), UploadSpec::default()).unwrap();
         doomed.append(b"over a folder").unwrap();
         batch.insert(1, doomed);
-        let results = home.store.commit(batch);
+        let results = home.store.commit(batch.into_iter().map(Upload::prepare).collect());
         for (at, result) in results.iter().enumerate() {
             match result {
                 Err(err) => assert_eq!((at, err.kind()), (1, Kind::IsDirectory)),

@@ -233,7 +233,7 @@ fn concurrent_same_name() {
                 for _ in 0..8 {
                     upload.append(&[n; 5000]).unwrap();
                 }
-                store.commit(vec![upload]).pop().unwrap().unwrap();
+                store.commit_one(upload).unwrap();
                 let bytes = read(&store, "x").unwrap();
                 assert!(bytes.len() == 40_000 && bytes.iter().all(|b| *b == bytes[0]), "never a mix");
             }
@@ -272,7 +272,7 @@ fn of_many_conditional_writers_one_wins() {
             let mut upload = store.begin(&p(&name), UploadSpec { condition, ..Default::default() }).unwrap();
             upload.append(format!("{round} {n}").as_bytes()).unwrap();
             barrier.wait();
-            store.commit(vec![upload]).pop().unwrap().map(drop)
+            store.commit_one(upload).map(drop)
         };
         let results: Vec<Result<()>> = std::thread::scope(|scope| {
             let write = &write;
@@ -323,7 +323,7 @@ fn disk_full() {
         let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
         let full = (0..100).find_map(|_| upload.append(&[1; 4096]).err()).unwrap();
         assert_eq!(full.kind(), Kind::NoSpace);
-        assert_eq!(store.commit(vec![upload]).pop().unwrap().unwrap_err().kind(), Kind::Io, "not after a failed write");
+        assert_eq!(store.commit_one(upload).unwrap_err().kind(), Kind::Io, "not after a failed write");
         assert_eq!(read(&store, "x").unwrap(), b"old");
         // Known before a byte is sent.
         let size = Some(2 * limits::ROOM_CHECK_MIN);
@@ -380,7 +380,7 @@ fn another_file_system_below_the_root_is_said_plainly() {
     let kept = fs::read(mount.join("small"));
     let mut upload = home.store.begin(&p("mount/x"), UploadSpec::default()).unwrap();
     upload.append(b"1").unwrap();
-    let result = home.store.commit(vec![upload]).pop().unwrap();
+    let result = home.store.commit_one(upload);
     home.store.forget_handles();
     assert!(Command::new("umount").arg(&mount).status().unwrap().success());
     assert_eq!(small.unwrap().size, 1);

@@ -201,8 +201,10 @@ fn run(options: LocalOptions, ops: Vec<Op>) {
                         }
                     }
                 }
-                let results =
-                    store.commit(uploads).into_iter().map(|result| result.map(drop).map_err(|err| err.kind()));
+                let results = store
+                    .commit(uploads.into_iter().map(Upload::prepare).collect())
+                    .into_iter()
+                    .map(|result| result.map(drop).map_err(|err| err.kind()));
                 assert_eq!(results.collect::<Vec<_>>(), expected);
             }
             Op::Drop(path) => {

@@ -71,7 +71,7 @@ fn an_interrupted_upload_goes_on_where_its_whole_blocks_end() {
         assert_eq!((upload.len(), upload.hash()), (from, Hash::of(&bytes[..BLOCK])));
         upload.append(&bytes[BLOCK..]).unwrap();
         assert_eq!(upload.hash(), Hash::of(&bytes));
-        store.commit(vec![upload]).pop().unwrap().unwrap();
+        store.commit_one(upload).unwrap();
         assert!(fs::read(home.dir.path().join("x")).unwrap() == bytes);
         assert_eq!(store.partial(&p("x")).unwrap(), None);
         drop((store, home.store));
@@ -126,7 +126,8 @@ fn two_never_go_on_with_the_same_partial() {
         begin(&home.store, "x", &bytes).keep();
         let go_on = || {
             let store = LocalStore::open_path(home.dir.path(), options(staging)).unwrap();
-            store.resume(&p("x"), UploadSpec::default(), limits::HASH_BLOCK, Hash::of(&bytes)).ok()
+            let upload = store.resume(&p("x"), UploadSpec::default(), limits::HASH_BLOCK, Hash::of(&bytes)).ok()?;
+            Some((store, upload))
         };
         let uploads: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(go_on)).collect();
@@ -136,9 +137,9 @@ fn two_never_go_on_with_the_same_partial() {
         assert_eq!(home.store.partial(&p("x")).unwrap(), None, "taken");
         // Somebody else starts over meanwhile.
         put(&home.store, "x", b"new").unwrap();
-        for mut upload in uploads {
+        for (store, mut upload) in uploads {
             upload.append(b"end").unwrap();
-            home.store.commit(vec![upload]).pop().unwrap().unwrap();
+            store.commit_one(upload).unwrap();
             assert!(fs::read(home.dir.path().join("x")).unwrap() == [&*bytes, b"end"].concat());
         }
     }
@@ -204,7 +205,7 @@ fn sweeping_saves_long_uploads_of_the_dead_and_leaves_the_living_alone() {
     assert!(!dead.exists());
     assert_eq!(store.partial(&p("long")).unwrap(), partial_of(&bytes, 1));
     living.append(b"3").unwrap();
-    home.store.commit(vec![living]).pop().unwrap().unwrap();
+    home.store.commit_one(living).unwrap();
     assert_eq!(fs::read(home.dir.path().join("living")).unwrap(), b"123");
 
     // Old partials go, with their block values.
@@ -291,7 +292,7 @@ fn the_second_of_two_downloads_neither_disturbs_the_first_nor_leaves_anything() 
     assert_eq!(second.partial(&p("x")).unwrap(), None, "still being written");
     assert_eq!(begin(&second, "x", &bytes).keep(), 0);
     assert_eq!(all_files(home.dir.path()).len(), 1);
-    home.store.commit(vec![first]).pop().unwrap().unwrap();
+    home.store.commit_one(first).unwrap();
     assert_eq!(all_files(home.dir.path()), [home.dir.path().join("x")]);
 }
 
@@ -314,7 +315,7 @@ fn what_is_gone_on_with_is_open_to_no_more_than_its_source_is_by_then() {
             let proven = Hash::of(&bytes[..BLOCK]);
             let mut upload = home.store.resume(&p(name), spec(now), limits::HASH_BLOCK, proven).unwrap();
             upload.append(&bytes[BLOCK..]).unwrap();
-            home.store.commit(vec![upload]).pop().unwrap().unwrap();
+            home.store.commit_one(upload).unwrap();
             let mode = fs::metadata(home.dir.path().join(name)).unwrap().permissions().mode() & 0o777;
             assert_eq!((mode & !most, mode & 0o600), (0, 0o600), "{staging:?} {name}: {mode:o}");
         }
@@ -341,7 +342,7 @@ fn nothing_of_an_earlier_try_shows_through_the_holes_of_a_sparse_file() {
         part(limits::HASH_BLOCK, &zeros).finish().unwrap();
         let upload = staged.into_upload().unwrap();
         assert_eq!(upload.hash(), Hash::of(&vec![0; 2 * BLOCK]));
-        home.store.commit(vec![upload]).pop().unwrap().unwrap();
+        home.store.commit_one(upload).unwrap();
 
         let mut begun = home.store.begin(&p("resumed"), spec).unwrap();
         begun.append(&ones).unwrap();
@@ -349,7 +350,7 @@ fn nothing_of_an_earlier_try_shows_through_the_holes_of_a_sparse_file() {
         assert_eq!(begun.keep(), 2 * limits::HASH_BLOCK);
         let mut upload = home.store.resume(&p("resumed"), spec, limits::HASH_BLOCK, Hash::of(&ones)).unwrap();
         upload.append(&zeros).unwrap();
-        home.store.commit(vec![upload]).pop().unwrap().unwrap();
+        home.store.commit_one(upload).unwrap();
 
         assert!(fs::read(home.dir.path().join("parts")).unwrap() == vec![0; 2 * BLOCK], "{staging:?}");
         assert!(fs::read(home.dir.path().join("resumed")).unwrap() == [ones, zeros].concat(), "{staging:?}");

@@ -267,13 +267,13 @@ impl Fetch {
 
     /// Commits the file if it has this length and hash.
     fn commit(&self, whole: (u64, Hash), into: &Destination, ids: Option<Ids>) -> Result<Option<Transferred>> {
-        let missing = || Error::new(Kind::Internal, "the store has not said what became of the file");
-        let upload = self.take().ok_or_else(missing)?.into_upload()?;
+        let taken = || Error::new(Kind::Internal, "the file was committed or given up before");
+        let upload = self.take().ok_or_else(taken)?.into_upload()?;
         if (upload.len(), upload.hash()) != whole {
             return Ok(None);
         }
         let done = Transferred { bytes: upload.len(), hash: upload.hash(), ids };
-        into.store().commit(vec![upload]).pop().ok_or_else(missing)??;
+        into.store().commit_one(upload)?;
         Ok(Some(done))
     }
 

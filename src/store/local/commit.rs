@@ -19,31 +19,54 @@ use super::{beside, keep_old, record, sync};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, FileMode, Hash, Hasher, NewFolder, Overwrite, Record, RelPath, Source, Stored, Upload,
+    Committed, Condition, Done, FileMode, Hash, Hasher, Overwrite, Prepared, Record, RelPath, Source, Stored, Upload,
     stamp::Stamp,
 };
 use crate::limits;
 
-/// [`crate::files::Store::commit_all`].
-pub(super) fn commit(
-    jail: &Jail,
-    stage: &Stage,
-    durable: bool,
-    uploads: Vec<Box<dyn Upload>>,
-    folders: Vec<NewFolder>,
-) -> (Vec<Result<Committed>>, Result<()>) {
-    let mut uploads: Vec<Result<Box<LocalUpload>>> =
-        uploads.into_iter().map(|upload| own(upload).and_then(finish)).collect();
+/// [`crate::files::Store::commit`].
+pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+    let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(changes.len()));
+    for prepared in changes {
+        match stage.prepared().take(prepared) {
+            Ok(Change::File(upload)) => {
+                order.push(Ok(Which::File));
+                uploads.push(finish(upload));
+            }
+            Ok(Change::Folder(made)) => {
+                order.push(Ok(Which::Folder));
+                folders.push(Ok(made));
+            }
+            Err(error) => order.push(Err(error)),
+        }
+    }
     if durable {
         sync::data(&mut uploads);
     }
     let mut placed: Vec<Result<Placed>> =
         uploads.into_iter().map(|upload| upload.and_then(|upload| place(jail, stage, *upload))).collect();
-    let mut made = folders.into_iter().map(own_folder).collect::<Result<Vec<_>>>().map(|made| made.concat());
     if durable {
-        made = sync::directories(&mut placed, made);
+        sync::directories(&mut placed, &mut folders);
     }
-    (placed.into_iter().map(|placed| placed.map(|placed| placed.committed)).collect(), made.map(drop))
+    let (mut placed, mut folders) = (placed.into_iter(), folders.into_iter());
+    let lost = || Error::new(Kind::Internal, "a change of this commit is lost");
+    let done = order.into_iter().map(|which| match which? {
+        Which::File => placed.next().unwrap_or_else(|| Err(lost())).map(|placed| Done::File(placed.committed)),
+        Which::Folder => folders.next().unwrap_or_else(|| Err(lost())).map(|_| Done::Folder),
+    });
+    done.collect()
+}
+
+/// What a store has prepared.
+pub(super) enum Change {
+    File(Box<LocalUpload>),
+    Folder(Touched),
+}
+
+/// Of which of the two lists a change is the next one.
+enum Which {
+    File,
+    Folder,
 }
 
 /// An upload in its place.
@@ -51,15 +74,6 @@ pub(super) struct Placed {
     committed: Committed,
     pub(super) path: RelPath,
     pub(super) dir: Arc<Dir>,
-}
-
-fn own(upload: Box<dyn Upload>) -> Result<Box<LocalUpload>> {
-    upload.into_any().downcast().map_err(|_| Error::new(Kind::Internal, "an upload of another kind of store"))
-}
-
-fn own_folder(folder: NewFolder) -> Result<Touched> {
-    let other = |_| Error::new(Kind::Internal, "a folder of another kind of store");
-    folder.0.downcast().map(|touched| *touched).map_err(other)
 }
 
 /// The last changes to the staged file itself.
@@ -300,7 +314,7 @@ mod tests {
         };
         let mut upload = store.begin(&path, UploadSpec::default()).unwrap();
         upload.append(&content).unwrap();
-        store.commit(vec![upload]).pop().unwrap().unwrap();
+        store.commit_one(upload).unwrap();
         assert_eq!(begin(Hash::of(&content)), Ok(()));
         assert_eq!(begin(Hash::of(b"another")), Err(Kind::Changed));
         // What was recorded of an earlier state decides nothing.

@@ -34,8 +34,8 @@ use rustix::fs::Mode;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Durability, FileMode, Hash, Listing, Meta, NewFolder, Partial, RelPath, Source, SourceMode, Store,
-    Upload, UploadSpec,
+    Done, Durability, FileMode, Hash, Listing, Meta, Partial, Prepared, RelPath, Source, SourceMode, Store, Upload,
+    UploadSpec,
 };
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
@@ -204,12 +204,8 @@ impl Store for LocalStore {
         Ok(Box::new(upload.with(promise)))
     }
 
-    fn commit_all(
-        &self,
-        uploads: Vec<Box<dyn Upload>>,
-        folders: Vec<NewFolder>,
-    ) -> (Vec<Result<Committed>>, Result<()>) {
-        commit::commit(&self.jail, &self.stage, self.durable(), uploads, folders)
+    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+        commit::commit(&self.jail, &self.stage, self.durable(), changes)
     }
 
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
@@ -228,8 +224,9 @@ impl Store for LocalStore {
         names::rename(&self.stage, self.durable(), from, to, replace)
     }
 
-    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<NewFolder> {
-        Ok(NewFolder(Box::new(names::make_dir(&self.jail, self.options.staging.folder_mode(), path, parents)?)))
+    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
+        let made = names::make_dir(&self.jail, self.options.staging.folder_mode(), path, parents)?;
+        Ok(self.stage.prepared().add(commit::Change::Folder(made)))
     }
 
     fn forget_handles(&self) {

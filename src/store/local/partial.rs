@@ -142,7 +142,7 @@ pub(super) fn resume(
     }
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
-    let upload = LocalUpload::over(stage.jail(), path, spec, temp, hasher, durable);
+    let upload = LocalUpload::over((stage.jail(), stage.prepared()), path, spec, temp, hasher, durable);
     if let Err(err) = upload.check_room() {
         keep(upload);
         return Err(err);

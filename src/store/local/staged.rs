@@ -10,13 +10,14 @@ use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, renameat};
 use rustix::io::Errno;
 
 use super::account::Promise;
+use super::commit::Change;
 use super::jail::Jail;
 use super::partial;
 use super::staging::Temp;
 use super::upload::{LocalUpload, has_room};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Hasher, Part, RelPath, Staged, Upload, UploadSpec,
+    Hasher, Part, PreparedSet, RelPath, Staged, Upload, UploadSpec,
     hash::{Assembly, RangeHasher},
 };
 use crate::holes::without_zeros;
@@ -28,6 +29,7 @@ pub(super) struct LocalStaged {
     temp: Option<Temp>,
     promise: Option<Promise>,
     jail: Arc<Jail>,
+    prepared: PreparedSet<Change>,
     spec: UploadSpec,
     size: u64,
     shared: Arc<Shared>,
@@ -81,7 +83,7 @@ struct LocalPart {
 impl LocalStaged {
     /// [`Upload::into_parts`].
     pub(super) fn over(upload: LocalUpload) -> Result<Self> {
-        let LocalUpload { path, spec, mut temp, hasher, durable, promise, jail, .. } = upload;
+        let LocalUpload { path, spec, mut temp, hasher, durable, promise, jail, prepared, .. } = upload;
         let Some(size) = spec.size else {
             return Err(Error::new(Kind::BadCommand, format!("{path}: the size must be known")));
         };
@@ -95,7 +97,7 @@ impl LocalStaged {
             ranges.taken.insert(0, Range { end: hasher.len(), owner: 0, whole: true });
         }
         let shared = Arc::new(Shared { path, file, durable, ranges: RwLock::new(ranges) });
-        Ok(LocalStaged { temp: Some(temp), promise, jail, spec, size, shared })
+        Ok(LocalStaged { temp: Some(temp), promise, jail, prepared, spec, size, shared })
     }
 
     /// Ends it for all parts; what they have hashed, and whether they have covered everything.
@@ -110,7 +112,8 @@ impl LocalStaged {
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
         let Shared { path, durable, .. } = &*self.shared;
         let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
-        Ok(LocalUpload::over(&self.jail, path, self.spec, temp, hasher, *durable).with(self.promise.take()))
+        Ok(LocalUpload::over((&self.jail, &self.prepared), path, self.spec, temp, hasher, *durable)
+            .with(self.promise.take()))
     }
 }
 

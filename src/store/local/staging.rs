@@ -19,11 +19,12 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdi
 use rustix::io::Errno;
 
 use super::capabilities::{Capabilities, FileSystems};
+use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
 use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Mtime, RelPath, SourceMode, hash::BlockHash};
+use crate::files::{Hash, Mtime, PreparedSet, RelPath, SourceMode, hash::BlockHash};
 use crate::limits;
 
 /// Beginning of the name of a store's own directory.
@@ -47,6 +48,8 @@ pub(super) struct Stage {
     /// Made at the first upload.
     area: Mutex<Option<Arc<Area>>>,
     next: AtomicU64,
+    /// What is done but for its commit.
+    prepared: PreparedSet<Change>,
     /// The last partial that was looked at, so that going on with it does not hash it again.
     looked_at: Mutex<Option<(Identity, Vec<BlockHash>)>>,
 }
@@ -132,12 +135,17 @@ impl Stage {
             last: Mutex::default(),
             area: Mutex::default(),
             next: AtomicU64::new(0),
+            prepared: PreparedSet::default(),
             looked_at: Mutex::default(),
         }
     }
 
     pub(super) fn jail(&self) -> &Arc<Jail> {
         &self.jail
+    }
+
+    pub(super) fn prepared(&self) -> &PreparedSet<Change> {
+        &self.prepared
     }
 
     /// What the file system of this directory can do. It is tried when the first change to it is made.

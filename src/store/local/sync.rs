@@ -51,11 +51,10 @@ pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
 }
 
 /// Syncs the directories that files were renamed into and folders made in, each once, or all together if they are many.
-/// What it returns is the folders' part.
-pub(super) fn directories(placed: &mut [Result<Placed>], made: Result<Touched>) -> Result<Touched> {
+pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touched>]) {
     let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
     let of_files = placed.iter().flatten().map(|placed| &placed.dir);
-    for dir in of_files.chain(made.iter().flatten().map(|(_, dir)| dir)) {
+    for dir in of_files.chain(made.iter().flatten().flatten().map(|(_, dir)| dir)) {
         if !synced.iter().any(|(known, _)| Arc::ptr_eq(known, dir)) {
             synced.push((Arc::clone(dir), Ok(())));
         }
@@ -75,11 +74,13 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: Result<Touched>) 
             *slot = Err(failed(&placed.path, err));
         }
     }
-    let made = made?;
-    for (path, dir) in &made {
-        result_of(dir).map_err(|err| failed(path, err))?;
+    for slot in made {
+        let Ok(folders) = slot else { continue };
+        let error = folders.iter().find_map(|(path, dir)| result_of(dir).map_err(|err| failed(path, err)).err());
+        if let Some(error) = error {
+            *slot = Err(error);
+        }
     }
-    Ok(made)
 }
 
 fn failed(path: &RelPath, err: Errno) -> Error {

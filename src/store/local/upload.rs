@@ -1,6 +1,5 @@
 //! One upload: bytes into a staged file, hashed on the way.
 
-use std::any::Any;
 use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroU64;
@@ -12,12 +11,13 @@ use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, statat};
 use rustix::io::Errno;
 
 use super::account::Promise;
+use super::commit::Change;
 use super::jail::Jail;
 use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
 use super::{commit, keep_old, partial};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Hasher, Overwrite, RelPath, Staged, Upload, UploadSpec};
+use crate::files::{Condition, Hash, Hasher, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec};
 use crate::holes::without_zeros;
 use crate::limits;
 
@@ -31,6 +31,8 @@ pub(super) struct LocalUpload {
     /// Room for its bytes, where that is bounded.
     pub(super) promise: Option<Promise>,
     pub(super) jail: Arc<Jail>,
+    /// Where it waits for its commit.
+    pub(super) prepared: PreparedSet<Change>,
     /// A write failed: the file may hold more than was hashed.
     broken: bool,
     /// Up to here the kernel was told to write to the disk.
@@ -47,14 +49,14 @@ impl LocalUpload {
         let parent = check_target(stage.jail(), path, spec)?;
         let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
         let temp = stage.create(path, &parent, large, spec.mode)?;
-        let upload = Self::over(stage.jail(), path, spec, temp, Hasher::new(), durable);
+        let upload = Self::over((stage.jail(), stage.prepared()), path, spec, temp, Hasher::new(), durable);
         upload.check_room()?;
         Ok(upload)
     }
 
     /// An upload that goes on in this file, where what was hashed ends.
     pub(super) fn over(
-        jail: &Arc<Jail>,
+        (jail, prepared): (&Arc<Jail>, &PreparedSet<Change>),
         path: &RelPath,
         spec: UploadSpec,
         temp: Temp,
@@ -70,6 +72,7 @@ impl LocalUpload {
             durable,
             promise: None,
             jail: Arc::clone(jail),
+            prepared: prepared.clone(),
             broken: false,
             written_back: from,
             taken: 0,
@@ -224,7 +227,8 @@ impl Upload for LocalUpload {
         Ok(Box::new(LocalStaged::over(*self)?))
     }
 
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
+    fn prepare(self: Box<Self>) -> Prepared {
+        let prepared = self.prepared.clone();
+        prepared.add(Change::File(self))
     }
 }

@@ -167,11 +167,10 @@ impl Session {
             let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
             return Err(Error::new(Kind::Integrity, text));
         }
-        let missing = || Error::new(Kind::Internal, "the store has not said what became of the file");
         if self.overwrite() == Overwrite::Refused {
             upload.refuse_overwrite();
         }
-        self.store.commit(vec![upload]).pop().ok_or_else(missing)?
+        self.store.commit_one(upload)
     }
 
     pub(super) fn discard(&mut self, id: StagedId, mut running: Running, out: &mut Outgoing) {

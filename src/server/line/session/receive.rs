@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Running, Session, State};
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Condition, Hash, NewFolder, Overwrite, RelPath, Stored, Upload, UploadSpec};
+use crate::files::{Committed, Condition, Done, Hash, Overwrite, Prepared, RelPath, Stored, Upload, UploadSpec};
 use crate::limits;
 use crate::machine::background::Background;
 use crate::machine::lane::{Outgoing, Step};
@@ -31,7 +31,7 @@ pub struct Pending {
 enum Change {
     /// An upload that is whole and verified.
     File(Box<dyn Upload>),
-    Folder(NewFolder),
+    Folder(Prepared),
 }
 
 /// A batch that another thread commits.
@@ -40,8 +40,8 @@ pub struct Committing {
     outcome: Background<Outcome>,
 }
 
-/// What became of each file, and of all folders.
-type Outcome = (Vec<Result<Committed>>, Result<()>);
+/// What became of each change that was committed.
+type Outcome = Vec<Result<Done>>;
 
 struct Unanswered {
     is_file: bool,
@@ -224,9 +224,9 @@ impl Session {
     /// commits stay in order.
     fn commit_aside(&mut self, out: &mut Outgoing) {
         self.acknowledge(out);
-        let (uploads, folders, order) = self.take_pending();
+        let (changes, order) = self.take_pending();
         let store = Arc::clone(&self.store);
-        let outcome = Background::start(move || store.commit_all(uploads, folders));
+        let outcome = Background::start(move || store.commit(changes));
         self.committing = Some(Committing { order, outcome });
     }
 
@@ -234,8 +234,8 @@ impl Session {
     pub(super) fn commit_pending(&mut self, out: &mut Outgoing) {
         self.acknowledge(out);
         if !self.pending.is_empty() {
-            let (uploads, folders, order) = self.take_pending();
-            let outcome = turns::aside(|| self.store.commit_all(uploads, folders));
+            let (changes, order) = self.take_pending();
+            let outcome = turns::aside(|| self.store.commit(changes));
             self.answer(order, outcome, out);
         }
     }
@@ -249,8 +249,8 @@ impl Session {
         }
     }
 
-    fn take_pending(&mut self) -> (Vec<Box<dyn Upload>>, Vec<NewFolder>, Vec<Unanswered>) {
-        let (mut uploads, mut folders, mut order) = (Vec::new(), Vec::new(), Vec::with_capacity(self.pending.len()));
+    fn take_pending(&mut self) -> (Vec<Prepared>, Vec<Unanswered>) {
+        let (mut changes, mut order) = (Vec::with_capacity(self.pending.len()), Vec::with_capacity(self.pending.len()));
         let allowed = gate::check_right(&self.principal, Verb::Upload, Access::UPLOAD);
         let overwrite = self.overwrite();
         for pending in self.pending.drain(..) {
@@ -266,27 +266,26 @@ impl Session {
                     if overwrite == Overwrite::Refused {
                         upload.refuse_overwrite();
                     }
-                    uploads.push(upload);
+                    changes.push(upload.prepare());
                 }
-                Change::Folder(folder) => folders.push(folder),
+                Change::Folder(folder) => changes.push(folder),
             }
         }
-        (uploads, folders, order)
+        (changes, order)
     }
 
-    fn answer(&mut self, order: Vec<Unanswered>, (files, folders): Outcome, out: &mut Outgoing) {
-        let mut files = files.into_iter();
-        for Unanswered { is_file, running, refused } in order {
+    fn answer(&mut self, order: Vec<Unanswered>, outcome: Outcome, out: &mut Outgoing) {
+        let mut outcome = outcome.into_iter();
+        for Unanswered { running, refused, .. } in order {
             if let Some(error) = refused {
                 self.fail(running, &error, out);
-            } else if is_file {
-                let missing = || Err(Error::new(Kind::Internal, "the store has not said what became of the file"));
-                match files.next().unwrap_or_else(missing) {
-                    Ok(committed) => self.stored(&committed, committed.size, running, out),
-                    Err(error) => self.fail(running, &error, out),
-                }
-            } else {
-                self.folder_made(&folders, running, out);
+                continue;
+            }
+            let missing = || Err(Error::new(Kind::Internal, "the store has not said what became of this"));
+            match outcome.next().unwrap_or_else(missing) {
+                Ok(Done::File(committed)) => self.stored(&committed, committed.size, running, out),
+                Ok(Done::Folder) => self.done(running, 0, out, |r| ReplyWriter::new(r, 250, "done"), "Made."),
+                Err(error) => self.fail(running, &error, out),
             }
         }
     }
@@ -308,12 +307,5 @@ impl Session {
     /// Whether uploads may replace files now.
     pub(super) fn overwrite(&self) -> Overwrite {
         gate::overwrite(self.principal.grants())
-    }
-
-    fn folder_made(&mut self, committed: &Result<()>, running: Running, out: &mut Outgoing) {
-        match committed {
-            Ok(()) => self.done(running, 0, out, |r| ReplyWriter::new(r, 250, "done"), "Made."),
-            Err(error) => self.fail(running, error, out),
-        }
     }
 }

@@ -1,0 +1,106 @@
+//! A file on its way into a store.
+
+use super::{Condition, Hash, Mtime, Prepared, SourceMode, Staged};
+use crate::error::Result;
+
+/// What is known of an upload before its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UploadSpec {
+    /// Bytes to come. More is refused while they come, fewer at the commit: [`crate::Kind::Integrity`].
+    pub size: Option<u64>,
+    /// Modification time to give the file; without it the time of the last write stays.
+    pub mtime: Option<Mtime>,
+    /// The mode of the file where it comes from, and what it means here.
+    pub mode: Option<SourceMode>,
+    /// Bytes that it takes on its disk where it comes from, if it has holes there: then it gets some here too, wherever
+    /// whole units of [`crate::limits::HOLE_UNIT`] are zeros. It bounds nothing.
+    pub allocated: Option<u64>,
+    /// What must be true of the target.
+    pub condition: Condition,
+    /// Whether it may take the place of a file that is there.
+    pub overwrite: Overwrite,
+}
+
+impl UploadSpec {
+    /// Whether zeros become holes.
+    pub fn is_sparse(&self) -> bool {
+        self.allocated.is_some()
+    }
+}
+
+/// Whether an upload may take the place of a file that has its name when it is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Overwrite {
+    /// It may.
+    #[default]
+    Allowed,
+    /// It may not: whoever sends it lacks the right `overwrite`, and gets [`crate::Kind::Denied`]. One of the very same
+    /// bytes is left as it is and counts as stored, so that an upload whose answer was lost can be repeated.
+    Refused,
+}
+
+/// A file that is now in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Its bytes.
+    pub size: u64,
+    /// The BLAKE3 of them.
+    pub hash: Hash,
+    /// Its modification time.
+    pub mtime: Mtime,
+    /// What became of the name.
+    pub stored: Stored,
+}
+
+/// What a commit did to the name it was for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stored {
+    /// Nothing had it.
+    Created,
+    /// What had it is gone.
+    Replaced,
+    /// A file of the same bytes had it, and was left as it was: see [`Overwrite::Refused`].
+    Same,
+}
+
+impl Stored {
+    /// The word for logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Stored::Created => "created",
+            Stored::Replaced => "replaced",
+            Stored::Same => "same",
+        }
+    }
+}
+
+/// A file on its way in. Dropped without a commit it leaves nothing behind.
+pub trait Upload: Send {
+    /// Writes and hashes the next bytes. After an error the upload cannot be committed.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Bytes so far.
+    fn len(&self) -> u64;
+
+    /// Whether no byte came yet.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The BLAKE3 of the bytes so far.
+    fn hash(&self) -> Hash;
+
+    /// Gives the upload up but keeps its whole blocks as a partial for [`super::Store::resume`], in place of an older one of
+    /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
+    fn keep(self: Box<Self>) -> u64;
+
+    /// From now on it may replace nothing, whatever was allowed when it began.
+    fn refuse_overwrite(&mut self);
+
+    /// Lets the rest come in parts, in any order. The size must have been announced, and what is there already is a
+    /// resumed beginning or nothing.
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>>;
+
+    /// All bytes have come and are what was sent: the upload waits for [`super::Store::commit`] of the store that began it.
+    fn prepare(self: Box<Self>) -> Prepared;
+}
