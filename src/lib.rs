@@ -65,6 +65,9 @@ pub mod keys;
 pub mod limits;
 #[cfg(feature = "server")]
 mod machine;
+#[cfg(test)]
+#[path = "../tests/common/not_run.rs"]
+mod not_run;
 pub mod proto;
 pub mod readable;
 #[cfg(feature = "server")]

@@ -10,6 +10,7 @@ use sealift::files::{Durability, Store, Upload, UploadSpec};
 use sealift::store::{LocalOptions, LocalStore, Staging};
 
 use crate::common::home::{p, put, read};
+use crate::common::not_run::not_run;
 
 /// Tells the copy of the process which folder to work on.
 const FOLDER: &str = "SEALIFT_TEST_FAULTS_FOLDER";
@@ -42,7 +43,7 @@ fn under_a_fault() {
 #[test]
 fn io_error() {
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
-        println!("skipped: there is no strace here");
+        not_run("there is no strace here");
         return;
     }
     // The call, and whether the old file is still in its place after it failed.
@@ -69,7 +70,7 @@ fn io_error() {
             .output()
             .unwrap();
         if String::from_utf8_lossy(&output.stderr).contains("ptrace") {
-            println!("skipped: strace may not trace here");
+            not_run("strace may not trace here");
             return;
         }
         assert!(output.status.success(), "{call}: {}", String::from_utf8_lossy(&output.stderr));

@@ -7,6 +7,7 @@ use std::thread;
 
 use rustix::process::geteuid;
 
+use crate::common::not_run::not_run;
 use crate::common::place::Place;
 use crate::common::{Daemon, PASSWORD, World};
 use crate::hostile::{Hostile, IDS};
@@ -63,6 +64,8 @@ fn device_destination() {
         }
         assert!(trial.ends(&["--if-exists", "skip"], "null", 0).contains("skipped"));
         assert!(fs::symlink_metadata(at("null")).unwrap().file_type().is_char_device());
+    } else {
+        not_run("only root can make a device");
     }
 
     // A pipe, with and without somebody who reads it already.

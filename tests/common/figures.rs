@@ -8,6 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Daemon, HANG};
 
+use super::not_run::not_run;
+
 /// What an idle server with one session has open.
 const IDLE_DESCRIPTORS: usize = 16;
 
@@ -42,7 +44,7 @@ impl Figures {
             Ok(open) => open.count(),
             Err(err) => {
                 assert_eq!(err.kind(), std::io::ErrorKind::PermissionDenied);
-                println!("skipped: only root sees what a server has open");
+                not_run("only root sees what a server has open");
                 IDLE_DESCRIPTORS
             }
         }

@@ -10,6 +10,7 @@ pub mod forge;
 pub mod front;
 pub mod home;
 pub mod liar;
+pub mod not_run;
 pub mod place;
 pub mod process;
 pub mod program;

@@ -14,12 +14,13 @@ use nix::unistd::User;
 use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
+use crate::common::not_run::not_run;
 use crate::common::{Daemon, RawClient, eventually, sealiftd, text};
 
 /// The account to become, if this test can.
 fn nobody() -> Option<User> {
     if !geteuid().is_root() {
-        println!("skipped: only root can become somebody else");
+        not_run("only root can become somebody else");
         return None;
     }
     // On every machine.

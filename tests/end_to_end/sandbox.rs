@@ -16,6 +16,7 @@ use rustix::process::{getppid, test_kill_process};
 use sealift::confine::{Enforced, Reach, restrict};
 use tempfile::TempDir;
 
+use crate::common::not_run::not_run;
 use crate::common::{Daemon, RawClient, eventually, text};
 
 /// Tells the test program that it is the process inside, and where its folders are.
@@ -142,8 +143,7 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
     let enforced = said.lines().find_map(|line| line.strip_prefix("=enforced ")).unwrap();
     if enforced != "full" {
-        println!("skipped: this kernel enforces {enforced} of the sandbox");
-        return;
+        return not_run(&format!("this kernel enforces {enforced} of the sandbox"));
     }
     let came: BTreeMap<&str, &str> =
         said.lines().filter_map(|line| line.strip_prefix("=attempt ")?.split_once('|')).collect();
@@ -217,8 +217,7 @@ fn a_server_is_in_its_sandbox() {
     let daemon = Daemon::start();
     let sandbox = logged(&daemon);
     if sandbox != "full" {
-        println!("skipped: this kernel enforces {sandbox} of the sandbox");
-        return;
+        return not_run(&format!("this kernel enforces {sandbox} of the sandbox"));
     }
     assert!(!follows_the_users_file_elsewhere(&daemon), "it reads what lies outside");
     let log = daemon.stop().log;

@@ -56,7 +56,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(place.path(), ambient_authority()).unwrap();
         let mode = Mode::RUSR | Mode::WUSR;
-        let Some(mut file) = create(&dir, mode).unwrap() else { return println!("skipped: not possible here") };
+        let Some(mut file) = create(&dir, mode).unwrap() else {
+            return crate::not_run::not_run("this file system makes no file without a name");
+        };
         file.write_all(b"whole").unwrap();
         let names = || std::fs::read_dir(place.path()).unwrap().count();
         assert_eq!(names(), 0);

@@ -7,6 +7,7 @@ use std::process::Command;
 use rustix::fs::statvfs;
 
 use super::faults;
+use crate::common::not_run::not_run;
 use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter, staged, upload_bytes};
 
 /// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
@@ -24,7 +25,7 @@ fn on(world: &World, mount: &str) -> Option<(Daemon, PathBuf)> {
     });
     let Some(unshare) = unshare else {
         assert!(!rustix::process::geteuid().is_root(), "root cannot do this here: {mount}");
-        println!("skipped: neither root nor a user namespace may do this here: {mount}");
+        not_run(&format!("neither root nor a user namespace may do this here: {mount}"));
         return None;
     };
     let script = format!("{mount} && exec \"$0\" \"$@\"");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::geteuid;
 
 use super::{Dice, until};
+use crate::common::not_run::not_run;
 use crate::common::{HANG, World, enter, half_an_upload, sealiftd, text};
 
 /// A folder seen through bindfs (FUSE): nameless files it has none, and locks it shows to nobody who did not come through
@@ -23,7 +24,7 @@ impl Bindfs {
     /// who alone may do so everywhere.
     pub fn over(folder: &Path, at: &Path, options: &[&str]) -> Option<Bindfs> {
         if !geteuid().is_root() {
-            println!("skipped: only root may mount bindfs");
+            not_run("only root may mount bindfs");
             return None;
         }
         fs::create_dir_all(at).unwrap();

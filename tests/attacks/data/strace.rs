@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::common::Daemon;
+use crate::common::not_run::not_run;
 
 /// A tracer of all threads of a server.
 pub struct Strace {
@@ -31,7 +32,7 @@ impl Strace {
         let mut child = match spawned {
             Ok(child) => child,
             Err(err) => {
-                println!("skipped: strace: {err}");
+                not_run(&format!("strace: {err}"));
                 return None;
             }
         };
@@ -41,7 +42,7 @@ impl Strace {
             if stderr.read_line(&mut said).unwrap() == 0 {
                 let _ = child.wait();
                 assert!(said.contains("not permitted") || said.contains("not implemented"), "strace: {said}");
-                println!("skipped: {said}");
+                not_run(&said);
                 return None;
             }
         }
