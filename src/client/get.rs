@@ -84,7 +84,7 @@ pub(super) fn fetch_all(
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
     let counts = jobs.len() > 1 && observer.wants_totals();
-    let sifts = ledger.how.update || ledger.how.dry_run || ledger.how.whole;
+    let sifts = ledger.how.update || ledger.how.dry_run || ledger.how.whole || ledger.how.parents;
     let jobs = if large.is_some() || counts || sifts {
         let _reading = ReadingSign::new(observer);
         jobs.retain(|job| !ledger.is_settled(&job.to));
@@ -93,6 +93,9 @@ pub(super) fn fetch_all(
             observer.expected(0, found.iter().filter_map(|(_, announced)| Some(announced.as_ref()?.size)).sum());
         }
         let found = sift::downloads(session, found, into, observer, ledger)?;
+        if ledger.how.parents {
+            make_parents(&found, into);
+        }
         set_aside(found, counts, large)
     } else {
         jobs.into_iter().map(|file| Job { file, counted: false, resumable: true }).collect()
@@ -101,6 +104,17 @@ pub(super) fn fetch_all(
     let done = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
     into.store().forget_handles();
     done
+}
+
+/// Makes the folders of files that the server has. Why one cannot be made its files tell.
+fn make_parents(found: &[(Download, Option<Announced>)], into: &Destination) {
+    let mut made = HashSet::from([RelPath::root()]);
+    for (file, _) in found.iter().filter(|(_, announced)| announced.is_some()) {
+        let folder = file.to.parent().unwrap_or_default();
+        if made.insert(folder.clone()) {
+            let _ = into.store().make_dir(&folder, true);
+        }
+    }
 }
 
 /// The jobs for these files. Large ones are only put into `large`, if there is that.

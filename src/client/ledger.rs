@@ -31,6 +31,8 @@ pub(super) struct How {
     pub(super) growing: bool,
     /// Files keep all of their modes.
     pub(super) perms: bool,
+    /// Folders that files go into are made.
+    pub(super) parents: bool,
     /// It may be tried again, so what is settled must be remembered.
     pub(super) remember: bool,
     /// The connection was ended from here.

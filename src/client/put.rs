@@ -1,5 +1,6 @@
 //! Sending files and trees.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,8 +78,24 @@ pub(super) fn send_all(
     }
     let tasks = jobs.into_iter().map(|upload| Task::File { upload, seen: false });
     let tasks = sifted(session, tasks, None, observer, ledger)?;
+    let tasks = with_parents(tasks, ledger.how.parents);
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
     Sender::new(session, observer, ledger, !count_first).run(tasks)
+}
+
+/// The same with the folders that files go into, each before the first file in it, if they are to be made.
+fn with_parents<'a>(tasks: impl Iterator<Item = Task> + 'a, makes: bool) -> impl Iterator<Item = Task> + 'a {
+    let mut made = HashSet::from([RelPath::root()]);
+    tasks.flat_map(move |task| {
+        let folder = match &task {
+            Task::File { upload: Upload { from: Source::File(from), to, .. }, .. } if makes => {
+                let (from, to) = (from.parent().unwrap_or(from), to.parent().unwrap_or_default());
+                made.insert(to.clone()).then(|| Task::Directory { from: from.to_owned(), to })
+            }
+            _ => None,
+        };
+        folder.into_iter().chain([task])
+    })
 }
 
 /// What of this is to be sent: all of it, unless what need not move is to be left out.

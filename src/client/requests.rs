@@ -10,7 +10,7 @@ use super::answers::{Hashed, Ids, Ping, SessionInfo, Stat, Status, Transferred};
 use super::connection::Client;
 use super::listing::{Listing, Unread};
 use super::session::Session;
-use super::{listing, receive};
+use super::{listing, many, receive};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, RelPath};
 use crate::limits;
@@ -62,6 +62,24 @@ impl Client {
     /// [`Kind::NotFound`], [`Kind::Denied`].
     pub async fn stat(&mut self, path: &RelPath) -> Result<Stat> {
         self.ask(Command::Stat(path.clone()), 213, stat).await
+    }
+
+    /// Describes several at once, in one round trip or few. The inner errors are those of each.
+    ///
+    /// # Errors
+    /// Those that end the connection.
+    pub async fn stats(&mut self, paths: Vec<RelPath>) -> Result<Vec<Result<Stat>>> {
+        self.run(move |session| {
+            let mut stats: Vec<Result<Stat>> = paths.iter().map(|path| Err(not_said(path))).collect();
+            let commands = paths.into_iter().map(|path| Ok(Command::Stat(path)));
+            many::each(session, commands, 213, stat, |at, answer| {
+                if let Some(slot) = stats.get_mut(at) {
+                    *slot = answer;
+                }
+            })?;
+            Ok(stats)
+        })
+        .await
     }
 
     /// Has the server read and hash a file, or its first `length` bytes.
@@ -267,6 +285,10 @@ impl Client {
         })
         .await
     }
+}
+
+fn not_said(path: &RelPath) -> Error {
+    Error::new(Kind::Internal, format!("{path}: the server was not asked"))
 }
 
 /// Takes portions until there are no more; the giver finds the channel closed if one cannot be taken.

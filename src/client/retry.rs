@@ -32,6 +32,8 @@ pub struct TransferOptions {
     pub skip_existing: bool,
     /// A file is moved only if it is newer than what is in its place.
     pub update: bool,
+    /// The folders that files go into are made where they are missing.
+    pub parents: bool,
     /// Nothing is changed on either side; the observer is told what would be moved.
     pub dry_run: bool,
     /// How often in a row to try on a new connection without getting any farther.
@@ -161,6 +163,7 @@ impl Transfer {
             dry_run: self.options.dry_run,
             growing: self.options.growing,
             perms: self.options.perms,
+            parents: self.options.parents,
             remember: true,
             stopped: client.stopped(),
         };

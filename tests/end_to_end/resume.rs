@@ -27,6 +27,7 @@ const RESUME: TransferOptions = TransferOptions {
     resume: true,
     skip_existing: false,
     update: false,
+    parents: false,
     dry_run: false,
     retries: 3,
     streams: 1,

@@ -27,6 +27,7 @@ const FOUR: TransferOptions = TransferOptions {
     resume: false,
     skip_existing: false,
     update: false,
+    parents: false,
     dry_run: false,
     retries: 0,
     streams: 4,

@@ -18,6 +18,7 @@ use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
 use super::commands::tree::Tree;
 use super::completion::{Completion, Manual};
+use super::list_args::ListArgs;
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
@@ -201,6 +202,7 @@ Examples:
   sealift get -r alice@files.example/photos .
   sealift get -c files.example/pub/backup.tar
   sealift get files.example/pub/backup.tar - | tar x
+  sealift get --files-from names.txt alice@files.example/photos here/
 
 It reads like `cp -r`: with two or more names the last one is the local destination. A folder there receives the \
 files under their own names, and one that ends in `/` is made if missing. Every file appears whole, verified and with \
@@ -218,6 +220,8 @@ pub struct Get {
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     #[command(flatten)]
+    pub list: ListArgs,
+    #[command(flatten)]
     pub transfer: TransferArgs,
 }
 
@@ -232,6 +236,7 @@ Examples:
   sealift put -r --if-exists skip photos alice@files.example/
   tar c src | sealift put - alice@files.example/src.tar
   sealift put -- -odd-name.txt alice@files.example/
+  find . -newer stamp -type f -print0 | sealift put -0 --files-from - . alice@files.example/new/
 
 It reads like `cp -r`: the last name is the destination. A folder there receives the files under their own names, and \
 one that ends in `/` is made if missing. A file appears under its name whole, verified and durable, or not at all.
@@ -240,7 +245,7 @@ A pipe that is named is read to its end, and waited for if nobody writes into it
 links are left out and counted.")]
 pub struct Put {
     /// Local files, and last where to put them on the server; `-` is standard input
-    #[arg(required = true, num_args = 2.., value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
@@ -248,6 +253,8 @@ pub struct Put {
     /// What to do about links inside of folders. (A server stores none, so they cannot be kept)
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub links: Links,
+    #[command(flatten)]
+    pub list: ListArgs,
     #[command(flatten)]
     pub transfer: TransferArgs,
 }

@@ -16,6 +16,7 @@ mod format;
 mod help;
 mod identity;
 mod interrupt;
+mod list_args;
 mod mirror_args;
 mod netrc;
 mod output;

@@ -144,7 +144,17 @@ impl How {
     pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
         let skip_existing = args.if_exists == IfExists::Skip;
         let TransferArgs { resume, streams, perms, growing, update, dry_run, .. } = *args;
-        let options = TransferOptions { resume, skip_existing, update, dry_run, retries, streams, growing, perms };
+        let options = TransferOptions {
+            resume,
+            skip_existing,
+            update,
+            dry_run,
+            retries,
+            streams,
+            growing,
+            perms,
+            parents: false,
+        };
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,
@@ -172,6 +182,12 @@ impl How {
     /// The same with so many tries in a row after a lost connection.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = retries;
+        self
+    }
+
+    /// The same, with the folders made that files go into.
+    pub fn parents(mut self) -> Self {
+        self.options.parents = true;
         self
     }
 

@@ -5,6 +5,7 @@ mod bookmarks;
 mod environment;
 mod exits;
 mod files;
+mod files_from;
 mod first_minute;
 mod flow;
 mod gate;

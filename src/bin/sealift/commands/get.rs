@@ -2,25 +2,25 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use sealift::client::{Config, Destination, Download, Observer as _, Skip, Summary, Target, Transfer};
+use sealift::client::{Config, Download, Observer as _, Skip, Summary, Target, Transfer};
 use sealift::files::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
+use super::local::Local;
 use super::look::warn_of_growing;
 use super::sink::{Sink, cannot_sync};
-use super::typed::{Through, Typed};
+use super::typed::Through;
 use crate::args::Get;
 use crate::context::{Context, Login};
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
+use crate::list_args::{Listed, expects_folders};
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 
@@ -29,6 +29,9 @@ use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 /// # Errors
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
+    if args.list.files_from.is_some() {
+        return listed(ctx, args).await;
+    }
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
         let (growing, limit_rate) = (args.transfer.growing, args.transfer.flow.limit_rate);
@@ -77,6 +80,34 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     outcome
 }
 
+/// `--files-from`: what a list names below a folder of the server.
+async fn listed(ctx: &Context, args: &Get) -> Outcome {
+    let (folder, local) = match args.names.as_slice() {
+        [folder] => (folder, OsStr::new(".")),
+        [folder, local] => (folder, local.as_os_str()),
+        _ => return Err(expects_folders("sealift get --files-from LIST HOST/folder [LOCAL]")),
+    };
+    let target = ctx.target(folder)?;
+    let login = ctx.login_for(&target)?;
+    let root = Path::new("/");
+    let Some((paths, failures)) = args.list.read(root, ctx.common.password_stdin)? else { return Ok(()) };
+    let local = Local::folder(local)?;
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    let mut fetch = Fetch::new(ctx, &local, args.recursive, &args.transfer.flow)?;
+    fetch.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
+    failures.into_iter().try_for_each(|failure| fetch.tally.show(failure, ctx.out))?;
+    if paths.is_empty() {
+        return fetch.finish(None);
+    }
+    let connected = ctx.connect(&login).await?;
+    let way = Way::back_to(ctx, &login, &connected);
+    ctx.over(connected.client, &login, async |client| {
+        let done = fetch.collect_listed(client, &login, &way, &target.path, paths).await;
+        done.and_then(|()| fetch.finish(Some(client)))
+    })
+    .await
+}
+
 /// With two or more names the last is the local one, unless it can only be a remote one.
 fn split<'a>(config: &Config, names: &'a [OsString]) -> (&'a [OsString], &'a OsStr) {
     let is_remote = |name: &OsStr| name.as_bytes().starts_with(b"sealift://") || config.is_named(name.as_bytes());
@@ -96,125 +127,6 @@ fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Fai
         });
     }
     failure
-}
-
-/// Several things cannot have one name.
-pub fn one_name(shown: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("{shown}: several things cannot have one name"), "Leave -T away.")
-}
-
-/// Where downloads go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Local {
-    /// Into this folder, under their own names.
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// It was written with a slash and is missing.
-        make: bool,
-    },
-    /// Under another name.
-    Name {
-        /// The folder, which is there.
-        folder: PathBuf,
-        /// The name.
-        name: RelPath,
-    },
-    /// Into what has the name typed and is no file: a device, a pipe, an open descriptor.
-    Through(Through),
-}
-
-impl Local {
-    /// What a person means by this local name, given so many things to put there. `exactly`: it is the name that a file or
-    /// folder gets, also if a folder has it.
-    ///
-    /// # Errors
-    /// If it cannot receive them.
-    pub fn resolve(local: &OsStr, sources: usize, exactly: bool) -> Outcome<Local> {
-        let path = Path::new(local);
-        let shown = path.display();
-        let has_slash = local.as_bytes().ends_with(b"/");
-        match fs::metadata(path) {
-            _ if exactly && sources > 1 => return Err(one_name(&shown.to_string())),
-            Ok(found) if found.is_dir() && !exactly => return Ok(Local::Folder { folder: path.into(), make: false }),
-            Ok(found) if (has_slash && !found.is_dir()) || sources > 1 => {
-                return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).into());
-            }
-            // `file/`, where `file` is one.
-            Err(err) if err.kind() == io::ErrorKind::NotADirectory => {
-                return Err(Error::file(&shown, err).into());
-            }
-            Err(err) if err.kind() == io::ErrorKind::NotFound && has_slash && !exactly => {
-                return Ok(Local::Folder { folder: path.into(), make: true });
-            }
-            Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
-                let hint = "End it with a slash to have it made.";
-                return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder"), hint));
-            }
-            _ => {}
-        }
-        // Only now: a folder may be reached by a link, and is not replaced.
-        let followed = match exactly && path.is_dir() {
-            true => path.to_owned(),
-            false => match Typed::look(path)? {
-                Typed::Through(place) => return Ok(Local::Through(place)),
-                Typed::File(path) => path,
-            },
-        };
-        let path = followed.as_path();
-        let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            return Err(Error::new(Kind::NotFound, format!("{}: no such folder", folder.display())).into());
-        }
-        Ok(Local::Name { folder: folder.into(), name: RelPath::parse(name.as_bytes())? })
-    }
-
-    fn open(&self) -> Outcome<Destination> {
-        let (Local::Folder { folder, .. } | Local::Name { folder, .. }) = self else {
-            return Err(Error::new(Kind::NotDirectory, "a folder is needed for what is to be fetched").into());
-        };
-        if let Local::Folder { make: true, .. } = self {
-            fs::create_dir_all(folder).map_err(|err| Error::file(folder.display(), err))?;
-        }
-        Ok(Destination::open(folder)?)
-    }
-
-    /// The nearest folder that is there, and the way from it, for a look at what would be done.
-    fn nearest(&self) -> Outcome<(Destination, RelPath)> {
-        let folder = match self {
-            Local::Folder { folder, .. } | Local::Name { folder, .. } => folder.as_path(),
-            Local::Through(_) => Path::new("."),
-        };
-        let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new(""));
-        let below = folder.strip_prefix(there).unwrap_or(Path::new(""));
-        let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-        let below =
-            if below.as_os_str().is_empty() { RelPath::root() } else { RelPath::parse(below.as_os_str().as_bytes())? };
-        Ok((Destination::open(there)?, below))
-    }
-
-    /// Where this remote file or folder goes. The user's own folder has no name: what is in it goes straight in.
-    fn place(&self, from: &RelPath) -> Outcome<RelPath> {
-        match self {
-            Local::Name { name, .. } => Ok(name.clone()),
-            Local::Folder { .. } | Local::Through(_) => Ok(RelPath::parse(from.file_name().unwrap_or_default())?),
-        }
-    }
-
-    /// Refuses to replace a device or pipe in a folder by a file that happens to be called alike.
-    fn check_place(&self, to: &RelPath) -> Outcome {
-        let Local::Folder { folder, .. } = self else { return Ok(()) };
-        let path = folder.join(to.as_path());
-        match fs::symlink_metadata(&path).map(|found| found.file_type()) {
-            Ok(kind) if !kind.is_file() && !kind.is_dir() && !kind.is_symlink() => {
-                let shown = path.display();
-                let hint = format!("To write into it, name it: `sealift get … {shown}`.");
-                Err(Failure::new(Kind::NotRegular, format!("{shown}: a device or pipe has this name"), hint))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// One command's downloads, over one connection after another.
@@ -294,7 +206,30 @@ impl<'a> Fetch<'a> {
         if self.how.options().growing {
             warn_of_growing(self.ctx.out, client);
         }
-        match self.try_collect(client, way, targets).await {
+        let done = self.try_collect(client, way, targets).await;
+        self.settle(done)
+    }
+
+    /// The same for what a list names below this folder of the server: each to the same path here.
+    ///
+    /// # Errors
+    /// As [`Fetch::collect`].
+    pub async fn collect_listed(
+        &mut self,
+        client: &mut Client,
+        login: &Login,
+        way: &Way<'_>,
+        folder: &RelPath,
+        listed: Vec<Listed>,
+    ) -> Outcome {
+        self.progress.set_login(login);
+        let done = self.try_collect_listed(client, way, folder, listed).await;
+        self.settle(done)
+    }
+
+    /// Shows what ended it all no more if it was shown.
+    fn settle(&self, done: Outcome) -> Outcome {
+        match done {
             Ok(()) => Ok(()),
             Err(failure) => {
                 self.progress.stop();
@@ -315,7 +250,7 @@ impl<'a> Fetch<'a> {
     }
 
     async fn try_collect(&mut self, client: &mut Client, way: Option<&Way<'_>>, targets: &[Named]) -> Outcome {
-        let (condition, options) = (self.how.condition, self.how.options());
+        let condition = self.how.condition;
         let mut files = Vec::new();
         let mut trees = Vec::new();
         for target in targets {
@@ -326,6 +261,51 @@ impl<'a> Fetch<'a> {
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }
         }
+        self.fetch(client, way, files, trees).await
+    }
+
+    async fn try_collect_listed(
+        &mut self,
+        client: &mut Client,
+        way: &Way<'_>,
+        folder: &RelPath,
+        listed: Vec<Listed>,
+    ) -> Outcome {
+        let condition = self.how.condition;
+        let mut kinds = vec![None; listed.len()];
+        if self.recursive {
+            let paths = listed.iter().map(|one| Ok(folder.join(one.path.as_bytes())?)).collect::<Outcome<Vec<_>>>()?;
+            let found = ask(client, Some(way), async |client| Ok(client.stats(paths.clone()).await?)).await?;
+            // What is refused is so again, and told then.
+            kinds = found.into_iter().map(|found| found.ok().map(|found| found.kind)).collect();
+        }
+        let (mut files, mut trees) = (Vec::new(), Vec::new());
+        for (Listed { path, is_folder }, kind) in listed.into_iter().zip(kinds) {
+            let from = folder.join(path.as_bytes())?;
+            match kind {
+                Some(EntryKind::Directory) => trees.push((from, path)),
+                None if is_folder && !self.recursive => {
+                    let error = Error::new(Kind::IsDirectory, format!("{from}: is a folder"));
+                    self.tally.show(error.into(), self.ctx.out)?;
+                }
+                _ => match self.local.check_place(&path) {
+                    Ok(()) => files.push(Download { from, to: path, condition }),
+                    Err(failure) => self.tally.show(failure, self.ctx.out)?,
+                },
+            }
+        }
+        self.fetch(client, Some(way), files, trees).await
+    }
+
+    /// Fetches files and trees.
+    async fn fetch(
+        &mut self,
+        client: &mut Client,
+        way: Option<&Way<'_>>,
+        mut files: Vec<Download>,
+        mut trees: Vec<(RelPath, RelPath)>,
+    ) -> Outcome {
+        let (condition, options) = (self.how.condition, self.how.options());
         if files.is_empty() && trees.is_empty() {
             return Ok(());
         }
@@ -460,10 +440,6 @@ impl<'a> Fetch<'a> {
 mod tests {
     use super::*;
 
-    fn resolve(local: &Path, sources: usize) -> Result<Local, Kind> {
-        Local::resolve(local.as_os_str(), sources, false).map_err(|failure| failure.kind().unwrap())
-    }
-
     #[test]
     fn the_last_name_is_local_unless_it_is_alone_or_a_url() {
         let names = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
@@ -477,28 +453,6 @@ mod tests {
             let (found, last) = split(&Config::default(), &names);
             assert_eq!((found.len(), last), (remotes, OsStr::new(local)));
         }
-    }
-
-    #[test]
-    fn a_local_name_reads_as_cp_reads_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        fs::create_dir(at("there")).unwrap();
-        fs::write(at("file"), "").unwrap();
-        let folder = |name: &str, make| Ok(Local::Folder { folder: at(name), make });
-        let name =
-            |name: &str| Ok(Local::Name { folder: dir.path().into(), name: RelPath::parse(name.as_bytes()).unwrap() });
-        assert_eq!(resolve(&at("there"), 2), folder("there", false));
-        assert_eq!(Local::resolve(at("there").as_os_str(), 1, true).unwrap(), name("there").unwrap());
-        assert_eq!(Local::resolve(at("there").as_os_str(), 2, true).unwrap_err().kind(), Some(Kind::Usage));
-        assert_eq!(resolve(&at("new/"), 1), folder("new/", true));
-        assert_eq!(resolve(&at("new"), 1), name("new"));
-        assert_eq!(resolve(&at("file"), 1), name("file"));
-        assert_eq!(resolve(&at("new"), 2), Err(Kind::NotFound));
-        assert_eq!(resolve(&at("file"), 2), Err(Kind::NotDirectory));
-        assert_eq!(resolve(&at("file/"), 1), Err(Kind::NotDirectory));
-        assert_eq!(resolve(&at("missing/new"), 1), Err(Kind::NotFound));
-        assert!(!at("new").exists());
     }
 
     #[test]

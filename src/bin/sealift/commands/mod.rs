@@ -8,6 +8,7 @@ pub mod find;
 pub mod get;
 pub mod join;
 pub mod key;
+pub mod local;
 pub mod look;
 pub mod ls;
 pub mod mirror;

@@ -20,11 +20,12 @@ use sealift::client::{Observer as _, Summary, Target, Transfer, Upload};
 use sealift::files::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
-use super::get::one_name;
+use super::local::one_name;
 use crate::args::Put;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
+use crate::list_args::{Listed, expects_folders};
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 
@@ -33,7 +34,16 @@ use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 /// # Errors
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Put) -> Outcome {
-    let Some((remote, locals)) = args.names.split_last() else { return Ok(()) };
+    if args.list.files_from.is_some() {
+        return listed(ctx, args).await;
+    }
+    let (remote, locals) = match args.names.split_last() {
+        Some((remote, locals)) if !locals.is_empty() => (remote, locals),
+        _ => {
+            let hint = "Name what to send and then where to: `sealift put FILE HOST/`.";
+            return Err(Failure::new(Kind::Usage, "only one name is given, and two are needed", hint));
+        }
+    };
     let target = ctx.target(remote)?;
     let login = ctx.login_for(&target)?;
     if ctx.common.password_stdin && locals.iter().any(|local| local == "-") {
@@ -69,6 +79,43 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     .await
 }
 
+/// `--files-from`: what a list names below a local folder.
+async fn listed(ctx: &Context, args: &Put) -> Outcome {
+    let (folder, remote) = match args.names.as_slice() {
+        [remote] => (Path::new("."), remote),
+        [folder, remote] => (Path::new(folder), remote),
+        _ => return Err(expects_folders("sealift put --files-from LIST [LOCAL] HOST/folder")),
+    };
+    let target = ctx.target(remote)?;
+    let login = ctx.login_for(&target)?;
+    let Some((paths, failures)) = args.list.read(folder, ctx.common.password_stdin)? else { return Ok(()) };
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
+    send.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
+    send.links = args.links;
+    send.missed(failures)?;
+    let mut jobs = Jobs::default();
+    for Listed { path, .. } in paths {
+        let to = target.path.join(path.as_bytes())?;
+        match source(folder.join(path.as_path()).as_os_str(), args.recursive) {
+            Ok(source) => jobs.add(source, to),
+            Err(failure) => send.tally.show(failure, ctx.out)?,
+        }
+    }
+    if jobs.is_empty() {
+        return send.finish(None);
+    }
+    let connected = ctx.connect(&login).await?;
+    let way = Way::back_to(ctx, &login, &connected);
+    ctx.over(connected.client, &login, async |client| {
+        send.progress.set_login(&login);
+        let sent = send.send(client, Some(&way), jobs).await;
+        send.settle(sent)?;
+        send.finish(Some(client))
+    })
+    .await
+}
+
 /// A pipe that is opened sooner is not spoken of.
 const SAY_AFTER: Duration = Duration::from_millis(300);
 
@@ -93,6 +140,31 @@ impl Source {
             Source::Tree(path) => path.file_name(),
             Source::Stdin => None,
         }
+    }
+}
+
+/// What is sent, and where to.
+#[derive(Default)]
+struct Jobs {
+    files: Vec<Upload>,
+    pipes: Vec<(PathBuf, RelPath)>,
+    trees: Vec<(PathBuf, RelPath)>,
+    /// A folder gets the name of the target.
+    gives_a_name: bool,
+}
+
+impl Jobs {
+    fn add(&mut self, source: Source, to: RelPath) {
+        match source {
+            Source::Tree(path) => self.trees.push((path, to)),
+            Source::Stdin => self.files.push(standard_input(to)),
+            Source::File { path, is_pipe: true } => self.pipes.push((path, to)),
+            Source::File { path, is_pipe: false } => self.files.push(Upload::file(path, to)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.pipes.is_empty() && self.trees.is_empty()
     }
 }
 
@@ -157,6 +229,11 @@ impl<'a> Send<'a> {
     ) -> Outcome {
         self.progress.set_login(login);
         let sent = self.try_deliver(client, way, sources, target).await;
+        self.settle(sent)
+    }
+
+    /// Shows what ended it all no more if it was shown.
+    fn settle(&self, sent: Outcome) -> Outcome {
         self.progress.stop();
         match sent {
             Err(Failure::Error { error, .. }) if self.progress.has_shown(&error) => Err(Failure::Shown(error.exit())),
@@ -180,14 +257,11 @@ impl<'a> Send<'a> {
         sources: Vec<Source>,
         target: &Target,
     ) -> Outcome {
-        let (condition, options) = (self.how.condition, self.how.options());
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
         let how = (several, self.how.exactly, self.how.is_dry_run());
         let into_folder = receives_as_folder(client, way, target, how).await?;
         let mut taken = HashSet::new();
-        let mut files = Vec::new();
-        let mut pipes = Vec::new();
-        let mut trees = Vec::new();
+        let mut jobs = Jobs { gives_a_name: !into_folder, ..Jobs::default() };
         for source in sources {
             let to = match place(&source, target, into_folder) {
                 Ok(to) => to,
@@ -202,13 +276,15 @@ impl<'a> Send<'a> {
                     .show(Failure::new(Kind::Usage, format!("two of them are called {to}"), hint), self.ctx.out)?;
                 continue;
             }
-            match source {
-                Source::Tree(path) => trees.push((path, to)),
-                Source::Stdin => files.push(standard_input(to)),
-                Source::File { path, is_pipe: true } => pipes.push((path, to)),
-                Source::File { path, is_pipe: false } => files.push(Upload::file(path, to)),
-            }
+            jobs.add(source, to);
         }
+        self.send(client, way, jobs).await
+    }
+
+    /// Sends all of these.
+    async fn send(&mut self, client: &mut Client, way: Option<&Way<'_>>, jobs: Jobs) -> Outcome {
+        let (condition, options) = (self.how.condition, self.how.options());
+        let Jobs { mut files, pipes, trees, gives_a_name } = jobs;
         if files.len() > 1 || !trees.is_empty() {
             interrupt::moves_several();
         }
@@ -237,7 +313,7 @@ impl<'a> Send<'a> {
             transfer(work, client, way, &self.progress, &mut self.summary).await?;
         }
         let mut left = trees.len();
-        if !trees.is_empty() && !into_folder {
+        if !trees.is_empty() && gives_a_name {
             interrupt::gives_a_name();
         }
         for (path, to) in trees {

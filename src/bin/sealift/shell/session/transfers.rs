@@ -8,7 +8,8 @@ use sealift::client::Target;
 
 use super::Session;
 use crate::commands::cat;
-use crate::commands::get::{Fetch, Local};
+use crate::commands::get::Fetch;
+use crate::commands::local::Local;
 use crate::commands::mirror::{self, Way};
 use crate::commands::put::Send;
 use crate::failure::{Failure, Outcome};

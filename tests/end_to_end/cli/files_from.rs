@@ -1,0 +1,60 @@
+//! `--files-from`: get and put of what a list names.
+
+use std::fs;
+
+use crate::common::program::{World, names};
+
+fn tree(root: &std::path::Path) {
+    fs::create_dir_all(root.join("a/b")).unwrap();
+    for name in ["a/b/one", "a/two", "three", "two words"] {
+        fs::write(root.join(name), name).unwrap();
+    }
+}
+
+#[test]
+fn a_list_names_what_is_sent_and_what_cannot_be_is_named() {
+    let world = World::trusting();
+    tree(&world.local("tree"));
+    fs::write(world.local("list"), "a/b/one\nmissing\n./three\n../list\na\nthree\n").unwrap();
+    let done = world.run(["put", "--files-from", "list", "tree", &world.alice("x/new")]).code(10);
+    let done = done.said("tree/missing: no such file").said("../list: ").said("tree/a: is a folder").said("2 files");
+    assert!(done.stderr.contains("3 failed"), "{}", done.stderr);
+    assert_eq!(names(&world.remote("alice", "x/new")), ["a", "a/b", "a/b/one", "three"]);
+    // The same again is recognised, and folders come with -r.
+    world.run(["put", "-c", "-r", "--files-from", "list", "tree", &world.alice("x/new")]).code(10).said("3 unchanged");
+    assert!(world.remote("alice", "x/new/a/two").exists());
+    // Here from the current folder on, by standard input.
+    let list = b"tree/two words\0tree/a/two\0";
+    world.run_with(["put", "-0", "--files-from", "-", &world.alice("z")], list).code(0).said("2 files");
+    assert_eq!(fs::read(world.remote("alice", "z/tree/two words")).unwrap(), b"two words");
+    let absolute = format!("{}/a/two\n", world.local("tree").display());
+    let root = world.local("tree").display().to_string();
+    world.run_with(["put", "--files-from=-", &root, &world.alice("y")], absolute.as_bytes()).code(0).said("1 file");
+    assert_eq!(names(&world.remote("alice", "y")), ["a", "a/two"]);
+    world.run_with(["put", "--files-from=-", "tree", &world.alice("y")], b"nothing\n").code(3);
+    world.run(["put", "--files-from", "none", "tree", &world.alice("y")]).code(3).said("none: ");
+    world.run(["put", "--files-from", "list", "a", "b", &world.alice("y")]).code(2).said("It is written like this");
+    world.run(["put", "-0", "tree", &world.alice("y")]).code(2);
+    world.run(["put", &world.alice("y")]).code(2).said("two are needed");
+}
+
+#[test]
+fn a_list_names_what_is_fetched_and_what_cannot_be_is_named() {
+    let world = World::trusting();
+    tree(&world.remote("alice", "tree"));
+    fs::write(world.local("list"), "a/b/one\nmissing\n/three\n../x\na\n").unwrap();
+    let get = |args: &[&str]| world.run([&["get", "--files-from", "list"], args].concat());
+    let tree = world.alice("tree");
+    get(&["-n", &tree, "new"]).code(10).said("Would be: 2 files");
+    assert!(!world.local("new").exists());
+    let done = get(&[&tree, "new"]).code(10).said("tree/missing: no such file").said("../x: ").said("2 files");
+    assert!(done.stderr.contains("tree/a: ") && done.stderr.contains("3 failed"), "{}", done.stderr);
+    assert_eq!(names(&world.local("new")), ["a", "a/b", "a/b/one", "three"]);
+    get(&["-rc", &tree, "new"]).code(10).said("3 unchanged").said("1 file, ");
+    assert_eq!(names(&world.local("new")), ["a", "a/b", "a/b/one", "a/two", "three"]);
+    let done = world.run_with(["get", "-0", "--files-from=-", &tree, "there"], b"two words\0a/two\0").code(0);
+    assert_eq!(names(&world.local("there")), ["a", "a/two", "two words"], "{done:?}");
+    fs::write(world.local("file"), "").unwrap();
+    get(&[&tree, "file"]).code(1).said("file: not a folder");
+    assert!(world.run_with(["get", "--password-stdin", "--files-from=-", &tree], b"x").code(2).stderr.contains("list"));
+}
