@@ -282,6 +282,9 @@ pub const USERS_MANY: usize = 10;
 /// Bytes read of a lock file: four words.
 pub const LOCK_FILE_MAX: u64 = 256;
 
+/// Locks of the whole machine that are looked through for a server inside of a data folder, once at the start.
+pub const SYSTEM_LOCKS_READ: usize = 100_000;
+
 /// What of a sparse file is left unwritten if it holds nothing but zeros: a block of most file systems.
 pub const HOLE_UNIT: usize = 4 * 1024;
 

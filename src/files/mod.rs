@@ -14,6 +14,7 @@ mod staged_id;
 pub mod stamp;
 mod store;
 mod upload;
+mod vault;
 
 pub use condition::Condition;
 pub use entry::{Entry, EntryKind};
@@ -28,3 +29,4 @@ pub use staged_id::StagedId;
 pub use stamp::Change;
 pub use store::{Durability, Listing, Meta, Partial, Store, Unread};
 pub use upload::{Committed, Overwrite, Stored, Upload, UploadSpec};
+pub use vault::{Swept, Vault};

@@ -17,11 +17,9 @@ use async_std::future::timeout;
 use tracing::{info, warn};
 
 pub use self::desk::gate;
-use self::desk::homes::Homes;
-pub use self::desk::homes::look_at_home;
-pub use self::desk::occupancy::{Standing, standing};
 use self::desk::registry::Registry;
 use self::desk::staged::StagedUploads;
+pub use self::desk::standing::{Standing, standing};
 use self::desk::state::State;
 use self::door::accounts::Accounts;
 pub use self::door::accounts::login_memory_kib;
@@ -36,18 +34,32 @@ pub use self::line::unplugged;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
 use crate::error::{Error, Result};
-use crate::files::{Durability, FileMode};
+use crate::files::{Durability, FileMode, Vault};
 use crate::limits;
 use crate::machine::drive::Pace;
 use crate::machine::turns::{Places, Turns};
+use crate::store::LocalVault;
 use crate::tls::{Acceptor, Identity, Pin};
+
+/// Where the homes of a server are.
+pub enum Storage {
+    /// In a directory of this machine, that no other server has at the same time.
+    Folder {
+        /// Made if it is missing.
+        path: PathBuf,
+        /// What an acknowledged change outlives.
+        durability: Durability,
+    },
+    /// Wherever this one keeps them. `sealiftd check` is told nothing of the server then.
+    Vault(Arc<dyn Vault>),
+}
 
 /// What a server needs.
 pub struct ServerOptions {
     /// Addresses to listen on; port 0 lets the system choose. None: the default port of every address.
     pub listen: Vec<SocketAddr>,
-    /// The directory of all homes; made if it is missing.
-    pub data: PathBuf,
+    /// Where all homes are.
+    pub storage: Storage,
     /// The users file.
     pub users: PathBuf,
     /// The server's own folder, for what users do themselves, such as choosing a password; made if it is missing. None: they
@@ -57,8 +69,6 @@ pub struct ServerOptions {
     pub identity: Identity,
     /// The pin of the key that it will have next: clients are told after they have logged in.
     pub next_pin: Option<Pin>,
-    /// What an acknowledged upload outlives.
-    pub durability: Durability,
     /// The most that a file may keep of its mode if its sender asks for all of it. Not so what comes without that: it has
     /// [`limits::SERVED_FILE_MODE`] at most.
     pub max_mode: FileMode,
@@ -77,12 +87,11 @@ impl ServerOptions {
     pub fn new(listen: SocketAddr, data: PathBuf, users: PathBuf, identity: Identity) -> Self {
         ServerOptions {
             listen: vec![listen],
-            data,
+            storage: Storage::Folder { path: data, durability: Durability::Full },
             users,
             state: None,
             identity,
             next_pin: None,
-            durability: Durability::Full,
             max_mode: FileMode::ALL,
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
@@ -98,7 +107,7 @@ struct Shared {
     next_pin: Option<Pin>,
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
-    homes: Arc<Homes>,
+    vault: Arc<dyn Vault>,
     /// Held as long as the server lives.
     _state: Option<State>,
     registry: Arc<Registry>,
@@ -171,7 +180,7 @@ fn within(plan: &MemoryPlan, admission: AdmissionOptions) -> AdmissionOptions {
 }
 
 impl Server {
-    /// Reads the users, opens the data directory and listens.
+    /// Reads the users, opens the homes' place and listens.
     ///
     /// # Errors
     /// [`crate::Kind::BadConfig`] for the users file, [`crate::Kind::Tls`] for key and certificate,
@@ -189,7 +198,13 @@ impl Server {
     /// As [`Server::bind`].
     pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
-        let homes = Arc::new(Homes::open(&options.data, options.durability)?);
+        let (vault, folder): (Arc<dyn Vault>, _) = match options.storage {
+            Storage::Vault(vault) => (vault, None),
+            Storage::Folder { path, durability } => {
+                let folder = Arc::new(LocalVault::open(&path, durability)?);
+                (folder.clone(), Some(folder))
+            }
+        };
         let state = options.state.as_deref().map(State::open).transpose()?;
         let users = Arc::new(CurrentUsers::load(&options.users, state.as_ref().map(State::folder))?);
         let registry = Registry::new();
@@ -199,19 +214,20 @@ impl Server {
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
         let admission = within(&plan, options.admission);
-        let beside = Arc::clone(&homes);
-        users.on_standing(move |standing| {
-            if let Err(error) = beside.tell(standing) {
-                warn!(%error, "`sealiftd check` cannot be told how the users file is");
-            }
-        });
+        if let Some(folder) = folder {
+            users.on_standing(move |standing| {
+                if let Err(error) = folder.leave_note(&standing.note()) {
+                    warn!(%error, "`sealiftd check` cannot be told how the users file is");
+                }
+            });
+        }
         let shared = Arc::new(Shared {
             acceptor: Acceptor::new(&options.identity)?,
             // The present key needs no announcement.
             next_pin: options.next_pin.filter(|next| *next != pin),
             accounts,
             users,
-            homes,
+            vault,
             _state: state,
             registry,
             admission: Admission::new(admission),
@@ -226,9 +242,9 @@ impl Server {
         });
         let users = shared.accounts.users();
         let homes = users.iter().map(|user| user.home()).chain(users.anonymous_home());
-        shared.homes.refuse_inner(homes)?;
+        shared.vault.refuse_taken(&homes.collect())?;
         if let Some(home) = users.anonymous_home() {
-            shared.homes.prepare(home)?;
+            shared.vault.prepare(home)?;
         }
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
@@ -267,7 +283,7 @@ impl Server {
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
         self.shared.users.watch()?;
-        let _goes_on_alone = desk::sweep::begin(self.shared.homes.clone(), self.shared.accounts.users());
+        let _goes_on_alone = desk::sweep::begin(self.shared.vault.clone(), self.shared.accounts.users());
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;

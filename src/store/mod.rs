@@ -1,11 +1,19 @@
 //! The kinds of storage, and what is done with any of them: reading a range that stood still, and scrubbing. Blocking code:
-//! no async, no sockets, no users. [`LocalStore`] keeps files in a directory; another kind fits the same
-//! [`Store`](crate::files::Store).
+//! no async, no sockets, no users. [`LocalStore`] keeps files in a directory and `LocalVault` homes in one; another kind fits the
+//! same [`Store`](crate::files::Store) and [`Vault`](crate::files::Vault).
 
 pub mod local;
+#[cfg(feature = "server")]
+mod local_vault;
+#[cfg(feature = "server")]
+mod occupancy;
 mod reading;
 mod scrub;
 
-pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Swept, Tree, Trial};
+pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Tree, Trial};
+#[cfg(feature = "server")]
+pub use local_vault::{LocalVault, look_at_home};
+#[cfg(feature = "server")]
+pub use occupancy::{Occupancy, note_of};
 pub use reading::{Checked, Digest, Reading};
 pub use scrub::{Doubt, Pace, Scrubbed, scrub};

@@ -11,7 +11,7 @@ use sealift::auth::{Access, UsersFile, hash_password};
 use sealift::client::{ConnectOptions, Endpoint, Observer, Skip, Transferred, Verification};
 use sealift::files::{Durability, RelPath};
 use sealift::secret::Secret;
-use sealift::server::{Handle, Server, ServerOptions};
+use sealift::server::{Handle, Server, ServerOptions, Storage};
 use sealift::tls::{Identity, Pin};
 use sealift::{Client, Error, Kind, Result};
 use tempfile::TempDir;
@@ -44,9 +44,9 @@ impl Running {
 
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut options =
-            ServerOptions::new(any_port, dir.path().join("data"), dir.path().join("users.toml"), identity);
-        options.durability = Durability::None;
+        let data = dir.path().join("data");
+        let mut options = ServerOptions::new(any_port, data.clone(), dir.path().join("users.toml"), identity);
+        options.storage = Storage::Folder { path: data, durability: Durability::None };
         let server = Server::bind(options).await.unwrap();
         let endpoint = Endpoint::new("127.0.0.1", server.addresses()[0].port());
         let (pin, handle) = (server.pin(), server.handle());

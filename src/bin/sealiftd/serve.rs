@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_std::task::block_on;
 use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
-use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, connections_within};
+use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, connections_within};
 use sealift::tls::{Identity, Pin};
 use sealift::{Error, Kind};
 use tracing::{info, warn};
@@ -126,12 +126,11 @@ fn prepare(
 ) -> Result<Server, Failure> {
     let options = ServerOptions {
         listen: args.listen.clone(),
-        data: places.data.clone(),
+        storage: Storage::Folder { path: places.data.clone(), durability: args.durability.into() },
         users: places.users.clone(),
         state: Some(places.state()),
         identity,
         next_pin,
-        durability: args.durability.into(),
         max_mode: args.limits.max_mode(),
         grace: args.grace.into(),
         admission,

@@ -1,10 +1,9 @@
-//! What is done with files, whatever protocol asks for it: the gate, the homes, who does what, and uploads in parts.
+//! What is done with files, whatever protocol asks for it: the gate, who does what, and uploads in parts.
 
 pub mod gate;
-pub mod homes;
 pub mod log_shares;
-pub mod occupancy;
 pub mod registry;
 pub mod staged;
+pub mod standing;
 pub mod state;
 pub mod sweep;

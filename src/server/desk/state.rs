@@ -5,9 +5,9 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::occupancy::Occupancy;
 use crate::auth::StateFolder;
 use crate::error::{Error, Result};
+use crate::store::Occupancy;
 
 /// The folder, for as long as this server lives.
 pub struct State {

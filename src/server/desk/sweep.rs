@@ -7,18 +7,18 @@ use std::sync::Arc;
 use async_std::task::{JoinHandle, spawn_blocking};
 use tracing::{info, warn};
 
-use super::homes::Homes;
 use crate::auth::Users;
-use crate::store::Swept;
+use crate::files::{Swept, Vault};
+use crate::limits;
 
 /// Sweeps every home in the background, so that a start waits for none of it. Sessions may begin meanwhile: what is
 /// theirs is locked, and a sweep leaves it alone.
-pub fn begin(homes: Arc<Homes>, users: Arc<Users>) -> JoinHandle<()> {
-    spawn_blocking(move || sweep_all(&homes, &users))
+pub fn begin(vault: Arc<dyn Vault>, users: Arc<Users>) -> JoinHandle<()> {
+    spawn_blocking(move || sweep_all(&*vault, &users))
 }
 
-fn sweep_all(homes: &Homes, users: &Users) {
-    let mut names = homes.names().unwrap_or_else(|error| {
+fn sweep_all(vault: &dyn Vault, users: &Users) {
+    let mut names = vault.names().unwrap_or_else(|error| {
         warn!(%error, "cannot look for the homes of former users");
         BTreeSet::new()
     });
@@ -30,7 +30,8 @@ fn sweep_all(homes: &Homes, users: &Users) {
     let mut all = Swept::default();
     for home in &names {
         let bounded = Path::new(home).ancestors().any(|above| bounded.contains(above));
-        match homes.sweep(home, bounded) {
+        // Interrupted uploads are not counted: where that matters there are none.
+        match vault.sweep(home, (!bounded).then_some(limits::PARTIAL_MAX_AGE)) {
             Ok(swept) => {
                 all.removed += swept.removed;
                 all.saved += swept.saved;

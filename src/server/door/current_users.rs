@@ -11,7 +11,7 @@ use crate::auth::{OwnChange, Principal, StateFolder, Users};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
-use crate::server::desk::occupancy::Standing;
+use crate::server::desk::standing::Standing;
 
 /// The users that are in force.
 pub struct CurrentUsers {

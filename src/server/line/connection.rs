@@ -103,7 +103,7 @@ async fn open(
     if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
         info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
     }
-    let homes = shared.homes.clone();
+    let vault = shared.vault.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let (users, most) = (shared.users.clone(), shared.max_mode);
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip());
@@ -111,7 +111,7 @@ async fn open(
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
-        let store = homes.open_home(&principal)?;
+        let store = vault.open(principal.home(), principal.quota())?;
         Ok((Session::new(principal, (users, version), (store, most), Arc::new(ticket), ties, self_service), ending))
     });
     opening.await?

@@ -11,10 +11,9 @@ use crate::auth::{Principal, Users};
 use crate::budget::{Account, Budget};
 use crate::buffers::Buffer;
 use crate::error::Result;
-use crate::files::{Durability, FileMode};
+use crate::files::{Durability, FileMode, Vault as _};
 use crate::machine::lane::{Machine, Outgoing, Queue, Step};
 use crate::machine::source::Origin;
-use crate::server::desk::homes::Homes;
 use crate::server::desk::registry::Registry;
 use crate::server::door::accounts::Accounts;
 use crate::server::door::admission::{Admission, AdmissionOptions};
@@ -22,6 +21,7 @@ use crate::server::door::current_users::CurrentUsers;
 use crate::server::door::self_service::SelfService;
 use crate::server::door::ties::Ties;
 use crate::server::door::tokens::Tokens;
+use crate::store::LocalVault;
 
 /// One session over a real home, driven by hand.
 pub struct Unplugged {
@@ -48,7 +48,7 @@ impl Unplugged {
     /// # Errors
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<Unplugged> {
-        let store = Homes::open(data, Durability::None)?.open_home(&principal)?;
+        let store = LocalVault::open(data, Durability::None)?.open(principal.home(), principal.quota())?;
         let ticket = Registry::new().enter(&principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));

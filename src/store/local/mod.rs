@@ -34,8 +34,8 @@ use rustix::fs::Mode;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Durability, FileMode, Hash, Listing, Meta, Partial, Prepared, RelPath, Source, SourceMode, Store, Upload,
-    UploadSpec,
+    Done, Durability, FileMode, Hash, Listing, Meta, Partial, Prepared, RelPath, Source, SourceMode, Store, Swept,
+    Upload, UploadSpec,
 };
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
@@ -43,7 +43,6 @@ pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 pub use root::{Place, Root};
 use staging::Stage;
-pub use sweep::Swept;
 pub use tree::Tree;
 
 /// Where uploads wait until they are whole.

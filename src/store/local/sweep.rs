@@ -15,17 +15,8 @@ use super::names::rename_new;
 use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
-use crate::files::RelPath;
+use crate::files::{RelPath, Swept};
 use crate::limits;
-
-/// What a sweep did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Swept {
-    /// Files removed.
-    pub removed: usize,
-    /// Cut-off uploads that can now be resumed.
-    pub saved: usize,
-}
 
 /// [`super::LocalStore::sweep`].
 pub(super) fn sweep(stage: &Stage, max_age: Option<Duration>) -> io::Result<Swept> {

@@ -120,5 +120,10 @@ fn a_server_inside_or_around_another_one_is_refused() {
     let said = refused(&world, &world.place().join("server_data"));
     assert!(said.contains("alice: another sealiftd serves this folder"), "{said}");
     inside.stop();
+    // However deep.
+    let inside = inner.daemon().args(["--data", deep.to_str().unwrap()]).start();
+    let said = refused(&world, &world.place().join("server_data"));
+    assert!(said.contains("another sealiftd serves") && said.contains("alice/a/b inside of it"), "{said}");
+    inside.stop();
     enter(&world.start(), "alice");
 }

@@ -1,7 +1,8 @@
 //! The users: who can read the file with their hashes, how strong those are, and whose folders meet.
 
 use sealift::auth::{Access, SharedHome, User, Users, file_warnings};
-use sealift::server::{look_at_home, standing};
+use sealift::server::standing;
+use sealift::store::look_at_home;
 use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};

@@ -1,4 +1,4 @@
-//! The data directory, and each principal's own store in it.
+//! A directory of this machine that holds every home.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{DirBuilder, File};
@@ -8,21 +8,22 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
-use super::occupancy::{self, Occupancy, Standing};
-use crate::auth::Principal;
+use super::occupancy::{self, Occupancy};
+use super::{FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Tree};
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, RelPath, Store};
+use crate::files::{Durability, RelPath, Store, Swept, Vault};
 use crate::limits;
-use crate::store::{FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Swept, Tree};
 
-/// The directory that holds every home, opened once.
-pub struct Homes {
+/// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own.
+pub struct LocalVault {
+    path: PathBuf,
     root: Arc<Dir>,
     options: LocalOptions,
     /// The homes that sessions are in.
@@ -36,12 +37,12 @@ pub struct Homes {
     occupancy: Occupancy,
 }
 
-impl Homes {
+impl LocalVault {
     /// Opens the data directory, and makes it if it is missing, for the server's account alone.
     ///
     /// # Errors
     /// [`Kind::Busy`] if another server has it, and those of the file system, all naming the directory.
-    pub fn open(data: &Path, durability: Durability) -> Result<Homes> {
+    pub fn open(data: &Path, durability: Durability) -> Result<LocalVault> {
         let failed = |err| Error::file(data.display(), err);
         occupancy::refuse_inside(data)?;
         make(data).map_err(failed)?;
@@ -49,7 +50,8 @@ impl Homes {
         let occupancy = Occupancy::take(&root, data)?;
         try_out(&root, data, durability)?;
         let options = LocalOptions { durability, staging: Staging::Hidden };
-        Ok(Homes {
+        Ok(LocalVault {
+            path: data.to_owned(),
             root: Arc::new(root),
             options,
             roots: Mutex::default(),
@@ -59,45 +61,12 @@ impl Homes {
         })
     }
 
-    /// Has `sealiftd check` know this of the server of this directory.
+    /// Has those who look at this directory know something of the process that serves it: [`super::note_of`].
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn tell(&self, standing: &Standing) -> io::Result<()> {
-        self.occupancy.tell(standing)
-    }
-
-    /// Fails if another server has one of these homes as its data directory, or a folder that it is in, or one right in
-    /// ours. Those deeper inside are not looked for: they may be anywhere in all that is stored here.
-    ///
-    /// # Errors
-    /// [`Kind::Busy`], naming it.
-    pub fn refuse_inner<'h>(&self, homes: impl Iterator<Item = &'h str>) -> Result<()> {
-        // Where it cannot be read, the homes alone.
-        let mut places = self.names().unwrap_or_default();
-        for home in homes {
-            places.extend(Path::new(home).ancestors().filter_map(Path::to_str).map(str::to_owned));
-        }
-        places.remove("");
-        for place in places {
-            if let Ok(dir) = self.root.open_dir(&place) {
-                refuse_taken(&dir, &place)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens this principal's home, made if it is missing. There is no other way to a store.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn open_home(&self, principal: &Principal) -> Result<Arc<dyn Store>> {
-        let root = self.root_of(principal.home())?;
-        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
-        Ok(Arc::new(match principal.quota() {
-            None => store,
-            Some(limit) => store.bounded(limit, format!("over your quota of {}", render_size(limit))),
-        }))
+    pub fn leave_note(&self, note: &str) -> io::Result<()> {
+        self.occupancy.leave_note(note)
     }
 
     /// This home, the same for all sessions in it.
@@ -132,19 +101,53 @@ impl Homes {
         Ok(Place { tree, start: Some(Arc::clone(&self.root)), folder: real.into_os_string().into_vec() })
     }
 
-    /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
-    ///
-    /// # Errors
-    /// Those of the file system, naming the home.
-    pub fn prepare(&self, home: &str) -> Result<()> {
+    fn directory(&self, home: &str, called: &str) -> Result<Dir> {
+        let failed = |err| Error::file(called, err);
+        match self.root.open_dir(home) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map_err(failed),
+        }
+        // A store over all homes makes it as durably as anything in it.
+        let all = LocalStore::open(self.root.try_clone().map_err(failed)?, self.options)?;
+        all.make_dir(&RelPath::parse(home.as_bytes())?, true)?;
+        self.root.open_dir(home).map_err(failed)
+    }
+}
+
+impl Vault for LocalVault {
+    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+        let root = self.root_of(home)?;
+        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
+        Ok(Arc::new(match quota {
+            None => store,
+            Some(limit) => store.bounded(limit, format!("over your quota of {}", render_size(limit))),
+        }))
+    }
+
+    fn prepare(&self, home: &str) -> Result<()> {
         self.directory(home, &format!("the home folder {home}")).map(drop)
     }
 
-    /// The folders right in the data directory; homes of users who were removed are among them.
-    ///
-    /// # Errors
-    /// That the directory cannot be read.
-    pub fn names(&self) -> Result<BTreeSet<String>> {
+    /// Fails if another server has one of these homes as its data directory, or a folder that it is in, or one right in
+    /// ours. Of those deeper inside, which may be anywhere in all that is stored here, the system
+    /// is asked: it tells of the processes of this account.
+    fn refuse_taken(&self, homes: &BTreeSet<&str>) -> Result<()> {
+        // Where it cannot be read, the homes alone.
+        let mut places = self.names().unwrap_or_default();
+        for home in homes {
+            places.extend(Path::new(home).ancestors().filter_map(Path::to_str).map(str::to_owned));
+        }
+        places.remove("");
+        for place in places {
+            if let Ok(dir) = self.root.open_dir(&place) {
+                refuse_taken(&dir, &place)?;
+            }
+        }
+        occupancy::refuse_around(&self.path)
+    }
+
+    /// The folders right in the data directory.
+    fn names(&self) -> Result<BTreeSet<String>> {
         let failed = |err| Error::file("the data folder", err);
         let mut names = BTreeSet::new();
         for entry in self.root.entries().map_err(failed)? {
@@ -157,33 +160,15 @@ impl Homes {
         Ok(names)
     }
 
-    /// Clears what dead sessions left in this home, all of it if it is `bounded`: partials are not counted. Nothing to do
-    /// if it is missing.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn sweep(&self, home: &str, bounded: bool) -> Result<Swept> {
+    fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
         match self.root.open_dir(home) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Swept::default()),
             Err(err) => Err(Error::file(home, err)),
             Ok(dir) => {
                 let root = Arc::new(Root::within(&dir, self.place_of(home)?)?);
-                let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
-                store.sweep((!bounded).then_some(limits::PARTIAL_MAX_AGE))
+                LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep(max_age)
             }
         }
-    }
-
-    fn directory(&self, home: &str, called: &str) -> Result<Dir> {
-        let failed = |err| Error::file(called, err);
-        match self.root.open_dir(home) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-            opened => return opened.map_err(failed),
-        }
-        // A store over all homes makes it as durably as anything in it.
-        let all = LocalStore::open(self.root.try_clone().map_err(failed)?, self.options)?;
-        all.make_dir(&RelPath::parse(home.as_bytes())?, true)?;
-        self.root.open_dir(home).map_err(failed)
     }
 }
 
@@ -266,7 +251,7 @@ fn make(path: &Path) -> io::Result<()> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
 
@@ -274,7 +259,7 @@ mod tests {
     fn a_missing_data_directory_is_made_for_the_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("a/b");
-        let homes = Homes::open(&data, Durability::Full).unwrap();
+        let homes = LocalVault::open(&data, Durability::Full).unwrap();
         homes.prepare("team/public").unwrap();
         homes.prepare("team/public").unwrap();
         assert!(data.join("team/public").is_dir());
@@ -284,17 +269,17 @@ mod tests {
     #[test]
     fn one_server_at_a_time_has_a_data_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Homes::open(dir.path(), Durability::Full).unwrap();
-        let refused = Homes::open(dir.path(), Durability::Full).err().unwrap();
+        let first = LocalVault::open(dir.path(), Durability::Full).unwrap();
+        let refused = LocalVault::open(dir.path(), Durability::Full).err().unwrap();
         assert_eq!(refused.kind(), Kind::Busy);
         drop(first);
-        Homes::open(dir.path(), Durability::Full).unwrap();
+        LocalVault::open(dir.path(), Durability::Full).unwrap();
     }
 
     #[test]
     fn sessions_of_one_home_share_its_root_and_what_has_its_name_is_it() {
         let dir = tempfile::tempdir().unwrap();
-        let homes = Homes::open(dir.path(), Durability::None).unwrap();
+        let homes = LocalVault::open(dir.path(), Durability::None).unwrap();
         let first = homes.root_of("alice").unwrap();
         assert!(Arc::ptr_eq(&first, &homes.root_of("alice").unwrap()));
         assert!(!Arc::ptr_eq(&first, &homes.root_of("bob").unwrap()));
@@ -319,7 +304,7 @@ mod tests {
     fn a_home_that_is_a_link_out_of_the_data_directory_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        let homes = Homes::open(&data, Durability::Full).unwrap();
+        let homes = LocalVault::open(&data, Durability::Full).unwrap();
         std::os::unix::fs::symlink("..", data.join("out")).unwrap();
         std::os::unix::fs::symlink("../made", data.join("new")).unwrap();
         homes.prepare("out").unwrap_err();

@@ -5,8 +5,9 @@
 //! says which process holds it, and who starts looks whether that one lives. What is not seen: a server on another
 //! machine, or in another namespace of processes, over a file system that passes no locks on.
 
+mod inner;
+mod note;
 mod owner;
-mod standing;
 
 use std::fs::File;
 use std::io;
@@ -18,8 +19,8 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, openat, statat};
 use rustix::io::Errno;
 
+pub use self::note::note_of;
 use self::owner::Owner;
-pub use self::standing::{Standing, standing};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -38,7 +39,7 @@ pub struct Occupancy {
 impl Drop for Occupancy {
     fn drop(&mut self) {
         if self.writable {
-            standing::forget(&self.root);
+            note::forget(&self.root);
             // Before the lock goes: whoever has it next finds nobody.
             let _ = self.file.set_len(0);
         }
@@ -62,7 +63,7 @@ impl Occupancy {
             Err(err) => return Err(failed(err.into())),
         };
         wait_for(&mut file, data)?;
-        standing::forget(root);
+        note::forget(root);
         match Owner::own().write(&mut file) {
             // The lock is held all the same, and who removes files to make room needs the server for it.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOSPC | Errno::DQUOT)) => {
@@ -73,12 +74,13 @@ impl Occupancy {
         Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: true })
     }
 
-    /// Has whoever looks at the directory know this of its server ([`standing()`]).
+    /// Has whoever looks at the directory know this of the process that has it ([`note_of`]), in place of what was left
+    /// before; nothing if it is empty.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn tell(&self, standing: &Standing) -> io::Result<()> {
-        if self.writable { standing.write(&self.root) } else { Ok(()) }
+    pub fn leave_note(&self, note: &str) -> io::Result<()> {
+        if self.writable { note::write(&self.root, note) } else { Ok(()) }
     }
 
     fn take_unwritable(root: &Dir, data: &Path) -> Result<Occupancy> {
@@ -122,6 +124,20 @@ pub fn refuse_inside(data: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fails if a server has a folder somewhere inside of this one, as far as the system tells this account.
+///
+/// # Errors
+/// [`Kind::Busy`], naming both.
+pub fn refuse_around(data: &Path) -> Result<()> {
+    match inner::served_below(data) {
+        None => Ok(()),
+        Some(inner) => {
+            let text = format!("{}: another sealiftd serves {} inside of it", data.display(), inner.display());
+            Err(Error::new(Kind::Busy, text))
+        }
+    }
 }
 
 fn served(data: &Path, holder: Option<i32>) -> Error {
@@ -218,24 +234,24 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_tells_of_itself_is_believed_while_it_has_the_folder() {
+    fn what_a_process_says_of_itself_is_believed_while_it_has_the_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let told = Standing { outdated: Some("users.toml:3: a\nmistake".to_owned()), lost: None };
+        let said = |text: &str| Some(text.to_owned());
         let server = take(dir.path()).unwrap();
-        assert_eq!(standing(dir.path()), Some(Standing::default()));
-        server.tell(&told).unwrap();
-        assert_eq!(standing(dir.path()).unwrap().outdated.unwrap(), "users.toml:3: a mistake");
+        assert_eq!(note_of(dir.path()), said(""));
+        server.leave_note("two\nlines\n").unwrap();
+        assert_eq!(note_of(dir.path()), said("two\nlines\n"));
         let file = dir.path().join(".sealift/server.state");
         let left = std::fs::read(&file).unwrap();
         drop(server);
-        assert!(!file.exists() && standing(dir.path()).is_none());
+        assert!(!file.exists() && note_of(dir.path()).is_none());
         // Left by one that was killed.
         std::fs::write(&file, left).unwrap();
-        assert_eq!(standing(dir.path()), None);
+        assert_eq!(note_of(dir.path()), None);
         let server = take(dir.path()).unwrap();
-        assert_eq!(standing(dir.path()), Some(Standing::default()));
-        server.tell(&told).unwrap();
-        server.tell(&Standing::default()).unwrap();
+        assert_eq!(note_of(dir.path()), said(""));
+        server.leave_note("another").unwrap();
+        server.leave_note("").unwrap();
         assert!(!file.exists());
     }
 
@@ -299,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_inside_a_served_one_is_refused_by_whatever_path() {
+    fn a_directory_inside_a_served_one_or_around_one_is_refused_by_whatever_path() {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("alice/deep/data");
         std::fs::create_dir_all(&inner).unwrap();
@@ -312,5 +328,14 @@ mod tests {
         refuse_inside(dir.path()).unwrap();
         drop(outer);
         refuse_inside(&inner).unwrap();
+
+        // The other way round, however deep.
+        refuse_around(dir.path()).unwrap();
+        let held = take(&inner).unwrap();
+        let refused = refuse_around(dir.path()).unwrap_err();
+        assert!(refused.kind() == Kind::Busy && refused.text().contains("alice/deep/data inside of it"), "{refused}");
+        refuse_around(&inner).unwrap();
+        drop(held);
+        refuse_around(dir.path()).unwrap();
     }
 }

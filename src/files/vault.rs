@@ -1,0 +1,59 @@
+//! Where the homes are: a folder of this machine, or whatever else can open a [`Store`] by a name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Store;
+use crate::error::Result;
+
+/// All homes of a server. Called from many threads at once, on threads that may wait.
+///
+/// The name of a home is a path of one or more plain names with `/` between them. One home may lie inside of another
+/// (`team` and `team/alice`): what is stored in the inner one is then seen in the outer one, and counts there too.
+pub trait Vault: Send + Sync {
+    /// Opens a home, made if it is missing. Sessions of one home get a store each; what one of them has changed the
+    /// others see at once. With a quota, [`crate::Kind::Quota`] is said to what would make the files in it more than so
+    /// many bytes.
+    ///
+    /// # Errors
+    /// Those of the storage; they call it "your home folder", for the user reads them.
+    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>>;
+
+    /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
+    ///
+    /// # Errors
+    /// Those of the storage, naming the home.
+    fn prepare(&self, home: &str) -> Result<()>;
+
+    /// Fails if somebody else has one of these homes, or some of it, as his own: to be asked before a server starts.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Busy`], naming the place.
+    fn refuse_taken(&self, homes: &BTreeSet<&str>) -> Result<()> {
+        let _nobody_else_can = homes;
+        Ok(())
+    }
+
+    /// The homes that are there, of users who were removed among them; those inside of others need not be.
+    ///
+    /// # Errors
+    /// That they cannot be listed.
+    fn names(&self) -> Result<BTreeSet<String>>;
+
+    /// Clears what dead sessions left in this home, and interrupted uploads that nobody went on with for `max_age`; all of
+    /// them without one. Sessions may be in it. Nothing to do if it is missing.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept>;
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// Files removed.
+    pub removed: usize,
+    /// Interrupted uploads that can be gone on with now.
+    pub saved: usize,
+}
