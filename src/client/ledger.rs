@@ -54,6 +54,9 @@ pub(super) struct Ledger {
     pub(super) summary: Summary,
     /// Done, failed or skipped.
     settled: HashSet<RelPath>,
+    /// Files that were whole in their places before anything was moved are settled: what has come there since is this transfer's
+    /// own.
+    pub(super) has_looked: bool,
     /// What has no target and was told of.
     told: HashSet<PathBuf>,
     pub(super) unsure: Vec<Unsure>,

@@ -154,11 +154,12 @@ impl Transfer {
         }
         self.attempts += 1;
         let again = self.attempts > 1;
+        let whole = self.options.resume && !self.lock().has_looked;
         self.lock().how = How {
             resume: self.options.resume || again,
             keep: true,
             skip_existing: self.options.skip_existing,
-            whole: self.options.resume,
+            whole,
             update: self.options.update,
             dry_run: self.options.dry_run,
             growing: self.options.growing,

@@ -172,6 +172,7 @@ fn settle_whole(
         let file = seeming.get(at).ok_or_else(|| Error::new(Kind::Internal, "no such file"))?;
         hash(file, work, &|done| observer.proving(&file.here, done, file.size))
     })?;
+    ledger.has_looked = true;
     let mut whole = HashSet::new();
     for (file, _) in seeming.into_iter().zip(same).filter(|(_, is_same)| *is_same) {
         ledger.unchanged(&file.here, &file.to, file.size, observer);
