@@ -12,9 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, mknodat};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::common::program::{PASSWORD, Proxy, World};
+use crate::common::program::{PASSWORD, Proxy, World, signal};
 
 fn make_pipe(path: &Path) {
     mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
@@ -35,10 +35,7 @@ fn a_pipe_that_nobody_writes_to_is_waited_for_and_one_signal_ends_that() {
     let mut said = String::new();
     std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
     assert!(said.contains("waiting"), "{said}");
-    // The program is the child of `setsid --wait`.
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-    let program: i32 = children.split_whitespace().next().unwrap_or(&child.id().to_string()).parse().unwrap();
-    kill_process(Pid::from_raw(program).unwrap(), Signal::TERM).unwrap();
+    signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use sealift::auth::{Access, UsersFile, hash_password};
 use sealift::secret::Secret;
 use tempfile::TempDir;
@@ -238,6 +239,13 @@ pub fn without_override() -> &'static [&'static str] {
     const SETPRIV: &[&str] =
         &["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"];
     if rustix::process::geteuid().is_root() { SETPRIV } else { &[] }
+}
+
+/// Signals a program that [`World::command`] started: it is the child of `setsid --wait`, if that had to make one.
+pub fn signal(child: &Child, signal: Signal) {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    let program = children.split_whitespace().next().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap());
+    kill_process(program.unwrap_or(Pid::from_child(child)), signal).unwrap();
 }
 
 /// Runs to the end.

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::*;
-use crate::common::program::{Done, PASSWORD, Proxy};
+use crate::common::program::{self, Done, PASSWORD, Proxy};
 use crate::common::trees::read;
 
 /// A mirror over a slow line that moves a folder aside for a file, and a file for a folder.
@@ -76,10 +76,7 @@ impl UnderWay {
     }
 
     fn signal(&self, signal: Signal) {
-        // `setsid --wait` may have started it as a child of its own.
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id())).unwrap();
-        let pid = children.trim().parse().map_or(Pid::from_child(&self.child), |pid| Pid::from_raw(pid).unwrap());
-        kill_process(pid, signal).unwrap();
+        program::signal(&self.child, signal);
     }
 
     /// The end of it, and everything but the process.

@@ -1,12 +1,45 @@
 //! Every exit code, passwords, and what a failure says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use rustix::process::Signal;
+
 use crate::common::liar::{IDS, Liar};
-use crate::common::program::{PASSWORD, World, finish};
+use crate::common::program::{PASSWORD, World, finish, signal};
+
+/// Each of them has a test that is named by it, here.
+#[test]
+fn every_exit_code_of_the_help_page_is_reached() {
+    let help = World::new().run(["--help"]).code(0);
+    let list = help.stdout().split_once("Exit codes:\n").unwrap().1.split("\n\n").next().unwrap();
+    let listed: BTreeSet<u8> = list.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert_eq!(listed, (0..=11).chain([130]).collect());
+    let tests = include_str!("exits.rs").lines().filter_map(|line| line.strip_prefix("fn exit_")?.split('_').next());
+    assert_eq!(listed, tests.map(|code| code.parse().unwrap()).collect());
+}
+
+#[test]
+fn exit_0_done() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "a"), "a").unwrap();
+    assert_eq!(world.run(["cat", &world.public("a")]).code(0).stdout(), "a");
+    fs::write(world.local("a"), "a").unwrap();
+    world.run(["put", "a", &world.alice("")]).code(0);
+    assert_eq!(fs::read(world.remote("alice", "a")).unwrap(), b"a");
+}
+
+#[test]
+fn exit_1_other() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "folder")).unwrap();
+    world.run(["cat", &world.alice("folder")]).code(1).said("folder");
+    fs::write(world.remote("alice", "file"), "").unwrap();
+    world.run(["mkdir", &world.alice("file/below")]).code(1).said("file");
+}
 
 #[test]
 fn exit_2_wrong_usage() {
@@ -153,10 +186,34 @@ fn words_of_a_server_do_nothing_to_a_terminal() {
 }
 
 #[test]
+fn exit_10_some_failed() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "there"), "there").unwrap();
+    let done = world.run(["get", &world.public("there"), &world.public("missing"), "./"]).code(10);
+    done.said("missing: no such file or folder");
+    assert_eq!(fs::read(world.local("there")).unwrap(), b"there");
+    world.run(["rm", &world.alice("x"), &world.alice("y")]).code(3);
+}
+
+#[test]
 fn exit_11_exists() {
     let world = World::trusting();
     fs::create_dir(world.remote("alice", "x")).unwrap();
     world.run(["mkdir", &world.alice("x")]).code(11);
+}
+
+#[test]
+fn exit_130_interrupted() {
+    let world = World::trusting();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut command = world.command(["--pin", world.server.pin(), "ls", &address]);
+    let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once it waits for an answer.
+    let _held = silent.accept().unwrap();
+    signal(&child, Signal::INT);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::program::{Proxy, World, finish};
+use crate::common::program::{Proxy, World, finish, signal};
 
 /// Bytes that do not repeat with any power of two.
 fn bytes(len: usize) -> Vec<u8> {
@@ -262,14 +263,7 @@ fn an_interrupted_download_leaves_nothing_behind() {
     while entries() == 0 {
         std::thread::yield_now();
     }
-    // `setsid --wait` waits for a child of its own: that one is to be interrupted.
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-    let program = match children.trim() {
-        "" => child.id().to_string(),
-        pid => pid.to_owned(),
-    };
-    let kill = std::process::Command::new("kill").args(["-INT", &program]).status().unwrap();
-    assert!(kill.success());
+    signal(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(entries(), 0);

@@ -2,21 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::common::program::{PASSWORD, Proxy, World, finish};
+use rustix::process::Signal;
+
+use crate::common::program::{PASSWORD, Proxy, World, finish, signal};
 
 const BLOCK: usize = 16 << 20;
-
-/// Signals the program, which `setsid --wait` may have started as a child of its own.
-fn signal(child: &Child, name: &str) {
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-    let program = match children.trim() {
-        "" => child.id().to_string(),
-        pid => pid.to_owned(),
-    };
-    assert!(Command::new("kill").args([name, &program]).status().unwrap().success());
-}
 
 fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
     for _ in 0..6000 {
@@ -42,7 +34,7 @@ fn what_was_proven_stays_after_an_interruption_and_the_hint_names_the_command_th
         let mut command = world.command([&["get"], options, &[&target, "copy"]].concat());
         let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for("a block has come", enough);
-        signal(&child, "-INT");
+        signal(&child, Signal::INT);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130));
         String::from_utf8(output.stderr).unwrap()
@@ -83,14 +75,14 @@ fn one_signal_ends_a_program_that_waits_for_a_pipe() {
     let world = World::trusting();
     assert!(Command::new("mkfifo").arg(world.local("pipe")).status().unwrap().success());
     fs::write(world.remote("alice", "f"), "f").unwrap();
-    for name in ["-TERM", "-INT"] {
+    for kind in [Signal::TERM, Signal::INT] {
         let mut command = world.command(["get".to_owned(), world.alice("f"), "pipe".to_owned()]);
         command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
         assert!(said.starts_with("Waiting for somebody to read"), "{said}");
-        signal(&child, name);
+        signal(&child, kind);
         wait_for("it ends", || child.try_wait().unwrap().is_some());
     }
 }
@@ -155,7 +147,7 @@ fn interrupted(world: &World, args: &[&str], enough: &dyn Fn() -> bool) -> Strin
     command.env("SEALIFT_PASSWORD", PASSWORD);
     let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for("enough is there", enough);
-    signal(&child, "-INT");
+    signal(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
@@ -232,7 +224,7 @@ fn a_killed_put_is_gone_on_with_after_a_plain_one_too() {
         command.env("SEALIFT_PASSWORD", PASSWORD).stdin(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         wait_for("enough is there", enough);
-        signal(&child, "-KILL");
+        signal(&child, Signal::KILL);
         child.wait().unwrap();
     };
     killed(&|| has_come(&world, 2 * BLOCK + 100_000));
