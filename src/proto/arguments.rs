@@ -1,9 +1,9 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
-use super::command::Resume;
 use super::escape::decode;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
+use crate::files::Resume;
 use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId};
 use crate::keys::Proof;
 use crate::limits;

@@ -4,20 +4,11 @@ use super::arguments::Args;
 use super::features::{Feature, Features};
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId};
+use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId};
 use crate::keys::Proof;
 #[cfg(doc)]
 use crate::limits;
 use crate::secret::Secret;
-
-/// Where a resumed upload goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resume {
-    /// Bytes that are already there.
-    pub offset: u64,
-    /// BLAKE3 of those bytes, as the sender has them.
-    pub prefix: Hash,
-}
 
 /// What HASH is to hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

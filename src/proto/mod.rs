@@ -12,7 +12,8 @@ pub mod listing;
 pub mod reply;
 pub mod verb;
 
-pub use command::{BadLine, Command, HashOf, Resume, StageArgs, UploadArgs};
+pub use crate::files::Resume;
+pub use command::{BadLine, Command, HashOf, StageArgs, UploadArgs};
 pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;

@@ -17,6 +17,7 @@ use async_std::future::timeout;
 use tracing::{info, warn};
 
 pub use self::desk::gate;
+pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
 use self::desk::staged::StagedUploads;
 pub use self::desk::standing::{Standing, standing};
@@ -29,6 +30,7 @@ use self::door::current_users::CurrentUsers;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
 use self::door::tokens::Tokens;
+pub use self::line::session::asked::Asked;
 #[doc(hidden)]
 pub use self::line::unplugged;
 use self::memory::Memory;

@@ -9,6 +9,7 @@ use sealift::files::Overwrite;
 use sealift::proto::escape::{encode, for_people};
 use sealift::proto::{BadLine, Command};
 use sealift::server::gate::{self, Decision, Need};
+use sealift::server::{Asked, Op};
 use sealift::{Error, Exit, Kind};
 
 use crate::args::{ExplainArgs, Places};
@@ -27,11 +28,11 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(error.text()).hint("`sealift shell` and HELP show how commands are written."));
     }
     let users = Users::load(&places.users)?;
-    let asked = Asked { places, args };
+    let asked = Question { places, args };
     let (allowed, text) = match (users.standing(&args.user), parsed) {
         (Err(error), _) => (false, asked.no_login(&users, &error)),
         (Ok(standing), Err(BadLine { error, .. })) => (false, asked.bad_path(standing, &error)),
-        (Ok(standing), Ok(command)) => asked.decided(standing, &command),
+        (Ok(standing), Ok(command)) => asked.decided(standing, Asked::from(command).op()),
     };
     say(&text);
     Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Denied as u8) })
@@ -56,12 +57,12 @@ fn refuses_path(error: &Error) -> bool {
 }
 
 /// A question, for putting the answer into words.
-struct Asked<'a> {
+struct Question<'a> {
     places: &'a Places,
     args: &'a ExplainArgs,
 }
 
-impl Asked<'_> {
+impl Question<'_> {
     fn no_login(&self, users: &Users, error: &Error) -> String {
         let (name, file) = (shown(&self.args.user), self.file());
         if error.kind() == Kind::LoginFailed {
@@ -94,12 +95,12 @@ impl Asked<'_> {
         format!("{name} may not {}, and nobody may: {why} ({}).\n", self.action(), error.kind().word())
     }
 
-    fn decided(&self, standing: Standing<'_>, command: &Command) -> (bool, String) {
+    fn decided(&self, standing: Standing<'_>, op: &Op) -> (bool, String) {
         let name = shown(standing.name);
         let granted = standing.grants;
         let section = format!("({}, {})", self.file(), section(standing));
-        let decision = gate::decide(granted, command);
-        let because = match (gate::need(command), decision) {
+        let decision = gate::decide(granted, op);
+        let because = match (gate::need(op), decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),
             (Need::OwnPassword, Decision::Allowed) => format!("{name} may choose a password {section}."),
             (Need::OwnPassword, _) if is_anonymous(standing.name) => "anonymous has no password.".to_owned(),
@@ -131,10 +132,10 @@ impl Asked<'_> {
         let allowed = decision == Decision::Allowed;
         let verdict = if allowed { "may" } else { "may not" };
         let mut text = format!("{name} {verdict} {}: {because}\n", self.action());
-        if allowed && matches!(command, Command::Upload(_) | Command::Stage(_) | Command::Commit { .. }) {
+        if allowed && matches!(op, Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. }) {
             text.push_str(&replacing(standing));
         }
-        if let Some(path) = command.path().filter(|_| allowed) {
+        if let Some(path) = op.path().filter(|_| allowed) {
             let place = self.places.data.join(standing.home).join(path.as_path());
             text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
         }

@@ -1,8 +1,8 @@
 //! A command as its line.
 
-use super::{Command, HashOf, Resume};
+use super::{Command, HashOf};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Mtime, SourceMode};
+use crate::files::{Condition, Mtime, Resume, SourceMode};
 use crate::keys::Proof;
 use crate::limits;
 use crate::proto::escape::encode;

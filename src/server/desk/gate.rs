@@ -1,13 +1,13 @@
-//! The one gate: command -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
+//! The one gate: operation -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
 //!
 //! [`need`] and [`decide`] are public so that an administrator can be told what the gate says (`sealiftd explain`).
 
+use super::op::Op;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::Overwrite;
-use crate::proto::{Command, HashOf, Verb};
 
-/// What a command needs.
+/// What an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// A login.
@@ -20,7 +20,17 @@ pub enum Need {
     Administrator,
 }
 
-/// What the gate says to a command of somebody who is logged in.
+impl Need {
+    /// The rights over files that it takes, none if it takes something else.
+    pub(in crate::server) fn rights(self) -> Access {
+        match self {
+            Need::Rights(rights) => rights,
+            Need::Login | Need::OwnPassword | Need::Administrator => Access::NONE,
+        }
+    }
+}
+
+/// What the gate says to an operation of somebody who is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// It may pass.
@@ -33,38 +43,30 @@ pub enum Decision {
     NoAdministrator,
 }
 
-/// What this command needs.
-pub fn need(command: &Command) -> Need {
-    match command {
-        Command::Help(_) | Command::Ping | Command::Status | Command::Logout => Need::Login,
-        // A second login on one connection: let through to be answered as out of sequence.
-        Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) | Command::Redeem { .. } => {
-            Need::Login
-        }
-        // More connections of the same user: they get no more rights than this one.
-        Command::Token { .. } => Need::Login,
-        Command::Passwd { .. } => Need::OwnPassword,
-        Command::List { .. } | Command::Stat(_) => Need::Rights(Access::LIST),
-        Command::Hash { of: HashOf::Partial, .. } | Command::Upload(_) => Need::Rights(Access::UPLOAD),
-        Command::Stage(_) | Command::Part { .. } | Command::Commit { .. } | Command::Discard(_) => {
-            Need::Rights(Access::UPLOAD)
-        }
-        Command::Hash { .. } | Command::Download { .. } => Need::Rights(Access::DOWNLOAD),
+/// What this operation needs.
+pub fn need(op: &Op) -> Need {
+    match op {
+        Op::Talk | Op::LogIn | Op::Connect => Need::Login,
+        Op::ChangePassword => Need::OwnPassword,
+        Op::List { .. } | Op::Stat(_) => Need::Rights(Access::LIST),
+        Op::Read { .. } | Op::Hash { .. } => Need::Rights(Access::DOWNLOAD),
+        Op::FindPartial(_) | Op::Put { .. } => Need::Rights(Access::UPLOAD),
+        Op::Stage { .. } | Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Need::Rights(Access::UPLOAD),
         // As good as putting those bytes in the place of the ones that were stored.
-        Command::Accept(_) => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
+        Op::Accept(_) => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
         // As good as putting the file in its own place with another mode.
-        Command::Chmod { .. } => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
-        Command::Delete { .. } => Need::Rights(Access::DELETE),
-        Command::Mkdir { .. } => Need::Rights(Access::MKDIR),
-        Command::Rename { replace: false, .. } => Need::Rights(Access::RENAME),
-        Command::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::OVERWRITE)),
-        Command::Who | Command::Kick(_) | Command::Shutdown => Need::Administrator,
+        Op::SetMode { .. } => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
+        Op::Remove { .. } => Need::Rights(Access::DELETE),
+        Op::MakeFolder { .. } => Need::Rights(Access::MKDIR),
+        Op::Rename { replace: false, .. } => Need::Rights(Access::RENAME),
+        Op::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::OVERWRITE)),
+        Op::ListSessions | Op::EndSessions | Op::StopServer => Need::Administrator,
     }
 }
 
-/// Whether somebody to whom this is granted may give this command.
-pub fn decide(grants: Grants, command: &Command) -> Decision {
-    match need(command) {
+/// Whether somebody to whom this is granted may do this.
+pub fn decide(grants: Grants, op: &Op) -> Decision {
+    match need(op) {
         Need::Login => Decision::Allowed,
         Need::OwnPassword if grants.self_service.password => Decision::Allowed,
         Need::OwnPassword => Decision::NoOwnPassword,
@@ -83,35 +85,34 @@ pub fn overwrite(grants: Grants) -> Overwrite {
     if grants.access.contains(Access::OVERWRITE) { Overwrite::Allowed } else { Overwrite::Refused }
 }
 
-/// Lets the principal's command pass.
+/// Lets the principal's operation pass; `name` is what its protocol calls it.
 ///
 /// # Errors
 /// [`Kind::Denied`], with the missing right in words.
-pub(in crate::server) fn check(principal: &Principal, command: &Command) -> Result<()> {
-    let verb = command.verb();
-    match decide(principal.grants(), command) {
+pub(super) fn check(principal: &Principal, op: &Op, name: &str) -> Result<()> {
+    match decide(principal.grants(), op) {
         Decision::Allowed => Ok(()),
-        Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{} is for administrators", verb.name()))),
+        Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{name} is for administrators"))),
         Decision::NoOwnPassword if principal.is_anonymous() => {
             Err(Error::new(Kind::Denied, "anonymous has no password to change"))
         }
         Decision::NoOwnPassword => Err(Error::new(Kind::Denied, "the administrator of this server sets your password")),
-        Decision::Lacking(missing) => Err(lacking(principal, verb, missing)),
+        Decision::Lacking(missing) => Err(lacking(principal, name, missing)),
     }
 }
 
-/// Lets what the principal has begun with this verb go on.
+/// Lets what the principal has begun go on, which took these rights.
 ///
 /// # Errors
 /// As [`check`].
-pub(in crate::server) fn check_right(principal: &Principal, verb: Verb, right: Access) -> Result<()> {
-    match right.without(principal.access()) {
+pub(super) fn check_rights(principal: &Principal, rights: Access, name: &str) -> Result<()> {
+    match rights.without(principal.access()) {
         Access::NONE => Ok(()),
-        missing => Err(lacking(principal, verb, missing)),
+        missing => Err(lacking(principal, name, missing)),
     }
 }
 
-fn lacking(principal: &Principal, verb: Verb, missing: Access) -> Error {
-    let text = format!("{} may not {}: the right `{missing}` is missing", principal.name(), verb.name());
+fn lacking(principal: &Principal, name: &str, missing: Access) -> Error {
+    let text = format!("{} may not {name}: the right `{missing}` is missing", principal.name());
     Error::new(Kind::Denied, text)
 }

@@ -1,9 +1,315 @@
-//! What is done with files, whatever protocol asks for it: the gate, who does what, and uploads in parts.
+//! What is done with files, whatever protocol asks for it: an operation ([`Op`]) by a principal on a store, and a typed
+//! [`Outcome`](outcome::Outcome). The gate, the log, what WHO shows, batches of commits and jobs are here; no reply and no
+//! line syntax is.
+//!
+//! A protocol gives each of its sessions a [`Desk`]. [`Desk::begin`] says how far an operation has come: it is over, its
+//! bytes are to come or to be pulled, or there is more to be done, a bounded step at a time.
 
+pub mod audit;
+mod batch;
+mod files;
 pub mod gate;
+pub mod jobs;
 pub mod log_shares;
+pub mod op;
+pub mod outcome;
+pub mod parts;
 pub mod registry;
 pub mod staged;
 pub mod standing;
 pub mod state;
 pub mod sweep;
+pub mod uploads;
+
+use std::sync::Arc;
+
+use self::audit::{Audit, Running};
+use self::batch::Batch;
+use self::op::Op;
+use self::outcome::{Begun, Outcome};
+use self::registry::Ticket;
+use self::uploads::Put;
+use super::door::current_users::CurrentUsers;
+use super::door::ties::Ties;
+use crate::auth::{Access, Principal};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Done, FileMode, Hasher, Overwrite, Store};
+use crate::limits;
+use crate::machine::source::Source;
+use crate::machine::turns;
+
+/// Whoever is told of operations that were begun earlier and are over now, in their order.
+pub type Earlier<'a> = &'a mut dyn FnMut(Result<Outcome>);
+
+/// One session's place to ask for operations. It can only be had for a [`Principal`]: before login no operation on files can
+/// be expressed.
+pub struct Desk {
+    principal: Principal,
+    users: Arc<CurrentUsers>,
+    /// The version of the users that `principal` is from.
+    version: u64,
+    /// The session has waited for its next operation.
+    rested: bool,
+    store: Arc<dyn Store>,
+    /// The most of a file's mode that may be taken over.
+    most: FileMode,
+    audit: Audit,
+    ties: Ties,
+    batch: Batch,
+    /// The last reading's hasher, for the next one.
+    hasher: Option<Box<Hasher>>,
+}
+
+/// What a change of the users file came to for a session that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rights {
+    /// Nothing is lost.
+    Kept,
+    /// Something is: what is under way must be looked at ([`Desk::may_go_on`]).
+    Fewer,
+}
+
+impl Desk {
+    /// For this principal, who is of this version of the users, over the principal's own store, in which files may take over
+    /// so much of their modes.
+    pub fn new(
+        principal: Principal,
+        (users, version): (Arc<CurrentUsers>, u64),
+        (store, most): (Arc<dyn Store>, FileMode),
+        ticket: Arc<Ticket>,
+        ties: Ties,
+    ) -> Self {
+        let source = Source::of(&principal, ticket.peer().ip());
+        Desk {
+            principal,
+            users,
+            version,
+            rested: true,
+            store,
+            most,
+            audit: Audit::new(ticket, source),
+            ties,
+            batch: Batch::default(),
+            hasher: None,
+        }
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The users in force.
+    pub fn users(&self) -> &CurrentUsers {
+        &self.users
+    }
+
+    /// The session goes on as who its user is now.
+    pub fn renew(&mut self, principal: Principal) {
+        self.principal = principal;
+    }
+
+    /// Where operations are written down.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// The session's entry in the registry.
+    pub fn ticket(&self) -> &Arc<Ticket> {
+        self.audit.ticket()
+    }
+
+    /// What ties the session to others of the same login.
+    pub fn ties(&self) -> &Ties {
+        &self.ties
+    }
+
+    /// Before an operation: the users file is looked at again if the client has waited since the last one.
+    pub fn look_at_users(&mut self) {
+        let at_most = if std::mem::take(&mut self.rested) { Default::default() } else { limits::USERS_FILE_FRESH };
+        self.users.refresh(at_most);
+    }
+
+    /// Before each step: the session's rights are those of the users in force.
+    ///
+    /// # Errors
+    /// Why the session has to end.
+    pub fn keep_up(&mut self) -> Result<Rights, Kind> {
+        if let Some(why) = self.ticket().ended() {
+            return Err(why);
+        }
+        let version = self.users.version();
+        if version == self.version {
+            return Ok(Rights::Kept);
+        }
+        self.version = version;
+        let now = self.users.latest().renew(&self.principal).ok_or(Kind::Revoked)?;
+        let lost = self.principal.access().without(now.access());
+        self.principal = now;
+        Ok(if lost == Access::NONE { Rights::Kept } else { Rights::Fewer })
+    }
+
+    /// Whether what is under way may still be done.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn may_go_on(&self, running: &Running) -> Result<()> {
+        gate::check_rights(&self.principal, running.rights(), running.name())
+    }
+
+    /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
+    /// them, unless this one shares their commit.
+    pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
+        let running = match self.admit(&op, name, earlier) {
+            Ok(running) => running,
+            Err(error) => return Begun::Done(Err(error)),
+        };
+        match op {
+            Op::Stat(path) => self.stat(&path, running),
+            Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
+            Op::Remove { path, recursive } => self.remove(&path, recursive, running),
+            Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
+            Op::FindPartial(path) => self.find_partial(&path, running),
+            Op::List { path, recursive, rotten, modes } => self.begin_list(path, recursive, (rotten, modes), running),
+            Op::Read { path, offset, length, growing } => self.begin_read(&path, (offset, length), growing, running),
+            Op::Hash { path, length, of } => self.begin_hash(&path, length, of, running),
+            Op::Accept(path) => self.begin_accept(&path, running),
+            Op::Put { path, spec, resume } => self.begin_put(path, spec, resume, running, earlier),
+            Op::MakeFolder { path, parents } => self.make_folder(&path, parents, running, earlier),
+            Op::Stage { path, spec, resume } => self.stage(path, spec, resume, running),
+            Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
+            Op::Commit { id, hash } => self.commit_staged(id, hash, running),
+            Op::Discard(id) => self.discard(id, running),
+            Op::Talk
+            | Op::LogIn
+            | Op::Connect
+            | Op::ChangePassword
+            | Op::ListSessions
+            | Op::EndSessions
+            | Op::StopServer => {
+                let text = format!("{name} is no operation on files");
+                self.over(running, Err(Error::new(Kind::Internal, text)))
+            }
+        }
+    }
+
+    /// Asks the gate for an operation that concerns no files, and that the caller does itself and ends with
+    /// [`Desk::succeeded`] or [`Desk::failed`].
+    ///
+    /// # Errors
+    /// The gate's refusal, written down already.
+    pub fn admit(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
+        let running = Running::new(op, name);
+        self.audit.begin(&running);
+        let allowed = gate::check(&self.principal, op, name);
+        if allowed.is_err() || !op.shares_syncs() {
+            self.commit(earlier);
+        }
+        match allowed {
+            Ok(()) => Ok(running),
+            Err(error) => Err(self.failed(running, error)),
+        }
+    }
+
+    /// Writes down what was not understood, after all that was. `name` is what its protocol calls it, as far as that is
+    /// known.
+    pub fn refuse(&mut self, name: Option<&'static str>, error: Error, earlier: Earlier<'_>) -> Error {
+        self.commit(earlier);
+        match name {
+            Some(name) => self.failed(Running::bare(name), error),
+            None => {
+                self.audit.own_trouble(&error);
+                error
+            }
+        }
+    }
+
+    /// Writes down that this is done.
+    pub fn succeeded(&self, running: &Running) {
+        self.audit.succeeded(&self.principal, running, "done", 0);
+    }
+
+    /// Writes down that this failed.
+    pub fn failed(&self, running: Running, error: Error) -> Error {
+        self.audit.failed(&self.principal, running, error)
+    }
+
+    fn ended(&self, running: Running, result: Result<Outcome>) -> Result<Outcome> {
+        self.audit.ended(&self.principal, running, result)
+    }
+
+    fn over(&self, running: Running, result: Result<Outcome>) -> Begun {
+        Begun::Done(self.ended(running, result))
+    }
+
+    /// Commits all that waits for it, and tells of it.
+    pub fn commit(&mut self, earlier: Earlier<'_>) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let Desk { principal, store, audit, batch, .. } = self;
+        let told = &mut |running, done| earlier(ended(audit, principal, running, done));
+        batch.commit(store, &|running| may_store(principal, running), told);
+    }
+
+    /// If it has gathered enough, the batch is committed while the next bytes come in.
+    fn commit_if_full(&mut self, earlier: Earlier<'_>) {
+        if !self.batch.is_full() {
+            return;
+        }
+        let Desk { principal, store, audit, batch, .. } = self;
+        let told = &mut |running, done| earlier(ended(audit, principal, running, done));
+        batch.commit_aside(store, &|running| may_store(principal, running), told);
+    }
+
+    /// Before a farewell to somebody whose account is gone: what is not in its place by now is not put there any more.
+    pub fn drop_uncommitted(&mut self, earlier: Earlier<'_>) {
+        let Desk { principal, audit, batch, .. } = self;
+        batch.settle(&mut |running, done| earlier(ended(audit, principal, running, done)));
+        batch.drop_pending();
+    }
+
+    /// Nothing is under way, and the client is waited for: what was kept for the next operation goes.
+    pub fn rest(&mut self) {
+        self.rested = true;
+        self.audit.rest();
+        self.store.forget_handles();
+        self.hasher = None;
+    }
+
+    /// The client is gone, maybe in the middle of an upload: what can be resumed is put away, the rest dropped.
+    pub fn hang_up(&mut self, put: Option<Put>) {
+        // What is kept is synced, and a commit that is under way is waited for.
+        turns::aside(|| {
+            if let Some(put) = put {
+                put.keep();
+            }
+            self.batch = Batch::default();
+            self.ties.hang_up();
+        });
+    }
+
+    /// Whether uploads may replace files now.
+    fn overwrite(&self) -> Overwrite {
+        gate::overwrite(self.principal.grants())
+    }
+
+    /// A hasher, the last file's if there was one: it is large, and small files come by the thousand.
+    fn spare_hasher(&mut self) -> Box<Hasher> {
+        self.hasher.take().unwrap_or_default()
+    }
+}
+
+/// Whether a file may be put in its place now, and whether in that of another.
+fn may_store(principal: &Principal, running: &Running) -> Result<Overwrite> {
+    gate::check_rights(principal, running.rights(), running.name())?;
+    Ok(gate::overwrite(principal.grants()))
+}
+
+fn ended(audit: &Audit, principal: &Principal, running: Running, done: Result<Done>) -> Result<Outcome> {
+    let outcome = done.map(|done| match done {
+        Done::File(committed) => Outcome::Stored { committed, came: committed.size },
+        Done::Folder => Outcome::FolderMade,
+    });
+    audit.ended(principal, running, outcome)
+}

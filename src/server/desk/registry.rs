@@ -16,7 +16,6 @@ use super::log_shares::LogShares;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Mtime, RelPath};
-use crate::proto::Verb;
 
 /// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -67,8 +66,8 @@ struct Record {
 /// What a session is doing.
 #[derive(Debug, Clone, Default)]
 pub struct Activity {
-    /// The verb; none between commands.
-    pub verb: Option<Verb>,
+    /// What its protocol calls it; none between operations.
+    pub name: Option<&'static str>,
     /// Its path.
     pub path: Option<RelPath>,
 }
@@ -225,10 +224,10 @@ impl Record {
 
     fn row(&self, id: SessionId) -> WhoRow {
         let activity = lock(&self.activity).clone();
-        let doing = match (activity.verb, activity.path) {
+        let doing = match (activity.name, activity.path) {
             (None, _) => "idle".to_owned(),
-            (Some(verb), None) => verb.name().to_owned(),
-            (Some(verb), Some(path)) => format!("{} {path}", verb.name()),
+            (Some(name), None) => name.to_owned(),
+            (Some(name), Some(path)) => format!("{name} {path}"),
         };
         let bytes = self.bytes.load(Ordering::Relaxed);
         WhoRow {
@@ -340,7 +339,7 @@ mod tests {
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
         let principal = users.verify("anonymous", &Secret::new("")).unwrap();
         let ticket = registry.enter(&principal, peer).unwrap();
-        ticket.set(Activity { verb: Some(Verb::List), path: Some(RelPath::parse(b"a").unwrap()) });
+        ticket.set(Activity { name: Some("LIST"), path: Some(RelPath::parse(b"a").unwrap()) });
         let rows = registry.sessions();
         assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "anonymous", "LIST a"));
         drop(ticket);

@@ -1,10 +1,14 @@
-//! Commands about the session and the server: HELP, STATUS, WHO, KICK, SHUTDOWN.
+//! Commands about the session and the server: HELP, STATUS, TOKEN, WHO, KICK, SHUTDOWN.
 
-use super::{Running, Session};
+use zeroize::Zeroize;
+
+use super::Talk;
 use crate::error::{Error, Kind};
+use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, Verb};
 use crate::server::Standing;
+use crate::server::desk::audit::Running;
 
 /// Writes the preliminary lines of HELP, and gives the text of its final reply.
 pub fn help_lines(verb: Option<Verb>, out: &mut Vec<u8>) -> &'static str {
@@ -24,85 +28,110 @@ pub fn help_lines(verb: Option<Verb>, out: &mut Vec<u8>) -> &'static str {
     }
 }
 
-impl Session {
+impl Talk {
     pub(super) fn help(&mut self, verb: Option<Verb>, running: Running, out: &mut Outgoing) {
-        self.scratch.clear();
-        let text = help_lines(verb, &mut self.scratch);
-        out.put(&self.scratch);
-        self.done(running, 0, out, |r| ReplyWriter::new(r, 214, "help"), text);
+        let mut text = "";
+        self.replies.preliminary(|lines| text = help_lines(verb, lines), out);
+        self.done(&running, |line| ReplyWriter::new(line, 214, "help"), text, out);
     }
 
     pub(super) fn status(&mut self, running: Running, out: &mut Outgoing) {
-        let (user, access) = (self.principal.name().to_owned(), self.principal.access());
-        let (connections, uptime) = (self.ticket.registry().connections(), self.ticket.registry().uptime().as_secs());
-        let standing = self.users.standing();
-        let users = if standing.outdated.is_some() { "outdated" } else { "current" };
+        let (principal, users, registry) = (self.desk.principal(), self.desk.users(), self.desk.ticket().registry());
+        let (user, access) = (principal.name().to_owned(), principal.access());
+        let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
+        let standing = users.standing();
+        let current = if standing.outdated.is_some() { "outdated" } else { "current" };
         // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
-        let is_admin = self.principal.is_admin();
-        let lost = self.users.lost().filter(|_| is_admin);
+        let is_admin = principal.is_admin();
+        let lost = users.lost().filter(|_| is_admin);
         let text = match standing {
             Standing { outdated: Some(why), .. } if is_admin => format!("The users file cannot be used: {why}"),
             Standing { lost: Some(lost), .. } if is_admin => lost,
             _ => String::new(),
         };
         self.done(
-            running,
-            0,
-            out,
-            |r| {
-                let reply = ReplyWriter::new(r, 211, "status")
+            &running,
+            |line| {
+                let reply = ReplyWriter::new(line, 211, "status")
                     .field("user", user)
                     .field("access", access)
                     .field("connections", connections)
                     .field("uptime", uptime)
                     .field("version", env!("CARGO_PKG_VERSION"))
-                    .field("users", users);
+                    .field("users", current);
                 match lost {
                     None => reply,
                     Some(lost) => reply.field("lost", lost),
                 }
             },
             &text,
+            out,
         );
+    }
+
+    pub(super) fn tokens(&mut self, count: u32, running: Running, out: &mut Outgoing) {
+        let tokens = match self.desk.ties().tokens(self.desk.principal(), count) {
+            Ok(tokens) => tokens,
+            Err(error) => return self.fail(running, error, out),
+        };
+        let seconds = limits::TOKEN_LIFETIME.as_secs();
+        // Apart from `done`, so that the bytes can be wiped everywhere they were.
+        self.desk.succeeded(&running);
+        let mut list = Vec::with_capacity(tokens.len() * (limits::TOKEN_DIGITS + 1));
+        for token in &tokens {
+            if !list.is_empty() {
+                list.push(b',');
+            }
+            list.extend_from_slice(token.expose());
+        }
+        // Room for all of it from the start: a growing vector would leave copies behind.
+        let mut line = Vec::with_capacity(2 * list.len() + limits::LINE_MAX);
+        ReplyWriter::new(&mut line, 200, "tokens")
+            .verbatim("tokens", &list)
+            .field("expires", seconds)
+            .rendered(self.replies.ids())
+            .text("Each opens one more connection, by JOIN.");
+        out.put_secret(&line);
+        list.zeroize();
+        line.zeroize();
     }
 
     pub(super) fn who(&mut self, running: Running, out: &mut Outgoing) {
-        let sessions = self.ticket.registry().sessions();
+        let sessions = self.desk.ticket().registry().sessions();
         for row in &sessions {
-            self.scratch.clear();
-            ReplyWriter::new(&mut self.scratch, 112, "session")
-                .field("id", row.id)
-                .bytes("user", row.user.as_bytes())
-                .field("peer", row.peer)
-                .field("since", row.since)
-                .field("bytes", row.bytes)
-                .bytes("doing", row.doing.as_bytes())
-                .end();
-            out.put(&self.scratch);
+            let write = |line: &mut Vec<u8>| {
+                ReplyWriter::new(line, 112, "session")
+                    .field("id", row.id)
+                    .bytes("user", row.user.as_bytes())
+                    .field("peer", row.peer)
+                    .field("since", row.since)
+                    .field("bytes", row.bytes)
+                    .bytes("doing", row.doing.as_bytes())
+                    .end();
+            };
+            self.replies.preliminary(write, out);
         }
-        self.done(running, 0, out, |r| ReplyWriter::new(r, 212, "done").field("sessions", sessions.len()), "");
+        self.done(&running, |line| ReplyWriter::new(line, 212, "done").field("sessions", sessions.len()), "", out);
     }
 
     pub(super) fn kick(&mut self, whom: &str, running: Running, out: &mut Outgoing) {
-        let Some((user, sessions)) = self.ticket.registry().kick(whom) else {
+        let Some((user, sessions)) = self.desk.ticket().registry().kick(whom) else {
             let text = format!("{whom}: no session and no user of this name is connected");
-            return self.fail(running, &Error::new(Kind::NotFound, text), out);
+            return self.fail(running, Error::new(Kind::NotFound, text), out);
         };
-        self.ties.void_tokens_of(&user);
-        tracing::info!(session = %self.ticket.id(), by = self.principal.name(), user, sessions, "kicked");
-        self.done(running, 0, out, |r| ReplyWriter::new(r, 200, "kicked").field("sessions", sessions), "They end now.");
+        self.desk.ties().void_tokens_of(&user);
+        let (session, by) = (self.desk.ticket().id(), self.desk.principal().name());
+        tracing::info!(%session, by, user, sessions, "kicked");
+        let text = "They end now.";
+        self.done(&running, |line| ReplyWriter::new(line, 200, "kicked").field("sessions", sessions), text, out);
     }
 
     pub(super) fn shutdown(&mut self, running: Running, out: &mut Outgoing) {
-        tracing::info!(session = %self.ticket.id(), user = self.principal.name(), "told to shut down");
-        self.done(
-            running,
-            0,
-            out,
-            |r| ReplyWriter::new(r, 200, "stopping"),
-            "The server ends when running transfers are done.",
-        );
+        let (session, user) = (self.desk.ticket().id(), self.desk.principal().name());
+        tracing::info!(%session, user, "told to shut down");
+        let text = "The server ends when running transfers are done.";
+        self.done(&running, |line| ReplyWriter::new(line, 200, "stopping"), text, out);
         out.hand_over();
-        self.ticket.registry().stop();
+        self.desk.ticket().registry().stop();
     }
 }

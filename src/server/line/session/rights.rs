@@ -1,97 +1,89 @@
 //! A session keeps up with the users file: the rights of today, or its end.
 
-use super::send::Sending;
-use super::{Session, State};
-use crate::auth::Access;
-use crate::error::{Error, Kind, Result};
-use crate::limits;
+use super::{Next, State, Talk, farewell};
+use crate::error::{Error, Kind};
 use crate::machine::lane::{Outgoing, Step};
-use crate::proto::{Verb, frame};
-use crate::server::desk::gate;
+use crate::server::desk::Rights;
 
-impl Session {
+impl Talk {
     /// Before each step: the session's rights are those of the users in force. What is under way and no longer allowed
-    /// is refused.
-    ///
-    /// # Errors
-    /// Why the session has to end.
-    pub(super) fn keep_up(&mut self, out: &mut Outgoing) -> Result<(), Kind> {
-        if let Some(why) = self.ticket.ended() {
-            return Err(why);
-        }
-        let version = self.users.version();
-        if version == self.version {
-            return Ok(());
-        }
-        self.version = version;
-        let now = self.users.latest().renew(&self.principal).ok_or(Kind::Revoked)?;
-        let lost = self.principal.access().without(now.access());
-        self.principal = now;
-        if lost != Access::NONE {
-            self.refuse_what_is_under_way(out);
-        }
-        Ok(())
-    }
-
-    /// Before a command: the users file is looked at again if the client has waited since the last one.
-    pub(super) fn look_at_users(&mut self) {
-        let at_most = if std::mem::take(&mut self.rested) { Default::default() } else { limits::USERS_FILE_FRESH };
-        self.users.refresh(at_most);
-    }
-
-    fn refuse_what_is_under_way(&mut self, out: &mut Outgoing) {
-        let may = |verb, right| gate::check_right(&self.principal, verb, right);
-        match std::mem::replace(&mut self.state, State::Commands) {
-            State::Sending(sending) => {
-                let (verb, right) = sending.needs();
-                match may(verb, right) {
-                    Ok(()) => self.state = State::Sending(sending),
-                    Err(error) => self.abort(sending, &error, out),
-                }
-            }
-            State::Receiving(mut receiving) => {
-                if let Err(error) = may(Verb::Upload, Access::UPLOAD) {
-                    self.refuse_upload(receiving.upload.take(), &error, out);
-                }
-                self.state = State::Receiving(receiving);
-            }
-            State::Part(mut incoming) => {
-                if let Err(error) = may(Verb::Part, Access::UPLOAD) {
-                    self.refuse_part(incoming.part.take(), &error, out);
-                }
-                self.state = State::Part(incoming);
-            }
-            State::Commands => {}
+    /// is refused. With it comes why the session has to end, if it has.
+    pub(super) fn keep_up(&mut self, state: State, out: &mut Outgoing) -> (State, Result<(), Kind>) {
+        match self.desk.keep_up() {
+            Ok(Rights::Kept) => (state, Ok(())),
+            Ok(Rights::Fewer) => (self.refuse_what_is_under_way(state, out), Ok(())),
+            Err(why) => (state, Err(why)),
         }
     }
 
-    /// Breaks off what is being sent, with this answer.
-    fn abort(&mut self, sending: Sending, error: &Error, out: &mut Outgoing) {
-        if sending.is_in_frames() {
-            out.put(&frame::ABORT);
+    fn refuse_what_is_under_way(&mut self, state: State, out: &mut Outgoing) -> State {
+        let running = match &state {
+            State::Commands => None,
+            State::Put(frames) => frames.put().map(|put| put.running()),
+            State::Part(frames) => frames.part().map(|part| part.running()),
+            State::Download(job) => Some(job.running()),
+            State::List(job) => Some(job.running()),
+            State::Work(work) => Some(work.running()),
+        };
+        match running.map_or(Ok(()), |running| self.desk.may_go_on(running)) {
+            Ok(()) => state,
+            Err(error) => self.break_off(state, error, out),
         }
-        self.fail(sending.into_running(), error, out);
+    }
+
+    /// Breaks off what is under way, with this answer. What still comes of an upload is dropped.
+    fn break_off(&mut self, state: State, error: Error, out: &mut Outgoing) -> State {
+        match state {
+            State::Commands => State::Commands,
+            State::Put(frames) => {
+                let (dropping, put) = frames.split();
+                self.drop_put(put, error, out);
+                State::Put(dropping)
+            }
+            State::Part(frames) => {
+                let (dropping, part) = frames.split();
+                self.drop_part(part, error, out);
+                State::Part(dropping)
+            }
+            State::Download(job) => {
+                let error = self.desk.drop_download(job, error);
+                self.abort_data(&error, out);
+                State::Commands
+            }
+            State::List(job) => {
+                let error = self.desk.drop_list(job, error);
+                self.abort_data(&error, out);
+                State::Commands
+            }
+            State::Work(work) => {
+                let error = self.desk.drop_work(work, error);
+                self.replies.refuse(&error, out);
+                State::Commands
+            }
+        }
     }
 
     /// Somebody else ends the session: the answer to what is under way is the last one.
-    pub(super) fn end(&mut self, why: Kind, out: &mut Outgoing) -> Step {
-        let error = Error::new(why, super::farewell(why));
-        match std::mem::replace(&mut self.state, State::Commands) {
-            State::Sending(sending) => self.abort(sending, &error, out),
-            state => {
-                // Put away by the end of the session.
-                self.state = state;
+    pub(super) fn end(&mut self, state: State, why: Kind, out: &mut Outgoing) -> Next {
+        let error = Error::new(why, farewell(why));
+        let state = match state {
+            State::Download(_) | State::List(_) | State::Work(_) => self.break_off(state, error, out),
+            // Put away by the end of the session.
+            State::Commands | State::Put(_) | State::Part(_) => {
+                let super::Talk { desk, replies, .. } = self;
+                let mut answer = |result| replies.answer(&result, out);
                 if why == Kind::Revoked {
                     // What is not in its place by now is not put there in the name of somebody who may not.
-                    self.acknowledge(out);
-                    self.pending.clear();
+                    desk.drop_uncommitted(&mut answer);
                 } else {
-                    self.commit_pending(out);
+                    desk.commit(&mut answer);
                 }
-                self.refuse(&error, out);
+                replies.refuse(&error, out);
+                state
             }
-        }
-        tracing::info!(session = %self.ticket.id(), user = self.principal.name(), word = why.word(), "closing");
-        Step::Close
+        };
+        let user = self.desk.principal().name();
+        tracing::info!(session = %self.desk.ticket().id(), user, word = why.word(), "closing");
+        (state, Step::Close)
     }
 }

@@ -1,0 +1,38 @@
+//! Operations on files that are over in one step: what is there, modes, removal, other names.
+
+use super::Desk;
+use super::audit::Running;
+use super::outcome::{Begun, Outcome};
+use crate::files::{EntryKind, Record, RelPath, Source, SourceMode};
+use crate::limits;
+use crate::machine::turns;
+
+impl Desk {
+    pub(super) fn stat(&self, path: &RelPath, running: Running) -> Begun {
+        let found = self.store.stat(path);
+        let found = found.map(|meta| Outcome::Found { meta, rotten: self.is_rotten(path, meta.kind, meta.size) });
+        self.over(running, found)
+    }
+
+    pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {
+        let now = turns::aside(|| self.store.set_mode(path, mode.within(self.most)));
+        self.over(running, now.map(Outcome::ModeSet))
+    }
+
+    pub(super) fn remove(&self, path: &RelPath, recursive: bool, running: Running) -> Begun {
+        let removed = turns::aside(|| self.store.remove(path, recursive));
+        self.over(running, removed.map(|()| Outcome::Removed))
+    }
+
+    pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
+        let renamed = turns::aside(|| self.store.rename(from, to, replace));
+        self.over(running, renamed.map(|()| Outcome::Renamed))
+    }
+
+    /// Whether this was found to be a rotten file. One that cannot be opened is not known to be.
+    pub(super) fn is_rotten(&self, path: &RelPath, kind: EntryKind, size: u64) -> bool {
+        let is_rotten = |source: Box<dyn Source>| matches!(source.record(), Some(Record::Rotten(_)));
+        // Smaller ones have no record.
+        kind == EntryKind::File && size >= limits::RECORD_MIN && self.store.open(path).is_ok_and(is_rotten)
+    }
+}

@@ -1,0 +1,95 @@
+//! The bytes of a file, or of a range of it, pulled by whoever sends them.
+
+use super::{Trust, Wanted};
+use crate::error::{Error, Result};
+use crate::files::{Finding, Meta, RelPath};
+use crate::limits;
+use crate::machine::turns::Class;
+use crate::server::desk::Desk;
+use crate::server::desk::audit::Running;
+use crate::server::desk::outcome::{Begun, Outcome};
+use crate::store::{Checked, Reading};
+
+/// A file that is being sent. [`Desk::pull`] goes on with it.
+pub struct Download {
+    reading: Reading,
+    running: Running,
+}
+
+/// What pulling at a download came to.
+pub enum Pulled {
+    /// So many bytes are in the room that was given. None if all were given already, and some are read once more before it is
+    /// known that they were of one file.
+    Bytes(Download, usize),
+    /// It is over. What was given is worth something only if this is no error.
+    Done(Result<Outcome>),
+}
+
+impl Download {
+    /// What the file was when it was opened.
+    pub fn meta(&self) -> Meta {
+        self.reading.source().meta()
+    }
+
+    /// Bytes that the file takes where it is kept, if it has holes.
+    pub fn allocated(&self) -> Option<u64> {
+        self.reading.source().allocated()
+    }
+
+    /// Bytes that are yet to be given.
+    pub fn left(&self) -> u64 {
+        self.reading.left()
+    }
+
+    /// What the next step takes: a core if its bytes are hashed on the way or once more, but for what is done in a moment.
+    pub fn class(&self) -> Class {
+        if self.reading.left_to_hash() <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
+    }
+
+    /// What it is about.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl Desk {
+    pub(in crate::server::desk) fn begin_read(
+        &mut self,
+        path: &RelPath,
+        (offset, length): (u64, Option<u64>),
+        growing: bool,
+        running: Running,
+    ) -> Begun {
+        match self.open(path, Wanted { offset, length, trust: Trust::Record, growing }) {
+            Ok(reading) => Begun::Download(Download { reading, running }),
+            Err(error) => self.over(running, Err(error)),
+        }
+    }
+
+    /// The next bytes, at most as many as there is room for and [`limits::CHUNK`]. There must be room as long as some are
+    /// left. To be called until it is over: only then it is known whether the file stood still.
+    pub fn pull(&mut self, mut job: Download, room: &mut [u8]) -> Pulled {
+        if job.left() > 0 {
+            return match job.reading.read(room) {
+                Ok(n) => Pulled::Bytes(job, n),
+                Err(error) => Pulled::Done(Err(self.failed(job.running, error))),
+            };
+        }
+        let Download { mut reading, running } = job;
+        let result = match reading.check() {
+            Ok(Checked::NotYet) => return Pulled::Bytes(Download { reading, running }, 0),
+            Ok(Checked::Done(Finding::Unrecorded | Finding::Confirmed)) => {
+                let (size, hash) = self.read_all(reading);
+                Ok(Outcome::Read { size, hash })
+            }
+            Ok(Checked::Done(Finding::Rotten(rot))) => Err(self.found_rotten(&running, &rot)),
+            Err(error) => Err(error),
+        };
+        Pulled::Done(self.ended(running, result))
+    }
+
+    /// Gives a download up, for this reason.
+    pub fn drop_download(&self, job: Download, error: Error) -> Error {
+        self.failed(job.running, error)
+    }
+}

@@ -1,0 +1,102 @@
+//! What is in a folder, an entry at a time.
+
+use crate::error::Error;
+use crate::files::{Entry, FileMode, Listing, RelPath};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::audit::Running;
+use crate::server::desk::outcome::{Begun, Outcome};
+
+/// A listing on its way. [`Desk::next_entry`] goes on with it, [`Desk::listed`] ends it.
+pub struct ListJob {
+    listing: Box<dyn Listing>,
+    /// The folder, if it is to be told which files in it are rotten.
+    rotten_in: Option<RelPath>,
+    /// Whether the modes are to be told, and the most that one may be here.
+    modes: Option<FileMode>,
+    entries: u64,
+    unreadable: u64,
+    /// The names of those that could not be read, as many as are kept.
+    unread: Vec<Vec<u8>>,
+    /// What they take.
+    unread_bytes: usize,
+    running: Running,
+}
+
+impl ListJob {
+    /// The most that the mode of a file may be here, if the modes of all are told.
+    pub fn modes(&self) -> Option<FileMode> {
+        self.modes
+    }
+
+    /// What it is about.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Something could not be read. It is named as long as there is room.
+    fn count_unread(&mut self, path: Vec<u8>) {
+        self.unreadable += 1;
+        let more = path.len() + 1;
+        if self.unread_bytes + more <= limits::UNREAD_NAMES {
+            self.unread_bytes += more;
+            self.unread.push(path);
+        }
+    }
+}
+
+impl Desk {
+    pub(in crate::server::desk) fn begin_list(
+        &self,
+        path: RelPath,
+        recursive: bool,
+        (rotten, modes): (bool, bool),
+        running: Running,
+    ) -> Begun {
+        match self.store.list(&path, recursive) {
+            Err(error) => self.over(running, Err(error)),
+            Ok(listing) => Begun::List(ListJob {
+                listing,
+                rotten_in: rotten.then_some(path),
+                modes: modes.then_some(self.most),
+                entries: 0,
+                unreadable: 0,
+                unread: Vec::new(),
+                unread_bytes: 0,
+                running,
+            }),
+        }
+    }
+
+    /// The next entry; none at the end.
+    pub fn next_entry(&self, job: &mut ListJob) -> Option<Entry> {
+        loop {
+            match job.listing.next()? {
+                Ok(mut entry) => {
+                    if let Some(folder) = &job.rotten_in
+                        && let Ok(path) = folder.join(&entry.path)
+                    {
+                        entry.rotten = self.is_rotten(&path, entry.kind, entry.size);
+                    }
+                    entry.mode = entry.mode.filter(|_| job.modes.is_some());
+                    job.entries += 1;
+                    return Some(entry);
+                }
+                Err(unread) => {
+                    self.audit.warn("not listed", &unread.error);
+                    job.count_unread(unread.path);
+                }
+            }
+        }
+    }
+
+    /// All entries were given.
+    pub fn listed(&self, ListJob { entries, unreadable, unread, running, .. }: ListJob) -> Outcome {
+        self.audit.done(&self.principal, running, Outcome::Listed { entries, unreadable, unread })
+    }
+
+    /// Gives a listing up, for this reason.
+    pub fn drop_list(&self, job: ListJob, error: Error) -> Error {
+        self.failed(job.running, error)
+    }
+}

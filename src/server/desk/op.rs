@@ -1,0 +1,176 @@
+//! What somebody asks of the server, whatever protocol it came by: no wire syntax, no verbs.
+
+use crate::files::{Hash, RelPath, Resume, SourceMode, StagedId, UploadSpec};
+
+/// An operation of somebody who is logged in. The gate decides over it; those on files the [`Desk`](super::Desk) does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// What is at a path.
+    Stat(RelPath),
+    /// What is in a folder.
+    List {
+        /// The folder.
+        path: RelPath,
+        /// With all below it.
+        recursive: bool,
+        /// Saying which files are rotten.
+        rotten: bool,
+        /// Saying the modes of all.
+        modes: bool,
+    },
+    /// The bytes of a file, or a range of them.
+    Read {
+        /// The file.
+        path: RelPath,
+        /// The first byte.
+        offset: u64,
+        /// How many; to the end if absent. Cut at the end of the file.
+        length: Option<u64>,
+        /// It may become longer meanwhile, and is read as long as it is at the beginning.
+        growing: bool,
+    },
+    /// The hash of a file, or of its first bytes.
+    Hash {
+        /// The file.
+        path: RelPath,
+        /// How many bytes; all if absent.
+        length: Option<u64>,
+        /// What may stand for them.
+        of: Hashing,
+    },
+    /// What an interrupted upload of this path left.
+    FindPartial(RelPath),
+    /// The bytes of a file are right as they are now, whatever was recorded.
+    Accept(RelPath),
+    /// A file, whose bytes follow.
+    Put {
+        /// Where it goes.
+        path: RelPath,
+        /// What is known of it beforehand. Whether it may replace a file is the gate's to say.
+        spec: UploadSpec,
+        /// Where to go on, if an earlier attempt left a part.
+        resume: Option<Resume>,
+    },
+    /// A file whose bytes follow in parts.
+    Stage {
+        /// Where it goes.
+        path: RelPath,
+        /// As for [`Op::Put`], with its size.
+        spec: UploadSpec,
+        /// Where to go on, if an earlier attempt left a part.
+        resume: Option<Resume>,
+    },
+    /// A part of a staged file, whose bytes follow.
+    Part {
+        /// The staged file.
+        id: StagedId,
+        /// Where the part begins.
+        offset: u64,
+        /// Its bytes.
+        length: u64,
+    },
+    /// All parts have come: the file goes to its place.
+    Commit {
+        /// The staged file.
+        id: StagedId,
+        /// The BLAKE3 of all of it, as its sender has it.
+        hash: Hash,
+    },
+    /// A staged file is given up.
+    Discard(StagedId),
+    /// A file gets another mode.
+    SetMode {
+        /// The file.
+        path: RelPath,
+        /// The mode of its source.
+        mode: SourceMode,
+    },
+    /// A file, an empty folder, or a tree goes.
+    Remove {
+        /// What.
+        path: RelPath,
+        /// A folder with all in it.
+        recursive: bool,
+    },
+    /// A new folder.
+    MakeFolder {
+        /// Where.
+        path: RelPath,
+        /// Those above it too, and no error if it is there.
+        parents: bool,
+    },
+    /// Another name.
+    Rename {
+        /// What.
+        from: RelPath,
+        /// Where to.
+        to: RelPath,
+        /// A file that is there is replaced.
+        replace: bool,
+    },
+    /// What neither changes nor shows a file, and concerns nobody else: whether the server is there, how to ask it, the end.
+    Talk,
+    /// To log in, although somebody is logged in already. The gate lets it through, to be answered as out of sequence.
+    LogIn,
+    /// More connections of the same user: they get no more rights than this one.
+    Connect,
+    /// Another password of one's own.
+    ChangePassword,
+    /// Who is connected.
+    ListSessions,
+    /// Sessions of others end.
+    EndSessions,
+    /// The server ends.
+    StopServer,
+}
+
+/// What may stand for the bytes of a file that is to be hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hashing {
+    /// Nothing: they are read now.
+    #[default]
+    Bytes,
+    /// What was recorded of them: for whoever has bytes of the file to compare with.
+    Record,
+    /// They are read now, and the file may become longer meanwhile, as long as it is at the beginning.
+    Growing,
+}
+
+impl Op {
+    /// The path it works on, the first if it has two. None for what is found by another name, as a staged upload is.
+    pub fn path(&self) -> Option<&RelPath> {
+        match self {
+            Op::Stat(path)
+            | Op::FindPartial(path)
+            | Op::Accept(path)
+            | Op::List { path, .. }
+            | Op::Read { path, .. }
+            | Op::Hash { path, .. }
+            | Op::Put { path, .. }
+            | Op::Stage { path, .. }
+            | Op::SetMode { path, .. }
+            | Op::Remove { path, .. }
+            | Op::MakeFolder { path, .. }
+            | Op::Rename { from: path, .. } => Some(path),
+            Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
+            Op::Talk
+            | Op::LogIn
+            | Op::Connect
+            | Op::ChangePassword
+            | Op::ListSessions
+            | Op::EndSessions
+            | Op::StopServer => None,
+        }
+    }
+
+    /// Whether its commit may wait for those right behind it: every other operation sees all earlier ones done.
+    pub(super) fn shares_syncs(&self) -> bool {
+        matches!(self, Op::Put { .. } | Op::MakeFolder { .. })
+    }
+
+    /// Whether it neither changes a file nor gives its bytes: the log of every day leaves it out, as it would hide what
+    /// does.
+    pub(super) fn is_minor(&self) -> bool {
+        matches!(self, Op::Talk | Op::Stat(_))
+    }
+}

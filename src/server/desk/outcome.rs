@@ -1,0 +1,116 @@
+//! What an operation came to, to be put into the words of its protocol.
+
+use super::jobs::download::Download;
+use super::jobs::listing::ListJob;
+use super::jobs::work::Work;
+use super::parts::PartUpload;
+use super::uploads::Put;
+use crate::error::Result;
+use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, StagedId};
+
+/// What an operation that succeeded came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// What is at the path.
+    Found {
+        /// What is known of it without reading it.
+        meta: Meta,
+        /// It is known not to be what was stored.
+        rotten: bool,
+    },
+    /// All of the folder was told of.
+    Listed {
+        /// How many entries.
+        entries: u64,
+        /// How many folders could not be read.
+        unreadable: u64,
+        /// Their names, as far as [`crate::limits::UNREAD_NAMES`] goes.
+        unread: Vec<Vec<u8>>,
+    },
+    /// The bytes were read, and the file stood still.
+    Read {
+        /// How many.
+        size: u64,
+        /// The BLAKE3 of them.
+        hash: Hash,
+    },
+    /// The hash of a file.
+    Hashed {
+        /// Bytes that were hashed.
+        size: u64,
+        /// The BLAKE3 of them.
+        hash: Hash,
+        /// When the file was last modified.
+        mtime: Mtime,
+        /// Whether it is as recorded, if all of it was read; not if nothing is recorded.
+        record: Option<bool>,
+    },
+    /// What an interrupted upload left.
+    Partial(Partial),
+    /// These bytes are right from now on.
+    Accepted {
+        /// How many.
+        size: u64,
+    },
+    /// The file is in its place.
+    Stored {
+        /// As what.
+        committed: Committed,
+        /// Bytes that came for it just now.
+        came: u64,
+    },
+    /// The parts may come.
+    Staged(StagedId),
+    /// The part came.
+    PartCame {
+        /// Its bytes.
+        size: u64,
+    },
+    /// The staged upload is gone.
+    Discarded,
+    /// The file has this mode now.
+    ModeSet(FileMode),
+    /// It is gone.
+    Removed,
+    /// The folder is there.
+    FolderMade,
+    /// It has the other name.
+    Renamed,
+}
+
+impl Outcome {
+    /// The word for logs.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Outcome::Stored { committed, .. } => committed.stored.word(),
+            _ => "done",
+        }
+    }
+
+    /// Bytes of files that it moved.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Outcome::Read { size, .. } | Outcome::PartCame { size } => *size,
+            Outcome::Stored { came, .. } => *came,
+            _ => 0,
+        }
+    }
+}
+
+/// How far an operation has come when the desk has taken it.
+pub enum Begun {
+    /// It is over, and written down.
+    Done(Result<Outcome>),
+    /// It is done but for its commit: its outcome comes with those of the batch.
+    Waits,
+    /// Its bytes are to be pulled.
+    Download(Download),
+    /// Its entries are to be asked for.
+    List(ListJob),
+    /// It takes more than one step.
+    Work(Work),
+    /// Its bytes are to come.
+    Put(Put),
+    /// The part's bytes are to come.
+    Part(PartUpload),
+}

@@ -1,0 +1,103 @@
+//! Uploads in parts: staged, filled by parts over any sessions of the user, committed or discarded.
+
+use super::Desk;
+use super::audit::Running;
+use super::outcome::{Begun, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Committed, Hash, Overwrite, Part, RelPath, Resume, StagedId, Upload, UploadSpec};
+use crate::machine::turns;
+
+/// A part whose bytes are coming.
+pub struct PartUpload {
+    part: Box<dyn Part>,
+    running: Running,
+}
+
+impl PartUpload {
+    /// What it is about.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl Desk {
+    pub(super) fn stage(&self, path: RelPath, spec: UploadSpec, resume: Option<Resume>, running: Running) -> Begun {
+        let staged = self
+            .open_upload(&path, self.within(spec), resume)
+            .and_then(Upload::into_parts)
+            .and_then(|staged| self.ties.stage(&self.principal, path, staged));
+        match staged {
+            Ok(id) => self.over(running.of_staged(id), Ok(Outcome::Staged(id))),
+            Err(error) => self.over(running, Err(error)),
+        }
+    }
+
+    pub(super) fn begin_part(&self, id: StagedId, (offset, length): (u64, u64), running: Running) -> Begun {
+        match self.ties.part(id, &self.principal, offset, length) {
+            Ok((path, part)) => Begun::Part(PartUpload { part, running: self.audit.about(running, id, path) }),
+            Err(error) => self.over(running, Err(error)),
+        }
+    }
+
+    /// The next bytes of a part.
+    ///
+    /// # Errors
+    /// Those of the store, written down; the range of the part is free again.
+    pub fn append_part(&self, mut part: PartUpload, bytes: &[u8]) -> Result<PartUpload> {
+        match part.part.append(bytes) {
+            Ok(()) => Ok(part),
+            Err(error) => Err(self.drop_part(part, error)),
+        }
+    }
+
+    /// All bytes of a part have come.
+    ///
+    /// # Errors
+    /// As [`Part::finish`], written down.
+    pub fn finish_part(&self, PartUpload { part, running }: PartUpload) -> Result<Outcome> {
+        let came = turns::aside(|| part.finish());
+        self.ended(running, came.map(|size| Outcome::PartCame { size }))
+    }
+
+    /// Gives a part up, for this reason.
+    pub fn drop_part(&self, PartUpload { part, running }: PartUpload, error: Error) -> Error {
+        drop(part);
+        self.failed(running, error)
+    }
+
+    pub(super) fn commit_staged(&self, id: StagedId, hash: Hash, running: Running) -> Begun {
+        match self.ties.take(id) {
+            Err(error) => self.over(running, Err(error)),
+            Ok((path, staged)) => {
+                let running = self.audit.about(running, id, path.clone());
+                // From here on it is committed or gone.
+                let committed =
+                    turns::aside(|| staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash)));
+                // Its bytes were counted with its parts.
+                self.over(running, committed.map(|committed| Outcome::Stored { committed, came: 0 }))
+            }
+        }
+    }
+
+    fn try_commit(&self, path: &RelPath, mut upload: Box<dyn Upload>, expected: Hash) -> Result<Committed> {
+        if upload.hash() != expected {
+            let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
+            return Err(Error::new(Kind::Integrity, text));
+        }
+        if self.overwrite() == Overwrite::Refused {
+            upload.refuse_overwrite();
+        }
+        self.store.commit_one(upload)
+    }
+
+    pub(super) fn discard(&self, id: StagedId, running: Running) -> Begun {
+        match self.ties.take(id) {
+            Err(error) => self.over(running, Err(error)),
+            Ok((path, staged)) => {
+                let running = self.audit.about(running, id, path);
+                drop(staged);
+                self.over(running, Ok(Outcome::Discarded))
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Uploads in one piece, and new folders: into the store, then a commit that those right behind may share.
+
+use super::audit::Running;
+use super::outcome::Begun;
+use super::{Desk, Earlier};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Condition, Hash, RelPath, Resume, Upload, UploadSpec};
+use crate::machine::turns;
+
+/// A file whose bytes are coming.
+pub struct Put {
+    upload: Box<dyn Upload>,
+    running: Running,
+}
+
+/// What becomes of an upload that has all its bytes.
+pub enum Finished {
+    /// It is done but for its commit: its outcome comes with those of the batch.
+    Waits,
+    /// It is given up, for this reason, which is written down.
+    Refused(Error),
+}
+
+impl Put {
+    /// What it is about.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// The client is gone: what came so far may be resumed.
+    pub fn keep(self) {
+        self.upload.keep();
+    }
+}
+
+impl Desk {
+    pub(super) fn begin_put(
+        &mut self,
+        path: RelPath,
+        spec: UploadSpec,
+        resume: Option<Resume>,
+        running: Running,
+        earlier: Earlier<'_>,
+    ) -> Begun {
+        let spec = self.within(spec);
+        // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
+        let asks = spec.condition != Condition::Any || resume.is_some();
+        if asks && self.batch.files().any(|file| *file == path) {
+            self.commit(earlier);
+        }
+        let mut begun = self.open_upload(&path, spec, resume);
+        if begun.is_err() && !self.batch.is_empty() {
+            // It may stand on an upload that is not committed yet: every operation sees all earlier ones done.
+            self.commit(earlier);
+            begun = self.open_upload(&path, spec, resume);
+        }
+        match begun {
+            Ok(upload) => Begun::Put(Put { upload, running }),
+            Err(error) => self.over(running, Err(error)),
+        }
+    }
+
+    /// What is asked for, within what this user may have.
+    pub(super) fn within(&self, spec: UploadSpec) -> UploadSpec {
+        UploadSpec { mode: spec.mode.map(|mode| mode.within(self.most)), overwrite: self.overwrite(), ..spec }
+    }
+
+    pub(super) fn open_upload(
+        &self,
+        path: &RelPath,
+        spec: UploadSpec,
+        resume: Option<Resume>,
+    ) -> Result<Box<dyn Upload>> {
+        match resume {
+            None if self.store.begins_by_counting() => turns::aside(|| self.store.begin(path, spec)),
+            None => self.store.begin(path, spec),
+            Some(Resume { offset, prefix }) => turns::aside(|| self.store.resume(path, spec, offset, prefix)),
+        }
+    }
+
+    /// The next bytes of a file.
+    ///
+    /// # Errors
+    /// Those of the store, written down; nothing is left of the upload.
+    pub fn append(&mut self, mut put: Put, bytes: &[u8], earlier: Earlier<'_>) -> Result<Put> {
+        // Somebody may have moved folders meanwhile, so that it has to be done again.
+        let appended = match self.store.begins_by_counting() {
+            true => turns::aside(|| put.upload.append(bytes)),
+            false => put.upload.append(bytes),
+        };
+        match appended {
+            Ok(()) => Ok(put),
+            Err(error) => Err(self.drop_put(put, error, earlier)),
+        }
+    }
+
+    /// All bytes of a file have come, and have this BLAKE3 at the sender, if it said so.
+    pub fn finish(&mut self, put: Put, expected: Option<Hash>, earlier: Earlier<'_>) -> Finished {
+        if expected.is_some_and(|expected| expected != put.upload.hash()) {
+            let text = "the bytes that arrived are not those that were sent: their BLAKE3 differs";
+            return Finished::Refused(self.drop_put(put, Error::new(Kind::Integrity, text), earlier));
+        }
+        self.batch.add_file(put.upload, put.running);
+        self.commit_if_full(earlier);
+        Finished::Waits
+    }
+
+    /// Gives an upload up, for this reason.
+    pub fn drop_put(&mut self, Put { upload, running }: Put, error: Error, earlier: Earlier<'_>) -> Error {
+        drop(upload);
+        // The outcomes of earlier uploads come before this one.
+        self.commit(earlier);
+        self.failed(running, error)
+    }
+
+    pub(super) fn make_folder(
+        &mut self,
+        path: &RelPath,
+        parents: bool,
+        running: Running,
+        earlier: Earlier<'_>,
+    ) -> Begun {
+        if self.batch.files().any(|file| path.strip_prefix(file).is_some()) {
+            self.commit(earlier);
+        }
+        let mut made = self.store.begin_dir(path, parents);
+        if made.is_err() && !self.batch.is_empty() {
+            // As with an upload: it may stand on what is not committed yet. And its outcome comes after theirs.
+            self.commit(earlier);
+            made = self.store.begin_dir(path, parents);
+        }
+        match made {
+            Ok(folder) => {
+                self.batch.add_folder(folder, running);
+                self.commit_if_full(earlier);
+                Begun::Waits
+            }
+            Err(error) => self.over(running, Err(error)),
+        }
+    }
+}

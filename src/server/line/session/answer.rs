@@ -1,0 +1,140 @@
+//! Outcomes as replies.
+
+use crate::error::{Error, Result};
+use crate::files::Stored;
+use crate::limits;
+use crate::machine::lane::Outgoing;
+use crate::proto::{ReplyWriter, escape};
+use crate::server::desk::outcome::Outcome;
+
+/// Where a session's replies are put together.
+pub struct Replies {
+    /// ` pid=… session=…`, as every final reply carries them.
+    ids: String,
+    /// Where a reply line is put together before it is copied out.
+    scratch: Vec<u8>,
+}
+
+impl Replies {
+    pub(super) fn new(ids: String) -> Self {
+        Replies { ids, scratch: Vec::new() }
+    }
+
+    pub(super) fn ids(&self) -> &str {
+        &self.ids
+    }
+
+    /// Nothing is to be answered for now.
+    pub(super) fn shrink(&mut self) {
+        self.scratch = Vec::new();
+    }
+
+    /// Writes a preliminary line, or several.
+    pub(super) fn preliminary(&mut self, write: impl FnOnce(&mut Vec<u8>), out: &mut Outgoing) {
+        self.scratch.clear();
+        write(&mut self.scratch);
+        out.put(&self.scratch);
+    }
+
+    /// Writes the final reply of a command that succeeded, with the ids.
+    pub(super) fn done(
+        &mut self,
+        head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
+        text: &str,
+        out: &mut Outgoing,
+    ) {
+        self.scratch.clear();
+        head(&mut self.scratch).rendered(&self.ids).text(text);
+        out.put(&self.scratch);
+    }
+
+    /// Writes the final reply of a command that failed, with the ids.
+    pub(super) fn refuse(&mut self, error: &Error, out: &mut Outgoing) {
+        let (kind, text) = error.told_by_server();
+        self.scratch.clear();
+        ReplyWriter::error(&mut self.scratch, kind).rendered(&self.ids).text(&text);
+        out.put(&self.scratch);
+    }
+
+    /// Writes the final reply of an operation on files.
+    pub(super) fn answer(&mut self, result: &Result<Outcome>, out: &mut Outgoing) {
+        match result {
+            Ok(outcome) => self.done(|line| head(outcome, line), text(outcome), out),
+            Err(error) => self.refuse(error, out),
+        }
+    }
+}
+
+fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
+    match outcome {
+        Outcome::Found { meta, rotten } => {
+            let reply = ReplyWriter::new(line, 213, "stat")
+                .field("type", meta.kind.word())
+                .field("size", meta.size)
+                .field("mtime", meta.mtime)
+                .field("mode", meta.mode);
+            if *rotten { reply.field("rotten", "yes") } else { reply }
+        }
+        Outcome::Listed { entries, unreadable, unread } => {
+            let reply = ReplyWriter::new(line, 226, "done").field("entries", entries);
+            let unread = that_fit(unread);
+            match unreadable {
+                0 => reply,
+                _ if unread.is_empty() => reply.field("unreadable", unreadable),
+                _ => reply.field("unreadable", unreadable).list("unread", unread),
+            }
+        }
+        Outcome::Read { size, hash } => ReplyWriter::new(line, 226, "done").field("size", size).field("hash", hash),
+        Outcome::Hashed { size, hash, mtime, record } => {
+            let reply = ReplyWriter::new(line, 213, "hash").field("size", size).field("hash", hash);
+            let reply = reply.field("mtime", mtime);
+            match record {
+                Some(confirmed) => reply.field("record", if *confirmed { "yes" } else { "no" }),
+                None => reply,
+            }
+        }
+        Outcome::Partial(partial) => {
+            ReplyWriter::new(line, 213, "hash").field("size", partial.len).field("hash", partial.hash)
+        }
+        Outcome::Accepted { size } => ReplyWriter::new(line, 250, "done").field("size", size),
+        Outcome::Stored { committed, .. } => {
+            ReplyWriter::new(line, 226, "done").field("size", committed.size).field("hash", committed.hash)
+        }
+        Outcome::Staged(id) => ReplyWriter::new(line, 200, "staged").field("id", id),
+        Outcome::PartCame { size } => ReplyWriter::new(line, 226, "done").field("size", size),
+        Outcome::ModeSet(now) => ReplyWriter::new(line, 250, "done").field("mode", now),
+        Outcome::Discarded | Outcome::Removed | Outcome::FolderMade | Outcome::Renamed => {
+            ReplyWriter::new(line, 250, "done")
+        }
+    }
+}
+
+fn text(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Found { .. } | Outcome::Hashed { .. } | Outcome::Partial(_) | Outcome::PartCame { .. } => "",
+        Outcome::Listed { entries: 0, unreadable: 0, .. } => "The folder is empty.",
+        Outcome::Listed { unreadable: 0, .. } => "That is all.",
+        Outcome::Listed { .. } => "Some folders could not be read.",
+        Outcome::Read { .. } => "Sent.",
+        Outcome::Accepted { .. } => "These bytes are right from now on.",
+        Outcome::Stored { committed, .. } if committed.stored == Stored::Same => "The same bytes are there already.",
+        Outcome::Stored { .. } => "Stored.",
+        Outcome::Staged(_) => "Send its parts.",
+        Outcome::Discarded => "Given up.",
+        Outcome::ModeSet(_) => "Changed.",
+        Outcome::Removed => "Removed.",
+        Outcome::FolderMade => "Made.",
+        Outcome::Renamed => "Renamed.",
+    }
+}
+
+/// As many of these names as there is room for in a line, where some take more than they have bytes.
+fn that_fit(names: &[Vec<u8>]) -> &[Vec<u8>] {
+    let mut bytes = 0;
+    let fits = |name: &Vec<u8>| {
+        bytes += escape::list_item(name).len() + 1;
+        bytes <= limits::UNREAD_NAMES
+    };
+    let fit = names.iter().map(fits).take_while(|fits| *fits).count();
+    names.get(..fit).unwrap_or_default()
+}

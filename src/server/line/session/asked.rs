@@ -1,0 +1,76 @@
+//! What a command of sealift/1 asks for: an operation on files for the desk, or something of the session itself.
+
+use crate::files::{RelPath, UploadSpec};
+use crate::proto::{Command, HashOf, StageArgs, UploadArgs};
+use crate::server::desk::op::{Hashing, Op};
+
+/// What a command asks for.
+pub enum Asked {
+    /// An operation on files.
+    Files(Op),
+    /// Something that the session does itself; the gate decides over this operation.
+    Session(Op, Command),
+}
+
+impl Asked {
+    /// The operation that the gate decides over.
+    pub fn op(&self) -> &Op {
+        match self {
+            Asked::Files(op) | Asked::Session(op, _) => op,
+        }
+    }
+}
+
+impl From<Command> for Asked {
+    fn from(command: Command) -> Asked {
+        let op = match command {
+            Command::Stat(path) => Op::Stat(path),
+            Command::List { path, recursive, rotten, mode } => Op::List { path, recursive, rotten, modes: mode },
+            Command::Download { path, offset, length, growing } => Op::Read { path, offset, length, growing },
+            Command::Hash { path, length, of } => hash(path, length, of),
+            Command::Accept(path) => Op::Accept(path),
+            Command::Upload(args) => upload(args),
+            Command::Stage(args) => stage(args),
+            Command::Part { id, offset, length } => Op::Part { id, offset, length },
+            Command::Commit { id, hash } => Op::Commit { id, hash },
+            Command::Discard(id) => Op::Discard(id),
+            Command::Chmod { path, mode } => Op::SetMode { path, mode },
+            Command::Delete { path, recursive } => Op::Remove { path, recursive },
+            Command::Mkdir { path, parents } => Op::MakeFolder { path, parents },
+            Command::Rename { from, to, replace } => Op::Rename { from, to, replace },
+            Command::Help(_) | Command::Ping | Command::Status | Command::Logout => {
+                return Asked::Session(Op::Talk, command);
+            }
+            Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) | Command::Redeem { .. } => {
+                return Asked::Session(Op::LogIn, command);
+            }
+            Command::Token { .. } => return Asked::Session(Op::Connect, command),
+            Command::Passwd { .. } => return Asked::Session(Op::ChangePassword, command),
+            Command::Who => return Asked::Session(Op::ListSessions, command),
+            Command::Kick(_) => return Asked::Session(Op::EndSessions, command),
+            Command::Shutdown => return Asked::Session(Op::StopServer, command),
+        };
+        Asked::Files(op)
+    }
+}
+
+fn hash(path: RelPath, length: Option<u64>, of: HashOf) -> Op {
+    let of = match of {
+        HashOf::Partial => return Op::FindPartial(path),
+        HashOf::Bytes => Hashing::Bytes,
+        HashOf::Record => Hashing::Record,
+        HashOf::Growing => Hashing::Growing,
+    };
+    Op::Hash { path, length, of }
+}
+
+fn upload(args: UploadArgs) -> Op {
+    let UploadArgs { path, size, mtime, mode, allocated, condition, resume } = args;
+    Op::Put { path, spec: UploadSpec { size, mtime, mode, allocated, condition, ..UploadSpec::default() }, resume }
+}
+
+fn stage(args: StageArgs) -> Op {
+    let StageArgs { path, size, mtime, mode, allocated, condition, resume } = args;
+    let spec = UploadSpec { size: Some(size), mtime, mode, allocated, condition, ..UploadSpec::default() };
+    Op::Stage { path, spec, resume }
+}

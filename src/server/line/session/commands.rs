@@ -1,0 +1,141 @@
+//! Commands: a line to what it asks for, and to what comes next.
+
+use tracing::info;
+
+use super::asked::Asked;
+use super::frames::{PartFrames, PutFrames};
+use super::{Next, State, Talk};
+use crate::error::{Error, Kind};
+use crate::limits;
+use crate::machine::lane::{Outgoing, Step};
+use crate::proto::{BadLine, Command, ReplyWriter, Verb};
+use crate::server::desk::audit::Running;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::Begun;
+
+impl Talk {
+    pub(super) fn next_command(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Next {
+        let parsed = match self.lines.next(input) {
+            Ok(None) => return (State::Commands, Step::Starved),
+            Ok(Some(line)) => Command::parse(line),
+            Err(error) => return self.give_up(error, out),
+        };
+        self.desk.look_at_users();
+        let (state, lives) = self.keep_up(State::Commands, out);
+        if let Err(why) = lives {
+            return self.end(state, why, out);
+        }
+        match parsed {
+            Ok(command) => self.run(command, out),
+            Err(BadLine { verb: None, error }) => {
+                self.unknown_verbs += 1;
+                if self.unknown_verbs >= limits::UNKNOWN_VERBS_MAX {
+                    return self.give_up(error, out);
+                }
+                self.refuse(None, error, out);
+                (State::Commands, Step::Progress)
+            }
+            Err(BadLine { verb: Some(verb), error }) => {
+                self.refuse(Some(verb), error, out);
+                (State::after_refused(verb), Step::Progress)
+            }
+        }
+    }
+
+    fn run(&mut self, command: Command, out: &mut Outgoing) -> Next {
+        let verb = command.verb();
+        match Asked::from(command) {
+            Asked::Files(op) => (self.begin(op, verb, out), Step::Progress),
+            Asked::Session(op, command) => {
+                let Talk { desk, replies, .. } = self;
+                match desk.admit(&op, verb.name(), &mut |result| replies.answer(&result, out)) {
+                    Ok(running) => (State::Commands, self.converse(command, running, out)),
+                    Err(error) => {
+                        replies.refuse(&error, out);
+                        (State::Commands, Step::Progress)
+                    }
+                }
+            }
+        }
+    }
+
+    /// An operation on files.
+    fn begin(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
+        let Talk { desk, replies, .. } = self;
+        match desk.begin(op, verb.name(), &mut |result| replies.answer(&result, out)) {
+            Begun::Waits => State::Commands,
+            Begun::Put(put) => State::Put(PutFrames::of(put)),
+            Begun::Part(part) => State::Part(PartFrames::of(part)),
+            Begun::Download(job) => self.begin_download(job, out),
+            Begun::List(job) => self.begin_list(job, out),
+            Begun::Work(work) => {
+                // Earlier replies need not wait for a large file to be hashed.
+                out.hand_over();
+                State::Work(work)
+            }
+            Begun::Done(result) => {
+                replies.answer(&result, out);
+                State::after_refused(verb)
+            }
+        }
+    }
+
+    /// What is no operation on files.
+    fn converse(&mut self, command: Command, running: Running, out: &mut Outgoing) -> Step {
+        match command {
+            Command::Help(verb) => self.help(verb, running, out),
+            Command::Ping => self.done(&running, |line| ReplyWriter::new(line, 200, "pong"), "Here.", out),
+            Command::Status => self.status(running, out),
+            Command::Token { count } => self.tokens(count, running, out),
+            Command::Passwd { present, new } => return self.change_password(present, new, running, out),
+            Command::Who => self.who(running, out),
+            Command::Kick(whom) => self.kick(&whom, running, out),
+            Command::Shutdown => self.shutdown(running, out),
+            Command::Logout => {
+                self.done(&running, |line| ReplyWriter::new(line, 221, "bye"), "Goodbye.", out);
+                return Step::Close;
+            }
+            _ => {
+                let text = "you are logged in already; LOGOUT first to log in as somebody else";
+                self.fail(running, Error::new(Kind::BadSequence, text), out);
+            }
+        }
+        Step::Progress
+    }
+
+    /// Writes the final reply of a command that succeeded and concerned no file, and logs it.
+    pub(super) fn done(
+        &mut self,
+        running: &Running,
+        head: impl for<'a> FnOnce(&'a mut Vec<u8>) -> ReplyWriter<'a>,
+        text: &str,
+        out: &mut Outgoing,
+    ) {
+        self.desk.succeeded(running);
+        self.replies.done(head, text, out);
+    }
+
+    /// Writes the final reply of a command that failed, and logs it.
+    pub(super) fn fail(&mut self, running: Running, error: Error, out: &mut Outgoing) {
+        let error = self.desk.failed(running, error);
+        self.replies.refuse(&error, out);
+    }
+
+    /// Answers a line that is no command, after all that were.
+    fn refuse(&mut self, verb: Option<Verb>, error: Error, out: &mut Outgoing) {
+        let Talk { desk, replies, .. } = self;
+        let error = desk.refuse(verb.map(Verb::name), error, &mut |result| replies.answer(&result, out));
+        replies.refuse(&error, out);
+    }
+
+    /// The stream makes no sense from here on: one last reply, then the end.
+    pub(super) fn give_up(&mut self, error: Error, out: &mut Outgoing) -> Next {
+        let word = error.kind().word();
+        self.refuse(None, error, out);
+        if self.desk.audit().may_log() {
+            let user = self.desk.principal().name();
+            info!(session = %self.desk.ticket().id(), user, word, "closing");
+        }
+        (State::Commands, Step::Close)
+    }
+}
