@@ -227,6 +227,12 @@ impl Kind {
         self.row().word
     }
 
+    /// Whether the very same request may succeed later, without anybody doing anything: the network failed, the other
+    /// side was busy, silent or about to end.
+    pub const fn is_transient(self) -> bool {
+        self.row().retry
+    }
+
     /// The kind a reply's word names, if the table has it.
     pub fn from_word(word: &str) -> Option<Kind> {
         Kind::ALL.iter().copied().find(|kind| kind.word() == word)
@@ -362,6 +368,37 @@ impl Error {
     }
 }
 
+impl From<Error> for io::Error {
+    /// With the kind of the standard library that comes closest, and this error within.
+    fn from(error: Error) -> io::Error {
+        let kind = match error.kind {
+            Kind::NotFound => io::ErrorKind::NotFound,
+            Kind::Denied | Kind::LoginFailed | Kind::LoginRequired | Kind::Revoked | Kind::Kicked => {
+                io::ErrorKind::PermissionDenied
+            }
+            Kind::Exists | Kind::Changed => io::ErrorKind::AlreadyExists,
+            Kind::IsDirectory => io::ErrorKind::IsADirectory,
+            Kind::NotDirectory => io::ErrorKind::NotADirectory,
+            Kind::NotEmpty => io::ErrorKind::DirectoryNotEmpty,
+            Kind::NoSpace => io::ErrorKind::StorageFull,
+            Kind::Quota => io::ErrorKind::QuotaExceeded,
+            Kind::CrossDevice => io::ErrorKind::CrossesDevices,
+            Kind::TimedOut => io::ErrorKind::TimedOut,
+            Kind::AddressInUse => io::ErrorKind::AddrInUse,
+            Kind::Network | Kind::Stopping => io::ErrorKind::ConnectionAborted,
+            Kind::Busy | Kind::TooMany => io::ErrorKind::ResourceBusy,
+            Kind::Integrity | Kind::Rotten | Kind::Torn | Kind::Protocol => io::ErrorKind::InvalidData,
+            Kind::BadPath | Kind::PathTooLong | Kind::BadCommand | Kind::Usage | Kind::BadConfig => {
+                io::ErrorKind::InvalidInput
+            }
+            Kind::UnknownVerb | Kind::TooOld => io::ErrorKind::Unsupported,
+            // Not `Interrupted` for what a person stopped: whoever reads repeats that by itself.
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -445,6 +482,19 @@ mod tests {
         assert_eq!(of(rustix::io::Errno::NOSPC), Kind::NoSpace);
         assert_eq!(of(rustix::io::Errno::XDEV), Kind::Denied);
         assert_eq!(of(rustix::io::Errno::IO), Kind::Io);
+    }
+
+    #[test]
+    fn an_error_becomes_one_of_the_standard_library_and_can_be_had_back() {
+        for kind in Kind::ALL {
+            let told = io::Error::from(Error::new(*kind, "x"));
+            // Standard readers repeat the one and wait for the other.
+            assert!(!matches!(told.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock), "{kind:?}");
+            let back = told.into_inner().unwrap().downcast::<Error>().unwrap();
+            assert_eq!(back.kind(), *kind);
+        }
+        assert_eq!(io::Error::from(Error::new(Kind::NotFound, "x")).kind(), io::ErrorKind::NotFound);
+        assert_eq!(io::Error::from(Error::new(Kind::Integrity, "x")).kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //!
 //! ```
 //! use sealift::client::{ConnectOptions, Endpoint, Verification};
-//! use sealift::files::RelPath;
 //! use sealift::secret::Secret;
 //! use sealift::server::ServerOptions;
 //! use sealift::tls::Identity;
@@ -26,7 +25,7 @@
 //! let endpoint = Endpoint::new("127.0.0.1", address.port());
 //! let mut client = Client::connect(&endpoint, ConnectOptions::new(Verification::Pins(vec![pin]))).await?;
 //! client.login("anonymous", Secret::new("")).await?;
-//! assert!(client.list(&RelPath::root(), false).await?.entries.is_empty());
+//! assert!(client.list("", false).await?.entries.is_empty());
 //! client.logout().await?;
 //!
 //! handle.stop();

@@ -212,6 +212,9 @@ pub const WIRE_BUFFERS: usize = 16;
 /// The same where the rate is limited: what waits there counts as sent, and there is nothing to smooth.
 pub const WIRE_BUFFERS_LIMITED: usize = 2;
 
+/// Bytes asked for at once of an asynchronous reader whose bytes are sent; [`WIRE_BUFFERS`] of these wait for the connection.
+pub const FEED: usize = 64 * 1024;
+
 /// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
 /// between threads cheap, few enough that reading and sending overlap.
 pub const WIRE_HANDOVER: usize = 48 * 1024;

@@ -90,7 +90,7 @@ pub struct Hashed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transferred {
     /// Bytes transferred.
-    pub bytes: u64,
+    pub size: u64,
     /// Their BLAKE3.
     pub hash: Hash,
     /// Who answered.

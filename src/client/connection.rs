@@ -32,8 +32,8 @@ const VERSION: u32 = 1;
 /// One connection to a server.
 ///
 /// Its methods wait for each other: one request, or one transfer of many files, at a time. A method's future that is
-/// dropped before it is done ends the connection, as does a server that breaks the protocol; every later call then
-/// fails with [`Kind::Network`]. A request that the server refuses leaves the connection as it was.
+/// dropped before it is done ends the connection, and every later call then fails with [`Kind::Aborted`]. So does a server that
+/// breaks the protocol, with [`Kind::Network`] for every later call. A request that the server refuses leaves the connection as it was.
 pub struct Client {
     /// Absent while it is in use, and for good when the connection is broken.
     session: Option<Session>,
@@ -267,7 +267,7 @@ impl Client {
         work: impl FnOnce(&mut Session) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let Some(mut session) = self.session.take() else {
-            return Err(Error::new(Kind::Network, "the connection is broken"));
+            return Err(self.stopper.explain(Error::new(Kind::Network, "the connection is broken")));
         };
         // If the caller drops this future, the blocking code must not wait on for a server that may never answer.
         let unless_done = EndOnDrop(&self.stopper);
@@ -284,11 +284,11 @@ impl Client {
         } else {
             self.stop.close();
         }
-        result
+        result.map_err(|error| self.stopper.explain(error))
     }
 }
 
-/// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Network`], after it has
+/// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Aborted`], after it has
 /// removed what it has not finished. Cheap to clone, and may outlive the connection.
 #[derive(Debug, Clone, Default)]
 pub struct Stopper {
@@ -305,6 +305,14 @@ impl Stopper {
         for stop in &*stops {
             stop.close();
         }
+    }
+
+    /// What a connection failed with: if it was ended from here, it did not fail by itself.
+    fn explain(&self, error: Error) -> Error {
+        if error.kind() == Kind::Network && self.told.load(Ordering::Relaxed) {
+            return Error::new(Kind::Aborted, "the connection was ended from here").with_source(error);
+        }
+        error
     }
 
     /// Ends this connection too, at once if it was told to before.

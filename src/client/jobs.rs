@@ -3,10 +3,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::error::Error;
+use super::feed::Fed;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, RelPath};
+use crate::proto::escape::for_people;
 
 /// One file to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +31,20 @@ impl Download {
 }
 
 /// Where an upload's bytes come from.
+#[non_exhaustive]
 pub enum Source {
     /// A local file, with its size and modification time. Links are followed.
     File(PathBuf),
     /// A pipe, standard input or the like, open: read to its end. It may pause for as long as it likes if the server knows of
     /// that ([`crate::proto::Feature::Pause`]).
     Stream(File),
-    /// Whatever can be read, of unknown size: a value in memory. One that keeps the server waiting is cut off.
+    /// Bytes in memory.
+    Memory(Arc<dyn AsRef<[u8]> + Send + Sync>),
+    /// Whatever can be read, of unknown size. One that keeps the server waiting is cut off.
     Reader(Box<dyn Read + Send>),
+    /// What an asynchronous reader gives.
+    #[doc(hidden)]
+    Fed(Fed),
     /// A reader that was handed to an attempt, and cannot be read again.
     Spent,
 }
@@ -44,6 +54,8 @@ impl fmt::Debug for Source {
         match self {
             Source::File(path) => f.debug_tuple("File").field(path).finish(),
             Source::Stream(_) => f.write_str("Stream"),
+            Source::Memory(bytes) => f.debug_tuple("Memory").field(&(**bytes).as_ref().len()).finish(),
+            Source::Fed(_) => f.write_str("Fed"),
             Source::Reader(_) => f.write_str("Reader"),
             Source::Spent => f.write_str("Spent"),
         }
@@ -69,6 +81,11 @@ impl Upload {
         Upload { from: Source::File(from.into()), to, condition: Condition::Any, mtime: None }
     }
 
+    /// Send these bytes to `to`, replacing what is there.
+    pub fn bytes(from: impl AsRef<[u8]> + Send + Sync + 'static, to: RelPath) -> Self {
+        Upload { from: Source::Memory(Arc::new(from)), to, condition: Condition::Any, mtime: None }
+    }
+
     /// Send all that comes out of the pipe `from` to `to`, replacing what is there.
     pub fn stream(from: File, to: RelPath) -> Self {
         Upload { from: Source::Stream(from), to, condition: Condition::Any, mtime: None }
@@ -81,10 +98,11 @@ impl Upload {
 }
 
 impl Upload {
-    /// This upload for one attempt. A file can be read again, a reader is spent with it.
+    /// This upload for one attempt. A file and memory can be read again, a reader is spent with it.
     pub(super) fn take(&mut self) -> Upload {
         let from = match &mut self.from {
             Source::File(path) => Source::File(path.clone()),
+            Source::Memory(bytes) => Source::Memory(Arc::clone(bytes)),
             reader => std::mem::replace(reader, Source::Spent),
         };
         Upload { from, to: self.to.clone(), condition: self.condition, mtime: self.mtime }
@@ -93,6 +111,8 @@ impl Upload {
 
 /// What became of several files.
 #[derive(Debug, Default)]
+#[must_use = "a file that failed is told of here alone: `into_result` makes it an error"]
+#[non_exhaustive]
 pub struct Summary {
     /// Files transferred and verified; with `dry_run`, those that would be.
     pub files: u64,
@@ -108,7 +128,43 @@ pub struct Summary {
     pub skipped: u64,
 }
 
+/// How much was transferred where nothing failed; as in [`Summary`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Files.
+    pub files: u64,
+    /// Their bytes together.
+    pub bytes: u64,
+    /// Folders.
+    pub directories: u64,
+    /// Files that were not moved because what is in their place is as new.
+    pub unchanged: u64,
+    /// What was left out.
+    pub skipped: u64,
+}
+
 impl Summary {
+    /// An error if any file failed: that file's own if it was the only one there is to tell of, else
+    /// [`Kind::SomeFailed`], which names the first of them.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn into_result(mut self) -> Result<Totals> {
+        let Summary { files, bytes, directories, unchanged, skipped, .. } = self;
+        let totals = Totals { files, bytes, directories, unchanged, skipped };
+        let count = self.failed.len();
+        let Some((path, first)) = self.failed.first() else { return Ok(totals) };
+        if count == 1 && files == 0 {
+            return self.failed.pop().map_or(Ok(totals), |(_, error)| Err(error));
+        }
+        let path = for_people(path.as_os_str().as_bytes());
+        let first = first.retold().about(&path);
+        let others = if count == 1 { String::new() } else { format!(" (and {} more)", count - 1) };
+        let text = format!("{count} of {} files failed: {first}{others}", count as u64 + files);
+        Err(Error::new(Kind::SomeFailed, text).with_source(first))
+    }
+
     /// Adds what became of other files.
     pub fn add(&mut self, other: Summary) {
         self.files += other.files;

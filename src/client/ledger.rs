@@ -113,7 +113,7 @@ impl Ledger {
 
     pub(super) fn finished(&mut self, path: &Path, to: &RelPath, done: &Transferred, observer: &dyn Observer) {
         self.summary.files += 1;
-        self.summary.bytes += done.bytes;
+        self.summary.bytes += done.size;
         self.settle(to);
         observer.finished(path, to, done);
     }

@@ -2,7 +2,8 @@
 //!
 //! A [`Client`] is a connection. It is made with [`Client::connect`], which checks who the server is, used after
 //! [`Client::login`], and ended with [`Client::logout`]. Single requests ([`Client::stat`], [`Client::list`],
-//! [`Client::rename`], …) take one round trip each. Transfers of many files ([`Client::download`], [`Client::upload`],
+//! [`Client::rename`], …) take one round trip each. Single files go in and out by [`Client::put`], [`Client::put_from`],
+//! [`Client::get`], [`Client::get_file`], …. Transfers of many files ([`Client::download`], [`Client::upload`],
 //! [`Client::get_tree`], [`Client::put_tree`]) keep hundreds of them on their way at once, verify each one, and tell an
 //! [`Observer`] how they get on. A [`Transfer`] does the same over as many connections as it takes.
 //!
@@ -10,7 +11,7 @@
 //! use std::sync::Arc;
 //!
 //! use sealift::client::{Client, ConnectOptions, Destination, Endpoint, Silent, Verification};
-//! use sealift::files::{Condition, RelPath};
+//! use sealift::files::{Condition, IntoPath};
 //! use sealift::secret::Secret;
 //! # use sealift::auth::UsersFile;
 //! # use sealift::server::{Server, ServerOptions};
@@ -36,7 +37,7 @@
 //! let mut client = Client::connect(&Endpoint::new("localhost", port), options).await?;
 //! client.login("anonymous", Secret::new("")).await?;
 //!
-//! let photos = RelPath::parse(b"photos")?;
+//! let photos = "photos".into_path()?;
 //! for entry in client.list(&photos, false).await?.entries {
 //!     println!("{:>10} {}", entry.size, String::from_utf8_lossy(&entry.path).escape_debug());
 //! }
@@ -73,7 +74,10 @@ pub mod config;
 mod connection;
 mod content;
 mod destination;
+mod feed;
+mod file_reader;
 mod filter;
+mod flow;
 mod get;
 pub mod glob;
 mod input;
@@ -82,6 +86,7 @@ mod jobs;
 pub mod keys;
 pub mod known_servers;
 mod ledger;
+mod list_stream;
 mod listing;
 mod local_file;
 mod many;
@@ -98,6 +103,7 @@ mod retry;
 mod send;
 mod session;
 mod sift;
+mod single;
 mod streams;
 pub mod target;
 mod verify;
@@ -109,11 +115,15 @@ pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Trans
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};
 pub use destination::Destination;
+#[doc(hidden)]
+pub use feed::Fed;
+pub use file_reader::FileReader;
 pub use filter::Filter;
 pub use glob::{Expansion, Glob};
 pub use invitation::InvitationLink;
-pub use jobs::{Download, Source, Summary, Upload};
+pub use jobs::{Download, Source, Summary, Totals, Upload};
 pub use known_servers::{Added, Followed, Known, KnownServers};
+pub use list_stream::ListStream;
 pub use listing::{Listing, Unread};
 pub use mirror::{Displaced, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};

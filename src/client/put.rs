@@ -71,7 +71,8 @@ pub(super) fn send_all(
         for upload in &jobs {
             let size = match &upload.from {
                 Source::File(path) => path.metadata().map_or(0, |meta| meta.len()),
-                Source::Stream(_) | Source::Reader(_) | Source::Spent => 0,
+                Source::Memory(bytes) => (**bytes).as_ref().len() as u64,
+                Source::Stream(_) | Source::Reader(_) | Source::Fed(_) | Source::Spent => 0,
             };
             observer.expected(1, size);
         }

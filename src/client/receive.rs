@@ -14,18 +14,20 @@ use crate::files::{Condition, FileMode, Hash, Hasher, Mtime, Partial, RelPath, S
 use crate::limits;
 use crate::proto::{Command, Feature, FrameDecoder, HashOf, Piece, Reply};
 
-/// Fetches a range of a file, and hands on its bytes as they come.
+/// Fetches a range of a file, tells what is announced of it, and hands on its bytes as they come.
 pub(super) fn range(
     session: &mut Session,
     path: RelPath,
     offset: u64,
     length: Option<u64>,
     growing: bool,
+    begun: impl FnOnce(Announced),
     mut each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<Transferred> {
     let growing = growing && session.has(Feature::Growing);
     session.command(&Command::Download { path: path.clone(), offset, length, growing })?;
     let announced = Announced::read(&session.expect(150)?)?;
+    begun(announced);
     let wanted = announced.size.saturating_sub(offset).min(length.unwrap_or(u64::MAX));
     let mut hasher = Hasher::new();
     let end = data(session, wanted, &path, |bytes| {
@@ -207,7 +209,7 @@ impl Receiver<'_> {
                 && upload.len() == size
                 && (upload.len(), upload.hash()) == whole
             {
-                let done = Transferred { bytes: size, hash: upload.hash(), ids: done.ids };
+                let done = Transferred { size, hash: upload.hash(), ids: done.ids };
                 match self.commit(upload, done) {
                     Ok(done) => self.finished(&job, &done),
                     Err(error) => self.failed(&job, error),
@@ -397,7 +399,7 @@ impl Done {
             let text = format!("{path}: the bytes that came have the BLAKE3 {hash}, those sent {}", self.hash);
             return Err(Error::new(Kind::Integrity, text));
         }
-        Ok(Transferred { bytes: len, hash, ids: self.ids })
+        Ok(Transferred { size: len, hash, ids: self.ids })
     }
 }
 

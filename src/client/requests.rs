@@ -12,7 +12,7 @@ use super::listing::{Listing, Unread};
 use super::session::Session;
 use super::{listing, many, receive};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, RelPath};
+use crate::files::{Entry, IntoPath, RelPath};
 use crate::limits;
 use crate::proto::{Command, HashOf, Reply, Verb};
 use crate::secret::Secret;
@@ -25,8 +25,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Kind::Integrity`] for a path that is not inside the folder; what the server refuses.
-    pub async fn list(&mut self, path: &RelPath, recursive: bool) -> Result<Listing> {
-        let path = path.clone();
+    pub async fn list(&mut self, path: impl IntoPath, recursive: bool) -> Result<Listing> {
+        let path = path.into_path()?;
         self.run(move |session| {
             listing::ask(session, &path, recursive)?;
             listing::read_all(session, recursive)
@@ -41,11 +41,11 @@ impl Client {
     /// As [`Client::list`], and those of `each`.
     pub async fn list_each(
         &mut self,
-        path: &RelPath,
+        path: impl IntoPath,
         recursive: bool,
         mut each: impl FnMut(Entry) -> Result<()> + Send,
     ) -> Result<Unread> {
-        let path = path.clone();
+        let path = path.into_path()?;
         let (hand_on, portions) = bounded(limits::WIRE_BUFFERS);
         let reading = self.run(move |session| {
             listing::ask(session, &path, recursive)?;
@@ -60,8 +60,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Denied`].
-    pub async fn stat(&mut self, path: &RelPath) -> Result<Stat> {
-        self.ask(Command::Stat(path.clone()), 213, stat).await
+    pub async fn stat(&mut self, path: impl IntoPath) -> Result<Stat> {
+        self.ask(Command::Stat(path.into_path()?), 213, stat).await
     }
 
     /// Describes several at once, in one round trip or few. The inner errors are those of each.
@@ -86,40 +86,40 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::stat`], and [`Kind::Rotten`] if the bytes are not those that were stored.
-    pub async fn hash(&mut self, path: &RelPath, length: Option<u64>) -> Result<Hashed> {
-        self.ask(Command::Hash { path: path.clone(), length, of: HashOf::Bytes }, 213, hash).await
+    pub async fn hash(&mut self, path: impl IntoPath, length: Option<u64>) -> Result<Hashed> {
+        self.ask(Command::Hash { path: path.into_path()?, length, of: HashOf::Bytes }, 213, hash).await
     }
 
     /// Takes a file as right whose bytes are not those that were stored.
     ///
     /// # Errors
     /// As [`Client::stat`], and [`Kind::TooOld`].
-    pub async fn accept(&mut self, path: &RelPath) -> Result<()> {
-        self.ask(Command::Accept(path.clone()), 250, nothing).await
+    pub async fn accept(&mut self, path: impl IntoPath) -> Result<()> {
+        self.ask(Command::Accept(path.into_path()?), 250, nothing).await
     }
 
     /// Removes a file, an empty folder, or with `recursive` a whole tree.
     ///
     /// # Errors
     /// As [`Client::stat`], and [`Kind::NotEmpty`].
-    pub async fn remove(&mut self, path: &RelPath, recursive: bool) -> Result<()> {
-        self.ask(Command::Delete { path: path.clone(), recursive }, 250, nothing).await
+    pub async fn remove(&mut self, path: impl IntoPath, recursive: bool) -> Result<()> {
+        self.ask(Command::Delete { path: path.into_path()?, recursive }, 250, nothing).await
     }
 
     /// Makes a folder; with `parents` also those above it, and without an error if it is there.
     ///
     /// # Errors
     /// As [`Client::stat`], and [`Kind::Exists`].
-    pub async fn make_dir(&mut self, path: &RelPath, parents: bool) -> Result<()> {
-        self.ask(Command::Mkdir { path: path.clone(), parents }, 250, nothing).await
+    pub async fn make_dir(&mut self, path: impl IntoPath, parents: bool) -> Result<()> {
+        self.ask(Command::Mkdir { path: path.into_path()?, parents }, 250, nothing).await
     }
 
     /// Renames or moves; with `replace` a file that is there is replaced.
     ///
     /// # Errors
     /// As [`Client::stat`], and [`Kind::Exists`].
-    pub async fn rename(&mut self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
-        self.ask(Command::Rename { from: from.clone(), to: to.clone(), replace }, 250, nothing).await
+    pub async fn rename(&mut self, from: impl IntoPath, to: impl IntoPath, replace: bool) -> Result<()> {
+        self.ask(Command::Rename { from: from.into_path()?, to: to.into_path()?, replace }, 250, nothing).await
     }
 
     /// Puts another password in the place of the present one, which must be given again. All other sessions of the user that a password opened
@@ -224,7 +224,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Kind::Integrity`] if the bytes do not match their hash; an error of the sink ends the connection.
-    pub async fn read(&mut self, path: &RelPath, sink: &mut (impl Write + Send)) -> Result<Transferred> {
+    pub async fn read(&mut self, path: impl IntoPath, sink: &mut (impl Write + Send)) -> Result<Transferred> {
         self.read_range(path, 0, None, sink).await
     }
 
@@ -233,7 +233,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn read_growing(&mut self, path: &RelPath, sink: &mut (impl Write + Send)) -> Result<Transferred> {
+    pub async fn read_growing(&mut self, path: impl IntoPath, sink: &mut (impl Write + Send)) -> Result<Transferred> {
         self.read_into(path, (0, None), true, sink).await
     }
 
@@ -243,7 +243,7 @@ impl Client {
     /// As [`Client::read`].
     pub async fn read_range(
         &mut self,
-        path: &RelPath,
+        path: impl IntoPath,
         offset: u64,
         length: Option<u64>,
         sink: &mut (impl Write + Send),
@@ -253,17 +253,23 @@ impl Client {
 
     async fn read_into(
         &mut self,
-        path: &RelPath,
+        path: impl IntoPath,
         (offset, length): (u64, Option<u64>),
         growing: bool,
         sink: &mut (impl Write + Send),
     ) -> Result<Transferred> {
-        let path = path.clone();
+        let path = path.into_path()?;
         let (hand_on, portions) = bounded(limits::WIRE_BUFFERS);
         let reading = self.run(move |session| {
-            receive::range(session, path, offset, length, growing, |bytes| {
-                hand_on.send_blocking(bytes.to_vec()).map_err(|_| unwanted())
-            })
+            receive::range(
+                session,
+                path,
+                offset,
+                length,
+                growing,
+                |_| (),
+                |bytes| hand_on.send_blocking(bytes.to_vec()).map_err(|_| unwanted()),
+            )
         });
         let taking = taking(portions, |bytes: Vec<u8>| {
             sink.write_all(&bytes).map_err(|err| Error::file("writing what was read", err))
@@ -300,7 +306,7 @@ async fn taking<T>(portions: Receiver<T>, mut take: impl FnMut(T) -> Result<()>)
 }
 
 /// What the giver says then; nobody hears it.
-fn unwanted() -> Error {
+pub(super) fn unwanted() -> Error {
     Error::new(Kind::Aborted, "nobody takes what was read")
 }
 

@@ -177,7 +177,7 @@ impl<'a> Sender<'a> {
         while let Some(Unsure { path, to, size, hash }) = self.ledger.unsure.last() {
             let (path, to, size, hash) = (path.clone(), to.clone(), *size, *hash);
             if hash_of(self.session, &to, HashOf::Bytes)? == Some((size, hash)) {
-                let done = Transferred { bytes: size, hash, ids: self.session.ids() };
+                let done = Transferred { size, hash, ids: self.session.ids() };
                 self.ledger.finished(&path, &to, &done, self.observer);
             }
             // Only now: if the connection breaks again, it is still unsure.
@@ -218,6 +218,8 @@ impl<'a> Sender<'a> {
             },
             Source::Stream(file) => (PathBuf::from(to.as_path()), Input::Stream(file)),
             Source::Reader(reader) => (PathBuf::from(to.as_path()), Input::Reader(reader)),
+            Source::Fed(fed) => (PathBuf::from(to.as_path()), Input::Fed(fed)),
+            Source::Memory(bytes) => (PathBuf::from(to.as_path()), Input::Memory(bytes, 0)),
             Source::Spent => {
                 let error = Error::new(Kind::Aborted, format!("{to}: its source was read already"));
                 self.failed(PathBuf::from(to.as_path()), &to, condition, error);
@@ -226,9 +228,9 @@ impl<'a> Sender<'a> {
         };
         let of_file = match &input {
             Input::File(file) => Some(file),
-            Input::Stream(_) | Input::Reader(_) => None,
+            _ => None,
         };
-        let (size, own_mtime) = (of_file.map(|file| file.size), of_file.map(|file| file.mtime));
+        let (size, own_mtime) = (input.size(), of_file.map(|file| file.mtime));
         let features = self.session.features();
         let perms = self.ledger.how.perms;
         let mode = of_file.filter(|_| features.has(Feature::Mode)).map(|file| SourceMode { mode: file.mode, perms });
@@ -322,7 +324,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Waits until the input has something to be read, and tells the server meanwhile that it will.
-    fn sit_out(&mut self, input: &Input) -> Result<()> {
+    fn sit_out(&mut self, input: &mut Input) -> Result<()> {
         let mut patience = limits::PAUSE_AFTER;
         while self.session.has(Feature::Pause) && !self.refused && !input.has_some(patience) {
             self.write(&frame::PAUSE);
@@ -393,7 +395,7 @@ impl<'a> Sender<'a> {
                 self.ledger.settle(&to);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) if (size, hash) == (sent, ours) => {
-                let done = Transferred { bytes: size, hash, ids: self.session.ids() };
+                let done = Transferred { size, hash, ids: self.session.ids() };
                 self.ledger.finished(&path, &to, &done, self.observer);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) => {

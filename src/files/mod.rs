@@ -22,7 +22,7 @@ pub use entry::{Entry, EntryKind};
 pub use hash::{Hash, Hasher};
 pub use mode::{FileMode, SourceMode};
 pub use mtime::Mtime;
-pub use path::RelPath;
+pub use path::{IntoPath, RelPath};
 pub use prepared::{Done, Prepared, PreparedSet};
 pub use resume::Resume;
 pub use source::{Finding, Record, Rot, Source};

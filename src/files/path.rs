@@ -4,7 +4,8 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -129,6 +130,72 @@ impl RelPath {
             [b'/', inside @ ..] => Some(RelPath(inside.to_vec())),
             _ => None,
         }
+    }
+}
+
+/// What can name a file or folder: a [`RelPath`], or text, bytes or a path of this system, to be parsed into one.
+///
+/// ```
+/// use sealift::files::{IntoPath, RelPath};
+///
+/// # fn main() -> sealift::Result<()> {
+/// assert_eq!("docs/plan.txt".into_path()?, RelPath::parse(b"docs/plan.txt")?);
+/// assert!("docs/../secret".into_path().is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub trait IntoPath {
+    /// The path.
+    ///
+    /// # Errors
+    /// As [`RelPath::parse`].
+    fn into_path(self) -> Result<RelPath>;
+}
+
+impl IntoPath for RelPath {
+    fn into_path(self) -> Result<RelPath> {
+        Ok(self)
+    }
+}
+
+impl IntoPath for &RelPath {
+    fn into_path(self) -> Result<RelPath> {
+        Ok(self.clone())
+    }
+}
+
+macro_rules! parsed {
+    ($($type:ty, $from:ident => $bytes:expr;)*) => {$(
+        impl TryFrom<$type> for RelPath {
+            type Error = Error;
+
+            fn try_from($from: $type) -> Result<RelPath> {
+                RelPath::parse($bytes)
+            }
+        }
+
+        impl IntoPath for $type {
+            fn into_path(self) -> Result<RelPath> {
+                RelPath::try_from(self)
+            }
+        }
+    )*};
+}
+
+parsed! {
+    &str, text => text.as_bytes();
+    &String, text => text.as_bytes();
+    String, text => text.as_bytes();
+    &[u8], bytes => bytes;
+    &Path, path => path.as_os_str().as_bytes();
+    &PathBuf, path => path.as_os_str().as_bytes();
+}
+
+impl FromStr for RelPath {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<RelPath> {
+        RelPath::parse(text.as_bytes())
     }
 }
 

@@ -23,7 +23,7 @@ use crate::common::running::{Running, bytes, p};
 const IDS: &str = "pid=1 session=00000000000000ab";
 
 /// What a server does on a line.
-enum Act {
+pub enum Act {
     Say(Vec<u8>),
     /// The same, and then break off without a goodbye.
     SayAndCut(Vec<u8>),
@@ -31,20 +31,20 @@ enum Act {
     SayAfter(usize, Vec<u8>),
 }
 
-fn say(text: impl Into<Vec<u8>>) -> Act {
+pub fn say(text: impl Into<Vec<u8>>) -> Act {
     Act::Say(text.into())
 }
 
 /// A server of one connection with this greeting, that lets everybody log in and otherwise does as told. It comes back
 /// with all that it was sent.
-struct Liar {
+pub struct Liar {
     endpoint: Endpoint,
     pin: Pin,
     received: JoinHandle<Vec<u8>>,
 }
 
 impl Liar {
-    async fn start(greeting: &'static str, mut act: impl FnMut(&str) -> Act + Send + 'static) -> Liar {
+    pub async fn start(greeting: &'static str, mut act: impl FnMut(&str) -> Act + Send + 'static) -> Liar {
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let acceptor = Acceptor::new(&identity).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,7 +91,7 @@ impl Liar {
         ConnectOptions::new(Verification::Pins(vec![self.pin]))
     }
 
-    async fn client(&self) -> Client {
+    pub async fn client(&self) -> Client {
         self.client_with(self.options()).await
     }
 
@@ -102,7 +102,7 @@ impl Liar {
     }
 }
 
-const READY: &str = "220 ready proto=1\r\n";
+pub const READY: &str = "220 ready proto=1\r\n";
 
 fn framed(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();

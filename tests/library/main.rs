@@ -10,6 +10,7 @@ mod client;
 mod client_hostile;
 mod fuzz_corpus;
 mod security_table;
+mod single_files;
 mod store;
 mod store_hostile;
 mod store_model;

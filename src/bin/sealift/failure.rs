@@ -96,6 +96,7 @@ impl Failure {
             Failure::Error { error, .. } => {
                 is_closed_pipe(error)
                     || error.exit() == Exit::Network
+                    || interrupt::is_stopping()
                     || matches!(error.kind(), Kind::Protocol | Kind::TooLong | Kind::Interrupted)
             }
             Failure::Shown(_) => false,

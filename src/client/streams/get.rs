@@ -272,7 +272,7 @@ impl Fetch {
         if (upload.len(), upload.hash()) != whole {
             return Ok(None);
         }
-        let done = Transferred { bytes: upload.len(), hash: upload.hash(), ids };
+        let done = Transferred { size: upload.len(), hash: upload.hash(), ids };
         into.store().commit_one(upload)?;
         Ok(Some(done))
     }

@@ -264,7 +264,7 @@ impl Sending {
             let text = format!("the server has stored {} bytes with the BLAKE3 {}, not {hash}", stored.0, stored.1);
             return Ok(Outcome::Failed(Error::new(Kind::Integrity, text)));
         }
-        Ok(Outcome::Done(Transferred { bytes: self.size, hash, ids: session.ids() }))
+        Ok(Outcome::Done(Transferred { size: self.size, hash, ids: session.ids() }))
     }
 
     fn help(&self, session: &mut Session) -> Result<()> {

@@ -84,7 +84,7 @@ pub async fn show(out: Output, client: &mut Client, target: &Target, force: bool
         let get = || format!("`sealift ls` shows what is in it, and `sealift get -r {target}` fetches it.");
         Failure::from(err).about(&target.path.to_string()).hinted(Kind::IsDirectory, get)
     })?;
-    out.step(&format!("{target}: {}, verified", format::size(done.bytes)));
+    out.step(&format!("{target}: {}, verified", format::size(done.size)));
     Ok(())
 }
 

@@ -395,7 +395,7 @@ impl<'a> Fetch<'a> {
         };
         self.progress.finished(path, &file.to, &done);
         self.summary.files += 1;
-        self.summary.bytes += done.bytes;
+        self.summary.bytes += done.size;
         Ok(())
     }
 

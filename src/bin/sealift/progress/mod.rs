@@ -295,7 +295,7 @@ impl Observer for Progress {
     }
 
     fn finished(&self, path: &Path, to: &RelPath, done: &Transferred) {
-        self.change(|state| state.finished(path, done.bytes));
+        self.change(|state| state.finished(path, done.size));
         if let Some(checksums) = &self.checksums {
             let here = match (self.direction, self.folder.get()) {
                 (Direction::Fetch, Some(folder)) => &folder.join(to.as_path()),
@@ -306,11 +306,11 @@ impl Observer for Progress {
         }
         let name = path.as_os_str().as_bytes();
         let object = || {
-            let object = Object::of(Event::File).name("path", name).value("size", done.bytes);
+            let object = Object::of(Event::File).name("path", name).value("size", done.size);
             object.text("hash", done.hash).ids(done.ids)
         };
         self.tell_program(object);
-        self.out.step_with(|| format!("{}: {}, verified", for_people(name), format::size(done.bytes)));
+        self.out.step_with(|| format!("{}: {}, verified", for_people(name), format::size(done.size)));
     }
 
     fn failed(&self, path: &Path, error: &Error) {
