@@ -1,31 +1,41 @@
 #!/bin/sh
-# Builds both programs, their man pages and completion scripts, and packs them: target/packaging/sealift-VERSION-ARCH.tar.gz, and a
-# .deb where cargo-deb is installed (`cargo install cargo-deb`).
+# Builds both programs, their man pages and completion scripts, and packs them into target/packaging/: an archive, beside it what a
+# debugger needs, and a .deb where cargo-deb is installed (`cargo install --locked cargo-deb`).
 set -eu
 cd "$(dirname "$0")/.."
-cargo build --locked --release --bins
+cargo build --locked --profile dist --bins
 out=target/packaging
 rm -rf "$out"
-mkdir -p "$out/man" "$out/completion/bash" "$out/completion/zsh" "$out/completion/fish"
-target/release/sealift manual "$out/man"
-target/release/sealiftd manual "$out/man"
-for program in sealift sealiftd; do
-    target/release/$program completion bash > "$out/completion/bash/$program"
-    target/release/$program completion zsh > "$out/completion/zsh/_$program"
-    target/release/$program completion fish > "$out/completion/fish/$program.fish"
-done
-sed 's,/usr/local/bin/sealiftd,/usr/sbin/sealiftd,' packaging/sealiftd.service > "$out/sealiftd.service"
+mkdir -p "$out/bin" "$out/man" "$out/completion/bash" "$out/completion/zsh" "$out/completion/fish"
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 name=sealift-$version-$(uname -m)-linux
-mkdir -p "$out/$name"
-cp -r target/release/sealift target/release/sealiftd "$out/man" "$out/completion" packaging/sealiftd.service \
-    README.md SECURITY.md CHANGELOG.md "$out/$name/"
-tar -C "$out" -czf "$out/$name.tar.gz" "$name"
-rm -r "${out:?}/$name"
-echo "$out/$name.tar.gz"
+mkdir -p "$out/$name" "$out/$name-debug"
+for program in sealift sealiftd; do
+    objcopy --only-keep-debug "target/dist/$program" "$out/$name-debug/$program.debug"
+    # The link says by name and checksum where a debugger finds the rest: beside the program, or below /usr/lib/debug.
+    objcopy --strip-debug --add-gnu-debuglink="$out/$name-debug/$program.debug" "target/dist/$program" "$out/bin/$program"
+done
+
+"$out/bin/sealift" manual "$out/man"
+"$out/bin/sealiftd" manual "$out/man"
+for program in sealift sealiftd; do
+    "$out/bin/$program" completion bash > "$out/completion/bash/$program"
+    "$out/bin/$program" completion zsh > "$out/completion/zsh/_$program"
+    "$out/bin/$program" completion fish > "$out/completion/fish/$program.fish"
+done
+sed 's,/usr/local/bin/sealiftd,/usr/sbin/sealiftd,' packaging/sealiftd.service > "$out/sealiftd.service"
+
+cp -r "$out/bin/sealift" "$out/bin/sealiftd" "$out/man" "$out/completion" packaging/sealiftd.service \
+    README.md SECURITY.md CHANGELOG.md LICENSE LICENSE-APACHE LICENSE-MIT "$out/$name/"
+for folder in "$name" "$name-debug"; do
+    tar -C "$out" --owner=0 --group=0 --numeric-owner -czf "$out/$folder.tar.gz" "$folder"
+    rm -r "${out:?}/$folder"
+    echo "$out/$folder.tar.gz"
+done
 if command -v cargo-deb > /dev/null; then
-    cargo deb --no-build --output "$out/"
+    # They are stripped already.
+    cargo deb --no-build --no-strip --output "$out/"
 else
     echo "no .deb: cargo-deb is not installed" >&2
 fi

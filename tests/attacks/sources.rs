@@ -16,6 +16,9 @@ use rustix::process::Signal;
 
 use crate::common::program::{PASSWORD, Proxy, World, signal};
 
+/// What a [`Proxy`] pauses after each piece, so that a file grows many times while it passes.
+const MOMENT: Duration = Duration::from_millis(5);
+
 fn make_pipe(path: &Path) {
     mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
@@ -132,7 +135,7 @@ impl Drop for Growing {
 #[test]
 fn a_file_that_grows_is_sent_as_long_as_it_was_if_that_is_said() {
     let world = World::trusting();
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::with_pause(&world, MOMENT);
     world.trust(proxy.address);
     fs::create_dir(world.local("logs")).unwrap();
     let growing = Growing::start(&world.local("logs/log"));
@@ -149,7 +152,7 @@ fn a_file_that_grows_is_sent_as_long_as_it_was_if_that_is_said() {
 #[test]
 fn a_file_that_grows_on_the_server_is_fetched_as_long_as_it_was_if_that_is_said() {
     let world = World::trusting();
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::with_pause(&world, MOMENT);
     world.trust(proxy.address);
     fs::create_dir(world.remote("alice", "logs")).unwrap();
     let growing = Growing::start(&world.remote("alice", "logs/log"));
@@ -168,7 +171,7 @@ fn a_file_that_grows_on_the_server_is_fetched_as_long_as_it_was_if_that_is_said(
 #[test]
 fn a_file_that_grows_is_gone_on_with_where_its_line_was_lost() {
     let world = World::trusting();
-    let proxy = Proxy::slow(&world);
+    let proxy = Proxy::with_pause(&world, MOMENT);
     world.trust(proxy.address);
     // With a block and some more to be kept.
     let path = world.remote("alice", "log");

@@ -370,6 +370,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub struct Proxy {
     pub address: SocketAddr,
     sockets: Arc<Mutex<Vec<TcpStream>>>,
+    pause: Arc<Mutex<Duration>>,
 }
 
 impl Proxy {
@@ -388,17 +389,21 @@ impl Proxy {
         let server = world.server.address();
         let sockets: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
         let all = sockets.clone();
+        let pause = Arc::new(Mutex::new(pause));
+        let present = pause.clone();
         thread::spawn(move || {
             for near in listener.incoming() {
                 let (near, far) = (near.unwrap(), TcpStream::connect(&server).unwrap());
                 all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
                 for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
+                    let present = present.clone();
                     thread::spawn(move || {
                         let mut buffer = vec![0; 64 * 1024];
                         while let Ok(len @ 1..) = from.read(&mut buffer) {
                             if to.write_all(&buffer[..len]).is_err() {
                                 break;
                             }
+                            let pause = *present.lock().unwrap();
                             thread::sleep(pause);
                         }
                         let _ = to.shutdown(Shutdown::Write);
@@ -406,7 +411,12 @@ impl Proxy {
                 }
             }
         });
-        Proxy { address, sockets }
+        Proxy { address, sockets, pause }
+    }
+
+    /// From now on it makes no pauses: what it was slow for has been seen.
+    pub fn hurry(&self) {
+        *self.pause.lock().unwrap() = Duration::ZERO;
     }
 
     pub fn cut(&self) {

@@ -79,10 +79,17 @@ impl UnderWay {
         program::signal(&self.child, signal);
     }
 
+    /// Cuts its line. The next one is a good one.
+    fn cut(&self) {
+        self.proxy.cut();
+        self.proxy.hurry();
+    }
+
     /// The end of it, and everything but the process.
     fn end(self) -> (Done, Ended) {
         let UnderWay { world, proxy, child, args, to } = self;
         let output = child.wait_with_output().unwrap();
+        proxy.hurry();
         let stderr = String::from_utf8(output.stderr).unwrap();
         (Done { code: output.status.code(), stdout: output.stdout, stderr }, Ended { world, _proxy: proxy, args, to })
     }
@@ -151,7 +158,7 @@ fn an_interrupted_mirror_removes_nothing_that_it_has_not_sent() {
 fn a_mirror_that_loses_its_line_goes_on_with_what_it_has_moved_aside() {
     for way in BOTH {
         let under_way = UnderWay::start(way, &[]);
-        under_way.proxy.cut();
+        under_way.cut();
         let (done, ended) = under_way.end();
         let done = done.code(0);
         assert!(!done.stderr.contains("aside") && done.stderr.contains("; again in "), "{way:?}: {}", done.stderr);
@@ -162,7 +169,7 @@ fn a_mirror_that_loses_its_line_goes_on_with_what_it_has_moved_aside() {
 #[test]
 fn what_a_lost_line_leaves_moved_aside_is_named_and_the_next_mirror_knows_it() {
     let under_way = UnderWay::start(Way::Push, &["--retry", "0"]);
-    under_way.proxy.cut();
+    under_way.cut();
     let asides = under_way.asides();
     let (mut done, ended) = under_way.end();
     for aside in asides {
@@ -174,7 +181,7 @@ fn what_a_lost_line_leaves_moved_aside_is_named_and_the_next_mirror_knows_it() {
     assert!(again.stderr.contains("put back m/b, which") && again.stderr.contains("1 skipped"), "{}", again.stderr);
 
     let under_way = UnderWay::start(Way::Pull, &["--retry", "0"]);
-    under_way.proxy.cut();
+    under_way.cut();
     let (done, ended) = under_way.end();
     let done = done.code(6);
     assert!(!done.stderr.contains("aside"), "{}", done.stderr);
