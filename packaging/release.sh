@@ -13,6 +13,7 @@ name=sealift-$version-$(uname -m)-linux
 mkdir -p "$out/$name" "$out/$name-debug"
 for program in sealift sealiftd; do
     objcopy --only-keep-debug "target/dist/$program" "$out/$name-debug/$program.debug"
+    chmod 644 "$out/$name-debug/$program.debug"
     # The link says by name and checksum where a debugger finds the rest: beside the program, or below /usr/lib/debug.
     objcopy --strip-debug --add-gnu-debuglink="$out/$name-debug/$program.debug" "target/dist/$program" "$out/bin/$program"
 done

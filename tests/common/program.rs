@@ -15,7 +15,7 @@ use sealift::auth::{Access, UsersFile, hash_password};
 use sealift::secret::Secret;
 use tempfile::TempDir;
 
-use crate::common::{Builder, Daemon};
+use crate::common::{Builder, Daemon, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sealift");
 
@@ -143,7 +143,8 @@ impl World {
         command
     }
 
-    fn environment(&self) -> Vec<(&'static str, std::ffi::OsString)> {
+    /// The variables that the program has.
+    pub fn environment(&self) -> Vec<(&'static str, std::ffi::OsString)> {
         vec![
             ("PATH", std::env::var_os("PATH").unwrap()),
             ("SEALIFT_CONFIG_DIR", self.config.path().into()),
@@ -350,7 +351,9 @@ impl Terminal {
     }
 
     /// Waits for the end.
+    #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
+        eventually("the program ends", || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap()
     }
 }

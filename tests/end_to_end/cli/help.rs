@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: &[&str] = &[
+pub const COMMANDS: &[&str] = &[
     "ls",
     "tree",
     "du",
@@ -42,7 +42,7 @@ const COMMANDS: &[&str] = &[
     "completion",
 ];
 
-fn sealift(args: &[&str]) -> String {
+pub fn sealift(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_sealift")).args(args).env_clear().output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{args:?}");
     String::from_utf8(output.stdout).unwrap()

@@ -3,6 +3,7 @@
 
 mod bookmarks;
 mod environment;
+mod examples;
 mod exits;
 mod files;
 mod files_from;
