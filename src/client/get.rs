@@ -84,7 +84,9 @@ pub(super) fn fetch_all(
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
     let counts = jobs.len() > 1 && observer.wants_totals();
-    let sifts = ledger.how.update || ledger.how.dry_run || ledger.how.whole || ledger.how.parents;
+    // Only what is here may be whole.
+    let may_be_whole = ledger.how.whole && jobs.iter().any(|job| into.store().stat(&job.to).is_ok());
+    let sifts = ledger.how.update || ledger.how.dry_run || ledger.how.parents || may_be_whole;
     let jobs = if large.is_some() || counts || sifts {
         let _reading = ReadingSign::new(observer);
         jobs.retain(|job| !ledger.is_settled(&job.to));

@@ -132,7 +132,7 @@ impl Ledger {
         self.settle(to);
         self.summary.files += 1;
         self.summary.bytes += size;
-        observer.planned(path, size);
+        observer.planned(path, to, size);
     }
 
     /// A file could not be transferred, or was not to be.

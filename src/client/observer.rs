@@ -154,9 +154,9 @@ pub trait Observer: Send + Sync {
         let _ = (path, size);
     }
 
-    /// A file would be moved, if this were in earnest.
-    fn planned(&self, path: &Path, size: u64) {
-        let _ = (path, size);
+    /// A file would be moved to `to`, on the server or inside the destination, if this were in earnest.
+    fn planned(&self, path: &Path, to: &RelPath, size: u64) {
+        let _ = (path, to, size);
     }
 
     /// Something in a tree was left out.

@@ -386,8 +386,8 @@ impl Observer for Again {
     fn unchanged(&self, path: &Path, size: u64) {
         self.0.unchanged(path, size);
     }
-    fn planned(&self, path: &Path, size: u64) {
-        self.0.planned(path, size);
+    fn planned(&self, path: &Path, to: &RelPath, size: u64) {
+        self.0.planned(path, to, size);
     }
     fn skipped(&self, path: &Path, why: Skip) {
         self.0.skipped(path, why);

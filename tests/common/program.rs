@@ -277,7 +277,7 @@ struct Seen {
 }
 
 impl Terminal {
-    fn start(
+    pub fn start(
         world: &World,
         (columns, lines): (u16, u16),
         variables: &[(&str, &str)],

@@ -22,6 +22,9 @@ use crate::verify::{known_servers, system_known_servers};
 /// The variable by which a shell's script asks what could come next.
 const VARIABLE: &str = "COMPLETE";
 
+/// The script for bash. That of the crate knows nothing of words that bash cuts at `:` and `@`, nor of names with blanks.
+const BASH: &str = include_str!("completion.bash");
+
 /// How long a Tab waits for a server's names.
 const PATIENCE: &str = "2s";
 
@@ -78,6 +81,10 @@ pub fn answer() {
 /// # Errors
 /// If it cannot be written.
 pub fn write_script(args: &Completion) -> Outcome {
+    if args.shell == Shell::Bash {
+        io::stdout().lock().write_all(BASH.as_bytes()).map_err(stdout_failed)?;
+        return Ok(());
+    }
     let value = args.shell.to_possible_value();
     let name = value.as_ref().map(|value| value.get_name().to_owned()).unwrap_or_default();
     let shells = Shells::builtins();

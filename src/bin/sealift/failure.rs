@@ -122,6 +122,7 @@ impl Failure {
                 let object = object.text("text", text).text("hint", hint);
                 to_stderr(&object.value("exit", exit as u8).render());
             } else {
+                let (text, hint) = (out.wrapped("sealift: ", &text), out.wrapped("  hint: ", &hint));
                 to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));
                 to_stderr(&format!("  {} {hint}", Style::new().for_stderr().cyan().apply_to("hint:")));
             }

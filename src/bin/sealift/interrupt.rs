@@ -23,6 +23,7 @@ use signal_hook::iterator::Signals;
 use super::ask;
 use super::failure::{Failure, Outcome};
 use super::format;
+use super::output::GO_ON;
 
 /// How often a pause looks whether it is over: nobody notices it, and it leaves an interrupted command its time.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -163,7 +164,7 @@ fn interrupted(kept: u64, goes_on: Option<bool>, displaced: Vec<(PathBuf, PathBu
         _ => format!("interrupted; {} are kept", format::size(kept)),
     };
     let hint = match command_to_go_on(env::args_os().map(OsString::into_vec).collect(), gives_a_name) {
-        Some(command) => format!("To go on: {command}"),
+        Some(command) => format!("{GO_ON}{command}"),
         // In the shell, whose own commands start afresh.
         None => "`get -c` and `put -c` go on: what is finished does not move again.".to_owned(),
     };

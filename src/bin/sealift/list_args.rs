@@ -110,7 +110,7 @@ mod tests {
             (names.collect::<Vec<_>>(), failures.len())
         };
         assert_eq!(read(b"a\n./a\nb c//d\r\n\n/data/e/\n", false), (vec!["a".into(), "b c/d".into(), "e".into()], 0));
-        assert_eq!(read(b"a\nb\0c\r\0\0", true), (vec!["a\nb".into(), "c\r".into()], 0));
+        assert_eq!(read(b"a b\0c\nd\0e\0\0", true), (vec!["a b".into(), "e".into()], 1));
         assert_eq!(read(b"../a\n/etc/passwd\nx/../y\n# no comment", false), (vec!["# no comment".into()], 3));
     }
 }

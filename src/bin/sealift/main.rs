@@ -28,18 +28,19 @@ mod suggest;
 mod times;
 mod transfer;
 mod verify;
+mod wrap;
 
 use std::env;
 use std::ffi::OsString;
 use std::process::{ExitCode, exit};
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches as _};
-use sealift::{Error, Exit, Kind};
+use sealift::Exit;
 
 use args::{Cli, Command};
 use context::Context;
-use failure::{Failure, Outcome};
+use failure::Outcome;
 use output::Output;
 
 fn main() -> ExitCode {
@@ -73,23 +74,13 @@ fn matches() -> ArgMatches {
                 words.insert(at, "shell".into());
                 help::command().get_matches_from(words)
             }
-            _ => match suggest::explain(&err, &words, &help::command()) {
-                Some(failure) => exit(i32::from(failure.show(Output::before_options(&words)) as u8)),
-                None => end_of_usage(&err, Output::before_options(&words)),
-            },
+            _ if !err.use_stderr() || err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => err.exit(),
+            _ => {
+                let failure = suggest::explain(&err, &words, &help::command(), suggest::Typed::Program);
+                exit(i32::from(failure.show(Output::before_options(&words)) as u8))
+            }
         }
     })
-}
-
-/// Shows what clap has to say, which is help or a mistake, and ends. Programs get a mistake as an object.
-fn end_of_usage(err: &clap::Error, out: Output) -> ! {
-    if !out.is_json() || !err.use_stderr() {
-        err.exit();
-    }
-    let text = err.render().to_string();
-    let told = text.split("\n\n").next().unwrap_or_default();
-    let told = told.trim_start_matches("error:").split_whitespace().collect::<Vec<_>>().join(" ");
-    exit(i32::from(Failure::from(Error::new(Kind::Usage, told)).show(out) as u8));
 }
 
 /// Whether this has the server read whole files, of which it says nothing before it is done.

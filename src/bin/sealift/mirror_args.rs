@@ -6,7 +6,7 @@ use clap::Args;
 use sealift::client::MaxDelete;
 
 use super::filter_args::FilterArgs;
-use super::transfer::FlowArgs;
+use super::transfer::{FlowArgs, Links};
 
 /// Make a folder like another; only what changed moves
 #[derive(Debug, Args)]
@@ -59,6 +59,13 @@ pub struct Mirror {
     /// is open to no more than its source. A file of which only the mode changed is not sent again: its mode is changed.
     #[arg(long)]
     pub perms: bool,
+    /// Leave alone what is newer in DESTINATION
+    #[arg(long)]
+    pub update: bool,
+    /// What to do about links inside of a local SOURCE. (A server shows those as files that lead to some of its own, and
+    /// stores none, so they cannot be kept)
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub links: Links,
     /// Take files that become longer meanwhile, like logs, as long as they were at the beginning
     #[arg(long)]
     pub growing: bool,

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use console::Style;
+use console::{Style, Term};
 use sealift::client::Ids;
 use sealift::proto::escape::{encode, for_people, is_deceptive};
 use sealift::{Client, Error, Kind, Result};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::args::Common;
 use super::format;
 use super::progress::beside;
+use super::wrap::wrap;
 
 /// Counts what was written to standard output: once something is there, a command cannot be done over.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
@@ -28,6 +29,9 @@ pub fn writes() {
 pub fn written() -> u64 {
     WRITTEN.load(Ordering::Relaxed)
 }
+
+/// How the hint of an interrupted command begins: what follows is a command line.
+pub const GO_ON: &str = "To go on: ";
 
 /// Standard output goes into another program for now.
 static IS_REDIRECTED: AtomicBool = AtomicBool::new(false);
@@ -117,8 +121,20 @@ impl Output {
     /// Says something that is no result. The text is already escaped.
     pub fn note(self, text: &str) {
         if !self.quiet && !self.json {
-            to_stderr(text);
+            to_stderr(&self.wrapped("", text));
         }
+    }
+
+    /// The text in lines that fit beside these first words on the terminal of standard error, if that is one. A command to be
+    /// copied is left in one.
+    pub fn wrapped(self, first: &str, text: &str) -> String {
+        if !self.stderr_is_terminal || text.starts_with(GO_ON) || text.contains('\n') {
+            return text.to_owned();
+        }
+        let width = usize::from(Term::stderr().size().1);
+        // The last column is left free: not every terminal waits there for what comes next.
+        let lines = wrap(&format!("{first}{text}"), width.saturating_sub(1), first.len().clamp(2, 8));
+        lines.get(first.len()..).unwrap_or(text).to_owned()
     }
 
     /// Warns. The text is already escaped.
@@ -127,6 +143,7 @@ impl Output {
         } else if self.json {
             to_stderr(&Object::of(Event::Warning).text("warning", text).render());
         } else {
+            let text = self.wrapped("warning: ", text);
             to_stderr(&format!("{} {text}", Style::new().for_stderr().yellow().bold().apply_to("warning:")));
         }
     }

@@ -34,6 +34,32 @@ const COMMANDS: &[(&[&str], &str)] = &[
     ),
 ];
 
+/// Words of other programs' shells, and what does the same in ours. Those of [`COMMANDS`] are for a command line.
+const SHELL_COMMANDS: &[(&[&str], &str)] = &[
+    (&["reget"], "`get -c NAME` goes on with a file that was cut off."),
+    (&["reput"], "`put -c NAME` goes on with a file that was cut off."),
+    (&["chmod", "chown", "chgrp", "umask", "ln", "symlink"], "Modes, owners and links are not changed over the line."),
+    (
+        &["sync", "rsync"],
+        "`mirror SOURCE DESTINATION` makes a local folder like one on the server; with -R the other way round.",
+    ),
+    (&["rmdir"], "`rm FOLDER` removes an empty folder, and with -r one with all that is in it."),
+    (&["mdelete", "mrm"], "`rm '*.tmp'` removes all that match."),
+    (&["ll"], "`ls -l` shows type, size and time too."),
+    (&["ldir"], "`lls` lists a local folder."),
+    (&["lrm", "lmv", "lcat", "lcp"], "`!rm FILE` and the like run a program of this machine."),
+    (&["close", "disconnect"], "`exit` logs out and ends; `open HOST` goes to another server."),
+    (
+        &["ascii", "binary", "bin", "passive", "prompt", "hash", "verbose", "progress"],
+        "There is nothing to set: all bytes arrive as they are, and nothing asks.",
+    ),
+    (&["clear", "cls"], "Ctrl-L clears the screen."),
+    (&["history"], "The arrow keys and Ctrl-R find earlier commands."),
+    (&["touch"], "`put /dev/null NAME` makes an empty file."),
+    (&["version"], "`status` shows the server's, `!sealift --version` that of this program."),
+    (&["vi", "vim", "nano", "edit"], "`get` the file, `!vi` it, and `put` it back."),
+];
+
 /// Options of other programs, with the commands of ours that they are about (of all, if none is named).
 const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (
@@ -79,8 +105,41 @@ const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (&["-h"], &["get", "put", "mirror"], "--help shows how it is written."),
 ];
 
-/// What to say instead of clap's own words, if there is something better.
-pub fn explain(err: &clap::Error, words: &[OsString], definition: &Command) -> Option<Failure> {
+/// Where something was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typed {
+    /// On the command line of the program.
+    Program,
+    /// In the program's own shell.
+    Shell,
+}
+
+impl Typed {
+    /// How a command is written there, up to its name.
+    const fn before(self) -> &'static str {
+        match self {
+            Typed::Program => "sealift ",
+            Typed::Shell => "",
+        }
+    }
+}
+
+/// A mistake on a command line in our words; clap's own, but in our form, if there is nothing better.
+pub fn explain(err: &clap::Error, words: &[OsString], definition: &Command, typed: Typed) -> Failure {
+    better(err, words, definition, typed).unwrap_or_else(|| {
+        let text = err.render().to_string();
+        let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
+        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+        let hint = match usage {
+            Some(usage) => format!("It is written like this: {}", one_line(usage)),
+            None => format!("`{}help` shows how it is written.", typed.before()),
+        };
+        Failure::new(Kind::Usage, one_line(told), hint)
+    })
+}
+
+fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Typed) -> Option<Failure> {
     let text = |kind| match err.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -89,12 +148,13 @@ pub fn explain(err: &clap::Error, words: &[OsString], definition: &Command) -> O
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
             let command = command_of(words, definition, name);
-            Some(unknown_command(name, command, command.get_name() == definition.get_name()))
+            Some(unknown_command(name, command, command.get_name() == definition.get_name(), place))
         }
         ErrorKind::UnknownArgument => {
             let typed = text(ContextKind::InvalidArg)?;
             let option = typed.split('=').next().unwrap_or(typed);
-            unknown_option(option, command_of(words, definition, typed))
+            let command = command_of(words, definition, typed);
+            Some(long_with_one_hyphen(words, command).unwrap_or_else(|| unknown_option(option, command, place)))
         }
         _ => None,
     }
@@ -102,24 +162,45 @@ pub fn explain(err: &clap::Error, words: &[OsString], definition: &Command) -> O
 
 /// The innermost command before this word.
 fn command_of<'a>(words: &[OsString], definition: &'a Command, until: &str) -> &'a Command {
-    let before = words.iter().skip(1).take_while(|word| **word != *until);
+    let first = usize::from(!definition.is_multicall_set());
+    let before = words.iter().skip(first).take_while(|word| **word != *until);
     before.fold(definition, |command, word| command.find_subcommand(word).unwrap_or(command))
 }
 
-fn unknown_command(name: &str, command: &Command, is_first: bool) -> Failure {
-    let whole = if is_first { "sealift".to_owned() } else { format!("sealift {}", command.get_name()) };
+/// `-name` and the like, of programs whose long options have one hyphen.
+fn long_with_one_hyphen(words: &[OsString], command: &Command) -> Option<Failure> {
+    let longs: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    let long = words.iter().take_while(|word| *word != "--").find_map(|word| {
+        let name = word.to_str()?.strip_prefix('-').filter(|name| name.len() > 2)?;
+        longs.iter().find(|long| **long == name.split('=').next().unwrap_or(name))
+    })?;
+    Some(Failure::new(Kind::Usage, format!("`-{long}` has one hyphen"), format!("Here it is --{long}, with two.")))
+}
+
+fn unknown_command(name: &str, command: &Command, is_first: bool, place: Typed) -> Failure {
+    let whole = match (place, is_first) {
+        (Typed::Program, true) => "sealift".to_owned(),
+        (Typed::Program, false) => format!("sealift {}", command.get_name()),
+        (Typed::Shell, true) => "the shell".to_owned(),
+        (Typed::Shell, false) => command.get_name().to_owned(),
+    };
     let typed = name.to_ascii_lowercase();
-    let known = COMMANDS.iter().find(|(names, _)| is_first && names.contains(&typed.as_str()));
+    let of_others = if place == Typed::Shell { SHELL_COMMANDS } else { COMMANDS };
+    let known = of_others.iter().find(|(names, _)| is_first && names.contains(&typed.as_str()));
     let names = || command.get_subcommands().flat_map(Command::get_name_and_visible_aliases);
     let hint = match (known, nearest(&typed, names().chain(["help"]))) {
         (Some((_, hint)), _) => (*hint).to_owned(),
+        (None, Some(near)) if place == Typed::Shell && is_first => format!("Did you mean `{near}`?"),
         (None, Some(near)) => format!("Did you mean `{whole} {near}`?"),
+        (None, None) if place == Typed::Shell => {
+            "`help` shows all commands; `!` runs a program of this machine.".to_owned()
+        }
         (None, None) => format!("`{whole} --help` shows all commands."),
     };
     Failure::new(Kind::Usage, format!("`{name}` is no command of {whole}"), hint)
 }
 
-fn unknown_option(option: &str, command: &Command) -> Option<Failure> {
+fn unknown_option(option: &str, command: &Command, place: Typed) -> Failure {
     let fits = |commands: &[&str]| commands.is_empty() || commands.contains(&command.get_name());
     let known = OPTIONS.iter().find(|(names, commands, _)| names.contains(&option) && fits(commands));
     let name = option.strip_prefix("--");
@@ -130,12 +211,14 @@ fn unknown_option(option: &str, command: &Command) -> Option<Failure> {
         (Some((_, _, hint)), _) => (*hint).to_owned(),
         (None, Some(near)) => format!("Did you mean --{near}?"),
         (None, None) => {
-            let whole =
-                if command.get_name() == "sealift" { String::new() } else { format!(" {}", command.get_name()) };
-            format!("`sealift{whole} --help` shows all options. A name that begins with a hyphen comes after `--`.")
+            let whole = match command.get_name() {
+                "sealift" => "sealift".to_owned(),
+                name => format!("{}{name}", place.before()),
+            };
+            format!("`{whole} --help` shows all options. A name that begins with a hyphen comes after `--`.")
         }
     };
-    Some(Failure::new(Kind::Usage, format!("`{option}` is no option of `{}`", command.get_name()), hint))
+    Failure::new(Kind::Usage, format!("`{option}` is no option of `{}`", command.get_name()), hint)
 }
 
 /// The name that is so near to this one that it was probably meant: it begins with it, or few letters are wrong.
@@ -164,8 +247,8 @@ mod tests {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let mut definition = crate::help::command();
         let err = definition.try_get_matches_from_mut(&words).unwrap_err();
-        match explain(&err, &words, &definition) {
-            Some(Failure::Error { error, hint }) => format!("{}. {}", error.text(), hint.unwrap_or_default()),
+        match explain(&err, &words, &definition, Typed::Program) {
+            Failure::Error { error, hint } => format!("{}. {}", error.text(), hint.unwrap_or_default()),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -244,6 +327,8 @@ mod tests {
             ("ls --prot 1 h", "--port"),
             ("get --steams 2 h/x", "--streams"),
             ("ls --passwordfile x h", "--password-file"),
+            ("find -name x h", "--name"),
+            ("find h -type f", "--type"),
             ("ls -p 4456 h", "-P 4456"),
             ("get -p h/x", "anyway"),
             ("ls -k h", "--pin"),

@@ -106,7 +106,7 @@ mod tests {
         let mut options = MirrorOptions { delete: true, ..MirrorOptions::default() };
         change(&mut options);
         let (source, there) = (tree(source), tree(there));
-        let also = super::super::plan::Also { delete: options.delete, perms: false };
+        let also = super::super::plan::Also { delete: options.delete, ..Default::default() };
         let plan = super::super::plan::plan(&source, &there, super::super::plan::Compare::Times, also);
         check(&plan, &source, &there, &options).err().map(|error| error.kind())
     }

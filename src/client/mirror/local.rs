@@ -1,5 +1,6 @@
 //! Looking at the local side of a mirror.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -19,8 +20,10 @@ use crate::files::{EntryKind, FileMode, Mtime, RelPath};
 ///
 /// # Errors
 /// If `root` itself cannot be read as a folder.
-pub(super) fn source(root: &Path, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
-    let mut scan = Scan { root, filter, tree: Tree::default(), which: Which::Source };
+pub(super) fn source(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
+    let identities = options.follow_links.then(HashMap::new);
+    let filter = &options.filter;
+    let mut scan = Scan { root, filter, tree: Tree::default(), which: Which::Source, identities };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -34,7 +37,7 @@ pub(super) fn destination(root: &Path, options: &MirrorOptions, report: &mut Rep
         return Ok(Tree::default());
     }
     let which = Which::Destination { delete: options.delete };
-    let mut scan = Scan { root, filter: &options.filter, tree: Tree::default(), which };
+    let mut scan = Scan { root, filter: &options.filter, tree: Tree::default(), which, identities: None };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -44,6 +47,8 @@ struct Scan<'a> {
     filter: &'a Filter,
     tree: Tree,
     which: Which,
+    /// Which folder each is, by whatever name, where links are followed.
+    identities: Option<HashMap<RelPath, (u64, u64)>>,
 }
 
 /// Which side of a mirror is read.
@@ -59,6 +64,7 @@ impl Scan<'_> {
         let meta = fs::metadata(self.root).map_err(failed)?;
         let entries = fs::read_dir(self.root).map_err(failed)?;
         self.tree.items.insert(RelPath::root(), item(EntryKind::Directory, &meta));
+        self.enter(&RelPath::root(), &meta);
         let mut folders = Vec::new();
         self.folder(&RelPath::root(), entries, &mut folders, report);
         while let Some(folder) = folders.pop() {
@@ -75,6 +81,13 @@ impl Scan<'_> {
         for entry in entries {
             let read = entry.and_then(|entry| Ok((entry.file_name(), fs::symlink_metadata(entry.path())?)));
             match read {
+                Ok((name, meta)) if meta.is_symlink() && self.identities.is_some() => {
+                    let path = self.root.join(folder.as_path()).join(&name);
+                    match fs::metadata(&path) {
+                        Ok(meta) => self.entry(folder, name.as_bytes(), &meta, inner, report),
+                        Err(err) => self.unread(path, err, report),
+                    }
+                }
                 Ok((name, meta)) => self.entry(folder, name.as_bytes(), &meta, inner, report),
                 // What is gone since is as if it had never been.
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -126,6 +139,11 @@ impl Scan<'_> {
         match (RelPath::parse(&raw), self.which) {
             (Ok(path), _) => {
                 if kind == EntryKind::Directory {
+                    if !self.enter(&path, meta) {
+                        report.skipped(&shown(), Skip::Loop);
+                        self.tree.untouchable.insert(raw);
+                        return;
+                    }
                     inner.push(path.clone());
                 }
                 self.tree.items.insert(path, item(kind, meta));
@@ -138,6 +156,16 @@ impl Scan<'_> {
                 self.tree.strays.push(Stray { folder: folder.clone(), name: name.to_vec(), kind });
             }
         }
+    }
+
+    /// Remembers which folder this is; says whether it is none of those around it.
+    fn enter(&mut self, path: &RelPath, meta: &fs::Metadata) -> bool {
+        let Some(identities) = &mut self.identities else { return true };
+        let identity = (meta.dev(), meta.ino());
+        let around = std::iter::successors(path.parent(), RelPath::parent);
+        let is_loop = around.into_iter().any(|folder| identities.get(&folder) == Some(&identity));
+        identities.insert(path.clone(), identity);
+        !is_loop
     }
 
     fn unread(&mut self, path: PathBuf, err: io::Error, report: &mut Report<'_>) {

@@ -69,6 +69,10 @@ pub struct MirrorOptions {
     /// A file that becomes longer while it is transferred, as a log does, is taken as long as it was at the beginning, as
     /// [`super::TransferOptions::growing`] does.
     pub growing: bool,
+    /// A file that is newer at the destination stays as it is, and counts as the same.
+    pub update: bool,
+    /// What the links of a local source lead to is sent; else they are skipped. Those of a server are never followed.
+    pub follow_links: bool,
     /// Which names take part.
     pub filter: Filter,
 }
@@ -101,7 +105,7 @@ fn make_plan(
     (local, remote): (&std::path::Path, &RelPath),
     options: &MirrorOptions,
 ) -> Result<Plan> {
-    let also = Also { delete: options.delete, perms: options.perms };
+    let also = Also { delete: options.delete, perms: options.perms, update: options.update };
     if !options.checksum {
         return Ok(plan::plan(source, destination, Compare::Times, also));
     }
@@ -109,7 +113,7 @@ fn make_plan(
     let there = files.iter().map(|file| remote.join(file.as_bytes())).collect::<Result<Vec<_>>>()?;
     let here = |at: usize, work: &mut content::Work<'_>| {
         let file = files.get(at).map_or(local.to_owned(), |file| local.join(file.as_path()));
-        content::hash(&file, false, work, |_| {})
+        content::hash(&file, options.follow_links, work, |_| {})
     };
     let same = content::same(session, &there, HashOf::Bytes, here)?;
     let same = files.iter().cloned().zip(same).filter_map(|(file, is_same)| is_same.then_some(file)).collect();

@@ -188,11 +188,13 @@ pub struct Also {
     pub delete: bool,
     /// Files have all of their modes; else they are programs, or none, as they are at the source.
     pub perms: bool,
+    /// What is newer at the destination stays.
+    pub update: bool,
 }
 
 /// What makes `destination` like `source`.
 pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also) -> Plan {
-    let Also { delete, perms } = also;
+    let Also { delete, perms, update } = also;
     // A folder that holds what must stay, stays.
     let mut kept: HashSet<&[u8]> = HashSet::new();
     for path in destination.untouchable.iter().chain(&source.untouchable) {
@@ -252,6 +254,7 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also)
             (EntryKind::Directory, None) => make.push(path.clone()),
             (EntryKind::Directory, Some(_)) => {}
             (_, None) => transfer.push(path.clone()),
+            (_, Some(there)) if update && there.mtime > item.mtime && !there.rotten => plan.same += 1,
             (_, Some(there)) => {
                 let same_time = same_time(item.mtime, there.mtime);
                 let same = match compare {

@@ -80,11 +80,11 @@ proptest! {
         missing in any::<bool>()
     ) {
         let to = if missing { Tree::default() } else { to };
-        let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false });
+        let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false, update: false });
         prop_assert!(made.blocked.is_empty());
         let after = apply(&made, &source, to);
         prop_assert_eq!(without_folder_times(&after), without_folder_times(&source));
-        let again = plan(&source, &after, Compare::Times, Also { delete: true, perms: false });
+        let again = plan(&source, &after, Compare::Times, Also { delete: true, perms: false, update: false });
         let files = source.items.values().filter(|item| item.kind == FILE).count() as u64;
         prop_assert_eq!(again, Plan { same: files, ..Plan::default() });
     }
@@ -93,7 +93,7 @@ proptest! {
     fn without_delete_nothing_but_what_is_replaced_goes(
         source in any_tree(vec![FILE, FOLDER]), to in any_tree(all_kinds())
     ) {
-        let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false });
+        let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false, update: false });
         prop_assert!(made.delete.is_empty());
         let after = apply(&made, &source, to.clone());
         for path in to.items.keys() {
@@ -106,7 +106,7 @@ proptest! {
     fn nothing_takes_the_place_of_a_special_file_or_of_a_folder_with_one(
         source in any_tree(vec![FILE, FOLDER]), to in any_tree(all_kinds()), delete in any::<bool>()
     ) {
-        let made = plan(&source, &to, Compare::Times, Also { delete, perms: false });
+        let made = plan(&source, &to, Compare::Times, Also { delete, perms: false, update: false });
         for path in made.replace.iter().flat_map(|replacement| &replacement.gone) {
             prop_assert!(to.items[path].kind != EntryKind::Other, "{path}");
         }
@@ -135,7 +135,7 @@ proptest! {
                 }
             }
         }
-        let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false });
+        let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false, update: false });
         let gone: HashSet<&RelPath> = made.removed().collect();
         for path in gone.iter().chain(&made.made().chain(made.transferred()).collect::<HashSet<_>>()) {
             for guard in &guarded {
@@ -155,12 +155,12 @@ proptest! {
 fn only_what_differs_in_size_or_time_is_transferred() {
     let source = tree(&[("a", item(FILE, 1, 1)), ("b", item(FILE, 1, 1)), ("x", item(FILE, 1, 1))]);
     let to = tree(&[("a", item(FILE, 1, 1)), ("b", item(FILE, 2, 1)), ("x", item(FILE, 1, 2))]);
-    let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false });
+    let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false, update: false });
     assert_eq!((made.same, made.transfer), (1, vec![rel("b"), rel("x")]));
     assert_eq!(of_equal_size(&source, &to), [rel("a"), rel("x")]);
     // By content, another time alone does not move a file.
     let same = HashSet::from([rel("x")]);
-    let made = plan(&source, &to, Compare::Content(&same), Also { delete: false, perms: false });
+    let made = plan(&source, &to, Compare::Content(&same), Also { delete: false, perms: false, update: false });
     assert_eq!((made.same, made.transfer, made.touch), (1, vec![rel("a"), rel("b")], vec![rel("x")]));
 }
 
@@ -175,9 +175,9 @@ fn times_agree_as_exactly_as_both_sides_know_them() {
 fn a_folder_with_something_in_it_gives_way_only_to_delete() {
     let source = tree(&[("a", item(FILE, 1, 1))]);
     let to = tree(&[("a", item(FOLDER, 0, 0)), ("a-b", item(FILE, 1, 1)), ("a/b", item(FILE, 1, 1))]);
-    let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false });
+    let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false, update: false });
     assert_eq!((made.blocked, made.replace, made.transfer), (vec![rel("a")], vec![], vec![]));
-    let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false });
+    let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false, update: false });
     let replaced =
         Replacement { path: rel("a"), gone: vec![rel("a/b"), rel("a")], make: vec![], transfer: vec![rel("a")] };
     assert_eq!((made.replace, made.transfer), (vec![replaced], vec![]));
@@ -190,7 +190,7 @@ fn what_is_in_a_new_folder_belongs_to_what_it_replaces_also_after_names_that_sor
     let files = ["a-b", "a/d/x", "a/y", "b/z"].map(|path| (path, item(FILE, 1, 1)));
     let source = tree(&[&folders[..], &files[..]].concat());
     let to = tree(&[("a", item(FILE, 1, 1)), ("a-b", item(FOLDER, 0, 0))]);
-    let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false });
+    let made = plan(&source, &to, Compare::Times, Also { delete: false, perms: false, update: false });
     assert_eq!((made.make, made.transfer), (vec![rel("b")], vec![rel("b/z")]));
     let of = |at: usize| (made.replace[at].make.clone(), made.replace[at].transfer.clone());
     assert_eq!(of(0), (vec![rel("a"), rel("a/d")], vec![rel("a/d/x"), rel("a/y")]));
@@ -203,6 +203,23 @@ fn a_stray_keeps_the_folder_it_is_in_from_giving_way_but_not_from_being_deleted(
     let source = tree(&[("a", item(FILE, 1, 1))]);
     let mut to = tree(&[("a", item(FOLDER, 0, 0)), ("old", item(FOLDER, 0, 0))]);
     to.strays = vec![stray("a"), stray("old")];
-    let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false });
+    let made = plan(&source, &to, Compare::Times, Also { delete: true, perms: false, update: false });
     assert_eq!((made.blocked, made.delete, made.strays), (vec![rel("a")], vec![rel("old")], vec![stray("old")]));
+}
+
+#[test]
+fn what_is_newer_there_stays_if_only_newer_files_are_wanted() {
+    let file =
+        |secs| Item { kind: EntryKind::File, size: 1, mtime: Mtime { secs, nanos: 0 }, rotten: false, mode: None };
+    let tree = |all: &[(&str, Item)]| {
+        let mut tree = Tree::default();
+        tree.items.extend(all.iter().map(|(path, item)| (RelPath::parse(path.as_bytes()).unwrap(), *item)));
+        tree
+    };
+    let rotten = Item { rotten: true, ..file(3) };
+    let source = tree(&[("newer", file(2)), ("older", file(2)), ("rotten", file(2)), ("same", file(2))]);
+    let there = tree(&[("newer", file(3)), ("older", file(1)), ("rotten", rotten), ("same", file(2))]);
+    let made = plan(&source, &there, Compare::Times, Also { update: true, ..Also::default() });
+    assert_eq!(made.transfer.iter().map(RelPath::as_bytes).collect::<Vec<_>>(), [b"older".as_slice(), b"rotten"]);
+    assert_eq!(made.same, 2);
 }

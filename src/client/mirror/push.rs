@@ -52,7 +52,7 @@ fn push(
         return Err(Feature::Perms.missing());
     }
     let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
-    let source = local::source(from, &options.filter, &mut report)?;
+    let source = local::source(from, options, &mut report)?;
     let mut destination = remote::destination(session, to, options, &mut report)?;
     let both = (&source, &destination);
     if recover(&mut There { session, to }, both, displaced, options.dry_run, &mut report)? {
@@ -77,7 +77,13 @@ fn push(
     }
     observer.expected(files, bytes);
     drop(reading);
-    let beside = carry_out(&mut Server { there: There { session, to }, from }, &plan, &source, displaced, &mut report)?;
+    let beside = carry_out(
+        &mut Server { there: There { session, to }, from, follows: options.follow_links },
+        &plan,
+        &source,
+        displaced,
+        &mut report,
+    )?;
     let Beside { modes, removed, kept } = beside;
     Ok(MirrorSummary {
         transfer: report.summary,
@@ -123,6 +129,8 @@ impl Place for There<'_> {
 struct Server<'a> {
     there: There<'a>,
     from: &'a Path,
+    /// Its links are followed.
+    follows: bool,
 }
 
 impl<'a> Side for Server<'a> {
@@ -143,10 +151,10 @@ impl<'a> Side for Server<'a> {
         report: &mut Report<'_>,
         whole: Option<&mut Vec<(RelPath, Hash)>>,
     ) -> Result<()> {
-        let (observer, from) = (report.observer, self.from);
+        let (observer, from, seen) = (report.observer, self.from, !self.follows);
         let There { session, to } = &mut self.there;
-        let folders = make.iter().map(|path| task(from, to, path, true));
-        let tasks = folders.chain(files.iter().map(|path| task(from, to, path, false)));
+        let folders = make.iter().map(|path| task(from, to, path, None));
+        let tasks = folders.chain(files.iter().map(|path| task(from, to, path, Some(seen))));
         let mut sent = whole.is_some().then(Vec::new);
         let send = |ledger: &mut Ledger| Sender::new(session, observer, ledger, false).run(tasks);
         let done = report.with_ledger(sent.as_mut(), send);
@@ -159,15 +167,16 @@ impl<'a> Side for Server<'a> {
     }
 }
 
-fn task(from: &Path, to: &RelPath, path: &RelPath, is_folder: bool) -> Task {
+/// What sends this: a file, whose name was `seen` not to be a link, or a folder.
+fn task(from: &Path, to: &RelPath, path: &RelPath, seen: Option<bool>) -> Task {
     // Not a slash more than the person wrote.
     let local = if path.is_root() { from.to_owned() } else { from.join(path.as_path()) };
-    match to.join(path.as_bytes()) {
-        Err(error) => Task::Fail(local, error),
-        Ok(to) if is_folder => Task::Directory { from: local, to },
-        Ok(to) => {
+    match (to.join(path.as_bytes()), seen) {
+        (Err(error), _) => Task::Fail(local, error),
+        (Ok(to), None) => Task::Directory { from: local, to },
+        (Ok(to), Some(seen)) => {
             let upload = Upload { from: Source::File(local), to, condition: Condition::Any, mtime: None };
-            Task::File { upload, seen: true }
+            Task::File { upload, seen }
         }
     }
 }

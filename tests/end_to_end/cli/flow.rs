@@ -235,20 +235,21 @@ fn a_dry_run_says_what_would_be_moved_and_changes_nothing() {
     let put = world.run(["put", "-rn", "--exclude", "*.tmp", "src", &world.alice("new/")]).code(0);
     let mut lines: Vec<&str> = put.stdout().lines().collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["put src/a", "put src/d/b"]);
+    assert_eq!(lines, ["put src/a -> new/src/a", "put src/d/b -> new/src/d/b"]);
     put.said("Would be: 2 files, 8 B");
     assert!(!world.remote("alice", "new").exists());
     world.run(["put", "-r", "src", &world.alice("there")]).code(0);
     let there = world.alice("there");
-    for words in [&["get", "-r", "--dry-run", &there, "not/yet/"][..], &["get", "-r", "--dry-run", &there, "copy"]] {
-        let get = world.run(words).code(0).said("Would be: 3 files, 9 B");
-        assert!(get.stdout().lines().any(|line| line == "get there/d/b"), "{get:?}");
+    for (to, planned) in [("not/yet/", "not/yet/there/d/b"), ("copy", "copy/d/b")] {
+        let get = world.run(["get", "-r", "--dry-run", &there, to]).code(0).said("Would be: 3 files, 9 B");
+        let line = format!("get there/d/b -> {planned}");
+        assert!(get.stdout().lines().any(|planned| planned == line), "{get:?}");
         assert!(!world.local("not").exists() && !world.local("copy").exists());
     }
     // One by one, and what cannot be done is said as it would be.
     let (a, none) = (world.alice("there/a"), world.alice("there/none"));
     let mixed = world.run(["get", "-n", &a, &none, "."]).code(10).said("there/none: no such file");
-    assert_eq!(mixed.said("Would be: 1 file, 5 B").stdout(), "get there/a\n");
+    assert_eq!(mixed.said("Would be: 1 file, 5 B").stdout(), "get there/a -> a\n");
     assert!(!world.local("a").exists());
     let taken = ["put", "-n", "--if-exists", "fail", "src/a", &world.alice("there/a")];
     world.run(taken).code(11).said("already exists");

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::program::{PASSWORD, Terminal, World};
+
 pub const COMMANDS: &[&str] = &[
     "ls",
     "tree",
@@ -95,4 +97,38 @@ fn the_options_about_the_connection_stand_once() {
         let own = sealift(&[command, "--help"]);
         assert!(own.contains("sealift help connection") && !own.contains("--password-file"), "{command}");
     }
+}
+
+/// A real bash cuts a line at `:` and `@`, and a name with a blank must come out escaped.
+#[test]
+fn bash_completes_names_on_servers() {
+    let world = World::trusting();
+    for name in ["a b.txt", "plain.txt"] {
+        fs::write(world.remote("public", name), name).unwrap();
+    }
+    fs::create_dir(world.remote("public", "folder")).unwrap();
+    let server = world.public("");
+    world.run(["bookmark", "add", "tour", &server]).code(0);
+    let script = world.local("sealift.bash");
+    fs::write(&script, world.run(["completion", "bash"]).code(0).stdout).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_sealift")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut bash = pty_process::blocking::Command::new("bash").args(["--norc", "--noprofile", "-i"]);
+    bash = bash.current_dir(world.work.path()).env("SEALIFT_CONFIG_DIR", world.config.path()).env("PATH", path);
+    bash = bash.env("PS1", "$ ").env("TERM", "xterm").env("SEALIFT_PASSWORD", PASSWORD);
+    let terminal = Terminal::of(bash, (200, 30));
+    terminal.expect("$ ").line(&format!("source {}", script.display())).expect("$ ");
+    for (typed, completed) in [
+        ("mirr".to_owned(), "mirror ".to_owned()),
+        ("get --progr".to_owned(), "get --progress".to_owned()),
+        ("ls tou".to_owned(), "ls tour:".to_owned()),
+        ("get tour:pl".to_owned(), "get tour:plain.txt ".to_owned()),
+        (format!("get {server}a"), format!("get {server}a\\ b.txt ")),
+        (format!("get \"{server}a"), format!("get \"{server}a b.txt\" ")),
+        (format!("put sealift.bash {server}fo"), format!("put sealift.bash {server}folder/")),
+        (format!("get {server}a\\ "), format!("get {server}a\\ b.txt ")),
+    ] {
+        terminal.keys(&format!("sealift {typed}\t")).expect(&format!("sealift {completed}")).keys("\x15");
+    }
+    terminal.line("exit");
 }

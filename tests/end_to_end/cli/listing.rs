@@ -58,7 +58,7 @@ fn a_long_listing_at_a_terminal_has_local_times_and_sizes_that_people_read() {
     let full = world.screen(["ls", "-l", "--time-style", "full-iso", &world.alice("b.txt")], 40, PLAIN);
     assert_eq!(full, "file  10 B  2024-05-03 07:34:56.000000000 -0500  b.txt\n");
     assert!(ls(&["-l", "--time-style", "relative"]).contains("years ago  C\n"));
-    let tree = ls(&["-ltr", "-b"]);
+    let tree = ls(&["-ltR", "-b"]);
     assert_eq!(tree.lines().next().unwrap(), "dir         -  2024-05-06 07:34  sub/");
     assert_eq!(tree.lines().last().unwrap(), "file  7  2024-05-05 07:34  x.txt");
 }

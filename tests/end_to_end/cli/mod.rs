@@ -11,6 +11,7 @@ mod first_minute;
 mod flow;
 mod gate;
 mod going_on;
+mod habits;
 mod help;
 mod join;
 mod json;

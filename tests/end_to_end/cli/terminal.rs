@@ -98,7 +98,7 @@ fn a_conversation_at_a_terminal() {
     // Inside quotes, and options.
     terminal.expect("> ").keys("cat 'no\t").expect("cat 'notes.txt'").keys("\r").expect("hello");
     terminal.expect("> ").keys("rm --rec\t").expect("rm --recursive").keys("\x03");
-    terminal.expect("> ").line("nonsense").expect("unrecognized");
+    terminal.expect("> ").line("nonsense").expect("`nonsense` is no command of the shell");
     terminal.expect("> ").line("help").expect("Download files");
     terminal.expect("> ").line("exit");
     assert_eq!(terminal.wait().code(), Some(0));

@@ -67,15 +67,22 @@ pub struct Sum {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Du) -> Outcome {
-    let work = async |client: &mut Client, target: &Target| measure(ctx.out, client, target, &args.how).await;
-    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
+    let (mut all, mut targets) = (Sum::default(), 0);
+    let work = async |client: &mut Client, target: &Target| {
+        let sum = measure(ctx.out, client, target, &args.how).await?;
+        (all.bytes, all.files, targets) = (all.bytes.saturating_add(sum.bytes), all.files + sum.files, targets + 1);
+        Ok(())
+    };
+    let done = ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await;
+    sum_up(ctx.out, all, targets)?;
+    done
 }
 
-/// Shows the sizes below one target over its connection.
+/// Shows the sizes below one target over its connection, and gives their sum.
 ///
 /// # Errors
 /// As [`Client::list`]; [`Kind::Usage`] for more folders than can be held.
-pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &How) -> Outcome {
+pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &How) -> Outcome<Sum> {
     let depth = if how.summarize { 0 } else { how.max_depth.unwrap_or(usize::MAX) };
     let mut sums = Sums::new(depth);
     let listed = client.list_each(&target.path, true, |entry| sums.add(entry.kind, entry.size, &entry.path)).await;
@@ -83,16 +90,27 @@ pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &Ho
         Ok(missed) => missed,
         Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {
             let stat = client.stat(&target.path).await?;
-            return show(out, &target.path, Sum { bytes: stat.size, files: 1 }, how.bytes);
+            let sum = Sum { bytes: stat.size, files: 1 };
+            show(out, &target.path, sum, how.bytes)?;
+            return Ok(sum);
         }
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
     // The sum of all has the shortest name; like those of other folders it comes after its parts.
+    let all = sums.sums.get(&Vec::new()).copied().unwrap_or_default();
     for (folder, sum) in sums.sums.into_iter().rev() {
         let path = target.path.join(&folder).unwrap_or_default();
         show(out, &path, sum, how.bytes)?;
     }
-    unread::tell(out, &missed, &target.path)
+    unread::tell(out, &missed, &target.path)?;
+    Ok(all)
+}
+
+/// Ends the output for a program: what all targets hold together.
+fn sum_up(out: Output, all: Sum, targets: u64) -> Outcome {
+    let summary = || Object::of(Event::Summary).value("entries", targets).value("files", all.files);
+    out.json(|| summary().value("bytes", all.bytes))?;
+    Ok(())
 }
 
 fn show(out: Output, path: &RelPath, sum: Sum, in_bytes: bool) -> Outcome {

@@ -14,7 +14,7 @@ use super::{ls, unread};
 use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, stdout_failed, writes};
+use crate::output::{Event, Object, Output, stdout_failed, writes};
 
 /// Find files and folders by name, size and age
 #[derive(Debug, Args)]
@@ -127,8 +127,14 @@ fn age(text: &str) -> Result<Duration, String> {
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Find) -> Outcome {
     let filter = Filter::new(&args.wanted)?;
-    let work = async |client: &mut Client, target: &Target| search(ctx.out, client, target, &filter).await;
-    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
+    let mut found = 0;
+    let work = async |client: &mut Client, target: &Target| {
+        found += search(ctx.out, client, target, &filter).await?;
+        Ok(())
+    };
+    let done = ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await;
+    ctx.out.json(|| Object::of(Event::Summary).value("entries", found))?;
+    done
 }
 
 /// What is looked for, ready to be compared.
@@ -176,29 +182,28 @@ impl Filter {
     }
 }
 
-/// Searches below one target over its connection.
+/// Searches below one target over its connection, and gives the number of what was found.
 ///
 /// # Errors
 /// As [`Client::list`].
-pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome {
-    let folder = &target.path;
-    let listed =
-        client
-            .list_each(folder, true, |entry| {
-                if filter.takes(&entry) { show(out, folder, &entry, filter.print0) } else { Ok(()) }
-            })
-            .await;
-    match listed {
-        Ok(missed) => unread::tell(out, &missed, folder),
+pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome<u64> {
+    let (folder, mut found) = (&target.path, 0);
+    let mut take = |folder: &RelPath, entry: &Entry| {
+        if filter.takes(entry) {
+            found += 1;
+            show(out, folder, entry, filter.print0)?;
+        }
+        Ok(())
+    };
+    match client.list_each(folder, true, |entry| take(folder, &entry)).await {
+        Ok(missed) => unread::tell(out, &missed, folder)?,
         Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {
             let entry = ls::itself(client, folder).await?;
-            if filter.takes(&entry) {
-                show(out, &RelPath::root(), &entry, filter.print0)?;
-            }
-            Ok(())
+            take(&RelPath::root(), &entry)?;
         }
-        Err(err) => Err(Failure::from(err).about(&folder.to_string())),
+        Err(err) => return Err(Failure::from(err).about(&folder.to_string())),
     }
+    Ok(found)
 }
 
 fn show(out: Output, folder: &RelPath, entry: &Entry, print0: bool) -> sealift::Result<()> {

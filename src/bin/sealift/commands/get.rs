@@ -191,6 +191,14 @@ impl<'a> Fetch<'a> {
         Ok(meant.names)
     }
 
+    /// Shows and counts what could not be found.
+    ///
+    /// # Errors
+    /// As [`Tally::show`].
+    pub fn missed(&mut self, failure: Failure) -> Outcome {
+        self.tally.show(failure, self.ctx.out)
+    }
+
     /// Fetches targets over their connection; on the way back, if there is one, when it is lost. What fails alone is shown and counted.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use sealift::files::RelPath;
 use sealift::proto::escape::for_people;
 use sealift::{Client, Kind};
 
+use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
@@ -19,7 +20,7 @@ use crate::interrupt;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
 use crate::progress::{Direction, Progress, Totals};
-use crate::transfer::Way as BackTo;
+use crate::transfer::{Links, Way as BackTo};
 
 /// Which way it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub async fn carry_out(
         checksum: args.checksum,
         perms: args.perms,
         growing: args.growing,
+        update: args.update,
+        follow_links: args.links == Links::Follow,
         filter,
     };
     if let Way::Push { from, .. } = &way
@@ -91,6 +94,10 @@ pub async fn carry_out(
         let hint = "A mirror is made of a folder; `sealift put` sends files.";
         return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint));
     }
+    let _alone = match args.dry_run {
+        true => None,
+        false => MirrorLock::take(&way, login)?,
+    };
     ctx.set_rate(args.flow.limit_rate, 1)?;
     let direction = if matches!(way, Way::Push { .. }) { Direction::Send } else { Direction::Fetch };
     let progress = Arc::new(Progress::new(ctx.out, direction, &args.flow)?);

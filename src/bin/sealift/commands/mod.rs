@@ -12,6 +12,7 @@ pub mod local;
 pub mod look;
 pub mod ls;
 pub mod mirror;
+mod mirror_lock;
 pub mod passwd;
 pub mod put;
 pub mod server;

@@ -299,7 +299,7 @@ impl<'a> Send<'a> {
         // One after the other, as `cat` opens them: whoever writes into them may do so in order.
         for (path, to) in pipes {
             if self.how.is_dry_run() {
-                self.progress.planned(&path, 0);
+                self.progress.planned(&path, &to, 0);
                 self.summary.files += 1;
                 continue;
             }

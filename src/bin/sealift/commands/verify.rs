@@ -19,11 +19,12 @@ use crate::rot_args::{Accept, Verify};
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Verify) -> Outcome {
     let (under_way, steps) = (RefCell::new(None::<(Target, Inspection)>), Cell::new(0));
+    let several = args.targets.len() > 1;
     let work = async |client: &mut Client, target: &Target| {
         // The same target again is one whose connection was lost.
         let begun = under_way.take().filter(|(of, _)| of == target);
         let inspection = begun.map_or_else(|| Inspection::new(&target.path), |(_, inspection)| inspection);
-        let outcome = go_on(ctx.out, client, target, &inspection).await;
+        let outcome = go_on(ctx.out, client, target, &inspection, several).await;
         steps.set(inspection.steps());
         if outcome.as_ref().err().is_some_and(|failure| failure.lost_line().is_some()) {
             under_way.replace(Some((target.clone(), inspection)));
@@ -38,11 +39,12 @@ pub async fn run(ctx: &Context, args: &Verify) -> Outcome {
 /// # Errors
 /// As [`Client::verify`]; nothing but the exit code if something was found.
 pub async fn verify(out: Output, client: &mut Client, target: &Target) -> Outcome {
-    go_on(out, client, target, &Inspection::new(&target.path)).await
+    go_on(out, client, target, &Inspection::new(&target.path), true).await
 }
 
-/// Verifies one target, or what is left of it, over a connection: a line for each file that is not right, then the totals.
-async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &Inspection) -> Outcome {
+/// Verifies one target, or what is left of it, over a connection: a line for each file that is not right, then the totals,
+/// which name it if it is one of several.
+async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &Inspection, several: bool) -> Outcome {
     let path = &target.path;
     let found = inspection.attempt(client, |doubt| tell(out, &doubt)).await;
     let verified = found.map_err(|err| Failure::from(err).about(&path.to_string()))?;
@@ -53,8 +55,10 @@ async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &I
         object.value("bytes", bytes).ids(client.last_ids())
     };
     if !out.json(object)? {
+        let name =
+            if several && !path.is_root() { format!("{}: ", for_people(path.as_bytes())) } else { String::new() };
         out.line(format!(
-            "{confirmed} as stored, {rotten} rotten, {unrecorded} without a record (below {}, or not stored by Sealift), \
+            "{name}{confirmed} as stored, {rotten} rotten, {unrecorded} without a record (below {}, or not stored by Sealift), \
              {failed} not read; {} read",
             format::size(limits::RECORD_MIN),
             format::size(bytes)

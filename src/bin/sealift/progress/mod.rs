@@ -335,12 +335,23 @@ impl Observer for Progress {
         self.out.step_with(|| format!("{}: there already", for_people(path.as_os_str().as_bytes())));
     }
 
-    fn planned(&self, path: &Path, _size: u64) {
+    fn planned(&self, path: &Path, to: &RelPath, _size: u64) {
         let verb = self.direction.word();
         let name = path.as_os_str().as_bytes();
+        let to = match (self.direction, self.folder.get()) {
+            (Direction::Fetch, Some(folder)) if folder != Path::new(".") => {
+                // Of one that is still to be made, `to` has the rest.
+                let there = folder.ancestors().find(|above| above.is_dir());
+                there.unwrap_or(Path::new("")).join(to.as_path())
+            }
+            _ => to.as_path().to_owned(),
+        };
+        let to = to.as_os_str().as_bytes();
+        let object = || Object::of(Event::Plan).text("action", verb).name("path", name).name("to", to);
         // A stdout that is gone is found out by the summary.
-        if matches!(self.out.json(|| Object::of(Event::Plan).text("action", verb).name("path", name)), Ok(false)) {
-            let _ = self.out.line([verb.as_bytes(), b" ", &self.out.name(name)].concat());
+        if matches!(self.out.json(object), Ok(false)) {
+            let line = [verb.as_bytes(), b" ", &self.out.name(name), b" -> ", &self.out.name(to)].concat();
+            let _ = self.out.line(line);
         }
     }
 

@@ -24,7 +24,7 @@ const HISTORY_MAX: usize = 1000;
 #[derive(Debug)]
 pub enum Typed {
     /// A line with at least one word.
-    Request(Request),
+    Requests(Vec<Request>),
     /// An empty line, or one given up with Ctrl-C.
     Nothing,
     /// Ctrl-D.
@@ -74,21 +74,21 @@ impl<'a> Editor<'a> {
             Err(ReadlineError::Eof) => return Ok(Typed::End),
             Err(err) => return Err(failed(err)),
         };
-        let request = match Request::read(line.as_bytes()) {
-            Ok(Some(request)) => request,
-            Ok(None) => return Ok(Typed::Nothing),
+        let requests = match Request::read(line.as_bytes()) {
+            Ok(requests) if requests.is_empty() => return Ok(Typed::Nothing),
+            Ok(requests) => requests,
             Err(err) => {
                 Failure::from(err).show(self.out);
                 return Ok(Typed::Nothing);
             }
         };
-        if request.is_harmless()
+        if requests.iter().all(Request::is_harmless)
             && self.editor.add_history_entry(&line).unwrap_or(false)
             && let Some(file) = &self.history
         {
             let _ = self.editor.append_history(file);
         }
-        Ok(Typed::Request(request))
+        Ok(Typed::Requests(requests))
     }
 
     /// Works with the session.

@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
-use sealift::Exit;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use super::Words;
 use crate::commands::ls::Look;
 use crate::commands::{du, find, tree};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::mirror_args;
+use crate::suggest;
 use crate::transfer::{Links, TransferArgs};
 
 /// A command of the shell.
@@ -241,7 +241,7 @@ impl Line {
     /// Reads a command, whose name may be in any case. `None` if it only asks for help, which has been shown.
     ///
     /// # Errors
-    /// The exit code for wrong usage, if it is none: what is wrong has been shown.
+    /// What is wrong, if it is none.
     pub fn parse(mut words: Words) -> Outcome<Option<Line>> {
         if let Some(name) = words.first_mut() {
             name.make_ascii_lowercase();
@@ -249,12 +249,12 @@ impl Line {
                 *name = "help".into();
             }
         }
-        Line::try_parse_from(words).map(Some).or_else(|err| {
-            let _ = err.print();
-            match err.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Ok(None),
-                _ => Err(Failure::Shown(Exit::Usage)),
+        Line::try_parse_from(&words).map(Some).or_else(|err| match err.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = err.print();
+                Ok(None)
             }
+            _ => Err(suggest::explain(&err, &words, &Line::command(), suggest::Typed::Shell)),
         })
     }
 }
@@ -324,10 +324,9 @@ impl Command {
 mod tests {
     use std::os::unix::ffi::OsStrExt as _;
 
-    use clap::CommandFactory as _;
-
     use super::super::request;
     use super::*;
+    use crate::failure::Failure;
 
     fn words(line: &str) -> Words {
         request::split(line.as_bytes()).unwrap()
@@ -386,6 +385,26 @@ mod tests {
         }
         for line in ["frobnicate", "mv a", "cat", "pwd x"] {
             assert!(Line::parse(words(line)).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_people_type_by_habit_is_answered_with_what_does_it_here() {
+        for (line, said) in [
+            ("reget x", "`get -c NAME`"),
+            ("chmod 644 x", "not changed"),
+            ("sync a b", "`mirror SOURCE"),
+            ("gte x", "Did you mean `get`?"),
+            ("frobnicate", "`help` shows"),
+            ("get --recurse x", "Did you mean --recursive?"),
+            ("find -name x", "Here it is --name"),
+            ("mv a", "It is written like this: mv"),
+            ("ls --frob", "`ls --help` shows"),
+        ] {
+            match Line::parse(words(line)) {
+                Err(Failure::Error { hint: Some(hint), .. }) => assert!(hint.contains(said), "{line}: {hint}"),
+                other => panic!("{line}: {other:?}"),
+            }
         }
     }
 

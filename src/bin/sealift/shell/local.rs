@@ -123,6 +123,14 @@ pub fn list(words: &[OsString]) -> Outcome {
 /// # Errors
 /// If it cannot be started, or ends with a failure.
 pub fn run_line(line: &OsStr) -> Outcome {
+    if line == "cd" || line.as_bytes().starts_with(b"cd ") && !line.as_bytes().iter().any(|b| b";&|".contains(b)) {
+        let text = "`!cd` changes the folder of a program that ends at once";
+        return Err(Failure::new(
+            Kind::Usage,
+            text,
+            "`lcd FOLDER` changes the local folder, `cd FOLDER` that on the server.",
+        ));
+    }
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| SHELL.into());
     let mut command = Command::new(&shell);
     if !line.is_empty() {

@@ -117,24 +117,28 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
 fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
     let mut editor = Editor::new(ctx.out, session)?;
     loop {
-        let request = match editor.read()? {
+        let requests = match editor.read()? {
             Typed::End => break,
             Typed::Nothing => continue,
-            Typed::Request(request) => request,
+            Typed::Requests(requests) => requests,
         };
-        let done = editor.with_session(|session| {
-            let done = perform(session, request);
-            session.tell_ids();
-            done
-        });
-        match done {
-            Ok(Next::Go) => {}
-            Ok(Next::End) => return Ok(()),
-            Err(failure) => {
-                let is_lost = failure.ends_connection();
-                failure.show(ctx.out);
-                if is_lost {
-                    editor.with_session(|session| session.forget_connection());
+        for request in requests {
+            let done = editor.with_session(|session| {
+                let done = perform(session, request);
+                session.tell_ids();
+                done
+            });
+            match done {
+                Ok(Next::Go) => {}
+                Ok(Next::End) => return Ok(()),
+                Err(failure) => {
+                    let (is_lost, exit) = (failure.ends_connection(), failure.show(ctx.out));
+                    if is_lost {
+                        editor.with_session(|session| session.forget_connection());
+                    }
+                    if exit == Exit::Interrupted {
+                        break;
+                    }
                 }
             }
         }
@@ -149,25 +153,29 @@ fn obey(ctx: &Context, mut session: Session<'_>, mut lines: impl BufRead, exit_o
     let mut tally = Tally::default();
     let mut bytes = Vec::new();
     while lines.read_until(b'\n', &mut bytes).map_err(|err| Error::file("the commands", err))? > 0 {
-        let request = Request::read(&bytes);
-        bytes.clear();
-        let (may_fail, done) = match request {
-            Ok(None) => continue,
-            Ok(Some(request)) => (request.may_fail, perform(&mut session, request)),
-            Err(err) => (false, Err(err.into())),
+        let requests = match Request::read(&bytes) {
+            Ok(requests) => requests.into_iter().map(Ok).collect(),
+            Err(err) => vec![Err(err)],
         };
-        session.tell_ids();
-        match done {
-            Ok(Next::Go) => tally.add_done(1),
-            Ok(Next::End) => return tally.outcome(),
-            Err(failure) if may_fail && failure.exit() != Exit::Interrupted => {
-                if failure.ends_connection() {
-                    session.forget_connection();
+        bytes.clear();
+        for request in requests {
+            let (may_fail, done) = match request {
+                Ok(request) => (request.may_fail, perform(&mut session, request)),
+                Err(err) => (false, Err(err.into())),
+            };
+            session.tell_ids();
+            match done {
+                Ok(Next::Go) => tally.add_done(1),
+                Ok(Next::End) => return tally.outcome(),
+                Err(failure) if may_fail && failure.exit() != Exit::Interrupted => {
+                    if failure.ends_connection() {
+                        session.forget_connection();
+                    }
+                    failure.show(ctx.out);
                 }
-                failure.show(ctx.out);
+                Err(failure) if exit_on_error || failure.ends_connection() => return Err(failure),
+                Err(failure) => tally.show(failure, ctx.out)?,
             }
-            Err(failure) if exit_on_error || failure.ends_connection() => return Err(failure),
-            Err(failure) => tally.show(failure, ctx.out)?,
         }
     }
     block_on(session.close());

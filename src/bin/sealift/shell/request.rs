@@ -33,12 +33,32 @@ pub enum What {
 }
 
 impl Request {
-    /// Takes a line apart as a shell does: quotes and backslashes protect what means something, `#` begins a comment.
-    /// Nothing if there is no word in it.
+    /// Takes a line apart as a shell does: quotes and backslashes protect what means something, `;` ends a command, `#` begins
+    /// a comment. What comes behind `!` and `|` belongs to the system's shell up to the end of the line. Nothing if there is no
+    /// word in it.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for a quote that is not closed, and for a `|` or `>` with nothing on one of its sides.
-    pub fn read(line: &[u8]) -> Result<Option<Request>> {
+    /// [`Kind::Usage`] for a quote that is not closed, and for a `|` or `>` with nothing on one of its sides: then nothing of
+    /// the line is to be done.
+    pub fn read(line: &[u8]) -> Result<Vec<Request>> {
+        let (mut requests, mut rest) = (Vec::new(), line);
+        loop {
+            let is_local = |line: &[u8]| line.strip_prefix(b"-").unwrap_or(line).trim_ascii_start().starts_with(b"!");
+            let end = match is_local(rest.trim_ascii_start()) {
+                true => rest.len(),
+                false => end_of_command(rest),
+            };
+            if rest.get(end) != Some(&b';') {
+                requests.extend(Self::read_one(rest)?);
+                return Ok(requests);
+            }
+            let (one, behind) = rest.split_at(end);
+            requests.extend(Self::read_one(one)?);
+            rest = behind.get(1..).unwrap_or_default();
+        }
+    }
+
+    fn read_one(line: &[u8]) -> Result<Option<Request>> {
         let line = line.trim_ascii();
         let (line, may_fail) = match line.strip_prefix(b"-") {
             Some(rest) => (rest.trim_ascii_start(), true),
@@ -78,7 +98,7 @@ impl Request {
     }
 }
 
-/// Where the command ends: at the first `|` or `>` that nothing protects, and not in a comment.
+/// Where the command ends: at the first `|`, `>` or `;` that nothing protects, and not in a comment.
 fn end_of_command(line: &[u8]) -> usize {
     let (mut quote, mut escaped, mut at_word) = (None, false, true);
     for (at, byte) in line.iter().copied().enumerate() {
@@ -89,7 +109,7 @@ fn end_of_command(line: &[u8]) -> usize {
             (Some(open), close) if open == close => quote = None,
             (Some(_), _) => {}
             (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b'|' | b'>') => return at,
+            (None, b'|' | b'>' | b';') => return at,
             (None, b'#') if begins_word => return line.len(),
             (None, _) => {}
         }
@@ -185,7 +205,9 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Option<Request> {
-        Request::read(line.as_bytes()).unwrap()
+        let mut requests = Request::read(line.as_bytes()).unwrap();
+        assert!(requests.len() < 2, "{line}: {requests:?}");
+        requests.pop()
     }
 
     fn command(words: &[&str], reader: Option<&str>) -> Option<Request> {
@@ -207,6 +229,23 @@ mod tests {
         ] {
             assert_eq!(read(line), command(words, reader), "{line}");
         }
+    }
+
+    #[test]
+    fn a_semicolon_ends_a_command_but_not_one_of_the_systems_shell() {
+        let read = |line: &str| Request::read(line.as_bytes()).map_err(|error| error.kind());
+        let all = |requests: Vec<Option<Request>>| Ok(requests.into_iter().flatten().collect::<Vec<_>>());
+        assert_eq!(
+            read("ls a; cd b ;pwd;"),
+            all(vec![command(&["ls", "a"], None), command(&["cd", "b"], None), command(&["pwd"], None)])
+        );
+        assert_eq!(read("ls 'a;b' c\\;d"), all(vec![command(&["ls", "a;b", "c;d"], None)]));
+        assert_eq!(read("cat a | wc; ls"), all(vec![command(&["cat", "a"], Some("wc; ls"))]));
+        assert_eq!(read("ls # a; b"), all(vec![command(&["ls"], None)]));
+        let local = Request { what: What::Local("a; b".into()), may_fail: false };
+        assert_eq!(read("pwd; !a; b"), all(vec![command(&["pwd"], None), Some(local)]));
+        assert!(read("-rm a; ls").unwrap()[0].may_fail);
+        assert_eq!(read("ls; 'x"), Err(Kind::Usage));
     }
 
     #[test]

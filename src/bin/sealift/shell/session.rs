@@ -144,6 +144,8 @@ impl<'a> Session<'a> {
     /// Those of the command.
     pub async fn run(&mut self, command: &Command) -> Outcome<Next> {
         self.is_about_files = command.is_about_files();
+        // Each command says its own.
+        self.ctx.set_rate(None, 1)?;
         if command.needs_server() {
             self.see_whether_connected().await;
         }
@@ -190,11 +192,13 @@ impl<'a> Session<'a> {
             }
             Command::Du(line) => {
                 let names = or_here(&line.names);
-                self.each(&names, async |client, target| du::measure(out, client, target, &line.how).await).await?;
+                self.each(&names, async |client, target| du::measure(out, client, target, &line.how).await.map(drop))
+                    .await?;
             }
             Command::Find(line) => {
                 let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted)?);
-                self.each(&names, async |client, target| find::search(out, client, target, &filter).await).await?;
+                self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))
+                    .await?;
             }
             Command::Get(line) => {
                 let (names, local) = match line.names.as_slice() {
@@ -239,7 +243,14 @@ impl<'a> Session<'a> {
                 let (mut sources, mut several) = (Vec::new(), from.len() > 1);
                 let client = self.client().await?;
                 for word in &words {
-                    let meant = word.meant(client).await?;
+                    let meant = match word.meant(client).await {
+                        Ok(meant) => meant,
+                        Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
+                        Err(failure) => {
+                            tally.show(failure, out)?;
+                            continue;
+                        }
+                    };
                     several |= meant.is_pattern;
                     meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
                     sources.extend(meant.names.into_iter().map(|named| named.target));
@@ -308,7 +319,14 @@ impl<'a> Session<'a> {
         let client = self.client().await?;
         let mut tally = Tally::default();
         for word in &words {
-            let meant = word.meant(client).await?;
+            let meant = match word.meant(client).await {
+                Ok(meant) => meant,
+                Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
+                Err(failure) => {
+                    tally.show(failure, out)?;
+                    continue;
+                }
+            };
             meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
             if meant.names.is_empty() {
                 continue;

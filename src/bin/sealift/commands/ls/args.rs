@@ -51,10 +51,13 @@ pub struct Look {
     pub unsorted: bool,
     /// Sort the other way round
     #[arg(long)]
-    pub reverse: bool,
-    /// With everything below (and not, as elsewhere, --reverse)
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
+    reverse: bool,
+    /// With everything below
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// The same; but beside -t or -S, as in `ls -ltr`, sort the other way round
+    #[arg(short)]
+    r: bool,
     /// Show folders themselves, not what is in them
     #[arg(short, long)]
     pub directory: bool,
@@ -73,4 +76,20 @@ pub struct Look {
     /// Show this help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
+}
+
+impl Look {
+    /// With everything below.
+    pub fn recursive(&self) -> bool {
+        self.recursive || (self.r && !self.is_sorted())
+    }
+
+    /// Sorted the other way round.
+    pub fn reverse(&self) -> bool {
+        self.reverse || (self.r && self.is_sorted())
+    }
+
+    fn is_sorted(&self) -> bool {
+        self.by_time || self.by_size
+    }
 }

@@ -129,7 +129,7 @@ pub async fn list(out: Output, client: &mut Client, target: &Target, look: &Look
         printer.finish()?;
         return Ok(());
     }
-    let listed = client.list_each(&target.path, look.recursive, |entry| printer.take(entry)).await;
+    let listed = client.list_each(&target.path, look.recursive(), |entry| printer.take(entry)).await;
     let unread = match listed {
         Ok(unread) => unread,
         Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {

@@ -21,7 +21,7 @@ pub fn order(look: &Look) -> impl Fn(&Entry, &Entry) -> Ordering {
             Look { unsorted: true, .. } => Ordering::Equal,
             _ => by_name,
         };
-        if look.reverse { order.reverse() } else { order }
+        if look.reverse() { order.reverse() } else { order }
     }
 }
 

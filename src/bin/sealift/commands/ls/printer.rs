@@ -43,7 +43,7 @@ pub struct Counts {
 impl<'a> Printer<'a> {
     /// For entries whose paths are relative to this folder.
     pub fn new(out: Output, look: &'a Look, folder: RelPath) -> Self {
-        let is_sorted = !look.unsorted && (!out.is_json() || look.by_time || look.by_size || look.reverse);
+        let is_sorted = !look.unsorted && (!out.is_json() || look.by_time || look.by_size || look.reverse());
         Printer {
             out,
             look,
@@ -101,7 +101,7 @@ impl<'a> Printer<'a> {
     /// If standard output cannot be written to.
     pub fn finish(mut self) -> Result<Counts> {
         let mut entries = self.held.take().unwrap_or_default();
-        if self.look.recursive && !self.look.directory {
+        if self.look.recursive() && !self.look.directory {
             self.tree(entries)?;
         } else {
             entries.sort_by(order(self.look));

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use sealift::Kind;
 use sealift::client::Target;
+use sealift::{Client, Kind};
 
 use super::Session;
 use crate::commands::cat;
@@ -14,7 +14,7 @@ use crate::commands::mirror::{self, Way};
 use crate::commands::put::Send;
 use crate::failure::{Failure, Outcome};
 use crate::shell::{line, local};
-use crate::transfer::{FlowArgs, How, Way as BackTo};
+use crate::transfer::{FlowArgs, How, TransferArgs, Way as BackTo};
 
 impl Session<'_> {
     /// Mirrors over a connection of its own, so that this one stays as it is.
@@ -32,10 +32,10 @@ impl Session<'_> {
     }
 
     pub(super) async fn get(&mut self, line: &line::Get, names: &[OsString], local: &OsStr) -> Outcome {
-        refuse_rate(&line.transfer.flow)?;
         let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
         if local == "-" {
             how.in_order("standard output")?;
+            refuse_rate(&line.transfer.flow)?;
             let out = self.ctx.out;
             let growing = how.options().growing;
             return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
@@ -43,21 +43,30 @@ impl Session<'_> {
         let words = self.words(names)?;
         let local = Local::resolve(local, words.len(), how.exactly)?;
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let client = self.client().await?;
+        let mut own = self.limited(&line.transfer).await?;
+        let client = match &mut own {
+            Some(own) => own,
+            None => self.client().await?,
+        };
         let way = BackTo::new(ctx, &login, &credential, client.pin());
         let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
         fetch.how = how;
         let mut names = Vec::new();
         for word in &words {
-            names.extend(fetch.take(word.meant(client).await?)?);
+            match word.meant(client).await {
+                Ok(meant) => names.extend(fetch.take(meant)?),
+                Err(failure) if failure.ends_connection() => return Err(failure),
+                Err(failure) => fetch.missed(failure)?,
+            }
         }
         fetch.collect(client, &login, Some(&way), &names).await?;
-        fetch.finish(Some(client))
+        let done = fetch.finish(Some(client));
+        self.done_with(own).await;
+        done
     }
 
     pub(super) async fn put(&mut self, line: &line::Put, locals: &[OsString], target: &Target) -> Outcome {
         let (locals, failures) = local::expand(locals)?;
-        refuse_rate(&line.transfer.flow)?;
         let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
         send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
         send.links = line.links;
@@ -67,18 +76,39 @@ impl Session<'_> {
             return send.finish(None);
         }
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let client = self.client().await?;
+        let mut own = self.limited(&line.transfer).await?;
+        let client = match &mut own {
+            Some(own) => own,
+            None => self.client().await?,
+        };
         let way = BackTo::new(ctx, &login, &credential, client.pin());
         send.deliver(client, &login, Some(&way), sources, target).await?;
-        send.finish(Some(client))
+        let done = send.finish(Some(client));
+        self.done_with(own).await;
+        done
+    }
+
+    /// A connection of its own for a command with a rate of its own: that of the shell keeps the one that it began with.
+    async fn limited(&self, args: &TransferArgs) -> Outcome<Option<Client>> {
+        let Some(rate) = args.flow.limit_rate else { return Ok(None) };
+        self.ctx.set_rate(Some(rate), args.streams)?;
+        let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await;
+        Ok(Some(connected?.client))
+    }
+
+    /// Ends that connection; what comes after has the rate of before.
+    async fn done_with(&self, own: Option<Client>) {
+        if let Some(client) = own {
+            self.ctx.hang_up(client).await;
+        }
     }
 }
 
-/// A rate is a connection's from its beginning, and that of the shell is there already.
+/// A rate is a connection's from its beginning, and what goes to standard output comes over that of the shell.
 fn refuse_rate(flow: &FlowArgs) -> Outcome {
     if flow.limit_rate.is_none() {
         return Ok(());
     }
-    let hint = "Set `rate` for this server in config.toml, or use `sealift get --limit-rate …` beside the shell.";
+    let hint = "Name a file, or use `sealift get --limit-rate …` beside the shell.";
     Err(Failure::new(Kind::Usage, "the rate of the shell's connection cannot be changed while it lasts", hint))
 }
