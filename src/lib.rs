@@ -37,7 +37,7 @@
 //!
 //! # Features
 //! All are on by default. `client` and `server` are the two halves; `cli` is what the two programs need beside them, the
-//! client's configuration file included.
+//! client's configuration file included. `testing` (off) starts a real server in one line, for the tests of your program.
 //!
 //! # Layers
 //! Dependencies point one way: [`server`] and [`client`] stand on [`proto`] (pure), [`tls`] (the only place that names the
@@ -75,6 +75,8 @@ pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tls;
 #[cfg(any(feature = "server", feature = "cli"))]
 mod toml_form;

@@ -22,6 +22,13 @@ impl Secret {
     }
 }
 
+impl<T: Into<Vec<u8>>> From<T> for Secret {
+    /// As [`Secret::new`].
+    fn from(password: T) -> Secret {
+        Secret::new(password)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

@@ -46,6 +46,8 @@ mod key_tests;
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
 pub use document::NewUser;
+#[cfg(feature = "testing")]
+pub(crate) use hash::cheap_hash;
 pub use hash::hash_password;
 pub use names::is_anonymous;
 pub use network::Network;

@@ -47,7 +47,7 @@ pub struct Client {
     pub(super) crew: Vec<Client>,
     /// As many connections as there can be, as far as that was found out.
     pub(super) most: u32,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
     pin: Option<Pin>,
     greeting: String,
     features: Features,
@@ -117,7 +117,7 @@ impl Client {
         });
         let (stop, stopped) = bounded(1);
         stopper.add(&stop);
-        let task = spawn(pump(stream, far, route.io_timeout, stopped, route.rate_limit.clone()));
+        let task = Some(spawn(pump(stream, far, route.io_timeout, stopped, route.rate_limit.clone())));
         let (session, greeting, features, nonce) = (Some(Session::new(wire)), String::new(), Features::NONE, None);
         let mut client = Client {
             session,
@@ -151,6 +151,37 @@ impl Client {
     /// Whether another request can be made over it: not after a failure in the middle of one.
     pub fn is_usable(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// Whether it is not known yet to be lost, while nothing is asked over it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| !session.is_over())
+    }
+
+    /// From now on it ends alone, and not with the others of its login.
+    pub(super) fn stands_alone(&mut self) {
+        self.stopper = Stopper::default();
+        self.stopper.add(&self.stop);
+    }
+
+    /// Takes the connection out; what is left is a broken one.
+    pub(super) fn take_out(&mut self) -> Client {
+        let (stop, _) = bounded(1);
+        let left = Client {
+            session: None,
+            stop,
+            stopper: Stopper::default(),
+            route: self.route.clone(),
+            crew: Vec::new(),
+            most: 1,
+            task: None,
+            pin: self.pin,
+            greeting: String::new(),
+            features: Features::NONE,
+            nonce: None,
+            ids: None,
+        };
+        std::mem::replace(self, left)
     }
 
     /// The pin of the key the server has proven to hold.
@@ -253,10 +284,12 @@ impl Client {
             })
             .await;
         drop(self.session);
-        self.task.await;
-        for helper in self.crew {
-            drop(helper.session);
-            helper.task.await;
+        for connection in self.crew.into_iter().map(|helper| (helper.session, helper.task)).chain([(None, self.task)]) {
+            let (session, task) = connection;
+            drop(session);
+            if let Some(task) = task {
+                task.await;
+            }
         }
         said
     }
@@ -305,6 +338,11 @@ impl Stopper {
         for stop in &*stops {
             stop.close();
         }
+    }
+
+    /// Whether there is nothing left to end.
+    pub(super) fn is_over(&self) -> bool {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).iter().all(Sender::is_closed)
     }
 
     /// What a connection failed with: if it was ended from here, it did not fail by itself.

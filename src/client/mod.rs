@@ -73,6 +73,7 @@ mod answers;
 pub mod config;
 mod connection;
 mod content;
+mod credentials;
 mod destination;
 mod feed;
 mod file_reader;
@@ -93,6 +94,7 @@ mod many;
 pub mod mirror;
 mod observer;
 mod options;
+mod pool;
 mod private_file;
 mod pump;
 mod put;
@@ -114,6 +116,7 @@ pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Trans
 #[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};
+pub use credentials::Credentials;
 pub use destination::Destination;
 #[doc(hidden)]
 pub use feed::Fed;
@@ -128,6 +131,7 @@ pub use listing::{Listing, Unread};
 pub use mirror::{Displaced, MaxDelete, MirrorOptions, MirrorSummary};
 pub use observer::{Observer, Silent, Skip};
 pub use options::{ConnectOptions, Endpoint, Family, Verification};
+pub use pool::{Pool, PooledClient};
 pub use rate_limit::RateLimit;
 pub use retry::{Patience, Transfer, TransferOptions, is_lost_line, is_unreached};
 pub use target::{DEFAULT_PORT, Target};

@@ -70,6 +70,11 @@ impl Session {
         self.features
     }
 
+    /// Whether the connection is known to be lost while nothing is asked: it was closed, or the server says something unasked.
+    pub(super) fn is_over(&self) -> bool {
+        !self.is_usable() || self.wire.is_over() || self.at != self.came.filled().len()
+    }
+
     /// Remembers what the server listed in its greeting: a command that needs more is not sent.
     pub(super) fn set_features(&mut self, features: Features) {
         self.features = features;

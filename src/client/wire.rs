@@ -112,6 +112,11 @@ impl Wire {
         }
     }
 
+    /// Whether the connection is gone, or bytes came that are not taken yet.
+    pub(super) fn is_over(&self) -> bool {
+        self.incoming.is_closed() || !self.incoming.is_empty()
+    }
+
     /// The next bytes. What is `owed` is the rest of something begun, and must come at [`limits::RATE_MIN`].
     pub(super) fn receive(&mut self, owed: bool) -> Result<Buffer> {
         if let Some(bytes) = self.try_receive()? {

@@ -3,6 +3,7 @@
 //! Data flows one way: socket -> TLS -> lane -> line -> command -> gate -> store -> reply -> lane -> socket.
 //! One task owns a connection; its blocking work is done in turns, on a thread that it holds only while there is some.
 
+mod builder;
 mod desk;
 mod door;
 mod line;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use async_std::future::timeout;
 use tracing::{info, warn};
 
+pub use self::builder::ServerBuilder;
 pub use self::desk::gate;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
@@ -87,9 +89,14 @@ pub struct ServerOptions {
 impl ServerOptions {
     /// Options with the defaults for all that has one.
     pub fn new(listen: SocketAddr, data: PathBuf, users: PathBuf, identity: Identity) -> Self {
+        let storage = Storage::Folder { path: data, durability: Durability::Full };
+        ServerOptions { listen: vec![listen], ..ServerOptions::stored_in(storage, users, identity) }
+    }
+
+    fn stored_in(storage: Storage, users: PathBuf, identity: Identity) -> Self {
         ServerOptions {
-            listen: vec![listen],
-            storage: Storage::Folder { path: data, durability: Durability::Full },
+            listen: Vec::new(),
+            storage,
             users,
             state: None,
             identity,

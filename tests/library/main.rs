@@ -8,7 +8,9 @@ mod common;
 
 mod client;
 mod client_hostile;
+mod examples;
 mod fuzz_corpus;
+mod pool;
 mod security_table;
 mod single_files;
 mod store;

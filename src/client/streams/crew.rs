@@ -22,7 +22,7 @@ impl Client {
     ///
     /// # Errors
     /// What ended this connection.
-    pub(super) async fn widen(&mut self, streams: u32) -> Result<Option<Error>> {
+    pub(in crate::client) async fn widen(&mut self, streams: u32) -> Result<Option<Error>> {
         self.crew.retain(Client::is_usable);
         let why = self.open_missing(streams.min(self.most)).await?;
         if why.is_some() {
@@ -77,7 +77,7 @@ impl Client {
         Ok(helper)
     }
 
-    pub(super) fn take_crew(&mut self) -> Vec<Client> {
+    pub(in crate::client) fn take_crew(&mut self) -> Vec<Client> {
         std::mem::take(&mut self.crew)
     }
 

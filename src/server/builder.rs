@@ -1,0 +1,149 @@
+//! A server put together step by step.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, Timeouts};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Durability, FileMode, Vault};
+use crate::tls::{Identity, Pin};
+
+/// What a [`Server`] is made of; made by [`Server::builder`].
+///
+/// ```
+/// use sealift::server::Server;
+/// use sealift::tls::Identity;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # async_std::task::block_on(async {
+/// # let place = tempfile::tempdir()?;
+/// # std::fs::write(place.path().join("users.toml"), "[anonymous]\nenabled = true\n")?;
+/// let identity = Identity::generate(&["localhost".to_owned()])?;
+/// let server = Server::builder(identity)
+///     .users(place.path().join("users.toml"))
+///     .folder(place.path().join("data"))
+///     .listen("127.0.0.1:0".parse()?)
+///     .bind()?;
+/// println!("{} {}", server.addresses()[0], server.pin());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[must_use = "nothing listens before `bind`"]
+pub struct ServerBuilder {
+    options: ServerOptions,
+    listeners: Vec<TcpListener>,
+    has_users: bool,
+    has_storage: bool,
+}
+
+impl Server {
+    /// A server with this key and certificate; what else it needs is told to the [`ServerBuilder`].
+    pub fn builder(identity: Identity) -> ServerBuilder {
+        let storage = Storage::Folder { path: PathBuf::new(), durability: Durability::Full };
+        let options = ServerOptions::stored_in(storage, PathBuf::new(), identity);
+        ServerBuilder { options, listeners: Vec::new(), has_users: false, has_storage: false }
+    }
+}
+
+impl ServerBuilder {
+    /// The users file. It is read again whenever it changes.
+    pub fn users(mut self, file: impl Into<PathBuf>) -> Self {
+        (self.options.users, self.has_users) = (file.into(), true);
+        self
+    }
+
+    /// Keeps the homes in this folder, made if it is missing; what is acknowledged outlives a power cut.
+    pub fn folder(self, path: impl Into<PathBuf>) -> Self {
+        self.storage(Storage::Folder { path: path.into(), durability: Durability::Full })
+    }
+
+    /// Keeps the homes wherever this one does.
+    pub fn vault(self, vault: Arc<dyn Vault>) -> Self {
+        self.storage(Storage::Vault(vault))
+    }
+
+    /// Either, with what there is to choose.
+    pub fn storage(mut self, storage: Storage) -> Self {
+        (self.options.storage, self.has_storage) = (storage, true);
+        self
+    }
+
+    /// Lets users do something for themselves, such as choose another password: it is kept in this folder.
+    pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.state = Some(folder.into());
+        self
+    }
+
+    /// Listens on this address too; port 0 lets the system choose. Without any address or listener it is the default port of every
+    /// address.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.options.listen.push(address);
+        self
+    }
+
+    /// Takes connections from this socket too, which listens already.
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Announces the pin of the key that it will have next.
+    pub fn next_pin(mut self, pin: Pin) -> Self {
+        self.options.next_pin = Some(pin);
+        self
+    }
+
+    /// The most that a file may keep of its mode.
+    pub fn max_mode(mut self, mode: FileMode) -> Self {
+        self.options.max_mode = mode;
+        self
+    }
+
+    /// How long running transfers may go on after [`Handle::stop`](super::Handle::stop).
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.options.grace = grace;
+        self
+    }
+
+    /// Who may connect.
+    pub fn admission(mut self, admission: AdmissionOptions) -> Self {
+        self.options.admission = admission;
+        self
+    }
+
+    /// How long clients may take.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options.timeouts = timeouts;
+        self
+    }
+
+    /// Bytes of memory that it may take; else what is available now.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.options.memory = Some(bytes);
+        self
+    }
+
+    /// Reads the users, opens the homes' place and listens.
+    ///
+    /// # Errors
+    /// As [`Server::bind`], and [`Kind::Usage`] without users or a place for the homes.
+    pub fn bind(self) -> Result<Server> {
+        for (is_there, what) in [(self.has_users, "a users file"), (self.has_storage, "a place for the homes")] {
+            if !is_there {
+                return Err(Error::new(Kind::Usage, format!("the server needs {what}")));
+            }
+        }
+        let opened = match (self.options.listen.is_empty(), self.listeners.is_empty()) {
+            (true, false) => Listeners(Vec::new()),
+            _ => Listeners::open(&self.options.listen)?,
+        };
+        let Listeners(mut all) = opened;
+        for listener in self.listeners {
+            all.push(listener);
+        }
+        Server::prepare(self.options, Listeners(all))
+    }
+}

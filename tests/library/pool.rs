@@ -1,0 +1,189 @@
+//! A pool of connections: one login, many tasks, and what becomes of the others when one is dropped, lost or stopped.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code outside of a test function")]
+
+use std::fs;
+use std::time::Duration;
+
+use async_std::future::timeout;
+use async_std::task::{block_on, spawn};
+use futures::future::{join_all, pending};
+use futures::io::{AsyncRead, AsyncReadExt as _};
+use futures::stream::TryStreamExt as _;
+use sealift::Kind;
+use sealift::auth::UsersFile;
+use sealift::client::{ConnectOptions, Credentials, Pool, Verification};
+use sealift::files::Hash;
+use sealift::server::{Server, ServerOptions};
+use sealift::tls::Identity;
+
+use crate::common::eventually;
+use crate::common::running::{PASSWORD, Running, bytes};
+
+async fn pool(server: &Running, connections: u32) -> Pool {
+    let options = ConnectOptions::new(Verification::Pins(vec![server.pin]));
+    Pool::connect(&server.endpoint, options, Credentials::password("alice", PASSWORD), connections).await.unwrap()
+}
+
+/// A reader that never gives anything.
+struct Never;
+
+impl AsyncRead for Never {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut [u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[test]
+fn many_tasks_put_and_get_over_few_connections() {
+    block_on(async {
+        let server = Running::start().await;
+        let pool = pool(&server, 4).await;
+        assert_eq!((pool.connections(), server.handle.connections()), (4, 4));
+        let tasks = (0..40usize).map(|n| {
+            let pool = pool.clone();
+            spawn(async move {
+                let (name, sent) = (format!("file-{n}"), bytes(n * 7_919));
+                pool.put(&name, sent.clone()).await.unwrap();
+                let mut back = Vec::new();
+                pool.get(&name).await.unwrap().read_to_end(&mut back).await.unwrap();
+                assert!(back == sent, "{name}");
+                assert_eq!(pool.hash(&name, None).await.unwrap().hash, Hash::of(&sent));
+            })
+        });
+        join_all(tasks).await;
+        let entries: Vec<_> = pool.list_stream("", false).await.unwrap().try_collect().await.unwrap();
+        assert_eq!(entries.len(), 40);
+        assert_eq!((pool.connections(), server.handle.connections()), (4, 4));
+        pool.close().await;
+        assert_eq!(pool.stat("file-1").await.unwrap_err().kind(), Kind::Aborted);
+        eventually("all have said goodbye", || server.handle.connections() == 0);
+    });
+}
+
+#[test]
+fn a_future_that_is_dropped_costs_one_connection_and_nothing_else() {
+    block_on(async {
+        let server = Running::start().await;
+        let pool = pool(&server, 3).await;
+        fs::File::create(server.home("alice").join("large")).unwrap().set_len(1 << 32).unwrap();
+        // A transfer of another task, in the middle of a file.
+        let mut reader = pool.get("large").await.unwrap();
+        reader.read_exact(&mut [0; 1000]).await.unwrap();
+
+        let hanging = pool.put_from("never", Never, None);
+        assert!(timeout(Duration::from_millis(200), hanging).await.is_err());
+        eventually("the connection is gone", || server.handle.connections() == 2);
+
+        let mut more = vec![1; 40 << 20];
+        reader.read_exact(&mut more).await.unwrap();
+        assert!(more.iter().all(|byte| *byte == 0));
+        // The missing one is opened again.
+        assert!(pool.stat("never").await.is_err());
+        assert_eq!(pool.connections(), 3);
+        drop(reader);
+        eventually("a reader that is dropped costs its connection", || server.handle.connections() == 2);
+        pool.put("small", b"x").await.unwrap();
+        assert_eq!(pool.connections(), 3);
+    });
+}
+
+#[test]
+fn each_connection_is_a_session_of_its_own_and_a_lost_one_is_replaced() {
+    block_on(async {
+        let server = Running::start().await;
+        let pool = pool(&server, 4).await;
+        assert!(timeout(Duration::from_millis(200), pool.put_from("never", Never, None)).await.is_err());
+        let (a, b, c, d) = futures::join!(pool.client(), pool.client(), pool.client(), pool.client());
+        let clients = [a, b, c, d].into_iter().map(|client| client.unwrap()).collect::<Vec<_>>();
+        let mut sessions: Vec<_> =
+            clients.iter().map(|client| client.last_ids().unwrap().session.to_string()).collect();
+        sessions.sort();
+        sessions.dedup();
+        assert_eq!(sessions.len(), 4);
+    });
+}
+
+#[test]
+fn what_waits_for_a_connection_gets_one_and_no_more_are_opened() {
+    block_on(async {
+        let server = Running::start().await;
+        let pool = pool(&server, 1).await;
+        let held = pool.client().await.unwrap();
+        let waiting = spawn({
+            let pool = pool.clone();
+            async move { pool.stat("").await }
+        });
+        assert_eq!(server.handle.connections(), 1);
+        drop(held);
+        waiting.await.unwrap();
+        assert_eq!(server.handle.connections(), 1);
+    });
+}
+
+#[test]
+fn stopping_is_no_failure_of_the_network() {
+    block_on(async {
+        let server = Running::start().await;
+        let pool = pool(&server, 2).await;
+        let stopped = spawn({
+            let pool = pool.clone();
+            async move { pool.put_from("never", Never, None).await.unwrap_err().kind() }
+        });
+        let waiting = spawn({
+            let pool = pool.clone();
+            async move {
+                let _one = pool.client().await.unwrap();
+                pending::<()>().await;
+            }
+        });
+        eventually("both are in use", || block_on(timeout(Duration::from_millis(20), pool.client())).is_err());
+        pool.stop();
+        assert_eq!(stopped.await, Kind::Aborted);
+        waiting.cancel().await;
+        assert_eq!(pool.stat("").await.unwrap_err().kind(), Kind::Aborted);
+        eventually("all are ended", || server.handle.connections() == 0);
+    });
+}
+
+#[test]
+fn a_server_that_starts_again_is_found_again() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        UsersFile::new(dir.path().join("users.toml")).create().unwrap();
+        fs::create_dir_all(dir.path().join("data/public")).unwrap();
+        fs::write(dir.path().join("data/public/there"), b"x").unwrap();
+        let certs = dir.path().join("certs");
+        fs::create_dir(&certs).unwrap();
+        let start = async |listen: &str| {
+            let identity = Identity::load_or_generate(&certs, &["localhost".to_owned()]).unwrap().0;
+            let (data, users) = (dir.path().join("data"), dir.path().join("users.toml"));
+            Server::bind(ServerOptions::new(listen.parse().unwrap(), data, users, identity)).await.unwrap()
+        };
+        let server = start("127.0.0.1:0").await;
+        let (address, pin, handle) = (server.addresses()[0], server.pin(), server.handle());
+        let serving = spawn(server.serve());
+        let endpoint = sealift::client::Endpoint::new("127.0.0.1", address.port());
+        let options = ConnectOptions::new(Verification::Pins(vec![pin]));
+        let pool = Pool::connect(&endpoint, options, Credentials::anonymous(), 3).await.unwrap();
+        pool.stat("there").await.unwrap();
+
+        handle.stop();
+        serving.await.unwrap();
+        let gone = pool.stat("there").await.unwrap_err();
+        assert!(gone.kind().is_transient(), "{gone}");
+
+        let server = start(&address.to_string()).await;
+        let handle = server.handle();
+        let serving = spawn(server.serve());
+        let found = join_all((0..6).map(|_| pool.stat("there"))).await;
+        assert!(found.iter().all(|stat| stat.as_ref().is_ok_and(|stat| stat.size == 1)), "{found:?}");
+        assert_eq!((pool.connections(), handle.connections()), (3, 3));
+        pool.close().await;
+        handle.stop();
+        serving.await.unwrap();
+    });
+}
