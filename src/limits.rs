@@ -55,6 +55,9 @@ pub const KEY_PROOFS_MAX: usize = 8;
 /// Bytes of what a key is called in users.toml: a comment such as `alice@laptop`.
 pub const KEY_NAME_MAX: usize = 128;
 
+/// Characters of a key's fingerprint: `SHA256:` and 32 bytes in base64 without padding.
+pub const FINGERPRINT: usize = 50;
+
 /// Bytes of a public key in SSH's format: the largest kind that logs in has 127 and the name of an application.
 pub const PUBLIC_KEY_MAX: usize = 1024;
 
@@ -121,6 +124,13 @@ pub const USERS_FILE_MAX: u64 = 8 * 1024 * 1024;
 
 /// Largest file in bytes that is read of what a user did alone: a hash, and a line for each key and invitation.
 pub const OWN_RECORD_MAX: u64 = 64 * 1024;
+
+/// Most keys that one user can enrol: more machines than a person works on. With the longest names and keys their record stays
+/// below [`OWN_RECORD_MAX`].
+pub const OWN_KEYS_MAX: usize = 32;
+
+/// Longest `id` of an entry of the users file: ours have 16 bytes, and another program may write its own kind.
+pub const ENTRY_ID_MAX: usize = 64;
 
 /// Characters of an invitation's secret: 32 random bytes in base64.
 pub const INVITATION_SECRET: usize = 43;

@@ -65,6 +65,7 @@ pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_
         quota: new.quota,
         hash,
         keys,
+        id: None,
         self_service: wanted.self_service,
         own: Own::Nothing,
     };
@@ -126,6 +127,20 @@ pub(super) fn add_key(text: &str, file: &str, name: &str, line: &str) -> Result<
     let keys = user.get_mut("keys").and_then(Item::as_array_mut).ok_or_else(|| by_hand(file))?;
     keys.push(line.trim());
     one_a_line(keys);
+    checked(&document, file, &wanted)
+}
+
+/// The text with this `id` for one user, unless there is something already that tells the entry from a later one of the same
+/// name.
+pub(super) fn tell_apart(text: String, file: &str, name: &str, id: &str) -> Result<String> {
+    let mut wanted = Users::parse(&text, file)?;
+    let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
+    if user.can_choose() {
+        return Ok(text);
+    }
+    user.id = Some(id.to_owned());
+    let mut document = open(&text, file)?;
+    user_of(&mut document, file, name)?.insert("id", value(id));
     checked(&document, file, &wanted)
 }
 

@@ -13,6 +13,7 @@ use super::users::User;
 use super::{Access, SelfService};
 use crate::byte_size;
 use crate::error::Result;
+use crate::limits;
 use crate::toml_form::{Section, parse};
 
 /// The home of anonymous reading when the file names none.
@@ -79,7 +80,7 @@ fn read_users(section: &Section<'_>, defaults: SelfService) -> Result<BTreeMap<S
 }
 
 fn read_user(section: &Section<'_>, name: &str, defaults: SelfService) -> Result<User> {
-    section.allow_only(&["password", "keys", "home", "access", "admin", "quota", "self_service"])?;
+    section.allow_only(&["password", "keys", "id", "home", "access", "admin", "quota", "self_service"])?;
     let hash = match section.text("password")? {
         None => None,
         Some((password, at)) => Some(StoredHash::parse(password).map_err(|why| {
@@ -92,13 +93,14 @@ fn read_user(section: &Section<'_>, name: &str, defaults: SelfService) -> Result
         let what = format!("{} has no password and no keys", section.name);
         return Err(section.place.wrong(section.at.clone(), what));
     }
+    let id = section.id()?;
     let home = section.home()?.unwrap_or_else(|| name.to_owned());
     let access = section.access()?.unwrap_or(Access::FULL);
     let admin = section.boolean("admin")?.unwrap_or(false);
     let quota = section.quota()?;
     let self_service = section.self_service()?.unwrap_or(defaults);
     let (name, keys, own) = (name.to_owned(), keys.unwrap_or_default(), Own::Nothing);
-    Ok(User { name, home, access, admin, quota, hash, keys, self_service, own })
+    Ok(User { name, home, access, admin, quota, hash, keys, id, self_service, own })
 }
 
 impl Section<'_> {
@@ -106,6 +108,16 @@ impl Section<'_> {
         let Some((home, at)) = self.text("home")? else { return Ok(None) };
         names::check_home(home).map_err(|why| self.place.wrong(at, format!("the home of {} {why}", self.name)))?;
         Ok(Some(home.to_owned()))
+    }
+
+    fn id(&self) -> Result<Option<String>> {
+        let Some((id, at)) = self.text("id")? else { return Ok(None) };
+        let is_one = !id.is_empty() && id.len() <= limits::ENTRY_ID_MAX;
+        let wrong = || {
+            let what = format!("the id of {} has 1 to {} bytes, as sealiftd makes it", self.name, limits::ENTRY_ID_MAX);
+            self.place.wrong(at, what)
+        };
+        is_one.then(|| Some(id.to_owned())).ok_or_else(wrong)
     }
 
     fn quota(&self) -> Result<Option<u64>> {
@@ -116,10 +128,10 @@ impl Section<'_> {
 
     fn self_service(&self) -> Result<Option<SelfService>> {
         let Some((_, value)) = self.entry("self_service") else { return Ok(None) };
-        let wrong = || self.mistyped("self_service", value, "\"all\", \"none\" or [\"password\"]");
+        let wrong = || self.mistyped("self_service", value, "\"all\", \"none\" or a list of \"password\" and \"keys\"");
         let unknown = || {
             let what = format!(
-                "self_service of {} holds an unknown word: known are \"all\", \"none\", [\"password\"]",
+                "self_service of {} holds an unknown word: known are \"all\", \"none\", [\"password\", \"keys\"]",
                 self.name
             );
             self.place.wrong(value.span(), what)
@@ -135,6 +147,7 @@ impl Section<'_> {
                 for item in list {
                     match item.get_ref().as_str().ok_or_else(wrong)? {
                         "password" => sum.password = true,
+                        "keys" => sum.keys = true,
                         _ => return Err(unknown()),
                     }
                 }

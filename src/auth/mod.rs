@@ -20,9 +20,10 @@
 //! admin = false              # default: false
 //! quota = "10 GiB"           # the most bytes in the home; default: no bound
 //! self_service = "none"      # what she may change about her own login; default: "all"
+//! id = "5f0c3a9be1d27744"    # where there is no password: tells this entry from a later one of the same name
 //!
 //! [defaults]
-//! self_service = ["password"]   # of users whose sections say nothing of it; default: "all"
+//! self_service = ["password", "keys"]   # of users whose sections say nothing of it; default: "all"
 //! ```
 
 mod access;
@@ -51,7 +52,7 @@ pub(crate) use hash::cheap_hash;
 pub use hash::hash_password;
 pub use names::is_anonymous;
 pub use network::Network;
-pub use own::{Invitation, OwnChange, SelfService, StateFolder};
+pub use own::{EnrolledKey, Invitation, OwnChange, SelfService, StateFolder};
 pub use principal::Principal;
 pub use standing::{Grants, Standing};
 pub use user_key::UserKey;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use super::{Access, Network, Principal, Users};
+use super::{Access, Network, Principal, User, Users};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Proof, PublicKey, Statement};
 
@@ -49,6 +49,11 @@ impl UserKey {
         self.expires
     }
 
+    /// Whether it is for some rights, some places, or some time only.
+    pub fn is_bounded(&self) -> bool {
+        self.access.is_some() || !self.from.is_empty() || self.expires.is_some()
+    }
+
     /// Whether it logs in from there at that time.
     pub fn admits(&self, from: IpAddr, now: SystemTime) -> bool {
         let is_near = self.from.is_empty() || self.from.iter().any(|network| network.contains(from));
@@ -68,8 +73,12 @@ impl Users {
         let right: Vec<&PublicKey> = proofs.iter().filter(|proof| proof.is_over(statement)).map(Proof::key).collect();
         let known = self.users.get(statement.user);
         let now = SystemTime::now();
-        let fits = |key: &&UserKey| right.contains(&key.public()) && key.admits(from, now);
-        let found = known.and_then(|user| user.keys.iter().find(fits).map(|key| Principal::with_key(user, key, from)));
+        let fits = |key: &UserKey| right.contains(&key.public()) && key.admits(from, now);
+        let key_of = |user: &User| {
+            let given = user.keys.iter().find(|key| fits(key)).cloned();
+            given.or_else(|| user.enrolled_keys().into_iter().map(|enrolled| enrolled.key).find(fits))
+        };
+        let found = known.and_then(|user| key_of(user).map(|key| Principal::with_key(user, &key, from)));
         found.ok_or_else(|| Error::new(Kind::LoginFailed, "wrong user or key"))
     }
 

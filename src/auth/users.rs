@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::credential::Credential;
 use super::hash::StoredHash;
-use super::own::{EntryTag, Own};
+use super::own::{EntryTag, Own, Record};
 use super::{Access, Grants, Principal, Secret, SelfService, Standing, UserKey, form, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
@@ -24,6 +24,8 @@ pub struct User {
     /// None: no password logs in.
     pub(super) hash: Option<StoredHash>,
     pub(super) keys: Vec<UserKey>,
+    /// Tells the entry from a later one of the same name.
+    pub(super) id: Option<String>,
     pub(super) self_service: SelfService,
     /// What the user did alone. The users file says nothing of it.
     pub(super) own: Own,
@@ -61,7 +63,7 @@ impl User {
         self.hash.is_some()
     }
 
-    /// The keys that log in.
+    /// The keys that the administrator gave.
     pub fn keys(&self) -> &[UserKey] {
         &self.keys
     }
@@ -82,20 +84,36 @@ impl User {
     /// is right.
     pub(super) fn hash(&self) -> Option<&StoredHash> {
         match &self.own {
-            Own::Is(record) if self.self_service.password => record.password.as_ref().or(self.hash.as_ref()),
+            Own::Is(record) if self.own_password_holds(record) => record.password.as_ref(),
             Own::Nothing | Own::Is(_) => self.hash.as_ref(),
             Own::Damaged => None,
         }
     }
 
+    fn own_password_holds(&self, record: &Record) -> bool {
+        let is_good = |by: &String| {
+            let key = self.keys.iter().find(|key| key.public.fingerprint() == *by);
+            key.is_some_and(|key| !key.is_bounded())
+        };
+        self.self_service.password && record.password.is_some() && record.password_by.as_ref().is_none_or(is_good)
+    }
+
+    /// The administrator's key that the user's own password stands on, if it is in force and stands on one.
+    pub(super) fn own_password_by(&self) -> Option<&String> {
+        match &self.own {
+            Own::Is(record) if self.own_password_holds(record) => record.password_by.as_ref(),
+            Own::Nothing | Own::Is(_) | Own::Damaged => None,
+        }
+    }
+
     /// Whether the entry has something that tells it from a later one of the same name: what a user chooses belongs to that.
     pub fn can_choose(&self) -> bool {
-        self.hash.is_some() || !self.keys.is_empty()
+        self.hash.is_some() || self.id.is_some()
     }
 
     /// Tells the entry of the users file from others.
     pub(super) fn tag(&self) -> EntryTag {
-        EntryTag::of(&self.name, self.hash.as_ref(), &self.keys)
+        EntryTag::of(&self.name, self.hash.as_ref(), self.id.as_deref())
     }
 
     /// What the file says about this user.
@@ -226,8 +244,8 @@ impl Users {
             Credential::Password(_) => user.and_then(|user| Some(Principal::with_password(user, user.hash()?))),
             Credential::Key(login) => user.and_then(|user| {
                 let now = SystemTime::now();
-                let key = user.keys.iter().find(|key| key.public == login.public && key.admits(login.from, now))?;
-                Some(Principal::with_key(user, key, login.from))
+                let key = user.key_with(&login.public).filter(|key| key.admits(login.from, now))?;
+                Some(Principal::with_key(user, &key, login.from))
             }),
         }
     }

@@ -88,9 +88,16 @@ impl UsersFile {
         if !self.path.exists() {
             self.create()?;
         }
-        self.change(|text, file| match known {
-            Some((then, users)) if then == text => document::add_to(users, text, file, new),
-            _ => document::add(text, file, new),
+        let id = fresh_id()?;
+        self.change(|text, file| {
+            let text = match known {
+                Some((then, users)) if then == text => document::add_to(users, text, file, new)?,
+                _ => document::add(text, file, new)?,
+            };
+            match new.hash {
+                Some(_) => Ok(text),
+                None => document::tell_apart(text, file, new.name, &id),
+            }
         })
     }
 
@@ -99,7 +106,8 @@ impl UsersFile {
     /// # Errors
     /// `not-found` without such a user or file; `exists` if they have the key; otherwise as [`UsersFile::add_new`].
     pub fn add_key(&self, name: &str, line: &str) -> Result<()> {
-        self.change(|text, file| document::add_key(text, file, name, line))
+        let id = fresh_id()?;
+        self.change(|text, file| document::tell_apart(document::add_key(text, file, name, line)?, file, name, &id))
     }
 
     /// Takes a key from a user: the one of this name or fingerprint.
@@ -144,6 +152,12 @@ impl UsersFile {
         fresh.take_owner_and_mode(&target, &meta)?;
         fresh.put_in_place()
     }
+}
+
+/// What no entry has had so far.
+fn fresh_id() -> Result<String> {
+    let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    Ok(format!("{id:016x}"))
 }
 
 /// A users file to which a user may be added, as it was read to find that out.

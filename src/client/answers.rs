@@ -132,6 +132,8 @@ pub struct SessionInfo {
     pub id: SessionId,
     /// Who is logged in.
     pub user: String,
+    /// What the key that logged in is called; none if a password did, or the server does not say.
+    pub key: Option<String>,
     /// Where from.
     pub peer: String,
     /// When it began.

@@ -15,6 +15,7 @@ use super::address;
 use super::answers::{Ids, Welcome};
 use super::keys::LoginKey;
 use super::options::{ConnectOptions, Endpoint, Family, Question, Verification};
+use super::own::sign_with;
 use super::pump::pump;
 use super::rate_limit::RateLimit;
 use super::session::Session;
@@ -450,17 +451,11 @@ fn log_in_with(
     pin: Pin,
 ) -> Result<(Option<Nonce>, Result<Welcome>)> {
     let statement = Statement { purpose: Purpose::Login, nonce, user, pin };
-    let (mut proofs, mut why) = (Vec::new(), None);
-    for key in keys {
-        match key.sign(&statement) {
-            Ok(proof) => proofs.push(proof),
-            Err(error) => why = Some(error),
-        }
-    }
-    if let Some(error) = why.filter(|_| proofs.is_empty()) {
+    let proofs = match sign_with(keys, &statement) {
+        Ok(proofs) => proofs,
         // Nothing was sent: the nonce is as good as before.
-        return Ok((Some(nonce), Err(error)));
-    }
+        Err(error) => return Ok((Some(nonce), Err(error))),
+    };
     session.command(&Command::Key { user: user.to_owned(), proofs })?;
     let reply = session.reply()?;
     if !reply.is_error() {

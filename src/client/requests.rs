@@ -15,7 +15,6 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, IntoPath, RelPath};
 use crate::limits;
 use crate::proto::{Command, HashOf, Reply, Verb};
-use crate::secret::Secret;
 
 impl Client {
     /// Lists a folder, or with `recursive` all below it, each folder before what is in it.
@@ -120,16 +119,6 @@ impl Client {
     /// As [`Client::stat`], and [`Kind::Exists`].
     pub async fn rename(&mut self, from: impl IntoPath, to: impl IntoPath, replace: bool) -> Result<()> {
         self.ask(Command::Rename { from: from.into_path()?, to: to.into_path()?, replace }, 250, nothing).await
-    }
-
-    /// Puts another password in the place of the present one, which must be given again. All other sessions of the user that a password opened
-    /// end; this one goes on.
-    ///
-    /// # Errors
-    /// [`Kind::LoginFailed`] if the present one is wrong; [`Kind::Denied`] if the server's administrator alone sets it;
-    /// [`Kind::TooOld`].
-    pub async fn change_password(&mut self, present: Secret, new: Secret) -> Result<()> {
-        self.ask(Command::Passwd { present, new }, 200, nothing).await
     }
 
     /// Asks for an answer.
@@ -311,7 +300,7 @@ pub(super) fn unwanted() -> Error {
 }
 
 /// Reads replies, those before the last one with the digits `more`, up to the last one with the digits `last`.
-fn until_final(
+pub(super) fn until_final(
     session: &mut Session,
     more: u16,
     last: u16,
@@ -354,6 +343,7 @@ fn session_info(reply: &Reply<'_>) -> Result<SessionInfo> {
     Ok(SessionInfo {
         id: reply.parsed("id")?,
         user: text(reply, "user")?,
+        key: reply.get("key").map(|_| text(reply, "key")).transpose()?,
         peer: text(reply, "peer")?,
         since: reply.parsed("since")?,
         doing: text(reply, "doing")?,

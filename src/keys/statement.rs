@@ -12,6 +12,14 @@ pub const NAMESPACE: &str = "sealift";
 pub enum Purpose {
     /// Logging in.
     Login,
+    /// Choosing another password.
+    Password,
+    /// Enrolling another key.
+    Enrol,
+    /// Revoking a key.
+    Revoke,
+    /// Saying that one has this key, which is to be enrolled.
+    Enrolled,
 }
 
 impl Purpose {
@@ -19,6 +27,10 @@ impl Purpose {
     pub const fn word(self) -> &'static str {
         match self {
             Purpose::Login => "login",
+            Purpose::Password => "passwd",
+            Purpose::Enrol => "enrol",
+            Purpose::Revoke => "revoke",
+            Purpose::Enrolled => "enrolled",
         }
     }
 }
@@ -82,5 +94,9 @@ mod tests {
         let another = Statement { nonce: Nonce::fresh().unwrap(), ..one };
         assert_ne!(one.message(), longer.message());
         assert_ne!(one.message(), another.message());
+        let all = [Purpose::Login, Purpose::Password, Purpose::Enrol, Purpose::Revoke, Purpose::Enrolled];
+        let messages: std::collections::BTreeSet<Vec<u8>> =
+            all.iter().map(|purpose| Statement { purpose: *purpose, ..one }.message()).collect();
+        assert_eq!(messages.len(), all.len());
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
+use super::command::Evidence;
 use super::escape::decode;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
@@ -106,7 +107,45 @@ impl<'a> Args<'a> {
 
     pub(super) fn proofs(&mut self) -> Result<Vec<Proof>> {
         let text = self.required()?;
-        let text = std::str::from_utf8(&text).map_err(|_| self.bad("a signature is written in base64"))?;
+        self.proofs_in(&text)
+    }
+
+    /// One signature.
+    pub(super) fn proof(&mut self) -> Result<Proof> {
+        match <[Proof; 1]>::try_from(self.proofs()?) {
+            Ok([proof]) => Ok(proof),
+            Err(_) => Err(self.bad("one signature is needed, of the key itself")),
+        }
+    }
+
+    /// Who says so: one of both, and not both.
+    pub(super) fn evidence(&mut self) -> Result<Evidence> {
+        let proofs = self.bytes_of("proof")?;
+        let is_by_password = self.options.iter().any(|(key, _)| *key == b"present");
+        match proofs {
+            Some(_) if is_by_password => Err(self.bad("present= and proof= are not given together")),
+            Some(proofs) => Ok(Evidence::Keys(self.proofs_in(&proofs)?)),
+            None => Ok(Evidence::Password(self.password_option("present")?)),
+        }
+    }
+
+    pub(super) fn key_name(&mut self) -> Result<String> {
+        let name = String::from_utf8(self.required()?).map_err(|_| self.bad("the name is not UTF-8"))?;
+        if name.is_empty() || name.len() > limits::KEY_NAME_MAX || name.chars().any(char::is_control) {
+            return Err(self.bad("a key's name has 1 to 128 bytes and no control characters"));
+        }
+        Ok(name)
+    }
+
+    pub(super) fn fingerprint(&mut self) -> Result<String> {
+        let text = String::from_utf8(self.required()?).ok();
+        // As `ssh-keygen -l` shows it: 32 bytes in base64.
+        let fits = text.filter(|text| text.len() == limits::FINGERPRINT && text.starts_with("SHA256:"));
+        fits.ok_or_else(|| self.bad("a fingerprint is written SHA256:…, as KEYS shows it"))
+    }
+
+    fn proofs_in(&self, text: &[u8]) -> Result<Vec<Proof>> {
+        let text = std::str::from_utf8(text).map_err(|_| self.bad("a signature is written in base64"))?;
         if text.split(',').count() > limits::KEY_PROOFS_MAX {
             return Err(self.bad("that are more signatures than may come at once"));
         }

@@ -62,6 +62,15 @@ pub struct StageArgs {
     pub resume: Option<Resume>,
 }
 
+/// What proves once more who somebody is that is logged in.
+#[derive(Debug, Clone)]
+pub enum Evidence {
+    /// The present password.
+    Password(Secret),
+    /// Signatures of keys that log in, at least one and at most [`limits::KEY_PROOFS_MAX`].
+    Keys(Vec<Proof>),
+}
+
 /// One command, parsed and in bounds.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -96,10 +105,30 @@ pub enum Command {
     },
     /// PASSWD: another password of one's own.
     Passwd {
-        /// The one that is right now.
-        present: Secret,
         /// The one that is to be.
         new: Secret,
+        /// Who says so.
+        evidence: Evidence,
+    },
+    /// NONCE.
+    Nonce,
+    /// KEYS.
+    Keys,
+    /// ENROL a key of one's own.
+    Enrol {
+        /// What it is called: 1 to [`limits::KEY_NAME_MAX`] bytes.
+        name: String,
+        /// The signature of that key.
+        key: Box<Proof>,
+        /// Who says so.
+        evidence: Evidence,
+    },
+    /// REVOKE a key of one's own.
+    Revoke {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// Who says so.
+        evidence: Evidence,
     },
     /// LIST a folder.
     List {
@@ -248,7 +277,13 @@ impl Command {
                 secret: args.invitation()?,
                 password: args.password_option("password")?,
             },
-            Verb::Passwd => Command::Passwd { new: args.new_password()?, present: args.password_option("present")? },
+            Verb::Passwd => Command::Passwd { new: args.new_password()?, evidence: args.evidence()? },
+            Verb::Nonce => Command::Nonce,
+            Verb::Keys => Command::Keys,
+            Verb::Enrol => {
+                Command::Enrol { name: args.key_name()?, key: Box::new(args.proof()?), evidence: args.evidence()? }
+            }
+            Verb::Revoke => Command::Revoke { fingerprint: args.fingerprint()?, evidence: args.evidence()? },
             Verb::List => Command::List {
                 path: args.path_or_root()?,
                 recursive: args.flag("recursive")?,
@@ -330,7 +365,13 @@ impl Command {
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Redeem { .. } => [Feature::Redeem].into_iter().collect(),
-            Command::Passwd { .. } => [Feature::Passwd].into_iter().collect(),
+            Command::Passwd { evidence: Evidence::Password(_), .. } => [Feature::Passwd].into_iter().collect(),
+            Command::Passwd { evidence: Evidence::Keys(_), .. } => {
+                [Feature::Passwd, Feature::Enrol].into_iter().collect()
+            }
+            Command::Nonce | Command::Keys | Command::Enrol { .. } | Command::Revoke { .. } => {
+                [Feature::Enrol].into_iter().collect()
+            }
             Command::Upload(UploadArgs { mode, allocated, .. }) | Command::Stage(StageArgs { mode, allocated, .. }) => {
                 let perms = mode.filter(|mode| mode.perms).map(|_| Feature::Perms);
                 let all = [mode.map(|_| Feature::Mode), perms, allocated.map(|_| Feature::Sparse)];
@@ -351,6 +392,10 @@ impl Command {
             Command::Join(_) => Verb::Join,
             Command::Redeem { .. } => Verb::Redeem,
             Command::Passwd { .. } => Verb::Passwd,
+            Command::Nonce => Verb::Nonce,
+            Command::Keys => Verb::Keys,
+            Command::Enrol { .. } => Verb::Enrol,
+            Command::Revoke { .. } => Verb::Revoke,
             Command::List { .. } => Verb::List,
             Command::Stat(_) => Verb::Stat,
             Command::Hash { .. } => Verb::Hash,
@@ -376,7 +421,13 @@ impl Command {
 
     /// Whether its line holds a secret, to be wiped wherever it was.
     pub fn is_secret(&self) -> bool {
-        matches!(self, Command::Pass(_) | Command::Join(_) | Command::Redeem { .. } | Command::Passwd { .. })
+        match self {
+            Command::Pass(_) | Command::Join(_) | Command::Redeem { .. } | Command::Passwd { .. } => true,
+            Command::Enrol { evidence, .. } | Command::Revoke { evidence, .. } => {
+                matches!(evidence, Evidence::Password(_))
+            }
+            _ => false,
+        }
     }
 
     /// The path the command works on, the first if it has two.
@@ -401,6 +452,10 @@ impl Command {
             | Command::Join(_)
             | Command::Redeem { .. }
             | Command::Passwd { .. }
+            | Command::Nonce
+            | Command::Keys
+            | Command::Enrol { .. }
+            | Command::Revoke { .. }
             | Command::Part { .. }
             | Command::Commit { .. }
             | Command::Discard(_)

@@ -59,6 +59,8 @@ features! {
     Growing = "growing", "send a file that becomes longer meanwhile";
     /// The verb REDEEM.
     Redeem = "redeem", "take invitations";
+    /// The verbs NONCE, KEYS, ENROL and REVOKE, and the key `proof=` of PASSWD.
+    Enrol = "enrol", "let users enrol and revoke keys";
 }
 
 /// A set of features.

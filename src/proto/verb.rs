@@ -45,7 +45,15 @@ verbs! {
     /// Use an invitation.
     Redeem = "REDEEM", "REDEEM user secret password=PASSWORD", "Log in by an invitation, and choose your password.";
     /// Another password of one's own.
-    Passwd = "PASSWD", "PASSWD new present=PASSWORD", "Change your password; it takes the present one.";
+    Passwd = "PASSWD", "PASSWD new present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]", "Change your password; it takes the present one or a key's proof.";
+    /// What signatures must be over.
+    Nonce = "NONCE", "NONCE", "Get the nonce that a proof by a key is over.";
+    /// The keys that log one in.
+    Keys = "KEYS", "KEYS", "Show the keys that log you in.";
+    /// Another key of one's own.
+    Enrol = "ENROL", "ENROL name signature present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]", "Let one more key of yours log you in.";
+    /// One key less.
+    Revoke = "REVOKE", "REVOKE fingerprint present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]", "Let a key that you enrolled log you in no more.";
     /// List a folder.
     List = "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.

@@ -42,7 +42,8 @@ impl Right {
         let names: &[&str] = match verb {
             Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Token | Verb::Join | Verb::Redeem => &[],
             // Not of anonymous; the rights over files have no part in it.
-            Verb::Passwd => &[],
+            Verb::Passwd | Verb::Enrol | Verb::Revoke => &[],
+            Verb::Nonce | Verb::Keys => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
             Verb::Who | Verb::Kick | Verb::Shutdown => return vec![Right::Administrator],
             Verb::List | Verb::Stat => &["list"],
@@ -75,12 +76,25 @@ impl Right {
     }
 }
 
-/// A KEY that is well-formed and not anybody's.
-fn signed_by_a_stranger() -> Vec<u8> {
+/// A signature that is well-formed and not anybody's.
+fn of_a_stranger(purpose: Purpose) -> String {
     let pin = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".parse().unwrap();
-    let statement = Statement { purpose: Purpose::Login, nonce: Nonce::fresh().unwrap(), user: "alice", pin };
-    let proof = LoginKey::generate("").unwrap().sign(&statement).unwrap();
-    format!("KEY alice {}\r\n", proof.to_text()).into_bytes()
+    let statement = Statement { purpose, nonce: Nonce::fresh().unwrap(), user: "alice", pin };
+    LoginKey::generate("").unwrap().sign(&statement).unwrap().to_text()
+}
+
+fn enrolments() -> Vec<Vec<u8>> {
+    let (own, proof) = (of_a_stranger(Purpose::Enrolled), of_a_stranger(Purpose::Enrol));
+    ["present=another".to_owned(), format!("proof={proof}")]
+        .map(|evidence| format!("ENROL laptop {own} {evidence}\r\n").into_bytes())
+        .to_vec()
+}
+
+fn revocations() -> Vec<Vec<u8>> {
+    let fingerprint = LoginKey::generate("").unwrap().public().fingerprint();
+    ["present=another".to_owned(), format!("proof={}", of_a_stranger(Purpose::Revoke))]
+        .map(|evidence| format!("REVOKE {fingerprint} {evidence}\r\n").into_bytes())
+        .to_vec()
 }
 
 /// A verb's commands as they go over the wire, each well-formed and, with the rights, able to succeed in a [`Scene`].
@@ -89,11 +103,15 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Help => &["HELP", "HELP list"],
         Verb::User => &["USER alice"],
         Verb::Pass => &["PASS wrong"],
-        Verb::Key => return vec![signed_by_a_stranger()],
+        Verb::Key => return vec![format!("KEY alice {}\r\n", of_a_stranger(Purpose::Login)).into_bytes()],
         Verb::Token => &["TOKEN", "TOKEN count=3"],
         Verb::Join => &["JOIN 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"],
         Verb::Redeem => &["REDEEM alice 0123456789abcdefghijklmnopqrstuvwxyzABCDEFG password=another"],
         Verb::Passwd => &["PASSWD another present=another"],
+        Verb::Nonce => &["NONCE"],
+        Verb::Keys => &["KEYS"],
+        Verb::Enrol => return enrolments(),
+        Verb::Revoke => return revocations(),
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
         Verb::Stat => &["STAT", "STAT file"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],

@@ -68,6 +68,10 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Token
         | Verb::Join
         | Verb::Passwd
+        | Verb::Nonce
+        | Verb::Keys
+        | Verb::Enrol
+        | Verb::Revoke
         | Verb::Redeem
         | Verb::Part
         | Verb::Commit

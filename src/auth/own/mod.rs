@@ -1,12 +1,15 @@
-//! What users do themselves: the passwords that they chose in place of those that the administrator gave them, and the
-//! invitations to do so.
+//! What users do themselves: the passwords that they chose in place of those that the administrator gave them, the keys
+//! that they enrolled, and the invitations to do so.
 //!
 //! It is kept in the server's own state folder, a small file for each user, and never gives more than the users file does.
 //! What is kept belongs to one entry of the users file, told by its [`EntryTag`]: when the administrator gives the user
-//! another password, or removes her and makes her again, the entry is another one and what was kept for it is void.
+//! another password, or removes her and makes her again, the entry is another one and what was kept for it is void. What
+//! was done by proof of a key that the administrator gave holds, moreover, as long as that key does, and no farther.
 
 mod folder;
+mod ground;
 mod invitation;
+mod key;
 mod record;
 mod sealed;
 mod users;
@@ -17,9 +20,11 @@ use std::sync::Arc;
 pub use folder::StateFolder;
 pub use invitation::Invitation;
 pub(super) use invitation::used;
+pub use key::EnrolledKey;
+pub(super) use key::OwnKey;
 pub(super) use record::Record;
 
-use super::UserKey;
+use super::Principal;
 use super::hash::StoredHash;
 use crate::files::Hash;
 
@@ -28,31 +33,30 @@ use crate::files::Hash;
 pub struct SelfService {
     /// Choose another password.
     pub password: bool,
+    /// Enrol keys, and revoke those.
+    pub keys: bool,
 }
 
 impl SelfService {
     /// Everything.
-    pub const ALL: SelfService = SelfService { password: true };
+    pub const ALL: SelfService = SelfService { password: true, keys: true };
     /// Nothing.
-    pub const NONE: SelfService = SelfService { password: false };
+    pub const NONE: SelfService = SelfService { password: false, keys: false };
 }
 
 /// Tells one entry of the users file from all others, also from a later one of the same user: it depends on the user's name
-/// and on the salted hash of the password, or where there is none on the keys.
+/// and on what the file has that no other entry has: the salted hash of the password, and the `id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EntryTag(Hash);
 
 impl EntryTag {
-    /// The tag of the entry of this user with this password; or with none, but these keys.
-    pub(super) fn of(name: &str, password: Option<&StoredHash>, keys: &[UserKey]) -> EntryTag {
+    /// The tag of the entry of this user with this password and this `id`. With neither it is the tag of every such entry
+    /// of the user: nothing may be kept for those.
+    pub(super) fn of(name: &str, password: Option<&StoredHash>, id: Option<&str>) -> EntryTag {
         let mut bytes = b"sealift users.toml entry 1".to_vec();
-        let parts: Vec<Vec<u8>> = match password {
-            Some(password) => password.parts().to_vec(),
-            // A number of parts that no password has.
-            None => {
-                [vec![]].into_iter().chain(keys.iter().map(|key| key.public().to_openssh("").into_bytes())).collect()
-            }
-        };
+        // Another number of parts for each case, so that none is taken for another one.
+        let mut parts = password.map_or_else(|| vec![Vec::new()], |password| password.parts().to_vec());
+        parts.extend(id.map(|id| id.as_bytes().to_vec()));
         let parts = parts.iter().map(Vec::as_slice);
         for part in [name.as_bytes()].into_iter().chain(parts) {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -74,9 +78,23 @@ pub struct OwnChange {
     /// Whose.
     pub(super) user: String,
     pub(super) record: Record,
+    /// What it is about.
+    pub(super) what: Changed,
     /// The invitation that it used up.
     pub(super) invitation: Option<String>,
 }
+
+/// What a user changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// The password.
+    Password,
+    /// The keys.
+    Keys,
+}
+
+/// The users after a change, and who somebody is who has the new password.
+pub(super) type After = (super::Users, Option<Principal>);
 
 impl OwnChange {
     /// The invitation that it used up, whose file is of no more use when the change is in force.

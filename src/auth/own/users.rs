@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Invitation, Own, OwnChange, Record, StateFolder, used};
+use super::ground::Ground;
+use super::key::is_name;
+use super::{After, Changed, Invitation, Own, OwnChange, OwnKey, Record, StateFolder, used};
 use crate::auth::hash::StoredHash;
 use crate::auth::users::{User, Users};
 use crate::auth::{Principal, Secret};
 use crate::error::{Error, Kind, Result};
+use crate::keys::PublicKey;
+use crate::limits;
 
 impl Users {
     /// Takes over what users did themselves, out of the folder where that is kept. Of users who were there `before` with the
@@ -40,12 +44,82 @@ impl Users {
     /// now. It is on the disk then, and in force in [`Users::with_own`].
     ///
     /// # Errors
-    /// [`Kind::Denied`] if the users file does not allow it; [`Kind::Revoked`] if this principal is not who the user is
-    /// now; [`Kind::Io`] if what is kept of the user cannot be read; those of the file system.
+    /// [`Kind::Denied`] if the users file does not allow it, or the principal has proven to have a key that is bounded;
+    /// [`Kind::Revoked`] if this principal is not who the user is now; [`Kind::Io`] if what is kept of the user cannot be
+    /// read; those of the file system.
     pub fn choose_password(&self, folder: &StateFolder, principal: &Principal, hash: &str) -> Result<OwnChange> {
+        let user = self.user_of(principal)?;
+        if !principal.grants().self_service.password {
+            return Err(chosen_by_administrator());
+        }
+        let ground = Ground::of(principal, user)?.for_password()?;
+        own_password(folder, user, hash, ground.by, None)
+    }
+
+    /// Enrols a key of the user, whom the principal has proven to be: it logs in from then on, as far as what proved it does.
+    /// It is on the disk then, and in force in [`Users::with_own`].
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] if the users file does not allow it; [`Kind::Exists`] if the key logs in already;
+    /// [`Kind::TooMany`] if there are [`limits::OWN_KEYS_MAX`]; [`Kind::BadCommand`] for a name that a key cannot have;
+    /// else as [`Users::choose_password`].
+    pub fn enrol(
+        &self,
+        folder: &StateFolder,
+        principal: &Principal,
+        (key, name): (&PublicKey, &str),
+        now: u64,
+    ) -> Result<OwnChange> {
+        let user = self.user_of(principal)?;
+        if !(user.self_service.keys && principal.grants().self_service.keys) {
+            return Err(given_by_administrator());
+        }
+        if !is_name(name) {
+            let text = format!("a key's name has 1 to {} bytes and no control characters", limits::KEY_NAME_MAX);
+            return Err(Error::new(Kind::BadCommand, text));
+        }
+        let ground = Ground::of(principal, user)?;
+        let mut record = record_of(user)?;
+        if user.key_with(key).is_some() {
+            return Err(Error::new(Kind::Exists, "that key logs you in already"));
+        }
+        // What holds no more makes room.
+        let holds = |own: &OwnKey| own.public != *key && user.key_with(&own.public).is_some();
+        record.keys.retain(holds);
+        if record.keys.len() >= limits::OWN_KEYS_MAX {
+            let text = format!("you have {} keys already, as many as one may: revoke one first", limits::OWN_KEYS_MAX);
+            return Err(Error::new(Kind::TooMany, text));
+        }
+        record.keys.push(OwnKey { public: key.clone(), name: name.to_owned(), added: now, by: ground.by });
+        written(folder, user, record, Changed::Keys, None)
+    }
+
+    /// Revokes the key of this fingerprint that the user enrolled: it logs in no more. Else as [`Users::enrol`].
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none; [`Kind::Denied`] if it is the administrator's; else as [`Users::enrol`].
+    pub fn revoke(&self, folder: &StateFolder, principal: &Principal, fingerprint: &str) -> Result<OwnChange> {
+        let user = self.user_of(principal)?;
+        if !(user.self_service.keys && principal.grants().self_service.keys) {
+            return Err(given_by_administrator());
+        }
+        let mut record = record_of(user)?;
+        let before = record.keys.len();
+        record.keys.retain(|own| own.public.fingerprint() != fingerprint);
+        match record.keys.len() < before {
+            true => written(folder, user, record, Changed::Keys, None),
+            false if user.given_key(fingerprint).is_some() => {
+                let text = "the server's administrator gave you that key, and alone takes it away";
+                Err(Error::new(Kind::Denied, text))
+            }
+            false => Err(Error::new(Kind::NotFound, "you have no key of this fingerprint")),
+        }
+    }
+
+    /// Who the principal is now.
+    fn user_of(&self, principal: &Principal) -> Result<&User> {
         let user = self.users.get(principal.name()).filter(|_| self.renew(principal).is_some());
-        let user = user.ok_or_else(|| Error::new(Kind::Revoked, "your account has changed since you logged in"))?;
-        own_password(folder, user, hash, None)
+        user.ok_or_else(|| Error::new(Kind::Revoked, "your account has changed since you logged in"))
     }
 
     /// Whether this user can use the invitation with this secret, as far as can be told before.
@@ -62,7 +136,7 @@ impl Users {
     /// As [`Users::check_invitation`] and [`Users::choose_password`].
     pub fn redeem(&self, folder: &StateFolder, user: &str, secret: &Secret, hash: &str) -> Result<OwnChange> {
         let (user, invitation) = self.invitation(folder, user, secret)?;
-        own_password(folder, user, hash, Some(invitation.id().to_owned()))
+        own_password(folder, user, hash, None, Some(invitation.id().to_owned()))
     }
 
     fn invitation(&self, folder: &StateFolder, user: &str, secret: &Secret) -> Result<(&User, Invitation)> {
@@ -80,13 +154,16 @@ impl Users {
         }
     }
 
-    /// The same users with this change in force, and who the user is then; none if the user is gone, or has another entry
-    /// than the one it was made for.
-    pub fn with_own(&self, change: OwnChange) -> Option<(Users, Principal)> {
+    /// The same users with this change in force, and if it was of the password, who the user is then who has that; none if
+    /// the user is gone, or has another entry than the one it was made for.
+    pub fn with_own(&self, change: OwnChange) -> Option<After> {
         let mut users = self.clone();
         let user = users.users.get_mut(&change.user).filter(|user| user.tag() == change.record.entry)?;
         user.own = Own::Is(Arc::new(change.record));
-        let principal = Principal::with_password(user, user.hash()?);
+        let principal = match change.what {
+            Changed::Password => Some(Principal::with_password(user, user.hash()?)),
+            Changed::Keys => None,
+        };
         Some((users, principal))
     }
 }
@@ -95,24 +172,50 @@ fn chosen_by_administrator() -> Error {
     Error::new(Kind::Denied, "the administrator of this server sets your password")
 }
 
-/// Writes down that this user's password is this one, and that this invitation was used for it.
-fn own_password(folder: &StateFolder, user: &User, hash: &str, invitation: Option<String>) -> Result<OwnChange> {
+fn given_by_administrator() -> Error {
+    Error::new(Kind::Denied, "the administrator of this server sets which keys log you in")
+}
+
+/// Writes down that this user's password is this one, what it stands on, and that this invitation was used for it.
+fn own_password(
+    folder: &StateFolder,
+    user: &User,
+    hash: &str,
+    by: Option<String>,
+    invitation: Option<String>,
+) -> Result<OwnChange> {
     if !user.self_service.password {
         return Err(chosen_by_administrator());
     }
-    if !user.can_choose() {
-        let text = "the users file has neither a password nor a key of yours: nothing tells you from a later user of your name";
-        return Err(Error::new(Kind::Denied, text));
-    }
     let password = StoredHash::parse(hash).map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
-    let mut record = match &user.own {
-        Own::Nothing => Record::new(user.tag()),
-        Own::Is(record) => Record::clone(record),
-        Own::Damaged => return Err(Error::new(Kind::Io, "what the server keeps of you cannot be read")),
-    };
-    record.password = Some(password);
+    let mut record = record_of(user)?;
+    (record.password, record.password_by) = (Some(password), by);
     record.redeemed.retain(|id| folder.has_invitation(id));
     record.redeemed.extend(invitation.clone());
+    written(folder, user, record, Changed::Password, invitation)
+}
+
+/// What is kept of this user, to be changed.
+fn record_of(user: &User) -> Result<Record> {
+    if !user.can_choose() {
+        let text = "your entry in the users file has neither a password nor an id: nothing tells you from a later user of your \
+                    name; the server's administrator adds one (sealiftd check says how)";
+        return Err(Error::new(Kind::Denied, text));
+    }
+    match &user.own {
+        Own::Nothing => Ok(Record::new(user.tag())),
+        Own::Is(record) => Ok(Record::clone(record)),
+        Own::Damaged => Err(Error::new(Kind::Io, "what the server keeps of you cannot be read")),
+    }
+}
+
+fn written(
+    folder: &StateFolder,
+    user: &User,
+    record: Record,
+    what: Changed,
+    invitation: Option<String>,
+) -> Result<OwnChange> {
     folder.write(user.name(), &record)?;
-    Ok(OwnChange { user: user.name().to_owned(), record, invitation })
+    Ok(OwnChange { user: user.name().to_owned(), record, what, invitation })
 }

@@ -14,6 +14,7 @@ use super::commands::du::Du;
 use super::commands::find::Find;
 use super::commands::join::Join;
 use super::commands::key::Key;
+use super::commands::login::{LogIn, LogOut};
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
 use super::commands::tree::Tree;
@@ -182,6 +183,8 @@ pub enum Command {
     #[command(after_help = "Example:\n  sealift shutdown admin@files.example")]
     Shutdown(OneServer),
     Join(Join),
+    Login(LogIn),
+    Logout(LogOut),
     Passwd(Passwd),
     Key(Key),
     Trust(Trust),

@@ -295,7 +295,12 @@ impl Context {
 
     /// The same with these keys first. A connection that is lost before the login is done is made again: at once if it was
     /// while a person was asked, else after a pause.
-    async fn connect_by(&self, login: &Login, keys: Vec<LoginKey>, given: Option<Credential>) -> Outcome<Connected> {
+    async fn connect_by(
+        &self,
+        login: &Login,
+        keys: Vec<Vec<LoginKey>>,
+        given: Option<Credential>,
+    ) -> Outcome<Connected> {
         let mut keys = keys;
         let mut patience = Patience::new(self.retries(login));
         let mut answered = given.clone();
@@ -322,26 +327,26 @@ impl Context {
     async fn try_connect(
         &self,
         login: &Login,
-        keys: &mut Vec<LoginKey>,
+        keys: &mut Vec<Vec<LoginKey>>,
         answered: &mut Option<Credential>,
         asks: bool,
     ) -> Outcome<Connected> {
         let mut client = self.dial(login).await?;
         let user = login.name();
         let mut attempt = 1;
-        if !keys.is_empty() && client.takes_keys() {
-            let credential = Credential::Keys(keys.clone());
+        while let Some(group) = keys.first().filter(|_| client.takes_keys()) {
+            let credential = Credential::Keys(group.clone());
             match credential.log_in(&mut client, user).await {
                 Ok(welcome) => return Ok(self.welcomed(login, client, welcome, credential)),
                 Err(err) if err.kind() == Kind::LoginFailed => {
-                    let names = identity::named(keys);
+                    let names = identity::named(group);
                     self.out.step(&format!("no key logs in ({names}): {}", for_people(err.text().as_bytes())));
-                    if asks && answered.is_none() {
+                    keys.remove(0);
+                    if asks && answered.is_none() && keys.is_empty() {
                         self.out.note(&format!("None of your keys logs in as {login} ({names})."));
                     }
                     // The refusal counts as one of the attempts that a connection has.
                     attempt += 1;
-                    keys.clear();
                 }
                 Err(err) => return Err(Failure::from(err).about(&login.to_string())),
             }

@@ -5,8 +5,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealift::client::Welcome;
 use sealift::client::keys::{Agent, LoginKey};
+use sealift::client::{Present, Welcome};
 use sealift::keys::PublicKey;
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
@@ -17,6 +17,7 @@ use super::ask;
 use super::config::config_dir;
 use super::context::Login;
 use super::failure::{Failure, Outcome};
+use super::logins;
 use super::output::Output;
 
 /// The key that `sealift key new` makes, in the configuration folder.
@@ -45,6 +46,14 @@ impl Credential {
             Credential::Keys(keys) => client.login_with_keys(user, keys).await,
         }
     }
+
+    /// The same, for a server that asks once more.
+    pub fn present(&self) -> Present {
+        match self {
+            Credential::Password(password) => Present::Password(password.clone()),
+            Credential::Keys(keys) => Present::Keys(keys.clone()),
+        }
+    }
 }
 
 /// The keys, found once for each set of files.
@@ -54,11 +63,12 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// The keys to log in with there: those that were named; else, if `unasked`, those of the agent and the usual files.
+    /// The keys to log in with there, in the groups in which they are tried: those that were named; else, if `unasked`, the one
+    /// that `sealift login` made for there, and then those of the agent and the usual files.
     ///
     /// # Errors
     /// Of a named file that cannot be used.
-    pub fn of(&self, common: &Common, login: &Login, unasked: bool, out: Output) -> Outcome<Vec<LoginKey>> {
+    pub fn of(&self, common: &Common, login: &Login, unasked: bool, out: Output) -> Outcome<Vec<Vec<LoginKey>>> {
         if login.user.is_none() {
             return Ok(Vec::new());
         }
@@ -69,6 +79,20 @@ impl Identities {
         if named.is_empty() && !unasked {
             return Ok(Vec::new());
         }
+        let mut groups = Vec::new();
+        if named.is_empty() {
+            // By itself: an agent may ask somebody before it signs with one of its own.
+            match logins::key_of(login) {
+                Ok(own) => groups.extend(own.map(|own| vec![own])),
+                Err(err) => out.step(&format!("not used: {}", for_people(err.text().as_bytes()))),
+            }
+        }
+        groups.push(self.found(named, out)?);
+        groups.retain(|keys| !keys.is_empty());
+        Ok(groups)
+    }
+
+    fn found(&self, named: Vec<PathBuf>, out: Output) -> Outcome<Vec<LoginKey>> {
         let known = self.found.borrow().iter().find(|(files, _)| *files == named).map(|(_, keys)| keys.clone());
         if let Some(keys) = known {
             return Ok(keys);
@@ -76,6 +100,18 @@ impl Identities {
         let keys = if named.is_empty() { usual(out) } else { of_files(&named, out)? };
         self.found.borrow_mut().push((named, keys.clone()));
         Ok(keys)
+    }
+}
+
+/// The key that was named on the command line, if one was.
+///
+/// # Errors
+/// Of a file that cannot be used; usage, if several were named.
+pub fn named_key(common: &Common, out: Output) -> Outcome<Option<LoginKey>> {
+    match common.identity.as_slice() {
+        [] => Ok(None),
+        [_] => Ok(of_files(&common.identity, out)?.pop()),
+        _ => Err(Error::new(Kind::Usage, "one key is enrolled at a time: give -i once").into()),
     }
 }
 

@@ -266,8 +266,14 @@ events! {
     Bookmark = "bookmark";
     /// A key of this person.
     Key = "key";
+    /// A key that logs this person in on a server.
+    ServerKey = "server-key";
     /// An invitation was taken.
     Joined = "joined";
+    /// This machine logs in by a key of its own.
+    LoggedIn = "logged-in";
+    /// It does so no more.
+    LoggedOut = "logged-out";
     /// A password is another one now.
     PasswordChanged = "password-changed";
 }

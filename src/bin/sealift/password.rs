@@ -52,8 +52,10 @@ pub fn ask(who: &str) -> Outcome<Secret> {
         Failure::new(
             Kind::LoginFailed,
             format!("{who} needs a password, and there is no terminal to ask on"),
-            "Give it by --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD, or log in with a key: \
-             `sealift key list` shows yours.",
+            format!(
+                "`sealift login {who}`, typed once, has this machine log in by a key of its own from then on; else give the password by \
+                 --password-file, --password-stdin, SEALIFT_PASSWORD_FILE or SEALIFT_PASSWORD."
+            ),
         )
     })
 }

@@ -108,6 +108,12 @@ impl Question<'_> {
                 let change = change(standing, "self_service = [\"password\"]");
                 format!("the administrator alone sets the password of {name} {section}.{change}")
             }
+            (Need::OwnKeys, Decision::Allowed) => format!("{name} may enrol and revoke keys {section}."),
+            (Need::OwnKeys, _) if is_anonymous(standing.name) => "anonymous has no keys.".to_owned(),
+            (Need::OwnKeys, _) => {
+                let change = change(standing, "self_service = [\"keys\"]");
+                format!("the administrator alone gives {name} keys {section}.{change}")
+            }
             (Need::Administrator, Decision::Allowed) => {
                 format!("it is for administrators, and {name} is one {section}.")
             }

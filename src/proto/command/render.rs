@@ -1,6 +1,6 @@
 //! A command as its line.
 
-use super::{Command, HashOf};
+use super::{Command, Evidence, HashOf};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, Resume, SourceMode};
 use crate::keys::Proof;
@@ -23,8 +23,7 @@ impl Command {
             Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
             Command::Key { user, proofs } => {
                 argument(out, user.as_bytes());
-                let proofs: Vec<String> = proofs.iter().map(Proof::to_text).collect();
-                argument(out, proofs.join(",").as_bytes());
+                argument(out, listed(proofs).as_bytes());
             }
             Command::Token { count } => option(out, "count", (*count != 1).then_some(count)),
             Command::Redeem { user, secret, password } => {
@@ -33,10 +32,18 @@ impl Command {
                 out.extend_from_slice(b" password=");
                 out.extend(encode(password.expose()).bytes());
             }
-            Command::Passwd { present, new } => {
+            Command::Passwd { new, evidence } => {
                 argument(out, new.expose());
-                out.extend_from_slice(b" present=");
-                out.extend(encode(present.expose()).bytes());
+                self::evidence(out, evidence);
+            }
+            Command::Enrol { name, key, evidence } => {
+                argument(out, name.as_bytes());
+                argument(out, key.to_text().as_bytes());
+                self::evidence(out, evidence);
+            }
+            Command::Revoke { fingerprint, evidence } => {
+                argument(out, fingerprint.as_bytes());
+                self::evidence(out, evidence);
             }
             Command::List { path, recursive, rotten, mode } => {
                 if !path.is_root() {
@@ -103,7 +110,13 @@ impl Command {
                 argument(out, to.as_bytes());
                 flag(out, "replace", *replace);
             }
-            Command::Ping | Command::Status | Command::Who | Command::Shutdown | Command::Logout => {}
+            Command::Ping
+            | Command::Nonce
+            | Command::Keys
+            | Command::Status
+            | Command::Who
+            | Command::Shutdown
+            | Command::Logout => {}
         }
         out.extend_from_slice(b"\r\n");
         if out.len() - start > limits::LINE_MAX {
@@ -112,6 +125,23 @@ impl Command {
         }
         Ok(())
     }
+}
+
+fn evidence(out: &mut Vec<u8>, evidence: &Evidence) {
+    match evidence {
+        Evidence::Password(present) => {
+            out.extend_from_slice(b" present=");
+            out.extend(encode(present.expose()).bytes());
+        }
+        Evidence::Keys(proofs) => {
+            out.extend_from_slice(b" proof=");
+            out.extend(encode(listed(proofs).as_bytes()).bytes());
+        }
+    }
+}
+
+fn listed(proofs: &[Proof]) -> String {
+    proofs.iter().map(Proof::to_text).collect::<Vec<_>>().join(",")
 }
 
 /// The options of UPLOAD and STAGE about the file as the sender has it.

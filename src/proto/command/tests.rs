@@ -62,6 +62,19 @@ fn too_many_too_few_and_unknown_arguments_are_bad_commands() {
         "COMMIT 0123456789abcdef",
         "COMMIT 0123456789abcdef hash=12",
         "DISCARD",
+        "NONCE x",
+        "KEYS x",
+        "PASSWD new",
+        "PASSWD new present=",
+        "PASSWD new proof=",
+        "PASSWD new proof=AAAA",
+        "ENROL",
+        "ENROL laptop",
+        "ENROL laptop AAAA present=old",
+        "REVOKE present=old",
+        "REVOKE SHA256:short present=old",
+        "REVOKE MD5:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUaaa present=old",
+        "REVOKE SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
     ] {
         assert_eq!(bad(line).1, Kind::BadCommand, "{line}");
     }
@@ -80,12 +93,33 @@ fn a_refused_upload_is_still_known_to_be_an_upload() {
 fn an_error_never_repeats_a_password() {
     let too_long = format!("JOIN {}", "canary".repeat(20));
     let bad = ["PASS canary canary", "PASS canary=canary", "PASS canary%", "JOIN canary canary", "JOIN canary%"];
-    for line in bad.into_iter().chain([too_long.as_str()]) {
+    let changes =
+        ["PASSWD canary", "PASSWD new present=canary%", "PASSWD a b present=canary", "ENROL x y present=canary"];
+    for line in bad.into_iter().chain([too_long.as_str()]).chain(changes) {
         let error = Command::parse(line.as_bytes()).unwrap_err().error;
         assert!(!format!("{error} {error:?}").contains("canary"), "{line}");
     }
     for line in ["PASS canary", "JOIN canary"] {
         assert!(!format!("{:?}", Command::parse(line.as_bytes()).unwrap()).contains("canary"), "{line}");
+    }
+}
+
+#[test]
+fn a_change_is_proven_by_a_password_or_by_signatures_and_not_by_both() {
+    let proof = some_proof(&[1; 32]).to_text();
+    let fingerprint = some_proof(&[1; 32]).key().fingerprint();
+    let many = [proof.as_str(); limits::KEY_PROOFS_MAX + 1].join(",");
+    for start in ["PASSWD new".to_owned(), format!("ENROL laptop {proof}"), format!("REVOKE {fingerprint}")] {
+        for evidence in ["present=old".to_owned(), format!("proof={proof}"), format!("proof={proof},{proof}")] {
+            assert!(Command::parse(format!("{start} {evidence}").as_bytes()).is_ok(), "{start} {evidence}");
+        }
+        for evidence in [format!("present=old proof={proof}"), format!("proof={many}"), String::new()] {
+            assert_eq!(bad(&format!("{start} {evidence}")).1, Kind::BadCommand, "{start} {evidence}");
+        }
+    }
+    assert_eq!(bad(&format!("ENROL laptop {proof},{proof} present=old")).1, Kind::BadCommand);
+    for name in ["%0a", "%00", &"x".repeat(limits::KEY_NAME_MAX + 1)] {
+        assert_eq!(bad(&format!("ENROL {name} {proof} present=old")).1, Kind::BadCommand, "{name}");
     }
 }
 
@@ -102,6 +136,18 @@ fn a_path() -> impl Strategy<Value = RelPath> {
 
 fn a_hash() -> impl Strategy<Value = Hash> {
     any::<[u8; 32]>().prop_map(Hash::from_bytes)
+}
+
+fn an_evidence() -> impl Strategy<Value = Evidence> {
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 1..40).prop_map(|bytes| Evidence::Password(Secret::new(bytes))),
+        (1usize..=limits::KEY_PROOFS_MAX, any::<[u8; 32]>()).prop_map(|(count, seed)| Evidence::Keys(vec![
+            some_proof(
+                &seed
+            );
+            count
+        ])),
+    ]
 }
 
 fn a_command() -> impl Strategy<Value = Command> {
@@ -134,6 +180,12 @@ fn a_command() -> impl Strategy<Value = Command> {
             .prop_map(|(path, offset, length, growing)| Command::Download { path, offset, length, growing }),
         ("[a-z]{1,16}", 1usize..=limits::KEY_PROOFS_MAX, any::<[u8; 32]>())
             .prop_map(|(user, count, seed)| { Command::Key { user, proofs: vec![some_proof(&seed); count] } }),
+        an_evidence().prop_map(|evidence| Command::Passwd { new: Secret::new("new"), evidence }),
+        ("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}", any::<[u8; 32]>(), an_evidence())
+            .prop_map(|(name, seed, evidence)| { Command::Enrol { name, key: Box::new(some_proof(&seed)), evidence } }),
+        (any::<[u8; 32]>(), an_evidence()).prop_map(|(seed, evidence)| {
+            Command::Revoke { fingerprint: some_proof(&seed).key().fingerprint(), evidence }
+        }),
         (1u32..16).prop_map(|count| Command::Token { count }),
         proptest::collection::vec(any::<u8>(), 1..40).prop_map(|b| Command::Join(Secret::new(b))),
         (a_path(), any::<u64>(), proptest::option::of(mtime()), condition(), resume()).prop_map(
@@ -184,6 +236,12 @@ fn a_line_holds_as_many_signatures_as_may_come_of_the_largest_kind_and_no_more()
     };
     assert!(Command::parse(line(limits::KEY_PROOFS_MAX).trim_ascii_end()).is_ok());
     assert!(Command::parse(line(limits::KEY_PROOFS_MAX + 1).trim_ascii_end()).is_err());
+    // The longest change.
+    let mut line = Vec::new();
+    let evidence = Evidence::Keys(vec![proof.clone(); limits::KEY_PROOFS_MAX]);
+    let name = "\u{e9}".repeat(limits::KEY_NAME_MAX / 2);
+    Command::Enrol { name, key: Box::new(proof), evidence }.render(&mut line).unwrap();
+    assert!(Command::parse(line.trim_ascii_end()).is_ok());
 }
 
 proptest! {

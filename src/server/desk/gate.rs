@@ -16,6 +16,8 @@ pub enum Need {
     Rights(Access),
     /// A named user who may choose a password.
     OwnPassword,
+    /// A named user who may enrol and revoke keys.
+    OwnKeys,
     /// An administrator.
     Administrator,
 }
@@ -25,7 +27,7 @@ impl Need {
     pub(in crate::server) fn rights(self) -> Access {
         match self {
             Need::Rights(rights) => rights,
-            Need::Login | Need::OwnPassword | Need::Administrator => Access::NONE,
+            Need::Login | Need::OwnPassword | Need::OwnKeys | Need::Administrator => Access::NONE,
         }
     }
 }
@@ -39,6 +41,8 @@ pub enum Decision {
     Lacking(Access),
     /// It needs a named user who may choose a password: the administrator sets this one's.
     NoOwnPassword,
+    /// It needs a named user who may enrol and revoke keys: the administrator gives this one's.
+    NoOwnKeys,
     /// It needs an administrator, and its user is none.
     NoAdministrator,
 }
@@ -48,6 +52,7 @@ pub fn need(op: &Op) -> Need {
     match op {
         Op::Talk | Op::LogIn | Op::Connect => Need::Login,
         Op::ChangePassword => Need::OwnPassword,
+        Op::ChangeKeys => Need::OwnKeys,
         Op::List { .. } | Op::Stat(_) => Need::Rights(Access::LIST),
         Op::Read { .. } | Op::Hash { .. } => Need::Rights(Access::DOWNLOAD),
         Op::FindPartial(_) | Op::Put { .. } => Need::Rights(Access::UPLOAD),
@@ -70,6 +75,8 @@ pub fn decide(grants: Grants, op: &Op) -> Decision {
         Need::Login => Decision::Allowed,
         Need::OwnPassword if grants.self_service.password => Decision::Allowed,
         Need::OwnPassword => Decision::NoOwnPassword,
+        Need::OwnKeys if grants.self_service.keys => Decision::Allowed,
+        Need::OwnKeys => Decision::NoOwnKeys,
         Need::Administrator if grants.admin => Decision::Allowed,
         Need::Administrator => Decision::NoAdministrator,
         Need::Rights(rights) => match rights.without(grants.access) {
@@ -97,6 +104,10 @@ pub(super) fn check(principal: &Principal, op: &Op, name: &str) -> Result<()> {
             Err(Error::new(Kind::Denied, "anonymous has no password to change"))
         }
         Decision::NoOwnPassword => Err(Error::new(Kind::Denied, "the administrator of this server sets your password")),
+        Decision::NoOwnKeys if principal.is_anonymous() => Err(Error::new(Kind::Denied, "anonymous has no keys")),
+        Decision::NoOwnKeys => {
+            Err(Error::new(Kind::Denied, "the administrator of this server sets which keys log you in"))
+        }
         Decision::Lacking(missing) => Err(lacking(principal, name, missing)),
     }
 }

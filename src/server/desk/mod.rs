@@ -184,6 +184,7 @@ impl Desk {
             | Op::LogIn
             | Op::Connect
             | Op::ChangePassword
+            | Op::ChangeKeys
             | Op::ListSessions
             | Op::EndSessions
             | Op::StopServer => {

@@ -116,6 +116,8 @@ pub enum Op {
     Connect,
     /// Another password of one's own.
     ChangePassword,
+    /// Enrol or revoke a key of one's own.
+    ChangeKeys,
     /// Who is connected.
     ListSessions,
     /// Sessions of others end.
@@ -157,6 +159,7 @@ impl Op {
             | Op::LogIn
             | Op::Connect
             | Op::ChangePassword
+            | Op::ChangeKeys
             | Op::ListSessions
             | Op::EndSessions
             | Op::StopServer => None,

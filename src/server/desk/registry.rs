@@ -79,6 +79,8 @@ pub struct WhoRow {
     pub id: SessionId,
     /// Who is logged in.
     pub user: String,
+    /// The name of the key that logged in, if one did.
+    pub key: Option<String>,
     /// From where.
     pub peer: SocketAddr,
     /// Since when.
@@ -230,9 +232,11 @@ impl Record {
             (Some(name), Some(path)) => format!("{name} {path}"),
         };
         let bytes = self.bytes.load(Ordering::Relaxed);
+        let principal = lock(&self.principal);
         WhoRow {
             id,
-            user: lock(&self.principal).name().to_owned(),
+            user: principal.name().to_owned(),
+            key: principal.key_name().map(str::to_owned),
             peer: self.peer,
             since: self.since.into(),
             bytes,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::current_users::CurrentUsers;
 use super::login_queue::{LoginQueue, Permit};
-use crate::auth::{Principal, StateFolder, Users, hash_password, is_anonymous};
+use crate::auth::{OwnChange, Principal, StateFolder, Users, hash_password, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Nonce, Proof, Purpose, Statement};
 use crate::limits;
@@ -64,29 +64,28 @@ impl Accounts {
         checked.await?
     }
 
-    /// Checks the present password of somebody who is logged in and puts the new one in its place. `renewed` is told who the
-    /// user is then, before sessions end because of it.
+    /// Has somebody who is logged in change something about the own login: `check` says whether they may and what is to be
+    /// written down, and waits for its turn as a login does if it `hashes`. `renewed` as in [`CurrentUsers::change_own`].
     ///
     /// # Errors
-    /// As [`Accounts::verify`]; [`Kind::Denied`] if the users file does not allow it, [`Kind::Revoked`] if it has changed
-    /// meanwhile.
-    pub async fn change_password(
+    /// [`Kind::Busy`]; those of `check` and of [`CurrentUsers::change_own`].
+    pub async fn change_own<W>(
         self: &Arc<Self>,
         source: &Source,
-        user: &str,
-        (present, new): (Secret, Secret),
-        renewed: impl FnOnce(&Principal) + Send + 'static,
-    ) -> Result<Principal> {
-        let permit = self.permit(source).await?;
-        let (accounts, user) = (self.clone(), user.to_owned());
+        hashes: bool,
+        check: impl FnOnce(&Users) -> Result<W> + Send + 'static,
+        renewed: impl FnOnce(Option<&Principal>) + Send + 'static,
+    ) -> Result<Option<Principal>>
+    where
+        W: FnOnce(&Users, &StateFolder) -> Result<OwnChange>,
+    {
+        let permit = if hashes { Some(self.permit(source).await?) } else { None };
+        let accounts = self.clone();
         let changed = self.turns.run(source, move || {
-            let proven = accounts.users().verify(&user, &present);
-            let hashed = proven.and_then(|proven| Ok((proven, hash_password(&new)?)));
+            let write = check(&accounts.users());
             // The disk may let one wait longer than a password.
             drop(permit);
-            let (proven, hash) = hashed?;
-            let choose = |users: &Users, folder: &StateFolder| users.choose_password(folder, &proven, &hash);
-            accounts.current.change_own(choose, renewed)
+            accounts.current.change_own(write?, renewed)
         });
         changed.await?
     }
@@ -125,7 +124,8 @@ impl Accounts {
             drop(permit);
             let hash = hash?;
             let redeem = |users: &Users, folder: &StateFolder| users.redeem(folder, &user, &secret, &hash);
-            accounts.current.change_own(redeem, |_| {})
+            let has = accounts.current.change_own(redeem, |_| {})?;
+            has.ok_or_else(|| Error::new(Kind::Internal, "an invitation that gave no password"))
         });
         redeemed.await?
     }

@@ -262,7 +262,7 @@ impl CurrentUsers {
     }
 
     /// Has a user change something about the own login: `change` puts it on the disk, and it is in force when this returns.
-    /// `renewed` is told who the user is then, before anybody's session ends because of it.
+    /// `renewed` is told who the user is then, if the password changed, before anybody's session ends because of it.
     ///
     /// # Errors
     /// Those of `change`; [`Kind::Denied`] where nothing is kept of users; [`Kind::Revoked`] if the users file has another
@@ -270,8 +270,8 @@ impl CurrentUsers {
     pub fn change_own(
         &self,
         change: impl FnOnce(&Users, &StateFolder) -> Result<OwnChange>,
-        renewed: impl FnOnce(&Principal),
-    ) -> Result<Principal> {
+        renewed: impl FnOnce(Option<&Principal>),
+    ) -> Result<Option<Principal>> {
         let folder = self.own.as_ref();
         let folder = folder.ok_or_else(|| Error::new(Kind::Denied, "this server keeps nothing of what users do"))?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -285,7 +285,7 @@ impl CurrentUsers {
             }
             return Err(Error::new(Kind::Revoked, "your account has changed just now"));
         };
-        renewed(&principal);
+        renewed(principal.as_ref());
         self.put_in_force(&mut state, users);
         drop(state);
         if let Some(Err(error)) = used.map(|id| folder.revoke(&id)) {

@@ -72,7 +72,7 @@ async fn log_in(
         return refuse(stream, busy).await;
     }
     let source = Source::of(&proven.principal, peer.ip());
-    match open(proven, peer, &source, shared).await {
+    match open(proven, (peer, pin), &source, shared).await {
         Ok((mut session, ending)) => {
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
@@ -88,7 +88,7 @@ async fn log_in(
 /// The principal's session over its own home.
 async fn open(
     Proven { principal, of }: Proven,
-    peer: SocketAddr,
+    (peer, pin): (SocketAddr, Pin),
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
@@ -106,7 +106,7 @@ async fn open(
     let vault = shared.vault.clone();
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let (users, most) = (shared.users.clone(), shared.max_mode);
-    let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip());
+    let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();

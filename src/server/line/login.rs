@@ -144,6 +144,10 @@ impl Prelogin {
             Ok(
                 Command::Token { .. }
                 | Command::Passwd { .. }
+                | Command::Nonce
+                | Command::Keys
+                | Command::Enrol { .. }
+                | Command::Revoke { .. }
                 | Command::Stage(_)
                 | Command::Commit { .. }
                 | Command::Discard(_)

@@ -22,6 +22,7 @@ use crate::server::door::self_service::SelfService;
 use crate::server::door::ties::Ties;
 use crate::server::door::tokens::Tokens;
 use crate::store::LocalVault;
+use crate::tls::Pin;
 
 /// One session over a real home, driven by hand.
 pub struct Unplugged {
@@ -55,8 +56,8 @@ impl Unplugged {
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(Users::parse(Users::starter(), "")?));
         let admission = Admission::new(AdmissionOptions::default());
-        let self_service =
-            SelfService::new(Arc::new(Accounts::new(users.clone())), admission, Ipv4Addr::LOCALHOST.into());
+        let (accounts, nowhere) = (Arc::new(Accounts::new(users.clone())), Ipv4Addr::LOCALHOST.into());
+        let self_service = SelfService::new(accounts, admission, nowhere, Pin::from_bytes([0; 32]));
         let session = Session::new(principal, (users, 0), (store, FileMode::ALL), Arc::new(ticket), ties, self_service);
         let account = Budget::new(1 << 30).portion().account();
         Ok(Unplugged { session, sent: Sent::default(), account, ids })

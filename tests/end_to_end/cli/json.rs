@@ -89,6 +89,12 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["bookmark", "list"], 0);
     schema.run(&world, &["bookmark", "remove", "work"], 0);
     schema.run(&world, &["key", "new"], 0);
+    schema.run(&world, &["login", &at("")], 0);
+    schema.run(&world, &["key", "list"], 0);
+    schema.run(&world, &["key", "list", &at("")], 0);
+    schema.run(&world, &["logout", &at("")], 0);
+    schema.run(&world, &["login", "--name", "tablet", &at("")], 0);
+    schema.run(&world, &["key", "remove", &at(""), "tablet"], 0);
     schema.run(&world, &["get", "--dry-run", &at("tree/sub/b"), "planned"], 0);
     schema.run(&world, &["get"], 2);
     schema.run(&world, &["frobnicate"], 2);

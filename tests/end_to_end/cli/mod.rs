@@ -16,6 +16,7 @@ mod help;
 mod join;
 mod json;
 mod listing;
+mod login;
 mod looking;
 mod lost_lines;
 mod next_key;

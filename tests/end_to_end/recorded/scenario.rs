@@ -365,6 +365,23 @@ fn typed_by_hand(port: u16) {
     assert_eq!(words, ["done", "stat", "done", "done", "pong", "bye"]);
 }
 
+/// Enrols a key, and revokes it by its own signature, over a connection that is logged in as ada.
+fn change_keys(client: &mut RawClient, daemon: &Daemon) {
+    let (key, pin) = (LoginKey::generate("ada@tablet").unwrap(), daemon.pin().parse().unwrap());
+    let sign = |client: &mut RawClient, purposes: [Purpose; 2]| {
+        let nonce = client.ask("NONCE").2["nonce"].parse().unwrap();
+        purposes.map(|purpose| key.sign(&Statement { purpose, nonce, user: "ada", pin }).unwrap().to_text())
+    };
+    let [own, proof] = sign(client, [Purpose::Enrolled, Purpose::Enrol]);
+    assert_eq!(client.ask(format!("ENROL ada@tablet {own} proof={proof}")).1, "login-failed");
+    let [own, _] = sign(client, [Purpose::Enrolled, Purpose::Enrol]);
+    assert_eq!(client.ask(format!("ENROL ada@tablet {own} present={ENCODED}")).1, "enrolled");
+    client.line("KEYS");
+    assert_eq!([client.reply().1, client.reply().1, client.reply().1], ["key", "key", "done"]);
+    let [_, proof] = sign(client, [Purpose::Enrolled, Purpose::Revoke]);
+    assert_eq!(client.ask(format!("REVOKE {} proof={proof}", key.public().fingerprint())).1, "removed");
+}
+
 /// Logs in with a key, at the second attempt.
 fn by_key(port: u16, daemon: &Daemon) {
     let key = LoginKey::generate("ada@laptop").unwrap();
@@ -379,5 +396,6 @@ fn by_key(port: u16, daemon: &Daemon) {
         assert_eq!(answer, word);
         nonce = fields.get("nonce").cloned().unwrap_or_default();
     }
+    change_keys(&mut client, daemon);
     assert_eq!(client.ask("LOGOUT").1, "bye");
 }

@@ -9,6 +9,7 @@ pub mod get;
 pub mod join;
 pub mod key;
 pub mod local;
+pub mod login;
 pub mod look;
 pub mod ls;
 pub mod mirror;
@@ -56,7 +57,9 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Shutdown(args) => server::shutdown(ctx, args).await,
         Command::Join(args) => join::run(ctx, args).await,
         Command::Passwd(args) => passwd::run(ctx, args).await,
-        Command::Key(args) => key::run(ctx, args),
+        Command::Login(args) => login::log_in(ctx, args).await,
+        Command::Logout(args) => login::log_out(ctx, args).await,
+        Command::Key(args) => key::run(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Bookmark(args) => bookmark::run(ctx, args),
         Command::Completion(args) => completion::write_script(args),

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 
 use clap::Args;
+use sealift::client::Present;
+use sealift::proto::Feature;
 use sealift::{Exit, Kind};
 
 use crate::context::{Connected, Context, Login};
@@ -18,7 +20,7 @@ Examples:
   sealift passwd alice@files.example
   printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
 
-It asks for the present password, then twice for the new one. With --password-stdin the first line of standard input is \
+It asks for the present password, unless a key of yours logs in, then twice for the new one. With --password-stdin the first line of standard input is \
 the present one, and the second the new one. Your other sessions there that a password opened end. What its administrator sets later \
 (`sealiftd user passwd`) counts instead, and the administrator may keep users from choosing at all.")]
 pub struct Passwd {
@@ -38,15 +40,16 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         return Err(Failure::new(Kind::Usage, "anonymous has no password to change", hint));
     }
     let Connected { mut client, credential, .. } = ctx.connect(&login).await?;
-    let present = match credential {
-        Credential::Password(password) => password,
-        Credential::Keys(_) => match ctx.given_password()? {
-            Some(password) => password,
-            None => password::ask(&login.to_string())?,
-        },
+    let present = match (&credential, ctx.given_password()?) {
+        (Credential::Keys(_), Some(password)) => Present::Password(password),
+        // An older server takes a password alone.
+        (Credential::Keys(_), None) if !client.features().has(Feature::Enrol) => {
+            Present::Password(password::ask(&login.to_string())?)
+        }
+        (credential, _) => credential.present(),
     };
     let new = password::choose(&login.to_string(), &ctx.common, ctx.out)?;
-    match client.change_password(present, new.clone()).await {
+    match client.change_password(login.name(), present, new.clone()).await {
         Ok(()) => {
             ctx.out.step_ids("answered", &client);
             ctx.hang_up(client).await;

@@ -114,12 +114,14 @@ pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
         let object = || {
             let object = Object::of(Event::Session).text("session", session.id).text("user", &session.user);
             let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
+            let object = session.key.iter().fold(object, |object, key| object.text("key", key));
             object.text("doing", &session.doing)
         };
         if !out.json(object)? {
             let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));
             let since = format::utc(session.since);
-            out.line(format!("{}  {user:<16}  {peer:<24}  {since}  {doing}", session.id))?;
+            let key = session.key.as_ref().map(|key| format!("  (key {})", for_people(key.as_bytes())));
+            out.line(format!("{}  {user:<16}  {peer:<24}  {since}  {doing}{}", session.id, key.unwrap_or_default()))?;
         }
     }
     Ok(())

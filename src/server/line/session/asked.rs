@@ -45,6 +45,9 @@ impl From<Command> for Asked {
                 return Asked::Session(Op::LogIn, command);
             }
             Command::Token { .. } => return Asked::Session(Op::Connect, command),
+            // What is shown is the user's own, and a nonce opens nothing.
+            Command::Nonce | Command::Keys => return Asked::Session(Op::Talk, command),
+            Command::Enrol { .. } | Command::Revoke { .. } => return Asked::Session(Op::ChangeKeys, command),
             Command::Passwd { .. } => return Asked::Session(Op::ChangePassword, command),
             Command::Who => return Asked::Session(Op::ListSessions, command),
             Command::Kick(_) => return Asked::Session(Op::EndSessions, command),

@@ -100,9 +100,13 @@ impl Talk {
         let sessions = self.desk.ticket().registry().sessions();
         for row in &sessions {
             let write = |line: &mut Vec<u8>| {
-                ReplyWriter::new(line, 112, "session")
-                    .field("id", row.id)
-                    .bytes("user", row.user.as_bytes())
+                let reply =
+                    ReplyWriter::new(line, 112, "session").field("id", row.id).bytes("user", row.user.as_bytes());
+                let reply = match &row.key {
+                    None => reply,
+                    Some(key) => reply.bytes("key", key.as_bytes()),
+                };
+                reply
                     .field("peer", row.peer)
                     .field("since", row.since)
                     .field("bytes", row.bytes)

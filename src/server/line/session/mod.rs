@@ -20,6 +20,7 @@ pub use self::info::help_lines;
 use crate::auth::Principal;
 use crate::error::{Error, Kind};
 use crate::files::{FileMode, Store};
+use crate::keys::Nonce;
 use crate::limits;
 use crate::machine::lane::{Machine, Outgoing, Step, Waiting};
 use crate::machine::turns::Class;
@@ -71,7 +72,9 @@ struct Talk {
     lines: LineDecoder,
     replies: Replies,
     unknown_verbs: u32,
-    /// Present passwords that were wrong.
+    /// What the next signature of a key must be over, if the client has asked for one.
+    nonce: Option<Nonce>,
+    /// Present passwords and proofs that were wrong.
     login_failures: u32,
 }
 
@@ -93,6 +96,7 @@ impl Session {
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,
             unknown_verbs: 0,
+            nonce: None,
             login_failures: 0,
         };
         Session { state: State::Commands, talk }

@@ -1,0 +1,151 @@
+//! `login`, `logout` and `key list|remove`: a machine's own key, end to end.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use crate::common::program::{Done, PASSWORD, World, finish};
+use crate::common::{eventually, text};
+
+/// Runs a command that nobody can be asked during, without a password.
+fn alone(world: &World, args: &[&str]) -> Done {
+    let mut command = world.command(args);
+    command.env_remove("SEALIFT_PASSWORD");
+    finish(command, b"")
+}
+
+fn login(world: &World) -> Done {
+    world.run(["login", &world.alice("")])
+}
+
+fn keys(world: &World) -> Vec<PathBuf> {
+    let listed = fs::read_dir(world.config.path().join("logins")).into_iter().flatten();
+    listed.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn a_password_once_and_nothing_is_asked_after_that() {
+    let world = World::trusting();
+    let alice = world.alice("");
+    alone(&world, &["ls", &alice]).code(4).said("sealift login alice@");
+    login(&world).code(0).said("from now on").said("sealift logout alice@");
+    alone(&world, &["ls", &alice]).code(0);
+    fs::write(world.local("a"), "a").unwrap();
+    alone(&world, &["put", "a", &alice]).code(0);
+    let mut shell = world.command(["shell", &alice]);
+    shell.env_remove("SEALIFT_PASSWORD");
+    finish(shell, b"ls\nlogout\n").code(0);
+    // Anywhere else it is of no use, and asking again is no harm.
+    alone(&world, &["ls", &alice.replace("alice@", "bob@")]).code(4);
+    alone(&world, &["login", &alice]).code(0).said("already");
+    for file in keys(&world) {
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        let is_public = file.extension().is_some_and(|extension| extension == "pub");
+        assert_eq!(mode, if is_public { 0o644 } else { 0o600 }, "{}", file.display());
+    }
+    let log = world.server.log();
+    assert!(log.contains("key enrolled by its user") && !log.contains(PASSWORD), "{log}");
+    assert!(log.matches("key=\"").count() >= 4, "each login names its key: {log}");
+    alone(&world, &["logout", &alice]).code(0).said("and the server too");
+    assert_eq!(keys(&world), Vec::<PathBuf>::new());
+    alone(&world, &["ls", &alice]).code(4);
+    alone(&world, &["logout", &alice]).code(3);
+}
+
+#[test]
+fn a_person_types_the_password_once() {
+    let world = World::trusting();
+    let mut terminal = world.terminal(["login", "--name", "my laptop", &world.alice("")]);
+    terminal.expect("Password for alice@").line(PASSWORD).expect("by the key my laptop");
+    assert!(terminal.wait().success());
+    assert!(!terminal.shown().contains(PASSWORD));
+    let mut terminal = world.terminal(["ls", &world.alice("")]);
+    terminal.expect("empty");
+    assert!(terminal.wait().success());
+}
+
+#[test]
+fn keys_are_shown_and_revoked_by_name_or_fingerprint_from_another_machine() {
+    let world = World::trusting();
+    let alice = world.alice("");
+    world.run(["login", "--name", "laptop", &alice]).code(0);
+    alone(&world, &["key", "list"]).code(0).said("Logged in as alice@");
+    let listed = text(&alone(&world, &["key", "list", &alice]).code(0).stdout);
+    assert!(listed.contains("laptop") && listed.contains("yours") && listed.contains("this machine"));
+    // Another machine: another configuration.
+    let other = tempfile::tempdir().unwrap();
+    let elsewhere = |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("SEALIFT_CONFIG_DIR", other.path()).env("SEALIFT_PASSWORD", PASSWORD);
+        finish(command, b"")
+    };
+    fs::copy(world.config.path().join("known_servers"), other.path().join("known_servers")).unwrap();
+    elsewhere(&["login", "--name", "laptop", &alice]).code(0);
+    elsewhere(&["key", "remove", &alice, "nothing"]).code(3);
+    elsewhere(&["key", "remove", &alice, "laptop"]).code(2).said("several keys").said("SHA256:");
+    let mine = listed.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap().to_owned();
+    elsewhere(&["key", "remove", &alice, &mine]).code(0).said("no more");
+    alone(&world, &["ls", &alice]).code(4);
+    // The server has forgotten it: nothing is left to do but to forget it here.
+    alone(&world, &["logout", &alice]).code(0).said("did not know any more");
+    // It logs in, and may be the one that goes.
+    let mut command = world.command(["key", "remove", &alice, "laptop"]);
+    command.env("SEALIFT_CONFIG_DIR", other.path()).env_remove("SEALIFT_PASSWORD");
+    finish(command, b"").code(0);
+    assert_eq!(fs::read_dir(other.path().join("logins")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_administrators_keys_are_the_administrators() {
+    let world = World::trusting();
+    let alice = world.alice("");
+    let key = world.run(["key", "new", "--name", "given"]).code(0);
+    let key = text(&key.stdout);
+    assert!(world.server.command(&["user", "key", "add", "alice", key.trim()]).status().unwrap().success());
+    let listed = text(&alone(&world, &["key", "list", &alice]).code(0).stdout);
+    assert!(listed.contains("given") && listed.contains("from the administrator"), "{listed}");
+    alone(&world, &["key", "remove", &alice, "given"]).code(5).said("gave you the key");
+    // It proves who she is: for a key of this machine, and for another password.
+    alone(&world, &["login", &alice]).code(0).said("from now on");
+    let mut passwd = world.command(["passwd", &alice]);
+    passwd.env_remove("SEALIFT_PASSWORD");
+    finish(passwd, b"").code(2).said("there is no terminal");
+    let mut terminal = world.terminal(["passwd", &alice]);
+    terminal.expect("New password for alice@").line("my own words").expect("again:").line("my own words");
+    terminal.expect("is changed");
+    assert!(terminal.wait().success());
+    assert!(!terminal.shown().contains("Password for"), "{}", terminal.shown());
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_keeps_the_key_and_that_is_said() {
+    let world = World::trusting();
+    let alice = world.alice("");
+    login(&world).code(0);
+    let kept = keys(&world);
+    // A server that nobody serves any more.
+    let World { server, .. } = &world;
+    server.signal(rustix::process::Signal::KILL);
+    let lost = alone(&world, &["--retry", "0", "logout", &alice]).code(6);
+    lost.said("Nothing was changed").said("--here");
+    assert_eq!(keys(&world).len(), kept.len());
+    alone(&world, &["logout", "--here", &alice]).code(0).said("the server still knows it");
+    assert_eq!(keys(&world), Vec::<PathBuf>::new());
+    alone(&world, &["login", "--retry", "0", &alice]).code(6);
+    assert_eq!(keys(&world), Vec::<PathBuf>::new(), "a key that nobody knows is not left behind");
+}
+
+#[test]
+fn who_may_not_enrol_keys_is_told_so_and_no_key_is_left_behind() {
+    let world = World::trusting();
+    let users = world.server.place().join("users.toml");
+    let text = fs::read_to_string(&users).unwrap();
+    fs::write(&users, text.replace("\n[users.alice]\n", "\n[users.alice]\nself_service = [\"password\"]\n")).unwrap();
+    eventually("it is read", || {
+        let code = login(&world).code;
+        alone(&world, &["logout", "--here", &world.alice("")]);
+        code == Some(5)
+    });
+    login(&world).code(5).said("the administrator of this server sets which keys log you in");
+    assert_eq!(keys(&world), Vec::<PathBuf>::new());
+}
