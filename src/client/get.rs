@@ -11,10 +11,10 @@ use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
 use super::listing::Listing;
 use super::observer::{Observer, ReadingSign, Skip};
-use super::receive::{Announced, Job, Receiver};
+use super::receive::{Announced, Job};
 use super::session::Session;
 use super::sift;
-use super::streams::{LargeDownload, is_large, probe};
+use super::streams::{Crowd, LargeDownload, fetch_files, is_large, probe};
 use super::{listing, requests};
 use crate::error::Result;
 use crate::files::{Condition, Entry, EntryKind, Mtime, RelPath};
@@ -38,7 +38,7 @@ impl Client {
         let into = into.clone();
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            fetch_all(session, jobs, &into, &*observer, &mut ledger, None).map(|()| ledger.summary)
+            fetch_all(session, jobs, &into, &*observer, &mut ledger, (None, None)).map(|()| ledger.summary)
         })
         .await
     }
@@ -62,7 +62,7 @@ impl Client {
         let into = into.clone();
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            let done = tree.get(session, &into, &*observer, &mut ledger, None);
+            let done = tree.get(session, &into, &*observer, &mut ledger, (None, None));
             if let Ok(folders) = &done {
                 folders.date(&into, &*observer, &mut ledger);
             }
@@ -73,14 +73,15 @@ impl Client {
     }
 }
 
-/// [`Client::download`] over one connection. Large files are only put into `large`, if there is that.
+/// [`Client::download`]. Large files are only put into `large`, if there is that; the others are fetched with the help of a
+/// crowd.
 pub(super) fn fetch_all(
     session: &mut Session,
     mut jobs: Vec<Download>,
     into: &Destination,
     observer: &dyn Observer,
     ledger: &mut Ledger,
-    large: Option<&mut Vec<LargeDownload>>,
+    (large, crowd): (Option<&mut Vec<LargeDownload>>, Option<&Crowd>),
 ) -> Result<()> {
     observer.expected(jobs.len() as u64, 0);
     let counts = jobs.len() > 1 && observer.wants_totals();
@@ -102,8 +103,7 @@ pub(super) fn fetch_all(
     } else {
         jobs.into_iter().map(|file| Job { file, counted: false, resumable: true }).collect()
     };
-    let jobs = jobs.into_iter();
-    let done = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
+    let done = fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger);
     into.store().forget_handles();
     done
 }
@@ -172,7 +172,7 @@ impl Tree {
         Tree { from: from.clone(), to: to.clone(), condition, filter: Filter::new() }
     }
 
-    /// [`Client::get_tree`] over one connection, but for the times of the folders. Large files are only put into `large`,
+    /// [`Client::get_tree`], but for the times of the folders. Large files are only put into `large`,
     /// if there is that.
     pub(super) fn get(
         &self,
@@ -180,7 +180,7 @@ impl Tree {
         into: &Destination,
         observer: &dyn Observer,
         ledger: &mut Ledger,
-        mut large: Option<&mut Vec<LargeDownload>>,
+        (mut large, crowd): (Option<&mut Vec<LargeDownload>>, Option<&Crowd>),
     ) -> Result<Folders> {
         let reading = ReadingSign::new(observer);
         let (top, Listing { entries, unread }) = self.list(session)?;
@@ -221,7 +221,7 @@ impl Tree {
                 None
             }
         });
-        let received = Receiver { session, into: into.store(), observer, ledger }.run(jobs);
+        let received = fetch_files(session, jobs, crowd, into, observer, ledger);
         for (path, error) in failed {
             if ledger.is_news(&path) {
                 ledger.fail(path, error, observer);

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::files::{Condition, Hash, RelPath};
 
 /// How one connection's share of a transfer is done.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct How {
     /// Go on with what is left of an earlier attempt.
     pub(super) resume: bool,
@@ -75,6 +75,20 @@ impl Ledger {
     /// finitely often, and a transfer that is tried again as long as it grows comes to an end.
     pub(super) fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Adds what became of other files, over another connection.
+    pub(super) fn absorb(&mut self, other: Ledger) {
+        self.summary.add(other.summary);
+        self.settled.extend(other.settled);
+        self.told.extend(other.told);
+        self.unsure.extend(other.unsure);
+        self.resumed.extend(other.resumed);
+        self.steps += other.steps;
+        if let (Some(whole), Some(more)) = (&mut self.whole, other.whole) {
+            whole.extend(more);
+        }
+        self.kept = self.kept.max(other.kept);
     }
 
     pub(super) fn is_settled(&self, to: &RelPath) -> bool {

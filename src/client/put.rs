@@ -12,10 +12,10 @@ use super::filter::Filter;
 use super::jobs::{Source, Summary, Upload};
 use super::ledger::Ledger;
 use super::observer::Observer;
-use super::send::{Sender, Task};
+use super::send::Task;
 use super::session::Session;
 use super::sift;
-use super::streams::set_aside;
+use super::streams::{Crowd, send_files, set_aside};
 use super::walk::Walk;
 use crate::error::Result;
 use crate::files::{Condition, RelPath};
@@ -30,7 +30,7 @@ impl Client {
     pub async fn upload(&mut self, jobs: Vec<Upload>, observer: Arc<dyn Observer>) -> Result<Summary> {
         self.run(move |session| {
             let mut ledger = Ledger::default();
-            send_all(session, jobs, &*observer, &mut ledger, None).map(|()| ledger.summary)
+            send_all(session, jobs, &*observer, &mut ledger, (None, None)).map(|()| ledger.summary)
         })
         .await
     }
@@ -52,19 +52,19 @@ impl Client {
             let mut ledger = Ledger::default();
             let tree = LocalTree::new(&from, &to, condition);
             let counting = tree.count(&observer)?;
-            tree.send(session, &*observer, &mut ledger, None, counting.is_none()).map(|()| ledger.summary)
+            tree.send(session, &*observer, &mut ledger, (None, None), counting.is_none()).map(|()| ledger.summary)
         })
         .await
     }
 }
 
-/// [`Client::upload`] over one connection. Large files are only put into `large`, if there is that.
+/// [`Client::upload`]. Large files are only put into `large`, if there is that; the others are sent with the help of a crowd.
 pub(super) fn send_all(
     session: &mut Session,
     jobs: Vec<Upload>,
     observer: &dyn Observer,
     ledger: &mut Ledger,
-    mut large: Option<&mut Vec<Task>>,
+    (mut large, crowd): (Option<&mut Vec<Task>>, Option<&Crowd>),
 ) -> Result<()> {
     let count_first = observer.wants_totals();
     if count_first {
@@ -81,7 +81,7 @@ pub(super) fn send_all(
     let tasks = sifted(session, tasks, None, observer, ledger)?;
     let tasks = with_parents(tasks, ledger.how.parents);
     let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
-    Sender::new(session, observer, ledger, !count_first).run(tasks)
+    send_files(session, tasks, crowd, observer, ledger, !count_first)
 }
 
 /// The same with the folders that files go into, each before the first file in it, if they are to be made.
@@ -134,14 +134,14 @@ impl LocalTree {
         observer.wants_totals().then(|| Counting::start(self, observer)).transpose()
     }
 
-    /// [`Client::put_tree`] over one connection. Large files are only put into `large`, if there is that; `count` tells
+    /// [`Client::put_tree`]. Large files are only put into `large`, if there is that; `count` tells
     /// the observer of each file's size as it comes.
     pub(super) fn send(
         self,
         session: &mut Session,
         observer: &dyn Observer,
         ledger: &mut Ledger,
-        mut large: Option<&mut Vec<Task>>,
+        (mut large, crowd): (Option<&mut Vec<Task>>, Option<&Crowd>),
         count: bool,
     ) -> Result<()> {
         let walk = Walk::new(&self)?;
@@ -149,7 +149,7 @@ impl LocalTree {
         let top = (!to.is_root()).then_some(Task::Directory { from, to: to.clone() });
         let tasks = sifted(session, top.into_iter().chain(walk), Some(&to), observer, ledger)?;
         let tasks = tasks.filter_map(|task| set_aside(task, &mut large));
-        Sender::new(session, observer, ledger, count).run(tasks)
+        send_files(session, tasks, crowd, observer, ledger, count)
     }
 }
 

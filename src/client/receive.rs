@@ -42,6 +42,7 @@ pub(super) fn range(
 }
 
 /// One file to fetch.
+#[derive(Clone)]
 pub(super) struct Job {
     pub(super) file: Download,
     /// The observer was told its size before.

@@ -16,7 +16,7 @@ use super::jobs::{Download, Source, Summary, Upload};
 use super::ledger::{How, Ledger};
 use super::observer::{Observer, Skip};
 use super::put::{Counting, LocalTree, send_all};
-use super::streams::{Streams, get_all, put_all};
+use super::streams::{Streams, crowded, get_all, put_all};
 use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, RelPath};
 use crate::limits;
@@ -42,6 +42,9 @@ pub struct TransferOptions {
     /// [`limits::STREAMS_MAX`]; 0 is the same as 1. All are of one login: its password is checked once. With fewer,
     /// if the server gives no more; the observer is told. Such files come after the others.
     pub streams: u32,
+    /// Over so many connections at once files are moved, each over one of them, up to [`limits::STREAMS_MAX`]; 0 is the same
+    /// as 1. With fewer, if the server gives no more; the observer is told.
+    pub transfers: u32,
     /// A file that becomes longer while it is sent or fetched, as a log does, is taken as long as it was at the beginning,
     /// over one connection. Without this, from a server that is too old for it ([`crate::proto::Feature::Growing`]), and if
     /// its first bytes changed too, that is [`Kind::Torn`].
@@ -172,39 +175,44 @@ impl Transfer {
             if again { Arc::new(Again(Arc::clone(observer))) } else { Arc::clone(observer) };
         let (told, ledger) = (Arc::clone(&observer), Arc::clone(&self.ledger));
         let wanted = if self.options.growing || self.options.dry_run { 1 } else { self.options.streams };
-        // Everything but large files over the first connection, then those over all.
+        let spread = if self.options.dry_run { 1 } else { self.options.transfers };
+        // Everything but large files first, then those over all connections.
         match &mut self.work {
             Work::Downloads(jobs, into) => {
                 let (jobs, target) = (jobs.clone(), into.clone());
-                let first = client.run(move |session| {
+                let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    fetch_all(session, jobs, &target, &*told, &mut lock(&ledger), aside).map(|()| large)
-                });
-                let large = first.await?;
-                get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, into).await
+                    fetch_all(session, jobs, &target, &*told, &mut lock(&ledger), (aside, crowd)).map(|()| large)
+                })
+                .await;
+                lock(&self.ledger).absorb(rest);
+                get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, into).await
             }
             Work::Uploads(jobs) => {
                 let jobs: Vec<Upload> = jobs.iter_mut().map(Upload::take).collect();
                 let count = !observer.wants_totals();
-                let first = client.run(move |session| {
+                let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    send_all(session, jobs, &*told, &mut lock(&ledger), aside).map(|()| large)
-                });
-                let large = first.await?;
-                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, count).await
+                    send_all(session, jobs, &*told, &mut lock(&ledger), (aside, crowd)).map(|()| large)
+                })
+                .await;
+                lock(&self.ledger).absorb(rest);
+                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, count).await
             }
             Work::GetTree(tree, into) => {
                 let (tree, target) = (tree.clone(), into.clone());
-                let first = client.run(move |session| {
+                let (got, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    let done = tree.get(session, &target, &*told, &mut lock(&ledger), aside);
+                    let done = tree.get(session, &target, &*told, &mut lock(&ledger), (aside, crowd));
                     target.store().forget_handles();
                     done.map(|folders| (folders, large))
-                });
-                let (folders, large) = first.await?;
+                })
+                .await;
+                lock(&self.ledger).absorb(rest);
+                let (folders, large) = got?;
                 get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, into).await?;
                 folders.date(into, &*observer, &mut lock(&self.ledger));
                 Ok(())
@@ -214,13 +222,14 @@ impl Transfer {
                     self.counting = tree.count(&observer)?;
                 }
                 let (tree, count) = (tree.clone(), self.counting.is_none());
-                let first = client.run(move |session| {
+                let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    tree.send(session, &*told, &mut lock(&ledger), aside, count).map(|()| large)
-                });
-                let large = first.await?;
-                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, count).await
+                    tree.send(session, &*told, &mut lock(&ledger), (aside, crowd), count).map(|()| large)
+                })
+                .await;
+                lock(&self.ledger).absorb(rest);
+                put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, count).await
             }
         }
     }

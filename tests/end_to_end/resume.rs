@@ -28,6 +28,7 @@ const RESUME: TransferOptions = TransferOptions {
     skip_existing: false,
     update: false,
     parents: false,
+    transfers: 1,
     dry_run: false,
     retries: 3,
     streams: 1,

@@ -28,6 +28,7 @@ const FOUR: TransferOptions = TransferOptions {
     skip_existing: false,
     update: false,
     parents: false,
+    transfers: 1,
     dry_run: false,
     retries: 0,
     streams: 4,

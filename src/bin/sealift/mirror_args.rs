@@ -6,7 +6,7 @@ use clap::Args;
 use sealift::client::MaxDelete;
 
 use super::filter_args::FilterArgs;
-use super::transfer::{FlowArgs, Links};
+use super::transfer::{FlowArgs, Links, connections};
 
 /// Make a folder like another; only what changed moves
 #[derive(Debug, Args)]
@@ -62,6 +62,9 @@ pub struct Mirror {
     /// Leave alone what is newer in DESTINATION
     #[arg(long)]
     pub update: bool,
+    /// Move so many files at once, each over a connection of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
+    pub transfers: u32,
     /// What to do about links inside of a local SOURCE. (A server shows those as files that lead to some of its own, and
     /// stores none, so they cannot be kept)
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]

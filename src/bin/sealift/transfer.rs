@@ -82,8 +82,15 @@ pub struct TransferArgs {
     /// For lines where one connection alone does not get all there is to be had. The password is checked once, and the
     /// file is hashed as a whole. With -r each large file of the tree is moved so, after the small ones. If the server
     /// takes fewer connections, those are used.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = streams())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub streams: u32,
+
+    /// Move so many files at once, each over a connection of its own
+    ///
+    /// For many files over a line that is far or gives one connection only a share. The password is checked once; if the server
+    /// takes fewer connections, those are used. --streams beside it is for single large files.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
+    pub transfers: u32,
 
     /// Keep who may read, write and run each file, all nine bits, whatever the umask, also where a file is replaced
     ///
@@ -120,8 +127,16 @@ pub struct TransferArgs {
     pub flow: FlowArgs,
 }
 
-fn streams() -> RangedU64ValueParser<u32> {
+/// So many connections at once.
+pub fn connections() -> RangedU64ValueParser<u32> {
     RangedU64ValueParser::new().range(1..=u64::from(limits::STREAMS_MAX))
+}
+
+impl TransferArgs {
+    /// The most connections that it takes.
+    pub fn connections(&self) -> u32 {
+        self.streams.max(self.transfers)
+    }
 }
 
 /// How one command transfers.
@@ -143,7 +158,7 @@ impl How {
     /// For what is no filter.
     pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
         let skip_existing = args.if_exists == IfExists::Skip;
-        let TransferArgs { resume, streams, perms, growing, update, dry_run, .. } = *args;
+        let TransferArgs { resume, streams, transfers, perms, growing, update, dry_run, .. } = *args;
         let options = TransferOptions {
             resume,
             skip_existing,
@@ -151,6 +166,7 @@ impl How {
             dry_run,
             retries,
             streams,
+            transfers,
             growing,
             perms,
             parents: false,
@@ -170,6 +186,7 @@ impl How {
         let option = match self.options {
             TransferOptions { resume: true, .. } => "-c",
             TransferOptions { streams: 2.., .. } => "--streams",
+            TransferOptions { transfers: 2.., .. } => "--transfers",
             TransferOptions { update: true, .. } => "--update",
             TransferOptions { dry_run: true, .. } => "--dry-run",
             _ => return Ok(()),

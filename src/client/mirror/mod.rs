@@ -73,6 +73,8 @@ pub struct MirrorOptions {
     pub update: bool,
     /// What the links of a local source lead to is sent; else they are skipped. Those of a server are never followed.
     pub follow_links: bool,
+    /// Over so many connections at once files are moved, as [`super::TransferOptions::transfers`] does.
+    pub transfers: u32,
     /// Which names take part.
     pub filter: Filter,
 }

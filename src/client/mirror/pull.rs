@@ -14,8 +14,9 @@ use crate::client::content;
 use crate::client::destination::Destination;
 use crate::client::jobs::Download;
 use crate::client::observer::{Observer, ReadingSign, Silent};
-use crate::client::receive::{Job, Receiver};
+use crate::client::receive::Job;
 use crate::client::session::Session;
+use crate::client::streams::{Crowd, crowded, fetch_files};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Hash, RelPath, SourceMode};
 use crate::limits;
@@ -40,17 +41,21 @@ impl Client {
         observer: Arc<dyn Observer>,
     ) -> Result<MirrorSummary> {
         let (from, into, options, displaced) = (from.clone(), into.to_owned(), options.clone(), displaced.clone());
-        self.run(move |session| pull(session, &from, &into, &options, &displaced, &*observer)).await
+        let (told, transfers) = (Arc::clone(&observer), options.transfers);
+        let lead = move |session: &mut Session, crowd: Option<&Crowd>| {
+            pull(session, (&from, &into), &options, &displaced, &*told, crowd)
+        };
+        crowded(self, transfers, &observer, lead).await.0
     }
 }
 
 fn pull(
     session: &mut Session,
-    from: &RelPath,
-    into: &Path,
+    (from, into): (&RelPath, &Path),
     options: &MirrorOptions,
     displaced: &Displaced,
     observer: &dyn Observer,
+    crowd: Option<&Crowd>,
 ) -> Result<MirrorSummary> {
     let reading = ReadingSign::new(observer);
     if options.perms && !session.has(Feature::Mode) {
@@ -87,7 +92,9 @@ fn pull(
     drop(reading);
     fs::create_dir_all(into).map_err(|err| Error::file(into.display(), err))?;
     let local = Destination::open(into)?;
-    let done = apply(session, from, Here { into: &local, folder: into }, &plan, &source, displaced, &mut report);
+    let here = Here { into: &local, folder: into };
+    let side = Local { session, from, here, source: &source, crowd };
+    let done = apply(side, &plan, displaced, &mut report);
     local.store().forget_handles();
     let Beside { modes, removed, kept } = done?;
     Ok(MirrorSummary {
@@ -103,17 +110,9 @@ fn pull(
 }
 
 /// Does it all, and brings the times in line.
-fn apply(
-    session: &mut Session,
-    from: &RelPath,
-    here: Here<'_>,
-    plan: &Plan,
-    source: &Tree,
-    displaced: &Displaced,
-    report: &mut Report<'_>,
-) -> Result<Beside> {
-    let into = here.into;
-    let beside = carry_out(&mut Local { session, from, here, source }, plan, source, displaced, report)?;
+fn apply(mut side: Local<'_>, plan: &Plan, displaced: &Displaced, report: &mut Report<'_>) -> Result<Beside> {
+    let Local { from, source, here: Here { into, .. }, .. } = side;
+    let beside = carry_out(&mut side, plan, source, displaced, report)?;
     into.store().forget_handles();
 
     let time_of = |path: &RelPath| source.items.get(path).map(|item| item.mtime);
@@ -191,6 +190,7 @@ struct Local<'a> {
     from: &'a RelPath,
     here: Here<'a>,
     source: &'a Tree,
+    crowd: Option<&'a Crowd>,
 }
 
 impl<'a> Side for Local<'a> {
@@ -211,9 +211,9 @@ impl<'a> Side for Local<'a> {
         report: &mut Report<'_>,
         whole: Option<&mut Vec<(RelPath, Hash)>>,
     ) -> Result<()> {
-        let into = self.here.into.store();
+        let into = self.here.into;
         for path in make {
-            match into.make_dir(path, true) {
+            match into.store().make_dir(path, true) {
                 Ok(()) => report.summary.directories += 1,
                 Err(error) => report.failed(shown(self.from, path), error),
             }
@@ -229,8 +229,8 @@ impl<'a> Side for Local<'a> {
                 Err(error) => report.failed(shown(self.from, path), error),
             }
         }
-        let (observer, session) = (report.observer, &mut *self.session);
-        report.with_ledger(whole, |ledger| Receiver { session, into, observer, ledger }.run(jobs.into_iter()))
+        let (observer, session, crowd) = (report.observer, &mut *self.session, self.crowd);
+        report.with_ledger(whole, |ledger| fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger))
     }
 }
 

@@ -12,8 +12,9 @@ use crate::client::connection::Client;
 use crate::client::jobs::{Source, Upload};
 use crate::client::ledger::Ledger;
 use crate::client::observer::{Observer, ReadingSign, Silent};
-use crate::client::send::{Sender, Task};
+use crate::client::send::Task;
 use crate::client::session::Session;
+use crate::client::streams::{Crowd, crowded, send_files};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, EntryKind, Hash, RelPath, SourceMode};
 use crate::proto::Feature;
@@ -35,17 +36,21 @@ impl Client {
         observer: Arc<dyn Observer>,
     ) -> Result<MirrorSummary> {
         let (from, to, options, displaced) = (from.to_owned(), to.clone(), options.clone(), displaced.clone());
-        self.run(move |session| push(session, &from, &to, &options, &displaced, &*observer)).await
+        let (told, transfers) = (Arc::clone(&observer), options.transfers);
+        let lead = move |session: &mut Session, crowd: Option<&Crowd>| {
+            push(session, (&from, &to), &options, &displaced, &*told, crowd)
+        };
+        crowded(self, transfers, &observer, lead).await.0
     }
 }
 
 fn push(
     session: &mut Session,
-    from: &Path,
-    to: &RelPath,
+    (from, to): (&Path, &RelPath),
     options: &MirrorOptions,
     displaced: &Displaced,
     observer: &dyn Observer,
+    crowd: Option<&Crowd>,
 ) -> Result<MirrorSummary> {
     let reading = ReadingSign::new(observer);
     if options.perms && !session.has(Feature::Perms) {
@@ -78,7 +83,7 @@ fn push(
     observer.expected(files, bytes);
     drop(reading);
     let beside = carry_out(
-        &mut Server { there: There { session, to }, from, follows: options.follow_links },
+        &mut Server { there: There { session, to }, from, follows: options.follow_links, crowd },
         &plan,
         &source,
         displaced,
@@ -131,6 +136,7 @@ struct Server<'a> {
     from: &'a Path,
     /// Its links are followed.
     follows: bool,
+    crowd: Option<&'a Crowd>,
 }
 
 impl<'a> Side for Server<'a> {
@@ -156,7 +162,8 @@ impl<'a> Side for Server<'a> {
         let folders = make.iter().map(|path| task(from, to, path, None));
         let tasks = folders.chain(files.iter().map(|path| task(from, to, path, Some(seen))));
         let mut sent = whole.is_some().then(Vec::new);
-        let send = |ledger: &mut Ledger| Sender::new(session, observer, ledger, false).run(tasks);
+        let crowd = self.crowd;
+        let send = |ledger: &mut Ledger| send_files(session, tasks, crowd, observer, ledger, false);
         let done = report.with_ledger(sent.as_mut(), send);
         // Known there by their paths from the user's folder on.
         let inside = |(path, hash): (RelPath, Hash)| Some((path.strip_prefix(to)?, hash));

@@ -5,6 +5,7 @@
 //! had taken goes back on the list. If the first is lost the transfer is, as without streams, to be tried again.
 
 mod crew;
+mod crowd;
 mod get;
 mod put;
 mod ranges;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::join_all;
 use futures::join;
 
+pub(super) use self::crowd::{Crowd, crowded, fetch as fetch_files, send as send_files};
 pub(super) use self::get::{LargeDownload, get_all, probe};
 pub(super) use self::put::{put_all, set_aside};
 use self::ranges::Ranges;

@@ -27,5 +27,6 @@ mod sides;
 mod sparse;
 mod tap;
 mod terminal;
+mod transfers;
 mod trust;
 mod wildcards;

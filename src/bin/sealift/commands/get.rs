@@ -51,7 +51,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if let Local::Through(place) = &local {
         how.in_order(&place.shown())?;
     }
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
     let mut fetch = Fetch::new(ctx, &local, args.recursive, &args.transfer.flow)?;
     let mut used = None;
     for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
@@ -92,7 +92,7 @@ async fn listed(ctx: &Context, args: &Get) -> Outcome {
     let root = Path::new("/");
     let Some((paths, failures)) = args.list.read(root, ctx.common.password_stdin)? else { return Ok(()) };
     let local = Local::folder(local)?;
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
     let mut fetch = Fetch::new(ctx, &local, args.recursive, &args.transfer.flow)?;
     fetch.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
     failures.into_iter().try_for_each(|failure| fetch.tally.show(failure, ctx.out))?;

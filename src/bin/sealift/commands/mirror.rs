@@ -83,6 +83,7 @@ pub async fn carry_out(
         perms: args.perms,
         growing: args.growing,
         update: args.update,
+        transfers: args.transfers,
         follow_links: args.links == Links::Follow,
         filter,
     };
@@ -98,7 +99,7 @@ pub async fn carry_out(
         true => None,
         false => MirrorLock::take(&way, login)?,
     };
-    ctx.set_rate(args.flow.limit_rate, 1)?;
+    ctx.set_rate(args.flow.limit_rate, args.transfers)?;
     let direction = if matches!(way, Way::Push { .. }) { Direction::Send } else { Direction::Fetch };
     let progress = Arc::new(Progress::new(ctx.out, direction, &args.flow)?);
     if let Way::Pull { to, .. } = &way {

@@ -51,7 +51,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         let text = "standard input cannot be both the password and the file";
         return Err(Failure::new(Kind::Usage, text, hint));
     }
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
     send.how = How::new(&args.transfer, ctx.retries(&login))?;
@@ -89,7 +89,7 @@ async fn listed(ctx: &Context, args: &Put) -> Outcome {
     let target = ctx.target(remote)?;
     let login = ctx.login_for(&target)?;
     let Some((paths, failures)) = args.list.read(folder, ctx.common.password_stdin)? else { return Ok(()) };
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.streams)?;
+    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
     let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
     send.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
     send.links = args.links;

@@ -91,7 +91,7 @@ impl Session<'_> {
     /// A connection of its own for a command with a rate of its own: that of the shell keeps the one that it began with.
     async fn limited(&self, args: &TransferArgs) -> Outcome<Option<Client>> {
         let Some(rate) = args.flow.limit_rate else { return Ok(None) };
-        self.ctx.set_rate(Some(rate), args.streams)?;
+        self.ctx.set_rate(Some(rate), args.connections())?;
         let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await;
         Ok(Some(connected?.client))
     }
