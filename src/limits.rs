@@ -628,6 +628,79 @@ pub const SHELL_QUIET: Duration = Duration::from_secs(15);
 /// How often a program that reads JSON is told how far a transfer is.
 pub const JSON_PROGRESS: Duration = Duration::from_secs(1);
 
+// ---- The web ----
+
+/// Bytes read at a time from a browser: one TLS record, more than is ever ready in one poll.
+pub const WEB_READ: usize = 16 * 1024;
+
+/// Largest head of a request: its line and headers. Browsers send less than 2 KiB; cookies of other ports come on top.
+pub const WEB_HEAD_MAX: usize = 16 * 1024;
+
+/// Most headers of a request.
+pub const WEB_HEADERS_MAX: usize = 64;
+
+/// Time for a request's head, and how long a kept connection of HTTP/1 may wait for the next one.
+pub const WEB_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that HTTP/1 gathers on the way out beside what is being sent: heads, and small answers to pipelined requests.
+pub const WEB_BUFFER: usize = 64 * 1024;
+
+/// Requests at once on a connection of HTTP/2: browsers keep to a hundred, nginx allows 128.
+pub const WEB_STREAMS: u32 = 128;
+
+/// Bytes that a client may send ahead in one request of HTTP/2. Nothing here takes a body: RFC 9113's least.
+pub const WEB_STREAM_WINDOW: u32 = 64 * 1024 - 1;
+
+/// The same for a connection.
+pub const WEB_CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// Requests of HTTP/2 that a client may take back before they are answered: beyond it the connection ends (CVE-2023-44487).
+pub const WEB_RESETS: usize = 64;
+
+/// Bytes of a body that nobody wants which are read before the answer: what a client has sent ahead anyway.
+pub const WEB_DRAIN: usize = WEB_STREAM_WINDOW as usize;
+
+/// How often a connection of HTTP/2 is asked whether it is still there.
+pub const WEB_PING: Duration = Duration::from_secs(30);
+
+/// How long it may take to say so.
+pub const WEB_PING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection of HTTP/2 without a request is kept: a person reads a page and clicks.
+pub const WEB_IDLE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+
+/// Users that one connection serves at once, for proxies; a browser has one, and nobody in particular.
+pub const WEB_GUESTS: usize = 8;
+
+/// How long a login that succeeded need not be checked again, as long as no user has changed. Checking it costs 20 ms and
+/// 19 MiB, and clients send it with every request.
+pub const WEB_LOGIN_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// Logins that are remembered so: about 400 bytes each.
+pub const WEB_LOGINS_MAX: usize = 1024;
+
+/// What a client is told how long to wait when the server is busy.
+pub const WEB_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Ranges of a file in one request: readers of PDF ask for a few. With more the whole file is sent, once.
+pub const WEB_RANGES_MAX: usize = 8;
+
+/// Bytes of a file that are read and sent in one go, with no file left open between turns.
+pub const WEB_AT_ONCE: u64 = CHUNK as u64;
+
+/// Larger files that one session of the web has open at once; the others wait. With its socket they keep to
+/// [`DESCRIPTORS_PER_CONNECTION`].
+pub const WEB_OPEN_FILES: usize = 2;
+
+/// Entries of a folder that are read in one turn: about a millisecond.
+pub const WEB_ENTRIES_A_TURN: usize = 512;
+
+/// Bytes of entries that are held to sort a folder: some 100,000 of them. A larger one is shown as it comes.
+pub const WEB_FOLDER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of a listing that are written in one go.
+pub const WEB_PAGE_PIECE: usize = 32 * 1024;
+
 // ---- Mirrors ----
 
 /// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough

@@ -1,11 +1,13 @@
 //! The server: listeners, connections, sessions.
 //!
-//! Data flows one way: socket -> TLS -> lane -> line -> command -> gate -> store -> reply -> lane -> socket.
+//! Data flows one way: socket -> TLS -> lane -> line -> command -> gate -> store -> reply -> lane -> socket; and for browsers
+//! socket -> TLS -> hyper -> request -> the same gate and store -> answer -> socket.
 //! One task owns a connection; its blocking work is done in turns, on a thread that it holds only while there is some.
 
 mod builder;
 mod desk;
 mod door;
+mod http;
 mod line;
 mod memory;
 
@@ -32,6 +34,8 @@ use self::door::current_users::CurrentUsers;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
 use self::door::tokens::Tokens;
+pub use self::http::Web;
+use self::http::remembered::Remembered;
 pub use self::line::session::asked::Asked;
 #[doc(hidden)]
 pub use self::line::unplugged;
@@ -43,7 +47,7 @@ use crate::limits;
 use crate::machine::drive::Pace;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
-use crate::tls::{Acceptor, Identity, Pin};
+use crate::tls::{self, Acceptor, Identity, Pin};
 
 /// Where the homes of a server are.
 pub enum Storage {
@@ -82,6 +86,8 @@ pub struct ServerOptions {
     pub admission: AdmissionOptions,
     /// How long clients may take.
     pub timeouts: Timeouts,
+    /// What browsers and curl may do.
+    pub web: Web,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
     pub memory: Option<u64>,
 }
@@ -105,6 +111,7 @@ impl ServerOptions {
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
             timeouts: Timeouts::default(),
+            web: Web::default(),
             memory: None,
         }
     }
@@ -122,6 +129,8 @@ struct Shared {
     registry: Arc<Registry>,
     admission: Arc<Admission>,
     tokens: Arc<Tokens>,
+    /// Logins over HTTP.
+    remembered: Remembered,
     staged: Arc<StagedUploads>,
     memory: Memory,
     max_mode: FileMode,
@@ -231,7 +240,13 @@ impl Server {
             });
         }
         let shared = Arc::new(Shared {
-            acceptor: Acceptor::new(&options.identity)?,
+            acceptor: match options.web {
+                Web::Off => Acceptor::new(&options.identity)?,
+                Web::On | Web::ReadOnly => {
+                    Acceptor::with_alpns(&options.identity, &[tls::ALPN, tls::HTTP_2, tls::HTTP_1])?
+                        .assuming(tls::HTTP_1)
+                }
+            },
             // The present key needs no announcement.
             next_pin: options.next_pin.filter(|next| *next != pin),
             accounts,
@@ -241,6 +256,7 @@ impl Server {
             registry,
             admission: Admission::new(admission),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
+            remembered: Remembered::new()?,
             staged: Arc::default(),
             memory: Memory::new(plan.buffers),
             max_mode: options.max_mode,

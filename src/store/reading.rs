@@ -72,6 +72,11 @@ impl Reading {
         &*self.source
     }
 
+    /// The file, to be read in another way.
+    pub fn into_source(self) -> Box<dyn Source> {
+        self.source
+    }
+
     /// Bytes of the range.
     pub fn len(&self) -> u64 {
         self.end - self.start

@@ -9,8 +9,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 
 use super::buffered::{Buffered, Shared};
+use super::hello::{self, Hello};
 use super::stream::Side;
-use super::{ALPN, Identity, PeerInfo, Pin, TlsStream, explain, hello, suites};
+use super::{ALPN, Identity, PeerInfo, Pin, TlsStream, explain, suites};
 use crate::Result;
 use crate::budget::Account;
 
@@ -19,6 +20,8 @@ use crate::budget::Account;
 pub struct Acceptor {
     engine: TlsAcceptor,
     alpns: Arc<[String]>,
+    /// What a client speaks that names no protocol; none: it is refused.
+    unnamed: Option<&'static str>,
     /// Of the one key that every handshake is made with.
     pin: Pin,
 }
@@ -41,7 +44,12 @@ impl Acceptor {
         // async-tls panics in `accept` when this fails.
         ServerConnection::new(config.clone()).map_err(explain::engine)?;
         let alpns = alpns.iter().map(|alpn| (*alpn).to_owned()).collect();
-        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, pin: identity.pin() })
+        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, unnamed: None, pin: identity.pin() })
+    }
+
+    /// Takes a client that names no protocol at all for one that speaks this one, instead of refusing it.
+    pub fn assuming(self, alpn: &'static str) -> Acceptor {
+        Acceptor { unnamed: Some(alpn), ..self }
     }
 
     /// Makes a connection just accepted into a TLS stream. It waits as long as the peer lets it: put a time-out of
@@ -71,11 +79,12 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let alpn = hello::choose_alpn(&mut io, &self.alpns).await?;
+        let hello = hello::read(&mut io, &self.alpns, self.unnamed).await?;
         let io = Shared::new(io);
         let done = self.engine.accept(io.handle()).await.map(Side::Accepted);
         let stream = TlsStream::after_handshake(done, io).await.map_err(explain::handshake)?;
-        Ok((stream, PeerInfo { alpn: Some(alpn), key_pin: Some(self.pin) }))
+        let Hello { alpn, server_name } = hello;
+        Ok((stream, PeerInfo { alpn: Some(alpn), server_name, key_pin: Some(self.pin) }))
     }
 }
 

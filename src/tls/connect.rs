@@ -103,7 +103,7 @@ impl Connector {
         let stream = TlsStream::after_handshake(done, io).await.map_err(|err| {
             self.refusal(server_name, seen.get()).unwrap_or_else(|| explain::refused_server(err, &heard))
         })?;
-        Ok((stream, PeerInfo { alpn: Some(ALPN.to_owned()), key_pin: seen.get().copied() }))
+        Ok((stream, PeerInfo { alpn: Some(ALPN.to_owned()), server_name: None, key_pin: seen.get().copied() }))
     }
 
     /// async-tls hides the session, so each connection gets its own verifier to learn the server's pin from. It also

@@ -15,13 +15,21 @@ use super::buffered::Buffered;
 use super::explain;
 use crate::{Error, Kind, Result};
 
-/// Waits for the ClientHello and returns the first of `alpns` that it offers. The bytes stay in the adapter, for the
-/// engine to read again.
+/// What a ClientHello asks for.
+pub(super) struct Hello {
+    /// The protocol that was chosen.
+    pub alpn: String,
+    /// The server that it is for (SNI), if it says so.
+    pub server_name: Option<String>,
+}
+
+/// Waits for the ClientHello and chooses the first of `alpns` that it offers, or `unnamed` if it offers none at all. The bytes
+/// stay in the adapter, for the engine to read again.
 ///
 /// # Errors
 /// [`Kind::Tls`] for what is no ClientHello or offers none of `alpns`, after the alert that says so;
 /// [`Kind::Network`] when the connection ends first.
-pub(super) async fn choose_alpn<IO>(io: &mut Buffered<IO>, alpns: &[String]) -> Result<String>
+pub(super) async fn read<IO>(io: &mut Buffered<IO>, alpns: &[String], unnamed: Option<&str>) -> Result<Hello>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -48,9 +56,12 @@ where
             }
         };
         let Some(hello) = hello else { continue };
-        let offered: Vec<&[u8]> = hello.client_hello().alpn().map(Iterator::collect).unwrap_or_default();
-        if let Some(chosen) = alpns.iter().find(|alpn| offered.contains(&alpn.as_bytes())) {
-            return Ok(chosen.clone());
+        let client = hello.client_hello();
+        let server_name = client.server_name().map(str::to_owned);
+        let offered: Vec<&[u8]> = client.alpn().map(Iterator::collect).unwrap_or_default();
+        let chosen = alpns.iter().map(String::as_str).find(|alpn| offered.contains(&alpn.as_bytes()));
+        if let Some(alpn) = chosen.or(unnamed.filter(|_| offered.is_empty())) {
+            return Ok(Hello { alpn: alpn.to_owned(), server_name });
         }
         refuse(io, AlertDescription::NoApplicationProtocol).await;
         return Err(Error::new(Kind::Tls, unknown_protocols(&offered)));

@@ -42,8 +42,14 @@ pub use identity::{Description, Identity};
 pub use pin::Pin;
 pub use stream::TlsStream;
 
-/// The protocol's name in TLS (ALPN, RFC 7301). A client that offers another name, or none, is refused.
+/// The protocol's name in TLS (ALPN, RFC 7301).
 pub const ALPN: &str = "sealift/1";
+
+/// That of HTTP/2.
+pub const HTTP_2: &str = "h2";
+
+/// That of HTTP/1.1.
+pub const HTTP_1: &str = "http/1.1";
 
 /// What the handshake told about the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct PeerInfo {
     /// The protocol agreed on: on the accepting side one of the acceptor's, on the connecting side always [`ALPN`],
     /// because every other server was refused.
     pub alpn: Option<String>,
+    /// The name of the server that the other side asked for, on the accepting side, if it did.
+    pub server_name: Option<String>,
     /// The pin of the key that the server has proven to hold in this very handshake: on the connecting side the other's, on
     /// the accepting side our own.
     pub key_pin: Option<Pin>,

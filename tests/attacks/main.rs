@@ -31,6 +31,7 @@ mod resources;
 mod secrets;
 mod streams;
 mod turns;
+mod web;
 
 // On the client.
 mod announced;

@@ -13,11 +13,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use sealift::files::Hash;
 use sealift::proto::frame::{END, header};
 
+use crate::common::web::{RawWeb, client};
 use crate::common::{Answer, Daemon, GIVE_UP, HANG, RawClient, frames_of, upload_bytes};
 
 const PASSWORD: &str = "correct-horse";
@@ -180,29 +180,7 @@ fn chunks_of_any_size(daemon: &Daemon) {
 
 /// A ClientHello as a good client sends it.
 fn client_hello(alpns: &[&str]) -> rustls::ClientConnection {
-    let mut config = rustls::ClientConfig::builder()
-        .with_safe_defaults()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    config.alpn_protocols = alpns.iter().map(|alpn| alpn.as_bytes().to_vec()).collect();
-    config.dangerous().set_certificate_verifier(Arc::new(Anybody));
-    rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap()
-}
-
-struct Anybody;
-
-impl rustls::client::ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &rustls::Certificate,
-        _: &[rustls::Certificate],
-        _: &rustls::ServerName,
-        _: &mut dyn Iterator<Item = &[u8]>,
-        _: &[u8],
-        _: std::time::SystemTime,
-    ) -> Result<rustls::client::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::ServerCertVerified::assertion())
-    }
+    client("localhost", alpns)
 }
 
 fn socket(daemon: &Daemon) -> TcpStream {
@@ -233,13 +211,18 @@ fn plaintext_prefix() {
     assert!(!log.contains("logged in") && !log.contains("panic"), "{log}");
 }
 
-/// A browser sent to the port by an attacker must not have its request read as commands (ALPACA, CVE-2021-3618).
+/// A browser sent to the port by an attacker must not have its request read as commands (ALPACA, CVE-2021-3618): what it
+/// offers leads to the parser of HTTP or nowhere.
 #[test]
 fn foreign_alpn() {
-    let daemon = daemon();
-    for alpns in [&["h2"][..], &["http/1.1"], &["h2", "http/1.1"], &["ftp"], &["sealift/2"], &["SEALIFT/1"], &[]] {
+    let (daemon, without) = (daemon(), Daemon::builder().args(["--web", "off"]).start());
+    let none: &[&[&str]] = &[&["ftp"], &["sealift/2"], &["SEALIFT/1"], &["h3"], &["http/1.0"], &["imap", "pop3"]];
+    let web: &[&[&str]] = &[&["h2"], &["http/1.1"], &["h2", "http/1.1"], &[]];
+    let refused =
+        none.iter().map(|alpns| (&daemon, *alpns)).chain(web.iter().chain(none).map(|alpns| (&without, *alpns)));
+    for (daemon, alpns) in refused {
         let mut connection = client_hello(alpns);
-        let mut socket = socket(&daemon);
+        let mut socket = socket(daemon);
         let error = loop {
             match connection.complete_io(&mut socket) {
                 Ok(_) if connection.is_handshaking() => {}
@@ -250,6 +233,12 @@ fn foreign_alpn() {
         let alert = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let refused = rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol);
         assert_eq!(alert, Some(&refused), "{alpns:?}: {error}");
+    }
+    // What is no offer of ours is read as HTTP and as nothing else.
+    for alpns in [&["http/1.1"][..], &["ftp", "http/1.1"], &[]] {
+        let mut web = RawWeb::connect(&daemon, alpns);
+        let answer = web.ask("USER anonymous\r\nPASS x\r\nLIST\r\n\r\n").unwrap();
+        assert_eq!(answer.status, 400, "{answer:?}");
     }
     // Beside others ours is chosen.
     let mut connection = client_hello(&["h2", "sealift/1"]);

@@ -19,6 +19,7 @@ pub mod running;
 pub mod trees;
 mod typed;
 mod verbs;
+pub mod web;
 mod world;
 
 use std::time::Duration;

@@ -20,3 +20,4 @@ mod recorded;
 mod resume;
 mod sandbox;
 mod streams;
+mod web;

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::user_key::UserKeyCommand;
+use crate::web_args::WebArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -156,6 +157,10 @@ pub struct ServeArgs {
     /// [default: info, without what is shown at the start anyway if that is on a terminal]
     #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", hide_env_values = true)]
     pub log_level: Option<String>,
+
+    /// Browsers and curl.
+    #[command(flatten)]
+    pub web: WebArgs,
 
     /// How much clients may take.
     #[command(flatten)]

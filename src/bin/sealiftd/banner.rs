@@ -29,6 +29,8 @@ pub struct Banner<'a> {
     pub programs: Programs,
     /// The first address's port.
     pub port: u16,
+    /// Whether browsers are served.
+    pub web: bool,
 }
 
 /// Prints it on standard output.
@@ -67,6 +69,9 @@ impl Banner<'_> {
             let _ = writeln!(out, "  echo hello > {hello}");
             let _ = writeln!(out, "  {sealift} --pin {pin} ls {server}/");
             let _ = writeln!(out, "  {sealift} --pin {pin} get {server}/hello.txt .");
+            if self.web {
+                let _ = writeln!(out, "  or open https://{}/ in a browser", self.host_and_port());
+            }
         }
         match self.users.iter().next() {
             None => {
@@ -97,14 +102,22 @@ impl Banner<'_> {
 
     /// The address as a client on this machine writes it, without the port where it is the default.
     fn reachable(&self) -> String {
-        let ip = match self.addresses.first().map(SocketAddr::ip) {
-            Some(ip) if !ip.is_unspecified() => ip,
-            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        };
-        match (ip, self.port) {
+        match (self.ip(), self.port) {
             (IpAddr::V4(ip), limits::PORT) => ip.to_string(),
             (IpAddr::V6(ip), limits::PORT) => format!("[{ip}]"),
             (ip, port) => SocketAddr::new(ip, port).to_string(),
+        }
+    }
+
+    /// The same as a browser writes it.
+    fn host_and_port(&self) -> String {
+        SocketAddr::new(self.ip(), self.port).to_string()
+    }
+
+    fn ip(&self) -> IpAddr {
+        match self.addresses.first().map(SocketAddr::ip) {
+            Some(ip) if !ip.is_unspecified() => ip,
+            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
         }
     }
 }

@@ -24,6 +24,7 @@ mod serve;
 mod signals;
 mod user;
 mod user_key;
+mod web_args;
 
 use std::process::ExitCode;
 

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::programs::Programs;
+use crate::web_args::WebArg;
 use crate::{cert, ground, logging, process, signals};
 
 /// Serves until it is told to stop.
@@ -86,7 +87,8 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
-    banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port });
+    let web = args.web.web != WebArg::Off;
+    banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port, web });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
         grace = %args.grace,
@@ -135,6 +137,7 @@ fn prepare(
         grace: args.grace.into(),
         admission,
         timeouts: args.limits.timeouts(),
+        web: args.web.web.into(),
         memory: args.limits.memory(),
     };
     Server::prepare(options, listeners).map_err(explain)

@@ -22,7 +22,11 @@ use crate::files::{Mtime, RelPath};
 pub struct SessionId(u64);
 
 impl SessionId {
-    fn new() -> Result<Self> {
+    /// One that nobody else has.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] if the system has no random numbers.
+    pub fn fresh() -> Result<Self> {
         let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
         Ok(SessionId(id))
     }
@@ -164,7 +168,7 @@ impl Registry {
             ended: OnceLock::new(),
             connection: AtomicWaker::new(),
         });
-        let id = SessionId::new()?;
+        let id = SessionId::fresh()?;
         let mut sessions = lock(&self.sessions);
         may(&sessions)?;
         sessions.insert(id, record.clone());

@@ -187,16 +187,21 @@ enum Stage {
 }
 
 impl Admitted {
-    /// It proved who it is: takes a place of a session.
+    /// It proved who it is: takes a place of a session. Somebody with a name may do so after it was nobody's in particular.
     ///
     /// # Errors
     /// [`Kind::Busy`]: there is none for such a session.
     pub fn log_in(&mut self, principal: &Principal) -> Result<()> {
-        let Stage::Hall(visit) = &self.stage else { return Ok(()) };
         let busy = |text: &str| Err(Error::new(Kind::Busy, text));
         let named = (!principal.is_anonymous()).then(|| Source::User(principal.name().into()));
         let (admission, mut books) = (&self.admission, self.admission.books());
-        if !principal.is_admin() && books.sessions >= admission.sessions_max() {
+        let visit = match &self.stage {
+            Stage::Hall(visit) => Some(visit),
+            // Where one connection serves several, it counts as the first of them who has a name.
+            Stage::Session(None) if named.is_some() => None,
+            Stage::Session(_) => return Ok(()),
+        };
+        if visit.is_some() && !principal.is_admin() && books.sessions >= admission.sessions_max() {
             return busy("no place is free");
         }
         match &named {
@@ -208,10 +213,11 @@ impl Admitted {
             }
             _ => {}
         }
-        if !books.hall.leave(self.origin, visit) {
-            return busy("this place was given to somebody else");
+        match visit {
+            Some(visit) if books.hall.leave(self.origin, visit) => books.sessions += 1,
+            Some(_) => return busy("this place was given to somebody else"),
+            None => books.anonymous -= 1,
         }
-        books.sessions += 1;
         match &named {
             None => books.anonymous += 1,
             Some(user) => *books.users.entry(user.clone()).or_default() += 1,
@@ -221,7 +227,12 @@ impl Admitted {
         Ok(())
     }
 
-    /// Waits until the place is given to somebody else; for ever once logged in.
+    /// Whether it has a place of a session.
+    pub fn is_session(&self) -> bool {
+        matches!(self.stage, Stage::Session(_))
+    }
+
+    /// Waits until the place is given to somebody else, or left for one of a session; for ever once logged in.
     pub fn pushed_out(&self) -> impl Future<Output = ()> + use<> {
         let out = match &self.stage {
             Stage::Hall(visit) => Some(visit.pushed_out()),
@@ -310,6 +321,29 @@ mod tests {
         let anybody = anybody();
         kept.iter_mut().for_each(|one| one.log_in(&anybody).unwrap());
         assert!(admission.admit(address(1), now, 0).is_ok());
+    }
+
+    #[test]
+    fn a_connection_that_was_nobody_s_becomes_a_named_user_s_and_leaves_its_place_to_others() {
+        let admission = Admission::new(AdmissionOptions { per_source: 1, ..Default::default() });
+        let hash = crate::auth::hash_password(&Secret::new("secret")).unwrap();
+        let users = Users::parse(&format!("[users.alice]\npassword = \"{hash}\"\n"), "users.toml").unwrap();
+        let alice = users.verify("alice", &Secret::new("secret")).unwrap();
+        let counts = || {
+            let books = admission.books();
+            (books.sessions, books.anonymous, books.users.len())
+        };
+        let mut one = admission.admit(address(1), Instant::now(), NEVER).unwrap();
+        for (principal, expected) in [(&anybody(), (1, 1, 0)), (&alice, (1, 0, 1)), (&anybody(), (1, 0, 1))] {
+            one.log_in(principal).unwrap();
+            assert_eq!(counts(), expected);
+        }
+        let mut other = admission.admit(address(2), Instant::now(), NEVER).unwrap();
+        other.log_in(&anybody()).unwrap();
+        assert_eq!(other.log_in(&alice).unwrap_err().kind(), Kind::Busy, "the user has enough of them");
+        assert_eq!(counts(), (2, 1, 1));
+        drop((one, other));
+        assert_eq!(counts(), (0, 0, 0));
     }
 
     #[test]

@@ -18,20 +18,20 @@ use super::admission::{Admitted, Offence};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::machine::source::Source;
-use crate::server::{Shared, line};
+use crate::server::{Shared, http, line};
 use crate::tls::{self, PeerInfo, TlsStream};
 
 /// What a connection is after its handshake.
 pub type Stream = TlsStream<TcpStream>;
 
 /// Serves one connection to its end and logs how that came.
-pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, shared: Arc<Shared>) {
+pub async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, shared: Arc<Shared>) {
     let counted = shared.registry.connected();
     let may_log = || shared.registry.log_shares().allows(&Source::from(peer.ip()));
     if may_log() {
         info!(%peer, connections = shared.registry.connections(), "connected");
     }
-    let outcome = converse(socket, peer, &mut admitted, &shared).await;
+    let outcome = converse(socket, peer, admitted, &shared).await;
     drop(counted);
     let connections = shared.registry.connections();
     match outcome {
@@ -41,22 +41,27 @@ pub async fn serve(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, 
     }
 }
 
-async fn converse(socket: TcpStream, peer: SocketAddr, admitted: &mut Admitted, shared: &Arc<Shared>) -> Result<()> {
+async fn converse(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, shared: &Arc<Shared>) -> Result<()> {
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
     let account = shared.memory.account(&Source::from(peer.ip()));
-    let (mut stream, info) = shake_hands(socket, &account, admitted, shared).boxed().await?;
-    let result = match info.alpn.as_deref() {
-        Some(tls::ALPN) => line::connection::serve(&mut stream, (peer, info.key_pin), admitted, shared).await,
+    let (mut stream, info) = shake_hands(socket, &account, &admitted, shared).boxed().await?;
+    match info.alpn.as_deref() {
+        Some(tls::ALPN) => {
+            let result = line::connection::serve(&mut stream, (peer, info.key_pin), &mut admitted, shared).await;
+            // A panic is ours, but whoever can cause one may do it again.
+            if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
+                admitted.penalise(Offence::Panic, Instant::now());
+            }
+            stream.close().boxed().await;
+            result
+        }
+        Some(tls::HTTP_1 | tls::HTTP_2) => {
+            http::connection::serve(stream, info, peer, admitted, shared.clone()).boxed().await
+        }
         // The handshake lets nothing else through.
         _ => Err(Error::new(Kind::Internal, "a handshake without a protocol")),
-    };
-    // A panic is ours, but whoever can cause one may do it again.
-    if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
-        admitted.penalise(Offence::Panic, Instant::now());
     }
-    stream.close().boxed().await;
-    result
 }
 
 async fn shake_hands(

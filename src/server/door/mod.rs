@@ -5,6 +5,7 @@ pub mod admission;
 pub mod authenticate;
 pub mod connection;
 pub mod current_users;
+pub mod entry;
 pub mod hall;
 pub mod listener;
 pub mod login_queue;

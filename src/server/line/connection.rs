@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use async_std::future::timeout;
 use futures::{AsyncWriteExt, FutureExt as _};
-use tracing::{error, info};
+use tracing::error;
 
 use super::login::{Login, login};
 use super::session::Session;
@@ -24,6 +24,7 @@ use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::Proven;
 use crate::server::door::connection::{Stream, while_welcome};
+use crate::server::door::entry::{Entry, enter};
 use crate::server::door::self_service::SelfService;
 use crate::server::door::ties::Ties;
 use crate::tls::Pin;
@@ -92,29 +93,11 @@ async fn open(
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
-    let changed = || Error::new(Kind::Revoked, "your account has changed just now");
-    // The password took a while to check; an account that was edited meanwhile is entered as it is now.
-    let principal = shared.users.latest().admit(&principal).ok_or_else(changed)?;
-    let ticket = match of {
-        None => shared.registry.enter(&principal, peer)?,
-        Some(of) => shared.registry.join(of, &principal, peer)?,
-    };
-    let ending = ticket.ending();
-    if shared.registry.log_shares().allows(&Source::of(&principal, peer.ip())) {
-        info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
-    }
-    let vault = shared.vault.clone();
+    let Entry { principal, version, store, ticket, ending } = enter(principal, of, peer, source, shared).await?;
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
-    let (users, most) = (shared.users.clone(), shared.max_mode);
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
-    let opening = shared.opening.run(source, move || {
-        // Entered first: whatever changes from here on ends the session.
-        let version = users.version();
-        let principal = users.latest().renew(&principal).ok_or_else(changed)?;
-        let store = vault.open(principal.home(), principal.quota())?;
-        Ok((Session::new(principal, (users, version), (store, most), Arc::new(ticket), ties, self_service), ending))
-    });
-    opening.await?
+    let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
+    Ok((Session::new(principal, users, (store, shared.max_mode), ticket, ties, self_service), ending))
 }
 
 /// Says why the connection ends here.

@@ -2,13 +2,13 @@
 
 use super::{Trust, Wanted};
 use crate::error::{Error, Result};
-use crate::files::{Finding, Meta, RelPath};
+use crate::files::{Finding, Hash, Meta, RelPath};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::{Begun, Outcome};
-use crate::store::{Checked, Reading};
+use crate::store::{Checked, Digest, Reading};
 
 /// A file that is being sent. [`Desk::pull`] goes on with it.
 pub struct Download {
@@ -34,6 +34,11 @@ impl Download {
     /// Bytes that the file takes where it is kept, if it has holes.
     pub fn allocated(&self) -> Option<u64> {
         self.reading.source().allocated()
+    }
+
+    /// The BLAKE3 that was recorded of all of the file, if that is what is being sent.
+    pub fn recorded(&self) -> Option<Hash> {
+        self.reading.is_recorded().then(|| self.reading.hash())
     }
 
     /// Bytes that are yet to be given.
@@ -64,6 +69,14 @@ impl Desk {
             Ok(reading) => Begun::Download(Download { reading, running }),
             Err(error) => self.over(running, Err(error)),
         }
+    }
+
+    /// The same file from its first byte on, or this range of it, for a protocol whose clients cannot compare hashes: its bytes
+    /// are hashed here, whatever is recorded.
+    pub fn hashing(&mut self, job: Download, (offset, length): (u64, u64)) -> Download {
+        let Download { reading, running } = job;
+        let digest = Digest::Computed(self.spare_hasher());
+        Download { reading: Reading::new(reading.into_source(), offset, Some(length), digest), running }
     }
 
     /// The next bytes, at most as many as there is room for and [`limits::CHUNK`]. There must be room as long as some are

@@ -1,0 +1,61 @@
+//! From a login to a session's own home, whatever the protocol.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tracing::info;
+
+use crate::auth::Principal;
+use crate::error::{Error, Kind, Result};
+use crate::files::Store;
+use crate::machine::source::Source;
+use crate::server::Shared;
+use crate::server::desk::registry::{Ending, SessionId, Ticket};
+
+/// A session that has begun.
+pub struct Entry {
+    /// Who, with the rights of now.
+    pub principal: Principal,
+    /// The version of the users that they are from.
+    pub version: u64,
+    /// Their home.
+    pub store: Arc<dyn Store>,
+    /// The session's own entry in the registry.
+    pub ticket: Ticket,
+    /// Its end, if somebody else decides that.
+    pub ending: Ending,
+}
+
+/// Enters somebody who has just proven who they are, by a token of the session `of` if that is given, and opens their home.
+///
+/// # Errors
+/// [`Kind::Revoked`] if the account has changed meanwhile, those of [`Registry::join`](super::super::desk::registry::Registry)
+/// and those of the home.
+pub async fn enter(
+    principal: Principal,
+    of: Option<SessionId>,
+    peer: SocketAddr,
+    source: &Source,
+    shared: &Arc<Shared>,
+) -> Result<Entry> {
+    let changed = || Error::new(Kind::Revoked, "your account has changed just now");
+    // The password took a while to check; an account that was edited meanwhile is entered as it is now.
+    let principal = shared.users.latest().admit(&principal).ok_or_else(changed)?;
+    let ticket = match of {
+        None => shared.registry.enter(&principal, peer)?,
+        Some(of) => shared.registry.join(of, &principal, peer)?,
+    };
+    let ending = ticket.ending();
+    if shared.registry.log_shares().allows(source) {
+        info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
+    }
+    let (vault, users) = (shared.vault.clone(), shared.users.clone());
+    let opening = shared.opening.run(source, move || {
+        // Entered first: whatever changes from here on ends the session.
+        let version = users.version();
+        let principal = users.latest().renew(&principal).ok_or_else(changed)?;
+        let store = vault.open(principal.home(), principal.quota())?;
+        Ok(Entry { principal, version, store, ticket, ending })
+    });
+    opening.await?
+}

@@ -1,0 +1,199 @@
+//! What hyper needs of a runtime: a stream, tasks and timers, from ours.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use async_std::task::sleep;
+use futures::future::BoxFuture;
+use futures::{AsyncRead, AsyncWrite, FutureExt as _};
+use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
+
+use crate::limits;
+
+thread_local! {
+    /// Where what was read lies until hyper has copied it: its own memory can be filled only by copying, and one TLS record
+    /// is all that is ever ready in one poll.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; limits::WEB_READ].into());
+}
+
+/// A stream that hyper drives. Clones are the same stream: whoever keeps one has it back when hyper is done.
+pub struct Wire<S> {
+    stream: Arc<Mutex<S>>,
+    progress: Arc<Progress>,
+}
+
+/// What the watch of a connection needs to know.
+#[derive(Default)]
+pub struct Progress {
+    /// Bytes so far, either way.
+    moved: AtomicU64,
+    /// Something is to be sent and the other side does not take it.
+    is_stuck: AtomicBool,
+    /// Requests so far.
+    requests: AtomicU64,
+    /// Requests that are not answered to the end.
+    open: AtomicUsize,
+    /// Of those, the ones that wait for us and not for the other side.
+    working: AtomicUsize,
+}
+
+/// A request that is not answered to the end, until it is dropped.
+pub struct Open(Arc<Progress>);
+
+/// Work that the other side waits for, until it is dropped.
+pub struct Working(Arc<Progress>);
+
+impl Progress {
+    /// One more request.
+    pub fn open(self: &Arc<Self>) -> Open {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Open(self.clone())
+    }
+
+    /// We are at work.
+    pub fn working(self: &Arc<Self>) -> Working {
+        self.working.fetch_add(1, Ordering::Relaxed);
+        Working(self.clone())
+    }
+
+    /// Bytes so far, either way.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whether no request is under way.
+    pub fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the other side owes us the reading of something, or the rest of a request.
+    pub fn is_owed(&self) -> bool {
+        let waits_for_us = || self.working.load(Ordering::Relaxed) > 0;
+        self.is_stuck.load(Ordering::Relaxed) || (!self.is_idle() && !waits_for_us())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.working.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<S> Wire<S> {
+    /// This stream, whose progress is told there.
+    pub fn new(stream: S, progress: Arc<Progress>) -> Wire<S> {
+        Wire { stream: Arc::new(Mutex::new(stream)), progress }
+    }
+
+    /// The stream, if nobody else has it any more.
+    pub fn into_inner(self) -> Option<S> {
+        let stream = Arc::into_inner(self.stream)?;
+        Some(stream.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, S> {
+        // One task polls it; a panic elsewhere cannot have left it half-changed.
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Clone for Wire<S> {
+    fn clone(&self) -> Self {
+        Wire { stream: self.stream.clone(), progress: self.progress.clone() }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Read for Wire<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let want = room.remaining().min(scratch.len());
+            let scratch = scratch.get_mut(..want).unwrap_or_default();
+            let n = ready!(Pin::new(&mut *self.lock()).poll_read(cx, scratch))?;
+            self.progress.moved.fetch_add(n as u64, Ordering::Relaxed);
+            room.put_slice(scratch.get(..n).unwrap_or_default());
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Write for Wire<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut *self.lock()).poll_write(cx, bytes);
+        self.progress.is_stuck.store(written.is_pending(), Ordering::Relaxed);
+        if let Poll::Ready(Ok(n)) = &written {
+            self.progress.moved.fetch_add(*n as u64, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut *self.lock()).poll_flush(cx);
+        self.progress.is_stuck.store(flushed.is_pending(), Ordering::Relaxed);
+        flushed
+    }
+
+    /// Only flushes: whoever has the stream afterwards says goodbye and waits until the last bytes are read.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// Tasks of async-std: HTTP/2 has one for each request.
+#[derive(Clone, Copy)]
+pub struct Tasks;
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        // Boxed, because the executor would keep two copies of the future's room.
+        async_std::task::spawn(task.map(drop).boxed());
+    }
+}
+
+/// Timers of async-std.
+#[derive(Clone, Copy)]
+pub struct Clock;
+
+/// hyper wants it to be shared between threads, which it never is.
+struct Nap(Mutex<BoxFuture<'static, ()>>);
+
+impl Future for Nap {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_mut().0.get_mut().unwrap_or_else(PoisonError::into_inner).poll_unpin(cx)
+    }
+}
+
+impl Sleep for Nap {}
+
+impl Timer for Clock {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap(Mutex::new(sleep(duration).boxed())))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(deadline.saturating_duration_since(Instant::now()))
+    }
+}

@@ -1,0 +1,206 @@
+//! Answers: what every one of them carries, and those that say why not.
+
+use std::fmt::Display;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
+use hyper::body::{Frame, SizeHint};
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{HeaderMap, Response, StatusCode};
+
+use super::adapter::Open;
+use super::page;
+use crate::error::{Error, Kind};
+use crate::limits;
+use crate::server::desk::registry::SessionId;
+
+/// What is answered.
+pub type Answer = Response<Body>;
+
+/// The bytes of an answer.
+pub struct Body {
+    bytes: UnsyncBoxBody<Bytes, Error>,
+    /// Counts the request as open.
+    _open: Option<Open>,
+}
+
+/// Who answers, and in which session.
+#[derive(Debug, Clone, Copy)]
+pub struct Ids {
+    /// The server's process.
+    pub pid: u32,
+    /// The session; before anybody is logged in one of the connection's own.
+    pub session: SessionId,
+}
+
+/// What a page may do with what comes from users: nothing. (Pictures, sound and films are themselves what is shown.)
+const USER_CONTENT: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// What our own pages may do: have our style and icon.
+const OWN_PAGE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
+     form-action 'none'";
+
+/// The methods that are carried out.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+impl Body {
+    /// Nothing.
+    pub fn none() -> Body {
+        Body { bytes: Empty::new().map_err(|never| match never {}).boxed_unsync(), _open: None }
+    }
+
+    /// These bytes.
+    pub fn whole(bytes: impl Into<Bytes>) -> Body {
+        Body { bytes: Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync(), _open: None }
+    }
+
+    /// What comes; an error breaks the answer off, so that nobody takes it for whole.
+    pub fn stream(pieces: impl Stream<Item = Result<Bytes, Error>> + Send + 'static) -> Body {
+        Body { bytes: StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync(), _open: None }
+    }
+
+    /// Its request is open as long as this is.
+    pub fn counted(self, open: Open) -> Body {
+        Body { _open: Some(open), ..self }
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Pin::new(&mut self.bytes).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.bytes.size_hint()
+    }
+}
+
+/// An answer without a body yet.
+pub fn answer(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Body::none());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Sets a header whose value may come from outside. What no header can hold is left out.
+pub fn set(answer: &mut Answer, name: HeaderName, value: impl Display) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value.to_string())) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// A text of ours.
+pub fn text(status: StatusCode, kind: &'static str, text: String) -> Answer {
+    let mut answer = answer(status);
+    set(&mut answer, CONTENT_LENGTH, text.len());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    *answer.body_mut() = Body::whole(text);
+    answer
+}
+
+/// What comes from a user is in it: no browser runs any of it.
+pub fn of_user(answer: &mut Answer) {
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(USER_CONTENT));
+}
+
+/// Elsewhere.
+pub fn redirect(status: StatusCode, to: &str) -> Answer {
+    let mut answer = text(status, "text/plain; charset=utf-8", format!("{to}\n"));
+    set(&mut answer, LOCATION, to);
+    answer
+}
+
+/// The methods there are.
+pub fn options() -> Answer {
+    let mut answer = answer(StatusCode::NO_CONTENT);
+    answer.headers_mut().insert(ALLOW, METHODS);
+    answer
+}
+
+/// A method that is not carried out.
+pub fn not_allowed(method: &str, for_browser: bool, ids: Ids) -> Answer {
+    let why = format!("{method} is not offered here: this door only reads. `sealift put` and the like write.");
+    let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, &why, for_browser, ids);
+    answer.headers_mut().insert(ALLOW, METHODS);
+    answer
+}
+
+/// Why not, in words.
+pub fn refusal(error: &Error, for_browser: bool, ids: Ids) -> Answer {
+    let (kind, why) = error.told_by_server();
+    let status = status(kind);
+    let mut answer = explained(status, &why, for_browser, ids);
+    let headers = answer.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Sealift\", charset=\"UTF-8\""));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from(limits::WEB_RETRY_AFTER.as_secs()));
+    }
+    answer
+}
+
+/// This, and why.
+pub fn explained(status: StatusCode, why: &str, for_browser: bool, ids: Ids) -> Answer {
+    if for_browser {
+        return text(status, "text/html; charset=utf-8", page::error(status, why, ids));
+    }
+    let Ids { pid, session } = ids;
+    text(
+        status,
+        "text/plain; charset=utf-8",
+        format!("{}: {why} (server's pid {pid}, session {session})\n", status.as_str()),
+    )
+}
+
+/// What every answer carries.
+pub fn complete(mut answer: Answer, ids: Ids) -> Answer {
+    set(&mut answer, HeaderName::from_static("sealift-pid"), ids.pid);
+    set(&mut answer, HeaderName::from_static("sealift-session"), ids.session);
+    let headers = answer.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(OWN_PAGE));
+    // What is kept is asked for again each time: rights change.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    headers.entry(VARY).or_insert(HeaderValue::from_static("Accept, Authorization"));
+    answer
+}
+
+/// Whether whoever asks would rather have a page than text.
+pub fn is_for_browser(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accept| accept.contains("text/html"))
+}
+
+/// What a failure is in HTTP.
+pub fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::LoginRequired | Kind::LoginFailed | Kind::Revoked => StatusCode::UNAUTHORIZED,
+        Kind::Denied | Kind::Kicked => StatusCode::FORBIDDEN,
+        Kind::NotFound | Kind::NotDirectory => StatusCode::NOT_FOUND,
+        Kind::BadPath | Kind::BadCommand | Kind::UnknownVerb | Kind::BadSequence => StatusCode::BAD_REQUEST,
+        // The only one of it: a request for another host than the connection is for.
+        Kind::Protocol => StatusCode::MISDIRECTED_REQUEST,
+        Kind::PathTooLong | Kind::TooLong => StatusCode::URI_TOO_LONG,
+        Kind::IsDirectory | Kind::NotRegular => StatusCode::CONFLICT,
+        Kind::Busy | Kind::TooMany | Kind::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether what a client has is still what is here: `If-Match` and the like, as RFC 9110, section 13, has them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::HeaderMap;
+use hyper::header::{
+    HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
+
+use crate::files::{Hash, Meta};
+use crate::limits;
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validators {
+    /// As the header has it.
+    pub etag: String,
+    /// When it was modified; whole seconds, none before 1970.
+    pub modified: Option<SystemTime>,
+}
+
+/// What a GET or HEAD comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// To the file.
+    Go,
+    /// To 304: the client has it.
+    NotModified,
+    /// To 412: it is not what the client said it must be.
+    Failed,
+}
+
+impl Validators {
+    /// Those of a file, by the recorded hash of its bytes if there is one.
+    pub fn of(meta: &Meta, recorded: Option<&Hash>) -> Validators {
+        let etag = match recorded {
+            Some(hash) => format!("\"{hash}\""),
+            // Two changes within a tick of a file system's clock look alike: a weak one.
+            None => format!("W/\"{:x}-{:x}.{:x}\"", meta.size, meta.mtime.secs, meta.mtime.nanos),
+        };
+        let secs = u64::try_from(meta.mtime.secs).ok();
+        Validators { etag, modified: secs.and_then(|secs| UNIX_EPOCH.checked_add(Duration::from_secs(secs))) }
+    }
+
+    /// Decides on the conditions of a request.
+    pub fn decide(&self, headers: &HeaderMap) -> Decision {
+        if headers.contains_key(IF_MATCH) {
+            if !values(headers, &IF_MATCH).any(|list| lists(list, |tag| tag == "*" || self.is_strongly(tag))) {
+                return Decision::Failed;
+            }
+        } else if let (Some(since), Some(modified)) = (date(headers, &IF_UNMODIFIED_SINCE), self.modified)
+            && modified > since
+        {
+            return Decision::Failed;
+        }
+        if headers.contains_key(IF_NONE_MATCH) {
+            let weak = |tag: &str| tag.trim_start_matches("W/") == self.etag.trim_start_matches("W/");
+            if values(headers, &IF_NONE_MATCH).any(|list| lists(list, |tag| tag == "*" || weak(tag))) {
+                return Decision::NotModified;
+            }
+        } else if let (Some(since), Some(modified)) = (date(headers, &IF_MODIFIED_SINCE), self.modified)
+            && modified <= since
+        {
+            return Decision::NotModified;
+        }
+        Decision::Go
+    }
+
+    /// Whether a range may be sent: the client names no state of the file that its part is of, or names this one for
+    /// certain.
+    pub fn allow_range(&self, headers: &HeaderMap, now: SystemTime) -> bool {
+        let Some(condition) = headers.get(IF_RANGE) else { return true };
+        let Ok(text) = condition.to_str() else { return false };
+        if text.starts_with('"') || text.starts_with("W/") {
+            return self.is_strongly(text.trim());
+        }
+        // A date tells for certain only once nothing can change within its second any more.
+        let settled =
+            |modified: &SystemTime| now.duration_since(*modified).is_ok_and(|age| age >= limits::RECORD_AGE_MIN);
+        self.modified.filter(settled).is_some_and(|modified| parse_date(condition) == Some(modified))
+    }
+
+    fn is_strongly(&self, tag: &str) -> bool {
+        !tag.starts_with("W/") && tag == self.etag
+    }
+}
+
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+}
+
+/// Whether a list of entity tags has one of this kind. A tag may have commas in it.
+fn lists(list: &str, is_it: impl Fn(&str) -> bool) -> bool {
+    let mut rest = list.trim_start_matches([' ', '\t', ',']);
+    while !rest.is_empty() {
+        let opened = rest.find('"').map(|at| at + 1);
+        let end = match (rest.starts_with('*'), opened) {
+            (true, _) => 1,
+            (false, Some(from)) => match rest.get(from..).and_then(|rest| rest.find('"')) {
+                Some(at) => from + at + 1,
+                None => return false,
+            },
+            (false, None) => return false,
+        };
+        let (tag, after) = rest.split_at(end);
+        if is_it(tag) {
+            return true;
+        }
+        rest = after.trim_start_matches([' ', '\t', ',']);
+    }
+    false
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    headers.get(name).and_then(parse_date)
+}
+
+fn parse_date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+    }
+
+    fn at(secs: u64) -> String {
+        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn conditions_decide_in_their_order() {
+        let strong = Validators { etag: "\"abc\"".into(), modified: Some(UNIX_EPOCH + Duration::from_secs(1000)) };
+        let weak = Validators { etag: "W/\"abc\"".into(), ..strong.clone() };
+        let decide = |of: &Validators, pairs: &[(HeaderName, &str)]| of.decide(&headers(pairs));
+        use Decision as D;
+        assert_eq!(decide(&strong, &[]), D::Go);
+        assert_eq!(decide(&strong, &[(IF_MATCH, "\"x\", \"abc\"")]), D::Go);
+        assert_eq!(decide(&strong, &[(IF_MATCH, "*")]), D::Go);
+        assert_eq!(decide(&strong, &[(IF_MATCH, "\"x\"")]), D::Failed);
+        assert_eq!(decide(&weak, &[(IF_MATCH, "W/\"abc\"")]), D::Failed, "weak ones never match strongly");
+        assert_eq!(decide(&strong, &[(IF_NONE_MATCH, "\"a,b\", W/\"abc\"")]), D::NotModified);
+        assert_eq!(decide(&weak, &[(IF_NONE_MATCH, "\"abc\"")]), D::NotModified);
+        assert_eq!(decide(&strong, &[(IF_NONE_MATCH, "\"b")]), D::Go, "no end");
+        assert_eq!(decide(&strong, &[(IF_MODIFIED_SINCE, &at(1000))]), D::NotModified);
+        assert_eq!(decide(&strong, &[(IF_MODIFIED_SINCE, &at(999))]), D::Go);
+        assert_eq!(decide(&strong, &[(IF_MODIFIED_SINCE, "rubbish")]), D::Go);
+        assert_eq!(decide(&strong, &[(IF_UNMODIFIED_SINCE, &at(999))]), D::Failed);
+        assert_eq!(decide(&strong, &[(IF_UNMODIFIED_SINCE, &at(1000))]), D::Go);
+        let both = [(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, &*at(1000))];
+        assert_eq!(decide(&strong, &both), D::Go, "the tag counts and the date does not");
+    }
+
+    #[test]
+    fn a_range_goes_with_a_strong_tag_or_a_date_that_has_settled() {
+        let modified = UNIX_EPOCH + Duration::from_secs(1000);
+        let strong = Validators { etag: "\"abc\"".into(), modified: Some(modified) };
+        let weak = Validators { etag: "W/\"abc\"".into(), ..strong.clone() };
+        let later = modified + limits::RECORD_AGE_MIN;
+        let allows = |of: &Validators, value: &str, now| of.allow_range(&headers(&[(IF_RANGE, value)]), now);
+        assert!(strong.allow_range(&HeaderMap::new(), later));
+        assert!(allows(&strong, "\"abc\"", later) && !allows(&strong, "\"x\"", later));
+        assert!(!allows(&weak, "W/\"abc\"", later));
+        assert!(allows(&strong, &at(1000), later) && !allows(&strong, &at(1001), later));
+        assert!(!allows(&strong, &at(1000), modified + Duration::from_secs(1)));
+    }
+}

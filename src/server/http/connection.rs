@@ -1,0 +1,195 @@
+//! A connection of HTTP after its handshake: hyper over its stream, and what ends it: the server's end, the end of a session,
+//! somebody else who needs the place, and a client that crawls, idles or guesses.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_std::channel::{Receiver, unbounded};
+use async_std::task::sleep;
+use futures::future::{Either, poll_fn, select};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
+use hyper::server::conn::{http1, http2};
+
+use super::adapter::{Clock, Progress, Tasks, Wire};
+use super::service::Answering;
+use super::visitors::{News, Visitors};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::machine::drive::Pace;
+use crate::server::Shared;
+use crate::server::desk::registry::SessionId;
+use crate::server::door::admission::{Admitted, Offence};
+use crate::server::door::connection::Stream;
+use crate::tls::{HTTP_2, PeerInfo};
+
+/// hyper's two, as far as they are the same.
+enum Spoken {
+    One(Pin<Box<http1::Connection<Wire<Stream>, Answering>>>),
+    Two(Pin<Box<http2::Connection<Wire<Stream>, Answering, Tasks>>>),
+}
+
+impl Spoken {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        match self {
+            Spoken::One(connection) => connection.poll_unpin(cx),
+            Spoken::Two(connection) => connection.poll_unpin(cx),
+        }
+    }
+
+    /// No further request: what is under way goes on.
+    fn wind_down(&mut self) {
+        match self {
+            Spoken::One(connection) => connection.as_mut().graceful_shutdown(),
+            Spoken::Two(connection) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+/// Why a connection is to end.
+enum Over {
+    /// What is under way may take so long.
+    Gracefully(Kind, Duration),
+    /// At once.
+    Now(Kind),
+}
+
+/// Serves it to its end.
+///
+/// # Errors
+/// Why it ended, if it was not the client's own wish.
+pub async fn serve(
+    stream: Stream,
+    info: PeerInfo,
+    peer: SocketAddr,
+    admitted: Admitted,
+    shared: Arc<Shared>,
+) -> Result<()> {
+    let progress = Arc::new(Progress::default());
+    let wire = Wire::new(stream, progress.clone());
+    let (news, heard) = unbounded();
+    let visitors = Arc::new(Visitors::new(shared.clone(), peer, admitted, news, progress.clone()));
+    let is_two = info.alpn.as_deref() == Some(HTTP_2);
+    let answering = Answering::new(visitors.clone(), progress.clone(), info.server_name, SessionId::fresh()?);
+    let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.timeouts.login);
+    let mut spoken = if is_two { two(wire.clone(), answering) } else { one(wire.clone(), answering, head_timeout) };
+    let ended = {
+        let watching = watch(&visitors, &progress, heard, &shared).boxed();
+        let talking = poll_fn(|cx| spoken.poll(cx));
+        match select(talking, watching).await {
+            Either::Left((result, _)) => result.map_err(|error| explain(&error)),
+            Either::Right((Over::Now(why), _)) => Err(Error::new(why, "the connection was ended")),
+            Either::Right((Over::Gracefully(why, patience), _)) => {
+                spoken.wind_down();
+                let talking = poll_fn(|cx| spoken.poll(cx));
+                match async_std::future::timeout(patience, talking).await {
+                    Ok(result) => result.map_err(|error| explain(&error)),
+                    Err(_) => Err(Error::new(why, "the connection was ended")),
+                }
+            }
+        }
+    };
+    drop(spoken);
+    if visitors.is_empty() {
+        match &ended {
+            Err(error) if error.kind() == Kind::TimedOut => visitors.penalise(Offence::TooSlow),
+            _ if progress.requests() == 0 => visitors.penalise(Offence::NoLogin),
+            _ => {}
+        }
+    }
+    // What broke off must not look whole: then there is no goodbye.
+    if ended.is_ok()
+        && let Some(stream) = wire.into_inner()
+    {
+        stream.close().await;
+    }
+    ended
+}
+
+fn one(wire: Wire<Stream>, answering: Answering, head_timeout: Duration) -> Spoken {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(Clock)
+        .header_read_timeout(head_timeout)
+        .max_headers(limits::WEB_HEADERS_MAX)
+        .max_header_size(limits::WEB_HEAD_MAX)
+        .max_buf_size(limits::WEB_BUFFER)
+        // TLS gathers what is written: no need to copy it together before.
+        .writev(true);
+    Spoken::One(Box::pin(builder.serve_connection(wire, answering)))
+}
+
+fn two(wire: Wire<Stream>, answering: Answering) -> Spoken {
+    let mut builder = http2::Builder::new(Tasks);
+    builder
+        .timer(Clock)
+        .max_concurrent_streams(limits::WEB_STREAMS)
+        .initial_stream_window_size(limits::WEB_STREAM_WINDOW)
+        .initial_connection_window_size(limits::WEB_CONNECTION_WINDOW)
+        .max_send_buf_size(limits::BUFFER)
+        .max_header_list_size(limits::WEB_HEAD_MAX as u32)
+        .max_pending_accept_reset_streams(limits::WEB_RESETS)
+        .max_local_error_reset_streams(limits::WEB_RESETS)
+        .keep_alive_interval(limits::WEB_PING)
+        .keep_alive_timeout(limits::WEB_PING_TIMEOUT);
+    Spoken::Two(Box::pin(builder.serve_connection(wire, answering)))
+}
+
+/// Waits until it has to end.
+async fn watch(visitors: &Visitors, progress: &Progress, heard: Receiver<News>, shared: &Shared) -> Over {
+    let stopping = shared.registry.stopping().fuse();
+    let pushed_out = visitors.pushed_out().fuse();
+    let slow = slow(visitors, progress, &shared.pace, shared.timeouts.login).fuse();
+    pin_mut!(stopping, pushed_out, slow);
+    let mut endings = FuturesUnordered::new();
+    let mut heard = heard.fuse();
+    loop {
+        select_biased! {
+            () = stopping => return Over::Gracefully(Kind::Stopping, shared.pace.grace),
+            () = pushed_out => return Over::Now(Kind::Busy),
+            // The answer that says so may be on its way; what else is under way fails at its next step.
+            why = endings.select_next_some() => return Over::Gracefully(why, limits::CLOSE_DRAIN),
+            over = slow => return over,
+            news = heard.select_next_some() => match news {
+                News::Entered(ending) => endings.push(async move { ending.wait().await }.boxed()),
+                News::Guessed => return Over::Gracefully(Kind::LoginFailed, limits::CLOSE_DRAIN),
+            },
+        }
+    }
+}
+
+/// Ends what owes us something and hardly moves, what idles too long, and where nobody is let in for too long.
+async fn slow(visitors: &Visitors, progress: &Progress, pace: &Pace, login: Duration) -> Over {
+    let window = pace.window.min(login);
+    let (mut idle, mut alone, mut slow_windows) = (Duration::ZERO, Duration::ZERO, 0);
+    loop {
+        let (moved, requests) = (progress.moved(), progress.requests());
+        sleep(window).await;
+        let is_slow = progress.is_owed() && progress.moved().wrapping_sub(moved) < pace.least_progress;
+        slow_windows = if is_slow { slow_windows + 1 } else { 0 };
+        // Two windows: what began late in the first has the whole second one.
+        if slow_windows >= 2 {
+            return Over::Now(Kind::TimedOut);
+        }
+        let idles = progress.is_idle() && progress.requests() == requests;
+        idle = if idles { idle + window } else { Duration::ZERO };
+        alone = if visitors.is_empty() { alone + window } else { Duration::ZERO };
+        if idle >= limits::WEB_IDLE_TIMEOUT.min(pace.idle) || alone >= login {
+            return Over::Gracefully(Kind::TimedOut, limits::CLOSE_DRAIN);
+        }
+    }
+}
+
+/// What hyper says, in our words.
+fn explain(error: &hyper::Error) -> Error {
+    let kind = match () {
+        () if error.is_timeout() => Kind::TimedOut,
+        () if error.is_parse() || error.is_parse_too_large() => Kind::Protocol,
+        () => Kind::Network,
+    };
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    Error::new(kind, format!("{error}{cause}"))
+}

@@ -1,0 +1,221 @@
+//! GET and HEAD of a file: conditions, ranges, and its bytes a chunk at a time.
+//!
+//! A chunk is read in a turn of its own when the connection can take it, so a reader that stalls holds a file and a buffer
+//! and no thread. The last bytes go out only when it is known that the file stood still: an answer that looks whole is whole.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::stream::try_unfold;
+use hyper::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED,
+};
+use hyper::{HeaderMap, StatusCode};
+
+use super::answer::{Answer, Body, answer, of_user, set};
+use super::conditions::{Decision, Validators};
+use super::guest::{Guest, OpenFile, begin, unexpected};
+use super::ranges::Wanted;
+use super::reader::{Piece, Reader};
+use super::target::{Place, Wish};
+use super::types::{Type, disposition};
+use crate::error::{Error, Kind, Result};
+use crate::server::desk::Desk;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::Begun;
+
+/// What was found at the place.
+enum Found {
+    /// The client has it, or it is not what the client said.
+    Decided(Decision, Validators),
+    /// None of the bytes that are asked for; the size.
+    NoSuchRange(u64),
+    /// It takes more than one turn, and so the right to have it open.
+    Large,
+    /// It is to be sent.
+    Sending(Box<Sending>),
+}
+
+/// A file on its way.
+struct Sending {
+    validators: Validators,
+    /// None: all of it.
+    range: Option<String>,
+    reader: Reader,
+    first: Option<Bytes>,
+}
+
+/// What is asked for.
+pub struct Asked {
+    /// GET or HEAD.
+    pub method: &'static str,
+    /// Where.
+    pub place: Place,
+    /// How.
+    pub wish: Wish,
+    /// Conditions and ranges.
+    pub headers: HeaderMap,
+}
+
+/// Answers a request for what should be a file.
+///
+/// # Errors
+/// [`Kind::IsDirectory`] for a folder; those of the gate and the store.
+pub async fn serve(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
+    let (found, right) = match open(guest, &asked, false).await? {
+        Found::Large => {
+            let right = guest.open_file().await;
+            (open(guest, &asked, true).await?, Some(right))
+        }
+        found => (found, None),
+    };
+    match found {
+        Found::Decided(decision, validators) => {
+            let failed = decision == Decision::Failed;
+            let mut answer = answer(if failed { StatusCode::PRECONDITION_FAILED } else { StatusCode::NOT_MODIFIED });
+            validate(&mut answer, &validators);
+            Ok(answer)
+        }
+        Found::NoSuchRange(size) => {
+            let mut answer = answer(StatusCode::RANGE_NOT_SATISFIABLE);
+            set(&mut answer, CONTENT_RANGE, format_args!("bytes */{size}"));
+            Ok(answer)
+        }
+        // Asked for with the right.
+        Found::Large => Err(unexpected()),
+        Found::Sending(sending) => Ok(send(guest, &asked, *sending, right)),
+    }
+}
+
+async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<Found> {
+    let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
+    let account = guest.account().clone();
+    let look = move |desk: &mut Desk| {
+        let op = Op::Read { path: path.clone(), offset: 0, length: None, growing: false };
+        let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
+        let meta = job.meta();
+        let validators = Validators::of(&meta, job.recorded().as_ref());
+        let decision = validators.decide(&headers);
+        if decision != Decision::Go {
+            desk.succeeded(job.running());
+            return Ok(Found::Decided(decision, validators));
+        }
+        let is_head = method == "HEAD";
+        let wanted = match !is_head && validators.allow_range(&headers, SystemTime::now()) {
+            true => Wanted::of(&headers, meta.size),
+            false => Wanted::Whole,
+        };
+        let (mut reader, range) = match wanted {
+            Wanted::Nothing => {
+                desk.succeeded(job.running());
+                return Ok(Found::NoSuchRange(meta.size));
+            }
+            Wanted::Whole if is_head => {
+                desk.succeeded(job.running());
+                (Reader::one(job), None)
+            }
+            Wanted::Whole => (Reader::one(desk.hashing(job, (0, meta.size))), None),
+            Wanted::Parts(parts) => match parts[..] {
+                [(first, length)] => {
+                    let range = format!("bytes {first}-{}/{}", (first + length).saturating_sub(1), meta.size);
+                    (Reader::one(desk.hashing(job, (first, length))), Some(range))
+                }
+                _ => (Reader::several((path.clone(), meta), method, parts, Type::of(&path).name)?, Some(String::new())),
+            },
+        };
+        if !is_head && !reader.fits_in_one() && !may_stay_open {
+            return Ok(Found::Large);
+        }
+        let first = if is_head { None } else { reader.step_to_bytes(desk, &account)? };
+        if is_head || reader.is_over() {
+            desk.rest();
+        }
+        Ok(Found::Sending(Box::new(Sending { validators, range, reader, first })))
+    };
+    guest.step(look).await
+}
+
+fn validate(answer: &mut Answer, validators: &Validators) {
+    set(answer, ETAG, &validators.etag);
+    if let Some(modified) = validators.modified {
+        set(answer, LAST_MODIFIED, httpdate::fmt_http_date(modified));
+    }
+}
+
+fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenFile>) -> Answer {
+    let Sending { validators, range, reader, first } = sending;
+    let path = &asked.place.path;
+    let kind = Type::of(path);
+    let mut answer = answer(if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
+    validate(&mut answer, &validators);
+    of_user(&mut answer);
+    set(&mut answer, CONTENT_DISPOSITION, disposition(path, kind.is_harmless && !asked.wish.download));
+    answer.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    match (reader.boundary(), range) {
+        (Some(boundary), _) => {
+            set(&mut answer, CONTENT_TYPE, format_args!("multipart/byteranges; boundary={boundary}"))
+        }
+        (None, range) => {
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind.name));
+            if let Some(range) = range {
+                set(&mut answer, CONTENT_RANGE, range);
+            }
+        }
+    }
+    set(&mut answer, CONTENT_LENGTH, reader.length());
+    if asked.method == "HEAD" {
+        return answer;
+    }
+    *answer.body_mut() = match reader.is_over() {
+        true => Body::whole(first.unwrap_or_default()),
+        false => {
+            let going = Going { guest: guest.clone(), reader: Some(reader), first, _right: right };
+            Body::stream(try_unfold(going, Going::next))
+        }
+    };
+    answer
+}
+
+/// A body that takes more than one turn.
+struct Going {
+    guest: Arc<Guest>,
+    /// None while a turn has it, and once that has failed.
+    reader: Option<Reader>,
+    first: Option<Bytes>,
+    _right: Option<OpenFile>,
+}
+
+impl Going {
+    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+        if let Some(bytes) = self.first.take() {
+            return Ok(Some((bytes, self)));
+        }
+        loop {
+            let Some(mut reader) = self.reader.take().filter(|reader| !reader.is_over()) else { return Ok(None) };
+            let account = self.guest.account().clone();
+            let step = move |desk: &mut Desk| {
+                let piece = reader.step(desk, &account)?;
+                if reader.is_over() {
+                    desk.rest();
+                }
+                Ok((reader, piece))
+            };
+            let (reader, piece) = self.guest.step(step).await?;
+            self.reader = Some(reader);
+            if let Piece::Bytes(bytes) = piece {
+                return Ok(Some((bytes, self)));
+            }
+        }
+    }
+}
+
+impl Drop for Going {
+    /// Whoever left in the middle is written down.
+    fn drop(&mut self) {
+        let job = self.reader.take().and_then(Reader::into_download);
+        if let Some(job) = job {
+            self.guest.note(|desk| drop(desk.drop_download(job, Error::new(Kind::Aborted, "the client is gone"))));
+        }
+    }
+}

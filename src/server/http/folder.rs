@@ -1,0 +1,238 @@
+//! GET and HEAD of a folder: what is in it, as a page, as plain text, or as JSON.
+//!
+//! What fits into this connection's share of memory is sorted; a larger folder goes on in the order of its disk, and the same
+//! rows are written either way. Nothing is written before the connection can take it.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::try_unfold;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+
+use super::answer::{Answer, Body, Ids, answer, redirect};
+use super::file::Asked;
+use super::guest::{Guest, begin, unexpected};
+use super::rows::{Form, Rows, Scene};
+use super::target::{Sort, Wish};
+use crate::budget::Claim;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+
+/// Answers a request for a folder.
+///
+/// # Errors
+/// Those of the gate and the store: [`Kind::NotDirectory`](crate::Kind::NotDirectory) where it is none.
+pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
+    let (op, method) =
+        (Op::List { path: asked.place.path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
+    let job = guest
+        .step(move |desk| match begin(desk, op, method)? {
+            Begun::List(job) => Ok(job),
+            _ => Err(unexpected()),
+        })
+        .await?;
+    if !asked.place.is_folder || asked.method == "HEAD" {
+        let listed = move |desk: &mut Desk| {
+            desk.listed(job);
+            desk.rest();
+            Ok(())
+        };
+        guest.step(listed).await?;
+        if !asked.place.is_folder {
+            // Links in it are relative to what ends with a slash.
+            return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &asked.place.url(true)));
+        }
+        return Ok(typed(form));
+    }
+    let gathered = gather(guest, job, &asked.wish).await?;
+    let scene = Scene {
+        place: asked.place,
+        wish: asked.wish,
+        user: (!guest.is_anonymous()).then(|| guest.name().to_owned()),
+        is_sorted: gathered.rest.is_none(),
+        ids,
+    };
+    let going = Going { guest: guest.clone(), rows: Rows::new(form, scene), gathered, stage: Stage::Head };
+    let mut answer = typed(form);
+    *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
+    Ok(answer)
+}
+
+fn typed(form: Form) -> Answer {
+    let mut answer = answer(StatusCode::OK);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    answer
+}
+
+/// What of a folder is in memory.
+struct Gathered {
+    /// The next one last.
+    sorted: Vec<Entry>,
+    _claims: Vec<Claim>,
+    /// What had no room.
+    rest: Option<ListJob>,
+    unread: u64,
+}
+
+/// What one turn read.
+struct Batch {
+    rest: Option<ListJob>,
+    entries: Vec<Entry>,
+    /// What could not be read of the whole folder; known at its end.
+    unread: u64,
+}
+
+/// Reads entries until there is enough for one turn.
+fn batch(desk: &mut Desk, mut job: ListJob) -> Result<Batch> {
+    if let Err(error) = desk.may_go_on(job.running()) {
+        return Err(desk.drop_list(job, error));
+    }
+    let mut entries = Vec::new();
+    while entries.len() < limits::WEB_ENTRIES_A_TURN {
+        let Some(entry) = desk.next_entry(&mut job) else {
+            let unread = match desk.listed(job) {
+                Outcome::Listed { unreadable, .. } => unreadable,
+                _ => 0,
+            };
+            desk.rest();
+            return Ok(Batch { rest: None, entries, unread });
+        };
+        entries.push(entry);
+    }
+    Ok(Batch { rest: Some(job), entries, unread: 0 })
+}
+
+async fn gather(guest: &Arc<Guest>, job: ListJob, wish: &Wish) -> Result<Gathered> {
+    let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0 };
+    let mut bytes = 0;
+    while let Some(job) = gathered.rest.take() {
+        let Batch { rest, mut entries, unread } = guest.step(move |desk| batch(desk, job)).await?;
+        gathered.unread = unread;
+        let more = entries.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
+        gathered.sorted.append(&mut entries);
+        bytes += more;
+        let Some(rest) = rest else { break };
+        gathered.rest = Some(rest);
+        // The first batch has room with everybody.
+        let claim = if bytes < limits::WEB_FOLDER_BYTES { guest.account().claim(more) } else { None };
+        match claim {
+            Some(claim) => gathered._claims.push(claim),
+            None => break,
+        }
+    }
+    sort(&mut gathered.sorted, wish);
+    gathered.sorted.reverse();
+    Ok(gathered)
+}
+
+fn sort(entries: &mut [Entry], wish: &Wish) {
+    let folders_first = |a: &Entry, b: &Entry| (a.kind != EntryKind::Directory).cmp(&(b.kind != EntryKind::Directory));
+    let by_name = |a: &Entry, b: &Entry| folded(a).cmp(folded(b)).then_with(|| a.path.cmp(&b.path));
+    let turned = |order: Ordering| if wish.descending { order.reverse() } else { order };
+    entries.sort_by(|a, b| match wish.sort {
+        Sort::Name => folders_first(a, b).then_with(|| turned(by_name(a, b))),
+        Sort::Size => turned(bytes(a).cmp(&bytes(b))).then_with(|| by_name(a, b)),
+        Sort::Time => turned(a.mtime.cmp(&b.mtime)).then_with(|| by_name(a, b)),
+    });
+}
+
+/// Bytes of a file; nothing of anything else.
+pub fn bytes(entry: &Entry) -> u64 {
+    if entry.kind == EntryKind::File { entry.size } else { 0 }
+}
+
+/// As people look for it: `b` comes before `C`.
+fn folded(entry: &Entry) -> impl Iterator<Item = u8> {
+    entry.path.iter().map(u8::to_ascii_lowercase)
+}
+
+/// What is to be written next.
+enum Stage {
+    Head,
+    Rows,
+    Over,
+}
+
+/// A listing on its way.
+struct Going {
+    guest: Arc<Guest>,
+    rows: Rows,
+    gathered: Gathered,
+    stage: Stage,
+}
+
+impl Going {
+    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+        let mut piece = String::new();
+        match self.stage {
+            Stage::Over => return Ok(None),
+            Stage::Head => {
+                self.rows.head(&mut piece);
+                self.stage = Stage::Rows;
+            }
+            Stage::Rows => {}
+        }
+        while piece.len() < limits::WEB_PAGE_PIECE {
+            if let Some(entry) = self.gathered.sorted.pop() {
+                self.rows.row(&entry, &mut piece);
+                continue;
+            }
+            let Some(job) = self.gathered.rest.take() else {
+                self.rows.tail(self.gathered.unread, &mut piece);
+                self.stage = Stage::Over;
+                break;
+            };
+            let batch = self.guest.step(move |desk| batch(desk, job)).await?;
+            self.gathered.rest = batch.rest;
+            self.gathered.unread = batch.unread;
+            self.gathered.sorted = batch.entries;
+            self.gathered.sorted.reverse();
+        }
+        Ok(Some((Bytes::from(piece), self)))
+    }
+}
+
+impl Drop for Going {
+    /// Whoever left in the middle is written down.
+    fn drop(&mut self) {
+        if let Some(job) = self.gathered.rest.take() {
+            self.guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Mtime;
+
+    fn entry(name: &str, kind: EntryKind, size: u64, secs: i64) -> Entry {
+        let mtime = Mtime { secs, nanos: 0 };
+        Entry { kind, size, mtime, mode: None, rotten: false, path: name.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn folders_come_first_by_name_and_not_by_size_or_time() {
+        let mut entries = vec![
+            entry("b", EntryKind::File, 5, 3),
+            entry("A", EntryKind::File, 9, 1),
+            entry("z", EntryKind::Directory, 4096, 2),
+            entry("C", EntryKind::File, 1, 4),
+        ];
+        let mut sorted = |sort_by, descending| {
+            sort(&mut entries, &Wish { sort: sort_by, descending, ..Wish::default() });
+            entries.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned()).collect::<String>()
+        };
+        assert_eq!(sorted(Sort::Name, false), "zAbC");
+        assert_eq!(sorted(Sort::Name, true), "zCbA");
+        assert_eq!(sorted(Sort::Size, false), "zCbA");
+        assert_eq!(sorted(Sort::Time, true), "CbzA");
+    }
+}

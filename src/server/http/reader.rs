@@ -1,0 +1,192 @@
+//! The bytes of a file or of some ranges of it, for an answer: pulled from the desk a chunk at a time, and the last one of each
+//! range kept back until it is known that the file stood still.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::guest::{begin, unexpected};
+use crate::budget::Account;
+use crate::buffers::Buffer;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Meta, RelPath};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::jobs::download::{Download, Pulled};
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::Begun;
+
+/// What a step came to.
+pub enum Piece {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// Nothing yet: call again.
+    NotYet,
+}
+
+/// What is left of a file that is read for an answer.
+pub struct Reader {
+    /// The range that is being read.
+    now: Option<Download>,
+    /// Its last chunk, while the file is checked.
+    kept: Option<Buffer>,
+    /// Where there are several.
+    several: Option<Several>,
+    /// Bytes of the answer's body.
+    length: u64,
+    is_over: bool,
+}
+
+struct Several {
+    path: RelPath,
+    /// The file that all ranges are of.
+    meta: Meta,
+    method: &'static str,
+    boundary: String,
+    kind: &'static str,
+    /// The next one last.
+    ranges: Vec<(u64, u64)>,
+}
+
+impl Reader {
+    /// Of this range.
+    pub fn one(download: Download) -> Reader {
+        Reader { length: download.left(), now: Some(download), kept: None, several: None, is_over: false }
+    }
+
+    /// Of several ranges, none of them past the end, of the file at this path which is still this one. `kind` is told in
+    /// the heads of all.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] without random numbers.
+    pub fn several(
+        (path, meta): (RelPath, Meta),
+        method: &'static str,
+        mut ranges: Vec<(u64, u64)>,
+        kind: &'static str,
+    ) -> Result<Reader> {
+        let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        ranges.reverse();
+        let several = Several { path, meta, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
+        let heads = several.ranges.iter().map(|range| several.head(*range).len() as u64 + range.1).sum::<u64>();
+        let length = heads + several.end().len() as u64;
+        Ok(Reader { now: None, kept: None, several: Some(several), length, is_over: false })
+    }
+
+    /// Bytes of the answer's body.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What separates the parts, if there are several.
+    pub fn boundary(&self) -> Option<&str> {
+        self.several.as_ref().map(|several| several.boundary.as_str())
+    }
+
+    /// Whether one turn is likely to be all.
+    pub fn fits_in_one(&self) -> bool {
+        self.several.is_none() && self.length <= limits::WEB_AT_ONCE
+    }
+
+    /// Whether all of it was given out.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The range that is being read.
+    pub fn into_download(self) -> Option<Download> {
+        self.now
+    }
+
+    /// [`Reader::step`] until there are bytes, or nothing is left.
+    ///
+    /// # Errors
+    /// As [`Reader::step`].
+    pub fn step_to_bytes(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Bytes>> {
+        while !self.is_over {
+            if let Piece::Bytes(bytes) = self.step(desk, account)? {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the next chunk, into a buffer of this account. Blocks.
+    ///
+    /// # Errors
+    /// [`Kind::Torn`] if the file did not stand still, [`Kind::Rotten`] if it is not what was stored, [`Kind::Denied`], and
+    /// those of reading.
+    pub fn step(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Piece> {
+        let Some(job) = self.now.take() else { return self.next_range(desk) };
+        if let Err(error) = desk.may_go_on(job.running()) {
+            return Err(desk.drop_download(job, error));
+        }
+        let left = job.left();
+        let mut buffer = if left > 0 { Buffer::take_for(account) } else { Buffer::none() };
+        match desk.pull(job, buffer.room()) {
+            Pulled::Done(Err(error)) => Err(error),
+            Pulled::Done(Ok(_)) => {
+                self.is_over = self.several.is_none();
+                Ok(self.kept.take().map_or(Piece::NotYet, piece))
+            }
+            Pulled::Bytes(job, n) => {
+                buffer.fill(n);
+                let is_last = job.left() == 0;
+                self.now = Some(job);
+                if n == 0 {
+                    return Ok(Piece::NotYet);
+                }
+                if is_last {
+                    self.kept = Some(buffer);
+                    return Ok(Piece::NotYet);
+                }
+                Ok(piece(buffer))
+            }
+        }
+    }
+
+    /// The head of the next range, or the end.
+    fn next_range(&mut self, desk: &mut Desk) -> Result<Piece> {
+        let Some(several) = &mut self.several else {
+            self.is_over = true;
+            return Ok(Piece::NotYet);
+        };
+        let Some((offset, length)) = several.ranges.pop() else {
+            self.is_over = true;
+            return Ok(Piece::Bytes(Bytes::from(several.end())));
+        };
+        let op = Op::Read { path: several.path.clone(), offset, length: Some(length), growing: false };
+        let Begun::Download(job) = begin(desk, op, several.method)? else { return Err(unexpected()) };
+        if job.meta() != several.meta {
+            return Err(desk.drop_download(job, Error::new(Kind::Torn, "the file changed while it was sent")));
+        }
+        self.now = Some(job);
+        Ok(Piece::Bytes(Bytes::from(several.head((offset, length)))))
+    }
+}
+
+impl Several {
+    fn head(&self, (offset, length): (u64, u64)) -> String {
+        let Several { boundary, kind, meta, .. } = self;
+        let last = (offset + length).saturating_sub(1);
+        let size = meta.size;
+        format!("\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {offset}-{last}/{size}\r\n\r\n")
+    }
+
+    fn end(&self) -> String {
+        format!("\r\n--{}--\r\n", self.boundary)
+    }
+}
+
+fn piece(buffer: Buffer) -> Piece {
+    Piece::Bytes(Bytes::from_owner(Owned(buffer)))
+}
+
+/// A buffer whose bytes are on their way; it goes back when they have left.
+struct Owned(Buffer);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        self.0.filled()
+    }
+}

@@ -1,0 +1,189 @@
+//! A listing in its three forms: a page for people, plain text for terminals, JSON for programs.
+
+use std::fmt::Write as _;
+
+use super::answer::Ids;
+use super::folder::bytes;
+use super::page;
+use super::target::{Place, Wish, encode};
+use crate::files::{Entry, EntryKind, Mtime};
+use crate::proto::escape;
+
+/// How a listing looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For a browser.
+    Page,
+    /// For a terminal.
+    Text,
+    /// For a program.
+    Json,
+}
+
+/// What is known before the first row.
+pub struct Scene {
+    /// The folder.
+    pub place: Place,
+    /// How it was asked for.
+    pub wish: Wish,
+    /// Who is logged in; none: nobody in particular.
+    pub user: Option<String>,
+    /// Whether all of it is in order.
+    pub is_sorted: bool,
+    /// Who answers.
+    pub ids: Ids,
+}
+
+/// Writes a listing row by row.
+pub struct Rows {
+    form: Form,
+    scene: Scene,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Form {
+    /// As the header has it.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Form::Page => "text/html; charset=utf-8",
+            Form::Text => "text/plain; charset=utf-8",
+            Form::Json => "application/json",
+        }
+    }
+}
+
+impl Rows {
+    /// Of this listing.
+    pub fn new(form: Form, scene: Scene) -> Rows {
+        Rows { form, scene, entries: 0, bytes: 0 }
+    }
+
+    /// What comes before the first row.
+    pub fn head(&self, out: &mut String) {
+        match self.form {
+            Form::Page => page::folder_head(&self.scene, out),
+            Form::Text => {}
+            Form::Json => {
+                let _ = write!(out, "{{\"url\":{},\"entries\":[", json(&self.scene.place.url(true)));
+            }
+        }
+    }
+
+    /// One row.
+    pub fn row(&mut self, entry: &Entry, out: &mut String) {
+        let is_folder = entry.kind == EntryKind::Directory;
+        let slash = if is_folder { "/" } else { "" };
+        let name = escape::for_people(&entry.path);
+        // Relative to the folder's own URL, and never read as one of another host or scheme.
+        let href = format!("./{}{slash}", encode(&entry.path));
+        match self.form {
+            Form::Page => page::folder_row(entry, &name, &href, out),
+            Form::Text => {
+                let size = if entry.kind == EntryKind::File { entry.size.to_string() } else { String::from("-") };
+                let _ = writeln!(out, "{size:>14}  {}  {name}{slash}", minutes(entry.mtime));
+            }
+            Form::Json => {
+                let comma = if self.entries > 0 { "," } else { "" };
+                let Mtime { secs, nanos } = entry.mtime;
+                let _ = write!(
+                    out,
+                    "{comma}\n{{\"name\":{},\"href\":{},\"type\":\"{}\",\"size\":{},\"mtime\":{secs}.{nanos:09}}}",
+                    json(&String::from_utf8_lossy(&entry.path)),
+                    json(&href),
+                    entry.kind.word(),
+                    bytes(entry),
+                );
+            }
+        }
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(bytes(entry));
+    }
+
+    /// What comes behind the last row; so many entries could not be read.
+    pub fn tail(&self, unread: u64, out: &mut String) {
+        match self.form {
+            Form::Page => page::folder_tail(&self.scene, (self.entries, self.bytes), unread, out),
+            Form::Text if unread > 0 => {
+                let _ = writeln!(out, "({unread} could not be read)");
+            }
+            Form::Text => {}
+            Form::Json => {
+                let Ids { pid, session } = self.scene.ids;
+                let _ = writeln!(out, "\n],\"unread\":{unread},\"pid\":{pid},\"session\":\"{session}\"}}");
+            }
+        }
+    }
+}
+
+/// A string in JSON.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A time to the minute, in UTC; `-` where no calendar has it.
+pub fn minutes(mtime: Mtime) -> String {
+    let Ok(time) = time::OffsetDateTime::from_unix_timestamp(mtime.secs) else { return String::from("-") };
+    let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", time.hour(), time.minute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::RelPath;
+    use crate::server::desk::registry::SessionId;
+
+    fn listed(form: Form, names: &[&[u8]]) -> String {
+        let place = Place { user: None, path: RelPath::root(), is_folder: true };
+        let ids = Ids { pid: 1, session: SessionId::fresh().unwrap() };
+        let mut rows = Rows::new(form, Scene { place, wish: Wish::default(), user: None, is_sorted: true, ids });
+        let mut out = String::new();
+        rows.head(&mut out);
+        for name in names {
+            let mtime = Mtime { secs: 1_000_000_000, nanos: 5 };
+            let entry = Entry { kind: EntryKind::File, size: 7, mtime, mode: None, rotten: false, path: name.to_vec() };
+            rows.row(&entry, &mut out);
+        }
+        rows.tail(2, &mut out);
+        out
+    }
+
+    const ODD: &[&[u8]] = &[
+        b"plain.txt",
+        b"<script>alert(1)</script>",
+        b"\"onmouseover=alert(1) x=\"",
+        b"javascript:alert(1)",
+        b"a&b;'c",
+        b"\xff\xfe",
+        b"\x1b[2J\nx",
+        b"?q#f%41 .html",
+    ];
+
+    #[test]
+    fn names_of_any_kind_are_names_in_a_page() {
+        let page = listed(Form::Page, ODD);
+        assert!(!page.contains("<script") && !page.contains("\"onmouseover"), "{page}");
+        assert!(!page.contains("href=\"javascript:") && !page.contains('\x1b'), "{page}");
+        assert!(page.contains("href=\"./%3Fq%23f%2541%20.html\"") && page.contains("href=\"./%FF%FE\""), "{page}");
+        assert!(page.contains("&lt;script&gt;") && page.contains("a&amp;b;'c"), "{page}");
+    }
+
+    #[test]
+    fn json_is_json_whatever_the_names_are() {
+        let parsed: serde_json::Value = serde_json::from_str(&listed(Form::Json, ODD)).unwrap();
+        let names = parsed["entries"].as_array().unwrap();
+        assert_eq!(names.len(), ODD.len());
+        assert_eq!(names[1]["name"], "<script>alert(1)</script>");
+        assert_eq!(names[5]["href"], "./%FF%FE");
+        assert_eq!((&names[0]["size"], &parsed["unread"]), (&7.into(), &2.into()));
+    }
+
+    #[test]
+    fn a_terminal_gets_one_line_a_name_and_no_controls() {
+        let text = listed(Form::Text, ODD);
+        assert_eq!(text.lines().count(), ODD.len() + 1);
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+        assert!(text.starts_with("             7  2001-09-09 01:46  plain.txt\n"), "{text}");
+    }
+}

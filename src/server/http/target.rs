@@ -1,0 +1,299 @@
+//! What a request is about: the path of its URL, taken apart once. Nothing below looks at its spelling again.
+
+use std::borrow::Cow;
+use std::str::FromStr as _;
+
+use hyper::header::HOST;
+use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Uri, Version};
+use percent_encoding::percent_decode;
+
+use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
+use crate::proto::escape;
+
+/// Below which the server's own pages, style and the like are.
+pub const OWN: &str = ".sealift-web";
+
+/// What a URL names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Something in the folder of anonymous reading, or in a user's home.
+    Place(Place),
+    /// Something of the server's own: the rest of its path.
+    Own(String),
+}
+
+/// A path in somebody's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Whose home; none: the folder of anonymous reading.
+    pub user: Option<String>,
+    /// Where in it.
+    pub path: RelPath,
+    /// Whether the URL ends with a slash, as that of a folder does.
+    pub is_folder: bool,
+}
+
+/// What a request wants of a folder or file beside its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// `?json`: for programs.
+    pub json: bool,
+    /// `?download`: to be stored and not shown.
+    pub download: bool,
+    /// `?sort=`: by what a page is sorted.
+    pub sort: Sort,
+    /// `?order=desc`: the other way round.
+    pub descending: bool,
+}
+
+/// By what a page is sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Folders first, then by their names.
+    #[default]
+    Name,
+    /// By bytes.
+    Size,
+    /// By the time of modification.
+    Time,
+}
+
+impl Sort {
+    /// As a URL has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Sort::Name => "name",
+            Sort::Size => "size",
+            Sort::Time => "time",
+        }
+    }
+}
+
+impl Target {
+    /// Takes the path of a URL apart.
+    ///
+    /// # Errors
+    /// [`Kind::BadCommand`] for a spelling that is never valid, and those of [`RelPath::parse`].
+    pub fn parse(uri: &Uri) -> Result<Target> {
+        let bad = |why: &str| Err(Error::new(Kind::BadCommand, why));
+        let Some(path) = uri.path().strip_prefix('/') else {
+            return bad("the path of the URL does not begin with a slash");
+        };
+        let (path, is_folder) = match path.strip_suffix('/') {
+            Some("") => return Err(Error::new(Kind::BadPath, "the path has an empty name in it")),
+            Some(path) => (path, true),
+            None => (path, path.is_empty()),
+        };
+        let mut names = Vec::new();
+        // Taken apart before anything is decoded: a slash that comes out of `%2f` is part of a name, and no name has one.
+        for name in path.split('/').filter(|_| !path.is_empty()) {
+            let name = decode(name)?;
+            if name.contains(&b'/') {
+                return Err(Error::new(Kind::BadPath, "a name in the path has a slash in it"));
+            }
+            names.push(name);
+        }
+        let mut rest = names.as_slice();
+        let mut user = None;
+        if let Some((first, after)) = names.split_first() {
+            if &**first == OWN.as_bytes() {
+                let Ok(rest) = String::from_utf8(after.join(&b'/')) else { return bad("the path is no text") };
+                return Ok(Target::Own(rest));
+            }
+            if let Some(name) = first.strip_prefix(b"~") {
+                // No user has such a name; it is looked for all the same.
+                user = Some(String::from_utf8_lossy(name).into_owned());
+                rest = after;
+            }
+        }
+        let path = RelPath::parse(&rest.join(&b'/'))?;
+        let is_folder = is_folder && !(user.is_some() && rest.is_empty() && !uri.path().ends_with('/'));
+        Ok(Target::Place(Place { user, path, is_folder }))
+    }
+}
+
+impl Place {
+    /// Its URL's path; that of a folder ends with a slash.
+    pub fn url(&self, is_folder: bool) -> String {
+        let mut url = String::from("/");
+        if let Some(user) = &self.user {
+            url.push('~');
+            url.push_str(&encode(user.as_bytes()));
+            url.push('/');
+        }
+        for (n, name) in self.path.components().enumerate() {
+            if n > 0 {
+                url.push('/');
+            }
+            url.push_str(&encode(name));
+        }
+        if is_folder && !url.ends_with('/') {
+            url.push('/');
+        }
+        url
+    }
+}
+
+impl Wish {
+    /// What the query of a URL asks for. What it does not know is left alone.
+    pub fn parse(uri: &Uri) -> Wish {
+        let mut wish = Wish::default();
+        for part in uri.query().unwrap_or_default().split('&') {
+            match part {
+                "json" => wish.json = true,
+                "download" => wish.download = true,
+                "sort=name" => wish.sort = Sort::Name,
+                "sort=size" => wish.sort = Sort::Size,
+                "sort=time" => wish.sort = Sort::Time,
+                "order=desc" => wish.descending = true,
+                _ => {}
+            }
+        }
+        wish
+    }
+}
+
+/// What a name may not hold raw in a URL: all but the letters and marks that no part of a URL gives a meaning to.
+const NAME: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',').remove(b'@');
+
+/// One name of a path as it is in a URL.
+pub fn encode(name: &[u8]) -> Cow<'_, str> {
+    percent_encoding::percent_encode(name, NAME).into()
+}
+
+/// Stricter than the crate: a `%` without two hexadecimal digits is an error, not a literal.
+fn decode(name: &str) -> Result<Cow<'_, [u8]>> {
+    let mut rest = name.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        match rest.get(at + 1..at + 3) {
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = rest.get(at + 3..).unwrap_or_default(),
+            _ => {
+                return Err(Error::new(Kind::BadCommand, "a `%` in the URL is not followed by two hexadecimal digits"));
+            }
+        }
+    }
+    Ok(percent_decode(name.as_bytes()).into())
+}
+
+/// Checks for whom a request is meant: exactly one host is named, and it is the one that TLS was told, if it was.
+///
+/// # Errors
+/// [`Kind::BadCommand`] where none or several are named or that is no host, [`Kind::Protocol`] for another one than TLS was
+/// told.
+pub fn check_host(uri: &Uri, version: Version, headers: &HeaderMap, server_name: Option<&str>) -> Result<()> {
+    let bad = |why: &str| Err(Error::new(Kind::BadCommand, why));
+    let mut hosts = headers.get_all(HOST).iter();
+    let header = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return bad("the request names several hosts"),
+        (None, None) => None,
+        (Some(host), None) => match host.to_str().ok().and_then(|host| Authority::from_str(host).ok()) {
+            Some(host) => Some(host),
+            None => return bad("the request's Host is none"),
+        },
+    };
+    let host = match (header, uri.authority()) {
+        (None, None) => return bad("the request names no host"),
+        // RFC 9112, section 3.2: there must be one in HTTP/1.1, whatever the URL says.
+        (None, Some(_)) if version == Version::HTTP_11 => return bad("the request has no Host"),
+        (Some(header), Some(authority)) if header != *authority => return bad("the request names two hosts"),
+        (Some(host), _) => host,
+        (None, Some(host)) => host.clone(),
+    };
+    if host.as_str().contains('@') || host.host().is_empty() {
+        return bad("the request's Host is none");
+    }
+    match server_name {
+        Some(name) if !name.eq_ignore_ascii_case(host.host().trim_end_matches('.')) => {
+            let text =
+                format!("this connection is for another host than {}", escape::for_people(host.host().as_bytes()));
+            Err(Error::new(Kind::Protocol, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(path: &str) -> Result<Target, Kind> {
+        Target::parse(&path.parse().unwrap()).map_err(|error| error.kind())
+    }
+
+    fn place(user: Option<&str>, path: &str, is_folder: bool) -> Target {
+        let path = RelPath::parse(path.as_bytes()).unwrap();
+        Target::Place(Place { user: user.map(str::to_owned), path, is_folder })
+    }
+
+    #[test]
+    fn a_path_is_the_anonymous_folder_s_a_home_s_or_ours() {
+        assert_eq!(target("/"), Ok(place(None, "", true)));
+        assert_eq!(target("/a/b%20c"), Ok(place(None, "a/b c", false)));
+        assert_eq!(target("/a/"), Ok(place(None, "a", true)));
+        assert_eq!(target("/~alice"), Ok(place(Some("alice"), "", false)));
+        assert_eq!(target("/~alice/"), Ok(place(Some("alice"), "", true)));
+        assert_eq!(target("/%7Ealice/x/"), Ok(place(Some("alice"), "x", true)));
+        assert_eq!(target("/.sealift-web/style.css"), Ok(Target::Own("style.css".into())));
+        assert_eq!(target("https://host:4456/a?x=/y"), Ok(place(None, "a", false)));
+    }
+
+    #[test]
+    fn no_spelling_climbs_out_or_names_what_is_hidden() {
+        for bad in
+            ["/..", "/a/../b", "/%2e%2e/x", "/%2E./x", "/a/..%2f", "/%2e", "/~alice/../bob", "/~/..", "//", "/a//b"]
+        {
+            assert_eq!(target(bad), Err(Kind::BadPath), "{bad}");
+        }
+        for bad in ["/a%2fb", "/a%2F..%2Fb", "/~alice%2fx", "/.sealift%2fx", "/a%00b", "/%0d%0aSet-Cookie:x"] {
+            assert_eq!(target(bad), Err(Kind::BadPath), "{bad}");
+        }
+        for hidden in ["/.sealift", "/.sealift/x", "/%2Esealift/x", "/~alice/.SEALIFT/lock", "/a/.sealift/b"] {
+            assert_eq!(target(hidden), Err(Kind::NotFound), "{hidden}");
+        }
+        for bad in ["/%", "/%4", "/%zz", "/a%2"] {
+            assert_eq!(target(bad), Err(Kind::BadCommand), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_s_url_names_it_again() {
+        for path in ["/", "/a/", "/~alice/", "/~alice/x%20y/z%3F%23%25", "/%FF/%C3%BC", "/%3Cscript%3E"] {
+            let Ok(Target::Place(place)) = target(path) else { panic!("{path}") };
+            let url = place.url(place.is_folder);
+            assert_eq!(target(&url), Ok(Target::Place(place)), "{url}");
+        }
+    }
+
+    #[test]
+    fn one_host_is_named_and_it_is_the_one_that_tls_was_told() {
+        let check = |url: &str, version, hosts: &[&str], name| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, host.parse().unwrap());
+            }
+            check_host(&url.parse().unwrap(), version, &headers, name).map_err(|error| error.kind())
+        };
+        use Version as V;
+        assert_eq!(check("/", V::HTTP_11, &["h:1"], None), Ok(()));
+        assert_eq!(check("/", V::HTTP_11, &["H.example.:4456"], Some("h.example")), Ok(()));
+        assert_eq!(check("https://h:1/", V::HTTP_2, &[], Some("h")), Ok(()));
+        assert_eq!(check("https://h:1/", V::HTTP_11, &["h:1"], None), Ok(()));
+        assert_eq!(check("/", V::HTTP_11, &["[::1]:4456"], None), Ok(()));
+        assert_eq!(check("/", V::HTTP_11, &["other"], Some("h.example")), Err(Kind::Protocol));
+        for (url, hosts) in [
+            ("/", &[][..]),
+            ("/", &["a", "a"]),
+            ("/", &["a/b"]),
+            ("/", &["a b"]),
+            ("/", &["user@a"]),
+            ("/", &[""]),
+            ("https://a/", &["b"]),
+            ("https://a/", &[]),
+        ] {
+            assert_eq!(check(url, V::HTTP_11, hosts, None), Err(Kind::BadCommand), "{url} {hosts:?}");
+        }
+    }
+}

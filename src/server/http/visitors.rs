@@ -1,0 +1,223 @@
+//! Who asks: the principals behind the requests of one connection, each logged in once. A connection of HTTP carries requests
+//! of several, so rights are a matter of the request and not of the connection.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use async_lock::Mutex as AsyncMutex;
+use async_std::channel::Sender;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::HeaderMap;
+use hyper::header::AUTHORIZATION;
+
+use super::adapter::Progress;
+use super::guest::Guest;
+use crate::auth::{Principal, is_anonymous};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::secret::Secret;
+use crate::server::Shared;
+use crate::server::desk::registry::Ending;
+use crate::server::door::admission::{Admitted, Offence};
+use crate::server::door::authenticate::{Credentials, Proven, authenticate};
+
+/// Who a request says it is from.
+pub enum Claimed {
+    /// Nobody in particular.
+    Nobody,
+    /// A user with a password.
+    User(String, Secret),
+}
+
+/// What a connection hears of its requests.
+pub enum News {
+    /// A session has begun; it ends when this says so.
+    Entered(Ending),
+    /// Too many passwords were wrong: no more of them here.
+    Guessed,
+}
+
+/// Those behind the requests of one connection.
+pub struct Visitors {
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    admitted: Mutex<Admitted>,
+    guests: Mutex<Vec<Arc<Guest>>>,
+    /// One login at a time for each connection, however many requests it has at once.
+    logging_in: AsyncMutex<()>,
+    failures: AtomicU32,
+    news: Sender<News>,
+    progress: Arc<Progress>,
+}
+
+impl Claimed {
+    /// What the headers say.
+    ///
+    /// # Errors
+    /// [`Kind::BadCommand`] for what is no Basic authentication (RFC 7617).
+    pub fn of(headers: &HeaderMap) -> Result<Claimed> {
+        let mut all = headers.get_all(AUTHORIZATION).iter();
+        let value = match (all.next(), all.next()) {
+            (None, _) => return Ok(Claimed::Nobody),
+            (Some(value), None) => value,
+            (Some(_), Some(_)) => {
+                return Err(Error::new(Kind::BadCommand, "the request has several Authorization headers"));
+            }
+        };
+        let bad = || Error::new(Kind::BadCommand, "the Authorization header is not that of Basic authentication");
+        let (scheme, rest) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(bad)?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Err(bad());
+        }
+        // Wiped when it goes, as the password is.
+        let pair = Secret::new(STANDARD.decode(rest.trim()).map_err(|_| bad())?);
+        let at = pair.expose().iter().position(|byte| *byte == b':').ok_or_else(bad)?;
+        let (user, password) = pair.expose().split_at_checked(at).ok_or_else(bad)?;
+        let user = str::from_utf8(user).map_err(|_| bad())?.to_owned();
+        Ok(Claimed::User(user, Secret::new(password.get(1..).unwrap_or_default())))
+    }
+}
+
+impl Visitors {
+    /// Nobody yet, on a connection from there.
+    pub fn new(
+        shared: Arc<Shared>,
+        peer: SocketAddr,
+        admitted: Admitted,
+        news: Sender<News>,
+        progress: Arc<Progress>,
+    ) -> Visitors {
+        Visitors {
+            shared,
+            peer,
+            admitted: Mutex::new(admitted),
+            guests: Mutex::default(),
+            logging_in: AsyncMutex::new(()),
+            failures: AtomicU32::new(0),
+            news,
+            progress,
+        }
+    }
+
+    /// The server that they visit.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Whether nobody has been let in yet, not even to read as nobody in particular.
+    pub fn is_empty(&self) -> bool {
+        self.guests().is_empty()
+    }
+
+    /// The connection misbehaved.
+    pub fn penalise(&self, offence: Offence) {
+        self.admitted().penalise(offence, Instant::now());
+    }
+
+    /// Waits until the place is given to somebody else; that of a connection on which somebody is logged in is not.
+    pub async fn pushed_out(&self) {
+        let out = self.admitted().pushed_out();
+        out.await;
+        if self.admitted().is_session() {
+            std::future::pending().await
+        }
+    }
+
+    /// The session of whoever this is.
+    ///
+    /// # Errors
+    /// [`Kind::LoginRequired`] for nobody where nobody may read; those of [`authenticate`], of admission and of opening the
+    /// home.
+    pub async fn guest(&self, claimed: Claimed) -> Result<Arc<Guest>> {
+        let (user, password) = match claimed {
+            Claimed::User(user, password) => (user, password),
+            Claimed::Nobody => {
+                if self.shared.users.latest().anonymous_home().is_none() {
+                    return Err(Error::new(Kind::LoginRequired, "log in first"));
+                }
+                (String::from("anonymous"), Secret::new(""))
+            }
+        };
+        if let Some(guest) = self.known(&user, &password) {
+            return Ok(guest);
+        }
+        if self.failures.load(Ordering::Relaxed) >= limits::LOGIN_FAILURES_MAX {
+            return Err(Error::new(Kind::LoginFailed, "too many logins have failed on this connection"));
+        }
+        let _one_at_a_time = self.logging_in.lock().await;
+        // The one before may have been the same.
+        if let Some(guest) = self.known(&user, &password) {
+            return Ok(guest);
+        }
+        let _we_are_at_work = self.progress.working();
+        let version = self.shared.users.version();
+        let recalled = self.shared.remembered.recall(&user, &password, version, Instant::now());
+        let principal = match recalled {
+            Some(principal) => principal,
+            None => self.log_in(user, password, version).await?,
+        };
+        self.enter(principal).await
+    }
+
+    /// Checks the password, and remembers for a while that it was right.
+    async fn log_in(&self, user: String, password: Secret, version: u64) -> Result<Principal> {
+        let credentials = Credentials::Password { user: user.clone(), password: password.clone() };
+        match authenticate(credentials, self.peer, &self.shared).await {
+            Ok(Proven { principal, .. }) => {
+                if !principal.is_anonymous() {
+                    let now = Instant::now();
+                    self.shared.remembered.keep(&user, &password, version, principal.clone(), now);
+                }
+                Ok(principal)
+            }
+            Err(error) => {
+                if error.kind() == Kind::LoginFailed
+                    && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= limits::LOGIN_FAILURES_MAX
+                {
+                    // Closed: the connection is ending anyway.
+                    let _ = self.news.try_send(News::Guessed);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn enter(&self, principal: Principal) -> Result<Arc<Guest>> {
+        self.admitted().log_in(&principal)?;
+        let (guest, ending) = Guest::enter(principal, self.peer, &self.shared, &self.progress).await?;
+        let guest = Arc::new(guest);
+        let mut guests = self.guests();
+        guests.retain(|guest| guest.is_welcome());
+        if guests.len() >= limits::WEB_GUESTS {
+            // Requests of its that are under way go on.
+            guests.remove(0);
+        }
+        guests.push(guest.clone());
+        drop(guests);
+        let _ = self.news.try_send(News::Entered(ending));
+        Ok(guest)
+    }
+
+    /// Somebody who has a session here, and has logged in with this not long ago.
+    fn known(&self, user: &str, password: &Secret) -> Option<Arc<Guest>> {
+        let version = self.shared.users.version();
+        let principal = match is_anonymous(user) {
+            true => None,
+            false => Some(self.shared.remembered.recall(user, password, version, Instant::now())?),
+        };
+        let guests = self.guests();
+        guests.iter().find(|guest| guest.is_welcome() && guest.is(principal.as_ref())).cloned()
+    }
+
+    fn guests(&self) -> MutexGuard<'_, Vec<Arc<Guest>>> {
+        // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admitted(&self) -> MutexGuard<'_, Admitted> {
+        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
