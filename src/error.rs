@@ -9,6 +9,7 @@ use std::io;
 
 /// Exit code of a program. Frozen: scripts depend on these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Exit {
     /// Everything asked for was done.
@@ -60,6 +61,7 @@ impl Side {
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Row {
     /// The stable word: what programs act on.
     pub word: &'static str,

@@ -35,9 +35,16 @@
 //! # }
 //! ```
 //!
+//! # What runs where
+//! Connections and the server run on threads of their own (async-std's, started when they are first needed), files on a pool of
+//! threads that may wait. What you get are plain futures: any runtime can wait for them, tokio's too.
+//!
 //! # Features
 //! All are on by default. `client` and `server` are the two halves; `cli` is what the two programs need beside them, the
 //! client's configuration file included. `testing` (off) starts a real server in one line, for the tests of your program.
+//! `serde` (off) writes and reads what a server tells: [`files::Entry`], `Stat`, `Status` and the like.
+//!
+#![doc = include_str!("RECIPES.md")]
 //!
 //! # Layers
 //! Dependencies point one way: [`server`] and [`client`] stand on [`proto`] (pure), [`tls`] (the only place that names the

@@ -33,8 +33,15 @@ impl FromStr for SessionId {
     }
 }
 
+#[cfg(feature = "serde")]
+crate::files::serde_forms::as_text! {
+    SessionId, "a session of 16 hexadecimal digits";
+}
+
 /// Who answered: every final reply after login says so, success or failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Ids {
     /// The server's process.
     pub pid: u32,
@@ -44,6 +51,7 @@ pub struct Ids {
 
 /// A login that worked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Welcome {
     /// The user as the server knows it.
     pub user: String,
@@ -59,8 +67,11 @@ pub struct Welcome {
 
 /// A file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Stat {
     /// What it is.
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub kind: EntryKind,
     /// Bytes; 0 for what is not a file.
     pub size: u64,
@@ -74,6 +85,8 @@ pub struct Stat {
 
 /// A hash made by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Hashed {
     /// Bytes hashed.
     pub size: u64,
@@ -88,6 +101,8 @@ pub struct Hashed {
 
 /// A transfer that is done and verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Transferred {
     /// Bytes transferred.
     pub size: u64,
@@ -99,6 +114,8 @@ pub struct Transferred {
 
 /// The answer to PING.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Ping {
     /// Who answered.
     pub ids: Ids,
@@ -108,6 +125,8 @@ pub struct Ping {
 
 /// The answer to STATUS.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Status {
     /// The user logged in.
     pub user: String,
@@ -127,6 +146,8 @@ pub struct Status {
 
 /// One session, as an administrator sees it. The texts are from outside: escape before showing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct SessionInfo {
     /// Its number.
     pub id: SessionId,

@@ -15,6 +15,7 @@ use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece,
 /// What is in a folder, as far as the server could read it.
 #[derive(Debug, Default, PartialEq, Eq)]
 #[must_use = "a folder that could not be read is not among the entries"]
+#[non_exhaustive]
 pub struct Listing {
     /// What was listed.
     pub entries: Vec<Entry>,
@@ -25,6 +26,7 @@ pub struct Listing {
 /// Folders that the server could not read: those in them are not in the listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "a folder that could not be read is not in the listing"]
+#[non_exhaustive]
 pub struct Unread {
     /// How many.
     pub count: u64,

@@ -41,6 +41,7 @@ impl fmt::Display for Endpoint {
 pub type Question = Box<dyn FnOnce(&Pin) -> Result<()> + Send>;
 
 /// How the server proves who it is.
+#[non_exhaustive]
 pub enum Verification {
     /// By holding the key of one of these pins.
     Pins(Vec<Pin>),
@@ -89,8 +90,9 @@ impl fmt::Display for Family {
     }
 }
 
-/// How to connect.
+/// How to connect: made by [`ConnectOptions::new`], then changed field by field.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ConnectOptions {
     /// How the server proves who it is.
     pub verification: Verification,

@@ -37,8 +37,10 @@ impl std::str::FromStr for EntryKind {
 
 /// One entry of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
     /// What it is.
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub kind: EntryKind,
     /// Bytes; 0 for what is not a file.
     pub size: u64,
@@ -50,5 +52,6 @@ pub struct Entry {
     pub rotten: bool,
     /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
     /// uses them as a path parses them first.
+    #[cfg_attr(feature = "serde", serde(with = "super::serde_forms::bytes"))]
     pub path: Vec<u8>,
 }

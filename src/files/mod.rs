@@ -9,6 +9,8 @@ pub mod mtime;
 pub mod path;
 mod prepared;
 mod resume;
+#[cfg(feature = "serde")]
+pub(crate) mod serde_forms;
 mod source;
 mod staged;
 mod staged_id;

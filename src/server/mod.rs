@@ -50,6 +50,7 @@ use crate::store::LocalVault;
 use crate::tls::{self, Acceptor, Identity, Pin};
 
 /// Where the homes of a server are.
+#[non_exhaustive]
 pub enum Storage {
     /// In a directory of this machine, that no other server has at the same time.
     Folder {
@@ -62,7 +63,8 @@ pub enum Storage {
     Vault(Arc<dyn Vault>),
 }
 
-/// What a server needs.
+/// What a server needs: made by [`ServerOptions::new`], then changed field by field; or by [`Server::builder`].
+#[non_exhaustive]
 pub struct ServerOptions {
     /// Addresses to listen on; port 0 lets the system choose. None: the default port of every address.
     pub listen: Vec<SocketAddr>,
@@ -99,7 +101,8 @@ impl ServerOptions {
         ServerOptions { listen: vec![listen], ..ServerOptions::stored_in(storage, users, identity) }
     }
 
-    fn stored_in(storage: Storage, users: PathBuf, identity: Identity) -> Self {
+    /// The same with the homes anywhere, and no address yet.
+    pub fn stored_in(storage: Storage, users: PathBuf, identity: Identity) -> Self {
         ServerOptions {
             listen: Vec::new(),
             storage,

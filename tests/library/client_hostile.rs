@@ -91,6 +91,13 @@ impl Liar {
         ConnectOptions::new(Verification::Pins(vec![self.pin]))
     }
 
+    /// With this much patience for a server that is silent.
+    fn patience(&self, io_timeout: Duration) -> ConnectOptions {
+        let mut options = self.options();
+        options.io_timeout = io_timeout;
+        options
+    }
+
     pub async fn client(&self) -> Client {
         self.client_with(self.options()).await
     }
@@ -319,15 +326,15 @@ fn a_refusal_in_place_of_the_greeting_is_told() {
 fn a_silent_server_is_left_after_the_time_out() {
     block_on(async {
         let liar = Liar::start(READY, |_| say("")).await;
-        let mut client =
-            liar.client_with(ConnectOptions { io_timeout: Duration::from_millis(100), ..liar.options() }).await;
+        let mut client = liar.client_with(liar.patience(Duration::from_millis(100))).await;
         assert_eq!(client.ping().await.unwrap_err().kind(), Kind::TimedOut);
         assert_eq!(client.ping().await.unwrap_err().kind(), Kind::Network);
 
         // One that does not even shake hands.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Endpoint::new("127.0.0.1", listener.local_addr().unwrap().port());
-        let options = ConnectOptions { connect_timeout: Duration::from_millis(100), ..liar.options() };
+        let mut options = liar.options();
+        options.connect_timeout = Duration::from_millis(100);
         assert_eq!(Client::connect(&endpoint, options).await.unwrap_err().kind(), Kind::TimedOut);
     });
 }
@@ -336,8 +343,7 @@ fn a_silent_server_is_left_after_the_time_out() {
 fn an_idle_client_is_not_a_silent_server() {
     block_on(async {
         let liar = Liar::start(READY, |_| say(format!("200 pong {IDS}\r\n"))).await;
-        let mut client =
-            liar.client_with(ConnectOptions { io_timeout: Duration::from_millis(40), ..liar.options() }).await;
+        let mut client = liar.client_with(liar.patience(Duration::from_millis(40))).await;
         async_std::task::sleep(Duration::from_millis(200)).await;
         client.ping().await.unwrap();
     });

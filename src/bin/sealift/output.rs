@@ -171,7 +171,7 @@ impl Output {
 
     /// Tells which process and session gave the last answer, with `-v`.
     pub fn step_ids(self, what: &str, client: &Client) {
-        if let Some(Ids { pid, session }) = client.last_ids() {
+        if let Some(Ids { pid, session, .. }) = client.last_ids() {
             self.step(&format!("{what} (pid {pid}, session {session})"));
         }
     }

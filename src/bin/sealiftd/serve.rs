@@ -126,20 +126,16 @@ fn prepare(
     (identity, next_pin): (Identity, Option<Pin>),
     listeners: Listeners,
 ) -> Result<Server, Failure> {
-    let options = ServerOptions {
-        listen: args.listen.clone(),
-        storage: Storage::Folder { path: places.data.clone(), durability: args.durability.into() },
-        users: places.users.clone(),
-        state: Some(places.state()),
-        identity,
-        next_pin,
-        max_mode: args.limits.max_mode(),
-        grace: args.grace.into(),
-        admission,
-        timeouts: args.limits.timeouts(),
-        web: args.web.web.into(),
-        memory: args.limits.memory(),
-    };
+    let storage = Storage::Folder { path: places.data.clone(), durability: args.durability.into() };
+    let mut options = ServerOptions::stored_in(storage, places.users.clone(), identity);
+    options.state = Some(places.state());
+    options.next_pin = next_pin;
+    options.max_mode = args.limits.max_mode();
+    options.grace = args.grace.into();
+    options.admission = admission;
+    options.timeouts = args.limits.timeouts();
+    options.web = args.web.web.into();
+    options.memory = args.limits.memory();
     Server::prepare(options, listeners).map_err(explain)
 }
 
