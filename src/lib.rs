@@ -41,7 +41,8 @@
 //!
 //! # Features
 //! All are on by default. `client` and `server` are the two halves; `cli` is what the two programs need beside them, the
-//! client's configuration file included. `testing` (off) starts a real server in one line, for the tests of your program.
+//! client's configuration file included. `testing` (off) starts a real server in one line, for the tests of your program,
+//! keeps homes in memory, and has the checks that every storage must pass.
 //! `serde` (off) writes and reads what a server tells: [`files::Entry`], `Stat`, `Status` and the like.
 //!
 #![doc = include_str!("RECIPES.md")]

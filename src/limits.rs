@@ -567,6 +567,10 @@ pub const PENALTY_MAX: Duration = Duration::from_secs(600);
 /// Sources remembered at once.
 pub const PENALTY_SOURCES_MAX: usize = 65_536;
 
+/// Bytes of an interrupted upload that one step of looking for it hashes: a few milliseconds, beside which opening it again
+/// for each step is little.
+pub const PARTIAL_STEP: u64 = 4 * 1024 * 1024;
+
 /// Bytes of an upload after which the kernel is told to begin writing them to the disk, so that memory does not fill
 /// with what the sync at the end must wait for. Smaller steps cost more calls, larger ones overlap less.
 pub const WRITE_BACK: u64 = 8 * 1024 * 1024;

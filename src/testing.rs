@@ -1,5 +1,5 @@
 //! A real server for the tests of a program that uses Sealift: in one line, with real TLS and real files in a temporary folder,
-//! and passwords whose hashes are cheap. (Feature `testing`.)
+//! and passwords whose hashes are cheap. And for storage of your own, what it must do: [`conformance`]. (Feature `testing`.)
 //!
 //! ```
 //! use sealift::testing::TestServer;
@@ -14,6 +14,8 @@
 //! # })
 //! # }
 //! ```
+
+pub mod conformance;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};

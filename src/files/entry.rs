@@ -42,7 +42,7 @@ pub struct Entry {
     /// What it is.
     #[cfg_attr(feature = "serde", serde(rename = "type"))]
     pub kind: EntryKind,
-    /// Bytes; 0 for what is not a file.
+    /// Bytes of a file; whatever the storage says for the rest.
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,

@@ -2,7 +2,8 @@
 //! [`RelPath`]. Blocking code.
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, RelPath, Source, SourceMode, Upload, UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Upload,
+    UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -28,6 +29,18 @@ pub struct Partial {
     pub hash: Hash,
 }
 
+/// How far looking for a partial came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Looked {
+    /// So many of its bytes are to be hashed yet.
+    NotYet {
+        /// More than none.
+        left: u64,
+    },
+    /// This is what there is.
+    Done(Option<Partial>),
+}
+
 /// What an acknowledged change outlives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Durability {
@@ -40,6 +53,9 @@ pub enum Durability {
 
 /// A jailed tree of files. All errors name the path and are of the kinds in [`crate::error`].
 pub trait Store: Send + Sync {
+    /// What it can be relied on for now, where kinds of storage differ.
+    fn promises(&self) -> Promises;
+
     /// What is at this path. A link counts as the file it leads to if that is inside, else as [`EntryKind::Link`]:
     /// the same as [`Store::list`] shows.
     fn stat(&self, path: &RelPath) -> Result<Meta>;
@@ -58,6 +74,11 @@ pub trait Store: Send + Sync {
     /// What is left of an interrupted upload to this path. Mostly known at once; after a crash the bytes are read and
     /// hashed, which may take long.
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>>;
+
+    /// One bounded step of [`Store::partial`], to be taken until it says what there is: what was done before is remembered.
+    fn look_for_partial(&self, path: &RelPath) -> Result<Looked> {
+        self.partial(path).map(Looked::Done)
+    }
 
     /// Goes on with an interrupted upload after its first `from` bytes, a multiple of [`crate::limits::HASH_BLOCK`]
     /// and not more than [`Partial::len`]; the rest is cut off. `proven` is the BLAKE3 of those bytes at the sender:

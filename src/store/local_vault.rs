@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use cap_std::ambient_authority;
@@ -71,21 +71,45 @@ impl LocalVault {
 
     /// This home, the same for all sessions in it.
     fn root_of(&self, home: &str) -> Result<Arc<Root>> {
+        for _ in 1..limits::NAME_TRIES {
+            match self.try_root_of(home) {
+                // Somebody who works in a home around it has moved it or removed it since it was found.
+                Err(err) if err.kind() == Kind::NotFound => {}
+                found => return found,
+            }
+        }
+        self.try_root_of(home)
+    }
+
+    fn try_root_of(&self, home: &str) -> Result<Arc<Root>> {
         let there = self.directory(home, "your home folder")?;
         let place = self.place_of(home)?;
-        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = roots.get(home).and_then(Weak::upgrade);
+        // Nothing is asked of the disk under the lock: one that hangs is to keep nobody from the homes on others.
+        let kept = self.lock_roots().get(home).and_then(Weak::upgrade);
         let is_it = |kept: &Arc<Root>| {
             kept.place().folder == place.folder && kept.dir().is_ok_and(|kept| is_same(&kept, &there))
         };
-        if let Some(kept) = kept.filter(is_it) {
-            return Ok(kept);
-        }
+        let stale = match kept {
+            Some(kept) if is_it(&kept) => return Ok(kept),
+            kept => kept,
+        };
         refuse_taken(&there, "your home folder")?;
         let root = Arc::new(Root::within(&there, place)?);
+        let mut roots = self.lock_roots();
         roots.retain(|_, root| root.strong_count() > 0);
+        if let Some(other) = roots.get(home).and_then(Weak::upgrade)
+            && !stale.is_some_and(|stale| Arc::ptr_eq(&stale, &other))
+            && other.place().folder == root.place().folder
+        {
+            // Another session was faster.
+            return Ok(other);
+        }
         roots.insert(home.to_owned(), Arc::downgrade(&root));
         Ok(root)
+    }
+
+    fn lock_roots(&self) -> MutexGuard<'_, HashMap<String, Weak<Root>>> {
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where this home is, in a tree that all sessions share whose homes are, or are in, the same folder of the data

@@ -5,6 +5,8 @@
 pub mod local;
 #[cfg(feature = "server")]
 mod local_vault;
+#[cfg(feature = "testing")]
+pub mod memory;
 #[cfg(feature = "server")]
 mod occupancy;
 mod reading;

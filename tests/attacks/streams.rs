@@ -404,6 +404,21 @@ fn a_staged_upload_goes_with_its_session_and_its_beginning_can_be_resumed() {
 }
 
 #[test]
+fn a_size_that_no_file_can_have_is_refused_before_any_part() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    // Holes need no room, but an end they have.
+    for size in [u64::MAX, 1 << 63] {
+        for key in ["", " allocated=0"] {
+            assert_eq!(word(client.ask(format!("STAGE file size={size}{key}"))), "no-space", "{size}{key}");
+        }
+    }
+    assert_eq!(word(client.ask(format!("STAGE file size={} allocated=0", 1_u64 << 40))), "staged");
+    assert_eq!(client.upload(&format!("whole size={} allocated=0", 1_u64 << 63), b"few").1, "no-space");
+}
+
+#[test]
 fn the_quota_counts_a_staged_upload_from_its_first_moment() {
     let world = World::of(&["alice"]);
     let quota = 3 * BLOCK;

@@ -14,6 +14,7 @@ mod pool;
 mod security_table;
 mod single_files;
 mod store;
+mod store_conformance;
 mod store_hostile;
 mod store_model;
 mod store_partial;

@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::Duration;
 
-use sealift::files::{Condition, Done, Durability, EntryKind, Finding, Hash, Mtime, Record, Store, Upload, UploadSpec};
+use sealift::Kind;
+use sealift::files::{Durability, EntryKind, Finding, Hash, Mtime, Record, Store, UploadSpec};
 use sealift::limits;
 use sealift::store::{LocalOptions, LocalStore, Staging};
-use sealift::{Kind, Result};
 
-use crate::common::home::{Home, list, p, put, put_if, read};
+use crate::common::home::{Home, list, p, put, read};
 
 #[test]
 fn what_is_uploaded_is_read_back_and_nothing_else_stays() {
@@ -54,99 +54,6 @@ fn a_dropped_upload_leaves_the_old_file_and_nothing_else() {
 }
 
 #[test]
-fn a_size_that_was_announced_must_come_exactly() {
-    let home = Home::new();
-    let spec = UploadSpec { size: Some(3), ..UploadSpec::default() };
-    let mut long = home.store.begin(&p("x"), spec).unwrap();
-    assert_eq!(long.append(b"four").unwrap_err().kind(), Kind::Integrity);
-    let mut short = home.store.begin(&p("x"), spec).unwrap();
-    short.append(b"ab").unwrap();
-    let results = home.store.commit(vec![long.prepare(), short.prepare()]);
-    assert_eq!(results[0].as_ref().unwrap_err().kind(), Kind::Io);
-    assert_eq!(results[1].as_ref().unwrap_err().kind(), Kind::Integrity);
-    assert!(list(&home.store, "", true).is_empty());
-}
-
-#[test]
-fn folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_one_is_refused_alone() {
-    for options in [LocalOptions::default(), LocalOptions { durability: Durability::None, ..Default::default() }] {
-        let (home, other) = (Home::with(options), Home::with(options));
-        let whole = |store: &dyn Store, name: &str| {
-            let mut upload = store.begin(&p(name), UploadSpec::default()).unwrap();
-            upload.append(b"bytes").unwrap();
-            upload.prepare()
-        };
-        let changes = vec![
-            home.store.begin_dir(&p("one"), false).unwrap(),
-            whole(&home.store, "one/f"),
-            whole(&other.store, "foreign"),
-            home.store.begin_dir(&p("two/three"), true).unwrap(),
-            whole(&home.store, "two/f"),
-        ];
-        let file = |done: &Result<Done>| matches!(done, Ok(Done::File(committed)) if committed.size == 5);
-        match &*home.store.commit(changes) {
-            [Ok(Done::Folder), first, Err(foreign), Ok(Done::Folder), second] => {
-                assert!(file(first) && file(second));
-                assert_eq!(foreign.kind(), Kind::Internal);
-            }
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(list(&home.store, "", true), ["one", "one/f", "two", "two/f", "two/three"]);
-        assert!(list(&other.store, "", true).is_empty());
-        drop(whole(&home.store, "given-up"));
-        assert!(list(&home.store, "", false).iter().all(|name| name != "given-up"));
-    }
-}
-
-#[test]
-fn conditions_are_decided_at_the_commit() {
-    let home = Home::new();
-    put_if(&home.store, "x", b"one", Condition::Absent).unwrap();
-    assert_eq!(put_if(&home.store, "x", b"two", Condition::Absent).unwrap_err().kind(), Kind::Exists);
-    let wrong = Condition::Hash(Hash::of(b"other"));
-    assert_eq!(put_if(&home.store, "x", b"two", wrong).unwrap_err().kind(), Kind::Changed);
-    assert_eq!(put_if(&home.store, "absent", b"two", wrong).unwrap_err().kind(), Kind::Changed);
-    assert_eq!(read(&home.store, "x").unwrap(), b"one");
-    put_if(&home.store, "x", b"two", Condition::Hash(Hash::of(b"one"))).unwrap();
-    assert_eq!(read(&home.store, "x").unwrap(), b"two");
-
-    // The name is taken between begin and commit.
-    let mut late =
-        home.store.begin(&p("y"), UploadSpec { condition: Condition::Absent, ..Default::default() }).unwrap();
-    late.append(b"late").unwrap();
-    put(&home.store, "y", b"first").unwrap();
-    assert_eq!(home.store.commit_one(late).unwrap_err().kind(), Kind::Exists);
-    assert_eq!(read(&home.store, "y").unwrap(), b"first");
-}
-
-#[test]
-fn a_batch_is_committed_in_order_and_one_failure_is_alone() {
-    for count in [2, 50] {
-        let home = Home::new();
-        home.store.make_dir(&p("d"), false).unwrap();
-        let mut batch = Vec::new();
-        for n in 0..count {
-            let name = if n % 2 == 0 { "x".to_owned() } else { format!("d/{n}") };
-            let mut upload = home.store.begin(&p(&name), UploadSpec::default()).unwrap();
-            upload.append(n.to_string().as_bytes()).unwrap();
-            batch.push(upload);
-        }
-        let mut doomed = home.store.begin(&p("d"), UploadSpec::default()).unwrap();
-        doomed.append(b"over a folder").unwrap();
-        batch.insert(1, doomed);
-        let results = home.store.commit(batch.into_iter().map(Upload::prepare).collect());
-        for (at, result) in results.iter().enumerate() {
-            match result {
-                Err(err) => assert_eq!((at, err.kind()), (1, Kind::IsDirectory)),
-                Ok(_) => assert_ne!(at, 1),
-            }
-        }
-        assert_eq!(read(&home.store, "x").unwrap(), (count - 2).to_string().as_bytes(), "the later one wins");
-        assert_eq!(list(&home.store, "d", false).len(), count / 2);
-    }
-}
-
-#[test]
 fn a_new_file_obeys_the_umask_and_a_replaced_one_keeps_its_mode() {
     // What a server stores is for its account and group, whatever the umask.
     for (staging, widest) in [(Staging::Hidden, 0o640), (Staging::Beside, 0o666)] {
@@ -181,33 +88,6 @@ fn staging_is_for_us_alone_and_not_reachable_by_name_or_link() {
     assert!(home.store.begin(&p("deep/y"), UploadSpec::default()).is_err());
     assert_eq!(home.store.stat(&p("file")).unwrap().kind, EntryKind::Link);
     drop(upload);
-}
-
-#[test]
-fn names_change_only_as_asked() {
-    let home = Home::new();
-    let store = &home.store;
-    store.make_dir(&p("a/b/c"), true).unwrap();
-    store.make_dir(&p("a/b/c"), true).unwrap();
-    assert_eq!(store.make_dir(&p("a"), false).unwrap_err().kind(), Kind::Exists);
-    assert_eq!(store.make_dir(&p("z/y"), false).unwrap_err().kind(), Kind::NotFound);
-    put(store, "f", b"f").unwrap();
-    put(store, "g", b"g").unwrap();
-    assert_eq!(store.make_dir(&p("f/x"), true).unwrap_err().kind(), Kind::NotDirectory);
-    assert_eq!(store.make_dir(&p("f"), true).unwrap_err().kind(), Kind::NotDirectory);
-    let rename = |from: &str, to: &str, replace| store.rename(&p(from), &p(to), replace).map_err(|err| err.kind());
-    assert_eq!(rename("f", "g", false), Err(Kind::Exists));
-    assert_eq!(rename("f", "a", true), Err(Kind::IsDirectory));
-    assert_eq!(rename("a/b", "g", true), Err(Kind::Exists));
-    store.make_dir(&p("empty"), false).unwrap();
-    assert_eq!(rename("a/b", "empty", true), Err(Kind::Exists), "not even over an empty folder");
-    assert_eq!(rename("a", "a/b/d", false), Err(Kind::BadPath));
-    assert_eq!(rename("none", "x", false), Err(Kind::NotFound));
-    assert_eq!(rename("", "x", false), Err(Kind::IsDirectory));
-    rename("f", "g", true).unwrap();
-    assert_eq!(read(store, "g").unwrap(), b"f");
-    rename("a/b", "b", false).unwrap();
-    assert_eq!(list(store, "", true), ["a", "b", "b/c", "empty", "g"]);
 }
 
 #[test]
@@ -293,6 +173,25 @@ fn the_hash_a_reader_found_is_recorded_for_a_file_that_is_left_alone() {
     file.set_modified(written).unwrap();
     reader.compare(&Hash::of(b"other"));
     assert_ne!(open().record(), Some(Record::Sound(Hash::of(b"other"))));
+}
+
+/// A session in a home inside is removing a tree while one around it removes all of that home: what of the tree is gone is
+/// counted once, whoever of the two took it.
+#[test]
+fn a_tree_that_two_sessions_remove_at_once_counts_no_more() {
+    let home = Home::new();
+    let inner = home.dir.path().join("c");
+    fs::create_dir_all(inner.join("x/y")).unwrap();
+    fs::write(inner.join("x/y/f"), [1; 100]).unwrap();
+    let store = home.store.bounded(150, "over it".to_owned());
+    let fits = |size| store.begin(&p("new"), UploadSpec { size: Some(size), ..UploadSpec::default() }).map(drop);
+    assert_eq!(fits(51).unwrap_err().kind(), Kind::Quota);
+    // What the inner session does first: the tree loses its name, and counts until each of its files is gone.
+    let session = inner.join(".sealift/s-0123456789abcdef");
+    fs::create_dir_all(&session).unwrap();
+    fs::rename(inner.join("x"), session.join("7")).unwrap();
+    store.remove(&p("c"), true).unwrap();
+    fits(150).unwrap();
 }
 
 #[test]

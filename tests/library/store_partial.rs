@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealift::Kind;
-use sealift::files::{Condition, Durability, FileMode, Hash, Partial, Record, SourceMode, Store, Upload, UploadSpec};
+use sealift::files::{
+    Condition, Durability, FileMode, Hash, Looked, Partial, Record, SourceMode, Store, Upload, UploadSpec,
+};
 use sealift::limits;
 use sealift::store::{LocalOptions, LocalStore, Staging};
 
@@ -164,6 +166,40 @@ fn a_partial_that_was_changed_is_hashed_again() {
         fs::write(&values, torn).unwrap();
         let store = LocalStore::open_path(home.dir.path(), options(Staging::Hidden)).unwrap();
         assert_eq!(store.partial(&p("x")).unwrap(), partial_of(&other, 2));
+    }
+}
+
+/// After a crash nobody knows the block values: whoever serves others too must not hash all of it in one go.
+#[test]
+fn a_partial_without_block_values_is_hashed_in_bounded_steps_and_not_from_the_beginning_each_time() {
+    for staging in [Staging::Hidden, Staging::Beside] {
+        let home = Home::with(options(staging));
+        let bytes = content(2 * BLOCK);
+        begin(&home.store, "x", &bytes).keep();
+        for path in all_files(home.dir.path()).iter().filter(|path| path.to_str().unwrap().contains("/b-")) {
+            fs::remove_file(path).unwrap();
+        }
+        let store = LocalStore::open_path(home.dir.path(), options(staging)).unwrap();
+        let mut lefts = Vec::new();
+        let found = loop {
+            match store.look_for_partial(&p("x")).unwrap() {
+                Looked::NotYet { left } => lefts.push(left),
+                Looked::Done(found) => break found,
+            }
+        };
+        assert_eq!(found, partial_of(&bytes, 2));
+        let steps = 2 * limits::HASH_BLOCK / limits::PARTIAL_STEP;
+        let expected: Vec<u64> = (1..steps).rev().map(|left| left * limits::PARTIAL_STEP).collect();
+        assert_eq!(lefts, expected, "{staging:?}");
+        // Changed in the middle of it: from the beginning.
+        let again = LocalStore::open_path(home.dir.path(), options(staging)).unwrap();
+        assert!(matches!(again.look_for_partial(&p("x")), Ok(Looked::NotYet { .. })));
+        let (is_data, mut other) = (|path: &PathBuf| fs::metadata(path).unwrap().len() > 1000, bytes.clone());
+        other[0] ^= 1;
+        let data = all_files(home.dir.path()).into_iter().find(is_data).unwrap();
+        fs::File::options().write(true).open(data).unwrap().write_all_at(&other[..1], 0).unwrap();
+        assert_eq!(again.partial(&p("x")).unwrap(), partial_of(&other, 2));
+        assert_eq!(again.look_for_partial(&p("none")).unwrap(), Looked::Done(None));
     }
 }
 

@@ -40,6 +40,25 @@ impl Users {
         trouble
     }
 
+    /// Whether what is kept of somebody could not be read.
+    pub fn has_damaged_own(&self) -> bool {
+        self.users.values().any(|user| user.own == Own::Damaged)
+    }
+
+    /// The same users if something that could not be read can be now, or is gone: somebody has put it right.
+    pub fn with_mended_own(&self, folder: &StateFolder) -> Option<Users> {
+        let damaged = self.users.iter().filter(|(_, user)| user.own == Own::Damaged);
+        let mended: Vec<(&String, Own)> =
+            damaged.map(|(name, user)| (name, folder.read(user).0)).filter(|(_, own)| *own != Own::Damaged).collect();
+        let mut users = (!mended.is_empty()).then(|| self.clone())?;
+        for (name, own) in mended {
+            if let Some(user) = users.users.get_mut(name) {
+                user.own = own;
+            }
+        }
+        Some(users)
+    }
+
     /// Puts a password that a user has chosen, as [`crate::auth::hash_password`] returned it, in the place of the one that is right
     /// now. It is on the disk then, and in force in [`Users::with_own`].
     ///

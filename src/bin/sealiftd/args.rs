@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
@@ -101,7 +101,12 @@ pub struct Places {
 impl Places {
     /// The folder of the server's own state.
     pub fn state(&self) -> PathBuf {
-        self.state.clone().unwrap_or_else(|| self.data.with_file_name("server_state"))
+        let beside = |data: &Path| data.with_file_name("server_state");
+        self.state.clone().unwrap_or_else(|| match self.data.file_name() {
+            Some(_) => beside(&self.data),
+            // `.` and `..` have no name to put another one beside.
+            None => beside(&self.data.canonicalize().unwrap_or_else(|_| self.data.clone())),
+        })
     }
 }
 

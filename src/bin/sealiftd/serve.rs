@@ -167,6 +167,10 @@ fn no_signals(err: io::Error) -> Error {
 
 fn explain(err: Error) -> Failure {
     match err.kind() {
+        Kind::Busy if err.text().contains("own state") => Failure::from(err).hint(
+            "Without --state the folder server_state beside the data folder is taken: servers whose data folders lie side by \
+             side need a --state each.",
+        ),
         Kind::Busy => {
             Failure::from(err).hint("Stop the other server, or choose other folders with --data and --state.")
         }

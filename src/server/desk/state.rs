@@ -6,7 +6,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::auth::StateFolder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Occupancy;
 
 /// The folder, for as long as this server lives.
@@ -25,7 +25,10 @@ impl State {
         let failed = |err| Error::file(path.display(), err);
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
         // Before anything in it is looked at: what another server is writing there is not left over.
-        let occupancy = Occupancy::take(&root, path)?;
+        let occupancy = Occupancy::take(&root, path).map_err(|err| match err.kind() {
+            Kind::Busy => Error::new(Kind::Busy, format!("{} (this server's own state)", err.text())),
+            _ => err,
+        })?;
         Ok(State { folder: StateFolder::open(path)?, _occupancy: occupancy })
     }
 

@@ -47,6 +47,8 @@ struct State {
     trouble: Option<Trouble>,
     /// How many users the last change took away, of how many, if those were most.
     lost: Option<(usize, usize)>,
+    /// When what could not be read of users was last tried again.
+    own_tried: Instant,
     /// What was told last.
     told: Standing,
 }
@@ -121,6 +123,7 @@ impl CurrentUsers {
                 restless: None,
                 trouble: None,
                 lost: None,
+                own_tried: Instant::now(),
                 told: Standing::default(),
             }),
             version: AtomicU64::new(0),
@@ -205,6 +208,7 @@ impl CurrentUsers {
                     Err(error) => state.report(&error, Some(stamp), now),
                 },
             }
+            self.mend_own(&mut state, now);
             self.notice_expired(&mut state);
             let since = now.duration_since(self.started).as_millis();
             let standing = state.standing();
@@ -217,6 +221,21 @@ impl CurrentUsers {
             self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         state
+    }
+
+    /// What is kept of a user, and could not be read, is read again now and then.
+    fn mend_own(&self, state: &mut State, now: Instant) {
+        let Some(folder) = &self.own else { return };
+        if now.duration_since(state.own_tried) < limits::USERS_FILE_RETRY {
+            return;
+        }
+        state.own_tried = now;
+        if state.users.has_damaged_own()
+            && let Some(users) = state.users.with_mended_own(folder)
+        {
+            tracing::info!("what is kept of a user can be used again");
+            self.put_in_force(state, users);
+        }
     }
 
     /// A key that expires is a change, though the file stays as it is.

@@ -34,9 +34,10 @@ use rustix::fs::Mode;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Durability, FileMode, Hash, Listing, Meta, Partial, Prepared, RelPath, Source, SourceMode, Store, Swept,
-    Upload, UploadSpec,
+    Done, Durability, FileMode, Hash, Listing, Looked, Meta, Partial, Prepared, Promises, RelPath, Source, SourceMode,
+    Store, Swept, Upload, UploadSpec,
 };
+use crate::limits;
 use account::{Bound, Promise};
 pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
@@ -175,6 +176,12 @@ impl LocalStore {
 }
 
 impl Store for LocalStore {
+    fn promises(&self) -> Promises {
+        let mut promises = Promises::of_one_process();
+        promises.resumes = self.jail.keeps_partials();
+        promises
+    }
+
     fn begins_by_counting(&self) -> bool {
         self.bound.as_ref().is_some_and(|bound| !bound.account.is_measured())
     }
@@ -195,6 +202,10 @@ impl Store for LocalStore {
 
     fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
         partial::look(&self.stage, path)
+    }
+
+    fn look_for_partial(&self, path: &RelPath) -> Result<Looked> {
+        partial::look_on(&self.stage, path, limits::PARTIAL_STEP)
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {

@@ -25,7 +25,7 @@ use super::upload::{LocalUpload, check_target};
 use super::{Staging, beside};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Hasher, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
+use crate::files::{Hash, Hasher, Looked, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
 use crate::limits;
 
 /// Beginning of a partial's name, before the key of its path.
@@ -102,10 +102,29 @@ struct Found {
 
 /// [`crate::files::Store::partial`].
 pub(super) fn look(stage: &Stage, path: &RelPath) -> Result<Option<Partial>> {
-    let Some(found) = find(stage, path)? else { return Ok(None) };
+    Ok(find(stage, path)?.map(told))
+}
+
+/// [`crate::files::Store::look_for_partial`], hashing at most so many bytes.
+pub(super) fn look_on(stage: &Stage, path: &RelPath, most: u64) -> Result<Looked> {
+    Ok(match find_step(stage, path, most).map_err(|err| Error::file(path, err))? {
+        Step::NotYet { left } => Looked::NotYet { left },
+        Step::Done(found) => Looked::Done(found.map(told)),
+    })
+}
+
+fn told(found: Found) -> Partial {
     let len = found.blocks.len() as u64 * limits::HASH_BLOCK;
-    let hash = Hasher::from_blocks(found.blocks).finalize();
-    Ok(Some(Partial { len, hash }))
+    Partial { len, hash: Hasher::from_blocks(found.blocks).finalize() }
+}
+
+/// How far finding a partial came.
+enum Step {
+    /// So many of its bytes are to be hashed yet.
+    NotYet {
+        left: u64,
+    },
+    Done(Option<Found>),
 }
 
 /// [`crate::files::Store::resume`].
@@ -182,20 +201,23 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>
 }
 
 fn find(stage: &Stage, path: &RelPath) -> Result<Option<Found>> {
-    try_find(stage, path).map_err(|err| Error::file(path, err))
+    match find_step(stage, path, u64::MAX).map_err(|err| Error::file(path, err))? {
+        Step::Done(found) => Ok(found),
+        Step::NotYet { .. } => Ok(None),
+    }
 }
 
-fn try_find(stage: &Stage, path: &RelPath) -> io::Result<Option<Found>> {
+fn find_step(stage: &Stage, path: &RelPath, most: u64) -> io::Result<Step> {
     let key = key(path);
     let mut temp = match stage.staging {
         Staging::Hidden => match open_hidden(stage, &key) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Step::Done(None)),
             opened => opened?,
         },
         Staging::Beside => {
-            let Ok((parent, name)) = stage.jail().parent(path) else { return Ok(None) };
+            let Ok((parent, name)) = stage.jail().parent(path) else { return Ok(Step::Done(None)) };
             match beside::take(&parent, name, stage.can(&parent)?)? {
-                None => return Ok(None),
+                None => return Ok(Step::Done(None)),
                 Some(temp) => temp,
             }
         }
@@ -204,10 +226,20 @@ fn try_find(stage: &Stage, path: &RelPath) -> io::Result<Option<Found>> {
     let stat = fstat(&temp.file)?;
     let blocks = match stage.recall(&stat).or_else(|| read_blocks(&temp.dir, &key, &stat)) {
         Some(blocks) => blocks,
-        None => hash_blocks(&temp.file, &stat)?,
+        None => {
+            let whole = u64::try_from(stat.st_size).unwrap_or(0) / limits::HASH_BLOCK * limits::HASH_BLOCK;
+            let mut hasher = stage.take_half_hashed(&stat).unwrap_or_default();
+            let until = whole.min(hasher.len().saturating_add(most));
+            hash_until(&temp.file, &mut hasher, until)?;
+            if until < whole {
+                stage.leave_half_hashed(&stat, hasher);
+                return Ok(Step::NotYet { left: whole - until });
+            }
+            hasher.blocks().to_vec()
+        }
     };
     stage.remember(&stat, &blocks);
-    Ok((!blocks.is_empty()).then_some(Found { temp, blocks }))
+    Ok(Step::Done((!blocks.is_empty()).then_some(Found { temp, blocks })))
 }
 
 fn open_hidden(stage: &Stage, key: &str) -> io::Result<Temp> {
@@ -219,18 +251,15 @@ fn open_hidden(stage: &Stage, key: &str) -> io::Result<Temp> {
     Ok(Temp::named(reserved, name, file.into(), None, can))
 }
 
-/// Hashes the whole blocks of a file.
-fn hash_blocks(file: &File, stat: &Stat) -> io::Result<Vec<BlockHash>> {
-    let whole = u64::try_from(stat.st_size).unwrap_or(0) / limits::HASH_BLOCK * limits::HASH_BLOCK;
-    let mut hasher = Hasher::new();
-    // A block is a multiple of a chunk.
+/// Hashes a file on to this offset, a multiple of a chunk as every step is.
+fn hash_until(file: &File, hasher: &mut Hasher, until: u64) -> io::Result<()> {
     let mut buffer = Buffer::take();
     let chunk = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
-    while hasher.len() < whole {
+    while hasher.len() < until {
         file.read_exact_at(chunk, hasher.len())?;
         hasher.update(chunk);
     }
-    Ok(hasher.blocks().to_vec())
+    Ok(())
 }
 
 /// What the block values are bound to: this boot of the machine, this file, this state of it. Nothing on a system that

@@ -138,7 +138,8 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
         }
         let Some(level) = levels.last() else { break };
         let dir = level.entries.fd().map_err(|err| failed(&levels, name, err))?;
-        let counted = leaving.count() && !levels.iter().any(|level| is_reserved(&level.name));
+        let reserved = levels.iter().position(|level| is_reserved(&level.name));
+        let counted = leaving.count() && reserved.is_none();
         let stat = if counted { statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok() } else { None };
         let file = stat.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         // Linux says EISDIR, others EPERM, of unlinking a directory.
@@ -156,6 +157,11 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
             renameat(dir, name, top, &*up).map_err(|err| failed(&levels, name, err))?;
             further.push(up);
             continue;
+        }
+        if reserved.is_some_and(|reserved| levels.len() > reserved + 1) {
+            // A folder in a session's own directory is a tree that another session is removing and still counts: nobody
+            // knows any more which of the two takes what.
+            leaving.lost();
         }
         match open_directory(dir, name).and_then(entries) {
             Ok(entries) => levels.push(Level { entries, name: name.to_vec(), again: 0 }),

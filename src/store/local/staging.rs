@@ -24,7 +24,7 @@ use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
 use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Mtime, PreparedSet, RelPath, SourceMode, hash::BlockHash};
+use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, hash::BlockHash};
 use crate::limits;
 
 /// Beginning of the name of a store's own directory.
@@ -52,6 +52,8 @@ pub(super) struct Stage {
     prepared: PreparedSet<Change>,
     /// The last partial that was looked at, so that going on with it does not hash it again.
     looked_at: Mutex<Option<(Identity, Vec<BlockHash>)>>,
+    /// The partial that is being hashed, in steps.
+    half_hashed: Mutex<Option<(Identity, Hasher)>>,
 }
 
 /// Device, inode, size and modification time: one state of one file.
@@ -137,6 +139,7 @@ impl Stage {
             next: AtomicU64::new(0),
             prepared: PreparedSet::default(),
             looked_at: Mutex::default(),
+            half_hashed: Mutex::default(),
         }
     }
 
@@ -273,6 +276,17 @@ impl Stage {
     pub(super) fn recall(&self, stat: &Stat) -> Option<Vec<BlockHash>> {
         let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
         looked_at.take().filter(|(known, _)| *known == identity(stat)).map(|(_, blocks)| blocks)
+    }
+
+    /// Keeps the hash of this partial, as far as it goes, for the next step.
+    pub(super) fn leave_half_hashed(&self, stat: &Stat, hasher: Hasher) {
+        *self.half_hashed.lock().unwrap_or_else(PoisonError::into_inner) = Some((identity(stat), hasher));
+    }
+
+    /// The hash of this partial as far as it went, if it is as it was.
+    pub(super) fn take_half_hashed(&self, stat: &Stat) -> Option<Hasher> {
+        let mut half_hashed = self.half_hashed.lock().unwrap_or_else(PoisonError::into_inner);
+        half_hashed.take().filter(|(known, _)| *known == identity(stat)).map(|(_, hasher)| hasher)
     }
 
     /// The store's own directory, made if it is not there yet, or only in what was the root before.

@@ -89,6 +89,14 @@ impl LocalUpload {
     /// space is taken by bytes that come, and by nothing else, or one line would keep a whole disk from all others.
     pub(super) fn check_room(&self) -> Result<()> {
         let Some(size) = self.spec.size.filter(|size| *size >= limits::ROOM_CHECK_MIN) else { return Ok(()) };
+        if self.spec.is_sparse() {
+            // Holes need no room, but the file must be able to become that long.
+            let fits = i64::try_from(size).is_ok() && self.temp.file.set_len(size).is_ok();
+            self.temp.file.set_len(self.len()).map_err(|err| self.failed(err))?;
+            if !fits {
+                return Err(self.failed(Errno::FBIG.into()));
+            }
+        }
         // What came already is on the disk.
         let more = size.saturating_sub(self.len()).min(self.spec.allocated.unwrap_or(u64::MAX));
         if has_room(&self.temp.file, more) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }

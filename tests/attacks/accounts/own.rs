@@ -174,6 +174,10 @@ fn what_is_damaged_lets_nobody_in_by_the_old_password() {
         assert_eq!(RawClient::connect(&daemon).try_login("bob", "other").1, "welcome", "nobody else is concerned");
         assert!(daemon.log().contains("what is kept of a user cannot be used"), "{}", daemon.log());
     }
+    // Put right, it counts again, and nothing else has to be touched for it.
+    fs::write(&file, &whole).unwrap();
+    eventually("it is seen", || daemon.log().contains("what is kept of a user can be used again"));
+    assert_eq!((login(&daemon, "mine").as_str(), login(&daemon, "given").as_str()), ("welcome", "login-failed"));
     // A new password of the administrator's is for another entry.
     let passwd = daemon.command(&["user", "passwd", "alice", "--password-stdin"]);
     assert!(end_of(passwd, "new").status.success());
@@ -201,6 +205,7 @@ fn nobody_else_of_the_machine_gets_at_the_state() {
     };
     let taken = refused(&["--state", state.to_str().unwrap()]);
     assert!(taken.1.contains("another sealiftd serves this folder"), "{taken:?}");
+    assert!(taken.1.contains("own state") && taken.1.contains("a --state each"), "{taken:?}");
     // Never where files are served from.
     let inside = refused(&["--state", "server_data/alice/state"]);
     assert!(inside.0 == Some(2) && inside.1.contains("--state"), "{inside:?}");

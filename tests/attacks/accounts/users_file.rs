@@ -86,6 +86,25 @@ fn users_file_unreadable() {
 /// Edited in place a hundred times, emptied and then written, as editors do it: nobody who is in the file before and after
 /// is ever refused, and what the last one says comes to hold.
 #[test]
+fn an_administrator_sees_in_status_how_many_users_the_last_change_took() {
+    let names: Vec<String> = (0..limits::USERS_MANY).map(|n| format!("user{n}")).collect();
+    let admin = full("alice").replace("access =", "admin = true\naccess =");
+    let all = |lost: usize| names.iter().skip(lost).map(|name| full(name)).collect::<String>() + &admin + &full("bob");
+    let world = World::of(&["alice"]);
+    world.set_users(&all(0));
+    let daemon = world.start();
+    let (mut alice, mut bob) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    assert!(!alice.ask("STATUS").2.contains_key("lost"));
+    world.set_users(&all(names.len() - 1));
+    eventually("the change is seen", || alice.ask("STATUS").2.contains_key("lost"));
+    assert_eq!(alice.ask("STATUS").2["lost"], (names.len() - 1).to_string());
+    assert!(!bob.ask("STATUS").2.contains_key("lost"), "who is gone is for administrators");
+    // A later change that takes nobody is what was meant.
+    world.set_users(&(all(names.len() - 1) + "\n# meant\n"));
+    eventually("the next change is seen", || !alice.ask("STATUS").2.contains_key("lost"));
+}
+
+#[test]
 fn users_file_half_written() {
     let world = World::of(&["alice", "bob"]);
     let path = world.place().join("users.toml");

@@ -323,6 +323,36 @@ fn partials(homes: &[&Path]) -> usize {
     left.filter(|path| path.to_str().unwrap().starts_with("p-")).count()
 }
 
+/// What was counted is known no more once somebody moves a folder: an upload that is on its way counts it again.
+#[test]
+fn a_folder_moved_into_a_home_in_the_middle_of_an_upload_counts_for_it() {
+    const MOVED: u64 = 40 * KIB;
+    let (world, daemon) = world();
+    let (alice, carols) = (world.home("alice"), world.home("alice/c"));
+    fs::create_dir_all(alice.join("d")).unwrap();
+    fs::write(alice.join("d/f"), vec![5; usize::try_from(MOVED).unwrap()]).unwrap();
+    let (half, rest) = (100 * KIB, CAROL - 100 * KIB - MOVED);
+    let bytes = |len: u64| vec![6; usize::try_from(len).unwrap()];
+    for (to, more, answer) in [("c/one", rest + 1, "quota"), ("d", rest + MOVED + 1, "quota"), ("c/two", rest, "done")]
+    {
+        let mut carol = half_an_upload(enter(&daemon, "carol"), "x", &bytes(half), &carols);
+        let mut bob = enter(&daemon, "bob");
+        let from = if to == "c/one" {
+            "d"
+        } else if to == "d" {
+            "c/one"
+        } else {
+            "d"
+        };
+        done(&mut bob, &format!("RENAME {from} {to}"));
+        carol.send(frames_of(&bytes(more)));
+        carol.send([0; 4]);
+        carol.send(sealift::files::Hash::of(&bytes(half + more)).as_bytes());
+        assert_eq!(carol.reply().1, answer, "{to}");
+        assert_exact(&mut carol, &carols, CAROL, to);
+    }
+}
+
 #[test]
 fn partials_beside_a_quota() {
     let full = "\"full\"";

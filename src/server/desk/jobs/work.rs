@@ -3,7 +3,7 @@
 use super::{Trust, Wanted};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Finding, RelPath};
+use crate::files::{Finding, Looked, RelPath};
 use crate::limits;
 use crate::machine::turns::{self, Class};
 use crate::server::desk::Desk;
@@ -23,6 +23,8 @@ enum What {
     Hash(Reading),
     /// A file is hashed, to be taken as right.
     Accept(Reading),
+    /// What is left of an interrupted upload is hashed: nobody knows any more what it was.
+    Partial { path: RelPath, left: u64 },
 }
 
 /// How far a step of work came.
@@ -44,6 +46,7 @@ impl Work {
     pub fn class(&self) -> Class {
         let left = match &self.what {
             What::Hash(reading) | What::Accept(reading) => reading.left_to_hash(),
+            What::Partial { left, .. } => *left,
         };
         if left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
     }
@@ -86,12 +89,19 @@ impl Desk {
     }
 
     pub(in crate::server::desk) fn find_partial(&self, path: &RelPath, running: Running) -> Begun {
-        // After a crash it is hashed here and now.
-        let found = turns::aside(|| self.store.partial(path)).and_then(|partial| {
-            let missing = || Error::new(Kind::NotFound, format!("{path}: no interrupted upload is left"));
-            partial.map(Outcome::Partial).ok_or_else(missing)
-        });
-        self.over(running, found)
+        match turns::aside(|| self.look_for_partial(path.clone())) {
+            Went::On(what) => Begun::Work(Work { what, running }),
+            Went::Done(found) => self.over(running, found),
+        }
+    }
+
+    fn look_for_partial(&self, path: RelPath) -> Went {
+        let missing = || Error::new(Kind::NotFound, format!("{path}: no interrupted upload is left"));
+        Went::Done(match self.store.look_for_partial(&path) {
+            Ok(Looked::NotYet { left }) => return Went::On(What::Partial { path, left }),
+            Ok(Looked::Done(partial)) => partial.map(Outcome::Partial).ok_or_else(missing),
+            Err(error) => Err(error),
+        })
     }
 
     /// One bounded step of work.
@@ -99,6 +109,7 @@ impl Desk {
         let went = match what {
             What::Hash(reading) => self.hash(reading, &running),
             What::Accept(reading) => self.accept(reading, &running),
+            What::Partial { path, .. } => self.look_for_partial(path),
         };
         match went {
             Went::On(what) => Worked::On(Work { what, running }),

@@ -1,0 +1,456 @@
+//! What is in memory: all homes in one tree of paths, each step under one lock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::io::Errno;
+
+use super::upload::MemoryUpload;
+use crate::error::{Error, Kind, Result};
+use crate::files::hash::BlockHash;
+use crate::files::{
+    Committed, Condition, EntryKind, FileMode, Hash, Hasher, Meta, Mtime, Overwrite, Record, RelPath, SourceMode,
+    Stored, UploadSpec,
+};
+use crate::limits;
+
+/// What a store has prepared.
+pub(super) enum Change {
+    File(Box<MemoryUpload>),
+    /// There already.
+    Folder,
+}
+
+/// The tree that stores share.
+#[derive(Clone, Default)]
+pub(super) struct Trees(Arc<Mutex<Tree>>);
+
+impl Trees {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tree> {
+        // Each step checks first and changes last: a panic elsewhere cannot have left it half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One file. Its bytes never change.
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
+    pub(super) record: Mutex<Record>,
+    hash: Hash,
+    mtime: Mtime,
+    mode: FileMode,
+}
+
+impl File {
+    pub(super) fn meta(&self) -> Meta {
+        Meta { kind: EntryKind::File, size: self.bytes.len() as u64, mtime: self.mtime, mode: self.mode }
+    }
+}
+
+#[derive(Clone)]
+enum Node {
+    File(Arc<File>),
+    Folder(Mtime),
+}
+
+impl Node {
+    fn meta(&self) -> Meta {
+        let mode = FileMode::of(limits::SERVED_FOLDER_MODE);
+        match self {
+            Node::File(file) => file.meta(),
+            Node::Folder(mtime) => Meta { kind: EntryKind::Directory, size: 0, mtime: *mtime, mode },
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        if let Node::File(file) = self { file.bytes.len() as u64 } else { 0 }
+    }
+}
+
+/// The beginning of an interrupted upload.
+pub(super) struct Kept {
+    pub(super) bytes: Vec<u8>,
+    pub(super) blocks: Vec<BlockHash>,
+    since: Instant,
+}
+
+/// What the files of a home with a quota take.
+#[derive(Default)]
+struct Account {
+    files: u64,
+    /// Bytes promised to uploads on their way.
+    promised: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Tree {
+    /// By their paths from the beginning, which itself is not in it. All of a folder stands together, behind it.
+    nodes: BTreeMap<Vec<u8>, Node>,
+    partials: HashMap<Vec<u8>, Kept>,
+    /// By the paths of the homes.
+    accounts: HashMap<Vec<u8>, Account>,
+}
+
+/// A path of a home from the beginning of the tree.
+pub(super) fn full(home: &RelPath, path: &RelPath) -> Vec<u8> {
+    match (home.as_bytes(), path.as_bytes()) {
+        (b"", path) => path.to_vec(),
+        (home, b"") => home.to_vec(),
+        (home, path) => [home, b"/", path].concat(),
+    }
+}
+
+/// Where what is in a folder begins, and where it ends.
+fn inside(folder: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    match folder {
+        b"" => (Bound::Unbounded, Bound::Unbounded),
+        folder => (Bound::Excluded([folder, b"/"].concat()), Bound::Excluded([folder, b"0"].concat())),
+    }
+}
+
+/// Whether a path is that of a folder or of something in it.
+fn is_within(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+fn now() -> Mtime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Mtime { secs: i64::try_from(now.as_secs()).unwrap_or(i64::MAX), nanos: now.subsec_nanos() }
+}
+
+fn failed(path: &RelPath, err: Errno) -> Error {
+    Error::file(path, err.into())
+}
+
+impl Tree {
+    /// Refuses what is the home itself, or not in a folder.
+    fn check_parent(&self, home: &RelPath, path: &RelPath) -> Result<()> {
+        if path.is_root() {
+            return Err(Error::new(Kind::IsDirectory, "this is your own folder, not a file or folder in it"));
+        }
+        self.check_home(home)?;
+        let full = full(home, path);
+        let ends = full.iter().enumerate().skip(home.as_bytes().len() + 1).filter(|(_, byte)| **byte == b'/');
+        for (end, _) in ends {
+            match self.nodes.get(full.get(..end).unwrap_or_default()) {
+                None => return Err(failed(path, Errno::NOENT)),
+                Some(Node::File(_)) => return Err(Error::new(Kind::NotDirectory, format!("{path}: not in a folder"))),
+                Some(Node::Folder(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_home(&self, home: &RelPath) -> Result<()> {
+        if home.is_root() || matches!(self.nodes.get(home.as_bytes()), Some(Node::Folder(_))) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::NotFound, "your home folder was moved or removed; a new login makes another one"))
+    }
+
+    fn node(&self, home: &RelPath, path: &RelPath) -> Result<Node> {
+        if path.is_root() {
+            self.check_home(home)?;
+            return Ok(self.nodes.get(home.as_bytes()).cloned().unwrap_or(Node::Folder(now())));
+        }
+        self.check_parent(home, path)?;
+        self.nodes.get(&full(home, path)).cloned().ok_or_else(|| failed(path, Errno::NOENT))
+    }
+
+    pub(super) fn stat(&self, home: &RelPath, path: &RelPath) -> Result<Meta> {
+        self.node(home, path).map(|node| node.meta())
+    }
+
+    pub(super) fn file(&self, home: &RelPath, path: &RelPath) -> Result<Arc<File>> {
+        match self.node(home, path)? {
+            Node::File(file) => Ok(file),
+            Node::Folder(_) => Err(failed(path, Errno::ISDIR)),
+        }
+    }
+
+    /// The entry behind this one, or the first, in a folder or also below it; with its path relative to the folder.
+    pub(super) fn next(&self, folder: &[u8], last: Option<&[u8]>, recursive: bool) -> Option<(Vec<u8>, Meta)> {
+        let (first, end) = inside(folder);
+        let skip = if folder.is_empty() { 0 } else { folder.len() + 1 };
+        let mut from = match last {
+            None => first,
+            Some(last) if folder.is_empty() => Bound::Excluded(last.to_vec()),
+            Some(last) => Bound::Excluded([folder, b"/", last].concat()),
+        };
+        loop {
+            let (path, node) = self.nodes.range((from, end.clone())).next()?;
+            let relative = path.get(skip..).unwrap_or_default();
+            match relative.iter().position(|byte| *byte == b'/') {
+                Some(slash) if !recursive => {
+                    // Behind all that is in that folder.
+                    let folder = path.get(..skip + slash).unwrap_or_default();
+                    from = Bound::Included([folder, b"0"].concat());
+                }
+                _ => return Some((relative.to_vec(), node.meta())),
+            }
+        }
+    }
+
+    /// Refuses what [`Tree::put`] would surely refuse, before the bytes are sent in vain.
+    pub(super) fn check_target(&self, home: &RelPath, path: &RelPath, spec: &UploadSpec) -> Result<()> {
+        self.check_parent(home, path)?;
+        match (spec.condition, self.nodes.get(&full(home, path))) {
+            (Condition::Absent, Some(_)) => Err(failed(path, Errno::EXIST)),
+            (Condition::Hash(hash), Some(Node::File(file)))
+                if hash != file.hash && file.meta().size >= limits::RECORD_MIN =>
+            {
+                Err(changed(path))
+            }
+            (Condition::Any, Some(Node::Folder(_))) if spec.overwrite == Overwrite::Refused => {
+                Err(failed(path, Errno::ISDIR))
+            }
+            (Condition::Any, Some(Node::File(file)))
+                if spec.overwrite == Overwrite::Refused && spec.size.is_some_and(|size| size != file.meta().size) =>
+            {
+                Err(denied(path))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts these bytes in their place if the condition holds.
+    pub(super) fn put(
+        &mut self,
+        home: &RelPath,
+        path: &RelPath,
+        spec: &UploadSpec,
+        bytes: Vec<u8>,
+        hash: Hash,
+    ) -> Result<Committed> {
+        self.check_parent(home, path)?;
+        let full = full(home, path);
+        let old = self.nodes.get(&full).cloned();
+        let is_expected = |expected: Hash| matches!(&old, Some(Node::File(file)) if file.hash == expected);
+        match (spec.condition, &old) {
+            (Condition::Absent, Some(_)) => return Err(failed(path, Errno::EXIST)),
+            (Condition::Hash(expected), _) if !is_expected(expected) => return Err(changed(path)),
+            (_, Some(Node::Folder(_))) => return Err(failed(path, Errno::ISDIR)),
+            _ => {}
+        }
+        let size = bytes.len() as u64;
+        if let (Overwrite::Refused, Some(Node::File(there))) = (spec.overwrite, &old) {
+            let mtime = there.mtime;
+            let same = there.hash == hash && there.meta().size == size;
+            return if same { Ok(Committed { size, hash, mtime, stored: Stored::Same }) } else { Err(denied(path)) };
+        }
+        let mode = match &old {
+            Some(Node::File(old)) => spec.mode.map_or(old.mode, |source| source.over(old.mode)),
+            _ => new_mode(spec.mode),
+        };
+        let mtime = spec.mtime.unwrap_or_else(now);
+        let before = old.as_ref().map_or(0, Node::bytes);
+        let stored = if old.is_some() { Stored::Replaced } else { Stored::Created };
+        let record = Mutex::new(Record::Sound(hash));
+        self.nodes.insert(full.clone(), Node::File(Arc::new(File { bytes, record, hash, mtime, mode })));
+        self.change(&full, before, size);
+        if size >= limits::HASH_BLOCK {
+            self.partials.remove(&full);
+        }
+        Ok(Committed { size, hash, mtime, stored })
+    }
+
+    pub(super) fn make_dir(&mut self, home: &RelPath, path: &RelPath, parents: bool) -> Result<()> {
+        if path.is_root() {
+            return if parents { Ok(()) } else { Err(failed(path, Errno::EXIST)) };
+        }
+        let full = full(home, path);
+        if !parents {
+            self.check_parent(home, path)?;
+            if self.nodes.contains_key(&full) {
+                return Err(failed(path, Errno::EXIST));
+            }
+            self.nodes.insert(full, Node::Folder(now()));
+            return Ok(());
+        }
+        self.check_home(home)?;
+        let slashes = full.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let all: Vec<&[u8]> = slashes.chain([full.len()]).filter_map(|end| full.get(..end)).collect();
+        if all.iter().any(|folder| matches!(self.nodes.get(*folder), Some(Node::File(_)))) {
+            return Err(Error::new(Kind::NotDirectory, format!("{path}: not in a folder")));
+        }
+        for folder in all {
+            self.nodes.entry(folder.to_vec()).or_insert_with(|| Node::Folder(now()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, home: &RelPath, path: &RelPath, recursive: bool) -> Result<()> {
+        self.check_parent(home, path)?;
+        let full = full(home, path);
+        let Some(node) = self.nodes.get(&full) else { return Err(failed(path, Errno::NOENT)) };
+        let bytes = node.bytes();
+        let inner: Vec<Vec<u8>> = self.below(&full).map(|(path, _)| path.clone()).collect();
+        if !inner.is_empty() && !recursive {
+            return Err(failed(path, Errno::NOTEMPTY));
+        }
+        self.nodes.remove(&full);
+        match inner.is_empty() {
+            true => self.change(&full, bytes, 0),
+            false => {
+                for path in &inner {
+                    self.nodes.remove(path);
+                }
+                self.count_again();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, home: &RelPath, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+        self.check_parent(home, from)?;
+        self.check_parent(home, to)?;
+        let (old, new) = (full(home, from), full(home, to));
+        let Some(node) = self.nodes.get(&old).cloned() else { return Err(failed(from, Errno::NOENT)) };
+        let is_folder = matches!(node, Node::Folder(_));
+        if is_folder && from != to && is_within(&new, &old) {
+            return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
+        }
+        let moved: Vec<(Vec<u8>, Node)> = self.below(&old).map(|(path, node)| (path.clone(), node.clone())).collect();
+        let renamed = |path: &[u8]| [&*new, path.get(old.len()..).unwrap_or_default()].concat();
+        for path in moved.iter().map(|(path, _)| renamed(path)) {
+            let start = if home.is_root() { 0 } else { home.as_bytes().len() + 1 };
+            RelPath::parse(path.get(start..).unwrap_or_default())
+                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
+        }
+        match self.nodes.get(&new) {
+            None => {}
+            Some(_) if !replace || is_folder => return Err(failed(to, Errno::EXIST)),
+            Some(Node::Folder(_)) => return Err(failed(to, Errno::ISDIR)),
+            Some(Node::File(_)) => {}
+        }
+        self.nodes.remove(&old);
+        for (path, _) in &moved {
+            self.nodes.remove(path);
+        }
+        let all = moved.into_iter().map(|(path, node)| (renamed(&path), node));
+        self.nodes.extend(all.chain([(new.clone(), node)]));
+        self.count_again();
+        Ok(())
+    }
+
+    pub(super) fn set_mode(&mut self, home: &RelPath, path: &RelPath, source: SourceMode) -> Result<FileMode> {
+        let file = self.file(home, path)?;
+        let mode = source.over(file.mode);
+        let record = Mutex::new(*file.record.lock().unwrap_or_else(PoisonError::into_inner));
+        let changed = File { bytes: file.bytes.clone(), record, hash: file.hash, mtime: file.mtime, mode };
+        self.nodes.insert(full(home, path), Node::File(Arc::new(changed)));
+        Ok(mode)
+    }
+
+    fn below(&self, folder: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Node)> {
+        self.nodes.range(inside(folder))
+    }
+
+    /// Keeps the whole blocks of an interrupted upload, where nobody counts; says how many bytes.
+    pub(super) fn keep(&mut self, home: &RelPath, path: &RelPath, mut bytes: Vec<u8>, blocks: &[BlockHash]) -> u64 {
+        let full = full(home, path);
+        let len = blocks.len() as u64 * limits::HASH_BLOCK;
+        if len == 0 || self.is_counted(&full) || self.check_home(home).is_err() {
+            return 0;
+        }
+        bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        self.partials.insert(full, Kept { bytes, blocks: blocks.to_vec(), since: Instant::now() });
+        len
+    }
+
+    pub(super) fn partial(&self, home: &RelPath, path: &RelPath) -> Option<&Kept> {
+        self.partials.get(&full(home, path))
+    }
+
+    /// Takes out the proven beginning of a partial.
+    pub(super) fn take_partial(
+        &mut self,
+        home: &RelPath,
+        path: &RelPath,
+        from: u64,
+        proven: Hash,
+    ) -> Result<(Vec<u8>, Hasher)> {
+        let changed =
+            || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
+        let full = full(home, path);
+        let kept = self.partials.get(&full).ok_or_else(changed)?;
+        let whole = usize::try_from(from / limits::HASH_BLOCK).map_err(|_| changed())?;
+        let blocks = kept.blocks.get(..whole).filter(|_| whole > 0 && from.is_multiple_of(limits::HASH_BLOCK));
+        let hasher = Hasher::from_blocks(blocks.ok_or_else(changed)?.to_vec());
+        if hasher.finalize() != proven {
+            return Err(changed());
+        }
+        let mut kept = self.partials.remove(&full).ok_or_else(changed)?;
+        kept.bytes.truncate(usize::try_from(from).unwrap_or(usize::MAX));
+        Ok((kept.bytes, hasher))
+    }
+
+    /// Forgets the partials of a home that are this old, or all; says how many.
+    pub(super) fn forget_partials(&mut self, home: &[u8], max_age: Option<Duration>) -> usize {
+        let before = self.partials.len();
+        let keeps = |kept: &Kept| max_age.is_some_and(|max_age| kept.since.elapsed() < max_age);
+        self.partials.retain(|path, kept| !is_within(path, home) || keeps(kept));
+        before - self.partials.len()
+    }
+
+    /// From now on this home's bytes are counted, and no partials are kept in it: they are not.
+    pub(super) fn count(&mut self, home: &[u8]) {
+        self.forget_partials(home, None);
+        self.accounts.entry(home.to_vec()).or_default();
+        self.count_again();
+    }
+
+    /// Whether somebody counts what is at this path.
+    pub(super) fn is_counted(&self, path: &[u8]) -> bool {
+        self.accounts.keys().any(|home| is_within(path, home))
+    }
+
+    fn count_again(&mut self) {
+        for (home, account) in &mut self.accounts {
+            account.files = self.nodes.range(inside(home)).map(|(_, node)| node.bytes()).sum();
+        }
+    }
+
+    fn change(&mut self, path: &[u8], before: u64, after: u64) {
+        for (_, account) in self.accounts.iter_mut().filter(|(home, _)| is_within(path, home)) {
+            account.files = account.files.saturating_add(after).saturating_sub(before);
+        }
+    }
+
+    /// Promises so many bytes more to an upload into this home.
+    pub(super) fn promise(&mut self, home: &RelPath, path: &RelPath, quota: u64, more: u64) -> Result<()> {
+        let account = self.accounts.entry(home.as_bytes().to_vec()).or_default();
+        if account.files.saturating_add(account.promised).saturating_add(more) > quota {
+            let quota = crate::byte_size::render_size(quota);
+            return Err(Error::new(Kind::Quota, format!("{path}: over your quota of {quota}")));
+        }
+        account.promised += more;
+        Ok(())
+    }
+
+    pub(super) fn give_back(&mut self, home: &RelPath, bytes: u64) {
+        if let Some(account) = self.accounts.get_mut(home.as_bytes()) {
+            account.promised = account.promised.saturating_sub(bytes);
+        }
+    }
+}
+
+/// The mode of a new file: for the server's account and group, and open to no more than where it comes from.
+fn new_mode(source: Option<SourceMode>) -> FileMode {
+    let most = limits::SERVED_FILE_MODE;
+    match source {
+        None => FileMode::of(most),
+        Some(source) if source.perms => source.over(source.mode),
+        Some(source) => FileMode::of(source.mode.bits() & (most | (most & 0o444) >> 2) | 0o600),
+    }
+}
+
+fn changed(path: &RelPath) -> Error {
+    Error::new(Kind::Changed, format!("{path}: not the file that was to be replaced"))
+}
+
+fn denied(path: &RelPath) -> Error {
+    Error::new(Kind::Denied, format!("{path}: is there already, and the right `overwrite` to replace it is missing"))
+}

@@ -1,0 +1,113 @@
+//! What becomes of names.
+
+use super::{Checked, Home, ensure, list, p, put, read, refused, same};
+use crate::error::Kind;
+use crate::files::EntryKind;
+use crate::limits;
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Folders are made and things renamed where that was asked for, and nothing is lost by it.
+pub fn names_change_only_as_asked(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    store.make_dir(&p("a/b/c")?, true)?;
+    store.make_dir(&p("a/b/c")?, true)?;
+    store.make_dir(&p("")?, true)?;
+    refused(store.make_dir(&p("")?, false), Kind::Exists, "the home itself")?;
+    refused(store.make_dir(&p("a")?, false), Kind::Exists, "a folder that is there")?;
+    refused(store.make_dir(&p("z/y")?, false), Kind::NotFound, "a folder in nothing")?;
+    put(&*store, "f", b"f")?;
+    put(&*store, "g", b"g")?;
+    refused(store.make_dir(&p("f/x")?, true), Kind::NotDirectory, "a folder in a file")?;
+    refused(store.make_dir(&p("f")?, true), Kind::NotDirectory, "a folder that is a file")?;
+    let rename = |from: &str, to: &str, replace| -> Checked<_> {
+        Ok(store.rename(&p(from)?, &p(to)?, replace).map_err(|error| error.kind()))
+    };
+    same(rename("f", "g", false)?, Err(Kind::Exists), "over a file")?;
+    same(rename("f", "a", true)?, Err(Kind::IsDirectory), "a file over a folder")?;
+    same(rename("a/b", "g", true)?, Err(Kind::Exists), "a folder over a file")?;
+    store.make_dir(&p("empty")?, false)?;
+    same(rename("a/b", "empty", true)?, Err(Kind::Exists), "not even over an empty folder")?;
+    same(rename("a", "a/b/d", false)?, Err(Kind::BadPath), "into itself")?;
+    same(rename("none", "x", false)?, Err(Kind::NotFound), "nothing")?;
+    same(rename("f", "none/x", false)?, Err(Kind::NotFound), "into nothing")?;
+    same(rename("", "x", false)?, Err(Kind::IsDirectory), "the home itself")?;
+    same(rename("f", "g", true)?, Ok(()), "over a file, where that is asked for")?;
+    same(read(&*store, "g")?, b"f".to_vec(), "what was moved")?;
+    same(rename("a/b", "b", false)?, Ok(()), "a folder")?;
+    same(list(&*store, "", true)?, names(&["a", "b", "b/c", "empty", "g"]), "in the end")
+}
+
+/// A folder that is not empty only when all in it is meant.
+pub fn removing_takes_what_was_named_and_all_in_it(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    for path in ["d/e", "d-like", "dd"] {
+        store.make_dir(&p(path)?, true)?;
+    }
+    for path in ["keep", "d/e/f", "d/g", "d0"] {
+        put(&*store, path, b"bytes")?;
+    }
+    let remove =
+        |path: &str, recursive| -> Checked<_> { Ok(store.remove(&p(path)?, recursive).map_err(|error| error.kind())) };
+    same(remove("d", false)?, Err(Kind::NotEmpty), "a folder with something in it")?;
+    same(remove("", true)?, Err(Kind::IsDirectory), "the home itself")?;
+    same(remove("none", true)?, Err(Kind::NotFound), "nothing")?;
+    same(remove("keep/x", true)?, Err(Kind::NotDirectory), "what is in a file")?;
+    same(remove("d", true)?, Ok(()), "with all in it")?;
+    same(list(&*store, "", true)?, names(&["d-like", "d0", "dd", "keep"]), "what is left")?;
+    for path in ["d-like", "d0", "dd", "keep"] {
+        same(remove(path, false)?, Ok(()), path)?;
+    }
+    ensure(list(&*store, "", true)?.is_empty(), "nothing is left")
+}
+
+/// One folder, or all below it.
+pub fn a_listing_has_each_entry_once_and_a_folder_before_what_is_in_it(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    store.make_dir(&p("a/b")?, true)?;
+    // Beside the slash in every order that sorts bytes.
+    for path in ["a-b", "a/b/c", "a/b-c", "a/x", "a0", "z", "a/b0"] {
+        put(&*store, path, path.as_bytes())?;
+    }
+    let all = names(&["a", "a-b", "a/b", "a/b-c", "a/b/c", "a/b0", "a/x", "a0", "z"]);
+    same(list(&*store, "", true)?, all, "all")?;
+    same(list(&*store, "", false)?, names(&["a", "a-b", "a0", "z"]), "one folder")?;
+    same(list(&*store, "a", true)?, names(&["b", "b-c", "b/c", "b0", "x"]), "all of a folder")?;
+    same(list(&*store, "a", false)?, names(&["b", "b-c", "b0", "x"]), "a folder")?;
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    let mut listing = store.list(&p("")?, true)?;
+    while let Some(entry) = listing.next() {
+        let entry = entry.map_err(|unread| unread.error)?;
+        let slash = entry.path.iter().rposition(|byte| *byte == b'/');
+        let parent = slash.map(|slash| entry.path.get(..slash).unwrap_or_default());
+        let known = parent.is_none_or(|parent| seen.iter().any(|path| path == parent));
+        ensure(known, "a folder comes before what is in it")?;
+        let is_right = entry.kind == EntryKind::Directory || entry.size == entry.path.len() as u64;
+        ensure(is_right, "an entry has the size of its file")?;
+        seen.push(entry.path);
+    }
+    refused(store.list(&p("none")?, false), Kind::NotFound, "of nothing")?;
+    refused(store.list(&p("z")?, false), Kind::NotDirectory, "of a file")
+}
+
+/// Not by moving a folder either.
+pub fn no_path_becomes_deeper_than_a_path_can_be(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    let deep = vec!["d"; limits::DEPTH_MAX - 1].join("/");
+    store.make_dir(&p(&deep)?, true)?;
+    store.make_dir(&p("top/two")?, true)?;
+    put(&*store, "top/two/f", b"f")?;
+    let (top, two) = (p("top")?, p("top/two")?);
+    refused(store.rename(&top, &p(&format!("{deep}/x"))?, false), Kind::PathTooLong, "a folder with something in it")?;
+    same(list(&*store, "top", true)?, names(&["two", "two/f"]), "what was to be moved")?;
+    store.remove(&p("top/two/f")?, false)?;
+    store.rename(&two, &p(&format!("{deep}/x"))?, false)?;
+    store.remove(&p("d")?, true)?;
+    same(list(&*store, "", true)?, names(&["top"]), "all of it can be removed")
+}
