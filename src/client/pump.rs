@@ -26,9 +26,6 @@ type Stream = TlsStream<TcpStream>;
 /// Space that one TLS record's plaintext may need; a smaller read makes the engine copy.
 const RECORD: usize = 16 * 1024;
 
-/// How often within the time-out the watch looks: it fires never early and at most a quarter late.
-const LOOKS: u32 = 4;
-
 /// Runs until either side ends, or `stop` closes; then says goodbye.
 pub(super) async fn pump(stream: Stream, far: Far, io_timeout: Duration, stop: Receiver<()>, limit: Option<RateLimit>) {
     let (mut reader, mut writer) = stream.split();
@@ -187,7 +184,7 @@ impl Slow {
 /// owes comes slower than [`limits::RATE_MIN`].
 async fn watch(far: &Far, io_timeout: Duration) -> Error {
     let window = io_timeout.min(limits::WINDOW);
-    let look = window / LOOKS;
+    let look = window / limits::READ_TIMEOUT_LOOKS;
     if look.is_zero() {
         return pending().await;
     }

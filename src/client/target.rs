@@ -16,9 +16,6 @@ pub const DEFAULT_PORT: u16 = limits::PORT;
 /// What a URL begins with.
 const SCHEME: &[u8] = b"sealift://";
 
-/// Longest host name in bytes (RFC 1035, section 2.3.4).
-const HOST_MAX: usize = 253;
-
 impl Endpoint {
     /// Reads `host[:port]`; a port that is not written is `default_port`. The host gets its only spelling: a name in
     /// lower case, an IPv6 address as short as RFC 5952 writes it.
@@ -282,7 +279,7 @@ fn is_plain(text: &str) -> bool {
 
 /// A DNS name or IPv4 address: labels of letters, digits, hyphens and underscores. `.` and `..` are local paths.
 fn is_host_name(host: &str) -> bool {
-    host.len() <= HOST_MAX && is_plain(host) && host.starts_with(|c: char| c.is_ascii_alphanumeric())
+    host.len() <= limits::HOST_MAX && is_plain(host) && host.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{Checked, Digest, Reading};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, Finding, Record, RelPath, Rot, Store, Unread};
+use crate::limits;
 
 /// What became of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,9 +43,6 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Longest time that is caught up on after a disk that was slow.
-    const MEMORY: Duration = Duration::from_secs(1);
-
     /// At most so many bytes a second; at least one.
     pub fn new(rate: u64) -> Pace {
         Pace { rate: rate.max(1), since: Instant::now(), spent: 0 }
@@ -63,7 +61,7 @@ impl Pace {
         self.spent = self.spent.saturating_add(bytes);
         let due = Duration::try_from_secs_f64(self.spent as f64 / self.rate as f64).unwrap_or(Duration::MAX);
         let took = now.saturating_duration_since(self.since);
-        if took > due.saturating_add(Self::MEMORY) {
+        if took > due.saturating_add(limits::SCRUB_CATCH_UP) {
             (self.since, self.spent) = (now, 0);
         }
         due.saturating_sub(took)

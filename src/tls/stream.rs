@@ -14,6 +14,7 @@ use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::buffered::{Shared, Turn};
 use crate::budget::Account;
+use crate::limits;
 use crate::limits::CLOSE_DRAIN;
 
 /// A TLS connection after its handshake. See [the module](super) for what a user must know.
@@ -119,7 +120,7 @@ impl TlsStream<TcpStream> {
         AsyncWriteExt::close(self).await?;
         let mut socket = self.socket();
         socket.shutdown(Shutdown::Write)?;
-        let mut discarded = vec![0; DISCARD];
+        let mut discarded = vec![0; limits::DISCARD_CHUNK];
         while socket.read(&mut discarded).await? > 0 {
             // A peer that never pauses would keep the time-out around us from being looked at.
             async_std::task::yield_now().await;
@@ -127,9 +128,6 @@ impl TlsStream<TcpStream> {
         Ok(())
     }
 }
-
-/// How much of what nobody will read any more is taken from the socket at a time.
-const DISCARD: usize = 64 * 1024;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -7,8 +7,8 @@ use sealift::{Error, Kind};
 
 use crate::args::Places;
 use crate::failure::Failure;
+use crate::obstacle::{Obstacle, Want, absolute, obstacle};
 use crate::output::shell_word;
-use crate::reach::{Obstacle, Want, absolute, obstacle};
 
 /// Makes sure that every place can be used, under the account that the process has just become.
 ///
@@ -55,7 +55,7 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
 
 /// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
 /// changed and may be another file then, and the port file to remove it. Key and certificate are in memory.
-pub fn reach(places: &Places, port_file: Option<&Path>) -> Reach {
+pub fn within_sandbox(places: &Places, port_file: Option<&Path>) -> Reach {
     let mut read = vec![folder_of(&places.users)];
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));

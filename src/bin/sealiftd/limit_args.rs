@@ -8,9 +8,6 @@ use sealift::files::FileMode;
 use sealift::limits;
 use sealift::server::{AdmissionOptions, Startups, Timeouts};
 
-/// Shortest time-out that may be set: less would end clients that do nothing wrong.
-const TIMEOUT_MIN: Duration = Duration::from_millis(100);
-
 /// How much clients may take.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits on clients")]
@@ -164,8 +161,8 @@ impl LimitArgs {
 fn parse_timeout(text: &str) -> Result<humantime::Duration, String> {
     let time: humantime::Duration =
         text.parse().map_err(|err| format!("{err}: write a number with a unit, such as 30s or 5m"))?;
-    if *time < TIMEOUT_MIN {
-        return Err(format!("at least {}", humantime::Duration::from(TIMEOUT_MIN)));
+    if *time < limits::TIMEOUT_MIN {
+        return Err(format!("at least {}", humantime::Duration::from(limits::TIMEOUT_MIN)));
     }
     Ok(time)
 }

@@ -145,7 +145,7 @@ fn confine(places: &Places, args: &ServeArgs) -> &'static str {
         warn!("no sandbox: this process can reach every file that its account can");
         return "off";
     }
-    match confine::restrict(&ground::reach(places, args.port_file.as_deref())) {
+    match confine::restrict(&ground::within_sandbox(places, args.port_file.as_deref())) {
         Ok(Enforced::Fully) => Enforced::Fully.word(),
         Ok(less) => {
             warn!(

@@ -13,9 +13,7 @@ use sealift::proto::escape::for_people;
 use sealift::{Error, Kind, Result};
 
 use crate::output::Output;
-
-/// Links in a row that are followed, as the kernel does.
-const LINKS_MAX: u32 = 40;
+use sealift::limits;
 
 /// What a typed name leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Typed {
     /// [`Kind::NotRegular`] for a socket; otherwise as for any file.
     pub fn look(typed: &Path) -> Result<Typed> {
         let mut path = typed.to_owned();
-        for _ in 0..LINKS_MAX {
+        for _ in 0..limits::TYPED_LINKS_MAX {
             let failed = |err| Error::file(path.display(), err);
             let kind = match fs::symlink_metadata(&path) {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Typed::File(path)),

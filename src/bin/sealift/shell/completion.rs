@@ -13,13 +13,11 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use sealift::files::EntryKind;
+use sealift::limits;
 use sealift::proto::escape::for_people;
 
 use super::line::Line;
 use super::session::Session;
-
-/// How long a Tab waits for the server's names.
-const COMPLETION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Completes what is typed in this session.
 pub struct Assistant<'a> {
@@ -168,7 +166,7 @@ impl<'a> Assistant<'a> {
         if !session.is_connected() {
             return None;
         }
-        let listed = block_on(timeout(COMPLETION_PATIENCE, session.names_in(asked.as_bytes())));
+        let listed = block_on(timeout(limits::COMPLETION_PATIENCE, session.names_in(asked.as_bytes())));
         let entries = match listed {
             Ok(Ok(entries)) => entries,
             Ok(Err(failure)) => {

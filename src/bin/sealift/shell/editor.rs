@@ -16,9 +16,7 @@ use super::session::Session;
 use crate::config::config_dir;
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// Lines remembered from one conversation to the next.
-const HISTORY_MAX: usize = 1000;
+use sealift::limits;
 
 /// What somebody typed.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl<'a> Editor<'a> {
         let config = Config::builder()
             .completion_type(CompletionType::List)
             .history_ignore_space(true)
-            .max_history_size(HISTORY_MAX)
+            .max_history_size(limits::HISTORY_LINES_MAX)
             .map_err(failed)?
             .build();
         let mut editor = rustyline::Editor::with_config(config).map_err(failed)?;

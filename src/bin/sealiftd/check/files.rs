@@ -11,8 +11,8 @@ use sealift::tls::Identity;
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
+use crate::obstacle::{Want, obstacle};
 use crate::output::shell_word;
-use crate::reach::{Want, obstacle};
 use crate::serve;
 
 /// Looks at all places.

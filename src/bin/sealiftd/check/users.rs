@@ -7,8 +7,8 @@ use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
+use crate::obstacle::{Want, obstacle};
 use crate::output::{shell_word, some_of};
-use crate::reach::{Want, obstacle};
 
 /// Looks at all users.
 pub fn look(places: &Places, users: &Users, findings: &mut Findings) {

@@ -2,17 +2,12 @@
 
 use super::{State, Talk};
 use crate::error::Error;
+use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, frame, listing};
 use crate::server::desk::jobs::download::{Download, Pulled};
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::{Work, Worked};
-
-/// Least room in a buffer that a frame of file data is begun in; below it the buffer is sent and a new one begun.
-const LEAST_FRAME: usize = 16 * 1024;
-
-/// Bytes of listing lines that make a frame.
-const LIST_FRAME: usize = 32 * 1024;
 
 impl Talk {
     pub(super) fn begin_download(&mut self, job: Download, out: &mut Outgoing) -> State {
@@ -35,7 +30,7 @@ impl Talk {
     pub(super) fn send_file(&mut self, job: Download, out: &mut Outgoing) -> State {
         let pulled = if job.left() > 0 {
             let left = usize::try_from(job.left()).unwrap_or(usize::MAX);
-            let buffer = out.with_room(frame::HEADER + left.min(LEAST_FRAME));
+            let buffer = out.with_room(frame::HEADER + left.min(limits::FRAME_BEGUN_MIN));
             let (header, room) = match buffer.room().split_first_chunk_mut::<{ frame::HEADER }>() {
                 Some(parts) => parts,
                 // A buffer of no size: there is none.
@@ -79,8 +74,8 @@ impl Talk {
     /// One frame of a listing.
     pub(super) fn send_list(&mut self, mut job: ListJob, out: &mut Outgoing) -> State {
         // The frame's length is known only once it is full, so its lines are put together apart.
-        let mut lines = Vec::with_capacity(LIST_FRAME + listing::LINE_MAX);
-        while lines.len() < LIST_FRAME {
+        let mut lines = Vec::with_capacity(limits::LIST_FRAME + listing::LINE_MAX);
+        while lines.len() < limits::LIST_FRAME {
             match self.desk.next_entry(&mut job) {
                 Some(entry) => entry.render(&mut lines),
                 None => {
