@@ -31,6 +31,15 @@ impl Running {
     /// Users: `alice` may do everything and administers, `bob` may upload and nothing else, anonymous reads `public`.
     pub async fn start() -> Running {
         let dir = tempfile::tempdir().unwrap();
+        for home in ["alice", "bob", "public"] {
+            std::fs::create_dir_all(dir.path().join("data").join(home)).unwrap();
+        }
+        let path = dir.path().join("data");
+        Running::over(dir, Storage::Folder { path, durability: Durability::None }).await
+    }
+
+    /// The same over other storage; what else the server needs is in this directory.
+    pub async fn over(dir: TempDir, storage: Storage) -> Running {
         let users = UsersFile::new(dir.path().join("users.toml"));
         users.create().unwrap();
         // Hashing costs what it must cost; once a process is enough here.
@@ -38,15 +47,12 @@ impl Running {
         let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
         users.add("alice", hash, None, Access::FULL, true, None).unwrap();
         users.add("bob", hash, None, Access::UPLOAD, false, None).unwrap();
-        for home in ["alice", "bob", "public"] {
-            std::fs::create_dir_all(dir.path().join("data").join(home)).unwrap();
-        }
 
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let data = dir.path().join("data");
-        let mut options = ServerOptions::new(any_port, data.clone(), dir.path().join("users.toml"), identity);
-        options.storage = Storage::Folder { path: data, durability: Durability::None };
+        let mut options =
+            ServerOptions::new(any_port, dir.path().join("data"), dir.path().join("users.toml"), identity);
+        options.storage = storage;
         let server = Server::bind(options).await.unwrap();
         let endpoint = Endpoint::new("127.0.0.1", server.addresses()[0].port());
         let (pin, handle) = (server.pin(), server.handle());

@@ -19,3 +19,4 @@ mod store_hostile;
 mod store_model;
 mod store_partial;
 mod tls_layer;
+mod vault;

@@ -1,7 +1,5 @@
 //! The options that bound what clients may take: time and connections.
 
-use std::time::Duration;
-
 use clap::Args;
 use sealift::byte_size::{parse_size, render_size};
 use sealift::files::FileMode;
@@ -192,6 +190,8 @@ fn parse_count(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
