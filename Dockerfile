@@ -5,7 +5,6 @@
 #   docker logs sealift                              # the pin of its key, and what to try next
 #   docker exec -it sealift sealiftd user add alice
 FROM rust:1.91-slim-bookworm AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 RUN cargo build --locked --release --bins
@@ -13,7 +12,8 @@ RUN cargo build --locked --release --bins
 FROM debian:bookworm-slim
 COPY --from=build /source/target/release/sealift /source/target/release/sealiftd /usr/local/bin/
 # Users, key, state and data: all that must outlive the container.
-RUN useradd --system --uid 4456 --home-dir /var/lib/sealift --create-home --shell /usr/sbin/nologin sealift
+RUN groupadd --gid 4456 sealift && \
+    useradd --uid 4456 --gid 4456 --home-dir /var/lib/sealift --create-home --shell /usr/sbin/nologin sealift
 USER 4456:4456
 WORKDIR /var/lib/sealift
 VOLUME /var/lib/sealift
@@ -21,5 +21,5 @@ EXPOSE 4456
 # By its own key, over TLS and past the login. A server without anonymous reading refuses this one (4), and so has answered.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s \
     CMD sealift --timeout 8s --pin "$(sealiftd cert pin)" ping localhost || [ $? -eq 4 ]
-# Waits for transfers under way: `docker stop --time 60` gives it longer than its --grace of 30 seconds.
+# Waits for transfers under way: `docker stop -t 60` gives it longer than its --grace of 30 seconds.
 CMD ["sealiftd"]

@@ -1,7 +1,7 @@
 //! What a connection costs while nothing happens on it. It measures.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
-use crate::common::{Daemon, Figures, RawClient, eventually, many_files};
+use crate::common::{Daemon, Figures, RawClient, alone, eventually, many_files};
 
 /// Connections that are measured, after as many again that take what the first ones take once for all.
 const CONNECTIONS: usize = 1000;
@@ -11,6 +11,7 @@ const EACH: f64 = 16.0;
 
 #[test]
 fn idle_connections_are_small() {
+    let _turn = alone();
     many_files();
     let daemon = Daemon::builder().args(["--max-per-source", "5000", "--log-level", "warn"]).start();
     std::fs::write(daemon.public().join("file"), vec![7; 700_000]).unwrap();

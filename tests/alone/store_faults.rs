@@ -9,6 +9,7 @@ use sealift::Kind;
 use sealift::files::{Durability, Store, Upload, UploadSpec};
 use sealift::store::{LocalOptions, LocalStore, Staging};
 
+use crate::common::alone;
 use crate::common::home::{p, put, read};
 use crate::common::not_run::not_run;
 
@@ -42,6 +43,7 @@ fn under_a_fault() {
 
 #[test]
 fn io_error() {
+    let _turn = alone();
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
         not_run("there is no strace here");
         return;

@@ -8,10 +8,11 @@ use std::path::Path;
 use sealift::files::{RelPath, Store};
 use sealift::store::{LocalOptions, LocalStore};
 
-use crate::common::process;
+use crate::common::{alone, process};
 
 #[test]
 fn list_bomb() {
+    let _turn = alone();
     if !process::is_of_its_own("store_list_bomb::list_bomb") {
         return;
     }
