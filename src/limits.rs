@@ -169,6 +169,10 @@ pub const INVITATION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that an invitation can be open: what lies about for longer is forgotten.
 pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+/// Least characters of a new password. Fewer are a slip and no choice: a stray key, an empty variable. How good a password is
+/// nobody can tell from its length, so what is above is warned of ([`PASSWORD_SHORT`]) and taken; hashes that are there stay right.
+pub const PASSWORD_MIN: usize = 4;
+
 /// Characters below which a password deserves a warning: the least that NIST SP 800-63B (section 3.1.1.2) allows one that a
 /// person chose.
 pub const PASSWORD_SHORT: usize = 8;

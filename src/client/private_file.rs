@@ -63,6 +63,14 @@ pub(super) fn change<T>(path: &Path, change: impl FnOnce(Option<Vec<u8>>) -> Res
     Ok(done)
 }
 
+/// Whether it could be changed now. Its folder is made if it is missing, and nothing else.
+///
+/// # Errors
+/// As [`change`].
+pub(super) fn check_writable(path: &Path) -> Result<()> {
+    change(path, |bytes| Ok((bytes.unwrap_or_default(), ())))
+}
+
 fn with_extension(file: &Path, extension: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");

@@ -74,7 +74,21 @@ impl<'a> Args<'a> {
     /// A password that is to be one from now on.
     pub(super) fn new_password(&mut self) -> Result<Secret> {
         let secret = self.password()?;
-        if secret.expose().is_empty() { Err(self.bad("the new password is missing")) } else { Ok(secret) }
+        self.long_enough(secret)
+    }
+
+    /// The same, as an option.
+    pub(super) fn new_password_option(&mut self, key: &str) -> Result<Secret> {
+        let secret = self.password_option(key)?;
+        self.long_enough(secret)
+    }
+
+    fn long_enough(&self, secret: Secret) -> Result<Secret> {
+        match String::from_utf8_lossy(secret.expose()).chars().count() {
+            0 => Err(self.bad("the new password is missing")),
+            1..limits::PASSWORD_MIN => Err(self.bad("a new password has at least 4 characters")),
+            _ => Ok(secret),
+        }
     }
 
     /// A password that may not be left away.

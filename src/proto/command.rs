@@ -275,7 +275,7 @@ impl Command {
             Verb::Redeem => Command::Redeem {
                 user: args.user_name()?,
                 secret: args.invitation()?,
-                password: args.password_option("password")?,
+                password: args.new_password_option("password")?,
             },
             Verb::Passwd => Command::Passwd { new: args.new_password()?, evidence: args.evidence()? },
             Verb::Nonce => Command::Nonce,

@@ -1,4 +1,6 @@
-//! Lines: bytes in any portions to one line at a time.
+//! Lines: bytes in any portions to one line at a time. What was buffered of a line is wiped behind it: it may be a password's.
+
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::{Error, Kind, Result};
 
@@ -7,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 /// It buffers only the unfinished beginning of a line, never more than the limit it was made with.
 #[derive(Debug)]
 pub struct LineDecoder {
-    partial: Vec<u8>,
+    partial: Zeroizing<Vec<u8>>,
     /// The line handed out last lies in `partial`, which the next call clears.
     spent: bool,
     limit: usize,
@@ -16,7 +18,7 @@ pub struct LineDecoder {
 impl LineDecoder {
     /// A decoder for lines of at most `limit` bytes, ending included.
     pub fn new(limit: usize) -> Self {
-        LineDecoder { partial: Vec::new(), spent: false, limit }
+        LineDecoder { partial: Zeroizing::default(), spent: false, limit }
     }
 
     /// Takes the next whole line off `input`. `None` means that `input` is used up and the line is unfinished.
@@ -25,7 +27,7 @@ impl LineDecoder {
     /// [`Kind::TooLong`] once the line cannot fit any more; the stream has no known position after that.
     pub fn next<'s, 'a: 's>(&'s mut self, input: &mut &'a [u8]) -> Result<Option<&'s [u8]>> {
         if self.spent {
-            self.partial.clear();
+            self.partial.zeroize();
             self.spent = false;
         }
         let end = input.iter().take(self.limit).position(|b| *b == b'\n');
@@ -37,15 +39,26 @@ impl LineDecoder {
         let (head, rest) = input.split_at(taken);
         *input = rest;
         if end.is_none() {
-            self.partial.extend_from_slice(head);
+            self.keep(head);
             return Ok(None);
         }
         if self.partial.is_empty() {
             return Ok(Some(without_ending(head)));
         }
-        self.partial.extend_from_slice(head);
+        self.keep(head);
         self.spent = true;
         Ok(Some(without_ending(&self.partial)))
+    }
+
+    /// A vector that grows by itself would leave copies behind.
+    fn keep(&mut self, head: &[u8]) {
+        let needed = self.partial.len() + head.len();
+        if needed > self.partial.capacity() {
+            let mut larger = Vec::with_capacity(needed.next_power_of_two().min(self.limit.max(needed)));
+            larger.extend_from_slice(&self.partial);
+            self.partial = Zeroizing::new(larger);
+        }
+        self.partial.extend_from_slice(head);
     }
 
     /// Whether a line has begun and not ended.
@@ -56,7 +69,7 @@ impl LineDecoder {
     /// Gives the buffer's memory back while nothing is being decoded.
     pub fn shrink(&mut self) {
         if !self.is_mid_line() {
-            self.partial = Vec::new();
+            self.partial = Zeroizing::default();
             self.spent = false;
         }
     }

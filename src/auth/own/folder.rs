@@ -123,6 +123,11 @@ impl StateFolder {
         Ok(folder)
     }
 
+    /// The folder as it is, to be read: nothing is made or changed.
+    pub fn as_it_is(path: &Path) -> StateFolder {
+        StateFolder { path: path.to_owned(), invitations: None }
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path

@@ -202,6 +202,14 @@ impl Context {
         self.passwords.borrow_mut().given(&self.common, self.out)
     }
 
+    /// A new password for somebody, from where this command takes them.
+    ///
+    /// # Errors
+    /// As [`Passwords::choose`].
+    pub fn new_password(&self, who: &str) -> Outcome<Secret> {
+        self.passwords.borrow_mut().choose(who, &self.common, self.out)
+    }
+
     /// Reads a target from the command line.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod password;
 mod progress;
 mod rot_args;
 mod shell;
+mod stray;
 mod suggest;
 mod times;
 mod transfer;
@@ -60,6 +61,9 @@ fn main() -> ExitCode {
 /// What was typed. A server where a command's name is expected is one to open the shell on.
 fn matches() -> ArgMatches {
     let mut words: Vec<OsString> = env::args_os().collect();
+    if let Some(failure) = stray::secret(&words) {
+        exit(i32::from(failure.show(Output::before_options(&words)) as u8));
+    }
     if let [_, help, connection] = words.as_slice()
         && help == "help"
         && connection == "connection"

@@ -19,6 +19,8 @@ use super::output::Output;
 #[derive(Debug, Default)]
 pub struct Passwords {
     given: Option<Secret>,
+    /// What is behind the first line of `--password-file`.
+    file: Option<BufReader<File>>,
 }
 
 impl Passwords {
@@ -32,7 +34,7 @@ impl Passwords {
             self.given = if common.password_stdin {
                 Some(first_line(&mut io::stdin().lock(), "standard input")?)
             } else if let Some(file) = &common.password_file {
-                Some(from_file(file, out)?)
+                Some(self.next_of(file, out)?)
             } else if let Some(file) = env::var_os("SEALIFT_PASSWORD_FILE").filter(|file| !file.is_empty()) {
                 Some(from_file(Path::new(&file), out)?)
             } else {
@@ -41,6 +43,44 @@ impl Passwords {
         }
         Ok(self.given.clone())
     }
+
+    /// A new password for somebody: the next line of standard input with `--password-stdin`, the next one of the file with
+    /// `--password-file`, else typed twice at the terminal.
+    ///
+    /// # Errors
+    /// Usage: an empty, too short or too long one, or nobody to ask.
+    pub fn choose(&mut self, who: &str, common: &Common, out: Output) -> Outcome<Secret> {
+        let password = match &common.password_file {
+            _ if common.password_stdin => first_line(&mut io::stdin().lock(), "standard input")?,
+            Some(file) => self.next_of(file, out)?,
+            None => choose_at_terminal(who, out)?,
+        };
+        match characters(&password) {
+            n if n < limits::PASSWORD_MIN => Err(Failure::new(
+                Kind::Usage,
+                format!("the new password has fewer than {} characters", limits::PASSWORD_MIN),
+                "Choose a longer one.",
+            )),
+            n if n < limits::PASSWORD_SHORT => {
+                out.warn("a password of so few characters is easily guessed; `sealift passwd` gives a longer one");
+                Ok(password)
+            }
+            _ => Ok(password),
+        }
+    }
+
+    /// The next line of a file that is read from its beginning.
+    fn next_of(&mut self, path: &Path, out: Output) -> Result<Secret> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => open(path, out)?,
+        };
+        first_line(self.file.insert(file), &path.display().to_string())
+    }
+}
+
+fn characters(password: &Secret) -> usize {
+    String::from_utf8_lossy(password.expose()).chars().count()
 }
 
 /// Asks at the terminal.
@@ -60,21 +100,6 @@ pub fn ask(who: &str) -> Outcome<Secret> {
     })
 }
 
-/// A new password for somebody: the next line of standard input with `--password-stdin`, else typed twice at the terminal.
-///
-/// # Errors
-/// Usage: an empty or too long one, or nobody to ask.
-pub fn choose(who: &str, common: &Common, out: Output) -> Outcome<Secret> {
-    let password = match common.password_stdin {
-        true => first_line(&mut io::stdin().lock(), "standard input")?,
-        false => choose_at_terminal(who, out)?,
-    };
-    if String::from_utf8_lossy(password.expose()).chars().count() < limits::PASSWORD_SHORT {
-        out.warn("a password of so few characters is easily guessed; `sealift passwd` gives a longer one");
-    }
-    Ok(password)
-}
-
 fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {
     let ask = |question: &str| {
         ask::password(question)?.ok_or_else(|| {
@@ -87,6 +112,9 @@ fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {
         let first = ask(&question)?;
         match first.expose().len() {
             0 => out.note("It must not be empty; try again."),
+            _ if characters(&first) < limits::PASSWORD_MIN => {
+                out.note(&format!("It has fewer than {} characters; try again.", limits::PASSWORD_MIN));
+            }
             n if n > limits::PASSWORD_MAX => {
                 out.note(&format!("It is longer than {} bytes; try again.", limits::PASSWORD_MAX));
             }
@@ -98,6 +126,10 @@ fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {
 }
 
 fn from_file(path: &Path, out: Output) -> Result<Secret> {
+    first_line(&mut open(path, out)?, &path.display().to_string())
+}
+
+fn open(path: &Path, out: Output) -> Result<BufReader<File>> {
     let failed = |err| Error::file(path.display(), err);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -106,7 +138,7 @@ fn from_file(path: &Path, out: Output) -> Result<Secret> {
         let shown = sealift::proto::escape::for_people(path.as_os_str().as_encoded_bytes());
         out.warn(&format!("other users can read the password in {shown}; `chmod 600` mends that"));
     }
-    first_line(&mut BufReader::new(file), &path.display().to_string())
+    Ok(BufReader::new(file))
 }
 
 /// The first line without its ending. Nothing past that line is taken, so that what follows it can be read later.
@@ -124,7 +156,7 @@ fn first_line(from: &mut impl BufRead, name: &str) -> Result<Secret> {
     let length = line.len();
     let secret = Secret::new(line);
     match length {
-        0 => Err(Error::new(Kind::Usage, format!("{name} holds no password in its first line"))),
+        0 => Err(Error::new(Kind::Usage, format!("{name} holds no password where one is looked for"))),
         _ if length > limits::PASSWORD_MAX => Err(Error::new(
             Kind::Usage,
             format!("the password in {name} is longer than {} bytes", limits::PASSWORD_MAX),

@@ -289,6 +289,9 @@ pub struct ExplainArgs {
     /// An option of the command, such as replace=yes or recursive=yes; may be given more than once
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub with: Vec<(String, String)>,
+    /// The user logs in with this key: its name or fingerprint, as `sealiftd user key list` shows them
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
 }
 
 /// What to do with users.

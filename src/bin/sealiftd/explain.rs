@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use sealift::auth::{Access, Standing, Users, is_anonymous};
 use sealift::files::Overwrite;
@@ -15,6 +16,7 @@ use sealift::{Error, Exit, Kind};
 use crate::args::{ExplainArgs, Places};
 use crate::failure::Failure;
 use crate::output::{say, shell_word};
+use crate::user_key::{KeyRow, with_own};
 
 /// Says it, and ends with 0 (allowed) or 5 (refused).
 ///
@@ -27,15 +29,46 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     {
         return Err(Failure::usage(error.text()).hint("`sealift shell` and HELP show how commands are written."));
     }
-    let users = Users::load(&places.users)?;
-    let asked = Question { places, args };
+    let users = match args.key {
+        None => Users::load(&places.users)?,
+        Some(_) => with_own(places)?,
+    };
+    let key = args.key.as_deref().map(|key| key_of(&users, &args.user, key)).transpose()?;
+    let asked = Question { places, args, key: key.as_ref() };
     let (allowed, text) = match (users.standing(&args.user), parsed) {
         (Err(error), _) => (false, asked.no_login(&users, &error)),
         (Ok(standing), Err(BadLine { error, .. })) => (false, asked.bad_path(standing, &error)),
-        (Ok(standing), Ok(command)) => asked.decided(standing, Asked::from(command).op()),
+        (Ok(standing), Ok(_)) if key.as_ref().is_some_and(is_over) => (false, asked.no_key(standing, key.as_ref())),
+        (Ok(standing), Ok(command)) => {
+            asked.decided(bounded(&users, standing, key.as_ref()), Asked::from(command).op())
+        }
     };
     say(&text);
+    if let Some(key) = key {
+        say(&format!("  That is of the key {}: {}.\n", shown(key.key.name()), shown(&key.bounds())));
+    }
     Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Denied as u8) })
+}
+
+/// The key of this name or fingerprint.
+fn key_of(users: &Users, user: &str, key: &str) -> Result<KeyRow, Failure> {
+    let rows = users.get(user).map(KeyRow::of).unwrap_or_default();
+    rows.into_iter().find(|row| row.is_called(key)).ok_or_else(|| {
+        Failure::from(Error::new(Kind::NotFound, format!("{} has no key {}", shown(user), shown(key))))
+            .hint(format!("`sealiftd user key list {}` shows those there are.", shell_word(user)))
+    })
+}
+
+fn is_over(key: &KeyRow) -> bool {
+    key.key.expires().is_some_and(|end| end <= SystemTime::now())
+}
+
+/// What a session of this key may do.
+fn bounded<'a>(users: &Users, standing: Standing<'a>, key: Option<&KeyRow>) -> Standing<'a> {
+    match (users.get(standing.name), key) {
+        (Some(user), Some(key)) => Standing { grants: user.grants_of(&key.key), ..standing },
+        _ => standing,
+    }
 }
 
 /// The command as it would come over the wire.
@@ -60,6 +93,7 @@ fn refuses_path(error: &Error) -> bool {
 struct Question<'a> {
     places: &'a Places,
     args: &'a ExplainArgs,
+    key: Option<&'a KeyRow>,
 }
 
 impl Question<'_> {
@@ -83,6 +117,11 @@ impl Question<'_> {
         format!("{name} may not {}: {file} has no such user, so the login fails.\n  {next}\n", self.action())
     }
 
+    fn no_key(&self, standing: Standing<'_>, key: Option<&KeyRow>) -> String {
+        let key = key.map(|key| shown(key.key.name())).unwrap_or_default();
+        format!("{} may not {}: the key {key} has expired, so the login fails.\n", shown(standing.name), self.action())
+    }
+
     fn bad_path(&self, standing: Standing<'_>, error: &Error) -> String {
         let why = match error.kind() {
             Kind::NotFound => format!(
@@ -98,7 +137,10 @@ impl Question<'_> {
     fn decided(&self, standing: Standing<'_>, op: &Op) -> (bool, String) {
         let name = shown(standing.name);
         let granted = standing.grants;
-        let section = format!("({}, {})", self.file(), section(standing));
+        let section = match self.key.filter(|key| key.key.access().is_some()) {
+            Some(key) => format!("({}, key {} of {})", self.file(), shown(key.key.name()), section(standing)),
+            None => format!("({}, {})", self.file(), section(standing)),
+        };
         let decision = gate::decide(granted, op);
         let because = match (gate::need(op), decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),

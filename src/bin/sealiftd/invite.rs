@@ -96,6 +96,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         // Nobody could ever log in as this user.
         file.remove(&name)?;
     }
+    let shown_server = shown(&server.to_string());
     let link = InvitationLink { user: name, server, pin, secret: invited? };
     say(&format!("sealift join '{}'\n", link.reveal()));
     complain(&format!(
@@ -103,6 +104,9 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         if is_there { "This line" } else { "The user is made. This line" },
         humantime::format_duration(lifetime)
     ));
+    if args.host.is_none() {
+        complain(&format!("It leads to {shown_server}, this machine's own name; --host says another one."));
+    }
     Ok(())
 }
 

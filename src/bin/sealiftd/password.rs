@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, Read as _};
 
 use sealift::auth::Secret;
-use sealift::limits::{PASSWORD_MAX, PASSWORD_SHORT};
+use sealift::limits::{PASSWORD_MAX, PASSWORD_MIN, PASSWORD_SHORT};
 use sealift::{Error, Kind};
 use zeroize::Zeroizing;
 
@@ -19,6 +19,10 @@ pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
     let password = if args.password_stdin { from_stdin()? } else { from_terminal(user)? };
     match String::from_utf8_lossy(password.expose()).chars().count() {
         0 => return Err(Failure::usage("the password is empty").hint("Give one of at least 8 characters.")),
+        n if n < PASSWORD_MIN => {
+            return Err(Failure::usage(format!("the password has fewer than {PASSWORD_MIN} characters"))
+                .hint("Give one of at least 8 characters."));
+        }
         n if n < PASSWORD_SHORT => output::complain(&format!(
             "warning: a password of {n} characters is easily guessed; `sealiftd user passwd` gives a longer one"
         )),

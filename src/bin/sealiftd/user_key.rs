@@ -1,16 +1,18 @@
 //! `sealiftd user key`: the SSH keys that log users in.
 
 use std::fs;
+use std::time::SystemTime;
 
 use clap::Subcommand;
-use sealift::auth::UsersFile;
+use sealift::auth::{StateFolder, User, UserKey, Users, UsersFile};
 use sealift::keys::PublicKey;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind, limits};
+use serde_json::json;
 
 use crate::args::Places;
 use crate::failure::Failure;
-use crate::output::{say, shell_word};
+use crate::output::{complain, say, shell_word};
 
 #[derive(Debug, Subcommand)]
 pub enum UserKeyCommand {
@@ -28,7 +30,15 @@ Where a key may be used from, until when and for what stands in users.toml:
         /// The key's line, as in authorized_keys, or the .pub file with it
         key: String,
     },
-    /// Let a key log a user in no more; its sessions end
+    /// Show the keys that log a user in: those of the users file, and those that the user enrolled
+    List {
+        /// The user's name
+        name: String,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a key of the users file log a user in no more; its sessions end
     Remove {
         /// The user's name
         name: String,
@@ -62,8 +72,26 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
                 shell_word(&name),
             ));
         }
+        UserKeyCommand::List { name, json } => {
+            let users = with_own(places)?;
+            let user = users.get(&name).ok_or_else(|| {
+                explain(Error::new(Kind::NotFound, format!("no user '{name}' in {}", places.users.display())))
+            })?;
+            let lines: Vec<String> =
+                KeyRow::of(user).iter().map(|row| if json { row.as_json() } else { row.as_text() }).collect();
+            say(&lines.concat());
+        }
         UserKeyCommand::Remove { name, key } => {
-            file.remove_key(&name, &key).map_err(explain)?;
+            let of_user = |row: &KeyRow| row.enrolled.is_some() && row.is_called(&key);
+            let enrolled = |users: Users| users.get(&name).is_some_and(|user| KeyRow::of(user).iter().any(of_user));
+            file.remove_key(&name, &key).map_err(|err| match err.kind() {
+                Kind::NotFound if with_own(places).is_ok_and(enrolled) => Failure::from(err).hint(format!(
+                    "{} enrolled that key: `sealift key remove` takes it away, and so does a new password (`sealiftd user passwd`), with all \
+                     that was enrolled; self_service in the users file forbids enrolling.",
+                    for_people(name.as_bytes())
+                )),
+                _ => explain(err),
+            })?;
             say(&format!(
                 "The key {} does not log {} in any more. Sessions of it end.\n",
                 for_people(key.as_bytes()),
@@ -72,6 +100,76 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The users, with what they did themselves as far as it can be read.
+///
+/// # Errors
+/// Those of the users file.
+pub fn with_own(places: &Places) -> Result<Users, Failure> {
+    let mut users = Users::load(&places.users)?;
+    for error in users.take_own(&StateFolder::as_it_is(&places.state()), None, true) {
+        complain(&format!("warning: {}", for_people(error.text().as_bytes())));
+    }
+    Ok(users)
+}
+
+/// A key that logs a user in.
+pub struct KeyRow {
+    /// With what bounds it now.
+    pub key: UserKey,
+    /// When the user enrolled it; none: it is the users file's.
+    pub enrolled: Option<SystemTime>,
+}
+
+impl KeyRow {
+    /// Those of a user.
+    pub fn of(user: &User) -> Vec<KeyRow> {
+        let given = user.keys().iter().map(|key| KeyRow { key: key.clone(), enrolled: None });
+        let own = user.enrolled_keys().into_iter().map(|own| KeyRow { key: own.key, enrolled: Some(own.added) });
+        given.chain(own).collect()
+    }
+
+    /// Whether it has this name or fingerprint.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.key.name() == name || self.key.public().fingerprint() == name
+    }
+
+    /// Who gave it and what bounds it, for people.
+    pub fn bounds(&self) -> String {
+        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+        let mut words = vec![match self.enrolled {
+            None => "users file".to_owned(),
+            Some(added) => format!("enrolled {}", time(added)),
+        }];
+        words.extend(self.key.access().map(|access| format!("only {access}")));
+        if !self.key.from().is_empty() {
+            let from: Vec<String> = self.key.from().iter().map(ToString::to_string).collect();
+            words.push(format!("only from {}", from.join(", ")));
+        }
+        words.extend(self.key.expires().map(|end| match end <= SystemTime::now() {
+            true => format!("expired {}", time(end)),
+            false => format!("until {}", time(end)),
+        }));
+        words.join("; ")
+    }
+
+    fn as_text(&self) -> String {
+        let (name, fingerprint) = (for_people(self.key.name().as_bytes()), self.key.public().fingerprint());
+        format!("{name}  {fingerprint}  {}\n", self.bounds())
+    }
+
+    fn as_json(&self) -> String {
+        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+        let from: Vec<String> = self.key.from().iter().map(ToString::to_string).collect();
+        let access = self.key.access().map(|access| access.names().collect::<Vec<_>>());
+        let row = json!({
+            "name": self.key.name(), "fingerprint": self.key.public().fingerprint(),
+            "by": if self.enrolled.is_some() { "user" } else { "administrator" }, "added": self.enrolled.map(time),
+            "access": access, "from": from, "expires": self.key.expires().map(time),
+        });
+        format!("{row}\n")
+    }
 }
 
 /// The line of a key that is given as such, or as the file that it is in.

@@ -138,6 +138,14 @@ impl ConfigFile {
         &self.0
     }
 
+    /// Whether a server could be added now.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn check_writable(&self) -> Result<()> {
+        private_file::check_writable(&self.0)
+    }
+
     /// What it says; nothing, if it is missing.
     ///
     /// # Errors

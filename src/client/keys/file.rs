@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rustix::fs::OFlags;
 use ssh_key::LineEnding;
@@ -13,9 +15,12 @@ use zeroize::Zeroizing;
 
 use super::{LoginKey, Signer};
 use crate::error::{Error, Kind, Result};
-use crate::keys::PublicKey;
+use crate::keys::{Fields, PublicKey};
 use crate::limits;
 use crate::secret::Secret;
+
+/// What files with private keys begin with.
+const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// See [`LoginKey::from_file`].
 pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secret>>) -> Result<LoginKey> {
@@ -30,6 +35,13 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
             true => about(Kind::BadConfig, "is not in OpenSSH's format; `ssh-keygen -p -f FILE` writes it anew in it"),
             false => about(Kind::BadConfig, "is no private key"),
         });
+    }
+    // Some keys of kinds that do not log in cannot even be read below: their public halves tell.
+    if let Some(blob) = public_blob(&text)
+        && let Ok(public) = ssh_key::PublicKey::from_bytes(&blob)
+        && let Err(err) = PublicKey::of(public.key_data())
+    {
+        return Err(about(Kind::LoginFailed, err.text()));
     }
     let unreadable = |_| about(Kind::BadConfig, "is a damaged private key");
     let mut key = ssh_key::PrivateKey::from_openssh(text.as_bytes()).map_err(unreadable)?;
@@ -47,6 +59,17 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
         key = key.decrypt(passphrase.expose()).map_err(wrong)?;
     }
     LoginKey::private(key)
+}
+
+/// The public half in a private key's file (OpenSSH's PROTOCOL.key), which is never encrypted.
+fn public_blob(text: &str) -> Option<Vec<u8>> {
+    let body: Zeroizing<String> = Zeroizing::new(text.lines().filter(|line| !line.starts_with("-----")).collect());
+    let bytes = Zeroizing::new(STANDARD.decode(body.trim()).ok()?);
+    let mut fields = Fields::new(&bytes);
+    let is_one = fields.bytes(MAGIC.len())? == MAGIC;
+    // Cipher, how its key is made, and with what.
+    let (_, _, _, count) = (fields.string()?, fields.string()?, fields.string()?, fields.number()?);
+    (is_one && count == 1).then(|| fields.string().map(<[u8]>::to_vec)).flatten()
 }
 
 /// The text of the file, if nobody else can read it: as ssh, which looks at files of the user's own.

@@ -89,7 +89,14 @@ impl LoginKey {
 
     /// `ssh-keygen` says itself, on standard error, that the token is to be touched.
     fn sign_by_token(&self, path: &Path, statement: &Statement<'_>) -> Result<Proof> {
-        let failed = |err| Error::file("ssh-keygen", err);
+        let agent = format!("an agent (`ssh-add {}`) can hold the key instead", path.display());
+        let failed = |err: std::io::Error| {
+            let what = format!(
+                "{}: a FIDO key in a file signs by ssh-keygen, which does not run here: {err}; {agent}",
+                path.display()
+            );
+            Error::new(Kind::LoginFailed, what)
+        };
         let mut program = Command::new("ssh-keygen");
         program.args(["-Y", "sign", "-n", NAMESPACE, "-f"]).arg(path);
         program.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -98,7 +105,10 @@ impl LoginKey {
             std::io::Write::write_all(&mut stdin, &statement.message()).map_err(failed)?;
         }
         let done = child.wait_with_output().map_err(failed)?;
-        let refused = || Error::new(Kind::LoginFailed, format!("{}: ssh-keygen did not sign with it", path.display()));
+        let refused = || {
+            let what = "ssh-keygen did not sign with this FIDO key: is the token plugged in, and was it touched?";
+            Error::new(Kind::LoginFailed, format!("{}: {what} Else {agent}", path.display()))
+        };
         if !done.status.success() {
             return Err(refused());
         }

@@ -109,6 +109,14 @@ impl KnownServers {
         Ok(self.read()?.into_iter().filter_map(|line| line.known).collect())
     }
 
+    /// Whether a server could be added now.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn check_writable(&self) -> Result<()> {
+        private_file::check_writable(&self.file)
+    }
+
     /// The pins of one server; none if it is not known.
     ///
     /// # Errors

@@ -64,10 +64,11 @@ fn too_many_too_few_and_unknown_arguments_are_bad_commands() {
         "DISCARD",
         "NONCE x",
         "KEYS x",
-        "PASSWD new",
-        "PASSWD new present=",
-        "PASSWD new proof=",
-        "PASSWD new proof=AAAA",
+        "PASSWD newer",
+        "PASSWD newer present=",
+        "PASSWD abc present=old",
+        "PASSWD newer proof=",
+        "PASSWD newer proof=AAAA",
         "ENROL",
         "ENROL laptop",
         "ENROL laptop AAAA present=old",
@@ -94,7 +95,7 @@ fn an_error_never_repeats_a_password() {
     let too_long = format!("JOIN {}", "canary".repeat(20));
     let bad = ["PASS canary canary", "PASS canary=canary", "PASS canary%", "JOIN canary canary", "JOIN canary%"];
     let changes =
-        ["PASSWD canary", "PASSWD new present=canary%", "PASSWD a b present=canary", "ENROL x y present=canary"];
+        ["PASSWD canary", "PASSWD newer present=canary%", "PASSWD a b present=canary", "ENROL x y present=canary"];
     for line in bad.into_iter().chain([too_long.as_str()]).chain(changes) {
         let error = Command::parse(line.as_bytes()).unwrap_err().error;
         assert!(!format!("{error} {error:?}").contains("canary"), "{line}");
@@ -109,7 +110,7 @@ fn a_change_is_proven_by_a_password_or_by_signatures_and_not_by_both() {
     let proof = some_proof(&[1; 32]).to_text();
     let fingerprint = some_proof(&[1; 32]).key().fingerprint();
     let many = [proof.as_str(); limits::KEY_PROOFS_MAX + 1].join(",");
-    for start in ["PASSWD new".to_owned(), format!("ENROL laptop {proof}"), format!("REVOKE {fingerprint}")] {
+    for start in ["PASSWD newer".to_owned(), format!("ENROL laptop {proof}"), format!("REVOKE {fingerprint}")] {
         for evidence in ["present=old".to_owned(), format!("proof={proof}"), format!("proof={proof},{proof}")] {
             assert!(Command::parse(format!("{start} {evidence}").as_bytes()).is_ok(), "{start} {evidence}");
         }
@@ -180,7 +181,7 @@ fn a_command() -> impl Strategy<Value = Command> {
             .prop_map(|(path, offset, length, growing)| Command::Download { path, offset, length, growing }),
         ("[a-z]{1,16}", 1usize..=limits::KEY_PROOFS_MAX, any::<[u8; 32]>())
             .prop_map(|(user, count, seed)| { Command::Key { user, proofs: vec![some_proof(&seed); count] } }),
-        an_evidence().prop_map(|evidence| Command::Passwd { new: Secret::new("new"), evidence }),
+        an_evidence().prop_map(|evidence| Command::Passwd { new: Secret::new("newer"), evidence }),
         ("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}", any::<[u8; 32]>(), an_evidence())
             .prop_map(|(name, seed, evidence)| { Command::Enrol { name, key: Box::new(some_proof(&seed)), evidence } }),
         (any::<[u8; 32]>(), an_evidence()).prop_map(|(seed, evidence)| {

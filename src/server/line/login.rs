@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 use super::session::help_lines;
 use crate::error::{Error, Kind, Result};
@@ -64,10 +65,11 @@ where
         .field("nonce", nonce)
         .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
     let mut lines = LineDecoder::new(limits::LINE_MAX);
-    let mut bytes = [0; limits::LOGIN_READ];
+    // Passwords are read into it.
+    let mut bytes = Zeroizing::new([0; limits::LOGIN_READ]);
     loop {
         prelogin.send(stream).await?;
-        let n = stream.read(&mut bytes).await.map_err(|err| Error::network("reading", err))?;
+        let n = stream.read(&mut *bytes).await.map_err(|err| Error::network("reading", err))?;
         let mut input = bytes.get(..n).unwrap_or_default();
         if input.is_empty() {
             if prelogin.failures == 0 {

@@ -129,10 +129,10 @@ fn a_user_made_again_inherits_nothing() {
 fn a_kill_leaves_the_old_password_or_the_new_one() {
     let place = tempfile::tempdir().unwrap();
     let mut daemon = Daemon::builder().within(place.path()).start();
-    daemon.add_user("alice", "p0", "full");
-    let mut present = "p0".to_owned();
+    daemon.add_user("alice", "pass0", "full");
+    let mut present = "pass0".to_owned();
     for turn in 1..=8_u64 {
-        let new = format!("p{turn}");
+        let new = format!("pass{turn}");
         let mut alice = RawClient::logged_in(&daemon, "alice", &present);
         alice.line(format!("PASSWD {new} present={present}"));
         // Two hashes take tens of milliseconds; the writing is somewhere behind them.
@@ -180,10 +180,10 @@ fn what_is_damaged_lets_nobody_in_by_the_old_password() {
     assert_eq!((login(&daemon, "mine").as_str(), login(&daemon, "given").as_str()), ("welcome", "login-failed"));
     // A new password of the administrator's is for another entry.
     let passwd = daemon.command(&["user", "passwd", "alice", "--password-stdin"]);
-    assert!(end_of(passwd, "new").status.success());
-    assert_eq!(login(&daemon, "new"), "welcome");
+    assert!(end_of(passwd, "newer").status.success());
+    assert_eq!(login(&daemon, "newer"), "welcome");
     daemon = again(daemon, &place);
-    assert_eq!(login(&daemon, "new"), "welcome");
+    assert_eq!(login(&daemon, "newer"), "welcome");
 }
 
 #[test]

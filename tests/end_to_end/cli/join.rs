@@ -140,3 +140,56 @@ fn what_is_made_for_an_invitation_belongs_to_the_server() {
         assert_eq!(owner(&fresh.path().join(path)), (65534, 0o700), "{path}");
     }
 }
+
+#[test]
+fn after_joining_nothing_is_asked() {
+    let world = World::new();
+    let invitation = invite(&world, &["carol", "--host", &world.server.address()]);
+    // The line as it was printed, whole.
+    let done = join(&world, &format!("sealift join '{invitation}'"), OWN).code(0);
+    done.said("This machine logs in as carol@").said("from now on");
+    let carol = format!("carol@{}/", world.server.address());
+    finish(world.command(["ls", &carol]), b"").code(0);
+    finish(world.command(["ls", "server:"]), b"").code(0);
+    finish(world.command(["logout", &carol]), b"").code(0);
+    finish(world.command(["ls", &carol]), b"").code(4);
+    assert_eq!(ls(&world, &carol, OWN), Some(0));
+}
+
+#[test]
+fn an_invitation_is_not_used_up_where_nothing_can_be_written_down() {
+    let world = World::new();
+    let invitation = invite(&world, &["carol", "--host", &world.server.address()]);
+    fs::write(world.local("file"), "no folder").unwrap();
+    let mut command = world.command(["join", &invitation, "--password-stdin"]);
+    command.env("SEALIFT_CONFIG_DIR", world.local("file").join("config"));
+    let failed = finish(command, format!("{OWN}\n").as_bytes());
+    assert!(!matches!(failed.code, Some(0 | 4)), "{}", failed.stderr);
+    let log = world.server.log();
+    assert!(!log.contains("connected"), "nothing was sent: {log}");
+    // By a file, whose first line is the password; and one that is too short is no password.
+    fs::write(world.local("short"), "abc\n").unwrap();
+    let by_file = |file: &str| finish(world.command(["join", &invitation, "--password-file", file]), b"");
+    by_file("short").code(2).said("fewer than 4 characters");
+    fs::write(world.local("pw"), format!("{OWN}\n")).unwrap();
+    by_file("pw").code(0).said("You have joined carol@");
+    assert_eq!(ls(&world, &format!("carol@{}/", world.server.address()), OWN), Some(0));
+}
+
+#[test]
+fn an_invitation_or_a_private_key_in_the_wrong_place_is_not_repeated() {
+    let world = World::trusting();
+    let invitation = invite(&world, &["carol", "--host", &world.server.address()]);
+    let secret = invitation.rsplit('.').nth(1).unwrap();
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nQ0FOQVJZ\n-----END OPENSSH PRIVATE KEY-----\n";
+    for words in
+        [&["ls"][..], &["get"], &["put", "a"], &["login"], &["key", "remove", "x"], &["help"], &[], &["trust", "add"]]
+    {
+        for (stray, canary) in [(invitation.as_str(), secret), (key, "Q0FOQVJZ")] {
+            let done = finish(world.command([words, &[stray]].concat()), b"");
+            assert_eq!(done.code, Some(2), "{words:?}");
+            let said = text(&done.stdout) + &done.stderr;
+            assert!(!said.contains(canary), "{words:?}: {said}");
+        }
+    }
+}

@@ -35,6 +35,7 @@ fn a_password_once_and_nothing_is_asked_after_that() {
     let mut shell = world.command(["shell", &alice]);
     shell.env_remove("SEALIFT_PASSWORD");
     finish(shell, b"ls\nlogout\n").code(0);
+    assert!(text(&alone(&world, &["who", &alice]).code(0).stdout).contains("(key "), "who is there, and by what");
     // Anywhere else it is of no use, and asking again is no harm.
     alone(&world, &["ls", &alice.replace("alice@", "bob@")]).code(4);
     alone(&world, &["login", &alice]).code(0).said("already");

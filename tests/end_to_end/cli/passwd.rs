@@ -84,3 +84,17 @@ fn what_the_administrator_says_counts() {
     assert!(crate::common::end_of(set, "set by the administrator").status.success());
     assert_eq!((ls(&world, OWN), ls(&world, "set by the administrator")), (Some(4), Some(0)));
 }
+
+#[test]
+fn a_file_has_the_present_password_and_behind_it_the_new_one() {
+    let world = World::trusting();
+    fs::write(world.local("both"), format!("{PASSWORD}\n{OWN}\n")).unwrap();
+    let change = || finish(world.command(["passwd", "--password-file", "both", &world.alice("")]), b"");
+    change().code(0).said("is changed");
+    assert_eq!((ls(&world, PASSWORD), ls(&world, OWN)), (Some(4), Some(0)));
+    fs::write(world.local("both"), format!("{OWN}\nabc\n")).unwrap();
+    change().code(2).said("fewer than 4 characters");
+    fs::write(world.local("both"), format!("{OWN}\n")).unwrap();
+    change().code(2);
+    assert_eq!(ls(&world, OWN), Some(0));
+}

@@ -141,3 +141,52 @@ fn a_key_that_sealift_makes_logs_in_when_the_server_knows_its_line() {
     let (listed, _) = openssh("ssh-keygen", &["-l", "-f", "/dev/stdin"], line.as_bytes());
     assert!(listed);
 }
+
+#[test]
+fn an_administrator_sees_all_keys_and_what_each_may_do() {
+    let scene = Scene::new();
+    scene.daemon.add_user("alice", "correct horse", "full");
+    let dir = TempDir::new().unwrap();
+    let line = public(&keygen(dir.path(), &["ed25519"], ""));
+    scene.sealiftd(&["user", "key", "add", "alice", line.trim()]);
+    std::fs::write(scene.home.path().join("pw"), "correct horse\n").unwrap();
+    let done = scene.sealift(&["login", "--name", "laptop", "--password-file", "pw", "alice@127.0.0.1"], None);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let shown = |args: &[&str]| {
+        let output = scene.daemon.command(args).output().unwrap();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let (code, listed) = shown(&["user", "key", "list", "alice"]);
+    assert!(
+        code == Some(0) && listed.contains("laptop") && listed.contains("enrolled") && listed.contains("users file")
+    );
+    assert_eq!(shown(&["user", "key", "list", "alice", "--json"]).1.lines().count(), 2);
+    let (code, told) = shown(&["user", "key", "remove", "alice", "laptop"]);
+    assert!(code == Some(3) && told.contains("sealift key remove"), "{told}");
+    // What a key is bounded to is what its sessions may do.
+    let users = scene.daemon.place().join("users.toml");
+    let text_of_users = std::fs::read_to_string(&users).unwrap();
+    let bounded = |bounds: &str| {
+        let given = format!("{{ key = \"{}\", name = \"given\"{bounds} }}", line.trim());
+        std::fs::write(&users, text_of_users.replace(&format!("\"{}\"", line.trim()), &given)).unwrap();
+    };
+    bounded(", access = \"read\"");
+    let explain = |key: &str| shown(&["explain", "alice", "UPLOAD", "x", "--key", key]);
+    let (code, told) = explain("given");
+    assert!(code == Some(5) && told.contains("key given of [users.alice]") && told.contains("only read"), "{told}");
+    let (code, told) = explain("laptop");
+    assert!(code == Some(0) && told.contains("That is of the key laptop"), "{told}");
+    assert_eq!(explain("nothing").0, Some(3));
+    bounded(", expires = 2020-01-31");
+    assert!(explain("given").1.contains("has expired"));
+    let (_, told) = shown(&["check"]);
+    assert!(told.contains("the key given of alice has expired"), "{told}");
+    // One key, two users; a record that cannot be read.
+    scene.sealiftd(&["user", "add", "bob", "--key", line.trim()]);
+    std::fs::write(scene.daemon.place().join("server_state/users/alice.toml"), "half").unwrap();
+    let (code, told) = shown(&["check"]);
+    assert!(
+        code == Some(1) && told.contains("logs in as alice and bob") && told.contains("alice.toml: is not whole"),
+        "{told}"
+    );
+}

@@ -4,17 +4,20 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, Read as _};
 
 use clap::Args;
-use sealift::client::{Bookmark, InvitationLink, Settings};
+use sealift::client::{Bookmark, Client, InvitationLink, Settings};
 use sealift::files::RelPath;
+use sealift::proto::Feature;
+use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind, limits};
 use zeroize::Zeroizing;
 
 use crate::commands::bookmark;
+use crate::commands::login::{enrol_here, told};
+use crate::config::config_file_to_change;
 use crate::context::{Context, Login};
 use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::output::{Event, Object};
-use crate::password;
 use crate::verify::{known_servers, remember, system_known_servers};
 
 /// Join a server that you were invited to
@@ -26,7 +29,8 @@ Examples:
       Read the invitation from standard input: what stands on a command line can be seen by others.
 
 It checks that the server has the key which the invitation names, remembers it, has you choose a password, and keeps a \
-bookmark of the server. An invitation works once. With --password-stdin the password is the next line of standard input.")]
+bookmark of the server. Then this machine logs in by a key of its own, as with `sealift login`. An invitation works once. \
+With --password-stdin the password is the next line of standard input, with --password-file the first one of the file.")]
 pub struct Join {
     /// The invitation, in quotes; `-` reads it from standard input
     #[arg(value_name = "INVITATION")]
@@ -65,28 +69,56 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         return Err(Failure::new(Kind::PinMismatch, text, hint));
     }
     let name = login.to_string();
-    let new = password::choose(&name, &ctx.common, ctx.out)?;
+    // What comes of the invitation is written down: if that cannot be, it is not used up.
+    let unused = |err: Error| Failure::from(err).hinted(Kind::Denied, || UNUSED.to_owned());
+    known_servers().and_then(|known| known.check_writable()).map_err(unused)?;
+    config_file_to_change(&ctx.common).and_then(|config| config.check_writable()).map_err(unused)?;
+    let new = ctx.new_password(&name)?;
     let mut client = ctx.dial(&login).await?;
-    match client.redeem(&link.user, link.secret.clone(), new.clone()).await {
-        Ok(_) => ctx.hang_up(client).await,
+    let credential = Credential::Password(new.clone());
+    let client = match client.redeem(&link.user, link.secret.clone(), new).await {
+        Ok(_) => client,
         // It may have been done all the same: then this password is right.
-        Err(error) if error.exit() == Exit::Network => {
-            match ctx.connect_with(&login, Some(Credential::Password(new))).await {
-                Ok(again) => ctx.hang_up(again.client).await,
-                Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
-                    let hint = "The connection was lost before it was done: the invitation can still be used.";
-                    return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
-                }
-                Err(failure) => return Err(failure),
+        Err(error) if error.exit() == Exit::Network => match ctx.connect_with(&login, Some(credential.clone())).await {
+            Ok(again) => again.client,
+            Err(failure) if failure.kind() == Some(Kind::LoginFailed) => {
+                let hint = "The connection was lost before it was done: the invitation can still be used.";
+                return Err(Failure::Error { error, hint: Some(hint.to_owned()) });
             }
-        }
+            Err(failure) => return Err(failure),
+        },
         Err(error) => {
             let ask = || "Ask whoever invited you for another one: `sealiftd invite` makes it.".to_owned();
             return Err(Failure::from(error).about(&name).hinted(Kind::LoginFailed, ask));
         }
-    }
+    };
     remember(&known_servers()?, &link.server, link.pin, None, ctx.out)?;
-    joined(ctx, &link, &name)
+    joined(ctx, &link, &name)?;
+    enrolled(ctx, &login, client, &credential).await
+}
+
+/// What was refused on this machine before anything was sent.
+const UNUSED: &str = "Nothing was sent: the invitation can still be used.";
+
+/// Has this machine log in by a key of its own. Who has joined has joined, also without one.
+async fn enrolled(ctx: &Context, login: &Login, client: Client, credential: &Credential) -> Outcome {
+    if !client.features().has(Feature::Enrol) {
+        ctx.hang_up(client).await;
+        return Ok(());
+    }
+    match enrol_here(ctx, login, client, credential, None).await {
+        Ok((client, enrolled)) => {
+            ctx.hang_up(client).await;
+            told(ctx, login, &enrolled)
+        }
+        Err(Failure::Error { error, .. }) => {
+            let why = for_people(error.text().as_bytes());
+            ctx.out
+                .warn(&format!("this machine will ask for the password: {why}; `sealift login {login}` tries again"));
+            Ok(())
+        }
+        Err(shown) => Err(shown),
+    }
 }
 
 /// Keeps a bookmark, and says what to do next.
@@ -108,12 +140,15 @@ fn joined(ctx: &Context, link: &InvitationLink, name: &str) -> Outcome {
 fn link(args: &Join) -> Outcome<InvitationLink> {
     if args.invitation != "-" {
         let text = args.invitation.to_str().ok_or_else(|| Error::new(Kind::Usage, "the invitation is no text"))?;
-        return Ok(text.parse()?);
+        return Ok(as_printed(text).parse()?);
     }
     let mut line = Zeroizing::new(String::new());
     let failed = |err| Error::file("standard input", err);
     io::stdin().lock().take(limits::LINE_MAX as u64).read_line(&mut line).map_err(failed)?;
-    // What was printed may be handed on as it stands.
-    let text = line.trim().trim_start_matches("sealift join ").trim_matches(['\'', ' ']);
-    Ok(text.parse()?)
+    Ok(as_printed(&line).parse()?)
+}
+
+/// The invitation in the line that `sealiftd invite` printed, which may be handed on as it stands.
+fn as_printed(line: &str) -> &str {
+    line.trim().trim_start_matches("sealift join ").trim_matches(['\'', '"', ' '])
 }

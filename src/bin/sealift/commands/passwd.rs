@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Args;
 use sealift::client::Present;
 use sealift::proto::Feature;
-use sealift::{Exit, Kind};
+use sealift::{Client, Exit, Kind};
 
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome};
@@ -21,7 +21,7 @@ Examples:
   printf '%s\\n' \"$OLD\" \"$NEW\" | sealift passwd --password-stdin alice@files.example
 
 It asks for the present password, unless a key of yours logs in, then twice for the new one. With --password-stdin the first line of standard input is \
-the present one, and the second the new one. Your other sessions there that a password opened end. What its administrator sets later \
+the present one, and the second the new one; with --password-file they are the first two lines of the file. Your other sessions there that a password opened end. What its administrator sets later \
 (`sealiftd user passwd`) counts instead, and the administrator may keep users from choosing at all.")]
 pub struct Passwd {
     /// You on the server: user@host[:port]
@@ -48,10 +48,12 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         }
         (credential, _) => credential.present(),
     };
-    let new = password::choose(&login.to_string(), &ctx.common, ctx.out)?;
+    let new = ctx.new_password(&login.to_string())?;
+    let mut keys = 0;
     match client.change_password(login.name(), present, new.clone()).await {
         Ok(()) => {
             ctx.out.step_ids("answered", &client);
+            keys = enrolled(&mut client).await;
             ctx.hang_up(client).await;
         }
         // It may have been done all the same.
@@ -75,8 +77,25 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
             "The password of {login} is changed; other sessions of {} that a password opened end.",
             login.name()
         ));
+        if keys > 0 {
+            let them = if keys == 1 {
+                "A key that you enrolled logs".to_owned()
+            } else {
+                format!("{keys} keys that you enrolled log")
+            };
+            ctx.out.note(&format!("{them} in as before: `sealift key list {login}`."));
+        }
     }
     Ok(())
+}
+
+/// How many keys the user enrolled, which a password does not change.
+async fn enrolled(client: &mut Client) -> usize {
+    if !client.features().has(Feature::Enrol) {
+        return 0;
+    }
+    // That there are some is good to know, and no reason to fail.
+    client.keys().await.map_or(0, |keys| keys.iter().filter(|key| key.added.is_some()).count())
 }
 
 fn denied(login: &Login) -> String {

@@ -1,6 +1,9 @@
 //! The users: who can read the file with their hashes, how strong those are, and whose folders meet.
 
-use sealift::auth::{Access, SharedHome, User, Users, file_warnings};
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings};
 use sealift::server::standing;
 use sealift::store::look_at_home;
 use sealift::{Kind, limits};
@@ -9,6 +12,7 @@ use super::findings::{Findings, Severity};
 use crate::args::Places;
 use crate::obstacle::{Want, obstacle};
 use crate::output::{shell_word, some_of};
+use crate::user_key::KeyRow;
 
 /// Looks at all users.
 pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
@@ -24,6 +28,7 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
         let next = "`sealiftd user add NAME` adds a user";
         findings.add(Severity::Warning, "nobody can log in: there is no user, and anonymous reading is off", next);
     }
+    keys(places, users, findings);
     for user in users.iter() {
         if let Some(parameters) = user.weak_hash() {
             let what = format!(
@@ -43,6 +48,51 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     for shared in users.shared_homes() {
         meeting(users, &shared, findings);
     }
+}
+
+/// Keys that log in no more, or several users, and what is kept of users and cannot be used.
+fn keys(places: &Places, users: &Users, findings: &mut Findings) {
+    let mut users = users.clone();
+    // Where this account sees nothing, nothing is said of each user.
+    if places.state().join("users").read_dir().is_ok() {
+        for error in users.take_own(&StateFolder::as_it_is(&places.state()), None, true) {
+            let next = "the user's passwords are refused; removing the file makes that of the users file count again";
+            findings.add(Severity::Error, error.text(), next);
+        }
+    }
+    let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for user in users.iter() {
+        for row in KeyRow::of(user) {
+            owners.entry(row.key.public().fingerprint()).or_default().push(user.name());
+            if row.key.expires().is_some_and(|end| end <= SystemTime::now()) && row.enrolled.is_none() {
+                let what = format!("the key {} of {} has expired", row.key.name(), user.name());
+                let next = format!(
+                    "run: sealiftd user key remove {} {}",
+                    shell_word(user.name()),
+                    row.key.public().fingerprint()
+                );
+                findings.add(Severity::Note, what, next);
+            }
+        }
+        if !user.can_choose() {
+            let what = format!(
+                "{} has neither a password nor an id, and so can neither choose a password nor enrol keys",
+                user.name()
+            );
+            let next = format!("write id = \"{:016x}\" into [users.{}], if that is not meant", fresh_id(), user.name());
+            findings.add(Severity::Note, what, next);
+        }
+    }
+    for (fingerprint, names) in owners.iter().filter(|(_, names)| names.len() > 1) {
+        let what = format!("the key {fingerprint} logs in as {}", some_of(names));
+        findings.add(Severity::Note, what, "give each a key of their own, unless one person is meant");
+    }
+}
+
+/// Something to tell an entry by. Where there is no randomness the time has to do.
+fn fresh_id() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    getrandom::u64().unwrap_or(now.as_secs())
 }
 
 /// What a running server knows of the file, and cannot be seen from outside of it: its sandbox lets it reach the folder that
