@@ -73,6 +73,7 @@ mod answers;
 pub mod config;
 mod connection;
 mod content;
+mod copy;
 mod credentials;
 mod destination;
 mod feed;
@@ -117,6 +118,7 @@ pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Trans
 #[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};
+pub use copy::CopiedTree;
 pub use credentials::Credentials;
 pub use destination::Destination;
 #[doc(hidden)]

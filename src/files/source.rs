@@ -1,5 +1,7 @@
 //! An open file of a store, and what is recorded of its bytes.
 
+use std::fs::File;
+
 use super::{Change, Hash, Meta};
 use crate::error::Result;
 
@@ -57,6 +59,11 @@ pub trait Source: Send {
 
     /// Records the hash of the whole file in place of what is recorded: from now on these bytes are right.
     fn accept(&self, hash: &Hash) -> Result<()>;
+
+    /// The file itself, where the store keeps each in one of the system's: for whoever can have the system copy it.
+    fn as_file(&self) -> Option<&File> {
+        None
+    }
 
     /// Says that so many bytes from this offset on are read next, in order: a store far away may begin to fetch them.
     /// Only a hint, and never waited for.

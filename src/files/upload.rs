@@ -1,6 +1,6 @@
 //! A file on its way into a store.
 
-use super::{Condition, Hash, Mtime, Prepared, SourceMode, Staged};
+use super::{Condition, Hash, Mtime, Prepared, Source, SourceMode, Staged};
 use crate::error::Result;
 
 /// What is known of an upload before its bytes.
@@ -78,6 +78,14 @@ impl Stored {
 pub trait Upload: Send {
     /// Writes and hashes the next bytes. After an error the upload cannot be committed.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Takes over the bytes of this file without copying them, if the store can: what is appended after that must be the
+    /// same bytes, all of them and from the beginning, and is only hashed. To be asked before the first byte; says whether
+    /// it did so.
+    fn share(&mut self, source: &dyn Source) -> bool {
+        let _not_here = source;
+        false
+    }
 
     /// Bytes so far.
     fn len(&self) -> u64;

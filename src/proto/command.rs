@@ -217,6 +217,15 @@ pub enum Command {
         /// A file that is there is replaced.
         replace: bool,
     },
+    /// COPY a file.
+    Copy {
+        /// The file.
+        from: RelPath,
+        /// What the copy is called.
+        to: RelPath,
+        /// A file that is there is replaced.
+        replace: bool,
+    },
     /// PING.
     Ping,
     /// STATUS.
@@ -336,6 +345,7 @@ impl Command {
             Verb::Delete => Command::Delete { path: args.path()?, recursive: args.flag("recursive")? },
             Verb::Mkdir => Command::Mkdir { path: args.path()?, parents: args.flag("parents")? },
             Verb::Rename => Command::Rename { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
+            Verb::Copy => Command::Copy { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
             Verb::Ping => Command::Ping,
             Verb::Status => Command::Status,
             Verb::Who => Command::Who,
@@ -363,6 +373,7 @@ impl Command {
             Command::Download { growing: true, .. } | Command::Hash { of: HashOf::Growing, .. } => {
                 [Feature::Growing].into_iter().collect()
             }
+            Command::Copy { .. } => [Feature::Copy].into_iter().collect(),
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Redeem { .. } => [Feature::Redeem].into_iter().collect(),
             Command::Passwd { evidence: Evidence::Password(_), .. } => [Feature::Passwd].into_iter().collect(),
@@ -410,6 +421,7 @@ impl Command {
             Command::Delete { .. } => Verb::Delete,
             Command::Mkdir { .. } => Verb::Mkdir,
             Command::Rename { .. } => Verb::Rename,
+            Command::Copy { .. } => Verb::Copy,
             Command::Ping => Verb::Ping,
             Command::Status => Verb::Status,
             Command::Who => Verb::Who,
@@ -443,7 +455,8 @@ impl Command {
             | Command::Chmod { path, .. }
             | Command::Delete { path, .. }
             | Command::Mkdir { path, .. }
-            | Command::Rename { from: path, .. } => Some(path),
+            | Command::Rename { from: path, .. }
+            | Command::Copy { from: path, .. } => Some(path),
             Command::Help(_)
             | Command::User(_)
             | Command::Pass(_)

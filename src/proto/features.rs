@@ -61,6 +61,8 @@ features! {
     Redeem = "redeem", "take invitations";
     /// The verbs NONCE, KEYS, ENROL and REVOKE, and the key `proof=` of PASSWD.
     Enrol = "enrol", "let users enrol and revoke keys";
+    /// The verb COPY.
+    Copy = "copy", "copy files by itself";
 }
 
 /// A set of features.

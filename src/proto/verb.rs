@@ -82,6 +82,8 @@ verbs! {
     Mkdir = "MKDIR", "MKDIR path [parents=yes]", "Make a folder, with those above it if asked.";
     /// Rename or move.
     Rename = "RENAME", "RENAME from to [replace=yes]", "Rename or move a file or folder.";
+    /// Copy a file on the server.
+    Copy = "COPY", "COPY from to [replace=yes]", "Copy a file on the server, with its time and mode.";
     /// Is anybody there.
     Ping = "PING", "PING", "Answer at once.";
     /// The session and the server in figures.

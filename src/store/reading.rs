@@ -26,6 +26,8 @@ pub enum Digest {
     Computed(Box<Hasher>),
     /// Recorded when the file was stored: whoever gets the bytes computes it and compares.
     Recorded(Hash),
+    /// Whoever gets the bytes computes it, and says it when nothing is left ([`Reading::learn`]).
+    Elsewhere(Option<Hash>),
 }
 
 /// A second reading of the same bytes.
@@ -96,7 +98,7 @@ impl Reading {
     pub fn left_to_hash(&self) -> u64 {
         match (&self.again, &self.digest) {
             (Some(again), _) => self.end - again.at,
-            (None, Digest::Computed(_)) => self.left(),
+            (None, Digest::Computed(_) | Digest::Elsewhere(_)) => self.left(),
             (None, Digest::Recorded(_)) => 0,
         }
     }
@@ -120,7 +122,16 @@ impl Reading {
     pub fn hash(&self) -> Hash {
         match &self.digest {
             Digest::Computed(hasher) => hasher.finalize(),
-            Digest::Recorded(hash) => *hash,
+            Digest::Recorded(hash) | Digest::Elsewhere(Some(hash)) => *hash,
+            // Of no bytes: nobody takes it for that of any.
+            Digest::Elsewhere(None) => Hasher::new().finalize(),
+        }
+    }
+
+    /// The bytes that were read have this hash, as whoever got them computed it.
+    pub fn learn(&mut self, hash: Hash) {
+        if let Digest::Elsewhere(known) = &mut self.digest {
+            *known = Some(hash);
         }
     }
 
@@ -128,7 +139,7 @@ impl Reading {
     pub fn into_hasher(self) -> Option<Box<Hasher>> {
         match self.digest {
             Digest::Computed(hasher) => Some(hasher),
-            Digest::Recorded(_) => None,
+            Digest::Recorded(_) | Digest::Elsewhere(_) => None,
         }
     }
 
@@ -162,6 +173,7 @@ impl Reading {
             Settled::NotYet => Checked::NotYet,
             Settled::Sound => Checked::Done(match &self.digest {
                 Digest::Computed(hasher) if self.is_whole() && !self.moved => self.source.compare(&hasher.finalize()),
+                Digest::Elsewhere(Some(hash)) if self.is_whole() && !self.moved => self.source.compare(hash),
                 _ => Finding::Unrecorded,
             }),
             Settled::Contradiction(_) if self.moved => return Err(torn()),
@@ -216,7 +228,7 @@ impl Reading {
         match &self.digest {
             _ if !self.growing && self.source.change()? == Change::Content => Err(torn()),
             _ if hash == self.hash() => Ok(Settled::Sound),
-            Digest::Computed(_) => Err(torn()),
+            Digest::Computed(_) | Digest::Elsewhere(_) => Err(torn()),
             Digest::Recorded(_) => Ok(Settled::Contradiction(hash)),
         }
     }

@@ -57,6 +57,8 @@ impl Right {
             Verb::Mkdir => &["mkdir"],
             Verb::Rename if says("replace=yes") => &["rename", "overwrite"],
             Verb::Rename => &["rename"],
+            Verb::Copy if says("replace=yes") => &["download", "upload", "overwrite"],
+            Verb::Copy => &["download", "upload"],
         };
         names.iter().map(|name| Right::Access(name)).collect()
     }
@@ -133,6 +135,7 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Delete => &["DELETE file", "DELETE folder recursive=yes"],
         Verb::Mkdir => &["MKDIR new", "MKDIR new/er parents=yes"],
         Verb::Rename => &["RENAME file renamed", "RENAME file other replace=yes", "RENAME folder elsewhere"],
+        Verb::Copy => &["COPY file copied", "COPY file other replace=yes", "COPY folder/inner copied"],
         Verb::Ping => &["PING"],
         Verb::Status => &["STATUS"],
         Verb::Who => &["WHO"],

@@ -98,7 +98,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         Verb::Chmod => vec![format!("{path} mode=644"), format!("{path} mode=666 perms=yes")],
         Verb::Delete => vec![path.to_owned(), format!("{path} recursive=yes")],
         Verb::Mkdir => vec![path.to_owned(), format!("{path} parents=yes")],
-        Verb::Rename => vec![
+        Verb::Rename | Verb::Copy => vec![
             format!("{path} {good}"),
             format!("{good} {path}"),
             format!("{path} {good} replace=yes"),

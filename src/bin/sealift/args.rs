@@ -10,6 +10,7 @@ use sealift::tls::Pin;
 
 use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
+use super::commands::cp::Cp;
 use super::commands::du::Du;
 use super::commands::find::Find;
 use super::commands::join::Join;
@@ -158,6 +159,8 @@ pub enum Command {
     Mkdir(Mkdir),
     #[command(aliases = ["move", "rename", "ren"])]
     Mv(Mv),
+    #[command(alias = "copy")]
+    Cp(Cp),
     #[command(alias = "type")]
     Cat(Cat),
     Stat(Stat),

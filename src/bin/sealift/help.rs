@@ -10,8 +10,8 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Files",
         &[
-            "ls", "tree", "du", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "stat", "hash", "verify",
-            "accept",
+            "ls", "tree", "du", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "cp", "stat", "hash",
+            "verify", "accept",
         ],
     ),
     ("Servers", &["shell", "ping", "status", "join", "passwd", "key", "trust", "bookmark"]),

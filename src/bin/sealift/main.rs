@@ -91,7 +91,7 @@ fn matches() -> ArgMatches {
 /// Whether this has the server read whole files, of which it says nothing before it is done.
 fn server_reads(command: &Command) -> bool {
     match command {
-        Command::Hash(_) | Command::Verify(_) | Command::Accept(_) => true,
+        Command::Hash(_) | Command::Verify(_) | Command::Accept(_) | Command::Cp(_) => true,
         Command::Mirror(mirror) => mirror.checksum,
         _ => false,
     }

@@ -250,6 +250,8 @@ events! {
     Removed = "removed";
     /// Something has another name.
     Moved = "moved";
+    /// There is another one of something.
+    Copied = "copied";
     /// A server answered.
     Pong = "pong";
     /// A server's figures.

@@ -105,7 +105,7 @@ impl Command {
                 argument(out, path.as_bytes());
                 flag(out, "parents", *parents);
             }
-            Command::Rename { from, to, replace } => {
+            Command::Rename { from, to, replace } | Command::Copy { from, to, replace } => {
                 argument(out, from.as_bytes());
                 argument(out, to.as_bytes());
                 flag(out, "replace", *replace);

@@ -21,6 +21,8 @@ pub struct Running {
     /// What its protocol calls it.
     name: &'static str,
     path: Option<RelPath>,
+    /// Where what it makes is, if that is another path.
+    to: Option<RelPath>,
     /// The staged upload it is about.
     staged: Option<StagedId>,
     /// The rights that it took.
@@ -42,7 +44,7 @@ impl Running {
 
     /// Of what is no operation, for it was not understood.
     pub(super) fn bare(name: &'static str) -> Self {
-        Running { name, path: None, staged: None, rights: Access::NONE, minor: false, since: Instant::now() }
+        Running { name, path: None, to: None, staged: None, rights: Access::NONE, minor: false, since: Instant::now() }
     }
 
     /// What its protocol calls it.
@@ -58,6 +60,16 @@ impl Running {
     /// Its path.
     pub(super) fn path(&self) -> Option<&RelPath> {
         self.path.as_ref()
+    }
+
+    /// What it makes is at this path.
+    pub(super) fn to(self, path: RelPath) -> Self {
+        Running { to: Some(path), ..self }
+    }
+
+    /// The path of the file that it makes or changes.
+    pub(super) fn target(&self) -> Option<&RelPath> {
+        self.to.as_ref().or(self.path.as_ref())
     }
 
     /// It is about this staged upload.

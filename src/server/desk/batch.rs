@@ -75,7 +75,7 @@ impl Batch {
         let committing = self.committing.iter().flat_map(|batch| &batch.order);
         let committing = committing.filter(|unanswered| unanswered.is_file).map(|unanswered| &unanswered.running);
         let pending = self.pending.iter().filter(|pending| pending.is_file()).map(|pending| &pending.running);
-        committing.chain(pending).filter_map(Running::path)
+        committing.chain(pending).filter_map(Running::target)
     }
 
     /// Leaves an upload, whole and verified, to be committed with those right behind it.

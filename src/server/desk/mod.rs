@@ -19,6 +19,8 @@ pub mod staged;
 pub mod standing;
 pub mod state;
 pub mod sweep;
+#[cfg(test)]
+mod tests;
 pub mod uploads;
 
 use std::sync::Arc;
@@ -176,6 +178,7 @@ impl Desk {
             Op::Accept(path) => self.begin_accept(&path, running),
             Op::Put { path, spec, resume } => self.begin_put(path, spec, resume, running, earlier),
             Op::MakeFolder { path, parents } => self.make_folder(&path, parents, running, earlier),
+            Op::Copy { from, to, replace } => self.begin_copy(&from, to, replace, running, earlier),
             Op::Stage { path, spec, resume } => self.stage(path, spec, resume, running),
             Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
             Op::Commit { id, hash } => self.commit_staged(id, hash, running),

@@ -108,6 +108,15 @@ pub enum Op {
         /// A file that is there is replaced.
         replace: bool,
     },
+    /// A copy of a file, with its time and mode.
+    Copy {
+        /// The file.
+        from: RelPath,
+        /// What the copy is called.
+        to: RelPath,
+        /// A file that is there is replaced.
+        replace: bool,
+    },
     /// What neither changes nor shows a file, and concerns nobody else: whether the server is there, how to ask it, the end.
     Talk,
     /// To log in, although somebody is logged in already. The gate lets it through, to be answered as out of sequence.
@@ -153,7 +162,8 @@ impl Op {
             | Op::SetMode { path, .. }
             | Op::Remove { path, .. }
             | Op::MakeFolder { path, .. }
-            | Op::Rename { from: path, .. } => Some(path),
+            | Op::Rename { from: path, .. }
+            | Op::Copy { from: path, .. } => Some(path),
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
             Op::Talk
             | Op::LogIn
@@ -168,7 +178,7 @@ impl Op {
 
     /// Whether its commit may wait for those right behind it: every other operation sees all earlier ones done.
     pub(super) fn shares_syncs(&self) -> bool {
-        matches!(self, Op::Put { .. } | Op::MakeFolder { .. })
+        matches!(self, Op::Put { .. } | Op::MakeFolder { .. } | Op::Copy { .. })
     }
 
     /// Whether it neither changes a file nor gives its bytes: the log of every day leaves it out, as it would hide what

@@ -83,14 +83,17 @@ impl Desk {
     /// # Errors
     /// Those of the store, written down; nothing is left of the upload.
     pub fn append(&mut self, mut put: Put, bytes: &[u8], earlier: Earlier<'_>) -> Result<Put> {
-        // Somebody may have moved folders meanwhile, so that it has to be done again.
-        let appended = match self.store.begins_by_counting() {
-            true => turns::aside(|| put.upload.append(bytes)),
-            false => put.upload.append(bytes),
-        };
-        match appended {
+        match self.append_to(&mut *put.upload, bytes) {
             Ok(()) => Ok(put),
             Err(error) => Err(self.drop_put(put, error, earlier)),
+        }
+    }
+
+    pub(super) fn append_to(&self, upload: &mut dyn Upload, bytes: &[u8]) -> Result<()> {
+        // Somebody may have moved folders meanwhile, so that what is there has to be counted again.
+        match self.store.begins_by_counting() {
+            true => turns::aside(|| upload.append(bytes)),
+            false => upload.append(bytes),
         }
     }
 

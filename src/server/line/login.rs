@@ -143,31 +143,7 @@ impl Prelogin {
             | Err(BadLine { verb: Some(Verb::Upload | Verb::Part), .. }) => {
                 return self.close(&login_required());
             }
-            Ok(
-                Command::Token { .. }
-                | Command::Passwd { .. }
-                | Command::Nonce
-                | Command::Keys
-                | Command::Enrol { .. }
-                | Command::Revoke { .. }
-                | Command::Stage(_)
-                | Command::Commit { .. }
-                | Command::Discard(_)
-                | Command::List { .. }
-                | Command::Stat(_)
-                | Command::Hash { .. }
-                | Command::Accept(_)
-                | Command::Chmod { .. }
-                | Command::Download { .. }
-                | Command::Delete { .. }
-                | Command::Mkdir { .. }
-                | Command::Rename { .. }
-                | Command::Ping
-                | Command::Status
-                | Command::Who
-                | Command::Kick(_)
-                | Command::Shutdown,
-            ) => self.refuse(&login_required()),
+            Ok(_) => self.refuse(&login_required()),
             Err(BadLine { verb: None, error }) => {
                 self.unknown_verbs += 1;
                 if self.unknown_verbs >= limits::UNKNOWN_VERBS_MAX {

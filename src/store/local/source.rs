@@ -118,6 +118,10 @@ fn not_regular(path: &RelPath) -> Error {
 }
 
 impl Source for LocalSource {
+    fn as_file(&self) -> Option<&File> {
+        Some(&self.file)
+    }
+
     fn meta(&self) -> Meta {
         self.meta
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, statat};
+use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, ioctl_ficlone, statat};
 use rustix::io::Errno;
 
 use super::account::Promise;
@@ -17,7 +17,9 @@ use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
 use super::{commit, keep_old, partial};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Hasher, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec};
+use crate::files::{
+    Condition, Hash, Hasher, Overwrite, Prepared, PreparedSet, RelPath, Source, Staged, Upload, UploadSpec,
+};
 use crate::holes::without_zeros;
 use crate::limits;
 
@@ -35,6 +37,8 @@ pub(super) struct LocalUpload {
     pub(super) prepared: PreparedSet<Change>,
     /// A write failed: the file may hold more than was hashed.
     broken: bool,
+    /// Its bytes are those of another file, on the disk: what is appended is there already.
+    shared: bool,
     /// Up to here the kernel was told to write to the disk.
     written_back: u64,
     /// Bytes that take room on the disk, of those that came: all but the holes.
@@ -74,6 +78,7 @@ impl LocalUpload {
             jail: Arc::clone(jail),
             prepared: prepared.clone(),
             broken: false,
+            shared: false,
             written_back: from,
             taken: 0,
             room_asked: 0,
@@ -139,6 +144,9 @@ impl LocalUpload {
 
     /// Writes the next bytes. The holes of a sparse file stay unwritten: nothing is behind the end of a staged file.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.shared {
+            return Ok(());
+        }
         if !self.spec.is_sparse() {
             self.taken += bytes.len() as u64;
             return self.temp.file.write_all(bytes);
@@ -150,9 +158,14 @@ impl LocalUpload {
         Ok(())
     }
 
-    /// Gives a sparse file its length, which ends with a hole if nothing is written there.
+    /// Gives a sparse file its length, which ends with a hole if nothing is written there; and one that shares another's bytes
+    /// no more than were hashed.
     pub(super) fn set_length(&self) -> Result<()> {
-        if self.spec.is_sparse() { self.temp.file.set_len(self.len()).map_err(|err| self.failed(err)) } else { Ok(()) }
+        if self.spec.is_sparse() || self.shared {
+            self.temp.file.set_len(self.len()).map_err(|err| self.failed(err))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn failed(&self, err: std::io::Error) -> Error {
@@ -213,6 +226,13 @@ impl Upload for LocalUpload {
         self.hasher.update(bytes);
         self.write_back();
         Ok(())
+    }
+
+    fn share(&mut self, source: &dyn Source) -> bool {
+        // On file systems that can, the copy refers to the same blocks until one of the two is written to.
+        let clones = |file: &File| ioctl_ficlone(&self.temp.file, file).is_ok();
+        self.shared = self.is_empty() && source.as_file().is_some_and(clones);
+        self.shared
     }
 
     fn len(&self) -> u64 {

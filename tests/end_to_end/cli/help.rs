@@ -17,6 +17,7 @@ pub const COMMANDS: &[&str] = &[
     "rm",
     "mkdir",
     "mv",
+    "cp",
     "cat",
     "stat",
     "hash",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 mod bookmarks;
+mod copies;
 mod environment;
 mod examples;
 mod exits;

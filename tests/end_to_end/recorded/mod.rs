@@ -133,7 +133,7 @@ fn every_path_that_was_sent_or_listed_can_be_handled() {
         if let Some(path) = command.path() {
             seeds.add("sent", path.as_bytes());
         }
-        if let Command::Rename { to, .. } = &command {
+        if let Command::Rename { to, .. } | Command::Copy { to, .. } = &command {
             seeds.add("sent", to.as_bytes());
         }
     }

@@ -326,6 +326,11 @@ fn typed_by_hand(port: u16) {
     ask("HASH staged partial=yes", "not-found");
     ask("LIST missing", "not-found");
     ask("RENAME staged photos", "exists");
+    ask("COPY staged copied", "done");
+    ask("COPY staged copied", "exists");
+    ask("COPY staged copied replace=yes", "done");
+    ask("COPY docs copied", "is-directory");
+    ask("DELETE copied", "done");
     ask("MKDIR docs/x/y", "not-found");
     ask("DELETE docs", "not-empty");
     ask("DOWNLOAD docs", "is-directory");

@@ -1,9 +1,12 @@
 //! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
 
+use std::ffi::OsString;
+
 use sealift::client::Target;
 use sealift::files::{EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
 
+use super::cp;
 use crate::args::{Mkdir, Mv, Rm};
 use crate::context::{Context, Login, Repeat};
 use crate::expand::{self, Names, may_be_pattern};
@@ -70,10 +73,18 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdi
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
-    let targets = ctx.targets(&args.names)?;
+    between(ctx, &args.names, Moving { force: args.force, several: false, act: Act::Move }).await
+}
+
+/// Moves or copies all of these names but the last to where that says.
+///
+/// # Errors
+/// As [`Tally::outcome`], or what ends the connection.
+pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome {
+    let targets = ctx.targets(names)?;
     let Some(((login, to), from)) = targets.split_last() else { return Ok(()) };
     if let Some((other, _)) = from.iter().find(|(other, _)| other != login) {
-        return Err(not_one_server(other, login));
+        return Err(not_one_server(other, login, how.act));
     }
     let connected = ctx.connect(login).await?;
     let way = Way::back_to(ctx, login, &connected);
@@ -81,7 +92,7 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
         let mut tally = Tally::default();
         let mut sources = Vec::new();
         let mut several = from.len() > 1;
-        for ((_, target), typed) in from.iter().zip(&args.names) {
+        for ((_, target), typed) in from.iter().zip(names) {
             let meant = match may_be_pattern(typed) {
                 true => ask(client, Some(&way), async |client| expand::expand(client, target).await).await?,
                 false => expand::as_it_stands(target),
@@ -93,31 +104,49 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
         if sources.is_empty() {
             return tally.outcome();
         }
-        rename(ctx.out, client, Some(&way), &sources, to, Moving { force: args.force, several }, tally).await
+        carry(ctx.out, client, Some(&way), &sources, to, Moving { several, ..how }, tally).await
     })
     .await
 }
 
-fn not_one_server(from: &Login, to: &Login) -> Failure {
-    let text = format!("{from} and {to} are not one login: a file can only be moved within one");
-    Failure::new(Kind::Usage, text, "Copy it with `sealift get` and `sealift put`, then remove it.")
+fn not_one_server(from: &Login, to: &Login, act: Act) -> Failure {
+    let (done, hint) = match act {
+        Act::Move => ("moved", "Copy it with `sealift get` and `sealift put`, then remove it."),
+        Act::Copy { .. } => ("copied", "`sealift get` and `sealift put` go from one to another."),
+    };
+    let text = format!("{from} and {to} are not one login: a file can only be {done} within one");
+    Failure::new(Kind::Usage, text, hint)
 }
 
-/// How things are moved.
+/// What is done with each.
+#[derive(Debug, Clone, Copy)]
+pub enum Act {
+    /// It gets the other name.
+    Move,
+    /// Another one of it gets that name.
+    Copy {
+        /// Folders too.
+        recursive: bool,
+    },
+}
+
+/// How things are moved or copied.
 #[derive(Debug, Clone, Copy)]
 pub struct Moving {
     /// In the place of a file that is there.
     pub force: bool,
     /// There may be more than one, so that only a folder can take them.
     pub several: bool,
+    /// Which of the two.
+    pub act: Act,
 }
 
-/// Renames or moves over one connection; on the way back, if there is one, when it is lost before anything was moved.
+/// Moves or copies over one connection; on the way back, if there is one, when it is lost before anything was moved.
 /// `tally` has what failed before.
 ///
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
-pub async fn rename(
+pub async fn carry(
     out: Output,
     client: &mut Client,
     way: Option<&Way<'_>>,
@@ -128,8 +157,8 @@ pub async fn rename(
 ) -> Outcome {
     let into_folder = to.path.is_root() || is_folder(client, way, to, how.several).await?;
     for source in from {
-        match rename_one(out, client, &source.path, to, into_folder, how.force).await {
-            Ok(()) => tally.add_done(1),
+        match carry_one(out, client, source, to, into_folder, how, &mut tally).await {
+            Ok(()) => {}
             Err(failure) if failure.ends_connection() => return Err(failure),
             Err(failure) => tally.show(failure, out)?,
         }
@@ -152,19 +181,25 @@ async fn is_folder(client: &mut Client, way: Option<&Way<'_>>, to: &Target, seve
     }
 }
 
-async fn rename_one(
+async fn carry_one(
     out: Output,
     client: &mut Client,
-    from: &RelPath,
+    source: &Target,
     to: &Target,
     into_folder: bool,
-    force: bool,
+    how: Moving,
+    tally: &mut Tally,
 ) -> Outcome {
+    let from = &source.path;
     let Some(name) = from.file_name() else {
-        return Err(Error::new(Kind::Usage, "your own folder itself cannot be moved").into());
+        let done = if matches!(how.act, Act::Move) { "moved" } else { "copied" };
+        return Err(Error::new(Kind::Usage, format!("your own folder itself cannot be {done}")).into());
     };
     let to = if into_folder { to.path.join(name)? } else { to.path.clone() };
-    let renamed = client.rename(from, &to, force).await;
+    if let Act::Copy { recursive } = how.act {
+        return cp::copy_one(out, client, source, &to, (recursive, how.force), tally).await;
+    }
+    let renamed = client.rename(from, &to, how.force).await;
     renamed.map_err(|err| {
         let replace = || "Add --force to replace it.".to_owned();
         Failure::from(err).about(&from.to_string()).hinted(Kind::Exists, replace)
@@ -172,6 +207,7 @@ async fn rename_one(
     let moved = || Object::of(Event::Moved).name("from", from.as_bytes()).name("path", to.as_bytes());
     out.json(|| moved().ids(client.last_ids()))?;
     out.step(&format!("moved {from} to {to}"));
+    tally.add_done(1);
     Ok(())
 }
 

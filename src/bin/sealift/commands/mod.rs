@@ -3,6 +3,7 @@
 pub mod bookmark;
 pub mod cat;
 pub mod change;
+pub mod cp;
 pub mod du;
 pub mod find;
 pub mod get;
@@ -45,6 +46,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Rm(args) => change::rm(ctx, args).await,
         Command::Mkdir(args) => change::mkdir(ctx, args).await,
         Command::Mv(args) => change::mv(ctx, args).await,
+        Command::Cp(args) => cp::run(ctx, args).await,
         Command::Cat(args) => cat::run(ctx, args).await,
         Command::Stat(args) => look::stat(ctx, args).await,
         Command::Hash(args) => look::hash(ctx, args).await,

@@ -57,6 +57,9 @@ pub enum Command {
     /// Rename or move; the last name is the destination
     #[command(visible_alias = "rename")]
     Mv(Mv),
+    /// Copy on the server; the last name is the destination
+    #[command(visible_alias = "copy")]
+    Cp(Cp),
     /// Show type, size and time
     Stat(Names),
     /// Show the BLAKE3 of files
@@ -237,6 +240,19 @@ pub struct Mv {
     pub force: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct Cp {
+    /// What to copy, and where to
+    #[arg(required = true, num_args = 2..)]
+    pub names: Vec<OsString>,
+    /// Folders with all in them
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Replace files that are there
+    #[arg(short, long)]
+    pub force: bool,
+}
+
 impl Line {
     /// Reads a command, whose name may be in any case. `None` if it only asks for help, which has been shown.
     ///
@@ -277,6 +293,7 @@ impl Command {
             | Command::Rm(_)
             | Command::Mkdir(_)
             | Command::Mv(_)
+            | Command::Cp(_)
             | Command::Stat(_)
             | Command::Hash(_)
             | Command::Verify(_)
@@ -305,6 +322,7 @@ impl Command {
             Command::Rm(_)
             | Command::Mkdir(_)
             | Command::Mv(_)
+            | Command::Cp(_)
             | Command::Put(_)
             | Command::Mirror(_)
             | Command::Mput(_)

@@ -18,7 +18,7 @@ use super::local::{self, expand_home};
 use super::request::literal;
 use super::say;
 use crate::args;
-use crate::commands::change::Moving;
+use crate::commands::change::{Act, Moving};
 use crate::commands::{cat, change, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
@@ -237,30 +237,11 @@ impl<'a> Session<'a> {
                 self.each(&names, async |client, target| change::make(out, client, target, &args).await).await?;
             }
             Command::Mv(line) => {
-                let Some((to, from)) = line.names.split_last() else { return Ok(Next::Go) };
-                let (to, words) = (self.target(to)?, self.words(from)?);
-                let mut tally = Tally::default();
-                let (mut sources, mut several) = (Vec::new(), from.len() > 1);
-                let client = self.client().await?;
-                for word in &words {
-                    let meant = match word.meant(client).await {
-                        Ok(meant) => meant,
-                        Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
-                        Err(failure) => {
-                            tally.show(failure, out)?;
-                            continue;
-                        }
-                    };
-                    several |= meant.is_pattern;
-                    meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
-                    sources.extend(meant.names.into_iter().map(|named| named.target));
-                }
-                if sources.is_empty() {
-                    tally.outcome()?;
-                    return Ok(Next::Go);
-                }
-                let how = Moving { force: line.force, several };
-                change::rename(out, client, None, &sources, &to, how, tally).await?;
+                self.carry(&line.names, Moving { force: line.force, several: false, act: Act::Move }).await?;
+            }
+            Command::Cp(line) => {
+                let act = Act::Copy { recursive: line.recursive };
+                self.carry(&line.names, Moving { force: line.force, several: false, act }).await?;
             }
             Command::Stat(line) => {
                 self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
@@ -296,6 +277,33 @@ impl<'a> Session<'a> {
             }
         }
         Ok(Next::Go)
+    }
+
+    /// Moves or copies all of these names but the last to where that says.
+    async fn carry(&mut self, names: &[OsString], how: Moving) -> Outcome {
+        let out = self.ctx.out;
+        let Some((to, from)) = names.split_last() else { return Ok(()) };
+        let (to, words) = (self.target(to)?, self.words(from)?);
+        let mut tally = Tally::default();
+        let (mut sources, mut several) = (Vec::new(), from.len() > 1);
+        let client = self.client().await?;
+        for word in &words {
+            let meant = match word.meant(client).await {
+                Ok(meant) => meant,
+                Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
+                Err(failure) => {
+                    tally.show(failure, out)?;
+                    continue;
+                }
+            };
+            several |= meant.is_pattern;
+            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
+            sources.extend(meant.names.into_iter().map(|named| named.target));
+        }
+        if sources.is_empty() {
+            return tally.outcome();
+        }
+        change::carry(out, client, None, &sources, &to, Moving { several, ..how }, tally).await
     }
 
     async fn cd(&mut self, folder: Option<&OsStr>) -> Outcome {

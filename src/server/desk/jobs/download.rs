@@ -1,6 +1,5 @@
 //! The bytes of a file, or of a range of it, pulled by whoever sends them.
 
-use super::{Trust, Wanted};
 use crate::error::{Error, Result};
 use crate::files::{Finding, Hash, Meta, RelPath};
 use crate::limits;
@@ -65,8 +64,14 @@ impl Desk {
         growing: bool,
         running: Running,
     ) -> Begun {
-        match self.open(path, Wanted { offset, length, trust: Trust::Record, growing }) {
-            Ok(reading) => Begun::Download(Download { reading, running }),
+        match self.open(path) {
+            Ok((source, recorded)) => {
+                let is_whole = offset == 0 && length.is_none_or(|length| length >= source.meta().size);
+                // Whoever gets all bytes compares them with what is recorded.
+                let digest = self.digest(recorded.filter(|_| is_whole));
+                let reading = Reading::new(source, offset, length, digest).growing(growing);
+                Begun::Download(Download { reading, running })
+            }
             Err(error) => self.over(running, Err(error)),
         }
     }

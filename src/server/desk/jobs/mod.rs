@@ -1,6 +1,7 @@
 //! What takes more than one step: the bytes of a file, a listing, and work without an output of its own such as the hash of
 //! a large file. A step is bounded, so that others get their turn; none knows how its protocol sends what it gives.
 
+mod copy;
 pub mod download;
 pub mod listing;
 pub mod work;
@@ -8,38 +9,23 @@ pub mod work;
 use super::Desk;
 use super::audit::Running;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Record, RelPath, Rot};
+use crate::files::{Hash, Record, RelPath, Rot, Source};
 use crate::store::{Digest, Reading};
 
-/// Whether what is recorded of a file may stand for its hash.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// Whoever gets it has the bytes to compare it with, or gets them.
-    Record,
-    /// It must be known.
-    Bytes,
-}
-
-/// What of a file is read.
-struct Wanted {
-    offset: u64,
-    length: Option<u64>,
-    trust: Trust,
-    growing: bool,
-}
-
 impl Desk {
-    /// Opens a file to be read, unless it is known to be rotten.
-    fn open(&mut self, path: &RelPath, wanted: Wanted) -> Result<Reading> {
-        let Wanted { offset, length, trust, growing } = wanted;
+    /// Opens a file to be read, unless it is known to be rotten; with what is recorded of its bytes.
+    fn open(&self, path: &RelPath) -> Result<(Box<dyn Source>, Option<Hash>)> {
         let source = self.store.open(path)?;
-        let is_whole = offset == 0 && length.is_none_or(|length| length >= source.meta().size);
-        let digest = match source.record() {
-            Some(Record::Rotten(rot)) => return Err(rotten(path, &rot)),
-            Some(Record::Sound(hash)) if is_whole && trust == Trust::Record => Digest::Recorded(hash),
-            _ => Digest::Computed(self.spare_hasher()),
-        };
-        Ok(Reading::new(source, offset, length, digest).growing(growing))
+        match source.record() {
+            Some(Record::Rotten(rot)) => Err(rotten(path, &rot)),
+            Some(Record::Sound(hash)) => Ok((source, Some(hash))),
+            None => Ok((source, None)),
+        }
+    }
+
+    /// The hash of what is read: computed on the way, unless it is known.
+    fn digest(&mut self, known: Option<Hash>) -> Digest {
+        known.map_or_else(|| Digest::Computed(self.spare_hasher()), Digest::Recorded)
     }
 
     /// What was read contradicts what is recorded.

@@ -1,16 +1,18 @@
 //! Work that gives nothing before its outcome, and takes a core: hashes of files.
 
-use super::{Trust, Wanted};
+use std::ops::ControlFlow;
+
+use super::copy::Copying;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Finding, Looked, RelPath};
+use crate::files::{Finding, Looked, RelPath, Upload};
 use crate::limits;
 use crate::machine::turns::{self, Class};
-use crate::server::desk::Desk;
 use crate::server::desk::audit::Running;
 use crate::server::desk::op::Hashing;
 use crate::server::desk::outcome::{Begun, Outcome};
-use crate::store::{Checked, Digest, Reading};
+use crate::server::desk::{Desk, Earlier};
+use crate::store::{Checked, Reading};
 
 /// Work that is not done yet. [`Desk::work`] goes on with it.
 pub struct Work {
@@ -18,35 +20,46 @@ pub struct Work {
     running: Running,
 }
 
-enum What {
+pub(super) enum What {
     /// A file is hashed.
     Hash(Reading),
     /// A file is hashed, to be taken as right.
     Accept(Reading),
     /// What is left of an interrupted upload is hashed: nobody knows any more what it was.
     Partial { path: RelPath, left: u64 },
+    /// A file is copied.
+    Copy(Copying),
 }
 
 /// How far a step of work came.
 pub enum Worked {
     /// There is more to do.
     On(Work),
+    /// It is done but for its commit: its outcome comes with those of the batch.
+    Waits,
     /// It is over.
     Done(Result<Outcome>),
 }
 
 /// The same, of one kind of work.
-enum Went {
+pub(super) enum Went {
     On(What),
+    /// A file is whole, and waits for its commit.
+    Whole(Box<dyn Upload>),
     Done(Result<Outcome>),
 }
 
 impl Work {
+    pub(super) fn new(what: What, running: Running) -> Self {
+        Work { what, running }
+    }
+
     /// What the next step takes: a core, but for what is done in a moment.
     pub fn class(&self) -> Class {
         let left = match &self.what {
             What::Hash(reading) | What::Accept(reading) => reading.left_to_hash(),
             What::Partial { left, .. } => *left,
+            What::Copy(copying) => copying.left_to_hash(),
         };
         if left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
     }
@@ -65,14 +78,17 @@ impl Desk {
         of: Hashing,
         running: Running,
     ) -> Begun {
-        let trust = if of == Hashing::Record { Trust::Record } else { Trust::Bytes };
-        let wanted = Wanted { offset: 0, length, trust, growing: of == Hashing::Growing };
-        match self.open(path, wanted) {
-            Ok(reading) if reading.is_recorded() => {
-                let outcome = self.hashed(reading, None);
-                self.over(running, Ok(outcome))
+        match self.open(path) {
+            Ok((source, recorded)) => {
+                let is_whole = length.is_none_or(|length| length >= source.meta().size);
+                let digest = self.digest(recorded.filter(|_| is_whole && of == Hashing::Record));
+                let reading = Reading::new(source, 0, length, digest).growing(of == Hashing::Growing);
+                if reading.is_recorded() {
+                    let outcome = self.hashed(reading, None);
+                    return self.over(running, Ok(outcome));
+                }
+                Begun::Work(Work { what: What::Hash(reading), running })
             }
-            Ok(reading) => Begun::Work(Work { what: What::Hash(reading), running }),
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -81,7 +97,7 @@ impl Desk {
         let opened = self.store.open(path);
         match opened {
             Ok(source) => {
-                let reading = Reading::new(source, 0, None, Digest::Computed(self.spare_hasher()));
+                let reading = Reading::new(source, 0, None, self.digest(None));
                 Begun::Work(Work { what: What::Accept(reading), running })
             }
             Err(error) => self.over(running, Err(error)),
@@ -90,30 +106,42 @@ impl Desk {
 
     pub(in crate::server::desk) fn find_partial(&self, path: &RelPath, running: Running) -> Begun {
         match turns::aside(|| self.look_for_partial(path.clone())) {
-            Went::On(what) => Begun::Work(Work { what, running }),
-            Went::Done(found) => self.over(running, found),
+            ControlFlow::Continue(what) => Begun::Work(Work { what, running }),
+            ControlFlow::Break(found) => self.over(running, found),
         }
     }
 
-    fn look_for_partial(&self, path: RelPath) -> Went {
+    fn look_for_partial(&self, path: RelPath) -> ControlFlow<Result<Outcome>, What> {
         let missing = || Error::new(Kind::NotFound, format!("{path}: no interrupted upload is left"));
-        Went::Done(match self.store.look_for_partial(&path) {
-            Ok(Looked::NotYet { left }) => return Went::On(What::Partial { path, left }),
+        ControlFlow::Break(match self.store.look_for_partial(&path) {
+            Ok(Looked::NotYet { left }) => return ControlFlow::Continue(What::Partial { path, left }),
             Ok(Looked::Done(partial)) => partial.map(Outcome::Partial).ok_or_else(missing),
             Err(error) => Err(error),
         })
     }
 
-    /// One bounded step of work.
-    pub fn work(&mut self, Work { what, running }: Work) -> Worked {
+    /// One bounded step of work. `earlier` is told of operations before it that are over by the time it is.
+    pub fn work(&mut self, Work { what, running }: Work, earlier: Earlier<'_>) -> Worked {
         let went = match what {
             What::Hash(reading) => self.hash(reading, &running),
             What::Accept(reading) => self.accept(reading, &running),
-            What::Partial { path, .. } => self.look_for_partial(path),
+            What::Partial { path, .. } => match self.look_for_partial(path) {
+                ControlFlow::Continue(what) => Went::On(what),
+                ControlFlow::Break(found) => Went::Done(found),
+            },
+            What::Copy(copying) => self.copy(copying, &running),
         };
         match went {
             Went::On(what) => Worked::On(Work { what, running }),
-            Went::Done(result) => Worked::Done(self.ended(running, result)),
+            Went::Whole(upload) => {
+                self.batch.add_file(upload, running);
+                self.commit_if_full(earlier);
+                Worked::Waits
+            }
+            Went::Done(result) => {
+                self.commit(earlier);
+                Worked::Done(self.ended(running, result))
+            }
         }
     }
 
@@ -158,7 +186,9 @@ impl Desk {
     }
 
     /// Gives work up, for this reason.
-    pub fn drop_work(&self, work: Work, error: Error) -> Error {
-        self.failed(work.running, error)
+    pub fn drop_work(&mut self, Work { what, running }: Work, error: Error, earlier: Earlier<'_>) -> Error {
+        drop(what);
+        self.commit(earlier);
+        self.failed(running, error)
     }
 }

@@ -38,6 +38,7 @@ impl From<Command> for Asked {
             Command::Delete { path, recursive } => Op::Remove { path, recursive },
             Command::Mkdir { path, parents } => Op::MakeFolder { path, parents },
             Command::Rename { from, to, replace } => Op::Rename { from, to, replace },
+            Command::Copy { from, to, replace } => Op::Copy { from, to, replace },
             Command::Help(_) | Command::Ping | Command::Status | Command::Logout => {
                 return Asked::Session(Op::Talk, command);
             }

@@ -8,6 +8,7 @@ use super::{Next, State, Talk};
 use crate::error::{Error, Kind};
 use crate::limits;
 use crate::machine::lane::{Outgoing, Step};
+use crate::machine::turns::Class;
 use crate::proto::{BadLine, Command, ReplyWriter, Verb};
 use crate::server::desk::audit::Running;
 use crate::server::desk::op::Op;
@@ -69,8 +70,10 @@ impl Talk {
             Begun::Download(job) => self.begin_download(job, out),
             Begun::List(job) => self.begin_list(job, out),
             Begun::Work(work) => {
-                // Earlier replies need not wait for a large file to be hashed.
-                out.hand_over();
+                if work.class() == Class::Heavy {
+                    // Earlier replies need not wait for a large file to be hashed.
+                    out.hand_over();
+                }
                 State::Work(work)
             }
             Begun::Done(result) => {

@@ -56,8 +56,7 @@ impl Talk {
                 State::Commands
             }
             State::Work(work) => {
-                let error = self.desk.drop_work(work, error);
-                self.replies.refuse(&error, out);
+                self.drop_work(work, error, out);
                 State::Commands
             }
         }

@@ -93,13 +93,22 @@ impl Talk {
 
     /// One step of an answer that takes work.
     pub(super) fn work(&mut self, work: Work, out: &mut Outgoing) -> State {
-        match self.desk.work(work) {
+        let Talk { desk, replies, .. } = self;
+        match desk.work(work, &mut |result| replies.answer(&result, out)) {
             Worked::On(work) => State::Work(work),
+            Worked::Waits => State::Commands,
             Worked::Done(result) => {
-                self.replies.answer(&result, out);
+                replies.answer(&result, out);
                 State::Commands
             }
         }
+    }
+
+    /// Gives work up, and answers so.
+    pub(super) fn drop_work(&mut self, work: Work, error: Error, out: &mut Outgoing) {
+        let Talk { desk, replies, .. } = self;
+        let error = desk.drop_work(work, error, &mut |result| replies.answer(&result, out));
+        replies.refuse(&error, out);
     }
 
     /// Breaks off the data that is being sent, with this answer.

@@ -1,0 +1,93 @@
+//! `cp`: copies that the server makes by itself.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use sealift::client::Target;
+use sealift::files::RelPath;
+use sealift::{Client, Error, Kind};
+
+use super::change::{self, Act, Moving};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome, Tally};
+use crate::output::{Event, Object, Output};
+
+/// Copy on the server, without sending anything
+#[derive(Debug, Args)]
+#[command(override_usage = "sealift cp [OPTIONS] <FROM>... <TO>")]
+#[command(after_help = "\
+Examples:
+  sealift cp alice@files.example/report.pdf alice@files.example/report-old.pdf
+  sealift cp -r alice@files.example/photos alice@files.example/backup/
+
+The server reads and checks every file it copies; time and mode are kept. Where its disk can (XFS, Btrfs), a copy takes no \
+room until one of the two is changed. Links are left out. The server says nothing while it copies one: without --timeout \
+it is given an hour for each.")]
+pub struct Cp {
+    /// What to copy, and last where to; all on one server
+    #[arg(required = true, num_args = 2.., value_name = "NAME")]
+    pub names: Vec<OsString>,
+    /// Folders with all in them
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Replace files that are there
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Copies.
+///
+/// # Errors
+/// As [`Tally::outcome`], or what ends the connection.
+pub async fn run(ctx: &Context, args: &Cp) -> Outcome {
+    let act = Act::Copy { recursive: args.recursive };
+    change::between(ctx, &args.names, Moving { force: args.force, several: false, act }).await
+}
+
+/// Copies one file, or a folder with all in it. What failed in it is shown and counted.
+///
+/// # Errors
+/// Those of the file, or of the folder as a whole.
+pub async fn copy_one(
+    out: Output,
+    client: &mut Client,
+    from: &Target,
+    to: &RelPath,
+    (recursive, force): (bool, bool),
+    tally: &mut Tally,
+) -> Outcome {
+    match client.copy(&from.path, to, force).await {
+        Ok(_) => {
+            tally.add_done(1);
+            return told(out, client, &from.path, to);
+        }
+        Err(err) if err.kind() == Kind::IsDirectory && recursive => {}
+        Err(err) => return Err(explained(err, &from.path)),
+    }
+    let copied = client.copy_tree(&from.path, to, force).await.map_err(|err| explained(err, &from.path))?;
+    for path in &copied.skipped {
+        out.warn(&format!("{path}: left out, it is no file"));
+    }
+    tally.add_done(copied.files.max(u64::from(copied.failed.is_empty())));
+    for (path, err) in copied.failed {
+        let failure = explained(err, &RelPath::default()).about(&path.to_string_lossy());
+        tally.show(failure, out)?;
+    }
+    told(out, client, &from.path, to)
+}
+
+fn explained(err: Error, from: &RelPath) -> Failure {
+    let is_same = err.kind() == Kind::IsDirectory;
+    let failure = Failure::from(err);
+    let failure = if from.is_root() { failure } else { failure.about(&from.to_string()) };
+    let folders = || "Add -r to copy a folder with all in it.".to_owned();
+    let replace = || "Add --force to replace it.".to_owned();
+    if is_same { failure.hinted(Kind::IsDirectory, folders) } else { failure.hinted(Kind::Exists, replace) }
+}
+
+fn told(out: Output, client: &Client, from: &RelPath, to: &RelPath) -> Outcome {
+    let copied = || Object::of(Event::Copied).name("from", from.as_bytes()).name("path", to.as_bytes());
+    out.json(|| copied().ids(client.last_ids()))?;
+    out.step(&format!("copied {from} to {to}"));
+    Ok(())
+}
