@@ -774,6 +774,10 @@ pub const WEB_FOLDER_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a listing that are written in one go.
 pub const WEB_PAGE_PIECE: usize = 32 * 1024;
 
+/// How often the files of the certificate for browsers are looked at: they change every few weeks, and whoever has just put new
+/// ones there wants to see them.
+pub const WEB_CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
+
 // ---- Mirrors ----
 
 /// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough

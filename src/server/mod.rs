@@ -47,7 +47,7 @@ use crate::limits;
 use crate::machine::drive::Pace;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
-use crate::tls::{self, Acceptor, Identity, Pin};
+use crate::tls::{Acceptor, Identity, Pin, WebCertificate};
 
 /// Where the homes of a server are.
 #[non_exhaustive]
@@ -90,6 +90,9 @@ pub struct ServerOptions {
     pub timeouts: Timeouts,
     /// What browsers and curl may do.
     pub web: Web,
+    /// Where the certificate for browsers is, one that an authority vouches for: `fullchain.pem` and `privkey.pem`, read again
+    /// when they change. None: browsers are shown that of `identity`.
+    pub web_certs: Option<PathBuf>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
     pub memory: Option<u64>,
 }
@@ -115,6 +118,7 @@ impl ServerOptions {
             admission: AdmissionOptions::default(),
             timeouts: Timeouts::default(),
             web: Web::default(),
+            web_certs: None,
             memory: None,
         }
     }
@@ -123,6 +127,7 @@ impl ServerOptions {
 /// What all connections of one server share.
 struct Shared {
     acceptor: Acceptor,
+    web_certificate: Option<Arc<WebCertificate>>,
     next_pin: Option<Pin>,
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
@@ -242,13 +247,15 @@ impl Server {
                 }
             });
         }
+        let web_certificate = options.web_certs.map(|folder| Arc::new(WebCertificate::new(folder)));
+        if let Some(certificate) = &web_certificate {
+            door::web_certificate::look(certificate);
+        }
         let shared = Arc::new(Shared {
+            web_certificate: web_certificate.clone(),
             acceptor: match options.web {
                 Web::Off => Acceptor::new(&options.identity)?,
-                Web::On | Web::ReadOnly => {
-                    Acceptor::with_alpns(&options.identity, &[tls::ALPN, tls::HTTP_2, tls::HTTP_1])?
-                        .assuming(tls::HTTP_1)
-                }
+                Web::On | Web::ReadOnly => Acceptor::with_web(&options.identity, web_certificate.clone())?,
             },
             // The present key needs no announcement.
             next_pin: options.next_pin.filter(|next| *next != pin),
@@ -311,6 +318,9 @@ impl Server {
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
         self.shared.users.watch()?;
+        if let Some(certificate) = &self.shared.web_certificate {
+            door::web_certificate::watch(certificate)?;
+        }
         let _goes_on_alone = desk::sweep::begin(self.shared.vault.clone(), self.shared.accounts.users());
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.

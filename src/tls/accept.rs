@@ -11,7 +11,8 @@ use rustls::{ServerConfig, ServerConnection};
 use super::buffered::{Buffered, Shared};
 use super::hello::{self, Hello};
 use super::stream::Side;
-use super::{ALPN, Identity, PeerInfo, Pin, TlsStream, explain, suites};
+use super::web::{ByProtocol, WebCertificate};
+use super::{ALPN, HTTP_1, HTTP_2, Identity, PeerInfo, Pin, TlsStream, explain, suites};
 use crate::Result;
 use crate::budget::Account;
 
@@ -40,16 +41,29 @@ impl Acceptor {
     /// # Errors
     /// [`Kind::Tls`](crate::Kind::Tls) when the engine cannot use the identity.
     pub fn with_alpns(identity: &Identity, alpns: &[&str]) -> Result<Acceptor> {
-        let config = Arc::new(config(identity.certified(), alpns).map_err(explain::engine)?);
+        Acceptor::over(config(identity.certified(), alpns).map_err(explain::engine)?, alpns, identity.pin())
+    }
+
+    /// An acceptor of [`ALPN`], and of HTTP for whoever does not offer that: by name, or by naming no protocol at all. Who
+    /// speaks HTTP is shown the web's certificate where it is made out to the name that is asked for.
+    ///
+    /// # Errors
+    /// [`Kind::Tls`](crate::Kind::Tls) when the engine cannot use the identity.
+    pub fn with_web(identity: &Identity, web: Option<Arc<WebCertificate>>) -> Result<Acceptor> {
+        let alpns = &[ALPN, HTTP_2, HTTP_1];
+        let mut config = config(identity.certified(), alpns).map_err(explain::engine)?;
+        if let Some(web) = web {
+            config.cert_resolver = Arc::new(ByProtocol { own: identity.certified(), web });
+        }
+        Ok(Acceptor { unnamed: Some(HTTP_1), ..Acceptor::over(config, alpns, identity.pin())? })
+    }
+
+    fn over(config: ServerConfig, alpns: &[&str], pin: Pin) -> Result<Acceptor> {
+        let config = Arc::new(config);
         // async-tls panics in `accept` when this fails.
         ServerConnection::new(config.clone()).map_err(explain::engine)?;
         let alpns = alpns.iter().map(|alpn| (*alpn).to_owned()).collect();
-        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, unnamed: None, pin: identity.pin() })
-    }
-
-    /// Takes a client that names no protocol at all for one that speaks this one, instead of refusing it.
-    pub fn assuming(self, alpn: &'static str) -> Acceptor {
-        Acceptor { unnamed: Some(alpn), ..self }
+        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, unnamed: None, pin })
     }
 
     /// Makes a connection just accepted into a TLS stream. It waits as long as the peer lets it: put a time-out of
@@ -84,7 +98,8 @@ impl Acceptor {
         let done = self.engine.accept(io.handle()).await.map(Side::Accepted);
         let stream = TlsStream::after_handshake(done, io).await.map_err(explain::handshake)?;
         let Hello { alpn, server_name } = hello;
-        Ok((stream, PeerInfo { alpn: Some(alpn), server_name, key_pin: Some(self.pin) }))
+        let key_pin = (alpn == ALPN).then_some(self.pin);
+        Ok((stream, PeerInfo { alpn: Some(alpn), server_name, key_pin }))
     }
 }
 

@@ -32,6 +32,8 @@ mod pool;
 mod stream;
 mod suites;
 mod verify;
+#[cfg(feature = "server")]
+mod web;
 
 #[cfg(feature = "server")]
 pub use accept::Acceptor;
@@ -41,6 +43,8 @@ pub use explain::stream_error;
 pub use identity::{Description, Identity};
 pub use pin::Pin;
 pub use stream::TlsStream;
+#[cfg(feature = "server")]
+pub use web::WebCertificate;
 
 /// The protocol's name in TLS (ALPN, RFC 7301).
 pub const ALPN: &str = "sealift/1";
@@ -60,6 +64,6 @@ pub struct PeerInfo {
     /// The name of the server that the other side asked for, on the accepting side, if it did.
     pub server_name: Option<String>,
     /// The pin of the key that the server has proven to hold in this very handshake: on the connecting side the other's, on
-    /// the accepting side our own.
+    /// the accepting side our own, which is always used for [`ALPN`] and not told of other protocols.
     pub key_pin: Option<Pin>,
 }

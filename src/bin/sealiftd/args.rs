@@ -99,6 +99,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// The folder of the certificate for browsers, if there is one.
+    pub fn web_certs(&self) -> PathBuf {
+        self.certs.join("web")
+    }
+
     /// The folder of the server's own state.
     pub fn state(&self) -> PathBuf {
         let beside = |data: &Path| data.with_file_name("server_state");

@@ -54,12 +54,20 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
 }
 
 /// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
-/// changed and may be another file then, and the port file to remove it. Key and certificate are in memory.
+/// changed and may be another file then, the port file to remove it, and the certificate for
+/// browsers. The pinned key and its certificate are in memory.
 pub fn within_sandbox(places: &Places, port_file: Option<&Path>) -> Reach {
     let mut read = vec![folder_of(&places.users)];
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
     read.extend(port_file.map(Path::to_owned));
+    // The certificate for browsers changes, too; certbot's files are links to where each new one is.
+    let web = places.web_certs();
+    if web.is_dir() {
+        let targets = ["fullchain.pem", "privkey.pem"].map(|file| web.join(file).canonicalize());
+        read.extend(targets.into_iter().flatten().map(|target| folder_of(&target)));
+        read.push(web);
+    }
     Reach {
         change: vec![places.data.clone(), places.state()],
         read,

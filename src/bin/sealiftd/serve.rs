@@ -135,6 +135,7 @@ fn prepare(
     options.admission = admission;
     options.timeouts = args.limits.timeouts();
     options.web = args.web.web.into();
+    options.web_certs = Some(places.web_certs()).filter(|folder| folder.is_dir());
     options.memory = args.limits.memory();
     Server::prepare(options, listeners).map_err(explain)
 }

@@ -15,3 +15,4 @@ pub mod startups;
 pub mod ties;
 pub mod timeouts;
 pub mod tokens;
+pub mod web_certificate;

@@ -1,0 +1,44 @@
+//! Keeps the certificate for browsers as its files are, from a thread of its own, and says in the log what was found.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tracing::{info, warn};
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::tls::WebCertificate;
+
+/// Looks at the files now.
+pub fn look(certificate: &WebCertificate) {
+    match certificate.look() {
+        None => {}
+        Some(Ok(found)) => {
+            let left = found.not_after.duration_since(SystemTime::now()).unwrap_or_default();
+            let days = left.as_secs() / (24 * 60 * 60);
+            if days == 0 {
+                warn!(names = ?found.names, "the certificate for browsers is over, or nearly");
+            } else {
+                info!(names = ?found.names, days, "certificate for browsers");
+            }
+        }
+        Some(Err(error)) => warn!(%error, "the certificate for browsers cannot be used; what was shown before stays"),
+    }
+}
+
+/// Looks at them as long as anybody else has the certificate.
+///
+/// # Errors
+/// That there is no thread to be had.
+pub fn watch(certificate: &Arc<WebCertificate>) -> Result<()> {
+    let certificate = Arc::downgrade(certificate);
+    let watching = move || {
+        while let Some(certificate) = certificate.upgrade() {
+            look(&certificate);
+            drop(certificate);
+            std::thread::sleep(limits::WEB_CERTIFICATE_LOOK);
+        }
+    };
+    let failed = |err| Error::file("a thread to watch the certificate for browsers", err);
+    std::thread::Builder::new().name("certificate".into()).spawn(watching).map(drop).map_err(failed)
+}
