@@ -140,6 +140,8 @@ pub struct Status {
     pub version: String,
     /// Whether the server can use its users file: `current` or `outdated`; nothing if it does not say.
     pub users: Option<String>,
+    /// The most bytes that the user's files may have, if there is a bound.
+    pub quota: Option<u64>,
     /// To an administrator: how many users the last change of that file took away, if those were most.
     pub lost: Option<u64>,
 }

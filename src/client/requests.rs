@@ -149,6 +149,7 @@ impl Client {
                 version: text(reply, "version")?,
                 // Older servers do not say.
                 users: reply.get("users").map(|_| text(reply, "users")).transpose()?,
+                quota: reply.get("quota").map(|_| reply.parsed("quota")).transpose()?,
                 lost: reply.get("lost").map(|_| reply.parsed("lost")).transpose()?,
             })
         })

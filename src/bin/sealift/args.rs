@@ -147,6 +147,9 @@ pub enum Command {
     Ls(Ls),
     Tree(Tree),
     Du(Du),
+    /// Show how much you have on a server, and how much more may come
+    #[command(after_help = "Example:\n  sealift df alice@files.example")]
+    Df(OneServer),
     Find(Find),
     #[command(visible_alias = "download", alias = "fetch")]
     Get(Get),

@@ -10,7 +10,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Files",
         &[
-            "ls", "tree", "du", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "cp", "stat", "hash",
+            "ls", "tree", "du", "df", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "cp", "stat", "hash",
             "verify", "accept",
         ],
     ),

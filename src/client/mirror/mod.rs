@@ -36,6 +36,7 @@ pub use plan::Plan;
 use super::content;
 use super::filter::Filter;
 use super::jobs::Summary;
+use super::mirror::carry_out::Beside;
 use super::mirror::guard::Faultless;
 use super::mirror::plan::{Also, Compare, Tree};
 use super::mirror::report::Report;
@@ -148,6 +149,13 @@ fn refusal(
 ) -> Option<Error> {
     Faultless::prove(source, report.faults())?;
     guard::check(plan, source, destination, options).err()
+}
+
+/// What a run in earnest gives.
+fn done(plan: Plan, planned_bytes: u64, beside: Beside, report: Report<'_>) -> MirrorSummary {
+    let Beside { modes, removed, kept } = beside;
+    let (transfer, same) = (report.summary, plan.same);
+    MirrorSummary { transfer, same, modes, deleted: removed, kept, planned_bytes, refusal: None, plan }
 }
 
 /// What a dry run gives.

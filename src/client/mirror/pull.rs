@@ -8,7 +8,7 @@ use super::carry_out::{Beside, Place, Side, carry_out};
 use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
-use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
+use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::content;
 use crate::client::destination::Destination;
@@ -94,19 +94,9 @@ fn pull(
     let local = Destination::open(into)?;
     let here = Here { into: &local, folder: into };
     let side = Local { session, from, here, source: &source, crowd };
-    let done = apply(side, &plan, displaced, &mut report);
+    let applied = apply(side, &plan, displaced, &mut report);
     local.store().forget_handles();
-    let Beside { modes, removed, kept } = done?;
-    Ok(MirrorSummary {
-        transfer: report.summary,
-        same: plan.same,
-        modes,
-        deleted: removed,
-        kept,
-        planned_bytes: bytes,
-        refusal: None,
-        plan,
-    })
+    Ok(done(plan, bytes, applied?, report))
 }
 
 /// Does it all, and brings the times in line.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Beside, Place, Side, carry_out};
+use super::carry_out::{Place, Side, carry_out};
 use super::displaced::{Displaced, recover};
 use super::plan::Stray;
 use super::report::Report;
-use super::{MirrorOptions, MirrorSummary, local, make_plan, only_planned, refusal, remote, report_blocked};
+use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::jobs::{Source, Upload};
 use crate::client::ledger::Ledger;
@@ -89,17 +89,7 @@ fn push(
         displaced,
         &mut report,
     )?;
-    let Beside { modes, removed, kept } = beside;
-    Ok(MirrorSummary {
-        transfer: report.summary,
-        same: plan.same,
-        modes,
-        deleted: removed,
-        kept,
-        planned_bytes: bytes,
-        refusal: None,
-        plan,
-    })
+    Ok(done(plan, bytes, beside, report))
 }
 
 /// A folder of the server that becomes like another.

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::common::program::{PASSWORD, Terminal, World, names};
+use crate::common::program::{PASSWORD, Terminal, World, finish, names};
 
 #[test]
 fn several_commands_stand_on_one_line_of_the_shell() {
@@ -154,4 +155,26 @@ fn a_dry_run_says_where_files_would_go_and_lists_of_nothing_are_summed_up() {
     assert_eq!((&sum["event"], &sum["bytes"], &sum["files"]), (&"summary".into(), &2.into(), &1.into()));
     let done = world.run(["verify", &world.alice("g"), &world.alice("g")]).code(0);
     assert_eq!(done.stdout().matches("g: ").count(), 2, "{done:?}");
+}
+
+#[test]
+fn df_shows_the_quota_and_what_is_left_of_it() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "f"), vec![0; 2048]).unwrap();
+    let alice = world.run(["df", &world.alice("")]).code(0);
+    assert_eq!(alice.stdout(), " used: 2.0 KiB in 1 file\nquota: none (the server's disk is the bound)\n");
+    let users = world.server.data().parent().unwrap().join("users.toml");
+    let mut add = Command::new(env!("CARGO_BIN_EXE_sealiftd"));
+    add.args(["user", "add", "carol", "--quota", "4KiB", "--password-stdin", "--users"]).arg(users);
+    finish(add, format!("{PASSWORD}\n").as_bytes()).code(0);
+    let carol = format!("carol@{}/", world.server.address());
+    world.run(["put", &format!("{}/f", world.server.data().join("alice").display()), &carol]).code(0);
+    let shown = " used: 2.0 KiB in 1 file\nquota: 4.0 KiB\n room: 2.0 KiB\n";
+    assert_eq!(world.run(["df", &carol]).code(0).stdout(), shown);
+    let in_shell = world.run_with(["shell", &carol], b"df\n").code(0);
+    assert_eq!(in_shell.stdout(), shown);
+    let json: serde_json::Value = serde_json::from_str(world.run(["df", "--json", &carol]).code(0).stdout()).unwrap();
+    assert_eq!((&json["quota"], &json["room"]), (&4096.into(), &2048.into()));
+    world.run(["put", &format!("{}/f", world.server.data().join("alice").display()), &format!("{carol}g")]).code(0);
+    assert!(world.run(["df", &carol]).code(0).stdout().ends_with(" room: 0 B\n"));
 }

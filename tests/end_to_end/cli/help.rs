@@ -10,6 +10,7 @@ pub const COMMANDS: &[&str] = &[
     "ls",
     "tree",
     "du",
+    "df",
     "find",
     "get",
     "put",

@@ -67,6 +67,7 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["stat", &at("tree/a"), &at("tree")], 0);
     schema.run(&world, &["hash", &at("tree/sub/b")], 0);
     schema.run(&world, &["du", &at("tree")], 0);
+    schema.run(&world, &["df", &at("")], 0);
     schema.run(&world, &["find", &at("tree"), "--name", "a"], 0);
     schema.run(&world, &["tree", &at("tree")], 0);
     schema.run(&world, &["mkdir", &at("new")], 0);

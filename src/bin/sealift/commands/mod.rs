@@ -4,6 +4,7 @@ pub mod bookmark;
 pub mod cat;
 pub mod change;
 pub mod cp;
+pub mod df;
 pub mod du;
 pub mod find;
 pub mod get;
@@ -39,6 +40,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Ls(args) => ls::run(ctx, args).await,
         Command::Tree(args) => tree::run(ctx, args).await,
         Command::Du(args) => du::run(ctx, args).await,
+        Command::Df(args) => df::run(ctx, args).await,
         Command::Find(args) => find::run(ctx, args).await,
         Command::Get(args) => get::run(ctx, args).await,
         Command::Put(args) => put::run(ctx, args).await,

@@ -55,8 +55,11 @@ async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &I
         object.value("bytes", bytes).ids(client.last_ids())
     };
     if !out.json(object)? {
-        let name =
-            if several && !path.is_root() { format!("{}: ", for_people(path.as_bytes())) } else { String::new() };
+        let name = if several {
+            format!("{}: ", for_people(if path.is_root() { b"." } else { path.as_bytes() }))
+        } else {
+            String::new()
+        };
         out.line(format!(
             "{name}{confirmed} as stored, {rotten} rotten, {unrecorded} without a record (below {}, or not stored by Sealift), \
              {failed} not read; {} read",

@@ -30,6 +30,8 @@ pub enum Command {
     Tree(Tree),
     /// Show how much is in folders
     Du(Du),
+    /// Show how much you have here, and how much more may come
+    Df,
     /// Find files and folders by name, size and age
     Find(Find),
     /// Download all that is named, to the local folder
@@ -282,6 +284,7 @@ impl Command {
             Command::Ls(_)
             | Command::Tree(_)
             | Command::Du(_)
+            | Command::Df
             | Command::Find(_)
             | Command::Mget(_)
             | Command::Mput(_)
@@ -366,6 +369,7 @@ mod tests {
             "ls -l",
             "tree",
             "du -s",
+            "df",
             "find --name x",
             "mget *.txt",
             "mput *.log",

@@ -19,7 +19,7 @@ use super::request::literal;
 use super::say;
 use crate::args;
 use crate::commands::change::{Act, Moving};
-use crate::commands::{cat, change, du, find, look, ls, server, tree, verify};
+use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context, Login};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
@@ -195,6 +195,7 @@ impl<'a> Session<'a> {
                 self.each(&names, async |client, target| du::measure(out, client, target, &line.how).await.map(drop))
                     .await?;
             }
+            Command::Df => df::show(out, self.client().await?).await?,
             Command::Find(line) => {
                 let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted)?);
                 self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))

@@ -37,7 +37,7 @@ impl Talk {
 
     pub(super) fn status(&mut self, running: Running, out: &mut Outgoing) {
         let (principal, users, registry) = (self.desk.principal(), self.desk.users(), self.desk.ticket().registry());
-        let (user, access) = (principal.name().to_owned(), principal.access());
+        let (user, access, quota) = (principal.name().to_owned(), principal.access(), principal.quota());
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
         let standing = users.standing();
         let current = if standing.outdated.is_some() { "outdated" } else { "current" };
@@ -59,6 +59,10 @@ impl Talk {
                     .field("uptime", uptime)
                     .field("version", env!("CARGO_PKG_VERSION"))
                     .field("users", current);
+                let reply = match quota {
+                    None => reply,
+                    Some(quota) => reply.field("quota", quota),
+                };
                 match lost {
                     None => reply,
                     Some(lost) => reply.field("lost", lost),

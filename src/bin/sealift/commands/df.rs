@@ -1,0 +1,53 @@
+//! `df`: how much a user has on a server, and how much more may come.
+
+use sealift::Client;
+use sealift::files::{EntryKind, RelPath};
+
+use super::unread;
+use crate::args::OneServer;
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::format;
+use crate::output::{Event, Object, Output};
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Context::with_client`].
+pub async fn run(ctx: &Context, args: &OneServer) -> Outcome {
+    let login = ctx.login_for(&ctx.target(&args.target)?)?;
+    ctx.with_client(&login, async |client| show(ctx.out, client).await).await
+}
+
+/// The same over a connection. What there is, is counted by listing it, as a quota counts it: files in their places. What the
+/// server's disk has left no user is told.
+///
+/// # Errors
+/// As [`Client::list`].
+pub async fn show(out: Output, client: &mut Client) -> Outcome {
+    let quota = client.status().await?.quota;
+    let (mut used, mut files) = (0u64, 0u64);
+    let count = |entry: sealift::files::Entry| {
+        if entry.kind == EntryKind::File {
+            (used, files) = (used.saturating_add(entry.size), files + 1);
+        }
+        Ok(())
+    };
+    let missed = client.list_each(&RelPath::root(), true, count).await?;
+    let room = quota.map(|quota| quota.saturating_sub(used));
+    let object = || {
+        let object = Object::of(Event::Usage).name("path", b"").value("size", used).value("files", files);
+        object.value("quota", quota).value("room", room)
+    };
+    if !out.json(object)? {
+        out.line(format!(" used: {} in {}", format::size(used), format::count(files, "file")))?;
+        match (quota, room) {
+            (Some(quota), Some(room)) => {
+                out.line(format!("quota: {}", format::size(quota)))?;
+                out.line(format!(" room: {}", format::size(room)))?;
+            }
+            _ => out.line("quota: none (the server's disk is the bound)")?,
+        }
+    }
+    unread::tell(out, &missed, &RelPath::root())
+}
