@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::events::{Event, Listener};
 use super::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, Timeouts};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Vault};
@@ -37,6 +38,7 @@ pub struct ServerBuilder {
     listeners: Vec<TcpListener>,
     has_users: bool,
     has_storage: bool,
+    listener: Option<Listener>,
 }
 
 impl Server {
@@ -44,7 +46,7 @@ impl Server {
     pub fn builder(identity: Identity) -> ServerBuilder {
         let storage = Storage::Folder { path: PathBuf::new(), durability: Durability::Full };
         let options = ServerOptions::stored_in(storage, PathBuf::new(), identity);
-        ServerBuilder { options, listeners: Vec::new(), has_users: false, has_storage: false }
+        ServerBuilder { options, listeners: Vec::new(), has_users: false, has_storage: false, listener: None }
     }
 }
 
@@ -120,6 +122,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Tells this of sessions and operations. It is called on the server's own threads, so it should not wait for anything.
+    pub fn on_event(mut self, listener: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Listener::new(listener));
+        self
+    }
+
     /// Bytes of memory that it may take; else what is available now.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.options.memory = Some(bytes);
@@ -144,6 +152,10 @@ impl ServerBuilder {
         for listener in self.listeners {
             all.push(listener);
         }
-        Server::prepare(self.options, Listeners(all))
+        let server = Server::prepare(self.options, Listeners(all))?;
+        if let Some(listener) = self.listener {
+            server.shared.registry.on_event(listener);
+        }
+        Ok(server)
     }
 }

@@ -7,6 +7,7 @@
 mod builder;
 mod desk;
 mod door;
+mod events;
 mod http;
 mod line;
 mod memory;
@@ -34,6 +35,7 @@ use self::door::current_users::CurrentUsers;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
 use self::door::tokens::Tokens;
+pub use self::events::Event;
 pub use self::http::Web;
 use self::http::remembered::Remembered;
 pub use self::line::session::asked::Asked;

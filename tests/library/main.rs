@@ -8,6 +8,7 @@ mod common;
 
 mod client;
 mod client_hostile;
+mod embedding;
 mod examples;
 mod fuzz_corpus;
 mod pool;

@@ -127,12 +127,14 @@ impl Audit {
     pub(super) fn succeeded(&self, user: &Principal, running: &Running, word: &str, bytes: u64) {
         self.log(user, running, word, bytes);
         self.ticket.count(bytes);
+        self.ticket.tell(user, running.name, running.path.as_ref(), Ok(bytes));
     }
 
     /// It failed.
     pub(super) fn failed(&self, user: &Principal, running: Running, error: Error) -> Error {
         let (kind, _) = error.told_by_server();
         self.log(user, &running, kind.word(), 0);
+        self.ticket.tell(user, running.name, running.path.as_ref(), Err(kind));
         self.own_trouble(&error);
         error
     }

@@ -16,6 +16,7 @@ use super::log_shares::LogShares;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Mtime, RelPath};
+use crate::server::events::{Event, Listener};
 
 /// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -46,6 +47,8 @@ pub struct Registry {
     panics: AtomicU64,
     sessions: Mutex<Sessions>,
     log_shares: Arc<LogShares>,
+    /// Who is told of what happens, if anybody is.
+    listener: OnceLock<Listener>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
@@ -105,9 +108,15 @@ impl Registry {
             panics: AtomicU64::new(0),
             sessions: Mutex::default(),
             log_shares: Arc::default(),
+            listener: OnceLock::new(),
             stop,
             stopped,
         })
+    }
+
+    /// From now on this one is told of what happens; the first one stays.
+    pub fn on_event(&self, listener: Listener) {
+        let _ = self.listener.set(listener);
     }
 
     /// Counts a connection until the guard is dropped.
@@ -173,6 +182,9 @@ impl Registry {
         may(&sessions)?;
         sessions.insert(id, record.clone());
         drop(sessions);
+        if let Some(listener) = self.listener.get() {
+            listener.tell(&Event::Began { session: id.to_string(), user: principal.name(), peer });
+        }
         Ok(Ticket { registry: self.clone(), id, record })
     }
 
@@ -303,6 +315,14 @@ impl Ticket {
         lock(&self.record.principal).clone_from(principal);
     }
 
+    /// Tells whoever listens of an operation.
+    pub fn tell(&self, user: &Principal, name: &str, path: Option<&RelPath>, outcome: Result<u64, Kind>) {
+        if let Some(listener) = self.registry.listener.get() {
+            let session = self.id.to_string();
+            listener.tell(&Event::Operation { session, user: user.name(), name, path, outcome });
+        }
+    }
+
     /// Counts bytes of files.
     pub fn count(&self, bytes: u64) {
         self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -327,6 +347,11 @@ impl Ending {
 impl Drop for Ticket {
     fn drop(&mut self) {
         lock(&self.registry.sessions).remove(&self.id);
+        if let Some(listener) = self.registry.listener.get() {
+            let (user, bytes) = (lock(&self.record.principal).clone(), self.record.bytes.load(Ordering::Relaxed));
+            let (session, peer) = (self.id.to_string(), self.record.peer);
+            listener.tell(&Event::Ended { session, user: user.name(), peer, bytes });
+        }
     }
 }
 
