@@ -15,7 +15,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`sealift mirror SOURCE DESTINATION` makes a folder like another; with --delete it removes what is not in SOURCE too.",
     ),
     (
-        &["cp", "copy", "scp", "copyto"],
+        &["copy", "scp", "copyto"],
         "`sealift get HOST/file .` fetches, `sealift put file HOST/` sends; -r takes folders, and `sealift mirror` moves only what \
          changed.",
     ),
@@ -299,7 +299,6 @@ mod tests {
     fn commands_of_other_programs_are_answered_with_ours() {
         for (typed, ours) in [
             ("sync", "mirror"),
-            ("cp", "put"),
             ("COPY", "get"),
             ("scp", "put"),
             ("mget", "get"),
