@@ -14,7 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "verify", "accept",
         ],
     ),
-    ("Servers", &["shell", "ping", "status", "join", "passwd", "key", "trust", "bookmark"]),
+    ("Servers", &["shell", "ping", "status", "login", "logout", "join", "passwd", "key", "trust", "bookmark"]),
     ("Administrators", &["who", "kick", "shutdown"]),
     ("More", &["completion", "help"]),
 ];

@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(wrap("one two three", 80, 2), "one two three");
         assert_eq!(wrap("one two three", 8, 2), "one two\n  three");
         assert_eq!(wrap("  hint: a bc def", 9, 4), "  hint: a\n    bc\n    def");
-        assert_eq!(wrap("type `ls -l x` now", 14, 2), "type\n  `ls -l x`\n  now");
+        assert_eq!(wrap("type `ls -l x` now", 13, 2), "type\n  `ls -l x`\n  now");
         assert_eq!(wrap("type `ls -l x y z` now", 12, 2), "type `ls -l\n  x y z` now");
         assert_eq!(wrap("aaaaaaaaaaaaaaaaaaaa b", 10, 2), "aaaaaaaaaaaaaaaaaaaa\n  b");
     }
