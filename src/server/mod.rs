@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 pub use self::builder::ServerBuilder;
 pub use self::desk::gate;
+pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
 use self::desk::staged::StagedUploads;

@@ -39,9 +39,7 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
         (Err(error), _) => (false, asked.no_login(&users, &error)),
         (Ok(standing), Err(BadLine { error, .. })) => (false, asked.bad_path(standing, &error)),
         (Ok(standing), Ok(_)) if key.as_ref().is_some_and(is_over) => (false, asked.no_key(standing, key.as_ref())),
-        (Ok(standing), Ok(command)) => {
-            asked.decided(bounded(&users, standing, key.as_ref()), Asked::from(command).op())
-        }
+        (Ok(standing), Ok(command)) => asked.decided(bounded(&users, standing, key.as_ref()), &Asked::from(command)),
     };
     say(&text);
     if let Some(key) = key {
@@ -134,15 +132,15 @@ impl Question<'_> {
         format!("{name} may not {}, and nobody may: {why} ({}).\n", self.action(), error.kind().word())
     }
 
-    fn decided(&self, standing: Standing<'_>, op: &Op) -> (bool, String) {
+    fn decided(&self, standing: Standing<'_>, asked: &Asked) -> (bool, String) {
         let name = shown(standing.name);
         let granted = standing.grants;
         let section = match self.key.filter(|key| key.key.access().is_some()) {
             Some(key) => format!("({}, key {} of {})", self.file(), shown(key.key.name()), section(standing)),
             None => format!("({}, {})", self.file(), section(standing)),
         };
-        let decision = gate::decide(granted, op);
-        let because = match (gate::need(op), decision) {
+        let decision = gate::decide(granted, asked.need());
+        let because = match (asked.need(), decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),
             (Need::OwnPassword, Decision::Allowed) => format!("{name} may choose a password {section}."),
             (Need::OwnPassword, _) if is_anonymous(standing.name) => "anonymous has no password.".to_owned(),
@@ -180,10 +178,10 @@ impl Question<'_> {
         let allowed = decision == Decision::Allowed;
         let verdict = if allowed { "may" } else { "may not" };
         let mut text = format!("{name} {verdict} {}: {because}\n", self.action());
-        if allowed && matches!(op, Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. }) {
+        if allowed && matches!(asked.op(), Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
             text.push_str(&replacing(standing));
         }
-        if let Some(path) = op.path().filter(|_| allowed) {
+        if let Some(path) = asked.op().and_then(Op::path).filter(|_| allowed) {
             let place = self.places.data.join(standing.home).join(path.as_path());
             text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tracing::{Level, debug, enabled, info, warn};
 
 use super::gate;
+use super::matter::Matter;
 use super::op::Op;
 use super::outcome::Outcome;
 use super::registry::{Activity, Ticket};
@@ -32,6 +33,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// Of what concerns no files.
+    pub(super) fn of(matter: Matter, name: &'static str) -> Self {
+        Running { minor: matter == Matter::Talk, ..Running::bare(name) }
+    }
+
     /// Of an operation that its protocol calls so.
     pub(super) fn new(op: &Op, name: &'static str) -> Self {
         Running {

@@ -1,7 +1,8 @@
-//! The one gate: operation -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
+//! The one gate: operation, or matter that concerns no files -> what it needs -> allowed or refused. No other place decides, and it knows no wire syntax.
 //!
 //! [`need`] and [`decide`] are public so that an administrator can be told what the gate says (`sealiftd explain`).
 
+use super::matter::Matter;
 use super::op::Op;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
@@ -50,9 +51,6 @@ pub enum Decision {
 /// What this operation needs.
 pub fn need(op: &Op) -> Need {
     match op {
-        Op::Talk | Op::LogIn | Op::Connect => Need::Login,
-        Op::ChangePassword => Need::OwnPassword,
-        Op::ChangeKeys => Need::OwnKeys,
         Op::List { .. } | Op::Stat(_) => Need::Rights(Access::LIST),
         Op::Read { .. } | Op::Hash { .. } => Need::Rights(Access::DOWNLOAD),
         Op::FindPartial(_) | Op::Put { .. } => Need::Rights(Access::UPLOAD),
@@ -68,13 +66,22 @@ pub fn need(op: &Op) -> Need {
         // As if it had been downloaded and uploaded again.
         Op::Copy { replace: false, .. } => Need::Rights(Access::DOWNLOAD.union(Access::UPLOAD)),
         Op::Copy { replace: true, .. } => Need::Rights(Access::DOWNLOAD.union(Access::UPLOAD).union(Access::OVERWRITE)),
-        Op::ListSessions | Op::EndSessions | Op::StopServer => Need::Administrator,
     }
 }
 
-/// Whether somebody to whom this is granted may do this.
-pub fn decide(grants: Grants, op: &Op) -> Decision {
-    match need(op) {
+/// What this needs, which concerns no files.
+pub fn need_of(matter: Matter) -> Need {
+    match matter {
+        Matter::Talk | Matter::LogIn | Matter::Connect => Need::Login,
+        Matter::ChangePassword => Need::OwnPassword,
+        Matter::ChangeKeys => Need::OwnKeys,
+        Matter::ListSessions | Matter::EndSessions | Matter::StopServer => Need::Administrator,
+    }
+}
+
+/// Whether somebody to whom this is granted may do what needs this.
+pub fn decide(grants: Grants, need: Need) -> Decision {
+    match need {
         Need::Login => Decision::Allowed,
         Need::OwnPassword if grants.self_service.password => Decision::Allowed,
         Need::OwnPassword => Decision::NoOwnPassword,
@@ -95,12 +102,12 @@ pub fn overwrite(grants: Grants) -> Overwrite {
     if grants.access.contains(Access::OVERWRITE) { Overwrite::Allowed } else { Overwrite::Refused }
 }
 
-/// Lets the principal's operation pass; `name` is what its protocol calls it.
+/// Lets what the principal asks pass, which needs this; `name` is what its protocol calls it.
 ///
 /// # Errors
 /// [`Kind::Denied`], with the missing right in words.
-pub(super) fn check(principal: &Principal, op: &Op, name: &str) -> Result<()> {
-    match decide(principal.grants(), op) {
+pub(super) fn check(principal: &Principal, need: Need, name: &str) -> Result<()> {
+    match decide(principal.grants(), need) {
         Decision::Allowed => Ok(()),
         Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{name} is for administrators"))),
         Decision::NoOwnPassword if principal.is_anonymous() => {

@@ -11,6 +11,7 @@ mod files;
 pub mod gate;
 pub mod jobs;
 pub mod log_shares;
+pub mod matter;
 pub mod op;
 pub mod outcome;
 pub mod parts;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 
 use self::audit::{Audit, Running};
 use self::batch::Batch;
+use self::gate::Need;
+use self::matter::Matter;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
@@ -162,7 +165,8 @@ impl Desk {
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        let running = match self.admit(&op, name, earlier) {
+        let passed = self.pass(Running::new(&op, name), gate::need(&op), op.shares_syncs(), earlier);
+        let running = match passed {
             Ok(running) => running,
             Err(error) => return Begun::Done(Err(error)),
         };
@@ -183,30 +187,23 @@ impl Desk {
             Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
             Op::Commit { id, hash } => self.commit_staged(id, hash, running),
             Op::Discard(id) => self.discard(id, running),
-            Op::Talk
-            | Op::LogIn
-            | Op::Connect
-            | Op::ChangePassword
-            | Op::ChangeKeys
-            | Op::ListSessions
-            | Op::EndSessions
-            | Op::StopServer => {
-                let text = format!("{name} is no operation on files");
-                self.over(running, Err(Error::new(Kind::Internal, text)))
-            }
         }
     }
 
-    /// Asks the gate for an operation that concerns no files, and that the caller does itself and ends with
-    /// [`Desk::succeeded`] or [`Desk::failed`].
+    /// Asks the gate for what concerns no files, which the caller does itself and ends with [`Desk::succeeded`] or
+    /// [`Desk::failed`].
     ///
     /// # Errors
     /// The gate's refusal, written down already.
-    pub fn admit(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
-        let running = Running::new(op, name);
+    pub fn admit(&mut self, matter: Matter, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
+        self.pass(Running::of(matter, name), gate::need_of(matter), false, earlier)
+    }
+
+    /// Asks the gate. What came before is done and told of first, unless this is let through and shares its commit.
+    fn pass(&mut self, running: Running, need: Need, shares_syncs: bool, earlier: Earlier<'_>) -> Result<Running> {
         self.audit.begin(&running);
-        let allowed = gate::check(&self.principal, op, name);
-        if allowed.is_err() || !op.shares_syncs() {
+        let allowed = gate::check(&self.principal, need, running.name());
+        if allowed.is_err() || !shares_syncs {
             self.commit(earlier);
         }
         match allowed {

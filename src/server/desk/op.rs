@@ -2,7 +2,7 @@
 
 use crate::files::{Hash, RelPath, Resume, SourceMode, StagedId, UploadSpec};
 
-/// An operation of somebody who is logged in. The gate decides over it; those on files the [`Desk`](super::Desk) does.
+/// An operation on files of somebody who is logged in. The gate decides over it, and the [`Desk`](super::Desk) does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// What is at a path.
@@ -117,22 +117,6 @@ pub enum Op {
         /// A file that is there is replaced.
         replace: bool,
     },
-    /// What neither changes nor shows a file, and concerns nobody else: whether the server is there, how to ask it, the end.
-    Talk,
-    /// To log in, although somebody is logged in already. The gate lets it through, to be answered as out of sequence.
-    LogIn,
-    /// More connections of the same user: they get no more rights than this one.
-    Connect,
-    /// Another password of one's own.
-    ChangePassword,
-    /// Enrol or revoke a key of one's own.
-    ChangeKeys,
-    /// Who is connected.
-    ListSessions,
-    /// Sessions of others end.
-    EndSessions,
-    /// The server ends.
-    StopServer,
 }
 
 /// What may stand for the bytes of a file that is to be hashed.
@@ -165,14 +149,6 @@ impl Op {
             | Op::Rename { from: path, .. }
             | Op::Copy { from: path, .. } => Some(path),
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
-            Op::Talk
-            | Op::LogIn
-            | Op::Connect
-            | Op::ChangePassword
-            | Op::ChangeKeys
-            | Op::ListSessions
-            | Op::EndSessions
-            | Op::StopServer => None,
         }
     }
 
@@ -184,6 +160,6 @@ impl Op {
     /// Whether it neither changes a file nor gives its bytes: the log of every day leaves it out, as it would hide what
     /// does.
     pub(super) fn is_minor(&self) -> bool {
-        matches!(self, Op::Talk | Op::Stat(_))
+        matches!(self, Op::Stat(_))
     }
 }

@@ -211,7 +211,7 @@ fn a_copy_needs_what_a_download_and_an_upload_need() {
         let users = principal(&format!("[users.bob]\npassword = \"{hash}\"\naccess = {list}\n"));
         let grants = users.standing("bob").unwrap().grants;
         let op = Op::Copy { from: path("a"), to: path("b"), replace };
-        assert_eq!(gate::decide(grants, &op) == gate::Decision::Allowed, allowed, "{access} {replace}");
+        assert_eq!(gate::decide(grants, gate::need(&op)) == gate::Decision::Allowed, allowed, "{access} {replace}");
     }
 }
 

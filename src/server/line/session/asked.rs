@@ -2,21 +2,32 @@
 
 use crate::files::{RelPath, UploadSpec};
 use crate::proto::{Command, HashOf, StageArgs, UploadArgs};
+use crate::server::desk::gate::{self, Need};
+use crate::server::desk::matter::Matter;
 use crate::server::desk::op::{Hashing, Op};
 
 /// What a command asks for.
 pub enum Asked {
     /// An operation on files.
     Files(Op),
-    /// Something that the session does itself; the gate decides over this operation.
-    Session(Op, Command),
+    /// Something that the session does itself; the gate decides over this.
+    Session(Matter, Command),
 }
 
 impl Asked {
-    /// The operation that the gate decides over.
-    pub fn op(&self) -> &Op {
+    /// What it needs, as the gate says.
+    pub fn need(&self) -> Need {
         match self {
-            Asked::Files(op) | Asked::Session(op, _) => op,
+            Asked::Files(op) => gate::need(op),
+            Asked::Session(matter, _) => gate::need_of(*matter),
+        }
+    }
+
+    /// The operation, if it is one on files.
+    pub fn op(&self) -> Option<&Op> {
+        match self {
+            Asked::Files(op) => Some(op),
+            Asked::Session(..) => None,
         }
     }
 }
@@ -40,19 +51,19 @@ impl From<Command> for Asked {
             Command::Rename { from, to, replace } => Op::Rename { from, to, replace },
             Command::Copy { from, to, replace } => Op::Copy { from, to, replace },
             Command::Help(_) | Command::Ping | Command::Status | Command::Logout => {
-                return Asked::Session(Op::Talk, command);
+                return Asked::Session(Matter::Talk, command);
             }
             Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) | Command::Redeem { .. } => {
-                return Asked::Session(Op::LogIn, command);
+                return Asked::Session(Matter::LogIn, command);
             }
-            Command::Token { .. } => return Asked::Session(Op::Connect, command),
+            Command::Token { .. } => return Asked::Session(Matter::Connect, command),
             // What is shown is the user's own, and a nonce opens nothing.
-            Command::Nonce | Command::Keys => return Asked::Session(Op::Talk, command),
-            Command::Enrol { .. } | Command::Revoke { .. } => return Asked::Session(Op::ChangeKeys, command),
-            Command::Passwd { .. } => return Asked::Session(Op::ChangePassword, command),
-            Command::Who => return Asked::Session(Op::ListSessions, command),
-            Command::Kick(_) => return Asked::Session(Op::EndSessions, command),
-            Command::Shutdown => return Asked::Session(Op::StopServer, command),
+            Command::Nonce | Command::Keys => return Asked::Session(Matter::Talk, command),
+            Command::Enrol { .. } | Command::Revoke { .. } => return Asked::Session(Matter::ChangeKeys, command),
+            Command::Passwd { .. } => return Asked::Session(Matter::ChangePassword, command),
+            Command::Who => return Asked::Session(Matter::ListSessions, command),
+            Command::Kick(_) => return Asked::Session(Matter::EndSessions, command),
+            Command::Shutdown => return Asked::Session(Matter::StopServer, command),
         };
         Asked::Files(op)
     }

@@ -47,9 +47,9 @@ impl Talk {
         let verb = command.verb();
         match Asked::from(command) {
             Asked::Files(op) => (self.begin(op, verb, out), Step::Progress),
-            Asked::Session(op, command) => {
+            Asked::Session(matter, command) => {
                 let Talk { desk, replies, .. } = self;
-                match desk.admit(&op, verb.name(), &mut |result| replies.answer(&result, out)) {
+                match desk.admit(matter, verb.name(), &mut |result| replies.answer(&result, out)) {
                     Ok(running) => (State::Commands, self.converse(command, running, out)),
                     Err(error) => {
                         replies.refuse(&error, out);

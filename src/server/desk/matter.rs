@@ -1,0 +1,22 @@
+//! What somebody who is logged in asks that concerns no files: their protocol does it, when the gate lets it through.
+
+/// Something that concerns no files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matter {
+    /// What changes nothing and concerns nobody else: whether the server is there, how to ask it, the end.
+    Talk,
+    /// To log in, although somebody is logged in already. The gate lets it through, to be answered as out of sequence.
+    LogIn,
+    /// More connections of the same user: they get no more rights than this one.
+    Connect,
+    /// Another password of one's own.
+    ChangePassword,
+    /// Enrol or revoke a key of one's own.
+    ChangeKeys,
+    /// Who is connected.
+    ListSessions,
+    /// Sessions of others end.
+    EndSessions,
+    /// The server ends.
+    StopServer,
+}
