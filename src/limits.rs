@@ -761,7 +761,7 @@ pub const WEB_RANGES_MAX: usize = 8;
 /// Bytes of a file that are read and sent in one go, with no file left open between turns.
 pub const WEB_AT_ONCE: u64 = CHUNK as u64;
 
-/// Larger files that one session of the web has open at once; the others wait. With its socket they keep to
+/// Larger files and folders that one connection of the web has open at once; further files wait. With its socket they keep to
 /// [`DESCRIPTORS_PER_CONNECTION`].
 pub const WEB_OPEN_FILES: usize = 2;
 

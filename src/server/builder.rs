@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::events::{Event, Listener};
-use super::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, Timeouts};
+use super::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, Timeouts, Web};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Vault};
 use crate::tls::{Identity, Pin};
@@ -89,6 +89,12 @@ impl ServerBuilder {
     /// Takes connections from this socket too, which listens already.
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listeners.push(listener);
+        self
+    }
+
+    /// What browsers and other clients of HTTP may do on the same port; reading, if nothing is said.
+    pub fn web(mut self, web: Web) -> Self {
+        self.options.web = web;
         self
     }
 

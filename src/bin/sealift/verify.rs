@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal as _};
 
+use console::Term;
 use sealift::client::{Added, Endpoint, Followed, Known, KnownServers, Verification, Welcome};
 use sealift::proto::escape::for_people;
 use sealift::tls::Pin;
@@ -14,6 +15,7 @@ use super::config::config_dir;
 use super::context::Login;
 use super::failure::Outcome;
 use super::output::{Output, to_stderr};
+use super::wrap::wrap;
 
 /// The file of known servers, in the configuration folder.
 const KNOWN_SERVERS: &str = "known_servers";
@@ -145,9 +147,13 @@ fn say_added(added: Added, server: &Endpoint, pin: Pin, out: Output) {
 /// # Errors
 /// [`Kind::Untrusted`] unless the answer is yes, or if nobody can be asked.
 pub fn question(server: &Endpoint, pin: &Pin) -> Result<()> {
+    let wrapped = |text: &str| wrap(text, usize::from(Term::stderr().size().1).saturating_sub(1), 0);
     to_stderr(&format!(
-        "{server} is not known yet. Its key has this pin:\n\n  {pin}\n\n\
-         Compare it with the one the server printed at its first start; `sealiftd cert pin` prints it there again."
+        "{}\n\n  {pin}\n\n{}",
+        wrapped(&format!("{server} is not known yet. Its key has this pin:")),
+        wrapped(
+            "Compare it with the one the server printed at its first start; `sealiftd cert pin` prints it there again."
+        ),
     ));
     let mut prompt = "Trust this server from now on? (yes, no, or type the pin): ";
     loop {

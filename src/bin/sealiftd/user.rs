@@ -22,6 +22,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
         UserCommand::Add { name, home, access, admin, quota: Quota(quota), keys, password } => {
+            let is_new = !places.users.exists();
             let checked = file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
             let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;
             let hash = match keys.is_empty() || password.password_stdin {
@@ -40,6 +41,12 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 shown(&folder.to_string_lossy()),
                 shell_word(&name),
             ));
+            if is_new {
+                say(&format!(
+                    "{} was not there and is new: it is read by a server that is started here, or with --users.\n",
+                    shown(&places.users.to_string_lossy()),
+                ));
+            }
             warn_of_file(places)
         }
         UserCommand::Passwd { name, password } => {

@@ -159,12 +159,13 @@ impl Audit {
             return;
         }
         let (user, verb, path) = (user.name(), running.name, running.shown_path());
+        let to = running.to.as_ref().map(RelPath::to_string);
         let staged = running.staged.as_ref().map(StagedId::to_string);
         let ms = u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         if running.minor {
-            debug!(session = %self.ticket.id(), user, verb, path, staged, outcome, bytes, ms, "command");
+            debug!(session = %self.ticket.id(), user, verb, path, to, staged, outcome, bytes, ms, "command");
         } else {
-            info!(session = %self.ticket.id(), user, verb, path, staged, outcome, bytes, ms, "command");
+            info!(session = %self.ticket.id(), user, verb, path, to, staged, outcome, bytes, ms, "command");
         }
     }
 

@@ -26,7 +26,7 @@ impl Desk {
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
         let renamed = turns::aside(|| self.store.rename(from, to, replace));
-        self.over(running, renamed.map(|()| Outcome::Renamed))
+        self.over(running.to(to.clone()), renamed.map(|()| Outcome::Renamed))
     }
 
     /// Whether this was found to be a rotten file. One that cannot be opened is not known to be.

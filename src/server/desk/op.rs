@@ -2,7 +2,7 @@
 
 use crate::files::{Hash, RelPath, Resume, SourceMode, StagedId, UploadSpec};
 
-/// An operation on files of somebody who is logged in. The gate decides over it, and the [`Desk`](super::Desk) does it.
+/// An operation on files of somebody who is logged in. The gate decides over it, and the desk does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// What is at a path.

@@ -95,7 +95,10 @@ pub async fn serve(
     drop(spoken);
     if visitors.is_empty() {
         match &ended {
-            Err(error) if error.kind() == Kind::TimedOut => visitors.penalise(Offence::TooSlow),
+            // Who was asked for a password may take longer to type it than a connection is kept.
+            Err(error) if error.kind() == Kind::TimedOut && progress.requests() == 0 => {
+                visitors.penalise(Offence::TooSlow);
+            }
             _ if progress.requests() == 0 => visitors.penalise(Offence::NoLogin),
             _ => {}
         }
@@ -151,10 +154,23 @@ async fn watch(visitors: &Visitors, progress: &Progress, heard: Receiver<News>, 
             () = stopping => return Over::Gracefully(Kind::Stopping, shared.pace.grace),
             () = pushed_out => return Over::Now(Kind::Busy),
             // The answer that says so may be on its way; what else is under way fails at its next step.
-            why = endings.select_next_some() => return Over::Gracefully(why, limits::CLOSE_DRAIN),
+            why = endings.select_next_some() => if let Some(why) = why {
+                return Over::Gracefully(why, limits::CLOSE_DRAIN);
+            },
             over = slow => return over,
             news = heard.select_next_some() => match news {
-                News::Entered(ending) => endings.push(async move { ending.wait().await }.boxed()),
+                News::Entered(ending, gone) => endings.push(
+                    async move {
+                        let (ended, gone) = (ending.wait().fuse(), gone.recv().fuse());
+                        pin_mut!(ended, gone);
+                        select_biased! {
+                            why = ended => Some(why),
+                            // Nothing is ever sent: the guest is gone.
+                            _ = gone => None,
+                        }
+                    }
+                    .boxed(),
+                ),
                 News::Guessed => return Over::Gracefully(Kind::LoginFailed, limits::CLOSE_DRAIN),
             },
         }

@@ -128,6 +128,10 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
             return Ok(Found::Large);
         }
         let first = if is_head { None } else { reader.step_to_bytes(desk, &account)? };
+        if !is_head && !reader.is_over() && !may_stay_open {
+            // There was no room for all of it at once.
+            return Ok(Found::Large);
+        }
         if is_head || reader.is_over() {
             desk.rest();
         }

@@ -13,7 +13,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::file::Asked;
-use super::guest::{Guest, begin, unexpected};
+use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::rows::{Form, Rows, Scene};
 use super::target::{Sort, Wish};
 use crate::budget::Claim;
@@ -32,6 +32,7 @@ use crate::server::desk::outcome::{Begun, Outcome};
 pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
     let (op, method) =
         (Op::List { path: asked.place.path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
+    let gathering = guest.gathering().await;
     let job = guest
         .step(move |desk| match begin(desk, op, method)? {
             Begun::List(job) => Ok(job),
@@ -52,6 +53,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         return Ok(typed(form));
     }
     let gathered = gather(guest, job, &asked.wish).await?;
+    drop(gathering);
+    // What goes on while the client reads keeps the folder open.
+    let right = gathered.rest.is_some().then(|| guest.open_folder()).transpose()?;
     let scene = Scene {
         place: asked.place,
         wish: asked.wish,
@@ -59,7 +63,8 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         is_sorted: gathered.rest.is_none(),
         ids,
     };
-    let going = Going { guest: guest.clone(), rows: Rows::new(form, scene), gathered, stage: Stage::Head };
+    let going =
+        Going { guest: guest.clone(), rows: Rows::new(form, scene), gathered, stage: Stage::Head, _right: right };
     let mut answer = typed(form);
     *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
     Ok(answer)
@@ -118,10 +123,15 @@ async fn gather(guest: &Arc<Guest>, job: ListJob, wish: &Wish) -> Result<Gathere
         let more = entries.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
         gathered.sorted.append(&mut entries);
         bytes += more;
-        let Some(rest) = rest else { break };
-        gathered.rest = Some(rest);
-        // The first batch has room with everybody.
         let claim = if bytes < limits::WEB_FOLDER_BYTES { guest.account().claim(more) } else { None };
+        if claim.is_none() && gathered._claims.is_empty() {
+            return Err(Error::new(Kind::Busy, "there is no room for a listing now"));
+        }
+        let Some(rest) = rest else {
+            gathered._claims.extend(claim);
+            break;
+        };
+        gathered.rest = Some(rest);
         match claim {
             Some(claim) => gathered._claims.push(claim),
             None => break,
@@ -166,6 +176,7 @@ struct Going {
     rows: Rows,
     gathered: Gathered,
     stage: Stage,
+    _right: Option<OpenFile>,
 }
 
 impl Going {

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use async_lock::{Mutex, Semaphore, SemaphoreGuardArc};
+use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuardArc};
+use async_std::channel::Sender;
 
 use super::adapter::Progress;
 use crate::auth::Principal;
@@ -29,9 +30,24 @@ pub struct Guest {
     ticket: Arc<Ticket>,
     source: Source,
     account: Arc<Account>,
-    /// Files that are open from one turn to the next.
-    open_files: Arc<Semaphore>,
+    open: Arc<Openings>,
     progress: Arc<Progress>,
+    /// Closed with the guest: whoever waits for its end then waits for nothing.
+    _is_there: Sender<()>,
+}
+
+/// What the requests of one connection have open, whoever they are from.
+pub struct Openings {
+    /// Files and folders that are open from one turn to the next.
+    files: Arc<Semaphore>,
+    /// One folder is gathered at a time.
+    gathering: Mutex<()>,
+}
+
+impl Default for Openings {
+    fn default() -> Self {
+        Openings { files: Arc::new(Semaphore::new(limits::WEB_OPEN_FILES)), gathering: Mutex::new(()) }
+    }
 }
 
 /// The right to have a file open from one turn to the next, until it is dropped.
@@ -46,7 +62,8 @@ impl Guest {
         principal: Principal,
         peer: SocketAddr,
         shared: &Arc<Shared>,
-        progress: &Arc<Progress>,
+        (progress, open): (&Arc<Progress>, &Arc<Openings>),
+        is_there: Sender<()>,
     ) -> Result<(Guest, Ending)> {
         let source = Source::of(&principal, peer.ip());
         let Entry { principal, version, store, ticket, ending } = enter(principal, None, peer, &source, shared).await?;
@@ -61,8 +78,9 @@ impl Guest {
             ticket,
             account: shared.memory.account(&source),
             source,
-            open_files: Arc::new(Semaphore::new(limits::WEB_OPEN_FILES)),
+            open: open.clone(),
             progress: progress.clone(),
+            _is_there: is_there,
         };
         Ok((guest, ending))
     }
@@ -102,7 +120,21 @@ impl Guest {
 
     /// Waits for the right to have a file open.
     pub async fn open_file(&self) -> OpenFile {
-        self.open_files.acquire_arc().await
+        self.open.files.acquire_arc().await
+    }
+
+    /// Waits until no other folder is gathered for this connection.
+    pub async fn gathering(&self) -> MutexGuard<'_, ()> {
+        self.open.gathering.lock().await
+    }
+
+    /// The right to have a folder open, if not everything of the connection's is.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`].
+    pub fn open_folder(&self) -> Result<OpenFile> {
+        let busy = || Error::new(Kind::Busy, "this connection has as much open as it may");
+        self.open.files.try_acquire_arc().ok_or_else(busy)
     }
 
     /// Does a step of blocking work at the desk, in its turn, by the users file as it is now.

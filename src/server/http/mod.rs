@@ -25,7 +25,7 @@ mod visitors;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Web {
-    /// Whatever the users may.
+    /// Read, as with [`Web::ReadOnly`]: there is no writing by HTTP yet.
     #[default]
     On,
     /// Read.

@@ -86,9 +86,15 @@ impl Rows {
             Form::Json => {
                 let comma = if self.entries > 0 { "," } else { "" };
                 let Mtime { secs, nanos } = entry.mtime;
+                // Nanoseconds count forward, digits behind a minus backward.
+                let (sign, secs, nanos) = match secs < 0 {
+                    false => ("", secs.unsigned_abs(), nanos),
+                    true if nanos == 0 => ("-", secs.unsigned_abs(), 0),
+                    true => ("-", secs.unsigned_abs() - 1, 1_000_000_000 - nanos),
+                };
                 let _ = write!(
                     out,
-                    "{comma}\n{{\"name\":{},\"href\":{},\"type\":\"{}\",\"size\":{},\"mtime\":{secs}.{nanos:09}}}",
+                    "{comma}\n{{\"name\":{},\"href\":{},\"type\":\"{}\",\"size\":{},\"mtime\":{sign}{secs}.{nanos:09}}}",
                     json(&String::from_utf8_lossy(&entry.path)),
                     json(&href),
                     entry.kind.word(),

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_lock::Mutex as AsyncMutex;
-use async_std::channel::Sender;
+use async_std::channel::{Receiver, Sender, bounded};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
 use super::adapter::Progress;
-use super::guest::Guest;
+use super::guest::{Guest, Openings};
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -34,8 +34,8 @@ pub enum Claimed {
 
 /// What a connection hears of its requests.
 pub enum News {
-    /// A session has begun; it ends when this says so.
-    Entered(Ending),
+    /// A session has begun; it ends when this says so, and is of no matter any more once the channel is closed.
+    Entered(Ending, Receiver<()>),
     /// Too many passwords were wrong: no more of them here.
     Guessed,
 }
@@ -49,6 +49,8 @@ pub struct Visitors {
     /// One login at a time for each connection, however many requests it has at once.
     logging_in: AsyncMutex<()>,
     failures: AtomicU32,
+    /// What all of them have open from one turn to the next.
+    open: Arc<Openings>,
     news: Sender<News>,
     progress: Arc<Progress>,
 }
@@ -97,6 +99,7 @@ impl Visitors {
             guests: Mutex::default(),
             logging_in: AsyncMutex::new(()),
             failures: AtomicU32::new(0),
+            open: Arc::default(),
             news,
             progress,
         }
@@ -144,10 +147,10 @@ impl Visitors {
         if let Some(guest) = self.known(&user, &password) {
             return Ok(guest);
         }
-        if self.failures.load(Ordering::Relaxed) >= limits::LOGIN_FAILURES_MAX {
-            return Err(Error::new(Kind::LoginFailed, "too many logins have failed on this connection"));
-        }
+        self.may_guess()?;
         let _one_at_a_time = self.logging_in.lock().await;
+        // Those before it in the queue may have been the last.
+        self.may_guess()?;
         // The one before may have been the same.
         if let Some(guest) = self.known(&user, &password) {
             return Ok(guest);
@@ -160,6 +163,13 @@ impl Visitors {
             None => self.log_in(user, password, version).await?,
         };
         self.enter(principal).await
+    }
+
+    fn may_guess(&self) -> Result<()> {
+        if self.failures.load(Ordering::Relaxed) >= limits::LOGIN_FAILURES_MAX {
+            return Err(Error::new(Kind::LoginFailed, "too many logins have failed on this connection"));
+        }
+        Ok(())
     }
 
     /// Checks the password, and remembers for a while that it was right.
@@ -187,7 +197,9 @@ impl Visitors {
 
     async fn enter(&self, principal: Principal) -> Result<Arc<Guest>> {
         self.admitted().log_in(&principal)?;
-        let (guest, ending) = Guest::enter(principal, self.peer, &self.shared, &self.progress).await?;
+        let (is_there, gone) = bounded(1);
+        let (guest, ending) =
+            Guest::enter(principal, self.peer, &self.shared, (&self.progress, &self.open), is_there).await?;
         let guest = Arc::new(guest);
         let mut guests = self.guests();
         guests.retain(|guest| guest.is_welcome());
@@ -197,7 +209,7 @@ impl Visitors {
         }
         guests.push(guest.clone());
         drop(guests);
-        let _ = self.news.try_send(News::Entered(ending));
+        let _ = self.news.try_send(News::Entered(ending, gone));
         Ok(guest)
     }
 

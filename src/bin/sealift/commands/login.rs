@@ -198,7 +198,11 @@ pub async fn log_out(ctx: &Context, args: &LogOut) -> Outcome {
     let (on_server, rest) = match gone {
         Ok(()) => (true, "and the server too"),
         Err(error) => match error.kind() {
-            Kind::LoginFailed | Kind::NotFound => (true, "which the server did not know any more"),
+            Kind::NotFound => (true, "which the server did not know any more"),
+            // It is removed there, or bounded, or the administrator lets nobody use such keys now: the answers are the same.
+            Kind::LoginFailed => {
+                (false, "which does not log in any more; if it is only out of its bounds, the server still knows it")
+            }
             // What the administrator gave, only the administrator takes.
             Kind::Denied => (false, "but the server's administrator gave it, and the server still knows it"),
             _ => {

@@ -71,7 +71,8 @@ impl Talk {
             Begun::List(job) => self.begin_list(job, out),
             Begun::Work(work) => {
                 if work.class() == Class::Heavy {
-                    // Earlier replies need not wait for a large file to be hashed.
+                    // Earlier uploads and their replies need not wait for a large file to be hashed.
+                    desk.commit(&mut |result| replies.answer(&result, out));
                     out.hand_over();
                 }
                 State::Work(work)
