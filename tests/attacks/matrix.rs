@@ -31,11 +31,6 @@ impl Right {
         }
     }
 
-    /// The first right that a command needs beyond a login.
-    pub fn needed(verb: Verb, line: &[u8]) -> Option<Right> {
-        Right::all_needed(verb, line).first().copied()
-    }
-
     /// What a command needs beyond a login: the table of PROTOCOL.md, written down once more on purpose.
     pub fn all_needed(verb: Verb, line: &[u8]) -> Vec<Right> {
         let says = |option: &str| String::from_utf8_lossy(line).contains(option);

@@ -11,7 +11,7 @@ use sealift::auth::{Access, UsersFile, hash_password};
 use sealift::client::{ConnectOptions, Endpoint, Observer, Skip, Transferred, Verification};
 use sealift::files::{Durability, RelPath};
 use sealift::secret::Secret;
-use sealift::server::{Handle, Server, ServerOptions, Storage};
+use sealift::server::{AdmissionOptions, Handle, Server, ServerOptions, Storage};
 use sealift::tls::{Identity, Pin};
 use sealift::{Client, Error, Kind, Result};
 use tempfile::TempDir;
@@ -40,6 +40,11 @@ impl Running {
 
     /// The same over other storage; what else the server needs is in this directory.
     pub async fn over(dir: TempDir, storage: Storage) -> Running {
+        Running::admitting(dir, storage, AdmissionOptions::default()).await
+    }
+
+    /// The same, letting in whom this says.
+    pub async fn admitting(dir: TempDir, storage: Storage, admission: AdmissionOptions) -> Running {
         let users = UsersFile::new(dir.path().join("users.toml"));
         users.create().unwrap();
         // Hashing costs what it must cost; once a process is enough here.
@@ -52,7 +57,7 @@ impl Running {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut options =
             ServerOptions::new(any_port, dir.path().join("data"), dir.path().join("users.toml"), identity);
-        options.storage = storage;
+        (options.storage, options.admission) = (storage, admission);
         let server = Server::bind(options).await.unwrap();
         let endpoint = Endpoint::new("127.0.0.1", server.addresses()[0].port());
         let (pin, handle) = (server.pin(), server.handle());

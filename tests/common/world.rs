@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -127,7 +128,11 @@ pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             } else if kind.is_symlink() {
                 what.extend(fs::read_link(&path).unwrap().as_os_str().as_bytes());
             } else if !kind.is_fifo() && !kind.is_socket() && !kind.is_char_device() && !kind.is_block_device() {
-                what.extend(fs::read(&path).unwrap());
+                match fs::read(&path) {
+                    // A server at work has just removed it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    read => what.extend(read.unwrap()),
+                }
             }
             seen.insert(path.strip_prefix(root).unwrap().to_owned(), what);
         }

@@ -12,8 +12,8 @@ use futures::stream::TryStreamExt as _;
 use sealift::Kind;
 use sealift::auth::UsersFile;
 use sealift::client::{ConnectOptions, Credentials, Pool, Verification};
-use sealift::files::Hash;
-use sealift::server::{Server, ServerOptions};
+use sealift::files::{Durability, Hash};
+use sealift::server::{AdmissionOptions, Server, ServerOptions, Storage};
 use sealift::tls::Identity;
 
 use crate::common::eventually;
@@ -121,6 +121,32 @@ fn what_waits_for_a_connection_gets_one_and_no_more_are_opened() {
         drop(held);
         waiting.await.unwrap();
         assert_eq!(server.handle.connections(), 1);
+    });
+}
+
+#[test]
+fn a_server_that_gives_fewer_connections_lets_the_others_wait() {
+    block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::Folder { path: dir.path().join("data"), durability: Durability::None };
+        let admission = AdmissionOptions { per_source: 2, ..Default::default() };
+        let server = Running::admitting(dir, storage, admission).await;
+        let pool = pool(&server, 4).await;
+        assert_eq!(pool.connections(), 2);
+        let held = (pool.client().await.unwrap(), pool.client().await.unwrap());
+        let waiting = (0..3).map(|_| {
+            let pool = pool.clone();
+            spawn(async move { pool.stat("").await })
+        });
+        let waiting: Vec<_> = waiting.collect();
+        let waits = timeout(Duration::from_millis(200), pool.stat("")).await;
+        assert!(waits.is_err(), "it waits: {waits:?}");
+        drop(held);
+        for answer in waiting {
+            answer.await.unwrap();
+        }
+        pool.close().await;
+        assert_eq!(pool.stat("").await.unwrap_err().kind(), Kind::Aborted);
     });
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_lock::Semaphore;
+use async_lock::{Semaphore, SemaphoreGuardArc};
 
 use self::lease::Out;
 pub use self::lease::PooledClient;
@@ -86,6 +86,10 @@ struct State {
     leased: u32,
     /// Of every connection there is, or was a moment ago.
     stoppers: Vec<Stopper>,
+    /// Places for connections that the server does not give now: so that whoever waits for a place gets one with a connection.
+    withheld: Vec<SemaphoreGuardArc>,
+    /// No place is withheld any more: somebody waits for all of them.
+    closing: bool,
 }
 
 impl Pool {
@@ -138,12 +142,21 @@ impl Pool {
     /// # Errors
     /// [`Kind::Aborted`] after [`Pool::stop`]; as [`Client::connect`] and [`Client::login`] if a new one is needed.
     pub async fn client(&self) -> Result<PooledClient> {
-        let place = self.0.places.acquire_arc().await;
-        let (client, out) = match self.take()? {
-            Some((client, out)) => (self.filled_up(client).await, out),
-            None => self.open().await?,
-        };
-        Ok(PooledClient::new(client, out, place))
+        loop {
+            let place = self.0.places.acquire_arc().await;
+            let (client, out) = match self.take()? {
+                Some((client, out)) => (self.filled_up(client).await, out),
+                None => match self.open().await {
+                    // There is no other to be had now, but somebody has one and will give it back.
+                    Err(error) if error.kind().is_transient() => match self.0.withhold(place) {
+                        Ok(()) => continue,
+                        Err(_) => return Err(error),
+                    },
+                    opened => opened?,
+                },
+            };
+            return Ok(PooledClient::new(client, out, place));
+        }
     }
 
     /// Ends all connections at once, also those in use: what is done over them fails with [`Kind::Aborted`], as does every later
@@ -160,6 +173,12 @@ impl Pool {
 
     /// Waits for the calls that run, says goodbye, and ends all connections. Later calls fail with [`Kind::Aborted`].
     pub async fn close(&self) {
+        let withheld = {
+            let mut state = self.0.lock();
+            state.closing = true;
+            std::mem::take(&mut state.withheld)
+        };
+        drop(withheld);
         let mut places = Vec::new();
         for _ in 0..self.0.most {
             places.push(self.0.places.acquire_arc().await);
@@ -188,7 +207,11 @@ impl Pool {
             return Ok(client);
         }
         let mut client = self.0.log_in().await?;
-        let out = Out::new(&self.0, &mut self.0.lock());
+        let (out, withheld) = {
+            let mut state = self.0.lock();
+            (Out::new(&self.0, &mut state), std::mem::take(&mut state.withheld))
+        };
+        drop(withheld);
         self.0.given.store(self.0.most, Ordering::Relaxed);
         self.0.fill_from(&mut client, 0).await?;
         self.0.check()?;
@@ -233,6 +256,16 @@ impl Inner {
         }
     }
 
+    /// Puts a place aside if somebody has a connection, whose place is free again when it comes back.
+    fn withhold(&self, place: SemaphoreGuardArc) -> Result<(), SemaphoreGuardArc> {
+        let mut state = self.lock();
+        if state.leased == 0 || state.closing {
+            return Err(place);
+        }
+        state.withheld.push(place);
+        Ok(())
+    }
+
     async fn log_in(&self) -> Result<Client> {
         let mut options = ConnectOptions::new(Verification::Pins(vec![self.pin]));
         (options.connect_timeout, options.io_timeout) = (self.connect_timeout, self.io_timeout);
@@ -249,6 +282,10 @@ impl Inner {
         let mut state = self.lock();
         state.stoppers.retain(|stopper| !stopper.is_over());
         state.stoppers.push(client.stopper());
+        // Whoever has stopped the pool before has not seen this one.
+        if self.stopped.load(Ordering::SeqCst) {
+            client.stopper().stop();
+        }
     }
 
     /// Opens what is missing by tokens of this connection's login. So many connections are `held` that are neither idle nor
