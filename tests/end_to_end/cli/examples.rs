@@ -25,7 +25,8 @@ const CANNOT: &[&str] = &[
 
 /// What ends otherwise than with 0 here.
 const OTHERWISE: &[(&str, &[i32])] = &[
-    // There is no such session, no such invitation.
+    // There is no such session, no such invitation, no key of that name.
+    ("sealift key remove alice@files.example alice@laptop", &[3]),
     ("sealift kick admin@files.example bob", &[3]),
     ("sealift kick admin@files.example 7b430352ecddde17", &[3]),
     ("sealiftd invite --revoke 5f0c3a9be1d27744", &[3]),
@@ -77,8 +78,9 @@ fn prepared() -> World {
         cd "$PLACE"
         echo 'a good password' > secret; cp "$HOME/.ssh/work.pub" alice.pub
         cd server_data/alice
-        mkdir -p logs old-folder photos/2024 archive reports projects project www docs
-        for file in a.txt b.txt draft.txt old.txt logs/2025-01 old-folder/f photos/boat.jpg reports/r project/f docs/report.txt
+        mkdir -p logs old-folder photos/2024 archive backup reports projects project www docs
+        for file in report.pdf a.txt b.txt draft.txt old.txt logs/2025-01 old-folder/f photos/boat.jpg reports/r project/f \
+            docs/report.txt
         do echo content > $file; done
         cd ../public
         mkdir -p pub/photos reports

@@ -13,9 +13,9 @@ fn typed(place: &Path, line: &str) -> Output {
     command.env("PATH", "/usr/bin:/bin").env("SEALIFT_CONFIG_DIR", place.join("config")).output().unwrap()
 }
 
-/// The commands among what is shown.
+/// The commands among what is shown: one line is for browsers.
 fn commands(hints: &str) -> Vec<&str> {
-    hints.lines().filter_map(|line| line.strip_prefix("  ")).collect()
+    hints.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with("or open ")).collect()
 }
 
 #[test]

@@ -201,7 +201,7 @@ pub async fn log_out(ctx: &Context, args: &LogOut) -> Outcome {
             Kind::NotFound => (true, "which the server did not know any more"),
             // It is removed there, or bounded, or the administrator lets nobody use such keys now: the answers are the same.
             Kind::LoginFailed => {
-                (false, "which does not log in any more; if it is only out of its bounds, the server still knows it")
+                (false, "which the server did not know any more, or does not let in from here as it is now")
             }
             // What the administrator gave, only the administrator takes.
             Kind::Denied => (false, "but the server's administrator gave it, and the server still knows it"),
