@@ -44,8 +44,9 @@ pub fn watch(Taken(mut signals): Taken, server: Handle, port_file: Option<Arc<Po
                 std::process::exit(128 + signal);
             } else {
                 stopping = true;
-                server.stop();
+                // Said first: the server's own lines about its end come behind it.
                 info!(signal = name, connections = server.connections(), "stopping; once more ends at once");
+                server.stop();
             }
         }
     })?;
