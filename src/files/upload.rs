@@ -19,6 +19,8 @@ pub struct UploadSpec {
     pub condition: Condition,
     /// Whether it may take the place of a file that is there.
     pub overwrite: Overwrite,
+    /// What becomes of its beginning if it is not finished.
+    pub interrupted: Interrupted,
 }
 
 impl UploadSpec {
@@ -26,6 +28,16 @@ impl UploadSpec {
     pub fn is_sparse(&self) -> bool {
         self.allocated.is_some()
     }
+}
+
+/// What becomes of the beginning of an upload that is not finished, also if the process is killed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Interrupted {
+    /// Its whole blocks may be kept for somebody who goes on with them: [`Upload::keep`].
+    #[default]
+    Kept,
+    /// Nothing stays: nobody will go on with it.
+    Dropped,
 }
 
 /// Whether an upload may take the place of a file that has its name when it is committed.

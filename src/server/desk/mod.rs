@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod batch;
+pub mod current_users;
 mod files;
 pub mod gate;
 pub mod jobs;
@@ -22,20 +23,22 @@ pub mod state;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
+pub mod ties;
+pub mod tokens;
 pub mod uploads;
 
 use std::sync::Arc;
 
 use self::audit::{Audit, Running};
 use self::batch::Batch;
+use self::current_users::CurrentUsers;
 use self::gate::Need;
 use self::matter::Matter;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
+use self::ties::Ties;
 use self::uploads::Put;
-use super::door::current_users::CurrentUsers;
-use super::door::ties::Ties;
 use crate::auth::{Access, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, FileMode, Hasher, Overwrite, Store};

@@ -14,7 +14,7 @@ use crate::auth::{Users, hash_password};
 use crate::files::{Durability, Hash, RelPath, UploadSpec};
 use crate::machine::source::Origin;
 use crate::secret::Secret;
-use crate::server::door::tokens::Tokens;
+use crate::server::desk::tokens::Tokens;
 use crate::store::{LocalOptions, LocalStore, Staging};
 
 struct Bench {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::current_users::CurrentUsers;
+use crate::server::desk::current_users::CurrentUsers;
 use super::login_queue::{LoginQueue, Permit};
 use crate::auth::{OwnChange, Principal, StateFolder, Users, hash_password, is_anonymous};
 use crate::error::{Error, Kind, Result};

@@ -17,8 +17,8 @@ use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::registry::{Ending, Ticket};
+use crate::server::desk::ties::Ties;
 use crate::server::door::entry::{Entry, enter};
-use crate::server::door::ties::Ties;
 
 /// A session of the web.
 pub struct Guest {

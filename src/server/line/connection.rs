@@ -21,12 +21,12 @@ use crate::machine::source::{Origin, Source};
 use crate::proto::ReplyWriter;
 use crate::server::Shared;
 use crate::server::desk::registry::Ending;
+use crate::server::desk::ties::Ties;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::Proven;
 use crate::server::door::connection::{Stream, while_welcome};
 use crate::server::door::entry::{Entry, enter};
 use crate::server::door::self_service::SelfService;
-use crate::server::door::ties::Ties;
 use crate::tls::Pin;
 
 /// Serves it to its end; what closes the stream is the caller's.

@@ -14,13 +14,13 @@ use crate::error::Result;
 use crate::files::{Durability, FileMode, Vault as _};
 use crate::machine::lane::{Machine, Outgoing, Queue, Step};
 use crate::machine::source::Origin;
+use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::registry::Registry;
+use crate::server::desk::ties::Ties;
+use crate::server::desk::tokens::Tokens;
 use crate::server::door::accounts::Accounts;
 use crate::server::door::admission::{Admission, AdmissionOptions};
-use crate::server::door::current_users::CurrentUsers;
 use crate::server::door::self_service::SelfService;
-use crate::server::door::ties::Ties;
-use crate::server::door::tokens::Tokens;
 use crate::store::LocalVault;
 use crate::tls::Pin;
 

@@ -25,7 +25,7 @@ use super::upload::{LocalUpload, check_target};
 use super::{Staging, beside};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Hasher, Looked, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
+use crate::files::{Hash, Hasher, Interrupted, Looked, Partial, RelPath, Upload, UploadSpec, hash::BlockHash};
 use crate::limits;
 
 /// Beginning of a partial's name, before the key of its path.
@@ -45,7 +45,10 @@ pub(super) fn keep(upload: LocalUpload) -> u64 {
 }
 
 fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
-    let len = upload.hasher.blocks().len() as u64 * limits::HASH_BLOCK;
+    let len = match upload.spec.interrupted {
+        Interrupted::Kept => upload.hasher.blocks().len() as u64 * limits::HASH_BLOCK,
+        Interrupted::Dropped => 0,
+    };
     let temp = &mut upload.temp;
     let Some(name) = temp.name.clone().filter(|_| len > 0 && upload.promise.is_none()) else { return Ok(0) };
     ftruncate(&temp.file, len)?;

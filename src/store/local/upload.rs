@@ -18,7 +18,7 @@ use super::staging::{Stage, Temp};
 use super::{commit, keep_old, partial};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Condition, Hash, Hasher, Overwrite, Prepared, PreparedSet, RelPath, Source, Staged, Upload, UploadSpec,
+    Condition, Hash, Hasher, Interrupted, Overwrite, Prepared, PreparedSet, RelPath, Source, Staged, Upload, UploadSpec,
 };
 use crate::holes::without_zeros;
 use crate::limits;
@@ -51,7 +51,7 @@ impl LocalUpload {
     /// [`crate::files::Store::begin`].
     pub(super) fn begin(stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
         let parent = check_target(stage.jail(), path, spec)?;
-        let large = spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
+        let large = spec.interrupted == Interrupted::Kept && spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
         let temp = stage.create(path, &parent, large, spec.mode)?;
         let upload = Self::over((stage.jail(), stage.prepared()), path, spec, temp, Hasher::new(), durable);
         upload.check_room()?;

@@ -3,7 +3,9 @@
 use super::parts::MemoryStaged;
 use super::tree::{Change, Trees};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Hash, Hasher, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec};
+use crate::files::{
+    Committed, Hash, Hasher, Interrupted, Overwrite, Prepared, PreparedSet, RelPath, Staged, Upload, UploadSpec,
+};
 
 /// Bytes on their way to a name.
 pub(super) struct MemoryUpload {
@@ -86,6 +88,9 @@ impl Upload for MemoryUpload {
     }
 
     fn keep(mut self: Box<Self>) -> u64 {
+        if self.spec.interrupted == Interrupted::Dropped {
+            return 0;
+        }
         let bytes = std::mem::take(&mut self.bytes);
         self.trees.lock().keep(&self.home, &self.path, bytes, self.hasher.blocks())
     }

@@ -101,6 +101,7 @@ pub const CHECKS: &[Check] = checks![
     no_path_becomes_deeper_than_a_path_can_be,
     an_interrupted_upload_goes_on_where_its_whole_blocks_end,
     less_than_a_block_is_not_kept,
+    nothing_stays_of_an_upload_that_nobody_will_go_on_with,
     a_beginning_that_is_not_proven_is_refused_and_stays,
     parts_come_in_any_order_and_each_once,
     an_upload_in_parts_is_whole_or_nothing,

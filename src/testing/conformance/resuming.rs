@@ -2,7 +2,7 @@
 
 use super::{Checked, Home, begun, content, ensure, list, p, put, read, refused, same};
 use crate::error::Kind;
-use crate::files::{Condition, Hash, Partial, Store, UploadSpec};
+use crate::files::{Condition, Hash, Interrupted, Partial, Store, UploadSpec};
 use crate::limits;
 
 const BLOCK: usize = limits::HASH_BLOCK as usize;
@@ -53,6 +53,19 @@ pub fn less_than_a_block_is_not_kept(fresh: &dyn Fn() -> Home) -> Checked {
     let store = home.open()?;
     same(begun(&*store, "x", UploadSpec::default(), &content(BLOCK - 1))?.keep(), 0, "kept")?;
     same(store.partial(&p("x")?)?, None, "found")
+}
+
+/// However much of it there was.
+pub fn nothing_stays_of_an_upload_that_nobody_will_go_on_with(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    let bytes = content(2 * BLOCK);
+    let spec = UploadSpec { interrupted: Interrupted::Dropped, ..UploadSpec::default() };
+    same(begun(&*store, "x", spec, &bytes)?.keep(), 0, "kept")?;
+    same(store.partial(&p("x")?)?, None, "found")?;
+    let whole = begun(&*store, "x", spec, &bytes)?;
+    same(store.commit_one(whole)?.hash, Hash::of(&bytes), "committed")?;
+    ensure(read(&*store, "x")? == bytes, "the bytes are all there")
 }
 
 /// What is not the sender's beginning is left for whoever has it.

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
 mod conditional;
+mod copies;
 mod disk_full;
 mod durable;
 mod faults;

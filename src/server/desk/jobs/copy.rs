@@ -4,7 +4,7 @@
 use super::work::{Went, What, Work};
 use crate::buffers::Buffer;
 use crate::error::Result;
-use crate::files::{Condition, Finding, RelPath, SourceMode, Upload, UploadSpec};
+use crate::files::{Condition, Finding, Interrupted, RelPath, SourceMode, Upload, UploadSpec};
 use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::{Desk, Earlier};
@@ -55,6 +55,7 @@ impl Desk {
             mtime: Some(meta.mtime),
             mode: Some(SourceMode { mode: meta.mode, perms: true }),
             allocated: source.allocated(),
+            interrupted: Interrupted::Dropped,
             condition: if replace { Condition::Any } else { Condition::Absent },
             ..UploadSpec::default()
         };

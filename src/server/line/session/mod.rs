@@ -26,13 +26,13 @@ use crate::machine::lane::{Machine, Outgoing, Step, Waiting};
 use crate::machine::turns::Class;
 use crate::proto::{LineDecoder, ReplyWriter, Verb};
 use crate::server::desk::Desk;
+use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::jobs::download::Download;
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::Work;
 use crate::server::desk::registry::Ticket;
-use crate::server::door::current_users::CurrentUsers;
+use crate::server::desk::ties::Ties;
 use crate::server::door::self_service::SelfService;
-use crate::server::door::ties::Ties;
 use crate::tls::Pin;
 
 /// One user's session on one connection. It can only be made from a [`Principal`]: before login no file operation
