@@ -3,6 +3,8 @@
 //!
 //! Every layer returns [`Error`]; nothing else in the crate invents words, digits or exit codes.
 
+mod system;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -291,7 +293,7 @@ impl Error {
 
     /// A failed file operation on `what`, sorted by the operating system's error number.
     pub fn file(what: impl fmt::Display, err: io::Error) -> Self {
-        let kind = file_kind(&err);
+        let kind = system::kind_of(&err);
         let what = what.to_string();
         let text = match kind {
             Kind::Io => format!("{what}: {err}"),
@@ -370,37 +372,6 @@ impl Error {
     }
 }
 
-impl From<Error> for io::Error {
-    /// With the kind of the standard library that comes closest, and this error within.
-    fn from(error: Error) -> io::Error {
-        let kind = match error.kind {
-            Kind::NotFound => io::ErrorKind::NotFound,
-            Kind::Denied | Kind::LoginFailed | Kind::LoginRequired | Kind::Revoked | Kind::Kicked => {
-                io::ErrorKind::PermissionDenied
-            }
-            Kind::Exists | Kind::Changed => io::ErrorKind::AlreadyExists,
-            Kind::IsDirectory => io::ErrorKind::IsADirectory,
-            Kind::NotDirectory => io::ErrorKind::NotADirectory,
-            Kind::NotEmpty => io::ErrorKind::DirectoryNotEmpty,
-            Kind::NoSpace => io::ErrorKind::StorageFull,
-            Kind::Quota => io::ErrorKind::QuotaExceeded,
-            Kind::CrossDevice => io::ErrorKind::CrossesDevices,
-            Kind::TimedOut => io::ErrorKind::TimedOut,
-            Kind::AddressInUse => io::ErrorKind::AddrInUse,
-            Kind::Network | Kind::Stopping => io::ErrorKind::ConnectionAborted,
-            Kind::Busy | Kind::TooMany => io::ErrorKind::ResourceBusy,
-            Kind::Integrity | Kind::Rotten | Kind::Torn | Kind::Protocol => io::ErrorKind::InvalidData,
-            Kind::BadPath | Kind::PathTooLong | Kind::BadCommand | Kind::Usage | Kind::BadConfig => {
-                io::ErrorKind::InvalidInput
-            }
-            Kind::UnknownVerb | Kind::TooOld => io::ErrorKind::Unsupported,
-            // Not `Interrupted` for what a person stopped: whoever reads repeats that by itself.
-            _ => io::ErrorKind::Other,
-        };
-        io::Error::new(kind, error)
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -413,33 +384,6 @@ impl std::error::Error for Error {
             Some(source) => Some(source.as_ref()),
             None => None,
         }
-    }
-}
-
-fn file_kind(err: &io::Error) -> Kind {
-    use rustix::io::Errno;
-    if let Some(errno) = Errno::from_io_error(err) {
-        return match errno {
-            Errno::NOENT => Kind::NotFound,
-            // XDEV: openat2 refused a path or link that leads out of the jail.
-            Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::XDEV => Kind::Denied,
-            Errno::NOSPC => Kind::NoSpace,
-            Errno::DQUOT => Kind::Quota,
-            Errno::EXIST => Kind::Exists,
-            Errno::ISDIR => Kind::IsDirectory,
-            Errno::NOTDIR => Kind::NotDirectory,
-            Errno::NOTEMPTY => Kind::NotEmpty,
-            Errno::LOOP => Kind::NotRegular,
-            Errno::NAMETOOLONG => Kind::PathTooLong,
-            Errno::INVAL => Kind::BadPath,
-            _ => Kind::Io,
-        };
-    }
-    match err.kind() {
-        io::ErrorKind::NotFound => Kind::NotFound,
-        io::ErrorKind::PermissionDenied => Kind::Denied,
-        io::ErrorKind::AlreadyExists => Kind::Exists,
-        _ => Kind::Io,
     }
 }
 

@@ -2,6 +2,7 @@
 //! `sealift/1` has. It is replaced every few weeks by another program, so it is looked at again and again.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use rustls::sign::CertifiedKey;
 use webpki::{DnsNameRef, EndEntityCert, SubjectNameRef};
 
 use super::{ALPN, Description, Identity};
-use crate::Result;
+use crate::{Error, Result};
 
 /// As certbot and lego call them.
 const CERTIFICATE_FILE: &str = "fullchain.pem";
@@ -29,6 +30,8 @@ struct State {
     shown: Option<Arc<CertifiedKey>>,
     /// The files that were looked at last, whether they could be used or not.
     seen: Option<[Stamp; 2]>,
+    /// Why they could not be looked at, if so.
+    unreachable: Option<io::ErrorKind>,
 }
 
 /// What changes when a file is written or replaced.
@@ -43,10 +46,17 @@ impl WebCertificate {
     /// Looks at the files, and reads them if they have changed: what they say then, or why they cannot be used. The last pair
     /// that could be used is shown as long as there is no other.
     pub fn look(&self) -> Option<Result<Description>> {
-        let stamps = [self.stamp(CERTIFICATE_FILE)?, self.stamp(KEY_FILE)?];
-        if self.state().seen == Some(stamps) {
+        let stamps = match (self.stamp(CERTIFICATE_FILE), self.stamp(KEY_FILE)) {
+            (Ok(Some(certificate)), Ok(Some(key))) => [certificate, key],
+            (Ok(_), Ok(_)) => return None,
+            (Err(error), _) | (_, Err(error)) => return self.unreachable(error).map(Err),
+        };
+        let mut state = self.state();
+        state.unreachable = None;
+        if state.seen == Some(stamps) {
             return None;
         }
+        drop(state);
         let read = Identity::load_pair(&self.folder.join(CERTIFICATE_FILE), &self.folder.join(KEY_FILE));
         let mut state = self.state();
         state.seen = Some(stamps);
@@ -66,9 +76,19 @@ impl WebCertificate {
         is_its.then_some(shown)
     }
 
-    fn stamp(&self, file: &str) -> Option<Stamp> {
-        let meta = fs::metadata(self.folder.join(file)).ok()?;
-        Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+    /// Of a file that is there; one that cannot be looked at is another matter.
+    fn stamp(&self, file: &str) -> io::Result<Option<Stamp>> {
+        match fs::metadata(self.folder.join(file)) {
+            Ok(meta) => Ok(Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// That the files cannot be looked at: said once for each reason.
+    fn unreachable(&self, error: io::Error) -> Option<Error> {
+        let before = self.state().unreachable.replace(error.kind());
+        (before != Some(error.kind())).then(|| Error::file(self.folder.display(), error))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -335,6 +336,26 @@ fn web_shrinking_file() {
         assert!(rest.iter().rev().take(1000).all(|byte| *byte == 7), "{change}: padded with something else");
     }
     eventually("the log says so", || daemon.log().contains("outcome=\"torn\""));
+}
+
+/// Of ranges too, where the first is sent already and the change shows neither in the size nor in the time.
+#[test]
+fn web_ranges_of_two_states() {
+    const MIB: u64 = 1024 * 1024;
+    let daemon = Daemon::start();
+    let path = daemon.public().join("file");
+    fs::write(&path, vec![7; 32 * MIB as usize]).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    let time = file.metadata().unwrap().modified().unwrap();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let ranges = format!("0-{},{}-{}", 16 * MIB - 1, 24 * MIB, 25 * MIB);
+    web.send(format!("GET /file HTTP/1.1\r\nHost: x\r\nRange: bytes={ranges}\r\n\r\n"));
+    web.read(64 * 1024);
+    file.write_all_at(&vec![8; 2 * MIB as usize], 24 * MIB).unwrap();
+    file.set_modified(time).unwrap();
+    let rest = web.rest();
+    assert!(!rest.contains(&8), "the ranges are of two states");
+    assert!(64 * 1024 + rest.len() < 17 * MIB as usize, "it looks whole");
 }
 
 #[test]

@@ -2,15 +2,14 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use async_std::task::sleep;
 use sealift::client::keys::LoginKey;
 use sealift::client::{
-    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, KnownServers, Patience, RateLimit, Settings, Target,
-    Verification, Welcome, is_unreached,
+    Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, KnownServers, Patience, RateLimit, Target, Verification,
+    Welcome, is_unreached,
 };
 use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
@@ -22,13 +21,11 @@ use super::config::config_file;
 use super::failure::{Failure, Outcome, changed_key_hint};
 use super::identity::{self, Credential, Identities};
 use super::interrupt;
+use super::login::{ANONYMOUS, Login};
 use super::netrc::Netrc;
 use super::output::Output;
 use super::password::{self, Passwords};
 use super::verify::{follow, known_servers, system_known_servers, verification};
-
-/// Who logs in when nobody is named.
-const ANONYMOUS: &str = "anonymous";
 
 /// Whether a command can be done over after its connection was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,44 +37,6 @@ pub enum Repeat<'a> {
     GoesOn(&'a Cell<u64>),
     /// It changes something, and may have done so although its answer never came: no.
     Acts,
-}
-
-/// Who logs in where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
-    /// Nobody is anonymous.
-    pub user: Option<String>,
-    /// The server.
-    pub server: Endpoint,
-    /// Its name in the configuration, if it was named by it.
-    pub bookmark: Option<String>,
-    /// What is set for it there.
-    pub settings: Settings,
-}
-
-impl Login {
-    /// The name to log in under.
-    pub fn name(&self) -> &str {
-        self.user.as_deref().unwrap_or(ANONYMOUS)
-    }
-
-    /// The next step of somebody who may not.
-    pub fn denied_hint(&self) -> String {
-        match &self.user {
-            None => format!("You are anonymous; log in as a user who may, as in alice@{}", self.server),
-            Some(user) => format!("Ask the server's administrator to give {user} the right."),
-        }
-    }
-}
-
-/// For people: `alice@host:port`, escaped.
-impl fmt::Display for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(user) = &self.user {
-            write!(f, "{}@", for_people(user.as_bytes()))?;
-        }
-        write!(f, "{}", self.server)
-    }
 }
 
 /// A connection that is logged in.

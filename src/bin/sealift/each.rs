@@ -5,11 +5,12 @@ use std::ffi::OsString;
 use sealift::Client;
 use sealift::client::{Patience, Target};
 
-use super::context::{Context, Login, Repeat};
+use super::context::{Context, Repeat};
 use super::expand::{self, Meant, Named, Names, may_be_pattern};
 use super::failure::{Failure, Outcome, Tally};
 use super::identity::Credential;
 use super::interrupt;
+use super::login::Login;
 use super::output;
 
 /// A target, who reaches it, and whether it may stand for others.

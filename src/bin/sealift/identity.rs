@@ -15,8 +15,8 @@ use sealift::{Client, Error, Kind, Result, limits};
 use super::args::Common;
 use super::ask;
 use super::config::config_dir;
-use super::context::Login;
 use super::failure::{Failure, Outcome};
+use super::login::Login;
 use super::logins;
 use super::output::Output;
 

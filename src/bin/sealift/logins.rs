@@ -12,7 +12,7 @@ use sealift::client::keys::{LoginKey, new_key_file};
 use sealift::{Error, Kind, Result};
 
 use super::config::config_dir;
-use super::context::Login;
+use super::login::Login;
 
 /// The folder, in that of the configuration.
 const FOLDER: &str = "logins";

@@ -17,6 +17,7 @@ mod help;
 mod identity;
 mod interrupt;
 mod list_args;
+mod login;
 mod logins;
 mod mirror_args;
 mod netrc;

@@ -9,11 +9,12 @@ use sealift::{Client, Error, Kind, Result, limits};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::context::{Connected, Context, Login};
+use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome};
 use crate::filter_args::FilterArgs;
 use crate::identity::Credential;
 use crate::interrupt;
+use crate::login::Login;
 use crate::progress::{Progress, ProgressArgs};
 use crate::verify::verification;
 

@@ -12,8 +12,8 @@ use sealift::{Client, Error, Kind, Result};
 use super::args::{Common, TrustMode};
 use super::ask;
 use super::config::config_dir;
-use super::context::Login;
 use super::failure::Outcome;
+use super::login::Login;
 use super::output::{Output, to_stderr};
 use super::wrap::wrap;
 

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::server::desk::current_users::CurrentUsers;
 use super::login_queue::{LoginQueue, Permit};
 use crate::auth::{OwnChange, Principal, StateFolder, Users, hash_password, is_anonymous};
 use crate::error::{Error, Kind, Result};
@@ -12,6 +11,7 @@ use crate::limits;
 use crate::machine::source::Source;
 use crate::machine::turns::{Places, Turns, cores};
 use crate::secret::Secret;
+use crate::server::desk::current_users::CurrentUsers;
 use crate::tls::Pin;
 
 /// Who may log in: whom the users file has now.

@@ -121,7 +121,10 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
                     let range = format!("bytes {first}-{}/{}", (first + length).saturating_sub(1), meta.size);
                     (Reader::one(desk.hashing(job, (first, length))), Some(range))
                 }
-                _ => (Reader::several((path.clone(), meta), method, parts, Type::of(&path).name)?, Some(String::new())),
+                _ => {
+                    let file = (path.clone(), job.into_source());
+                    (Reader::several(file, method, parts, Type::of(&path).name)?, Some(String::new()))
+                }
             },
         };
         if !is_head && !reader.fits_in_one() && !may_stay_open {

@@ -9,7 +9,7 @@ use super::guest::{begin, unexpected};
 use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Meta, RelPath};
+use crate::files::{Change, RelPath, Source};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::download::{Download, Pulled};
@@ -39,8 +39,9 @@ pub struct Reader {
 
 struct Several {
     path: RelPath,
-    /// The file that all ranges are of.
-    meta: Meta,
+    /// The file that all ranges are of, open as long as they are read: each range is opened anew, and only by this one it is
+    /// known that none of them is of another state.
+    file: Box<dyn Source>,
     method: &'static str,
     boundary: String,
     kind: &'static str,
@@ -54,20 +55,20 @@ impl Reader {
         Reader { length: download.left(), now: Some(download), kept: None, several: None, is_over: false }
     }
 
-    /// Of several ranges, none of them past the end, of the file at this path which is still this one. `kind` is told in
-    /// the heads of all.
+    /// Of several ranges, none of them past the end, of this file, which was opened at this path. `kind` is told in the heads
+    /// of all.
     ///
     /// # Errors
     /// [`Kind::Internal`] without random numbers.
     pub fn several(
-        (path, meta): (RelPath, Meta),
+        (path, file): (RelPath, Box<dyn Source>),
         method: &'static str,
         mut ranges: Vec<(u64, u64)>,
         kind: &'static str,
     ) -> Result<Reader> {
         let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
         ranges.reverse();
-        let several = Several { path, meta, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
+        let several = Several { path, file, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
         let heads = several.ranges.iter().map(|range| several.head(*range).len() as u64 + range.1).sum::<u64>();
         let length = heads + several.end().len() as u64;
         Ok(Reader { now: None, kept: None, several: Some(several), length, is_over: false })
@@ -151,14 +152,18 @@ impl Reader {
             self.is_over = true;
             return Ok(Piece::NotYet);
         };
+        let torn = || Error::new(Kind::Torn, "the file changed while it was sent");
+        if several.file.change()? != Change::Nothing {
+            return Err(torn());
+        }
         let Some((offset, length)) = several.ranges.pop() else {
             self.is_over = true;
             return Ok(Piece::Bytes(Bytes::from(several.end())));
         };
         let op = Op::Read { path: several.path.clone(), offset, length: Some(length), growing: false };
         let Begun::Download(job) = begin(desk, op, several.method)? else { return Err(unexpected()) };
-        if job.meta() != several.meta {
-            return Err(desk.drop_download(job, Error::new(Kind::Torn, "the file changed while it was sent")));
+        if job.meta() != several.file.meta() {
+            return Err(desk.drop_download(job, torn()));
         }
         self.now = Some(job);
         Ok(Piece::Bytes(Bytes::from(several.head((offset, length)))))
@@ -167,9 +172,9 @@ impl Reader {
 
 impl Several {
     fn head(&self, (offset, length): (u64, u64)) -> String {
-        let Several { boundary, kind, meta, .. } = self;
+        let Several { boundary, kind, file, .. } = self;
         let last = (offset + length).saturating_sub(1);
-        let size = meta.size;
+        let size = file.meta().size;
         format!("\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: bytes {offset}-{last}/{size}\r\n\r\n")
     }
 

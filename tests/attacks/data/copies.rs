@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 
 use super::until;
-use crate::common::world::{World, assert_nothing_staged, enter};
+use crate::common::{World, assert_nothing_staged, enter};
 
 /// Bytes that the process of this id has read so far, of files and sockets.
 fn read_so_far(pid: u32) -> u64 {

@@ -26,6 +26,7 @@ mod progress;
 mod shell;
 mod sides;
 mod sparse;
+mod streams;
 mod tap;
 mod terminal;
 mod transfers;

@@ -8,9 +8,10 @@ use sealift::{Client, Error, Kind};
 
 use super::cp;
 use crate::args::{Mkdir, Mv, Rm};
-use crate::context::{Context, Login, Repeat};
+use crate::context::{Context, Repeat};
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::transfer::{Way, ask};
 

@@ -16,11 +16,12 @@ use super::look::warn_of_growing;
 use super::sink::{Sink, cannot_sync};
 use super::typed::Through;
 use crate::args::Get;
-use crate::context::{Context, Login};
+use crate::context::Context;
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
 use crate::list_args::{Listed, expects_folders};
+use crate::login::Login;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 

@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 use crate::commands::bookmark;
 use crate::commands::login::{enrol_here, told};
 use crate::config::config_file_to_change;
-use crate::context::{Context, Login};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
+use crate::login::Login;
 use crate::output::{Event, Object};
 use crate::verify::{known_servers, remember, system_known_servers};
 

@@ -11,9 +11,10 @@ use sealift::{Error, Kind};
 
 use crate::commands::login::named_login;
 use crate::config::config_dir;
-use crate::context::{Connected, Context, Login};
+use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, OWN_KEY};
+use crate::login::Login;
 use crate::logins;
 use crate::output::{Event, Object};
 

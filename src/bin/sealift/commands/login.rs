@@ -10,9 +10,10 @@ use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Exit, Kind};
 
 use crate::commands::key::{account_name, user_and_host};
-use crate::context::{Connected, Context, Login};
+use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome};
 use crate::identity::{self, Credential};
+use crate::login::Login;
 use crate::logins;
 use crate::output::{Event, Object};
 

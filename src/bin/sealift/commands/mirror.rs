@@ -13,10 +13,11 @@ use sealift::{Client, Kind};
 
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
-use crate::context::{Context, Login};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
+use crate::login::Login;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
 use crate::progress::{Direction, Progress, Totals};

@@ -11,8 +11,8 @@ use sealift::proto::escape::for_people;
 
 use super::mirror::Way;
 use crate::config::config_dir;
-use crate::context::Login;
 use crate::failure::{Failure, Outcome};
+use crate::login::Login;
 
 /// Where, in the configuration folder, the locks are for folders on servers.
 const LOCKS: &str = "mirrors";

@@ -7,9 +7,10 @@ use sealift::client::Present;
 use sealift::proto::Feature;
 use sealift::{Client, Exit, Kind};
 
-use crate::context::{Connected, Context, Login};
+use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
+use crate::login::Login;
 use crate::output::{Event, Object};
 use crate::password;
 

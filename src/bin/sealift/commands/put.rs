@@ -22,10 +22,11 @@ use sealift::{Client, Error, Kind};
 
 use super::local::one_name;
 use crate::args::Put;
-use crate::context::{Context, Login};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt;
 use crate::list_args::{Listed, expects_folders};
+use crate::login::Login;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 

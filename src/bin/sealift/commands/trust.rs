@@ -9,8 +9,9 @@ use sealift::tls::Pin;
 use sealift::{Client, Error, Kind};
 
 use crate::args::{TrustCommand, TrustMode};
-use crate::context::{Context, Login};
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::login::Login;
 use crate::output::{Event, Object};
 use crate::verify::{known_servers, question, remember, remember_another, system_known_servers};
 

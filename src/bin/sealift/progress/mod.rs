@@ -25,10 +25,10 @@ use self::checksums::Checksums;
 use self::screen::{Kind, Mode, Screen};
 use self::state::State;
 use self::summary::Skipped;
-use super::context::Login;
 use super::failure::{Failure, Outcome, Tally};
 use super::format;
 use super::interrupt;
+use super::login::Login;
 use super::output::{Event, Object, Output};
 use super::transfer::FlowArgs;
 

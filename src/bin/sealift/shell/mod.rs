@@ -20,9 +20,10 @@ use sealift::client::Target;
 use sealift::{Error, Exit, Kind};
 
 use crate::ask;
-use crate::context::{Context, Login};
+use crate::context::Context;
 use crate::failure::{Outcome, Tally};
 use crate::interrupt::unless_interrupted;
+use crate::login::Login;
 use crate::output::stdout_failed;
 use editor::{Editor, Typed};
 use line::{Command, Line};

@@ -20,10 +20,11 @@ use super::say;
 use crate::args;
 use crate::commands::change::{Act, Moving};
 use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
-use crate::context::{Connected, Context, Login};
+use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
+use crate::login::Login;
 use crate::output;
 use sealift::secret::Secret;
 

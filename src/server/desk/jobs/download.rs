@@ -1,7 +1,7 @@
 //! The bytes of a file, or of a range of it, pulled by whoever sends them.
 
 use crate::error::{Error, Result};
-use crate::files::{Finding, Hash, Meta, RelPath};
+use crate::files::{Finding, Hash, Meta, RelPath, Source};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
@@ -48,6 +48,11 @@ impl Download {
     /// What the next step takes: a core if its bytes are hashed on the way or once more, but for what is done in a moment.
     pub fn class(&self) -> Class {
         if self.reading.left_to_hash() <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
+    }
+
+    /// The open file alone, for whoever only looks whether it stands still. Nothing is written down.
+    pub fn into_source(self) -> Box<dyn Source> {
+        self.reading.into_source()
     }
 
     /// What it is about.
