@@ -296,6 +296,20 @@ fn web_guessing() {
 }
 
 #[test]
+fn web_guessing_at_once() {
+    let world = world();
+    let daemon = world.start();
+    // Requests of one connection that all ask at the same time, before the first is answered.
+    let _cut_off = curl_output(&daemon, &["--http2", "--parallel", "-u", "alice:wrong"], "/~alice/[1-16]");
+    let mut guesses = BTreeMap::<String, u32>::new();
+    for line in daemon.stop().log.lines().filter(|line| line.contains("login refused")) {
+        let peer = line.split_whitespace().find(|word| word.starts_with("peer=")).unwrap();
+        *guesses.entry(peer.to_owned()).or_default() += 1;
+    }
+    assert!(!guesses.is_empty() && guesses.values().all(|count| *count <= 3), "{guesses:?}");
+}
+
+#[test]
 fn web_user_enumeration() {
     let world = world();
     let daemon = world.start();

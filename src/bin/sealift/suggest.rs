@@ -147,24 +147,39 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
     match err.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
-            let command = command_of(words, definition, name);
+            let (command, _) = command_of(words, definition, name);
             Some(unknown_command(name, command, command.get_name() == definition.get_name(), place))
         }
         ErrorKind::UnknownArgument => {
             let typed = text(ContextKind::InvalidArg)?;
             let option = typed.split('=').next().unwrap_or(typed);
-            let command = command_of(words, definition, typed);
-            Some(long_with_one_hyphen(words, command).unwrap_or_else(|| unknown_option(option, command, place)))
+            let (command, names) = command_of(words, definition, typed);
+            let whole = format!("{}{names}", place.before());
+            let whole = if names.is_empty() { "sealift" } else { &whole };
+            Some(if typed.starts_with('-') {
+                long_with_one_hyphen(words, command).unwrap_or_else(|| unknown_option(option, command, whole))
+            } else {
+                let told = format!("`{whole}` does not take so many arguments: `{typed}` is one too many");
+                Failure::new(Kind::Usage, told, format!("`{whole} --help` shows how it is written."))
+            })
         }
         _ => None,
     }
 }
 
-/// The innermost command before this word.
-fn command_of<'a>(words: &[OsString], definition: &'a Command, until: &str) -> &'a Command {
+/// The innermost command before this word, and how it is called: its name after those of the commands it is in.
+fn command_of<'a>(words: &[OsString], definition: &'a Command, until: &str) -> (&'a Command, String) {
     let first = usize::from(!definition.is_multicall_set());
     let before = words.iter().skip(first).take_while(|word| **word != *until);
-    before.fold(definition, |command, word| command.find_subcommand(word).unwrap_or(command))
+    let mut names = Vec::new();
+    let command = before.fold(definition, |command, word| match command.find_subcommand(word) {
+        Some(inner) => {
+            names.push(inner.get_name());
+            inner
+        }
+        None => command,
+    });
+    (command, names.join(" "))
 }
 
 /// `-name` and the like, of programs whose long options have one hyphen.
@@ -200,7 +215,7 @@ fn unknown_command(name: &str, command: &Command, is_first: bool, place: Typed) 
     Failure::new(Kind::Usage, format!("`{name}` is no command of {whole}"), hint)
 }
 
-fn unknown_option(option: &str, command: &Command, place: Typed) -> Failure {
+fn unknown_option(option: &str, command: &Command, whole: &str) -> Failure {
     let fits = |commands: &[&str]| commands.is_empty() || commands.contains(&command.get_name());
     let known = OPTIONS.iter().find(|(names, commands, _)| names.contains(&option) && fits(commands));
     let name = option.strip_prefix("--");
@@ -211,14 +226,10 @@ fn unknown_option(option: &str, command: &Command, place: Typed) -> Failure {
         (Some((_, _, hint)), _) => (*hint).to_owned(),
         (None, Some(near)) => format!("Did you mean --{near}?"),
         (None, None) => {
-            let whole = match command.get_name() {
-                "sealift" => "sealift".to_owned(),
-                name => format!("{}{name}", place.before()),
-            };
             format!("`{whole} --help` shows all options. A name that begins with a hyphen comes after `--`.")
         }
     };
-    Failure::new(Kind::Usage, format!("`{option}` is no option of `{}`", command.get_name()), hint)
+    Failure::new(Kind::Usage, format!("`{option}` is no option of `{whole}`"), hint)
 }
 
 /// The name that is so near to this one that it was probably meant: it begins with it, or few letters are wrong.

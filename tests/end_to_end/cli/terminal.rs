@@ -142,6 +142,16 @@ fn a_terminal_is_spared_what_is_no_text_unless_asked_for() {
 }
 
 #[test]
+fn lines_that_are_typed_ahead_or_pasted_at_once_are_all_read() {
+    let world = World::trusting();
+    fs::write(world.remote("public", "text"), "one\ntwo\n").unwrap();
+    let mut terminal = world.terminal(["shell", &world.public("")]);
+    terminal.expect("/> ").keys("ls\rpwd\rcat text\r").expect("text\r\n").expect("/\r\n").expect("two\r\n");
+    terminal.expect("/> ").keys("\x04");
+    assert_eq!(terminal.wait().code(), Some(0));
+}
+
+#[test]
 fn a_pager_has_the_terminal_until_it_ends() {
     let world = World::trusting();
     fs::write(world.remote("public", "text"), "one\ntwo\n").unwrap();
