@@ -5,6 +5,8 @@
 
 mod system;
 
+pub(crate) use system::told;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -296,7 +298,6 @@ impl Error {
         let kind = system::kind_of(&err);
         let what = what.to_string();
         let text = match kind {
-            Kind::Io => format!("{what}: {err}"),
             Kind::NotFound => format!("{what}: no such file or folder"),
             Kind::Denied if err.kind() == io::ErrorKind::ReadOnlyFilesystem => format!("{what}: the disk is read-only"),
             Kind::Denied => format!("{what}: permission denied"),
@@ -306,7 +307,7 @@ impl Error {
             Kind::NotDirectory => format!("{what}: not a folder"),
             Kind::NotEmpty => format!("{what}: the folder is not empty"),
             Kind::Quota => format!("{what}: the disk quota is used up"),
-            _ => format!("{what}: {err}"),
+            _ => format!("{what}: {}", system::told(&err)),
         };
         Error::new(kind, text).at(what).with_source(err)
     }
@@ -333,7 +334,7 @@ impl Error {
             io::ErrorKind::AddrInUse => Kind::AddressInUse,
             _ => Kind::Network,
         };
-        Error::new(kind, format!("{what}: {err}")).with_source(err)
+        Error::new(kind, format!("{what}: {}", system::told(&err))).with_source(err)
     }
 
     /// The same for a second listener, without the cause.

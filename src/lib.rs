@@ -83,6 +83,8 @@ pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod store;
+#[doc(hidden)]
+pub mod stray;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tls;

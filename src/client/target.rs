@@ -201,7 +201,8 @@ fn without_its_port(rest: &[u8]) -> Vec<u8> {
 /// Takes `host`, `host:port`, `[v6]` or `[v6]:port` apart. `path` and `meant`, which puts the user before it, only serve
 /// to show the right form.
 fn host_and_port(server: &[u8], path: &[u8], meant: impl Fn(&str) -> String) -> Result<(String, Option<u16>)> {
-    let shown = for_people(server);
+    // A host has no `@`: here it was `user:password@host`.
+    let shown = if server.contains(&b'@') { "what is named".into() } else { for_people(server) };
     let wrong = |why: String| Error::new(Kind::Usage, format!("{shown}: {why}"));
     let text = std::str::from_utf8(server)
         .ok()
@@ -232,6 +233,9 @@ fn host_and_port(server: &[u8], path: &[u8], meant: impl Fn(&str) -> String) -> 
     match port(after) {
         Some(port) => Ok((host, Some(port))),
         None if !after.is_empty() && after.bytes().all(|b| b.is_ascii_digit()) => Err(no_port()),
+        None if after.contains('@') => {
+            Err(wrong("a host and a port have no `@`; a password is never part of them".to_owned()))
+        }
         None => {
             let form = scp_form(&host, after, path);
             Err(wrong(format!("after the colon comes a port, and a path comes after a slash: {}", meant(&form))))

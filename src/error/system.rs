@@ -33,6 +33,21 @@ pub(super) fn kind_of(err: &io::Error) -> Kind {
     }
 }
 
+/// What the system says about it, as the rest of a sentence: without the number, which is for programmers.
+pub fn told(err: &io::Error) -> String {
+    let text = err.to_string();
+    let number = err.raw_os_error().map(|number| format!(" (os error {number})"));
+    let text = number.and_then(|number| text.strip_suffix(&number).map(str::to_owned)).unwrap_or(text);
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        // Not a word in capitals.
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            text.replacen(first, &first.to_lowercase().to_string(), 1)
+        }
+        _ => text,
+    }
+}
+
 impl From<Error> for io::Error {
     /// With the kind of the standard library that comes closest, and this error within.
     fn from(error: Error) -> io::Error {

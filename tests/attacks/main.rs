@@ -29,6 +29,7 @@ mod paths;
 mod protocol;
 mod resources;
 mod secrets;
+mod stray_secrets;
 mod streams;
 mod turns;
 mod web;

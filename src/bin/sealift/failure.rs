@@ -4,6 +4,7 @@ use console::Style;
 use sealift::client::{Endpoint, is_lost_line};
 use sealift::error::Side;
 use sealift::proto::escape::for_people;
+use sealift::stray::Stray;
 use sealift::{Error, Exit, Kind};
 
 use super::interrupt;
@@ -29,6 +30,12 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Error { error, hint: None }
+    }
+}
+
+impl From<Stray> for Failure {
+    fn from(stray: Stray) -> Self {
+        Failure::new(Kind::Usage, stray.text(), stray.next_step())
     }
 }
 

@@ -26,7 +26,6 @@ mod password;
 mod progress;
 mod rot_args;
 mod shell;
-mod stray;
 mod suggest;
 mod times;
 mod transfer;
@@ -40,10 +39,11 @@ use std::process::{ExitCode, exit};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches as _};
 use sealift::Exit;
+use sealift::stray::Stray;
 
 use args::{Cli, Command};
 use context::Context;
-use failure::Outcome;
+use failure::{Failure, Outcome};
 use output::Output;
 
 fn main() -> ExitCode {
@@ -61,9 +61,10 @@ fn main() -> ExitCode {
 
 /// What was typed. A server where a command's name is expected is one to open the shell on.
 fn matches() -> ArgMatches {
-    let mut words: Vec<OsString> = env::args_os().collect();
-    if let Some(failure) = stray::secret(&words) {
-        exit(i32::from(failure.show(Output::before_options(&words)) as u8));
+    let words: Vec<OsString> = env::args_os().collect();
+    let refuse = |failure: Failure| exit(i32::from(failure.show(Output::before_options(&words)) as u8));
+    if let Some(stray) = stray(&words) {
+        refuse(stray.into());
     }
     if let [_, help, connection] = words.as_slice()
         && help == "help"
@@ -77,16 +78,23 @@ fn matches() -> ArgMatches {
         match err.get(ContextKind::InvalidSubcommand) {
             Some(ContextValue::String(name)) if is_server(name) => {
                 let at = words.iter().position(|word| **word == **name).unwrap_or(words.len());
+                let mut words = words.clone();
                 words.insert(at, "shell".into());
-                help::command().get_matches_from(words)
+                help::command().try_get_matches_from(&words).unwrap_or_else(|err| match err.use_stderr() {
+                    true => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
+                    false => err.exit(),
+                })
             }
             _ if !err.use_stderr() || err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => err.exit(),
-            _ => {
-                let failure = suggest::explain(&err, &words, &help::command(), suggest::Typed::Program);
-                exit(i32::from(failure.show(Output::before_options(&words)) as u8))
-            }
+            _ => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
         }
     })
+}
+
+/// A secret that does not belong on this command line. An invitation belongs to `join`.
+fn stray(words: &[OsString]) -> Option<Stray> {
+    Stray::among(words.iter().skip(1))
+        .filter(|stray| *stray != Stray::Invitation || !words.iter().any(|word| word == "join"))
 }
 
 /// Whether this has the server read whole files, of which it says nothing before it is done.

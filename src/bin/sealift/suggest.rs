@@ -36,6 +36,11 @@ const COMMANDS: &[(&[&str], &str)] = &[
 
 /// Words of other programs' shells, and what does the same in ours. Those of [`COMMANDS`] are for a command line.
 const SHELL_COMMANDS: &[(&[&str], &str)] = &[
+    (&["pass", "password"], "`login USER` asks for the password; it never stands in the line."),
+    (
+        &["passwd", "key", "join", "bookmark", "trust", "invite"],
+        "That is no matter of one session: `!sealift --help` shows the commands outside of the shell.",
+    ),
     (&["reget"], "`get -c NAME` goes on with a file that was cut off."),
     (&["reput"], "`put -c NAME` goes on with a file that was cut off."),
     (&["chmod", "chown", "chgrp", "umask", "ln", "symlink"], "Modes, owners and links are not changed over the line."),
@@ -105,6 +110,9 @@ const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (&["-h"], &["get", "put", "mirror"], "--help shows how it is written."),
 ];
 
+/// The commands behind which somebody may type a password.
+const PASSWORDS: [&str; 6] = ["login", "logout", "passwd", "join", "open", "shell"];
+
 /// Where something was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typed {
@@ -159,8 +167,11 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             Some(if typed.starts_with('-') {
                 long_with_one_hyphen(words, command).unwrap_or_else(|| unknown_option(option, command, whole))
             } else {
-                let told = format!("`{whole}` does not take so many arguments: `{typed}` is one too many");
-                Failure::new(Kind::Usage, told, format!("`{whole} --help` shows how it is written."))
+                // Not repeated: behind a user's name people type her password.
+                let told = format!("`{whole}` does not take so many arguments");
+                let asked = PASSWORDS.iter().any(|name| names.split(' ').any(|part| part == *name));
+                let hint = if asked { "A password is asked for, and never stands in the line. " } else { "" };
+                Failure::new(Kind::Usage, told, format!("{hint}`{whole} --help` shows how it is written."))
             })
         }
         _ => None,
@@ -212,7 +223,14 @@ fn unknown_command(name: &str, command: &Command, is_first: bool, place: Typed) 
         }
         (None, None) => format!("`{whole} --help` shows all commands."),
     };
-    Failure::new(Kind::Usage, format!("`{name}` is no command of {whole}"), hint)
+    // Anything else may be a password, or a line of a key, that was not asked for.
+    let shown = if is_like_a_command(name) { format!("`{name}`") } else { "that".to_owned() };
+    Failure::new(Kind::Usage, format!("{shown} is no command of {whole}"), hint)
+}
+
+/// Whether it is written as commands are.
+pub fn is_like_a_command(name: &str) -> bool {
+    name.len() <= 16 && name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_' | '?'))
 }
 
 fn unknown_option(option: &str, command: &Command, whole: &str) -> Failure {
@@ -355,6 +373,15 @@ mod tests {
 
     #[test]
     fn a_password_that_was_typed_is_not_repeated() {
-        assert!(!said("sealift ls --password=canary h").contains("canary"));
+        for line in [
+            "ls --password=canary h",
+            "login alice@h canary",
+            "passwd alice@h canary",
+            "key list alice@h canary",
+            "df alice@h canary",
+            "canary2",
+        ] {
+            assert!(!said(&format!("sealift {line}")).contains("canary"), "{line}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::args::{Places, parse_access};
 use crate::failure::Failure;
 use crate::output::{complain, say};
 use crate::process;
+use crate::usage;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +67,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         return Ok(());
     }
     let name = args.name.unwrap_or_default();
+    usage::refuse_password_in_name(&name)?;
     let server = match &args.host {
         Some(host) => Endpoint::parse(host, limits::PORT)?,
         None => Endpoint::new(process::host_name().unwrap_or_else(|| "localhost".to_owned()), limits::PORT),

@@ -22,12 +22,16 @@ mod programs;
 mod scrub;
 mod serve;
 mod signals;
+mod usage;
 mod user;
 mod user_key;
 mod web_args;
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Command};
@@ -37,8 +41,15 @@ fn main() -> ExitCode {
     sealift::fast_copy::ensure();
     // The passwords and keys to come.
     sealift::confine::forbid_dumps();
-    let matches = match Cli::command().try_get_matches() {
+    let words: Vec<OsString> = env::args_os().collect();
+    if let Err(failure) = usage::refuse_secrets(&words) {
+        return failure.report();
+    }
+    let matches = match Cli::command().try_get_matches_from(&words) {
         Ok(matches) => matches,
+        Err(err) if err.use_stderr() && err.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return usage::explain(&err).report();
+        }
         Err(err) => {
             // Help that nobody reads is no failure.
             let _ = err.print();
@@ -47,7 +58,7 @@ fn main() -> ExitCode {
     };
     let done = match Cli::from_arg_matches(&matches) {
         Ok(cli) => run(cli, &matches),
-        Err(err) => Err(Failure::usage(err.to_string())),
+        Err(err) => Err(usage::explain(&err)),
     };
     logging::flush();
     match done {

@@ -2,9 +2,9 @@
 
 use std::io::{self, BufRead as _, Read as _};
 
+use sealift::Error;
 use sealift::auth::Secret;
 use sealift::limits::{PASSWORD_MAX, PASSWORD_MIN, PASSWORD_SHORT};
-use sealift::{Error, Kind};
 use zeroize::Zeroizing;
 
 use crate::args::PasswordArgs;
@@ -54,8 +54,8 @@ fn from_terminal(user: &str) -> Result<Secret, Failure> {
 }
 
 fn ask(prompt: &str) -> Result<Secret, Failure> {
-    rpassword::prompt_password(prompt).map(Secret::new).map_err(|err| {
-        Failure::from(Error::new(Kind::Usage, format!("there is no terminal to ask for the password on: {err}")))
+    rpassword::prompt_password(prompt).map(Secret::new).map_err(|_| {
+        Failure::usage("there is no terminal to ask for the password on")
             .hint("Give the password on standard input, with --password-stdin.")
     })
 }

@@ -12,6 +12,7 @@ use crate::args::{Places, Quota, UserCommand};
 use crate::failure::Failure;
 use crate::output::{complain, say, shell_word};
 use crate::password;
+use crate::usage;
 use crate::user_key;
 
 /// Carries a command out.
@@ -22,6 +23,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
         UserCommand::Add { name, home, access, admin, quota: Quota(quota), keys, password } => {
+            usage::refuse_password_in_name(&name)?;
             let is_new = !places.users.exists();
             let checked = file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
             let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;

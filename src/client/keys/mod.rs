@@ -92,8 +92,9 @@ impl LoginKey {
         let agent = format!("an agent (`ssh-add {}`) can hold the key instead", path.display());
         let failed = |err: std::io::Error| {
             let what = format!(
-                "{}: a FIDO key in a file signs by ssh-keygen, which does not run here: {err}; {agent}",
-                path.display()
+                "{}: a FIDO key in a file signs by ssh-keygen, which does not run here: {}; {agent}",
+                path.display(),
+                crate::error::told(&err)
             );
             Error::new(Kind::LoginFailed, what)
         };

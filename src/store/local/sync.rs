@@ -84,6 +84,7 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touc
 }
 
 fn failed(path: &RelPath, err: Errno) -> Error {
-    let text = format!("{path}: in its place, but may not outlive a power cut: {err}");
-    Error::new(Kind::Io, text).with_source(std::io::Error::from(err))
+    let err = std::io::Error::from(err);
+    let text = format!("{path}: in its place, but may not outlive a power cut: {}", crate::error::told(&err));
+    Error::new(Kind::Io, text).with_source(err)
 }

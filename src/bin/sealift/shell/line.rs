@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use sealift::stray::Stray;
 
 use super::Words;
 use crate::commands::ls::Look;
@@ -261,6 +262,9 @@ impl Line {
     /// # Errors
     /// What is wrong, if it is none.
     pub fn parse(mut words: Words) -> Outcome<Option<Line>> {
+        if let Some(stray) = Stray::among(&words) {
+            return Err(stray.into());
+        }
         if let Some(name) = words.first_mut() {
             name.make_ascii_lowercase();
             if name == "?" {

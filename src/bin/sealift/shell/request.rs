@@ -5,9 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use sealift::client::glob;
+use sealift::stray::Stray;
 use sealift::{Error, Kind, Result};
 
 use super::Words;
+use crate::suggest;
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,14 +88,14 @@ impl Request {
     pub fn is_harmless(&self) -> bool {
         let words = match &self.what {
             What::Command { words, .. } => words,
-            // An invitation has its secret behind the `#`.
-            What::Local(line) => return !line.as_bytes().windows(2).any(|pair| pair == b"/#"),
+            What::Local(line) => return Stray::within(line.as_bytes()).is_none(),
         };
-        let Some(name) = words.first().map(|name| name.as_bytes().to_ascii_lowercase()) else { return false };
-        match name.as_slice() {
-            b"login" | b"user" => words.len() <= 2,
-            b"pass" | b"password" => false,
-            _ => true,
+        let Some(name) = words.first().map(|name| name.to_string_lossy().to_ascii_lowercase()) else { return false };
+        match &*name {
+            "login" | "user" => words.len() <= 2,
+            "pass" | "password" | "passwd" => false,
+            // What is no command at all may be a password, or a line of a key.
+            name => suggest::is_like_a_command(name) && Stray::among(words).is_none(),
         }
     }
 }
@@ -276,6 +278,10 @@ mod tests {
             ("USER alice secret", false),
             ("PASS secret", false),
             ("!ls", true),
+            ("hunter2", false),
+            ("get sealift://alice@h:1/#secret", false),
+            ("'-----BEGIN OPENSSH PRIVATE KEY-----'", false),
+            ("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ", false),
             ("!sealift join 'sealift://alice@h:1/#secret'", false),
         ] {
             assert_eq!(read(line).unwrap().is_harmless(), harmless, "{line}");

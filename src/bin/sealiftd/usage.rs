@@ -1,0 +1,119 @@
+//! A command line that cannot be carried out, in our words: what is wrong, without a word that may be a secret.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use sealift::stray::Stray;
+
+use crate::failure::Failure;
+
+/// A secret that does not belong on this command line. None does.
+///
+/// # Errors
+/// That, without the secret.
+pub fn refuse_secrets(words: &[OsString]) -> Result<(), Failure> {
+    match Stray::among(words.iter().skip(1)) {
+        Some(stray) => Err(Failure::usage(stray.text()).hint(stray.next_step())),
+        None => Ok(()),
+    }
+}
+
+/// A name that a user is to be given: behind a colon somebody wrote her password, as `chpasswd` reads it, and she could not log
+/// in with a colon in her name either.
+///
+/// # Errors
+/// That, without the name.
+pub fn refuse_password_in_name(name: &str) -> Result<(), Failure> {
+    match name.contains(':') {
+        true => Err(Failure::usage("a user's name has no colon")
+            .hint("Name the user alone: the password is asked for, or read from standard input by --password-stdin.")),
+        false => Ok(()),
+    }
+}
+
+/// What clap finds wrong.
+pub fn explain(err: &clap::Error) -> Failure {
+    let text = |kind| match err.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rendered = err.render().to_string();
+    let usage = rendered.lines().find_map(|line| line.strip_prefix("Usage: ")).map(one_line);
+    let how = match &usage {
+        Some(usage) => format!("It is written like this: {usage}"),
+        None => "--help shows how it is written.".to_owned(),
+    };
+    let near = |kind| match err.get(kind) {
+        Some(ContextValue::String(name)) => Some(format!("Did you mean `{name}`? ")),
+        Some(ContextValue::Strings(names)) => names.first().map(|name| format!("Did you mean `{name}`? ")),
+        _ => None,
+    };
+    match err.kind() {
+        ErrorKind::InvalidSubcommand => {
+            // Anything that is not written as commands are may be a password.
+            let typed = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let is_like_a_command = typed.len() <= 16 && typed.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+            let shown = if is_like_a_command { format!("`{typed}`") } else { "that".to_owned() };
+            let near = near(ContextKind::SuggestedSubcommand).unwrap_or_default();
+            Failure::usage(format!("{shown} is no command")).hint(format!("{near}{how}"))
+        }
+        ErrorKind::UnknownArgument => {
+            let typed = text(ContextKind::InvalidArg).unwrap_or_default();
+            let option = typed.split('=').next().unwrap_or(typed);
+            if !option.starts_with('-') {
+                return Failure::usage("there are too many arguments")
+                    .hint(format!("A password is asked for, and never stands in the line. {how}"));
+            }
+            let hint = match option {
+                "--password" | "--pass" | "--passwd" | "--password-file" | "-p" => format!(
+                    "A password never stands on a command line: it is asked for, or read from standard input by --password-stdin. {how}"
+                ),
+                _ => format!("{}{how}", near(ContextKind::SuggestedArg).unwrap_or_default()),
+            };
+            Failure::usage(format!("`{option}` is no option here")).hint(hint)
+        }
+        _ => {
+            let told = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
+            Failure::usage(one_line(told)).hint(how)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::args::Cli;
+
+    #[test]
+    fn what_may_be_a_password_is_not_repeated() {
+        for line in [
+            "user add alice canary",
+            "user add alice --password canary",
+            "user add alice --password=canary",
+            "user passwd alice canary",
+            "user key remove alice laptop canary",
+            "invite alice canary",
+            "canary2",
+            "user canary:x",
+        ] {
+            let words = ["sealiftd"].into_iter().chain(line.split(' '));
+            let failure = explain(&Cli::command().try_get_matches_from(words).unwrap_err());
+            assert!(!format!("{failure:?}").contains("canary"), "{line}: {failure:?}");
+        }
+        assert!(
+            refuse_password_in_name("alice:canary").is_err_and(|failure| !format!("{failure:?}").contains("canary"))
+        );
+    }
+
+    #[test]
+    fn mistyped_commands_and_options_are_guessed() {
+        for (line, meant) in [("usr list", "`user`"), ("user ad alice", "`add`"), ("--lisen x", "`--listen`")] {
+            let words = ["sealiftd"].into_iter().chain(line.split(' '));
+            let failure = explain(&Cli::command().try_get_matches_from(words).unwrap_err());
+            assert!(format!("{failure:?}").contains(&format!("Did you mean {meant}?")), "{line}: {failure:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Secrets among typed words where they do not belong. Whatever would be said of such a word would repeat it, on a terminal or in the
+//! log of a job; so nothing is said of it, and nothing is done. Both programs ask here before they read a command line.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// A secret that was typed in the wrong place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// A private key, or the beginning of one.
+    PrivateKey,
+    /// An invitation.
+    Invitation,
+    /// The password in a URL.
+    Password,
+}
+
+/// What the bytes of an OpenSSH private key begin with, `openssh-key-v1`, in base64: the first line of its body.
+const OPENSSH_KEY: &[u8] = b"b3BlbnNzaC1rZXktdjE";
+
+impl Stray {
+    /// The first kind of secret that is in these words. A key that a shell has taken apart at its blanks is one too.
+    pub fn among<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Option<Stray> {
+        let mut line = Vec::new();
+        for word in words {
+            line.extend_from_slice(word.as_ref().as_bytes());
+            line.push(b' ');
+        }
+        Stray::within(&line)
+    }
+
+    /// The same in a line that was not taken apart.
+    pub fn within(line: &[u8]) -> Option<Stray> {
+        if has(line, b"PRIVATE KEY-----") || has(line, OPENSSH_KEY) {
+            return Some(Stray::PrivateKey);
+        }
+        let mut password = None;
+        for url in line.split(u8::is_ascii_whitespace).filter_map(after_scheme) {
+            if url.is_of_sealift && url.rest.contains(&b'#') {
+                return Some(Stray::Invitation);
+            }
+            let authority = url.rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+            let user = authority.iter().rposition(|byte| *byte == b'@').and_then(|at| authority.get(..at));
+            password = password.or(user.filter(|user| user.contains(&b':')).map(|_| Stray::Password));
+        }
+        password
+    }
+
+    /// What is wrong, as a sentence without its full stop.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Stray::PrivateKey => "a private key stands where none belongs",
+            Stray::Invitation => "an invitation stands where none belongs",
+            Stray::Password => "a password stands in a URL",
+        }
+    }
+
+    /// What to do, in full sentences.
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Stray::PrivateKey => {
+                "Give the name of its file instead, as in `-i ~/.ssh/id_ed25519`; a server is given the public key alone, the .pub file. \
+                 Whoever saw this line may have read the key."
+            }
+            Stray::Invitation => {
+                "Invitations are used by `sealift join`, and withdrawn by the id that `sealiftd invite --list` shows; in a URL of a file \
+                 `#` is written %23."
+            }
+            Stray::Password => {
+                "Leave it away, with its colon: you are asked for it, or a file gives it (--password-file). Others of this machine can \
+                 read a command line."
+            }
+        }
+    }
+}
+
+fn has(line: &[u8], part: &[u8]) -> bool {
+    line.windows(part.len()).any(|window| window == part)
+}
+
+struct Url<'a> {
+    is_of_sealift: bool,
+    rest: &'a [u8],
+}
+
+/// What comes behind the first `://` in a word.
+fn after_scheme(word: &[u8]) -> Option<Url<'_>> {
+    let at = word.windows(3).position(|three| three == b"://")?;
+    let scheme = word.get(..at)?.to_ascii_lowercase();
+    Some(Url { is_of_sealift: scheme.ends_with(b"sealift"), rest: word.get(at + 3..)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_wherever_they_stand_and_nothing_else_is_taken_for_one() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----";
+        for (typed, kind) in [
+            (&["ls", key][..], Stray::PrivateKey),
+            (&["-i", key], Stray::PrivateKey),
+            (&["-----BEGIN", "RSA", "PRIVATE", "KEY-----", "canary"], Stray::PrivateKey),
+            (&["b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"], Stray::PrivateKey),
+            (&["sealift://alice@h:1/#canary.canary.canary"], Stray::Invitation),
+            (&["ls", "'SEALIFT://alice@h:1/#canary"], Stray::Invitation),
+            (&["--host=sealift://alice@h:1/#canary"], Stray::Invitation),
+            (&["get", "https://alice:canary@h/x"], Stray::Password),
+        ] {
+            assert_eq!(Stray::among(typed), Some(kind), "{typed:?}");
+            assert!(!kind.text().contains("canary"));
+        }
+        for typed in [
+            &["ls", "sealift://h/a"][..],
+            &["put", "a#b", "h:"],
+            &["ls", "alice@h:4456/a:b@c", "sealift://alice@h:1/x:y@z"],
+            &["user", "key", "add", "alice", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA alice@laptop"],
+        ] {
+            assert_eq!(Stray::among(typed), None, "{typed:?}");
+        }
+    }
+}
