@@ -4,7 +4,7 @@
 //! cargo run --example embedded_server -- FOLDER
 //! ```
 
-use sealift::auth::{Access, UsersFile, hash_password};
+use sealift::auth::{Grants, UsersFile, hash_password};
 use sealift::server::Server;
 use sealift::tls::Identity;
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if !folder.join("users.toml").exists() {
         users.create()?;
         let password = std::env::var("SEALIFT_PASSWORD").map_err(|_| "SEALIFT_PASSWORD is not set")?;
-        users.add("alice", &hash_password(&password.into())?, None, Access::FULL, false, None)?;
+        users.add("alice", &hash_password(&password.into())?, Grants::new("alice"))?;
     }
     // The same key at every start: clients know the server by it.
     let (identity, _) = Identity::load_or_generate(&folder.join("certs"), &["localhost".to_owned()])?;

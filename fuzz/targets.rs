@@ -147,8 +147,8 @@ pub fn users_toml(data: &[u8]) {
     let Ok(users) = Users::parse(text, "users.toml") else { return };
     assert!(users.worst_case_memory_kib() <= limits::ARGON2_MEMORY_MAX_KIB);
     for user in users.iter() {
-        assert_eq!(users.get(user.name()).unwrap().home(), user.home());
-        assert!(!RelPath::parse(user.home().as_bytes()).unwrap().is_root());
+        assert_eq!(users.get(user.name()).unwrap().grants().home, user.grants().home);
+        assert!(!RelPath::parse(user.grants().home.as_bytes()).unwrap().is_root());
     }
     let _ = (users.shared_homes(), users.anonymous_home());
 }

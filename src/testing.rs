@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use async_std::task::{JoinHandle, spawn, spawn_blocking};
 use tempfile::TempDir;
 
-use crate::auth::{Access, UsersFile, cheap_hash};
+use crate::auth::{Grants, UsersFile, cheap_hash};
 use crate::client::{Client, ConnectOptions, Credentials, Endpoint, Pool, Verification};
 use crate::error::{Error, Result};
 use crate::files::Durability;
@@ -151,7 +151,9 @@ fn prepare(users: &[String]) -> Result<(TempDir, Identity)> {
     let list = UsersFile::new(file);
     list.create()?;
     for (number, user) in users.iter().enumerate() {
-        list.add(user, &cheap_hash(&Secret::new(PASSWORD))?, None, Access::FULL, number == 0, None)?;
+        let mut grants = Grants::new(user);
+        grants.admin = number == 0;
+        list.add(user, &cheap_hash(&Secret::new(PASSWORD))?, grants)?;
     }
     Ok((place, Identity::generate(&["localhost".to_owned()])?))
 }

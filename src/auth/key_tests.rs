@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::hash::tests::{cheap_hash, take_runs};
 use super::users::Users;
-use super::{Access, Principal, Secret, document};
+use super::{Access, Principal, Secret, editor};
 use crate::client::keys::LoginKey;
 use crate::error::{Kind, Result};
 use crate::keys::{Nonce, Proof, Purpose, Statement};
@@ -167,18 +167,18 @@ fn every_mistake_in_a_key_is_named_with_its_line_and_repeats_no_key() {
 fn keys_come_and_go_in_the_file_and_nothing_else_changes() {
     let (one, two) = (key(), key());
     let text = format!("# top\n[users.alice] # her\npassword = \"{}\"\n# end\n", cheap_hash("x"));
-    let first = document::add_key(&text, "f", "alice", &line(&one)).unwrap();
-    let both = document::add_key(&first, "f", "alice", &line(&two)).unwrap();
+    let first = editor::add_key(&text, "f", "alice", &line(&one)).unwrap();
+    let both = editor::add_key(&first, "f", "alice", &line(&two)).unwrap();
     assert_eq!(Users::parse(&both, "f").unwrap().get("alice").unwrap().keys().len(), 2);
-    assert_eq!(document::add_key(&both, "f", "alice", &line(&one)).unwrap_err().kind(), Kind::Exists);
-    assert_eq!(document::add_key(&both, "f", "bob", &line(&one)).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(editor::add_key(&both, "f", "alice", &line(&one)).unwrap_err().kind(), Kind::Exists);
+    assert_eq!(editor::add_key(&both, "f", "bob", &line(&one)).unwrap_err().kind(), Kind::NotFound);
     // Both are called alike.
-    assert_eq!(document::remove_key(&both, "f", "alice", "alice@laptop").unwrap_err().kind(), Kind::Usage);
-    let left = document::remove_key(&both, "f", "alice", &two.public().fingerprint()).unwrap();
+    assert_eq!(editor::remove_key(&both, "f", "alice", "alice@laptop").unwrap_err().kind(), Kind::Usage);
+    let left = editor::remove_key(&both, "f", "alice", &two.public().fingerprint()).unwrap();
     assert_eq!(left, first);
-    let none = document::remove_key(&left, "f", "alice", "alice@laptop").unwrap();
+    let none = editor::remove_key(&left, "f", "alice", "alice@laptop").unwrap();
     assert!(none.contains("# top") && none.contains("# her") && none.contains("# end"), "{none}");
     assert!(Users::parse(&none, "f").unwrap().get("alice").unwrap().keys().is_empty());
-    assert_eq!(document::remove_key(&none, "f", "alice", "x").unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(editor::remove_key(&none, "f", "alice", "x").unwrap_err().kind(), Kind::NotFound);
     take_runs();
 }

@@ -28,15 +28,16 @@
 
 mod access;
 mod credential;
-mod document;
-mod form;
+mod editor;
+mod grants;
+mod grants_table;
 mod hash;
-mod key_form;
+mod key_reader;
 mod names;
 mod network;
 mod own;
 mod principal;
-mod standing;
+mod reader;
 mod user_key;
 mod users;
 mod users_file;
@@ -46,7 +47,8 @@ mod key_tests;
 
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
-pub use document::NewUser;
+pub use editor::NewUser;
+pub use grants::Grants;
 #[cfg(feature = "testing")]
 pub(crate) use hash::cheap_hash;
 pub use hash::hash_password;
@@ -54,7 +56,6 @@ pub use names::is_anonymous;
 pub use network::Network;
 pub use own::{EnrolledKey, Invitation, OwnChange, SelfService, StateFolder};
 pub use principal::Principal;
-pub use standing::{Grants, Standing};
 pub use user_key::UserKey;
 pub use users::{SharedHome, User, Users};
 pub use users_file::{Checked, UsersFile, file_warnings};

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use super::credential::{Credential, KeyLogin};
 use super::hash::StoredHash;
-use super::{Access, Grants, Standing, User, UserKey};
+use super::names::ANONYMOUS;
+use super::{Access, Grants, User, UserKey};
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and [`super::Users::verify_keys`]
 /// and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     name: String,
-    home: String,
-    grants: Grants,
-    quota: Option<u64>,
+    grants: Arc<Grants>,
     /// What they logged in with.
     credential: Credential,
 }
@@ -23,30 +22,25 @@ impl Principal {
     /// A named user whose password, of this hash, was right.
     pub(super) fn with_password(user: &User, hash: &StoredHash) -> Principal {
         let credential = Credential::Password(Arc::new(hash.clone()));
-        Principal { quota: user.quota(), ..Principal::of(user.standing(), credential) }
+        Principal { name: user.name.clone(), grants: user.grants.clone(), credential }
     }
 
     /// A named user who has proven to hold this key of theirs, from that address. The key bounds the rights.
     pub(super) fn with_key(user: &User, key: &UserKey, from: IpAddr) -> Principal {
         let login = KeyLogin { public: key.public.clone(), name: key.name.clone(), from };
-        let standing = Standing { grants: user.grants_of(key), ..user.standing() };
-        Principal { quota: user.quota(), ..Principal::of(standing, Credential::Key(Arc::new(login))) }
+        let grants = Arc::new(user.grants.within(key));
+        Principal { name: user.name.clone(), grants, credential: Credential::Key(Arc::new(login)) }
     }
 
-    /// Anybody, where anonymous reading is on.
-    pub(super) fn anonymous(home: &str) -> Principal {
-        Principal::of(Standing::anonymous(home), Credential::Nothing)
-    }
-
-    fn of(standing: Standing<'_>, credential: Credential) -> Principal {
-        let Standing { name, home, grants } = standing;
-        Principal { name: name.to_owned(), home: home.to_owned(), grants, quota: None, credential }
+    /// Anybody, where anonymous reading is on and grants this.
+    pub(super) fn anonymous(grants: Arc<Grants>) -> Principal {
+        Principal { name: ANONYMOUS.to_owned(), grants, credential: Credential::Nothing }
     }
 
     /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
     /// what each may do there may differ.
     pub fn is_same_user(&self, other: &Principal) -> bool {
-        (&self.name, &self.home, self.quota) == (&other.name, &other.home, other.quota)
+        (&self.name, self.home(), self.quota()) == (&other.name, other.home(), other.quota())
             && self.has_same_credential(other)
     }
 
@@ -73,30 +67,29 @@ impl Principal {
         &self.name
     }
 
-    /// The home as a path below the data directory: relative, `/` between its parts, no `.`, `..`, empty, reserved or
-    /// control-character part, at most [`crate::limits::PATH_MAX`] bytes and [`crate::limits::DEPTH_MAX`] deep.
-    pub fn home(&self) -> &str {
-        &self.home
-    }
-
     /// What is allowed.
-    pub fn grants(&self) -> Grants {
-        self.grants
+    pub fn grants(&self) -> &Grants {
+        &self.grants
     }
 
-    /// The rights over the files in the home.
+    /// [`Grants::home`].
+    pub fn home(&self) -> &str {
+        &self.grants.home
+    }
+
+    /// [`Grants::access`].
     pub fn access(&self) -> Access {
         self.grants.access
     }
 
-    /// Whether the administration verbs are allowed.
+    /// [`Grants::admin`].
     pub fn is_admin(&self) -> bool {
         self.grants.admin
     }
 
-    /// The most bytes that the files in the home may have together; none: as many as the disk holds.
+    /// [`Grants::quota`].
     pub fn quota(&self) -> Option<u64> {
-        self.quota
+        self.grants.quota
     }
 
     /// Whether this is nobody in particular.

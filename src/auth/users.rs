@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::credential::Credential;
+use super::grants::Defaults;
 use super::hash::StoredHash;
 use super::own::{EntryTag, Own, Record};
-use super::{Access, Grants, Principal, Secret, SelfService, Standing, UserKey, form, names, users_file};
+use super::reader::{self, Contents};
+use super::{Grants, Principal, Secret, UserKey, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -17,16 +20,12 @@ use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub(super) name: String,
-    pub(super) home: String,
-    pub(super) access: Access,
-    pub(super) admin: bool,
-    pub(super) quota: Option<u64>,
+    pub(super) grants: Arc<Grants>,
     /// None: no password logs in.
     pub(super) hash: Option<StoredHash>,
     pub(super) keys: Vec<UserKey>,
     /// Tells the entry from a later one of the same name.
     pub(super) id: Option<String>,
-    pub(super) self_service: SelfService,
     /// What the user did alone. The users file says nothing of it.
     pub(super) own: Own,
 }
@@ -37,19 +36,9 @@ impl User {
         &self.name
     }
 
-    /// The home, as [`Principal::home`] has it.
-    pub fn home(&self) -> &str {
-        &self.home
-    }
-
-    /// The rights.
-    pub fn access(&self) -> Access {
-        self.access
-    }
-
-    /// Whether the user may administer the server.
-    pub fn is_admin(&self) -> bool {
-        self.admin
+    /// What is granted.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     /// The parameters of the password's hash (`m=7168,t=1`), if guessing it costs less than guessing one that is made
@@ -68,18 +57,6 @@ impl User {
         &self.keys
     }
 
-    /// What a session of this key may do: no more than the key allows, and nothing of an administrator's if it bounds
-    /// anything.
-    pub fn grants_of(&self, key: &UserKey) -> Grants {
-        match key.access() {
-            None => self.standing().grants,
-            Some(bound) => {
-                let access = self.access.intersection(bound);
-                Grants { access, admin: false, self_service: SelfService::NONE }
-            }
-        }
-    }
-
     /// What a password is checked against: the user's own if there is one, else that of the users file. None: no password
     /// is right.
     pub(super) fn hash(&self) -> Option<&StoredHash> {
@@ -95,7 +72,9 @@ impl User {
             let key = self.keys.iter().find(|key| key.public.fingerprint() == *by);
             key.is_some_and(|key| !key.is_bounded())
         };
-        self.self_service.password && record.password.is_some() && record.password_by.as_ref().is_none_or(is_good)
+        self.grants.self_service.password
+            && record.password.is_some()
+            && record.password_by.as_ref().is_none_or(is_good)
     }
 
     /// The administrator's key that the user's own password stands on, if it is in force and stands on one.
@@ -115,26 +94,14 @@ impl User {
     pub(super) fn tag(&self) -> EntryTag {
         EntryTag::of(&self.name, self.hash.as_ref(), self.id.as_deref())
     }
-
-    /// What the file says about this user.
-    pub fn standing(&self) -> Standing<'_> {
-        let grants = Grants { access: self.access, admin: self.admin, self_service: self.self_service };
-        Standing { name: &self.name, home: &self.home, grants }
-    }
-
-    /// The most bytes in the home, as [`Principal::quota`] has it.
-    pub fn quota(&self) -> Option<u64> {
-        self.quota
-    }
 }
 
 /// What a users file says, checked and unchangeable. To take an edited file over, load a new one.
 #[derive(Debug, Clone)]
 pub struct Users {
-    pub(super) anonymous: Option<String>,
+    pub(super) anonymous: Option<Arc<Grants>>,
     pub(super) users: BTreeMap<String, User>,
-    /// What users may change whose own sections say nothing of it.
-    pub(super) self_service: SelfService,
+    pub(super) defaults: Defaults,
     /// Checked for unknown names when there is no named user.
     nobody: StoredHash,
     /// Chooses whose hash an unknown name is checked against.
@@ -147,14 +114,8 @@ impl Users {
     /// # Errors
     /// `bad-config` with `FILE:LINE: what is wrong`. No error repeats a value that may be a password.
     pub fn parse(text: &str, file_name: &str) -> Result<Users> {
-        let form = form::read(text, file_name)?;
-        Ok(Users {
-            anonymous: form.anonymous,
-            users: form.users,
-            self_service: form.self_service,
-            nobody: StoredHash::nobodys()?,
-            decoys: RandomState::new(),
-        })
+        let Contents { anonymous, users, defaults } = reader::read(text, file_name)?;
+        Ok(Users { anonymous, users, defaults, nobody: StoredHash::nobodys()?, decoys: RandomState::new() })
     }
 
     /// Reads a users file. Links are followed; only a regular file of at most [`crate::limits::USERS_FILE_MAX`] bytes
@@ -186,7 +147,7 @@ impl Users {
     /// is refused before hashing (CVE-2016-6515). `busy` without memory.
     pub fn verify(&self, user: &str, password: &Secret) -> Result<Principal> {
         if names::is_anonymous(user) {
-            return self.anonymous_or_refused().map(Principal::anonymous);
+            return self.anonymous_or_refused().cloned().map(Principal::anonymous);
         }
         if password.expose().len() > PASSWORD_MAX {
             return Err(Error::new(Kind::LoginFailed, format!("the password is longer than {PASSWORD_MAX} bytes")));
@@ -240,7 +201,7 @@ impl Users {
     fn today(&self, principal: &Principal) -> Option<Principal> {
         let user = self.users.get(principal.name());
         match principal.credential() {
-            Credential::Nothing => self.anonymous.as_deref().map(Principal::anonymous),
+            Credential::Nothing => self.anonymous.clone().map(Principal::anonymous),
             Credential::Password(_) => user.and_then(|user| Some(Principal::with_password(user, user.hash()?))),
             Credential::Key(login) => user.and_then(|user| {
                 let now = SystemTime::now();
@@ -260,33 +221,38 @@ impl Users {
         self.users.get(name)
     }
 
-    /// What the file says about a login name. Unlike [`Users::verify`] it tells which names exist: for whoever can read
+    /// What the file grants a login name. Unlike [`Users::verify`] it tells which names exist: for whoever can read
     /// the file anyway.
     ///
     /// # Errors
     /// `login-failed` for anonymous where that is off; `not-found` for a name that is not in the file.
-    pub fn standing(&self, name: &str) -> Result<Standing<'_>> {
+    pub fn grants_of(&self, name: &str) -> Result<&Grants> {
         if names::is_anonymous(name) {
-            return self.anonymous_or_refused().map(Standing::anonymous);
+            return self.anonymous_or_refused().map(|grants| &**grants);
         }
-        let known = self.users.get(name).map(User::standing);
+        let known = self.users.get(name).map(User::grants);
         known.ok_or_else(|| Error::new(Kind::NotFound, format!("there is no user '{name}'")))
     }
 
-    fn anonymous_or_refused(&self) -> Result<&str> {
-        self.anonymous_home().ok_or_else(|| Error::new(Kind::LoginFailed, "anonymous reading is off"))
+    fn anonymous_or_refused(&self) -> Result<&Arc<Grants>> {
+        self.anonymous.as_ref().ok_or_else(|| Error::new(Kind::LoginFailed, "anonymous reading is off"))
     }
 
     /// The home of anonymous reading, if it is on.
     pub fn anonymous_home(&self) -> Option<&str> {
-        self.anonymous.as_deref()
+        self.anonymous.as_ref().map(|grants| grants.home.as_str())
+    }
+
+    /// What the file grants a user of this name whose section says nothing.
+    pub fn defaults_of(&self, name: &str) -> Grants {
+        self.defaults.of(name)
     }
 
     /// The folders that more than one user reaches. That is allowed, as two users may share a folder, but worth a warning.
     /// `anonymous` is among the names if it is on.
     pub fn shared_homes(&self) -> Vec<SharedHome<'_>> {
-        let anonymous = self.anonymous.as_deref().map(|home| (names::ANONYMOUS, home));
-        let named = self.iter().map(|user| (user.name(), user.home()));
+        let anonymous = self.anonymous_home().map(|home| (names::ANONYMOUS, home));
+        let named = self.iter().map(|user| (user.name(), user.grants.home.as_str()));
         // By their parts, so that `bob` and `bob2` are apart (CVE-2026-40876), and what is inside comes right behind.
         let mut homes: BTreeMap<Vec<&str>, SharedHome<'_>> = BTreeMap::new();
         for (name, home) in anonymous.into_iter().chain(named) {

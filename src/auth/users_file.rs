@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, Gid, OFlags, Uid};
 
-use super::document::{self, NewUser};
-use super::{Access, Users};
+use super::editor::{self, NewUser};
+use super::{Grants, Users};
 use crate::error::{Error, Kind, Result};
 use crate::limits::USERS_FILE_MAX;
 
@@ -45,7 +45,7 @@ impl UsersFile {
     ///
     /// # Errors
     /// As [`UsersFile::add`].
-    pub fn check_new(&self, name: &str, home: Option<&str>) -> Result<Checked<'_>> {
+    pub fn check_new(&self, name: &str, home: &str) -> Result<Checked<'_>> {
         let text = match self.path.exists() {
             // An empty one is filled, though no server takes it as it is.
             true => read(&self.path)?,
@@ -53,25 +53,17 @@ impl UsersFile {
         };
         let file = self.path.display().to_string();
         let users = Users::parse(&text, &file)?;
-        document::check_new(&users, &file, name, home)?;
+        editor::check_new(&users, &file, name, home)?;
         Ok(Checked { file: self, text, users })
     }
 
     /// Adds a user with a password; makes the file first if it is not there. `hash` is what [`super::hash_password`]
-    /// returned; no `home` means the user's name; no `quota` (in bytes) means no bound.
+    /// returned.
     ///
     /// # Errors
     /// As [`UsersFile::add_new`].
-    pub fn add(
-        &self,
-        name: &str,
-        hash: &str,
-        home: Option<&str>,
-        access: Access,
-        admin: bool,
-        quota: Option<u64>,
-    ) -> Result<()> {
-        self.add_new(&NewUser { name, hash: Some(hash), keys: &[], home, access, admin, quota })
+    pub fn add(&self, name: &str, hash: &str, grants: Grants) -> Result<()> {
+        self.add_new(&NewUser { name, hash: Some(hash), keys: &[], grants })
     }
 
     /// Adds a user, with keys or a password or both; makes the file first if it is not there.
@@ -91,12 +83,12 @@ impl UsersFile {
         let id = fresh_id()?;
         self.change(|text, file| {
             let text = match known {
-                Some((then, users)) if then == text => document::add_to(users, text, file, new)?,
-                _ => document::add(text, file, new)?,
+                Some((then, users)) if then == text => editor::add_to(users, text, file, new)?,
+                _ => editor::add(text, file, new)?,
             };
             match new.hash {
                 Some(_) => Ok(text),
-                None => document::tell_apart(text, file, new.name, &id),
+                None => editor::tell_apart(text, file, new.name, &id),
             }
         })
     }
@@ -107,7 +99,7 @@ impl UsersFile {
     /// `not-found` without such a user or file; `exists` if they have the key; otherwise as [`UsersFile::add_new`].
     pub fn add_key(&self, name: &str, line: &str) -> Result<()> {
         let id = fresh_id()?;
-        self.change(|text, file| document::tell_apart(document::add_key(text, file, name, line)?, file, name, &id))
+        self.change(|text, file| editor::tell_apart(editor::add_key(text, file, name, line)?, file, name, &id))
     }
 
     /// Takes a key from a user: the one of this name or fingerprint.
@@ -116,7 +108,7 @@ impl UsersFile {
     /// `not-found` without such a user, key or file; `usage` if several keys have the name; otherwise as
     /// [`UsersFile::add`].
     pub fn remove_key(&self, name: &str, key: &str) -> Result<()> {
-        self.change(|text, file| document::remove_key(text, file, name, key))
+        self.change(|text, file| editor::remove_key(text, file, name, key))
     }
 
     /// Gives a user another password hash.
@@ -124,7 +116,7 @@ impl UsersFile {
     /// # Errors
     /// `not-found` without such a user or file; otherwise as [`UsersFile::add`].
     pub fn passwd(&self, name: &str, hash: &str) -> Result<()> {
-        self.change(|text, file| document::passwd(text, file, name, hash))
+        self.change(|text, file| editor::passwd(text, file, name, hash))
     }
 
     /// Removes a user, with the comment right above the user's section. The files in the home stay.
@@ -132,7 +124,7 @@ impl UsersFile {
     /// # Errors
     /// `not-found` without such a user or file; otherwise as [`UsersFile::add`].
     pub fn remove(&self, name: &str) -> Result<()> {
-        self.change(|text, file| document::remove(text, file, name))
+        self.change(|text, file| editor::remove(text, file, name))
     }
 
     /// The users that are in the file now.
@@ -169,6 +161,11 @@ pub struct Checked<'f> {
 }
 
 impl Checked<'_> {
+    /// What the file grants a new user of this name whose section says nothing.
+    pub fn defaults_of(&self, name: &str) -> Grants {
+        self.users.defaults_of(name)
+    }
+
     /// [`UsersFile::add_new`]. If the file has changed meanwhile it is read again.
     ///
     /// # Errors
@@ -329,7 +326,7 @@ mod tests {
     }
 
     fn add(path: &Path, name: &str) -> Result<()> {
-        UsersFile::new(path).add(name, HASH, None, Access::FULL, false, None)
+        UsersFile::new(path).add(name, HASH, Grants::new(name))
     }
 
     fn names(path: &Path) -> Vec<String> {
@@ -383,15 +380,14 @@ mod tests {
         let (_dir, path) = place();
         let file = UsersFile::new(&path);
         let add = |checked: Checked<'_>, name| {
-            let (hash, access) = (Some(HASH), Access::FULL);
-            checked.add_new(&NewUser { name, hash, keys: &[], home: None, access, admin: false, quota: None })
+            checked.add_new(&NewUser { name, hash: Some(HASH), keys: &[], grants: Grants::new(name) })
         };
         // There is no file yet.
-        add(file.check_new("alice", None).unwrap(), "alice").unwrap();
+        add(file.check_new("alice", "alice").unwrap(), "alice").unwrap();
         let (bob, again, carol) = (
-            file.check_new("bob", None).unwrap(),
-            file.check_new("bob", None).unwrap(),
-            file.check_new("carol", None).unwrap(),
+            file.check_new("bob", "bob").unwrap(),
+            file.check_new("bob", "bob").unwrap(),
+            file.check_new("carol", "carol").unwrap(),
         );
         add(bob, "bob").unwrap();
         assert_eq!(add(again, "bob").unwrap_err().kind(), Kind::Exists);

@@ -1,5 +1,6 @@
 use super::super::hash::tests::{cheap_hash, take_runs};
 use super::*;
+use crate::auth::Access;
 use crate::limits::ARGON2_MEMORY_MIN_KIB;
 
 const CHEAP: (u32, u32, u32) = (ARGON2_MEMORY_MIN_KIB, 1, 1);
@@ -27,15 +28,14 @@ fn the_right_password_gives_the_principal_of_the_file() {
 }
 
 #[test]
-fn a_standing_says_what_a_login_would_give_without_being_one() {
+fn what_is_granted_is_known_without_a_login() {
     let users = alice(true);
     for (name, password) in [("alice", "right"), ("anonymous", ""), ("FTP", "")] {
-        let (standing, principal) = (users.standing(name).unwrap(), users.verify(name, &secret(password)).unwrap());
-        assert_eq!((standing.name, standing.home), (principal.name(), principal.home()));
-        assert_eq!(standing.grants, principal.grants());
+        let principal = users.verify(name, &secret(password)).unwrap();
+        assert_eq!(users.grants_of(name).unwrap(), principal.grants());
     }
-    assert_eq!(users.standing("Alice").unwrap_err().kind(), Kind::NotFound);
-    assert_eq!(alice(false).standing("anonymous").unwrap_err().kind(), Kind::LoginFailed);
+    assert_eq!(users.grants_of("Alice").unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(alice(false).grants_of("anonymous").unwrap_err().kind(), Kind::LoginFailed);
 }
 
 #[test]

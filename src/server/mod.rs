@@ -27,9 +27,9 @@ pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
 use self::desk::staged::StagedUploads;
-pub use self::desk::standing::{Standing, standing};
 use self::desk::state::State;
 use self::desk::tokens::Tokens;
+pub use self::desk::users_file_trouble::{UsersFileTrouble, users_file_trouble};
 use self::door::accounts::Accounts;
 pub use self::door::accounts::login_memory_kib;
 use self::door::admission::Admission;
@@ -244,8 +244,8 @@ impl Server {
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
         let admission = within(&plan, options.admission);
         if let Some(folder) = folder {
-            users.on_standing(move |standing| {
-                if let Err(error) = folder.leave_note(&standing.note()) {
+            users.on_trouble(move |trouble| {
+                if let Err(error) = folder.leave_note(&trouble.note()) {
                     warn!(%error, "`sealiftd check` cannot be told how the users file is");
                 }
             });
@@ -279,7 +279,7 @@ impl Server {
             timeouts: options.timeouts,
         });
         let users = shared.accounts.users();
-        let homes = users.iter().map(|user| user.home()).chain(users.anonymous_home());
+        let homes = users.iter().map(|user| user.grants().home.as_str()).chain(users.anonymous_home());
         shared.vault.refuse_taken(&homes.collect())?;
         if let Some(home) = users.anonymous_home() {
             shared.vault.prepare(home)?;

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sealift::auth::{Access, UsersFile, hash_password};
+use sealift::auth::{Access, Grants, UsersFile, hash_password};
 use sealift::secret::Secret;
 use tempfile::TempDir;
 
@@ -84,8 +84,10 @@ impl World {
         // Hashing costs what it must cost; once for all tests is enough here.
         static HASH: OnceLock<String> = OnceLock::new();
         let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
-        users.add("alice", hash, None, Access::FULL, true, None).unwrap();
-        users.add("bob", hash, None, Access::UPLOAD, false, None).unwrap();
+        let (mut alice, mut bob) = (Grants::new("alice"), Grants::new("bob"));
+        (alice.admin, bob.access) = (true, Access::UPLOAD);
+        users.add("alice", hash, alice).unwrap();
+        users.add("bob", hash, bob).unwrap();
         for home in ["alice", "bob", "public"] {
             fs::create_dir_all(place.path().join("server_data").join(home)).unwrap();
         }

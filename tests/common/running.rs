@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 use async_std::task::{JoinHandle, spawn};
-use sealift::auth::{Access, UsersFile, hash_password};
+use sealift::auth::{Access, Grants, UsersFile, hash_password};
 use sealift::client::{ConnectOptions, Endpoint, Observer, Skip, Transferred, Verification};
 use sealift::files::{Durability, RelPath};
 use sealift::secret::Secret;
@@ -50,8 +50,10 @@ impl Running {
         // Hashing costs what it must cost; once a process is enough here.
         static HASH: OnceLock<String> = OnceLock::new();
         let hash = HASH.get_or_init(|| hash_password(&Secret::new(PASSWORD)).unwrap());
-        users.add("alice", hash, None, Access::FULL, true, None).unwrap();
-        users.add("bob", hash, None, Access::UPLOAD, false, None).unwrap();
+        let (mut alice, mut bob) = (Grants::new("alice"), Grants::new("bob"));
+        (alice.admin, bob.access) = (true, Access::UPLOAD);
+        users.add("alice", hash, alice).unwrap();
+        users.add("bob", hash, bob).unwrap();
 
         let identity = Identity::generate(&["localhost".to_owned()]).unwrap();
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -76,7 +76,7 @@ impl User {
 
     pub(super) fn own_keys(&self) -> &[OwnKey] {
         match &self.own {
-            Own::Is(record) if self.self_service.keys => &record.keys,
+            Own::Is(record) if self.grants.self_service.keys => &record.keys,
             Own::Nothing | Own::Is(_) | Own::Damaged => &[],
         }
     }

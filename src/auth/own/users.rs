@@ -90,7 +90,7 @@ impl Users {
         now: u64,
     ) -> Result<OwnChange> {
         let user = self.user_of(principal)?;
-        if !(user.self_service.keys && principal.grants().self_service.keys) {
+        if !(user.grants.self_service.keys && principal.grants().self_service.keys) {
             return Err(given_by_administrator());
         }
         if !is_name(name) {
@@ -119,7 +119,7 @@ impl Users {
     /// [`Kind::NotFound`] if there is none; [`Kind::Denied`] if it is the administrator's; else as [`Users::enrol`].
     pub fn revoke(&self, folder: &StateFolder, principal: &Principal, fingerprint: &str) -> Result<OwnChange> {
         let user = self.user_of(principal)?;
-        if !(user.self_service.keys && principal.grants().self_service.keys) {
+        if !(user.grants.self_service.keys && principal.grants().self_service.keys) {
             return Err(given_by_administrator());
         }
         let mut record = record_of(user)?;
@@ -167,7 +167,7 @@ impl Users {
         {
             return Err(used());
         }
-        match user.self_service.password {
+        match user.grants.self_service.password {
             true => Ok((user, invitation)),
             false => Err(chosen_by_administrator()),
         }
@@ -203,7 +203,7 @@ fn own_password(
     by: Option<String>,
     invitation: Option<String>,
 ) -> Result<OwnChange> {
-    if !user.self_service.password {
+    if !user.grants.self_service.password {
         return Err(chosen_by_administrator());
     }
     let password = StoredHash::parse(hash).map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Standing, Users, is_anonymous};
+use sealift::auth::{Access, Grants, Users, is_anonymous};
 use sealift::files::Overwrite;
 use sealift::proto::escape::{encode, for_people};
 use sealift::proto::{BadLine, Command};
@@ -35,11 +35,14 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     };
     let key = args.key.as_deref().map(|key| key_of(&users, &args.user, key)).transpose()?;
     let asked = Question { places, args, key: key.as_ref() };
-    let (allowed, text) = match (users.standing(&args.user), parsed) {
+    let (allowed, text) = match (users.grants_of(&args.user), parsed) {
         (Err(error), _) => (false, asked.no_login(&users, &error)),
-        (Ok(standing), Err(BadLine { error, .. })) => (false, asked.bad_path(standing, &error)),
-        (Ok(standing), Ok(_)) if key.as_ref().is_some_and(is_over) => (false, asked.no_key(standing, key.as_ref())),
-        (Ok(standing), Ok(command)) => asked.decided(bounded(&users, standing, key.as_ref()), &Asked::from(command)),
+        (Ok(_), Err(BadLine { error, .. })) => (false, asked.bad_path(&error)),
+        (Ok(_), Ok(_)) if key.as_ref().is_some_and(is_over) => (false, asked.no_key(key.as_ref())),
+        (Ok(granted), Ok(command)) => {
+            let bounded = key.as_ref().map(|row| granted.within(&row.key));
+            asked.decided(bounded.as_ref().unwrap_or(granted), &Asked::from(command))
+        }
     };
     say(&text);
     if let Some(key) = key {
@@ -59,14 +62,6 @@ fn key_of(users: &Users, user: &str, key: &str) -> Result<KeyRow, Failure> {
 
 fn is_over(key: &KeyRow) -> bool {
     key.key.expires().is_some_and(|end| end <= SystemTime::now())
-}
-
-/// What a session of this key may do.
-fn bounded<'a>(users: &Users, standing: Standing<'a>, key: Option<&KeyRow>) -> Standing<'a> {
-    match (users.get(standing.name), key) {
-        (Some(user), Some(key)) => Standing { grants: user.grants_of(&key.key), ..standing },
-        _ => standing,
-    }
 }
 
 /// The command as it would come over the wire.
@@ -115,12 +110,12 @@ impl Question<'_> {
         format!("{name} may not {}: {file} has no such user, so the login fails.\n  {next}\n", self.action())
     }
 
-    fn no_key(&self, standing: Standing<'_>, key: Option<&KeyRow>) -> String {
+    fn no_key(&self, key: Option<&KeyRow>) -> String {
         let key = key.map(|key| shown(key.key.name())).unwrap_or_default();
-        format!("{} may not {}: the key {key} has expired, so the login fails.\n", shown(standing.name), self.action())
+        format!("{} may not {}: the key {key} has expired, so the login fails.\n", self.name(), self.action())
     }
 
-    fn bad_path(&self, standing: Standing<'_>, error: &Error) -> String {
+    fn bad_path(&self, error: &Error) -> String {
         let why = match error.kind() {
             Kind::NotFound => format!(
                 "`{}` is reserved for uploads on their way, and answered as if nothing were there",
@@ -128,37 +123,36 @@ impl Question<'_> {
             ),
             _ => for_people(error.text().as_bytes()),
         };
-        let name = shown(standing.name);
+        let name = self.name();
         format!("{name} may not {}, and nobody may: {why} ({}).\n", self.action(), error.kind().word())
     }
 
-    fn decided(&self, standing: Standing<'_>, asked: &Asked) -> (bool, String) {
-        let name = shown(standing.name);
-        let granted = standing.grants;
+    fn decided(&self, granted: &Grants, asked: &Asked) -> (bool, String) {
+        let (user, name) = (self.user(), self.name());
         let section = match self.key.filter(|key| key.key.access().is_some()) {
-            Some(key) => format!("({}, key {} of {})", self.file(), shown(key.key.name()), section(standing)),
-            None => format!("({}, {})", self.file(), section(standing)),
+            Some(key) => format!("({}, key {} of {})", self.file(), shown(key.key.name()), section(user)),
+            None => format!("({}, {})", self.file(), section(user)),
         };
         let decision = gate::decide(granted, asked.need());
         let because = match (asked.need(), decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),
             (Need::OwnPassword, Decision::Allowed) => format!("{name} may choose a password {section}."),
-            (Need::OwnPassword, _) if is_anonymous(standing.name) => "anonymous has no password.".to_owned(),
+            (Need::OwnPassword, _) if is_anonymous(user) => "anonymous has no password.".to_owned(),
             (Need::OwnPassword, _) => {
-                let change = change(standing, "self_service = [\"password\"]");
+                let change = change(user, "self_service = [\"password\"]");
                 format!("the administrator alone sets the password of {name} {section}.{change}")
             }
             (Need::OwnKeys, Decision::Allowed) => format!("{name} may enrol and revoke keys {section}."),
-            (Need::OwnKeys, _) if is_anonymous(standing.name) => "anonymous has no keys.".to_owned(),
+            (Need::OwnKeys, _) if is_anonymous(user) => "anonymous has no keys.".to_owned(),
             (Need::OwnKeys, _) => {
-                let change = change(standing, "self_service = [\"keys\"]");
+                let change = change(user, "self_service = [\"keys\"]");
                 format!("the administrator alone gives {name} keys {section}.{change}")
             }
             (Need::Administrator, Decision::Allowed) => {
                 format!("it is for administrators, and {name} is one {section}.")
             }
             (Need::Administrator, _) => {
-                format!("it is for administrators, and {name} is none {section}.{}", change(standing, "admin = true"))
+                format!("it is for administrators, and {name} is none {section}.{}", change(user, "admin = true"))
             }
             (Need::Rights(rights), Decision::Lacking(_)) => {
                 let wanted: Vec<String> =
@@ -168,7 +162,7 @@ impl Question<'_> {
                     "needs {}; {name} has {} {section}.{}",
                     quoted(rights),
                     listed(granted.access),
-                    change(standing, &setting)
+                    change(user, &setting)
                 )
             }
             (Need::Rights(rights), _) => {
@@ -179,10 +173,10 @@ impl Question<'_> {
         let verdict = if allowed { "may" } else { "may not" };
         let mut text = format!("{name} {verdict} {}: {because}\n", self.action());
         if allowed && matches!(asked.op(), Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
-            text.push_str(&replacing(standing));
+            text.push_str(&replacing(user, granted));
         }
         if let Some(path) = asked.op().and_then(Op::path).filter(|_| allowed) {
-            let place = self.places.data.join(standing.home).join(path.as_path());
+            let place = self.places.data.join(&granted.home).join(path.as_path());
             text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
         }
         (allowed, text)
@@ -196,13 +190,22 @@ impl Question<'_> {
         shown(&words.join(" "))
     }
 
+    /// The login name as the users file has it.
+    fn user(&self) -> &str {
+        if is_anonymous(&self.args.user) { "anonymous" } else { &self.args.user }
+    }
+
+    fn name(&self) -> String {
+        shown(self.user())
+    }
+
     fn file(&self) -> String {
         shown_path(&self.places.users)
     }
 }
 
-fn section(standing: Standing<'_>) -> String {
-    if is_anonymous(standing.name) { "[anonymous]".to_owned() } else { format!("[users.{}]", key(standing.name)) }
+fn section(user: &str) -> String {
+    if is_anonymous(user) { "[anonymous]".to_owned() } else { format!("[users.{}]", key(user)) }
 }
 
 /// A name as a key of a TOML file.
@@ -211,17 +214,17 @@ fn key(name: &str) -> String {
 }
 
 /// What an administrator would write to allow it.
-fn change(standing: Standing<'_>, setting: &str) -> String {
-    if is_anonymous(standing.name) {
+fn change(user: &str, setting: &str) -> String {
+    if is_anonymous(user) {
         return "\n  Anonymous only ever reads: no setting changes that. Add a user instead.".to_owned();
     }
     format!("\n  To allow it, write {setting} there.")
 }
 
 /// What an upload does to a file that is there.
-fn replacing(standing: Standing<'_>) -> String {
-    let name = shown(standing.name);
-    if gate::overwrite(standing.grants) == Overwrite::Allowed {
+fn replacing(user: &str, granted: &Grants) -> String {
+    let name = shown(user);
+    if gate::overwrite(granted) == Overwrite::Allowed {
         return format!(
             "  It creates the file, or replaces the one that is there: {name} has the right `overwrite`.\n"
         );

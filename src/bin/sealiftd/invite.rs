@@ -86,12 +86,13 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
             .hint("Leave it away, and write the access into the users file."));
     }
     if !is_there {
-        file.check_new(&name, None)?;
+        let mut grants = file.check_new(&name, &name)?.defaults_of(&name);
+        grants.access = args.access.unwrap_or(grants.access);
         // Nobody knows it: until the invitation is used, no password is right.
         let mut unknown = vec![0; 32];
         getrandom::fill(&mut unknown).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
         let hash = hash_password(&Secret::new(unknown))?;
-        file.add(&name, &hash, None, args.access.unwrap_or(Access::FULL), false, None)?;
+        file.add(&name, &hash, grants)?;
     }
     let invited = invitation(&file, &folder, &name, places, lifetime);
     if invited.is_err() && !is_there {
@@ -122,7 +123,7 @@ fn invitation(
 ) -> Result<Secret, Failure> {
     let users = file.list()?;
     let user = users.get(name).ok_or_else(|| Error::new(Kind::NotFound, format!("no user '{name}'")))?;
-    if !user.standing().grants.self_service.password {
+    if !user.grants().self_service.password {
         return Err(Failure::from(Error::new(Kind::Denied, format!("{} may not choose a password", shown(name))))
             .hint("The users file says so, by self_service; `sealiftd user passwd` sets one."));
     }

@@ -67,11 +67,11 @@ fn homes(places: &Places, args: &ScrubArgs, data: &Dir) -> Result<Vec<String>, F
     } else {
         let users = Users::load(&places.users)?;
         for name in &args.names {
-            let standing = users.standing(name).map_err(|_| {
+            let grants = users.grants_of(name).map_err(|_| {
                 let text = format!("{}: no such user", for_people(name.as_bytes()));
                 Failure::from(Error::new(Kind::NotFound, text)).hint("`sealiftd user list` shows who there is.")
             })?;
-            homes.push(standing.home.to_owned());
+            homes.push(grants.home.clone());
         }
     }
     homes.sort_unstable();

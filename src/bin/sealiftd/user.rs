@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sealift::auth::{Access, NewUser, User, UserKey, Users, UsersFile, file_warnings, hash_password};
+use sealift::auth::{Access, Grants, NewUser, User, UserKey, Users, UsersFile, file_warnings, hash_password};
 use sealift::byte_size::render_size;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
@@ -25,16 +25,18 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         UserCommand::Add { name, home, access, admin, quota: Quota(quota), keys, password } => {
             usage::refuse_password_in_name(&name)?;
             let is_new = !places.users.exists();
-            let checked = file.check_new(&name, home.as_deref()).map_err(|err| explain(err, &name))?;
+            let checked = file.check_new(&name, home.as_deref().unwrap_or(&name)).map_err(|err| explain(err, &name))?;
             let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;
             let hash = match keys.is_empty() || password.password_stdin {
                 true => Some(hash_password(&password::new(&name, &password)?)?),
                 false => None,
             };
-            let (hash, keys, home) = (hash.as_deref(), keys.as_slice(), home.as_deref());
-            let new = NewUser { name: &name, hash, keys, home, access, admin, quota };
+            let mut grants = checked.defaults_of(&name);
+            (grants.access, grants.admin, grants.quota) = (access, admin, quota);
+            grants.home = home.unwrap_or(grants.home);
+            let folder = places.data.join(&grants.home);
+            let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
-            let folder = places.data.join(home.unwrap_or(&name));
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             say(&format!(
                 "Added {}, with the rights: {access}{room}. A running server knows at once.\n\
@@ -67,7 +69,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         }
         UserCommand::Key(command) => user_key::run(places, command),
         UserCommand::Remove { name } => {
-            let home = file.list()?.get(&name).map(|user| places.data.join(user.home()));
+            let home = file.list()?.get(&name).map(|user| places.data.join(&user.grants().home));
             file.remove(&name).map_err(|err| explain(err, &name))?;
             say(&format!("Removed {}. Sessions that are open end.\n", shown(&name)));
             if let Some(home) = home.filter(|home| home.exists()) {
@@ -109,11 +111,12 @@ fn as_table(users: &Users) -> String {
         rows.push(["anonymous", home, "read", "no", "none", ""].map(shown));
     }
     rows.extend(users.iter().map(|user| {
-        let admin = if user.is_admin() { "yes" } else { "no" };
-        let quota = user.quota().map_or_else(|| "none".to_owned(), render_size);
+        let granted = user.grants();
+        let admin = if granted.admin { "yes" } else { "no" };
+        let quota = granted.quota.map_or_else(|| "none".to_owned(), render_size);
         let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
         let keys = keys.join(", ");
-        [user.name(), user.home(), &user.access().to_string(), admin, &quota, &keys].map(shown)
+        [user.name(), &granted.home, &granted.access.to_string(), admin, &quota, &keys].map(shown)
     }));
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
@@ -143,8 +146,8 @@ fn json_row(user: &User) -> String {
         json!({ "name": name, "fingerprint": fingerprint, "access": access, "from": from, "expires": expires })
     };
     let keys: Vec<_> = user.keys().iter().map(key).collect();
-    let (name, home, access) = (user.name(), user.home(), names(user.access()));
-    let (admin, quota, password) = (user.is_admin(), user.quota(), user.has_password());
+    let Grants { home, access, admin, quota, .. } = user.grants();
+    let (name, password, access) = (user.name(), user.has_password(), names(*access));
     format!(
         "{}\n",
         json!({

@@ -11,7 +11,7 @@ use crate::auth::{OwnChange, Principal, StateFolder, Users};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::secret::Secret;
-use crate::server::desk::standing::Standing;
+use crate::server::desk::users_file_trouble::UsersFileTrouble;
 
 /// The users that are in force.
 pub struct CurrentUsers {
@@ -30,11 +30,11 @@ pub struct CurrentUsers {
     /// Told of every change before anybody sees the new users.
     listener: OnceLock<Listener>,
     /// Told of every change of what is to be known of the file.
-    standing_listener: OnceLock<StandingListener>,
+    trouble_listener: OnceLock<TroubleListener>,
 }
 
 type Listener = Box<dyn Fn(&Users) + Send + Sync>;
-type StandingListener = Box<dyn Fn(&Standing) + Send + Sync>;
+type TroubleListener = Box<dyn Fn(&UsersFileTrouble) + Send + Sync>;
 
 struct State {
     users: Arc<Users>,
@@ -50,7 +50,7 @@ struct State {
     /// When what could not be read of users was last tried again.
     own_tried: Instant,
     /// What was told last.
-    told: Standing,
+    told: UsersFileTrouble,
 }
 
 /// Why the file cannot be used.
@@ -124,13 +124,13 @@ impl CurrentUsers {
                 trouble: None,
                 lost: None,
                 own_tried: Instant::now(),
-                told: Standing::default(),
+                told: UsersFileTrouble::default(),
             }),
             version: AtomicU64::new(0),
             started: Instant::now(),
             looked: AtomicU64::new(0),
             listener: OnceLock::new(),
-            standing_listener: OnceLock::new(),
+            trouble_listener: OnceLock::new(),
         }
     }
 
@@ -140,8 +140,8 @@ impl CurrentUsers {
     }
 
     /// Has this told how the file stands whenever that changes. Only the first call counts.
-    pub fn on_standing(&self, listener: impl Fn(&Standing) + Send + Sync + 'static) {
-        let _ = self.standing_listener.set(Box::new(listener));
+    pub fn on_trouble(&self, listener: impl Fn(&UsersFileTrouble) + Send + Sync + 'static) {
+        let _ = self.trouble_listener.set(Box::new(listener));
     }
 
     /// The users as the file has them now.
@@ -174,8 +174,8 @@ impl CurrentUsers {
     }
 
     /// How the file stands, for people.
-    pub fn standing(&self) -> Standing {
-        self.lock().standing()
+    pub fn file_trouble(&self) -> UsersFileTrouble {
+        self.lock().file_trouble()
     }
 
     /// Looks at the file from a thread of its own, so that a change is noticed when nobody gives a command. The thread
@@ -211,12 +211,12 @@ impl CurrentUsers {
             self.mend_own(&mut state, now);
             self.notice_expired(&mut state);
             let since = now.duration_since(self.started).as_millis();
-            let standing = state.standing();
-            if standing != state.told {
-                if let Some(listener) = self.standing_listener.get() {
-                    listener(&standing);
+            let told = state.file_trouble();
+            if told != state.told {
+                if let Some(listener) = self.trouble_listener.get() {
+                    listener(&told);
                 }
-                state.told = standing;
+                state.told = told;
             }
             self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
@@ -349,8 +349,8 @@ fn said_of_loss(lost: usize, of: usize) -> String {
 }
 
 impl State {
-    fn standing(&self) -> Standing {
-        Standing {
+    fn file_trouble(&self) -> UsersFileTrouble {
+        UsersFileTrouble {
             outdated: self.trouble.as_ref().map(|trouble| trouble.text.clone()),
             lost: self.lost.map(|(lost, of)| said_of_loss(lost, of)),
         }

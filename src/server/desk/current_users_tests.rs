@@ -85,7 +85,7 @@ fn a_failed_reading_is_tried_again_and_said_once_a_minute() {
     let mut bench = Bench::new();
     bench.replace("nonsense");
     let begin = bench.now;
-    assert!(!bench.is_on_after(NOTHING) && bench.users.standing().outdated.unwrap().contains("users.toml:1"));
+    assert!(!bench.is_on_after(NOTHING) && bench.users.file_trouble().outdated.unwrap().contains("users.toml:1"));
     // Mended by nothing that the file itself shows: as if it had been unreadable for a reason elsewhere.
     bench.is_on_after(limits::USERS_FILE_RETRY);
     assert_eq!(bench.users.lock().trouble.as_ref().unwrap().tried, bench.now, "it was tried again");
@@ -93,7 +93,7 @@ fn a_failed_reading_is_tried_again_and_said_once_a_minute() {
     bench.is_on_after(limits::USERS_FILE_REPEAT);
     assert_eq!(bench.said(), Some(bench.now));
     bench.replace(ON);
-    assert!(bench.is_on_after(NOTHING) && bench.users.standing().outdated.is_none());
+    assert!(bench.is_on_after(NOTHING) && bench.users.file_trouble().outdated.is_none());
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn a_file_that_is_as_it_was_read_is_no_trouble() {
     let mut bench = Bench::new();
     fs::rename(bench.path(), bench.dir.path().join("away")).unwrap();
     bench.is_on_after(NOTHING);
-    assert!(bench.users.standing().outdated.is_some());
+    assert!(bench.users.file_trouble().outdated.is_some());
     fs::rename(bench.dir.path().join("away"), bench.path()).unwrap();
     bench.is_on_after(NOTHING);
-    assert!(bench.users.standing().outdated.is_none());
+    assert!(bench.users.file_trouble().outdated.is_none());
 }
 
 /// A users file of so many users, the first of them left out.
@@ -116,9 +116,9 @@ fn of_users(left_out: usize, all: usize) -> String {
 #[test]
 fn a_change_that_takes_most_users_away_counts_and_is_told_until_the_next_one() {
     let mut bench = Bench::new();
-    let told: Arc<Mutex<Vec<Standing>>> = Arc::default();
+    let told: Arc<Mutex<Vec<UsersFileTrouble>>> = Arc::default();
     let tell = told.clone();
-    bench.users.on_standing(move |standing| tell.lock().unwrap().push(standing.clone()));
+    bench.users.on_trouble(move |trouble| tell.lock().unwrap().push(trouble.clone()));
     let mut change = |left_out, all| {
         bench.replace(&of_users(left_out, all));
         bench.is_on_after(NOTHING);
@@ -131,7 +131,7 @@ fn a_change_that_takes_most_users_away_counts_and_is_told_until_the_next_one() {
     assert_eq!(change(7, 12), Some(7));
     assert!(told.lock().unwrap().last().unwrap().lost.as_ref().unwrap().contains("took 7 of 12 users away"));
     assert_eq!(change(0, 12), None);
-    assert_eq!(told.lock().unwrap().last(), Some(&Standing::default()));
+    assert_eq!(told.lock().unwrap().last(), Some(&UsersFileTrouble::default()));
     // A few are taken away by hand; all of them mostly are not.
     assert_eq!(change(0, 5), Some(7));
     assert_eq!(change(4, 5), None);

@@ -80,7 +80,7 @@ pub fn need_of(matter: Matter) -> Need {
 }
 
 /// Whether somebody to whom this is granted may do what needs this.
-pub fn decide(grants: Grants, need: Need) -> Decision {
+pub fn decide(grants: &Grants, need: Need) -> Decision {
     match need {
         Need::Login => Decision::Allowed,
         Need::OwnPassword if grants.self_service.password => Decision::Allowed,
@@ -98,7 +98,7 @@ pub fn decide(grants: Grants, need: Need) -> Decision {
 
 /// Whether an upload of somebody to whom this is granted may replace a file: whether there is one is known only when it
 /// is put in its place, so the store is told beforehand.
-pub fn overwrite(grants: Grants) -> Overwrite {
+pub fn overwrite(grants: &Grants) -> Overwrite {
     if grants.access.contains(Access::OVERWRITE) { Overwrite::Allowed } else { Overwrite::Refused }
 }
 

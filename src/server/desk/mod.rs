@@ -18,7 +18,6 @@ pub mod outcome;
 pub mod parts;
 pub mod registry;
 pub mod staged;
-pub mod standing;
 pub mod state;
 pub mod sweep;
 #[cfg(test)]
@@ -26,6 +25,7 @@ mod tests;
 pub mod ties;
 pub mod tokens;
 pub mod uploads;
+pub mod users_file_trouble;
 
 use std::sync::Arc;
 

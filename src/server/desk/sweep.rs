@@ -23,9 +23,9 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
         BTreeSet::new()
     });
     // Those further down, such as `team/alice`.
-    names.extend(users.iter().map(|user| user.home().to_owned()));
+    names.extend(users.iter().map(|user| user.grants().home.clone()));
     names.extend(users.anonymous_home().map(str::to_owned));
-    let bounded = users.iter().filter(|user| user.quota().is_some()).map(|user| Path::new(user.home()));
+    let bounded = users.iter().filter(|user| user.grants().quota.is_some()).map(|user| Path::new(&user.grants().home));
     let bounded: BTreeSet<&Path> = bounded.collect();
     let mut all = Swept::default();
     for home in &names {

@@ -209,7 +209,7 @@ fn a_copy_needs_what_a_download_and_an_upload_need() {
         let principal = |text: &str| Users::parse(text, "users.toml").unwrap();
         let hash = hash_password(&Secret::new("x")).unwrap();
         let users = principal(&format!("[users.bob]\npassword = \"{hash}\"\naccess = {list}\n"));
-        let grants = users.standing("bob").unwrap().grants;
+        let grants = users.grants_of("bob").unwrap();
         let op = Op::Copy { from: path("a"), to: path("b"), replace };
         assert_eq!(gate::decide(grants, gate::need(&op)) == gate::Decision::Allowed, allowed, "{access} {replace}");
     }

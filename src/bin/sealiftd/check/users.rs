@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings};
-use sealift::server::standing;
+use sealift::server::users_file_trouble;
 use sealift::store::look_at_home;
 use sealift::{Kind, limits};
 
@@ -40,7 +40,7 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
             findings.add(Severity::Warning, what, format!("run: sealiftd user passwd {}", shell_word(user.name())));
         }
         may_not_replace(user, findings);
-        home(places, user.name(), user.home(), may_write(user), findings);
+        home(places, user.name(), &user.grants().home, may_write(user), findings);
     }
     if let Some(home_of_all) = users.anonymous_home() {
         home(places, "anonymous", home_of_all, false, findings);
@@ -98,13 +98,13 @@ fn fresh_id() -> u64 {
 /// What a running server knows of the file, and cannot be seen from outside of it: its sandbox lets it reach the folder that
 /// the file was in at the start.
 pub fn as_served(places: &Places, findings: &mut Findings) {
-    let Some(standing) = standing(&places.data) else { return };
-    if let Some(why) = standing.outdated {
+    let Some(trouble) = users_file_trouble(&places.data) else { return };
+    if let Some(why) = trouble.outdated {
         let what = format!("the server that runs cannot use the users file, and an older one is in force: {why}");
         let next = "mend it; if its folder was replaced, start the server again";
         findings.add(Severity::Warning, what, next);
     }
-    if let Some(lost) = standing.lost {
+    if let Some(lost) = trouble.lost {
         findings.add(Severity::Warning, lost, "any further change of the file, also back, ends this warning");
     }
 }
@@ -112,7 +112,7 @@ pub fn as_served(places: &Places, findings: &mut Findings) {
 /// Replacing files was once part of `upload`, and of `rename` with `delete`: who has these and not the right for it now
 /// may do less than the list was written for.
 fn may_not_replace(user: &User, findings: &mut Findings) {
-    let access = user.access();
+    let access = user.grants().access;
     let once = access.contains(Access::UPLOAD) || access.contains(Access::RENAME.union(Access::DELETE));
     if once && !access.contains(Access::OVERWRITE) {
         let what =
@@ -154,7 +154,7 @@ fn meeting(users: &Users, shared: &SharedHome<'_>, findings: &mut Findings) {
     if anybody_owns || inner.len() < inside.len() {
         let reach = outer.iter().chain(inner.iter().filter(|_| anybody_owns));
         let uploads: Vec<&str> =
-            reach.filter(|user| user.access().contains(Access::UPLOAD)).map(|user| user.name()).collect();
+            reach.filter(|user| user.grants().access.contains(Access::UPLOAD)).map(|user| user.name()).collect();
         if !uploads.is_empty() {
             let what = format!("{} may upload to where anonymous reads ({home})", some_of(&uploads));
             findings.add(Severity::Note, what, "what is put there can be read by anybody");
@@ -170,7 +170,7 @@ fn meeting(users: &Users, shared: &SharedHome<'_>, findings: &mut Findings) {
     let writes = outer_writes || inner.iter().copied().any(may_write);
     let severity = if writes { Severity::Warning } else { Severity::Note };
     let what = match inner.len() {
-        1 => format!("the folder of {} ({}) lies", first.name(), first.home()),
+        1 => format!("the folder of {} ({}) lies", first.name(), first.grants().home),
         _ => format!("the folders of {} lie", names(&inner)),
     };
     let can = match (outer.len(), outer_writes) {
@@ -184,5 +184,5 @@ fn meeting(users: &Users, shared: &SharedHome<'_>, findings: &mut Findings) {
 }
 
 fn may_write(user: &User) -> bool {
-    user.access().without(Access::READ) != Access::NONE
+    user.grants().access.without(Access::READ) != Access::NONE
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, Verb};
-use crate::server::Standing;
+use crate::server::UsersFileTrouble;
 use crate::server::desk::audit::Running;
 
 /// Writes the preliminary lines of HELP, and gives the text of its final reply.
@@ -39,14 +39,14 @@ impl Talk {
         let (principal, users, registry) = (self.desk.principal(), self.desk.users(), self.desk.ticket().registry());
         let (user, access, quota) = (principal.name().to_owned(), principal.access(), principal.quota());
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
-        let standing = users.standing();
-        let current = if standing.outdated.is_some() { "outdated" } else { "current" };
+        let trouble = users.file_trouble();
+        let current = if trouble.outdated.is_some() { "outdated" } else { "current" };
         // The reason may name places of the server's machine: that is for administrators, and so is who is gone.
         let is_admin = principal.is_admin();
         let lost = users.lost().filter(|_| is_admin);
-        let text = match standing {
-            Standing { outdated: Some(why), .. } if is_admin => format!("The users file cannot be used: {why}"),
-            Standing { lost: Some(lost), .. } if is_admin => lost,
+        let text = match trouble {
+            UsersFileTrouble { outdated: Some(why), .. } if is_admin => format!("The users file cannot be used: {why}"),
+            UsersFileTrouble { lost: Some(lost), .. } if is_admin => lost,
             _ => String::new(),
         };
         self.done(

@@ -1,17 +1,15 @@
-//! Reads the text of a users file; `key_form` reads the keys in it. Every error names the file, the line and what is wrong
-//! there, and never repeats a value: a password typed into the wrong place must not reach a log. (That is also why serde
-//! does not do this work: its messages quote what they found.)
+//! Reads the text of a users file; `grants_table` and `key_reader` read what a user may and the keys in it. Every error names
+//! the file, the line and what is wrong there, and never repeats a value: a password typed into the wrong place must not
+//! reach a log. (That is also why serde does not do this work: its messages quote what they found.)
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use toml::de::DeValue;
-
+use super::grants::Defaults;
 use super::hash::StoredHash;
-use super::names;
 use super::own::Own;
 use super::users::User;
-use super::{Access, SelfService};
-use crate::byte_size;
+use super::{Grants, grants_table, names};
 use crate::error::Result;
 use crate::limits;
 use crate::toml_form::{Section, parse};
@@ -20,16 +18,15 @@ use crate::toml_form::{Section, parse};
 const ANONYMOUS_HOME: &str = "public";
 
 /// What a users file says.
-pub(super) struct Form {
-    /// The home of anonymous reading, if it is on.
-    pub(super) anonymous: Option<String>,
+pub(super) struct Contents {
+    /// What anybody may, if anonymous reading is on.
+    pub(super) anonymous: Option<Arc<Grants>>,
     pub(super) users: BTreeMap<String, User>,
-    /// What users may change whose own sections say nothing of it.
-    pub(super) self_service: SelfService,
+    pub(super) defaults: Defaults,
 }
 
 /// Reads the whole text; `file` is the name that errors carry.
-pub(super) fn read(text: &str, file: &str) -> Result<Form> {
+pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     let root = parse(text, file)?;
     let root = Section::root(text, file, &root);
     root.allow_only(&["anonymous", "defaults", "users"])?;
@@ -38,14 +35,14 @@ pub(super) fn read(text: &str, file: &str) -> Result<Form> {
         None => None,
     };
     let defaults = match root.section("defaults", "[defaults]")? {
-        Some(section) => read_defaults(&section)?,
-        None => SelfService::ALL,
+        Some(section) => grants_table::read_defaults(&section)?,
+        None => Defaults::none(),
     };
     let users = match root.section("users", "[users]")? {
-        Some(section) => read_users(&section, defaults)?,
+        Some(section) => read_users(&section, &defaults)?,
         None => BTreeMap::new(),
     };
-    Ok(Form { anonymous, users, self_service: defaults })
+    Ok(Contents { anonymous: anonymous.map(|home| Arc::new(Grants::anonymous(home))), users, defaults })
 }
 
 fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
@@ -62,12 +59,7 @@ fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
     Ok(enabled.then_some(home))
 }
 
-fn read_defaults(section: &Section<'_>) -> Result<SelfService> {
-    section.allow_only(&["self_service"])?;
-    Ok(section.self_service()?.unwrap_or(SelfService::ALL))
-}
-
-fn read_users(section: &Section<'_>, defaults: SelfService) -> Result<BTreeMap<String, User>> {
+fn read_users(section: &Section<'_>, defaults: &Defaults) -> Result<BTreeMap<String, User>> {
     let mut users = BTreeMap::new();
     for (key, value) in section.table {
         let name = key.get_ref().as_ref();
@@ -79,8 +71,8 @@ fn read_users(section: &Section<'_>, defaults: SelfService) -> Result<BTreeMap<S
     Ok(users)
 }
 
-fn read_user(section: &Section<'_>, name: &str, defaults: SelfService) -> Result<User> {
-    section.allow_only(&["password", "keys", "id", "home", "access", "admin", "quota", "self_service"])?;
+fn read_user(section: &Section<'_>, name: &str, defaults: &Defaults) -> Result<User> {
+    section.allow_only(&[&["password", "keys", "id"], grants_table::KEYS].concat())?;
     let hash = match section.text("password")? {
         None => None,
         Some((password, at)) => Some(StoredHash::parse(password).map_err(|why| {
@@ -94,22 +86,12 @@ fn read_user(section: &Section<'_>, name: &str, defaults: SelfService) -> Result
         return Err(section.place.wrong(section.at.clone(), what));
     }
     let id = section.id()?;
-    let home = section.home()?.unwrap_or_else(|| name.to_owned());
-    let access = section.access()?.unwrap_or(Access::FULL);
-    let admin = section.boolean("admin")?.unwrap_or(false);
-    let quota = section.quota()?;
-    let self_service = section.self_service()?.unwrap_or(defaults);
+    let grants = Arc::new(grants_table::read(section, defaults.of(name))?);
     let (name, keys, own) = (name.to_owned(), keys.unwrap_or_default(), Own::Nothing);
-    Ok(User { name, home, access, admin, quota, hash, keys, id, self_service, own })
+    Ok(User { name, grants, hash, keys, id, own })
 }
 
 impl Section<'_> {
-    fn home(&self) -> Result<Option<String>> {
-        let Some((home, at)) = self.text("home")? else { return Ok(None) };
-        names::check_home(home).map_err(|why| self.place.wrong(at, format!("the home of {} {why}", self.name)))?;
-        Ok(Some(home.to_owned()))
-    }
-
     fn id(&self) -> Result<Option<String>> {
         let Some((id, at)) = self.text("id")? else { return Ok(None) };
         let is_one = !id.is_empty() && id.len() <= limits::ENTRY_ID_MAX;
@@ -118,56 +100,6 @@ impl Section<'_> {
             self.place.wrong(at, what)
         };
         is_one.then(|| Some(id.to_owned())).ok_or_else(wrong)
-    }
-
-    fn quota(&self) -> Result<Option<u64>> {
-        let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
-        let wrong = || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\"", self.name));
-        byte_size::parse_size(quota).map(Some).ok_or_else(wrong)
-    }
-
-    fn self_service(&self) -> Result<Option<SelfService>> {
-        let Some((_, value)) = self.entry("self_service") else { return Ok(None) };
-        let wrong = || self.mistyped("self_service", value, "\"all\", \"none\" or a list of \"password\" and \"keys\"");
-        let unknown = || {
-            let what = format!(
-                "self_service of {} holds an unknown word: known are \"all\", \"none\", [\"password\", \"keys\"]",
-                self.name
-            );
-            self.place.wrong(value.span(), what)
-        };
-        match value.get_ref() {
-            DeValue::String(word) => match word.as_ref() {
-                "all" => Ok(Some(SelfService::ALL)),
-                "none" => Ok(Some(SelfService::NONE)),
-                _ => Err(unknown()),
-            },
-            DeValue::Array(list) => {
-                let mut sum = SelfService::NONE;
-                for item in list {
-                    match item.get_ref().as_str().ok_or_else(wrong)? {
-                        "password" => sum.password = true,
-                        "keys" => sum.keys = true,
-                        _ => return Err(unknown()),
-                    }
-                }
-                Ok(Some(sum))
-            }
-            _ => Err(wrong()),
-        }
-    }
-
-    pub(super) fn access(&self) -> Result<Option<Access>> {
-        let Some((_, value)) = self.entry("access") else { return Ok(None) };
-        let read = match value.get_ref() {
-            DeValue::String(word) => word.parse(),
-            DeValue::Array(list) => {
-                let names: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
-                Access::from_names(names.ok_or_else(|| self.mistyped("access", value, "a list of texts in quotes"))?)
-            }
-            _ => return Err(self.mistyped("access", value, "a list of rights, \"full\" or \"read\"")),
-        };
-        read.map(Some).map_err(|err| self.place.wrong(value.span(), format!("access of {}: {err}", self.name)))
     }
 }
 
@@ -184,6 +116,10 @@ mod tests {
         format!("# a comment\n[users.alice]\npassword = \"{HASH}\"\n{body}\n")
     }
 
+    fn home_of(contents: &Contents) -> Option<&str> {
+        contents.anonymous.as_ref().map(|grants| grants.home.as_str())
+    }
+
     #[test]
     fn a_full_file_says_what_it_says() {
         let text = format!(
@@ -193,10 +129,13 @@ mod tests {
              [users.\"c d\"]\npassword = \"{HASH}\"\naccess = \"read\"\n\
              [users.eve]\npassword = \"{HASH}\"\naccess = []\n"
         );
-        let form = read(&text, "users.toml").unwrap();
-        assert_eq!(form.anonymous.as_deref(), Some("pub/lic"));
-        let seen: Vec<_> =
-            form.users.values().map(|u| (u.name(), u.home(), u.access().to_string(), u.is_admin())).collect();
+        let contents = read(&text, "users.toml").unwrap();
+        assert_eq!(home_of(&contents), Some("pub/lic"));
+        let seen: Vec<_> = contents
+            .users
+            .values()
+            .map(|u| (u.name(), &*u.grants.home, u.grants.access.to_string(), u.grants.admin))
+            .collect();
         assert_eq!(
             seen,
             [
@@ -210,14 +149,14 @@ mod tests {
 
     #[test]
     fn an_empty_file_has_nobody() {
-        let form = read("", "users.toml").unwrap();
-        assert!(form.anonymous.is_none() && form.users.is_empty());
+        let contents = read("", "users.toml").unwrap();
+        assert!(contents.anonymous.is_none() && contents.users.is_empty());
     }
 
     #[test]
     fn anonymous_is_off_when_it_says_so_and_its_home_is_public_by_default() {
-        assert_eq!(read("[anonymous]\nenabled = false\n", "f").unwrap().anonymous, None);
-        assert_eq!(read("[anonymous]\nenabled = true\n", "f").unwrap().anonymous.as_deref(), Some("public"));
+        assert_eq!(home_of(&read("[anonymous]\nenabled = false\n", "f").unwrap()), None);
+        assert_eq!(home_of(&read("[anonymous]\nenabled = true\n", "f").unwrap()), Some("public"));
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! Changes the text of a users file and keeps its comments and layout. Pure: text in, text out.
 
+use std::sync::Arc;
+
 use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
 
 use super::hash::StoredHash;
 use super::own::Own;
 use super::users::{User, Users};
-use super::{Access, UserKey, names};
-use crate::byte_size;
+use super::{Grants, UserKey, grants_table, names};
 use crate::error::{Error, Kind, Result};
 use crate::keys::PublicKey;
 use crate::toml_layout;
 
 /// A user to be added to a users file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NewUser<'a> {
     /// The name to log in with.
     pub name: &'a str,
@@ -20,20 +21,13 @@ pub struct NewUser<'a> {
     pub hash: Option<&'a str>,
     /// Keys that log in, each a line as in `authorized_keys`.
     pub keys: &'a [String],
-    /// The folder below the data folder; none: the user's name.
-    pub home: Option<&'a str>,
-    /// What they may do there.
-    pub access: Access,
-    /// Whether they may administer the server.
-    pub admin: bool,
-    /// The most bytes in the home; none: no bound.
-    pub quota: Option<u64>,
+    /// What is granted.
+    pub grants: Grants,
 }
 
 /// Whether a user of this name and home may be added to these users.
-pub(super) fn check_new(users: &Users, file: &str, name: &str, home: Option<&str>) -> Result<()> {
+pub(super) fn check_new(users: &Users, file: &str, name: &str, home: &str) -> Result<()> {
     names::check_user(name).map_err(|why| wrong(&format!("user name '{name}'"), why))?;
-    let home = home.unwrap_or(name);
     names::check_home(home).map_err(|why| wrong(&format!("home '{home}'"), why))?;
     match users.get(name) {
         Some(_) => Err(Error::new(Kind::Exists, format!("user '{name}' already exists in {file}"))),
@@ -52,26 +46,14 @@ pub(super) fn add(text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
 
 /// The same for whoever knows already what users the text has.
 pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_>) -> Result<String> {
-    check_new(&wanted, file, new.name, new.home)?;
-    let home = new.home.unwrap_or(new.name);
+    check_new(&wanted, file, new.name, &new.grants.home)?;
     let hash = new.hash.map(StoredHash::parse).transpose().map_err(|why| wrong("password", why))?;
     let keys = new.keys.iter().map(|line| read_key(line)).collect::<Result<_>>()?;
-    let (name, home) = (new.name.to_owned(), home.to_owned());
-    let user = User {
-        name: name.clone(),
-        home,
-        access: new.access,
-        admin: new.admin,
-        quota: new.quota,
-        hash,
-        keys,
-        id: None,
-        self_service: wanted.self_service,
-        own: Own::Nothing,
-    };
-    wanted.users.insert(name, user);
+    let (name, grants) = (new.name.to_owned(), Arc::new(new.grants.clone()));
+    let defaults = wanted.defaults.of(new.name);
+    wanted.users.insert(name.clone(), User { name, grants, hash, keys, id: None, own: Own::Nothing });
 
-    if let Some(text) = with_section_after(text, new).filter(|text| reads_as(text, file, &wanted)) {
+    if let Some(text) = with_section_after(text, new, &defaults).filter(|text| reads_as(text, file, &wanted)) {
         return Ok(text);
     }
     let mut document = open(text, file)?;
@@ -80,7 +62,7 @@ pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_
         users.set_implicit(true);
         document.insert("users", Item::Table(users));
     }
-    let mut section = section_of(new);
+    let mut section = section_of(new, &defaults);
     if document.get("users").is_some_and(Item::is_table) {
         toml_layout::place_last(&mut document, &mut section);
     }
@@ -238,19 +220,19 @@ fn reads_as(text: &str, file: &str, wanted: &Users) -> bool {
 
 /// The text with a section for one more user after all that is there, where lines end as ours do. In some layouts that
 /// makes no sense, which reading it shows; in most it saves taking a large file apart and putting it together again.
-fn with_section_after(text: &str, new: &NewUser<'_>) -> Option<String> {
+fn with_section_after(text: &str, new: &NewUser<'_>, defaults: &Grants) -> Option<String> {
     if !text.ends_with('\n') || text.contains('\r') {
         return None;
     }
     let mut users = Table::new();
     users.set_implicit(true);
-    users.insert(new.name, Item::Table(section_of(new)));
+    users.insert(new.name, Item::Table(section_of(new, defaults)));
     let mut document = DocumentMut::new();
     document.insert("users", Item::Table(users));
     Some(format!("{text}\n{document}"))
 }
 
-fn section_of(new: &NewUser<'_>) -> Table {
+fn section_of(new: &NewUser<'_>, defaults: &Grants) -> Table {
     let mut section = Table::new();
     if let Some(hash) = new.hash {
         section.insert("password", value(hash));
@@ -260,26 +242,13 @@ fn section_of(new: &NewUser<'_>) -> Table {
         one_a_line(&mut keys);
         section.insert("keys", value(keys));
     }
-    if let Some(home) = new.home {
-        section.insert("home", value(home));
-    }
-    section.insert(
-        "access",
-        match new.access {
-            Access::FULL => value("full"),
-            Access::READ => value("read"),
-            some => value(some.names().collect::<Array>()),
-        },
-    );
-    section.insert("admin", value(new.admin));
-    if let Some(quota) = new.quota {
-        section.insert("quota", value(byte_size::render_size(quota)));
-    }
+    grants_table::write_all(&mut section, &new.grants, defaults);
     section
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Access;
     use super::super::hash::tests::take_runs;
     use super::*;
     use proptest::prelude::*;
@@ -291,7 +260,7 @@ mod tests {
     ];
 
     fn new(name: &str) -> NewUser<'_> {
-        NewUser { name, hash: Some(HASHES[0]), keys: &[], home: None, access: Access::FULL, admin: false, quota: None }
+        NewUser { name, hash: Some(HASHES[0]), keys: &[], grants: Grants::new(name) }
     }
 
     #[test]
@@ -299,13 +268,13 @@ mod tests {
         let text = add(Users::starter(), "f", &new("alice")).unwrap();
         let section = format!("\n[users.alice]\npassword = \"{}\"\naccess = \"full\"\nadmin = false\n", HASHES[0]);
         assert_eq!(text, format!("{}{section}", Users::starter()));
-        let bob = NewUser {
-            home: Some("teams/b"),
+        let grants = Grants {
             access: Access::UPLOAD.union(Access::LIST),
             admin: true,
             quota: Some(10 << 30),
-            ..new("b")
+            ..Grants::new("teams/b")
         };
+        let bob = NewUser { grants, ..new("b") };
         let text = add(&text, "f", &bob).unwrap();
         assert!(
             text.ends_with("home = \"teams/b\"\naccess = [\"list\", \"upload\"]\nadmin = true\nquota = \"10 GiB\"\n"),
@@ -377,7 +346,7 @@ mod tests {
             (add(&text, "f", &new("a")), Kind::Exists),
             (add(&text, "f", &new("ftp")), Kind::Usage),
             (add(&text, "f", &new("a/b")), Kind::Usage),
-            (add(&text, "f", &NewUser { home: Some("../x"), ..new("b") }), Kind::Usage),
+            (add(&text, "f", &NewUser { grants: Grants::new("../x"), ..new("b") }), Kind::Usage),
             (add(&text, "f", &NewUser { hash: Some("canary"), ..new("b") }), Kind::Usage),
             (passwd(&text, "f", "b", HASHES[0]), Kind::NotFound),
             (passwd(&text, "f", "a", "canary"), Kind::Usage),
@@ -432,7 +401,7 @@ mod tests {
                 let outcome = match &step {
                     Step::Add(name, admin, access) => {
                         let access = [Access::NONE, Access::READ, Access::MKDIR][usize::from(*access)];
-                        let outcome = add(&text, "f", &NewUser { access, admin: *admin, ..new(name) });
+                        let outcome = add(&text, "f", &NewUser { grants: Grants { access, admin: *admin, ..Grants::new(name) }, ..new(name) });
                         prop_assert_eq!(outcome.is_ok(), !model.contains_key(name), "{:?}", step);
                         model.entry(name.clone()).or_insert((*admin, access, 0));
                         outcome
@@ -459,7 +428,7 @@ mod tests {
                 prop_assert_eq!(users.anonymous_home(), Some("public"));
                 let seen: BTreeMap<_, _> = users.iter().map(|user| {
                     let hash = HASHES.iter().position(|hash| StoredHash::parse(hash).ok() == user.hash).unwrap();
-                    (user.name().to_owned(), (user.is_admin(), user.access(), hash))
+                    (user.name().to_owned(), (user.grants().admin, user.grants().access, hash))
                 }).collect();
                 prop_assert_eq!(&seen, &model);
             }

@@ -6,14 +6,14 @@ use crate::store::note_of;
 
 /// What about its users file a server would have an administrator know.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Standing {
+pub struct UsersFileTrouble {
     /// Why the file as it is now cannot be used, and an older one is in force.
     pub outdated: Option<String>,
     /// That its last change took most users away.
     pub lost: Option<String>,
 }
 
-impl Standing {
+impl UsersFileTrouble {
     /// Lines for [`crate::store::LocalVault::leave_note`]; none if there is nothing to say.
     pub(crate) fn note(&self) -> String {
         let said = [("outdated", &self.outdated), ("lost", &self.lost)];
@@ -21,22 +21,22 @@ impl Standing {
         said.map(|(key, said)| format!("{key} {}\n", said.replace(['\n', '\r'], " "))).collect()
     }
 
-    fn parse(note: &str) -> Standing {
-        let mut standing = Standing::default();
+    fn parse(note: &str) -> UsersFileTrouble {
+        let mut trouble = UsersFileTrouble::default();
         for line in note.lines() {
             match line.split_once(' ') {
-                Some(("outdated", said)) => standing.outdated = Some(said.to_owned()),
-                Some(("lost", said)) => standing.lost = Some(said.to_owned()),
+                Some(("outdated", said)) => trouble.outdated = Some(said.to_owned()),
+                Some(("lost", said)) => trouble.lost = Some(said.to_owned()),
                 _ => {}
             }
         }
-        standing
+        trouble
     }
 }
 
 /// What the server of this data directory says of itself; none if there is no server, or this account may not know.
-pub fn standing(data: &Path) -> Option<Standing> {
-    note_of(data).map(|note| Standing::parse(&note))
+pub fn users_file_trouble(data: &Path) -> Option<UsersFileTrouble> {
+    note_of(data).map(|note| UsersFileTrouble::parse(&note))
 }
 
 #[cfg(test)]
@@ -45,11 +45,12 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_back_each_on_one_line() {
-        let said = Standing { outdated: Some("users.toml:3: a\nmistake".to_owned()), lost: Some("most".to_owned()) };
-        let read = Standing::parse(&said.note());
+        let said =
+            UsersFileTrouble { outdated: Some("users.toml:3: a\nmistake".to_owned()), lost: Some("most".to_owned()) };
+        let read = UsersFileTrouble::parse(&said.note());
         assert_eq!(read.outdated.as_deref(), Some("users.toml:3: a mistake"));
         assert_eq!(read.lost, said.lost);
-        assert_eq!(Standing::default().note(), "");
-        assert_eq!(Standing::parse("later 1\nsaid without knowing\n"), Standing::default());
+        assert_eq!(UsersFileTrouble::default().note(), "");
+        assert_eq!(UsersFileTrouble::parse("later 1\nsaid without knowing\n"), UsersFileTrouble::default());
     }
 }
