@@ -780,6 +780,32 @@ pub const WEB_PAGE_PIECE: usize = 32 * 1024;
 /// ones there wants to see them.
 pub const WEB_CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 
+/// The first second that no header of HTTP can say: that of the year 10000.
+pub const HTTP_DATE_END: u64 = 253_402_300_800;
+
+// ---- WebDAV ----
+
+/// Largest XML of a request. That of real clients has less than 2 KiB.
+pub const DAV_BODY_MAX: usize = 16 * 1024;
+
+/// Elements in it; Finder asks for some 20 properties at once.
+pub const DAV_ELEMENTS: usize = 256;
+
+/// How deep they may be in each other: a property's value is at most a few levels deep, and itself in the fourth.
+pub const DAV_DEPTH: usize = 16;
+
+/// Attributes of one element.
+pub const DAV_ATTRIBUTES: usize = 32;
+
+/// Bytes of an element's name, and of its namespace.
+pub const DAV_NAME: usize = 256;
+
+/// Bytes counted for the entries of a folder that one answer holds at a time: [`WEB_ENTRIES_A_TURN`] with the longest names.
+pub const DAV_PORTION: usize = WEB_ENTRIES_A_TURN * 384;
+
+/// Properties that one request may name: each that is not there is repeated with every entry of a folder.
+pub const DAV_PROPERTIES: usize = 64;
+
 // ---- Mirrors ----
 
 /// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough

@@ -22,6 +22,7 @@ mod wire;
 // On the server.
 mod accounts;
 mod data;
+mod dav;
 mod fairness;
 mod login;
 mod memory;

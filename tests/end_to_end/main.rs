@@ -10,6 +10,7 @@ mod behaviours;
 mod check;
 mod cli;
 mod daemon;
+mod dav;
 mod explain;
 mod fast_copy;
 mod first_version;

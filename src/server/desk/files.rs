@@ -3,7 +3,8 @@
 use super::Desk;
 use super::audit::Running;
 use super::outcome::{Begun, Outcome};
-use crate::files::{EntryKind, Record, RelPath, Source, SourceMode};
+use crate::auth::Access;
+use crate::files::{EntryKind, Hash, Record, RelPath, Source, SourceMode};
 use crate::limits;
 use crate::machine::turns;
 
@@ -27,6 +28,18 @@ impl Desk {
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
         let renamed = turns::aside(|| self.store.rename(from, to, replace));
         self.over(running.to(to.clone()), renamed.map(|()| Outcome::Renamed))
+    }
+
+    /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.
+    pub fn recorded(&self, path: &RelPath, kind: EntryKind, size: u64) -> Option<Hash> {
+        let may_read = self.principal.access().contains(Access::DOWNLOAD);
+        if !may_read || kind != EntryKind::File || size < limits::RECORD_MIN {
+            return None;
+        }
+        match self.store.open(path).ok()?.record() {
+            Some(Record::Sound(hash)) => Some(hash),
+            Some(Record::Rotten(_)) | None => None,
+        }
     }
 
     /// Whether this was found to be a rotten file. One that cannot be opened is not known to be.

@@ -49,7 +49,7 @@ const OWN_PAGE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; fr
      form-action 'none'";
 
 /// The methods that are carried out.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+pub const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, PROPFIND");
 
 impl Body {
     /// Nothing.
@@ -122,13 +122,6 @@ pub fn of_user(answer: &mut Answer) {
 pub fn redirect(status: StatusCode, to: &str) -> Answer {
     let mut answer = text(status, "text/plain; charset=utf-8", format!("{to}\n"));
     set(&mut answer, LOCATION, to);
-    answer
-}
-
-/// The methods there are.
-pub fn options() -> Answer {
-    let mut answer = answer(StatusCode::NO_CONTENT);
-    answer.headers_mut().insert(ALLOW, METHODS);
     answer
 }
 

@@ -7,7 +7,7 @@ use hyper::header::{
     HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
 };
 
-use crate::files::{Hash, Meta};
+use crate::files::{Hash, Meta, Mtime};
 use crate::limits;
 
 /// What tells one state of a file from another.
@@ -15,7 +15,7 @@ use crate::limits;
 pub struct Validators {
     /// As the header has it.
     pub etag: String,
-    /// When it was modified; whole seconds, none before 1970.
+    /// When it was modified; whole seconds, none before 1970 and after 9999.
     pub modified: Option<SystemTime>,
 }
 
@@ -33,12 +33,17 @@ pub enum Decision {
 impl Validators {
     /// Those of a file, by the recorded hash of its bytes if there is one.
     pub fn of(meta: &Meta, recorded: Option<&Hash>) -> Validators {
+        Validators::of_state(meta.size, meta.mtime, recorded)
+    }
+
+    /// The same of a file of so many bytes that was modified then.
+    pub fn of_state(size: u64, mtime: Mtime, recorded: Option<&Hash>) -> Validators {
         let etag = match recorded {
             Some(hash) => format!("\"{hash}\""),
             // Two changes within a tick of a file system's clock look alike: a weak one.
-            None => format!("W/\"{:x}-{:x}.{:x}\"", meta.size, meta.mtime.secs, meta.mtime.nanos),
+            None => format!("W/\"{size:x}-{:x}.{:x}\"", mtime.secs, mtime.nanos),
         };
-        let secs = u64::try_from(meta.mtime.secs).ok();
+        let secs = u64::try_from(mtime.secs).ok().filter(|secs| *secs < limits::HTTP_DATE_END);
         Validators { etag, modified: secs.and_then(|secs| UNIX_EPOCH.checked_add(Duration::from_secs(secs))) }
     }
 
@@ -152,6 +157,14 @@ mod tests {
         assert_eq!(decide(&strong, &[(IF_UNMODIFIED_SINCE, &at(1000))]), D::Go);
         let both = [(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, &*at(1000))];
         assert_eq!(decide(&strong, &both), D::Go, "the tag counts and the date does not");
+    }
+
+    #[test]
+    fn a_time_that_no_header_can_say_is_left_out() {
+        let modified = |secs| Validators::of_state(0, Mtime { secs, nanos: 0 }, None).modified;
+        assert!(modified(-1).is_none() && modified(i64::MAX).is_none());
+        let last = modified(i64::try_from(limits::HTTP_DATE_END).unwrap() - 1).unwrap();
+        assert_eq!(httpdate::fmt_http_date(last), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     #[test]

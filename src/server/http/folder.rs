@@ -87,15 +87,20 @@ struct Gathered {
 }
 
 /// What one turn read.
-struct Batch {
-    rest: Option<ListJob>,
-    entries: Vec<Entry>,
+pub struct Batch {
+    /// What is left to read.
+    pub rest: Option<ListJob>,
+    /// What was read.
+    pub entries: Vec<Entry>,
     /// What could not be read of the whole folder; known at its end.
-    unread: u64,
+    pub unread: u64,
 }
 
 /// Reads entries until there is enough for one turn.
-fn batch(desk: &mut Desk, mut job: ListJob) -> Result<Batch> {
+///
+/// # Errors
+/// That its user may not go on with it.
+pub fn batch(desk: &mut Desk, mut job: ListJob) -> Result<Batch> {
     if let Err(error) = desk.may_go_on(job.running()) {
         return Err(desk.drop_list(job, error));
     }

@@ -7,6 +7,7 @@ mod adapter;
 mod answer;
 mod conditions;
 pub mod connection;
+mod dav;
 mod file;
 mod folder;
 mod guest;

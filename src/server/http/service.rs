@@ -11,13 +11,14 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::service::Service;
-use hyper::{Method, Request, StatusCode, Version};
+use hyper::{Request, StatusCode, Version};
 use tracing::error;
 
 use super::adapter::{Open, Progress};
 use super::answer::{
-    Answer, Body, Ids, complete, explained, is_for_browser, not_allowed, options, redirect, refusal, text,
+    Answer, Body, Ids, METHODS, complete, explained, is_for_browser, not_allowed, redirect, refusal, text,
 };
+use super::dav;
 use super::file::{self, Asked};
 use super::folder;
 use super::guest::Guest;
@@ -44,10 +45,18 @@ struct Connection {
     id: SessionId,
 }
 
-/// A request without its body, which nothing here reads.
+/// A request without its body.
 struct Head {
     request: Request<()>,
     is_for_browser: bool,
+}
+
+/// What a request may be about.
+#[derive(Clone, Copy)]
+enum Method {
+    /// GET or HEAD.
+    Read(&'static str),
+    Dav(dav::Method),
 }
 
 impl Answering {
@@ -77,14 +86,12 @@ impl Connection {
     async fn answer(&self, request: Request<Incoming>, open: Open) -> Answer {
         let (parts, body) = request.into_parts();
         let is_for_browser = is_for_browser(&parts.headers);
-        // Who waits to be told to go on with it needs not send it.
-        if !parts.headers.contains_key(EXPECT) {
-            drain(body).await;
-        }
-        let is_head = parts.method == Method::HEAD;
+        let mut body = Some(body);
+        let waits = parts.headers.contains_key(EXPECT);
+        let is_head = parts.method == hyper::Method::HEAD;
         let head = Head { request: Request::from_parts(parts, ()), is_for_browser };
         let mut ids = Ids { pid: std::process::id(), session: self.id };
-        let answering = AssertUnwindSafe(self.decide(&head, &mut ids)).catch_unwind().await;
+        let answering = AssertUnwindSafe(self.decide(&head, &mut body, &mut ids)).catch_unwind().await;
         let answer = match answering {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -107,26 +114,41 @@ impl Connection {
                 )
             }
         };
+        // Who waits to be told to go on with it needs not send it.
+        if let Some(body) = body.take_if(|_| !waits) {
+            drain(body).await;
+        }
         // HTTP/2 takes any byte behind the head of such an answer for a fault.
         complete(answer, ids).map(|body| if is_head { Body::none() } else { body }.counted(open))
     }
 
-    async fn decide(&self, head: &Head, ids: &mut Ids) -> Result<Answer> {
+    /// Takes the body if it is of any use.
+    async fn decide(&self, head: &Head, body: &mut Option<Incoming>, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
         let method = match *request.method() {
-            Method::GET => "GET",
-            Method::HEAD => "HEAD",
-            Method::OPTIONS => return Ok(options()),
-            _ => return Ok(not_allowed(&shown(request.method()), head.is_for_browser, *ids)),
+            hyper::Method::GET => Method::Read("GET"),
+            hyper::Method::HEAD => Method::Read("HEAD"),
+            hyper::Method::OPTIONS => return Ok(dav::options(METHODS)),
+            ref method => match dav::Method::of(method) {
+                Some(method) => Method::Dav(method),
+                None => return Ok(not_allowed(&shown(method), head.is_for_browser, *ids)),
+            },
         };
-        match Target::parse(request.uri())? {
-            Target::Own(path) => own::serve(&self.visitors, &path, request.headers()).await,
-            Target::Place(place) => self.place(method, place, head, ids).await,
+        match (Target::parse(request.uri())?, method) {
+            (Target::Own(path), Method::Read(_)) => own::serve(&self.visitors, &path, request.headers()).await,
+            (Target::Own(_), Method::Dav(_)) => Err(Error::new(Kind::NotFound, "no such file or folder")),
+            (Target::Place(place), method) => self.place(method, place, (head, body), ids).await,
         }
     }
 
-    async fn place(&self, method: &'static str, place: Place, head: &Head, ids: &mut Ids) -> Result<Answer> {
+    async fn place(
+        &self,
+        method: Method,
+        place: Place,
+        (head, body): (&Head, &mut Option<Incoming>),
+        ids: &mut Ids,
+    ) -> Result<Answer> {
         let request = &head.request;
         let claimed = Claimed::of(request.headers())?;
         let is_somebody = matches!(claimed, Claimed::User(..));
@@ -140,13 +162,23 @@ impl Connection {
             Some(user) if guest.is_anonymous() || guest.name() != user.as_str() => return Err(not_found(&place)),
             Some(_) => {}
             None if guest.is_anonymous() => {}
-            None => match self.public(&guest, &place, head, *ids).await? {
-                Ok(everybody) => guest = everybody,
-                Err(answer) => return Ok(answer),
+            None => match (self.public(&guest, &place, head, *ids).await?, method) {
+                (Ok(everybody), _) => guest = everybody,
+                (Err(answer), Method::Read(_)) => return Ok(answer),
+                // A program that mounts looks at what is above a home too.
+                (Err(_), Method::Dav(method)) => {
+                    return dav::serve_root(guest.name(), method, request.headers(), body, *ids).await;
+                }
             },
         }
-        let asked = Asked { method, place, wish: Wish::parse(request.uri()), headers: request.headers().clone() };
-        serve(&guest, asked, head.is_for_browser, *ids).await
+        match method {
+            Method::Dav(method) => dav::serve(&guest, method, place, request.headers(), body, *ids).await,
+            Method::Read(method) => {
+                let asked =
+                    Asked { method, place, wish: Wish::parse(request.uri()), headers: request.headers().clone() };
+                serve(&guest, asked, head.is_for_browser, *ids).await
+            }
+        }
     }
 
     /// The folder of anonymous reading as somebody who is logged in has it: as everybody else, or not at all.
@@ -210,6 +242,6 @@ async fn drain(mut body: Incoming) {
 }
 
 /// A method as a client spelt it: letters, and few of them.
-fn shown(method: &Method) -> String {
+fn shown(method: &hyper::Method) -> String {
     method.as_str().chars().take(20).collect()
 }

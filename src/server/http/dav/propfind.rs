@@ -1,0 +1,249 @@
+//! PROPFIND: what is at a place, and what is in it, with properties. A folder is told of as it is read, so that its size is
+//! no matter; nothing of a file is read but what is recorded of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::try_unfold;
+use hyper::HeaderMap;
+
+use super::answers::{self, Condition};
+use super::headers::Depth;
+use super::properties::{Live, Resource, Wanted};
+use super::xml::Document;
+use crate::budget::Claim;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, Hash, Mtime, RelPath};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::http::answer::{Answer, Body};
+use crate::server::http::folder::{self, Batch};
+use crate::server::http::guest::{Guest, OpenFile, begin, unexpected};
+use crate::server::http::target::Place;
+
+const METHOD: &str = "PROPFIND";
+
+/// What of a folder came in one turn.
+struct Portion {
+    rest: Option<ListJob>,
+    /// With the hash that is recorded of each; the next one last.
+    entries: Vec<(Entry, Option<Hash>)>,
+}
+
+/// Answers it.
+///
+/// # Errors
+/// [`Kind::BadCommand`] for what is not understood; those of the gate and the store.
+pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked: Bytes) -> Result<Answer> {
+    let Some(depth) = Depth::of(headers)?.filter(|depth| *depth != Depth::Infinity) else {
+        return Ok(answers::refused(Condition::FiniteDepth));
+    };
+    let wanted = wanted(&asked)?;
+    let busy = || Error::new(Kind::Busy, "there is no room for a listing now");
+    let claim = match depth {
+        Depth::Zero => None,
+        Depth::One | Depth::Infinity => Some(guest.account().claim(limits::DAV_PORTION).ok_or_else(busy)?),
+    };
+    let gathering = guest.gathering().await;
+    let reading = (place.clone(), wanted.clone());
+    let (itself, portion) = guest.step(move |desk| open(desk, reading, depth)).await?;
+    // What goes on while the client reads keeps the folder open.
+    let right = match portion.rest.is_some() {
+        true => Some(guest.open_file().await),
+        false => None,
+    };
+    drop(gathering);
+    let mut head = String::from(answers::BEGIN);
+    itself.respond(&wanted, &mut head);
+    let going = Going { guest: guest.clone(), place, wanted, portion, head, is_over: false, _held: (claim, right) };
+    let mut answer = answers::multistatus(Body::stream(try_unfold(going, Going::next)));
+    if itself.kind == EntryKind::Directory {
+        answers::located(&mut answer, &itself.href);
+    }
+    Ok(answer)
+}
+
+/// Answers it for what is above all homes: this user's is in it.
+///
+/// # Errors
+/// [`Kind::BadCommand`] for what is not understood.
+pub fn serve_root(user: &str, headers: &HeaderMap, asked: &[u8]) -> Result<Answer> {
+    let Some(depth) = Depth::of(headers)?.filter(|depth| *depth != Depth::Infinity) else {
+        return Ok(answers::refused(Condition::FiniteDepth));
+    };
+    let wanted = wanted(asked)?;
+    let mut told = String::from(answers::BEGIN);
+    let home = (depth == Depth::One).then(|| Some(user.to_owned()));
+    for user in [None].into_iter().chain(home) {
+        let place = Place { user, path: RelPath::root(), is_folder: true };
+        let (kind, mtime) = (EntryKind::Directory, Mtime::default());
+        let folder = Resource { href: place.url(true), path: place.path, kind, size: 0, mtime, recorded: None };
+        folder.respond(&wanted, &mut told);
+    }
+    told.push_str(answers::END);
+    Ok(answers::multistatus(Body::whole(told)))
+}
+
+/// What a request wants to know; all, if it has no body.
+pub fn wanted(asked: &[u8]) -> Result<Wanted> {
+    if asked.is_empty() {
+        return Ok(Wanted::All);
+    }
+    let document = Document::parse(asked)?;
+    document.expect_root("propfind")?;
+    let mut wanted = None;
+    for (at, element) in document.children(0) {
+        let now = match &*element.name.local {
+            _ if element.name.space != super::xml::DAV => continue,
+            "allprop" => Wanted::All,
+            "propname" => Wanted::Names,
+            "prop" => Wanted::These(document.children(at).map(|(_, element)| element.name.clone()).collect()),
+            // What it includes is there by itself.
+            _ => continue,
+        };
+        if wanted.replace(now).is_some() {
+            return Err(Error::new(Kind::BadCommand, "a PROPFIND asks for one thing"));
+        }
+    }
+    match wanted {
+        Some(Wanted::These(names)) if names.len() > limits::DAV_PROPERTIES => {
+            Err(Error::new(Kind::BadCommand, "a PROPFIND names too many properties"))
+        }
+        Some(wanted) => Ok(wanted),
+        None => Err(Error::new(Kind::BadCommand, "a PROPFIND asks for nothing")),
+    }
+}
+
+/// Looks at the place, and begins with what is in it.
+fn open(desk: &mut Desk, (place, wanted): (Place, Wanted), depth: Depth) -> Result<(Resource, Portion)> {
+    let meta = match begin(desk, Op::Stat(place.path.clone()), METHOD)? {
+        Begun::Done(Ok(Outcome::Found { meta, .. })) => meta,
+        _ => return Err(unexpected()),
+    };
+    let is_folder = meta.kind == EntryKind::Directory;
+    let itself = Resource {
+        href: place.url(is_folder),
+        recorded: recorded(desk, &place.path, (meta.kind, meta.size), &wanted),
+        path: place.path.clone(),
+        kind: meta.kind,
+        size: meta.size,
+        mtime: meta.mtime,
+    };
+    if !is_folder || depth == Depth::Zero {
+        desk.rest();
+        return Ok((itself, Portion { rest: None, entries: Vec::new() }));
+    }
+    let op = Op::List { path: place.path.clone(), recursive: false, rotten: false, modes: false };
+    match begin(desk, op, METHOD)? {
+        Begun::List(job) => Ok((itself, portion(desk, job, &place, &wanted)?)),
+        _ => Err(unexpected()),
+    }
+}
+
+fn recorded(desk: &Desk, path: &RelPath, (kind, size): (EntryKind, u64), wanted: &Wanted) -> Option<Hash> {
+    wanted.has(Live::Etag).then(|| desk.recorded(path, kind, size)).flatten()
+}
+
+/// Reads as much of the folder as one turn is for.
+fn portion(desk: &mut Desk, job: ListJob, place: &Place, wanted: &Wanted) -> Result<Portion> {
+    let Batch { rest, mut entries, .. } = folder::batch(desk, job)?;
+    entries.reverse();
+    let recorded = |entry: &Entry| {
+        let path = place.path.join(&entry.path).ok()?;
+        recorded(desk, &path, (entry.kind, entry.size), wanted)
+    };
+    let entries = entries.into_iter().map(|entry| (recorded(&entry), entry)).map(|(hash, entry)| (entry, hash));
+    Ok(Portion { rest, entries: entries.collect() })
+}
+
+/// An entry of the folder; none if nothing can be done with it: no URL names it, or it is no file and no folder.
+fn resource(folder: &Place, (entry, recorded): (Entry, Option<Hash>)) -> Option<Resource> {
+    let Entry { kind, size, mtime, path, .. } = entry;
+    if !matches!(kind, EntryKind::File | EntryKind::Directory) {
+        return None;
+    }
+    let place = Place { path: folder.path.join(&path).ok()?, ..folder.clone() };
+    Some(Resource { href: place.url(kind == EntryKind::Directory), path: place.path, kind, size, mtime, recorded })
+}
+
+/// An answer on its way.
+struct Going {
+    guest: Arc<Guest>,
+    place: Place,
+    wanted: Wanted,
+    portion: Portion,
+    /// What comes first.
+    head: String,
+    is_over: bool,
+    /// The room for a portion, and the right to have the folder open.
+    _held: (Option<Claim>, Option<OpenFile>),
+}
+
+impl Going {
+    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let mut piece = std::mem::take(&mut self.head);
+        while piece.len() < limits::WEB_PAGE_PIECE {
+            if let Some(entry) = self.portion.entries.pop() {
+                if let Some(resource) = resource(&self.place, entry) {
+                    resource.respond(&self.wanted, &mut piece);
+                }
+                continue;
+            }
+            let Some(job) = self.portion.rest.take() else {
+                piece.push_str(answers::END);
+                self.is_over = true;
+                break;
+            };
+            let reading = (self.place.clone(), self.wanted.clone());
+            self.portion = self.guest.step(move |desk| portion(desk, job, &reading.0, &reading.1)).await?;
+        }
+        Ok(Some((Bytes::from(piece), self)))
+    }
+}
+
+impl Drop for Going {
+    /// Whoever left in the middle is written down.
+    fn drop(&mut self) {
+        if let Some(job) = self.portion.rest.take() {
+            self.guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::Aborted, "the client is gone"))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::http::dav::xml::{DAV, Name};
+
+    fn asked(text: &str) -> Result<Wanted, Kind> {
+        wanted(text.as_bytes()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_request_asks_for_all_for_names_or_for_some_properties() {
+        assert_eq!(asked(""), Ok(Wanted::All));
+        assert_eq!(asked("<propfind xmlns='DAV:'><allprop/><include><x/></include></propfind>"), Ok(Wanted::All));
+        assert_eq!(asked("<a:propfind xmlns:a='DAV:'><a:propname/></a:propfind>"), Ok(Wanted::Names));
+        let name = |space: &str, local: &str| Name { space: space.into(), local: local.into() };
+        assert_eq!(
+            asked("<propfind xmlns='DAV:'><x:unknown xmlns:x='x'/><prop><getetag/><b xmlns='u'/></prop></propfind>"),
+            Ok(Wanted::These(vec![name(DAV, "getetag"), name("u", "b")]))
+        );
+        let many = format!("<propfind xmlns='DAV:'><prop>{}</prop></propfind>", "<a/>".repeat(65));
+        for bad in [
+            "<propfind/>",
+            "<propfind xmlns='DAV:'/>",
+            "<propfind xmlns='DAV:'><allprop/><propname/></propfind>",
+            "<lockinfo xmlns='DAV:'/>",
+            &many,
+        ] {
+            assert_eq!(asked(bad), Err(Kind::BadCommand), "{bad}");
+        }
+    }
+}

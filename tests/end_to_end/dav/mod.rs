@@ -1,0 +1,3 @@
+//! WebDAV: file managers, mounts, and programs that synchronise.
+
+mod propfind;

@@ -1,0 +1,136 @@
+//! What is there, with properties.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::common::web::{Got, curl};
+use crate::common::{Daemon, PASSWORD, World, enter};
+
+/// A PROPFIND with this depth and body.
+fn propfind(daemon: &Daemon, user: Option<&str>, depth: &str, body: &str, path: &str) -> Got {
+    let (login, depth) = (format!("{}:{PASSWORD}", user.unwrap_or_default()), format!("Depth: {depth}"));
+    let mut args = vec!["-X", "PROPFIND", "--header", &depth, "--data-binary", body];
+    if user.is_some() {
+        args.extend(["--user", &login]);
+    }
+    curl(daemon, &args, path)
+}
+
+/// What stands between these two, wherever it does.
+fn between<'t>(text: &'t str, begin: &str, end: &str) -> Vec<&'t str> {
+    text.split(begin).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
+}
+
+fn hrefs(got: &Got) -> Vec<String> {
+    assert_eq!(got.status, 207, "{got:?}");
+    between(&got.text(), "<D:href>", "</D:href>").into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_folder_is_told_of_with_all_that_is_in_it_and_every_href_is_a_url() {
+    let daemon = Daemon::start();
+    let names: [&[u8]; 9] =
+        [b"a b", b"100%", b"?q", b"#x", "ü文".as_bytes(), b"\xff\xfe", b"a&b;c='\"<x>", b"~alice", b"._apple"];
+    fs::create_dir_all(daemon.public().join("odd/sub")).unwrap();
+    for name in names {
+        fs::write(daemon.public().join("odd").join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
+    }
+    for version in ["--http1.1", "--http2"] {
+        for path in ["/odd", "/odd/"] {
+            let got = curl(&daemon, &[version, "-X", "PROPFIND", "--header", "Depth: 1"], path);
+            let hrefs = hrefs(&got);
+            assert_eq!(got.header("content-location"), "/odd/");
+            assert_eq!(got.header("content-type"), "application/xml; charset=utf-8");
+            assert_eq!((hrefs.len(), hrefs[0].as_str()), (names.len() + 2, "/odd/"), "itself first");
+            assert!(hrefs.contains(&"/odd/sub/".to_owned()), "{hrefs:?}");
+            let files = hrefs.iter().filter(|href| !href.ends_with('/'));
+            let read: BTreeSet<Vec<u8>> = files.map(|href| curl(&daemon, &[version], href).body).collect();
+            assert_eq!(read, names.iter().map(|name| name.to_vec()).collect());
+        }
+    }
+    assert_eq!(hrefs(&propfind(&daemon, None, "0", "", "/odd")), ["/odd/"]);
+    assert_eq!(hrefs(&propfind(&daemon, None, "1", "", "/odd/~alice")), ["/odd/~alice"]);
+    assert_eq!(propfind(&daemon, None, "1", "", "/odd/nothing").status, 404);
+}
+
+#[test]
+fn properties_are_those_that_a_get_tells() {
+    let world = World::with(&[("alice", "\"full\"", "alice"), ("lister", "[\"list\"]", "alice")]);
+    let daemon = world.start();
+    assert_eq!(enter(&daemon, "alice").upload("large.txt", &vec![7; 2_000_000]).0, 226);
+    fs::write(world.home("alice").join("small"), "x").unwrap();
+    let login = format!("alice:{PASSWORD}");
+    for file in ["/~alice/large.txt", "/~alice/small"] {
+        let head = curl(&daemon, &["--user", &login, "--head"], file);
+        let text = propfind(&daemon, Some("alice"), "0", "", file).text();
+        for (property, header) in [
+            ("getetag", "etag"),
+            ("getcontentlength", "content-length"),
+            ("getcontenttype", "content-type"),
+            ("getlastmodified", "last-modified"),
+        ] {
+            let value = between(&text, &format!("<D:{property}>"), "</D:")[0].replace("&quot;", "\"");
+            assert_eq!(value, head.header(header), "{file} {property}");
+        }
+    }
+    let all = propfind(&daemon, Some("alice"), "1", "", "/~alice/").text();
+    let strong = sealift::files::Hash::of(&vec![7; 2_000_000]).to_string();
+    assert!(all.contains(&format!("<D:getetag>&quot;{strong}&quot;</D:getetag>")), "{all}");
+    // The bytes of files are not told by their hash to whom they are not given.
+    let listed = propfind(&daemon, Some("lister"), "1", "", "/~lister/").text();
+    assert!(listed.contains("large.txt") && !listed.contains(&strong), "{listed}");
+    let some = "<D:propfind xmlns:D=\"DAV:\"><D:prop><D:getetag/><x xmlns=\"http://x/\"/></D:prop></D:propfind>";
+    let some = propfind(&daemon, Some("alice"), "0", some, "/~alice/small").text();
+    assert!(some.contains("<D:prop><x xmlns=\"http://x/\"/></D:prop><D:status>HTTP/1.1 404"), "{some}");
+    assert!(!some.contains("getcontentlength"), "{some}");
+}
+
+#[test]
+fn rights_hold_for_a_propfind_as_for_a_listing() {
+    let world = World::with(&[("alice", "\"full\"", "alice"), ("dropper", "[\"upload\"]", "drop")]);
+    fs::write(world.home("public").join("file"), "x").unwrap();
+    let daemon = world.start();
+    let status = |user, path: &str| propfind(&daemon, user, "1", "", path).status;
+    assert_eq!(status(None, "/"), 207);
+    assert_eq!(status(None, "/~alice/"), 401);
+    assert_eq!((status(Some("alice"), "/~alice/"), status(Some("alice"), "/~dropper/")), (207, 404));
+    assert_eq!(status(Some("alice"), "/~nobody/"), 404);
+    assert_eq!(status(Some("dropper"), "/~dropper/"), 403);
+    assert_eq!(hrefs(&propfind(&daemon, Some("alice"), "1", "", "/")), ["/", "/file"], "the same as everybody's");
+    assert_eq!(status(Some("alice"), "/.sealift-web/style.css"), 404);
+}
+
+#[test]
+fn without_a_folder_for_everybody_what_is_above_a_home_has_the_home_in_it() {
+    let world = World::of(&["alice"]);
+    world.set_users(&crate::common::section("alice", "\"full\"", "alice"));
+    let daemon = world.start();
+    assert_eq!(hrefs(&propfind(&daemon, Some("alice"), "1", "", "/")), ["/", "/~alice/"]);
+    assert_eq!(hrefs(&propfind(&daemon, Some("alice"), "0", "", "/")), ["/"]);
+    assert_eq!(propfind(&daemon, None, "0", "", "/").status, 401);
+    assert_eq!(propfind(&daemon, Some("alice"), "infinity", "", "/").status, 403);
+}
+
+#[test]
+fn a_folder_of_ten_thousand_is_told_of_to_its_end() {
+    let daemon = Daemon::start();
+    fs::create_dir(daemon.public().join("many")).unwrap();
+    for n in 0..10_000 {
+        fs::write(daemon.public().join(format!("many/{n:05}")), "").unwrap();
+    }
+    for version in ["--http1.1", "--http2"] {
+        let got = curl(&daemon, &[version, "-X", "PROPFIND", "--header", "Depth: 1"], "/many/");
+        let hrefs: BTreeSet<String> = hrefs(&got).into_iter().collect();
+        assert_eq!(hrefs.len(), 10_001);
+        assert!(got.text().ends_with("</D:multistatus>\n"));
+    }
+}
+
+#[test]
+fn options_say_what_may_be_asked_for() {
+    let daemon = Daemon::start();
+    let got = curl(&daemon, &["-X", "OPTIONS"], "/~alice/");
+    assert_eq!((got.status, got.header("ms-author-via")), (200, "DAV"));
+    assert!(got.header("dav").starts_with('1') && got.header("allow").contains("PROPFIND"), "{got:?}");
+}
