@@ -130,6 +130,7 @@ impl ServerOptions {
 /// What all connections of one server share.
 struct Shared {
     acceptor: Acceptor,
+    web: Web,
     web_certificate: Option<Arc<WebCertificate>>,
     next_pin: Option<Pin>,
     users: Arc<CurrentUsers>,
@@ -255,6 +256,7 @@ impl Server {
             door::web_certificate::look(certificate);
         }
         let shared = Arc::new(Shared {
+            web: options.web,
             web_certificate: web_certificate.clone(),
             acceptor: match options.web {
                 Web::Off => Acceptor::new(&options.identity)?,

@@ -108,7 +108,7 @@ fn web_reserved_name() {
 #[test]
 fn web_writes_nothing() {
     let world = world();
-    let daemon = world.start();
+    let daemon = world.daemon().args(["--web", "read-only"]).start();
     let before = files(&world);
     let auth = login("alice");
     for method in ["PUT", "POST", "DELETE", "MKCOL", "MOVE", "COPY", "PATCH", "PROPPATCH", "LOCK", "TRACE", "XYZZY"] {

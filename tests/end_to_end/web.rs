@@ -1,5 +1,8 @@
 //! Browsers and curl, on the same port as everybody else.
 
+mod change;
+mod put;
+
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 

@@ -7,8 +7,8 @@ use sealift::server::Web;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Web")]
 pub struct WebArgs {
-    /// Whether browsers and curl are served on the same port: as far as it goes, which is reading for now (on), reading and
-    /// never more (read-only), or not at all (off)
+    /// Whether browsers and curl are served on the same port: reading and writing as far as each user may (on), reading
+    /// and never more (read-only), or not at all (off)
     #[arg(long, value_name = "WHAT", env = "SEALIFT_WEB", value_enum, default_value = "on", hide_env_values = true)]
     pub web: WebArg,
 }

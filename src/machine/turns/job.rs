@@ -20,12 +20,25 @@ impl Turns {
         source: &Source,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
+        self.run_as(source, Class::Light, work).await
+    }
+
+    /// The same in a place of this class.
+    ///
+    /// # Errors
+    /// As [`Turns::run`].
+    pub async fn run_as<T: Send + 'static>(
+        self: &Arc<Self>,
+        source: &Source,
+        class: Class,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let (end, ended) = oneshot::channel();
         let job = move || {
             // An error says that nobody waits any more.
             let _ = end.send(catch_unwind(AssertUnwindSafe(work)));
         };
-        self.ask(source, Class::Light, Arc::new(Job(Mutex::new(Some(job)))));
+        self.ask(source, class, Arc::new(Job(Mutex::new(Some(job)))));
         match ended.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(panic)) => resume_unwind(panic),

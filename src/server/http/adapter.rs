@@ -73,6 +73,11 @@ impl Progress {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Whether only one request is under way.
+    pub fn is_alone(&self) -> bool {
+        self.open.load(Ordering::Relaxed) <= 1
+    }
+
     /// Whether no request is under way.
     pub fn is_idle(&self) -> bool {
         self.open.load(Ordering::Relaxed) == 0

@@ -15,7 +15,9 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Response, StatusCode};
 
+use super::Web;
 use super::adapter::Open;
+use super::coming::Coming;
 use super::page;
 use crate::error::{Error, Kind};
 use crate::limits;
@@ -29,6 +31,9 @@ pub struct Body {
     bytes: UnsyncBoxBody<Bytes, Error>,
     /// Counts the request as open.
     _open: Option<Open>,
+    /// What came with the request and nobody wanted: HTTP/2 says that the answer stands only to whoever was not told before
+    /// that the rest is not wanted.
+    _unwanted: Option<Coming>,
 }
 
 /// Who answers, and in which session.
@@ -49,27 +54,45 @@ const OWN_PAGE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; fr
      form-action 'none'";
 
 /// The methods that are carried out.
-pub const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, PROPFIND");
+pub const fn methods(web: Web) -> HeaderValue {
+    HeaderValue::from_static(match web {
+        Web::On => "GET, HEAD, OPTIONS, PUT, DELETE, MKCOL, MOVE, COPY, PROPFIND",
+        Web::ReadOnly | Web::Off => "GET, HEAD, OPTIONS, PROPFIND",
+    })
+}
 
 impl Body {
     /// Nothing.
     pub fn none() -> Body {
-        Body { bytes: Empty::new().map_err(|never| match never {}).boxed_unsync(), _open: None }
+        Body { bytes: Empty::new().map_err(|never| match never {}).boxed_unsync(), _open: None, _unwanted: None }
     }
 
     /// These bytes.
     pub fn whole(bytes: impl Into<Bytes>) -> Body {
-        Body { bytes: Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync(), _open: None }
+        Body {
+            bytes: Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync(),
+            _open: None,
+            _unwanted: None,
+        }
     }
 
     /// What comes; an error breaks the answer off, so that nobody takes it for whole.
     pub fn stream(pieces: impl Stream<Item = Result<Bytes, Error>> + Send + 'static) -> Body {
-        Body { bytes: StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync(), _open: None }
+        Body {
+            bytes: StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync(),
+            _open: None,
+            _unwanted: None,
+        }
     }
 
     /// Its request is open as long as this is.
     pub fn counted(self, open: Open) -> Body {
         Body { _open: Some(open), ..self }
+    }
+
+    /// Lets go of the rest of a request's body only when this is sent.
+    pub fn before(self, unwanted: Coming) -> Body {
+        Body { _unwanted: Some(unwanted), ..self }
     }
 }
 
@@ -126,17 +149,26 @@ pub fn redirect(status: StatusCode, to: &str) -> Answer {
 }
 
 /// A method that is not carried out.
-pub fn not_allowed(method: &str, for_browser: bool, ids: Ids) -> Answer {
-    let why = format!("{method} is not offered here: this door only reads. `sealift put` and the like write.");
+pub fn not_allowed(method: &str, web: Web, for_browser: bool, ids: Ids) -> Answer {
+    let why = match web {
+        Web::On => format!("{method} is not offered here"),
+        Web::ReadOnly | Web::Off => {
+            format!("{method} is not offered here: this door only reads. `sealift put` and the like write.")
+        }
+    };
     let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, &why, for_browser, ids);
-    answer.headers_mut().insert(ALLOW, METHODS);
+    answer.headers_mut().insert(ALLOW, methods(web));
     answer
 }
 
 /// Why not, in words.
 pub fn refusal(error: &Error, for_browser: bool, ids: Ids) -> Answer {
-    let (kind, why) = error.told_by_server();
-    let status = status(kind);
+    refusal_as(status(error.told_by_server().0), error, for_browser, ids)
+}
+
+/// Why not, in words, with this status.
+pub fn refusal_as(status: StatusCode, error: &Error, for_browser: bool, ids: Ids) -> Answer {
+    let (_, why) = error.told_by_server();
     let mut answer = explained(status, &why, for_browser, ids);
     let headers = answer.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
@@ -191,7 +223,13 @@ pub fn status(kind: Kind) -> StatusCode {
         // The only one of it: a request for another host than the connection is for.
         Kind::Protocol => StatusCode::MISDIRECTED_REQUEST,
         Kind::PathTooLong | Kind::TooLong => StatusCode::URI_TOO_LONG,
-        Kind::IsDirectory | Kind::NotRegular => StatusCode::CONFLICT,
+        Kind::IsDirectory | Kind::NotRegular | Kind::NotEmpty | Kind::Exists => StatusCode::CONFLICT,
+        Kind::Changed => StatusCode::PRECONDITION_FAILED,
+        Kind::Quota | Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        // Only of a Destination.
+        Kind::CrossDevice => StatusCode::BAD_GATEWAY,
+        // What came is not what was announced, or not all of it.
+        Kind::Integrity | Kind::Aborted => StatusCode::BAD_REQUEST,
         Kind::Busy | Kind::TooMany | Kind::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -90,6 +90,62 @@ impl Validators {
     }
 }
 
+/// What a request that changes a file says must be there.
+#[derive(Debug)]
+pub enum Expected<'h> {
+    /// Nothing.
+    Absent,
+    /// A file with this hash.
+    This(Hash),
+    /// What only a look at what is there can tell.
+    State(State<'h>),
+}
+
+/// What must hold of what is there.
+#[derive(Debug)]
+pub struct State<'h>(&'h HeaderMap);
+
+impl Expected<'_> {
+    /// What the headers say. Where they say nothing, anything holds.
+    pub fn of(headers: &HeaderMap) -> Expected<'_> {
+        let only = |name: &HeaderName| {
+            let mut all = headers.get_all(name).iter();
+            all.next().filter(|_| all.next().is_none()).and_then(|value| value.to_str().ok())
+        };
+        let others = |names: &[HeaderName]| names.iter().any(|name| headers.contains_key(name));
+        if only(&IF_NONE_MATCH) == Some("*") && !others(&[IF_MATCH, IF_UNMODIFIED_SINCE]) {
+            return Expected::Absent;
+        }
+        let tag = only(&IF_MATCH).and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
+        match tag.and_then(|tag| tag.parse().ok()) {
+            Some(hash) if !others(&[IF_NONE_MATCH]) => Expected::This(hash),
+            _ => Expected::State(State(headers)),
+        }
+    }
+}
+
+impl State<'_> {
+    /// Whether it holds of a file with this hash and time, or of nothing.
+    pub fn holds(&self, there: Option<(&Hash, Mtime)>) -> bool {
+        let State(headers) = self;
+        let tag = there.map(|(hash, _)| format!("\"{hash}\""));
+        let is = |given: &str| tag.as_deref().is_some_and(|tag| given == "*" || given == tag);
+        if headers.contains_key(IF_MATCH) {
+            if !values(headers, &IF_MATCH).any(|list| lists(list, is)) {
+                return false;
+            }
+        } else if let (Some(since), Some((_, mtime))) = (date(headers, &IF_UNMODIFIED_SINCE), there) {
+            // Dates are in whole seconds.
+            let whole = Mtime { nanos: 0, ..mtime }.to_system_time();
+            if whole.is_none_or(|modified| modified > since) {
+                return false;
+            }
+        }
+        let weakly = |given: &str| is(given.trim_start_matches("W/"));
+        !values(headers, &IF_NONE_MATCH).any(|list| lists(list, weakly))
+    }
+}
+
 fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }
@@ -165,6 +221,30 @@ mod tests {
         assert!(modified(-1).is_none() && modified(i64::MAX).is_none());
         let last = modified(i64::try_from(limits::HTTP_DATE_END).unwrap() - 1).unwrap();
         assert_eq!(httpdate::fmt_http_date(last), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    #[test]
+    fn a_change_depends_on_nothing_on_a_hash_or_on_what_is_found() {
+        let hash = Hash::of(b"x");
+        let tag = format!("\"{hash}\"");
+        let holds = |pairs: &[(HeaderName, &str)], there: bool| match Expected::of(&headers(pairs)) {
+            Expected::State(state) => Some(state.holds(there.then_some((&hash, Mtime { secs: 1000, nanos: 5 })))),
+            Expected::Absent | Expected::This(_) => None,
+        };
+        assert!(matches!(Expected::of(&headers(&[(IF_NONE_MATCH, "*")])), Expected::Absent));
+        assert!(matches!(Expected::of(&headers(&[(IF_MATCH, &tag)])), Expected::This(found) if found == hash));
+        assert_eq!((holds(&[(IF_MATCH, "*")], true), holds(&[(IF_MATCH, "*")], false)), (Some(true), Some(false)));
+        let several = format!("\"other\", {tag}");
+        assert_eq!(holds(&[(IF_MATCH, &several)], true), Some(true));
+        assert_eq!(holds(&[(IF_MATCH, "\"other\"")], true), Some(false));
+        assert_eq!(holds(&[(IF_MATCH, &format!("W/{tag}"))], true), Some(false), "weak ones never match strongly");
+        assert_eq!(holds(&[(IF_NONE_MATCH, &format!("W/{tag}"))], true), Some(false));
+        assert_eq!(holds(&[(IF_NONE_MATCH, "\"other\"")], true), Some(true));
+        assert_eq!(holds(&[(IF_NONE_MATCH, "\"other\"")], false), Some(true));
+        assert_eq!(holds(&[(IF_MATCH, &tag), (IF_NONE_MATCH, "*")], true), Some(false));
+        assert_eq!(holds(&[(IF_UNMODIFIED_SINCE, &at(1000))], true), Some(true));
+        assert_eq!(holds(&[(IF_UNMODIFIED_SINCE, &at(999))], true), Some(false));
+        assert_eq!(holds(&[(IF_UNMODIFIED_SINCE, &at(999))], false), Some(true));
     }
 
     #[test]

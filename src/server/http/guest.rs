@@ -1,21 +1,24 @@
 //! One principal on one connection: their session, their desk, and the turns in which work is done at it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuardArc};
 use async_std::channel::Sender;
+use futures::channel::oneshot;
 
-use super::adapter::Progress;
+use super::adapter::{Progress, Working};
 use crate::auth::Principal;
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
+use crate::machine::turns::Class;
 use crate::server::Shared;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
-use crate::server::desk::outcome::Begun;
+use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::registry::{Ending, Ticket};
 use crate::server::desk::ties::Ties;
 use crate::server::door::entry::{Entry, enter};
@@ -26,7 +29,7 @@ pub struct Guest {
     /// As at the login; the desk has the rights of today.
     principal: Principal,
     /// One step at a time: whoever waits for the desk holds no thread.
-    desk: Arc<Mutex<Desk>>,
+    desk: Arc<Mutex<Seat>>,
     ticket: Arc<Ticket>,
     source: Source,
     account: Arc<Account>,
@@ -34,6 +37,54 @@ pub struct Guest {
     progress: Arc<Progress>,
     /// Closed with the guest: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
+}
+
+/// A desk, and the requests whose changes it has taken and not committed.
+struct Seat {
+    desk: Desk,
+    waiting: Waiting,
+}
+
+/// Those who wait for a commit, in the order of their changes.
+#[derive(Default)]
+pub struct Waiting(VecDeque<oneshot::Sender<Result<Outcome>>>);
+
+/// What will come of a change that waits for its commit.
+pub type Pending = oneshot::Receiver<Result<Outcome>>;
+
+impl Waiting {
+    /// One more, whose change the desk has just taken.
+    pub fn join(&mut self) -> Pending {
+        let (told, pending) = oneshot::channel();
+        self.0.push_back(told);
+        pending
+    }
+
+    /// Tells the one who has waited longest.
+    pub fn tell(&mut self, outcome: Result<Outcome>) {
+        if let Some(told) = self.0.pop_front() {
+            // An error says that the client has gone meanwhile.
+            let _ = told.send(outcome);
+        }
+    }
+}
+
+impl Seat {
+    /// The session goes on by the users file as it is now.
+    fn keep_up(&mut self) -> Result<()> {
+        let Seat { desk, waiting } = self;
+        desk.keep_up().map(drop).map_err(|why| {
+            desk.drop_uncommitted(&mut |outcome| waiting.tell(outcome));
+            // Those who are left hear that nobody will tell them.
+            waiting.0.clear();
+            Error::new(why, "this session has ended")
+        })
+    }
+
+    fn commit(&mut self) {
+        let Seat { desk, waiting } = self;
+        desk.commit(&mut |outcome| waiting.tell(outcome));
+    }
 }
 
 /// What the requests of one connection have open, whoever they are from.
@@ -74,7 +125,7 @@ impl Guest {
         let guest = Guest {
             shared: shared.clone(),
             principal,
-            desk: Arc::new(Mutex::new(desk)),
+            desk: Arc::new(Mutex::new(Seat { desk, waiting: Waiting::default() })),
             ticket,
             account: shared.memory.account(&source),
             source,
@@ -118,6 +169,16 @@ impl Guest {
         &self.account
     }
 
+    /// Whether its connection has one request under way, and no other.
+    pub fn is_alone(&self) -> bool {
+        self.progress.is_alone()
+    }
+
+    /// We are at work until it is dropped, whoever waits.
+    pub fn working(&self) -> Working {
+        self.progress.working()
+    }
+
     /// Waits for the right to have a file open.
     pub async fn open_file(&self) -> OpenFile {
         self.open.files.acquire_arc().await
@@ -137,7 +198,8 @@ impl Guest {
         self.open.files.try_acquire_arc().ok_or_else(busy)
     }
 
-    /// Does a step of blocking work at the desk, in its turn, by the users file as it is now.
+    /// Does a step of blocking work at the desk, in its turn, by the users file as it is now. All that was taken before is
+    /// committed.
     ///
     /// # Errors
     /// Why the session has ended, and those of the work.
@@ -145,29 +207,90 @@ impl Guest {
         &self,
         work: impl FnOnce(&mut Desk) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.at_desk(Class::Light, move |seat| {
+            seat.keep_up()?;
+            seat.commit();
+            work(&mut seat.desk)
+        })
+        .await
+    }
+
+    /// The same for a change, which may share the commit of those before it. Those are told through the second argument.
+    ///
+    /// # Errors
+    /// As [`Guest::step`].
+    pub async fn change<T: Send + 'static>(
+        &self,
+        class: Class,
+        work: impl FnOnce(&mut Desk, &mut Waiting) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.at_desk(class, move |seat| {
+            seat.keep_up()?;
+            work(&mut seat.desk, &mut seat.waiting)
+        })
+        .await
+    }
+
+    /// Commits all that was taken, and says what came of this.
+    ///
+    /// # Errors
+    /// Why the session has ended; those of the commit.
+    pub async fn committed(&self, mut pending: Pending) -> Result<Outcome> {
+        // Whoever was at the desk meanwhile may have committed it.
+        if let Ok(Some(outcome)) = pending.try_recv() {
+            return outcome;
+        }
+        self.at_desk(Class::Light, |seat| {
+            seat.keep_up()?;
+            seat.commit();
+            seat.desk.rest();
+            Ok(())
+        })
+        .await?;
+        pending.await.unwrap_or_else(|_| Err(unexpected()))
+    }
+
+    /// Gives something up at the desk, also of a session that has ended.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: the thread has vanished.
+    pub async fn give_up(&self, work: impl FnOnce(&mut Desk, &mut Waiting) + Send + 'static) -> Result<()> {
+        self.at_desk(Class::Light, move |seat| {
+            work(&mut seat.desk, &mut seat.waiting);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn at_desk<T: Send + 'static>(
+        &self,
+        class: Class,
+        work: impl FnOnce(&mut Seat) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let _we_are_at_work = self.progress.working();
-        let mut desk = self.desk.lock_arc().await;
-        let step = move || {
-            desk.keep_up().map_err(|why| Error::new(why, "this session has ended"))?;
-            work(&mut desk)
-        };
-        self.shared.turns.run(&self.source, step).await?
+        let mut seat = self.desk.lock_arc().await;
+        self.shared.turns.run_as(&self.source, class, move || work(&mut seat)).await?
     }
 
     /// Does this at the desk without a turn if nobody is at it: for what is only written down.
     pub fn note(&self, work: impl FnOnce(&mut Desk)) {
-        if let Some(mut desk) = self.desk.try_lock() {
-            work(&mut desk);
+        if let Some(mut seat) = self.desk.try_lock() {
+            work(&mut seat.desk);
         }
     }
 }
 
 /// Asks the desk for an operation on files, after a look at the users file. The web calls operations by their methods.
 pub fn begin(desk: &mut Desk, op: Op, method: &'static str) -> Result<Begun> {
+    // Nothing waits for a commit here.
+    begin_change(desk, &mut Waiting::default(), op, method)
+}
+
+/// The same for what may share the commit of those who wait.
+pub fn begin_change(desk: &mut Desk, waiting: &mut Waiting, op: Op, method: &'static str) -> Result<Begun> {
     desk.look_at_users();
     desk.keep_up().map_err(|why| Error::new(why, "this session has ended"))?;
-    // Nothing waits for a commit here.
-    match desk.begin(op, method, &mut |_| {}) {
+    match desk.begin(op, method, &mut |outcome| waiting.tell(outcome)) {
         Begun::Done(Err(error)) => Err(error),
         begun => Ok(begun),
     }

@@ -1,22 +1,29 @@
-//! HTTP: browsers and curl. Reading alone: GET and HEAD of files and folders.
+//! HTTP: browsers and curl. GET and HEAD of files and folders, PUT of files, and what gives them other names.
 //!
 //! A request becomes an operation by a principal on a home, as a line of sealift/1 does, through the same accounts, the same
 //! gate and the same turns. This folder is the only place with headers and pages in it, and the only one that names hyper.
 
 mod adapter;
 mod answer;
+mod change;
+mod coming;
 mod conditions;
 pub mod connection;
+mod copy;
 mod dav;
+mod digests;
 mod file;
 mod folder;
 mod guest;
 mod own;
 mod page;
+mod put;
 mod ranges;
 mod reader;
+mod receiving;
 pub mod remembered;
 mod rows;
+mod same_site;
 mod service;
 mod target;
 mod types;
@@ -26,10 +33,10 @@ mod visitors;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Web {
-    /// Read, as with [`Web::ReadOnly`]: there is no writing by HTTP yet.
+    /// Read and write, as far as each user may.
     #[default]
     On,
-    /// Read.
+    /// Read, whatever a user may.
     ReadOnly,
     /// Nothing: browsers are refused in the handshake.
     Off,

@@ -4,31 +4,37 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, EXPECT, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, HeaderValue};
 use hyper::service::Service;
-use hyper::{Request, StatusCode, Version};
+use hyper::{Method, Request, StatusCode, Version};
 use tracing::error;
 
+use super::Web;
 use super::adapter::{Open, Progress};
 use super::answer::{
-    Answer, Body, Ids, METHODS, complete, explained, is_for_browser, not_allowed, redirect, refusal, text,
+    Answer, Body, Ids, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal, refusal_as, text,
 };
+use super::change::{self, Way};
+use super::coming::Coming;
+use super::copy;
 use super::dav;
 use super::file::{self, Asked};
 use super::folder;
 use super::guest::Guest;
 use super::own;
 use super::page;
+use super::put;
 use super::rows::Form;
-use super::target::{Place, Target, Wish, check_host};
+use super::same_site;
+use super::target::{Place, Target, Wish, check_host, destination};
 use super::visitors::{Claimed, Visitors};
+use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::machine::source::Source;
 use crate::server::desk::registry::SessionId;
 use crate::server::door::admission::Offence;
 
@@ -43,20 +49,14 @@ struct Connection {
     server_name: Option<String>,
     /// Until somebody is logged in.
     id: SessionId,
+    /// What comes with requests, whoever they are from.
+    account: Arc<Account>,
 }
 
 /// A request without its body.
 struct Head {
     request: Request<()>,
     is_for_browser: bool,
-}
-
-/// What a request may be about.
-#[derive(Clone, Copy)]
-enum Method {
-    /// GET or HEAD.
-    Read(&'static str),
-    Dav(dav::Method),
 }
 
 impl Answering {
@@ -67,7 +67,8 @@ impl Answering {
         server_name: Option<String>,
         id: SessionId,
     ) -> Answering {
-        Answering(Arc::new(Connection { visitors, progress, server_name, id }))
+        let account = visitors.shared().memory.account(&Source::from(visitors.peer().ip()));
+        Answering(Arc::new(Connection { visitors, progress, server_name, id, account }))
     }
 }
 
@@ -86,12 +87,18 @@ impl Connection {
     async fn answer(&self, request: Request<Incoming>, open: Open) -> Answer {
         let (parts, body) = request.into_parts();
         let is_for_browser = is_for_browser(&parts.headers);
-        let mut body = Some(body);
-        let waits = parts.headers.contains_key(EXPECT);
-        let is_head = parts.method == hyper::Method::HEAD;
+        let mut body = Coming::new(body, &parts.headers);
+        let room = self.room_for(&body, parts.version);
+        let is_head = parts.method == Method::HEAD;
         let head = Head { request: Request::from_parts(parts, ()), is_for_browser };
         let mut ids = Ids { pid: std::process::id(), session: self.id };
-        let answering = AssertUnwindSafe(self.decide(&head, &mut body, &mut ids)).catch_unwind().await;
+        let answering = AssertUnwindSafe(async {
+            // Held until it is answered.
+            let _room = room?;
+            self.decide(&head, &mut body, &mut ids).await
+        })
+        .catch_unwind()
+        .await;
         let answer = match answering {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
@@ -114,94 +121,153 @@ impl Connection {
                 )
             }
         };
-        // Who waits to be told to go on with it needs not send it.
-        if let Some(body) = body.take_if(|_| !waits) {
-            drain(body).await;
-        }
+        body.drain().await;
+        let sent = |answer: Body| answer.counted(open).before(body);
         // HTTP/2 takes any byte behind the head of such an answer for a fault.
-        complete(answer, ids).map(|body| if is_head { Body::none() } else { body }.counted(open))
+        complete(answer, ids).map(|answer| sent(if is_head { Body::none() } else { answer }))
     }
 
-    /// Takes the body if it is of any use.
-    async fn decide(&self, head: &Head, body: &mut Option<Incoming>, ids: &mut Ids) -> Result<Answer> {
+    /// What a client may send ahead of a body is counted before anything of it is looked at.
+    fn room_for(&self, body: &Coming, version: Version) -> Result<Option<Claim>> {
+        if version < Version::HTTP_2 || body.is_empty() {
+            return Ok(None);
+        }
+        let window = usize::try_from(limits::WEB_STREAM_WINDOW).unwrap_or(usize::MAX);
+        let ahead =
+            body.announced().and_then(|size| usize::try_from(size).ok()).map_or(window, |size| size.min(window));
+        let busy = || Error::new(Kind::Busy, "there is no room for what comes with this request now");
+        self.account.claim(ahead).map(Some).ok_or_else(busy)
+    }
+
+    async fn decide(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
-        let method = match *request.method() {
-            hyper::Method::GET => Method::Read("GET"),
-            hyper::Method::HEAD => Method::Read("HEAD"),
-            hyper::Method::OPTIONS => return Ok(dav::options(METHODS)),
-            ref method => match dav::Method::of(method) {
-                Some(method) => Method::Dav(method),
-                None => return Ok(not_allowed(&shown(method), head.is_for_browser, *ids)),
+        match request.method().as_str() {
+            "GET" => self.read("GET", head, ids).await,
+            "HEAD" => self.read("HEAD", head, ids).await,
+            "OPTIONS" => Ok(dav::options(methods(self.web()))),
+            "PUT" => self.write(Writing::Put, head, body, ids).await,
+            "DELETE" => self.write(Writing::Delete, head, body, ids).await,
+            "MKCOL" => self.write(Writing::MakeFolder, head, body, ids).await,
+            "MOVE" => self.write(Writing::Move, head, body, ids).await,
+            "COPY" => self.write(Writing::Copy, head, body, ids).await,
+            _ => match dav::Method::of(request.method()) {
+                Some(method) => self.dav(method, head, body, ids).await,
+                None => Ok(self.not_allowed(head, *ids)),
             },
-        };
-        match (Target::parse(request.uri())?, method) {
-            (Target::Own(path), Method::Read(_)) => own::serve(&self.visitors, &path, request.headers()).await,
-            (Target::Own(_), Method::Dav(_)) => Err(Error::new(Kind::NotFound, "no such file or folder")),
-            (Target::Place(place), method) => self.place(method, place, (head, body), ids).await,
         }
     }
 
-    async fn place(
-        &self,
-        method: Method,
-        place: Place,
-        (head, body): (&Head, &mut Option<Incoming>),
-        ids: &mut Ids,
-    ) -> Result<Answer> {
+    fn web(&self) -> Web {
+        self.visitors.shared().web
+    }
+
+    fn not_allowed(&self, head: &Head, ids: Ids) -> Answer {
+        not_allowed(&shown(head.request.method()), self.web(), head.is_for_browser, ids)
+    }
+
+    fn refused(&self, status: StatusCode, error: &Error, head: &Head, ids: Ids) -> Answer {
+        let mut answer = refusal_as(status, error, head.is_for_browser, ids);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            answer.headers_mut().insert(ALLOW, methods(self.web()));
+        }
+        answer
+    }
+
+    async fn read(&self, method: &'static str, head: &Head, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
-        let claimed = Claimed::of(request.headers())?;
+        let place = match Target::parse(request.uri())? {
+            Target::Own(path) => return own::serve(&self.visitors, &path, request.headers()).await,
+            Target::Place(place) => place,
+        };
+        let guest = match self.guest(&place, head, ids).await? {
+            Here::In(guest) => guest,
+            Here::Above(guest) => {
+                let home = Place { user: Some(guest.name().to_owned()), path: place.path.clone(), is_folder: true };
+                return Ok(match head.is_for_browser {
+                    true => text(StatusCode::OK, "text/html; charset=utf-8", page::own_home(guest.name(), *ids)),
+                    false => redirect(StatusCode::SEE_OTHER, &home.url(true)),
+                });
+            }
+        };
+        let asked = Asked { method, place, wish: Wish::parse(request.uri()), headers: request.headers().clone() };
+        serve(&guest, asked, head.is_for_browser, *ids).await
+    }
+
+    async fn dav(&self, method: dav::Method, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+        let request = &head.request;
+        let place = match Target::parse(request.uri())? {
+            Target::Own(_) => return Err(Error::new(Kind::NotFound, "no such file or folder")),
+            Target::Place(place) => place,
+        };
+        match self.guest(&place, head, ids).await? {
+            Here::In(guest) => dav::serve(&guest, method, place, request.headers(), body, *ids).await,
+            // A program that mounts looks at what is above a home too.
+            Here::Above(guest) => dav::serve_root(guest.name(), method, request.headers(), body, *ids).await,
+        }
+    }
+
+    /// What changes something: from a page of ours or no page at all, and only where it may be.
+    async fn write(&self, writing: Writing, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+        let request = &head.request;
+        if self.web() != Web::On {
+            return Ok(self.not_allowed(head, *ids));
+        }
+        same_site::check(request.uri(), request.headers())?;
+        let place = match Target::parse(request.uri())? {
+            Target::Own(_) => return Ok(self.not_allowed(head, *ids)),
+            Target::Place(place) => place,
+        };
+        let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
+        let headers = request.headers();
+        let way = || destination(request.uri(), headers).and_then(|to| Way::between(&place, to, headers));
+        let written = match writing {
+            Writing::Put => put::serve(&guest, &place, headers, body).await,
+            Writing::Delete => change::delete(&guest, &place, headers).await,
+            Writing::MakeFolder => change::make_folder(&guest, &place, body).await,
+            Writing::Move => change::rename(&guest, way()?, headers).await,
+            Writing::Copy => copy::copy(&guest, way()?, headers).await,
+        };
+        written.or_else(|error| match writing.status(error.told_by_server().0) {
+            Some(status) => Ok(self.refused(status, &error, head, *ids)),
+            None => Err(error),
+        })
+    }
+
+    /// Whoever may see this place at all.
+    async fn guest(&self, place: &Place, head: &Head, ids: &mut Ids) -> Result<Here> {
+        let claimed = Claimed::of(head.request.headers())?;
         let is_somebody = matches!(claimed, Claimed::User(..));
         if place.user.is_some() && !is_somebody {
             // The same whether there is such a user or not.
             return Err(Error::new(Kind::LoginRequired, "log in first"));
         }
-        let mut guest = self.visitors.guest(claimed).await?;
+        let guest = self.visitors.guest(claimed).await?;
         ids.session = guest.ticket().id();
         match &place.user {
-            Some(user) if guest.is_anonymous() || guest.name() != user.as_str() => return Err(not_found(&place)),
-            Some(_) => {}
-            None if guest.is_anonymous() => {}
-            None => match (self.public(&guest, &place, head, *ids).await?, method) {
-                (Ok(everybody), _) => guest = everybody,
-                (Err(answer), Method::Read(_)) => return Ok(answer),
-                // A program that mounts looks at what is above a home too.
-                (Err(_), Method::Dav(method)) => {
-                    return dav::serve_root(guest.name(), method, request.headers(), body, *ids).await;
-                }
-            },
-        }
-        match method {
-            Method::Dav(method) => dav::serve(&guest, method, place, request.headers(), body, *ids).await,
-            Method::Read(method) => {
-                let asked =
-                    Asked { method, place, wish: Wish::parse(request.uri()), headers: request.headers().clone() };
-                serve(&guest, asked, head.is_for_browser, *ids).await
-            }
+            Some(user) if guest.is_anonymous() || guest.name() != user.as_str() => Err(not_found(place)),
+            None if !guest.is_anonymous() => self.public(guest, place).await,
+            Some(_) | None => Ok(Here::In(guest)),
         }
     }
 
     /// The folder of anonymous reading as somebody who is logged in has it: as everybody else, or not at all.
-    async fn public(
-        &self,
-        guest: &Arc<Guest>,
-        place: &Place,
-        head: &Head,
-        ids: Ids,
-    ) -> Result<std::result::Result<Arc<Guest>, Answer>> {
+    async fn public(&self, guest: Arc<Guest>, place: &Place) -> Result<Here> {
         match self.visitors.guest(Claimed::Nobody).await {
-            Ok(everybody) => Ok(Ok(everybody)),
-            Err(error) if error.kind() == Kind::LoginRequired && place.path.is_root() => {
-                let home = Place { user: Some(guest.name().to_owned()), path: place.path.clone(), is_folder: true };
-                Ok(Err(match head.is_for_browser {
-                    true => text(StatusCode::OK, "text/html; charset=utf-8", page::own_home(guest.name(), ids)),
-                    false => redirect(StatusCode::SEE_OTHER, &home.url(true)),
-                }))
-            }
+            Ok(everybody) => Ok(Here::In(everybody)),
+            Err(error) if error.kind() == Kind::LoginRequired && place.path.is_root() => Ok(Here::Above(guest)),
             Err(error) if error.kind() == Kind::LoginRequired => Err(not_found(place)),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whose a place is.
+enum Here {
+    /// In the folder of this session.
+    In(Arc<Guest>),
+    /// Above the home of this one, where there is no folder for everybody.
+    Above(Arc<Guest>),
 }
 
 /// What is there: a file, or a folder.
@@ -230,13 +296,28 @@ fn not_found(place: &Place) -> Error {
     Error::new(Kind::NotFound, format!("{}: no such file or folder", place.path))
 }
 
-/// Reads a body that nobody wants, if it is small: some clients take no answer before they have sent theirs.
-async fn drain(mut body: Incoming) {
-    let mut left = limits::WEB_DRAIN;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
+/// What changes something.
+#[derive(Debug, Clone, Copy)]
+enum Writing {
+    Put,
+    Delete,
+    MakeFolder,
+    Move,
+    Copy,
+}
+
+impl Writing {
+    /// What a failure of it is, where that is not what it is of other requests.
+    fn status(self, kind: Kind) -> Option<StatusCode> {
+        match (self, kind) {
+            // RFC 4918, section 9.7.1: the folder that it would be in is not there.
+            (Writing::Put | Writing::MakeFolder, Kind::NotFound | Kind::NotDirectory) => Some(StatusCode::CONFLICT),
+            (Writing::Move | Writing::Copy, Kind::NotDirectory) => Some(StatusCode::CONFLICT),
+            (Writing::Put, Kind::IsDirectory) => Some(StatusCode::METHOD_NOT_ALLOWED),
+            (Writing::MakeFolder, Kind::Exists) => Some(StatusCode::METHOD_NOT_ALLOWED),
+            // Only asked for with `If-None-Match: *`, and with `Overwrite: F`.
+            (Writing::Put | Writing::Move | Writing::Copy, Kind::Exists) => Some(StatusCode::PRECONDITION_FAILED),
+            _ => None,
         }
     }
 }

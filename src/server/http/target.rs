@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr as _;
 
-use hyper::header::HOST;
+use hyper::header::{HOST, HeaderName};
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Uri, Version};
 use percent_encoding::percent_decode;
@@ -11,6 +11,9 @@ use percent_encoding::percent_decode;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::proto::escape;
+
+/// Where something goes (RFC 4918, section 10.3).
+const DESTINATION: HeaderName = HeaderName::from_static("destination");
 
 /// Below which the server's own pages, style and the like are.
 pub const OWN: &str = ".sealift-web";
@@ -178,6 +181,48 @@ fn decode(name: &str) -> Result<Cow<'_, [u8]>> {
     Ok(percent_decode(name.as_bytes()).into())
 }
 
+/// The host that a request is for, once [`check_host`] has let it pass.
+pub fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    let header = headers.get(HOST).and_then(|host| Authority::from_str(host.to_str().ok()?).ok());
+    header.or_else(|| uri.authority().cloned())
+}
+
+/// Whether two hosts of https are the same.
+pub fn is_same_host(a: &Authority, b: &Authority) -> bool {
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(443);
+    a.host().eq_ignore_ascii_case(b.host()) && port(a) == port(b) && !a.as_str().contains('@')
+}
+
+/// Where a request says that something is to go: a place of this server, taken apart by the same code as its own URL.
+///
+/// # Errors
+/// [`Kind::CrossDevice`] for another server or scheme, [`Kind::BadCommand`] for none, several, or what is no URL,
+/// [`Kind::Denied`] for what is the server's own; those of [`Target::parse`].
+pub fn destination(uri: &Uri, headers: &HeaderMap) -> Result<Place> {
+    let bad = |why: &str| Err(Error::new(Kind::BadCommand, why));
+    let mut all = headers.get_all(DESTINATION).iter();
+    let destination = match (all.next(), all.next()) {
+        (None, _) => return bad("the request has no Destination"),
+        (_, Some(_)) => return bad("the request has several Destinations"),
+        (Some(destination), None) => destination,
+    };
+    let Some(destination) = destination.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else {
+        return bad("the Destination is no URL");
+    };
+    let is_here = match (destination.scheme_str(), destination.authority(), host(uri, headers)) {
+        (None, None, _) => true,
+        (Some("https"), Some(there), Some(here)) => is_same_host(there, &here),
+        _ => false,
+    };
+    if !is_here {
+        return Err(Error::new(Kind::CrossDevice, "the Destination is on another server"));
+    }
+    match Target::parse(&destination)? {
+        Target::Place(place) => Ok(place),
+        Target::Own(_) => Err(Error::new(Kind::Denied, "the Destination is the server's own")),
+    }
+}
+
 /// Checks for whom a request is meant: exactly one host is named, and it is the one that TLS was told, if it was.
 ///
 /// # Errors
@@ -265,6 +310,42 @@ mod tests {
             let url = place.url(place.is_folder);
             assert_eq!(target(&url), Ok(Target::Place(place)), "{url}");
         }
+    }
+
+    #[test]
+    fn a_destination_is_a_place_of_this_server_and_of_no_other() {
+        let to = |destinations: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, "h.example:4456".parse().unwrap());
+            for destination in destinations {
+                headers.append(DESTINATION, destination.parse().unwrap());
+            }
+            destination(&"/~alice/f".parse().unwrap(), &headers).map(Target::Place).map_err(|error| error.kind())
+        };
+        assert_eq!(to(&["https://h.example:4456/~alice/a%20b"]), Ok(place(Some("alice"), "a b", false)));
+        assert_eq!(to(&["https://H.example:4456/~alice/g/"]), Ok(place(Some("alice"), "g", true)));
+        assert_eq!(to(&["/~alice/g"]), Ok(place(Some("alice"), "g", false)));
+        for foreign in [
+            "http://h.example:4456/~alice/g",
+            "https://h.example/~alice/g",
+            "https://h.example:4457/~alice/g",
+            "https://evil.example:4456/~alice/g",
+            "https://h.example:4456@evil.example/~alice/g",
+            "https://user@h.example:4456/~alice/g",
+            "ftp://h.example:4456/x",
+        ] {
+            assert_eq!(to(&[foreign]), Err(Kind::CrossDevice), "{foreign}");
+        }
+        for bad in ["", "~alice/g", "https://", "/a b", "https:///x", "//evil.example/x", "*"] {
+            assert!(to(&[bad]).is_err(), "{bad}: {:?}", to(&[bad]));
+        }
+        assert_eq!(to(&[]), Err(Kind::BadCommand));
+        assert_eq!(to(&["/a", "/a"]), Err(Kind::BadCommand));
+        assert_eq!(to(&["/~alice/../bob/x"]), Err(Kind::BadPath));
+        assert_eq!(to(&["/~alice/%2e%2e/x"]), Err(Kind::BadPath));
+        assert_eq!(to(&["/~alice/a%2fb"]), Err(Kind::BadPath));
+        assert_eq!(to(&["/~alice/.sealift/x"]), Err(Kind::NotFound));
+        assert_eq!(to(&["/.sealift-web/style.css"]), Err(Kind::Denied));
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Visitors {
         &self.shared
     }
 
+    /// Where they come from.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// Whether nobody has been let in yet, not even to read as nobody in particular.
     pub fn is_empty(&self) -> bool {
         self.guests().is_empty()

@@ -17,15 +17,14 @@ pub mod xml;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, Ids, answer, explained};
+use super::coming::Coming;
 use super::guest::Guest;
 use super::target::Place;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::limits;
 
 /// A method of WebDAV whose body is XML.
@@ -54,7 +53,7 @@ pub async fn serve(
     method: Method,
     place: Place,
     headers: &HeaderMap,
-    body: &mut Option<Incoming>,
+    body: &mut Coming,
     ids: Ids,
 ) -> Result<Answer> {
     let Some(asked) = read(body).await? else { return Ok(too_long(ids)) };
@@ -71,7 +70,7 @@ pub async fn serve_root(
     user: &str,
     method: Method,
     headers: &HeaderMap,
-    body: &mut Option<Incoming>,
+    body: &mut Coming,
     ids: Ids,
 ) -> Result<Answer> {
     let Some(asked) = read(body).await? else { return Ok(too_long(ids)) };
@@ -85,18 +84,14 @@ fn too_long(ids: Ids) -> Answer {
 }
 
 /// All of a body; none if it is longer than it may be, and then the rest of it is still there.
-async fn read(body: &mut Option<Incoming>) -> Result<Option<Bytes>> {
-    let Some(coming) = body else { return Ok(Some(Bytes::new())) };
-    if coming.size_hint().lower() > limits::DAV_BODY_MAX as u64 {
+async fn read(body: &mut Coming) -> Result<Option<Bytes>> {
+    if body.announced().is_some_and(|announced| announced > limits::DAV_BODY_MAX as u64) {
         return Ok(None);
     }
-    match Limited::new(&mut *coming, limits::DAV_BODY_MAX).collect().await {
-        Ok(whole) => {
-            *body = None;
-            Ok(Some(whole.to_bytes()))
-        }
-        Err(error) if error.is::<LengthLimitError>() => Ok(None),
-        Err(error) => Err(Error::new(Kind::Aborted, format!("the request broke off: {error}"))),
+    match body.all(limits::DAV_BODY_MAX).await {
+        Ok(whole) => Ok(Some(whole.into())),
+        Err(error) if error.kind() == Kind::TooLong => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

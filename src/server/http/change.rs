@@ -1,0 +1,240 @@
+//! DELETE, MKCOL and MOVE: what changes names and no bytes (RFC 4918). COPY, which makes files, has a file of its own.
+
+use std::sync::Arc;
+
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
+
+use super::answer::{Answer, answer};
+use super::coming::Coming;
+use super::guest::{Guest, begin, begin_change, unexpected};
+use super::target::Place;
+use crate::error::{Error, Kind, Result};
+use crate::files::{EntryKind, RelPath};
+use crate::machine::turns::Class;
+use crate::server::desk::Desk;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+
+const DEPTH: HeaderName = HeaderName::from_static("depth");
+const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
+
+/// From where to where something goes.
+pub struct Way {
+    /// What.
+    pub from: RelPath,
+    /// Its other name.
+    pub to: RelPath,
+    /// Whether something may be replaced.
+    pub overwrite: bool,
+}
+
+/// Removes a file, or a folder with all in it, as RFC 4918, section 9.6.1, has it: whether or not the URL ends with a slash.
+///
+/// # Errors
+/// [`Kind::Denied`] for a home itself; [`Kind::BadCommand`] if less than all of a folder is meant; those of the gate and the
+/// store.
+pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> Result<Answer> {
+    all_of_it(headers)?;
+    if place.path.is_root() {
+        return Err(Error::new(Kind::Denied, "a home itself is not removed"));
+    }
+    let path = place.path.clone();
+    guest.step(move |desk| remove(desk, path, "DELETE")).await?;
+    Ok(answer(StatusCode::NO_CONTENT))
+}
+
+/// Makes a folder. Its answer says that it stays.
+///
+/// # Errors
+/// [`Kind::Exists`]; those of the gate and the store.
+pub async fn make_folder(guest: &Arc<Guest>, place: &Place, body: &mut Coming) -> Result<Answer> {
+    if body.waits() || body.gather(1).await?.len > 0 {
+        // RFC 4918, section 9.3.1.
+        return Ok(answer(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    if place.path.is_root() {
+        return Err(Error::new(Kind::Exists, "a home itself is there already"));
+    }
+    make(guest, place.path.clone(), "MKCOL").await?;
+    Ok(answer(StatusCode::CREATED))
+}
+
+/// Makes a folder, durably.
+///
+/// # Errors
+/// Those of the gate and the store.
+pub async fn make(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result<()> {
+    let made = guest.change(Class::Light, move |desk, waiting| {
+        match begin_change(desk, waiting, Op::MakeFolder { path, parents: false }, method)? {
+            Begun::Waits => Ok(waiting.join()),
+            _ => Err(unexpected()),
+        }
+    });
+    let made = made.await?;
+    guest.committed(made).await.map(drop)
+}
+
+/// Gives a file or folder another name.
+///
+/// # Errors
+/// [`Kind::Exists`] if the name is taken and may not be replaced; [`Kind::NotDirectory`] if there is no folder for it; those of
+/// the gate and the store.
+pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<Answer> {
+    all_of_it(headers)?;
+    let (what, there) = (look(guest, &way.from, "MOVE").await?, look(guest, &way.to, "MOVE").await?);
+    let Some(what) = what else { return Err(missing(&way.from)) };
+    way.check(there)?;
+    let Way { from, to, .. } = way;
+    let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
+    let at = to.clone();
+    let moved = guest.step(move |desk| match folders {
+        true => replace_tree(desk, &from, &to),
+        false => rename_at(desk, &from, &to, there.is_some(), "MOVE"),
+    });
+    moved.await.map_err(|error| no_place(error, &at))?;
+    Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
+}
+
+/// No call replaces a folder, or anything by one: what is there goes aside first, and comes back if something fails.
+fn replace_tree(desk: &mut Desk, from: &RelPath, to: &RelPath) -> Result<()> {
+    let aside = aside(to)?;
+    rename_at(desk, to, &aside, false, "MOVE")?;
+    let back = |desk: &mut Desk, error| {
+        // What this fails with is in the log; the first error says more.
+        let _ = rename_at(desk, &aside, to, false, "MOVE");
+        Err(error)
+    };
+    if let Err(error) = rename_at(desk, from, to, false, "MOVE") {
+        return back(desk, error);
+    }
+    if let Err(error) = remove(desk, aside.clone(), "MOVE") {
+        let _ = rename_at(desk, to, from, false, "MOVE");
+        return back(desk, error);
+    }
+    Ok(())
+}
+
+/// A name beside this one, for what is to be replaced.
+///
+/// # Errors
+/// [`Kind::Internal`] without random numbers.
+pub fn aside(path: &RelPath) -> Result<RelPath> {
+    let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    path.parent().unwrap_or_default().join(format!(".sealift-replaced-{random:016x}").as_bytes())
+}
+
+/// [`Op::Rename`].
+///
+/// # Errors
+/// Those of the gate and the store.
+pub fn rename_at(desk: &mut Desk, from: &RelPath, to: &RelPath, replace: bool, method: &'static str) -> Result<()> {
+    let op = Op::Rename { from: from.clone(), to: to.clone(), replace };
+    match begin(desk, op, method)? {
+        Begun::Done(Ok(Outcome::Renamed)) => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// [`Op::Remove`] of all of it.
+///
+/// # Errors
+/// Those of the gate and the store.
+pub fn remove(desk: &mut Desk, path: RelPath, method: &'static str) -> Result<()> {
+    match begin(desk, Op::Remove { path, recursive: true }, method)? {
+        Begun::Done(Ok(Outcome::Removed)) => Ok(()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// What is there, if it is anything. Who may not list is told nothing: that is found out when it is tried.
+///
+/// # Errors
+/// Those of the store.
+pub async fn look(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<Option<EntryKind>> {
+    let path = path.clone();
+    let looked = guest.step(move |desk| match begin(desk, Op::Stat(path), method)? {
+        Begun::Done(Ok(Outcome::Found { meta, .. })) => Ok(meta.kind),
+        _ => Err(unexpected()),
+    });
+    match looked.await {
+        Ok(kind) => Ok(Some(kind)),
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Way {
+    /// From one place to another.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] from one home to another, from or to a home itself, into itself, and to where it is; and
+    /// [`Kind::BadCommand`] for what is no `Overwrite`.
+    pub fn between(from: &Place, to: Place, headers: &HeaderMap) -> Result<Way> {
+        let no = |why: &str| Err(Error::new(Kind::Denied, why));
+        if from.user != to.user {
+            return no("files are moved and copied within one home");
+        }
+        if from.path.is_root() || to.path.is_root() {
+            return no("a home itself is neither moved nor replaced");
+        }
+        if from.path == to.path {
+            return no("it is there already");
+        }
+        if to.path.strip_prefix(&from.path).is_some() || from.path.strip_prefix(&to.path).is_some() {
+            return no("nothing goes into itself, or takes the place of what it is in");
+        }
+        let overwrite = match headers.get(OVERWRITE).map(HeaderValue::as_bytes) {
+            None | Some(b"T" | b"t") => true,
+            Some(b"F" | b"f") => false,
+            Some(_) => return Err(Error::new(Kind::BadCommand, "Overwrite is T or F")),
+        };
+        Ok(Way { from: from.path.clone(), to: to.path, overwrite })
+    }
+
+    /// Whether this may be replaced.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`].
+    pub fn check(&self, there: Option<EntryKind>) -> Result<()> {
+        match there {
+            Some(_) if !self.overwrite => Err(Error::new(Kind::Exists, format!("{}: is there already", self.to))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether only the folder itself is meant, and not what is in it.
+///
+/// # Errors
+/// [`Kind::BadCommand`] for what is no depth of these methods.
+pub fn is_flat(headers: &HeaderMap) -> Result<bool> {
+    match headers.get(DEPTH).map(HeaderValue::as_bytes) {
+        None => Ok(false),
+        Some(depth) if depth.eq_ignore_ascii_case(b"infinity") => Ok(false),
+        Some(b"0") => Ok(true),
+        Some(_) => Err(Error::new(Kind::BadCommand, "Depth is 0 or infinity here")),
+    }
+}
+
+fn all_of_it(headers: &HeaderMap) -> Result<()> {
+    match is_flat(headers)? {
+        true => Err(Error::new(Kind::BadCommand, "a folder goes with all that is in it: Depth is infinity or absent")),
+        false => Ok(()),
+    }
+}
+
+/// Tells that the folder of a new name is missing from that what is to get the name is.
+pub fn no_place(error: Error, to: &RelPath) -> Error {
+    match error.kind() {
+        Kind::NotFound if error.path() == Some(to.to_string().as_str()) => {
+            Error::new(Kind::NotDirectory, format!("{to}: there is no such folder to put it in"))
+        }
+        _ => error,
+    }
+}
+
+/// There is no such file or folder.
+pub fn missing(path: &RelPath) -> Error {
+    Error::new(Kind::NotFound, format!("{path}: no such file or folder"))
+}

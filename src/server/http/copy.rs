@@ -1,0 +1,182 @@
+//! COPY: a file, or a folder with all in it. Each file is whole under its name or not there, as everywhere; a folder that is
+//! replaced goes aside first, and comes back if the copy fails or its client goes away.
+
+use std::sync::Arc;
+
+use hyper::{HeaderMap, StatusCode};
+
+use super::answer::{Answer, answer};
+use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at};
+use super::guest::{Guest, Pending, Waiting, begin, begin_change, unexpected};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, RelPath};
+use crate::limits;
+use crate::machine::turns::Class;
+use crate::server::desk::Desk;
+use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::jobs::work::{Work, Worked};
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::Begun;
+
+/// Copies what is there.
+///
+/// # Errors
+/// [`Kind::Exists`] if the name is taken and may not be replaced; [`Kind::NotDirectory`] if there is no folder for it;
+/// [`Kind::NotRegular`] for a link that leads out, a pipe or the like; those of the gate and the store.
+pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<Answer> {
+    let is_flat = is_flat(headers)?;
+    let (what, there) = (look(guest, &way.from, "COPY").await?, look(guest, &way.to, "COPY").await?);
+    let Some(what) = what else { return Err(missing(&way.from)) };
+    way.check(there)?;
+    let Way { from, to, .. } = way;
+    let _file = guest.open_file().await;
+    let _we_are_at_work = guest.working();
+    let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
+    let replaced = if folders { Some(Aside::put(guest, &to).await?) } else { None };
+    let copied = match what {
+        EntryKind::Directory => copy_folder(guest, &from, &to, is_flat).await,
+        _ => copy_one(guest, from, to.clone(), there.is_some() && !folders).await,
+    };
+    copied.map_err(|error| no_place(error, &to))?;
+    if let Some(replaced) = replaced {
+        replaced.forget().await?;
+    }
+    Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
+}
+
+/// What is to be replaced, under another name. Dropped before it is forgotten it comes back, in place of what is there.
+struct Aside {
+    guest: Arc<Guest>,
+    to: RelPath,
+    aside: RelPath,
+    is_over: bool,
+}
+
+impl Aside {
+    async fn put(guest: &Arc<Guest>, to: &RelPath) -> Result<Aside> {
+        let aside = aside(to)?;
+        let put = Aside { guest: guest.clone(), to: to.clone(), aside: aside.clone(), is_over: false };
+        let to = to.clone();
+        guest.step(move |desk| rename_at(desk, &to, &aside, false, "COPY")).await?;
+        Ok(put)
+    }
+
+    async fn forget(mut self) -> Result<()> {
+        let aside = self.aside.clone();
+        self.guest.step(move |desk| remove(desk, aside, "COPY")).await?;
+        self.is_over = true;
+        Ok(())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let (guest, to, aside) = (self.guest.clone(), self.to.clone(), self.aside.clone());
+        async_std::task::spawn(async move {
+            let back = guest.give_up(move |desk, _| {
+                // What fails is in the log, and nobody is left to be told.
+                let _half_a_copy = remove(desk, to.clone(), "COPY");
+                let _old = rename_at(desk, &aside, &to, false, "COPY");
+            });
+            let _nobody_waits = back.await;
+        });
+    }
+}
+
+async fn copy_one(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool) -> Result<()> {
+    let pending = copy_file(guest, from, to, replace).await?;
+    guest.committed(pending).await.map(drop)
+}
+
+/// A folder with all in it, unless only it itself is meant.
+async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: bool) -> Result<()> {
+    make(guest, to.clone(), "COPY").await?;
+    if is_flat {
+        return Ok(());
+    }
+    let op = Op::List { path: from.clone(), recursive: true, rotten: false, modes: false };
+    let listed = guest.step(move |desk| match begin(desk, op, "COPY")? {
+        Begun::List(job) => Ok(job),
+        _ => Err(unexpected()),
+    });
+    let mut rest = Some(listed.await?);
+    while let Some(job) = rest.take() {
+        let (entries, more) = guest.step(move |desk| some_entries(desk, job)).await?;
+        rest = more;
+        let mut pending = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
+            match entry.kind {
+                EntryKind::Directory => make(guest, target, "COPY").await?,
+                EntryKind::File => pending.push(copy_file(guest, source, target, false).await?),
+                EntryKind::Link | EntryKind::Other => {
+                    return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));
+                }
+            }
+        }
+        // They share a sync.
+        for pending in pending {
+            guest.committed(pending).await?;
+        }
+    }
+    Ok(())
+}
+
+fn some_entries(desk: &mut Desk, mut job: ListJob) -> Result<(Vec<Entry>, Option<ListJob>)> {
+    if let Err(error) = desk.may_go_on(job.running()) {
+        return Err(desk.drop_list(job, error));
+    }
+    let mut entries = Vec::new();
+    while entries.len() < limits::COMMIT_BATCH {
+        match desk.next_entry(&mut job) {
+            Some(entry) => entries.push(entry),
+            None => {
+                desk.listed(job);
+                return Ok((entries, None));
+            }
+        }
+    }
+    Ok((entries, Some(job)))
+}
+
+/// Some steps of work.
+enum Went {
+    On(Work),
+    Waits(Pending),
+}
+
+async fn copy_file(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool) -> Result<Pending> {
+    let begun = guest.change(Class::Light, move |desk, waiting| {
+        match begin_change(desk, waiting, Op::Copy { from, to, replace }, "COPY")? {
+            Begun::Work(work) => Ok(work),
+            _ => Err(unexpected()),
+        }
+    });
+    let mut work = begun.await?;
+    loop {
+        let class = work.class();
+        match guest.change(class, move |desk, waiting| go_on(desk, waiting, work)).await? {
+            Went::On(more) => work = more,
+            Went::Waits(pending) => return Ok(pending),
+        }
+    }
+}
+
+/// As much as one turn takes.
+fn go_on(desk: &mut Desk, waiting: &mut Waiting, mut work: Work) -> Result<Went> {
+    for _ in 0..limits::WEB_COPY_STEPS {
+        let tell = &mut |outcome| waiting.tell(outcome);
+        if let Err(error) = desk.may_go_on(work.running()) {
+            return Err(desk.drop_work(work, error, tell));
+        }
+        work = match desk.work(work, tell) {
+            Worked::On(more) => more,
+            Worked::Waits => return Ok(Went::Waits(waiting.join())),
+            Worked::Done(done) => return Err(done.err().unwrap_or_else(unexpected)),
+        };
+    }
+    Ok(Went::On(work))
+}

@@ -1,0 +1,150 @@
+//! PUT: a whole file. What is answered with 201 or 204 is on the disk, under its name; after any other answer, or none, the
+//! old state is there.
+
+use std::sync::Arc;
+
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+};
+use hyper::{HeaderMap, StatusCode};
+
+use super::answer::{Answer, answer, set, text};
+use super::coming::Coming;
+use super::conditions::Expected;
+use super::digests::{self, Digests};
+use super::guest::{Guest, Waiting, begin, unexpected};
+use super::receiving::{self, Wanted};
+use super::target::Place;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Condition, Hash, Interrupted, Mtime, RelPath, Stored, UploadSpec};
+use crate::server::desk::Desk;
+use crate::server::desk::jobs::work::Worked;
+use crate::server::desk::op::{Hashing, Op};
+use crate::server::desk::outcome::{Begun, Outcome};
+
+/// When the file was last modified where it comes from, in seconds since 1970: what ownCloud's clients, rclone and others send.
+const MTIME: HeaderName = HeaderName::from_static("x-oc-mtime");
+
+/// How long the body of a PUT in chunks will be: what Finder says.
+const FINDER_LENGTH: HeaderName = HeaderName::from_static("x-expected-entity-length");
+
+/// Stores a file.
+///
+/// # Errors
+/// Those of [`receiving::store`]; [`Kind::BadCommand`] for headers that ask for what is no whole file;
+/// [`Kind::IsDirectory`] for the URL of a folder.
+pub async fn serve(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+    if place.is_folder {
+        return Err(Error::new(Kind::IsDirectory, "the URL of a file does not end with a slash"));
+    }
+    if headers.contains_key(CONTENT_RANGE) {
+        return Err(Error::new(Kind::BadCommand, "PUT stores whole files: Content-Range is not taken"));
+    }
+    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let shown = String::from_utf8_lossy(encoding.as_bytes()).escape_default().to_string();
+        let why = format!("415: files are stored as they come, and Content-Encoding {shown} is not taken\n");
+        return Ok(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain; charset=utf-8", why));
+    }
+    let mtime = mtime(headers)?;
+    let spec = UploadSpec {
+        size: size(headers, body)?,
+        mtime,
+        condition: condition(guest, &place.path, headers).await?,
+        // Nobody will go on with it: the next PUT begins from the start.
+        interrupted: Interrupted::Dropped,
+        ..UploadSpec::default()
+    };
+    let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
+    let committed = receiving::store(guest, Wanted { path: place.path.clone(), spec, digests }, body).await?;
+    let status = match committed.stored {
+        Stored::Created => StatusCode::CREATED,
+        Stored::Replaced | Stored::Same => StatusCode::NO_CONTENT,
+    };
+    let mut answer = answer(status);
+    // Of bytes that the client has itself, so it learns nothing that it may not.
+    set(&mut answer, ETAG, format_args!("\"{}\"", committed.hash));
+    if mtime.is_some() {
+        answer.headers_mut().insert(MTIME, HeaderValue::from_static("accepted"));
+    }
+    Ok(answer)
+}
+
+/// When the file was modified.
+///
+/// # Errors
+/// [`Kind::BadCommand`] for what is no time.
+pub fn mtime(headers: &HeaderMap) -> Result<Option<Mtime>> {
+    let bad = || Error::new(Kind::BadCommand, "X-OC-Mtime is not in seconds since 1970");
+    let Some(value) = headers.get(MTIME) else { return Ok(None) };
+    value.to_str().ok().and_then(|text| text.trim().parse().ok()).map(Some).ok_or_else(bad)
+}
+
+/// How many bytes the file has, as far as anybody said so.
+fn size(headers: &HeaderMap, body: &Coming) -> Result<Option<u64>> {
+    let bad = |why: &str| Error::new(Kind::BadCommand, why);
+    let Some(value) = headers.get(FINDER_LENGTH) else { return Ok(body.announced()) };
+    let parse = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let expected: u64 =
+        value.to_str().ok().and_then(parse).ok_or_else(|| bad("X-Expected-Entity-Length is no length"))?;
+    match body.announced() {
+        Some(announced) if announced != expected => {
+            Err(bad("X-Expected-Entity-Length and Content-Length are not the same"))
+        }
+        _ => Ok(Some(expected)),
+    }
+}
+
+/// What must hold when the file is put in its place.
+///
+/// # Errors
+/// [`Kind::Changed`] if it cannot hold.
+pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
+    if ![IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name)) {
+        return Ok(Condition::Any);
+    }
+    match Expected::of(headers) {
+        Expected::Absent => Ok(Condition::Absent),
+        Expected::This(hash) => Ok(Condition::Hash(hash)),
+        Expected::State(expected) => {
+            // What is there now decides, and it must still be that when the file is put in its place.
+            let now = hash_now(guest, path).await?;
+            match expected.holds(now.as_ref().map(|(hash, mtime)| (hash, *mtime))) {
+                true => Ok(now.map_or(Condition::Absent, |(hash, _)| Condition::Hash(hash))),
+                false => Err(Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))),
+            }
+        }
+    }
+}
+
+/// The hash of a file as it is now, and when it was modified; none where none is.
+async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, Mtime)>> {
+    let path = path.clone();
+    let op = Op::Hash { path, length: None, of: Hashing::Record };
+    let mut begun = guest
+        .step(move |desk| match begin(desk, op, "PUT") {
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            begun => begun.map(Some),
+        })
+        .await?;
+    loop {
+        match begun {
+            None => return Ok(None),
+            Some(Begun::Done(Ok(Outcome::Hashed { hash, mtime, .. }))) => return Ok(Some((hash, mtime))),
+            Some(Begun::Work(work)) => {
+                let class = work.class();
+                let work = move |desk: &mut Desk, waiting: &mut Waiting| {
+                    if let Err(error) = desk.may_go_on(work.running()) {
+                        return Err(desk.drop_work(work, error, &mut |outcome| waiting.tell(outcome)));
+                    }
+                    Ok(match desk.work(work, &mut |outcome| waiting.tell(outcome)) {
+                        Worked::On(work) => Begun::Work(work),
+                        Worked::Waits => return Err(unexpected()),
+                        Worked::Done(done) => Begun::Done(Ok(done?)),
+                    })
+                };
+                begun = Some(guest.change(class, work).await?);
+            }
+            Some(_) => return Err(unexpected()),
+        }
+    }
+}

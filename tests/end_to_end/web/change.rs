@@ -1,0 +1,179 @@
+//! Names that curl and WebDAV's clients change: DELETE, MKCOL, MOVE and COPY.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{VERSIONS, noise};
+use crate::common::place::names;
+use crate::common::web::{Got, curl};
+use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, snapshot};
+
+fn ask(daemon: &Daemon, user: &str, method: &str, path: &str, headers: &[&str]) -> Got {
+    let login = format!("{user}:{PASSWORD}");
+    let mut args = vec!["--user", &login, "-X", method];
+    args.extend(headers.iter().flat_map(|header| ["-H", *header]));
+    curl(daemon, &args, path)
+}
+
+/// To this path of the same server.
+fn to(daemon: &Daemon, path: &str) -> String {
+    format!("Destination: https://127.0.0.1:{}{path}", daemon.port())
+}
+
+#[test]
+fn files_and_folders_are_removed_with_all_in_them() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    fs::create_dir_all(alice.join("folder/deep")).unwrap();
+    fs::write(alice.join("folder/deep/f"), "x").unwrap();
+    fs::create_dir_all(alice.join("other/deep")).unwrap();
+    fs::write(alice.join("f"), "x").unwrap();
+    let daemon = world.start();
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/f", &[]).status, 204);
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/f", &[]).status, 404);
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/folder/", &["Depth: 0"]).status, 400);
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/folder/", &["Depth: infinity"]).status, 204);
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/other", &[]).status, 204);
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/", &[]).status, 403);
+    assert_eq!(names(&alice), [".sealift"]);
+    assert_nothing_staged(&alice, "what is removed is gone");
+}
+
+#[test]
+fn folders_are_made_where_there_is_one_for_them() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    for (n, version) in VERSIONS.into_iter().enumerate() {
+        let make = |path: &str, more: &[&str]| {
+            let login = format!("alice:{PASSWORD}");
+            curl(&daemon, &[&[version, "-u", &login, "-X", "MKCOL"], more].concat(), path)
+        };
+        let path = format!("/~alice/f{n}");
+        assert_eq!(make(&format!("{path}/"), &[]).status, 201);
+        assert!(world.home("alice").join(format!("f{n}")).is_dir());
+        let again = make(&path, &[]);
+        assert_eq!((again.status, again.header("allow").is_empty()), (405, false));
+        assert_eq!(make(&format!("{path}/a/b"), &[]).status, 409);
+        assert_eq!(make(&format!("{path}/c"), &["--data-binary", "<xml/>"]).status, 415);
+        assert_eq!(make(&format!("{path}/d"), &[]).status, 201);
+    }
+    assert_eq!(ask(&daemon, "alice", "MKCOL", "/~alice/", &[]).status, 405);
+}
+
+#[test]
+fn what_is_moved_has_its_new_name_and_not_the_old_one() {
+    let world = World::of(&["alice", "bob"]);
+    let alice = world.home("alice");
+    fs::create_dir_all(alice.join("folder/deep")).unwrap();
+    fs::create_dir_all(alice.join("taken/old")).unwrap();
+    for (file, bytes) in [("a", "a"), ("b", "b"), ("folder/deep/f", "f"), ("taken/old/g", "g")] {
+        fs::write(alice.join(file), bytes).unwrap();
+    }
+    let daemon = world.start();
+    let go = |from: &str, target: &str, more: &[&str]| {
+        let destination = to(&daemon, target);
+        ask(&daemon, "alice", "MOVE", from, &[&[&*destination], more].concat()).status
+    };
+    assert_eq!(go("/~alice/a", "/~alice/c%20%C3%BC", &[]), 201);
+    assert_eq!(fs::read(alice.join("c \u{fc}")).unwrap(), b"a");
+    assert_eq!(go("/~alice/b", "/~alice/c%20%C3%BC", &["Overwrite: F"]), 412);
+    assert_eq!(go("/~alice/b", "/~alice/c%20%C3%BC", &["Overwrite: T"]), 204);
+    assert_eq!(fs::read(alice.join("c \u{fc}")).unwrap(), b"b");
+    assert_eq!((go("/~alice/b", "/~alice/x", &[]), go("/~alice/folder", "/~alice/none/x", &[])), (404, 409));
+    assert_eq!(go("/~alice/folder/", "/~alice/taken/", &["Overwrite: F"]), 412);
+    assert_eq!(go("/~alice/folder/", "/~alice/taken/", &[]), 204);
+    assert_eq!(names(&alice.join("taken")), ["deep"]);
+    assert_eq!(go("/~alice/taken/", "/~alice/c%20%C3%BC", &[]), 204, "a folder in place of a file");
+    assert_eq!(fs::read(alice.join("c \u{fc}/deep/f")).unwrap(), b"f");
+    fs::write(alice.join("a"), "a").unwrap();
+    assert_eq!(go("/~alice/a", "/~alice/c%20%C3%BC", &[]), 204, "a file in place of a folder");
+    assert_eq!(fs::read(alice.join("c \u{fc}")).unwrap(), b"a");
+    assert_eq!(names(&alice), [".sealift", "c \u{fc}"], "nothing is left beside");
+    for (target, status) in [
+        ("/~alice/c%20%C3%BC", 403),
+        ("/~alice/c%20%C3%BC/x", 403),
+        ("/~alice/", 403),
+        ("/~bob/x", 403),
+        ("/x", 403),
+        ("/.sealift-web/x", 403),
+    ] {
+        assert_eq!(go("/~alice/c%20%C3%BC", target, &[]), status, "{target}");
+    }
+    assert_eq!(go("/~alice/c%20%C3%BC", "/~alice/y", &["Overwrite: maybe"]), 400);
+    assert_eq!(ask(&daemon, "alice", "MOVE", "/~alice/c%20%C3%BC", &[]).status, 400, "to nowhere");
+}
+
+#[test]
+fn copies_are_whole_with_all_that_is_in_a_folder() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    fs::create_dir_all(alice.join("folder/deep/er")).unwrap();
+    for n in 0..100 {
+        fs::write(alice.join(format!("folder/deep/f{n}")), format!("{n}")).unwrap();
+    }
+    let large = noise(6_000_000);
+    fs::write(alice.join("folder/large"), &large).unwrap();
+    fs::create_dir_all(alice.join("taken/old")).unwrap();
+    let daemon = world.start();
+    let go = |from: &str, target: &str, more: &[&str]| {
+        let destination = to(&daemon, target);
+        ask(&daemon, "alice", "COPY", from, &[&[&*destination], more].concat()).status
+    };
+    assert_eq!(go("/~alice/folder/large", "/~alice/copy", &[]), 201);
+    assert!(fs::read(alice.join("copy")).unwrap() == large);
+    assert_eq!(go("/~alice/folder/deep/f1", "/~alice/copy", &["Overwrite: F"]), 412);
+    assert_eq!(go("/~alice/folder/deep/f1", "/~alice/copy", &[]), 204);
+    assert_eq!(fs::read(alice.join("copy")).unwrap(), b"1");
+    assert_eq!(go("/~alice/folder/", "/~alice/whole/", &[]), 201);
+    assert_eq!(snapshot(&alice.join("whole")), snapshot(&alice.join("folder")));
+    assert_eq!(go("/~alice/folder/", "/~alice/taken", &[]), 204);
+    assert_eq!(snapshot(&alice.join("taken")), snapshot(&alice.join("folder")));
+    assert_eq!(go("/~alice/folder/", "/~alice/flat/", &["Depth: 0"]), 201);
+    assert_eq!(names(&alice.join("flat")), [""; 0]);
+    assert_eq!((go("/~alice/none", "/~alice/x", &[]), go("/~alice/copy", "/~alice/none/x", &[])), (404, 409));
+    assert_eq!(
+        (go("/~alice/folder/", "/~alice/folder/in", &[]), go("/~alice/folder/deep", "/~alice/folder", &[])),
+        (403, 403)
+    );
+    // What cannot be copied brings back what was there.
+    symlink("/etc", alice.join("folder/out")).unwrap();
+    let before = snapshot(&alice.join("taken"));
+    assert_eq!(go("/~alice/folder/", "/~alice/taken/", &[]), 409);
+    crate::common::eventually("what was there is there again", || {
+        names(&alice) == [".sealift", "copy", "flat", "folder", "taken", "whole"]
+            && snapshot(&alice.join("taken")) == before
+    });
+}
+
+#[test]
+fn each_of_them_takes_the_right_that_it_takes_elsewhere() {
+    let world = World::with(&[
+        ("adder", "[\"list\", \"download\", \"upload\"]", "adder"),
+        ("mover", "[\"list\", \"rename\"]", "mover"),
+    ]);
+    for user in ["adder", "mover"] {
+        fs::create_dir(world.home(user).join("folder")).unwrap();
+        fs::write(world.home(user).join("f"), "x").unwrap();
+        fs::write(world.home(user).join("g"), "y").unwrap();
+    }
+    let daemon = world.start();
+    let go = |user: &str, method: &str, target: &str| {
+        let destination = to(&daemon, &format!("/~{user}/{target}"));
+        ask(&daemon, user, method, &format!("/~{user}/f"), &[&destination]).status
+    };
+    let before = (snapshot(&world.home("adder")), snapshot(&world.home("mover")));
+    for method in ["DELETE", "MOVE"] {
+        assert_eq!(go("adder", method, "x"), 403, "{method}");
+    }
+    assert_eq!(ask(&daemon, "adder", "MKCOL", "/~adder/new", &[]).status, 403);
+    assert_eq!((go("adder", "COPY", "g"), go("mover", "COPY", "x"), go("mover", "MOVE", "g")), (403, 403, 403));
+    assert_eq!(go("mover", "MOVE", "folder"), 403, "replacing a folder takes the right to delete it");
+    let after = (snapshot(&world.home("adder")), snapshot(&world.home("mover")));
+    let theirs = |all: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
+        let mut all = all.clone();
+        all.retain(|path, _| !path.starts_with(".sealift"));
+        all
+    };
+    assert_eq!((theirs(&after.0), theirs(&after.1)), (theirs(&before.0), theirs(&before.1)));
+    assert_eq!((go("adder", "COPY", "x"), go("mover", "MOVE", "x")), (201, 201));
+}
