@@ -738,6 +738,19 @@ pub const WEB_RESETS: usize = 64;
 /// Bytes of a body that nobody wants which are read before the answer: what a client has sent ahead anyway.
 pub const WEB_DRAIN: usize = 64 * 1024;
 
+/// Uploads over HTTP that have begun, can be gone on with and are not finished, of all together: each holds a file open.
+pub const WEB_UPLOADS_MAX: usize = 512;
+
+/// Those of one user, or of one address for nobody in particular: a browser sends a few files at a time, and some that were
+/// given up wait for their end.
+pub const WEB_UPLOADS_PER_SOURCE: usize = 32;
+
+/// How long such an upload waits for somebody to go on with it: a laptop is closed in the evening and opened in the morning.
+pub const WEB_UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often those are looked for that are over.
+pub const WEB_UPLOAD_LOOK: Duration = Duration::from_secs(60);
+
 /// Steps of copying a file in one turn, each of a [`CHUNK`]: some milliseconds.
 pub const WEB_COPY_STEPS: u32 = 16;
 

@@ -39,6 +39,7 @@ pub use self::door::timeouts::Timeouts;
 pub use self::events::Event;
 pub use self::http::Web;
 use self::http::remembered::Remembered;
+use self::http::uploads::Uploads;
 pub use self::line::session::asked::Asked;
 #[doc(hidden)]
 pub use self::line::unplugged;
@@ -144,6 +145,8 @@ struct Shared {
     /// Logins over HTTP.
     remembered: Remembered,
     staged: Arc<StagedUploads>,
+    /// Uploads over HTTP that can be gone on with.
+    uploads: Arc<Uploads>,
     memory: Memory,
     max_mode: FileMode,
     /// The threads of sessions.
@@ -273,6 +276,7 @@ impl Server {
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
             remembered: Remembered::new()?,
             staged: Arc::default(),
+            uploads: Arc::default(),
             memory: Memory::new(plan.buffers),
             max_mode: options.max_mode,
             turns: Turns::new("session", Places::of_sessions()),

@@ -2,6 +2,7 @@
 
 mod change;
 mod put;
+mod resumable;
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;

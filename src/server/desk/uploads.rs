@@ -1,16 +1,21 @@
 //! Uploads in one piece, and new folders: into the store, then a commit that those right behind may share.
 
+use std::sync::Arc;
+
 use super::audit::Running;
-use super::outcome::Begun;
+use super::gate;
+use super::outcome::{Begun, Outcome};
 use super::{Desk, Earlier};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, RelPath, Resume, Upload, UploadSpec};
+use crate::files::{Condition, Hash, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
 use crate::machine::turns;
 
 /// A file whose bytes are coming.
 pub struct Put {
     upload: Box<dyn Upload>,
     running: Running,
+    /// Where it goes: another session of its user may finish it.
+    store: Arc<dyn Store>,
 }
 
 /// What becomes of an upload that has all its bytes.
@@ -25,6 +30,11 @@ impl Put {
     /// What it is about.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Bytes that have come, with those it went on from.
+    pub fn len(&self) -> u64 {
+        self.upload.len()
     }
 
     /// The client is gone: what came so far may be resumed.
@@ -55,7 +65,7 @@ impl Desk {
             begun = self.open_upload(&path, spec, resume);
         }
         match begun {
-            Ok(upload) => Begun::Put(Put { upload, running }),
+            Ok(upload) => Begun::Put(Put { upload, running, store: Arc::clone(&self.store) }),
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -108,8 +118,26 @@ impl Desk {
         Finished::Waits
     }
 
+    /// All bytes of a file have come, which any session of its user has begun: it is put in its place now.
+    ///
+    /// # Errors
+    /// Those of the gate, by the rights of now, and of the store, written down; nothing is left of the upload.
+    pub fn finish_at_once(&mut self, put: Put, earlier: Earlier<'_>) -> Result<Outcome> {
+        self.commit(earlier);
+        let Put { mut upload, running, store } = put;
+        let may = gate::check_rights(&self.principal, running.rights(), running.name());
+        let committed = may.and_then(|()| {
+            if self.overwrite() == Overwrite::Refused {
+                upload.refuse_overwrite();
+            }
+            turns::aside(|| store.commit_one(upload))
+        });
+        store.forget_handles();
+        self.ended(running, committed.map(|committed| Outcome::Stored { committed, came: committed.size }))
+    }
+
     /// Gives an upload up, for this reason.
-    pub fn drop_put(&mut self, Put { upload, running }: Put, error: Error, earlier: Earlier<'_>) -> Error {
+    pub fn drop_put(&mut self, Put { upload, running, .. }: Put, error: Error, earlier: Earlier<'_>) -> Error {
         drop(upload);
         // The outcomes of earlier uploads come before this one.
         self.commit(earlier);

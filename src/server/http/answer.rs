@@ -19,6 +19,7 @@ use super::Web;
 use super::adapter::Open;
 use super::coming::Coming;
 use super::page;
+use crate::budget::Claim;
 use crate::error::{Error, Kind};
 use crate::limits;
 use crate::server::desk::registry::SessionId;
@@ -31,9 +32,33 @@ pub struct Body {
     bytes: UnsyncBoxBody<Bytes, Error>,
     /// Counts the request as open.
     _open: Option<Open>,
-    /// What came with the request and nobody wanted: HTTP/2 says that the answer stands only to whoever was not told before
-    /// that the rest is not wanted.
-    _unwanted: Option<Coming>,
+    _unwanted: Option<Unwanted>,
+}
+
+/// The rest of a request's body, which nobody wants. Over HTTP/2 dropping it resets the stream; some clients then lose the answer
+/// that came before, so what they still send is read for a while after it.
+pub struct Unwanted {
+    rest: Option<Coming>,
+    room: Option<Claim>,
+}
+
+impl Unwanted {
+    /// This rest, whose bytes are counted there.
+    pub fn new(rest: Coming, room: Option<Claim>) -> Unwanted {
+        Unwanted { rest: Some(rest), room }
+    }
+}
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        let room = self.room.take();
+        if let Some(mut rest) = self.rest.take().filter(|rest| room.is_some() && !rest.is_empty()) {
+            async_std::task::spawn(async move {
+                rest.discard(limits::CLOSE_DRAIN).await;
+                drop(room);
+            });
+        }
+    }
 }
 
 /// Who answers, and in which session.
@@ -91,7 +116,7 @@ impl Body {
     }
 
     /// Lets go of the rest of a request's body only when this is sent.
-    pub fn before(self, unwanted: Coming) -> Body {
+    pub fn before(self, unwanted: Unwanted) -> Body {
         Body { _unwanted: Some(unwanted), ..self }
     }
 }

@@ -1,6 +1,9 @@
 //! The body of a request, as it comes in. Whoever wants it takes it in pieces that are never copied; nothing of it is asked for
 //! before that, so a client that waits to be told to go on is told so only by the first look.
 
+use std::time::Duration;
+
+use async_std::future::timeout;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::HeaderMap;
@@ -88,6 +91,18 @@ impl Coming {
             return Err(Error::new(Kind::TooLong, format!("the body of the request has more than {most} bytes")));
         }
         Ok(some.pieces.concat())
+    }
+
+    /// Reads on and drops what comes, for a while.
+    pub async fn discard(&mut self, at_most: Duration) {
+        let discarding = async {
+            while let Ok(some) = self.gather(1).await {
+                if some.is_last {
+                    return;
+                }
+            }
+        };
+        let _whoever_sends_for_longer = timeout(at_most, discarding).await;
     }
 
     /// Reads what nobody wants of it, if that is little: some clients take no answer before they have sent theirs.

@@ -44,6 +44,11 @@ impl Digests {
         Ok(Digests(digests))
     }
 
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         for (context, _) in &mut self.0 {

@@ -159,6 +159,16 @@ impl Guest {
         self.principal.is_anonymous()
     }
 
+    /// Who it is, as at the login.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// With whom its work is counted.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The session's entry.
     pub fn ticket(&self) -> &Ticket {
         &self.ticket

@@ -22,11 +22,13 @@ mod ranges;
 mod reader;
 mod receiving;
 pub mod remembered;
+mod resumable;
 mod rows;
 mod same_site;
 mod service;
 mod target;
 mod types;
+pub mod uploads;
 mod visitors;
 
 /// What the web may do.

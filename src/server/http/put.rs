@@ -14,9 +14,12 @@ use super::conditions::Expected;
 use super::digests::{self, Digests};
 use super::guest::{Guest, Waiting, begin, unexpected};
 use super::receiving::{self, Wanted};
+use super::resumable;
 use super::target::Place;
+use super::uploads::Uploads;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Interrupted, Mtime, RelPath, Stored, UploadSpec};
+use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Stored, UploadSpec};
+use crate::machine::source::Source;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::work::Worked;
 use crate::server::desk::op::{Hashing, Op};
@@ -28,12 +31,21 @@ const MTIME: HeaderName = HeaderName::from_static("x-oc-mtime");
 /// How long the body of a PUT in chunks will be: what Finder says.
 const FINDER_LENGTH: HeaderName = HeaderName::from_static("x-expected-entity-length");
 
-/// Stores a file.
+/// Where uploads that can be gone on with are kept, and with whom this one would be counted.
+pub type Kept<'a> = (&'a Arc<Uploads>, Source);
+
+/// Stores a file, or begins to where the client says that there is more to come.
 ///
 /// # Errors
-/// Those of [`receiving::store`]; [`Kind::BadCommand`] for headers that ask for what is no whole file;
-/// [`Kind::IsDirectory`] for the URL of a folder.
-pub async fn serve(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+/// Those of [`receiving::store`] and [`resumable::create`]; [`Kind::BadCommand`] for headers that ask for what is no whole
+/// file; [`Kind::IsDirectory`] for the URL of a folder.
+pub async fn serve(
+    guest: &Arc<Guest>,
+    place: &Place,
+    headers: &HeaderMap,
+    body: &mut Coming,
+    (uploads, source): Kept<'_>,
+) -> Result<Answer> {
     if place.is_folder {
         return Err(Error::new(Kind::IsDirectory, "the URL of a file does not end with a slash"));
     }
@@ -45,28 +57,43 @@ pub async fn serve(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap, body:
         let why = format!("415: files are stored as they come, and Content-Encoding {shown} is not taken\n");
         return Ok(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/plain; charset=utf-8", why));
     }
+    let is_complete = resumable::is_complete(headers);
     let mtime = mtime(headers)?;
     let spec = UploadSpec {
-        size: size(headers, body)?,
+        size: size(headers, body, is_complete != Some(false))?,
         mtime,
         condition: condition(guest, &place.path, headers).await?,
-        // Nobody will go on with it: the next PUT begins from the start.
-        interrupted: Interrupted::Dropped,
+        // Nobody goes on with what was to come at once: the next PUT begins from the start.
+        interrupted: if is_complete == Some(false) { Interrupted::Kept } else { Interrupted::Dropped },
         ..UploadSpec::default()
     };
-    let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
-    let committed = receiving::store(guest, Wanted { path: place.path.clone(), spec, digests }, body).await?;
-    let status = match committed.stored {
-        Stored::Created => StatusCode::CREATED,
-        Stored::Replaced | Stored::Same => StatusCode::NO_CONTENT,
+    let mut answer = if is_complete == Some(false) {
+        let digests = Digests::parse(headers, &[digests::REPR])?;
+        let wanted = Wanted { path: place.path.clone(), spec, digests };
+        resumable::create(guest, uploads, source, (wanted, headers), body).await?
+    } else {
+        let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
+        let wanted = Wanted { path: place.path.clone(), spec, digests };
+        stored(&receiving::store(guest, wanted, body).await?)
     };
-    let mut answer = answer(status);
-    // Of bytes that the client has itself, so it learns nothing that it may not.
-    set(&mut answer, ETAG, format_args!("\"{}\"", committed.hash));
+    if is_complete == Some(true) {
+        resumable::mark(&mut answer, true);
+    }
     if mtime.is_some() {
         answer.headers_mut().insert(MTIME, HeaderValue::from_static("accepted"));
     }
     Ok(answer)
+}
+
+/// Says that a file is in its place.
+pub fn stored(committed: &Committed) -> Answer {
+    let mut answer = answer(match committed.stored {
+        Stored::Created => StatusCode::CREATED,
+        Stored::Replaced | Stored::Same => StatusCode::NO_CONTENT,
+    });
+    // Of bytes that the client has itself, so it learns nothing that it may not.
+    set(&mut answer, ETAG, format_args!("\"{}\"", committed.hash));
+    answer
 }
 
 /// When the file was modified.
@@ -79,10 +106,17 @@ pub fn mtime(headers: &HeaderMap) -> Result<Option<Mtime>> {
     value.to_str().ok().and_then(|text| text.trim().parse().ok()).map(Some).ok_or_else(bad)
 }
 
-/// How many bytes the file has, as far as anybody said so.
-fn size(headers: &HeaderMap, body: &Coming) -> Result<Option<u64>> {
+/// How many bytes the file has, as far as anybody said so. The body may be `all` of it.
+fn size(headers: &HeaderMap, body: &Coming, all: bool) -> Result<Option<u64>> {
     let bad = |why: &str| Error::new(Kind::BadCommand, why);
-    let Some(value) = headers.get(FINDER_LENGTH) else { return Ok(body.announced()) };
+    let told = resumable::length(headers);
+    if !all {
+        return Ok(told);
+    }
+    if told.is_some_and(|told| body.announced().is_some_and(|announced| announced != told)) {
+        return Err(bad("Upload-Length and Content-Length are not the same"));
+    }
+    let Some(value) = headers.get(FINDER_LENGTH) else { return Ok(body.announced().or(told)) };
     let parse = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     let expected: u64 =
         value.to_str().ok().and_then(parse).ok_or_else(|| bad("X-Expected-Entity-Length is no length"))?;

@@ -2,10 +2,11 @@
 //! once all have come. While a step is at the desk, the next one gathers.
 //!
 //! Nobody waits on a thread: between two steps the upload lies in a slot. If its client goes away meanwhile, it is given up and
-//! written down.
+//! written down, unless it is one that can be gone on with.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_lock::MutexGuardArc;
 use futures::future::try_join;
 
 use super::coming::{Coming, Pieces};
@@ -33,15 +34,34 @@ pub struct Wanted {
 /// An upload between two steps.
 struct Taken {
     put: Put,
+    /// Of the whole file.
     digests: Digests,
+    /// Of what one request brings.
+    content: Digests,
 }
 
-/// An upload whose bytes are coming. Dropped before it is in its place it is given up.
-struct Receiving {
-    guest: Arc<Guest>,
-    /// Empty while a step has it, and once it is whole or has failed.
-    slot: Arc<Mutex<Option<Taken>>>,
+/// Where an upload lies between two steps: empty while a step has it, and once it is whole or has failed. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Slot(Arc<Mutex<Option<Taken>>>);
+
+/// The right to be the only request that is at an upload, as long as anybody has it.
+pub type Held = Arc<MutexGuardArc<()>>;
+
+/// An upload whose bytes are coming. Dropped before it is in its place it is given up, unless it was let go.
+pub struct Receiving {
+    stream: Stream,
+    is_let_go: bool,
     _open: OpenFile,
+}
+
+/// The way of a request's body into an upload.
+pub struct Stream {
+    /// At whose desk.
+    pub guest: Arc<Guest>,
+    /// Into what.
+    pub slot: Slot,
+    /// So long nobody else is at it: a step that nobody waits for any more has it too.
+    pub held: Option<Held>,
 }
 
 /// Stores what comes, and says what it has become: on the disk, under its name.
@@ -59,7 +79,7 @@ pub async fn store(guest: &Arc<Guest>, wanted: Wanted, body: &mut Coming) -> Res
         return store_at_once(guest.clone(), wanted, all).await;
     }
     let receiving = Receiving::begin(guest, wanted).await?;
-    receiving.take_in(body).await?;
+    receiving.stream.take_in(body).await?;
     conclude(receiving).await
 }
 
@@ -88,13 +108,13 @@ async fn store_at_once(guest: Arc<Guest>, wanted: Wanted, all: Pieces) -> Result
 /// All bytes have come.
 async fn conclude(receiving: Receiving) -> Result<Committed> {
     let concluding = async move {
-        let slot = receiving.slot.clone();
-        let pending = receiving.guest.change(Class::Light, move |desk, waiting| {
-            let taken = take(&slot)?;
+        let (guest, slot) = (receiving.stream.guest.clone(), receiving.stream.slot.clone());
+        let pending = guest.change(Class::Light, move |desk, waiting| {
+            let taken = slot.take()?;
             finish(desk, waiting, taken)
         });
         let pending = pending.await?;
-        receiving.guest.committed(pending).await
+        guest.committed(pending).await
     };
     stored(async_std::task::spawn(concluding).await?)
 }
@@ -107,20 +127,41 @@ fn stored(outcome: Outcome) -> Result<Committed> {
 }
 
 impl Receiving {
-    async fn begin(guest: &Arc<Guest>, wanted: Wanted) -> Result<Receiving> {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// Those of the gate and the store.
+    pub async fn begin(guest: &Arc<Guest>, wanted: Wanted) -> Result<Receiving> {
         let open = guest.open_file().await;
-        let receiving = Receiving { guest: guest.clone(), slot: Arc::default(), _open: open };
-        let slot = receiving.slot.clone();
+        let stream = Stream { guest: guest.clone(), slot: Slot::default(), held: None };
+        let receiving = Receiving { stream, is_let_go: false, _open: open };
+        let slot = receiving.stream.slot.clone();
         let begun = guest.change(Class::Light, move |desk, waiting| {
-            *lock(&slot) = Some(begin(desk, waiting, wanted)?);
+            slot.put_back(begin(desk, waiting, wanted)?);
             Ok(())
         });
         begun.await?;
         Ok(receiving)
     }
 
+    /// The way into it.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Somebody will go on with it.
+    pub fn let_go(mut self) -> Slot {
+        self.is_let_go = true;
+        self.stream.slot.clone()
+    }
+}
+
+impl Stream {
     /// Appends the body to its end.
-    async fn take_in(&self, body: &mut Coming) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Kind::Aborted`] for a body that breaks off; those of the store.
+    pub async fn take_in(&self, body: &mut Coming) -> Result<()> {
         // One chunk at the desk, one that gathers. Where memory is short, each piece goes as it comes.
         let claim = self.guest.account().claim(2 * limits::CHUNK);
         let least = if claim.is_some() { limits::CHUNK } else { 1 };
@@ -135,46 +176,130 @@ impl Receiving {
         if some.pieces.is_empty() {
             return Ok(());
         }
-        let slot = self.slot.clone();
-        let appending = self.guest.change(Class::Light, move |desk, waiting| {
-            let taken = append(desk, waiting, take(&slot)?, &some)?;
-            *lock(&slot) = Some(taken);
+        self.step(move |desk, waiting, taken| append(desk, waiting, taken, &some)).await
+    }
+
+    /// What comes from here on must be this.
+    ///
+    /// # Errors
+    /// Why the session has ended.
+    pub async fn watch(&self, content: Digests) -> Result<()> {
+        self.step(move |_, _, taken| Ok(Taken { content, ..taken })).await
+    }
+
+    /// Compares what came since then with what it must be. Bytes that are wrong cannot be taken back: the upload is given up.
+    ///
+    /// # Errors
+    /// [`Kind::Integrity`].
+    pub async fn check(&self) -> Result<()> {
+        self.step(|desk, waiting, Taken { put, digests, content }| match content.check() {
+            Ok(()) => Ok(Taken { put, digests, content: Digests::default() }),
+            Err(error) => Err(desk.drop_put(put, error, &mut |outcome| waiting.tell(outcome))),
+        })
+        .await
+    }
+
+    /// All bytes have come, maybe by way of several sessions.
+    ///
+    /// # Errors
+    /// [`Kind::Integrity`] if they are not what they must be; those of the gate and the store.
+    pub async fn finish(&self) -> Result<Committed> {
+        let (slot, held, guest) = (self.slot.clone(), self.held.clone(), self.guest.clone());
+        let finishing = async move {
+            let finished = guest.change(Class::Light, move |desk, waiting| {
+                let _held = held;
+                let Taken { put, digests, .. } = slot.take()?;
+                let tell = &mut |outcome| waiting.tell(outcome);
+                match digests.check() {
+                    Ok(()) => desk.finish_at_once(put, tell),
+                    Err(error) => Err(desk.drop_put(put, error, tell)),
+                }
+            });
+            finished.await
+        };
+        stored(async_std::task::spawn(finishing).await?)
+    }
+
+    /// Gives it up.
+    pub async fn give_up(&self, error: Error) {
+        let (slot, held) = (self.slot.clone(), self.held.clone());
+        let giving_up = self.guest.give_up(move |desk, waiting| {
+            let _held = held;
+            if let Ok(Taken { put, .. }) = slot.take() {
+                desk.drop_put(put, error, &mut |outcome| waiting.tell(outcome));
+            }
+        });
+        let _nobody_waits = giving_up.await;
+    }
+
+    async fn step(
+        &self,
+        work: impl FnOnce(&mut Desk, &mut Waiting, Taken) -> Result<Taken> + Send + 'static,
+    ) -> Result<()> {
+        let (slot, held) = (self.slot.clone(), self.held.clone());
+        let stepping = self.guest.change(Class::Light, move |desk, waiting| {
+            let _held = held;
+            slot.put_back(work(desk, waiting, slot.take()?)?);
             Ok(())
         });
-        appending.await
+        stepping.await
     }
 }
 
 impl Drop for Receiving {
     /// The client is gone, or has sent what is not wanted: that is written down when the desk is free.
     fn drop(&mut self) {
-        let (guest, slot) = (self.guest.clone(), self.slot.clone());
-        // It is a step that has it, or nobody: nothing to do for the latter.
-        if Arc::strong_count(&self.slot) == 2 && lock(&slot).is_none() {
+        let Stream { guest, slot, .. } = &self.stream;
+        // A step that still runs has the slot too; else what is empty is over.
+        if self.is_let_go || (Arc::strong_count(&slot.0) == 1 && slot.len().is_none()) {
             return;
         }
+        let stream = Stream { guest: guest.clone(), slot: slot.clone(), held: None };
         async_std::task::spawn(async move {
-            let giving_up = guest.give_up(move |desk, waiting| {
-                if let Ok(Taken { put, .. }) = take(&slot) {
-                    let error = Error::new(Kind::Aborted, "the upload was broken off by its sender");
-                    desk.drop_put(put, error, &mut |outcome| waiting.tell(outcome));
-                }
-            });
-            let _nobody_waits = giving_up.await;
+            stream.give_up(Error::new(Kind::Aborted, "the upload was broken off by its sender")).await;
         });
+    }
+}
+
+impl Slot {
+    /// Bytes that have come, if something is in it.
+    pub fn len(&self) -> Option<u64> {
+        self.lock().as_ref().map(|taken| taken.put.len())
+    }
+
+    /// Puts away what nobody has gone on with, for the native client. Blocks.
+    pub fn keep(&self) {
+        // Not under the lock: what is kept is synced.
+        let taken = self.lock().take();
+        if let Some(Taken { put, .. }) = taken {
+            put.keep();
+        }
+    }
+
+    fn take(&self) -> Result<Taken> {
+        self.lock().take().ok_or_else(unexpected)
+    }
+
+    fn put_back(&self, taken: Taken) {
+        *self.lock() = Some(taken);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Taken>> {
+        // What is in it is taken out and put back whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn begin(desk: &mut Desk, waiting: &mut Waiting, wanted: Wanted) -> Result<Taken> {
     let Wanted { path, spec, digests } = wanted;
     match begin_change(desk, waiting, Op::Put { path, spec, resume: None }, "PUT")? {
-        Begun::Put(put) => Ok(Taken { put, digests }),
+        Begun::Put(put) => Ok(Taken { put, digests, content: Digests::default() }),
         _ => Err(unexpected()),
     }
 }
 
 fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -> Result<Taken> {
-    let Taken { mut put, mut digests } = taken;
+    let Taken { mut put, mut digests, mut content } = taken;
     let tell = &mut |outcome| waiting.tell(outcome);
     if let Err(error) = desk.may_go_on(put.running()) {
         return Err(desk.drop_put(put, error, tell));
@@ -182,11 +307,12 @@ fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -
     for piece in &some.pieces {
         put = desk.append(put, piece, tell)?;
         digests.update(piece);
+        content.update(piece);
     }
-    Ok(Taken { put, digests })
+    Ok(Taken { put, digests, content })
 }
 
-fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests }: Taken) -> Result<Pending> {
+fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<Pending> {
     let tell = &mut |outcome| waiting.tell(outcome);
     if let Err(error) = digests.check() {
         return Err(desk.drop_put(put, error, tell));
@@ -195,13 +321,4 @@ fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests }: Taken)
         Finished::Waits => Ok(waiting.join()),
         Finished::Refused(error) => Err(error),
     }
-}
-
-fn take(slot: &Mutex<Option<Taken>>) -> Result<Taken> {
-    lock(slot).take().ok_or_else(unexpected)
-}
-
-fn lock(slot: &Mutex<Option<Taken>>) -> MutexGuard<'_, Option<Taken>> {
-    // What is in it is taken out and put back whole.
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }

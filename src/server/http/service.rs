@@ -15,7 +15,8 @@ use tracing::error;
 use super::Web;
 use super::adapter::{Open, Progress};
 use super::answer::{
-    Answer, Body, Ids, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal, refusal_as, text,
+    Answer, Body, Ids, Unwanted, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal,
+    refusal_as, status, text,
 };
 use super::change::{self, Way};
 use super::coming::Coming;
@@ -27,9 +28,11 @@ use super::guest::Guest;
 use super::own;
 use super::page;
 use super::put;
+use super::resumable;
 use super::rows::Form;
 use super::same_site;
 use super::target::{Place, Target, Wish, check_host, destination};
+use super::uploads::{Token, Upload};
 use super::visitors::{Claimed, Visitors};
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
@@ -88,13 +91,18 @@ impl Connection {
         let (parts, body) = request.into_parts();
         let is_for_browser = is_for_browser(&parts.headers);
         let mut body = Coming::new(body, &parts.headers);
-        let room = self.room_for(&body, parts.version);
+        // Held until it is answered, and what comes with it has come.
+        let (room, refused) = match self.room_for(&body, parts.version) {
+            Ok(room) => (room, None),
+            Err(error) => (None, Some(error)),
+        };
         let is_head = parts.method == Method::HEAD;
         let head = Head { request: Request::from_parts(parts, ()), is_for_browser };
         let mut ids = Ids { pid: std::process::id(), session: self.id };
         let answering = AssertUnwindSafe(async {
-            // Held until it is answered.
-            let _room = room?;
+            if let Some(error) = refused {
+                return Err(error);
+            }
             self.decide(&head, &mut body, &mut ids).await
         })
         .catch_unwind()
@@ -122,7 +130,7 @@ impl Connection {
             }
         };
         body.drain().await;
-        let sent = |answer: Body| answer.counted(open).before(body);
+        let sent = |answer: Body| answer.counted(open).before(Unwanted::new(body, room));
         // HTTP/2 takes any byte behind the head of such an answer for a fault.
         complete(answer, ids).map(|answer| sent(if is_head { Body::none() } else { answer }))
     }
@@ -145,12 +153,13 @@ impl Connection {
         match request.method().as_str() {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
-            "OPTIONS" => Ok(dav::options(methods(self.web()))),
+            "OPTIONS" => Ok(self.options()),
             "PUT" => self.write(Writing::Put, head, body, ids).await,
             "DELETE" => self.write(Writing::Delete, head, body, ids).await,
             "MKCOL" => self.write(Writing::MakeFolder, head, body, ids).await,
             "MOVE" => self.write(Writing::Move, head, body, ids).await,
             "COPY" => self.write(Writing::Copy, head, body, ids).await,
+            "PATCH" => self.write(Writing::Append, head, body, ids).await,
             _ => match dav::Method::of(request.method()) {
                 Some(method) => self.dav(method, head, body, ids).await,
                 None => Ok(self.not_allowed(head, *ids)),
@@ -177,7 +186,13 @@ impl Connection {
     async fn read(&self, method: &'static str, head: &Head, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         let place = match Target::parse(request.uri())? {
-            Target::Own(path) => return own::serve(&self.visitors, &path, request.headers()).await,
+            Target::Own(path) => match path.strip_prefix(resumable::FOLDER) {
+                Some(token) => {
+                    let (_, upload, _) = self.upload(token, head, ids).await?;
+                    return resumable::look(&upload).await;
+                }
+                None => return own::serve(&self.visitors, &path, request.headers()).await,
+            },
             Target::Place(place) => place,
         };
         let guest = match self.guest(&place, head, ids).await? {
@@ -215,14 +230,20 @@ impl Connection {
         }
         same_site::check(request.uri(), request.headers())?;
         let place = match Target::parse(request.uri())? {
-            Target::Own(_) => return Ok(self.not_allowed(head, *ids)),
+            Target::Own(path) => return self.write_own(writing, &path, head, body, ids).await,
+            Target::Place(_) if writing == Writing::Append => return Ok(self.not_allowed(head, *ids)),
             Target::Place(place) => place,
         };
         let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
         let headers = request.headers();
         let way = || destination(request.uri(), headers).and_then(|to| Way::between(&place, to, headers));
         let written = match writing {
-            Writing::Put => put::serve(&guest, &place, headers, body).await,
+            Writing::Put => {
+                let kept = (&self.visitors.shared().uploads, guest.source().clone());
+                put::serve(&guest, &place, headers, body, kept).await
+            }
+            // Of an upload alone.
+            Writing::Append => return Ok(self.not_allowed(head, *ids)),
             Writing::Delete => change::delete(&guest, &place, headers).await,
             Writing::MakeFolder => change::make_folder(&guest, &place, body).await,
             Writing::Move => change::rename(&guest, way()?, headers).await,
@@ -232,6 +253,60 @@ impl Connection {
             Some(status) => Ok(self.refused(status, &error, head, *ids)),
             None => Err(error),
         })
+    }
+
+    /// What changes something of the server's own: an upload that can be gone on with.
+    async fn write_own(
+        &self,
+        writing: Writing,
+        path: &str,
+        head: &Head,
+        body: &mut Coming,
+        ids: &mut Ids,
+    ) -> Result<Answer> {
+        let token = path.strip_prefix(resumable::FOLDER);
+        let (Some(token), Writing::Append | Writing::Delete) = (token, writing) else {
+            return Ok(self.not_allowed(head, *ids));
+        };
+        let (guest, upload, token) = self.upload(token, head, ids).await?;
+        let uploads = &self.visitors.shared().uploads;
+        if writing == Writing::Delete {
+            return Ok(resumable::cancel(&guest, uploads, token, &upload).await);
+        }
+        resumable::append(&guest, &upload, head.request.headers(), body).await.or_else(|error| {
+            // As the PUT that began it.
+            let kind = error.told_by_server().0;
+            let code = Writing::Put.status(kind).unwrap_or_else(|| status(kind));
+            Ok(self.refused(code, &error, head, *ids))
+        })
+    }
+
+    /// The upload of this token, for its user alone.
+    async fn upload(&self, token: &str, head: &Head, ids: &mut Ids) -> Result<(Arc<Guest>, Arc<Upload>, Token)> {
+        let missing = || Error::new(Kind::NotFound, "there is no such upload");
+        let token: Token = token.parse().map_err(|()| missing())?;
+        let upload = self.visitors.shared().uploads.get(token).ok_or_else(missing)?;
+        let claimed = match upload.owner.is_anonymous() {
+            true => Claimed::Nobody,
+            false => Claimed::of(head.request.headers())?,
+        };
+        if matches!(claimed, Claimed::Nobody) && !upload.owner.is_anonymous() {
+            return Err(Error::new(Kind::LoginRequired, "log in first"));
+        }
+        let guest = self.visitors.guest(claimed).await?;
+        ids.session = guest.ticket().id();
+        match guest.principal().is_same_user(&upload.owner) {
+            true => Ok((guest, upload, token)),
+            false => Err(missing()),
+        }
+    }
+
+    fn options(&self) -> Answer {
+        let mut answer = dav::options(methods(self.web()));
+        if self.web() == Web::On {
+            resumable::offer(&mut answer);
+        }
+        answer
     }
 
     /// Whoever may see this place at all.
@@ -297,13 +372,15 @@ fn not_found(place: &Place) -> Error {
 }
 
 /// What changes something.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writing {
     Put,
     Delete,
     MakeFolder,
     Move,
     Copy,
+    /// PATCH of an upload.
+    Append,
 }
 
 impl Writing {

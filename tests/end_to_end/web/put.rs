@@ -43,9 +43,9 @@ fn files_of_any_size_are_stored_and_said_to_be_only_then() {
             assert_eq!(got.header("etag"), format!("\"{}\"", Hash::of(&bytes)));
             assert_eq!(got.header("sealift-pid"), daemon.pid().to_string());
             assert!(fs::read(&there).unwrap() == bytes);
-            // In chunks, without a length said beforehand.
+            // In chunks, without a length said beforehand. (Of nothing curl never sends the end.)
             let chunked = [version, "-T", &sent, "-H", "Transfer-Encoding: chunked"];
-            let chunked = if version == "--http2" { &chunked[..3] } else { &chunked[..] };
+            let chunked = if version == "--http2" || size == 0 { &chunked[..3] } else { &chunked[..] };
             let got = put(&daemon, "alice", chunked, &format!("/~alice/{name}"));
             assert_eq!(got.status, 204, "{version} {size}: {got:?}");
             assert!(fs::read(&there).unwrap() == bytes);

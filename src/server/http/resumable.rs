@@ -1,0 +1,196 @@
+//! Uploads that can be gone on with: draft-ietf-httpbis-resumable-upload-12 (interop version 8), without interim responses,
+//! which are optional there. A PUT with `Upload-Complete: ?0` begins one and is told its URL; `HEAD` says how far it has come,
+//! `PATCH` appends, `DELETE` gives it up. What is appended to an upload cannot be taken back.
+
+use std::sync::Arc;
+
+use futures::future::{Either, select};
+use futures::pin_mut;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::{HeaderMap, StatusCode};
+
+use super::answer::{Answer, answer, set};
+use super::coming::Coming;
+use super::digests::{self, Digests};
+use super::guest::Guest;
+use super::put;
+use super::receiving::{Receiving, Stream, Wanted};
+use super::target::OWN;
+use super::uploads::{Token, Upload, Uploads};
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::machine::source::Source;
+
+const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const LIMIT: HeaderName = HeaderName::from_static("upload-limit");
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// What a PATCH brings.
+const PARTIAL: HeaderValue = HeaderValue::from_static("application/partial-upload");
+
+/// Below which the uploads are, in the server's own folder.
+pub const FOLDER: &str = "uploads/";
+
+/// Whether a request says that it is the whole of an upload or not; none if it says nothing of it.
+pub fn is_complete(headers: &HeaderMap) -> Option<bool> {
+    match headers.get(COMPLETE).map(HeaderValue::as_bytes) {
+        Some(b"?1") => Some(true),
+        Some(b"?0") => Some(false),
+        // What is something else counts as not there.
+        _ => None,
+    }
+}
+
+/// The whole length of an upload, if it is told.
+pub fn length(headers: &HeaderMap) -> Option<u64> {
+    number(headers, &LENGTH)
+}
+
+/// A structured integer; what is something else counts as not there.
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    let text = headers.get(name)?.to_str().ok()?;
+    // RFC 9651, section 3.3.1: at most 15 digits.
+    let is_number = (1..=15).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { text.parse().ok() } else { None }
+}
+
+/// Says that an upload is complete.
+pub fn mark(answer: &mut Answer, is_complete: bool) {
+    answer.headers_mut().insert(COMPLETE, HeaderValue::from_static(if is_complete { "?1" } else { "?0" }));
+}
+
+/// Says that uploads can be gone on with.
+pub fn offer(answer: &mut Answer) {
+    answer.headers_mut().insert(ACCEPT_PATCH, PARTIAL);
+    set(answer, LIMIT, format_args!("max-age={}", limits::WEB_UPLOAD_LIFETIME.as_secs()));
+}
+
+/// Begins an upload with what comes, which may be nothing.
+///
+/// # Errors
+/// Those of an upload; [`Kind::TooMany`].
+pub async fn create(
+    guest: &Arc<Guest>,
+    uploads: &Arc<Uploads>,
+    source: Source,
+    (wanted, headers): (Wanted, &HeaderMap),
+    body: &mut Coming,
+) -> Result<Answer> {
+    let content = Digests::parse(headers, &[digests::CONTENT])?;
+    let length = wanted.spec.size;
+    uploads.check(&source)?;
+    let receiving = Receiving::begin(guest, wanted).await?;
+    take_in(receiving.stream(), body, content).await?;
+    let upload = Arc::new(Upload::new(guest.principal().clone(), source, receiving.stream().slot.clone(), length));
+    let token = uploads.add(upload.clone())?;
+    receiving.let_go();
+    let mut answer = state(&upload, StatusCode::CREATED);
+    set(&mut answer, LOCATION, format_args!("/{OWN}/{FOLDER}{token}"));
+    Ok(answer)
+}
+
+/// Says how far an upload has come. Whoever was at it is at it no longer.
+///
+/// # Errors
+/// [`Kind::NotFound`] if it has failed.
+pub async fn look(upload: &Upload) -> Result<Answer> {
+    let (_held, _) = upload.take_over().await;
+    upload.offset().ok_or_else(gone)?;
+    Ok(state(upload, StatusCode::NO_CONTENT))
+}
+
+/// Gives an upload up.
+pub async fn cancel(guest: &Arc<Guest>, uploads: &Uploads, token: Token, upload: &Upload) -> Answer {
+    let (held, _) = upload.take_over().await;
+    let stream = Stream { guest: guest.clone(), slot: upload.slot.clone(), held: Some(held) };
+    stream.give_up(Error::new(Kind::Aborted, "the upload was given up by its sender")).await;
+    uploads.forget(token);
+    answer(StatusCode::NO_CONTENT)
+}
+
+/// Appends what comes, and if that is the end puts the file in its place.
+///
+/// # Errors
+/// [`Kind::NotFound`] if it has failed; [`Kind::BadCommand`] for what does not say what it is; those of an upload.
+pub async fn append(guest: &Arc<Guest>, upload: &Upload, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+    let bad = |why: &str| Error::new(Kind::BadCommand, why);
+    if headers.get(CONTENT_TYPE) != Some(&PARTIAL) {
+        let mut answer = answer(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        offer(&mut answer);
+        return Ok(answer);
+    }
+    let is_complete = is_complete(headers).ok_or_else(|| bad("the request has no Upload-Complete"))?;
+    let from = number(headers, &OFFSET).ok_or_else(|| bad("the request has no Upload-Offset"))?;
+    let content = Digests::parse(headers, &[digests::CONTENT])?;
+    let (held, replaced) = upload.take_over().await;
+    let offset = upload.offset().ok_or_else(gone)?;
+    if upload.is_done() {
+        return Err(bad("the upload is complete"));
+    }
+    if from != offset {
+        return Ok(state(upload, StatusCode::CONFLICT));
+    }
+    let end = body.announced().map(|more| offset.saturating_add(more));
+    if let Some(length) = length(headers).or(end.filter(|_| is_complete)) {
+        upload.learn_length(length)?;
+    }
+    if let (Some(end), Some(length)) = (end, upload.length())
+        && (end > length || (is_complete && end != length))
+    {
+        return Err(Error::new(Kind::Integrity, format!("the upload would end at {end} and not at {length} bytes")));
+    }
+    let stream = Stream { guest: guest.clone(), slot: upload.slot.clone(), held: Some(held) };
+    {
+        let coming = async {
+            let _open = guest.open_file().await;
+            take_in(&stream, body, content).await
+        };
+        pin_mut!(coming);
+        match select(coming, replaced).await {
+            Either::Left((came, _)) => came?,
+            Either::Right(_) => return Err(Error::new(Kind::Aborted, "another request goes on with this upload")),
+        }
+    }
+    if !is_complete {
+        return Ok(state(upload, StatusCode::NO_CONTENT));
+    }
+    if let (Some(came), Some(length)) = (upload.offset(), upload.length())
+        && came != length
+    {
+        return Err(Error::new(Kind::Integrity, format!("{came} bytes have come of {length}")));
+    }
+    let committed = stream.finish().await?;
+    upload.done(committed.size);
+    let mut answer = put::stored(&committed);
+    mark(&mut answer, true);
+    Ok(answer)
+}
+
+async fn take_in(stream: &Stream, body: &mut Coming, content: Digests) -> Result<()> {
+    if !content.is_empty() {
+        stream.watch(content).await?;
+    }
+    stream.take_in(body).await?;
+    stream.check().await
+}
+
+/// How far it has come.
+fn state(upload: &Upload, status: StatusCode) -> Answer {
+    let mut answer = answer(status);
+    mark(&mut answer, upload.is_done());
+    if let Some(offset) = upload.offset() {
+        set(&mut answer, OFFSET, offset);
+    }
+    if let Some(length) = upload.length() {
+        set(&mut answer, LENGTH, length);
+    }
+    set(&mut answer, LIMIT, format_args!("max-age={}", upload.left().as_secs()));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn gone() -> Error {
+    Error::new(Kind::NotFound, "there is no such upload")
+}

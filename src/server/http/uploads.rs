@@ -1,0 +1,275 @@
+//! The uploads that can be gone on with over HTTP: each has a URL that only its user can use and nobody can guess. One that
+//! nobody goes on with is put away after a while, where the native client finds it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_lock::Mutex as AsyncMutex;
+use async_std::task::{sleep, spawn, spawn_blocking};
+use futures::channel::oneshot;
+
+use super::receiving::{Held, Slot};
+use crate::auth::Principal;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+use crate::machine::source::Source;
+
+/// All of them.
+#[derive(Default)]
+pub struct Uploads(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    all: HashMap<Token, Arc<Upload>>,
+    /// Somebody looks for those that are over.
+    is_swept: bool,
+}
+
+/// What nobody can guess: 128 bits, as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token(u128);
+
+/// An upload that can be gone on with.
+pub struct Upload {
+    /// Who may.
+    pub owner: Principal,
+    /// With whom it is counted.
+    source: Source,
+    /// What has come.
+    pub slot: Slot,
+    /// One request at a time.
+    busy: Arc<AsyncMutex<()>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Bytes of the whole file, once they were told.
+    length: Option<u64>,
+    /// It is in its place.
+    is_done: bool,
+    until: Instant,
+    /// Of the request that is at it: it ends when this is dropped.
+    at_it: Option<oneshot::Sender<()>>,
+}
+
+/// Ends when another request has come for the same upload.
+pub type Replaced = oneshot::Receiver<()>;
+
+impl Upload {
+    /// One that has just begun, of this user, whose whole length may be known.
+    pub fn new(owner: Principal, source: Source, slot: Slot, length: Option<u64>) -> Upload {
+        let until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
+        let state = Mutex::new(State { length, is_done: false, until, at_it: None });
+        Upload { owner, source, slot, busy: Arc::default(), state }
+    }
+
+    /// Ends the request that is at it, waits until it has, and lets nobody else be at it before that is dropped.
+    pub async fn take_over(&self) -> (Held, Replaced) {
+        let (at_it, replaced) = oneshot::channel();
+        {
+            let mut state = self.state();
+            state.until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
+            state.at_it = Some(at_it);
+        }
+        (Arc::new(self.busy.lock_arc().await), replaced)
+    }
+
+    /// Bytes of the whole file, if they were told.
+    pub fn length(&self) -> Option<u64> {
+        self.state().length
+    }
+
+    /// So long is the whole file.
+    ///
+    /// # Errors
+    /// [`Kind::Integrity`] if something else was said before.
+    pub fn learn_length(&self, length: u64) -> Result<()> {
+        match self.state().length.get_or_insert(length) {
+            known if *known == length => Ok(()),
+            known => {
+                let text = format!("the upload was said to be {known} bytes long, and now {length}");
+                Err(Error::new(Kind::Integrity, text))
+            }
+        }
+    }
+
+    /// It is in its place.
+    pub fn done(&self, size: u64) {
+        let mut state = self.state();
+        state.is_done = true;
+        state.length = Some(size);
+    }
+
+    /// Whether it is in its place.
+    pub fn is_done(&self) -> bool {
+        self.state().is_done
+    }
+
+    /// Bytes that have come; none if it has failed.
+    pub fn offset(&self) -> Option<u64> {
+        let state = self.state();
+        if state.is_done { state.length } else { self.slot.len() }
+    }
+
+    /// How long it is kept if nothing comes.
+    pub fn left(&self) -> Duration {
+        self.state().until.saturating_duration_since(Instant::now())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Plain values: a panic elsewhere cannot have left them half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Uploads {
+    /// Whether one more may begin for this source.
+    ///
+    /// # Errors
+    /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`] and [`limits::WEB_UPLOADS_MAX`].
+    pub fn check(&self, source: &Source) -> Result<()> {
+        let mut table = self.lock();
+        // What failed or is in its place needs no file; it makes room first.
+        if table.is_full_for(source) {
+            table.all.retain(|_, upload| upload.slot.len().is_some() && !upload.is_done());
+        }
+        match table.is_full_for(source) {
+            true => Err(Error::new(Kind::TooMany, "too many uploads have begun that are not finished")),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes one in.
+    ///
+    /// # Errors
+    /// As [`Uploads::check`]; [`Kind::Internal`] without random numbers.
+    pub fn add(self: &Arc<Self>, upload: Arc<Upload>) -> Result<Token> {
+        self.check(&upload.source)?;
+        let token = Token::new()?;
+        let mut table = self.lock();
+        table.all.insert(token, upload);
+        if !std::mem::replace(&mut table.is_swept, true) {
+            spawn(sweep(Arc::downgrade(self)));
+        }
+        Ok(token)
+    }
+
+    /// The one of this token.
+    pub fn get(&self, token: Token) -> Option<Arc<Upload>> {
+        self.lock().all.get(&token).cloned()
+    }
+
+    /// It is over.
+    pub fn forget(&self, token: Token) {
+        self.lock().all.remove(&token);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Those that nobody has gone on with; and whether none is left, so that nobody looks for more.
+    fn take_over(&mut self) -> (Vec<Arc<Upload>>, bool) {
+        let over = self.all.extract_if(|_, upload| upload.left().is_zero()).map(|(_, upload)| upload).collect();
+        self.is_swept = !self.all.is_empty();
+        (over, !self.is_swept)
+    }
+
+    fn is_full_for(&self, source: &Source) -> bool {
+        let own = self.all.values().filter(|upload| upload.source == *source).count();
+        own >= limits::WEB_UPLOADS_PER_SOURCE || self.all.len() >= limits::WEB_UPLOADS_MAX
+    }
+}
+
+/// Puts away what nobody has gone on with, until nothing is left.
+async fn sweep(uploads: Weak<Uploads>) {
+    loop {
+        sleep(limits::WEB_UPLOAD_LOOK).await;
+        let Some(uploads) = uploads.upgrade() else { return };
+        let (over, are_all) = uploads.lock().take_over();
+        spawn_blocking(move || over.iter().for_each(|upload| upload.slot.keep())).await;
+        if are_all {
+            return;
+        }
+    }
+}
+
+impl Token {
+    fn new() -> Result<Token> {
+        let failed = |err| Error::new(Kind::Internal, format!("no random numbers: {err}"));
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(failed)?;
+        Ok(Token(u128::from_be_bytes(bytes)))
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Token {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Token, ()> {
+        let is_token = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_token { u128::from_str_radix(text, 16).map(Token).map_err(|_| ()) } else { Err(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Users;
+    use crate::secret::Secret;
+
+    fn upload(source: u8) -> Arc<Upload> {
+        let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
+        let anybody = users.verify("anonymous", &Secret::new("")).unwrap();
+        let source = Source::of(&anybody, [127, 0, 0, source].into());
+        Arc::new(Upload::new(anybody, source, Slot::default(), None))
+    }
+
+    #[test]
+    fn a_token_is_32_digits_and_nothing_else() {
+        let token = Token::new().unwrap();
+        assert_eq!(token.to_string().parse(), Ok(token));
+        for bad in ["", "0", "+0000000000000000000000000000000", &"A".repeat(32), &"0".repeat(33), &"g".repeat(32)] {
+            assert!(bad.parse::<Token>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_an_upload_is_said_once_and_stays() {
+        let upload = upload(1);
+        assert_eq!(upload.length(), None);
+        assert!(upload.learn_length(7).is_ok() && upload.learn_length(7).is_ok());
+        assert_eq!(upload.learn_length(8).map_err(|error| error.kind()), Err(Kind::Integrity));
+        assert_eq!(upload.offset(), None, "there is nothing in it");
+        upload.done(7);
+        assert_eq!((upload.offset(), upload.is_done()), (Some(7), true));
+    }
+
+    #[test]
+    fn a_request_that_comes_later_ends_the_one_that_is_at_it() {
+        async_std::task::block_on(async {
+            let upload = upload(1);
+            let (held, mut replaced) = upload.take_over().await;
+            assert!(replaced.try_recv().is_ok());
+            let next = spawn({
+                let upload = upload.clone();
+                async move { upload.take_over().await }
+            });
+            assert!((&mut replaced).await.is_err(), "told to end");
+            drop(held);
+            let _it_is_at_it_now = next.await;
+        });
+    }
+}
