@@ -144,7 +144,7 @@ fn some_entries(desk: &mut Desk, mut job: ListJob) -> Result<(Vec<Entry>, Option
 
 /// Some steps of work.
 enum Went {
-    On(Work),
+    On(Box<Work>),
     Waits(Pending),
 }
 
@@ -159,7 +159,7 @@ async fn copy_file(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool
     loop {
         let class = work.class();
         match guest.change(class, move |desk, waiting| go_on(desk, waiting, work)).await? {
-            Went::On(more) => work = more,
+            Went::On(more) => work = *more,
             Went::Waits(pending) => return Ok(pending),
         }
     }
@@ -178,5 +178,5 @@ fn go_on(desk: &mut Desk, waiting: &mut Waiting, mut work: Work) -> Result<Went>
             Worked::Done(done) => return Err(done.err().unwrap_or_else(unexpected)),
         };
     }
-    Ok(Went::On(work))
+    Ok(Went::On(Box::new(work)))
 }
