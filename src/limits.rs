@@ -615,6 +615,10 @@ pub const INTERRUPT_PATIENCE: Duration = Duration::from_millis(1500);
 /// than [`INTERRUPT_PATIENCE`], so that a command that can be told has its chance.
 pub const INTERRUPT_LIMIT: Duration = Duration::from_millis(1800);
 
+/// A Ctrl-C that another program had the terminal for reaches this one too, and on a busy machine after that has ended: so long
+/// it is still the other one's.
+pub const INTERRUPT_ECHO: Duration = Duration::from_millis(500);
+
 /// Buffers on their way between a client's connection and the thread that works with files, in each direction. What they
 /// smooth is the threads' turns on the cores: with 16 (4 MiB) instead of 4 a file of 1 GiB took 3 to 6 % less time on two
 /// cores.

@@ -155,7 +155,7 @@ impl Client {
     }
 
     /// Whether it is not known yet to be lost, while nothing is asked over it.
-    pub(super) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         self.session.as_ref().is_some_and(|session| !session.is_over())
     }
 

@@ -14,7 +14,7 @@ use super::observer::{Observer, Skip};
 use super::receive::hashed;
 use super::session::Session;
 use crate::buffers::Buffer;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, Hash, Hasher, Mtime, RelPath, SourceMode};
 use crate::limits;
 use crate::proto::{Command, Feature, HashOf, Reply, Resume, UploadArgs, frame};
@@ -409,7 +409,21 @@ impl<'a> Sender<'a> {
     }
 
     fn failed(&mut self, path: PathBuf, to: &RelPath, condition: Condition, error: Error) {
+        let error = of_destination(error, to);
         self.ledger.failed(path, to, condition, error, self.observer);
+    }
+}
+
+/// What is sent need not be there: what the server does not find is the folder that it goes to.
+pub(super) fn of_destination(error: Error, to: &RelPath) -> Error {
+    let parent = to.parent().filter(|parent| !parent.is_root());
+    match parent.filter(|_| error.kind() == Kind::NotFound && error.side() == Side::Server) {
+        Some(parent) => {
+            let pid = error.text().find(" (server's pid").and_then(|at| error.text().get(at..)).unwrap_or_default();
+            let text = format!("{parent}: no such folder on the server{pid}");
+            Error::new(Kind::NotFound, text).of_server().at(parent.to_string())
+        }
+        None => error,
     }
 }
 

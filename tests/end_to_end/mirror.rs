@@ -84,9 +84,12 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     put(&world.remote("alice", "copy"), "old", "x", 1);
     let args = ["mirror", "./src", &world.alice("copy"), "--delete", "--dry-run"];
     let done = world.run(args).code(0);
-    assert_eq!(done.stdout(), "mkdir d\nmkdir empty\nput a\nput d/b\ndelete old\n");
+    assert_eq!(
+        done.stdout(),
+        "mkdir copy/d\nmkdir copy/empty\nput ./src/a -> copy/a\nput ./src/d/b -> copy/d/b\ndelete copy/old\n"
+    );
     let missing = world.run(["mirror", "-n", &world.alice("copy"), "./no/such"]).code(0);
-    assert_eq!(missing.stdout(), "mkdir .\nget old\n");
+    assert_eq!(missing.stdout(), "mkdir ./no/such\nget copy/old -> ./no/such/old\n");
     assert!(!world.local("no").exists());
     let json = world.run(args.iter().chain(&["--json"])).code(0);
     let lines = json.stdout().lines().map(|line| serde_json::from_str(line).unwrap());

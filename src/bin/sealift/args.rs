@@ -11,6 +11,7 @@ use sealift::tls::Pin;
 use super::bookmark_args::Bookmark;
 use super::commands::cat::Cat;
 use super::commands::cp::Cp;
+use super::commands::df::Df;
 use super::commands::du::Du;
 use super::commands::find::Find;
 use super::commands::join::Join;
@@ -147,9 +148,7 @@ pub enum Command {
     Ls(Ls),
     Tree(Tree),
     Du(Du),
-    /// Show how much you have on a server, and how much more may come
-    #[command(after_help = "Example:\n  sealift df alice@files.example")]
-    Df(OneServer),
+    Df(Df),
     Find(Find),
     #[command(visible_alias = "download", alias = "fetch")]
     Get(Get),

@@ -22,8 +22,13 @@ use crate::verify::{known_servers, system_known_servers};
 /// The variable by which a shell's script asks what could come next.
 const VARIABLE: &str = "COMPLETE";
 
-/// The script for bash. That of the crate knows nothing of words that bash cuts at `:` and `@`, nor of names with blanks.
-const BASH: &str = include_str!("completion.bash");
+/// The scripts of our own. Those of the crate know nothing of words that bash cuts at `:` and `@`, nor of quotes and
+/// backslashes that are being typed, and leave a blank behind a folder.
+const OWN: [(Shell, &str); 3] = [
+    (Shell::Bash, include_str!("completion.bash")),
+    (Shell::Zsh, include_str!("completion.zsh")),
+    (Shell::Fish, include_str!("completion.fish")),
+];
 
 /// How long a Tab waits for a server's names.
 const PATIENCE: &str = "2s";
@@ -81,8 +86,8 @@ pub fn answer() {
 /// # Errors
 /// If it cannot be written.
 pub fn write_script(args: &Completion) -> Outcome {
-    if args.shell == Shell::Bash {
-        io::stdout().lock().write_all(BASH.as_bytes()).map_err(stdout_failed)?;
+    if let Some((_, script)) = OWN.iter().find(|(shell, _)| *shell == args.shell) {
+        io::stdout().lock().write_all(script.as_bytes()).map_err(stdout_failed)?;
         return Ok(());
     }
     let value = args.shell.to_possible_value();
@@ -108,19 +113,21 @@ pub fn write_manual(args: &Manual) -> Outcome {
 
 /// The command line, with what completes each of its arguments.
 fn definition() -> clap::Command {
-    let names: Vec<String> = help::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    names.into_iter().fold(help::command(), |all, name| {
-        all.mut_subcommand(name, |command| {
-            command.mut_args(|arg| {
-                let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
-                match name.as_deref() {
-                    Some("SERVER") => arg.add(ArgValueCompleter::new(servers)),
-                    Some(name) if REMOTE.contains(&name) => arg.add(ArgValueCompleter::new(files)),
-                    _ => arg,
-                }
-            })
-        })
-    })
+    completed(help::command())
+}
+
+/// A command and those in it.
+fn completed(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let command = command.mut_args(|arg| {
+        let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+        match name.as_deref() {
+            Some("SERVER") => arg.add(ArgValueCompleter::new(servers)),
+            Some(name) if REMOTE.contains(&name) => arg.add(ArgValueCompleter::new(files)),
+            _ => arg,
+        }
+    });
+    names.into_iter().fold(command, |all, name| all.mut_subcommand(name, completed))
 }
 
 /// Files on servers, servers, and files here.

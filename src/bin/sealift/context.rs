@@ -176,6 +176,17 @@ impl Context {
     pub fn target(&self, typed: &OsStr) -> Outcome<Target> {
         let target = self.config()?.target(typed.as_bytes()).map_err(Failure::from);
         let first = typed.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
+        if let (Err(_), Some(name)) = (&target, first.strip_suffix(b":"))
+            && !name.is_empty()
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        {
+            let name = for_people(name);
+            let hint = format!(
+                "`sealift bookmark list` shows the names there are, `sealift bookmark add {name} alice@HOST` adds this one. A \
+                 server is written [user@]host[:port]/path."
+            );
+            return Err(Failure::new(Kind::Usage, format!("no server is called {name}: here"), hint));
+        }
         target.map_err(|failure| match first.contains(&b':') {
             // The table's step for this kind is about options.
             true => failure.hinted(Kind::Usage, || {

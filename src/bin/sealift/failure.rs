@@ -9,6 +9,7 @@ use sealift::{Error, Exit, Kind};
 
 use super::interrupt;
 use super::output::{Event, Object, Output, is_closed_pipe, to_stderr};
+use super::voice;
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -61,6 +62,20 @@ impl Failure {
         match &self {
             Failure::Error { error, .. } if error.side() == Side::Server => self.hinted(Kind::Denied, better),
             _ => self,
+        }
+    }
+
+    /// Says which line of a file of commands it was. Of what was shown already, that comes behind it.
+    pub fn at_line(self, file: &str, number: u64, out: Output) -> Self {
+        match self {
+            Failure::Error { error, hint } if error.kind() != Kind::Interrupted && !is_closed_pipe(&error) => {
+                Failure::Error { error: error.about(&format!("{file}, line {number}")), hint }
+            }
+            Failure::Shown(exit) if exit != Exit::Done => {
+                out.note(&format!("{file}, line {number}: failed"));
+                Failure::Shown(exit)
+            }
+            other => other,
         }
     }
 
@@ -118,7 +133,7 @@ impl Failure {
             && (error.kind() == Kind::Interrupted || !interrupt::is_stopping())
         {
             let text = for_people(error.text().as_bytes());
-            let hint = for_people(hint.as_deref().unwrap_or(error.next_step()).as_bytes());
+            let hint = for_people(voice::here(hint.as_deref().unwrap_or(error.next_step())).as_bytes());
             if out.is_json() {
                 let object =
                     Object::of(Event::Error).text("error", error.kind().word()).text("side", error.side().word());

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use clap::CommandFactory as _;
+use console::Term;
 
 use super::args::Cli;
+use super::wrap::wrap;
 
 const GROUPS: &[(&str, &[&str])] = &[
     (
@@ -55,14 +57,27 @@ Environment:
   SEALIFT_PORT           as --port
   SEALIFT_PASSWORD_FILE  as --password-file
   SEALIFT_PASSWORD       the password itself
-  NO_COLOR               no colours
+  NO_COLOR               no colours";
 
-Exit codes:
-  0 done                 4 login failed         8 integrity failure
-  1 other failure        5 permission denied    9 disk full or quota used up
-  2 wrong usage          6 network or time-out  10 some files of several failed
-  3 not found            7 TLS or wrong key     11 exists, or has changed
-  130 interrupted";
+/// In the order of three columns, read from the left to the right.
+const EXIT_CODES: [&str; 13] = [
+    "0 done",
+    "4 login failed",
+    "8 integrity failure",
+    "1 other failure",
+    "5 permission denied",
+    "9 disk full or quota used up",
+    "2 wrong usage",
+    "6 network or time-out",
+    "10 some files of several failed",
+    "3 not found",
+    "7 TLS or wrong key",
+    "11 exists, or has changed",
+    "130 interrupted",
+];
+
+/// The widest that help becomes.
+const WIDTH: usize = 100;
 
 const MORE_HELP: &str = "\
 `sealift help COMMAND` shows a command's options and examples, `sealift help connection` the options about the server's \
@@ -88,7 +103,12 @@ pub fn command() -> clap::Command {
         "completion" | "manual" => command,
         _ => {
             let after = command.get_after_help().map(|after| format!("{}\n\n", after.ansi())).unwrap_or_default();
-            command.after_help(format!("{after}{CONNECTION_HELP}"))
+            let command = command.after_help(fitted(&format!("{after}{CONNECTION_HELP}"), width()));
+            // Those below it, such as `trust add`.
+            command.mut_subcommands(|inner| match inner.get_after_help().map(|after| after.ansi().to_string()) {
+                Some(after) => inner.after_help(fitted(&after, width())),
+                None => inner,
+            })
         }
     };
     let command = names.into_iter().fold(with_first_page(), |all, name| all.mut_subcommand(name, point_to_connection));
@@ -100,8 +120,10 @@ pub fn command() -> clap::Command {
 
 /// The definition for man pages: the options that all commands share stand in the first page alone.
 pub fn manual() -> clap::Command {
-    let mut all =
-        with_first_page().disable_help_subcommand(true).after_help("").after_long_help(format!("{TARGETS}\n\n{MORE}"));
+    let mut all = with_first_page()
+        .disable_help_subcommand(true)
+        .after_help("")
+        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n{}", exit_codes(WIDTH)));
     all.build();
     let shared: Vec<clap::Id> =
         all.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().clone()).collect();
@@ -122,7 +144,42 @@ pub fn connection() -> clap::Command {
     page.args(shown.cloned().map(|arg| arg.hide_short_help(false)))
         .about("Options about the connection and the login, for every command, before its name or after it")
         .help_template("{about}\n\n{all-args}{after-help}")
-        .after_help(CONNECTION_EXAMPLES)
+        .after_help(fitted(CONNECTION_EXAMPLES, width()))
+}
+
+/// How wide help is shown.
+fn width() -> usize {
+    let terminal = Term::stdout();
+    if terminal.is_term() { usize::from(terminal.size().1).clamp(20, WIDTH) } else { WIDTH }
+}
+
+/// The text in lines that fit: what does not goes on below where it began, or below the second column if the line has one.
+fn fitted(text: &str, width: usize) -> String {
+    let fit = |line: &str| {
+        let begin = line.len() - line.trim_start_matches(' ').len();
+        let behind = line.get(begin..).and_then(|rest| rest.find("  ").map(|at| rest.split_at(at)));
+        let column = behind.map(|(first, rest)| begin + first.len() + (rest.len() - rest.trim_start().len()));
+        let indent = column.filter(|column| *column <= width / 2).unwrap_or(if begin > 0 { begin + 2 } else { 0 });
+        wrap(line, width, indent)
+    };
+    text.split('\n').map(fit).collect::<Vec<_>>().join("\n")
+}
+
+/// The exit codes in columns, or in one where there is no room for three.
+fn exit_codes(width: usize) -> String {
+    let mut text = String::from("Exit codes:");
+    if width >= 78 {
+        for row in EXIT_CODES.chunks(3) {
+            let row = row.iter().map(|code| format!("{code:<23}")).collect::<String>();
+            let _ = write!(text, "\n  {}", row.trim_end());
+        }
+    } else {
+        let number = |code: &&str| code.split(' ').next().and_then(|number| number.parse::<u8>().ok());
+        let mut codes = EXIT_CODES;
+        codes.sort_by_key(number);
+        codes.iter().for_each(|code| text += &format!("\n  {code}"));
+    }
+    text
 }
 
 fn is_about_connection(arg: &clap::Arg) -> bool {
@@ -132,7 +189,7 @@ fn is_about_connection(arg: &clap::Arg) -> bool {
 fn with_first_page() -> clap::Command {
     let command = Cli::command();
     let styles = command.get_styles().clone();
-    let (header, literal) = (styles.get_header(), styles.get_literal());
+    let (header, literal, width) = (styles.get_header(), styles.get_literal(), width());
     let mut page = String::from("{about}\n\n{usage-heading} {usage}\n");
     for (title, names) in GROUPS {
         let _ = write!(page, "\n{header}{title}:{header:#}\n");
@@ -144,20 +201,21 @@ fn with_first_page() -> clap::Command {
                 }
                 None => "Show this page, or the help of a command".to_owned(),
             };
-            let _ = writeln!(page, "  {literal}{name:<11}{literal:#} {about}");
+            let line = fitted(&format!("  {name:<11} {about}"), width);
+            let _ = writeln!(page, "{}", line.replacen(name, &format!("{literal}{name}{literal:#}"), 1));
         }
     }
     let mut examples = format!("{header}Examples:{header:#}\n");
     for (what, lines) in EXAMPLES {
         let _ = writeln!(examples, "  # {what}");
         for line in lines.lines() {
-            let _ = writeln!(examples, "  {literal}{line}{literal:#}");
+            let _ = writeln!(examples, "{literal}{}{literal:#}", fitted(&format!("  {line}"), width));
         }
     }
     command
         .help_template(format!("{page}\n{examples}\n{header}Options:{header:#}\n{{options}}{{after-help}}"))
-        .after_help(MORE_HELP)
-        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n{MORE_HELP}"))
+        .after_help(fitted(MORE_HELP, width))
+        .after_long_help(fitted(&format!("{TARGETS}\n\n{MORE}\n\n{}\n\n{MORE_HELP}", exit_codes(width)), width))
 }
 
 #[cfg(test)]
@@ -174,6 +232,18 @@ mod tests {
         listed.sort_unstable();
         defined.sort_unstable();
         assert_eq!(listed, defined);
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_lines_go_on_below_their_text() {
+        assert_eq!(
+            fitted("  ls          List a folder or two", 28),
+            "  ls          List a folder\n              or two"
+        );
+        assert_eq!(fitted("  sealift get a/b c/d", 14), "  sealift get\n    a/b c/d");
+        assert_eq!(fitted("one two\nthree", 5), "one\ntwo\nthree");
+        assert!(exit_codes(40).lines().count() == 14 && exit_codes(100).lines().count() == 6);
+        assert!(exit_codes(40).lines().all(|line| line.len() <= 40));
     }
 
     #[test]

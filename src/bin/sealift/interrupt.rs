@@ -14,7 +14,7 @@ use async_std::task::sleep;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use sealift::client::{Displaced, Stopper};
+use sealift::client::{Displaced, Stopper, glob};
 use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind, Result, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -28,6 +28,17 @@ use super::output::GO_ON;
 /// How often a pause looks whether it is over: nobody notices it, and it leaves an interrupted command its time.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// What can be gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moves {
+    /// Files are fetched.
+    Fetch,
+    /// Files are sent.
+    Send,
+    /// Two folders are made alike.
+    Mirror,
+}
+
 /// What the next signal finds.
 struct State {
     /// Whom to tell. Nobody there: the program ends.
@@ -38,12 +49,16 @@ struct State {
     is_stopping: bool,
     /// Bytes of a file that was cut off and can be gone on with.
     kept: u64,
-    /// Several files are moved, and those that are finished need not move again.
-    moves_several: bool,
+    /// What it moves, and whether that is more than one file.
+    moves: Option<(Moves, bool)>,
+    /// What was typed in the shell.
+    line: Option<Vec<OsString>>,
     /// A folder gets the last name of the command line, so that the same command would go into that folder the next time.
     gives_a_name: bool,
     /// Another program has the terminal: Ctrl-C is for that, and for the running command if there is one.
     is_elsewhere: bool,
+    /// When another program last gave the terminal back.
+    back_since: Option<Instant>,
     /// What a mirror has moved out of the way, and the folder that is in.
     displaced: Option<(Displaced, PathBuf)>,
     /// Counts the commands, so that one that has ended is not waited for.
@@ -55,9 +70,11 @@ static STATE: Mutex<State> = Mutex::new(State {
     connection: None,
     is_stopping: false,
     kept: 0,
-    moves_several: false,
+    moves: None,
+    line: None,
     gives_a_name: false,
     is_elsewhere: false,
+    back_since: None,
     displaced: None,
     number: 0,
 });
@@ -82,7 +99,9 @@ pub fn watch() -> Result<()> {
         for signal in signals.forever() {
             let (command, number) = {
                 let mut state = state();
-                if signal == SIGINT && state.is_elsewhere && state.command.is_none() {
+                let is_echo = state.back_since.is_some_and(|since| since.elapsed() < limits::INTERRUPT_ECHO);
+                if signal == SIGINT && ((state.is_elsewhere && state.command.is_none()) || is_echo) {
+                    state.back_since = None;
                     continue;
                 }
                 state.is_stopping = true;
@@ -125,7 +144,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
         state.command = Some(sender);
         state.is_stopping = false;
         state.kept = 0;
-        state.moves_several = false;
+        state.moves = None;
         state.gives_a_name = false;
         state.displaced = None;
         state.number += 1;
@@ -140,8 +159,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
             }
             let state = state();
             let displaced = state.displaced.iter().flat_map(|(displaced, top)| displaced.names(top)).collect();
-            let goes_on = state.kept > 0 || state.moves_several;
-            Err(interrupted(state.kept, goes_on.then_some(state.gives_a_name), displaced))
+            Err(interrupted(&state, displaced))
         }
     };
     let mut state = state();
@@ -150,32 +168,61 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
     outcome
 }
 
-/// `goes_on`: there is a command that goes on, and whether a folder got the last name of this one's.
-fn interrupted(kept: u64, goes_on: Option<bool>, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
+fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
     if !displaced.is_empty() {
         let shown = |path: &Path| for_people(path.as_os_str().as_bytes());
         let named = displaced.iter().map(|(path, aside)| format!("; {} is kept as {}", shown(path), shown(aside)));
         let hint = "What was moved out of the way is put back by the next `sealift mirror` of this folder.";
         return Failure::new(Kind::Interrupted, format!("interrupted{}", named.collect::<String>()), hint);
     }
-    let Some(gives_a_name) = goes_on else { return Error::new(Kind::Interrupted, "interrupted").into() };
-    let text = match kept {
-        0 => "interrupted".to_owned(),
-        _ => format!("interrupted; {} are kept", format::size(kept)),
+    let Some((moves, several)) = state.moves else { return Error::new(Kind::Interrupted, "interrupted").into() };
+    let block = format::size(limits::HASH_BLOCK);
+    let text = match (state.kept, moves) {
+        (1.., _) => format!("interrupted; {} are kept", format::size(state.kept)),
+        (0, Moves::Mirror) => "interrupted; what is done stays".to_owned(),
+        (0, _) if several => "interrupted; what is finished stays".to_owned(),
+        (0, Moves::Fetch) => format!("interrupted; nothing is kept yet: whole blocks of {block} are"),
+        (0, Moves::Send) => format!("interrupted; of what had arrived, whole blocks of {block} are kept"),
     };
-    let hint = match command_to_go_on(env::args_os().map(OsString::into_vec).collect(), gives_a_name) {
-        Some(command) => format!("{GO_ON}{command}"),
-        // In the shell, whose own commands start afresh.
-        None => "`get -c` and `put -c` go on: what is finished does not move again.".to_owned(),
-    };
-    Failure::new(Kind::Interrupted, text, hint)
+    Failure::new(Kind::Interrupted, text, go_on(state).unwrap_or_default())
 }
 
-/// This program's own command line with `-c`, for a shell, and with `-T` if what is there now would make it mean something
-/// else. Nothing if it is no transfer.
-fn command_to_go_on(mut words: Vec<Vec<u8>>, gives_a_name: bool) -> Option<String> {
-    let is_transfer = |word: &Vec<u8>| matches!(&**word, b"get" | b"put" | b"download" | b"upload");
-    let at = words.iter().skip(1).position(is_transfer)? + 2;
+/// The command that goes on with what the running one moves, if it moves anything.
+pub fn way_on() -> Option<String> {
+    go_on(&state())
+}
+
+fn go_on(state: &State) -> Option<String> {
+    let (moves, _) = state.moves?;
+    let command = match &state.line {
+        // A pattern is no plain word, which is all that can be written down here.
+        Some(words) if words.iter().any(|word| glob::is_special(word.as_bytes())) => None,
+        Some(words) => {
+            command_to_go_on(words.iter().map(|word| word.clone().into_vec()).collect(), 0, state.gives_a_name)
+        }
+        None => command_to_go_on(env::args_os().map(OsString::into_vec).collect(), 1, state.gives_a_name),
+    };
+    Some(match (command, moves) {
+        (Some(command), _) => format!("{GO_ON}{command}"),
+        (None, Moves::Mirror) => "The same command goes on: what is the same already does not move again.".to_owned(),
+        (None, _) => "The same command with -c goes on: what is finished does not move again.".to_owned(),
+    })
+}
+
+/// A command line with `-c`, for a shell, and with `-T` if what is there now would make it mean something else. A mirror's is
+/// the same. Nothing if there is no transfer from the word `first` on.
+fn command_to_go_on(mut words: Vec<Vec<u8>>, first: usize, gives_a_name: bool) -> Option<String> {
+    const TRANSFERS: [&[u8]; 9] =
+        [b"get", b"put", b"download", b"upload", b"fetch", b"send", b"mget", b"mput", b"mirror"];
+    let is_transfer = |word: &Vec<u8>| TRANSFERS.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let at = match first {
+        // In the shell its name comes first, on a command line options may stand before it.
+        0 => words.first().filter(|word| is_transfer(word)).map(|_| 1)?,
+        _ => words.iter().skip(first).position(is_transfer)? + first + 1,
+    };
+    if words.get(at - 1).is_some_and(|word| word.eq_ignore_ascii_case(b"mirror")) {
+        return joined(&words);
+    }
     let options = words.get(at..)?.iter().take_while(|word| *word != b"--");
     let is_short = |word: &[u8]| word.len() > 1 && word.starts_with(b"-") && !word.starts_with(b"--");
     let options: Vec<Vec<u8>> = options.cloned().collect();
@@ -188,6 +235,10 @@ fn command_to_go_on(mut words: Vec<Vec<u8>>, gives_a_name: bool) -> Option<Strin
     if exactly {
         words.insert(at, b"-T".to_vec());
     }
+    joined(&words)
+}
+
+fn joined(words: &[Vec<u8>]) -> Option<String> {
     let line = shlex::bytes::try_join(words.iter().map(Vec::as_slice)).ok()?;
     Some(String::from_utf8_lossy(&line).into_owned())
 }
@@ -197,9 +248,14 @@ pub fn keeps(bytes: u64) {
     state().kept = bytes;
 }
 
-/// Says that several files are moved.
-pub fn moves_several() {
-    state().moves_several = true;
+/// Says what is moved from now on, and whether that is more than one file.
+pub fn moves(what: Moves, several: bool) {
+    state().moves = Some((what, several));
+}
+
+/// Says what was typed in the shell, before that is done.
+pub fn typed(words: &[OsString]) {
+    state().line = Some(words.to_vec());
 }
 
 /// Says that a folder gets the last name of the command line.
@@ -244,9 +300,14 @@ pub fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
 
 /// Works while another program has the terminal.
 pub fn while_elsewhere<T>(work: impl FnOnce() -> T) -> T {
-    state().is_elsewhere = true;
+    {
+        let mut state = state();
+        (state.is_elsewhere, state.back_since) = (true, None);
+    }
     let result = work();
-    state().is_elsewhere = false;
+    let mut state = state();
+    state.is_elsewhere = false;
+    state.back_since = Some(Instant::now());
     result
 }
 
@@ -275,7 +336,8 @@ mod tests {
                 ["T", words @ ..] => (words, true),
                 words => (words, false),
             };
-            command_to_go_on(words.iter().map(|word| word.as_bytes().to_vec()).collect(), exactly)
+            let first = usize::from(words.first() == Some(&"sealift"));
+            command_to_go_on(words.iter().map(|word| word.as_bytes().to_vec()).collect(), first, exactly)
         };
         for (typed, expected) in [
             (&["sealift", "get", "h/a b", "it's"][..], Some("sealift get -c 'h/a b' \"it's\"")),
@@ -284,6 +346,11 @@ mod tests {
             (&["sealift", "get", "-rc", "h/f"], Some("sealift get -rc h/f")),
             (&["sealift", "put", "--", "-c", "h/f"], Some("sealift put -c -- -c h/f")),
             (&["sealift", "shell"], None),
+            (&["sealift", "send", "f", "h/"], Some("sealift send -c f h/")),
+            (&["sealift", "mirror", "./a", "h/a b"], Some("sealift mirror ./a 'h/a b'")),
+            (&["put", "a b"], Some("put -c 'a b'")),
+            (&["GET", "-r", "x", "y"], Some("GET -c -r x y")),
+            (&["ls", "get"], None),
             (&["T", "sealift", "get", "-r", "h/f", "new"], Some("sealift get -T -c -r h/f new")),
             (&["T", "sealift", "get", "-rcT", "h/f", "new"], Some("sealift get -rcT h/f new")),
         ] {

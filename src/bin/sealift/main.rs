@@ -13,6 +13,7 @@ mod expand;
 mod failure;
 mod filter_args;
 mod format;
+mod habits;
 mod help;
 mod identity;
 mod interrupt;
@@ -30,6 +31,7 @@ mod suggest;
 mod times;
 mod transfer;
 mod verify;
+mod voice;
 mod wrap;
 
 use std::env;

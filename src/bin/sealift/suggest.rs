@@ -7,108 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sealift::Kind;
 
 use super::failure::Failure;
-
-/// Commands of other programs, and what does the same here.
-const COMMANDS: &[(&[&str], &str)] = &[
-    (
-        &["sync", "rsync"],
-        "`sealift mirror SOURCE DESTINATION` makes a folder like another; with --delete it removes what is not in SOURCE too.",
-    ),
-    (
-        &["copy", "scp", "copyto"],
-        "`sealift get HOST/file .` fetches, `sealift put file HOST/` sends; -r takes folders, and `sealift mirror` moves only what \
-         changed.",
-    ),
-    (&["mget"], "`sealift get 'HOST/*.txt' folder/` fetches all that match."),
-    (&["mput"], "`sealift put *.txt HOST/folder/` sends all that match."),
-    (
-        &["cd", "lcd", "pwd", "lpwd", "lls"],
-        "Each command names its path, as in `sealift ls HOST/folder`; `sealift shell HOST` has folders to be in.",
-    ),
-    (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with all that is in it."),
-    (&["version"], "`sealift --version` shows it."),
-    (&["touch"], "`sealift put /dev/null HOST/name` makes an empty file."),
-    (
-        &["chmod", "chown", "ln"],
-        "Modes, owners and links are not changed over the line; the server's administrator can.",
-    ),
-];
-
-/// Words of other programs' shells, and what does the same in ours. Those of [`COMMANDS`] are for a command line.
-const SHELL_COMMANDS: &[(&[&str], &str)] = &[
-    (&["pass", "password"], "`login USER` asks for the password; it never stands in the line."),
-    (
-        &["passwd", "key", "join", "bookmark", "trust", "invite"],
-        "That is no matter of one session: `!sealift --help` shows the commands outside of the shell.",
-    ),
-    (&["reget"], "`get -c NAME` goes on with a file that was cut off."),
-    (&["reput"], "`put -c NAME` goes on with a file that was cut off."),
-    (&["chmod", "chown", "chgrp", "umask", "ln", "symlink"], "Modes, owners and links are not changed over the line."),
-    (
-        &["sync", "rsync"],
-        "`mirror SOURCE DESTINATION` makes a local folder like one on the server; with -R the other way round.",
-    ),
-    (&["rmdir"], "`rm FOLDER` removes an empty folder, and with -r one with all that is in it."),
-    (&["mdelete", "mrm"], "`rm '*.tmp'` removes all that match."),
-    (&["ll"], "`ls -l` shows type, size and time too."),
-    (&["ldir"], "`lls` lists a local folder."),
-    (&["lrm", "lmv", "lcat", "lcp"], "`!rm FILE` and the like run a program of this machine."),
-    (&["close", "disconnect"], "`exit` logs out and ends; `open HOST` goes to another server."),
-    (
-        &["ascii", "binary", "bin", "passive", "prompt", "hash", "verbose", "progress"],
-        "There is nothing to set: all bytes arrive as they are, and nothing asks.",
-    ),
-    (&["clear", "cls"], "Ctrl-L clears the screen."),
-    (&["history"], "The arrow keys and Ctrl-R find earlier commands."),
-    (&["touch"], "`put /dev/null NAME` makes an empty file."),
-    (&["version"], "`status` shows the server's, `!sealift --version` that of this program."),
-    (&["vi", "vim", "nano", "edit"], "`get` the file, `!vi` it, and `put` it back."),
-];
-
-/// Options of other programs, with the commands of ours that they are about (of all, if none is named).
-const OPTIONS: &[(&[&str], &[&str], &str)] = &[
-    (
-        &["-p"],
-        &["get", "put"],
-        "Times are kept anyway. The port is --port 4456, -P 4456, or part of the target: HOST:4456/path.",
-    ),
-    (&["-p"], &[], "The port is --port 4456, -P 4456, or part of the target: HOST:4456/path."),
-    (&["-u", "-l", "--user", "--username", "--login"], &[], "The user stands before the host: alice@HOST/path."),
-    (
-        &["--password", "--pass", "--passwd"],
-        &[],
-        "A password never stands on a command line. Leave it away to be asked, or use --password-file or --password-stdin.",
-    ),
-    (
-        &["-k", "--insecure", "--no-check-certificate", "--no-verify"],
-        &[],
-        "Servers are always checked. --pin names the right key, `sealift trust add HOST` remembers it.",
-    ),
-    (
-        &["-a", "--archive"],
-        &["get", "put", "mirror"],
-        "-r takes folders (`mirror` always does); times are kept anyway.",
-    ),
-    (&["-z", "-C", "--compress"], &[], "Nothing is compressed on the way."),
-    (&["-t", "--times"], &["get", "put", "mirror"], "Times are kept anyway."),
-    (
-        &["-o"],
-        &["get", "cat"],
-        "Name the destination last: `sealift get HOST/file NAME`, with `-` for standard output.",
-    ),
-    (
-        &["-O", "--output"],
-        &["get", "cat"],
-        "Name the destination last: `sealift get HOST/file NAME`, with `-` for standard output.",
-    ),
-    (
-        &["-f", "--force"],
-        &["get", "put"],
-        "What is there is replaced anyway; --if-exists skip or fail leaves it alone.",
-    ),
-    (&["-n", "--no-clobber"], &["get", "put"], "--if-exists skip leaves alone what is there."),
-    (&["-h"], &["get", "put", "mirror"], "--help shows how it is written."),
-];
+use super::habits::{COMMANDS, OPTIONS, SHELL_COMMANDS};
 
 /// The commands behind which somebody may type a password.
 const PASSWORDS: [&str; 6] = ["login", "logout", "passwd", "join", "open", "shell"];
@@ -153,6 +52,30 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
         _ => None,
     };
     match err.kind() {
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::NoEquals => {
+            let option = text(ContextKind::InvalidArg)?;
+            let (_, names) = command_of(words, definition, "");
+            let long = option.split(' ').next().unwrap_or(option).trim_start_matches('-');
+            let is_common = definition
+                .get_arguments()
+                .any(|arg| arg.get_long() == Some(long) && arg.get_help_heading() == Some("Connection"));
+            let page = match is_common {
+                true => "sealift help connection".to_owned(),
+                false if names.is_empty() => format!("{}help", place.before()),
+                false => format!("{}{names} --help", place.before()),
+            };
+            // `-P` of rsync and rclone, which keep parts and show how far they are.
+            let habit = match (long, words.iter().any(|word| word == "-P")) {
+                ("port", true) => {
+                    "-P is the port here; how far it is is shown anyway, and -c goes on with what was cut off. "
+                }
+                _ => "",
+            };
+            let rendered = err.render().to_string();
+            let told = rendered.split("\n\n").next().unwrap_or_default().trim_start_matches("error:");
+            let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            Some(Failure::new(Kind::Usage, told, format!("{habit}`{page}` shows how it is written.")))
+        }
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand)?;
             let (command, _) = command_of(words, definition, name);
@@ -169,6 +92,10 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             } else {
                 // Not repeated: behind a user's name people type her password.
                 let told = format!("`{whole}` does not take so many arguments");
+                if names == "key new" {
+                    let hint = "It makes a key here and nothing else. `sealift login USER@HOST` makes one and has it log in there.";
+                    return Some(Failure::new(Kind::Usage, "`sealift key new` takes no server", hint));
+                }
                 let asked = PASSWORDS.iter().any(|name| names.split(' ').any(|part| part == *name));
                 let hint = if asked { "A password is asked for, and never stands in the line. " } else { "" };
                 Failure::new(Kind::Usage, told, format!("{hint}`{whole} --help` shows how it is written."))
@@ -373,6 +300,23 @@ mod tests {
 
     #[test]
     fn a_password_that_was_typed_is_not_repeated() {
+        for (line, meant) in [
+            ("put -u a h/", "--update"),
+            ("mirror -c ./a h/a", "--checksum"),
+            ("mirror -L ./a h/a", "--links follow"),
+            ("put --bwlimit 5m a h/", "--limit-rate"),
+            ("put -P a h/", "-c goes on"),
+            ("mirror --delete-after ./a h/a", "--delete removes"),
+            ("put --delete -r a h/", "mirror --delete"),
+            ("mirror -avz ./a h/a", "anyway"),
+            ("put -z a h/", "compressed"),
+            ("ls --timeout soon h", "sealift help connection"),
+            ("put --if-exists x a h/", "sealift put --help"),
+            ("key new carol@h", "sealift login"),
+        ] {
+            let said = said(&format!("sealift {line}"));
+            assert!(said.contains(meant), "{line}: {said}");
+        }
         for line in [
             "ls --password=canary h",
             "login alice@h canary",

@@ -2,7 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use sealift::client::{Filter, Patience, RateLimit, Summary, Transfer, TransferOptions, Verification};
+use sealift::client::{Filter, Patience, RateLimit, Summary, Transfer, TransferOptions, Verification, is_lost_line};
 use sealift::files::Condition;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result, limits};
@@ -332,5 +332,11 @@ pub async fn transfer(
     if done.is_err() {
         interrupt::keeps(transfer.kept());
     }
-    done.map_err(Failure::from)
+    done.map_err(|error| {
+        let (kind, is_lost) = (error.kind(), is_lost_line(&error));
+        match interrupt::way_on().filter(|_| is_lost) {
+            Some(way_on) => Failure::from(error).hinted(kind, || way_on),
+            None => error.into(),
+        }
+    })
 }

@@ -105,7 +105,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     complain(&format!(
         "{} lets in whoever types it first, once, within {}.",
         if is_there { "This line" } else { "The user is made. This line" },
-        humantime::format_duration(lifetime)
+        spaced(&humantime::format_duration(lifetime).to_string())
     ));
     if args.host.is_none() {
         complain(&format!("It leads to {shown_server}, this machine's own name; --host says another one."));
@@ -134,6 +134,18 @@ fn invitation(
         );
     }
     Ok(folder.invite(user, lifetime.as_secs())?)
+}
+
+/// `1day 2h` as `1 day 2 h`.
+fn spaced(duration: &str) -> String {
+    let mut text = String::new();
+    for c in duration.chars() {
+        if c.is_alphabetic() && text.ends_with(|last: char| last.is_ascii_digit()) {
+            text.push(' ');
+        }
+        text.push(c);
+    }
+    text
 }
 
 fn list(folder: &StateFolder) -> Result<(), Failure> {

@@ -95,11 +95,12 @@ impl Config {
     }
 
     /// A name that is free, made of the first label of this host: `files` of `files.example`, or else `files-2` and so
-    /// on. An address is called `server`.
-    pub fn free_name(&self, host: &str) -> String {
+    /// on. An address is called as the user is.
+    pub fn free_name(&self, host: &str, user: &str) -> String {
         let label = host.split('.').next().unwrap_or_default();
         let is_address = host.parse::<std::net::IpAddr>().is_ok() || host.contains('%');
-        let base = if is_address || check_name(label).is_err() { "server" } else { label };
+        let labels = [if is_address { user } else { label }, user];
+        let base = labels.into_iter().find(|label| check_name(label).is_ok()).unwrap_or("server");
         let numbered = (2u32..).map(|number| format!("{base}-{number}"));
         let mut names = std::iter::once(base.to_owned()).chain(numbered);
         names.find(|name| !self.servers.contains_key(name)).unwrap_or_default()
@@ -258,11 +259,11 @@ mod tests {
             assert_eq!(check_name(bad).unwrap_err().kind(), Kind::Usage, "{bad}");
         }
         let mut config = Config::default();
-        assert_eq!(config.free_name("files.example"), "files");
+        assert_eq!(config.free_name("files.example", "alice"), "files");
         config.servers.insert("files".into(), bookmark("h"));
-        assert_eq!(config.free_name("files.example"), "files-2");
+        assert_eq!(config.free_name("files.example", "alice"), "files-2");
         for address in ["192.0.2.7", "::1", "fe80::1%eth0", "x"] {
-            assert_eq!(config.free_name(address), "server");
+            assert_eq!(config.free_name(address, "alice"), "alice");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::client::ledger::Unsure;
 use crate::client::local_file::LocalFile;
 use crate::client::observer::Observer;
 use crate::client::retry::is_lost_line;
-use crate::client::send::{Sender, Task, part_of};
+use crate::client::send::{Sender, Task, of_destination, part_of};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -144,6 +144,7 @@ async fn alone(streams: &mut Streams<'_>, task: Task, count: bool) -> Result<()>
 }
 
 fn failed(streams: &Streams<'_>, path: PathBuf, to: &RelPath, condition: Condition, error: Error) {
+    let error = of_destination(error, to);
     streams.with_ledger(|ledger| ledger.failed(path, to, condition, error, &**streams.observer));
 }
 

@@ -58,3 +58,17 @@ fn a_list_names_what_is_fetched_and_what_cannot_be_is_named() {
     get(&[&tree, "file"]).code(1).said("file: not a folder");
     assert!(world.run_with(["get", "--password-stdin", "--files-from=-", &tree], b"x").code(2).stderr.contains("list"));
 }
+
+#[test]
+fn the_shell_moves_what_a_list_names_too() {
+    let world = World::trusting();
+    for name in ["a", "d/b", "d/c"] {
+        fs::create_dir_all(world.local(format!("tree/{name}")).parent().unwrap()).unwrap();
+        fs::write(world.local(format!("tree/{name}")), name).unwrap();
+    }
+    fs::write(world.local("list"), "a\nd/b\n").unwrap();
+    let script = b"put --files-from list tree up\nget --files-from list up back\nput --files-from - tree up\n";
+    world.run_with(["shell", &world.alice("")], script).code(10).said("where the shell's commands come from");
+    assert_eq!(names(&world.remote("alice", "up")), ["a", "d", "d/b"]);
+    assert_eq!(names(&world.local("back")), ["a", "d", "d/b"]);
+}

@@ -205,7 +205,8 @@ fn what_was_proven_of_an_upload_stays_after_an_interruption_and_a_plain_put_leav
     let kept = staged(&world);
     assert!(kept.len() == 1 && kept[0] >= 2 * BLOCK, "{kept:?}");
     // Begun afresh and interrupted early: what was there before is still there.
-    interrupted(&world, &["put", "large file", &target], &|| staged(&world).len() > 1);
+    let early = interrupted(&world, &["put", "large file", &target], &|| staged(&world).len() > 1);
+    assert!(early.contains("interrupted; ") && early.contains(" put -c 'large file' "), "{early}");
     wait_for("the other one is gone", || staged(&world).len() == 1);
     assert_eq!(staged(&world), kept);
     go_on(&world, &said).code(0).said("goes on after");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::program::{PASSWORD, Terminal, World};
+use crate::common::program::{PASSWORD, Terminal, World, finish};
 
 pub const COMMANDS: &[&str] = &[
     "ls",
@@ -101,20 +101,76 @@ fn the_options_about_the_connection_stand_once() {
     }
 }
 
-/// A real bash cuts a line at `:` and `@`, and a name with a blank must come out escaped.
-#[test]
-fn bash_completes_names_on_servers() {
+/// A server with a few names on it and a name of its own, the script for this shell in a file, and a PATH with the program.
+fn to_complete(shell: &str, script: &str) -> (World, String, String) {
     let world = World::trusting();
-    for name in ["a b.txt", "plain.txt"] {
+    for name in ["a b.txt", "plain.txt", "it's"] {
         fs::write(world.remote("public", name), name).unwrap();
     }
     fs::create_dir(world.remote("public", "folder")).unwrap();
     let server = world.public("");
     world.run(["bookmark", "add", "tour", &server]).code(0);
-    let script = world.local("sealift.bash");
-    fs::write(&script, world.run(["completion", "bash"]).code(0).stdout).unwrap();
+    fs::write(world.local(script), world.run(["completion", shell]).code(0).stdout).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_sealift")).parent().unwrap();
-    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    (world, server, format!("{}:{}", program.display(), std::env::var("PATH").unwrap()))
+}
+
+/// What a real zsh makes of a line is seen by what a command gets of it.
+#[test]
+fn zsh_completes_names_on_servers() {
+    let (world, server, path) = to_complete("zsh", "_sealift");
+    let mut zsh = pty_process::blocking::Command::new("zsh").args(["-f", "-i"]);
+    zsh = zsh.current_dir(world.work.path()).env("SEALIFT_CONFIG_DIR", world.config.path()).env("PATH", path);
+    zsh = zsh.env("PS1", "$ ").env("TERM", "xterm").env("SEALIFT_PASSWORD", PASSWORD).env("HOME", world.work.path());
+    let terminal = Terminal::of(zsh, (200, 30));
+    let setup = "fpath=($PWD $fpath); autoload -Uz compinit && compinit -u -D && compdef _sealift shown; \
+                 shown() { printf '<%s>' \"$@\"; echo }; echo rea''dy";
+    terminal.expect("$ ").line(setup).expect("ready");
+    let name = world.server.address();
+    for (typed, completed) in [
+        ("mirr".to_owned(), "<mirror>".to_owned()),
+        ("get --progr".to_owned(), "<get><--progress>".to_owned()),
+        ("ls tou".to_owned(), "<ls><tour:>".to_owned()),
+        ("get tour:pl".to_owned(), "<get><tour:plain.txt>".to_owned()),
+        (format!("get {server}a"), format!("<get><{server}a b.txt>")),
+        ("get tour:a\\ ".to_owned(), "<get><tour:a b.txt>".to_owned()),
+        ("get 'tour:a".to_owned(), "<get><tour:a b.txt>".to_owned()),
+        ("get \"tour:it".to_owned(), "<get><tour:it's>".to_owned()),
+        (format!("put _sealift {server}fo"), format!("<put><_sealift><{server}folder/>")),
+        (format!("trust remove {}", &name[..6]), format!("<trust><remove><{name}/>")),
+    ] {
+        terminal.keys(&format!("shown {typed}\t\r")).expect(&completed);
+    }
+    terminal.line("exit");
+}
+
+#[test]
+fn fish_completes_names_on_servers() {
+    let (world, server, path) = to_complete("fish", "sealift.fish");
+    for (typed, completed) in [
+        ("mirr".to_owned(), "mirror\t".to_owned()),
+        ("get --progr".to_owned(), "--progress".to_owned()),
+        ("ls tou".to_owned(), "tour:\n".to_owned()),
+        ("get tour:pl".to_owned(), "tour:plain.txt\n".to_owned()),
+        (format!("get {server}a"), format!("{server}a b.txt\n")),
+        ("get tour:a\\ ".to_owned(), "tour:a b.txt\n".to_owned()),
+        ("get 'tour:a".to_owned(), "tour:a b.txt\n".to_owned()),
+        ("get \"tour:it".to_owned(), "tour:it's\n".to_owned()),
+        (format!("put sealift.fish {server}fo"), format!("{server}folder/\n")),
+    ] {
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", "source sealift.fish; complete -C \"$TYPED\""]).current_dir(world.work.path());
+        fish.env("TYPED", format!("sealift {typed}")).env("SEALIFT_CONFIG_DIR", world.config.path()).env("PATH", &path);
+        let shown = finish(fish, b"").code(0);
+        assert!(shown.stdout().starts_with(&completed), "{typed}: {shown:?}");
+    }
+}
+
+/// A real bash cuts a line at `:` and `@`, and a name with a blank must come out escaped.
+#[test]
+fn bash_completes_names_on_servers() {
+    let (world, server, path) = to_complete("bash", "sealift.bash");
+    let script = world.local("sealift.bash");
     let mut bash = pty_process::blocking::Command::new("bash").args(["--norc", "--noprofile", "-i"]);
     bash = bash.current_dir(world.work.path()).env("SEALIFT_CONFIG_DIR", world.config.path()).env("PATH", path);
     bash = bash.env("PS1", "$ ").env("TERM", "xterm").env("SEALIFT_PASSWORD", PASSWORD);

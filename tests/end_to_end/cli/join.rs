@@ -46,12 +46,7 @@ fn one_line_makes_the_user_pins_the_server_and_bookmarks_it() {
     let done = join(&world, &invitation, OWN).code(0);
     done.said("Remembered the key of").said("You have joined carol@").said("`sealift ls ");
     assert_eq!(ls(&world, &carol, OWN), Some(0));
-    assert_eq!(
-        ls(&world, "server:", OWN),
-        Some(0),
-        "{:?}",
-        fs::read_to_string(world.config.path().join("config.toml"))
-    );
+    assert_eq!(ls(&world, "carol:", OWN), Some(0), "{:?}", fs::read_to_string(world.config.path().join("config.toml")));
     let denied = world.command(["mkdir", &format!("{carol}x")]);
     let mut denied = denied;
     denied.env("SEALIFT_PASSWORD", OWN);
@@ -150,7 +145,7 @@ fn after_joining_nothing_is_asked() {
     done.said("This machine logs in as carol@").said("from now on");
     let carol = format!("carol@{}/", world.server.address());
     finish(world.command(["ls", &carol]), b"").code(0);
-    finish(world.command(["ls", "server:"]), b"").code(0);
+    finish(world.command(["ls", "carol:"]), b"").code(0);
     finish(world.command(["logout", &carol]), b"").code(0);
     finish(world.command(["ls", &carol]), b"").code(4);
     assert_eq!(ls(&world, &carol, OWN), Some(0));

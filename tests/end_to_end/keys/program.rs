@@ -28,12 +28,17 @@ impl Scene {
 
     /// Runs the client without a terminal; `agent` is its socket.
     fn sealift(&self, args: &[&str], agent: Option<&Path>) -> Output {
+        self.command(args, agent).output().unwrap()
+    }
+
+    fn command(&self, args: &[&str], agent: Option<&Path>) -> Command {
         let mut command = Command::new("setsid");
         command.args(["-w", env!("CARGO_BIN_EXE_sealift"), "--pin", self.daemon.pin(), "--port"]);
         command.arg(self.daemon.port().to_string()).args(args).current_dir(self.home.path());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.home.path());
         command.envs(agent.map(|socket| ("SSH_AUTH_SOCK", socket)));
-        command.stdin(Stdio::null()).output().unwrap()
+        command.stdin(Stdio::null());
+        command
     }
 
     fn ls(&self, before: &[&str], agent: Option<&Path>) -> Option<i32> {
@@ -47,8 +52,13 @@ struct RealAgent(Child);
 
 impl RealAgent {
     fn start(socket: &Path) -> RealAgent {
+        RealAgent::trusting(socket, &[])
+    }
+
+    /// With options of its own, such as which tokens' libraries it may load.
+    fn trusting(socket: &Path, options: &[&str]) -> RealAgent {
         let mut command = Command::new("ssh-agent");
-        command.arg("-D").arg("-a").arg(socket).stdout(Stdio::null());
+        command.args(options).arg("-D").arg("-a").arg(socket).stdout(Stdio::null());
         let agent = RealAgent(command.spawn().unwrap());
         eventually("the agent listens", || socket.exists());
         agent
@@ -189,4 +199,38 @@ fn an_administrator_sees_all_keys_and_what_each_may_do() {
         code == Some(1) && told.contains("logs in as alice and bob") && told.contains("alice.toml: is not whole"),
         "{told}"
     );
+}
+
+/// OpenSSH's token of software, which its own tests use: the helper that talks to tokens loads it as it does any other.
+const TOKEN: &str = "/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so";
+
+#[test]
+fn keys_of_a_token_log_in_through_opensshs_helper_by_file_and_by_agent() {
+    assert!(Path::new(TOKEN).exists(), "{TOKEN} is missing: it is in Debian's package openssh-tests");
+    let scene = Scene::new();
+    let place = TempDir::new().unwrap();
+    for (user, kind) in [("alice", "ed25519-sk"), ("bob", "ecdsa-sk")] {
+        let key = place.path().join(kind);
+        let mut made = Command::new("ssh-keygen");
+        made.args(["-q", "-N", "", "-C", "token", "-t", kind, "-f"]).arg(&key).env("SSH_SK_PROVIDER", TOKEN);
+        assert!(made.status().unwrap().success(), "{kind}");
+        scene.sealiftd(&["user", "add", user, "--key", &format!("{}.pub", key.display())]);
+        let target = format!("{user}@127.0.0.1/");
+        let by_file = |provider: &str| {
+            let mut command = scene.command(&["-i", key.to_str().unwrap(), "ls", &target], None);
+            command.env("SSH_SK_PROVIDER", provider).output().unwrap()
+        };
+        let done = by_file(TOKEN);
+        assert!(done.status.success(), "{kind}: {}", text(&done.stderr));
+        assert!(text(&done.stderr).contains("user presence"), "{}", text(&done.stderr));
+        assert_eq!(by_file("/nonexistent").status.code(), Some(4), "without its token");
+
+        let socket = place.path().join(format!("{kind}.socket"));
+        let _agent = RealAgent::trusting(&socket, &["-P", TOKEN]);
+        let mut added = Command::new("ssh-add");
+        added.args(["-q", "-S", TOKEN]).arg(&key).env("SSH_AUTH_SOCK", &socket);
+        assert!(added.status().unwrap().success());
+        let done = scene.sealift(&["ls", &target], Some(&socket));
+        assert!(done.status.success(), "{kind} by agent: {}", text(&done.stderr));
+    }
 }

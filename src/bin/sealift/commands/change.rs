@@ -1,9 +1,12 @@
 //! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
 
 use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::Target;
 use sealift::files::{EntryKind, RelPath};
+use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use super::cp;
@@ -11,6 +14,7 @@ use crate::args::{Mkdir, Mv, Rm};
 use crate::context::{Context, Repeat};
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::format::shell_word;
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::transfer::{Way, ask};
@@ -62,9 +66,9 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdi
         return if args.parents { Ok(()) } else { Err(exists()) };
     }
     let made = client.make_dir(&target.path, args.parents).await;
-    made.map_err(|err| {
-        let parents = || "Add -p to make the folders above it too.".to_owned();
-        Failure::from(err).about(&target.path.to_string()).hinted(Kind::NotFound, parents)
+    made.map_err(|err| match err.kind() {
+        Kind::NotFound => no_folder_for(err, &target.path, "Add -p to make the folders above it too.".to_owned()),
+        _ => Failure::from(err).about(&target.path.to_string()),
     })?;
     report(out, client, Event::Made, &target.path)
 }
@@ -82,10 +86,10 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome {
-    let targets = ctx.targets(names)?;
+    let targets = ctx.targets(names).map_err(|failure| local_name(names, how.act).unwrap_or(failure))?;
     let Some(((login, to), from)) = targets.split_last() else { return Ok(()) };
     if let Some((other, _)) = from.iter().find(|(other, _)| other != login) {
-        return Err(not_one_server(other, login, how.act));
+        return Err(local_name(names, how.act).unwrap_or_else(|| not_one_server(other, login, how.act)));
     }
     let connected = ctx.connect(login).await?;
     let way = Way::back_to(ctx, login, &connected);
@@ -108,6 +112,37 @@ pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome 
         carry(ctx.out, client, Some(&way), &sources, to, Moving { several, ..how }, tally).await
     })
     .await
+}
+
+/// What to say if one of these names is that of a file or folder here: on a server nothing of this machine is moved or copied.
+fn local_name(names: &[OsString], act: Act) -> Option<Failure> {
+    let is_local = |name: &OsString| {
+        let first = name.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
+        let is_marked = first.iter().any(|byte| matches!(byte, b'@' | b':'));
+        matches!(first, b"" | b"." | b".." | b"~") || (!is_marked && fs::symlink_metadata(name).is_ok())
+    };
+    let at = names.iter().position(is_local)?;
+    let shown = for_people(names.get(at)?.as_bytes());
+    let command = if matches!(act, Act::Move) { "mv" } else { "cp" };
+    let hint = match at + 1 == names.len() {
+        true => "`sealift get HOST/file .` fetches; -r takes folders.",
+        false => "`sealift put FILE HOST/folder/` sends; -r takes folders.",
+    };
+    let text = format!("{shown} is on this machine, and `{command}` works within one server");
+    Some(Failure::new(Kind::Usage, text, hint))
+}
+
+/// The failure of what could not be put under this path because the folder for it is missing.
+fn no_folder_for(error: Error, path: &RelPath, hint: String) -> Failure {
+    let parent = path.parent().filter(|parent| !parent.is_root());
+    match parent {
+        Some(parent) => {
+            let pid = error.text().find(" (server's pid").and_then(|at| error.text().get(at..)).unwrap_or_default();
+            let error = Error::new(Kind::NotFound, format!("{parent}: no such folder on the server{pid}")).of_server();
+            Failure::Error { error: error.at(parent.to_string()), hint: Some(hint) }
+        }
+        None => Failure::from(error).about(&path.to_string()),
+    }
 }
 
 fn not_one_server(from: &Login, to: &Login, act: Act) -> Failure {
@@ -156,7 +191,22 @@ pub async fn carry(
     how: Moving,
     mut tally: Tally,
 ) -> Outcome {
-    let into_folder = to.path.is_root() || is_folder(client, way, to, how.several).await?;
+    let into_folder = match to.path.is_root() {
+        true => Into::Folder,
+        false => is_folder(client, way, to, how.several).await?,
+    };
+    // As `cp -r a new/` and `mv a new/` read: a folder gets the name that is not there, which a file cannot.
+    let into_folder = match (into_folder, from) {
+        (Into::Missing, [source]) => {
+            match ask(client, way, async |client| Ok(client.stat(&source.path).await?.kind)).await {
+                Ok(EntryKind::Directory) => false,
+                Err(failure) => return Err(failure.about(&source.path.to_string())),
+                Ok(_) => return Err(no_such_folder(to, &how)),
+            }
+        }
+        (Into::Missing, _) => return Err(no_such_folder(to, &how)),
+        (into, _) => into == Into::Folder,
+    };
     for source in from {
         match carry_one(out, client, source, to, into_folder, how, &mut tally).await {
             Ok(()) => {}
@@ -167,18 +217,58 @@ pub async fn carry(
     tally.outcome()
 }
 
-/// Whether the target is a folder that things are moved into. Unlike `put`, this makes none: a name that is not there
-/// is more likely mistyped.
-async fn is_folder(client: &mut Client, way: Option<&Way<'_>>, to: &Target, several: bool) -> Outcome<bool> {
+/// What the last name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Into {
+    /// A folder that things are moved into.
+    Folder,
+    /// The name that one thing gets.
+    Name,
+    /// It was to be a folder, and there is none.
+    Missing,
+}
+
+/// What the target is. Unlike `put`, this makes no folder to move things into: a name that is not there is more likely
+/// mistyped.
+async fn is_folder(client: &mut Client, way: Option<&Way<'_>>, to: &Target, several: bool) -> Outcome<Into> {
+    let is_meant = to.is_folder || several;
     match ask(client, way, async |client| Ok(client.stat(&to.path).await?.kind)).await {
-        Ok(EntryKind::Directory) => Ok(true),
-        Err(failure) if !matches!(failure.kind(), Some(Kind::NotFound | Kind::Denied)) => Err(failure),
-        Err(failure) if failure.kind() == Some(Kind::Denied) => Ok(to.is_folder || several),
-        _ if to.is_folder || several => {
-            let text = format!("{to}: no such folder");
-            Err(Failure::new(Kind::NotFound, text, "Make it with `sealift mkdir`."))
-        }
-        _ => Ok(false),
+        Ok(EntryKind::Directory) => Ok(Into::Folder),
+        Ok(_) if is_meant => Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")).of_server().into()),
+        Ok(_) => Ok(Into::Name),
+        Err(failure) => match failure.kind() {
+            Some(Kind::Denied) if is_meant => Ok(Into::Folder),
+            Some(Kind::NotFound) if is_meant => Ok(Into::Missing),
+            Some(Kind::Denied | Kind::NotFound) => Ok(Into::Name),
+            _ => Err(failure),
+        },
+    }
+}
+
+fn no_such_folder(to: &Target, how: &Moving) -> Failure {
+    let shown = to.to_string();
+    let plain = shell_word(shown.trim_end_matches('/'));
+    let hint = match how.several {
+        true => format!("`sealift mkdir -p {plain}` makes it."),
+        false => format!(
+            "`sealift mkdir -p {plain}` makes it. Without the slash at its end it is the name that the file gets."
+        ),
+    };
+    let error = Error::new(Kind::NotFound, format!("{shown}: no such folder on the server")).of_server();
+    Failure::Error { error, hint: Some(hint) }
+}
+
+/// What kept something from being moved or copied: if it is there itself, the folder that it was to go to is missing.
+async fn explain(client: &mut Client, failure: Failure, from: &RelPath, to: &RelPath) -> Failure {
+    let Failure::Error { error, hint } = failure else { return failure };
+    match error.kind() {
+        Kind::NotFound => match client.stat(from).await {
+            Ok(_) => no_folder_for(error, to, "Make it first, with `sealift mkdir -p`.".to_owned()),
+            Err(of_source) if of_source.kind() == Kind::NotFound => Failure::from(of_source).about(&from.to_string()),
+            Err(_) => Failure::from(error).about(&from.to_string()),
+        },
+        Kind::Exists => Failure::Error { error, hint }.about(&to.to_string()),
+        _ => Failure::Error { error, hint }.about(&from.to_string()),
     }
 }
 
@@ -198,13 +288,16 @@ async fn carry_one(
     };
     let to = if into_folder { to.path.join(name)? } else { to.path.clone() };
     if let Act::Copy { recursive } = how.act {
-        return cp::copy_one(out, client, source, &to, (recursive, how.force), tally).await;
+        let copied = cp::copy_one(out, client, source, &to, (recursive, how.force), tally).await;
+        return match copied {
+            Err(failure) => Err(explain(client, failure, from, &to).await),
+            Ok(()) => Ok(()),
+        };
     }
-    let renamed = client.rename(from, &to, how.force).await;
-    renamed.map_err(|err| {
+    if let Err(err) = client.rename(from, &to, how.force).await {
         let replace = || "Add --force to replace it.".to_owned();
-        Failure::from(err).about(&from.to_string()).hinted(Kind::Exists, replace)
-    })?;
+        return Err(explain(client, err.into(), from, &to).await.hinted(Kind::Exists, replace));
+    }
     let moved = || Object::of(Event::Moved).name("from", from.as_bytes()).name("path", to.as_bytes());
     out.json(|| moved().ids(client.last_ids()))?;
     out.step(&format!("moved {from} to {to}"));

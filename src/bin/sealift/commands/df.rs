@@ -1,20 +1,49 @@
 //! `df`: how much a user has on a server, and how much more may come.
 
+use std::ffi::OsString;
+
+use clap::{ArgAction, Args};
 use sealift::Client;
 use sealift::files::{EntryKind, RelPath};
 
 use super::unread;
-use crate::args::OneServer;
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::format;
 use crate::output::{Event, Object, Output};
 
+/// Show how much you have on a server, and how much more may come
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+#[command(after_help = "\
+Example:
+  sealift df alice@files.example
+
+What is there is counted by listing it, as a quota counts it. What is left on the server's disk no user is told.")]
+pub struct Df {
+    /// The server
+    #[arg(value_name = "TARGET")]
+    pub target: OsString,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How it is shown.
+#[derive(Debug, Clone, Args)]
+pub struct How {
+    /// Show sizes as people read them, which they are anyway; --help is the help
+    #[arg(short = 'h', long)]
+    pub human_readable: bool,
+    /// Show this help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// As [`Context::with_client`].
-pub async fn run(ctx: &Context, args: &OneServer) -> Outcome {
+pub async fn run(ctx: &Context, args: &Df) -> Outcome {
     let login = ctx.login_for(&ctx.target(&args.target)?)?;
     ctx.with_client(&login, async |client| show(ctx.out, client).await).await
 }

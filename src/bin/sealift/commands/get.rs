@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sealift::client::{Config, Download, Observer as _, Skip, Summary, Target, Transfer};
 use sealift::files::{Condition, EntryKind, RelPath};
+use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
@@ -19,7 +20,7 @@ use crate::args::Get;
 use crate::context::Context;
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::interrupt;
+use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders};
 use crate::login::Login;
 use crate::progress::{Direction, Progress};
@@ -44,6 +45,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     }
     let may_be_pattern = remotes.iter().map(|word| may_be_pattern(word));
     let targets: Vec<_> = ctx.targets(remotes)?.into_iter().zip(may_be_pattern).collect();
+    refuse_remote_destination(remotes, local)?;
     let local = Local::resolve(local, targets.len(), how.exactly)
         .map_err(|failure| explain_missing(failure, remotes, local))?;
     if local == Local::Through(Through::Stdout) && how.condition == Condition::Any {
@@ -118,14 +120,31 @@ fn split<'a>(config: &Config, names: &'a [OsString]) -> (&'a [OsString], &'a OsS
     }
 }
 
+/// `work:` and `host:folder` are places on a server to whoever types them, and no names for a file here.
+fn refuse_remote_destination(remotes: &[OsString], local: &OsStr) -> Outcome {
+    let first = local.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_one_of_them = |remote: &OsString| remote.as_bytes().starts_with(first);
+    if !first.contains(&b':') || remotes.iter().any(is_one_of_them) || Path::new(local).symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let shown = for_people(local.as_bytes());
+    let hint = format!(
+        "The last name is the local destination: write ./{shown} for that. `sealift cp` copies within one server."
+    );
+    Err(Failure::new(Kind::Usage, format!("{shown} reads like a place on a server, and none is called so here"), hint))
+}
+
 /// A last name that reads like another remote one was probably meant as that.
 fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Failure {
     let server = |name: &OsStr| Target::parse(name.as_bytes()).ok().map(|target| (target.host, target.port));
     let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
     if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
-        return failure.hinted(Kind::NotFound, || {
-            "The last name is the local destination; add ` .` to fetch all of them to the current folder.".to_owned()
-        });
+        let hint = "The last name is the local destination; add ` .` to fetch all of them to the current folder. `sealift cp` copies \
+                    within one server.";
+        return match failure {
+            Failure::Error { error, .. } => Failure::Error { error, hint: Some(hint.to_owned()) },
+            shown => shown,
+        };
     }
     failure
 }
@@ -339,8 +358,8 @@ impl<'a> Fetch<'a> {
             }
             false => self.local.open()?,
         };
-        if files.len() > 1 || !trees.is_empty() {
-            interrupt::moves_several();
+        if !self.how.is_dry_run() {
+            interrupt::moves(Moves::Fetch, files.len() > 1 || !trees.is_empty());
         }
         if !trees.is_empty() && matches!(self.local, Local::Name { .. }) {
             interrupt::gives_a_name();

@@ -74,8 +74,14 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     let unused = |err: Error| Failure::from(err).hinted(Kind::Denied, || UNUSED.to_owned());
     known_servers().and_then(|known| known.check_writable()).map_err(unused)?;
     config_file_to_change(&ctx.common).and_then(|config| config.check_writable()).map_err(unused)?;
+    // Whoever cannot be reached, or is another one, is nobody to choose a password for.
+    let reached = ctx.dial(&login).await?;
     let new = ctx.new_password(&name)?;
-    let mut client = ctx.dial(&login).await?;
+    // The person may have taken longer than a server waits for a login.
+    let mut client = match reached.is_alive() {
+        true => reached,
+        false => ctx.dial(&login).await?,
+    };
     let credential = Credential::Password(new.clone());
     let client = match client.redeem(&link.user, link.secret.clone(), new).await {
         Ok(_) => client,
@@ -89,7 +95,11 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
             Err(failure) => return Err(failure),
         },
         Err(error) => {
-            let ask = || "Ask whoever invited you for another one: `sealiftd invite` makes it.".to_owned();
+            let ask = || {
+                "The password that you typed was not set. If you have joined with it before, `sealift login` has this machine log in \
+                 too; else ask whoever invited you for another one: `sealiftd invite` makes it."
+                    .to_owned()
+            };
             return Err(Failure::from(error).about(&name).hinted(Kind::LoginFailed, ask));
         }
     };
@@ -134,7 +144,7 @@ fn joined(ctx: &Context, link: &InvitationLink, name: &str) -> Outcome {
         path: RelPath::root(),
         settings: Settings { port: Some(link.server.port), ..Settings::default() },
     };
-    let free = ctx.config()?.free_name(&link.server.host);
+    let free = ctx.config()?.free_name(&link.server.host, &link.user);
     bookmark::save(ctx, &free, &bookmark, false)
 }
 

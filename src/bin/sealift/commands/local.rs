@@ -64,7 +64,7 @@ impl Local {
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
                 let hint = "End it with a slash to have it made.";
-                return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder"), hint));
+                return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder on this machine"), hint));
             }
             _ => {}
         }
@@ -80,7 +80,9 @@ impl Local {
         let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            return Err(Error::new(Kind::NotFound, format!("{}: no such folder", folder.display())).into());
+            let (folder, shown) = (folder.display(), shown.to_string());
+            let hint = format!("`mkdir -p` makes it. A name that ends with a slash is a folder, and is made: {shown}/");
+            return Err(Failure::new(Kind::NotFound, format!("{folder}: no such folder on this machine"), hint));
         }
         Ok(Local::Name { folder: folder.into(), name: RelPath::parse(name.as_bytes())? })
     }

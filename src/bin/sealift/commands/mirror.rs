@@ -16,7 +16,7 @@ use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
-use crate::interrupt;
+use crate::interrupt::{self, Moves};
 use crate::login::Login;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
@@ -125,6 +125,9 @@ pub async fn carry_out(
         if options.growing && matches!(way, Way::Pull { .. }) {
             warn_of_growing(ctx.out, client);
         }
+        if !args.dry_run {
+            interrupt::moves(Moves::Mirror, true);
+        }
         let result = attempts(client, &way, &options, &displaced, &back, &progress).await;
         if result.is_err() {
             restore(&way, &displaced, &back).await;
@@ -142,7 +145,7 @@ pub async fn carry_out(
             }
         };
         if args.dry_run {
-            show_plan(&summary.plan, verb, ctx.out)?;
+            show_plan(&summary.plan, verb, &way, ctx.out)?;
         } else if summary.kept.is_empty() {
             summary.plan.removed().for_each(|path| ctx.out.step(&format!("delete {path}")));
         }
@@ -261,7 +264,17 @@ fn show_kept(summary: &MirrorSummary, out: Output) {
     out.warn(&format!("nothing was deleted, because {why}: {kept} kept at the destination (-v shows which)"));
 }
 
-fn show_plan(plan: &Plan, transfer: &str, out: Output) -> Outcome {
+/// What would be done, each with its place at the destination; of what is moved also where it is now, as `put -n` and `get -n` show it.
+fn show_plan(plan: &Plan, transfer: &str, way: &Way, out: Output) -> Outcome {
+    let (from, to) = match way {
+        Way::Push { from, to } => (from.as_path(), to.path.as_path()),
+        Way::Pull { from, to } => (from.path.as_path(), to.as_path()),
+    };
+    let below = |top: &Path, path: &[u8]| match path {
+        b"." if top.as_os_str().is_empty() => b".".to_vec(),
+        b"." => top.as_os_str().as_bytes().to_vec(),
+        path => top.join(OsStr::from_bytes(path)).into_os_string().into_vec(),
+    };
     let made = plan.made().map(|path| ("mkdir", path));
     let moved = plan.transferred().map(|path| (transfer, path));
     let removed = plan.removed().map(|path| ("delete", path));
@@ -275,9 +288,18 @@ fn show_plan(plan: &Plan, transfer: &str, out: Output) -> Outcome {
         ("delete", path.into_os_string().into_vec())
     });
     for (verb, path) in named.chain(strays) {
-        let path = path.as_slice();
-        if !out.json(|| Object::of(Event::Plan).text("action", verb).name("path", path))? {
-            out.line([verb.as_bytes(), b" ", &out.name(path)].concat())?;
+        let (path, there) = (path.as_slice(), below(to, &path));
+        let moved = (verb == transfer).then(|| below(from, path));
+        let object = || {
+            let object = Object::of(Event::Plan).text("action", verb).name("path", path);
+            if moved.is_some() { object.name("to", &there) } else { object }
+        };
+        if !out.json(object)? {
+            let line = match &moved {
+                Some(from) => [verb.as_bytes(), b" ", &out.name(from), b" -> ", &out.name(&there)].concat(),
+                None => [verb.as_bytes(), b" ", &out.name(&there)].concat(),
+            };
+            out.line(line)?;
         }
     }
     Ok(())

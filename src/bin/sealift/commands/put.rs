@@ -24,7 +24,7 @@ use super::local::one_name;
 use crate::args::Put;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
-use crate::interrupt;
+use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders};
 use crate::login::Login;
 use crate::progress::{Direction, Progress};
@@ -95,23 +95,14 @@ async fn listed(ctx: &Context, args: &Put) -> Outcome {
     send.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
     send.links = args.links;
     send.missed(failures)?;
-    let mut jobs = Jobs::default();
-    for Listed { path, .. } in paths {
-        let to = target.path.join(path.as_bytes())?;
-        match source(folder.join(path.as_path()).as_os_str(), args.recursive) {
-            Ok(source) => jobs.add(source, to),
-            Err(failure) => send.tally.show(failure, ctx.out)?,
-        }
-    }
+    let jobs = send.listed(folder, &target.path, paths)?;
     if jobs.is_empty() {
         return send.finish(None);
     }
     let connected = ctx.connect(&login).await?;
     let way = Way::back_to(ctx, &login, &connected);
     ctx.over(connected.client, &login, async |client| {
-        send.progress.set_login(&login);
-        let sent = send.send(client, Some(&way), jobs).await;
-        send.settle(sent)?;
+        send.deliver_listed(client, &login, &way, jobs).await?;
         send.finish(Some(client))
     })
     .await
@@ -146,7 +137,7 @@ impl Source {
 
 /// What is sent, and where to.
 #[derive(Default)]
-struct Jobs {
+pub struct Jobs {
     files: Vec<Upload>,
     pipes: Vec<(PathBuf, RelPath)>,
     trees: Vec<(PathBuf, RelPath)>,
@@ -164,7 +155,8 @@ impl Jobs {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nothing is sent.
+    pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.pipes.is_empty() && self.trees.is_empty()
     }
 }
@@ -242,6 +234,32 @@ impl<'a> Send<'a> {
         }
     }
 
+    /// What a list names below this folder, each with its place below `to`. What cannot be sent is shown and counted.
+    ///
+    /// # Errors
+    /// For a path that is too long.
+    pub fn listed(&mut self, folder: &Path, to: &RelPath, paths: Vec<Listed>) -> Outcome<Jobs> {
+        let mut jobs = Jobs::default();
+        for Listed { path, .. } in paths {
+            let to = to.join(path.as_bytes())?;
+            match source(folder.join(path.as_path()).as_os_str(), self.recursive) {
+                Ok(source) => jobs.add(source, to),
+                Err(failure) => self.tally.show(failure, self.ctx.out)?,
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Sends what a list names; on the way back when the connection is lost.
+    ///
+    /// # Errors
+    /// As [`Send::deliver`].
+    pub async fn deliver_listed(&mut self, client: &mut Client, login: &Login, way: &Way<'_>, jobs: Jobs) -> Outcome {
+        self.progress.set_login(login);
+        let sent = self.send(client, Some(way), jobs).await;
+        self.settle(sent)
+    }
+
     /// Tells what came of it all.
     ///
     /// # Errors
@@ -286,8 +304,9 @@ impl<'a> Send<'a> {
     async fn send(&mut self, client: &mut Client, way: Option<&Way<'_>>, jobs: Jobs) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         let Jobs { mut files, pipes, trees, gives_a_name } = jobs;
-        if files.len() > 1 || !trees.is_empty() {
-            interrupt::moves_several();
+        let can_go_on = !files.is_empty() || !trees.is_empty();
+        if can_go_on && !self.how.is_dry_run() {
+            interrupt::moves(Moves::Send, files.len() > 1 || !trees.is_empty());
         }
         self.progress.parts_to_come(trees.len());
         if !files.is_empty() {
@@ -417,7 +436,7 @@ async fn receives_as_folder(
         }
         None if several => {
             let hint = "End it with a slash to have it made.";
-            Err(Failure::new(Kind::NotFound, format!("{target}: no such folder"), hint))
+            Err(Failure::new(Kind::NotFound, format!("{target}: no such folder on the server"), hint))
         }
         _ => Ok(false),
     }

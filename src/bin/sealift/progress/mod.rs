@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use sealift::client::{Observer, Skip, Summary, Transferred};
+use sealift::error::Side;
 use sealift::files::RelPath;
 use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Result, limits};
@@ -229,7 +230,9 @@ impl Progress {
             .value("seconds", totals.time.unwrap_or_default().as_secs_f64())
             .ids(client.and_then(Client::last_ids));
         if !self.out.json(|| done)? {
-            let Summary { files, bytes, directories: folders, unchanged, .. } = *summary;
+            let Summary { files, bytes, directories, unchanged, .. } = *summary;
+            // Where files were there already, so were their folders, and which of them were made is not known.
+            let folders = if unchanged > 0 { 0 } else { directories };
             let totals = Totals { files, bytes, folders, unchanged, failed: tally.failures(), ..totals };
             self.out.note(&match dry_run {
                 true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
@@ -319,6 +322,16 @@ impl Observer for Progress {
         let mut failure = Failure::from(error.retold()).about(&name);
         if let Some(login) = lock(&self.login).as_ref() {
             failure = failure.denied_by_server(|| login.denied_hint());
+            // Only a folder can be missing where something is sent to.
+            if let (Direction::Send, Side::Server, Some(folder)) = (self.direction, error.side(), error.path()) {
+                failure = failure.hinted(sealift::Kind::NotFound, || {
+                    let make = crate::format::shell_word(&format!("{login}/{folder}"));
+                    format!(
+                        "`sealift mkdir -p {make}` makes it; a destination that ends with a slash is a folder, and is made if it is \
+                         missing."
+                    )
+                });
+            }
         }
         error.text().clone_into(&mut lock(&self.last_shown));
         failure.show(self.out);

@@ -8,8 +8,9 @@ use sealift::stray::Stray;
 
 use super::Words;
 use crate::commands::ls::Look;
-use crate::commands::{du, find, tree};
+use crate::commands::{df, du, find, tree};
 use crate::failure::Outcome;
+use crate::list_args::ListArgs;
 use crate::mirror_args;
 use crate::suggest;
 use crate::transfer::{Links, TransferArgs};
@@ -32,7 +33,8 @@ pub enum Command {
     /// Show how much is in folders
     Du(Du),
     /// Show how much you have here, and how much more may come
-    Df,
+    #[command(disable_help_flag = true)]
+    Df(df::How),
     /// Find files and folders by name, size and age
     Find(Find),
     /// Download all that is named, to the local folder
@@ -166,6 +168,8 @@ pub struct Get {
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
     #[command(flatten)]
+    pub list: ListArgs,
+    #[command(flatten)]
     pub transfer: TransferArgs,
 }
 
@@ -180,6 +184,8 @@ pub struct Put {
     /// What to do about links inside of folders
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub links: Links,
+    #[command(flatten)]
+    pub list: ListArgs,
     #[command(flatten)]
     pub transfer: TransferArgs,
 }
@@ -288,7 +294,7 @@ impl Command {
             Command::Ls(_)
             | Command::Tree(_)
             | Command::Du(_)
-            | Command::Df
+            | Command::Df(_)
             | Command::Find(_)
             | Command::Mget(_)
             | Command::Mput(_)

@@ -12,21 +12,24 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use async_std::task::block_on;
 use clap::Args;
 use sealift::client::Target;
+use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind};
 
 use crate::ask;
 use crate::context::Context;
-use crate::failure::{Outcome, Tally};
-use crate::interrupt::unless_interrupted;
+use crate::failure::{Failure, Outcome, Tally};
+use crate::interrupt::{self, unless_interrupted};
 use crate::login::Login;
 use crate::output::stdout_failed;
 use editor::{Editor, Typed};
-use line::{Command, Line};
+use line::Command;
+pub use line::Line;
 use request::{Request, What};
 use session::{Next, Session};
 
@@ -74,20 +77,20 @@ pub fn run(ctx: &Context, args: &Shell) -> Outcome {
         block_on(unless_interrupted(session.change_folder(start.path)))?;
     }
     match batch {
-        Some(lines) => obey(ctx, session, lines, true),
+        Some((name, lines)) => obey(ctx, session, lines, Some(&name), true),
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => converse(ctx, session),
-        None => obey(ctx, session, io::stdin().lock(), args.exit_on_error),
+        None => obey(ctx, session, io::stdin().lock(), None, args.exit_on_error),
     }
 }
 
-/// The commands that `-b` names, if they are not those on standard input. Opened before anything is connected to.
-fn batch(args: &Shell) -> Outcome<Option<Box<dyn BufRead>>> {
+/// The commands that `-b` names, and how that is called, if they are not those on standard input. Opened before anything is connected to.
+fn batch(args: &Shell) -> Outcome<Option<(String, Box<dyn BufRead>)>> {
     match &args.batch {
         None => Ok(None),
-        Some(file) if file == "-" => Ok(Some(Box::new(BufReader::new(io::stdin())))),
+        Some(file) if file == "-" => Ok(Some(("standard input".to_owned(), Box::new(BufReader::new(io::stdin()))))),
         Some(file) => {
             let opened = File::open(file).map_err(|err| Error::file(file.display(), err))?;
-            Ok(Some(Box::new(BufReader::new(opened))))
+            Ok(Some((for_people(file.as_os_str().as_bytes()), Box::new(BufReader::new(opened)))))
         }
     }
 }
@@ -149,20 +152,31 @@ fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
 }
 
 /// From a pipe or a file: every line, whatever becomes of it, unless the first failure is to end it or the connection is
-/// lost.
-fn obey(ctx: &Context, mut session: Session<'_>, mut lines: impl BufRead, exit_on_error: bool) -> Outcome {
+/// lost. A failure is told with its line, if these have a `name`.
+fn obey(
+    ctx: &Context,
+    mut session: Session<'_>,
+    mut lines: impl BufRead,
+    name: Option<&str>,
+    exit_on_error: bool,
+) -> Outcome {
     let mut tally = Tally::default();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut number) = (Vec::new(), 0u64);
     while lines.read_until(b'\n', &mut bytes).map_err(|err| Error::file("the commands", err))? > 0 {
         let requests = match Request::read(&bytes) {
             Ok(requests) => requests.into_iter().map(Ok).collect(),
             Err(err) => vec![Err(err)],
         };
         bytes.clear();
+        number += 1;
+        let located = |failure: Failure| match name {
+            Some(name) => failure.at_line(name, number, ctx.out),
+            None => failure,
+        };
         for request in requests {
             let (may_fail, done) = match request {
-                Ok(request) => (request.may_fail, perform(&mut session, request)),
-                Err(err) => (false, Err(err.into())),
+                Ok(request) => (request.may_fail, perform(&mut session, request).map_err(located)),
+                Err(err) => (false, Err(located(err.into()))),
             };
             session.tell_ids();
             match done {
@@ -189,6 +203,7 @@ fn perform(session: &mut Session<'_>, request: Request) -> Outcome<Next> {
         What::Local(line) => return local::run_line(&line).map(|()| Next::Go),
         What::Command { words, reader } => (words, reader),
     };
+    interrupt::typed(&words);
     let Some(Line { command }) = Line::parse(words)? else { return Ok(Next::Go) };
     let reader = reader.or_else(|| matches!(command, Command::More(_)).then(pager).flatten());
     let mut work = || block_on(unless_interrupted(session.run(&command)));

@@ -26,6 +26,7 @@ use crate::identity::Credential;
 use crate::interrupt;
 use crate::login::Login;
 use crate::output;
+use crate::voice;
 use sealift::secret::Secret;
 
 /// What comes after a command.
@@ -196,12 +197,14 @@ impl<'a> Session<'a> {
                 self.each(&names, async |client, target| du::measure(out, client, target, &line.how).await.map(drop))
                     .await?;
             }
-            Command::Df => df::show(out, self.client().await?).await?,
+            Command::Df(_) => df::show(out, self.client().await?).await?,
             Command::Find(line) => {
                 let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted)?);
                 self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))
                     .await?;
             }
+            Command::Get(line) | Command::Mget(line) if line.list.files_from.is_some() => self.get_listed(line).await?,
+            Command::Put(line) | Command::Mput(line) if line.list.files_from.is_some() => self.put_listed(line).await?,
             Command::Get(line) => {
                 let (names, local) = match line.names.as_slice() {
                     [names @ .., local] if !names.is_empty() => (names, expand_home(&literal(local))),
@@ -462,7 +465,11 @@ impl<'a> Session<'a> {
 fn welcome(ctx: &Context, login: &Login, connected: &Connected) {
     let welcome = &connected.welcome;
     let shown = |text: &str| for_people(text.as_bytes());
-    ctx.out.note(&format!("{}: {}", login.server, shown(connected.client.greeting())));
+    voice::in_shell(&login.to_string());
+    // How to log in need not be said any more.
+    let greeting = connected.client.greeting();
+    let greeting = greeting.split(" Log in with ").next().unwrap_or(greeting);
+    ctx.out.note(&format!("{}: {}", login.server, shown(greeting)));
     ctx.out.note(&format!(
         "Logged in as {} ({}). Server's pid {}, session {}.",
         shown(&welcome.user),

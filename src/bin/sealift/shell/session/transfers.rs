@@ -1,7 +1,7 @@
 //! `get` and `put` of the shell.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sealift::client::Target;
 use sealift::{Client, Kind};
@@ -13,6 +13,8 @@ use crate::commands::local::Local;
 use crate::commands::mirror::{self, Way};
 use crate::commands::put::Send;
 use crate::failure::{Failure, Outcome};
+use crate::list_args::{ListArgs, Listed, expects_folders};
+use crate::shell::request::literal;
 use crate::shell::{line, local};
 use crate::transfer::{FlowArgs, How, TransferArgs, Way as BackTo};
 
@@ -88,6 +90,65 @@ impl Session<'_> {
         done
     }
 
+    /// `get --files-from`: what a list names below a folder of the server.
+    pub(super) async fn get_listed(&mut self, line: &line::Get) -> Outcome {
+        let (folder, local) = match line.names.as_slice() {
+            [folder] => (folder, OsString::from(".")),
+            [folder, local] => (folder, local::expand_home(&literal(local))),
+            _ => return Err(expects_folders("get --files-from LIST FOLDER [LOCAL]")),
+        };
+        let folder = self.target(folder)?.path;
+        let Some((paths, failures)) = read(&line.list, Path::new("/"))? else { return Ok(()) };
+        let local = Local::folder(&local)?;
+        let mut fetch = Fetch::new(self.ctx, &local, line.recursive, &line.transfer.flow)?;
+        fetch.how = How::new(&line.transfer, self.ctx.retries(&self.login))?.parents();
+        failures.into_iter().try_for_each(|failure| fetch.missed(failure))?;
+        if paths.is_empty() {
+            return fetch.finish(None);
+        }
+        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
+        let mut own = self.limited(&line.transfer).await?;
+        let client = match &mut own {
+            Some(own) => own,
+            None => self.client().await?,
+        };
+        let way = BackTo::new(ctx, &login, &credential, client.pin());
+        fetch.collect_listed(client, &login, &way, &folder, paths).await?;
+        let done = fetch.finish(Some(client));
+        self.done_with(own).await;
+        done
+    }
+
+    /// `put --files-from`: what a list names below a local folder.
+    pub(super) async fn put_listed(&mut self, line: &line::Put) -> Outcome {
+        let (folder, target) = match line.names.as_slice() {
+            [folder] => (folder, self.target(OsStr::new("."))?),
+            [folder, target] => (folder, self.target(target)?),
+            _ => return Err(expects_folders("put --files-from LIST LOCAL [FOLDER]")),
+        };
+        let folder = PathBuf::from(local::expand_home(&literal(folder)));
+        let Some((paths, failures)) = read(&line.list, &folder)? else { return Ok(()) };
+        let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
+        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?.parents();
+        send.links = line.links;
+        send.missed(failures)?;
+        let jobs = send.listed(&folder, &target.path, paths)?;
+        if jobs.is_empty() {
+            return send.finish(None);
+        }
+        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
+        let mut own = self.limited(&line.transfer).await?;
+        let client = match &mut own {
+            Some(own) => own,
+            None => self.client().await?,
+        };
+        let way = BackTo::new(ctx, &login, &credential, client.pin());
+        send.deliver_listed(client, &login, &way, jobs).await?;
+        let done = send.finish(Some(client));
+        self.done_with(own).await;
+        done
+    }
+
     /// A connection of its own for a command with a rate of its own: that of the shell keeps the one that it began with.
     async fn limited(&self, args: &TransferArgs) -> Outcome<Option<Client>> {
         let Some(rate) = args.flow.limit_rate else { return Ok(None) };
@@ -102,6 +163,15 @@ impl Session<'_> {
             self.ctx.hang_up(client).await;
         }
     }
+}
+
+/// The paths of a list, which is a file: the shell reads its commands from standard input.
+fn read(list: &ListArgs, below: &Path) -> Outcome<Option<(Vec<Listed>, Vec<Failure>)>> {
+    if list.files_from.as_deref() == Some(OsStr::new("-")) {
+        let text = "standard input is where the shell's commands come from";
+        return Err(Failure::new(Kind::Usage, text, "Name a file with the list."));
+    }
+    list.read(below, false)
 }
 
 /// A rate is a connection's from its beginning, and what goes to standard output comes over that of the shell.

@@ -1,0 +1,180 @@
+//! What people type by habit who come from sftp, rsync, scp, rclone and curl, and what does the same here.
+
+/// Commands of other programs, and what does the same here.
+pub const COMMANDS: &[(&[&str], &str)] = &[
+    (
+        &["sync", "rsync"],
+        "`sealift mirror SOURCE DESTINATION` makes a folder like another; with --delete it removes what is not in SOURCE too.",
+    ),
+    (
+        &["copy", "scp", "copyto"],
+        "`sealift get HOST/file .` fetches, `sealift put file HOST/` sends; -r takes folders, and `sealift mirror` moves only what \
+         changed.",
+    ),
+    (&["mget"], "`sealift get 'HOST/*.txt' folder/` fetches all that match."),
+    (&["mput"], "`sealift put *.txt HOST/folder/` sends all that match."),
+    (
+        &["cd", "lcd", "pwd", "lpwd", "lls"],
+        "Each command names its path, as in `sealift ls HOST/folder`; `sealift shell HOST` has folders to be in.",
+    ),
+    (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with all that is in it."),
+    (&["version"], "`sealift --version` shows it."),
+    (&["touch"], "`sealift put /dev/null HOST/name` makes an empty file."),
+    (
+        &["chmod", "chown", "ln"],
+        "Modes, owners and links are not changed over the line; the server's administrator can.",
+    ),
+];
+
+/// Words of other programs' shells, and what does the same in ours. Those of [`COMMANDS`] are for a command line.
+pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
+    (&["pass", "password"], "`login USER` asks for the password; it never stands in the line."),
+    (
+        &["passwd", "key", "join", "bookmark", "trust", "invite"],
+        "That is no matter of one session: `!sealift --help` shows the commands outside of the shell.",
+    ),
+    (&["reget"], "`get -c NAME` goes on with a file that was cut off."),
+    (&["reput"], "`put -c NAME` goes on with a file that was cut off."),
+    (&["chmod", "chown", "chgrp", "umask", "ln", "symlink"], "Modes, owners and links are not changed over the line."),
+    (
+        &["sync", "rsync"],
+        "`mirror SOURCE DESTINATION` makes a local folder like one on the server; with -R the other way round.",
+    ),
+    (&["rmdir"], "`rm FOLDER` removes an empty folder, and with -r one with all that is in it."),
+    (&["mdelete", "mrm"], "`rm '*.tmp'` removes all that match."),
+    (&["ll"], "`ls -l` shows type, size and time too."),
+    (&["ldir"], "`lls` lists a local folder."),
+    (&["lrm", "lmv", "lcat", "lcp"], "`!rm FILE` and the like run a program of this machine."),
+    (&["close", "disconnect"], "`exit` logs out and ends; `open HOST` goes to another server."),
+    (
+        &["ascii", "binary", "bin", "passive", "prompt", "hash", "verbose", "progress"],
+        "There is nothing to set: all bytes arrive as they are, and nothing asks.",
+    ),
+    (&["clear", "cls"], "Ctrl-L clears the screen."),
+    (&["history"], "The arrow keys and Ctrl-R find earlier commands."),
+    (&["touch"], "`put /dev/null NAME` makes an empty file."),
+    (&["version"], "`status` shows the server's, `!sealift --version` that of this program."),
+    (&["vi", "vim", "nano", "edit"], "`get` the file, `!vi` it, and `put` it back."),
+];
+
+/// Options of other programs, with the commands of ours that they are about (of all, if none is named).
+pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
+    (&["-u"], &["get", "put", "mirror"], "--update moves only what is newer."),
+    (&["-c"], &["mirror"], "--checksum compares the bytes of files; what was cut off is gone on with anyway."),
+    (&["-L", "--copy-links", "--dereference"], &["put", "mirror"], "--links follow sends what links lead to."),
+    (&["--links"], &["get"], "A server shows what its own links lead to, and that is fetched."),
+    (
+        &["--files-from"],
+        &["mirror"],
+        "`sealift put -c --files-from LIST FOLDER HOST/folder` moves what a list names, and `get` the other way.",
+    ),
+    (&["-L", "--copy-links", "--dereference"], &["get"], "What a link on the server leads to is fetched anyway."),
+    (
+        &["-l"],
+        &["put", "mirror"],
+        "A server stores no links: --links follow sends what they lead to. A rate is --limit-rate 5M.",
+    ),
+    (&["-l"], &["get"], "A rate is --limit-rate 5M."),
+    (&["--bwlimit", "--limit", "--max-rate"], &[], "--limit-rate 5M moves no more than so much a second."),
+    (
+        &["--del", "--delete-before", "--delete-during", "--delete-delay", "--delete-after", "--delete-excluded"],
+        &["mirror"],
+        "--delete removes what is not in SOURCE, at the end, if all else succeeded. What is left out by --exclude is never removed.",
+    ),
+    (
+        &["--delete", "--del", "--delete-before", "--delete-after", "--delete-excluded"],
+        &["get", "put"],
+        "`sealift mirror --delete SOURCE DESTINATION` removes what is not in SOURCE.",
+    ),
+    (
+        &["--partial", "--append", "--append-verify", "--inplace", "--partial-dir"],
+        &["mirror"],
+        "What was cut off is kept and gone on with anyway, and every file appears whole.",
+    ),
+    (
+        &["--partial", "--append", "--append-verify", "--inplace", "--partial-dir"],
+        &["get", "put"],
+        "What was cut off is kept; -c goes on with it. Every file appears whole.",
+    ),
+    (&["--ignore-existing"], &["get", "put"], "--if-exists skip leaves alone what is there."),
+    (&["--size-only", "--ignore-times", "-I"], &["mirror"], "--checksum compares the bytes of files of the same size."),
+    (
+        &["--info", "--stats", "-i", "--itemize-changes"],
+        &["get", "put", "mirror"],
+        "-v shows each step, -n what would be done.",
+    ),
+    (
+        &["-e", "--rsh"],
+        &["get", "put", "mirror"],
+        "There is no ssh in between: the port is part of the target, HOST:4456/path.",
+    ),
+    (
+        &[
+            "-o",
+            "-g",
+            "-H",
+            "-A",
+            "-X",
+            "--owner",
+            "--group",
+            "--acls",
+            "--xattrs",
+            "--hard-links",
+            "--chmod",
+            "--chown",
+        ],
+        &["put", "mirror"],
+        "Owners, ACLs and hard links are not kept; --perms keeps who may read, write and run.",
+    ),
+    (
+        &["--remove-source-files"],
+        &["get", "put", "mirror"],
+        "Nothing is removed at the source; `sealift rm` and `rm` do that.",
+    ),
+    (
+        &["-b", "--backup"],
+        &["get", "put", "mirror"],
+        "Nothing is kept of a file that is replaced; --if-exists skip leaves it alone.",
+    ),
+    (
+        &["-p"],
+        &["get", "put"],
+        "Times are kept anyway. The port is --port 4456, -P 4456, or part of the target: HOST:4456/path.",
+    ),
+    (&["-p"], &[], "The port is --port 4456, -P 4456, or part of the target: HOST:4456/path."),
+    (&["-u", "-l", "--user", "--username", "--login"], &[], "The user stands before the host: alice@HOST/path."),
+    (
+        &["--password", "--pass", "--passwd"],
+        &[],
+        "A password never stands on a command line. Leave it away to be asked, or use --password-file or --password-stdin.",
+    ),
+    (
+        &["-k", "--insecure", "--no-check-certificate", "--no-verify"],
+        &[],
+        "Servers are always checked. --pin names the right key, `sealift trust add HOST` remembers it.",
+    ),
+    (
+        &["-a", "--archive"],
+        &["get", "put", "mirror"],
+        "-r takes folders (`mirror` always does); times are kept anyway.",
+    ),
+    (&["-z", "-C", "--compress"], &[], "Nothing is compressed on the way."),
+    (&["-t", "--times"], &["get", "put", "mirror"], "Times are kept anyway."),
+    (
+        &["-o"],
+        &["get", "cat"],
+        "Name the destination last: `sealift get HOST/file NAME`, with `-` for standard output.",
+    ),
+    (
+        &["-O", "--output"],
+        &["get", "cat"],
+        "Name the destination last: `sealift get HOST/file NAME`, with `-` for standard output.",
+    ),
+    (
+        &["-f", "--force"],
+        &["get", "put"],
+        "What is there is replaced anyway; --if-exists skip or fail leaves it alone.",
+    ),
+    (&["-n", "--no-clobber"], &["get", "put"], "--if-exists skip leaves alone what is there."),
+    (&["-h"], &["get", "put", "mirror"], "--help shows how it is written."),
+];

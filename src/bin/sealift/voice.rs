@@ -1,0 +1,64 @@
+//! How a hint names a command: outside of the shell with the program's name and the server, in the shell as it is typed there.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use clap::CommandFactory as _;
+
+use super::shell::Line;
+
+/// The server that the shell is on, as it stands before a path: `alice@host:4456/`.
+static SHELL: Mutex<Option<String>> = Mutex::new(None);
+
+/// Says that hints are read in the shell from now on, on this server.
+pub fn in_shell(server: &str) {
+    *SHELL.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{server}/"));
+}
+
+/// The hint as it is to be read here.
+pub fn here(hint: &str) -> Cow<'_, str> {
+    match &*SHELL.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(server) => Cow::Owned(for_shell(hint, server)),
+        None => Cow::Borrowed(hint),
+    }
+}
+
+/// Commands stand between backticks. Those that the shell has too are named without the program, and their paths from
+/// the user's own folder on.
+fn for_shell(hint: &str, server: &str) -> String {
+    let shell = Line::command();
+    let mut is_code = true;
+    let parts = hint.split('`').map(|part| {
+        is_code = !is_code;
+        let command = part.strip_prefix("sealift ").filter(|_| is_code);
+        let name = command.and_then(|command| command.split(' ').next()).unwrap_or_default();
+        match command.filter(|_| shell.find_subcommand(name).is_some() && name != "login") {
+            Some(command) => command.replace(server, "/").replace("HOST/", ""),
+            None => part.to_owned(),
+        }
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_names_its_own_commands_as_they_are_typed_there() {
+        let server = "alice@h:4456/";
+        for (hint, there) in [
+            ("`sealift ls` shows what is there.", "`ls` shows what is there."),
+            ("`sealift mkdir -p alice@h:4456/a/b` makes it.", "`mkdir -p /a/b` makes it."),
+            ("`sealift get HOST/file .` fetches.", "`get file .` fetches."),
+            (
+                "`sealift trust list` and `sealift cat x` and sealift ls",
+                "`sealift trust list` and `cat x` and sealift ls",
+            ),
+            ("`sealift login alice@h:4456` asks once.", "`sealift login alice@h:4456` asks once."),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(for_shell(hint, server), there);
+        }
+    }
+}
