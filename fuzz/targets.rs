@@ -287,7 +287,10 @@ fn alice() -> Principal {
         let secret = Secret::new("secret");
         let hash = hash_password(&secret).unwrap();
         let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"full\"\n");
-        Users::parse(&text, "users.toml").unwrap().verify("alice", &secret).unwrap()
+        Users::parse(&text, "users.toml")
+            .unwrap()
+            .verify("alice", &secret, std::net::Ipv4Addr::LOCALHOST.into())
+            .unwrap()
     };
     ALICE.get_or_init(log_in).clone()
 }

@@ -180,6 +180,9 @@ pub const PASSWORD_SHORT: usize = 8;
 /// From this many users on it is said loudly when a change of the users file takes more than half of them away.
 pub const USERS_MANY: usize = 10;
 
+/// How long before a user expires `sealiftd check` says so: time enough to ask whether that is meant.
+pub const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
 /// How often the users file is looked at when nobody gives a command. With [`USERS_FILE_REST`] after it, a change is in
 /// force within a second.
 pub const USERS_FILE_LOOK: Duration = Duration::from_millis(500);

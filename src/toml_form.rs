@@ -74,8 +74,11 @@ impl<'a> Section<'a> {
     pub(crate) fn allow_only(&self, known: &[&str]) -> Result<()> {
         for (key, _) in self.table {
             if !known.contains(&key.get_ref().as_ref()) {
-                let what =
-                    format!("{} has an unknown key '{}': known are {}", self.name, key.get_ref(), known.join(", "));
+                let typed = key.get_ref().as_ref();
+                let near = known.iter().min_by_key(|name| strsim::damerau_levenshtein(typed, name));
+                let near = near.filter(|name| strsim::damerau_levenshtein(typed, name) <= 2);
+                let hint = near.map(|name| format!("did you mean '{name}'? ")).unwrap_or_default();
+                let what = format!("{} has an unknown key '{typed}': {hint}known are {}", self.name, known.join(", "));
                 return Err(self.place.wrong(key.span(), what));
             }
         }

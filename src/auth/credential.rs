@@ -1,6 +1,5 @@
 //! What somebody has logged in with.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::hash::StoredHash;
@@ -13,7 +12,7 @@ pub(super) enum Credential {
     Nothing,
     /// The password of this hash.
     Password(Arc<StoredHash>),
-    /// A key, from an address.
+    /// A key.
     Key(Arc<KeyLogin>),
 }
 
@@ -23,7 +22,6 @@ pub(super) struct KeyLogin {
     pub(super) public: PublicKey,
     /// What the users file called it.
     pub(super) name: String,
-    pub(super) from: IpAddr,
 }
 
 impl Credential {

@@ -90,6 +90,22 @@ pub(super) fn passwd(text: &str, file: &str, name: &str, hash: &str) -> Result<S
     checked(&document, file, &wanted)
 }
 
+/// The text with what one user is granted changed so.
+pub(super) fn set(text: &str, file: &str, name: &str, change: impl FnOnce(&mut Grants)) -> Result<String> {
+    let mut wanted = Users::parse(text, file)?;
+    let defaults = wanted.defaults.of(name);
+    let user = wanted.users.get_mut(name).ok_or_else(|| absent(name, file))?;
+    let before = user.grants.clone();
+    let mut grants = Grants::clone(&before);
+    change(&mut grants);
+    names::check_home(&grants.home).map_err(|why| wrong(&format!("home '{}'", grants.home), why))?;
+    user.grants = Arc::new(grants.clone());
+
+    let mut document = open(text, file)?;
+    grants_table::write(user_of(&mut document, file, name)?, &grants, &before, &defaults);
+    checked(&document, file, &wanted)
+}
+
 /// The text with one more key for one user.
 pub(super) fn add_key(text: &str, file: &str, name: &str, line: &str) -> Result<String> {
     let mut wanted = Users::parse(text, file)?;
@@ -242,7 +258,7 @@ fn section_of(new: &NewUser<'_>, defaults: &Grants) -> Table {
         one_a_line(&mut keys);
         section.insert("keys", value(keys));
     }
-    grants_table::write_all(&mut section, &new.grants, defaults);
+    grants_table::write_new(&mut section, &new.grants, defaults);
     section
 }
 

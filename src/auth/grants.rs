@@ -1,6 +1,9 @@
 //! What a login name may do: the one struct of it. It is read and written in `grants_table`.
 
-use super::{Access, SelfService, UserKey};
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use super::{Access, Network, SelfService, UserKey};
 
 /// What the users file grants a login name. It opens nothing: for that there must be a [`super::Principal`], who has one of
 /// these.
@@ -18,17 +21,65 @@ pub struct Grants {
     pub quota: Option<u64>,
     /// What may be changed about the own login.
     pub self_service: SelfService,
+    /// Whether the user may be logged in at all.
+    pub enabled: bool,
+    /// The first moment at which the user may not any more.
+    pub expires: Option<SystemTime>,
+    /// From where the user may be logged in; empty: from everywhere.
+    pub from: Vec<Network>,
+    /// How many sessions of the user may be open at once, those of one login on several connections counted once; none: as
+    /// many as the server takes.
+    pub max_sessions: Option<u32>,
+}
+
+/// Why somebody may not be logged in, whatever they prove. It is for the log: those who try are told the same as of a wrong
+/// password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Barred {
+    /// [`Grants::enabled`] is off.
+    #[error("the user is disabled")]
+    Disabled,
+    /// The moment [`Grants::expires`] has come.
+    #[error("the user has expired")]
+    Expired,
+    /// The address is in none of the networks of [`Grants::from`].
+    #[error("the user does not log in from there")]
+    Elsewhere,
 }
 
 impl Grants {
     /// What a user has whose section says nothing, in a file that says nothing of all: every right in this home.
     pub fn new(home: impl Into<String>) -> Grants {
-        Grants { home: home.into(), access: Access::FULL, admin: false, quota: None, self_service: SelfService::ALL }
+        Grants {
+            home: home.into(),
+            access: Access::FULL,
+            admin: false,
+            quota: None,
+            self_service: SelfService::ALL,
+            enabled: true,
+            expires: None,
+            from: Vec::new(),
+            max_sessions: None,
+        }
     }
 
     /// Anybody's, where anonymous reading is on with this home.
     pub(super) fn anonymous(home: String) -> Grants {
         Grants { access: Access::READ, self_service: SelfService::NONE, ..Grants::new(home) }
+    }
+
+    /// Whether somebody who has these may be logged in from there at that time.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, from: IpAddr, now: SystemTime) -> Result<(), Barred> {
+        let is_near = self.from.is_empty() || self.from.iter().any(|network| network.contains(from));
+        match () {
+            () if !self.enabled => Err(Barred::Disabled),
+            () if self.expires.is_some_and(|end| end <= now) => Err(Barred::Expired),
+            () if !is_near => Err(Barred::Elsewhere),
+            () => Ok(()),
+        }
     }
 
     /// What is left to a session of this key: no more than the key allows, and nothing of an administrator's if it bounds
@@ -54,10 +105,9 @@ impl Defaults {
         Defaults(Grants::new(""))
     }
 
-    /// The same but for what is changed.
-    pub(super) fn changed(mut self, change: impl FnOnce(&mut Grants)) -> Defaults {
-        change(&mut self.0);
-        self
+    /// What these are read over.
+    pub(super) fn map<E>(self, read: impl FnOnce(Grants) -> Result<Grants, E>) -> Result<Defaults, E> {
+        read(self.0).map(Defaults)
     }
 
     /// Those of a user of this name, whose home is called so too.

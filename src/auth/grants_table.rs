@@ -1,17 +1,30 @@
 //! Reads and writes what a section of the users file grants: each field of [`Grants`] has its key, its reader and its
 //! writer here, and nowhere else.
 
+use std::time::SystemTime;
+
 use toml::de::DeValue;
+use toml::value::Datetime;
 use toml_edit::{Array, Item, TableLike, value};
 
+use super::expiry::{end_of, render_expiry};
 use super::grants::Defaults;
-use super::{Access, Grants, SelfService, names};
+use super::{Access, Grants, Network, SelfService, names};
 use crate::byte_size;
 use crate::error::Result;
 use crate::toml_form::Section;
 
 /// The keys of a user's section that grant something.
-pub(super) const KEYS: &[&str] = &["home", "access", "admin", "quota", "self_service"];
+pub(super) const KEYS: &[&str] =
+    &["home", "access", "admin", "quota", "self_service", "enabled", "expires", "from", "max_sessions"];
+
+/// Those of `[defaults]`: what is not each user's own.
+const DEFAULTS: &[&str] = &["access", "quota", "self_service", "expires", "from", "max_sessions"];
+
+/// The words that lift what `[defaults]` says.
+const NO_BOUND: &str = "none";
+const NEVER: &str = "never";
+const ANYWHERE: &str = "anywhere";
 
 /// What this section of a user grants, who has these without it.
 pub(super) fn read(section: &Section<'_>, defaults: Grants) -> Result<Grants> {
@@ -19,53 +32,56 @@ pub(super) fn read(section: &Section<'_>, defaults: Grants) -> Result<Grants> {
         home: section.home()?.unwrap_or(defaults.home),
         access: section.access()?.unwrap_or(defaults.access),
         admin: section.boolean("admin")?.unwrap_or(defaults.admin),
-        quota: section.quota()?.or(defaults.quota),
+        quota: section.quota()?.unwrap_or(defaults.quota),
         self_service: section.self_service()?.unwrap_or(defaults.self_service),
+        enabled: section.boolean("enabled")?.unwrap_or(defaults.enabled),
+        expires: section.expires()?.unwrap_or(defaults.expires),
+        from: section.networks()?.unwrap_or(defaults.from),
+        max_sessions: section.max_sessions()?.unwrap_or(defaults.max_sessions),
     })
 }
 
 /// What `[defaults]` grants all users.
 pub(super) fn read_defaults(section: &Section<'_>) -> Result<Defaults> {
-    section.allow_only(&["self_service"])?;
-    let self_service = section.self_service()?;
-    Ok(Defaults::none().changed(|grants| grants.self_service = self_service.unwrap_or(grants.self_service)))
+    section.allow_only(DEFAULTS)?;
+    Defaults::none().map(|grants| read(section, grants))
 }
 
-/// Writes what a user is granted into the user's section, as far as it differs from `before`.
-pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grants) {
-    let Grants { home, access, admin, quota, self_service } = grants;
-    if *home != before.home {
-        put(section, "home", value(home));
-    }
-    if *access != before.access {
-        put(section, "access", of_access(*access));
-    }
-    if *admin != before.admin {
-        put(section, "admin", value(*admin));
-    }
-    if *quota != before.quota {
-        match quota {
-            Some(quota) => put(section, "quota", value(byte_size::render_size(*quota))),
-            None => drop(section.remove("quota")),
-        }
-    }
-    if *self_service != before.self_service {
-        put(section, "self_service", of_self_service(*self_service));
-    }
+/// Writes what a user is granted into the user's section, as far as it differs from `before`. `defaults` is what the user has
+/// without it.
+pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grants, defaults: &Grants) {
+    let Grants { home, access, admin, quota, self_service, enabled, expires, from, max_sessions } = grants;
+    let mut put_changed = |changed: bool, key: &str, item: Option<Item>| match item {
+        _ if !changed => {}
+        Some(item) => put(section, key, item),
+        None => drop(section.remove(key)),
+    };
+    put_changed(*home != before.home, "home", Some(value(home)));
+    put_changed(*access != before.access, "access", Some(of_access(*access)));
+    put_changed(*admin != before.admin, "admin", Some(value(*admin)));
+    let lifted = |is_bounded: bool, word: &str| is_bounded.then(|| value(word));
+    let item = quota.map(|quota| value(byte_size::render_size(quota)));
+    put_changed(*quota != before.quota, "quota", item.or_else(|| lifted(defaults.quota.is_some(), NO_BOUND)));
+    put_changed(*self_service != before.self_service, "self_service", Some(of_self_service(*self_service)));
+    put_changed(*enabled != before.enabled, "enabled", Some(value(*enabled)));
+    let item = expires.and_then(|end| render_expiry(end).parse::<toml_edit::Datetime>().ok()).map(value);
+    put_changed(*expires != before.expires, "expires", item.or_else(|| lifted(defaults.expires.is_some(), NEVER)));
+    let item = (!from.is_empty()).then(|| value(from.iter().map(ToString::to_string).collect::<Array>()));
+    put_changed(*from != before.from, "from", item.or_else(|| lifted(!defaults.from.is_empty(), ANYWHERE)));
+    let item = max_sessions.map(|most| value(i64::from(most)));
+    let item = item.or_else(|| lifted(defaults.max_sessions.is_some(), NO_BOUND));
+    put_changed(*max_sessions != before.max_sessions, "max_sessions", item);
 }
 
-/// A new user's section says these two, whatever is the default: they are what an administrator looks for.
-pub(super) fn write_all(section: &mut dyn TableLike, grants: &Grants, defaults: &Grants) {
+/// The same for a new user, whose section says the rights whatever is the default: they are what an administrator looks for.
+pub(super) fn write_new(section: &mut dyn TableLike, grants: &Grants, defaults: &Grants) {
     if grants.home != defaults.home {
         put(section, "home", value(&grants.home));
     }
     put(section, "access", of_access(grants.access));
     put(section, "admin", value(grants.admin));
-    write(
-        section,
-        grants,
-        &Grants { home: grants.home.clone(), access: grants.access, admin: grants.admin, ..defaults.clone() },
-    );
+    let said = Grants { home: grants.home.clone(), access: grants.access, admin: grants.admin, ..defaults.clone() };
+    write(section, grants, &said, defaults);
 }
 
 /// A value that is changed keeps the comment behind it.
@@ -103,10 +119,29 @@ impl Section<'_> {
         Ok(Some(home.to_owned()))
     }
 
-    fn quota(&self) -> Result<Option<u64>> {
+    fn quota(&self) -> Result<Option<Option<u64>>> {
         let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
-        let wrong = || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\"", self.name));
-        byte_size::parse_size(quota).map(Some).ok_or_else(wrong)
+        let wrong =
+            || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\", or \"none\"", self.name));
+        match quota {
+            NO_BOUND => Ok(Some(None)),
+            size => byte_size::parse_size(size).map(|size| Some(Some(size))).ok_or_else(wrong),
+        }
+    }
+
+    fn max_sessions(&self) -> Result<Option<Option<u32>>> {
+        let Some((_, value)) = self.entry("max_sessions") else { return Ok(None) };
+        let wanted = "a whole number from 1 on, as 4, or \"none\"";
+        match value.get_ref() {
+            DeValue::String(word) if word == NO_BOUND => Ok(Some(None)),
+            DeValue::Integer(number) => {
+                let most = u32::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok();
+                let wrong =
+                    || self.place.wrong(value.span(), format!("max_sessions of {} must be {wanted}", self.name));
+                most.filter(|most| *most > 0).map(|most| Some(Some(most))).ok_or_else(wrong)
+            }
+            _ => Err(self.mistyped("max_sessions", value, wanted)),
+        }
     }
 
     fn self_service(&self) -> Result<Option<SelfService>> {
@@ -151,5 +186,43 @@ impl Section<'_> {
             _ => return Err(self.mistyped("access", value, "a list of rights, \"full\" or \"read\"")),
         };
         read.map(Some).map_err(|err| self.place.wrong(value.span(), format!("access of {}: {err}", self.name)))
+    }
+
+    /// Empty: from anywhere.
+    pub(super) fn networks(&self) -> Result<Option<Vec<Network>>> {
+        let Some((_, value)) = self.entry("from") else { return Ok(None) };
+        let mistyped = || self.mistyped("from", value, "a list of addresses and networks, as [\"192.0.2.0/24\"]");
+        let texts: Vec<&str> = match value.get_ref() {
+            DeValue::String(word) if word == ANYWHERE => return Ok(Some(Vec::new())),
+            DeValue::String(one) => vec![one.as_ref()],
+            DeValue::Array(list) => {
+                let texts: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
+                texts.ok_or_else(mistyped)?
+            }
+            _ => return Err(mistyped()),
+        };
+        // An empty list would not be what it looks like: somebody who logs in from nowhere.
+        if texts.is_empty() {
+            return Err(mistyped());
+        }
+        let parse = |text: &str| {
+            let wrong = |why| self.place.wrong(value.span(), format!("from of {}: '{text}' {why}", self.name));
+            text.parse::<Network>().map_err(wrong)
+        };
+        texts.into_iter().map(parse).collect::<Result<_>>().map(Some)
+    }
+
+    /// Some(None): never.
+    pub(super) fn expires(&self) -> Result<Option<Option<SystemTime>>> {
+        let Some((_, value)) = self.entry("expires") else { return Ok(None) };
+        let wanted = "a date, as 2027-01-31, a time with its zone, as 2027-01-31T18:00:00Z, or \"never\"";
+        let moment = match value.get_ref() {
+            DeValue::String(word) if word == NEVER => return Ok(Some(None)),
+            DeValue::Datetime(moment) => Some(*moment),
+            DeValue::String(text) => text.parse::<Datetime>().ok(),
+            _ => None,
+        };
+        let end = moment.as_ref().and_then(end_of);
+        end.map(|end| Some(Some(end))).ok_or_else(|| self.mistyped("expires", value, wanted))
     }
 }

@@ -1,13 +1,9 @@
 //! Reads the keys of a user in a users file.
 
-use std::time::{Duration, SystemTime};
-
-use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 use toml::Spanned;
 use toml::de::DeValue;
-use toml::value::{Datetime, Offset};
 
-use super::{Network, UserKey};
+use super::UserKey;
 use crate::error::Result;
 use crate::keys::PublicKey;
 use crate::limits;
@@ -66,7 +62,13 @@ impl Section<'_> {
                 name.to_owned()
             }
         };
-        Ok(UserKey { name, access: self.access()?, from: self.networks()?, expires: self.expires()?, ..key })
+        Ok(UserKey {
+            name,
+            access: self.access()?,
+            from: self.networks()?.unwrap_or_default(),
+            expires: self.expires()?.flatten(),
+            ..key
+        })
     }
 
     /// Names are logged and shown.
@@ -81,60 +83,4 @@ impl Section<'_> {
         );
         Err(self.place.wrong(at.span(), what))
     }
-
-    fn networks(&self) -> Result<Vec<Network>> {
-        let Some((_, value)) = self.entry("from") else { return Ok(Vec::new()) };
-        let mistyped = || self.mistyped("from", value, "a list of addresses and networks, as [\"192.0.2.0/24\"]");
-        let texts: Vec<&str> = match value.get_ref() {
-            DeValue::String(one) => vec![one.as_ref()],
-            DeValue::Array(list) => {
-                let texts: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
-                texts.ok_or_else(mistyped)?
-            }
-            _ => return Err(mistyped()),
-        };
-        // An empty list would not be what it looks like: a key that logs in from nowhere.
-        if texts.is_empty() {
-            return Err(mistyped());
-        }
-        let parse = |text: &str| {
-            let wrong = |why| self.place.wrong(value.span(), format!("from of {}: '{text}' {why}", self.name));
-            text.parse::<Network>().map_err(wrong)
-        };
-        texts.into_iter().map(parse).collect()
-    }
-
-    fn expires(&self) -> Result<Option<SystemTime>> {
-        let Some((_, value)) = self.entry("expires") else { return Ok(None) };
-        let wanted = "a date, as 2027-01-31, or a time with its zone, as 2027-01-31T18:00:00Z";
-        let moment = match value.get_ref() {
-            DeValue::Datetime(moment) => Some(*moment),
-            DeValue::String(text) => text.parse::<Datetime>().ok(),
-            _ => None,
-        };
-        let end = moment.as_ref().and_then(end_of);
-        end.map(Some).ok_or_else(|| self.mistyped("expires", value, wanted))
-    }
-}
-
-/// The first moment after a date (UTC), or that of a time. None for one without a date or a zone.
-pub(super) fn end_of(moment: &Datetime) -> Option<SystemTime> {
-    let date = moment.date?;
-    let month = Month::try_from(date.month).ok()?;
-    let date = Date::from_calendar_date(i32::from(date.year), month, date.day).ok()?;
-    let end = match (moment.time, moment.offset) {
-        (None, None) => date.next_day()?.midnight().assume_utc(),
-        (Some(time), Some(offset)) => {
-            let time = Time::from_hms(time.hour, time.minute, time.second.unwrap_or(0)).ok()?;
-            let minutes = match offset {
-                Offset::Z => 0,
-                Offset::Custom { minutes } => minutes,
-            };
-            let offset = UtcOffset::from_whole_seconds(i32::from(minutes) * 60).ok()?;
-            date.with_time(time).assume_offset(offset)
-        }
-        _ => return None,
-    };
-    let seconds = u64::try_from((end - OffsetDateTime::UNIX_EPOCH).whole_seconds()).unwrap_or(0);
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

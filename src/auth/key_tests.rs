@@ -71,7 +71,7 @@ fn a_user_with_keys_alone_has_no_password_and_guessing_one_costs_what_it_always_
     let users = users(&format!("\"{}\"", line(&key()))).unwrap();
     take_runs();
     let costs = |user: &str| {
-        let error = users.verify(user, &Secret::new("anything")).unwrap_err();
+        let error = users.verify(user, &Secret::new("anything"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap_err();
         assert_eq!((error.kind(), error.text()), (Kind::LoginFailed, "wrong user or password"));
         take_runs()
     };
@@ -113,13 +113,13 @@ fn a_session_lasts_as_long_as_its_key_is_there_and_may_be_used() {
     for gone in
         [with(", expires = 2020-01-31"), with(", from = \"::1\""), users(&format!("\"{}\"", line(&other))).unwrap()]
     {
-        assert!(gone.renew(&principal).is_none() && gone.admit(&principal).is_none());
+        assert!(gone.renew(&principal).is_none() && gone.admit(&principal, here()).is_err());
     }
     // A password that comes or changes is nothing to a key.
     let text = format!("[users.alice]\npassword = \"{}\"\nkeys = [\"{}\"]\n", cheap_hash("x"), line(&key));
     let with_password = Users::parse(&text, "users.toml").unwrap();
     assert!(with_password.renew(&principal).is_some());
-    let by_password = with_password.verify("alice", &Secret::new("x")).unwrap();
+    let by_password = with_password.verify("alice", &Secret::new("x"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
     assert!(with("").renew(&by_password).is_none(), "the password is gone");
     take_runs();
 }

@@ -20,15 +20,25 @@
 //! admin = false              # default: false
 //! quota = "10 GiB"           # the most bytes in the home; default: no bound
 //! self_service = "none"      # what she may change about her own login; default: "all"
+//! enabled = true             # false: logs in no more, and open sessions end
+//! expires = 2027-01-31       # its last day (UTC), or a time with its zone; default: "never"
+//! from = ["10.0.0.0/8"]      # from where alone; default: "anywhere"
+//! max_sessions = 4           # open at once; default: "none", no bound
 //! id = "5f0c3a9be1d27744"    # where there is no password: tells this entry from a later one of the same name
 //!
-//! [defaults]
-//! self_service = ["password", "keys"]   # of users whose sections say nothing of it; default: "all"
+//! [defaults]                 # of users whose own sections say nothing of it
+//! access = "read"
+//! quota = "10 GiB"           # a user's own "none", "never", "anywhere" lifts what stands here
+//! expires = 2027-12-31
+//! from = ["10.0.0.0/8"]
+//! max_sessions = 4
+//! self_service = ["password", "keys"]
 //! ```
 
 mod access;
 mod credential;
 mod editor;
+mod expiry;
 mod grants;
 mod grants_table;
 mod hash;
@@ -48,7 +58,8 @@ mod key_tests;
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
 pub use editor::NewUser;
-pub use grants::Grants;
+pub use expiry::{parse_expiry, render_expiry};
+pub use grants::{Barred, Grants};
 #[cfg(feature = "testing")]
 pub(crate) use hash::cheap_hash;
 pub use hash::hash_password;

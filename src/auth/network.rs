@@ -34,6 +34,11 @@ const fn mask(length: u32) -> u128 {
 }
 
 impl Network {
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        Ipv6Addr::from_bits(self.bits).to_canonical()
+    }
+
     /// Whether the address is in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         (bits(address) ^ self.bits) & mask(self.length) == 0

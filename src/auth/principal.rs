@@ -14,27 +14,29 @@ use super::{Access, Grants, User, UserKey};
 pub struct Principal {
     name: String,
     grants: Arc<Grants>,
+    /// Where they are.
+    from: IpAddr,
     /// What they logged in with.
     credential: Credential,
 }
 
 impl Principal {
-    /// A named user whose password, of this hash, was right.
-    pub(super) fn with_password(user: &User, hash: &StoredHash) -> Principal {
+    /// A named user whose password, of this hash, was right, at that address.
+    pub(super) fn with_password(user: &User, hash: &StoredHash, from: IpAddr) -> Principal {
         let credential = Credential::Password(Arc::new(hash.clone()));
-        Principal { name: user.name.clone(), grants: user.grants.clone(), credential }
+        Principal { name: user.name.clone(), grants: user.grants.clone(), from, credential }
     }
 
     /// A named user who has proven to hold this key of theirs, from that address. The key bounds the rights.
     pub(super) fn with_key(user: &User, key: &UserKey, from: IpAddr) -> Principal {
-        let login = KeyLogin { public: key.public.clone(), name: key.name.clone(), from };
+        let login = KeyLogin { public: key.public.clone(), name: key.name.clone() };
         let grants = Arc::new(user.grants.within(key));
-        Principal { name: user.name.clone(), grants, credential: Credential::Key(Arc::new(login)) }
+        Principal { name: user.name.clone(), grants, from, credential: Credential::Key(Arc::new(login)) }
     }
 
     /// Anybody, where anonymous reading is on and grants this.
-    pub(super) fn anonymous(grants: Arc<Grants>) -> Principal {
-        Principal { name: ANONYMOUS.to_owned(), grants, credential: Credential::Nothing }
+    pub(super) fn anonymous(grants: Arc<Grants>, from: IpAddr) -> Principal {
+        Principal { name: ANONYMOUS.to_owned(), grants, from, credential: Credential::Nothing }
     }
 
     /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
@@ -52,6 +54,11 @@ impl Principal {
     /// What they logged in with.
     pub(super) fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    /// The address that they are at.
+    pub(super) fn from(&self) -> IpAddr {
+        self.from
     }
 
     /// The name of the key that they logged in with; none if it was a password, or nobody in particular.

@@ -68,7 +68,7 @@ impl Users {
     ///
     /// # Errors
     /// `login-failed`: no such user, none of their keys, no right signature, or a key that logs in elsewhere or not any
-    /// more.
+    /// more; and as [`Users::verify`] for a user who may not be logged in.
     pub fn verify_keys(&self, statement: &Statement<'_>, proofs: &[Proof], from: IpAddr) -> Result<Principal> {
         let right: Vec<&PublicKey> = proofs.iter().filter(|proof| proof.is_over(statement)).map(Proof::key).collect();
         let known = self.users.get(statement.user);
@@ -78,13 +78,9 @@ impl Users {
             let given = user.keys.iter().find(|key| fits(key)).cloned();
             given.or_else(|| user.enrolled_keys().into_iter().map(|enrolled| enrolled.key).find(fits))
         };
-        let found = known.and_then(|user| key_of(user).map(|key| Principal::with_key(user, &key, from)));
-        found.ok_or_else(|| Error::new(Kind::LoginFailed, "wrong user or key"))
-    }
-
-    /// Whether a key has expired since that moment, up to this one.
-    pub fn expired_between(&self, since: SystemTime, now: SystemTime) -> bool {
-        let mut all = self.users.values().flat_map(|user| &user.keys).filter_map(UserKey::expires);
-        all.any(|expires| since < expires && expires <= now)
+        let refused = || Error::new(Kind::LoginFailed, "wrong user or key");
+        let (user, key) = known.and_then(|user| Some((user, key_of(user)?))).ok_or_else(refused)?;
+        user.admits(from).map_err(|barred| refused().with_source(barred))?;
+        Ok(Principal::with_key(user, &key, from))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,7 +13,7 @@ use super::grants::Defaults;
 use super::hash::StoredHash;
 use super::own::{EntryTag, Own, Record};
 use super::reader::{self, Contents};
-use super::{Grants, Principal, Secret, UserKey, names, users_file};
+use super::{Barred, Grants, Principal, Secret, UserKey, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -39,6 +40,11 @@ impl User {
     /// What is granted.
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// Whether the user may be logged in from there now.
+    pub(super) fn admits(&self, from: IpAddr) -> Result<(), Barred> {
+        self.grants.admits(from, SystemTime::now())
     }
 
     /// The parameters of the password's hash (`m=7168,t=1`), if guessing it costs less than guessing one that is made
@@ -138,16 +144,17 @@ impl Users {
         include_str!("starter.toml")
     }
 
-    /// Turns a name and a password into a principal. Blocks: exactly one argon2 run for every name that is not
+    /// Turns a name and a password into a principal, for somebody who connected from there. Blocks: exactly one argon2 run for every name that is not
     /// anonymous, known or not, with the parameters of a real user's hash, so that neither the reply nor the time it
     /// takes tells which names exist (CVE-2018-15473). It takes up to [`Users::worst_case_memory_kib`].
     ///
     /// # Errors
     /// `login-failed`: wrong user or password, anonymous reading is off, or a password over [`PASSWORD_MAX`] bytes, which
-    /// is refused before hashing (CVE-2016-6515). `busy` without memory.
-    pub fn verify(&self, user: &str, password: &Secret) -> Result<Principal> {
+    /// is refused before hashing (CVE-2016-6515). In the same words and at the same cost as a wrong password, and with a
+    /// [`Barred`] as its source for the log, if the user may not be logged in now or from there. `busy` without memory.
+    pub fn verify(&self, user: &str, password: &Secret, from: IpAddr) -> Result<Principal> {
         if names::is_anonymous(user) {
-            return self.anonymous_or_refused().cloned().map(Principal::anonymous);
+            return self.anonymous_or_refused().cloned().map(|grants| Principal::anonymous(grants, from));
         }
         if password.expose().len() > PASSWORD_MAX {
             return Err(Error::new(Kind::LoginFailed, format!("the password is longer than {PASSWORD_MAX} bytes")));
@@ -157,10 +164,10 @@ impl Users {
         // Somebody who has keys alone costs what an unknown name costs.
         let hash = own.map_or_else(|| self.decoy(user), |(_, hash)| hash);
         let right = hash.matches(password)?;
-        match own {
-            Some((known, hash)) if right => Ok(Principal::with_password(known, hash)),
-            _ => Err(Error::new(Kind::LoginFailed, "wrong user or password")),
-        }
+        let refused = || Error::new(Kind::LoginFailed, "wrong user or password");
+        let (known, hash) = own.filter(|_| right).ok_or_else(refused)?;
+        known.admits(from).map_err(|barred| refused().with_source(barred))?;
+        Ok(Principal::with_password(known, hash, from))
     }
 
     /// The hash an unknown name is checked against: a real user's, always the same one for the same name. So, where
@@ -185,30 +192,52 @@ impl Users {
         self.renew(principal).as_ref() == Some(principal)
     }
 
-    /// Who somebody who has logged in is now: the same with the rights of today. None if the user is gone, or has another
-    /// password, folder or quota than at the login; if the key that logged in is gone, has expired, or is not to be used
-    /// from there any more; or, of anonymous, if that is off or has another folder.
+    /// Who somebody who has logged in is now: the same with the rights of today. None if the user is gone, disabled or
+    /// expired, may not be logged in from there any more, or has another password, folder or quota than at the login; if the
+    /// key that logged in is gone, has expired, or is not to be used from there any more; or, of anonymous, if that is off or
+    /// has another folder.
     pub fn renew(&self, principal: &Principal) -> Option<Principal> {
-        self.today(principal).filter(|now| now.is_same_user(principal))
+        self.today(principal, principal.from()).ok().filter(|now| now.is_same_user(principal))
     }
 
-    /// Somebody who has proven just now who they are, with the folder, quota and rights of today. None if the user is
-    /// gone or has another password by now, or the key does not log in any more; or, of anonymous, if that is off.
-    pub fn admit(&self, principal: &Principal) -> Option<Principal> {
-        self.today(principal).filter(|now| now.has_same_credential(principal))
+    /// Somebody who has proven who they are, and is at that address now, with the folder, quota and rights of today.
+    ///
+    /// # Errors
+    /// [`Kind::Revoked`] if the user is gone or has another password by now, or the key does not log in any more; or, of
+    /// anonymous, if that is off. [`Kind::LoginFailed`], with a [`Barred`] as its source, if the user may not be logged in now
+    /// or from there.
+    pub fn admit(&self, principal: &Principal, from: IpAddr) -> Result<Principal> {
+        let now = self.today(principal, from)?;
+        if now.has_same_credential(principal) { Ok(now) } else { Err(changed()) }
     }
 
-    fn today(&self, principal: &Principal) -> Option<Principal> {
-        let user = self.users.get(principal.name());
-        match principal.credential() {
-            Credential::Nothing => self.anonymous.clone().map(Principal::anonymous),
-            Credential::Password(_) => user.and_then(|user| Some(Principal::with_password(user, user.hash()?))),
-            Credential::Key(login) => user.and_then(|user| {
-                let now = SystemTime::now();
-                let key = user.key_with(&login.public).filter(|key| key.admits(login.from, now))?;
-                Some(Principal::with_key(user, &key, login.from))
-            }),
-        }
+    fn today(&self, principal: &Principal, from: IpAddr) -> Result<Principal> {
+        let user = || self.users.get(principal.name()).ok_or_else(changed);
+        let now = match principal.credential() {
+            Credential::Nothing => {
+                let grants = self.anonymous.clone().ok_or_else(changed)?;
+                return Ok(Principal::anonymous(grants, from));
+            }
+            Credential::Password(_) => {
+                let user = user()?;
+                Principal::with_password(user, user.hash().ok_or_else(changed)?, from)
+            }
+            Credential::Key(login) => {
+                let user = user()?;
+                let key = user.key_with(&login.public).filter(|key| key.admits(from, SystemTime::now()));
+                Principal::with_key(user, &key.ok_or_else(changed)?, from)
+            }
+        };
+        let barred = |barred| Error::new(Kind::LoginFailed, "wrong user or password").with_source(barred);
+        now.grants().admits(from, SystemTime::now()).map_err(barred)?;
+        Ok(now)
+    }
+
+    /// Whether a user or a key has expired since that moment, up to this one.
+    pub fn expired_between(&self, since: SystemTime, now: SystemTime) -> bool {
+        let keys = self.users.values().flat_map(|user| &user.keys).filter_map(UserKey::expires);
+        let mut all = keys.chain(self.users.values().filter_map(|user| user.grants.expires));
+        all.any(|expires| since < expires && expires <= now)
     }
 
     /// The named users in the order of their names.
@@ -274,6 +303,10 @@ impl Users {
         found.sort_by_key(|shared| shared.home);
         found
     }
+}
+
+fn changed() -> Error {
+    Error::new(Kind::Revoked, "your account has changed just now")
 }
 
 /// A folder that more than one user reaches.

@@ -119,6 +119,14 @@ impl UsersFile {
         self.change(|text, file| editor::passwd(text, file, name, hash))
     }
 
+    /// Changes what a user is granted. What was said of it in `[defaults]` stays, and the user's section says the other.
+    ///
+    /// # Errors
+    /// `not-found` without such a user or file; `usage` for an unusable home; otherwise as [`UsersFile::add`].
+    pub fn set(&self, name: &str, change: impl FnOnce(&mut Grants)) -> Result<()> {
+        self.change(|text, file| editor::set(text, file, name, change))
+    }
+
     /// Removes a user, with the comment right above the user's section. The files in the home stay.
     ///
     /// # Errors

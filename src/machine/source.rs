@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn whoever_is_nobody_in_particular_counts_as_where_they_are() {
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        let anybody = users.verify("anonymous", &Secret::new("")).unwrap();
+        let anybody = users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let address = IpAddr::from([192, 0, 2, 1]);
         assert_eq!(Source::of(&anybody, address), Source::from(address));
     }

@@ -252,9 +252,9 @@ fn a_panic_shows_no_secret() {
     // Logged in: the user, and everybody's hashes that it was checked against.
     let hash = sealift::auth::hash_password(&secret).unwrap();
     let users = Users::parse(&format!("[users.alice]\npassword = \"{hash}\"\n"), "users.toml").unwrap();
-    let alice = users.verify("alice", &secret).unwrap();
+    let alice = users.verify("alice", &secret, std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
     panics_without_canary(|| failed(&alice).unwrap());
-    panics_without_canary(|| drop(users.verify("bob", &secret).unwrap()));
+    panics_without_canary(|| drop(users.verify("bob", &secret, std::net::Ipv4Addr::LOCALHOST.into()).unwrap()));
     panics_without_canary(|| drop(Users::parse(&format!("[users.a]\npassword = \"{CANARY}\""), "users.toml").unwrap()));
 }
 

@@ -116,9 +116,9 @@ fn listing_shows_who_may_do_what() {
     assert_eq!(
         rows[1..],
         [
-            vec!["anonymous", "public", "read", "no", "none"],
-            vec!["carol", "carol", "read", "no", "none"],
-            vec!["root", "root", "none", "yes", "10", "GiB"],
+            vec!["anonymous", "public", "read", "no", "none", "yes"],
+            vec!["carol", "carol", "read", "no", "none", "yes"],
+            vec!["root", "root", "none", "yes", "10", "GiB", "yes"],
         ]
     );
     let lines = done(place.path(), &["user", "list", "--json"], "");
@@ -127,7 +127,7 @@ fn listing_shows_who_may_do_what() {
         users[1],
         serde_json::json!({
             "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null,
-            "password": true, "keys": []
+            "enabled": true, "expires": null, "from": [], "max_sessions": null, "password": true, "keys": []
         })
     );
     assert_eq!((&users[2]["admin"], &users[2]["quota"]), (&true.into(), &(10_u64 << 30).into()));

@@ -21,4 +21,5 @@ mod recorded;
 mod resume;
 mod sandbox;
 mod streams;
+mod users;
 mod web;

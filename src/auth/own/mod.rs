@@ -15,6 +15,7 @@ mod sealed;
 mod users;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use folder::StateFolder;
@@ -87,8 +88,8 @@ pub struct OwnChange {
 /// What a user changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changed {
-    /// The password.
-    Password,
+    /// The password, by somebody at this address.
+    Password(IpAddr),
     /// The keys.
     Keys,
 }

@@ -1,5 +1,6 @@
 //! What users did themselves, taken over into the users of the file, and changed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::ground::Ground;
@@ -72,7 +73,7 @@ impl Users {
             return Err(chosen_by_administrator());
         }
         let ground = Ground::of(principal, user)?.for_password()?;
-        own_password(folder, user, hash, ground.by, None)
+        own_password(folder, user, (hash, principal.from()), ground.by, None)
     }
 
     /// Enrols a key of the user, whom the principal has proven to be: it logs in from then on, as far as what proved it does.
@@ -141,27 +142,40 @@ impl Users {
         user.ok_or_else(|| Error::new(Kind::Revoked, "your account has changed since you logged in"))
     }
 
-    /// Whether this user can use the invitation with this secret, as far as can be told before.
+    /// Whether this user can use the invitation with this secret from there, as far as can be told before.
     ///
     /// # Errors
-    /// [`Kind::LoginFailed`]; [`Kind::Denied`] if the users file does not allow her to choose a password.
-    pub fn check_invitation(&self, folder: &StateFolder, user: &str, secret: &Secret) -> Result<()> {
-        self.invitation(folder, user, secret).map(drop)
+    /// [`Kind::LoginFailed`], as [`Users::verify`] for a user who may not be logged in; [`Kind::Denied`] if the users file does not allow her to choose a password.
+    pub fn check_invitation(&self, folder: &StateFolder, user: &str, secret: &Secret, from: IpAddr) -> Result<()> {
+        self.invitation(folder, user, secret, from).map(drop)
     }
 
     /// The same as [`Users::choose_password`] for whoever has an invitation, which is used up by that.
     ///
     /// # Errors
     /// As [`Users::check_invitation`] and [`Users::choose_password`].
-    pub fn redeem(&self, folder: &StateFolder, user: &str, secret: &Secret, hash: &str) -> Result<OwnChange> {
-        let (user, invitation) = self.invitation(folder, user, secret)?;
-        own_password(folder, user, hash, None, Some(invitation.id().to_owned()))
+    pub fn redeem(
+        &self,
+        folder: &StateFolder,
+        user: &str,
+        (secret, hash): (&Secret, &str),
+        from: IpAddr,
+    ) -> Result<OwnChange> {
+        let (user, invitation) = self.invitation(folder, user, secret, from)?;
+        own_password(folder, user, (hash, from), None, Some(invitation.id().to_owned()))
     }
 
-    fn invitation(&self, folder: &StateFolder, user: &str, secret: &Secret) -> Result<(&User, Invitation)> {
+    fn invitation(
+        &self,
+        folder: &StateFolder,
+        user: &str,
+        secret: &Secret,
+        from: IpAddr,
+    ) -> Result<(&User, Invitation)> {
         let user = self.users.get(user);
         let invitation = folder.invitation_of(user, secret)?;
         let user = user.ok_or_else(used)?;
+        user.admits(from).map_err(|barred| used().with_source(barred))?;
         if let Own::Is(record) = &user.own
             && record.redeemed.iter().any(|id| id == invitation.id())
         {
@@ -180,7 +194,7 @@ impl Users {
         let user = users.users.get_mut(&change.user).filter(|user| user.tag() == change.record.entry)?;
         user.own = Own::Is(Arc::new(change.record));
         let principal = match change.what {
-            Changed::Password => Some(Principal::with_password(user, user.hash()?)),
+            Changed::Password(from) => Some(Principal::with_password(user, user.hash()?, from)),
             Changed::Keys => None,
         };
         Some((users, principal))
@@ -199,7 +213,7 @@ fn given_by_administrator() -> Error {
 fn own_password(
     folder: &StateFolder,
     user: &User,
-    hash: &str,
+    (hash, from): (&str, IpAddr),
     by: Option<String>,
     invitation: Option<String>,
 ) -> Result<OwnChange> {
@@ -211,7 +225,7 @@ fn own_password(
     (record.password, record.password_by) = (Some(password), by);
     record.redeemed.retain(|id| folder.has_invitation(id));
     record.redeemed.extend(invitation.clone());
-    written(folder, user, record, Changed::Password, invitation)
+    written(folder, user, record, Changed::Password(from), invitation)
 }
 
 /// What is kept of this user, to be changed.

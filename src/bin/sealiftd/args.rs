@@ -15,7 +15,7 @@ use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
-use crate::user_key::UserKeyCommand;
+use crate::user_args::{self, UserCommand};
 use crate::web_args::WebArgs;
 
 const EXAMPLES: &str = "\
@@ -177,17 +177,6 @@ pub struct ServeArgs {
     pub limits: LimitArgs,
 }
 
-const USER_EXAMPLES: &str = "\
-Examples:
-  sealiftd user add alice
-      Ask for a password; alice may do everything in her folder.
-  sealiftd user add bob --quota 10GiB
-      At most so much in his folder.
-  sealiftd user add scanner --access upload,mkdir --password-stdin < secret
-      A machine that may only deliver.
-  sealiftd user add root --access none --admin
-      Somebody who administers, and has no files.";
-
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   sealiftd explain alice DELETE docs/report.txt
@@ -225,7 +214,7 @@ pub enum Command {
     /// Serve until SIGINT or SIGTERM; what happens without a command, too
     Serve(ServeArgs),
     /// Add, change, remove and list users
-    #[command(after_help = USER_EXAMPLES)]
+    #[command(after_help = user_args::EXAMPLES)]
     User {
         /// What to do with them.
         #[command(subcommand)]
@@ -299,70 +288,6 @@ pub struct ExplainArgs {
     pub key: Option<String>,
 }
 
-/// What to do with users.
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Add a user, who can log in at once: no restart is needed
-    #[command(after_help = USER_EXAMPLES)]
-    Add {
-        /// The user's name
-        name: String,
-        /// The user's folder below the data folder [default: the name]
-        #[arg(long, value_name = "DIR")]
-        home: Option<String>,
-        /// What the user may do: full, read, none, or some of list,download,upload,overwrite,delete,rename,mkdir
-        #[arg(long, value_name = "LIST", default_value = "full", value_parser = parse_access)]
-        access: Access,
-        /// May see who is connected, end sessions, and stop the server
-        #[arg(long)]
-        admin: bool,
-        /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound
-        #[arg(long, value_name = "SIZE", default_value = "none", value_parser = parse_quota)]
-        quota: Quota,
-        /// An SSH key that logs in: its line, as in authorized_keys, or the .pub file with it; may be given several times.
-        /// No password is asked for then
-        #[arg(long = "key", value_name = "KEY")]
-        keys: Vec<String>,
-        /// Where the password comes from.
-        #[command(flatten)]
-        password: PasswordArgs,
-    },
-    /// Give a user another password
-    Passwd {
-        /// The user's name
-        name: String,
-        /// Where the password comes from.
-        #[command(flatten)]
-        password: PasswordArgs,
-    },
-    /// Add and remove the SSH keys that log a user in
-    #[command(subcommand)]
-    Key(UserKeyCommand),
-    /// Remove a user; the files stay
-    Remove {
-        /// The user's name
-        name: String,
-    },
-    /// List the users
-    List {
-        /// Write one JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// The most bytes in a folder, if there is a bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota(pub Option<u64>);
-
-/// Where a password comes from: it is asked for on the terminal, unless this says otherwise.
-#[derive(Debug, Args)]
-pub struct PasswordArgs {
-    /// Read the password from standard input (its first line) instead of asking for it
-    #[arg(long)]
-    pub password_stdin: bool,
-}
-
 // The values have no help of their own: each option's help says what they mean.
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -418,14 +343,6 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
          address)"
             .to_owned()
     })
-}
-
-fn parse_quota(text: &str) -> Result<Quota, String> {
-    if text == "none" {
-        return Ok(Quota(None));
-    }
-    let wrong = "write a whole number with a unit, such as 10GiB or 500MB, or none";
-    parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
 }
 
 fn parse_rate(text: &str) -> Result<u64, String> {

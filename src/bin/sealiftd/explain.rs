@@ -1,11 +1,12 @@
 //! `sealiftd explain`: may this user do that, and by which rule. The rules are the server's own: the command is parsed by
 //! the protocol, the user is looked up as at a login, and the gate decides.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, Users, is_anonymous};
+use sealift::auth::{Access, Barred, Grants, Network, Users, is_anonymous};
 use sealift::files::Overwrite;
 use sealift::proto::escape::{encode, for_people};
 use sealift::proto::{BadLine, Command};
@@ -38,6 +39,7 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let (allowed, text) = match (users.grants_of(&args.user), parsed) {
         (Err(error), _) => (false, asked.no_login(&users, &error)),
         (Ok(_), Err(BadLine { error, .. })) => (false, asked.bad_path(&error)),
+        (Ok(granted), Ok(_)) if barred(granted).is_some() => (false, asked.barred(granted)),
         (Ok(_), Ok(_)) if key.as_ref().is_some_and(is_over) => (false, asked.no_key(key.as_ref())),
         (Ok(granted), Ok(command)) => {
             let bounded = key.as_ref().map(|row| granted.within(&row.key));
@@ -62,6 +64,12 @@ fn key_of(users: &Users, user: &str, key: &str) -> Result<KeyRow, Failure> {
 
 fn is_over(key: &KeyRow) -> bool {
     key.key.expires().is_some_and(|end| end <= SystemTime::now())
+}
+
+/// Why nobody logs in who is granted this, wherever they are.
+fn barred(granted: &Grants) -> Option<Barred> {
+    let from = granted.from.first().map_or(Ipv4Addr::LOCALHOST.into(), Network::address);
+    granted.admits(from, SystemTime::now()).err()
 }
 
 /// The command as it would come over the wire.
@@ -108,6 +116,21 @@ impl Question<'_> {
             ),
         };
         format!("{name} may not {}: {file} has no such user, so the login fails.\n  {next}\n", self.action())
+    }
+
+    fn barred(&self, granted: &Grants) -> String {
+        let (name, section) = (self.name(), section(self.user()));
+        let (why, setting) = match barred(granted) {
+            Some(Barred::Expired) => ("has expired", "expires"),
+            _ => ("is disabled", "enabled"),
+        };
+        let user = shell_word(self.user());
+        let change = if setting == "enabled" { "yes" } else { "never" };
+        format!(
+            "{name} may not {}: the user {why} ({}, {section}, {setting}), so the login fails.\n  To let {name} in again: sealiftd user set {user} --{setting} {change}\n",
+            self.action(),
+            self.file()
+        )
     }
 
     fn no_key(&self, key: Option<&KeyRow>) -> String {
@@ -172,6 +195,10 @@ impl Question<'_> {
         let allowed = decision == Decision::Allowed;
         let verdict = if allowed { "may" } else { "may not" };
         let mut text = format!("{name} {verdict} {}: {because}\n", self.action());
+        if !granted.from.is_empty() {
+            let from: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
+            text.push_str(&format!("  {name} logs in from {} alone.\n", shown(&from.join(", "))));
+        }
         if allowed && matches!(asked.op(), Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
             text.push_str(&replacing(user, granted));
         }

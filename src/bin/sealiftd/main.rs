@@ -24,7 +24,9 @@ mod serve;
 mod signals;
 mod usage;
 mod user;
+mod user_args;
 mod user_key;
+mod user_shown;
 mod web_args;
 
 use std::env;

@@ -7,9 +7,9 @@ use sealift::auth::Secret;
 use sealift::limits::{PASSWORD_MAX, PASSWORD_MIN, PASSWORD_SHORT};
 use zeroize::Zeroizing;
 
-use crate::args::PasswordArgs;
 use crate::failure::Failure;
 use crate::output;
+use crate::user_args::PasswordArgs;
 
 /// A new password for `user`: the first line of standard input, or typed twice without being shown.
 ///

@@ -1,19 +1,18 @@
 //! `sealiftd user`: who may log in.
 
-use std::fmt::Write as _;
-
-use sealift::auth::{Access, Grants, NewUser, User, UserKey, Users, UsersFile, file_warnings, hash_password};
+use sealift::auth::{Grants, NewUser, UsersFile, file_warnings, hash_password};
 use sealift::byte_size::render_size;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
-use serde_json::json;
 
-use crate::args::{Places, Quota, UserCommand};
+use crate::args::Places;
 use crate::failure::Failure;
 use crate::output::{complain, say, shell_word};
 use crate::password;
 use crate::usage;
-use crate::user_key;
+use crate::user_args::{GrantArgs, UserCommand, YesNo};
+use crate::user_key::{self, KeyRow, with_own};
+use crate::user_shown;
 
 /// Carries a command out.
 ///
@@ -22,19 +21,21 @@ use crate::user_key;
 pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
     let file = UsersFile::new(&places.users);
     match command {
-        UserCommand::Add { name, home, access, admin, quota: Quota(quota), keys, password } => {
+        UserCommand::Add { name, admin, granted, keys, password } => {
             usage::refuse_password_in_name(&name)?;
             let is_new = !places.users.exists();
-            let checked = file.check_new(&name, home.as_deref().unwrap_or(&name)).map_err(|err| explain(err, &name))?;
+            let home = granted.home().unwrap_or(&name);
+            let checked = file.check_new(&name, home).map_err(|err| explain(err, &name))?;
             let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;
             let hash = match keys.is_empty() || password.password_stdin {
                 true => Some(hash_password(&password::new(&name, &password)?)?),
                 false => None,
             };
             let mut grants = checked.defaults_of(&name);
-            (grants.access, grants.admin, grants.quota) = (access, admin, quota);
-            grants.home = home.unwrap_or(grants.home);
+            grants.admin = admin;
+            granted.apply(&mut grants);
             let folder = places.data.join(&grants.home);
+            let (access, quota) = (grants.access, grants.quota);
             let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
@@ -53,11 +54,18 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             warn_of_file(places)
         }
+        UserCommand::Set { name, enabled, admin, granted } => set(places, &name, (enabled, admin), granted),
+        UserCommand::Show { name, json } => {
+            let users = with_own(places)?;
+            let user = users.get(&name).ok_or_else(|| absent(places, &name))?;
+            let keys: Vec<String> = KeyRow::of(user).iter().map(|row| row.as_text().trim_end().to_owned()).collect();
+            say(&if json { user_shown::json_of(user) } else { user_shown::all_of(user, &keys) });
+            Ok(())
+        }
         UserCommand::Passwd { name, password } => {
             // Before a password is asked for.
             if file.list()?.get(&name).is_none() {
-                let err = Error::new(Kind::NotFound, format!("user '{name}' is not in {}", places.users.display()));
-                return Err(explain(err, &name));
+                return Err(absent(places, &name));
             }
             let hash = hash_password(&password::new(&name, &password)?)?;
             file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
@@ -79,10 +87,55 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
         }
         UserCommand::List { json } => {
             let users = file.list()?;
-            say(&if json { as_json(&users) } else { as_table(&users) });
+            say(&if json { user_shown::json(&users) } else { user_shown::table(&users) });
             Ok(())
         }
     }
+}
+
+/// Changes what a user may, and says what that came to.
+fn set(
+    places: &Places,
+    name: &str,
+    (enabled, admin): (Option<YesNo>, Option<YesNo>),
+    granted: GrantArgs,
+) -> Result<(), Failure> {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let change = |grants: &mut Grants| {
+        before = user_shown::grants(grants);
+        enabled.into_iter().for_each(|word| grants.enabled = word == YesNo::Yes);
+        admin.into_iter().for_each(|word| grants.admin = word == YesNo::Yes);
+        granted.apply(grants);
+        after = user_shown::grants(grants);
+    };
+    UsersFile::new(&places.users).set(name, change).map_err(|err| explain(err, name))?;
+    let changed: Vec<String> = before
+        .iter()
+        .zip(&after)
+        .filter(|(was, is)| was != is)
+        .map(|((label, was), (_, is))| format!("  {label:<13} {was} -> {is}\n"))
+        .collect();
+    if changed.is_empty() {
+        say(&format!("Nothing changes for {}. `sealiftd user set --help` shows what can.\n", shown(name)));
+        return Ok(());
+    }
+    say(&format!(
+        "Changed {}. A running server knows within a second, for open sessions too.\n{}",
+        shown(name),
+        changed.concat()
+    ));
+    let folder =
+        |rows: &[(&str, String)]| rows.iter().find(|(label, _)| *label == "folder").map(|(_, home)| home.clone());
+    if let (Some(old), Some(new)) = (folder(&before), folder(&after))
+        && old != new
+    {
+        say(&format!("The files stay in {old}: move them to {new} if they are to be there.\n"));
+    }
+    warn_of_file(places)
+}
+
+fn absent(places: &Places, name: &str) -> Failure {
+    explain(Error::new(Kind::NotFound, format!("user '{name}' is not in {}", places.users.display())), name)
 }
 
 /// The errors of changing the file, with the command that helps.
@@ -103,62 +156,6 @@ fn warn_of_file(places: &Places) -> Result<(), Failure> {
         complain(&format!("warning: {warning}"));
     }
     Ok(())
-}
-
-fn as_table(users: &Users) -> String {
-    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "KEYS"].map(str::to_owned)];
-    if let Some(home) = users.anonymous_home() {
-        rows.push(["anonymous", home, "read", "no", "none", ""].map(shown));
-    }
-    rows.extend(users.iter().map(|user| {
-        let granted = user.grants();
-        let admin = if granted.admin { "yes" } else { "no" };
-        let quota = granted.quota.map_or_else(|| "none".to_owned(), render_size);
-        let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
-        let keys = keys.join(", ");
-        [user.name(), &granted.home, &granted.access.to_string(), admin, &quota, &keys].map(shown)
-    }));
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..6).map(|column| width(column).unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    out
-}
-
-fn as_json(users: &Users) -> String {
-    let anonymous = users.anonymous_home().map(|home| {
-        let (user, access, keys) = ("anonymous", names(Access::READ), [0; 0]);
-        let quota: Option<u64> = None;
-        format!("{}\n", json!({ "user": user, "home": home, "access": access, "admin": false, "quota": quota, "password": false, "keys": keys }))
-    });
-    let named = users.iter().map(json_row);
-    anonymous.into_iter().chain(named).collect()
-}
-
-fn json_row(user: &User) -> String {
-    let key = |key: &UserKey| {
-        let from: Vec<String> = key.from().iter().map(ToString::to_string).collect();
-        let expires = key.expires().map(|end| humantime::format_rfc3339_seconds(end).to_string());
-        let (name, fingerprint, access) = (key.name(), key.public().fingerprint(), key.access().map(names));
-        json!({ "name": name, "fingerprint": fingerprint, "access": access, "from": from, "expires": expires })
-    };
-    let keys: Vec<_> = user.keys().iter().map(key).collect();
-    let Grants { home, access, admin, quota, .. } = user.grants();
-    let (name, password, access) = (user.name(), user.has_password(), names(*access));
-    format!(
-        "{}\n",
-        json!({
-            "user": name, "home": home, "access": access, "admin": admin, "quota": quota,
-            "password": password, "keys": keys
-        })
-    )
-}
-
-fn names(access: Access) -> Vec<&'static str> {
-    access.names().collect()
 }
 
 fn shown(text: &str) -> String {

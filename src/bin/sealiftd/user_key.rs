@@ -154,7 +154,8 @@ impl KeyRow {
         words.join("; ")
     }
 
-    fn as_text(&self) -> String {
+    /// One line for people.
+    pub fn as_text(&self) -> String {
         let (name, fingerprint) = (for_people(self.key.name().as_bytes()), self.key.public().fingerprint());
         format!("{name}  {fingerprint}  {}\n", self.bounds())
     }

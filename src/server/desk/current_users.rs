@@ -1,6 +1,7 @@
 //! The users file as it is now: looked at again and again, read when it has changed and is whole. While it cannot be
 //! read, the last good one stays in force and the log says so.
 
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -271,13 +272,13 @@ impl CurrentUsers {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Whether a user can use the invitation with this secret now.
+    /// Whether a user can use the invitation with this secret now and from there.
     ///
     /// # Errors
     /// As [`Users::check_invitation`]; [`Kind::LoginFailed`] where nothing is kept of users.
-    pub fn check_invitation(&self, user: &str, secret: &Secret) -> Result<()> {
+    pub fn check_invitation(&self, user: &str, secret: &Secret, from: IpAddr) -> Result<()> {
         let none = || Error::new(Kind::LoginFailed, "this server invites nobody");
-        self.now().check_invitation(self.own.as_ref().ok_or_else(none)?, user, secret)
+        self.now().check_invitation(self.own.as_ref().ok_or_else(none)?, user, secret, from)
     }
 
     /// Has a user change something about the own login: `change` puts it on the disk, and it is in force when this returns.

@@ -1,8 +1,8 @@
 //! Who is connected and what they do; and the switch that ends the server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
@@ -61,6 +61,7 @@ struct Record {
     /// Another one when the session's own user changes the password over it.
     principal: Mutex<Principal>,
     peer: SocketAddr,
+    way: Way,
     since: SystemTime,
     bytes: AtomicU64,
     activity: Mutex<Activity>,
@@ -68,6 +69,17 @@ struct Record {
     ended: OnceLock<Kind>,
     /// Its connection, which waits for that.
     connection: AtomicWaker,
+}
+
+/// How a session came about: by that it counts in [`crate::auth::Grants::max_sessions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By a login: it counts by itself.
+    Login,
+    /// By a token of that session, with which it counts.
+    Token(SessionId),
+    /// By a request of a browser or the like, which take several connections at a time: those from one address count once.
+    Request,
 }
 
 /// What a session is doing.
@@ -143,34 +155,13 @@ impl Registry {
     /// Enters a logged-in session, until the ticket is dropped.
     ///
     /// # Errors
-    /// [`Kind::Internal`] if the system has no random numbers.
-    pub fn enter(self: &Arc<Self>, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
-        self.enter_if(|_| Ok(()), principal, peer)
-    }
-
-    /// Enters a session that was let in by a token of this one, which must not have ended meanwhile.
-    ///
-    /// # Errors
-    /// Why it ended; [`Kind::LoginFailed`] if it is gone; [`Kind::Internal`] if the system has no random numbers.
-    pub fn join(self: &Arc<Self>, of: SessionId, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
-        let lives = |sessions: &Sessions| match sessions.get(&of).map(|record| record.ended.get()) {
-            Some(None) => Ok(()),
-            Some(Some(why)) => Err(Error::new(*why, "the session that got the token has ended")),
-            None => Err(Error::new(Kind::LoginFailed, "no token that can be used")),
-        };
-        self.enter_if(lives, principal, peer)
-    }
-
-    /// Asks and enters in one step: who is ended in between is either entered already or refused.
-    fn enter_if(
-        self: &Arc<Self>,
-        may: impl FnOnce(&Sessions) -> Result<()>,
-        principal: &Principal,
-        peer: SocketAddr,
-    ) -> Result<Ticket> {
+    /// [`Kind::TooMany`] if the user has as many as are allowed. For a token why its session ended, or [`Kind::LoginFailed`] if
+    /// that is gone. [`Kind::Internal`] if the system has no random numbers.
+    pub fn enter(self: &Arc<Self>, way: Way, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
         let record = Arc::new(Record {
             principal: Mutex::new(principal.clone()),
             peer,
+            way,
             since: SystemTime::now(),
             bytes: AtomicU64::new(0),
             activity: Mutex::default(),
@@ -179,7 +170,8 @@ impl Registry {
         });
         let id = SessionId::fresh()?;
         let mut sessions = lock(&self.sessions);
-        may(&sessions)?;
+        // In one step with entering: who is ended in between is either entered already or refused.
+        may_enter(&sessions, way, principal, peer.ip())?;
         sessions.insert(id, record.clone());
         drop(sessions);
         if let Some(listener) = self.listener.get() {
@@ -231,6 +223,34 @@ impl Registry {
     /// Counts a session that ended in a panic.
     pub fn count_panic(&self) -> u64 {
         self.panics.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Whether there is room for one more session of this principal.
+fn may_enter(sessions: &Sessions, way: Way, principal: &Principal, from: IpAddr) -> Result<()> {
+    if let Way::Token(of) = way {
+        return match sessions.get(&of).map(|record| record.ended.get()) {
+            Some(None) => Ok(()),
+            Some(Some(why)) => Err(Error::new(*why, "the session that got the token has ended")),
+            None => Err(Error::new(Kind::LoginFailed, "no token that can be used")),
+        };
+    }
+    let Some(most) = principal.grants().max_sessions else { return Ok(()) };
+    let (mut logins, mut asking) = (0, HashSet::new());
+    for record in sessions.values().filter(|record| record.ended.get().is_none()) {
+        match record.way {
+            Way::Token(_) => {}
+            _ if lock(&record.principal).name() != principal.name() => {}
+            Way::Login => logins += 1,
+            Way::Request => drop(asking.insert(record.peer.ip())),
+        }
+    }
+    let is_counted = way == Way::Request && asking.contains(&from);
+    match is_counted || logins + asking.len() < most as usize {
+        true => Ok(()),
+        false => {
+            Err(Error::new(Kind::TooMany, format!("{} has {most} open sessions, as many as allowed", principal.name())))
+        }
     }
 }
 
@@ -370,8 +390,8 @@ mod tests {
         let registry = Registry::new();
         let peer = "127.0.0.1:1".parse().unwrap();
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        let principal = users.verify("anonymous", &Secret::new("")).unwrap();
-        let ticket = registry.enter(&principal, peer).unwrap();
+        let principal = users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let ticket = registry.enter(Way::Login, &principal, peer).unwrap();
         ticket.set(Activity { name: Some("LIST"), path: Some(RelPath::parse(b"a").unwrap()) });
         let rows = registry.sessions();
         assert_eq!((rows.len(), rows[0].user.as_str(), rows[0].doing.as_str()), (1, "anonymous", "LIST a"));
@@ -384,16 +404,42 @@ mod tests {
         let registry = Registry::new();
         let peer = "127.0.0.1:1".parse().unwrap();
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        let principal = users.verify("anonymous", &Secret::new("")).unwrap();
-        let first = registry.enter(&principal, peer).unwrap();
-        let before = registry.join(first.id(), &principal, peer).unwrap();
+        let principal = users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let first = registry.enter(Way::Login, &principal, peer).unwrap();
+        let before = registry.enter(Way::Token(first.id()), &principal, peer).unwrap();
         assert_eq!(registry.kick("anonymous"), Some(("anonymous".to_owned(), 2)));
         assert_eq!((first.ended(), before.ended()), (Some(Kind::Kicked), Some(Kind::Kicked)));
-        let joined = |of| registry.join(of, &principal, peer).map(drop).map_err(|error| error.kind());
+        let joined = |of| registry.enter(Way::Token(of), &principal, peer).map(drop).map_err(|error| error.kind());
         assert_eq!(joined(first.id()), Err(Kind::Kicked), "while it is ending");
         let id = first.id();
         drop(first);
         assert_eq!(joined(id), Err(Kind::LoginFailed), "and when it is gone");
+    }
+
+    #[test]
+    fn a_user_has_so_many_sessions_and_what_belongs_to_one_counts_once() {
+        let registry = Registry::new();
+        let peer = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let hash = crate::auth::hash_password(&Secret::new("x")).unwrap();
+        let text = format!("[users.a]\npassword = \"{hash}\"\nmax_sessions = 2\n[users.b]\npassword = \"{hash}\"\n");
+        let users = Users::parse(&text, "users.toml").unwrap();
+        let of = |name| users.verify(name, &Secret::new("x"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let (a, b) = (of("a"), of("b"));
+        let enter = |way, who, from| registry.enter(way, who, peer(from)).map_err(|error| error.kind());
+        let first = enter(Way::Login, &a, "127.0.0.1:1").unwrap();
+        let streams: Vec<_> = (0..5).map(|_| enter(Way::Token(first.id()), &a, "127.0.0.1:2").unwrap()).collect();
+        let browser: Vec<_> = (0..6).map(|_| enter(Way::Request, &a, "127.0.0.1:3").unwrap()).collect();
+        for way in [Way::Login, Way::Request] {
+            assert_eq!(enter(way, &a, "127.0.0.2:1").unwrap_err(), Kind::TooMany);
+            drop(enter(way, &b, "127.0.0.2:1").unwrap());
+        }
+        drop((first, streams));
+        let second = enter(Way::Request, &a, "127.0.0.2:1").unwrap();
+        assert_eq!(enter(Way::Login, &a, "127.0.0.1:1").unwrap_err(), Kind::TooMany);
+        // One that has to end gives its place away at once.
+        registry.kick(&second.id().to_string());
+        drop(enter(Way::Login, &a, "127.0.0.1:1").unwrap());
+        drop(browser);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::jobs::download::Pulled;
 use super::jobs::work::{Work, Worked};
-use super::registry::Registry;
+use super::registry::{Registry, Way};
 use super::*;
 use crate::auth::{Users, hash_password};
 use crate::files::{Durability, Hash, RelPath, UploadSpec};
@@ -44,11 +44,11 @@ impl Bench {
         let hash = hash_password(&Secret::new("secret")).unwrap();
         let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"{access}\"\n");
         let users = Users::parse(&text, "users.toml").unwrap();
-        let principal = users.verify("alice", &Secret::new("secret")).unwrap();
+        let principal = users.verify("alice", &Secret::new("secret"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let options = LocalOptions { durability: Durability::None, staging: Staging::Hidden };
         let store = LocalStore::open_path(dir.path(), options).unwrap().bounded(quota, "it is full".to_owned());
         let registry = Registry::new();
-        let ticket = registry.enter(&principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).unwrap();
+        let ticket = registry.enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).unwrap();
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(users));

@@ -116,11 +116,11 @@ mod tests {
 
     use super::*;
     use crate::auth::Users;
-    use crate::server::desk::registry::Registry;
+    use crate::server::desk::registry::{Registry, Way};
 
     fn anybody() -> Principal {
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        users.verify("anonymous", &Secret::new("")).unwrap()
+        users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap()
     }
 
     fn from(text: &str) -> Origin {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn session() -> SessionId {
-        Registry::new().enter(&anybody(), "127.0.0.1:1".parse().unwrap()).unwrap().id()
+        Registry::new().enter(Way::Login, &anybody(), "127.0.0.1:1".parse().unwrap()).unwrap().id()
     }
 
     struct Bench {

@@ -51,13 +51,14 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Kind::LoginFailed`]; [`Kind::Busy`] if too many are waiting for their turn.
-    pub async fn verify(self: &Arc<Self>, source: &Source, user: String, password: Secret) -> Result<Principal> {
+    pub async fn verify(self: &Arc<Self>, from: IpAddr, user: String, password: Secret) -> Result<Principal> {
+        let source = &Source::from(from);
         // Anonymous reading takes no argon2, so it need not wait behind a flood of guesses.
         let permit = if is_anonymous(&user) { None } else { Some(self.permit(source).await?) };
         let accounts = self.clone();
         // The permit belongs to the work: when the connection is gone the hashing still goes on.
         let checked = self.turns.run(source, move || {
-            let result = accounts.users().verify(&user, &password);
+            let result = accounts.users().verify(&user, &password, from);
             drop(permit);
             result
         });
@@ -111,19 +112,20 @@ impl Accounts {
     /// As [`Users::redeem`]; [`Kind::Busy`].
     pub async fn redeem(
         self: &Arc<Self>,
-        source: &Source,
+        from: IpAddr,
         user: String,
         (secret, password): (Secret, Secret),
     ) -> Result<Principal> {
+        let source = &Source::from(from);
         let (accounts, name, asked) = (self.clone(), user.clone(), secret.clone());
-        self.turns.run(source, move || accounts.current.check_invitation(&name, &asked)).await??;
+        self.turns.run(source, move || accounts.current.check_invitation(&name, &asked, from)).await??;
         let permit = self.permit(source).await?;
         let accounts = self.clone();
         let redeemed = self.turns.run(source, move || {
             let hash = hash_password(&password);
             drop(permit);
             let hash = hash?;
-            let redeem = |users: &Users, folder: &StateFolder| users.redeem(folder, &user, &secret, &hash);
+            let redeem = |users: &Users, folder: &StateFolder| users.redeem(folder, &user, (&secret, &hash), from);
             let has = accounts.current.change_own(redeem, |_| {})?;
             has.ok_or_else(|| Error::new(Kind::Internal, "an invitation that gave no password"))
         });

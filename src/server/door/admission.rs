@@ -295,7 +295,7 @@ mod tests {
 
     fn anybody() -> Principal {
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        users.verify("anonymous", &Secret::new("")).unwrap()
+        users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap()
     }
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
         let admission = Admission::new(AdmissionOptions { per_source: 1, ..Default::default() });
         let hash = crate::auth::hash_password(&Secret::new("secret")).unwrap();
         let users = Users::parse(&format!("[users.alice]\npassword = \"{hash}\"\n"), "users.toml").unwrap();
-        let alice = users.verify("alice", &Secret::new("secret")).unwrap();
+        let alice = users.verify("alice", &Secret::new("secret"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let counts = || {
             let books = admission.books();
             (books.sessions, books.anonymous, books.users.len())

@@ -11,13 +11,13 @@ use tracing::info;
 
 use super::accounts::KeyClaim;
 use super::admission::Offence;
-use crate::auth::Principal;
-use crate::error::{Kind, Result};
+use crate::auth::{Barred, Principal};
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::secret::Secret;
 use crate::server::Shared;
-use crate::server::desk::registry::SessionId;
+use crate::server::desk::registry::Way;
 
 /// What proves who somebody is.
 pub enum Credentials {
@@ -43,12 +43,23 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    /// Who they say they are; nobody's name is in a token.
+    fn user(&self) -> Option<&str> {
+        match self {
+            Credentials::Password { user, .. } | Credentials::Invitation { user, .. } => Some(user),
+            Credentials::Keys(claim) => Some(&claim.user),
+            Credentials::Token(_) => None,
+        }
+    }
+}
+
 /// Somebody who has proven who it is.
 pub struct Proven {
     /// Who.
     pub principal: Principal,
-    /// The session whose token proved it; none if a password did.
-    pub of: Option<SessionId>,
+    /// How their session comes about.
+    pub way: Way,
 }
 
 /// Checks the credentials of somebody who is at this address. An unknown user and a wrong password look and cost the same.
@@ -58,10 +69,15 @@ pub struct Proven {
 /// [`Kind::LoginFailed`], in the same words whatever is wrong; [`Kind::Busy`] if too many are waiting for their turn; of an
 /// invitation also what keeps the password from being stored.
 pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> Result<Proven> {
+    let user = credentials.user().map(str::to_owned);
     let proven = verify(credentials, peer, shared).await;
     if let Err(error) = &proven {
         if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
-            info!(%peer, word = error.kind().word(), "login refused");
+            match barred(error) {
+                // Whoever tries this knows the password or has the key: what is wrong is said here, and here alone.
+                Some(why) => info!(%peer, user, word = error.kind().word(), %why, "login refused"),
+                None => info!(%peer, word = error.kind().word(), "login refused"),
+            }
         }
         if error.kind() == Kind::LoginFailed {
             shared.admission.penalise(Origin::from(peer.ip()), Offence::LoginFailed, Instant::now());
@@ -71,16 +87,22 @@ pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &S
     proven
 }
 
+/// Why somebody who has proven who they are may not be logged in.
+fn barred(error: &Error) -> Option<&Barred> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+        .find_map(|cause| cause.downcast_ref())
+}
+
 async fn verify(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> Result<Proven> {
     let source = Source::from(peer.ip());
-    let by_itself = |principal| Proven { principal, of: None };
+    let by_itself = |principal| Proven { principal, way: Way::Login };
     match credentials {
         Credentials::Password { user, password } => {
-            shared.accounts.verify(&source, user, password).await.map(by_itself)
+            shared.accounts.verify(peer.ip(), user, password).await.map(by_itself)
         }
         Credentials::Keys(claim) => shared.accounts.verify_keys(peer.ip(), claim).await.map(by_itself),
         Credentials::Invitation { user, secret, password } => {
-            let principal = shared.accounts.redeem(&source, user, (secret, password)).await?;
+            let principal = shared.accounts.redeem(peer.ip(), user, (secret, password)).await?;
             info!(%peer, user = principal.name(), "invitation used");
             Ok(by_itself(principal))
         }
@@ -89,10 +111,13 @@ async fn verify(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> 
             // It looks whether the users file has changed.
             let redeem = move || tokens.redeem(&token, Origin::from(peer.ip()), Instant::now());
             let (principal, of) = shared.accounts.run(&source, redeem).await??;
+            // Another address of the same source may be one that the user does not log in from.
+            let refused = |why: Error| Error::new(Kind::LoginFailed, "no token that can be used").with_source(why);
+            let principal = shared.users.latest().admit(&principal, peer.ip()).map_err(refused)?;
             if shared.registry.log_shares().allows(&source) {
                 info!(%peer, %of, user = principal.name(), "joined");
             }
-            Ok(Proven { principal, of: Some(of) })
+            Ok(Proven { principal, way: Way::Token(of) })
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::Store;
 use crate::machine::source::Source;
 use crate::server::Shared;
-use crate::server::desk::registry::{Ending, SessionId, Ticket};
+use crate::server::desk::registry::{Ending, Ticket, Way};
 
 /// A session that has begun.
 pub struct Entry {
@@ -26,25 +26,23 @@ pub struct Entry {
     pub ending: Ending,
 }
 
-/// Enters somebody who has just proven who they are, by a token of the session `of` if that is given, and opens their home.
+/// Enters somebody who has just proven who they are, and opens their home.
 ///
 /// # Errors
-/// [`Kind::Revoked`] if the account has changed meanwhile, those of [`Registry::join`](super::super::desk::registry::Registry)
+/// [`Kind::Revoked`] if the account has changed meanwhile, [`Kind::LoginFailed`] if it is not used from there,
+/// [`Kind::TooMany`] if its user has as many sessions as are allowed, those of [`Registry::enter`](super::super::desk::registry::Registry)
 /// and those of the home.
 pub async fn enter(
     principal: Principal,
-    of: Option<SessionId>,
+    way: Way,
     peer: SocketAddr,
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<Entry> {
     let changed = || Error::new(Kind::Revoked, "your account has changed just now");
     // The password took a while to check; an account that was edited meanwhile is entered as it is now.
-    let principal = shared.users.latest().admit(&principal).ok_or_else(changed)?;
-    let ticket = match of {
-        None => shared.registry.enter(&principal, peer)?,
-        Some(of) => shared.registry.join(of, &principal, peer)?,
-    };
+    let principal = shared.users.latest().admit(&principal, peer.ip())?;
+    let ticket = shared.registry.enter(way, &principal, peer)?;
     let ending = ticket.ending();
     if shared.registry.log_shares().allows(source) {
         info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");

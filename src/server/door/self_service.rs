@@ -114,7 +114,7 @@ fn prepared(users: &Users, claim: Claim, change: Change, (from, pin): (IpAddr, P
         ));
     }
     let proven = match evidence {
-        Evidence::Password(present) => users.verify(&user, &present)?,
+        Evidence::Password(present) => users.verify(&user, &present, from)?,
         Evidence::Keys(proofs) => users.verify_keys(&statement(change.purpose())?, &proofs, from)?,
     };
     Ok(match change {

@@ -19,7 +19,7 @@ use crate::server::Shared;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
-use crate::server::desk::registry::{Ending, Ticket};
+use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::ties::Ties;
 use crate::server::door::entry::{Entry, enter};
 
@@ -117,7 +117,8 @@ impl Guest {
         is_there: Sender<()>,
     ) -> Result<(Guest, Ending)> {
         let source = Source::of(&principal, peer.ip());
-        let Entry { principal, version, store, ticket, ending } = enter(principal, None, peer, &source, shared).await?;
+        let Entry { principal, version, store, ticket, ending } =
+            enter(principal, Way::Request, peer, &source, shared).await?;
         let ticket = Arc::new(ticket);
         let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
         let users = (shared.users.clone(), version);

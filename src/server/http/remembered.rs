@@ -86,7 +86,7 @@ mod tests {
 
     fn anybody() -> Principal {
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        users.verify("anonymous", &Secret::new("")).unwrap()
+        users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap()
     }
 
     #[test]

@@ -232,7 +232,7 @@ mod tests {
 
     fn upload(source: u8) -> Arc<Upload> {
         let users = Users::parse("[anonymous]\nenabled = true\n", "users.toml").unwrap();
-        let anybody = users.verify("anonymous", &Secret::new("")).unwrap();
+        let anybody = users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let source = Source::of(&anybody, [127, 0, 0, source].into());
         Arc::new(Upload::new(anybody, source, Slot::default(), None))
     }

@@ -163,6 +163,9 @@ impl Visitors {
         let _we_are_at_work = self.progress.working();
         let version = self.shared.users.version();
         let recalled = self.shared.remembered.recall(&user, &password, version, Instant::now());
+        // Remembered from another address: somebody whose user does not log in from this one is refused as anybody is.
+        let may_enter = |principal: &Principal| self.shared.users.latest().admit(principal, self.peer.ip()).is_ok();
+        let recalled = recalled.filter(may_enter);
         let principal = match recalled {
             Some(principal) => principal,
             None => self.log_in(user, password, version).await?,

@@ -88,12 +88,12 @@ async fn log_in(
 
 /// The principal's session over its own home.
 async fn open(
-    Proven { principal, of }: Proven,
+    Proven { principal, way }: Proven,
     (peer, pin): (SocketAddr, Pin),
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
-    let Entry { principal, version, store, ticket, ending } = enter(principal, of, peer, source, shared).await?;
+    let Entry { principal, version, store, ticket, ending } = enter(principal, way, peer, source, shared).await?;
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));

@@ -15,7 +15,7 @@ use crate::files::{Durability, FileMode, Vault as _};
 use crate::machine::lane::{Machine, Outgoing, Queue, Step};
 use crate::machine::source::Origin;
 use crate::server::desk::current_users::CurrentUsers;
-use crate::server::desk::registry::Registry;
+use crate::server::desk::registry::{Registry, Way};
 use crate::server::desk::ties::Ties;
 use crate::server::desk::tokens::Tokens;
 use crate::server::door::accounts::Accounts;
@@ -50,7 +50,7 @@ impl Unplugged {
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<Unplugged> {
         let store = LocalVault::open(data, Durability::None)?.open(principal.home(), principal.quota())?;
-        let ticket = Registry::new().enter(&principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
+        let ticket = Registry::new().enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);

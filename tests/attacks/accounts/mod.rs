@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code outside of a test function")]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+mod barred;
 mod enrolled;
 mod keys;
 mod live;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings};
+use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings, render_expiry};
 use sealift::server::users_file_trouble;
 use sealift::store::look_at_home;
 use sealift::{Kind, limits};
@@ -39,6 +39,7 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
             );
             findings.add(Severity::Warning, what, format!("run: sealiftd user passwd {}", shell_word(user.name())));
         }
+        kept_out(user, findings);
         may_not_replace(user, findings);
         home(places, user.name(), &user.grants().home, may_write(user), findings);
     }
@@ -106,6 +107,24 @@ pub fn as_served(places: &Places, findings: &mut Findings) {
     }
     if let Some(lost) = trouble.lost {
         findings.add(Severity::Warning, lost, "any further change of the file, also back, ends this warning");
+    }
+}
+
+/// Somebody who does not log in any more, or soon.
+fn kept_out(user: &User, findings: &mut Findings) {
+    let (name, word) = (user.name(), shell_word(user.name()));
+    if !user.grants().enabled {
+        let next = format!("run: sealiftd user set {word} --enabled yes, or sealiftd user remove {word}");
+        findings.add(Severity::Note, format!("{name} is disabled and does not log in"), next);
+    }
+    let Some(end) = user.grants().expires else { return };
+    let now = SystemTime::now();
+    let next = format!("run: sealiftd user set {word} --expires DATE, or sealiftd user remove {word}");
+    if end <= now {
+        let what = format!("{name} has expired ({}) and does not log in", render_expiry(end));
+        findings.add(Severity::Note, what, next);
+    } else if end <= now + limits::EXPIRY_NOTICE {
+        findings.add(Severity::Note, format!("{name} expires soon ({})", render_expiry(end)), next);
     }
 }
 

@@ -51,7 +51,10 @@ fn alice(access: &str) -> Principal {
     let log_in = || {
         let hash = hash_password(&Secret::new("secret")).unwrap();
         let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"{access}\"\n");
-        Users::parse(&text, "users.toml").unwrap().verify("alice", &Secret::new("secret")).unwrap()
+        Users::parse(&text, "users.toml")
+            .unwrap()
+            .verify("alice", &Secret::new("secret"), std::net::Ipv4Addr::LOCALHOST.into())
+            .unwrap()
     };
     logged_in.entry(access.to_owned()).or_insert_with(log_in).clone()
 }

@@ -1,0 +1,201 @@
+//! The command line of `sealiftd user`.
+
+use std::time::SystemTime;
+
+use clap::{Args, Subcommand, ValueEnum};
+use sealift::auth::{Access, Grants, Network, parse_expiry};
+use sealift::byte_size::parse_size;
+
+use crate::args::parse_access;
+use crate::user_key::UserKeyCommand;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  sealiftd user add alice
+      Ask for a password; alice may do everything in her folder.
+  sealiftd user add bob --quota 10GiB
+      At most so much in his folder.
+  sealiftd user add scanner --access upload,mkdir --password-stdin < secret
+      A machine that may only deliver.
+  sealiftd user add root --access none --admin
+      Somebody who administers, and has no files.
+  sealiftd user add guest --access read --expires 2027-01-31 --from 192.0.2.0/24
+      Somebody who may read until then, from that network alone.
+  sealiftd user set alice --enabled no
+      Keep her out, and end her sessions; her files, password and keys stay.
+  sealiftd user show alice
+      What she may, in full.";
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user, who can log in at once: no restart is needed
+    #[command(after_help = EXAMPLES)]
+    Add {
+        /// The user's name
+        name: String,
+        /// May see who is connected, end sessions, and stop the server
+        #[arg(long)]
+        admin: bool,
+        /// What the user may.
+        #[command(flatten)]
+        granted: GrantArgs,
+        /// An SSH key that logs in: its line, as in authorized_keys, or the .pub file with it; may be given several times.
+        /// No password is asked for then
+        #[arg(long = "key", value_name = "KEY")]
+        keys: Vec<String>,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Change what a user may. A running server knows within a second, for open sessions too
+    #[command(after_help = EXAMPLES)]
+    Set {
+        /// The user's name
+        name: String,
+        /// Whether the user may be logged in at all: with no, open sessions end
+        #[arg(long, value_name = "yes|no", hide_possible_values = true)]
+        enabled: Option<YesNo>,
+        /// Whether the user may see who is connected, end sessions, and stop the server
+        #[arg(long, value_name = "yes|no", hide_possible_values = true)]
+        admin: Option<YesNo>,
+        /// What the user may.
+        #[command(flatten)]
+        granted: GrantArgs,
+    },
+    /// Show all that a user may
+    Show {
+        /// The user's name
+        name: String,
+        /// Write one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give a user another password
+    Passwd {
+        /// The user's name
+        name: String,
+        /// Where the password comes from.
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Add and remove the SSH keys that log a user in
+    #[command(subcommand)]
+    Key(UserKeyCommand),
+    /// Remove a user; the files stay
+    Remove {
+        /// The user's name
+        name: String,
+    },
+    /// List the users
+    List {
+        /// Write one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What a user may. What is not given stays as it is; a new user has what the users file says under `[defaults]`.
+#[derive(Debug, Args)]
+pub struct GrantArgs {
+    /// The user's folder below the data folder; for a new user the name, if this is not given
+    #[arg(long, value_name = "DIR")]
+    home: Option<String>,
+    /// What the user may do: full, read, none, or some of list,download,upload,overwrite,delete,rename,mkdir
+    #[arg(long, value_name = "LIST", value_parser = parse_access)]
+    access: Option<Access>,
+    /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound
+    #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
+    quota: Option<Quota>,
+    /// The last day (UTC), such as 2027-01-31, or a time with its zone, on which the user may be logged in; or never
+    #[arg(long, value_name = "DATE", value_parser = parse_end)]
+    expires: Option<End>,
+    /// The networks or addresses from which alone the user logs in, with commas, such as 10.0.0.0/8,2001:db8::/32; or anywhere
+    #[arg(long, value_name = "LIST", value_parser = parse_from)]
+    from: Option<Networks>,
+    /// How many sessions of the user may be open at once; none for no bound
+    #[arg(long, value_name = "COUNT", value_parser = parse_count)]
+    max_sessions: Option<Count>,
+}
+
+impl GrantArgs {
+    /// Grants what was given.
+    pub fn apply(self, grants: &mut Grants) {
+        let GrantArgs { home, access, quota, expires, from, max_sessions } = self;
+        home.into_iter().for_each(|home| grants.home = home);
+        access.into_iter().for_each(|access| grants.access = access);
+        quota.into_iter().for_each(|Quota(quota)| grants.quota = quota);
+        expires.into_iter().for_each(|End(end)| grants.expires = end);
+        from.into_iter().for_each(|Networks(from)| grants.from = from);
+        max_sessions.into_iter().for_each(|Count(count)| grants.max_sessions = count);
+    }
+
+    /// The folder, if one was given.
+    pub fn home(&self) -> Option<&str> {
+        self.home.as_deref()
+    }
+}
+
+/// The most bytes in a folder, if there is a bound.
+#[derive(Debug, Clone, Copy)]
+struct Quota(Option<u64>);
+
+/// When a user expires, if ever.
+#[derive(Debug, Clone, Copy)]
+struct End(Option<SystemTime>);
+
+/// From where a user logs in; empty: from anywhere.
+#[derive(Debug, Clone)]
+struct Networks(Vec<Network>);
+
+/// The most sessions, if there is a bound.
+#[derive(Debug, Clone, Copy)]
+struct Count(Option<u32>);
+
+// The values have no help of their own: each option's help says what they mean.
+/// Whether something is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    Yes,
+    No,
+}
+
+/// Where a password comes from: it is asked for on the terminal, unless this says otherwise.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// Read the password from standard input (its first line) instead of asking for it
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+fn parse_quota(text: &str) -> Result<Quota, String> {
+    if text == "none" {
+        return Ok(Quota(None));
+    }
+    let wrong = "write a whole number with a unit, such as 10GiB or 500MB, or none";
+    parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
+}
+
+fn parse_end(text: &str) -> Result<End, String> {
+    if text == "never" {
+        return Ok(End(None));
+    }
+    let wrong = "write a date, such as 2027-01-31, a time with its zone, such as 2027-01-31T18:00:00Z, or never";
+    parse_expiry(text).map(|end| End(Some(end))).ok_or_else(|| wrong.to_owned())
+}
+
+fn parse_from(text: &str) -> Result<Networks, String> {
+    if text == "anywhere" {
+        return Ok(Networks(Vec::new()));
+    }
+    let network = |text: &str| text.trim().parse().map_err(|why| format!("'{}' {why}", text.trim()));
+    text.split(',').map(network).collect::<Result<_, _>>().map(Networks)
+}
+
+fn parse_count(text: &str) -> Result<Count, String> {
+    if text == "none" {
+        return Ok(Count(None));
+    }
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.map(|count| Count(Some(count))).ok_or_else(|| "write a whole number from 1 on, such as 4, or none".to_owned())
+}

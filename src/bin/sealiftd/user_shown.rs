@@ -1,0 +1,117 @@
+//! What users may, for people and for programs.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use sealift::auth::{Access, Grants, User, UserKey, Users, render_expiry};
+use sealift::byte_size::render_size;
+use sealift::proto::escape::for_people;
+use serde_json::json;
+
+/// Each thing that is granted, with its value, in words.
+pub fn grants(granted: &Grants) -> Vec<(&'static str, String)> {
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    let none = || "none".to_owned();
+    let networks: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
+    let own = granted.self_service;
+    vec![
+        ("folder", shown(&granted.home)),
+        ("may", granted.access.to_string()),
+        ("admin", yes_no(granted.admin)),
+        ("quota", granted.quota.map_or_else(none, render_size)),
+        ("enabled", yes_no(granted.enabled)),
+        ("expires", granted.expires.map_or_else(|| "never".to_owned(), render_expiry)),
+        ("from", if networks.is_empty() { "anywhere".to_owned() } else { networks.join(", ") }),
+        ("max sessions", granted.max_sessions.map_or_else(none, |most| most.to_string())),
+        ("own password", yes_no(own.password)),
+        ("own keys", yes_no(own.keys)),
+    ]
+}
+
+/// All of one user.
+pub fn all_of(user: &User, keys: &[String]) -> String {
+    let login = match login(user.grants()) {
+        "yes" => "logs in".to_owned(),
+        word => format!("does not log in: {word}"),
+    };
+    let mut text = format!("{} {login}.\n", shown(user.name()));
+    let password = if user.has_password() { "yes" } else { "no" };
+    let mut rows = grants(user.grants());
+    rows.push(("password", password.to_owned()));
+    rows.extend(keys.iter().map(|key| ("key", key.clone())));
+    for (label, value) in rows {
+        let _ = writeln!(text, "  {label:<13} {value}");
+    }
+    text
+}
+
+/// Whether somebody who is granted this logs in today, from somewhere.
+fn login(granted: &Grants) -> &'static str {
+    match () {
+        () if !granted.enabled => "disabled",
+        () if granted.expires.is_some_and(|end| end <= SystemTime::now()) => "expired",
+        () => "yes",
+    }
+}
+
+/// A row for each of the users, and a head.
+pub fn table(users: &Users) -> String {
+    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "LOGIN", "KEYS"].map(str::to_owned)];
+    if let Some(home) = users.anonymous_home() {
+        rows.push(["anonymous", home, "read", "no", "none", "yes", ""].map(shown));
+    }
+    rows.extend(users.iter().map(|user| {
+        let granted = user.grants();
+        let admin = if granted.admin { "yes" } else { "no" };
+        let quota = granted.quota.map_or_else(|| "none".to_owned(), render_size);
+        let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
+        let keys = keys.join(", ");
+        let access = granted.access.to_string();
+        [user.name(), &granted.home, &access, admin, &quota, login(granted), &keys].map(shown)
+    }));
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    out
+}
+
+/// One JSON object a line for each of the users.
+pub fn json(users: &Users) -> String {
+    let anonymous = users.anonymous_home().map(|home| {
+        let (user, access, keys) = ("anonymous", names(Access::READ), [0; 0]);
+        let quota: Option<u64> = None;
+        format!("{}\n", json!({ "user": user, "home": home, "access": access, "admin": false, "quota": quota, "password": false, "keys": keys }))
+    });
+    anonymous.into_iter().chain(users.iter().map(json_of)).collect()
+}
+
+/// The JSON object of one user.
+pub fn json_of(user: &User) -> String {
+    let time = |end: SystemTime| humantime::format_rfc3339_seconds(end).to_string();
+    let key = |key: &UserKey| {
+        let from: Vec<String> = key.from().iter().map(ToString::to_string).collect();
+        let (name, fingerprint, access) = (key.name(), key.public().fingerprint(), key.access().map(names));
+        json!({ "name": name, "fingerprint": fingerprint, "access": access, "from": from, "expires": key.expires().map(time) })
+    };
+    let keys: Vec<_> = user.keys().iter().map(key).collect();
+    let granted = user.grants();
+    let from: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
+    let row = json!({
+        "user": user.name(), "home": granted.home, "access": names(granted.access), "admin": granted.admin,
+        "quota": granted.quota, "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
+        "max_sessions": granted.max_sessions, "password": user.has_password(), "keys": keys
+    });
+    format!("{row}\n")
+}
+
+fn names(access: Access) -> Vec<&'static str> {
+    access.names().collect()
+}
+
+fn shown(text: &str) -> String {
+    for_people(text.as_bytes())
+}

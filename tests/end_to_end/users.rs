@@ -1,0 +1,165 @@
+//! `sealiftd user set` and `user show`, and what of a users file is wrong.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::common::{Daemon, RawClient, end_of, eventually, sealiftd, text};
+
+fn run(place: &std::path::Path, args: &[&str], input: &str) -> (i32, String, String) {
+    let mut command = sealiftd(place);
+    command.args(args);
+    let output = end_of(command, input);
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn done(place: &std::path::Path, args: &[&str]) -> String {
+    let (code, out, err) = run(place, args, "correct-horse\n");
+    assert_eq!(code, 0, "{args:?}: {err}");
+    out
+}
+
+#[test]
+fn what_is_set_counts_for_open_sessions_and_is_shown() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    daemon.add_user("alice", "correct-horse", "full");
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    let said = done(place, &["user", "set", "alice", "--access", "read", "--max-sessions", "3"]);
+    assert!(said.contains("may           full -> read\n") && said.contains("max sessions  none -> 3\n"), "{said}");
+    assert_eq!(alice.upload("f", b"x").1, "denied", "the session that is open");
+    let said = done(
+        place,
+        &[
+            "user",
+            "set",
+            "alice",
+            "--admin",
+            "yes",
+            "--quota",
+            "1GiB",
+            "--expires",
+            "2999-01-31",
+            "--from",
+            "127.0.0.0/8,::1",
+        ],
+    );
+    assert!(said.contains("expires       never -> 2999-01-31\n") && said.contains("-> 127.0.0.0/8, ::1\n"), "{said}");
+    let shown = done(place, &["user", "show", "alice"]);
+    for row in [
+        "alice logs in.",
+        "folder        alice",
+        "may           read",
+        "admin         yes",
+        "quota         1 GiB",
+        "enabled       yes",
+        "expires       2999-01-31",
+        "from          127.0.0.0/8, ::1",
+        "max sessions  3",
+        "password      yes",
+    ] {
+        assert!(shown.contains(row), "{row}\n{shown}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&done(place, &["user", "show", "alice", "--json"])).unwrap();
+    assert_eq!((&json["expires"], &json["from"][1]), (&"2999-02-01T00:00:00Z".into(), &"::1".into()));
+
+    done(place, &["user", "set", "alice", "--enabled", "no"]);
+    assert!(done(place, &["user", "show", "alice"]).starts_with("alice does not log in: disabled.\n"));
+    assert!(done(place, &["user", "list"]).contains(" disabled"));
+    let (code, said, _) = run(place, &["explain", "alice", "STAT", "f"], "");
+    assert!(
+        code == 5 && said.contains("the user is disabled") && said.contains("sealiftd user set alice --enabled yes"),
+        "{said}"
+    );
+    let (_, said, _) = run(place, &["check"], "");
+    assert!(said.contains("alice is disabled"), "{said}");
+
+    // What is lifted is as if it had never been there.
+    let lifted = ["--quota", "none", "--expires", "never", "--from", "anywhere", "--max-sessions", "none"];
+    done(
+        place,
+        &[&["user", "set", "alice", "--enabled", "yes", "--admin", "no", "--access", "full"][..], &lifted].concat(),
+    );
+    let text = fs::read_to_string(place.join("users.toml")).unwrap();
+    for key in ["quota", "expires", "from", "max_sessions"] {
+        let section = text.split("\n[users.alice]\n").nth(1).unwrap();
+        assert!(!section.contains(key), "{key}\n{section}");
+    }
+    assert!(done(place, &["user", "set", "alice"]).starts_with("Nothing changes"));
+    RawClient::logged_in(&daemon, "alice", "correct-horse");
+}
+
+#[test]
+fn what_the_defaults_say_is_lifted_by_a_word() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("users.toml");
+    fs::write(&file, "[defaults]\naccess = \"read\"\nquota = \"1 GiB\"  # for all\nexpires = 2999-12-31\n").unwrap();
+    done(place.path(), &["user", "add", "alice", "--password-stdin"]);
+    assert!(done(place.path(), &["user", "show", "alice"]).contains("quota         1 GiB"));
+    done(place.path(), &["user", "set", "alice", "--quota", "none", "--expires", "never"]);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("# for all\n") && text.contains("\nquota = \"none\"\nexpires = \"never\"\n"), "{text}");
+    let shown = done(place.path(), &["user", "show", "alice"]);
+    assert!(shown.contains("quota         none") && shown.contains("expires       never"), "{shown}");
+}
+
+#[test]
+fn a_wrong_value_is_refused_on_the_command_line() {
+    let place = TempDir::new().unwrap();
+    done(place.path(), &["user", "add", "alice", "--password-stdin"]);
+    let before = fs::read_to_string(place.path().join("users.toml")).unwrap();
+    for (args, code, hint) in [
+        (&["user", "set", "alice", "--expires", "tomorrow"][..], 2, "such as 2027-01-31"),
+        (&["user", "set", "alice", "--expires", "2027-02-30"], 2, "such as 2027-01-31"),
+        (&["user", "set", "alice", "--from", "10.0.0.1/8"], 2, "written without a slash"),
+        (&["user", "set", "alice", "--from", "example.org"], 2, "no address"),
+        (&["user", "set", "alice", "--max-sessions", "0"], 2, "from 1 on"),
+        (&["user", "set", "alice", "--enabled", "maybe"], 2, "--enabled"),
+        (&["user", "set", "alice", "--home", "../x"], 2, ".."),
+        (&["user", "set", "nobody", "--admin", "no"], 3, "user list"),
+        (&["user", "show", "nobody"], 3, "user list"),
+    ] {
+        let (found, _, said) = run(place.path(), args, "");
+        assert!(found == code && said.contains(hint), "{args:?} {found}: {said}");
+    }
+    assert_eq!(fs::read_to_string(place.path().join("users.toml")).unwrap(), before);
+}
+
+#[test]
+fn a_wrong_value_in_the_file_is_an_error_with_its_line_at_start_in_check_and_while_running() {
+    let daemon = Daemon::start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let file = daemon.place().join("users.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let line = good.lines().count() + 1;
+    for (wrong, why) in [
+        ("enabeld = false", "unknown key 'enabeld': did you mean 'enabled'?"),
+        ("enabled = \"no\"", "true or false"),
+        ("expires = \"soon\"", "a date, as 2027-01-31"),
+        ("expires = 2027", "a date, as 2027-01-31"),
+        ("from = \"10.0.0.1/8\"", "written without a slash"),
+        ("from = []", "a list of addresses and networks"),
+        ("from = [\"10.0.0.0/33\"]", "0 to 32"),
+        ("max_sessions = 0", "a whole number from 1 on"),
+        ("max_sessions = -1", "a whole number from 1 on"),
+        ("max_sessions = \"many\"", "a whole number from 1 on"),
+    ] {
+        let place = TempDir::new().unwrap();
+        fs::write(place.path().join("users.toml"), format!("{good}{wrong}\n")).unwrap();
+        for command in [&["--listen", "127.0.0.1:0"][..], &["check"], &["user", "list"]] {
+            let (code, out, err) = run(place.path(), command, "");
+            let said = format!("{out}{err}");
+            assert!(
+                code != 0 && said.contains(&format!("users.toml:{line}: ")) && said.contains(why),
+                "{wrong}: {said}"
+            );
+        }
+    }
+    // The last good one stays in force.
+    fs::write(&file, format!("{good}enabeld = false\n")).unwrap();
+    eventually("it is reported", || {
+        RawClient::logged_in(&daemon, "alice", "correct-horse");
+        daemon.log().contains("did you mean 'enabled'?")
+    });
+}
