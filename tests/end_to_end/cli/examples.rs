@@ -50,6 +50,10 @@ const ASKING: &[(&str, &[(&str, &str)])] = &[
     ("sealiftd user add alice", &[("New password", "a good one"), ("The same again: ", "a good one")]),
     ("sealiftd user add bob --quota 10GiB", &[("New password", "a good one"), ("The same again: ", "a good one")]),
     ("sealiftd user add root --access none --admin", &[("New password", "good one"), ("again: ", "good one")]),
+    (
+        "sealiftd user add guest --access read --expires 2027-01-31 --from 192.0.2.0/24",
+        &[("New password", "good one"), ("again: ", "good one")],
+    ),
 ];
 
 /// The examples of a page: lines that begin with two spaces. Further in stands what they do.
