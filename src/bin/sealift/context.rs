@@ -178,7 +178,8 @@ impl Context {
         let first = typed.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
         if let (Err(_), Some(name)) = (&target, first.strip_suffix(b":"))
             && !name.is_empty()
-            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && typed.as_bytes().get(first.len()..).is_none_or(|rest| !rest.starts_with(b"//"))
         {
             let name = for_people(name);
             let hint = format!(

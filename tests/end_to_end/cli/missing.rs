@@ -57,6 +57,8 @@ fn places_that_only_look_like_ones_are_refused() {
         .code(2)
         .said("no server is called work: here")
         .said("sealift bookmark add work");
+    world.run(["ls", "http://h/x"]).code(2).said("http:// is another protocol; here it is h/x");
+    world.run(["ls", "files.example:"]).code(2).said("after the colon comes a port");
     world.run(["copy", "A", "work:"]).code(2).said("A is on this machine").said("sealift put");
     world.run(["cp", "-r", "A", &alice("")]).code(2).said("A is on this machine").said("sealift put");
     world.run(["mv", &alice("f"), "."]).code(2).said(". is on this machine").said("sealift get");
