@@ -165,6 +165,8 @@ table! {
     Exists = "exists", Some(553), Exists, false, "Choose another name, or remove the existing one first.";
     /// The target is not what the request said it must be.
     Changed = "changed", Some(553), Exists, false, "Somebody changed it meanwhile: look at it, then try again.";
+    /// Somebody has locked it to write it alone.
+    Locked = "locked", Some(450), Other, false, "Try again when whoever has locked it is done, or the lock's time is over.";
     /// The disk is full.
     NoSpace = "no-space", Some(452), Full, false, "Remove files on the server, or ask its administrator to make room.",
         here "Make room on this machine's disk, then try again.";

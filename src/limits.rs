@@ -809,6 +809,27 @@ pub const WEB_CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 /// The first second that no header of HTTP can say: that of the year 10000.
 pub const HTTP_DATE_END: u64 = 253_402_300_800;
 
+/// Bytes of the names and values that clients keep with one file. ext4 has 4 KiB for all attributes of a file, the hash's too.
+pub const PROPERTIES_MAX: usize = 3 * 1024;
+
+// ---- Locks ----
+
+/// The longest that a lock lasts without being renewed. Office programs ask for an hour and renew it; what a client that is
+/// gone has left behind keeps others out for no longer.
+pub const LOCK_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How long one lasts whose client does not say.
+pub const LOCK_DEFAULT: Duration = Duration::from_secs(10 * 60);
+
+/// Locks of one user: a program has one for each document that it has open.
+pub const LOCKS_PER_USER: usize = 256;
+
+/// Locks of all users together: with the longest paths and owners some 6 KiB each, and all are looked through when one is taken.
+pub const LOCKS_MAX: usize = 4096;
+
+/// Bytes of what a client says of who has a lock.
+pub const LOCK_OWNER_MAX: usize = 1024;
+
 // ---- WebDAV ----
 
 /// Largest XML of a request. That of real clients has less than 2 KiB.
@@ -828,6 +849,9 @@ pub const DAV_NAME: usize = 256;
 
 /// Bytes counted for the entries of a folder that one answer holds at a time: [`WEB_ENTRIES_A_TURN`] with the longest names.
 pub const DAV_PORTION: usize = WEB_ENTRIES_A_TURN * 384;
+
+/// Lock tokens and entity tags in one request's `If`.
+pub const DAV_CONDITIONS: usize = 64;
 
 /// Properties that one request may name: each that is not there is repeated with every entry of a folder.
 pub const DAV_PROPERTIES: usize = 64;

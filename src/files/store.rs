@@ -1,6 +1,8 @@
 //! Where files are kept: what every kind of storage does. A [`Store`] is one jailed root; every path in it is a
 //! [`RelPath`]. Blocking code.
 
+use std::collections::BTreeMap;
+
 use super::{
     Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Upload,
     UploadSpec,
@@ -39,6 +41,18 @@ pub enum Looked {
     },
     /// This is what there is.
     Done(Option<Partial>),
+}
+
+/// What clients keep with a file: values by their names, none of which has a NUL in it.
+pub type Properties = BTreeMap<String, String>;
+
+/// What a bounded store holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usage {
+    /// Bytes of its files.
+    pub used: u64,
+    /// The most.
+    pub limit: u64,
 }
 
 /// What an acknowledged change outlives.
@@ -112,6 +126,33 @@ pub trait Store: Send + Sync {
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
     /// followed; a folder is [`crate::Kind::IsDirectory`].
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
+
+    /// Lets a file count as last modified at this time; what is recorded of its bytes stays. No link is followed; a folder is
+    /// [`crate::Kind::IsDirectory`].
+    fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()>;
+
+    /// What clients keep with a file or folder, by its names: values that nothing here reads. It goes where the file is renamed
+    /// to, and is gone with it, or when another file takes its place.
+    fn properties(&self, path: &RelPath) -> Result<Properties> {
+        let _nothing_is_kept = path;
+        Ok(Properties::new())
+    }
+
+    /// Keeps these instead.
+    ///
+    /// # Errors
+    /// [`crate::Kind::NoSpace`] if they are more than the storage keeps.
+    fn set_properties(&self, path: &RelPath, properties: &Properties) -> Result<()> {
+        match properties.is_empty() {
+            true => Ok(()),
+            false => Err(Error::new(Kind::NoSpace, format!("{path}: no properties are kept here"))),
+        }
+    }
+
+    /// The bytes that a bounded store has, and its bound.
+    fn usage(&self) -> Result<Option<Usage>> {
+        Ok(None)
+    }
 
     /// Renames a file, link or folder. `replace` lets a file take the place of a file; a folder never replaces
     /// and is never replaced.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tracing::{Level, debug, enabled, info, warn};
 
 use super::gate;
+use super::locks::LockToken;
 use super::matter::Matter;
 use super::op::Op;
 use super::outcome::Outcome;
@@ -28,6 +29,8 @@ pub struct Running {
     staged: Option<StagedId>,
     /// The rights that it took.
     rights: Access,
+    /// The locks that were presented for it.
+    presented: Vec<LockToken>,
     minor: bool,
     since: Instant,
 }
@@ -50,7 +53,16 @@ impl Running {
 
     /// Of what is no operation, for it was not understood.
     pub(super) fn bare(name: &'static str) -> Self {
-        Running { name, path: None, to: None, staged: None, rights: Access::NONE, minor: false, since: Instant::now() }
+        Running {
+            name,
+            path: None,
+            to: None,
+            staged: None,
+            rights: Access::NONE,
+            presented: Vec::new(),
+            minor: false,
+            since: Instant::now(),
+        }
     }
 
     /// What its protocol calls it.
@@ -66,6 +78,16 @@ impl Running {
     /// Its path.
     pub(super) fn path(&self) -> Option<&RelPath> {
         self.path.as_ref()
+    }
+
+    /// The locks that were presented for it.
+    pub(super) fn presented(&self) -> &[LockToken] {
+        &self.presented
+    }
+
+    /// These locks are presented for it.
+    pub(super) fn presenting(self, presented: Vec<LockToken>) -> Self {
+        Running { presented, ..self }
     }
 
     /// What it makes is at this path.

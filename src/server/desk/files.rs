@@ -4,7 +4,7 @@ use super::Desk;
 use super::audit::Running;
 use super::outcome::{Begun, Outcome};
 use crate::auth::Access;
-use crate::files::{EntryKind, Hash, Record, RelPath, Source, SourceMode};
+use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
 use crate::limits;
 use crate::machine::turns;
 
@@ -20,13 +20,54 @@ impl Desk {
         self.over(running, now.map(Outcome::ModeSet))
     }
 
+    pub(super) fn set_time(&self, path: &RelPath, mtime: Mtime, running: Running) -> Begun {
+        let set = turns::aside(|| self.store.set_mtime(path, mtime));
+        self.over(running, set.map(|()| Outcome::TimeSet))
+    }
+
+    pub(super) fn set_properties(
+        &self,
+        path: &RelPath,
+        changes: Vec<(String, Option<String>)>,
+        running: Running,
+    ) -> Begun {
+        let change = || {
+            let mut kept = self.store.properties(path)?;
+            for (name, value) in changes {
+                match value {
+                    Some(value) => drop(kept.insert(name, value)),
+                    None => drop(kept.remove(&name)),
+                }
+            }
+            self.store.set_properties(path, &kept)
+        };
+        let set = turns::aside(change);
+        self.over(running, set.map(|()| Outcome::PropertiesSet))
+    }
+
+    /// What clients keep with a file or folder. Nothing, if it cannot be read.
+    pub fn properties(&self, path: &RelPath) -> Properties {
+        self.store.properties(path).unwrap_or_default()
+    }
+
+    /// What the home holds, and how much it may, where it is bounded.
+    pub fn usage(&self) -> Option<Usage> {
+        turns::aside(|| self.store.usage()).ok().flatten()
+    }
+
     pub(super) fn remove(&self, path: &RelPath, recursive: bool, running: Running) -> Begun {
         let removed = turns::aside(|| self.store.remove(path, recursive));
+        if removed.is_ok() {
+            self.forget_locks(path);
+        }
         self.over(running, removed.map(|()| Outcome::Removed))
     }
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
         let renamed = turns::aside(|| self.store.rename(from, to, replace));
+        if renamed.is_ok() {
+            self.forget_locks(from);
+        }
         self.over(running.to(to.clone()), renamed.map(|()| Outcome::Renamed))
     }
 

@@ -57,8 +57,12 @@ pub fn need(op: &Op) -> Need {
         Op::Stage { .. } | Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Need::Rights(Access::UPLOAD),
         // As good as putting those bytes in the place of the ones that were stored.
         Op::Accept(_) => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
-        // As good as putting the file in its own place with another mode.
-        Op::SetMode { .. } => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
+        // As good as putting the file in its own place with another mode, time, or properties.
+        Op::SetMode { .. } | Op::SetTime { .. } | Op::SetProperties { .. } => {
+            Need::Rights(Access::UPLOAD.union(Access::OVERWRITE))
+        }
+        // What is there already can be locked only by who may overwrite it: the desk asks for that too.
+        Op::Lock { .. } | Op::RenewLock { .. } | Op::Unlock { .. } => Need::Rights(Access::UPLOAD),
         Op::Remove { .. } => Need::Rights(Access::DELETE),
         Op::MakeFolder { .. } => Need::Rights(Access::MKDIR),
         Op::Rename { replace: false, .. } => Need::Rights(Access::RENAME),

@@ -11,6 +11,8 @@ pub mod current_users;
 mod files;
 pub mod gate;
 pub mod jobs;
+mod locking;
+pub mod locks;
 pub mod log_shares;
 pub mod matter;
 pub mod op;
@@ -33,6 +35,7 @@ use self::audit::{Audit, Running};
 use self::batch::Batch;
 use self::current_users::CurrentUsers;
 use self::gate::Need;
+use self::locks::{Extent, LockToken};
 use self::matter::Matter;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
@@ -66,6 +69,8 @@ pub struct Desk {
     batch: Batch,
     /// The last reading's hasher, for the next one.
     hasher: Option<Box<Hasher>>,
+    /// The locks that are presented with each operation.
+    presented: Vec<LockToken>,
 }
 
 /// What a change of the users file came to for a session that goes on.
@@ -99,6 +104,7 @@ impl Desk {
             ties,
             batch: Batch::default(),
             hasher: None,
+            presented: Vec::new(),
         }
     }
 
@@ -168,8 +174,9 @@ impl Desk {
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        let passed = self.pass(Running::new(&op, name), gate::need(&op), op.shares_syncs(), earlier);
-        let running = match passed {
+        let running = Running::new(&op, name).presenting(self.presented.clone());
+        let passed = self.pass(running, gate::need(&op), op.shares_syncs(), earlier);
+        let running = match passed.and_then(|running| self.keep_locks(&op, running, earlier)) {
             Ok(running) => running,
             Err(error) => return Begun::Done(Err(error)),
         };
@@ -190,6 +197,11 @@ impl Desk {
             Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
             Op::Commit { id, hash } => self.commit_staged(id, hash, running),
             Op::Discard(id) => self.discard(id, running),
+            Op::SetTime { path, mtime } => self.set_time(&path, mtime, running),
+            Op::SetProperties { path, changes } => self.set_properties(&path, changes, running),
+            Op::Lock { path, terms } => self.lock(&path, terms, running),
+            Op::RenewLock { path, lasts } => self.renew_lock(&path, lasts, running),
+            Op::Unlock { path, token } => self.unlock(&path, token, running),
         }
     }
 
@@ -253,7 +265,7 @@ impl Desk {
         }
         let Desk { principal, store, audit, batch, .. } = self;
         let told = &mut |running, done| earlier(ended(audit, principal, running, done));
-        batch.commit(store, &|running| may_store(principal, running), told);
+        batch.commit(store, &|running| may_store(principal, audit, running), told);
     }
 
     /// If it has gathered enough, the batch is committed while the next bytes come in.
@@ -263,7 +275,7 @@ impl Desk {
         }
         let Desk { principal, store, audit, batch, .. } = self;
         let told = &mut |running, done| earlier(ended(audit, principal, running, done));
-        batch.commit_aside(store, &|running| may_store(principal, running), told);
+        batch.commit_aside(store, &|running| may_store(principal, audit, running), told);
     }
 
     /// Before a farewell to somebody whose account is gone: what is not in its place by now is not put there any more.
@@ -305,8 +317,11 @@ impl Desk {
 }
 
 /// Whether a file may be put in its place now, and whether in that of another.
-fn may_store(principal: &Principal, running: &Running) -> Result<Overwrite> {
+fn may_store(principal: &Principal, audit: &Audit, running: &Running) -> Result<Overwrite> {
     gate::check_rights(principal, running.rights(), running.name())?;
+    if let Some(path) = running.target() {
+        locking::check(audit.ticket().registry().locks(), principal, (path, Extent::Itself), running.presented())?;
+    }
     Ok(gate::overwrite(principal.grants()))
 }
 

@@ -1,6 +1,9 @@
 //! What somebody asks of the server, whatever protocol it came by: no wire syntax, no verbs.
 
-use crate::files::{Hash, RelPath, Resume, SourceMode, StagedId, UploadSpec};
+use std::time::Duration;
+
+use super::locks::{LockToken, Terms};
+use crate::files::{Hash, Mtime, RelPath, Resume, SourceMode, StagedId, UploadSpec};
 
 /// An operation on files of somebody who is logged in. The gate decides over it, and the desk does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +120,41 @@ pub enum Op {
         /// A file that is there is replaced.
         replace: bool,
     },
+    /// A file counts as last modified at another time.
+    SetTime {
+        /// The file.
+        path: RelPath,
+        /// The time.
+        mtime: Mtime,
+    },
+    /// A client keeps these with a file or folder, or none any more of a name, beside what it keeps there already.
+    SetProperties {
+        /// The file or folder.
+        path: RelPath,
+        /// Values by names; none: it goes.
+        changes: Vec<(String, Option<String>)>,
+    },
+    /// A lock of a file or folder; if nothing is there, an empty file is made for it.
+    Lock {
+        /// Of what.
+        path: RelPath,
+        /// Of which kind.
+        terms: Terms,
+    },
+    /// A lock that is presented lasts for so long from now on.
+    RenewLock {
+        /// Something that it is of.
+        path: RelPath,
+        /// How long.
+        lasts: Duration,
+    },
+    /// A lock is given up.
+    Unlock {
+        /// Something that it is of.
+        path: RelPath,
+        /// Which one.
+        token: LockToken,
+    },
 }
 
 /// What may stand for the bytes of a file that is to be hashed.
@@ -144,6 +182,11 @@ impl Op {
             | Op::Put { path, .. }
             | Op::Stage { path, .. }
             | Op::SetMode { path, .. }
+            | Op::SetTime { path, .. }
+            | Op::SetProperties { path, .. }
+            | Op::Lock { path, .. }
+            | Op::RenewLock { path, .. }
+            | Op::Unlock { path, .. }
             | Op::Remove { path, .. }
             | Op::MakeFolder { path, .. }
             | Op::Rename { from: path, .. }
@@ -160,6 +203,6 @@ impl Op {
     /// Whether it neither changes a file nor gives its bytes: the log of every day leaves it out, as it would hide what
     /// does.
     pub(super) fn is_minor(&self) -> bool {
-        matches!(self, Op::Stat(_))
+        matches!(self, Op::Stat(_) | Op::RenewLock { .. })
     }
 }

@@ -3,6 +3,7 @@
 use super::jobs::download::Download;
 use super::jobs::listing::ListJob;
 use super::jobs::work::Work;
+use super::locks::Lock;
 use super::parts::PartUpload;
 use super::uploads::Put;
 use crate::error::Result;
@@ -76,6 +77,19 @@ pub enum Outcome {
     FolderMade,
     /// It has the other name.
     Renamed,
+    /// The file has that time now.
+    TimeSet,
+    /// The properties are kept.
+    PropertiesSet,
+    /// The lock is the user's now, or still.
+    Locked {
+        /// The lock.
+        lock: Lock,
+        /// An empty file was made for it.
+        is_new: bool,
+    },
+    /// The lock is given up.
+    Unlocked,
 }
 
 impl Outcome {

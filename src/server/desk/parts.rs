@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::audit::Running;
+use super::locks::Extent;
 use super::outcome::{Begun, Outcome};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Hash, Overwrite, Part, RelPath, Resume, StagedId, Upload, UploadSpec};
@@ -71,19 +72,27 @@ impl Desk {
             Ok((path, staged)) => {
                 let running = self.audit.about(running, id, path.clone());
                 // From here on it is committed or gone.
-                let committed =
-                    turns::aside(|| staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash)));
+                let committed = turns::aside(|| {
+                    staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash, &running))
+                });
                 // Its bytes were counted with its parts.
                 self.over(running, committed.map(|committed| Outcome::Stored { committed, came: 0 }))
             }
         }
     }
 
-    fn try_commit(&self, path: &RelPath, mut upload: Box<dyn Upload>, expected: Hash) -> Result<Committed> {
+    fn try_commit(
+        &self,
+        path: &RelPath,
+        mut upload: Box<dyn Upload>,
+        expected: Hash,
+        running: &Running,
+    ) -> Result<Committed> {
         if upload.hash() != expected {
             let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
             return Err(Error::new(Kind::Integrity, text));
         }
+        self.check_locks((path, Extent::Itself), running)?;
         if self.overwrite() == Overwrite::Refused {
             upload.refuse_overwrite();
         }

@@ -12,6 +12,7 @@ use async_std::channel::{Receiver, Sender, bounded};
 use futures::future::poll_fn;
 use futures::task::AtomicWaker;
 
+use super::locks::Locks;
 use super::log_shares::LogShares;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
@@ -47,6 +48,7 @@ pub struct Registry {
     panics: AtomicU64,
     sessions: Mutex<Sessions>,
     log_shares: Arc<LogShares>,
+    locks: Locks,
     /// Who is told of what happens, if anybody is.
     listener: OnceLock<Listener>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
@@ -120,6 +122,7 @@ impl Registry {
             panics: AtomicU64::new(0),
             sessions: Mutex::default(),
             log_shares: Arc::default(),
+            locks: Locks::default(),
             listener: OnceLock::new(),
             stop,
             stopped,
@@ -145,6 +148,11 @@ impl Registry {
     /// What each source may write into the log.
     pub fn log_shares(&self) -> &Arc<LogShares> {
         &self.log_shares
+    }
+
+    /// What users have locked.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     /// How long the server has been running.

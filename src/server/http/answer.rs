@@ -81,7 +81,7 @@ const OWN_PAGE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; fr
 /// The methods that are carried out.
 pub const fn methods(web: Web) -> HeaderValue {
     HeaderValue::from_static(match web {
-        Web::On => "GET, HEAD, OPTIONS, PUT, DELETE, MKCOL, MOVE, COPY, PROPFIND",
+        Web::On => "GET, HEAD, OPTIONS, PUT, DELETE, MKCOL, MOVE, COPY, PROPFIND, PROPPATCH, LOCK, UNLOCK",
         Web::ReadOnly | Web::Off => "GET, HEAD, OPTIONS, PROPFIND",
     })
 }
@@ -255,6 +255,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::CrossDevice => StatusCode::BAD_GATEWAY,
         // What came is not what was announced, or not all of it.
         Kind::Integrity | Kind::Aborted => StatusCode::BAD_REQUEST,
+        Kind::Locked => StatusCode::LOCKED,
         Kind::Busy | Kind::TooMany | Kind::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

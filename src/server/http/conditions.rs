@@ -125,23 +125,25 @@ impl Expected<'_> {
 }
 
 impl State<'_> {
-    /// Whether it holds of a file with this hash and time, or of nothing.
-    pub fn holds(&self, there: Option<(&Hash, Mtime)>) -> bool {
+    /// Whether it holds of a file with this hash, of so many bytes, modified then, or of nothing. The weak tag that is told of a
+    /// file without a record holds too: davfs2 knows no other, and gives up what it was to write if it does not hold.
+    pub fn holds(&self, there: Option<(&Hash, u64, Mtime)>) -> bool {
         let State(headers) = self;
-        let tag = there.map(|(hash, _)| format!("\"{hash}\""));
-        let is = |given: &str| tag.as_deref().is_some_and(|tag| given == "*" || given == tag);
+        let tags =
+            there.map(|(hash, size, mtime)| (format!("\"{hash}\""), Validators::of_state(size, mtime, None).etag));
+        let is = |given: &str| tags.as_ref().is_some_and(|(tag, weak)| given == "*" || given == tag || given == weak);
         if headers.contains_key(IF_MATCH) {
             if !values(headers, &IF_MATCH).any(|list| lists(list, is)) {
                 return false;
             }
-        } else if let (Some(since), Some((_, mtime))) = (date(headers, &IF_UNMODIFIED_SINCE), there) {
+        } else if let (Some(since), Some((_, _, mtime))) = (date(headers, &IF_UNMODIFIED_SINCE), there) {
             // Dates are in whole seconds.
             let whole = Mtime { nanos: 0, ..mtime }.to_system_time();
             if whole.is_none_or(|modified| modified > since) {
                 return false;
             }
         }
-        let weakly = |given: &str| is(given.trim_start_matches("W/"));
+        let weakly = |given: &str| is(given) || is(given.trim_start_matches("W/"));
         !values(headers, &IF_NONE_MATCH).any(|list| lists(list, weakly))
     }
 }
@@ -228,7 +230,7 @@ mod tests {
         let hash = Hash::of(b"x");
         let tag = format!("\"{hash}\"");
         let holds = |pairs: &[(HeaderName, &str)], there: bool| match Expected::of(&headers(pairs)) {
-            Expected::State(state) => Some(state.holds(there.then_some((&hash, Mtime { secs: 1000, nanos: 5 })))),
+            Expected::State(state) => Some(state.holds(there.then_some((&hash, 3, Mtime { secs: 1000, nanos: 5 })))),
             Expected::Absent | Expected::This(_) => None,
         };
         assert!(matches!(Expected::of(&headers(&[(IF_NONE_MATCH, "*")])), Expected::Absent));
@@ -238,6 +240,13 @@ mod tests {
         assert_eq!(holds(&[(IF_MATCH, &several)], true), Some(true));
         assert_eq!(holds(&[(IF_MATCH, "\"other\"")], true), Some(false));
         assert_eq!(holds(&[(IF_MATCH, &format!("W/{tag}"))], true), Some(false), "weak ones never match strongly");
+        assert_eq!(
+            holds(&[(IF_MATCH, "W/\"3-3e8.5\"")], true),
+            Some(true),
+            "but for the one that is told without a record"
+        );
+        assert_eq!(holds(&[(IF_MATCH, "W/\"4-3e8.5\"")], true), Some(false));
+        assert_eq!(holds(&[(IF_NONE_MATCH, "W/\"3-3e8.5\"")], true), Some(false));
         assert_eq!(holds(&[(IF_NONE_MATCH, &format!("W/{tag}"))], true), Some(false));
         assert_eq!(holds(&[(IF_NONE_MATCH, "\"other\"")], true), Some(true));
         assert_eq!(holds(&[(IF_NONE_MATCH, "\"other\"")], false), Some(true));

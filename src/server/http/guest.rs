@@ -17,6 +17,7 @@ use crate::machine::source::{Origin, Source};
 use crate::machine::turns::Class;
 use crate::server::Shared;
 use crate::server::desk::Desk;
+use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::registry::{Ending, Ticket, Way};
@@ -35,6 +36,8 @@ pub struct Guest {
     account: Arc<Account>,
     open: Arc<Openings>,
     progress: Arc<Progress>,
+    /// The locks that a request presents, whose guest this is.
+    presented: Vec<LockToken>,
     /// Closed with the guest: whoever waits for its end then waits for nothing.
     _is_there: Sender<()>,
 }
@@ -132,9 +135,31 @@ impl Guest {
             source,
             open: open.clone(),
             progress: progress.clone(),
+            presented: Vec::new(),
             _is_there: is_there,
         };
         Ok((guest, ending))
+    }
+
+    /// The locks that the request presents.
+    pub fn presented(&self) -> &[LockToken] {
+        &self.presented
+    }
+
+    /// The same session for a request that presents these locks.
+    pub fn presenting(&self, presented: Vec<LockToken>) -> Guest {
+        Guest {
+            shared: self.shared.clone(),
+            principal: self.principal.clone(),
+            desk: self.desk.clone(),
+            ticket: self.ticket.clone(),
+            source: self.source.clone(),
+            account: self.account.clone(),
+            open: self.open.clone(),
+            progress: self.progress.clone(),
+            presented,
+            _is_there: self._is_there.clone(),
+        }
     }
 
     /// Whether this is this principal's session; none: that of nobody in particular.
@@ -280,6 +305,8 @@ impl Guest {
     ) -> Result<T> {
         let _we_are_at_work = self.progress.working();
         let mut seat = self.desk.lock_arc().await;
+        // Those of the request before are of no use to this one.
+        seat.desk.present(self.presented.clone());
         self.shared.turns.run_as(&self.source, class, move || work(&mut seat)).await?
     }
 

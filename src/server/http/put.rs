@@ -142,16 +142,16 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
         Expected::State(expected) => {
             // What is there now decides, and it must still be that when the file is put in its place.
             let now = hash_now(guest, path).await?;
-            match expected.holds(now.as_ref().map(|(hash, mtime)| (hash, *mtime))) {
-                true => Ok(now.map_or(Condition::Absent, |(hash, _)| Condition::Hash(hash))),
+            match expected.holds(now.as_ref().map(|(hash, size, mtime)| (hash, *size, *mtime))) {
+                true => Ok(now.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash))),
                 false => Err(Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))),
             }
         }
     }
 }
 
-/// The hash of a file as it is now, and when it was modified; none where none is.
-async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, Mtime)>> {
+/// The hash of a file as it is now, its bytes, and when it was modified; none where none is.
+async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, u64, Mtime)>> {
     let path = path.clone();
     let op = Op::Hash { path, length: None, of: Hashing::Record };
     let mut begun = guest
@@ -163,7 +163,7 @@ async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, Mt
     loop {
         match begun {
             None => return Ok(None),
-            Some(Begun::Done(Ok(Outcome::Hashed { hash, mtime, .. }))) => return Ok(Some((hash, mtime))),
+            Some(Begun::Done(Ok(Outcome::Hashed { size, hash, mtime, .. }))) => return Ok(Some((hash, size, mtime))),
             Some(Begun::Work(work)) => {
                 let class = work.class();
                 let work = move |desk: &mut Desk, waiting: &mut Waiting| {

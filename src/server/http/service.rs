@@ -154,16 +154,17 @@ impl Connection {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
             "OPTIONS" => Ok(self.options()),
+            "PROPFIND" => self.find(head, body, ids).await,
             "PUT" => self.write(Writing::Put, head, body, ids).await,
             "DELETE" => self.write(Writing::Delete, head, body, ids).await,
             "MKCOL" => self.write(Writing::MakeFolder, head, body, ids).await,
             "MOVE" => self.write(Writing::Move, head, body, ids).await,
             "COPY" => self.write(Writing::Copy, head, body, ids).await,
             "PATCH" => self.write(Writing::Append, head, body, ids).await,
-            _ => match dav::Method::of(request.method()) {
-                Some(method) => self.dav(method, head, body, ids).await,
-                None => Ok(self.not_allowed(head, *ids)),
-            },
+            "LOCK" => self.write(Writing::Lock, head, body, ids).await,
+            "UNLOCK" => self.write(Writing::Unlock, head, body, ids).await,
+            "PROPPATCH" => self.write(Writing::SetProperties, head, body, ids).await,
+            _ => Ok(self.not_allowed(head, *ids)),
         }
     }
 
@@ -209,17 +210,21 @@ impl Connection {
         serve(&guest, asked, head.is_for_browser, *ids).await
     }
 
-    async fn dav(&self, method: dav::Method, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+    async fn find(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         let place = match Target::parse(request.uri())? {
             Target::Own(_) => return Err(Error::new(Kind::NotFound, "no such file or folder")),
             Target::Place(place) => place,
         };
-        match self.guest(&place, head, ids).await? {
-            Here::In(guest) => dav::serve(&guest, method, place, request.headers(), body, *ids).await,
+        let found = match self.guest(&place, head, ids).await? {
+            Here::In(guest) => dav::find(&guest, place, request.headers(), body).await,
             // A program that mounts looks at what is above a home too.
-            Here::Above(guest) => dav::serve_root(guest.name(), method, request.headers(), body, *ids).await,
-        }
+            Here::Above(guest) => dav::find_above(guest.name(), request.headers(), body).await,
+        };
+        found.or_else(|error| match error.kind() {
+            Kind::TooLong => Ok(self.refused(StatusCode::PAYLOAD_TOO_LARGE, &error, head, *ids)),
+            _ => Err(error),
+        })
     }
 
     /// What changes something: from a page of ours or no page at all, and only where it may be.
@@ -235,6 +240,7 @@ impl Connection {
             Target::Place(place) => place,
         };
         let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
+        let guest = Arc::new(guest.presenting(dav::presented(&guest, &place, request).await?));
         let headers = request.headers();
         let way = || destination(request.uri(), headers).and_then(|to| Way::between(&place, to, headers));
         let written = match writing {
@@ -248,6 +254,9 @@ impl Connection {
             Writing::MakeFolder => change::make_folder(&guest, &place, body).await,
             Writing::Move => change::rename(&guest, way()?, headers).await,
             Writing::Copy => copy::copy(&guest, way()?, headers).await,
+            Writing::Lock => dav::lock(&guest, place, request, body).await,
+            Writing::Unlock => dav::unlock(&guest, place, request).await,
+            Writing::SetProperties => dav::set_properties(&guest, place, body).await,
         };
         written.or_else(|error| match writing.status(error.told_by_server().0) {
             Some(status) => Ok(self.refused(status, &error, head, *ids)),
@@ -302,7 +311,7 @@ impl Connection {
     }
 
     fn options(&self) -> Answer {
-        let mut answer = dav::options(methods(self.web()));
+        let mut answer = dav::options(self.web());
         if self.web() == Web::On {
             resumable::offer(&mut answer);
         }
@@ -381,6 +390,9 @@ enum Writing {
     Copy,
     /// PATCH of an upload.
     Append,
+    Lock,
+    Unlock,
+    SetProperties,
 }
 
 impl Writing {
@@ -388,7 +400,10 @@ impl Writing {
     fn status(self, kind: Kind) -> Option<StatusCode> {
         match (self, kind) {
             // RFC 4918, section 9.7.1: the folder that it would be in is not there.
-            (Writing::Put | Writing::MakeFolder, Kind::NotFound | Kind::NotDirectory) => Some(StatusCode::CONFLICT),
+            (Writing::Put | Writing::MakeFolder | Writing::Lock, Kind::NotFound | Kind::NotDirectory) => {
+                Some(StatusCode::CONFLICT)
+            }
+            (Writing::Lock | Writing::SetProperties, Kind::TooLong) => Some(StatusCode::PAYLOAD_TOO_LARGE),
             (Writing::Move | Writing::Copy, Kind::NotDirectory) => Some(StatusCode::CONFLICT),
             (Writing::Put, Kind::IsDirectory) => Some(StatusCode::METHOD_NOT_ALLOWED),
             (Writing::MakeFolder, Kind::Exists) => Some(StatusCode::METHOD_NOT_ALLOWED),

@@ -16,7 +16,7 @@ use super::jail::Jail;
 use super::staging::Stage;
 use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
-use crate::files::RelPath;
+use crate::files::{RelPath, Usage};
 
 /// What one folder of a tree holds.
 pub(super) struct Account {
@@ -191,6 +191,16 @@ impl Bound {
     pub(super) fn new(jail: &Arc<Jail>, limit: u64, refusal: String) -> Self {
         let account = jail.tree().account(&jail.place().folder);
         Bound { jail: Arc::clone(jail), account, limit, refusal, can: OnceLock::new() }
+    }
+
+    /// What there is, of how much.
+    pub(super) fn usage(self: &Arc<Self>) -> Result<Usage> {
+        loop {
+            if let Some(used) = self.account.lock().files {
+                return Ok(Usage { used, limit: self.limit });
+            }
+            self.measure().map_err(|err| Error::file(RelPath::root(), err))?;
+        }
     }
 
     /// Measures what there is, while nobody changes it, and clears away what is not counted.

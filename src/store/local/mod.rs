@@ -9,9 +9,11 @@ mod keep_old;
 mod listing;
 mod measure;
 mod mode;
+mod mtime;
 mod names;
 mod partial;
 mod probe;
+mod properties;
 mod record;
 mod remove;
 mod root;
@@ -34,8 +36,8 @@ use rustix::fs::Mode;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Durability, FileMode, Hash, Listing, Looked, Meta, Partial, Prepared, Promises, RelPath, Source, SourceMode,
-    Store, Swept, Upload, UploadSpec,
+    Done, Durability, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties, RelPath,
+    Source, SourceMode, Store, Swept, Upload, UploadSpec, Usage,
 };
 use crate::limits;
 use account::{Bound, Promise};
@@ -228,6 +230,22 @@ impl Store for LocalStore {
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         mode::set(&self.jail, self.durable(), path, source)
+    }
+
+    fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
+        mtime::set(&self.jail, self.durable(), path, mtime)
+    }
+
+    fn properties(&self, path: &RelPath) -> Result<Properties> {
+        properties::load(&self.jail, path)
+    }
+
+    fn set_properties(&self, path: &RelPath, properties: &Properties) -> Result<()> {
+        properties::store(&self.jail, path, properties)
+    }
+
+    fn usage(&self) -> Result<Option<Usage>> {
+        self.bound.as_ref().map(Bound::usage).transpose()
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {

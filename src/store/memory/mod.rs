@@ -17,8 +17,8 @@ use self::tree::{Change, Trees};
 use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, EntryKind, FileMode, Hash, Hasher, Listing, Meta, Partial, Prepared, PreparedSet, Promises, RelPath, Source,
-    SourceMode, Store, Swept, Upload, UploadSpec, Vault,
+    Done, EntryKind, FileMode, Hash, Hasher, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises, RelPath,
+    Source, SourceMode, Store, Swept, Upload, UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -175,6 +175,10 @@ impl Store for MemoryStore {
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         self.trees.lock().set_mode(&self.home, path, source)
+    }
+
+    fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
+        self.trees.lock().set_mtime(&self.home, path, mtime)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {

@@ -344,6 +344,14 @@ impl Tree {
         Ok(mode)
     }
 
+    pub(super) fn set_mtime(&mut self, home: &RelPath, path: &RelPath, mtime: Mtime) -> Result<()> {
+        let file = self.file(home, path)?;
+        let record = Mutex::new(*file.record.lock().unwrap_or_else(PoisonError::into_inner));
+        let changed = File { bytes: file.bytes.clone(), record, hash: file.hash, mtime, mode: file.mode };
+        self.nodes.insert(full(home, path), Node::File(Arc::new(changed)));
+        Ok(())
+    }
+
     fn below(&self, folder: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Node)> {
         self.nodes.range(inside(folder))
     }

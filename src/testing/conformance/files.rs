@@ -206,7 +206,12 @@ pub fn a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source(
     store.make_dir(&p("d")?, false)?;
     let any = SourceMode { mode: FileMode::ALL, perms: true };
     refused(store.set_mode(&p("d")?, any), Kind::IsDirectory, "of a folder")?;
-    refused(store.set_mode(&p("none")?, any), Kind::NotFound, "of nothing")
+    refused(store.set_mode(&p("none")?, any), Kind::NotFound, "of nothing")?;
+    let mtime = Mtime { secs: 1_000_000_000, nanos: 5 };
+    store.set_mtime(&p("kept")?, mtime)?;
+    same(store.stat(&p("kept")?)?.mtime, mtime, "the time that was given")?;
+    refused(store.set_mtime(&p("d")?, mtime), Kind::IsDirectory, "the time of a folder")?;
+    refused(store.set_mtime(&p("none")?, mtime), Kind::NotFound, "the time of nothing")
 }
 
 /// Where nothing can be recorded there is no record, and nothing is made up.

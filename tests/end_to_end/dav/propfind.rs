@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
+use super::between;
 use crate::common::web::{Got, curl};
 use crate::common::{Daemon, PASSWORD, World, enter};
 
@@ -15,11 +16,6 @@ fn propfind(daemon: &Daemon, user: Option<&str>, depth: &str, body: &str, path: 
         args.extend(["--user", &login]);
     }
     curl(daemon, &args, path)
-}
-
-/// What stands between these two, wherever it does.
-fn between<'t>(text: &'t str, begin: &str, end: &str) -> Vec<&'t str> {
-    text.split(begin).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
 }
 
 fn hrefs(got: &Got) -> Vec<String> {
@@ -125,6 +121,21 @@ fn a_folder_of_ten_thousand_is_told_of_to_its_end() {
         assert_eq!(hrefs.len(), 10_001);
         assert!(got.text().ends_with("</D:multistatus>\n"));
     }
+}
+
+#[test]
+fn a_quota_and_what_is_used_of_it_are_told_to_who_asks() {
+    let world = World::of(&["alice"]);
+    let section = crate::common::section("alice", "\"full\"", "alice");
+    world.set_users(&format!("[anonymous]\nenabled = true\nhome = \"public\"\n{section}quota = \"1000\"\n"));
+    fs::write(world.home("alice").join("file"), [0; 300]).unwrap();
+    let daemon = world.start();
+    let asked = "<propfind xmlns='DAV:'><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>";
+    let text = propfind(&daemon, Some("alice"), "0", asked, "/~alice/").text();
+    assert_eq!(between(&text, "<D:quota-available-bytes>", "<"), ["700"], "{text}");
+    assert_eq!(between(&text, "<D:quota-used-bytes>", "<"), ["300"], "{text}");
+    let none = propfind(&daemon, None, "0", asked, "/").text();
+    assert!(none.contains("<D:quota-available-bytes/>") && none.contains("404"), "{none}");
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn what_is_no_whole_file_is_refused() {
     let folder = put(&daemon, "alice", &["-X", "PUT", "--data-binary", "x"], "/~alice/folder/");
     assert_eq!(
         (folder.status, folder.header("allow")),
-        (405, "GET, HEAD, OPTIONS, PUT, DELETE, MKCOL, MOVE, COPY, PROPFIND")
+        (405, "GET, HEAD, OPTIONS, PUT, DELETE, MKCOL, MOVE, COPY, PROPFIND, PROPPATCH, LOCK, UNLOCK")
     );
     assert_eq!(ask(&[], "/~alice/folder").status, 405);
     assert_eq!(ask(&[], "/~alice/none/f").status, 409);

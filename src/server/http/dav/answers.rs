@@ -18,6 +18,13 @@ pub const END: &str = "</D:multistatus>\n";
 pub enum Condition {
     /// All of a tree is more than one answer tells of.
     FiniteDepth,
+    /// What is to be given up is no lock of what the URL names.
+    NoSuchLock,
+}
+
+/// A document of ours.
+pub fn xml(status: StatusCode, inner: String) -> Answer {
+    text(status, XML, format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{inner}"))
 }
 
 /// A list of answers.
@@ -37,7 +44,7 @@ pub fn located(answer: &mut Answer, href: &str) {
 pub fn refused(condition: Condition) -> Answer {
     let (status, name) = match condition {
         Condition::FiniteDepth => (StatusCode::FORBIDDEN, "propfind-finite-depth"),
+        Condition::NoSuchLock => (StatusCode::CONFLICT, "lock-token-matches-request-uri"),
     };
-    let said = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error xmlns:D=\"DAV:\"><D:{name}/></D:error>\n");
-    text(status, XML, said)
+    xml(status, format!("<D:error xmlns:D=\"DAV:\"><D:{name}/></D:error>\n"))
 }

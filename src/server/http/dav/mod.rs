@@ -8,99 +8,85 @@
 //! turn. What was left of it are the bodies of four methods. quick-xml is one crate without any beyond those that are
 //! here already; dav-server comes with 41.
 
+mod active;
 mod answers;
+mod condition;
 mod headers;
+mod lock;
+mod presented;
 mod properties;
 mod propfind;
-pub mod xml;
+mod proppatch;
+mod tokens;
+mod xml;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 
-use super::answer::{Answer, Ids, answer, explained};
+pub use self::lock::unlock;
+pub use self::presented::presented;
+use super::Web;
+use super::answer::{Answer, answer, methods};
 use super::coming::Coming;
 use super::guest::Guest;
 use super::target::Place;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 
-/// A method of WebDAV whose body is XML.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// What is there, with properties.
-    Propfind,
-}
-
-impl Method {
-    /// The one of this name.
-    pub fn of(method: &hyper::Method) -> Option<Method> {
-        match method.as_str() {
-            "PROPFIND" => Some(Method::Propfind),
-            _ => None,
-        }
-    }
-}
-
-/// Answers a request of one of these methods.
+/// Answers a PROPFIND.
 ///
 /// # Errors
 /// [`Kind::BadCommand`] for what is not understood; those of the gate and the store.
-pub async fn serve(
-    guest: &Arc<Guest>,
-    method: Method,
-    place: Place,
-    headers: &HeaderMap,
-    body: &mut Coming,
-    ids: Ids,
-) -> Result<Answer> {
-    let Some(asked) = read(body).await? else { return Ok(too_long(ids)) };
-    match method {
-        Method::Propfind => propfind::serve(guest, place, headers, asked).await,
-    }
+pub async fn find(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+    propfind::serve(guest, place, headers, read(body).await?).await
 }
 
-/// Answers a request for what is above all homes, where there is no folder for everybody: the one of this user is in it.
+/// Answers a PROPFIND for what is above all homes, where there is no folder for everybody: the one of this user is in it.
 ///
 /// # Errors
-/// As [`serve`].
-pub async fn serve_root(
-    user: &str,
-    method: Method,
-    headers: &HeaderMap,
-    body: &mut Coming,
-    ids: Ids,
-) -> Result<Answer> {
-    let Some(asked) = read(body).await? else { return Ok(too_long(ids)) };
-    match method {
-        Method::Propfind => propfind::serve_root(user, headers, &asked),
-    }
+/// As [`find`].
+pub async fn find_above(user: &str, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+    propfind::serve_root(user, headers, &read(body).await?)
 }
 
-fn too_long(ids: Ids) -> Answer {
-    explained(StatusCode::PAYLOAD_TOO_LARGE, "the request's XML is too long", false, ids)
+/// Answers a LOCK.
+///
+/// # Errors
+/// As [`lock::lock`].
+pub async fn lock(guest: &Arc<Guest>, place: Place, request: &Request<()>, body: &mut Coming) -> Result<Answer> {
+    lock::lock(guest, place, request, read(body).await?).await
 }
 
-/// All of a body; none if it is longer than it may be, and then the rest of it is still there.
-async fn read(body: &mut Coming) -> Result<Option<Bytes>> {
+/// Answers a PROPPATCH.
+///
+/// # Errors
+/// As [`proppatch::serve`].
+pub async fn set_properties(guest: &Arc<Guest>, place: Place, body: &mut Coming) -> Result<Answer> {
+    proppatch::serve(guest, place, read(body).await?).await
+}
+
+/// All of a body.
+///
+/// # Errors
+/// [`Kind::TooLong`] if it is longer than it may be, and then the rest of it is still there.
+async fn read(body: &mut Coming) -> Result<Bytes> {
     if body.announced().is_some_and(|announced| announced > limits::DAV_BODY_MAX as u64) {
-        return Ok(None);
+        return Err(Error::new(Kind::TooLong, "the request's XML is too long"));
     }
-    match body.all(limits::DAV_BODY_MAX).await {
-        Ok(whole) => Ok(Some(whole.into())),
-        Err(error) if error.kind() == Kind::TooLong => Ok(None),
-        Err(error) => Err(error),
-    }
+    body.all(limits::DAV_BODY_MAX).await.map(Bytes::from)
 }
 
 /// What may be asked for.
-pub fn options(allowed: HeaderValue) -> Answer {
+pub fn options(web: Web) -> Answer {
     let mut answer = answer(StatusCode::OK);
     let headers = answer.headers_mut();
-    headers.insert(ALLOW, allowed);
-    headers.insert(HeaderName::from_static("dav"), HeaderValue::from_static("1"));
+    headers.insert(ALLOW, methods(web));
+    // Class 2 has locks, which are for writing.
+    let classes = HeaderValue::from_static(if web == Web::On { "1, 2" } else { "1" });
+    headers.insert(HeaderName::from_static("dav"), classes);
     // Without it Windows looks for another protocol first.
     headers.insert(HeaderName::from_static("ms-author-via"), HeaderValue::from_static("DAV"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::xml::{self, DAV, Name};
-use crate::files::{EntryKind, Hash, Mtime, RelPath};
+use crate::files::{EntryKind, Hash, Mtime, Properties, RelPath, Usage};
 use crate::server::http::conditions::Validators;
 use crate::server::http::types::Type;
 
@@ -22,12 +22,30 @@ pub enum Live {
     LastModified,
     /// What tells one state of a file from another.
     Etag,
+    /// Which locks it may have.
+    SupportedLock,
+    /// Which it has.
+    LockDiscovery,
+    /// Bytes that may be added to a bounded home (RFC 4331).
+    QuotaAvailable,
+    /// Bytes that are in it.
+    QuotaUsed,
 }
 
 impl Live {
     /// All of them.
-    pub const ALL: [Live; 6] =
-        [Live::ResourceType, Live::DisplayName, Live::ContentLength, Live::ContentType, Live::LastModified, Live::Etag];
+    pub const ALL: [Live; 10] = [
+        Live::ResourceType,
+        Live::DisplayName,
+        Live::ContentLength,
+        Live::ContentType,
+        Live::LastModified,
+        Live::Etag,
+        Live::SupportedLock,
+        Live::LockDiscovery,
+        Live::QuotaAvailable,
+        Live::QuotaUsed,
+    ];
 
     /// Its name; all are WebDAV's own.
     pub const fn local(self) -> &'static str {
@@ -38,7 +56,16 @@ impl Live {
             Live::ContentType => "getcontenttype",
             Live::LastModified => "getlastmodified",
             Live::Etag => "getetag",
+            Live::SupportedLock => "supportedlock",
+            Live::LockDiscovery => "lockdiscovery",
+            Live::QuotaAvailable => "quota-available-bytes",
+            Live::QuotaUsed => "quota-used-bytes",
         }
+    }
+
+    /// Whether it is told only to who asks for it by name (RFC 4331, section 2).
+    const fn is_extra(self) -> bool {
+        matches!(self, Live::QuotaAvailable | Live::QuotaUsed)
     }
 
     /// The one of this name.
@@ -59,6 +86,19 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// Whether it takes what clients keep with files.
+    pub fn has_kept(&self) -> bool {
+        match self {
+            Wanted::All | Wanted::Names => true,
+            Wanted::These(names) => names.iter().any(|name| Live::named(name).is_none()),
+        }
+    }
+
+    /// Whether it takes how much there is, and may be.
+    pub fn has_usage(&self) -> bool {
+        matches!(self, Wanted::These(_)) && (self.has(Live::QuotaAvailable) || self.has(Live::QuotaUsed))
+    }
+
     /// Whether it takes this.
     pub fn has(&self, live: Live) -> bool {
         match self {
@@ -82,8 +122,37 @@ pub struct Resource {
     pub size: u64,
     /// When it was last modified.
     pub mtime: Mtime,
+    /// What is known of it beyond that.
+    pub more: More,
+}
+
+/// What is looked up of a file or folder where it is wanted.
+#[derive(Debug, Default)]
+pub struct More {
     /// The BLAKE3 that is recorded of a file.
     pub recorded: Option<Hash>,
+    /// Its locks, as answers tell of them.
+    pub locks: String,
+    /// What clients keep with it.
+    pub kept: Properties,
+    /// What the home holds, and may.
+    pub usage: Option<Usage>,
+}
+
+/// The locks that there are.
+const SUPPORTED: &str = "<D:supportedlock><D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>\
+     </D:lockentry><D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>\
+     </D:supportedlock>";
+
+/// What a property that a client keeps is called where it is kept.
+pub fn key(name: &Name) -> String {
+    format!("{{{}}}{}", name.space, name.local)
+}
+
+/// The name behind that.
+fn named(key: &str) -> Option<Name> {
+    let (space, local) = key.strip_prefix('{')?.rsplit_once('}')?;
+    Some(Name { space: space.to_owned(), local: local.to_owned() })
 }
 
 impl Resource {
@@ -107,6 +176,15 @@ impl Resource {
                 Some(modified) => element(&httpdate::fmt_http_date(modified)),
                 None => return false,
             },
+            Live::SupportedLock => out.push_str(SUPPORTED),
+            Live::LockDiscovery => {
+                let _ = write!(out, "<D:lockdiscovery>{}</D:lockdiscovery>", self.more.locks);
+            }
+            Live::QuotaAvailable | Live::QuotaUsed => match self.more.usage.filter(|_| self.is_folder()) {
+                Some(usage) if live == Live::QuotaUsed => element(&usage.used.to_string()),
+                Some(usage) => element(&usage.limit.saturating_sub(usage.used).to_string()),
+                None => return false,
+            },
             // What follows a folder has not.
             _ if self.is_folder() => return false,
             Live::ContentLength => element(&self.size.to_string()),
@@ -116,17 +194,27 @@ impl Resource {
         true
     }
 
+    /// Writes what a client keeps under this name, if it does.
+    fn write_kept(&self, name: &Name, out: &mut String) -> bool {
+        let Some(value) = self.more.kept.get(&key(name)) else { return false };
+        xml::element(name, value, out);
+        true
+    }
+
     /// Writes what an answer says of it.
     pub fn respond(&self, wanted: &Wanted, out: &mut String) {
         out.push_str("<D:response><D:href>");
         xml::escape(&self.href, out);
         out.push_str("</D:href><D:propstat><D:prop>");
-        let validators = Validators::of_state(self.size, self.mtime, self.recorded.as_ref());
+        let validators = Validators::of_state(self.size, self.mtime, self.more.recorded.as_ref());
         let mut missing: Vec<&Name> = Vec::new();
         match wanted {
             Wanted::All => {
-                for live in Live::ALL {
+                for live in Live::ALL.into_iter().filter(|live| !live.is_extra()) {
                     let _what_is_not_there_is_left_out = self.write(live, &validators, out);
+                }
+                for name in self.more.kept.keys().filter_map(|key| named(key)) {
+                    self.write_kept(&name, out);
                 }
             }
             Wanted::Names => {
@@ -137,10 +225,15 @@ impl Resource {
                         xml::empty(&Name { space: DAV.to_owned(), local: live.local().to_owned() }, out);
                     }
                 }
+                self.more.kept.keys().filter_map(|key| named(key)).for_each(|name| xml::empty(&name, out));
             }
             Wanted::These(names) => {
                 for name in names {
-                    if !Live::named(name).is_some_and(|live| self.write(live, &validators, out)) {
+                    let is_there = match Live::named(name) {
+                        Some(live) => self.write(live, &validators, out),
+                        None => self.write_kept(name, out),
+                    };
+                    if !is_there {
                         missing.push(name);
                     }
                 }
@@ -163,7 +256,7 @@ mod tests {
     fn resource(path: &str, kind: EntryKind) -> Resource {
         let path = RelPath::parse(path.as_bytes()).unwrap();
         let mtime = Mtime { secs: 1_000_000_000, nanos: 0 };
-        Resource { href: "/x".into(), path, kind, size: 5, mtime, recorded: None }
+        Resource { href: "/x".into(), path, kind, size: 5, mtime, more: More::default() }
     }
 
     fn told(resource: &Resource, wanted: &Wanted) -> String {
@@ -188,7 +281,29 @@ mod tests {
         let folder = told(&resource("d", EntryKind::Directory), &Wanted::All);
         assert!(folder.contains("<D:collection/>") && !folder.contains("getcontentlength"), "{folder}");
         let names = told(&resource("d", EntryKind::Directory), &Wanted::Names);
-        assert!(names.contains("<D:resourcetype/><D:displayname/><D:getlastmodified/></D:prop>"), "{names}");
+        assert!(
+            names.contains("<D:resourcetype/><D:displayname/><D:getlastmodified/><D:supportedlock/><D:lockdiscovery/>"),
+            "{names}"
+        );
+    }
+
+    #[test]
+    fn what_a_client_keeps_is_told_as_it_was_said_and_a_quota_to_who_asks() {
+        let kept = Name { space: "u{}".into(), local: "x".into() };
+        let mut folder = resource("d", EntryKind::Directory);
+        folder.more.kept.insert(key(&kept), "<v xmlns=\"w\">1</v>".into());
+        folder.more.usage = Some(Usage { used: 7, limit: 10 });
+        let told_kept = "<x xmlns=\"u{}\"><v xmlns=\"w\">1</v></x>";
+        let all = told(&folder, &Wanted::All);
+        assert!(all.contains(told_kept) && !all.contains("quota"), "{all}");
+        assert!(told(&folder, &Wanted::Names).contains("<x xmlns=\"u{}\"/>"));
+        let quota = |local: &str| Name { space: DAV.into(), local: local.into() };
+        let these = Wanted::These(vec![kept, quota("quota-used-bytes"), quota("quota-available-bytes")]);
+        let some = told(&folder, &these);
+        assert!(
+            some.contains(told_kept) && some.contains("used-bytes>7<") && some.contains("available-bytes>3<"),
+            "{some}"
+        );
     }
 
     #[test]

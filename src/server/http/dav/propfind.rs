@@ -7,13 +7,14 @@ use bytes::Bytes;
 use futures::stream::try_unfold;
 use hyper::HeaderMap;
 
+use super::active;
 use super::answers::{self, Condition};
 use super::headers::Depth;
-use super::properties::{Live, Resource, Wanted};
+use super::properties::{Live, More, Resource, Wanted};
 use super::xml::Document;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, Hash, Mtime, RelPath};
+use crate::files::{Entry, EntryKind, Mtime, Properties, RelPath, Usage};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
@@ -29,8 +30,16 @@ const METHOD: &str = "PROPFIND";
 /// What of a folder came in one turn.
 struct Portion {
     rest: Option<ListJob>,
-    /// With the hash that is recorded of each; the next one last.
-    entries: Vec<(Entry, Option<Hash>)>,
+    /// With what more is known of each; the next one last.
+    entries: Vec<(More, Entry)>,
+}
+
+/// What is read, and what of it is told.
+#[derive(Clone)]
+struct Reading {
+    place: Place,
+    wanted: Wanted,
+    usage: Option<Usage>,
 }
 
 /// Answers it.
@@ -48,8 +57,8 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked:
         Depth::One | Depth::Infinity => Some(guest.account().claim(limits::DAV_PORTION).ok_or_else(busy)?),
     };
     let gathering = guest.gathering().await;
-    let reading = (place.clone(), wanted.clone());
-    let (itself, portion) = guest.step(move |desk| open(desk, reading, depth)).await?;
+    let reading = Reading { place, wanted, usage: None };
+    let (itself, portion, reading) = guest.step(move |desk| open(desk, reading, depth)).await?;
     // What goes on while the client reads keeps the folder open.
     let right = match portion.rest.is_some() {
         true => Some(guest.open_file().await),
@@ -57,8 +66,8 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked:
     };
     drop(gathering);
     let mut head = String::from(answers::BEGIN);
-    itself.respond(&wanted, &mut head);
-    let going = Going { guest: guest.clone(), place, wanted, portion, head, is_over: false, _held: (claim, right) };
+    itself.respond(&reading.wanted, &mut head);
+    let going = Going { guest: guest.clone(), reading, portion, head, is_over: false, _held: (claim, right) };
     let mut answer = answers::multistatus(Body::stream(try_unfold(going, Going::next)));
     if itself.kind == EntryKind::Directory {
         answers::located(&mut answer, &itself.href);
@@ -80,7 +89,7 @@ pub fn serve_root(user: &str, headers: &HeaderMap, asked: &[u8]) -> Result<Answe
     for user in [None].into_iter().chain(home) {
         let place = Place { user, path: RelPath::root(), is_folder: true };
         let (kind, mtime) = (EntryKind::Directory, Mtime::default());
-        let folder = Resource { href: place.url(true), path: place.path, kind, size: 0, mtime, recorded: None };
+        let folder = Resource { href: place.url(true), path: place.path, kind, size: 0, mtime, more: More::default() };
         folder.respond(&wanted, &mut told);
     }
     told.push_str(answers::END);
@@ -118,15 +127,19 @@ pub fn wanted(asked: &[u8]) -> Result<Wanted> {
 }
 
 /// Looks at the place, and begins with what is in it.
-fn open(desk: &mut Desk, (place, wanted): (Place, Wanted), depth: Depth) -> Result<(Resource, Portion)> {
+fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource, Portion, Reading)> {
+    let place = reading.place.clone();
     let meta = match begin(desk, Op::Stat(place.path.clone()), METHOD)? {
         Begun::Done(Ok(Outcome::Found { meta, .. })) => meta,
         _ => return Err(unexpected()),
     };
     let is_folder = meta.kind == EntryKind::Directory;
+    if is_folder && reading.wanted.has_usage() {
+        reading.usage = desk.usage();
+    }
     let itself = Resource {
         href: place.url(is_folder),
-        recorded: recorded(desk, &place.path, (meta.kind, meta.size), &wanted),
+        more: more(desk, &place, (meta.kind, meta.size), &reading),
         path: place.path.clone(),
         kind: meta.kind,
         size: meta.size,
@@ -134,46 +147,52 @@ fn open(desk: &mut Desk, (place, wanted): (Place, Wanted), depth: Depth) -> Resu
     };
     if !is_folder || depth == Depth::Zero {
         desk.rest();
-        return Ok((itself, Portion { rest: None, entries: Vec::new() }));
+        return Ok((itself, Portion { rest: None, entries: Vec::new() }, reading));
     }
     let op = Op::List { path: place.path.clone(), recursive: false, rotten: false, modes: false };
     match begin(desk, op, METHOD)? {
-        Begun::List(job) => Ok((itself, portion(desk, job, &place, &wanted)?)),
+        Begun::List(job) => Ok((itself, portion(desk, job, &reading)?, reading)),
         _ => Err(unexpected()),
     }
 }
 
-fn recorded(desk: &Desk, path: &RelPath, (kind, size): (EntryKind, u64), wanted: &Wanted) -> Option<Hash> {
-    wanted.has(Live::Etag).then(|| desk.recorded(path, kind, size)).flatten()
+/// What is known of a file or folder beyond its entry, as far as it is wanted.
+fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Reading) -> More {
+    let wanted = &reading.wanted;
+    let is_locked = wanted.has(Live::LockDiscovery);
+    More {
+        recorded: wanted.has(Live::Etag).then(|| desk.recorded(&place.path, kind, size)).flatten(),
+        locks: if is_locked { active::all(desk, place, kind == EntryKind::Directory) } else { String::new() },
+        kept: if wanted.has_kept() { desk.properties(&place.path) } else { Properties::new() },
+        usage: reading.usage,
+    }
 }
 
 /// Reads as much of the folder as one turn is for.
-fn portion(desk: &mut Desk, job: ListJob, place: &Place, wanted: &Wanted) -> Result<Portion> {
+fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> {
     let Batch { rest, mut entries, .. } = folder::batch(desk, job)?;
     entries.reverse();
-    let recorded = |entry: &Entry| {
-        let path = place.path.join(&entry.path).ok()?;
-        recorded(desk, &path, (entry.kind, entry.size), wanted)
+    let more = |entry: Entry| {
+        // What no URL names, or is no file and no folder: nothing can be done with it.
+        let is_usable = matches!(entry.kind, EntryKind::File | EntryKind::Directory);
+        let path = reading.place.path.join(&entry.path).ok().filter(|_| is_usable)?;
+        let place = Place { path, ..reading.place.clone() };
+        Some((more(desk, &place, (entry.kind, entry.size), reading), entry))
     };
-    let entries = entries.into_iter().map(|entry| (recorded(&entry), entry)).map(|(hash, entry)| (entry, hash));
-    Ok(Portion { rest, entries: entries.collect() })
+    Ok(Portion { rest, entries: entries.into_iter().filter_map(more).collect() })
 }
 
-/// An entry of the folder; none if nothing can be done with it: no URL names it, or it is no file and no folder.
-fn resource(folder: &Place, (entry, recorded): (Entry, Option<Hash>)) -> Option<Resource> {
+/// An entry of the folder.
+fn resource(folder: &Place, (more, entry): (More, Entry)) -> Option<Resource> {
     let Entry { kind, size, mtime, path, .. } = entry;
-    if !matches!(kind, EntryKind::File | EntryKind::Directory) {
-        return None;
-    }
     let place = Place { path: folder.path.join(&path).ok()?, ..folder.clone() };
-    Some(Resource { href: place.url(kind == EntryKind::Directory), path: place.path, kind, size, mtime, recorded })
+    Some(Resource { href: place.url(kind == EntryKind::Directory), path: place.path, kind, size, mtime, more })
 }
 
 /// An answer on its way.
 struct Going {
     guest: Arc<Guest>,
-    place: Place,
-    wanted: Wanted,
+    reading: Reading,
     portion: Portion,
     /// What comes first.
     head: String,
@@ -190,8 +209,8 @@ impl Going {
         let mut piece = std::mem::take(&mut self.head);
         while piece.len() < limits::WEB_PAGE_PIECE {
             if let Some(entry) = self.portion.entries.pop() {
-                if let Some(resource) = resource(&self.place, entry) {
-                    resource.respond(&self.wanted, &mut piece);
+                if let Some(resource) = resource(&self.reading.place, entry) {
+                    resource.respond(&self.reading.wanted, &mut piece);
                 }
                 continue;
             }
@@ -200,8 +219,8 @@ impl Going {
                 self.is_over = true;
                 break;
             };
-            let reading = (self.place.clone(), self.wanted.clone());
-            self.portion = self.guest.step(move |desk| portion(desk, job, &reading.0, &reading.1)).await?;
+            let reading = self.reading.clone();
+            self.portion = self.guest.step(move |desk| portion(desk, job, &reading)).await?;
         }
         Ok(Some((Bytes::from(piece), self)))
     }

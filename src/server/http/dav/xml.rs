@@ -34,6 +34,8 @@ pub struct Element {
     pub name: Name,
     /// The text directly in it.
     pub text: String,
+    /// All that is in it, as XML that means the same anywhere, if it is of the depth that was to be kept.
+    pub inner: String,
 }
 
 /// A document: its elements in their order, each before those in it.
@@ -53,6 +55,14 @@ impl Document {
     /// # Errors
     /// [`Kind::BadCommand`] for what is no XML in UTF-8, or has more in it than a client of WebDAV says.
     pub fn parse(bytes: &[u8]) -> Result<Document> {
+        Document::parse_keeping(bytes, usize::MAX)
+    }
+
+    /// The same, keeping what is in elements of this depth.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn parse_keeping(bytes: &[u8], kept: usize) -> Result<Document> {
         let text = str::from_utf8(bytes).map_err(|_| bad("it is not in UTF-8"))?;
         let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
         reader.config_mut().expand_empty_elements = true;
@@ -72,12 +82,20 @@ impl Document {
                     }
                     check_attributes(&start)?;
                     let name = name(&space, start.local_name().into_inner())?;
+                    if let Some(around) = open.get(kept).and_then(|at| elements.get_mut(*at)) {
+                        begin(&name, &start, &mut around.inner)?;
+                    }
                     open.push(elements.len());
-                    elements.push(Element { depth: open.len() - 1, name, text: String::new() });
+                    elements.push(Element { depth: open.len() - 1, name, text: String::new(), inner: String::new() });
                 }
-                Event::End(_) => drop(open.pop()),
-                Event::Text(text) => add(&mut elements, &open, &text.xml10_content())?,
-                Event::CData(text) => add(&mut elements, &open, &text.xml10_content())?,
+                Event::End(end) => {
+                    open.pop();
+                    if let Some(around) = open.get(kept).and_then(|at| elements.get_mut(*at)) {
+                        around.inner.push_str(&format!("</{}>", end.local_name().into_inner()));
+                    }
+                }
+                Event::Text(text) => add(&mut elements, &open, kept, &text.xml10_content())?,
+                Event::CData(text) => add(&mut elements, &open, kept, &text.xml10_content())?,
                 Event::GeneralRef(reference) => {
                     let named = match &*reference {
                         "lt" => Some('<'),
@@ -88,7 +106,7 @@ impl Document {
                         _ => reference.resolve_char_ref().ok().flatten(),
                     };
                     let known = named.filter(|c| is_of_xml(*c)).ok_or_else(|| bad("it has an entity of its own"))?;
-                    add(&mut elements, &open, known.encode_utf8(&mut [0; 4]))?;
+                    add(&mut elements, &open, kept, known.encode_utf8(&mut [0; 4]))?;
                 }
                 Event::Decl(said) => {
                     if let Some(encoding) = said.encoding()
@@ -132,13 +150,38 @@ fn bad(why: &str) -> Error {
     Error::new(Kind::BadCommand, format!("the XML of the request cannot be used: {why}"))
 }
 
-fn add(elements: &mut [Element], open: &[usize], text: &str) -> Result<()> {
+fn add(elements: &mut [Element], open: &[usize], kept: usize, text: &str) -> Result<()> {
+    if let Some(around) = open.get(kept).and_then(|at| elements.get_mut(*at)) {
+        escape(text, &mut around.inner);
+    }
     match open.last().and_then(|at| elements.get_mut(*at)) {
         Some(element) => element.text.push_str(text),
         None if text.trim().is_empty() => {}
         None => return Err(bad("it has text around all")),
     }
     Ok(())
+}
+
+/// Writes the beginning of an element that is kept. What its attributes say is kept as far as no prefix is needed for it.
+fn begin(name: &Name, start: &BytesStart<'_>, out: &mut String) -> Result<()> {
+    out.push('<');
+    out.push_str(&name.local);
+    let mut attribute = |key: &str, value: &str| {
+        out.push(' ');
+        out.push_str(key);
+        out.push_str("=\"");
+        escape(value, out);
+        out.push('"');
+    };
+    attribute("xmlns", &name.space);
+    for said in start.attributes().flatten() {
+        let key = said.key.into_inner();
+        if key != "xmlns" && !key.contains(':') && is_name(key) {
+            attribute(key, &unescape(&said.value).map_err(|_| bad("it has an entity of its own"))?);
+        }
+    }
+    out.push('>');
+    if out.len() > limits::DAV_BODY_MAX { Err(bad("it has too much in it")) } else { Ok(()) }
 }
 
 fn check_attributes(start: &BytesStart<'_>) -> Result<()> {
@@ -166,12 +209,17 @@ fn name(space: &ResolveResult<'_>, local: &str) -> Result<Name> {
     if space.len() > limits::DAV_NAME || local.len() > limits::DAV_NAME {
         return Err(bad("it has too long a name"));
     }
-    let begins = |c: char| c.is_alphabetic() || c == '_';
-    let goes_on = |c: char| begins(c) || c.is_numeric() || matches!(c, '-' | '.');
-    if !local.starts_with(begins) || !local.chars().all(goes_on) || !space.chars().all(is_of_xml) {
+    if !is_name(local) || !space.chars().all(is_of_xml) {
         return Err(bad("it has a name that is none"));
     }
     Ok(Name { space: space.into_owned(), local: local.to_owned() })
+}
+
+/// Whether it can be the name of an element, without its prefix.
+fn is_name(text: &str) -> bool {
+    let begins = |c: char| c.is_alphabetic() || c == '_';
+    let goes_on = |c: char| begins(c) || c.is_numeric() || matches!(c, '-' | '.');
+    text.starts_with(begins) && text.chars().all(goes_on)
 }
 
 /// Whether XML has such a character at all, not even as an escape.
@@ -198,17 +246,31 @@ pub fn escape(text: &str, out: &mut String) {
 
 /// Writes an empty element of this name.
 pub fn empty(name: &Name, out: &mut String) {
+    open(name, out);
+    out.push_str("/>");
+}
+
+/// Writes an element of this name around what is XML already.
+pub fn element(name: &Name, inner: &str, out: &mut String) {
+    open(name, out);
+    out.push('>');
+    out.push_str(inner);
+    out.push_str(if name.space == DAV { "</D:" } else { "</" });
+    out.push_str(&name.local);
+    out.push('>');
+}
+
+fn open(name: &Name, out: &mut String) {
     if name.space == DAV {
         // The prefix of all answers.
         out.push_str("<D:");
         out.push_str(&name.local);
-        out.push_str("/>");
     } else {
         out.push('<');
         out.push_str(&name.local);
         out.push_str(" xmlns=\"");
         escape(&name.space, out);
-        out.push_str("\"/>");
+        out.push('"');
     }
 }
 
@@ -234,6 +296,16 @@ mod tests {
         assert_eq!(seen, [(0, "DAV:", "a", ""), (1, "u:&", "b", "1<2A"), (2, "", "c", ""), (1, "DAV:", "d", "<&")]);
         assert_eq!(document.children(0).map(|(at, _)| at).collect::<Vec<_>>(), [1, 3]);
         assert!(document.expect_root("a").is_ok() && document.expect_root("b").is_err());
+    }
+
+    #[test]
+    fn what_is_kept_means_the_same_anywhere() {
+        let text = "<a xmlns='u' xmlns:p='v'><b>1<p:c x='&lt;' p:y='2'>&amp;<d xmlns=''/></p:c>\n</b><b/></a>";
+        let document = Document::parse_keeping(text.as_bytes(), 1).unwrap();
+        let kept: Vec<_> = document.children(0).map(|(_, element)| &*element.inner).collect();
+        assert_eq!(kept, ["1<c xmlns=\"v\" x=\"&lt;\">&amp;<d xmlns=\"\"></d></c>\n", ""]);
+        let long = format!("<a xmlns='{}'><b>{}</b></a>", "u".repeat(limits::DAV_NAME), "<c/>".repeat(200));
+        assert!(Document::parse_keeping(long.as_bytes(), 1).is_err(), "it would grow");
     }
 
     #[test]

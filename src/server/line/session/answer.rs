@@ -106,6 +106,10 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::Discarded | Outcome::Removed | Outcome::FolderMade | Outcome::Renamed => {
             ReplyWriter::new(line, 250, "done")
         }
+        // No line asks for these.
+        Outcome::TimeSet | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => {
+            ReplyWriter::new(line, 250, "done")
+        }
     }
 }
 
@@ -121,10 +125,12 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::Stored { .. } => "Stored.",
         Outcome::Staged(_) => "Send its parts.",
         Outcome::Discarded => "Given up.",
-        Outcome::ModeSet(_) => "Changed.",
         Outcome::Removed => "Removed.",
         Outcome::FolderMade => "Made.",
         Outcome::Renamed => "Renamed.",
+        Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
+        Outcome::Locked { .. } => "Locked.",
+        Outcome::Unlocked => "Unlocked.",
     }
 }
 

@@ -1,0 +1,153 @@
+//! Locks at the desk: taken, kept and given up by operations, and looked at before every write, whatever protocol asks.
+
+use std::time::{Duration, Instant};
+
+use super::audit::Running;
+use super::locks::{Extent, Lock, LockToken, Locks, Place, Terms};
+use super::op::Op;
+use super::outcome::{Begun, Outcome};
+use super::{Desk, Earlier, gate};
+use crate::auth::{Access, Principal};
+use crate::error::{Kind, Result};
+use crate::files::{Condition, Interrupted, RelPath, UploadSpec};
+use crate::machine::turns;
+
+/// Whether somebody who presents these may write so much of a path.
+///
+/// # Errors
+/// [`Kind::Locked`].
+pub(super) fn check(
+    locks: &Locks,
+    principal: &Principal,
+    (path, extent): (&RelPath, Extent),
+    presented: &[LockToken],
+) -> Result<()> {
+    // The way of nearly all writes.
+    if locks.is_empty() {
+        return Ok(());
+    }
+    let place = Place::new(principal.home(), path);
+    locks.check(&place, extent, (principal.name(), presented), Instant::now())
+}
+
+impl Desk {
+    /// Presents these locks with every operation from now on, and no others.
+    pub fn present(&mut self, tokens: Vec<LockToken>) {
+        self.presented = tokens;
+    }
+
+    /// The locks that are over this path.
+    pub fn locks_over(&self, path: &RelPath) -> Vec<Lock> {
+        if self.locks().is_empty() {
+            return Vec::new();
+        }
+        self.locks().over(&self.place(path), Instant::now())
+    }
+
+    fn locks(&self) -> &Locks {
+        self.ticket().registry().locks()
+    }
+
+    fn place(&self, path: &RelPath) -> Place {
+        Place::new(self.principal.home(), path)
+    }
+
+    pub(super) fn check_locks(&self, what: (&RelPath, Extent), running: &Running) -> Result<()> {
+        check(self.locks(), &self.principal, what, running.presented())
+    }
+
+    /// Lets an operation pass that writes nothing which somebody else has locked.
+    pub(super) fn keep_locks(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
+        match self.may_write(op, &running) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                self.commit(earlier);
+                Err(self.failed(running, error))
+            }
+        }
+    }
+
+    fn may_write(&self, op: &Op, running: &Running) -> Result<()> {
+        if self.locks().is_empty() {
+            return Ok(());
+        }
+        match op {
+            Op::Put { path, .. } | Op::Stage { path, .. } => match self.check_locks((path, Extent::Member), running) {
+                // What is there already has its name.
+                Err(error) if error.kind() == Kind::Locked && self.store.stat(path).is_ok() => {
+                    self.check_locks((path, Extent::Itself), running)
+                }
+                checked => checked,
+            },
+            Op::SetMode { path, .. } | Op::SetTime { path, .. } | Op::SetProperties { path, .. } | Op::Accept(path) => {
+                self.check_locks((path, Extent::Itself), running)
+            }
+            Op::MakeFolder { path, .. } => self.check_locks((path, Extent::Member), running),
+            Op::Remove { path, .. } => self.check_locks((path, Extent::Tree), running),
+            Op::Rename { from, to, .. } => {
+                self.check_locks((from, Extent::Tree), running)?;
+                self.check_locks((to, Extent::Tree), running)
+            }
+            Op::Copy { to, .. } => self.check_locks((to, Extent::Tree), running),
+            // What is found by its id is looked at when it goes to its place.
+            Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Ok(()),
+            Op::Lock { .. } | Op::RenewLock { .. } | Op::Unlock { .. } => Ok(()),
+            Op::Stat(_) | Op::List { .. } | Op::Read { .. } | Op::Hash { .. } | Op::FindPartial(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn lock(&self, path: &RelPath, terms: Terms, running: Running) -> Begun {
+        let locked = self.try_lock(path, terms, &running);
+        self.over(running, locked.map(|(lock, is_new)| Outcome::Locked { lock, is_new }))
+    }
+
+    fn try_lock(&self, path: &RelPath, terms: Terms, running: &Running) -> Result<(Lock, bool)> {
+        let is_new = match self.store.stat(path) {
+            Ok(_) => {
+                gate::check_rights(&self.principal, Access::OVERWRITE, running.name())?;
+                false
+            }
+            Err(error) if error.kind() == Kind::NotFound => {
+                // A name comes into its folder.
+                self.check_locks((path, Extent::Member), running)?;
+                true
+            }
+            Err(error) => return Err(error),
+        };
+        let (place, user) = (self.place(path), self.principal.name());
+        let lock = self.locks().take(&place, user, terms, Instant::now())?;
+        if is_new {
+            let spec = UploadSpec {
+                size: Some(0),
+                condition: Condition::Absent,
+                interrupted: Interrupted::Dropped,
+                ..UploadSpec::default()
+            };
+            let empty = || self.store.commit_one(self.store.begin(path, self.within(spec))?);
+            if let Err(error) = turns::aside(empty) {
+                // It was taken just now, and nobody else can have given it up.
+                let _ = self.locks().release(&place, user, lock.token, Instant::now());
+                return Err(error);
+            }
+        }
+        Ok((lock, is_new))
+    }
+
+    pub(super) fn renew_lock(&self, path: &RelPath, lasts: Duration, running: Running) -> Begun {
+        let (place, user) = (self.place(path), self.principal.name());
+        let renewed = self.locks().renew(&place, user, running.presented(), lasts, Instant::now());
+        self.over(running, renewed.map(|lock| Outcome::Locked { lock, is_new: false }))
+    }
+
+    pub(super) fn unlock(&self, path: &RelPath, token: LockToken, running: Running) -> Begun {
+        let released = self.locks().release(&self.place(path), self.principal.name(), token, Instant::now());
+        self.over(running, released.map(|()| Outcome::Unlocked))
+    }
+
+    /// What was at this path is gone, with all that was in it.
+    pub(super) fn forget_locks(&self, path: &RelPath) {
+        if !self.locks().is_empty() {
+            self.locks().forget(&self.place(path));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a request presents: whether its `If` holds, and the lock tokens in it.
+
+use std::sync::Arc;
+
+use hyper::{Request, Uri};
+
+use super::condition::{Lists, State};
+use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
+use crate::server::desk::Desk;
+use crate::server::desk::locks::LockToken;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::http::conditions::Validators;
+use crate::server::http::guest::{Guest, begin};
+use crate::server::http::target::{Place, Target, host, is_same_host};
+
+/// The lock tokens that a request about this place presents, to be presented at the desk with what it asks for.
+///
+/// # Errors
+/// [`Kind::Changed`] if its `If` does not hold, [`Kind::BadCommand`] if that is none.
+pub async fn presented(guest: &Arc<Guest>, place: &Place, request: &Request<()>) -> Result<Vec<LockToken>> {
+    let Some(lists) = Lists::of(request.headers())? else { return Ok(Vec::new()) };
+    let tokens = lists.tokens();
+    // What is named of another server or home is in no state at all.
+    let named = |of: Option<&str>| match of {
+        None => Some(place.path.clone()),
+        Some(url) => named(url, place, request),
+    };
+    let paths: Vec<Option<RelPath>> = lists.0.iter().map(|list| named(list.of.as_deref())).collect();
+    let holds = move |desk: &mut Desk| {
+        Ok(lists.0.iter().zip(&paths).any(|(list, path)| {
+            let mut is = |state: &State| path.as_ref().is_some_and(|path| is_in(desk, path, state));
+            list.conditions.iter().all(|condition| is(&condition.state) != condition.not)
+        }))
+    };
+    match guest.step(holds).await? {
+        true => Ok(tokens),
+        false => Err(Error::new(Kind::Changed, "it is not as the request's If says")),
+    }
+}
+
+/// The path of a URL in the same home.
+fn named(url: &str, place: &Place, request: &Request<()>) -> Option<RelPath> {
+    let url: Uri = url.parse().ok()?;
+    if let Some(authority) = url.authority()
+        && !host(request.uri(), request.headers()).is_some_and(|host| is_same_host(authority, &host))
+    {
+        return None;
+    }
+    match Target::parse(&url).ok()? {
+        Target::Place(named) if named.user == place.user => Some(named.path),
+        Target::Place(_) | Target::Own(_) => None,
+    }
+}
+
+fn is_in(desk: &mut Desk, path: &RelPath, state: &State) -> bool {
+    match state {
+        State::Locked(None) => false,
+        State::Locked(Some(token)) => desk.locks_over(path).iter().any(|lock| lock.token == *token),
+        State::Tagged(tag) => match begin(desk, Op::Stat(path.clone()), "IF") {
+            Ok(Begun::Done(Ok(Outcome::Found { meta, .. }))) => {
+                let recorded = desk.recorded(path, meta.kind, meta.size);
+                Validators::of(&meta, recorded.as_ref()).etag == *tag
+            }
+            _ => false,
+        },
+    }
+}

@@ -1,0 +1,94 @@
+//! What clients keep with a file or folder, in an extended attribute of it: so it goes where the file goes, and nothing is left
+//! of it when the file is gone.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
+use rustix::io::Errno;
+
+use super::jail::Jail;
+use super::source::LocalSource;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Properties, RelPath};
+use crate::limits;
+
+const ATTRIBUTE: &str = "user.sealift.properties";
+
+/// Between names and values, in neither of which it is.
+const END: char = '\0';
+
+/// [`crate::files::Store::properties`].
+pub(super) fn load(jail: &Jail, path: &RelPath) -> Result<Properties> {
+    on(jail, path, |file| {
+        let mut bytes = vec![0; limits::PROPERTIES_MAX];
+        match fgetxattr(file, ATTRIBUTE, &mut bytes[..]) {
+            Ok(len) => Ok(decode(bytes.get(..len).unwrap_or_default())),
+            // Of a file system without attributes, or written by somebody else.
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(Properties::new()),
+            Err(err) => Err(Error::file(path, err.into())),
+        }
+    })
+}
+
+/// [`crate::files::Store::set_properties`].
+pub(super) fn store(jail: &Jail, path: &RelPath, properties: &Properties) -> Result<()> {
+    let bytes = encode(properties);
+    let no_room = || Error::new(Kind::NoSpace, format!("{path}: there is no room for so many properties"));
+    on(jail, path, |file| {
+        let set = match bytes.len() {
+            0 => fremovexattr(file, ATTRIBUTE),
+            1..=limits::PROPERTIES_MAX => fsetxattr(file, ATTRIBUTE, &bytes, XattrFlags::empty()),
+            _ => return Err(no_room()),
+        };
+        match set {
+            Ok(()) => Ok(()),
+            Err(Errno::NODATA | Errno::NOTSUP) if bytes.is_empty() => Ok(()),
+            Err(Errno::NOTSUP | Errno::NOSPC | Errno::TOOBIG | Errno::DQUOT) => Err(no_room()),
+            Err(err) => Err(Error::file(path, err.into())),
+        }
+    })
+}
+
+/// Does this with the file or folder, which is opened for it.
+fn on<T>(jail: &Jail, path: &RelPath, work: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Result<T>) -> Result<T> {
+    let _steady = jail.tree().steady();
+    match jail.parent(path).and_then(|(dir, name)| LocalSource::open_real(path, &dir, name)) {
+        Ok(opened) => work(opened.file().as_fd()),
+        Err(error) if error.kind() == Kind::IsDirectory || path.is_root() => work(jail.directory(path)?.as_fd()),
+        Err(error) => Err(error),
+    }
+}
+
+fn encode(properties: &Properties) -> Vec<u8> {
+    let mut text = String::new();
+    for (name, value) in properties {
+        text.extend([name.as_str(), value.as_str()].into_iter().flat_map(|part| part.chars().chain([END])));
+    }
+    text.into_bytes()
+}
+
+fn decode(bytes: &[u8]) -> Properties {
+    let Ok(text) = str::from_utf8(bytes) else { return Properties::new() };
+    let mut parts = text.split_terminator(END);
+    let mut properties = Properties::new();
+    while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+        properties.insert(name.to_owned(), value.to_owned());
+    }
+    properties
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again_and_rubbish_is_nothing() {
+        let of = |pairs: &[(&str, &str)]| -> Properties {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        for properties in [of(&[]), of(&[("a", "")]), of(&[("{u}x", "<v>"), ("{u}y", "ü")])] {
+            assert_eq!(decode(&encode(&properties)), properties);
+        }
+        assert!(decode(b"\xff\0x\0").is_empty() && decode(b"only a name").is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Locks, as clients of WebDAV take them and as everybody else meets them.
+
+use std::fs;
+
+use super::{ask, between};
+use crate::common::web::Got;
+use crate::common::{Daemon, World, enter, eventually};
+
+/// The XML of a lock that nobody else can have beside it.
+const EXCLUSIVE: &str = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype>\
+                         <owner><href>mailto:a</href></owner></lockinfo>";
+
+fn lock(daemon: &Daemon, user: &str, headers: &[&str], path: &str) -> Got {
+    ask(daemon, user, "LOCK", headers, EXCLUSIVE, path)
+}
+
+/// The `If` header that presents the token of this answer.
+fn presents(locked: &Got) -> String {
+    assert!(matches!(locked.status, 200 | 201), "{locked:?}");
+    format!("If: ({})", locked.header("lock-token"))
+}
+
+#[test]
+fn whoever_has_the_token_writes_and_nobody_else_whatever_protocol_he_speaks() {
+    let world = World::with(&[("alice", "\"full\"", "team"), ("bob", "\"full\"", "team")]);
+    let daemon = world.start();
+    fs::write(world.home("team").join("file"), "old").unwrap();
+    let locked = lock(&daemon, "alice", &["Timeout: Second-600"], "/~alice/file");
+    let token = presents(&locked);
+    assert_eq!(locked.status, 200);
+    assert!(locked.text().contains("<D:timeout>Second-600</D:timeout>"), "{locked:?}");
+    for (user, headers) in [("alice", &[][..]), ("bob", &[]), ("bob", &[&*token])] {
+        let path = |name: &str| format!("/~{user}/{name}");
+        assert_eq!(ask(&daemon, user, "PUT", headers, "new", &path("file")).status, 423, "{user}");
+        assert_eq!(ask(&daemon, user, "DELETE", headers, "", &path("file")).status, 423, "{user}");
+        let destination = format!("Destination: {}", path("other"));
+        let moved = [headers, &[&*destination]].concat();
+        assert_eq!(ask(&daemon, user, "MOVE", &moved, "", &path("file")).status, 423, "{user}");
+        let patch = "<propertyupdate xmlns='DAV:'><set><prop><x xmlns='u'>1</x></prop></set></propertyupdate>";
+        assert_eq!(ask(&daemon, user, "PROPPATCH", headers, patch, &path("file")).status, 423, "{user}");
+        assert_eq!(lock(&daemon, user, headers, &path("file")).status, 423, "{user}");
+    }
+    let mut native = enter(&daemon, "bob");
+    for line in ["DELETE file", "RENAME file other", "CHMOD file mode=600"] {
+        assert_eq!(native.ask(line).0, 450, "{line}");
+    }
+    let (digits, word, _) = native.upload("file", b"new");
+    assert_eq!((digits, &*word), (450, "locked"));
+    assert_eq!(native.upload("other", b"free").0, 226);
+    // Copied over it is written to as well.
+    assert_eq!(native.ask("COPY other file replace=yes").0, 450);
+    assert_eq!(native.ask("STAT file").0, 213, "everybody may look");
+    assert_eq!(fs::read_to_string(world.home("team").join("file")).unwrap(), "old");
+
+    assert_eq!(ask(&daemon, "alice", "PUT", &[&token], "new", "/~alice/file").status, 204);
+    assert_eq!(fs::read_to_string(world.home("team").join("file")).unwrap(), "new");
+    let lock_token = format!("Lock-Token: {}", locked.header("lock-token"));
+    assert_eq!(ask(&daemon, "bob", "UNLOCK", &[&lock_token], "", "/~bob/file").status, 403);
+    assert_eq!(ask(&daemon, "alice", "UNLOCK", &[&lock_token], "", "/~alice/other").status, 409);
+    assert_eq!(ask(&daemon, "alice", "UNLOCK", &[&lock_token], "", "/~alice/file").status, 204);
+    assert_eq!(native.upload("file", b"bob's").0, 226);
+}
+
+#[test]
+fn a_lock_of_a_new_name_makes_an_empty_file_at_once() {
+    let world = World::with(&[("alice", "\"full\"", "alice"), ("adder", "[\"upload\", \"list\"]", "adder")]);
+    let daemon = world.start();
+    let locked = lock(&daemon, "alice", &[], "/~alice/new");
+    assert_eq!(locked.status, 201);
+    assert_eq!(fs::read(world.home("alice").join("new")).unwrap(), b"");
+    assert_eq!(lock(&daemon, "alice", &[], "/~alice/nothing/new").status, 409);
+    assert_eq!(ask(&daemon, "alice", "DELETE", &[&presents(&locked)], "", "/~alice/new").status, 204);
+    assert_eq!(lock(&daemon, "alice", &[], "/~alice/new").status, 201, "the lock went with the file");
+    // Who may only add keeps nobody from writing what is there.
+    assert_eq!(lock(&daemon, "adder", &[], "/~adder/mine").status, 201);
+    fs::write(world.home("adder").join("there"), "x").unwrap();
+    assert_eq!(lock(&daemon, "adder", &[], "/~adder/there").status, 403);
+    assert_eq!(lock(&daemon, "alice", &[], "/public-file").status, 403, "nobody in particular writes nothing");
+}
+
+#[test]
+fn a_lock_ends_by_itself_unless_it_is_renewed() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let locked = lock(&daemon, "alice", &["Timeout: Second-1"], "/~alice/file");
+    let write = |name: &str| ask(&daemon, "alice", "PUT", &[], "x", &format!("/~alice/{name}")).status;
+    eventually("the lock is over", || write("file") == 204);
+    assert_eq!(ask(&daemon, "alice", "PUT", &[&presents(&locked)], "x", "/~alice/file").status, 412, "it is gone");
+    let locked = lock(&daemon, "alice", &["Timeout: Second-2"], "/~alice/kept");
+    let renew = |headers: &[&str]| ask(&daemon, "alice", "LOCK", headers, "", "/~alice/kept");
+    let renewed = renew(&["Timeout: Second-3000", &presents(&locked)]);
+    assert!(renewed.status == 200 && renewed.text().contains("<D:timeout>Second-3000<"), "{renewed:?}");
+    assert_eq!(renew(&[]).status, 400);
+    assert_eq!(renew(&["If: (<urn:uuid:00000000-0000-4000-8000-000000000001>)"]).status, 412);
+    // By now the first time is over, and that of the renewed lock is not.
+    eventually("time goes by", || {
+        let now = ask(&daemon, "alice", "PROPFIND", &["Depth: 0"], "", "/~alice/kept").text();
+        between(&now, "<D:timeout>Second-", "<")[0].parse::<u32>().unwrap() < 2998
+    });
+    assert_eq!(write("kept"), 423);
+}
+
+#[test]
+fn a_folder_is_locked_with_all_in_it_or_only_its_names() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    fs::create_dir_all(world.home("alice").join("deep/er")).unwrap();
+    fs::create_dir_all(world.home("alice").join("flat")).unwrap();
+    fs::write(world.home("alice").join("flat/there"), "x").unwrap();
+    let (deep, flat) =
+        (lock(&daemon, "alice", &[], "/~alice/deep/"), lock(&daemon, "alice", &["Depth: 0"], "/~alice/flat"));
+    let ask = |method: &str, headers: &[&str], path: &str| ask(&daemon, "alice", method, headers, "", path).status;
+    assert_eq!(ask("PUT", &[], "/~alice/deep/er/x"), 423);
+    assert_eq!(ask("MKCOL", &[], "/~alice/deep/er/y"), 423);
+    assert_eq!(ask("PUT", &[&presents(&deep)], "/~alice/deep/er/x"), 201, "the lock is over what is in the folder");
+    let tagged = format!("If: </~alice/deep/> ({})", deep.header("lock-token"));
+    assert_eq!(ask("PUT", &[&tagged], "/~alice/deep/er/x"), 204);
+    assert_eq!(ask("DELETE", &[], "/~alice/deep/"), 423);
+    assert_eq!((ask("PUT", &[], "/~alice/flat/there"), ask("PUT", &[], "/~alice/flat/new")), (204, 423));
+    assert_eq!(ask("DELETE", &[], "/~alice/flat/there"), 423, "its name goes");
+    let tagged = format!("If: <https://127.0.0.1:{}/~alice/flat/> ({})", daemon.port(), flat.header("lock-token"));
+    assert_eq!(ask("PUT", &[&tagged], "/~alice/flat/new"), 201);
+    let told = super::ask(&daemon, "alice", "PROPFIND", &["Depth: 1"], "", "/~alice/deep/").text();
+    assert_eq!(
+        between(&told, "<D:lockroot><D:href>", "<"),
+        ["/~alice/deep/"; 2],
+        "of itself and what is in it: {told}"
+    );
+    assert!(told.contains("<D:owner><href xmlns=\"DAV:\">mailto:a</href></D:owner>"), "{told}");
+}
