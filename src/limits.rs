@@ -780,6 +780,21 @@ pub const WEB_LOGIN_LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// Logins that are remembered so: about 400 bytes each.
 pub const WEB_LOGINS_MAX: usize = 1024;
 
+/// How long the cookie of a browser may go unused: a working day.
+pub const WEB_COOKIE_IDLE: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How long it counts, however often it is used.
+pub const WEB_COOKIE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Cookies of one user that count: browsers and private windows of them.
+pub const WEB_COOKIES_OF_USER: usize = 16;
+
+/// Cookies that count in all: about 500 bytes each.
+pub const WEB_COOKIES: usize = 4096;
+
+/// Bytes of a form: a name, a password ([`PASSWORD_MAX`]), each byte as three, and where to go.
+pub const WEB_FORM: usize = 16 * 1024;
+
 /// What a client is told how long to wait when the server is busy.
 pub const WEB_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -802,9 +817,25 @@ pub const WEB_FOLDER_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a listing that are written in one go.
 pub const WEB_PAGE_PIECE: usize = 32 * 1024;
 
+/// Entries of an archive that are begun in one turn: each opens a file.
+pub const WEB_FILES_A_TURN: usize = 64;
+
+/// Files and folders in a zip, whose names stay in memory until its end: more are for tar.
+pub const WEB_ZIP_ENTRIES: usize = 50_000;
+
+/// What one of them takes there beside its name, twice.
+pub const WEB_ZIP_ENTRY_BYTES: usize = 512;
+
 /// How often the files of the certificate for browsers are looked at: they change every few weeks, and whoever has just put new
 /// ones there wants to see them.
 pub const WEB_CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
+
+/// How often it is said that they cannot be used: as for the users file.
+pub const WEB_CERTIFICATE_SAY: Duration = Duration::from_secs(60);
+
+/// A certificate for browsers that ends sooner is not being renewed: authorities give them for 90 days, or for 47, and whoever
+/// renews them does so when a third is left.
+pub const WEB_CERTIFICATE_SOON: Duration = Duration::from_secs(10 * 24 * 60 * 60);
 
 /// The first second that no header of HTTP can say: that of the year 10000.
 pub const HTTP_DATE_END: u64 = 253_402_300_800;

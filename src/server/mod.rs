@@ -39,6 +39,7 @@ pub use self::door::timeouts::Timeouts;
 pub use self::events::Event;
 pub use self::http::Web;
 use self::http::remembered::Remembered;
+use self::http::signed_in::SignedIn;
 use self::http::uploads::Uploads;
 pub use self::line::session::asked::Asked;
 #[doc(hidden)]
@@ -51,7 +52,7 @@ use crate::limits;
 use crate::machine::drive::Pace;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
-use crate::tls::{Acceptor, Identity, Pin, WebCertificate};
+use crate::tls::{Acceptor, Identity, Pin, WebCertificate, WebFiles};
 
 /// Where the homes of a server are.
 #[non_exhaustive]
@@ -94,9 +95,9 @@ pub struct ServerOptions {
     pub timeouts: Timeouts,
     /// What browsers and curl may do.
     pub web: Web,
-    /// Where the certificate for browsers is, one that an authority vouches for: `fullchain.pem` and `privkey.pem`, read again
-    /// when they change. None: browsers are shown that of `identity`.
-    pub web_certs: Option<PathBuf>,
+    /// Where the certificate for browsers is, one that an authority vouches for; read again when it changes. None: browsers are
+    /// shown that of `identity`.
+    pub web_certificate: Option<WebFiles>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
     pub memory: Option<u64>,
 }
@@ -122,7 +123,7 @@ impl ServerOptions {
             admission: AdmissionOptions::default(),
             timeouts: Timeouts::default(),
             web: Web::default(),
-            web_certs: None,
+            web_certificate: None,
             memory: None,
         }
     }
@@ -144,6 +145,8 @@ struct Shared {
     tokens: Arc<Tokens>,
     /// Logins over HTTP.
     remembered: Remembered,
+    /// Logins by the form of the web.
+    signed_in: Arc<SignedIn>,
     staged: Arc<StagedUploads>,
     /// Uploads over HTTP that can be gone on with.
     uploads: Arc<Uploads>,
@@ -180,17 +183,29 @@ pub struct Server {
 
 /// Ends a server from anywhere.
 #[derive(Clone)]
-pub struct Handle(Arc<Registry>);
+pub struct Handle {
+    registry: Arc<Registry>,
+    web_certificate: Option<Arc<WebCertificate>>,
+}
 
 impl Handle {
     /// Accepts nothing more, lets running transfers finish within the grace period, and makes [`Server::serve`] return.
     pub fn stop(&self) {
-        self.0.stop();
+        self.registry.stop();
     }
 
     /// Connections now.
     pub fn connections(&self) -> usize {
-        self.0.connections()
+        self.registry.connections()
+    }
+
+    /// Reads the certificate for browsers again now. (By itself the server looks every few seconds whether it has changed, as it
+    /// does with the users.)
+    pub fn reload(&self) {
+        if let Some(certificate) = &self.web_certificate {
+            certificate.forget();
+            door::web_certificate::look(certificate);
+        }
     }
 }
 
@@ -243,6 +258,9 @@ impl Server {
         let registry = Registry::new();
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         users.on_change(move |users| sessions.revoke(users));
+        let signed_in = Arc::new(SignedIn::default());
+        let kicked = Arc::clone(&signed_in);
+        registry.on_kick(move |user| kicked.remove_user(user));
         let accounts = Arc::new(Accounts::new(users.clone()));
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
@@ -254,7 +272,7 @@ impl Server {
                 }
             });
         }
-        let web_certificate = options.web_certs.map(|folder| Arc::new(WebCertificate::new(folder)));
+        let web_certificate = options.web_certificate.map(|files| Arc::new(WebCertificate::new(files)));
         if let Some(certificate) = &web_certificate {
             door::web_certificate::look(certificate);
         }
@@ -275,6 +293,7 @@ impl Server {
             admission: Admission::new(admission),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
             remembered: Remembered::new()?,
+            signed_in,
             staged: Arc::default(),
             uploads: Arc::default(),
             memory: Memory::new(plan.buffers),
@@ -312,7 +331,7 @@ impl Server {
 
     /// A handle to end it with.
     pub fn handle(&self) -> Handle {
-        Handle(self.shared.registry.clone())
+        Handle { registry: self.shared.registry.clone(), web_certificate: self.shared.web_certificate.clone() }
     }
 
     /// Serves until [`Handle::stop`] or an administrator's SHUTDOWN, and until the sessions are over or the grace

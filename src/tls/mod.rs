@@ -44,7 +44,7 @@ pub use identity::{Description, Identity};
 pub use pin::Pin;
 pub use stream::TlsStream;
 #[cfg(feature = "server")]
-pub use web::WebCertificate;
+pub use web::{WebCertificate, WebFiles};
 
 /// The protocol's name in TLS (ALPN, RFC 7301).
 pub const ALPN: &str = "sealift/1";

@@ -4,23 +4,59 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use webpki::{DnsNameRef, EndEntityCert, SubjectNameRef};
 
 use super::{ALPN, Description, Identity};
-use crate::{Error, Result};
+use crate::{Error, Result, limits};
 
 /// As certbot and lego call them.
 const CERTIFICATE_FILE: &str = "fullchain.pem";
 const KEY_FILE: &str = "privkey.pem";
 
-/// What is in a folder with such a certificate, if anything.
+/// Where the certificate for browsers is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebFiles {
+    /// The certificate and those between it and its authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Somebody said that they are there: if they are not, that is worth a word.
+    pub is_expected: bool,
+}
+
+impl WebFiles {
+    /// `fullchain.pem` and `privkey.pem` in this folder, which need not be there.
+    pub fn in_folder(folder: &Path) -> WebFiles {
+        WebFiles { certificate: folder.join(CERTIFICATE_FILE), key: folder.join(KEY_FILE), is_expected: false }
+    }
+
+    /// What the certificate says; nothing if neither file is there.
+    ///
+    /// # Errors
+    /// Why the two cannot be used.
+    pub fn describe(&self) -> Result<Option<Description>> {
+        let is_missing =
+            |path: &Path| path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if is_missing(&self.certificate) && is_missing(&self.key) && !self.is_expected {
+            return Ok(None);
+        }
+        self.load()?.describe().map(Some)
+    }
+
+    fn load(&self) -> Result<Identity> {
+        Identity::load_pair(&self.certificate, &self.key)
+    }
+}
+
+/// What is in the files of such a certificate, if anything.
 pub struct WebCertificate {
-    folder: PathBuf,
+    files: WebFiles,
     state: Mutex<State>,
 }
 
@@ -28,43 +64,66 @@ pub struct WebCertificate {
 struct State {
     /// The last pair that could be used.
     shown: Option<Arc<CertifiedKey>>,
-    /// The files that were looked at last, whether they could be used or not.
+    /// The files that this is from.
     seen: Option<[Stamp; 2]>,
-    /// Why they could not be looked at, if so.
-    unreachable: Option<io::ErrorKind>,
+    /// What was last said about files that cannot be used, and when.
+    trouble: Option<(String, Instant)>,
 }
 
 /// What changes when a file is written or replaced.
 type Stamp = (u64, u64, i64, i64, u64);
 
 impl WebCertificate {
-    /// What is in this folder, which need not be there. Nothing is read yet.
-    pub fn new(folder: PathBuf) -> WebCertificate {
-        WebCertificate { folder, state: Mutex::default() }
+    /// What is in these files, which need not be there. Nothing is read yet.
+    pub fn new(files: WebFiles) -> WebCertificate {
+        WebCertificate { files, state: Mutex::default() }
     }
 
-    /// Looks at the files, and reads them if they have changed: what they say then, or why they cannot be used. The last pair
-    /// that could be used is shown as long as there is no other.
+    /// Looks at the files, and reads them if they have changed: what they say then, or why they cannot be used, which is told
+    /// again every [`limits::WEB_CERTIFICATE_SAY`]. The last pair that could be used is shown as long as there is no other.
     pub fn look(&self) -> Option<Result<Description>> {
-        let stamps = match (self.stamp(CERTIFICATE_FILE), self.stamp(KEY_FILE)) {
+        let stamps = match (stamp(&self.files.certificate), stamp(&self.files.key)) {
             (Ok(Some(certificate)), Ok(Some(key))) => [certificate, key],
-            (Ok(_), Ok(_)) => return None,
-            (Err(error), _) | (_, Err(error)) => return self.unreachable(error).map(Err),
+            (Ok(None), Ok(None)) if !self.files.is_expected && self.state().shown.is_none() => {
+                self.state().trouble = None;
+                return None;
+            }
+            (Ok(None), _) => return self.trouble(missing(&self.files.certificate)),
+            (_, Ok(None)) => return self.trouble(missing(&self.files.key)),
+            (Err(error), _) => return self.trouble(Error::file(self.files.certificate.display(), error)),
+            (_, Err(error)) => return self.trouble(Error::file(self.files.key.display(), error)),
         };
-        let mut state = self.state();
-        state.unreachable = None;
-        if state.seen == Some(stamps) {
+        if self.state().seen == Some(stamps) {
+            self.state().trouble = None;
             return None;
         }
-        drop(state);
-        let read = Identity::load_pair(&self.folder.join(CERTIFICATE_FILE), &self.folder.join(KEY_FILE));
+        match self.files.load().and_then(|identity| Ok((identity.describe()?, identity))) {
+            Err(error) => self.trouble(error),
+            Ok((description, identity)) => {
+                let shown = Some(identity.certified());
+                *self.state() = State { shown, seen: Some(stamps), trouble: None };
+                Some(Ok(description))
+            }
+        }
+    }
+
+    /// Reads the files at the next look even if they seem to be the same, and says again what is wrong with them.
+    pub fn forget(&self) {
         let mut state = self.state();
-        state.seen = Some(stamps);
-        Some(read.and_then(|identity| {
-            let description = identity.describe()?;
-            state.shown = Some(identity.certified());
-            Ok(description)
-        }))
+        state.seen = None;
+        state.trouble = None;
+    }
+
+    /// That the files cannot be used, if it is time to say so.
+    fn trouble(&self, error: Error) -> Option<Result<Description>> {
+        let mut state = self.state();
+        let text = error.text();
+        let is_known = |(said, at): &(String, Instant)| *said == text && at.elapsed() < limits::WEB_CERTIFICATE_SAY;
+        if state.trouble.as_ref().is_some_and(is_known) {
+            return None;
+        }
+        state.trouble = Some((text.to_owned(), Instant::now()));
+        Some(Err(error))
     }
 
     /// The certificate for this name, if it is made out to it.
@@ -76,25 +135,23 @@ impl WebCertificate {
         is_its.then_some(shown)
     }
 
-    /// Of a file that is there; one that cannot be looked at is another matter.
-    fn stamp(&self, file: &str) -> io::Result<Option<Stamp>> {
-        match fs::metadata(self.folder.join(file)) {
-            Ok(meta) => Ok(Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// That the files cannot be looked at: said once for each reason.
-    fn unreachable(&self, error: io::Error) -> Option<Error> {
-        let before = self.state().unreachable.replace(error.kind());
-        (before != Some(error.kind())).then(|| Error::file(self.folder.display(), error))
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one assignment: a panic elsewhere cannot have left it half-done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Of a file that is there; one that cannot be looked at is another matter.
+fn stamp(file: &Path) -> io::Result<Option<Stamp>> {
+    match fs::metadata(file) {
+        Ok(meta) => Ok(Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn missing(file: &Path) -> Error {
+    Error::file(file.display(), io::ErrorKind::NotFound.into())
 }
 
 /// Chooses by what the client speaks and whom it asks for.

@@ -9,6 +9,7 @@ use sealift::auth::Access;
 use sealift::byte_size::parse_size;
 use sealift::files::Durability;
 use sealift::limits;
+use sealift::tls::WebFiles;
 
 use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::user_args::{self, UserCommand};
-use crate::web_args::WebArgs;
+use crate::web_args::{WebArgs, WebCertArg, parse_web_cert};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,6 +93,12 @@ pub struct Places {
     )]
     pub certs: PathBuf,
 
+    /// Certificate for browsers, of an authority that they know: a folder with fullchain.pem and privkey.pem, or
+    /// CERTIFICATE,KEY. Read again when it changes
+    /// [default: web, in the folder of --certs, if anything is there]
+    #[arg(long, value_name = "DIR|FILES", env = "SEALIFT_WEB_CERT", value_parser = parse_web_cert, global = true, hide_env_values = true)]
+    pub web_cert: Option<WebCertArg>,
+
     /// Folder of the server's own state, such as passwords that users chose themselves; made if missing
     /// [default: server_state, beside the data folder]
     #[arg(long, value_name = "DIR", env = "SEALIFT_STATE", global = true, hide_env_values = true)]
@@ -99,9 +106,12 @@ pub struct Places {
 }
 
 impl Places {
-    /// The folder of the certificate for browsers, if there is one.
-    pub fn web_certs(&self) -> PathBuf {
-        self.certs.join("web")
+    /// The files of the certificate for browsers, which need not be there.
+    pub fn web_files(&self) -> WebFiles {
+        match &self.web_cert {
+            Some(WebCertArg(files)) => files.clone(),
+            None => WebFiles::in_folder(&self.certs.join("web")),
+        }
     }
 
     /// The folder of the server's own state.
@@ -222,12 +232,12 @@ pub enum Command {
     },
     /// Print one line by which somebody joins: it makes the user, pins this server, and lets her choose a password
     Invite(Invite),
-    /// Show or renew the server's key and certificate
+    /// Show or renew the server's key and certificate; shows them without a command
     #[command(after_help = cert_args::EXAMPLES)]
     Cert {
         /// What to do with it.
         #[command(subcommand)]
-        command: CertCommand,
+        command: Option<CertCommand>,
     },
     /// Say whether a user may do something, and by which rule
     #[command(after_help = EXPLAIN_EXAMPLES)]

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::SystemTime;
 
 use sealift::auth::Users;
 use sealift::limits;
 use sealift::proto::escape::for_people;
-use sealift::tls::Pin;
+use sealift::tls::{Description, Pin};
 
 use crate::args::Places;
 use crate::output::{say, shell_word};
@@ -29,8 +30,8 @@ pub struct Banner<'a> {
     pub programs: Programs,
     /// The first address's port.
     pub port: u16,
-    /// Whether browsers are served.
-    pub web: bool,
+    /// What browsers are shown beside the pinned certificate, if they are served.
+    pub web: Option<sealift::Result<Option<Description>>>,
 }
 
 /// Prints it on standard output.
@@ -69,10 +70,8 @@ impl Banner<'_> {
             let _ = writeln!(out, "  echo hello > {hello}");
             let _ = writeln!(out, "  {sealift} --pin {pin} ls {server}/");
             let _ = writeln!(out, "  {sealift} --pin {pin} get {server}/hello.txt .");
-            if self.web {
-                let _ = writeln!(out, "  or open https://{}/ in a browser", self.host_and_port());
-            }
         }
+        self.browsers(&mut out);
         match self.users.iter().next() {
             None => {
                 let options = user_options(self.places);
@@ -87,6 +86,36 @@ impl Banner<'_> {
         }
         out.push('\n');
         out
+    }
+
+    /// How a browser gets here, and what it will say.
+    fn browsers(&self, out: &mut String) {
+        let Some(web) = &self.web else { return };
+        let name = match web {
+            // A name with a wildcard is none to type.
+            Ok(Some(web)) => web.names.iter().find(|name| !name.contains('*')),
+            _ => None,
+        };
+        let address = match name {
+            Some(name) => format!("{}:{}", for_people(name.as_bytes()), self.port),
+            None => self.host_and_port(),
+        };
+        let _ = writeln!(out, "  or open https://{address}/ in a browser");
+        let certificate = shown(&self.places.web_files().certificate);
+        let _ = match web {
+            Ok(Some(web)) if web.not_after > SystemTime::now() => Ok(()),
+            Ok(Some(_)) => writeln!(out, "  (it will say that {certificate} has expired)"),
+            Ok(None) => writeln!(
+                out,
+                "  (it will warn that it does not know who this is: the certificate is self-made. One that an authority \
+                 vouches for is shown instead, if it is {certificate})"
+            ),
+            Err(error) => writeln!(
+                out,
+                "  (it will warn that it does not know who this is: {})",
+                for_people(error.text().as_bytes())
+            ),
+        };
     }
 
     fn who(&self) -> String {

@@ -1,9 +1,10 @@
 //! `sealiftd cert`: the server's key and certificate.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use sealift::proto::escape::for_people;
-use sealift::tls::Identity;
+use sealift::tls::{Description, Identity};
 use sealift::{Error, Kind};
 
 use crate::args::Places;
@@ -18,7 +19,7 @@ use crate::process;
 /// Those of [`Identity`].
 pub fn run(places: &Places, command: CertCommand) -> Result<(), Failure> {
     match command {
-        CertCommand::Show => show(&places.certs),
+        CertCommand::Show => show(places),
         CertCommand::Pin { next: false } => {
             say(&format!("{}\n", load(&places.certs)?.pin()));
             Ok(())
@@ -51,21 +52,39 @@ fn load(certs: &Path) -> Result<Identity, Failure> {
     })
 }
 
-fn show(certs: &Path) -> Result<(), Failure> {
+fn show(places: &Places) -> Result<(), Failure> {
+    let certs = places.certs.as_path();
     let description = load(certs)?.describe()?;
-    let names = for_people(description.names.join(", ").as_bytes());
-    let time = |moment| humantime::format_rfc3339_seconds(moment);
     let folder = for_people(certs.to_string_lossy().as_bytes());
-    say(&format!(
-        "pin          {}\nnames        {names}\nvalid from   {}\nvalid until  {}\nfiles        {folder}/cert.pem, {folder}/key.pem\n",
-        description.pin,
-        time(description.not_before),
-        time(description.not_after),
-    ));
+    let files = format!("{folder}/cert.pem, {folder}/key.pem");
+    say(&format!("pin          {}\n{}", description.pin, said(&description, &files)));
     if let Some(next) = Identity::next_pin(certs)? {
         say(&format!("next pin     {next}\n"));
     }
+    let web = places.web_files();
+    let shown = |path: &Path| for_people(path.to_string_lossy().as_bytes());
+    let (certificate, key) = (shown(&web.certificate), shown(&web.key));
+    match web.describe() {
+        Ok(None) => say(&format!("for browsers none: they are shown this one, and warn ({certificate}, {key})\n")),
+        Ok(Some(web)) => say(&format!("\nFor browsers:\n{}", said(&web, &format!("{certificate}, {key}")))),
+        Err(error) => say(&format!("for browsers it cannot be used: {}\n", for_people(error.text().as_bytes()))),
+    }
     Ok(())
+}
+
+/// What a certificate says, in lines.
+fn said(described: &Description, files: &str) -> String {
+    let names = for_people(described.names.join(", ").as_bytes());
+    let time = |moment| humantime::format_rfc3339_seconds(moment);
+    let left = match described.not_after.duration_since(SystemTime::now()) {
+        Err(_) => String::from("over"),
+        Ok(left) => match left.as_secs() / (24 * 60 * 60) {
+            1 => String::from("1 day left"),
+            days => format!("{days} days left"),
+        },
+    };
+    let (from, until) = (time(described.not_before), time(described.not_after));
+    format!("names        {names}\nvalid from   {from}\nvalid until  {until} ({left})\nfiles        {files}\n")
 }
 
 fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {

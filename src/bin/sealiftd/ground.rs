@@ -62,11 +62,10 @@ pub fn within_sandbox(places: &Places, port_file: Option<&Path>) -> Reach {
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
     read.extend(port_file.map(Path::to_owned));
     // The certificate for browsers changes, too; certbot's files are links to where each new one is.
-    let web = places.web_certs();
-    if web.is_dir() {
-        let targets = ["fullchain.pem", "privkey.pem"].map(|file| web.join(file).canonicalize());
-        read.extend(targets.into_iter().flatten().map(|target| folder_of(&target)));
-        read.push(web);
+    let web = places.web_files();
+    for file in [web.certificate, web.key] {
+        read.extend(file.canonicalize().ok().map(|target| folder_of(&target)));
+        read.extend(Some(folder_of(&file)).filter(|folder| folder.is_dir()));
     }
     Reach {
         change: vec![places.data.clone(), places.state()],

@@ -37,6 +37,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Command};
+use crate::cert_args::CertCommand;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -78,7 +79,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
                 Command::Serve(serve) => serve::run(&cli.places, serve),
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Invite(args) => invite::run(&cli.places, args),
-                Command::Cert { command } => cert::run(&cli.places, command),
+                Command::Cert { command } => cert::run(&cli.places, command.unwrap_or(CertCommand::Show)),
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),

@@ -1,8 +1,10 @@
 //! `sealiftd serve`: puts the server together, says that it is ready, and runs it to its end.
 
 use std::error::Error as _;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,6 +75,10 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     warn_of_users(&places.users, &users)?;
 
     refuse_secrets_in_data(places)?;
+    if args.web.web != WebArg::Off && places.web_cert.is_none() {
+        // Within the sandbox only what is there now can be reached later. Where it cannot be made, none is expected.
+        let _ = DirBuilder::new().mode(0o700).create(places.certs.join("web"));
+    }
 
     let server = prepare(places, &args, admission(&args, open_files), (identity, next_pin), listeners)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
@@ -87,7 +93,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
-    let web = args.web.web != WebArg::Off;
+    let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
     banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port, web });
     info!(
         durability = if args.durability == DurabilityArg::Full { "full" } else { "none" },
@@ -135,7 +141,7 @@ fn prepare(
     options.admission = admission;
     options.timeouts = args.limits.timeouts();
     options.web = args.web.web.into();
-    options.web_certs = Some(places.web_certs()).filter(|folder| folder.is_dir());
+    options.web_certificate = Some(places.web_files()).filter(|_| args.web.web != WebArg::Off);
     options.memory = args.limits.memory();
     Server::prepare(options, listeners).map_err(explain)
 }
@@ -200,7 +206,12 @@ fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
 /// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.
 pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
     let data = real(&places.data)?;
-    let secrets = [("--certs", places.certs.clone()), ("--users", places.users.clone()), ("--state", places.state())];
+    let secrets = [
+        ("--certs", places.certs.clone()),
+        ("--web-cert", places.web_files().key),
+        ("--users", places.users.clone()),
+        ("--state", places.state()),
+    ];
     secrets.into_iter().find_map(|(option, path)| {
         let inside = real(&path).is_some_and(|path| path.starts_with(&data));
         let data = places.data.display();

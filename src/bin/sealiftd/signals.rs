@@ -34,7 +34,11 @@ pub fn watch(Taken(mut signals): Taken, server: Handle, port_file: Option<Arc<Po
         for signal in signals.forever() {
             let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
             if signal == SIGHUP && !hangup_ends {
-                info!(signal = name, "nothing to do: the users file is read again by itself when it has changed");
+                info!(
+                    signal = name,
+                    "the certificate for browsers is read again; the users file is by itself when it has changed"
+                );
+                server.reload();
             } else if stopping {
                 if let Some(file) = &port_file {
                     file.remove();

@@ -1,7 +1,10 @@
 //! The options of the web.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use sealift::server::Web;
+use sealift::tls::WebFiles;
 
 /// What browsers and curl may do.
 #[derive(Debug, Clone, Args)]
@@ -32,4 +35,21 @@ impl From<WebArg> for Web {
             WebArg::Off => Web::Off,
         }
     }
+}
+
+/// Where the certificate for browsers is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebCertArg(pub WebFiles);
+
+/// A folder, or a certificate and its key with a comma between.
+pub fn parse_web_cert(text: &str) -> Result<WebCertArg, String> {
+    let files = match text.split_once(',') {
+        None if text.is_empty() => return Err("write a folder, or CERTIFICATE,KEY".to_owned()),
+        None => WebFiles::in_folder(Path::new(text)),
+        Some((certificate, key)) if !certificate.is_empty() && !key.is_empty() => {
+            WebFiles { certificate: certificate.into(), key: key.into(), is_expected: true }
+        }
+        Some(_) => return Err("write the certificate's file and the key's, as in chain.pem,key.pem".to_owned()),
+    };
+    Ok(WebCertArg(WebFiles { is_expected: true, ..files }))
 }

@@ -51,9 +51,19 @@ pub struct Registry {
     locks: Locks,
     /// Who is told of what happens, if anybody is.
     listener: OnceLock<Listener>,
+    /// Who is told first whose sessions somebody ends.
+    on_kick: OnceLock<OnKick>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
+}
+
+struct OnKick(Box<dyn Fn(&str) + Send + Sync>);
+
+impl fmt::Debug for OnKick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnKick")
+    }
 }
 
 type Sessions = HashMap<SessionId, Arc<Record>>;
@@ -124,6 +134,7 @@ impl Registry {
             log_shares: Arc::default(),
             locks: Locks::default(),
             listener: OnceLock::new(),
+            on_kick: OnceLock::new(),
             stop,
             stopped,
         })
@@ -132,6 +143,11 @@ impl Registry {
     /// From now on this one is told of what happens; the first one stays.
     pub fn on_event(&self, listener: Listener) {
         let _ = self.listener.set(listener);
+    }
+
+    /// From now on this is called with the user's name before [`Registry::kick`] ends any session; the first one stays.
+    pub fn on_kick(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.on_kick.set(OnKick(Box::new(listener)));
     }
 
     /// Counts a connection until the guard is dropped.
@@ -213,6 +229,10 @@ impl Registry {
             None => sessions.values().filter(|record| lock(&record.principal).name() == whom).collect(),
         };
         let user = lock(&records.first()?.principal).name().to_owned();
+        // First: whoever comes in by it meanwhile is either among these or refused.
+        if let Some(OnKick(tell)) = self.on_kick.get() {
+            tell(&user);
+        }
         records.iter().for_each(|record| record.end(Kind::Kicked));
         Some((user, records.len()))
     }

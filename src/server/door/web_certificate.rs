@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use tracing::{info, warn};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::tls::WebCertificate;
 
@@ -22,6 +22,11 @@ pub fn look(certificate: &WebCertificate) {
                 info!(names = ?found.names, days, "certificate for browsers");
             }
         }
+        Some(Err(error)) if error.kind() == Kind::Denied => warn!(
+            %error,
+            "the certificate for browsers cannot be read; what was shown before stays. Where it, or a link to it, was put \
+             somewhere else since the start, it is out of reach until a restart"
+        ),
         Some(Err(error)) => warn!(%error, "the certificate for browsers cannot be used; what was shown before stays"),
     }
 }

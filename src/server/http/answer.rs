@@ -74,9 +74,13 @@ pub struct Ids {
 const USER_CONTENT: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; \
      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// What our own pages may do: have our style and icon.
-const OWN_PAGE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
-     form-action 'none'";
+/// What our own pages may do: have our style, icon and script, show what lies here, ask this server, and send our forms. No user's
+/// file is ever given out as a script or a style ([`super::login::is_script`]), so ours are the only ones.
+const OWN_PAGE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; \
+     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// How a program logs in.
+pub const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"Sealift\", charset=\"UTF-8\"");
 
 /// The methods that are carried out.
 pub const fn methods(web: Web) -> HeaderValue {
@@ -197,7 +201,7 @@ pub fn refusal_as(status: StatusCode, error: &Error, for_browser: bool, ids: Ids
     let mut answer = explained(status, &why, for_browser, ids);
     let headers = answer.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Sealift\", charset=\"UTF-8\""));
+        headers.insert(WWW_AUTHENTICATE, BASIC);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from(limits::WEB_RETRY_AFTER.as_secs()));
@@ -229,7 +233,7 @@ pub fn complete(mut answer: Answer, ids: Ids) -> Answer {
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(OWN_PAGE));
     // What is kept is asked for again each time: rights change.
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
-    headers.entry(VARY).or_insert(HeaderValue::from_static("Accept, Authorization"));
+    headers.entry(VARY).or_insert(HeaderValue::from_static("Accept, Authorization, Cookie"));
     answer
 }
 

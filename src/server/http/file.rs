@@ -54,6 +54,8 @@ pub struct Asked {
     pub place: Place,
     /// How.
     pub wish: Wish,
+    /// Who is logged in, whosever place it is; none: nobody in particular.
+    pub viewer: Option<String>,
     /// Conditions and ranges.
     pub headers: HeaderMap,
 }

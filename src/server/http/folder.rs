@@ -33,9 +33,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     let (op, method) =
         (Op::List { path: asked.place.path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
     let gathering = guest.gathering().await;
-    let job = guest
+    let (job, access) = guest
         .step(move |desk| match begin(desk, op, method)? {
-            Begun::List(job) => Ok(job),
+            Begun::List(job) => Ok((job, desk.principal().access())),
             _ => Err(unexpected()),
         })
         .await?;
@@ -59,7 +59,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     let scene = Scene {
         place: asked.place,
         wish: asked.wish,
-        user: (!guest.is_anonymous()).then(|| guest.name().to_owned()),
+        user: asked.viewer,
+        access,
+        is_writable: guest.may_write(),
         is_sorted: gathered.rest.is_none(),
         ids,
     };

@@ -8,6 +8,7 @@ use async_lock::{Mutex, MutexGuard, Semaphore, SemaphoreGuardArc};
 use async_std::channel::Sender;
 use futures::channel::oneshot;
 
+use super::Web;
 use super::adapter::{Progress, Working};
 use crate::auth::Principal;
 use crate::budget::Account;
@@ -173,6 +174,11 @@ impl Guest {
     /// Whether it has not been ended.
     pub fn is_welcome(&self) -> bool {
         self.ticket.ended().is_none()
+    }
+
+    /// Whether this server lets anybody write by HTTP.
+    pub fn may_write(&self) -> bool {
+        self.shared.web == Web::On
     }
 
     /// The user's name.

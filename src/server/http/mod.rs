@@ -5,6 +5,7 @@
 
 mod adapter;
 mod answer;
+mod archive;
 mod change;
 mod coming;
 mod conditions;
@@ -14,8 +15,11 @@ mod dav;
 mod digests;
 mod file;
 mod folder;
+mod form;
 mod guest;
+mod login;
 mod own;
+mod pack;
 mod page;
 mod put;
 mod ranges;
@@ -26,6 +30,7 @@ mod resumable;
 mod rows;
 mod same_site;
 mod service;
+pub mod signed_in;
 mod target;
 mod types;
 pub mod uploads;

@@ -1,29 +1,62 @@
 //! What is the server's own and nobody's file: the style, the icon, the way to log in.
 
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue};
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 
-use super::answer::{Answer, answer, redirect, set, text};
+use super::answer::{Answer, Ids, answer, set, text};
+use super::coming::Coming;
 use super::conditions::{Decision, Validators};
-use super::target::encode;
-use super::visitors::{Claimed, Visitors};
+use super::login;
+use super::visitors::Visitors;
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 
 const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
+const PAGE_SCRIPT: &str = include_str!("script/page.js");
+const UPLOAD_SCRIPT: &str = include_str!("script/upload.js");
 
 /// Answers a request for this below the server's own folder.
 ///
 /// # Errors
 /// [`Kind::NotFound`] where nothing is; [`Kind::LoginRequired`] and those of a login.
-pub async fn serve(visitors: &Visitors, path: &str, headers: &HeaderMap) -> Result<Answer> {
+pub async fn serve(
+    visitors: &Visitors,
+    path: &str,
+    request: &Request<()>,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    let headers = request.headers();
     match path {
         "style.css" => Ok(fixed(STYLE, "text/css; charset=utf-8", headers)),
+        "page.js" => Ok(fixed(PAGE_SCRIPT, "text/javascript; charset=utf-8", headers)),
+        "upload.js" => Ok(fixed(UPLOAD_SCRIPT, "text/javascript; charset=utf-8", headers)),
         "icon.svg" => Ok(fixed(ICON, "image/svg+xml", headers)),
-        "login" => log_in(visitors, headers).await,
-        _ => Err(Error::new(Kind::NotFound, "no such page")),
+        "login" => login::form(visitors, request, for_browser, ids).await,
+        _ => Err(no_such_page()),
     }
+}
+
+/// Answers what a page's form sends.
+///
+/// # Errors
+/// [`Kind::NotFound`] where nothing is, and those of the page.
+pub async fn post(
+    visitors: &Visitors,
+    path: &str,
+    request: &Request<()>,
+    body: &mut Coming,
+    ids: Ids,
+) -> Result<Answer> {
+    match path {
+        "login" => login::log_in(visitors, request, body, ids).await,
+        "logout" => login::log_out(visitors, request),
+        _ => Err(no_such_page()),
+    }
+}
+
+fn no_such_page() -> Error {
+    Error::new(Kind::NotFound, "no such page")
 }
 
 fn fixed(content: &'static str, kind: &'static str, headers: &HeaderMap) -> Answer {
@@ -36,17 +69,4 @@ fn fixed(content: &'static str, kind: &'static str, headers: &HeaderMap) -> Answ
     set(&mut answer, ETAG, validators.etag);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
-}
-
-/// Asks a browser for a name and a password, and leads to that user's home.
-async fn log_in(visitors: &Visitors, headers: &HeaderMap) -> Result<Answer> {
-    match Claimed::of(headers)? {
-        Claimed::Nobody => Err(Error::new(Kind::LoginRequired, "log in first")),
-        claimed => {
-            let guest = visitors.guest(claimed).await?;
-            let home =
-                if guest.is_anonymous() { String::new() } else { format!("~{}/", encode(guest.name().as_bytes())) };
-            Ok(redirect(StatusCode::SEE_OTHER, &format!("/{home}")))
-        }
-    }
 }

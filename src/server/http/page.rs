@@ -6,6 +6,8 @@ use maud::{DOCTYPE, Markup, Render, html};
 use super::answer::Ids;
 use super::rows::{Scene, minutes};
 use super::target::{Place, Sort, Wish, encode};
+use super::types::Type;
+use crate::auth::Access;
 use crate::files::{Entry, EntryKind, RelPath};
 use crate::proto::escape;
 use crate::readable;
@@ -13,11 +15,17 @@ use crate::readable;
 /// Where the style is.
 pub const STYLE: &str = "/.sealift-web/style.css";
 
+/// What a folder's page does beyond its links.
+const SCRIPT: &str = "/.sealift-web/page.js";
+
 /// Where the icon is.
 pub const ICON: &str = "/.sealift-web/icon.svg";
 
 /// Where one logs in.
 pub const LOGIN: &str = "/.sealift-web/login";
+
+/// Where one logs out.
+const LOGOUT: &str = "/.sealift-web/logout";
 
 fn head(title: &str) -> Markup {
     html! {
@@ -37,20 +45,25 @@ fn foot(ids: Ids) -> Markup {
 }
 
 /// What stands above everything: where this is, and who one is.
-fn top(user: Option<&str>, trail: &Markup) -> Markup {
+fn top(who: &Markup, trail: &Markup) -> Markup {
     html! {
         header {
             nav aria-label="Path" { (trail) }
-            div .who {
-                @match user {
-                    Some(user) => {
-                        a href=(home(user)) { (user) }
-                        " "
-                        a href="/" { "Public" }
-                    }
-                    None => a href=(LOGIN) { "Log in" },
-                }
+            div .who { (who) }
+        }
+    }
+}
+
+/// Who one is, and what leads to others.
+fn who(user: Option<&str>) -> Markup {
+    html! {
+        @match user {
+            Some(user) => {
+                a href=(home(user)) { "~" (user) }
+                a href="/" { "Public" }
+                form method="post" action=(LOGOUT) { button .plain type="submit" { "Log out" } }
             }
+            None => a href=(LOGIN) { "Log in" },
         }
     }
 }
@@ -102,9 +115,10 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     };
     let before = html! { (head(&format!("{title} · Sealift"))) };
     let table = html! {
-        (top(scene.user.as_deref(), &trail(&scene.place)))
-        main {
+        (top(&who(scene.user.as_deref()), &trail(&scene.place)))
+        main data-may=(rights(scene)) {
             h1 { (title) }
+            (tools(scene))
             @if !scene.is_sorted {
                 p .note { "This folder is too large to be sorted. " code { "?json" } " and " code { "sealift ls" } " list all of it too." }
             }
@@ -114,6 +128,8 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     DOCTYPE.render_to(out);
     out.push_str("<html lang=\"en\"><head>");
     before.render_to(out);
+    let script = html! { script src=(SCRIPT) type="module" {} };
+    script.render_to(out);
     out.push_str("</head><body>");
     let opened = table.into_string();
     out.push_str(opened.strip_suffix("</main>").unwrap_or(&opened));
@@ -123,9 +139,76 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     }
     out.push_str("</tr></thead><tbody>");
     if scene.place.path.parent().is_some() {
-        html! { tr .up { td .name colspan="3" { a href="../" { "Up" } } } }.render_to(out);
+        html! { tr .up { td .name { a href="../" { "Up" } } } }.render_to(out);
     }
     out.push('\n');
+}
+
+/// What whoever looks may do here, in words.
+fn rights(scene: &Scene) -> String {
+    let access = if scene.is_writable { scene.access } else { scene.access.intersection(Access::READ) };
+    access.names().collect::<Vec<_>>().join(" ")
+}
+
+/// What can be done with the folder: all that a script does is hidden until there is one.
+fn tools(scene: &Scene) -> Markup {
+    let may = |right| scene.access.contains(right);
+    let (upload, mkdir) = (scene.is_writable && may(Access::UPLOAD), scene.is_writable && may(Access::MKDIR));
+    html! {
+        div .tools {
+            label .search data-script hidden {
+                span .unseen { "Search in this folder" }
+                input #search type="search" placeholder="Search" autocomplete="off" autocapitalize="none" spellcheck="false";
+            }
+            @if upload {
+                span data-script hidden {
+                    input #files type="file" multiple hidden;
+                    button .main type="button" data-for="files" { "Upload" }
+                }
+                @if mkdir {
+                    span data-script .wide hidden {
+                        input #tree type="file" webkitdirectory multiple hidden;
+                        button type="button" data-for="tree" { "Upload a folder" }
+                    }
+                }
+            }
+            @if mkdir { button #folder type="button" data-script hidden { "New folder" } }
+            @if may(Access::READ) { a .button href="?zip" download { "Zip" } a .button href="?tar" download { "Tar" } }
+        }
+        @if upload {
+            div #cut .card hidden {
+                span {}
+                button type="button" { "Forget them" }
+            }
+            section #uploads .card aria-labelledby="uploading" hidden {
+                h2 #uploading { "Uploads" }
+                progress aria-labelledby="uploading" value="0" max="1" {}
+                p .where {}
+                ul {}
+                div .buttons {
+                    button .stop type="button" { "Stop" }
+                    button .clear type="button" { "Close" }
+                }
+            }
+        }
+        p #status .unseen role="status" {}
+    }
+}
+
+/// How a file can be shown within the page; none for what a browser would have to open, or must not.
+fn shown(name: &[u8]) -> Option<&'static str> {
+    let kind = Type::of(&RelPath::parse(name).ok()?);
+    if !kind.is_harmless {
+        return None;
+    }
+    match kind.name.split('/').next()? {
+        "image" => Some("image"),
+        "audio" => Some("audio"),
+        "video" => Some("video"),
+        "text" => Some("text"),
+        _ if kind.name == "application/json" => Some("text"),
+        _ => None,
+    }
 }
 
 /// A folder's next row. `name` is for people, `href` where it is.
@@ -135,7 +218,8 @@ pub fn folder_row(entry: &Entry, name: &str, href: &str, out: &mut String) {
         tr .{ (entry.kind.word()) } {
             td .name {
                 @match entry.kind {
-                    EntryKind::File | EntryKind::Directory => a href=(href) { (name) },
+                    EntryKind::Directory => a href=(href) { (name) },
+                    EntryKind::File => a href=(href) data-show=[shown(&entry.path)] { (name) },
                     EntryKind::Link | EntryKind::Other => span { (name) },
                 }
             }
@@ -172,7 +256,23 @@ pub fn own_home(user: &str, ids: Ids) -> String {
     let what = html! {
         p { "Nothing is open to everybody here. Your own folder is " a href=(home(user)) { "~" (user) } "." }
     };
-    whole("Sealift", Some(user), &what, ids)
+    whole("Sealift", &who(Some(user)), &what, ids)
+}
+
+/// The form to log in by; it leads there afterwards, or to one's home. `why` says what was wrong with the last try.
+pub fn login(to: &str, why: Option<&str>, ids: Ids) -> String {
+    let what = html! {
+        form .login method="post" action=(LOGIN) {
+            @if let Some(why) = why { p .wrong role="alert" { (escape::for_people(why.as_bytes())) } }
+            label for="user" { "Name" }
+            input #user name="user" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus;
+            label for="password" { "Password" }
+            input #password name="password" type="password" autocomplete="current-password" required;
+            @if !to.is_empty() { input type="hidden" name="to" value=(to); }
+            button .main type="submit" { "Log in" }
+        }
+    };
+    whole("Log in", &html! {}, &what, ids)
 }
 
 /// Why not.
@@ -185,17 +285,17 @@ pub fn error(status: StatusCode, why: &str, ids: Ids) -> String {
             @if status == StatusCode::UNAUTHORIZED || status == StatusCode::NOT_FOUND { " · " a href=(LOGIN) { "Log in" } }
         }
     };
-    whole(&format!("{} {title}", status.as_str()), None, &what, ids)
+    whole(&format!("{} {title}", status.as_str()), &who(None), &what, ids)
 }
 
-fn whole(title: &str, user: Option<&str>, what: &Markup, ids: Ids) -> String {
+fn whole(title: &str, who: &Markup, what: &Markup, ids: Ids) -> String {
     let trail = html! { ol { li { a href="/" { "Public" } } } };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head { (head(title)) }
             body {
-                (top(user, &trail))
+                (top(who, &trail))
                 main { h1 { (title) } (what) }
                 (foot(ids))
             }

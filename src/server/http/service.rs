@@ -18,6 +18,7 @@ use super::answer::{
     Answer, Body, Ids, Unwanted, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal,
     refusal_as, status, text,
 };
+use super::archive;
 use super::change::{self, Way};
 use super::coming::Coming;
 use super::copy;
@@ -25,6 +26,7 @@ use super::dav;
 use super::file::{self, Asked};
 use super::folder;
 use super::guest::Guest;
+use super::login;
 use super::own;
 use super::page;
 use super::put;
@@ -110,7 +112,13 @@ impl Connection {
         let answer = match answering {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                let mut answer = refusal(&error, is_for_browser, ids);
+                let mut answer = match status(error.told_by_server().0) {
+                    StatusCode::UNAUTHORIZED if is_for_browser => login::asked(head.request.uri(), &error, ids),
+                    _ => refusal(&error, is_for_browser, ids),
+                };
+                if login::is_browser(head.request.headers()) {
+                    login::ask_by_form_alone(&mut answer);
+                }
                 // More guesses take a new connection, and with it its penalties.
                 if error.kind() == Kind::LoginFailed && head.request.version() < Version::HTTP_2 {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -153,6 +161,10 @@ impl Connection {
         match request.method().as_str() {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
+            "POST" => match Target::parse(request.uri())? {
+                Target::Own(path) => own::post(&self.visitors, &path, request, body, *ids).await,
+                Target::Place(_) => Ok(self.not_allowed(head, *ids)),
+            },
             "OPTIONS" => Ok(self.options()),
             "PROPFIND" => self.find(head, body, ids).await,
             "PUT" => self.write(Writing::Put, head, body, ids).await,
@@ -192,7 +204,7 @@ impl Connection {
                     let (_, upload, _) = self.upload(token, head, ids).await?;
                     return resumable::look(&upload).await;
                 }
-                None => return own::serve(&self.visitors, &path, request.headers()).await,
+                None => return own::serve(&self.visitors, &path, request, (head.is_for_browser, *ids)).await,
             },
             Target::Place(place) => place,
         };
@@ -206,7 +218,11 @@ impl Connection {
                 });
             }
         };
-        let asked = Asked { method, place, wish: Wish::parse(request.uri()), headers: request.headers().clone() };
+        if login::is_script(request.headers()) {
+            return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
+        }
+        let (wish, headers) = (Wish::parse(request.uri()), request.headers().clone());
+        let asked = Asked { method, place, wish, viewer: self.visitors.viewer(&headers), headers };
         serve(&guest, asked, head.is_for_browser, *ids).await
     }
 
@@ -297,7 +313,7 @@ impl Connection {
         let upload = self.visitors.shared().uploads.get(token).ok_or_else(missing)?;
         let claimed = match upload.owner.is_anonymous() {
             true => Claimed::Nobody,
-            false => Claimed::of(head.request.headers())?,
+            false => self.visitors.claimed(head.request.headers())?,
         };
         if matches!(claimed, Claimed::Nobody) && !upload.owner.is_anonymous() {
             return Err(Error::new(Kind::LoginRequired, "log in first"));
@@ -320,8 +336,8 @@ impl Connection {
 
     /// Whoever may see this place at all.
     async fn guest(&self, place: &Place, head: &Head, ids: &mut Ids) -> Result<Here> {
-        let claimed = Claimed::of(head.request.headers())?;
-        let is_somebody = matches!(claimed, Claimed::User(..));
+        let claimed = self.visitors.claimed(head.request.headers())?;
+        let is_somebody = !matches!(claimed, Claimed::Nobody);
         if place.user.is_some() && !is_somebody {
             // The same whether there is such a user or not.
             return Err(Error::new(Kind::LoginRequired, "log in first"));
@@ -363,13 +379,18 @@ async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids)
     };
     if asked.place.is_folder {
         let file = asked.place.url(false);
-        return match folder::serve(guest, asked, form, ids).await {
+        let served = match asked.wish.archive {
+            Some(format) => archive::serve(guest, asked, format).await,
+            None => folder::serve(guest, asked, form, ids).await,
+        };
+        return match served {
             // The very same with a slash behind it.
             Err(error) if error.kind() == Kind::NotDirectory => Ok(redirect(StatusCode::MOVED_PERMANENTLY, &file)),
             answer => answer,
         };
     }
-    let again = Asked { headers: Default::default(), place: asked.place.clone(), wish: asked.wish.clone(), ..asked };
+    let (place, wish, viewer) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
+    let again = Asked { headers: Default::default(), place, wish, viewer, ..asked };
     match file::serve(guest, asked).await {
         Err(error) if error.kind() == Kind::IsDirectory => folder::serve(guest, again, form, ids).await,
         answer => answer,

@@ -8,6 +8,7 @@ use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Uri, Version};
 use percent_encoding::percent_decode;
 
+use super::pack::Format;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::proto::escape;
@@ -45,6 +46,8 @@ pub struct Wish {
     pub json: bool,
     /// `?download`: to be stored and not shown.
     pub download: bool,
+    /// `?zip` or `?tar`: all that is in the folder.
+    pub archive: Option<Format>,
     /// `?sort=`: by what a page is sorted.
     pub sort: Sort,
     /// `?order=desc`: the other way round.
@@ -147,6 +150,8 @@ impl Wish {
             match part {
                 "json" => wish.json = true,
                 "download" => wish.download = true,
+                "zip" => wish.archive = Some(Format::Zip),
+                "tar" => wish.archive = Some(Format::Tar),
                 "sort=name" => wish.sort = Sort::Name,
                 "sort=size" => wish.sort = Sort::Size,
                 "sort=time" => wish.sort = Sort::Time,

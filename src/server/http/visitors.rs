@@ -15,6 +15,7 @@ use hyper::header::AUTHORIZATION;
 
 use super::adapter::Progress;
 use super::guest::{Guest, Openings};
+use super::login;
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -30,6 +31,8 @@ pub enum Claimed {
     Nobody,
     /// A user with a password.
     User(String, Secret),
+    /// Whoever has logged in by the form and got this cookie.
+    Cookie(Secret),
 }
 
 /// What a connection hears of its requests.
@@ -63,7 +66,7 @@ impl Claimed {
     pub fn of(headers: &HeaderMap) -> Result<Claimed> {
         let mut all = headers.get_all(AUTHORIZATION).iter();
         let value = match (all.next(), all.next()) {
-            (None, _) => return Ok(Claimed::Nobody),
+            (None, _) => return Ok(login::cookie(headers).map_or(Claimed::Nobody, Claimed::Cookie)),
             (Some(value), None) => value,
             (Some(_), Some(_)) => {
                 return Err(Error::new(Kind::BadCommand, "the request has several Authorization headers"));
@@ -134,6 +137,53 @@ impl Visitors {
         }
     }
 
+    /// Whom the headers name. A cookie that does not count any more names nobody.
+    ///
+    /// # Errors
+    /// As [`Claimed::of`].
+    pub fn claimed(&self, headers: &HeaderMap) -> Result<Claimed> {
+        Ok(match Claimed::of(headers)? {
+            Claimed::Cookie(cookie) if self.whose(&cookie).is_none() => Claimed::Nobody,
+            claimed => claimed,
+        })
+    }
+
+    /// The name of whoever is logged in by these headers; none: nobody in particular.
+    pub fn viewer(&self, headers: &HeaderMap) -> Option<String> {
+        match Claimed::of(headers).ok()? {
+            Claimed::Nobody => None,
+            Claimed::Cookie(cookie) => self.whose(&cookie).map(|principal| principal.name().to_owned()),
+            Claimed::User(user, password) => {
+                self.known(&user, &password).filter(|guest| !guest.is_anonymous()).map(|guest| guest.name().to_owned())
+            }
+        }
+    }
+
+    fn whose(&self, cookie: &Secret) -> Option<Principal> {
+        self.shared.signed_in.find(cookie, &self.shared.users.now(), Instant::now())
+    }
+
+    /// The session of whoever has this cookie.
+    async fn by_cookie(&self, cookie: &Secret) -> Result<Arc<Guest>> {
+        let void = || Error::new(Kind::LoginRequired, "log in again");
+        let there = |principal: &Principal| {
+            let guests = self.guests();
+            guests.iter().find(|guest| guest.is_welcome() && guest.is(Some(principal))).cloned()
+        };
+        if let Some(guest) = there(&self.whose(cookie).ok_or_else(void)?) {
+            return Ok(guest);
+        }
+        let _one_at_a_time = self.logging_in.lock().await;
+        let principal = self.whose(cookie).ok_or_else(void)?;
+        if let Some(guest) = there(&principal) {
+            return Ok(guest);
+        }
+        let _we_are_at_work = self.progress.working();
+        let guest = self.enter(principal).await?;
+        // Whose cookies were made void before the session was entered was not ended with those that were there.
+        self.whose(cookie).map(|_| guest).ok_or_else(void)
+    }
+
     /// The session of whoever this is.
     ///
     /// # Errors
@@ -142,6 +192,7 @@ impl Visitors {
     pub async fn guest(&self, claimed: Claimed) -> Result<Arc<Guest>> {
         let (user, password) = match claimed {
             Claimed::User(user, password) => (user, password),
+            Claimed::Cookie(cookie) => return self.by_cookie(&cookie).await,
             Claimed::Nobody => {
                 if self.shared.users.latest().anonymous_home().is_none() {
                     return Err(Error::new(Kind::LoginRequired, "log in first"));

@@ -2,12 +2,13 @@
 
 use std::fs::Metadata;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use sealift::Kind;
-use sealift::tls::Identity;
+use sealift::tls::{Identity, WebFiles};
+use sealift::{Kind, limits};
 
 use super::findings::{Findings, Severity};
 use crate::args::Places;
@@ -40,6 +41,7 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
     data(&places.data, findings);
     self::state(&state, findings);
     certs(&places.certs, findings);
+    web_certificate(&places.web_files(), findings);
     users_file(&places.users, findings);
 }
 
@@ -146,6 +148,42 @@ fn certs(certs: &Path, findings: &mut Findings) {
             "clients that pin the key do not mind, those with --ca-file refuse it",
         ),
         Ok(_) => {}
+    }
+}
+
+/// The certificate for browsers. The server starts without one.
+fn web_certificate(files: &WebFiles, findings: &mut Findings) {
+    let file = files.certificate.display();
+    let described = match files.describe() {
+        Ok(None) => return,
+        Ok(Some(described)) => described,
+        Err(error) => {
+            let next = match error.kind() {
+                Kind::Denied => {
+                    "give it to the account that runs sealiftd; until then browsers are shown the pinned one"
+                }
+                _ => "mend it; until then browsers are shown the pinned one, and warn",
+            };
+            let what = format!("the certificate for browsers cannot be used: {}", error.text());
+            return findings.add(Severity::Warning, what, next);
+        }
+    };
+    let mut warn = |what: String, next: &str| findings.add(Severity::Warning, what, next);
+    let until = humantime::format_rfc3339_seconds(described.not_after);
+    match described.not_after.duration_since(SystemTime::now()) {
+        Err(_) => warn(format!("{file}: ended on {until}"), "renew it: browsers refuse it"),
+        Ok(left) if left < limits::WEB_CERTIFICATE_SOON => {
+            warn(format!("{file}: ends on {until}"), "see why it is not renewed, with certbot for example")
+        }
+        Ok(_) => {}
+    }
+    if described.not_before > SystemTime::now() {
+        let from = humantime::format_rfc3339_seconds(described.not_before);
+        warn(format!("{file}: begins only on {from}"), "look at this machine's clock");
+    }
+    if described.names.iter().all(|name| name.parse::<IpAddr>().is_ok()) {
+        let what = format!("{file}: it is made out to no host name, so that it is never shown");
+        warn(what, "have one made out to the name that people type");
     }
 }
 

@@ -1,0 +1,341 @@
+//! GET and HEAD of a folder as an archive, made while it is sent: no more of it is in memory than a chunk, and of a zip the names.
+//!
+//! What is no file or folder is left out, and so is what cannot be opened; the last entry of the archive says which. A file that
+//! changes or fails in the middle breaks the answer off, as it does when it is sent by itself.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::stream::try_unfold;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
+
+use super::answer::{Answer, Body, answer, set};
+use super::file::Asked;
+use super::guest::{Guest, OpenFile, begin, unexpected};
+use super::pack::{Format, LeftOut, Pack};
+use super::reader::{Piece, Reader};
+use super::types::disposition;
+use crate::auth::Access;
+use crate::budget::{Account, Claim};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, RelPath};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::jobs::listing::ListJob;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+
+/// Says what was left out.
+const NOTE: &[u8] = b"LEFT-OUT-BY-SEALIFT.txt";
+
+/// Answers a request for a folder as an archive.
+///
+/// # Errors
+/// Those of the gate and the store; [`Kind::BadCommand`] for a zip of more than [`limits::WEB_ZIP_ENTRIES`].
+pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<Answer> {
+    let (path, method) = (asked.place.path.clone(), asked.method);
+    let name = match (path.file_name(), &asked.place.user) {
+        (Some(name), _) => name.to_vec(),
+        (None, Some(user)) => user.clone().into_bytes(),
+        (None, None) => b"public".to_vec(),
+    };
+    // Held as long as anything of it is open.
+    let right = guest.open_folder()?;
+    // What is written and not sent yet.
+    let room = guest.account().claim(limits::WEB_PAGE_PIECE + limits::CHUNK);
+    let room = room.ok_or_else(|| Error::new(Kind::Busy, "there is no room for an archive now"))?;
+    let is_to_be_counted = format == Format::Zip && method != "HEAD";
+    let mut list = Some(begin_list(guest, &path, method).await?);
+    let mut count = 0;
+    while is_to_be_counted && let Some(job) = list.take() {
+        let (rest, entries) = guest.step(move |desk| some(desk, job)).await?;
+        (list, count) = (rest, count + entries.len());
+        if count > limits::WEB_ZIP_ENTRIES {
+            let text = format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES);
+            let error = Error::new(Kind::BadCommand, text);
+            if let Some(job) = list {
+                guest.note(|desk| drop(desk.drop_list(job, Error::new(Kind::BadCommand, "too many for a zip"))));
+            }
+            return Err(error);
+        }
+    }
+    let list = match list {
+        Some(job) => job,
+        None if method == "HEAD" => return Ok(headed(format, &name)),
+        None => begin_list(guest, &path, method).await?,
+    };
+    if method == "HEAD" {
+        guest
+            .step(move |desk| {
+                desk.listed(list);
+                desk.rest();
+                Ok(())
+            })
+            .await?;
+        return Ok(headed(format, &name));
+    }
+    let mut answer = headed(format, &name);
+    let state = State {
+        path,
+        method,
+        top: name,
+        list: Some(list),
+        entries: Vec::new(),
+        now: None,
+        pack: Some(Pack::new(format)),
+        claims: vec![room],
+        left_out: Some(LeftOut::new(limits::UNREAD_NAMES)),
+        is_counted: format == Format::Zip,
+    };
+    let going = Going { guest: guest.clone(), state: Some(Box::new(state)), _right: right };
+    *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
+    Ok(answer)
+}
+
+fn headed(format: Format, name: &[u8]) -> Answer {
+    let mut answer = answer(StatusCode::OK);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    let file = RelPath::parse(&[name, b".", format.word().as_bytes()].concat()).unwrap_or_else(|_| RelPath::root());
+    set(&mut answer, CONTENT_DISPOSITION, disposition(&file, false));
+    answer
+}
+
+async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<ListJob> {
+    let op = Op::List { path: path.clone(), recursive: true, rotten: false, modes: false };
+    guest
+        .step(move |desk| {
+            // Otherwise every file would be left out, one by one.
+            if !desk.principal().access().contains(Access::DOWNLOAD) {
+                return Err(Error::new(Kind::Denied, "you may not download here"));
+            }
+            match begin(desk, op, method)? {
+                Begun::List(job) => Ok(job),
+                _ => Err(unexpected()),
+            }
+        })
+        .await
+}
+
+/// Entries for one turn; none of the job is left at the end of the folder.
+fn some(desk: &mut Desk, mut job: ListJob) -> Result<(Option<ListJob>, Vec<Entry>)> {
+    if let Err(error) = desk.may_go_on(job.running()) {
+        return Err(desk.drop_list(job, error));
+    }
+    let mut entries = Vec::new();
+    while entries.len() < limits::WEB_ENTRIES_A_TURN {
+        let Some(entry) = desk.next_entry(&mut job) else {
+            desk.listed(job);
+            return Ok((None, entries));
+        };
+        entries.push(entry);
+    }
+    Ok((Some(job), entries))
+}
+
+/// An archive on its way.
+struct State {
+    path: RelPath,
+    method: &'static str,
+    /// The folder in the archive that everything is in.
+    top: Vec<u8>,
+    list: Option<ListJob>,
+    /// What was read of the list, the next one last.
+    entries: Vec<Entry>,
+    /// The file that is being read.
+    now: Option<Reader>,
+    /// None once it has ended.
+    pack: Option<Pack>,
+    /// Room for what is written, and for the names of a zip.
+    claims: Vec<Claim>,
+    left_out: Option<LeftOut>,
+    is_counted: bool,
+}
+
+impl State {
+    /// Goes on until there is something to send, or nothing is left. Blocks.
+    fn step(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Bytes> {
+        // A turn is short: so many files are opened in it at most.
+        for _ in 0..limits::WEB_FILES_A_TURN {
+            let Some(pack) = &mut self.pack else { return Ok(Bytes::new()) };
+            if pack.len() >= limits::WEB_PAGE_PIECE {
+                return Ok(pack.take());
+            }
+            match self.now.take() {
+                Some(mut reader) => {
+                    if let Piece::Bytes(bytes) = reader.step(desk, account)? {
+                        pack.bytes(&bytes)?;
+                    }
+                    match reader.is_over() {
+                        true => pack.end_of_file()?,
+                        false => self.now = Some(reader),
+                    }
+                }
+                None => match self.next_entry(desk, account)? {
+                    Some(entry) => self.begin(desk, &entry)?,
+                    None => return self.end(desk),
+                },
+            }
+        }
+        Ok(self.pack.as_mut().map(Pack::take).unwrap_or_default())
+    }
+
+    fn next_entry(&mut self, desk: &mut Desk, account: &Arc<Account>) -> Result<Option<Entry>> {
+        if let Some(entry) = self.entries.pop() {
+            return Ok(Some(entry));
+        }
+        let Some(mut job) = self.list.take() else { return Ok(None) };
+        if let Err(error) = desk.may_go_on(job.running()) {
+            return Err(desk.drop_list(job, error));
+        }
+        let mut bytes = 0;
+        while self.entries.len() < limits::WEB_FILES_A_TURN {
+            let Some(entry) = desk.next_entry(&mut job) else {
+                if let (Outcome::Listed { unread, unreadable, .. }, Some(left)) = (desk.listed(job), &mut self.left_out)
+                {
+                    unread.iter().for_each(|name| left.add(name, "it could not be read"));
+                    left.add_unnamed(unreadable.saturating_sub(unread.len() as u64));
+                }
+                self.entries.reverse();
+                return Ok(self.entries.pop());
+            };
+            bytes += 2 * entry.path.len() + limits::WEB_ZIP_ENTRY_BYTES;
+            self.entries.push(entry);
+        }
+        if self.is_counted {
+            let full = || Error::new(Kind::Busy, "there is no room for the names of a zip now");
+            match account.claim(bytes) {
+                Some(claim) => self.claims.push(claim),
+                None => return Err(desk.drop_list(job, full())),
+            }
+        }
+        self.list = Some(job);
+        self.entries.reverse();
+        Ok(self.entries.pop())
+    }
+
+    fn begin(&mut self, desk: &mut Desk, entry: &Entry) -> Result<()> {
+        let name = self.name(&entry.path);
+        let (Some(pack), Some(left)) = (&mut self.pack, &mut self.left_out) else { return Err(unexpected()) };
+        match entry.kind {
+            EntryKind::Link => left.add(&entry.path, "it is a link"),
+            EntryKind::Other => left.add(&entry.path, "it is neither a file nor a folder"),
+            EntryKind::Directory => {
+                if pack.folder(&name, entry.mtime).is_err() {
+                    left.add(&entry.path, UNNAMEABLE);
+                }
+            }
+            EntryKind::File => {
+                let Ok(path) = self.path.join(&entry.path) else {
+                    left.add(&entry.path, UNNAMEABLE);
+                    return Ok(());
+                };
+                let op = Op::Read { path, offset: 0, length: None, growing: false };
+                let job = match begin(desk, op, self.method) {
+                    Ok(Begun::Download(job)) => job,
+                    Ok(_) => return Err(unexpected()),
+                    Err(error) => match why_not(error.kind()) {
+                        Some(why) => {
+                            left.add(&entry.path, why);
+                            return Ok(());
+                        }
+                        None => return Err(error),
+                    },
+                };
+                let meta = job.meta();
+                if pack.file(&name, meta.size, meta.mtime).is_err() {
+                    desk.succeeded(job.running());
+                    left.add(&entry.path, UNNAMEABLE);
+                    return Ok(());
+                }
+                self.now = Some(Reader::one(desk.hashing(job, (0, meta.size))));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, desk: &mut Desk) -> Result<Bytes> {
+        let Some(mut pack) = self.pack.take() else { return Ok(Bytes::new()) };
+        if let Some(text) = self.left_out.take().and_then(LeftOut::text) {
+            let text = Bytes::from(text);
+            // Where a file of the folder has that name, it is that of the file.
+            if pack.file(&self.name(NOTE), text.len() as u64, SystemTime::now().into()).is_ok() {
+                pack.bytes(&text)?;
+                pack.end_of_file()?;
+            }
+        }
+        desk.rest();
+        pack.end()
+    }
+
+    fn name(&self, path: &[u8]) -> Vec<u8> {
+        [&self.top, b"/".as_slice(), path].concat()
+    }
+}
+
+const UNNAMEABLE: &str = "it cannot be in such an archive under its name";
+
+/// Why a file that cannot be opened is left out; none if the archive is to be given up instead.
+fn why_not(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::NotFound => "it was gone when its turn came",
+        Kind::Denied => "it may not be read",
+        Kind::Rotten => "its bytes are not those that were stored: it has rotted",
+        Kind::NotRegular | Kind::IsDirectory | Kind::NotDirectory => "it was no file when its turn came",
+        Kind::BadPath | Kind::PathTooLong => UNNAMEABLE,
+        _ => return None,
+    })
+}
+
+struct Going {
+    guest: Arc<Guest>,
+    /// None while a turn has it, and once that has failed.
+    state: Option<Box<State>>,
+    _right: OpenFile,
+}
+
+impl Going {
+    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+        loop {
+            let Some(mut state) = self.state.take().filter(|state| state.pack.is_some()) else { return Ok(None) };
+            let account = self.guest.account().clone();
+            let step = move |desk: &mut Desk| {
+                let done = state.step(desk, &account);
+                match done {
+                    Ok(bytes) => Ok((state, bytes)),
+                    Err(error) => {
+                        state.give_up(desk, Kind::Aborted, "the archive was given up");
+                        Err(error)
+                    }
+                }
+            };
+            let (state, bytes) = self.guest.step(step).await?;
+            self.state = Some(state);
+            if !bytes.is_empty() {
+                return Ok(Some((bytes, self)));
+            }
+        }
+    }
+}
+
+impl State {
+    /// Writes down what was under way.
+    fn give_up(&mut self, desk: &Desk, kind: Kind, why: &str) {
+        if let Some(job) = self.list.take() {
+            drop(desk.drop_list(job, Error::new(kind, why)));
+        }
+        if let Some(job) = self.now.take().and_then(Reader::into_download) {
+            drop(desk.drop_download(job, Error::new(kind, why)));
+        }
+    }
+}
+
+impl Drop for Going {
+    /// Whoever left in the middle is written down.
+    fn drop(&mut self) {
+        if let Some(mut state) = self.state.take() {
+            self.guest.note(|desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
+        }
+    }
+}

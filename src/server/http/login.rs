@@ -1,0 +1,203 @@
+//! Logging in by a form, and out again. The form works without script and reaches the same door as every other password.
+
+use std::time::Instant;
+
+use hyper::header::{COOKIE, HeaderName, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, Request, StatusCode, Uri};
+
+use super::answer::{Answer, BASIC, Ids, redirect, set, status, text};
+use super::coming::Coming;
+use super::form::Fields;
+use super::page;
+use super::same_site;
+use super::target::{Place, Target};
+use super::visitors::{Claimed, Visitors};
+use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
+use crate::secret::Secret;
+
+/// A name that browsers take from this very host alone, over TLS alone, and for all of its paths.
+const NAME: &str = "__Host-sealift";
+
+/// What a browser wants to use an answer as.
+const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// Told by browsers, and by nothing else.
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The cookie of a login, if the request has one. Of several none counts: one of them is not ours.
+pub fn cookie(headers: &HeaderMap) -> Option<Secret> {
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut ours = values.flat_map(|value| value.split(';')).filter_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == NAME).then_some(value)
+    });
+    match (ours.next(), ours.next()) {
+        (Some(value), None) => Some(Secret::new(value)),
+        _ => None,
+    }
+}
+
+/// Whether a browser asks, which has a page to log in by: it is not to ask for a password in a window of its own.
+pub fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(SITE)
+}
+
+/// Whether a browser is going to run what it asks for, or to lay a page out by it.
+pub fn is_script(headers: &HeaderMap) -> bool {
+    let dest = headers.get(DEST).map(HeaderValue::as_bytes).unwrap_or_default();
+    !matches!(dest, b"" | b"document" | b"empty" | b"image" | b"audio" | b"video" | b"track" | b"embed" | b"object")
+}
+
+/// Shows the form, or leads to one's home where somebody is logged in.
+///
+/// # Errors
+/// [`Kind::LoginRequired`] for what is no browser and has no password; those of a login.
+pub async fn form(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
+    match visitors.claimed(request.headers())? {
+        Claimed::Nobody if for_browser => Ok(page_of(StatusCode::OK, &page::login(&after(request.uri()), None, ids))),
+        Claimed::Nobody => Err(Error::new(Kind::LoginRequired, "log in first")),
+        claimed => {
+            let guest = visitors.guest(claimed).await?;
+            Ok(redirect(StatusCode::SEE_OTHER, &home(guest.is_anonymous(), guest.name())))
+        }
+    }
+}
+
+/// Says to a person that this takes a login, with the form.
+pub fn asked(uri: &Uri, error: &Error, ids: Ids) -> Answer {
+    let to = match Target::parse(uri) {
+        Ok(Target::Place(place)) => place.url(place.is_folder),
+        _ => String::new(),
+    };
+    let (kind, why) = error.told_by_server();
+    let why = (kind != Kind::LoginRequired).then_some(why);
+    let mut answer = page_of(StatusCode::UNAUTHORIZED, &page::login(&to, why.as_deref(), ids));
+    answer.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
+    answer
+}
+
+/// What the form sends.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent, [`Kind::BadCommand`] for what is no form, and those of a login but a wrong
+/// password, which is a page of its own.
+pub async fn log_in(visitors: &Visitors, request: &Request<()>, body: &mut Coming, ids: Ids) -> Result<Answer> {
+    let headers = request.headers();
+    same_site::check(request.uri(), headers)?;
+    let fields = Fields::read(headers, body).await?;
+    let user = String::from_utf8_lossy(&fields.get("user")).trim().to_owned();
+    let to = place_of(&fields.get("to"));
+    let password = Secret::new(std::mem::take(&mut *fields.get("password")));
+    let guest = match visitors.guest(Claimed::User(user, password)).await {
+        Ok(guest) => guest,
+        Err(error) if matches!(error.kind(), Kind::LoginFailed | Kind::Busy | Kind::TooMany) => {
+            let (kind, why) = error.told_by_server();
+            let why = if kind == Kind::LoginFailed { "The name or the password is wrong.".into() } else { why };
+            return Ok(page_of(status(kind), &page::login(&to.unwrap_or_default(), Some(&why), ids)));
+        }
+        Err(error) => return Err(error),
+    };
+    let table = &visitors.shared().signed_in;
+    // Whatever the browser had: the new one is chosen here and by nobody else.
+    if let Some(old) = cookie(headers) {
+        table.remove(&old);
+    }
+    let mut answer = redirect(StatusCode::SEE_OTHER, &to.unwrap_or_else(|| home(guest.is_anonymous(), guest.name())));
+    if !guest.is_anonymous() {
+        let cookie = table.add(guest.principal().clone(), Instant::now())?;
+        set_cookie(&mut answer, &String::from_utf8_lossy(cookie.expose()), "");
+    }
+    Ok(answer)
+}
+
+/// The button that ends a login.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent.
+pub fn log_out(visitors: &Visitors, request: &Request<()>) -> Result<Answer> {
+    same_site::check(request.uri(), request.headers())?;
+    if let Some(cookie) = cookie(request.headers()) {
+        visitors.shared().signed_in.remove(&cookie);
+    }
+    let mut answer = redirect(StatusCode::SEE_OTHER, "/");
+    set_cookie(&mut answer, "", "; Max-Age=0");
+    Ok(answer)
+}
+
+/// Lets no browser ask by itself.
+pub fn ask_by_form_alone(answer: &mut Answer) {
+    answer.headers_mut().remove(WWW_AUTHENTICATE);
+}
+
+fn set_cookie(answer: &mut Answer, value: &str, more: &str) {
+    set(answer, SET_COOKIE, format_args!("{NAME}={value}; Path=/; Secure; HttpOnly; SameSite=Strict{more}"));
+}
+
+fn page_of(status: StatusCode, page: &str) -> Answer {
+    text(status, "text/html; charset=utf-8", page.to_owned())
+}
+
+fn home(is_anonymous: bool, name: &str) -> String {
+    let user = (!is_anonymous).then(|| name.to_owned());
+    Place { user, path: RelPath::root(), is_folder: true }.url(true)
+}
+
+/// Where to go after the login: `?to=`, if it is a place of this server.
+fn after(uri: &Uri) -> String {
+    let to = uri.query().unwrap_or_default().split('&').find_map(|part| part.strip_prefix("to="));
+    let decoded = percent_encoding::percent_decode_str(to.unwrap_or_default()).collect::<Vec<u8>>();
+    place_of(&decoded).unwrap_or_default()
+}
+
+/// Spelt anew from what it means: nothing of it can lead to another host.
+fn place_of(url: &[u8]) -> Option<String> {
+    let uri: Uri = url.try_into().ok()?;
+    if uri.authority().is_some() {
+        return None;
+    }
+    match Target::parse(&uri) {
+        Ok(Target::Place(place)) => Some(place.url(place.is_folder)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[&str]) -> Option<Vec<u8>> {
+        let mut headers = HeaderMap::new();
+        for pair in pairs {
+            headers.append(COOKIE, pair.parse().unwrap());
+        }
+        cookie(&headers).map(|cookie| cookie.expose().to_vec())
+    }
+
+    #[test]
+    fn one_cookie_of_ours_counts_and_two_do_not() {
+        assert_eq!(of(&["a=b; __Host-sealift=x; c=d"]), Some(b"x".to_vec()));
+        assert_eq!(of(&["a=b", "__Host-sealift=x"]), Some(b"x".to_vec()));
+        assert_eq!(of(&["__Host-sealift=x; __Host-sealift=y"]), None);
+        assert_eq!(of(&["__Host-sealift=x", "__Host-sealift=x"]), None);
+        assert_eq!(of(&["__host-sealift=x; sealift=y; x__Host-sealift=z"]), None);
+    }
+
+    #[test]
+    fn after_a_login_one_stays_on_this_server() {
+        assert_eq!(place_of(b"/~alice/a%20b/?x=1").as_deref(), Some("/~alice/a%20b/"));
+        for elsewhere in [
+            &b"https://evil.example/"[..],
+            b"//evil.example/",
+            b"/\\evil.example",
+            b"evil.example",
+            b"javascript:alert(1)",
+            b"/.sealift-web/logout",
+            b"/..//evil.example",
+            b"",
+        ] {
+            let to = place_of(elsewhere);
+            assert!(to.as_ref().is_none_or(|to| !to.contains("//") && !to.contains('\\')), "{to:?}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+// Uploads: a queue that goes on after a lost connection, and after a reload once the same files are chosen again.
+
+// What is sent in one go, and else piece by piece: each is in memory for its hash.
+const SMALL = 8 * 1024 * 1024;
+const PIECE = 32 * 1024 * 1024;
+const AT_ONCE = 3;
+const KEPT = "sealift-uploads";
+
+const sleep = (ms) => new Promise((done) => {
+  const timer = setTimeout(done, ms);
+  addEventListener("online", () => { clearTimeout(timer); done(); }, { once: true });
+});
+
+async function digest(blob) {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
+  return `sha-256=:${btoa(String.fromCharCode(...hash))}:`;
+}
+
+// One request. Resolves to the answer, also to one that refuses; to status 0 if there was none.
+function send(method, url, headers, body, item) {
+  return new Promise((done) => {
+    const request = new XMLHttpRequest();
+    const before = item ? item.sent : 0;
+    request.open(method, url);
+    request.setRequestHeader("Accept", "text/plain");
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    if (item) {
+      item.request = request;
+      request.upload.onprogress = (event) => { item.sent = before + event.loaded; };
+    }
+    request.onloadend = () => {
+      if (item) item.request = null;
+      done({ status: request.status, text: request.responseText, header: (name) => request.getResponseHeader(name) });
+    };
+    request.send(body);
+  });
+}
+
+const passes = (status) => status === 0 || status === 408 || status === 429 || status >= 502;
+
+// What the server said, without its number and signature.
+export const said = (answer) =>
+  answer.text.replace(/^\d+: /, "").replace(/ \(server's pid .*\)\s*$/, "").trim() || `The server answered ${answer.status}.`;
+
+const kept = {
+  all() {
+    try { return JSON.parse(localStorage.getItem(KEPT)) || {}; } catch { return {}; }
+  },
+  set(key, value) {
+    const all = kept.all();
+    if (value) all[key] = value; else delete all[key];
+    try { localStorage.setItem(KEPT, JSON.stringify(all)); } catch { /* Then it only outlives a lost connection. */ }
+  },
+};
+
+class Item {
+  constructor(file, url, shown) {
+    Object.assign(this, { file, url, shown, sent: 0, state: "waiting", why: "", replace: false, request: null });
+    this.key = `${url} ${file.size} ${file.lastModified}`;
+  }
+
+  get isOver() { return this.state === "done" || this.state === "failed" || this.state === "stopped" || this.state === "taken"; }
+
+  end(state, why = "") {
+    this.state = state;
+    this.why = why;
+    if (state === "done") this.sent = this.file.size;
+    if (state !== "done" || this.file.size > SMALL) kept.set(this.key, null);
+  }
+
+  about() {
+    const about = { "X-OC-Mtime": Math.floor(this.file.lastModified / 1000) };
+    if (!this.replace) about["If-None-Match"] = "*";
+    return about;
+  }
+
+  async run(changed) {
+    let wait = 1;
+    while (!this.isOver) {
+      this.state = "running";
+      changed();
+      let answer;
+      try {
+        answer = this.file.size <= SMALL ? await this.whole() : await this.pieces(changed);
+      } catch {
+        return this.end("failed", "The file cannot be read: it was changed or removed.");
+      }
+      if (this.isOver) break;
+      if (answer.status >= 200 && answer.status < 300) this.end("done");
+      else if (answer.status === 412) await this.taken();
+      else if (answer.status === 401) {
+        this.state = "login";
+        changed();
+        await sleep(3000);
+      } else if (passes(answer.status)) {
+        this.state = "lost";
+        changed();
+        await sleep(1000 * wait);
+        wait = Math.min(2 * wait, 30);
+      } else this.end("failed", said(answer));
+    }
+    changed();
+  }
+
+  async whole() {
+    this.sent = 0;
+    const headers = { ...this.about(), "Repr-Digest": await digest(this.file) };
+    return send("PUT", this.url, headers, this.file, this);
+  }
+
+  async pieces(changed) {
+    let at = kept.all()[this.key];
+    if (at) {
+      const found = await send("HEAD", at, {});
+      if (passes(found.status) || found.status === 401) return found;
+      const offset = Number(found.header("Upload-Offset"));
+      if (found.status >= 300 || found.header("Upload-Offset") === null) {
+        kept.set(this.key, null);
+        at = null;
+      } else {
+        if (found.header("Upload-Complete") === "?1") return found;
+        this.sent = offset;
+      }
+    }
+    if (!at) {
+      this.sent = 0;
+      const begun = await send("PUT", this.url, { ...this.about(), "Upload-Complete": "?0", "Upload-Length": this.file.size }, "");
+      at = begun.header("Location");
+      if (begun.status >= 300 || !at) return begun;
+      kept.set(this.key, at);
+    }
+    for (;;) {
+      changed();
+      const from = this.sent;
+      const piece = this.file.slice(from, from + PIECE);
+      const isLast = from + piece.size >= this.file.size;
+      const headers = {
+        "Content-Type": "application/partial-upload",
+        "Content-Digest": await digest(piece),
+        "Upload-Offset": from,
+        "Upload-Complete": isLast ? "?1" : "?0",
+      };
+      if (this.isOver) return { status: 0 };
+      const answer = await send("PATCH", at, headers, piece, this);
+      if (answer.status < 200 || answer.status >= 300) {
+        // Where it broke is asked for anew.
+        if (answer.status === 409 || answer.status === 400) return { ...answer, status: 0 };
+        if (answer.status === 404) kept.set(this.key, null);
+        return answer.status === 404 ? { ...answer, status: 0 } : answer;
+      }
+      this.sent = from + piece.size;
+      if (isLast) return answer;
+    }
+  }
+
+  // There is one of this name. An answer may have been lost on its way: then it is this very file.
+  async taken() {
+    const there = await send("HEAD", this.url, {});
+    const modified = Date.parse(there.header("Last-Modified")) / 1000;
+    const isSame = Number(there.header("Content-Length")) === this.file.size && modified === Math.floor(this.file.lastModified / 1000);
+    if (there.status === 200 && isSame) this.end("done");
+    else this.end("taken", "A file of this name is here already.");
+  }
+
+  stop() {
+    const at = kept.all()[this.key];
+    this.end("stopped", "Stopped.");
+    this.request?.abort();
+    if (at) send("DELETE", at, {});
+  }
+
+  again(replace) {
+    this.replace = replace;
+    this.sent = 0;
+    this.state = "waiting";
+    this.why = "";
+  }
+}
+
+export class Uploads {
+  // `changed` is called when there is something to show, `landed` when files have come to their place.
+  constructor(changed, landed) {
+    Object.assign(this, { changed, landed, items: [], running: 0, folders: new Map(), rates: [] });
+    addEventListener("beforeunload", (event) => { if (this.isBusy) event.preventDefault(); });
+  }
+
+  get isBusy() { return this.items.some((item) => !item.isOver); }
+
+  // Those that a reload has cut off, into this folder, and that no other tab is at.
+  static async interrupted(base) {
+    const held = new Set((await navigator.locks.query()).held.map((lock) => lock.name));
+    const cut = Object.keys(kept.all()).filter((key) => key.startsWith(base) && !held.has(key));
+    return cut.map((key) => decode(key.split(" ")[0].slice(base.length)));
+  }
+
+  static forget(base) {
+    for (const [key, at] of Object.entries(kept.all())) {
+      if (key.startsWith(base)) { send("DELETE", at, {}); kept.set(key, null); }
+    }
+  }
+
+  // `files` are pairs of a file and its path, names with slashes between, below `base`.
+  add(files, base) {
+    for (const [file, path] of files) {
+      const url = base + path.split("/").map(encodeURIComponent).join("/");
+      if (!this.items.some((item) => item.url === url && !item.isOver)) this.items.push(new Item(file, url, path));
+    }
+    this.next();
+  }
+
+  next() {
+    while (this.running < AT_ONCE) {
+      const item = this.items.find((item) => item.state === "waiting");
+      if (!item) break;
+      this.running += 1;
+      item.state = "running";
+      const run = () => this.prepare(item).then(() => item.run(() => this.changed()));
+      // One tab at a time goes on with an upload that is kept.
+      const over = item.file.size > SMALL ? navigator.locks.request(item.key, run) : run();
+      over.finally(() => {
+        this.running -= 1;
+        if (item.state === "done") this.landed();
+        this.next();
+      });
+    }
+    this.changed();
+  }
+
+  // The folders that a file goes into, each made once.
+  async prepare(item) {
+    const names = item.shown.split("/");
+    const base = item.url.slice(0, item.url.length - names.map(encodeURIComponent).join("/").length);
+    let at = base;
+    for (const name of names.slice(0, -1)) {
+      at += `${encodeURIComponent(name)}/`;
+      if (!this.folders.has(at)) this.folders.set(at, this.make(at));
+      const why = await this.folders.get(at);
+      if (why) { this.folders.delete(at); item.end("failed", why); return; }
+    }
+  }
+
+  async make(url) {
+    for (let wait = 1; ; wait = Math.min(2 * wait, 30)) {
+      const answer = await send("MKCOL", url, {});
+      // 405: it is there.
+      if (answer.status === 201 || answer.status === 405) return "";
+      if (!passes(answer.status)) return said(answer);
+      await sleep(1000 * wait);
+    }
+  }
+
+  // How far all of it has come.
+  sum() {
+    const items = this.items.filter((item) => item.state !== "stopped");
+    const total = items.reduce((sum, item) => sum + item.file.size, 0);
+    const sent = items.reduce((sum, item) => sum + item.sent, 0);
+    const now = performance.now();
+    this.rates = this.rates.filter(([at]) => now - at < 8000);
+    this.rates.push([now, sent]);
+    const [[first, before]] = this.rates;
+    const rate = now - first > 500 ? Math.max(0, (1000 * (sent - before)) / (now - first)) : 0;
+    const count = (state) => items.filter((item) => item.state === state).length;
+    return {
+      total, sent, rate, files: items.length, done: count("done"), failed: count("failed") + count("taken"),
+      lost: count("lost"), login: count("login"), left: rate > 0 ? (total - sent) / rate : Infinity,
+    };
+  }
+
+  clear() { this.items = this.items.filter((item) => !item.isOver); this.changed(); }
+
+  stop() { for (const item of this.items) if (!item.isOver) item.stop(); this.changed(); }
+}
+
+function decode(path) { try { return decodeURIComponent(path); } catch { return path; } }
+
+// What was dropped: pairs of a file and its path, folders and all that is in them.
+export async function dropped(transfer) {
+  const found = [];
+  const visit = async (entry, path) => {
+    if (entry.isFile) {
+      found.push([await new Promise((done, failed) => entry.file(done, failed)), path + entry.name]);
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+      if (some.length === 0) break;
+      for (const inner of some) await visit(inner, `${path}${entry.name}/`);
+    }
+  };
+  // Taken at once: they are gone after the first wait.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (entries.length === 0) return [...transfer.files].map((file) => [file, file.name]);
+  for (const entry of entries) await visit(entry, "");
+  return found;
+}

@@ -1,0 +1,243 @@
+//! A real browser without a screen: Chromium, spoken to through the pipes of its debugging protocol.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use serde_json::{Value, json};
+
+use super::{Daemon, HANG};
+
+/// One browser with one page, and a profile of its own.
+pub struct Chromium {
+    child: Child,
+    pipe: RefCell<File>,
+    heard: Receiver<Value>,
+    next: Cell<u64>,
+    page: String,
+    /// What the browser said that was no answer.
+    events: RefCell<Vec<Value>>,
+    _profile: tempfile::TempDir,
+}
+
+impl Chromium {
+    /// Starts it. It takes any certificate, since that of a test is self-made.
+    pub fn start() -> Chromium {
+        let is_there = Command::new("chromium").arg("--version").output().is_ok_and(|output| output.status.success());
+        assert!(is_there, "chromium is needed for this test: apt-get install chromium");
+        let profile = tempfile::tempdir().unwrap();
+        let (to, from) = (profile.path().join("to"), profile.path().join("from"));
+        for fifo in [&to, &from] {
+            mkfifoat(CWD, fifo, Mode::RUSR | Mode::WUSR).unwrap();
+        }
+        // It reads descriptor 3 and writes descriptor 4.
+        let line = r#"exec chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-component-update \
+            --disable-background-networking --disable-sync --disable-dev-shm-usage --mute-audio \
+            --ignore-certificate-errors --user-data-dir="$1/data" --remote-debugging-pipe about:blank 3<"$1/to" 4>"$1/from""#;
+        let child = Command::new("sh")
+            .args(["-c", line, "sh"])
+            .arg(profile.path())
+            .env("HOME", profile.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(profile.path().join("said")).unwrap())
+            .spawn()
+            .unwrap();
+        // Opened for both ways, so that nobody waits for the other end.
+        let open = |path| File::options().read(true).write(true).open(path).unwrap();
+        let pipe = open(&to);
+        let mut answers = BufReader::new(open(&from));
+        let (tell, heard) = channel();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            while answers.read_until(0, &mut bytes).is_ok_and(|n| n > 0) {
+                bytes.pop();
+                let Ok(value) = serde_json::from_slice(&bytes) else { return };
+                bytes.clear();
+                if tell.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut browser = Chromium {
+            child,
+            pipe: RefCell::new(pipe),
+            heard,
+            next: Cell::new(1),
+            page: String::new(),
+            events: RefCell::default(),
+            _profile: profile,
+        };
+        let targets = browser.call("Target.getTargets", json!({}));
+        let page = targets["targetInfos"].as_array().unwrap().iter().find(|target| target["type"] == "page");
+        let id = page.unwrap_or_else(|| panic!("{targets}"))["targetId"].clone();
+        let attached = browser.call("Target.attachToTarget", json!({"targetId": id, "flatten": true}));
+        browser.page = attached["sessionId"].as_str().unwrap().to_owned();
+        for domain in ["Page", "Runtime", "Network", "Log", "DOM"] {
+            browser.call(&format!("{domain}.enable"), json!({}));
+        }
+        browser
+    }
+
+    /// Asks it for something, and waits for the answer.
+    pub fn call(&self, method: &str, params: Value) -> Value {
+        let id = self.next.replace(self.next.get() + 1);
+        let mut message = json!({"id": id, "method": method, "params": params});
+        if !self.page.is_empty() {
+            message["sessionId"] = json!(self.page);
+        }
+        let mut bytes = serde_json::to_vec(&message).unwrap();
+        bytes.push(0);
+        self.pipe.borrow_mut().write_all(&bytes).unwrap();
+        let until = Instant::now() + HANG;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.heard.recv_timeout(left) {
+                Ok(value) if value["id"] == id => {
+                    assert!(value["error"].is_null(), "{method}: {}", value["error"]);
+                    return value["result"].clone();
+                }
+                Ok(event) => self.events.borrow_mut().push(event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("chromium does not answer to {method}")
+                }
+            }
+        }
+    }
+
+    /// Goes there, and waits until the page is there.
+    pub fn go(&self, daemon: &Daemon, path: &str) {
+        let url = format!("https://127.0.0.1:{}{path}", daemon.port());
+        self.call("Page.navigate", json!({"url": url}));
+        self.wait("document.readyState === 'complete' && location.protocol === 'https:'");
+    }
+
+    /// What an expression of the page comes to; a promise is waited for.
+    pub fn eval(&self, script: &str) -> Value {
+        let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true});
+        let result = self.call("Runtime.evaluate", params);
+        assert!(result["exceptionDetails"].is_null(), "{script}: {}", result["exceptionDetails"]);
+        result["result"]["value"].clone()
+    }
+
+    /// The text of an expression.
+    pub fn text(&self, script: &str) -> String {
+        self.eval(script).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until an expression of the page is true. Between two pages it is not.
+    pub fn wait(&self, script: &str) {
+        let until = Instant::now() + HANG;
+        loop {
+            let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
+            let result = self.call("Runtime.evaluate", params);
+            if result["result"]["value"] == true {
+                return;
+            }
+            if Instant::now() > until {
+                let page = self.eval("document.body.innerText");
+                panic!("{script} does not become true: {result}\n{page}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Chooses this file or folder in an input.
+    pub fn choose(&self, selector: &str, file: &Path) {
+        let document = self.call("DOM.getDocument", json!({}));
+        let root = document["root"]["nodeId"].clone();
+        let node = self.call("DOM.querySelector", json!({"nodeId": root, "selector": selector}));
+        self.call("DOM.setFileInputFiles", json!({"nodeId": node["nodeId"], "files": [file]}));
+    }
+
+    /// Presses a key as a person does: `Tab`, `Enter`, `a`.
+    pub fn press(&self, key: &str) {
+        let (code, text) = match key {
+            "Enter" => (13, "\r"),
+            "Tab" => (9, ""),
+            "Escape" => (27, ""),
+            "Delete" => (46, ""),
+            "F2" => (113, ""),
+            "ArrowDown" => (40, ""),
+            "ArrowUp" => (38, ""),
+            other => (other.to_uppercase().as_bytes()[0].into(), other),
+        };
+        let event =
+            |kind: &str| json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
+        self.call("Input.dispatchKeyEvent", event("keyDown"));
+        let mut up = event("keyUp");
+        up["text"] = json!("");
+        self.call("Input.dispatchKeyEvent", up);
+    }
+
+    /// Types text where the cursor is.
+    pub fn type_in(&self, text: &str) {
+        self.call("Input.insertText", json!({"text": text}));
+    }
+
+    /// As a window of this size, in the dark or not.
+    pub fn look(&self, width: u32, height: u32, is_dark: bool) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
+        self.call("Emulation.setDeviceMetricsOverride", size);
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.call("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
+    /// Keeps a picture of it in the folder that `SEALIFT_SCREENSHOTS` names, if it does.
+    pub fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("SEALIFT_SCREENSHOTS") else { return };
+        let png = self.call("Page.captureScreenshot", json!({"format": "png"}));
+        let bytes = base64::engine::general_purpose::STANDARD.decode(png["data"].as_str().unwrap()).unwrap();
+        std::fs::write(Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
+    }
+
+    /// Lets nothing through any more, or again.
+    pub fn cut_off(&self, is_off: bool) {
+        let conditions = json!({"offline": is_off, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        self.call("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// Lets so many bytes a second out.
+    pub fn slow_down(&self, rate: u64) {
+        let conditions = json!({"offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": rate});
+        self.call("Network.emulateNetworkConditions", conditions);
+    }
+
+    /// The values of this header of all requests so far.
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        self.eval("0");
+        let events = self.events.borrow();
+        let sent = events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
+        let values = sent.filter_map(|event| event["params"]["request"]["headers"][name].as_str());
+        values.map(str::to_owned).collect()
+    }
+
+    /// All that it asked for by now, and what it complained about: violations of the policy, exceptions.
+    pub fn requests_and_complaints(&self) -> (Vec<String>, Vec<String>) {
+        // An answer comes behind all that was before.
+        self.eval("0");
+        let events = self.events.borrow();
+        let named = |name: &'static str| events.iter().filter(move |event| event["method"] == name);
+        let urls = named("Network.requestWillBeSent")
+            .map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned());
+        let logged = named("Log.entryAdded").map(|event| &event["params"]["entry"]);
+        let policy = logged.filter(|entry| entry["text"].as_str().unwrap().contains("Content Security Policy"));
+        let thrown = named("Runtime.exceptionThrown").map(|event| &event["params"]);
+        (urls.collect(), policy.chain(thrown).map(Value::to_string).collect())
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // The shell has become the browser; its helpers end with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

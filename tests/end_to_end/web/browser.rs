@@ -1,0 +1,249 @@
+//! The page in a real browser: Chromium, without a screen.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::common::chromium::Chromium;
+use crate::common::{Daemon, PASSWORD, World};
+
+use super::{contents, noise};
+
+fn log_in(browser: &Chromium, daemon: &Daemon, user: &str, path: &str) {
+    browser.go(daemon, path);
+    browser.wait("document.activeElement.id === 'user'");
+    browser.type_in(user);
+    browser.press("Tab");
+    browser.type_in(PASSWORD);
+    browser.press("Enter");
+    browser
+        .wait(&format!("location.pathname === '{path}' && document.querySelector('[data-script]')?.hidden === false"));
+}
+
+/// Nothing left this host, and nothing that the page did was forbidden by its own policy.
+fn is_clean(browser: &Chromium, daemon: &Daemon) {
+    let (urls, complaints) = browser.requests_and_complaints();
+    let own = format!("https://127.0.0.1:{}/", daemon.port());
+    assert!(urls.iter().all(|url| url.starts_with(&own)), "{urls:?}");
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+fn scrolls_sideways(browser: &Chromium) -> bool {
+    browser.eval("document.documentElement.scrollWidth > innerWidth") == true
+}
+
+#[test]
+fn a_person_finds_looks_at_and_takes_files_by_the_keyboard_alone() {
+    let world = World::of(&["alice"]);
+    let home = world.home("alice");
+    fs::create_dir_all(home.join("holiday pictures")).unwrap();
+    fs::write(home.join("notes.txt"), "buy milk\n<script>document.title = 'no'</script>\n").unwrap();
+    fs::write(home.join("<img src=x onerror=alert(1)>.txt"), "odd").unwrap();
+    fs::write(home.join("page.html"), "<script>parent.document.title = 'no'</script>").unwrap();
+    for n in 0..40 {
+        fs::write(home.join(format!("report {n:02}.pdf")), noise(1000 * n)).unwrap();
+    }
+    let daemon = world.start();
+    let browser = Chromium::start();
+    browser.look(1100, 800, false);
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    assert!(browser.text("document.querySelector('.who').innerText").contains("Log out"));
+    browser.picture("list-light");
+    // Search as one types; the first one that is found opens.
+    browser.press("/");
+    browser.wait("document.activeElement.id === 'search'");
+    browser.type_in("notes");
+    let shown = "[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden).length";
+    browser.wait(&format!("{shown} === 1"));
+    browser.press("Enter");
+    browser.wait("document.querySelector('dialog pre')?.textContent.startsWith('buy milk')");
+    assert_eq!(browser.text("document.title"), "~alice · Sealift");
+    browser.picture("view-text");
+    browser.press("Escape");
+    browser.wait("!document.querySelector('dialog')");
+    browser.eval("document.querySelector('#search').focus()");
+    browser.press("Escape");
+    browser.wait(&format!("{shown} === 44"));
+    // From name to name, and to what can be done with one.
+    browser.eval("document.querySelector('tbody a').focus()");
+    browser.press("ArrowDown");
+    browser.press("ArrowUp");
+    assert_eq!(browser.text("document.activeElement.textContent"), "holiday pictures");
+    browser.press("Tab");
+    assert_eq!(browser.text("document.activeElement.getAttribute('aria-label')"), "Actions for holiday pictures");
+    browser.press("Enter");
+    browser.wait("!!document.querySelector('dialog.menu')");
+    browser.picture("menu");
+    browser.press("Escape");
+    browser.look(360, 740, true);
+    browser.picture("list-phone-dark");
+    assert!(!scrolls_sideways(&browser));
+    browser.look(1100, 800, true);
+    browser.picture("list-dark");
+    // A user's page never runs here: it is stored.
+    browser.call("Page.setDownloadBehavior", json!({"behavior": "deny"}));
+    let own = browser.eval("fetch('page.html').then(answer => answer.headers.get('Content-Disposition'))");
+    assert!(own.as_str().unwrap().starts_with("attachment"), "{own}");
+    is_clean(&browser, &daemon);
+    // Without script it is still a list, sorted, with its archives.
+    browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    browser.go(&daemon, "/~alice/?sort=size");
+    browser.picture("no-script");
+}
+
+/// Files that differ, some of them in folders.
+fn stuff(folder: &Path, count: usize, large: usize) {
+    fs::create_dir_all(folder.join("deep/er")).unwrap();
+    for n in 0..count {
+        let name = match n % 3 {
+            0 => format!("file {n}.bin"),
+            1 => format!("deep/ü 文 & #{n}%20"),
+            _ => format!("deep/er/{n}.txt"),
+        };
+        fs::write(folder.join(name), &noise(20_000 + n)[n..]).unwrap();
+    }
+    fs::write(folder.join("large.bin"), noise(large)).unwrap();
+}
+
+const HEAD: &str = "document.querySelector('#uploads h2').textContent";
+
+#[test]
+fn a_folder_of_200_files_is_uploaded_over_a_line_that_breaks() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let own = tempfile::tempdir().unwrap();
+    let folder = own.path().join("drop");
+    stuff(&folder, 200, 20_000_000);
+    let browser = Chromium::start();
+    browser.look(1100, 800, false);
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.slow_down(8_000_000);
+    browser.choose("#tree", &folder);
+    browser.wait("document.querySelector('#uploads progress').value > 3e6");
+    browser.cut_off(true);
+    browser.wait("document.querySelector('.where').textContent.startsWith('The connection is lost')");
+    browser.picture("upload-lost");
+    browser.slow_down(20_000_000);
+    browser.wait("document.querySelector('#uploads progress').value > 12e6");
+    browser.picture("upload-running");
+    browser.wait(&format!("{HEAD} === '201 files uploaded'"));
+    browser.picture("upload-done");
+    assert!(contents(&world.home("alice").join("drop")) == contents(&folder));
+    // The list has it without a reload, and what is told to a screen reader is the same.
+    browser.wait("document.querySelector('tbody tr.dir a')?.textContent === 'drop'");
+    assert_eq!(browser.text("document.querySelector('#status').textContent"), "201 files uploaded");
+    // A second time nothing is sent, since it is all there.
+    browser.choose("#tree", &folder);
+    browser.wait(&format!("{HEAD} === '402 files uploaded'"));
+    // It comes back as it was.
+    let hash = "fetch('drop/large.bin').then(got => got.arrayBuffer()).then(bytes => crypto.subtle.digest('SHA-256', bytes)) \
+         .then(hash => [...new Uint8Array(hash)].map(byte => byte.toString(16).padStart(2, '0')).join(''))";
+    let expected = std::process::Command::new("sha256sum").arg(folder.join("large.bin")).output().unwrap();
+    assert!(expected.stdout.starts_with(browser.text(hash).as_bytes()));
+    // Renamed, moved to a new folder, and deleted.
+    let press = |selector: &str| browser.eval(&format!("document.querySelector({selector:?}).click()"));
+    let choose = |text: &str| {
+        let button =
+            format!("[...document.querySelectorAll('dialog button')].find(button => button.textContent === '{text}')");
+        browser.wait(&format!("!!{button}"));
+        browser.eval(&format!("{button}.click()"));
+    };
+    press("#folder");
+    browser.wait("document.activeElement.id === 'answer'");
+    browser.type_in("new ü");
+    browser.press("Enter");
+    browser.wait("[...document.querySelectorAll('tbody a')].some(link => link.textContent === 'new ü')");
+    assert!(world.home("alice").join("new ü").is_dir());
+    press("tbody tr.dir .more");
+    choose("Rename");
+    browser.wait("document.activeElement.id === 'answer'");
+    browser.eval("document.activeElement.select()");
+    browser.type_in("renamed");
+    browser.press("Enter");
+    browser.wait("[...document.querySelectorAll('tbody a')].some(link => link.textContent === 'renamed')");
+    let more = "document.querySelector('[aria-label=\"Actions for renamed\"]').click()";
+    browser.eval(more);
+    choose("Move");
+    browser.wait("document.activeElement.id === 'answer'");
+    browser.type_in("new ü");
+    browser.press("Enter");
+    browser.wait("document.querySelectorAll('tbody a').length === 1");
+    assert!(world.home("alice").join("new ü/renamed/large.bin").is_file());
+    browser.eval("document.querySelector('tbody a').focus()");
+    browser.press("Delete");
+    choose("Delete");
+    browser.wait("document.querySelectorAll('tbody a').length === 0");
+    assert!(contents(&world.home("alice")).values().all(Option::is_none));
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn an_upload_goes_on_after_a_reload() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("large ü.bin");
+    fs::write(&file, noise(70_000_000)).unwrap();
+    let browser = Chromium::start();
+    browser.look(360, 740, false);
+    // A person would be asked whether to leave.
+    let leave = "addEventListener('beforeunload', event => event.stopImmediatePropagation())";
+    browser.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": leave}));
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    browser.slow_down(15_000_000);
+    browser.choose("#files", &file);
+    browser.wait("document.querySelector('#uploads progress').value > 40e6");
+    browser.picture("upload-phone");
+    assert!(!scrolls_sideways(&browser));
+    browser.go(&daemon, "/~alice/");
+    browser.wait("document.querySelector('#cut').textContent.includes('large ü.bin')");
+    browser.picture("cut-phone");
+    browser.cut_off(false);
+    browser.choose("#files", &file);
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    assert!(fs::read(world.home("alice").join("large ü.bin")).unwrap() == fs::read(&file).unwrap());
+    let offsets = browser.headers("Upload-Offset");
+    assert_eq!(offsets.iter().filter(|offset| **offset == "0").count(), 1, "it did not begin anew: {offsets:?}");
+    browser.wait("document.querySelector('#cut').hidden");
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn what_one_may_not_do_is_not_offered() {
+    let world = World::with(&[("reader", "\"read\"", "reader"), ("sender", "[\"upload\", \"list\"]", "sender")]);
+    fs::write(world.home("reader").join("file"), "x").unwrap();
+    fs::write(world.home("sender").join("file"), "x").unwrap();
+    let daemon = world.start();
+    for (user, may, may_not) in [("reader", "a[href='?zip']", "#files"), ("sender", "#files", "a[href='?zip']")] {
+        let browser = Chromium::start();
+        log_in(&browser, &daemon, user, &format!("/~{user}/"));
+        browser.wait("!!document.querySelector('.more')");
+        assert_eq!(browser.eval(&format!("!!document.querySelector(\"{may}\")")), true);
+        assert_eq!(browser.eval(&format!("!!document.querySelector(\"{may_not}\")")), false);
+        browser.eval("document.querySelector('.more').click()");
+        let items = browser.text("document.querySelector('dialog').innerText");
+        assert!(!items.contains("Delete") && !items.contains("Rename") && !items.contains("Move"), "{items}");
+        assert_eq!(items.contains("Download"), user == "reader");
+        assert_eq!(browser.eval("!!document.querySelector('#folder')"), false);
+    }
+}
+
+#[test]
+fn a_folder_of_10_000_is_searched_and_scrolled() {
+    let world = World::of(&[]);
+    for n in 0..10_000 {
+        fs::write(world.home("public").join(format!("file {n:05}")), "").unwrap();
+    }
+    let daemon = world.start();
+    let browser = Chromium::start();
+    browser.look(1100, 800, false);
+    browser.go(&daemon, "/");
+    browser.wait("document.querySelectorAll('.more').length === 10000");
+    // What is not seen is not laid out: only so the height of all is known without all.
+    assert_eq!(browser.eval("getComputedStyle(document.querySelector('tbody tr')).contentVisibility"), "auto");
+    browser.eval("scrollTo(0, document.body.scrollHeight)");
+    browser.wait("document.querySelector('.sum').getBoundingClientRect().top < innerHeight");
+    browser.eval("search.value = '09999'; search.dispatchEvent(new Event('input'))");
+    browser.wait("[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden).length === 1");
+}

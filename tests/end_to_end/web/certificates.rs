@@ -1,0 +1,152 @@
+//! The certificate that browsers are shown.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rustix::process::Signal;
+
+use crate::common::web::curl;
+use crate::common::{Daemon, World, eventually};
+
+/// A certificate for `web.example` that vouches for itself, where a server looks for one.
+fn certify(daemon_place: &Path, days: &str) {
+    let web = daemon_place.join("certs/web");
+    fs::create_dir_all(&web).unwrap();
+    certify_in(&web, daemon_place, days);
+}
+
+fn certify_in(web: &Path, daemon_place: &Path, days: &str) {
+    let new = daemon_place.join("new");
+    fs::create_dir_all(&new).unwrap();
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", days]);
+    command.args(["-subj", "/CN=web.example", "-addext", "subjectAltName=DNS:web.example"]);
+    command.args(["-keyout", "privkey.pem", "-out", "fullchain.pem"]).current_dir(&new);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for file in ["privkey.pem", "fullchain.pem"] {
+        fs::set_permissions(new.join(file), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::rename(new.join(file), web.join(file)).unwrap();
+    }
+}
+
+/// What comes of a visit by somebody who trusts these certificates alone.
+fn trusting(daemon: &Daemon, bundle: &Path, name: &str) -> Output {
+    let port = daemon.port();
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--disable", "--max-time", "60", "--cacert", bundle.to_str().unwrap()]);
+    command.args(["--resolve", &format!("{name}:{port}:127.0.0.1"), &format!("https://{name}:{port}/file")]);
+    command.output().unwrap()
+}
+
+fn sealiftd(place: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_sealiftd")).args(args).current_dir(place).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn browsers_are_shown_the_certificate_of_an_authority_and_sealift_the_pinned_one() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    certify(world.place(), "30");
+    let daemon = world.start();
+    let port = daemon.port();
+    let trusting = |bundle: &Path, name: &str| trusting(&daemon, bundle, name);
+    let bundle = world.place().join("certs/web/fullchain.pem");
+    let first = world.place().join("first.pem");
+    fs::copy(&bundle, &first).unwrap();
+    assert_eq!(trusting(&first, "web.example").stdout, b"hello");
+    assert_eq!(trusting(&first, "other.example").status.code(), Some(60), "it is for its own names alone");
+    // Who asks for no name, or speaks sealift/1, is shown the pinned key.
+    assert_eq!(curl(&daemon, &[], "/file").text(), "hello");
+    async_std::task::block_on(async {
+        use sealift::tls::{Connector, Trust};
+        let socket = async_std::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let pinned = Trust::Pins(vec![daemon.pin().parse().unwrap()]);
+        Connector::new(pinned).unwrap().connect(socket, "web.example").await.unwrap();
+    });
+    // A new pair counts without a restart; one that does not belong together does not.
+    certify(world.place(), "60");
+    let second = world.place().join("second.pem");
+    fs::copy(&bundle, &second).unwrap();
+    eventually("the new one is shown", || trusting(&second, "web.example").stdout == b"hello");
+    assert_eq!(trusting(&first, "web.example").status.code(), Some(60));
+    fs::copy(&first, &bundle).unwrap();
+    eventually("the log says that it cannot be used", || {
+        daemon.log().contains("certificate for browsers cannot be used")
+    });
+    assert_eq!(trusting(&second, "web.example").stdout, b"hello", "the old one stays");
+}
+
+#[test]
+fn one_may_come_after_the_start_and_is_read_again_when_the_server_is_told_to() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    let daemon = world.start();
+    let hints = daemon.hints();
+    assert!(hints.contains("it will warn that it does not know who this is: the certificate is self-made"), "{hints}");
+    certify(world.place(), "30");
+    let bundle = world.place().join("certs/web/fullchain.pem");
+    eventually("it is shown without a restart", || trusting(&daemon, &bundle, "web.example").stdout == b"hello");
+    let (code, shown) = sealiftd(world.place(), &["cert"]);
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.starts_with("pin          sha256//") && shown.contains(" days left)"), "{shown}");
+    let web = shown.split_once("\nFor browsers:\n").unwrap_or_else(|| panic!("{shown}")).1;
+    assert!(web.starts_with("names        web.example\n") && web.contains("(29 days left)"), "{web}");
+    // What is read on SIGHUP is told, also where nothing has changed.
+    let told = || daemon.log().matches("certificate for browsers").count();
+    let before = told();
+    daemon.signal(Signal::HUP);
+    eventually("it is told", || told() >= before + 2);
+    assert!(!daemon.log().contains("cannot be used"), "{}", daemon.log());
+}
+
+#[test]
+fn it_may_be_anywhere_and_a_missing_one_is_told() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    let elsewhere = world.place().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let daemon = world.daemon().args(["--web-cert", elsewhere.to_str().unwrap()]).start();
+    eventually("it is said that there is none", || daemon.log().contains("certificate for browsers cannot be used"));
+    certify_in(&elsewhere, world.place(), "30");
+    let bundle = elsewhere.join("fullchain.pem");
+    eventually("it is shown once it is there", || trusting(&daemon, &bundle, "web.example").stdout == b"hello");
+    drop(daemon);
+    let files = format!("{},{}", bundle.display(), elsewhere.join("privkey.pem").display());
+    let daemon = world.daemon().args(["--web-cert", &files]).start();
+    assert_eq!(trusting(&daemon, &bundle, "web.example").stdout, b"hello");
+    let address = format!("  or open https://web.example:{}/ in a browser\n", daemon.port());
+    let hints = daemon.hints();
+    assert!(hints.contains(&address) && !hints.contains("it will warn"), "{hints}");
+}
+
+#[test]
+fn a_check_finds_one_that_browsers_will_refuse() {
+    let world = World::of(&[]);
+    world.start();
+    let web = world.place().join("certs/web");
+    let found = |expected: &str| {
+        let (code, text) = sealiftd(world.place(), &["check"]);
+        assert!(text.contains(expected), "{expected}: {code:?} {text}");
+    };
+    certify(world.place(), "30");
+    let (_, good) = sealiftd(world.place(), &["check"]);
+    assert!(!good.contains("certs/web") && !good.contains("for browsers"), "a good one is nothing to tell of: {good}");
+    let other = fs::read(web.join("privkey.pem")).unwrap();
+    certify(world.place(), "3");
+    found("certs/web/fullchain.pem: ends on ");
+    let mut params = rcgen::CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let key = rcgen::KeyPair::generate().unwrap();
+    fs::write(web.join("privkey.pem"), key.serialize_pem()).unwrap();
+    fs::write(web.join("fullchain.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    found("certs/web/fullchain.pem: ended on 2021-01-01");
+    certify(world.place(), "30");
+    fs::write(web.join("privkey.pem"), other).unwrap();
+    found("warning: the certificate for browsers cannot be used: ");
+    fs::remove_file(web.join("privkey.pem")).unwrap();
+    found("certs/web/privkey.pem");
+}
