@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use async_std::future::timeout;
 use async_std::task::spawn_blocking;
-use sealift::proto::escape::for_people;
-
 use sealift::client::{Observer as _, Summary, Target, Transfer, Upload};
 use sealift::files::{EntryKind, RelPath};
+use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use super::local::one_name;
@@ -304,7 +303,9 @@ impl<'a> Send<'a> {
     async fn send(&mut self, client: &mut Client, way: Option<&Way<'_>>, jobs: Jobs) -> Outcome {
         let (condition, options) = (self.how.condition, self.how.options());
         let Jobs { mut files, pipes, trees, gives_a_name } = jobs;
-        let can_go_on = !files.is_empty() || !trees.is_empty();
+        // What came through a pipe does not come again.
+        let is_file = |file: &Upload| matches!(file.from, sealift::client::Source::File(_));
+        let can_go_on = files.iter().any(is_file) || !trees.is_empty();
         if can_go_on && !self.how.is_dry_run() {
             interrupt::moves(Moves::Send, files.len() > 1 || !trees.is_empty());
         }
