@@ -127,7 +127,7 @@ fn a_folder_of_ten_thousand_is_told_of_to_its_end() {
 fn a_quota_and_what_is_used_of_it_are_told_to_who_asks() {
     let world = World::of(&["alice"]);
     let section = crate::common::section("alice", "\"full\"", "alice");
-    world.set_users(&format!("[anonymous]\nenabled = true\nhome = \"public\"\n{section}quota = \"1000\"\n"));
+    world.set_users(&format!("[anonymous]\nenabled = true\nhome = \"public\"\n{section}quota = \"1000 B\"\n"));
     fs::write(world.home("alice").join("file"), [0; 300]).unwrap();
     let daemon = world.start();
     let asked = "<propfind xmlns='DAV:'><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>";
