@@ -126,12 +126,15 @@ impl Expected<'_> {
 
 impl State<'_> {
     /// Whether it holds of a file with this hash, of so many bytes, modified then, or of nothing. The weak tag that is told of a
-    /// file without a record holds too: davfs2 knows no other, and gives up what it was to write if it does not hold.
+    /// file without a record holds too: davfs2 knows no other, sends it back without its `W/`, and gives up what it was to write if it does not hold.
     pub fn holds(&self, there: Option<(&Hash, u64, Mtime)>) -> bool {
         let State(headers) = self;
         let tags =
             there.map(|(hash, size, mtime)| (format!("\"{hash}\""), Validators::of_state(size, mtime, None).etag));
-        let is = |given: &str| tags.as_ref().is_some_and(|(tag, weak)| given == "*" || given == tag || given == weak);
+        let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
+        let is = |given: &str| {
+            tags.as_ref().is_some_and(|(tag, weak)| given == "*" || given == tag || bare(given) == bare(weak))
+        };
         if headers.contains_key(IF_MATCH) {
             if !values(headers, &IF_MATCH).any(|list| lists(list, is)) {
                 return false;
@@ -245,6 +248,7 @@ mod tests {
             Some(true),
             "but for the one that is told without a record"
         );
+        assert_eq!(holds(&[(IF_MATCH, "\"3-3e8.5\"")], true), Some(true), "as davfs2 sends it");
         assert_eq!(holds(&[(IF_MATCH, "W/\"4-3e8.5\"")], true), Some(false));
         assert_eq!(holds(&[(IF_NONE_MATCH, "W/\"3-3e8.5\"")], true), Some(false));
         assert_eq!(holds(&[(IF_NONE_MATCH, &format!("W/{tag}"))], true), Some(false));
