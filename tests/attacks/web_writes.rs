@@ -233,8 +233,7 @@ fn web_announced_and_never_sent() {
     }
     eventually("nothing of them is left open", || Figures::of(&daemon).descriptors() <= idle);
     assert_eq!(all(&world), before);
-    assert_eq!(ask(&daemon, "PUT", "/~alice/huge", &["Content-Length: 99999999999999999999999"]).status, 400);
-    for length in ["18446744073709551615", "9223372036854775807"] {
+    for length in ["99999999999999999999999", "18446744073709551615", "9223372036854775807"] {
         let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
         web.send(head("PUT", "/~alice/huge", &format!("Content-Length: {length}\r\nExpect: 100-continue\r\n")));
         let got = web.answer();

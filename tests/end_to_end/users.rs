@@ -133,6 +133,8 @@ fn a_wrong_value_in_the_file_is_an_error_with_its_line_at_start_in_check_and_whi
     let file = daemon.place().join("users.toml");
     let good = fs::read_to_string(&file).unwrap();
     let line = good.lines().count() + 1;
+    // The server reads the file when somebody logs in.
+    RawClient::logged_in(&daemon, "alice", "correct-horse");
     for (wrong, why) in [
         ("enabeld = false", "unknown key 'enabeld': did you mean 'enabled'?"),
         ("enabled = \"no\"", "true or false"),

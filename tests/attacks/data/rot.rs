@@ -127,7 +127,7 @@ fn a_mirror_sends_the_good_copy_of_a_rotten_file_and_never_calls_it_the_same() {
     assert!(fs::read(place.local("pulled/file")).unwrap() == good);
 
     let planned = place.sealift(&["mirror", "--dry-run", "pushed", "alice@host/"]);
-    assert_eq!(text(&planned.stdout), "put file\n");
+    assert_eq!(text(&planned.stdout), "put pushed/file -> file\n");
     let output = place.sealift(&["mirror", "pushed", "alice@host/"]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");

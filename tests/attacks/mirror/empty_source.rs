@@ -44,7 +44,7 @@ fn more_than_half_of_many_files_is_deleted_only_if_that_is_said() {
         let all = names(&root);
         world.run(args).code(11).said("22 of 22 files would be deleted").said("--max-delete");
         let dry = world.run(args.iter().chain(&["--dry-run"])).code(11).said("22 of 22 files would be deleted");
-        assert!(dry.stdout().contains("delete d/f7\n"), "{}", dry.stdout());
+        assert!(dry.stdout().contains("d/f7\n"), "{}", dry.stdout());
         for few in ["21", "95%"] {
             world.run(args.iter().chain(&["--max-delete", few])).code(11);
         }

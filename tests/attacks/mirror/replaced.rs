@@ -70,7 +70,7 @@ fn a_stray_that_no_path_can_name_is_removed_here_and_named_on_a_server() {
     assert_eq!(counts(&world, &[&world.alice("pub"), "./copy"], 0), [1, 0, 0, 0]);
     assert_eq!(names(&here), ["a", "a\nb", "old", "old/a\tb"]);
     let dry = world.run(["mirror", "-n", "--delete", &world.alice("pub"), "./copy"]).code(0);
-    assert!(dry.stdout().contains("delete old\n") && dry.stderr.contains("3 deleted"), "{dry:?}");
+    assert!(dry.stdout().contains("delete ./copy/old\n") && dry.stderr.contains("3 deleted"), "{dry:?}");
     assert_eq!(counts(&world, &["--delete", &world.alice("pub"), "./copy"], 0), [0, 1, 3, 0]);
     assert_eq!(names(&here), ["a"]);
     // A folder of such a name is not emptied by a program that cannot say what is in it.
