@@ -742,6 +742,11 @@ pub const WEB_CONNECTION_WINDOW: u32 = WEB_STREAMS * WEB_STREAM_WINDOW;
 /// Requests of HTTP/2 that a client may take back before they are answered: beyond it the connection ends (CVE-2023-44487).
 pub const WEB_RESETS: usize = 64;
 
+/// Requests, and frames of them, that a connection of HTTP/2 has refused before it ends (CVE-2025-8671). A client does not know
+/// [`WEB_STREAMS`] before it has read our settings, and may have sent 100 requests by then, each with a frame of its body or two:
+/// curl with 50 small uploads at once was cut off at 64. Half of what the library allows by itself.
+pub const WEB_REFUSALS: usize = 512;
+
 /// Bytes of a body that nobody wants which are read before the answer: what a client has sent ahead anyway.
 pub const WEB_DRAIN: usize = 64 * 1024;
 

@@ -135,7 +135,7 @@ fn two(wire: Wire<Stream>, answering: Answering) -> Spoken {
         .max_send_buf_size(limits::BUFFER)
         .max_header_list_size(limits::WEB_HEAD_MAX as u32)
         .max_pending_accept_reset_streams(limits::WEB_RESETS)
-        .max_local_error_reset_streams(limits::WEB_RESETS)
+        .max_local_error_reset_streams(limits::WEB_REFUSALS)
         .keep_alive_interval(limits::WEB_PING)
         .keep_alive_timeout(limits::WEB_PING_TIMEOUT);
     Spoken::Two(Box::pin(builder.serve_connection(wire, answering)))
