@@ -486,6 +486,10 @@ pub const SYNC_TOGETHER: usize = 8;
 /// for each step is little.
 pub const PARTIAL_STEP: u64 = 4 * 1024 * 1024;
 
+/// Bytes up to which a commit itself hashes a file that has the name already and came there, or was touched, since it was
+/// compared: a few milliseconds.
+pub const COMPARE_IN_COMMIT: u64 = 4 * 1024 * 1024;
+
 /// Bytes of an upload after which the kernel is told to begin writing them to the disk, so that memory does not fill
 /// with what the sync at the end must wait for. Smaller steps cost more calls, larger ones overlap less.
 pub const WRITE_BACK: u64 = 8 * 1024 * 1024;

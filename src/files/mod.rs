@@ -34,5 +34,5 @@ pub use staged::{Part, Staged};
 pub use staged_id::StagedId;
 pub use stamp::Change;
 pub use store::{Durability, Listing, Looked, Meta, Partial, Properties, Store, Unread, Usage};
-pub use upload::{Committed, Interrupted, Overwrite, Stored, Upload, UploadSpec};
+pub use upload::{Committed, Compared, Interrupted, Overwrite, Stored, Upload, UploadSpec};
 pub use vault::{Swept, Vault};

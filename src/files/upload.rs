@@ -86,6 +86,18 @@ impl Stored {
     }
 }
 
+/// How far comparing a file with what is there already came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compared {
+    /// So many bytes are to be hashed yet.
+    NotYet {
+        /// More than none.
+        left: u64,
+    },
+    /// The commit has nothing large to read.
+    Done,
+}
+
 /// A file on its way in. Dropped without a commit it leaves nothing behind.
 pub trait Upload: Send {
     /// Writes and hashes the next bytes. After an error the upload cannot be committed.
@@ -113,6 +125,18 @@ pub trait Upload: Send {
     /// Gives the upload up but keeps its whole blocks as a partial for [`super::Store::resume`], in place of an older one of
     /// the same path. Bytes kept; 0 if not one block was whole or they could not be kept, and then nothing is left.
     fn keep(self: Box<Self>) -> u64;
+
+    /// One bounded step of what a commit has to know of a file that has the name already: whether it has the expected hash, or the
+    /// same bytes where none may be replaced. It hashes at most `most` bytes of it. To be taken when all bytes have come, and
+    /// until it says that it is done, by whoever shares a machine with others: a commit without it reads all there is in
+    /// one go, and one after it refuses with [`crate::Kind::Changed`] what is large and was touched since.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Changed`] for a condition that does not hold; those of reading.
+    fn compare(&mut self, most: u64) -> Result<Compared> {
+        let _nothing_is_read = most;
+        Ok(Compared::Done)
+    }
 
     /// From now on it may replace nothing, whatever was allowed when it began.
     fn refuse_overwrite(&mut self);

@@ -2,10 +2,11 @@
 
 use super::Desk;
 use super::audit::Running;
-use super::locks::Extent;
+use super::jobs::compare::{Then, Whole};
+use super::jobs::resume::{Comes, Resuming};
 use super::outcome::{Begun, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Hash, Overwrite, Part, RelPath, Resume, StagedId, Upload, UploadSpec};
+use crate::files::{Hash, Part, RelPath, Resume, StagedId, Upload, UploadSpec};
 use crate::machine::turns;
 
 /// A part whose bytes are coming.
@@ -23,13 +24,34 @@ impl PartUpload {
 
 impl Desk {
     pub(super) fn stage(&self, path: RelPath, spec: UploadSpec, resume: Option<Resume>, running: Running) -> Begun {
+        let spec = self.within(spec);
+        let (path, running) = match resume {
+            None => (path, running),
+            Some(resume) => {
+                let resuming = Resuming { path, spec, resume, comes: Comes::InParts };
+                match self.hash_partial_first(resuming, running) {
+                    Ok(begun) => return begun,
+                    Err((Resuming { path, .. }, running)) => (path, running),
+                }
+            }
+        };
+        Begun::Done(self.open_staged(path, spec, resume, running))
+    }
+
+    pub(super) fn open_staged(
+        &self,
+        path: RelPath,
+        spec: UploadSpec,
+        resume: Option<Resume>,
+        running: Running,
+    ) -> Result<Outcome> {
         let staged = self
-            .open_upload(&path, self.within(spec), resume)
+            .open_upload(&path, spec, resume)
             .and_then(Upload::into_parts)
             .and_then(|staged| self.ties.stage(&self.principal, path, staged));
         match staged {
-            Ok(id) => self.over(running.of_staged(id), Ok(Outcome::Staged(id))),
-            Err(error) => self.over(running, Err(error)),
+            Ok(id) => self.ended(running.of_staged(id), Ok(Outcome::Staged(id))),
+            Err(error) => self.ended(running, Err(error)),
         }
     }
 
@@ -72,31 +94,19 @@ impl Desk {
             Ok((path, staged)) => {
                 let running = self.audit.about(running, id, path.clone());
                 // From here on it is committed or gone.
-                let committed = turns::aside(|| {
-                    staged.into_upload().and_then(|upload| self.try_commit(&path, upload, hash, &running))
-                });
-                // Its bytes were counted with its parts.
-                self.over(running, committed.map(|committed| Outcome::Stored { committed, came: 0 }))
+                let whole = turns::aside(|| staged.into_upload())
+                    .and_then(|upload| checked(&path, upload, hash))
+                    .and_then(|upload| Whole::of(upload, Then::Alone));
+                match whole {
+                    Ok(Whole::Comparing(comparing)) => Begun::Work(comparing.into_work(running)),
+                    Ok(Whole::Ready(upload)) => {
+                        let stored = self.commit_alone(upload, &running);
+                        self.over(running, stored)
+                    }
+                    Err(error) => self.over(running, Err(error)),
+                }
             }
         }
-    }
-
-    fn try_commit(
-        &self,
-        path: &RelPath,
-        mut upload: Box<dyn Upload>,
-        expected: Hash,
-        running: &Running,
-    ) -> Result<Committed> {
-        if upload.hash() != expected {
-            let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
-            return Err(Error::new(Kind::Integrity, text));
-        }
-        self.check_locks((path, Extent::Itself), running)?;
-        if self.overwrite() == Overwrite::Refused {
-            upload.refuse_overwrite();
-        }
-        self.store.commit_one(upload)
     }
 
     pub(super) fn discard(&self, id: StagedId, running: Running) -> Begun {
@@ -109,4 +119,13 @@ impl Desk {
             }
         }
     }
+}
+
+/// The same upload, if its bytes are those that were sent.
+fn checked(path: &RelPath, upload: Box<dyn Upload>, expected: Hash) -> Result<Box<dyn Upload>> {
+    if upload.hash() == expected {
+        return Ok(upload);
+    }
+    let text = format!("{path}: the bytes that arrived are not those that were sent: their BLAKE3 differs");
+    Err(Error::new(Kind::Integrity, text))
 }

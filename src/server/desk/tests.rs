@@ -1,5 +1,7 @@
 //! The desk over a real home, asked without any protocol.
 
+mod compare;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
@@ -40,13 +42,19 @@ impl Bench {
     }
 
     fn bounded(access: &str, quota: u64) -> Bench {
+        Bench::over(access, |store| store.bounded(quota, "it is full".to_owned()))
+    }
+
+    /// `access` is a word, or a list with its brackets.
+    fn over(access: &str, store: impl FnOnce(LocalStore) -> LocalStore) -> Bench {
         let dir = tempfile::tempdir().unwrap();
         let hash = hash_password(&Secret::new("secret")).unwrap();
-        let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"{access}\"\n");
+        let access = if access.starts_with('[') { access.to_owned() } else { format!("\"{access}\"") };
+        let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = {access}\n");
         let users = Users::parse(&text, "users.toml").unwrap();
         let principal = users.verify("alice", &Secret::new("secret"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         let options = LocalOptions { durability: Durability::None, staging: Staging::Hidden };
-        let store = LocalStore::open_path(dir.path(), options).unwrap().bounded(quota, "it is full".to_owned());
+        let store = store(LocalStore::open_path(dir.path(), options).unwrap());
         let registry = Registry::new();
         let ticket = registry.enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9))).unwrap();
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
@@ -86,6 +94,7 @@ impl Bench {
             work = match self.desk.work(work, &mut nobody) {
                 Worked::On(work) => work,
                 Worked::Done(result) => return result,
+                Worked::Put(_) => panic!("no upload goes on here"),
                 Worked::Waits => {
                     let mut told = None;
                     self.desk.commit(&mut |result| told = Some(result));

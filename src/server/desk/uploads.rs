@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::audit::Running;
 use super::gate;
+use super::jobs::compare::{Then, Whole};
+use super::jobs::resume::{Comes, Resuming};
+use super::jobs::work::Work;
 use super::outcome::{Begun, Outcome};
 use super::{Desk, Earlier};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Hash, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
+use crate::limits;
 use crate::machine::turns;
 
 /// A file whose bytes are coming.
@@ -22,11 +26,17 @@ pub struct Put {
 pub enum Finished {
     /// It is done but for its commit: its outcome comes with those of the batch.
     Waits,
+    /// A large file that is there must be read first.
+    Work(Work),
     /// It is given up, for this reason, which is written down.
     Refused(Error),
 }
 
 impl Put {
+    pub(super) fn new(upload: Box<dyn Upload>, running: Running, store: &Arc<dyn Store>) -> Self {
+        Put { upload, running, store: Arc::clone(store) }
+    }
+
     /// What it is about.
     pub fn running(&self) -> &Running {
         &self.running
@@ -58,6 +68,16 @@ impl Desk {
         if asks && self.batch.files().any(|file| *file == path) {
             self.commit(earlier);
         }
+        let (path, running) = match resume {
+            None => (path, running),
+            Some(resume) => {
+                let resuming = Resuming { path, spec, resume, comes: Comes::InOnePiece };
+                match self.hash_partial_first(resuming, running) {
+                    Ok(begun) => return begun,
+                    Err((Resuming { path, .. }, running)) => (path, running),
+                }
+            }
+        };
         let mut begun = self.open_upload(&path, spec, resume);
         if begun.is_err() && !self.batch.is_empty() {
             // It may stand on an upload that is not committed yet: every operation sees all earlier ones done.
@@ -65,7 +85,7 @@ impl Desk {
             begun = self.open_upload(&path, spec, resume);
         }
         match begun {
-            Ok(upload) => Begun::Put(Put { upload, running, store: Arc::clone(&self.store) }),
+            Ok(upload) => Begun::Put(Put::new(upload, running, &self.store)),
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -113,9 +133,25 @@ impl Desk {
             let text = "the bytes that arrived are not those that were sent: their BLAKE3 differs";
             return Finished::Refused(self.drop_put(put, Error::new(Kind::Integrity, text), earlier));
         }
-        self.batch.add_file(put.upload, put.running);
-        self.commit_if_full(earlier);
-        Finished::Waits
+        let Put { upload, running, .. } = put;
+        // Of two files of one name the second may only repeat the first, which must be there by then.
+        let repeats = self.overwrite() == Overwrite::Refused && upload.len() > limits::HEAVY_MIN;
+        if repeats && self.batch.files().any(|file| Some(file) == running.target()) {
+            self.commit(earlier);
+        }
+        match Whole::of(upload, Then::Batch) {
+            Ok(Whole::Ready(upload)) => {
+                self.batch.add_file(upload, running);
+                self.commit_if_full(earlier);
+                Finished::Waits
+            }
+            Ok(Whole::Comparing(comparing)) => Finished::Work(comparing.into_work(running)),
+            Err(error) => {
+                // As with any other refusal.
+                self.commit(earlier);
+                Finished::Refused(self.failed(running, error))
+            }
+        }
     }
 
     /// All bytes of a file have come, which any session of its user has begun: it is put in its place now.

@@ -142,9 +142,11 @@ fn some_entries(desk: &mut Desk, mut job: ListJob) -> Result<(Vec<Entry>, Option
     Ok((entries, Some(job)))
 }
 
-/// Some steps of work.
-enum Went {
+/// How far what ends with a commit has come.
+pub enum Went {
+    /// There is more to do.
     On(Box<Work>),
+    /// It waits for its commit.
     Waits(Pending),
 }
 
@@ -155,13 +157,22 @@ async fn copy_file(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool
             _ => Err(unexpected()),
         }
     });
-    let mut work = begun.await?;
+    let work = begun.await?;
+    to_its_commit(guest, Went::On(Box::new(work))).await
+}
+
+/// All that is to be done before a commit, a turn at a time.
+///
+/// # Errors
+/// Those of the work.
+pub async fn to_its_commit(guest: &Arc<Guest>, mut went: Went) -> Result<Pending> {
     loop {
-        let class = work.class();
-        match guest.change(class, move |desk, waiting| go_on(desk, waiting, work)).await? {
-            Went::On(more) => work = *more,
+        let work = match went {
+            Went::On(work) => *work,
             Went::Waits(pending) => return Ok(pending),
-        }
+        };
+        let class = work.class();
+        went = guest.change(class, move |desk, waiting| go_on(desk, waiting, work)).await?;
     }
 }
 
@@ -175,6 +186,7 @@ fn go_on(desk: &mut Desk, waiting: &mut Waiting, mut work: Work) -> Result<Went>
         work = match desk.work(work, tell) {
             Worked::On(more) => more,
             Worked::Waits => return Ok(Went::Waits(waiting.join())),
+            Worked::Put(_) => return Err(unexpected()),
             Worked::Done(done) => return Err(done.err().unwrap_or_else(unexpected)),
         };
     }

@@ -172,7 +172,7 @@ async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, u6
                     }
                     Ok(match desk.work(work, &mut |outcome| waiting.tell(outcome)) {
                         Worked::On(work) => Begun::Work(work),
-                        Worked::Waits => return Err(unexpected()),
+                        Worked::Waits | Worked::Put(_) => return Err(unexpected()),
                         Worked::Done(done) => Begun::Done(Ok(done?)),
                     })
                 };

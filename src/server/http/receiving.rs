@@ -10,6 +10,7 @@ use async_lock::MutexGuardArc;
 use futures::future::try_join;
 
 use super::coming::{Coming, Pieces};
+use super::copy::{Went, to_its_commit};
 use super::digests::Digests;
 use super::guest::{Guest, OpenFile, Pending, Waiting, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
@@ -90,15 +91,15 @@ async fn store_at_once(guest: Arc<Guest>, wanted: Wanted, all: Pieces) -> Result
         let pending = guest.change(Class::Light, move |desk, waiting| {
             let taken = begin(desk, waiting, wanted)?;
             let taken = append(desk, waiting, taken, &all)?;
-            let pending = finish(desk, waiting, taken)?;
-            if is_alone {
+            let went = finish(desk, waiting, taken)?;
+            if is_alone && matches!(went, Went::Waits(_)) {
                 // Nobody else's could share its commit.
                 desk.commit(&mut |outcome| waiting.tell(outcome));
                 desk.rest();
             }
-            Ok(pending)
+            Ok(went)
         });
-        let pending = pending.await?;
+        let pending = to_its_commit(&guest, pending.await?).await?;
         guest.committed(pending).await
     };
     // By itself: what is whole is put in its place, whether or not the client is still there.
@@ -113,7 +114,7 @@ async fn conclude(receiving: Receiving) -> Result<Committed> {
             let taken = slot.take()?;
             finish(desk, waiting, taken)
         });
-        let pending = pending.await?;
+        let pending = to_its_commit(&guest, pending.await?).await?;
         guest.committed(pending).await
     };
     stored(async_std::task::spawn(concluding).await?)
@@ -312,13 +313,14 @@ fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -
     Ok(Taken { put, digests, content })
 }
 
-fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<Pending> {
+fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<Went> {
     let tell = &mut |outcome| waiting.tell(outcome);
     if let Err(error) = digests.check() {
         return Err(desk.drop_put(put, error, tell));
     }
     match desk.finish(put, None, tell) {
-        Finished::Waits => Ok(waiting.join()),
+        Finished::Waits => Ok(Went::Waits(waiting.join())),
+        Finished::Work(work) => Ok(Went::On(Box::new(work))),
         Finished::Refused(error) => Err(error),
     }
 }

@@ -9,18 +9,17 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::compare::Comparison;
 use super::jail::Jail;
 use super::names::{Touched, rename_new};
 use super::partial;
-use super::source::{LocalSource, meta, mtime};
+use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
 use super::{beside, keep_old, record, sync};
-use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, Done, FileMode, Hash, Hasher, Overwrite, Prepared, Record, RelPath, Source, Stored, Upload,
-    stamp::Stamp,
+    Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, Stored, Upload, stamp::Stamp,
 };
 use crate::limits;
 
@@ -161,12 +160,28 @@ fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<(A
 /// not done while everybody waits; only a look whether it is still that file is, and then it is hashed again.
 fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expected: Hash) -> Result<Arc<Dir>> {
     let path = upload.path.clone();
+    let (mut found, may_hash) = upload.comparing.take();
     for _ in 0..limits::CONDITION_LOOKS {
-        let (dir, name) = jail.parent(&path)?;
-        let Some(seen) = check_hash(&path, &dir, name, expected)? else { continue };
+        let there = match found.take() {
+            Some(there) => there,
+            None => {
+                let (dir, name) = jail.parent(&path)?;
+                let there = Comparison::open_expected(&path, &dir, name)?;
+                if !may_hash && there.size() > limits::COMPARE_IN_COMMIT {
+                    // It was not this file, or not like this, when it was compared.
+                    return Err(changed(&path));
+                }
+                there.to_the_end()?
+            }
+        };
+        match there.hash() {
+            None => continue,
+            Some(hash) if hash != expected => return Err(changed(&path)),
+            Some(_) => {}
+        }
         let _alone = jail.tree().alone();
         let (dir, name) = jail.parent(&path)?;
-        if seen.is_at(&dir, name) {
+        if there.is_at(&dir, name) {
             put_over(jail, stage, upload, &dir, name)?;
             return Ok(dir);
         }
@@ -219,68 +234,6 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
         Some(_) => {}
     }
     Ok(Stored::Replaced)
-}
-
-/// A file that had the hash it should have. Kept open, so that no other file can be taken for it.
-pub(super) struct Seen {
-    source: LocalSource,
-    stat: Stat,
-}
-
-impl Seen {
-    /// Whether it has this name, and is as it was.
-    fn is_at(&self, dir: &Dir, name: &[u8]) -> bool {
-        let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-        there.is_ok_and(|there| same(&self.stat, &there)) && self.is_unchanged()
-    }
-
-    fn is_unchanged(&self) -> bool {
-        fstat(self.source.file()).is_ok_and(|now| same(&self.stat, &now))
-    }
-}
-
-/// Refuses what is recorded to be another file than the expected one, before the bytes are sent in vain and a large file
-/// is read for them.
-///
-/// # Errors
-/// [`Kind::Changed`].
-pub(super) fn check_recorded(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<()> {
-    let Ok(source) = LocalSource::open_real(path, dir, name) else { return Ok(()) };
-    match source.record() {
-        Some(Record::Sound(recorded)) if recorded != expected => Err(changed(path)),
-        _ => Ok(()),
-    }
-}
-
-/// Fails unless a regular file with this hash has the name. Nothing if it was touched while it was read.
-pub(super) fn check_hash(path: &RelPath, dir: &Dir, name: &[u8], expected: Hash) -> Result<Option<Seen>> {
-    let source = match LocalSource::open_real(path, dir, name) {
-        Err(err) if !matches!(err.kind(), Kind::NotFound | Kind::IsDirectory | Kind::NotRegular) => return Err(err),
-        Err(_) => return Err(changed(path)),
-        Ok(source) => source,
-    };
-    let stat = fstat(source.file()).map_err(|err| failed(path, err))?;
-    let mut seen = Seen { source, stat };
-    // What is recorded would do if disks did not err.
-    let hash = hash_all(&mut seen.source)?;
-    match (seen.is_unchanged(), hash == expected) {
-        (false, _) => Ok(None),
-        (true, false) => Err(changed(path)),
-        (true, true) => Ok(Some(seen)),
-    }
-}
-
-pub(super) fn hash_all(source: &mut LocalSource) -> Result<Hash> {
-    let mut hasher = Hasher::new();
-    let mut buffer = Buffer::take();
-    let chunk = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
-    loop {
-        let read = source.read_at(hasher.len(), chunk)?;
-        hasher.update(chunk.get(..read).unwrap_or_default());
-        if read < chunk.len() {
-            return Ok(hasher.finalize());
-        }
-    }
 }
 
 /// Whether it is the same file with the same content, as far as a file system tells: any write changes a time.

@@ -4,26 +4,16 @@
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, fstat, fsync, statat};
+use rustix::fs::{AtFlags, FileType, fsync, statat};
 use rustix::io::Errno;
 
-use super::commit::{changed, check_hash, failed, hash_all, put_new, same};
+use super::commit::{changed, failed, put_new};
+use super::compare::Comparison;
 use super::jail::Jail;
-use super::source::LocalSource;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, RelPath, Source, Upload};
 use crate::limits;
-
-/// What has the name of an upload.
-enum There {
-    /// A file of the same bytes, where it is and with its time.
-    Same(Arc<Dir>, Mtime),
-    /// Anything else.
-    Other,
-    /// Nothing, or not the same thing for long enough to be read.
-    Nothing,
-}
 
 /// Gives a staged file its name if nothing has it, and says where. The time of the file that stays instead, if that has
 /// the same bytes.
@@ -32,13 +22,12 @@ enum There {
 /// [`Kind::Denied`] if something else has the name; [`Kind::Changed`] for a hash condition that does not hold.
 pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Option<Mtime>)> {
     let path = &upload.path.clone();
+    let (mut found, may_hash) = upload.comparing.take();
+    // What came there between the comparison and now may be a file of the same bytes: once it is worth reading it, which is no
+    // more than was sent.
+    let mut once = true;
     for _ in 0..limits::NAME_TRIES {
-        if let Condition::Hash(expected) = upload.spec.condition {
-            let (dir, name) = jail.parent(path)?;
-            if check_hash(path, &dir, name, expected)?.is_none() {
-                continue;
-            }
-        } else {
+        if !matches!(upload.spec.condition, Condition::Hash(_)) {
             let _steady = jail.tree().steady();
             let (dir, name) = jail.parent(path)?;
             match put_new(&upload.temp, &dir, name) {
@@ -50,10 +39,17 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Op
                 Err(err) => return Err(failed(path, err)),
             }
         }
-        match look(jail, upload)? {
-            There::Same(dir, mtime) => return Ok((dir, Some(mtime))),
-            There::Other => return Err(denied(path)),
-            There::Nothing => {}
+        let there = match found.take() {
+            Some(there) => there,
+            None => match open(jail, upload)? {
+                None => continue,
+                Some(there) if there.size() <= limits::COMPARE_IN_COMMIT => there.to_the_end()?,
+                Some(there) if may_hash || std::mem::take(&mut once) => there.to_the_end()?,
+                Some(_) => return Err(changed(path)),
+            },
+        };
+        if let Some(dir) = is_same(jail, upload, &there)? {
+            return Ok((dir, Some(there.source().meta().mtime)));
         }
     }
     Err(changed(path))
@@ -72,32 +68,46 @@ pub(super) fn check_target(path: &RelPath, dir: &Dir, name: &[u8], size: Option<
     }
 }
 
-/// The bytes themselves are read: a recorded hash is only what they once were.
-fn look(jail: &Jail, upload: &LocalUpload) -> Result<There> {
+/// What has the name, to be read: a recorded hash is only what its bytes once were. Nothing if nothing has the name any more.
+///
+/// # Errors
+/// [`Kind::Denied`] if it surely has other bytes than the upload; [`Kind::Changed`] if it cannot be the expected file.
+fn open(jail: &Jail, upload: &LocalUpload) -> Result<Option<Box<Comparison>>> {
     let path = &upload.path;
-    let failed = |err: Errno| Error::file(path, err.into());
     let (dir, name) = jail.parent(path)?;
-    let mut source = match LocalSource::open_real(path, &dir, name) {
-        Ok(source) => source,
-        Err(err) if err.kind() == Kind::NotFound => return Ok(There::Nothing),
-        Err(err) if err.kind() == Kind::NotRegular => return Ok(There::Other),
-        Err(err) => return Err(err),
-    };
-    let before = fstat(source.file()).map_err(failed)?;
-    if source.meta().size != upload.len() || hash_all(&mut source)? != upload.hash() {
-        return Ok(There::Other);
+    if let Condition::Hash(_) = upload.spec.condition {
+        return Comparison::open_expected(path, &dir, name).map(Some);
+    }
+    match Comparison::open(path, &dir, name) {
+        Ok(there) if there.size() != upload.len() => Err(denied(path)),
+        Ok(there) => Ok(Some(there)),
+        Err(err) if err.kind() == Kind::NotFound => Ok(None),
+        Err(err) if err.kind() == Kind::NotRegular => Err(denied(path)),
+        Err(err) => Err(err),
+    }
+}
+
+/// Where the file is that was read, if it has the bytes of the upload and still has its name. Nothing if it was touched
+/// meanwhile.
+///
+/// # Errors
+/// As [`put`].
+fn is_same(jail: &Jail, upload: &LocalUpload, there: &Comparison) -> Result<Option<Arc<Dir>>> {
+    let path = &upload.path;
+    let Some(hash) = there.hash() else { return Ok(None) };
+    if matches!(upload.spec.condition, Condition::Hash(expected) if expected != hash) {
+        return Err(changed(path));
+    }
+    if hash != upload.hash() {
+        return Err(denied(path));
     }
     if upload.durable {
         // Whoever put it there may not have waited for the disk; what is acknowledged has to be on it.
-        fsync(source.file()).map_err(failed)?;
+        fsync(there.source().file()).map_err(|err| Error::file(path, err.into()))?;
     }
-    // It is still this file, as it was read, that has the name.
     let _steady = jail.tree().steady();
     let (dir, name) = jail.parent(path)?;
-    match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(now) if same(&before, &now) => Ok(There::Same(dir, source.meta().mtime)),
-        _ => Ok(There::Nothing),
-    }
+    Ok(there.is_at(&dir, name).then_some(dir))
 }
 
 fn denied(path: &RelPath) -> Error {

@@ -4,6 +4,7 @@ mod account;
 mod beside;
 mod capabilities;
 mod commit;
+mod compare;
 mod jail;
 mod keep_old;
 mod listing;

@@ -12,13 +12,15 @@ use rustix::io::Errno;
 
 use super::account::Promise;
 use super::commit::Change;
+use super::compare::Comparing;
 use super::jail::Jail;
 use super::staged::LocalStaged;
 use super::staging::{Stage, Temp};
-use super::{commit, keep_old, partial};
+use super::{compare, keep_old, partial};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Condition, Hash, Hasher, Interrupted, Overwrite, Prepared, PreparedSet, RelPath, Source, Staged, Upload, UploadSpec,
+    Compared, Condition, Hash, Hasher, Interrupted, Overwrite, Prepared, PreparedSet, RelPath, Source, Staged, Upload,
+    UploadSpec,
 };
 use crate::holes::without_zeros;
 use crate::limits;
@@ -45,6 +47,8 @@ pub(super) struct LocalUpload {
     taken: u64,
     /// How many of them there were when the disk was last asked for its room.
     room_asked: u64,
+    /// How far what has its name already is compared.
+    pub(super) comparing: Comparing,
 }
 
 impl LocalUpload {
@@ -82,6 +86,7 @@ impl LocalUpload {
             written_back: from,
             taken: 0,
             room_asked: 0,
+            comparing: Comparing::default(),
         }
     }
 
@@ -193,7 +198,7 @@ pub(super) fn check_target(jail: &Jail, path: &RelPath, spec: UploadSpec) -> Res
         return Err(Error::file(path, Errno::EXIST.into()));
     }
     if let Condition::Hash(expected) = spec.condition {
-        commit::check_recorded(path, &parent, name, expected)?;
+        compare::check_recorded(path, &parent, name, expected)?;
     }
     if spec.overwrite == Overwrite::Refused && spec.condition == Condition::Any {
         keep_old::check_target(path, &parent, name, spec.size)?;
@@ -241,6 +246,10 @@ impl Upload for LocalUpload {
 
     fn hash(&self) -> Hash {
         self.hasher.finalize()
+    }
+
+    fn compare(&mut self, most: u64) -> Result<Compared> {
+        compare::step(self, most)
     }
 
     fn refuse_overwrite(&mut self) {

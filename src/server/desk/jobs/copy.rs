@@ -1,6 +1,7 @@
 //! A copy of a file: read, hashed, and staged as an upload is. Where the file system can, its bytes are shared and not written
 //! again; each is read either way, so that what is recorded of the copy is proven, and rot is found and not spread.
 
+use super::compare::{Then, Whole};
 use super::work::{Went, What, Work};
 use crate::buffers::Buffer;
 use crate::error::Result;
@@ -79,7 +80,11 @@ impl Desk {
         reading.learn(upload.hash());
         match reading.check() {
             Ok(Checked::NotYet) => Went::On(What::Copy(Copying { reading, upload })),
-            Ok(Checked::Done(Finding::Unrecorded | Finding::Confirmed)) => Went::Whole(upload),
+            Ok(Checked::Done(Finding::Unrecorded | Finding::Confirmed)) => match Whole::of(upload, Then::Batch) {
+                Ok(Whole::Ready(upload)) => Went::Whole(upload),
+                Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),
+                Err(error) => Went::Done(Err(error)),
+            },
             Ok(Checked::Done(Finding::Rotten(rot))) => Went::Done(Err(self.found_rotten(running, &rot))),
             Err(error) => Went::Done(Err(error)),
         }

@@ -1,9 +1,11 @@
 //! What takes more than one step: the bytes of a file, a listing, and work without an output of its own such as the hash of
 //! a large file. A step is bounded, so that others get their turn; none knows how its protocol sends what it gives.
 
+pub mod compare;
 mod copy;
 pub mod download;
 pub mod listing;
+pub mod resume;
 pub mod work;
 
 use super::Desk;

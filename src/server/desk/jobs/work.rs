@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use super::compare::Comparing;
 use super::copy::Copying;
+use super::resume::{Comes, Resuming};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Finding, Looked, RelPath, Upload};
@@ -11,6 +13,7 @@ use crate::machine::turns::{self, Class};
 use crate::server::desk::audit::Running;
 use crate::server::desk::op::Hashing;
 use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::uploads::Put;
 use crate::server::desk::{Desk, Earlier};
 use crate::store::{Checked, Reading};
 
@@ -27,8 +30,12 @@ pub(super) enum What {
     Accept(Reading),
     /// What is left of an interrupted upload is hashed: nobody knows any more what it was.
     Partial { path: RelPath, left: u64 },
+    /// The same, to be gone on with.
+    Resume { resuming: Resuming, left: u64 },
     /// A file is copied.
     Copy(Copying),
+    /// What has the name of an upload is hashed.
+    Compare(Comparing),
 }
 
 /// How far a step of work came.
@@ -37,6 +44,8 @@ pub enum Worked {
     On(Work),
     /// It is done but for its commit: its outcome comes with those of the batch.
     Waits,
+    /// The rest of an upload is to come; if it was refused, it is to be dropped.
+    Put(Result<Put>),
     /// It is over.
     Done(Result<Outcome>),
 }
@@ -58,8 +67,9 @@ impl Work {
     pub fn class(&self) -> Class {
         let left = match &self.what {
             What::Hash(reading) | What::Accept(reading) => reading.left_to_hash(),
-            What::Partial { left, .. } => *left,
+            What::Partial { left, .. } | What::Resume { left, .. } => *left,
             What::Copy(copying) => copying.left_to_hash(),
+            What::Compare(comparing) => comparing.left(),
         };
         if left <= limits::HEAVY_MIN { Class::Light } else { Class::Heavy }
     }
@@ -67,6 +77,11 @@ impl Work {
     /// What it is about.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Whether the rest of an upload comes right behind what asked for it: if it is given up, that is to be dropped.
+    pub fn awaits_bytes(&self) -> bool {
+        matches!(&self.what, What::Resume { resuming, .. } if resuming.comes == Comes::InOnePiece)
     }
 }
 
@@ -120,6 +135,14 @@ impl Desk {
         })
     }
 
+    /// The upload that waits for this work, if one does.
+    pub fn put_of(&self, Work { what, running }: Work) -> Option<Put> {
+        match what {
+            What::Compare(comparing) => comparing.into_upload().map(|upload| Put::new(upload, running, &self.store)),
+            What::Hash(_) | What::Accept(_) | What::Partial { .. } | What::Resume { .. } | What::Copy(_) => None,
+        }
+    }
+
     /// One bounded step of work. `earlier` is told of operations before it that are over by the time it is.
     pub fn work(&mut self, Work { what, running }: Work, earlier: Earlier<'_>) -> Worked {
         let went = match what {
@@ -129,7 +152,9 @@ impl Desk {
                 ControlFlow::Continue(what) => Went::On(what),
                 ControlFlow::Break(found) => Went::Done(found),
             },
+            What::Resume { resuming, .. } => return self.go_on_resuming(resuming, running, earlier),
             What::Copy(copying) => self.copy(copying, &running),
+            What::Compare(comparing) => self.compare(comparing, &running),
         };
         match went {
             Went::On(what) => Worked::On(Work { what, running }),

@@ -8,7 +8,6 @@ use super::{Next, State, Talk};
 use crate::error::{Error, Kind};
 use crate::limits;
 use crate::machine::lane::{Outgoing, Step};
-use crate::machine::turns::Class;
 use crate::proto::{BadLine, Command, ReplyWriter, Verb};
 use crate::server::desk::audit::Running;
 use crate::server::desk::op::Op;
@@ -69,14 +68,7 @@ impl Talk {
             Begun::Part(part) => State::Part(PartFrames::of(part)),
             Begun::Download(job) => self.begin_download(job, out),
             Begun::List(job) => self.begin_list(job, out),
-            Begun::Work(work) => {
-                if work.class() == Class::Heavy {
-                    // Earlier uploads and their replies need not wait for a large file to be hashed.
-                    desk.commit(&mut |result| replies.answer(&result, out));
-                    out.hand_over();
-                }
-                State::Work(work)
-            }
+            Begun::Work(work) => self.begin_work(work, out),
             Begun::Done(result) => {
                 replies.answer(&result, out);
                 State::after_refused(verb)

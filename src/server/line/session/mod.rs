@@ -160,8 +160,9 @@ impl Machine for Session {
     fn hang_up(&mut self) {
         let put = match std::mem::take(&mut self.state) {
             State::Put(frames) => frames.into_put(),
+            State::Work(work) => self.talk.desk.put_of(work),
             // What is left of a part frees its range before the staged upload is put away.
-            State::Commands | State::Part(_) | State::Download(_) | State::List(_) | State::Work(_) => None,
+            State::Commands | State::Part(_) | State::Download(_) | State::List(_) => None,
         };
         self.talk.desk.hang_up(put);
     }

@@ -1,5 +1,6 @@
 //! A session keeps up with the users file: the rights of today, or its end.
 
+use super::frames::PutFrames;
 use super::{Next, State, Talk, farewell};
 use crate::error::{Error, Kind};
 use crate::machine::lane::{Outgoing, Step};
@@ -56,8 +57,9 @@ impl Talk {
                 State::Commands
             }
             State::Work(work) => {
+                let next = if work.awaits_bytes() { State::Put(PutFrames::dropping()) } else { State::Commands };
                 self.drop_work(work, error, out);
-                State::Commands
+                next
             }
         }
     }

@@ -1,9 +1,11 @@
 //! What takes more than one step to send: the frames of downloads and listings, and answers that take work.
 
+use super::frames::PutFrames;
 use super::{State, Talk};
 use crate::error::Error;
 use crate::limits;
 use crate::machine::lane::Outgoing;
+use crate::machine::turns::Class;
 use crate::proto::{ReplyWriter, frame, listing};
 use crate::server::desk::jobs::download::{Download, Pulled};
 use crate::server::desk::jobs::listing::ListJob;
@@ -91,12 +93,26 @@ impl Talk {
         State::List(job)
     }
 
+    pub(super) fn begin_work(&mut self, work: Work, out: &mut Outgoing) -> State {
+        if work.class() == Class::Heavy {
+            // Earlier uploads and their replies need not wait for a large file to be hashed.
+            self.commit(out);
+            out.hand_over();
+        }
+        State::Work(work)
+    }
+
     /// One step of an answer that takes work.
     pub(super) fn work(&mut self, work: Work, out: &mut Outgoing) -> State {
         let Talk { desk, replies, .. } = self;
         match desk.work(work, &mut |result| replies.answer(&result, out)) {
             Worked::On(work) => State::Work(work),
             Worked::Waits => State::Commands,
+            Worked::Put(Ok(put)) => State::Put(PutFrames::of(put)),
+            Worked::Put(Err(error)) => {
+                replies.refuse(&error, out);
+                State::Put(PutFrames::dropping())
+            }
             Worked::Done(result) => {
                 replies.answer(&result, out);
                 State::Commands

@@ -1,0 +1,99 @@
+//! Before a commit: a large file that has the name already is hashed if the commit has to know its bytes, a bounded step at a
+//! time.
+
+use super::work::{Went, What, Work};
+use crate::error::Result;
+use crate::files::{Committed, Compared, Overwrite, Upload};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::audit::Running;
+use crate::server::desk::locks::Extent;
+use crate::server::desk::outcome::Outcome;
+
+/// An upload that has all its bytes, while what has its name is compared.
+pub struct Comparing {
+    upload: Box<dyn Upload>,
+    /// Bytes that are to be hashed yet.
+    left: u64,
+    then: Then,
+}
+
+/// How an upload is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// With those right behind it.
+    Batch,
+    /// Alone. Its bytes were counted as they came.
+    Alone,
+}
+
+/// An upload that has all its bytes.
+pub enum Whole {
+    /// It is ready for its commit.
+    Ready(Box<dyn Upload>),
+    /// Something is to be compared first.
+    Comparing(Comparing),
+}
+
+impl Whole {
+    /// This upload, which is to be committed so. Nothing is hashed yet.
+    ///
+    /// # Errors
+    /// As [`Upload::compare`]; nothing is left of the upload.
+    pub(in crate::server::desk) fn of(upload: Box<dyn Upload>, then: Then) -> Result<Whole> {
+        Self::step(upload, then, 0)
+    }
+
+    fn step(mut upload: Box<dyn Upload>, then: Then, most: u64) -> Result<Whole> {
+        Ok(match upload.compare(most)? {
+            Compared::Done => Whole::Ready(upload),
+            Compared::NotYet { left } => Whole::Comparing(Comparing { upload, left, then }),
+        })
+    }
+}
+
+impl Comparing {
+    /// It as work.
+    pub(in crate::server::desk) fn into_work(self, running: Running) -> Work {
+        Work::new(What::Compare(self), running)
+    }
+
+    /// Bytes that are to be hashed yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The upload, if it came in one piece.
+    pub(super) fn into_upload(self) -> Option<Box<dyn Upload>> {
+        (self.then == Then::Batch).then_some(self.upload)
+    }
+}
+
+impl Desk {
+    pub(super) fn compare(&mut self, Comparing { upload, then, .. }: Comparing, running: &Running) -> Went {
+        match Whole::step(upload, then, limits::CHUNK as u64) {
+            Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),
+            Ok(Whole::Ready(upload)) => match then {
+                Then::Batch => Went::Whole(upload),
+                Then::Alone => Went::Done(self.commit_alone(upload, running)),
+            },
+            Err(error) => Went::Done(Err(error)),
+        }
+    }
+
+    /// Commits an upload whose bytes were counted as they came.
+    pub(in crate::server::desk) fn commit_alone(
+        &self,
+        mut upload: Box<dyn Upload>,
+        running: &Running,
+    ) -> Result<Outcome> {
+        if let Some(path) = running.target() {
+            self.check_locks((path, Extent::Itself), running)?;
+        }
+        if self.overwrite() == Overwrite::Refused {
+            upload.refuse_overwrite();
+        }
+        let committed: Committed = crate::machine::turns::aside(|| self.store.commit_one(upload))?;
+        Ok(Outcome::Stored { committed, came: 0 })
+    }
+}
