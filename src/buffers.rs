@@ -97,6 +97,15 @@ impl Buffer {
         self.start = (self.start + n).min(self.end);
     }
 
+    /// The same, and wipes them: what is behind them is yet to be read.
+    pub fn consume_secret(&mut self, n: usize) {
+        let end = (self.start + n).min(self.end);
+        if let Some(bytes) = self.bytes.get_mut(self.start..end) {
+            bytes.zeroize();
+        }
+        self.consume(n);
+    }
+
     /// Appends as many of `bytes` as fit, and says how many those were.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.room().len());
@@ -166,6 +175,15 @@ mod tests {
         assert_eq!(small.append(&vec![1; limits::BUFFER]), limits::SMALL_BUFFER);
         drop(full);
         assert_eq!(Buffer::take_for(&account).room().len(), limits::BUFFER);
+    }
+
+    #[test]
+    fn a_secret_is_wiped_as_it_is_consumed_and_what_is_behind_it_stays() {
+        let mut buffer = Buffer::take();
+        buffer.append(b"PASSWD secret\r\nPING\r\n");
+        buffer.consume_secret(15);
+        assert_eq!(buffer.filled(), b"PING\r\n");
+        assert!(!buffer.bytes.windows(6).any(|six| six == b"secret"));
     }
 
     #[test]

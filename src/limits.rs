@@ -729,10 +729,21 @@ pub const WEB_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that HTTP/1 gathers on the way out beside what is being sent: heads, and small answers to pipelined requests.
 pub const WEB_BUFFER: usize = 64 * 1024;
 
-/// Requests at once on a connection of HTTP/2; a client lets further ones wait. Measured with a client that reads nothing: each
-/// takes 18 KiB with its head and what hyper holds for it, so that with 120 a connection took 2.2 MB and 380 of them more than
-/// three times the memory that the server was given.
+/// Requests at once on a connection of HTTP/2; a client lets further ones wait.
 pub const WEB_STREAMS: u32 = 16;
+
+/// Requests at once that every connection has room for within [`CONNECTION_MEMORY`]. What more of them take comes out of the
+/// budget that is shared by source; where that is used up, they are told to come later.
+pub const WEB_STREAMS_SURE: usize = 4;
+
+/// What a request on a connection of HTTP/2 takes beside the bytes of files, with its head and what hyper holds for it. Measured
+/// with clients that read nothing: 11 to 15 KiB, with heads of 3 KiB.
+pub const WEB_STREAM_MEMORY: usize = 16 * 1024;
+
+/// Bytes of one answer of HTTP/2 that wait for a client at which no more of it is read. What is under way may be one piece more,
+/// and the next one is read by then. With [`BUFFER`] here small pieces of a file piled up to that: 254 KiB for each file that
+/// somebody did not read, of which no budget knew.
+pub const WEB_SEND_BUFFER: usize = 16 * 1024;
 
 /// Bytes that a client may send ahead in one request of HTTP/2: a [`CHUNK`], which is what an upload takes in one step. Over a
 /// line of 20 ms that is 13 MB/s for each file. Each request that has a body takes as much from the budget of buffers before

@@ -51,6 +51,10 @@ pub trait Machine: Send + 'static {
     fn class(&self) -> Class;
     /// The input has run dry for now: finish what was put off to be done together.
     fn settle(&mut self, out: &mut Outgoing);
+    /// Whether what the last step took of its input must not stay in memory.
+    fn took_secret(&self) -> bool {
+        false
+    }
     /// What it waits for.
     fn waiting(&self) -> Waiting;
     /// The server wants to end the session, for this reason. Called only when starved; says goodbye.
@@ -369,7 +373,10 @@ impl<M: Machine> Shared<M> {
             let step = machine.step(&mut unread, &mut out);
             stepped = true;
             let used = before - unread.len();
-            input.consume(used);
+            match machine.took_secret() {
+                true => input.consume_secret(used),
+                false => input.consume(used),
+            }
             match step {
                 Step::Progress if out.crowded => {
                     out.hand_over();

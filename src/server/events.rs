@@ -30,6 +30,8 @@ pub enum Event<'a> {
         name: &'a str,
         /// What it was about.
         path: Option<&'a RelPath>,
+        /// Where what it made or moved is now, if that is another path.
+        to: Option<&'a RelPath>,
         /// Bytes of files that it moved, or why it failed.
         outcome: Result<u64, Kind>,
     },

@@ -34,6 +34,7 @@ mod stray_secrets;
 mod streams;
 mod turns;
 mod web;
+mod web_frames;
 mod web_pages;
 mod web_writes;
 

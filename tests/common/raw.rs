@@ -59,7 +59,7 @@ impl RawClient {
 
     /// The same; none if the server refuses.
     pub fn try_from(address: [u8; 4], daemon: &Daemon) -> Option<RawClient> {
-        let socket = TcpStream::from(socket_from(address, daemon.port()));
+        let socket = TcpStream::from(try_socket_from(address, daemon.port()).ok()?);
         let connected = within(async { Connector::new(Trust::Observe)?.connect(socket, "127.0.0.1").await });
         let mut client = RawClient { stream: connected.ok()?.0, unread: Vec::new() };
         let (_, word, _) = client.try_reply()?;
@@ -235,11 +235,15 @@ impl RawClient {
 
 /// A bare connection from this address of the machine to this port of 127.0.0.1.
 pub fn socket_from(address: [u8; 4], port: u16) -> std::net::TcpStream {
+    try_socket_from(address, port).unwrap()
+}
+
+fn try_socket_from(address: [u8; 4], port: u16) -> std::io::Result<std::net::TcpStream> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-    let own = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&own, &SocketAddr::from((address, 0))).unwrap();
-    connect(&own, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
-    own.into()
+    let own = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&own, &SocketAddr::from((address, 0)))?;
+    connect(&own, &SocketAddr::from(([127, 0, 0, 1], port)))?;
+    Ok(own.into())
 }
 
 /// An UPLOAD line with its frames, end frame and trailer.

@@ -88,6 +88,39 @@ impl RawWeb {
         RawWeb(rustls::StreamOwned::new(client(name, alpns), socket))
     }
 
+    /// Offers HTTP/2 from this address, and has said what begins every connection of it.
+    pub fn two_from(address: [u8; 4], daemon: &Daemon) -> RawWeb {
+        let socket = super::socket_from(address, daemon.port());
+        socket.set_read_timeout(Some(HANG)).unwrap();
+        socket.set_write_timeout(Some(HANG)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        let mut web = RawWeb(rustls::StreamOwned::new(client("127.0.0.1", &["h2"]), socket));
+        web.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        web.send(frame(Frame::SETTINGS, 0, 0, &[]));
+        web
+    }
+
+    /// Waits no longer than this for the server to take what is sent.
+    pub fn patience(&mut self, longest: std::time::Duration) {
+        self.0.sock.set_write_timeout(Some(longest)).unwrap();
+    }
+
+    /// Sends bytes, and says whether they could be.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).is_ok()
+    }
+
+    /// The next frame of HTTP/2; none if the connection ended.
+    pub fn frame(&mut self) -> Option<Frame> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let mut payload = vec![0; length];
+        self.0.read_exact(&mut payload).ok()?;
+        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+    }
+
     /// Sends bytes. That the server has closed is no failure: it is judged by what it said.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _judged_by_the_answer = self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush());
@@ -129,6 +162,54 @@ impl RawWeb {
         let _however_it_ended = self.0.read_to_end(&mut bytes);
         bytes
     }
+}
+
+/// A frame of HTTP/2 (RFC 9113, section 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    pub const DATA: u8 = 0;
+    pub const HEADERS: u8 = 1;
+    pub const RST_STREAM: u8 = 3;
+    pub const SETTINGS: u8 = 4;
+    pub const PING: u8 = 6;
+    pub const GOAWAY: u8 = 7;
+    pub const WINDOW_UPDATE: u8 = 8;
+    pub const CONTINUATION: u8 = 9;
+    /// Of DATA and HEADERS: nothing comes behind it.
+    pub const END_STREAM: u8 = 1;
+    /// Of HEADERS and CONTINUATION: the head ends.
+    pub const END_HEADERS: u8 = 4;
+}
+
+/// Such a frame as bytes.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// The head of a request for this path, as HPACK has it without a table (RFC 7541): GET, https, host `x`, and `more` headers of 200
+/// bytes each.
+pub fn head_of(path: &str, more: u8) -> Vec<u8> {
+    let mut bytes = b"\x82\x87\x41\x01x\x44".to_vec();
+    bytes.push(u8::try_from(path.len()).unwrap());
+    bytes.extend(path.as_bytes());
+    for n in 0..more {
+        bytes.extend(*b"\x00\x02a");
+        bytes.push(b'a' + n);
+        bytes.extend([0x7f, 200 - 127]);
+        bytes.extend([b'z'; 200]);
+    }
+    bytes
 }
 
 /// A client's side of TLS that believes anybody.

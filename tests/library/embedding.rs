@@ -21,9 +21,10 @@ fn a_program_is_told_of_sessions_and_operations() {
             builder.on_event(move |event| {
                 let line = match event {
                     Event::Began { user, .. } => format!("{user} began"),
-                    Event::Operation { user, name, path, outcome, .. } => {
+                    Event::Operation { user, name, path, to, outcome, .. } => {
                         let path = path.map(ToString::to_string).unwrap_or_default();
-                        format!("{user} {name} {path} {outcome:?}")
+                        let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
+                        format!("{user} {name} {path}{to} {outcome:?}")
                     }
                     Event::Ended { user, bytes, .. } => format!("{user} ended {bytes}"),
                     _ => return,
@@ -34,12 +35,14 @@ fn a_program_is_told_of_sessions_and_operations() {
         let server = server.await.unwrap();
         let mut client = server.client("alice").await.unwrap();
         client.put("boat", b"a boat").await.unwrap();
+        client.rename("boat", "ship", false).await.unwrap();
         assert_eq!(client.stat("missing").await.unwrap_err().kind(), Kind::NotFound);
         client.logout().await.unwrap();
         server.stop().await.unwrap();
         let told = told.lock().unwrap();
         assert_eq!(told.first().unwrap(), "alice began");
         assert!(told.contains(&"alice UPLOAD boat Ok(6)".to_owned()), "{told:?}");
+        assert!(told.contains(&"alice RENAME boat to ship Ok(0)".to_owned()), "{told:?}");
         assert!(told.contains(&"alice STAT missing Err(NotFound)".to_owned()), "{told:?}");
         assert_eq!(told.last().unwrap(), "alice ended 6");
     });

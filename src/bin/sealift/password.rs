@@ -138,7 +138,8 @@ fn open(path: &Path, out: Output) -> Result<BufReader<File>> {
         let shown = sealift::proto::escape::for_people(path.as_os_str().as_encoded_bytes());
         out.warn(&format!("other users can read the password in {shown}; `chmod 600` mends that"));
     }
-    Ok(BufReader::new(file))
+    // What a buffer holds is wiped by nobody: it has room for one byte.
+    Ok(BufReader::with_capacity(1, file))
 }
 
 /// The first line without its ending. Nothing past that line is taken, so that what follows it can be read later.

@@ -105,6 +105,10 @@ impl Running {
         Running { staged: Some(id), ..self }
     }
 
+    fn paths(&self) -> (Option<&RelPath>, Option<&RelPath>) {
+        (self.path.as_ref(), self.to.as_ref())
+    }
+
     fn shown_path(&self) -> Option<String> {
         self.path.as_ref().map(RelPath::to_string)
     }
@@ -155,14 +159,20 @@ impl Audit {
     pub(super) fn succeeded(&self, user: &Principal, running: &Running, word: &str, bytes: u64) {
         self.log(user, running, word, bytes);
         self.ticket.count(bytes);
-        self.ticket.tell(user, running.name, running.path.as_ref(), Ok(bytes));
+        self.ticket.tell(user, running.name, running.paths(), Ok(bytes));
     }
 
     /// It failed.
     pub(super) fn failed(&self, user: &Principal, running: Running, error: Error) -> Error {
+        self.broke_off(user, running, error, 0)
+    }
+
+    /// It failed after so many bytes of files had moved.
+    pub(super) fn broke_off(&self, user: &Principal, running: Running, error: Error, bytes: u64) -> Error {
         let (kind, _) = error.told_by_server();
-        self.log(user, &running, kind.word(), 0);
-        self.ticket.tell(user, running.name, running.path.as_ref(), Err(kind));
+        self.log(user, &running, kind.word(), bytes);
+        self.ticket.count(bytes);
+        self.ticket.tell(user, running.name, running.paths(), Err(kind));
         self.own_trouble(&error);
         error
     }

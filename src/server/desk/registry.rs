@@ -363,11 +363,17 @@ impl Ticket {
         lock(&self.record.principal).clone_from(principal);
     }
 
-    /// Tells whoever listens of an operation.
-    pub fn tell(&self, user: &Principal, name: &str, path: Option<&RelPath>, outcome: Result<u64, Kind>) {
+    /// Tells whoever listens of an operation on this path, which came to the other one if there is one.
+    pub fn tell(
+        &self,
+        user: &Principal,
+        name: &str,
+        (path, to): (Option<&RelPath>, Option<&RelPath>),
+        outcome: Result<u64, Kind>,
+    ) {
         if let Some(listener) = self.registry.listener.get() {
             let session = self.id.to_string();
-            listener.tell(&Event::Operation { session, user: user.name(), name, path, outcome });
+            listener.tell(&Event::Operation { session, user: user.name(), name, path, to, outcome });
         }
     }
 

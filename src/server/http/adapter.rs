@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, FutureExt as _};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
+use crate::budget::{Account, Claim};
 use crate::limits;
 
 thread_local! {
@@ -44,17 +45,27 @@ pub struct Progress {
 }
 
 /// A request that is not answered to the end, until it is dropped.
-pub struct Open(Arc<Progress>);
+pub struct Open {
+    progress: Arc<Progress>,
+    /// What it takes, if it is more than each connection has room for.
+    _claim: Option<Claim>,
+}
 
 /// Work that the other side waits for, until it is dropped.
 pub struct Working(Arc<Progress>);
 
 impl Progress {
-    /// One more request.
-    pub fn open(self: &Arc<Self>) -> Open {
+    /// One more request, if there is memory for it: a few at once have room with the connection, and what goes beyond that is
+    /// taken from this account.
+    pub fn open(self: &Arc<Self>, account: &Arc<Account>) -> Option<Open> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Open(self.clone())
+        // Dropped below if there is no room.
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let mut open = Open { progress: self.clone(), _claim: None };
+        if before >= limits::WEB_STREAMS_SURE {
+            open._claim = Some(account.claim(limits::WEB_STREAM_MEMORY)?);
+        }
+        Some(open)
     }
 
     /// We are at work.
@@ -92,7 +103,7 @@ impl Progress {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.progress.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Answers: what every one of them carries, and those that say why not.
 
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,6 +34,8 @@ pub struct Body {
     /// Counts the request as open.
     _open: Option<Open>,
     _unwanted: Option<Unwanted>,
+    /// Told if making the bytes panics.
+    on_panic: Option<OnPanic>,
 }
 
 /// The rest of a request's body, which nobody wants. Over HTTP/2 dropping it resets the stream; some clients then lose the answer
@@ -60,6 +63,9 @@ impl Drop for Unwanted {
         }
     }
 }
+
+/// Told of a panic.
+pub type OnPanic = Box<dyn Fn() + Send>;
 
 /// Who answers, and in which session.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +99,12 @@ pub const fn methods(web: Web) -> HeaderValue {
 impl Body {
     /// Nothing.
     pub fn none() -> Body {
-        Body { bytes: Empty::new().map_err(|never| match never {}).boxed_unsync(), _open: None, _unwanted: None }
+        Body {
+            bytes: Empty::new().map_err(|never| match never {}).boxed_unsync(),
+            _open: None,
+            _unwanted: None,
+            on_panic: None,
+        }
     }
 
     /// These bytes.
@@ -102,6 +113,7 @@ impl Body {
             bytes: Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync(),
             _open: None,
             _unwanted: None,
+            on_panic: None,
         }
     }
 
@@ -111,12 +123,13 @@ impl Body {
             bytes: StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync(),
             _open: None,
             _unwanted: None,
+            on_panic: None,
         }
     }
 
-    /// Its request is open as long as this is.
-    pub fn counted(self, open: Open) -> Body {
-        Body { _open: Some(open), ..self }
+    /// Its request is open as long as this is, and a panic on the way is told.
+    pub fn watched(self, open: Open, on_panic: OnPanic) -> Body {
+        Body { _open: Some(open), on_panic: Some(on_panic), ..self }
     }
 
     /// Lets go of the rest of a request's body only when this is sent.
@@ -130,7 +143,18 @@ impl hyper::body::Body for Body {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        Pin::new(&mut self.bytes).poll_frame(cx)
+        let Body { bytes, on_panic, .. } = &mut *self;
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(bytes).poll_frame(cx))) {
+            Ok(polled) => polled,
+            Err(_) => {
+                if let Some(on_panic) = on_panic.take() {
+                    on_panic();
+                }
+                // What is left of it must not be asked again, and the answer is cut off.
+                self.bytes = Empty::new().map_err(|never| match never {}).boxed_unsync();
+                Poll::Ready(Some(Err(Error::new(Kind::Internal, "a fault in Sealift: please report it"))))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -222,8 +246,12 @@ pub fn explained(status: StatusCode, why: &str, for_browser: bool, ids: Ids) -> 
     )
 }
 
-/// What every answer carries.
-pub fn complete(mut answer: Answer, ids: Ids) -> Answer {
+/// What every answer carries; to HEAD if it `is_head`.
+pub fn complete(mut answer: Answer, ids: Ids, is_head: bool) -> Answer {
+    if is_head && !answer.status().is_success() {
+        // A refusal names the method: that of GET is not of this length.
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
     set(&mut answer, HeaderName::from_static("sealift-pid"), ids.pid);
     set(&mut answer, HeaderName::from_static("sealift-session"), ids.session);
     let headers = answer.headers_mut();
@@ -263,5 +291,35 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Busy | Kind::TooMany | Kind::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         Kind::TimedOut => StatusCode::REQUEST_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::executor::block_on;
+    use futures::stream::{iter, once};
+
+    use super::*;
+    use crate::server::http::adapter::Progress;
+
+    #[test]
+    fn a_panic_in_a_body_cuts_the_answer_off_and_is_told_once() {
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = told.clone();
+        let good = iter([Ok(Bytes::from("bytes"))]);
+        let body = Body::stream(good.chain(once(async { panic!("on purpose") })));
+        let account = crate::budget::Budget::new(0).portion().account();
+        let open = Arc::new(Progress::default()).open(&account).unwrap();
+        let on_panic = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut body = body.watched(open, Box::new(on_panic));
+        assert_eq!(block_on(body.frame()).unwrap().unwrap().into_data().unwrap(), "bytes");
+        assert_eq!(block_on(body.frame()).unwrap().unwrap_err().kind(), Kind::Internal);
+        assert!(block_on(body.frame()).is_none());
+        assert_eq!(told.load(Ordering::Relaxed), 1);
     }
 }

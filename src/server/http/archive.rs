@@ -325,7 +325,7 @@ impl State {
         if let Some(job) = self.list.take() {
             drop(desk.drop_list(job, Error::new(kind, why)));
         }
-        if let Some(job) = self.now.take().and_then(Reader::into_download) {
+        if let Some(job) = self.now.take().and_then(|mut reader| reader.give_up()) {
             drop(desk.drop_download(job, Error::new(kind, why)));
         }
     }
@@ -335,7 +335,7 @@ impl Drop for Going {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(mut state) = self.state.take() {
-            self.guest.note(|desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
+            self.guest.note(move |desk| state.give_up(desk, Kind::Aborted, "the client is gone"));
         }
     }
 }

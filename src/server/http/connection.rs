@@ -132,7 +132,7 @@ fn two(wire: Wire<Stream>, answering: Answering) -> Spoken {
         .max_concurrent_streams(limits::WEB_STREAMS)
         .initial_stream_window_size(limits::WEB_STREAM_WINDOW)
         .initial_connection_window_size(limits::WEB_CONNECTION_WINDOW)
-        .max_send_buf_size(limits::BUFFER)
+        .max_send_buf_size(limits::WEB_SEND_BUFFER)
         .max_header_list_size(limits::WEB_HEAD_MAX as u32)
         .max_pending_accept_reset_streams(limits::WEB_RESETS)
         .max_local_error_reset_streams(limits::WEB_REFUSALS)

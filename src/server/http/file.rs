@@ -40,10 +40,36 @@ enum Found {
 /// A file on its way.
 struct Sending {
     validators: Validators,
-    /// None: all of it.
-    range: Option<String>,
-    reader: Reader,
+    part: Part,
+    held: Held,
     first: Option<Bytes>,
+}
+
+/// How much of a file is sent.
+enum Part {
+    /// All of it.
+    Whole,
+    /// A range, as `Content-Range` tells of it.
+    Range(String),
+    /// Several, each of which tells of itself.
+    Ranges,
+}
+
+/// A reader, of which the log tells if it is dropped before its end: by whoever left, wherever it was at that moment.
+struct Held {
+    guest: Arc<Guest>,
+    reader: Reader,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(job) = self.reader.give_up() {
+            self.guest.note(|desk| {
+                desk.drop_download(job, Error::new(Kind::Aborted, "the client is gone"));
+                desk.rest();
+            });
+        }
+    }
 }
 
 /// What is asked for.
@@ -92,7 +118,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
 
 async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<Found> {
     let (path, headers, method) = (asked.place.path.clone(), asked.headers.clone(), asked.method);
-    let account = guest.account().clone();
+    let (account, holder) = (guest.account().clone(), guest.clone());
     let look = move |desk: &mut Desk| {
         let op = Op::Read { path: path.clone(), offset: 0, length: None, growing: false };
         let Begun::Download(job) = begin(desk, op, method)? else { return Err(unexpected()) };
@@ -101,6 +127,7 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
         let decision = validators.decide(&headers);
         if decision != Decision::Go {
             desk.succeeded(job.running());
+            desk.rest();
             return Ok(Found::Decided(decision, validators));
         }
         let is_head = method == "HEAD";
@@ -108,24 +135,28 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
             true => Wanted::of(&headers, meta.size),
             false => Wanted::Whole,
         };
-        let (mut reader, range) = match wanted {
+        let (mut reader, part) = match wanted {
             Wanted::Nothing => {
                 desk.succeeded(job.running());
+                desk.rest();
                 return Ok(Found::NoSuchRange(meta.size));
             }
             Wanted::Whole if is_head => {
                 desk.succeeded(job.running());
-                (Reader::one(job), None)
+                let mut reader = Reader::one(job);
+                // It is only told of.
+                drop(reader.give_up());
+                (reader, Part::Whole)
             }
-            Wanted::Whole => (Reader::one(desk.hashing(job, (0, meta.size))), None),
+            Wanted::Whole => (Reader::one(desk.hashing(job, (0, meta.size))), Part::Whole),
             Wanted::Parts(parts) => match parts[..] {
                 [(first, length)] => {
                     let range = format!("bytes {first}-{}/{}", (first + length).saturating_sub(1), meta.size);
-                    (Reader::one(desk.hashing(job, (first, length))), Some(range))
+                    (Reader::one(desk.hashing(job, (first, length))), Part::Range(range))
                 }
                 _ => {
                     let file = (path.clone(), job.into_source());
-                    (Reader::several(file, method, parts, Type::of(&path).name)?, Some(String::new()))
+                    (Reader::several(file, method, parts, Type::of(&path).name)?, Part::Ranges)
                 }
             },
         };
@@ -134,13 +165,14 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
         }
         let first = if is_head { None } else { reader.step_to_bytes(desk, &account)? };
         if !is_head && !reader.is_over() && !may_stay_open {
-            // There was no room for all of it at once.
+            // There was no room for all of it at once. It is opened again, and written down then.
+            drop(reader.give_up());
             return Ok(Found::Large);
         }
         if is_head || reader.is_over() {
             desk.rest();
         }
-        Ok(Found::Sending(Box::new(Sending { validators, range, reader, first })))
+        Ok(Found::Sending(Box::new(Sending { validators, part, held: Held { guest: holder, reader }, first })))
     };
     guest.step(look).await
 }
@@ -153,24 +185,23 @@ fn validate(answer: &mut Answer, validators: &Validators) {
 }
 
 fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenFile>) -> Answer {
-    let Sending { validators, range, reader, first } = sending;
-    let path = &asked.place.path;
+    let Sending { validators, part, held, first } = sending;
+    let (path, reader) = (&asked.place.path, &held.reader);
     let kind = Type::of(path);
-    let mut answer = answer(if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
+    let mut answer = answer(match part {
+        Part::Whole => StatusCode::OK,
+        Part::Range(_) | Part::Ranges => StatusCode::PARTIAL_CONTENT,
+    });
     validate(&mut answer, &validators);
     of_user(&mut answer);
     set(&mut answer, CONTENT_DISPOSITION, disposition(path, kind.is_harmless && !asked.wish.download));
     answer.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    match (reader.boundary(), range) {
-        (Some(boundary), _) => {
-            set(&mut answer, CONTENT_TYPE, format_args!("multipart/byteranges; boundary={boundary}"))
-        }
-        (None, range) => {
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind.name));
-            if let Some(range) = range {
-                set(&mut answer, CONTENT_RANGE, range);
-            }
-        }
+    match reader.boundary() {
+        Some(boundary) => set(&mut answer, CONTENT_TYPE, format_args!("multipart/byteranges; boundary={boundary}")),
+        None => drop(answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind.name))),
+    }
+    if let Part::Range(range) = part {
+        set(&mut answer, CONTENT_RANGE, range);
     }
     set(&mut answer, CONTENT_LENGTH, reader.length());
     if asked.method == "HEAD" {
@@ -179,7 +210,7 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
     *answer.body_mut() = match reader.is_over() {
         true => Body::whole(first.unwrap_or_default()),
         false => {
-            let going = Going { guest: guest.clone(), reader: Some(reader), first, _right: right };
+            let going = Going { guest: guest.clone(), held: Some(held), first, _right: right };
             Body::stream(try_unfold(going, Going::next))
         }
     };
@@ -190,7 +221,7 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
 struct Going {
     guest: Arc<Guest>,
     /// None while a turn has it, and once that has failed.
-    reader: Option<Reader>,
+    held: Option<Held>,
     first: Option<Bytes>,
     _right: Option<OpenFile>,
 }
@@ -201,30 +232,20 @@ impl Going {
             return Ok(Some((bytes, self)));
         }
         loop {
-            let Some(mut reader) = self.reader.take().filter(|reader| !reader.is_over()) else { return Ok(None) };
+            let Some(mut held) = self.held.take().filter(|held| !held.reader.is_over()) else { return Ok(None) };
             let account = self.guest.account().clone();
             let step = move |desk: &mut Desk| {
-                let piece = reader.step(desk, &account)?;
-                if reader.is_over() {
+                let piece = held.reader.step(desk, &account);
+                if piece.is_err() || held.reader.is_over() {
                     desk.rest();
                 }
-                Ok((reader, piece))
+                Ok((piece?, held))
             };
-            let (reader, piece) = self.guest.step(step).await?;
-            self.reader = Some(reader);
+            let (piece, held) = self.guest.step(step).await?;
+            self.held = Some(held);
             if let Piece::Bytes(bytes) = piece {
                 return Ok(Some((bytes, self)));
             }
-        }
-    }
-}
-
-impl Drop for Going {
-    /// Whoever left in the middle is written down.
-    fn drop(&mut self) {
-        let job = self.reader.take().and_then(Reader::into_download);
-        if let Some(job) = job {
-            self.guest.note(|desk| drop(desk.drop_download(job, Error::new(Kind::Aborted, "the client is gone"))));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::rows::{Form, Rows, Scene};
-use super::target::{Sort, Wish};
+use super::target::{Place, Sort, Wish};
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind};
@@ -52,10 +52,11 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         }
         return Ok(typed(form));
     }
-    let gathered = gather(guest, job, &asked.wish).await?;
+    let gathered = gather(guest, job, &asked).await?;
     drop(gathering);
     // What goes on while the client reads keeps the folder open.
     let right = gathered.rest.is_some().then(|| guest.open_folder()).transpose()?;
+    let place = asked.place.clone();
     let scene = Scene {
         place: asked.place,
         wish: asked.wish,
@@ -65,8 +66,14 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         is_sorted: gathered.rest.is_none(),
         ids,
     };
-    let going =
-        Going { guest: guest.clone(), rows: Rows::new(form, scene), gathered, stage: Stage::Head, _right: right };
+    let going = Going {
+        guest: guest.clone(),
+        place,
+        rows: Rows::new(form, scene),
+        gathered,
+        stage: Stage::Head,
+        _right: right,
+    };
     let mut answer = typed(form);
     *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
     Ok(answer)
@@ -121,12 +128,13 @@ pub fn batch(desk: &mut Desk, mut job: ListJob) -> Result<Batch> {
     Ok(Batch { rest: Some(job), entries, unread: 0 })
 }
 
-async fn gather(guest: &Arc<Guest>, job: ListJob, wish: &Wish) -> Result<Gathered> {
+async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &Asked) -> Result<Gathered> {
     let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0 };
     let mut bytes = 0;
     while let Some(job) = gathered.rest.take() {
         let Batch { rest, mut entries, unread } = guest.step(move |desk| batch(desk, job)).await?;
         gathered.unread = unread;
+        entries.retain(|entry| place.names(&entry.path));
         let more = entries.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
         gathered.sorted.append(&mut entries);
         bytes += more;
@@ -180,6 +188,7 @@ enum Stage {
 /// A listing on its way.
 struct Going {
     guest: Arc<Guest>,
+    place: Place,
     rows: Rows,
     gathered: Gathered,
     stage: Stage,
@@ -211,6 +220,7 @@ impl Going {
             self.gathered.rest = batch.rest;
             self.gathered.unread = batch.unread;
             self.gathered.sorted = batch.entries;
+            self.gathered.sorted.retain(|entry| self.place.names(&entry.path));
             self.gathered.sorted.reverse();
         }
         Ok(Some((Bytes::from(piece), self)))

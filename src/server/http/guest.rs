@@ -316,10 +316,14 @@ impl Guest {
         self.shared.turns.run_as(&self.source, class, move || work(&mut seat)).await?
     }
 
-    /// Does this at the desk without a turn if nobody is at it: for what is only written down.
-    pub fn note(&self, work: impl FnOnce(&mut Desk)) {
-        if let Some(mut seat) = self.desk.try_lock() {
-            work(&mut seat.desk);
+    /// Does this at the desk without a turn, as soon as nobody else is at it: for what is only written down.
+    pub fn note(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
+        match self.desk.try_lock() {
+            Some(mut seat) => work(&mut seat.desk),
+            None => {
+                let desk = self.desk.clone();
+                async_std::task::spawn(async move { work(&mut desk.lock_arc().await.desk) });
+            }
         }
     }
 }
@@ -335,7 +339,10 @@ pub fn begin_change(desk: &mut Desk, waiting: &mut Waiting, op: Op, method: &'st
     desk.look_at_users();
     desk.keep_up().map_err(|why| Error::new(why, "this session has ended"))?;
     match desk.begin(op, method, &mut |outcome| waiting.tell(outcome)) {
-        Begun::Done(Err(error)) => Err(error),
+        Begun::Done(Err(error)) => {
+            desk.rest();
+            Err(error)
+        }
         begun => Ok(begun),
     }
 }

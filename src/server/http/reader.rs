@@ -94,9 +94,10 @@ impl Reader {
         self.is_over
     }
 
-    /// The range that is being read.
-    pub fn into_download(self) -> Option<Download> {
-        self.now
+    /// No more of it: the range that was being read, if it was in the middle of one.
+    pub fn give_up(&mut self) -> Option<Download> {
+        self.is_over = true;
+        self.now.take()
     }
 
     /// [`Reader::step`] until there are bytes, or nothing is left.

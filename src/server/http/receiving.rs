@@ -12,7 +12,7 @@ use futures::future::try_join;
 use super::coming::{Coming, Pieces};
 use super::copy::{Went, to_its_commit};
 use super::digests::Digests;
-use super::guest::{Guest, OpenFile, Pending, Waiting, begin_change, unexpected};
+use super::guest::{Guest, OpenFile, Waiting, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, RelPath, UploadSpec};
 use crate::limits;

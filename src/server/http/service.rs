@@ -54,7 +54,7 @@ struct Connection {
     server_name: Option<String>,
     /// Until somebody is logged in.
     id: SessionId,
-    /// What comes with requests, whoever they are from.
+    /// What comes with requests, and many of them at once, whoever they are from.
     account: Arc<Account>,
 }
 
@@ -83,13 +83,25 @@ impl Service<Request<Incoming>> for Answering {
     type Future = BoxFuture<'static, Result<Answer, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (connection, open) = (self.0.clone(), self.0.progress.open());
-        async move { Ok(connection.answer(request, open).await) }.boxed()
+        let connection = self.0.clone();
+        match connection.progress.open(&connection.account) {
+            Some(open) => async move { Ok(connection.answer(request, open).await) }.boxed(),
+            None => std::future::ready(Ok(connection.no_room(&request))).boxed(),
+        }
     }
 }
 
 impl Connection {
-    async fn answer(&self, request: Request<Incoming>, open: Open) -> Answer {
+    /// The answer where so many requests at once are more than there is memory for.
+    fn no_room(&self, request: &Request<Incoming>) -> Answer {
+        let ids = Ids { pid: std::process::id(), session: self.id };
+        let error = Error::new(Kind::Busy, "there is no memory for so many requests at once");
+        let is_head = request.method() == Method::HEAD;
+        let answer = refusal(&error, is_for_browser(request.headers()), ids);
+        complete(answer, ids, is_head).map(|body| if is_head { Body::none() } else { body })
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>, open: Open) -> Answer {
         let (parts, body) = request.into_parts();
         let is_for_browser = is_for_browser(&parts.headers);
         let mut body = Coming::new(body, &parts.headers);
@@ -126,9 +138,7 @@ impl Connection {
                 answer
             }
             Err(_) => {
-                let panics = self.visitors.shared().registry.count_panic();
-                error!(panics, "a request panicked: a fault in Sealift, please report it");
-                self.visitors.penalise(Offence::Panic);
+                self.panicked();
                 explained(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "a fault in Sealift: please report it",
@@ -138,9 +148,17 @@ impl Connection {
             }
         };
         body.drain().await;
-        let sent = |answer: Body| answer.counted(open).before(Unwanted::new(body, room));
         // HTTP/2 takes any byte behind the head of such an answer for a fault.
-        complete(answer, ids).map(|answer| sent(if is_head { Body::none() } else { answer }))
+        let on_panic = Box::new(move || self.panicked());
+        let sent = |answer: Body| answer.watched(open, on_panic).before(Unwanted::new(body, room));
+        complete(answer, ids, is_head).map(|answer| sent(if is_head { Body::none() } else { answer }))
+    }
+
+    /// A fault of ours, and whoever can cause one may do it again.
+    fn panicked(&self) {
+        let panics = self.visitors.shared().registry.count_panic();
+        error!(panics, "a request panicked: a fault in Sealift, please report it");
+        self.visitors.penalise(Offence::Panic);
     }
 
     /// What a client may send ahead of a body is counted before anything of it is looked at.
@@ -393,6 +411,8 @@ async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids)
     let again = Asked { headers: Default::default(), place, wish, viewer, ..asked };
     match file::serve(guest, asked).await {
         Err(error) if error.kind() == Kind::IsDirectory => folder::serve(guest, again, form, ids).await,
+        // Who may list and not read files is led to the folder all the same.
+        Err(error) if error.kind() == Kind::Denied => folder::serve(guest, again, form, ids).await.map_err(|_| error),
         answer => answer,
     }
 }

@@ -121,6 +121,12 @@ impl Target {
 }
 
 impl Place {
+    /// Whether what has this name in this folder has a URL: in the folder for everybody, a name like those of homes or of our
+    /// own pages means these.
+    pub fn names(&self, entry: &[u8]) -> bool {
+        self.user.is_some() || !self.path.is_root() || !(entry.starts_with(b"~") || entry == OWN.as_bytes())
+    }
+
     /// Its URL's path; that of a folder ends with a slash.
     pub fn url(&self, is_folder: bool) -> String {
         let mut url = String::from("/");

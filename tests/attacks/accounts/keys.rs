@@ -122,6 +122,36 @@ fn replayed_signature() {
     }
 }
 
+/// What one server heard opens no other one, though both have the same users and even the same key of their own: each has given
+/// a number of its own.
+#[test]
+fn replayed_at_a_second_server() {
+    let (world, daemon, key) = scene();
+    let twin = World::of(&[]);
+    twin.set_users(&with_key(&key, ""));
+    std::fs::create_dir(twin.home("alice")).unwrap();
+    std::fs::create_dir(twin.place().join("certs")).unwrap();
+    for entry in std::fs::read_dir(world.place().join("certs")).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), twin.place().join("certs").join(entry.file_name())).unwrap();
+    }
+    let second = twin.start();
+    assert_eq!(pin(&second), pin(&daemon));
+    let (mut first, nonce) = greeted(&daemon);
+    let heard = line("alice", &sign(&key, "alice", &nonce, pin(&daemon)));
+    // Before it was used at the first one, and after.
+    for _ in 0..2 {
+        let (mut there, _) = greeted(&second);
+        assert_eq!(there.ask(&heard).1, "login-failed");
+        let _used = first.ask(&heard);
+    }
+    let (mut there, nonce) = greeted(&second);
+    assert_eq!(
+        there.ask(line("alice", &sign(&key, "alice", &nonce, pin(&second)))).1,
+        "welcome",
+        "the key itself does"
+    );
+}
+
 /// CVE-2018-15473 for keys: an unknown user, an unknown key, a wrong signature, a key that has expired or comes from
 /// elsewhere get the very same answer; so does a user with a password and no keys.
 #[test]

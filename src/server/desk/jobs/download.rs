@@ -95,7 +95,7 @@ impl Desk {
         if job.left() > 0 {
             return match job.reading.read(room) {
                 Ok(n) => Pulled::Bytes(job, n),
-                Err(error) => Pulled::Done(Err(self.failed(job.running, error))),
+                Err(error) => Pulled::Done(Err(self.drop_download(job, error))),
             };
         }
         let Download { mut reading, running } = job;
@@ -112,7 +112,8 @@ impl Desk {
     }
 
     /// Gives a download up, for this reason.
-    pub fn drop_download(&self, job: Download, error: Error) -> Error {
-        self.failed(job.running, error)
+    pub fn drop_download(&self, Download { reading, running }: Download, error: Error) -> Error {
+        let given = reading.len() - reading.left();
+        self.audit.broke_off(&self.principal, running, error, given)
     }
 }

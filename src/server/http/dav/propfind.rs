@@ -174,7 +174,8 @@ fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> 
     entries.reverse();
     let more = |entry: Entry| {
         // What no URL names, or is no file and no folder: nothing can be done with it.
-        let is_usable = matches!(entry.kind, EntryKind::File | EntryKind::Directory);
+        let is_usable =
+            matches!(entry.kind, EntryKind::File | EntryKind::Directory) && reading.place.names(&entry.path);
         let path = reading.place.path.join(&entry.path).ok().filter(|_| is_usable)?;
         let place = Place { path, ..reading.place.clone() };
         Some((more(desk, &place, (entry.kind, entry.size), reading), entry))

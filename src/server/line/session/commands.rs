@@ -20,6 +20,8 @@ impl Talk {
             Ok(Some(line)) => Command::parse(line),
             Err(error) => return self.give_up(error, out),
         };
+        // What is no command may be a secret that was typed in the wrong place.
+        self.took_secret = parsed.as_ref().map_or(true, Command::is_secret);
         self.desk.look_at_users();
         let (state, lives) = self.keep_up(State::Commands, out);
         if let Err(why) = lives {

@@ -76,6 +76,8 @@ struct Talk {
     nonce: Option<Nonce>,
     /// Present passwords and proofs that were wrong.
     login_failures: u32,
+    /// The last step read a line that holds a secret, or may do so.
+    took_secret: bool,
 }
 
 impl Session {
@@ -98,6 +100,7 @@ impl Session {
             unknown_verbs: 0,
             nonce: None,
             login_failures: 0,
+            took_secret: false,
         };
         Session { state: State::Commands, talk }
     }
@@ -141,6 +144,11 @@ impl Machine for Session {
         }
     }
 
+    fn took_secret(&self) -> bool {
+        // Of a line that is not whole yet nobody knows.
+        self.talk.took_secret || self.talk.lines.is_mid_line()
+    }
+
     fn waiting(&self) -> Waiting {
         match &self.state {
             State::Commands if !self.talk.lines.is_mid_line() => Waiting::Command,
@@ -171,6 +179,7 @@ impl Machine for Session {
 impl Talk {
     /// One command, or one bounded piece of what was begun.
     fn step(&mut self, state: State, input: &mut &[u8], out: &mut Outgoing) -> Next {
+        self.took_secret = false;
         let (state, lives) = self.keep_up(state, out);
         if let Err(why) = lives {
             return self.end(state, why, out);
