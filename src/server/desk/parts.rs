@@ -1,5 +1,7 @@
 //! Uploads in parts: staged, filled by parts over any sessions of the user, committed or discarded.
 
+use std::ops::ControlFlow;
+
 use super::Desk;
 use super::audit::Running;
 use super::jobs::compare::{Then, Whole};
@@ -30,8 +32,8 @@ impl Desk {
             Some(resume) => {
                 let resuming = Resuming { path, spec, resume, comes: Comes::InParts };
                 match self.hash_partial_first(resuming, running) {
-                    Ok(begun) => return begun,
-                    Err((Resuming { path, .. }, running)) => (path, running),
+                    ControlFlow::Break(begun) => return begun,
+                    ControlFlow::Continue((Resuming { path, .. }, running)) => (path, running),
                 }
             }
         };

@@ -1,5 +1,6 @@
 //! Uploads in one piece, and new folders: into the store, then a commit that those right behind may share.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::audit::Running;
@@ -27,7 +28,7 @@ pub enum Finished {
     /// It is done but for its commit: its outcome comes with those of the batch.
     Waits,
     /// A large file that is there must be read first.
-    Work(Work),
+    Work(Box<Work>),
     /// It is given up, for this reason, which is written down.
     Refused(Error),
 }
@@ -73,8 +74,8 @@ impl Desk {
             Some(resume) => {
                 let resuming = Resuming { path, spec, resume, comes: Comes::InOnePiece };
                 match self.hash_partial_first(resuming, running) {
-                    Ok(begun) => return begun,
-                    Err((Resuming { path, .. }, running)) => (path, running),
+                    ControlFlow::Break(begun) => return begun,
+                    ControlFlow::Continue((Resuming { path, .. }, running)) => (path, running),
                 }
             }
         };
@@ -145,7 +146,7 @@ impl Desk {
                 self.commit_if_full(earlier);
                 Finished::Waits
             }
-            Ok(Whole::Comparing(comparing)) => Finished::Work(comparing.into_work(running)),
+            Ok(Whole::Comparing(comparing)) => Finished::Work(Box::new(comparing.into_work(running))),
             Err(error) => {
                 // As with any other refusal.
                 self.commit(earlier);

@@ -320,7 +320,7 @@ fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Ta
     }
     match desk.finish(put, None, tell) {
         Finished::Waits => Ok(Went::Waits(waiting.join())),
-        Finished::Work(work) => Ok(Went::On(Box::new(work))),
+        Finished::Work(work) => Ok(Went::On(work)),
         Finished::Refused(error) => Err(error),
     }
 }

@@ -1,5 +1,7 @@
 //! Going on with an interrupted upload of which nobody knows any more what it was: it is hashed first, a bounded step at a time.
 
+use std::ops::ControlFlow;
+
 use super::work::{What, Work, Worked};
 use crate::files::{Looked, RelPath, Resume, UploadSpec};
 use crate::machine::turns;
@@ -31,11 +33,13 @@ impl Desk {
         &self,
         resuming: Resuming,
         running: Running,
-    ) -> Result<Begun, (Resuming, Running)> {
+    ) -> ControlFlow<Begun, (Resuming, Running)> {
         match turns::aside(|| self.store.look_for_partial(&resuming.path)) {
-            Ok(Looked::NotYet { left }) => Ok(Begun::Work(Work::new(What::Resume { resuming, left }, running))),
+            Ok(Looked::NotYet { left }) => {
+                ControlFlow::Break(Begun::Work(Work::new(What::Resume { resuming, left }, running)))
+            }
             // Going on with it fails in the same way.
-            Ok(Looked::Done(_)) | Err(_) => Err((resuming, running)),
+            Ok(Looked::Done(_)) | Err(_) => ControlFlow::Continue((resuming, running)),
         }
     }
 

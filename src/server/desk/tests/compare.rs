@@ -46,7 +46,7 @@ fn a_large_file_that_is_to_be_replaced_is_hashed_in_steps_before_the_commit() {
     bench.write("f", &old);
     let put = bench.put("f", Condition::Hash(Hash::of(&old)), b"new");
     let Finished::Work(work) = bench.desk.finish(put, None, &mut nobody) else { panic!("hashed in a commit") };
-    assert!(bench.compare(work) >= LARGE / limits::CHUNK);
+    assert!(bench.compare(*work) >= LARGE / limits::CHUNK);
     assert_eq!(bench.read("f").unwrap(), old, "not before the commit");
     assert!(
         matches!(bench.commit().unwrap(), Outcome::Stored { committed, .. } if committed.stored == Stored::Replaced)
@@ -60,7 +60,7 @@ fn another_large_file_than_the_expected_one_stays() {
     bench.write("f", &vec![7; LARGE]);
     let put = bench.put("f", Condition::Hash(Hash::of(b"another")), b"new");
     let Finished::Work(work) = bench.desk.finish(put, None, &mut nobody) else { panic!() };
-    assert_eq!(bench.go_on(work).unwrap_err().kind(), Kind::Changed);
+    assert_eq!(bench.go_on(*work).unwrap_err().kind(), Kind::Changed);
     assert_eq!(bench.read("f").unwrap().len(), LARGE);
     assert!(bench.is_clean());
 }
@@ -72,7 +72,7 @@ fn a_large_file_that_changes_between_its_comparison_and_the_commit_stays() {
     bench.write("f", &old);
     let put = bench.put("f", Condition::Hash(Hash::of(&old)), b"new");
     let Finished::Work(work) = bench.desk.finish(put, None, &mut nobody) else { panic!() };
-    bench.compare(work);
+    bench.compare(*work);
     // Also one that came there only now and has the very bytes: the commit does not hash so much.
     std::fs::remove_file(bench.at("f")).unwrap();
     bench.write("f", &old);
@@ -88,7 +88,7 @@ fn a_file_that_is_touched_while_it_is_compared_is_compared_again() {
     bench.write("f", &old);
     let put = bench.put("f", Condition::Hash(Hash::of(&old)), b"new");
     let Finished::Work(work) = bench.desk.finish(put, None, &mut nobody) else { panic!() };
-    let Worked::On(work) = bench.desk.work(work, &mut nobody) else { panic!() };
+    let Worked::On(work) = bench.desk.work(*work, &mut nobody) else { panic!() };
     let file = std::fs::OpenOptions::new().write(true).open(bench.at("f")).unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     assert!(bench.compare(work) > LARGE / limits::CHUNK + 1, "it begins again");
@@ -119,18 +119,18 @@ fn a_large_file_that_is_sent_again_by_one_who_may_replace_nothing_is_compared_in
     bench.write("f", &vec![7; LARGE]);
     let put = bench.put("f", Condition::Any, &vec![7; LARGE]);
     let Finished::Work(work) = bench.desk.finish(put, None, &mut nobody) else { panic!("hashed in a commit") };
-    bench.compare(work);
+    bench.compare(*work);
     assert!(matches!(bench.commit().unwrap(), Outcome::Stored { committed, .. } if committed.stored == Stored::Same));
     let put = bench.put("f", Condition::Any, &vec![8; LARGE]);
     let Finished::Work(work) = bench.desk.finish(put, None, &mut nobody) else { panic!() };
-    assert_eq!(bench.go_on(work).unwrap_err().kind(), Kind::Denied);
+    assert_eq!(bench.go_on(*work).unwrap_err().kind(), Kind::Denied);
     // The same one twice in a row: the second is compared with the first, which is in its place by then.
     let mut told = Vec::new();
     for _ in 0..2 {
         let put = bench.put("new", Condition::Any, &vec![9; LARGE]);
         match bench.desk.finish(put, None, &mut |result| told.push(result)) {
             Finished::Waits => {}
-            Finished::Work(work) => drop(bench.compare(work)),
+            Finished::Work(work) => drop(bench.compare(*work)),
             Finished::Refused(error) => panic!("{error}"),
         }
     }

@@ -125,7 +125,7 @@ impl Talk {
         let Talk { desk, replies, .. } = self;
         match desk.finish(put, Some(hash), &mut |result| replies.answer(&result, out)) {
             Finished::Waits => State::Commands,
-            Finished::Work(work) => self.begin_work(work, out),
+            Finished::Work(work) => self.begin_work(*work, out),
             Finished::Refused(error) => {
                 replies.refuse(&error, out);
                 State::Commands
