@@ -353,6 +353,8 @@ impl Server {
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
+        // Clients that come back go on with what they had begun, as after a crash.
+        self.shared.uploads.put_away().await;
         info!(connections = registry.connections(), "stopped");
         Ok(())
     }

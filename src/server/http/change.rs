@@ -8,6 +8,7 @@ use hyper::{HeaderMap, StatusCode};
 use super::answer::{Answer, answer};
 use super::coming::Coming;
 use super::guest::{Guest, begin, begin_change, unexpected};
+use super::put;
 use super::target::Place;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
@@ -39,6 +40,7 @@ pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> R
     if place.path.is_root() {
         return Err(Error::new(Kind::Denied, "a home itself is not removed"));
     }
+    put::check(guest, &place.path, headers).await?;
     let path = place.path.clone();
     guest.step(move |desk| remove(desk, path, "DELETE")).await?;
     Ok(answer(StatusCode::NO_CONTENT))
@@ -85,6 +87,7 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     let (what, there) = (look(guest, &way.from, "MOVE").await?, look(guest, &way.to, "MOVE").await?);
     let Some(what) = what else { return Err(missing(&way.from)) };
     way.check(there)?;
+    put::check(guest, &way.from, headers).await?;
     let Way { from, to, .. } = way;
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let at = to.clone();

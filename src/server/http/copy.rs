@@ -8,6 +8,7 @@ use hyper::{HeaderMap, StatusCode};
 use super::answer::{Answer, answer};
 use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at};
 use super::guest::{Guest, Pending, Waiting, begin, begin_change, unexpected};
+use super::put;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
@@ -28,6 +29,7 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let (what, there) = (look(guest, &way.from, "COPY").await?, look(guest, &way.to, "COPY").await?);
     let Some(what) = what else { return Err(missing(&way.from)) };
     way.check(there)?;
+    put::check(guest, &way.from, headers).await?;
     let Way { from, to, .. } = way;
     let _file = guest.open_file().await;
     let _we_are_at_work = guest.working();

@@ -150,12 +150,26 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
     }
 }
 
+/// Decides on the conditions of a request that changes a name and no bytes, by what is there now.
+///
+/// # Errors
+/// [`Kind::Changed`] if they do not hold; those of the gate and the store.
+pub async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
+    let holds = match condition(guest, path, headers).await? {
+        Condition::Any => true,
+        Condition::Absent => hash_now(guest, path).await?.is_none(),
+        Condition::Hash(expected) => hash_now(guest, path).await?.is_some_and(|there| there.0 == expected),
+    };
+    let changed = || Error::new(Kind::Changed, format!("{path}: not what the request said it must be"));
+    holds.then_some(()).ok_or_else(changed)
+}
+
 /// The hash of a file as it is now, its bytes, and when it was modified; none where none is.
 async fn hash_now(guest: &Arc<Guest>, path: &RelPath) -> Result<Option<(Hash, u64, Mtime)>> {
     let path = path.clone();
     let op = Op::Hash { path, length: None, of: Hashing::Record };
     let mut begun = guest
-        .step(move |desk| match begin(desk, op, "PUT") {
+        .step(move |desk| match begin(desk, op, "If-Match") {
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             begun => begun.map(Some),
         })

@@ -162,6 +162,12 @@ impl Uploads {
         self.lock().all.get(&token).cloned()
     }
 
+    /// Puts all away: the server ends.
+    pub async fn put_away(&self) {
+        let all = std::mem::take(&mut self.lock().all);
+        keep(all.into_values().collect()).await;
+    }
+
     /// It is over.
     pub fn forget(&self, token: Token) {
         self.lock().all.remove(&token);
@@ -193,10 +199,16 @@ async fn sweep(uploads: Weak<Uploads>) {
         sleep(limits::WEB_UPLOAD_LOOK).await;
         let Some(uploads) = uploads.upgrade() else { return };
         let (over, are_all) = uploads.lock().take_over();
-        spawn_blocking(move || over.iter().for_each(|upload| upload.slot.keep())).await;
+        keep(over).await;
         if are_all {
             return;
         }
+    }
+}
+
+async fn keep(over: Vec<Arc<Upload>>) {
+    if !over.is_empty() {
+        spawn_blocking(move || over.iter().for_each(|upload| upload.slot.keep())).await;
     }
 }
 

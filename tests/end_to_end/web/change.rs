@@ -40,6 +40,31 @@ fn files_and_folders_are_removed_with_all_in_them() {
 }
 
 #[test]
+fn nothing_is_removed_moved_or_copied_that_is_not_what_was_meant() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    fs::write(alice.join("f"), "now").unwrap();
+    let daemon = world.start();
+    let tag = |bytes: &[u8]| format!("If-Match: \"{}\"", sealift::files::Hash::of(bytes));
+    let destination = to(&daemon, "/~alice/g");
+    for method in ["DELETE", "MOVE", "COPY"] {
+        for condition in [&*tag(b"before"), "If-None-Match: *", "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:10 GMT"] {
+            let got = ask(&daemon, "alice", method, "/~alice/f", &[&destination, condition]);
+            assert_eq!(got.status, 412, "{method} {condition}: {got:?}");
+        }
+    }
+    let there = || names(&alice).into_iter().filter(|name| name != ".sealift").collect::<Vec<_>>();
+    assert_eq!(there(), ["f"]);
+    let now = tag(b"now");
+    for (method, status) in [("COPY", 201), ("MOVE", 204)] {
+        assert_eq!(ask(&daemon, "alice", method, "/~alice/f", &[&destination, &now]).status, status);
+    }
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/g", &["If-Match: *"]).status, 204);
+    assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/g", &["If-Match: *"]).status, 412);
+    assert_eq!(there(), [""; 0]);
+}
+
+#[test]
 fn folders_are_made_where_there_is_one_for_them() {
     let world = World::of(&["alice"]);
     let daemon = world.start();

@@ -184,6 +184,35 @@ fn an_upload_is_its_user_s_alone_and_gone_when_it_is_given_up() {
 }
 
 #[test]
+fn what_a_server_s_end_cut_is_gone_on_with_by_the_native_client() {
+    let world = World::of(&["alice"]);
+    let bytes = noise(20_000_000);
+    for ends_well in [true, false] {
+        let name = if ends_well { "ended" } else { "killed" };
+        let mut daemon = world.start();
+        let url = begin(&daemon, &format!("/~alice/{name}"), &[], b"");
+        assert_eq!(append(&daemon, &url, 0, false, &[], &bytes).status, 204);
+        if ends_well {
+            assert_eq!(daemon.stop().code, Some(0));
+        } else {
+            daemon.crash(rustix::process::Signal::KILL);
+            drop(daemon);
+        }
+        assert!(!world.home("alice").join(name).exists());
+        let again = world.start();
+        assert_eq!(ask(&again, "alice", "HEAD", &url, &[], b"").status, 404);
+        let mut alice = enter(&again, "alice");
+        let left = format!("HASH {name} partial=yes");
+        eventually("its whole blocks are there", || alice.ask(&left).0 == 213);
+        let (_, _, fields) = alice.ask(&left);
+        let block = usize::try_from(sealift::limits::HASH_BLOCK).unwrap();
+        assert_eq!(fields["size"], block.to_string());
+        assert_eq!(fields["hash"], sealift::files::Hash::of(&bytes[..block]).to_string());
+        again.stop();
+    }
+}
+
+#[test]
 fn there_are_only_so_many_that_are_not_finished() {
     let world = World::of(&["alice"]);
     let daemon = world.start();
