@@ -39,6 +39,7 @@ mod access;
 mod credential;
 mod editor;
 mod expiry;
+mod fresh_file;
 mod grants;
 mod grants_table;
 mod hash;

@@ -1,14 +1,14 @@
 //! The users file on disk: read with bounds, and changed under a lock by replacing it whole.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FlockOperation, Gid, OFlags, Uid};
+use rustix::fs::{FlockOperation, OFlags};
 
 use super::editor::{self, NewUser};
+use super::fresh_file::{Fresh, failed, sync_parent};
 use super::{Grants, Users};
 use crate::error::{Error, Kind, Result};
 use crate::limits::USERS_FILE_MAX;
@@ -248,81 +248,14 @@ fn lock(path: &Path) -> Result<(File, Metadata)> {
     }
 }
 
-/// A new file, whole and synced, beside the one it is to become; removed again if it does not.
-pub(super) struct Fresh {
-    path: PathBuf,
-    target: PathBuf,
-    file: File,
-}
-
-impl Fresh {
-    /// What is to become `target`, with this text, for the owner alone.
-    pub(super) fn beside(target: &Path, text: &str) -> Result<Fresh> {
-        let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let path = target.with_file_name(format!(".{name}.{random:016x}.new"));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let mut fresh = Fresh { file: file.map_err(|err| failed(target, err))?, path, target: target.to_owned() };
-        fresh.file.write_all(text.as_bytes()).map_err(|err| failed(target, err))?;
-        // Its last write is older than its name, and by that a running server knows that it is whole: however coarse the
-        // clock of the file system is.
-        let written = SystemTime::now() - Duration::from_millis(50);
-        fresh.file.set_modified(written).map_err(|err| failed(target, err))?;
-        fresh.file.sync_all().map_err(|err| failed(target, err))?;
-        Ok(fresh)
-    }
-
-    /// Gives it to whom this folder belongs: what root makes there is for the server's account.
-    pub(super) fn give_to_owner_of(&self, folder: &Path) -> Result<()> {
-        let (own, like) = (self.file.metadata(), fs::metadata(folder).map_err(|err| failed(folder, err))?);
-        let own = own.map_err(|err| failed(&self.target, err))?;
-        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
-            let (uid, gid) = (Uid::from_raw(like.uid()), Gid::from_raw(like.gid()));
-            rustix::fs::fchown(&self.file, Some(uid), Some(gid)).map_err(|err| failed(&self.target, err.into()))?;
-        }
-        Ok(())
-    }
-
-    /// Gives it its name, in the place of what had it. It is on the disk then.
-    pub(super) fn put_in_place(self) -> Result<()> {
-        fs::rename(&self.path, &self.target).map_err(|err| failed(&self.target, err))?;
-        sync_parent(&self.target)
-    }
-
-    /// An administrator who changes the file as root must not take it away from the account the server runs under.
-    fn take_owner_and_mode(&self, target: &Path, old: &Metadata) -> Result<()> {
-        let new = self.file.metadata().map_err(|err| failed(target, err))?;
-        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-            let owner = (Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())));
-            rustix::fs::fchown(&self.file, owner.0, owner.1).map_err(|err| failed(target, err.into()))?;
-        }
-        let mode = Permissions::from_mode(old.mode() & 0o7777);
-        self.file.set_permissions(mode).map_err(|err| failed(target, err))?;
-        self.file.sync_all().map_err(|err| failed(target, err))
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        // After a rename nothing is there, and that is fine.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-pub(super) fn sync_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(|err| failed(path, err))
-}
-
-fn failed(path: &Path, err: std::io::Error) -> Error {
-    Error::file(path.display(), err)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use tempfile::TempDir;
+
+    use super::*;
 
     const HASH: &str =
         "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

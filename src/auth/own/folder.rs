@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::{Own, Record};
 use crate::auth::User;
-use crate::auth::users_file::{Fresh, sync_parent};
+use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 

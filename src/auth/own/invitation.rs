@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::folder::{StateFolder, read_small};
 use super::sealed;
 use crate::auth::User;
-use crate::auth::users_file::{Fresh, sync_parent};
+use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;

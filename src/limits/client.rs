@@ -1,0 +1,142 @@
+//! Bounds of the client and of what it keeps for a person.
+
+use std::time::Duration;
+
+use super::{CONNECTIONS_MAX, HASH_BLOCK};
+
+// ---- The client ----
+
+/// Time for a client to reach a server: name lookup, TCP, TLS and the greeting. A server that accepts and then waits
+/// for a connection permit answers within this, or is too busy to be of use.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client waits for a server from which nothing comes and to which nothing can be sent. Longer than a
+/// busy disk takes to sync, and than hashing 50 GiB from a fast one.
+pub const CLIENT_IO_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The same for commands that have the server read whole files, of which it tells nothing before it has read the last
+/// byte: 500 GB from a single hard disk at 140 MB/s.
+pub const CLIENT_READ_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// How long an interrupted command may take to put away what it has not finished. Only a read or write that cannot be
+/// interrupted, as from a terminal, takes longer than a moment.
+pub const INTERRUPT_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// After so long an interrupted program ends wherever it is: with what ending takes, within two seconds of the signal. More
+/// than [`INTERRUPT_PATIENCE`], so that a command that can be told has its chance.
+pub const INTERRUPT_LIMIT: Duration = Duration::from_millis(1800);
+
+/// A Ctrl-C that another program had the terminal for reaches this one too, and on a busy machine after that has ended: so long
+/// it is still the other one's.
+pub const INTERRUPT_ECHO: Duration = Duration::from_millis(500);
+
+/// Buffers on their way between a client's connection and the thread that works with files, in each direction. What they
+/// smooth is the threads' turns on the cores: with 16 (4 MiB) instead of 4 a file of 1 GiB took 3 to 6 % less time on two
+/// cores.
+pub const WIRE_BUFFERS: usize = 16;
+
+/// The same where the rate is limited: what waits there counts as sent, and there is nothing to smooth.
+pub const WIRE_BUFFERS_LIMITED: usize = 2;
+
+/// Bytes asked for at once of an asynchronous reader whose bytes are sent; [`WIRE_BUFFERS`] of these wait for the connection.
+pub const FEED: usize = 64 * 1024;
+
+/// A client's outgoing buffer goes on its way once it holds so many bytes: enough small files to make the hand-over
+/// between threads cheap, few enough that reading and sending overlap.
+pub const WIRE_HANDOVER: usize = 48 * 1024;
+
+/// Largest frame a client sends. A [`super::BUFFER`] below [`WIRE_HANDOVER`] still takes a command line, such a frame and the
+/// end of the file; and it is a length that BLAKE3 hashes in large steps (128 KiB and 64 KiB).
+pub const UPLOAD_FRAME: usize = 192 * 1024;
+
+/// Bytes that a client has read of a file and that may not have arrived when the connection breaks: its own buffers, and
+/// what two kernels hold for a fast line.
+pub const UPLOAD_ON_ITS_WAY: u64 = HASH_BLOCK;
+
+/// Files a client has asked for or sent at most without having the answer. Hides a round trip of 50 ms at 10,000
+/// small files a second.
+pub const PIPELINE_FILES: usize = 512;
+
+/// Bytes of one listing that a client holds: some four million files with paths of 60 bytes, so that a server that lists
+/// without end, or with endless names, does not take all memory. Bytes and not entries, because a path has up to 4 KiB.
+pub const LISTING_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Bytes of entries that a client holds to sort them for a person: half a million of them, with names of 30 bytes. What is more
+/// is shown as it comes.
+pub const SORTED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Names that the braces of one word may stand for. `{a,b}{c,d}…` doubles them with each pair.
+pub const ALTERNATIVES_MAX: usize = 1000;
+
+/// Lines before the last one of an answer: a server tells of at most [`super::CONNECTIONS_MAX`] sessions.
+pub const ANSWER_LINES_MAX: usize = 2 * CONNECTIONS_MAX;
+
+/// Bytes of a download that a client reads and drops, when its own disk refuses the file, to keep the connection for
+/// the others. With more to come it is quicker to end the connection.
+pub const DROP_MAX: u64 = 64 * 1024 * 1024;
+
+/// Longest host name in bytes (RFC 1035, section 2.3.4).
+pub const HOST_MAX: usize = 253;
+
+/// How often within the time-out the watch looks: it fires never early and at most a quarter late.
+pub const READ_TIMEOUT_LOOKS: u32 = 4;
+
+/// Links in a row that are followed, as the kernel does.
+pub const TYPED_LINKS_MAX: u32 = 40;
+
+/// How long a Tab waits for the server's names.
+pub const COMPLETION_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Largest file that is sent once more by itself, without anybody being told, when it changed while it was sent: as much
+/// again as an interrupted transfer repeats. A larger one may be written to for as long as it takes to send.
+pub const TORN_AGAIN_MAX: u64 = HASH_BLOCK;
+
+/// Pause before the first try on a new connection; it doubles with each further one. Short, because most lost
+/// connections come back at once, or not soon.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Tries in a row without getting any farther before a program gives up. With the pauses that is two minutes at least: a
+/// router that starts again, a server that is updated.
+pub const RETRIES: u32 = 12;
+
+/// The longest pause between two tries.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a pipe that is sent may have nothing before the server is told that it pauses. Far below [`super::WINDOW`], and more than
+/// a program takes that is at work.
+pub const PAUSE_AFTER: Duration = Duration::from_millis(500);
+
+/// How often a client that is busy with its own disk says that it is still there. Far below [`super::IDLE_TIMEOUT`].
+pub const STILL_HERE: Duration = Duration::from_secs(30);
+
+/// After how long without a word the shell asks whether the server is still there before it sends a command: one round
+/// trip, which a person who has thought for so long does not notice.
+pub const SHELL_QUIET: Duration = Duration::from_secs(15);
+
+/// How often a program that reads JSON is told how far a transfer is.
+pub const JSON_PROGRESS: Duration = Duration::from_secs(1);
+
+// ---- Mirrors ----
+
+/// Files at a mirror's destination up to which `--delete` may remove any number of them without being asked: few enough
+/// to be looked over before.
+pub const MIRROR_FILES_FREE: u64 = 20;
+
+/// Of a hundred files at a mirror's destination, how many `--delete` removes without being told that so many are meant.
+/// A source that lost more than half of its files since the last time was probably not all there.
+pub const MIRROR_DELETE_PERCENT: u8 = 50;
+
+// ---- What a person keeps ----
+
+/// Largest `known_servers` and `config.toml` of a client in bytes: ten thousand servers. They are read whole.
+pub const CONFIG_FILE_MAX: u64 = 1024 * 1024;
+
+/// Keys that are known of one server at most: some for each of a few machines behind one name. A server that announces
+/// one new key after the other fills no file.
+pub const KNOWN_KEYS_MAX: usize = 8;
+
+/// Longest name of a server in `config.toml`: as long as a label of a host name.
+pub const BOOKMARK_MAX: usize = 63;
+
+/// Lines remembered from one conversation to the next.
+pub const HISTORY_LINES_MAX: usize = 1000;

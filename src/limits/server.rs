@@ -1,0 +1,176 @@
+//! Bounds of a server: its connections and sessions, the turns they take, its memory, its folder and its log.
+
+use std::time::Duration;
+
+// ---- Connections ----
+
+/// Connections at once. Each idle one costs 11 KiB (measured: `tests/alone/idle_memory.rs`).
+pub const CONNECTIONS_MAX: usize = 10_000;
+
+/// Of how many places one is kept for connections that are not logged in, and for administrators: with all others taken
+/// by sessions, a newcomer can still say who it is.
+pub const HALL_SHARE: usize = 100;
+
+/// The least of those places, if that is no more than a quarter of all.
+pub const HALL_MIN: usize = 4;
+
+/// Of how many places one is kept for named users: anonymous sessions cannot take all there are.
+pub const NAMED_SHARE: usize = 10;
+
+/// Newcomers that are turned away in one go when there is no descriptor for them; then the others have a turn.
+pub const TURNED_AWAY: usize = 256;
+
+/// Descriptors that a connection in the middle of a transfer holds: its socket, a file and the folder that is in. An idle
+/// one holds the first alone (`tests/alone/idle_memory.rs`), one that uploads small files up to twice [`super::COMMIT_BATCH`]
+/// more.
+pub const DESCRIPTORS_PER_CONNECTION: u64 = 3;
+
+/// Descriptors beside those of connections: listeners, the reactor, the log, and a listing of a deep tree.
+pub const DESCRIPTORS_APART: u64 = 128;
+
+/// Pause after a failed accept: without it a full descriptor table spins (measured: 794,748 errors in half a second).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections at once from one address (IPv6: from one /64): a tenth of all, so that none can take every place.
+pub const PER_SOURCE_MAX: usize = CONNECTIONS_MAX / 10;
+
+/// Connections that may be not logged in before newcomers are refused by chance. OpenSSH's MaxStartups is 10:30:100;
+/// a connection there is a process, here about 20 KiB, so the counts are twenty times as high.
+pub const STARTUPS_BEGIN: usize = 200;
+
+/// Of a hundred newcomers, how many are refused at [`STARTUPS_BEGIN`].
+pub const STARTUPS_PERCENT: u32 = 30;
+
+/// Connections not logged in at which every newcomer is refused.
+pub const STARTUPS_FULL: usize = 2000;
+
+// ---- Sessions ----
+
+/// How long a logged-in connection may say nothing between two commands.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Window in which a client that owes us something (the rest of a line, data, reading a reply) must move bytes at
+/// [`RATE_MIN`]: a byte a second is an attack, not a slow line.
+pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// Bytes a second, on average over a [`WINDOW`]: half of what a 1990s modem did.
+pub const RATE_MIN: u64 = 1024;
+
+/// The least that a client may be limited to, for each connection. A server's kernel takes some 2.6 MiB of a download at
+/// first (loopback) and asks for more only when a third of it is gone: at this rate within a [`WINDOW`], of which a server
+/// lets two pass.
+pub const RATE_LIMIT_MIN: u64 = 16 * 1024;
+
+/// The least that the kernel may hold for a limited client of what it receives: two full packets of any network.
+pub const RATE_LIMIT_BUFFER_MIN: usize = 16 * 1024;
+
+/// How long running transfers may go on after the server was told to stop.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// Shortest time-out that may be set: less would end clients that do nothing wrong.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+// ---- Turns ----
+
+/// How long who has a thread keeps it while others wait for one. Long enough that the change costs nothing beside it,
+/// short enough that a hundred who wait have all had their turn within a second.
+pub const TURN: Duration = Duration::from_millis(10);
+
+/// Threads for the sessions of a server, at least, and else four for each core: most of their steps wait for a disk now and
+/// then. One user alone gets half of them.
+pub const TURNS_MIN: usize = 24;
+
+/// Further threads that may be in work which cannot be interrupted: commits, removals of trees, the first look at
+/// what a home with a quota holds.
+pub const TURNS_ASIDE: usize = 24;
+
+/// Bytes from which on hashing them counts as heavy: below it the change of places costs as much as the work.
+pub const HEAVY_MIN: u64 = 64 * 1024;
+
+/// How long a thread waits for work before it ends.
+pub const THREAD_IDLE: Duration = Duration::from_secs(2);
+
+/// Threads of logins beside those that hash passwords: tokens, anonymous reading, a look at the users file.
+pub const LOGIN_THREADS_BESIDE: usize = 4;
+
+/// Threads that open homes.
+pub const HOME_THREADS: usize = 8;
+
+// ---- Memory of a server ----
+
+/// What the program itself takes: its code and tables, threads, buffers kept for reuse.
+pub const MEMORY_FIXED: u64 = 48 * 1024 * 1024;
+
+/// The least that a server plans with, however little there is: it begins small and warns.
+pub const MEMORY_MIN: u64 = 16 * 1024 * 1024;
+
+/// Most that one connection takes beside the budget of buffers: three small buffers on their way out and two on their way
+/// in, two below TLS, and up to 80 KiB inside the TLS engine.
+pub const CONNECTION_MEMORY: u64 = 224 * 1024;
+
+/// Stack of a thread, as the standard library makes it.
+pub const THREAD_STACK: u64 = 2 * 1024 * 1024;
+
+/// Heaps of threads at most: glibc makes up to eight for each core, and a machine of many cores seldom has so many busy
+/// threads.
+pub const HEAPS_MAX: u64 = 64;
+
+/// glibc's setting for the number of heaps.
+pub const HEAPS_SETTING: &str = "glibc.malloc.arena_max";
+
+/// Heaps where the address space is limited.
+pub const HEAPS_FEW: u64 = 2;
+
+/// Address space that glibc sets apart for one thread's heap.
+pub const THREAD_HEAP: u64 = 64 * 1024 * 1024;
+
+/// Waiting buffers at which a stopped worker starts again: half of the above, so that the cipher never runs dry.
+pub const OUTBOX_LOW: usize = 2;
+
+// ---- One server for a folder ----
+
+/// How long a starting server waits for the lock of its data directory: one that was killed a moment ago has it until
+/// all of its memory is given back.
+pub const LOCK_WAIT: Duration = if cfg!(test) { Duration::from_millis(600) } else { Duration::from_secs(3) };
+
+/// How long it waits without a word: who only looks whether a directory is served has the lock for less than a
+/// millisecond.
+pub const LOCK_LOOK: Duration = Duration::from_millis(100);
+
+/// Pause between two tries to get it.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Bytes read of what a server says of itself: two lines.
+pub const STATE_FILE_MAX: u64 = 16 * 1024;
+
+/// Bytes read of a lock file: four words.
+pub const LOCK_FILE_MAX: u64 = 256;
+
+/// Locks of the whole machine that are looked through for a server inside of a data folder, once at the start.
+pub const SYSTEM_LOCKS_READ: usize = 100_000;
+
+// ---- The log ----
+
+/// Bytes of log lines that may wait for whoever reads standard error: some 5,000 lines, the bursts of a busy second. As
+/// many again are being written.
+pub const LOG_QUEUE: usize = 1024 * 1024;
+
+/// How long the thread that writes the log lets lines gather before it writes again: a reader of the log notices nothing,
+/// and 10,000 commands a second cost 200 writes.
+pub const LOG_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long the end of the process waits for the rest of the log to be read.
+pub const LOG_FLUSH: Duration = Duration::from_secs(1);
+
+/// Time over which the lines that one source causes in the log are counted.
+pub const LOG_WINDOW: Duration = Duration::from_secs(10);
+
+/// Lines of the log that one source may cause in a [`LOG_WINDOW`]; then one line says how many more there were. More than
+/// a person causes, and at most 20 KB a second of log (one that pipelined PING wrote 43 MB).
+pub const LOG_LINES: u32 = 1000;
+
+/// How often a warning that comes again and again is said.
+pub const REPEATED_EVERY: Duration = Duration::from_secs(60);
+
+/// Sources whose lines are counted apart at once; beyond them all share one count. About 100 bytes each.
+pub const LOG_SOURCES: usize = 16_384;
