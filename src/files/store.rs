@@ -138,12 +138,13 @@ pub trait Store: Send + Sync {
         Ok(Properties::new())
     }
 
-    /// Keeps these instead.
+    /// Keeps these values, and no longer those of names without one; durably where the store is durable. Of changes at once none
+    /// is lost.
     ///
     /// # Errors
-    /// [`crate::Kind::NoSpace`] if they are more than the storage keeps.
-    fn set_properties(&self, path: &RelPath, properties: &Properties) -> Result<()> {
-        match properties.is_empty() {
+    /// [`crate::Kind::NoSpace`] if there are more than the storage keeps.
+    fn change_properties(&self, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
+        match changes.iter().all(|(_, value)| value.is_none()) {
             true => Ok(()),
             false => Err(Error::new(Kind::NoSpace, format!("{path}: no properties are kept here"))),
         }

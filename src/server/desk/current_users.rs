@@ -239,7 +239,7 @@ impl CurrentUsers {
         }
     }
 
-    /// A key that expires is a change, though the file stays as it is.
+    /// A key or a user that expires is a change, though the file stays as it is.
     fn notice_expired(&self, state: &mut State) {
         let now = SystemTime::now();
         if state.users.expired_between(state.seen_until, now) {

@@ -31,17 +31,7 @@ impl Desk {
         changes: Vec<(String, Option<String>)>,
         running: Running,
     ) -> Begun {
-        let change = || {
-            let mut kept = self.store.properties(path)?;
-            for (name, value) in changes {
-                match value {
-                    Some(value) => drop(kept.insert(name, value)),
-                    None => drop(kept.remove(&name)),
-                }
-            }
-            self.store.set_properties(path, &kept)
-        };
-        let set = turns::aside(change);
+        let set = turns::aside(|| self.store.change_properties(path, &changes));
         self.over(running, set.map(|()| Outcome::PropertiesSet))
     }
 

@@ -171,6 +171,14 @@ impl Desk {
         gate::check_rights(&self.principal, running.rights(), running.name())
     }
 
+    /// Whether the rights of now are those that this operation needs: for what begins with others, and is of no use without it.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn allows(&self, op: &Op, name: &str) -> Result<()> {
+        gate::check(&self.principal, gate::need(op), name)
+    }
+
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {

@@ -98,11 +98,11 @@ impl Desk {
                 // From here on it is committed or gone.
                 let whole = turns::aside(|| staged.into_upload())
                     .and_then(|upload| checked(&path, upload, hash))
-                    .and_then(|upload| Whole::of(upload, Then::Alone));
+                    .and_then(|upload| Whole::of(upload, Then::Alone { came: 0 }));
                 match whole {
                     Ok(Whole::Comparing(comparing)) => Begun::Work(comparing.into_work(running)),
                     Ok(Whole::Ready(upload)) => {
-                        let stored = self.commit_alone(upload, &running);
+                        let stored = self.commit_alone(upload, 0, &running);
                         self.over(running, stored)
                     }
                     Err(error) => self.over(running, Err(error)),

@@ -58,7 +58,7 @@ pub struct Registry {
     stopped: Receiver<()>,
 }
 
-struct OnKick(Box<dyn Fn(&str) + Send + Sync>);
+struct OnKick(Box<dyn Fn(&str) -> usize + Send + Sync>);
 
 impl fmt::Debug for OnKick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,8 +145,9 @@ impl Registry {
         let _ = self.listener.set(listener);
     }
 
-    /// From now on this is called with the user's name before [`Registry::kick`] ends any session; the first one stays.
-    pub fn on_kick(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+    /// From now on this is called with the user's name before [`Registry::kick`] ends any session, makes void what would let the
+    /// user in again, and says how much that was; the first one stays.
+    pub fn on_kick(&self, listener: impl Fn(&str) -> usize + Send + Sync + 'static) {
         let _ = self.on_kick.set(OnKick(Box::new(listener)));
     }
 
@@ -220,7 +221,8 @@ impl Registry {
         }
     }
 
-    /// Ends the session of this id, or else all those of this user. Whose they are, and how many; none if there is none.
+    /// Ends the session of this id, or else all those of this user, also where none is there and a login is remembered. Whose
+    /// they are, and how many; none if there is nothing of it.
     pub fn kick(&self, whom: &str) -> Option<(String, usize)> {
         let sessions = lock(&self.sessions);
         let one = sessions.iter().find(|(id, _)| id.to_string() == whom).map(|(_, record)| record);
@@ -228,10 +230,11 @@ impl Registry {
             Some(record) => vec![record],
             None => sessions.values().filter(|record| lock(&record.principal).name() == whom).collect(),
         };
-        let user = lock(&records.first()?.principal).name().to_owned();
+        let user = records.first().map_or_else(|| whom.to_owned(), |record| lock(&record.principal).name().to_owned());
         // First: whoever comes in by it meanwhile is either among these or refused.
-        if let Some(OnKick(tell)) = self.on_kick.get() {
-            tell(&user);
+        let voided = self.on_kick.get().map_or(0, |OnKick(tell)| tell(&user));
+        if records.is_empty() && voided == 0 {
+            return None;
         }
         records.iter().for_each(|record| record.end(Kind::Kicked));
         Some((user, records.len()))

@@ -92,7 +92,7 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let at = to.clone();
     let moved = guest.step(move |desk| match folders {
-        true => replace_tree(desk, &from, &to),
+        true => replace_tree(desk, &from, &to, "MOVE"),
         false => rename_at(desk, &from, &to, there.is_some(), "MOVE"),
     });
     moved.await.map_err(|error| no_place(error, &at))?;
@@ -100,22 +100,29 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
 }
 
 /// No call replaces a folder, or anything by one: what is there goes aside first, and comes back if something fails.
-fn replace_tree(desk: &mut Desk, from: &RelPath, to: &RelPath) -> Result<()> {
+///
+/// # Errors
+/// Those of the gate and the store; both are where they were.
+pub fn replace_tree(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
     let aside = aside(to)?;
-    rename_at(desk, to, &aside, false, "MOVE")?;
+    rename_at(desk, to, &aside, false, method)?;
     let back = |desk: &mut Desk, error| {
         // What this fails with is in the log; the first error says more.
-        let _ = rename_at(desk, &aside, to, false, "MOVE");
+        let _ = rename_at(desk, &aside, to, false, method);
         Err(error)
     };
-    if let Err(error) = rename_at(desk, from, to, false, "MOVE") {
+    if let Err(error) = rename_at(desk, from, to, false, method) {
         return back(desk, error);
     }
-    if let Err(error) = remove(desk, aside.clone(), "MOVE") {
-        let _ = rename_at(desk, to, from, false, "MOVE");
-        return back(desk, error);
+    match remove(desk, aside.clone(), method) {
+        // Nothing of it is gone.
+        Err(error) if matches!(error.kind(), Kind::Denied | Kind::Locked) => {
+            let _ = rename_at(desk, to, from, false, method);
+            back(desk, error)
+        }
+        // Else some of it may be: what is whole stays, and what is left of the other is in the log.
+        Ok(()) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// A name beside this one, for what is to be replaced.
@@ -150,10 +157,11 @@ pub fn remove(desk: &mut Desk, path: RelPath, method: &'static str) -> Result<()
     }
 }
 
-/// What is there, if it is anything. Who may not list is told nothing: that is found out when it is tried.
+/// What is there, if it is anything. Whoever may not list cannot be told, and so neither moves nor copies over HTTP: what was
+/// replaced and what made is part of its answers.
 ///
 /// # Errors
-/// Those of the store.
+/// Those of the gate and the store.
 pub async fn look(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<Option<EntryKind>> {
     let path = path.clone();
     let looked = guest.step(move |desk| match begin(desk, Op::Stat(path), method)? {

@@ -126,7 +126,8 @@ impl Expected<'_> {
 
 impl State<'_> {
     /// Whether it holds of a file with this hash, of so many bytes, modified then, or of nothing. The weak tag that is told of a
-    /// file without a record holds too: davfs2 knows no other, sends it back without its `W/`, and gives up what it was to write if it does not hold.
+    /// file without a record holds too: davfs2 knows no other, sends it back without its `W/`, and gives up what it was to write
+    /// if it does not hold.
     pub fn holds(&self, there: Option<(&Hash, u64, Mtime)>) -> bool {
         let State(headers) = self;
         let tags =

@@ -1,12 +1,12 @@
 //! COPY: a file, or a folder with all in it. Each file is whole under its name or not there, as everywhere; a folder that is
-//! replaced goes aside first, and comes back if the copy fails or its client goes away.
+//! replaced is so by a copy that is whole, and stays if the copy fails or its client goes away.
 
 use std::sync::Arc;
 
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at};
+use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, replace_tree};
 use super::guest::{Guest, Pending, Waiting, begin, begin_change, unexpected};
 use super::put;
 use crate::error::{Error, Kind, Result};
@@ -33,57 +33,62 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let Way { from, to, .. } = way;
     let _file = guest.open_file().await;
     let _we_are_at_work = guest.working();
-    let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
-    let replaced = if folders { Some(Aside::put(guest, &to).await?) } else { None };
+    let trees = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
+    let built = if trees { Some(Built::beside(guest, &to).await?) } else { None };
+    let place = built.as_ref().map_or_else(|| to.clone(), |built| built.path.clone());
     let copied = match what {
-        EntryKind::Directory => copy_folder(guest, &from, &to, is_flat).await,
-        _ => copy_one(guest, from, to.clone(), there.is_some() && !folders).await,
+        EntryKind::Directory => copy_folder(guest, &from, &place, is_flat).await,
+        _ => copy_one(guest, from, place, there.is_some() && !trees).await,
     };
     copied.map_err(|error| no_place(error, &to))?;
-    if let Some(replaced) = replaced {
-        replaced.forget().await?;
+    if let Some(built) = built {
+        built.put_in_place(to).await?;
     }
     Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
 }
 
-/// What is to be replaced, under another name. Dropped before it is forgotten it comes back, in place of what is there.
-struct Aside {
+/// A copy that is to replace a folder, or a file by a folder, under a name of its own until it is whole. Dropped before that it
+/// is removed.
+struct Built {
     guest: Arc<Guest>,
-    to: RelPath,
-    aside: RelPath,
-    is_over: bool,
+    path: RelPath,
+    is_in_place: bool,
 }
 
-impl Aside {
-    async fn put(guest: &Arc<Guest>, to: &RelPath) -> Result<Aside> {
-        let aside = aside(to)?;
-        let put = Aside { guest: guest.clone(), to: to.clone(), aside: aside.clone(), is_over: false };
-        let to = to.clone();
-        guest.step(move |desk| rename_at(desk, &to, &aside, false, "COPY")).await?;
-        Ok(put)
+impl Built {
+    /// One that is to be at `to`.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] if what is at `to` could not be replaced by it afterwards: nothing is copied then.
+    async fn beside(guest: &Arc<Guest>, to: &RelPath) -> Result<Built> {
+        let path = aside(to)?;
+        let (from, to) = (path.clone(), to.clone());
+        let allowed = guest.step(move |desk| {
+            desk.allows(&Op::Rename { from, to: to.clone(), replace: false }, "COPY")?;
+            desk.allows(&Op::Remove { path: to, recursive: true }, "COPY")
+        });
+        allowed.await?;
+        Ok(Built { guest: guest.clone(), path, is_in_place: false })
     }
 
-    async fn forget(mut self) -> Result<()> {
-        let aside = self.aside.clone();
-        self.guest.step(move |desk| remove(desk, aside, "COPY")).await?;
-        self.is_over = true;
+    async fn put_in_place(mut self, to: RelPath) -> Result<()> {
+        let path = self.path.clone();
+        self.guest.step(move |desk| replace_tree(desk, &path, &to, "COPY")).await?;
+        self.is_in_place = true;
         Ok(())
     }
 }
 
-impl Drop for Aside {
+impl Drop for Built {
     fn drop(&mut self) {
-        if self.is_over {
+        if self.is_in_place {
             return;
         }
-        let (guest, to, aside) = (self.guest.clone(), self.to.clone(), self.aside.clone());
+        let (guest, path) = (self.guest.clone(), self.path.clone());
         async_std::task::spawn(async move {
-            let back = guest.give_up(move |desk, _| {
-                // What fails is in the log, and nobody is left to be told.
-                let _half_a_copy = remove(desk, to.clone(), "COPY");
-                let _old = rename_at(desk, &aside, &to, false, "COPY");
-            });
-            let _nobody_waits = back.await;
+            // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
+            let removed = guest.give_up(move |desk, _| drop(remove(desk, path, "COPY")));
+            let _nobody_waits = removed.await;
         });
     }
 }
@@ -109,19 +114,32 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
         let (entries, more) = guest.step(move |desk| some_entries(desk, job)).await?;
         rest = more;
         let mut pending = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
-            match entry.kind {
-                EntryKind::Directory => make(guest, target, "COPY").await?,
-                EntryKind::File => pending.push(copy_file(guest, source, target, false).await?),
-                EntryKind::Link | EntryKind::Other => {
-                    return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));
-                }
-            }
-        }
-        // They share a sync.
+        let begun = copy_entries(guest, from, to, entries, &mut pending).await;
+        // They share a sync. Also if others failed: nothing of a request happens after its answer.
+        let mut done = Ok(());
         for pending in pending {
-            guest.committed(pending).await?;
+            done = done.and(guest.committed(pending).await.map(drop));
+        }
+        begun.and(done)?;
+    }
+    Ok(())
+}
+
+async fn copy_entries(
+    guest: &Arc<Guest>,
+    from: &RelPath,
+    to: &RelPath,
+    entries: Vec<Entry>,
+    pending: &mut Vec<Pending>,
+) -> Result<()> {
+    for entry in entries {
+        let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
+        match entry.kind {
+            EntryKind::Directory => make(guest, target, "COPY").await?,
+            EntryKind::File => pending.push(copy_file(guest, source, target, false).await?),
+            EntryKind::Link | EntryKind::Other => {
+                return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));
+            }
         }
     }
     Ok(())

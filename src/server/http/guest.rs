@@ -292,12 +292,17 @@ impl Guest {
         pending.await.unwrap_or_else(|_| Err(unexpected()))
     }
 
-    /// Gives something up at the desk, also of a session that has ended.
+    /// Gives something up at the desk, also of a session that has ended. All that was taken before is committed, if it may be.
     ///
     /// # Errors
     /// [`Kind::Internal`]: the thread has vanished.
     pub async fn give_up(&self, work: impl FnOnce(&mut Desk, &mut Waiting) + Send + 'static) -> Result<()> {
         self.at_desk(Class::Light, move |seat| {
+            // What others have sent and wait for is told to them, and not to this work. Of a session that has ended it is
+            // given up by the first line.
+            if seat.keep_up().is_ok() {
+                seat.commit();
+            }
             work(&mut seat.desk, &mut seat.waiting);
             Ok(())
         })

@@ -18,6 +18,7 @@ use crate::files::{Committed, RelPath, UploadSpec};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
+use crate::server::desk::jobs::work::Worked;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::uploads::{Finished, Put};
@@ -207,16 +208,33 @@ impl Stream {
     pub async fn finish(&self) -> Result<Committed> {
         let (slot, held, guest) = (self.slot.clone(), self.held.clone(), self.guest.clone());
         let finishing = async move {
+            // Nobody else is at it before it is over, whoever waits for that.
+            let _held = held;
             let finished = guest.change(Class::Light, move |desk, waiting| {
-                let _held = held;
                 let Taken { put, digests, .. } = slot.take()?;
                 let tell = &mut |outcome| waiting.tell(outcome);
                 match digests.check() {
-                    Ok(()) => desk.finish_at_once(put, tell),
+                    Ok(()) => Ok(desk.finish_at_once(put, tell)),
                     Err(error) => Err(desk.drop_put(put, error, tell)),
                 }
             });
-            finished.await
+            let mut finished = finished.await?;
+            loop {
+                let work = match finished {
+                    Worked::Done(stored) => return stored,
+                    Worked::On(work) => work,
+                    Worked::Waits | Worked::Put(_) => return Err(unexpected()),
+                };
+                let class = work.class();
+                let step = move |desk: &mut Desk, waiting: &mut Waiting| {
+                    let tell = &mut |outcome| waiting.tell(outcome);
+                    match desk.may_go_on(work.running()) {
+                        Ok(()) => Ok(desk.work(work, tell)),
+                        Err(error) => Err(desk.drop_work(work, error, tell)),
+                    }
+                };
+                finished = guest.change(class, step).await?;
+            }
         };
         stored(async_std::task::spawn(finishing).await?)
     }

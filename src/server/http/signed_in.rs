@@ -75,9 +75,9 @@ impl SignedIn {
         self.lock().remove(&Hash::of(cookie.expose()));
     }
 
-    /// Those of this user are void.
-    pub fn remove_user(&self, name: &str) {
-        self.lock().retain(|_, entry| entry.principal.name() != name);
+    /// Those of this user are void. How many there were.
+    pub fn remove_user(&self, name: &str) -> usize {
+        self.lock().extract_if(|_, entry| entry.principal.name() == name).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Entry>> {

@@ -108,6 +108,11 @@ impl Upload {
         self.state().is_done
     }
 
+    /// Whether nothing more can come of it: it is in its place, or has failed. While a request is at it, its bytes may be away.
+    fn is_over(&self) -> bool {
+        self.is_done() || (self.busy.try_lock().is_some() && self.slot.len().is_none())
+    }
+
     /// Bytes that have come; none if it has failed.
     pub fn offset(&self) -> Option<u64> {
         let state = self.state();
@@ -131,15 +136,7 @@ impl Uploads {
     /// # Errors
     /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`] and [`limits::WEB_UPLOADS_MAX`].
     pub fn check(&self, source: &Source) -> Result<()> {
-        let mut table = self.lock();
-        // What failed or is in its place needs no file; it makes room first.
-        if table.is_full_for(source) {
-            table.all.retain(|_, upload| upload.slot.len().is_some() && !upload.is_done());
-        }
-        match table.is_full_for(source) {
-            true => Err(Error::new(Kind::TooMany, "too many uploads have begun that are not finished")),
-            false => Ok(()),
-        }
+        self.lock().make_room(source)
     }
 
     /// Takes one in.
@@ -147,9 +144,9 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::check`]; [`Kind::Internal`] without random numbers.
     pub fn add(self: &Arc<Self>, upload: Arc<Upload>) -> Result<Token> {
-        self.check(&upload.source)?;
         let token = Token::new()?;
         let mut table = self.lock();
+        table.make_room(&upload.source)?;
         table.all.insert(token, upload);
         if !std::mem::replace(&mut table.is_swept, true) {
             spawn(sweep(Arc::downgrade(self)));
@@ -185,6 +182,17 @@ impl Table {
         let over = self.all.extract_if(|_, upload| upload.left().is_zero()).map(|(_, upload)| upload).collect();
         self.is_swept = !self.all.is_empty();
         (over, !self.is_swept)
+    }
+
+    /// What failed or is in its place needs no file, and goes first.
+    fn make_room(&mut self, source: &Source) -> Result<()> {
+        if self.is_full_for(source) {
+            self.all.retain(|_, upload| !upload.is_over());
+        }
+        match self.is_full_for(source) {
+            true => Err(Error::new(Kind::TooMany, "too many uploads have begun that are not finished")),
+            false => Ok(()),
+        }
     }
 
     fn is_full_for(&self, source: &Source) -> bool {
@@ -267,6 +275,24 @@ mod tests {
         assert_eq!(upload.offset(), None, "there is nothing in it");
         upload.done(7);
         assert_eq!((upload.offset(), upload.is_done()), (Some(7), true));
+    }
+
+    #[test]
+    fn room_is_made_by_what_is_over_and_by_nothing_that_somebody_is_at() {
+        async_std::task::block_on(async {
+            let uploads = Arc::new(Uploads::default());
+            // A step has what came: the slot is empty meanwhile.
+            let at_it = upload(1);
+            let (_held, _replaced) = at_it.take_over().await;
+            let kept = uploads.add(at_it).unwrap();
+            let over = uploads.add(upload(1)).unwrap();
+            for _ in 2..limits::WEB_UPLOADS_PER_SOURCE {
+                uploads.add(upload(1)).unwrap();
+            }
+            uploads.add(upload(1)).unwrap();
+            assert!(uploads.get(kept).is_some(), "it goes on");
+            assert!(uploads.get(over).is_none(), "it has failed");
+        });
     }
 
     #[test]

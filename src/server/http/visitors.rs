@@ -160,7 +160,8 @@ impl Visitors {
     }
 
     fn whose(&self, cookie: &Secret) -> Option<Principal> {
-        self.shared.signed_in.find(cookie, &self.shared.users.now(), Instant::now())
+        // Those in force: the file is looked at elsewhere, on threads that may wait for the disk.
+        self.shared.signed_in.find(cookie, &self.shared.users.latest(), Instant::now())
     }
 
     /// The session of whoever has this cookie.

@@ -241,8 +241,8 @@ impl Store for LocalStore {
         properties::load(&self.jail, path)
     }
 
-    fn set_properties(&self, path: &RelPath, properties: &Properties) -> Result<()> {
-        properties::store(&self.jail, path, properties)
+    fn change_properties(&self, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
+        properties::change(&self.jail, self.durable(), path, changes)
     }
 
     fn usage(&self) -> Result<Option<Usage>> {

@@ -1,9 +1,10 @@
 //! What clients keep with a file or folder, in an extended attribute of it: so it goes where the file goes, and nothing is left
 //! of it when the file is gone.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
+use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr, fsync};
 use rustix::io::Errno;
 
 use super::jail::Jail;
@@ -17,40 +18,64 @@ const ATTRIBUTE: &str = "user.sealift.properties";
 /// Between names and values, in neither of which it is.
 const END: char = '\0';
 
+/// What is read, changed and written is so by one at a time.
+static CHANGING: Mutex<()> = Mutex::new(());
+
 /// [`crate::files::Store::properties`].
 pub(super) fn load(jail: &Jail, path: &RelPath) -> Result<Properties> {
+    on(jail, path, |file| load_of(file, path))
+}
+
+/// [`crate::files::Store::change_properties`].
+pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
     on(jail, path, |file| {
-        let mut bytes = vec![0; limits::PROPERTIES_MAX];
-        match fgetxattr(file, ATTRIBUTE, &mut bytes[..]) {
-            Ok(len) => Ok(decode(bytes.get(..len).unwrap_or_default())),
-            // Of a file system without attributes, or written by somebody else.
-            Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(Properties::new()),
-            Err(err) => Err(Error::file(path, err.into())),
+        {
+            // It guards nothing of its own.
+            let _one_at_a_time = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = load_of(file, path)?;
+            for (name, value) in changes {
+                match value {
+                    Some(value) => drop(kept.insert(name.clone(), value.clone())),
+                    None => drop(kept.remove(name)),
+                }
+            }
+            store_of(file, path, &kept)?;
+        }
+        match durable {
+            true => fsync(file).map_err(|err| Error::file(path, err.into())),
+            false => Ok(()),
         }
     })
 }
 
-/// [`crate::files::Store::set_properties`].
-pub(super) fn store(jail: &Jail, path: &RelPath, properties: &Properties) -> Result<()> {
+fn load_of(file: BorrowedFd<'_>, path: &RelPath) -> Result<Properties> {
+    let mut bytes = vec![0; limits::PROPERTIES_MAX];
+    match fgetxattr(file, ATTRIBUTE, &mut bytes[..]) {
+        Ok(len) => Ok(decode(bytes.get(..len).unwrap_or_default())),
+        // Of a file system without attributes, or written by somebody else.
+        Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(Properties::new()),
+        Err(err) => Err(Error::file(path, err.into())),
+    }
+}
+
+fn store_of(file: BorrowedFd<'_>, path: &RelPath, properties: &Properties) -> Result<()> {
     let bytes = encode(properties);
     let no_room = || Error::new(Kind::NoSpace, format!("{path}: there is no room for so many properties"));
-    on(jail, path, |file| {
-        let set = match bytes.len() {
-            0 => fremovexattr(file, ATTRIBUTE),
-            1..=limits::PROPERTIES_MAX => fsetxattr(file, ATTRIBUTE, &bytes, XattrFlags::empty()),
-            _ => return Err(no_room()),
-        };
-        match set {
-            Ok(()) => Ok(()),
-            Err(Errno::NODATA | Errno::NOTSUP) if bytes.is_empty() => Ok(()),
-            Err(Errno::NOTSUP | Errno::NOSPC | Errno::TOOBIG | Errno::DQUOT) => Err(no_room()),
-            Err(err) => Err(Error::file(path, err.into())),
-        }
-    })
+    let set = match bytes.len() {
+        0 => fremovexattr(file, ATTRIBUTE),
+        1..=limits::PROPERTIES_MAX => fsetxattr(file, ATTRIBUTE, &bytes, XattrFlags::empty()),
+        _ => return Err(no_room()),
+    };
+    match set {
+        Ok(()) => Ok(()),
+        Err(Errno::NODATA | Errno::NOTSUP) if bytes.is_empty() => Ok(()),
+        Err(Errno::NOTSUP | Errno::NOSPC | Errno::TOOBIG | Errno::DQUOT) => Err(no_room()),
+        Err(err) => Err(Error::file(path, err.into())),
+    }
 }
 
 /// Does this with the file or folder, which is opened for it.
-fn on<T>(jail: &Jail, path: &RelPath, work: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Result<T>) -> Result<T> {
+fn on<T>(jail: &Jail, path: &RelPath, work: impl FnOnce(BorrowedFd<'_>) -> Result<T>) -> Result<T> {
     let _steady = jail.tree().steady();
     match jail.parent(path).and_then(|(dir, name)| LocalSource::open_real(path, &dir, name)) {
         Ok(opened) => work(opened.file().as_fd()),

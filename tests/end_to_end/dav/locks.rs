@@ -128,3 +128,21 @@ fn a_folder_is_locked_with_all_in_it_or_only_its_names() {
     );
     assert!(told.contains("<D:owner><href xmlns=\"DAV:\">mailto:a</href></D:owner>"), "{told}");
 }
+
+#[test]
+fn a_lock_that_is_taken_while_an_upload_comes_holds_when_it_ends() {
+    let world = World::with(&[("alice", "\"full\"", "team"), ("bob", "\"full\"", "team")]);
+    let daemon = world.start();
+    let file = world.home("team").join("file");
+    fs::write(&file, "old").unwrap();
+    let begun = ask(&daemon, "alice", "PUT", &["Upload-Complete: ?0", "Upload-Length: 3"], "", "/~alice/file");
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let end = || {
+        let headers = ["Content-Type: application/partial-upload", "Upload-Complete: ?1", "Upload-Offset: 0"];
+        ask(&daemon, "alice", "PATCH", &headers, "new", begun.header("location"))
+    };
+    let locked = lock(&daemon, "bob", &[], "/~bob/file");
+    assert_eq!(locked.status, 200);
+    assert_eq!(end().status, 423);
+    assert_eq!(fs::read(&file).unwrap(), b"old");
+}

@@ -3,9 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{VERSIONS, noise};
 use crate::common::place::names;
-use crate::common::web::{Got, curl};
+use crate::common::web::{Got, RawWeb, curl};
 use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, snapshot};
 
 fn ask(daemon: &Daemon, user: &str, method: &str, path: &str, headers: &[&str]) -> Got {
@@ -175,6 +178,58 @@ fn copies_are_whole_with_all_that_is_in_a_folder() {
         names(&alice) == [".sealift", "copy", "flat", "folder", "taken", "whole"]
             && snapshot(&alice.join("taken")) == before
     });
+}
+
+#[test]
+fn a_folder_that_one_may_not_rename_or_remove_is_not_replaced_by_a_copy() {
+    let may = |more: &str| format!("[\"list\", \"download\", \"upload\", \"overwrite\", \"mkdir\", \"{more}\"]");
+    let (removes, renames) = (may("delete"), may("rename"));
+    let world = World::with(&[("removes", &*removes, "removes"), ("renames", &*renames, "renames")]);
+    let daemon = world.start();
+    for user in ["removes", "renames"] {
+        let home = world.home(user);
+        for file in ["from/new", "to/old"] {
+            fs::create_dir_all(home.join(file).parent().unwrap()).unwrap();
+            fs::write(home.join(file), file).unwrap();
+        }
+        let destination = to(&daemon, &format!("/~{user}/to/"));
+        for what in ["from/", "from/new"] {
+            let got = ask(&daemon, user, "COPY", &format!("/~{user}/{what}"), &[&*destination]);
+            assert_eq!(got.status, 403, "{user} {what}: {got:?}");
+        }
+        let there: Vec<_> = names(&home).into_iter().filter(|name| name != ".sealift").collect();
+        assert_eq!(there, ["from", "to"], "{user}");
+        assert_eq!(fs::read(home.join("to/old")).unwrap(), b"to/old");
+        assert_eq!(names(&home.join("to")), ["old"], "{user}");
+    }
+}
+
+#[test]
+fn whoever_sends_after_a_copy_that_failed_is_told_of_what_was_sent() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    for folder in ["from", "to"] {
+        fs::create_dir(alice.join(folder)).unwrap();
+    }
+    for n in 0..100 {
+        fs::write(alice.join(format!("from/f{n}")), "x").unwrap();
+    }
+    symlink("/etc", alice.join("from/out")).unwrap();
+    let daemon = world.start();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let (login, port) = (STANDARD.encode(super::alice()), daemon.port());
+    let head = |method: &str, path: &str, more: &str| {
+        format!(
+            "{method} /~alice/{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Basic {login}\r\n{more}\r\n\r\n"
+        )
+    };
+    for n in 0..5 {
+        let destination = to(&daemon, "/~alice/to/");
+        assert_eq!(web.ask(head("COPY", "from/", &destination)).unwrap().status, 409);
+        let put = head("PUT", &format!("sent{n}"), "Content-Length: 3");
+        assert_eq!(web.ask(put + "new").unwrap().status, 201);
+        assert_eq!(fs::read(alice.join(format!("sent{n}"))).unwrap(), b"new");
+    }
 }
 
 #[test]

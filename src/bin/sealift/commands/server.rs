@@ -144,7 +144,11 @@ pub async fn end_sessions(out: Output, client: &mut Client, whom: &str) -> Outco
     let sessions = client.kick(whom).await?;
     let object = || Object::of(Event::Kicked).text("whom", whom).value("sessions", sessions);
     if !out.json(|| object().ids(client.last_ids()))? {
-        let what = if sessions == 1 { "1 session ends.".to_owned() } else { format!("{sessions} sessions end.") };
+        let what = match sessions {
+            0 => "No session is connected; what the user logged in with in browsers is void.".to_owned(),
+            1 => "1 session ends.".to_owned(),
+            _ => format!("{sessions} sessions end."),
+        };
         out.note(&what);
     }
     Ok(())

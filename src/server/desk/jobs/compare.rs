@@ -23,8 +23,11 @@ pub struct Comparing {
 pub enum Then {
     /// With those right behind it.
     Batch,
-    /// Alone. Its bytes were counted as they came.
-    Alone,
+    /// Alone.
+    Alone {
+        /// Bytes that are counted as having come with the commit: none of an upload whose parts were.
+        came: u64,
+    },
 }
 
 /// An upload that has all its bytes.
@@ -75,16 +78,17 @@ impl Desk {
             Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),
             Ok(Whole::Ready(upload)) => match then {
                 Then::Batch => Went::Whole(upload),
-                Then::Alone => Went::Done(self.commit_alone(upload, running)),
+                Then::Alone { came } => Went::Done(self.commit_alone(upload, came, running)),
             },
             Err(error) => Went::Done(Err(error)),
         }
     }
 
-    /// Commits an upload whose bytes were counted as they came.
+    /// Commits an upload by itself, with which so many bytes have come.
     pub(in crate::server::desk) fn commit_alone(
         &self,
         mut upload: Box<dyn Upload>,
+        came: u64,
         running: &Running,
     ) -> Result<Outcome> {
         if let Some(path) = running.target() {
@@ -94,6 +98,6 @@ impl Desk {
             upload.refuse_overwrite();
         }
         let committed: Committed = crate::machine::turns::aside(|| self.store.commit_one(upload))?;
-        Ok(Outcome::Stored { committed, came: 0 })
+        Ok(Outcome::Stored { committed, came })
     }
 }

@@ -30,6 +30,8 @@ const METHOD: &str = "PROPFIND";
 /// What of a folder came in one turn.
 struct Portion {
     rest: Option<ListJob>,
+    /// Of which no more is known yet; the next one last.
+    bare: Vec<Entry>,
     /// With what more is known of each; the next one last.
     entries: Vec<(More, Entry)>,
 }
@@ -60,7 +62,7 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked:
     let reading = Reading { place, wanted, usage: None };
     let (itself, portion, reading) = guest.step(move |desk| open(desk, reading, depth)).await?;
     // What goes on while the client reads keeps the folder open.
-    let right = match portion.rest.is_some() {
+    let right = match portion.rest.is_some() || !portion.bare.is_empty() {
         true => Some(guest.open_file().await),
         false => None,
     };
@@ -147,7 +149,7 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
     };
     if !is_folder || depth == Depth::Zero {
         desk.rest();
-        return Ok((itself, Portion { rest: None, entries: Vec::new() }, reading));
+        return Ok((itself, Portion { rest: None, bare: Vec::new(), entries: Vec::new() }, reading));
     }
     let op = Op::List { path: place.path.clone(), recursive: false, rotten: false, modes: false };
     match begin(desk, op, METHOD)? {
@@ -172,15 +174,25 @@ fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Re
 fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> {
     let Batch { rest, mut entries, .. } = folder::batch(desk, job)?;
     entries.reverse();
-    let more = |entry: Entry| {
+    Ok(look_closer(desk, rest, entries, reading))
+}
+
+/// Finds out more of these entries, until that takes as much as a portion may.
+fn look_closer(desk: &Desk, rest: Option<ListJob>, mut bare: Vec<Entry>, reading: &Reading) -> Portion {
+    let (mut entries, mut taken) = (Vec::new(), 0);
+    while taken < limits::DAV_MORE {
+        let Some(entry) = bare.pop() else { break };
         // What no URL names, or is no file and no folder: nothing can be done with it.
         let is_usable =
             matches!(entry.kind, EntryKind::File | EntryKind::Directory) && reading.place.names(&entry.path);
-        let path = reading.place.path.join(&entry.path).ok().filter(|_| is_usable)?;
+        let Some(path) = reading.place.path.join(&entry.path).ok().filter(|_| is_usable) else { continue };
         let place = Place { path, ..reading.place.clone() };
-        Some((more(desk, &place, (entry.kind, entry.size), reading), entry))
-    };
-    Ok(Portion { rest, entries: entries.into_iter().filter_map(more).collect() })
+        let more = more(desk, &place, (entry.kind, entry.size), reading);
+        taken += more.locks.len() + more.kept.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        entries.push((more, entry));
+    }
+    entries.reverse();
+    Portion { rest, bare, entries }
 }
 
 /// An entry of the folder.
@@ -215,13 +227,19 @@ impl Going {
                 }
                 continue;
             }
-            let Some(job) = self.portion.rest.take() else {
-                piece.push_str(answers::END);
-                self.is_over = true;
-                break;
-            };
             let reading = self.reading.clone();
-            self.portion = self.guest.step(move |desk| portion(desk, job, &reading)).await?;
+            let (rest, bare) = (self.portion.rest.take(), std::mem::take(&mut self.portion.bare));
+            self.portion = match rest {
+                rest if !bare.is_empty() => {
+                    self.guest.step(move |desk| Ok(look_closer(desk, rest, bare, &reading))).await?
+                }
+                Some(job) => self.guest.step(move |desk| portion(desk, job, &reading)).await?,
+                None => {
+                    piece.push_str(answers::END);
+                    self.is_over = true;
+                    break;
+                }
+            };
         }
         Ok(Some((Bytes::from(piece), self)))
     }

@@ -35,7 +35,7 @@ enum Wish {
     Protected,
 }
 
-/// Answers it: all is done, or nothing.
+/// Answers it: all is done, or nothing. A time for a folder counts as done, though folders have that of their last change.
 ///
 /// # Errors
 /// [`Kind::BadCommand`] for what is not understood, [`Kind::Locked`]; those of the gate and the store.
@@ -49,18 +49,18 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, asked: Bytes) -> Result<Ans
             Wish::Keep(value) if !is_protected => Some((key(name), value.clone())),
             _ => None,
         };
-        // Also if there are none: whether it may be done is said before what would come of it.
         let changes = doing.iter().filter_map(keep).collect();
-        begin(desk, Op::SetProperties { path: path.clone(), changes }, METHOD)?;
         let time =
             doing.iter().rev().find_map(|(_, wish)| if let Wish::Time(time) = wish { Some(*time) } else { None });
+        // First the time, which needs no room.
         if let Some(mtime) = time.filter(|_| !is_protected) {
-            match begin(desk, Op::SetTime { path, mtime }, METHOD) {
-                // Folders have the time of their last change.
+            match begin(desk, Op::SetTime { path: path.clone(), mtime }, METHOD) {
                 Err(error) if error.kind() != Kind::IsDirectory => return Err(error),
                 _ => {}
             }
         }
+        // Also if there are none: whether it may be done is said before what would come of it.
+        begin(desk, Op::SetProperties { path, changes }, METHOD)?;
         desk.rest();
         Ok(())
     };

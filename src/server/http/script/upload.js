@@ -36,7 +36,8 @@ function send(method, url, headers, body, item) {
   });
 }
 
-const passes = (status) => status === 0 || status === 408 || status === 429 || status >= 502;
+// 507 says that there is no room: that does not pass.
+const passes = (status) => [0, 408, 429, 502, 503, 504].includes(status);
 
 // What the server said, without its number and signature.
 export const said = (answer) =>

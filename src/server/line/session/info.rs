@@ -124,7 +124,9 @@ impl Talk {
 
     pub(super) fn kick(&mut self, whom: &str, running: Running, out: &mut Outgoing) {
         let Some((user, sessions)) = self.desk.ticket().registry().kick(whom) else {
-            let text = format!("{whom}: no session and no user of this name is connected");
+            // One that nobody uses now would let the user in again.
+            self.desk.ties().void_tokens_of(whom);
+            let text = format!("{whom}: no session and no user of this name is connected, or logged in with a browser");
             return self.fail(running, Error::new(Kind::NotFound, text), out);
         };
         self.desk.ties().void_tokens_of(&user);
