@@ -14,6 +14,7 @@ use crate::commands::mirror::{self, Way};
 use crate::commands::put::Send;
 use crate::failure::{Failure, Outcome};
 use crate::list_args::{ListArgs, Listed, expects_folders};
+use crate::login::Login;
 use crate::shell::request::literal;
 use crate::shell::{line, local};
 use crate::transfer::{FlowArgs, How, TransferArgs, Way as BackTo};
@@ -44,27 +45,22 @@ impl Session<'_> {
         }
         let words = self.words(names)?;
         let local = Local::resolve(local, words.len(), how.exactly)?;
-        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let mut own = self.limited(&line.transfer).await?;
-        let client = match &mut own {
-            Some(own) => own,
-            None => self.client().await?,
-        };
-        let way = BackTo::new(ctx, &login, &credential, client.pin());
-        let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
-        fetch.how = how;
-        let mut names = Vec::new();
-        for word in &words {
-            match word.meant(client).await {
-                Ok(meant) => names.extend(fetch.take(meant)?),
-                Err(failure) if failure.ends_connection() => return Err(failure),
-                Err(failure) => fetch.missed(failure)?,
+        let ctx = self.ctx;
+        let fetching = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
+            let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
+            fetch.how = how;
+            let mut names = Vec::new();
+            for word in &words {
+                match word.meant(client).await {
+                    Ok(meant) => names.extend(fetch.take(meant)?),
+                    Err(failure) if failure.ends_connection() => return Err(failure),
+                    Err(failure) => fetch.missed(failure)?,
+                }
             }
-        }
-        fetch.collect(client, &login, Some(&way), &names).await?;
-        let done = fetch.finish(Some(client));
-        self.done_with(own).await;
-        done
+            fetch.collect(client, login, Some(way), &names).await?;
+            fetch.finish(Some(client))
+        };
+        self.over_one(&line.transfer, fetching).await
     }
 
     pub(super) async fn put(&mut self, line: &line::Put, locals: &[OsString], target: &Target) -> Outcome {
@@ -77,17 +73,11 @@ impl Session<'_> {
         if sources.is_empty() {
             return send.finish(None);
         }
-        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let mut own = self.limited(&line.transfer).await?;
-        let client = match &mut own {
-            Some(own) => own,
-            None => self.client().await?,
+        let moving = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
+            send.deliver(client, login, Some(way), sources, target).await?;
+            send.finish(Some(client))
         };
-        let way = BackTo::new(ctx, &login, &credential, client.pin());
-        send.deliver(client, &login, Some(&way), sources, target).await?;
-        let done = send.finish(Some(client));
-        self.done_with(own).await;
-        done
+        self.over_one(&line.transfer, moving).await
     }
 
     /// `get --files-from`: what a list names below a folder of the server.
@@ -106,17 +96,11 @@ impl Session<'_> {
         if paths.is_empty() {
             return fetch.finish(None);
         }
-        let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let mut own = self.limited(&line.transfer).await?;
-        let client = match &mut own {
-            Some(own) => own,
-            None => self.client().await?,
+        let moving = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
+            fetch.collect_listed(client, login, way, &folder, paths).await?;
+            fetch.finish(Some(client))
         };
-        let way = BackTo::new(ctx, &login, &credential, client.pin());
-        fetch.collect_listed(client, &login, &way, &folder, paths).await?;
-        let done = fetch.finish(Some(client));
-        self.done_with(own).await;
-        done
+        self.over_one(&line.transfer, moving).await
     }
 
     /// `put --files-from`: what a list names below a local folder.
@@ -136,16 +120,31 @@ impl Session<'_> {
         if jobs.is_empty() {
             return send.finish(None);
         }
+        let moving = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
+            send.deliver_listed(client, login, way, jobs).await?;
+            send.finish(Some(client))
+        };
+        self.over_one(&line.transfer, moving).await
+    }
+
+    /// Moves something over the connection of the shell, or over one of its own where the command has a rate of its own.
+    async fn over_one(
+        &mut self,
+        args: &TransferArgs,
+        moving: impl AsyncFnOnce(&mut Client, &Login, &BackTo<'_>) -> Outcome,
+    ) -> Outcome {
         let (ctx, login, credential) = (self.ctx, self.login.clone(), self.credential.clone());
-        let mut own = self.limited(&line.transfer).await?;
+        let mut own = self.limited(args).await?;
         let client = match &mut own {
             Some(own) => own,
             None => self.client().await?,
         };
         let way = BackTo::new(ctx, &login, &credential, client.pin());
-        send.deliver_listed(client, &login, &way, jobs).await?;
-        let done = send.finish(Some(client));
-        self.done_with(own).await;
+        let done = moving(client, &login, &way).await;
+        // What comes after has the rate of before.
+        if let Some(own) = own.filter(|_| !done.as_ref().is_err_and(Failure::ends_connection)) {
+            ctx.hang_up(own).await;
+        }
         done
     }
 
@@ -155,13 +154,6 @@ impl Session<'_> {
         self.ctx.set_rate(Some(rate), args.connections())?;
         let connected = self.ctx.connect_with(&self.login, Some(self.credential.clone())).await;
         Ok(Some(connected?.client))
-    }
-
-    /// Ends that connection; what comes after has the rate of before.
-    async fn done_with(&self, own: Option<Client>) {
-        if let Some(client) = own {
-            self.ctx.hang_up(client).await;
-        }
     }
 }
 
