@@ -257,9 +257,12 @@ impl Server {
         let users = Arc::new(CurrentUsers::load(&options.users, state.as_ref().map(State::folder))?);
         let registry = Registry::new();
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
-        users.on_change(move |users| sessions.revoke(users));
         let signed_in = Arc::new(SignedIn::default());
-        let kicked = Arc::clone(&signed_in);
+        let (cookies, kicked) = (Arc::clone(&signed_in), Arc::clone(&signed_in));
+        users.on_change(move |users| {
+            cookies.keep_users(users);
+            sessions.revoke(users);
+        });
         registry.on_kick(move |user| kicked.remove_user(user));
         let accounts = Arc::new(Accounts::new(users.clone()));
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);

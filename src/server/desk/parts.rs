@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Desk;
 use super::audit::Running;
-use super::jobs::compare::{Then, Whole};
+use super::jobs::compare::{Alone, Then, Whole};
 use super::jobs::resume::{Comes, Resuming};
 use super::outcome::{Begun, Outcome};
 use crate::error::{Error, Kind, Result};
@@ -95,14 +95,15 @@ impl Desk {
             Err(error) => self.over(running, Err(error)),
             Ok((path, staged)) => {
                 let running = self.audit.about(running, id, path.clone());
+                let alone = Alone { came: 0, store: self.store.clone() };
                 // From here on it is committed or gone.
                 let whole = turns::aside(|| staged.into_upload())
                     .and_then(|upload| checked(&path, upload, hash))
-                    .and_then(|upload| Whole::of(upload, Then::Alone { came: 0 }));
+                    .and_then(|upload| Whole::of(upload, Then::Alone(alone.clone())));
                 match whole {
                     Ok(Whole::Comparing(comparing)) => Begun::Work(comparing.into_work(running)),
                     Ok(Whole::Ready(upload)) => {
-                        let stored = self.commit_alone(upload, 0, &running);
+                        let stored = self.commit_alone(upload, alone, &running);
                         self.over(running, stored)
                     }
                     Err(error) => self.over(running, Err(error)),

@@ -1,16 +1,17 @@
 //! Uploads in one piece, and new folders: into the store, then a commit that those right behind may share.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::audit::Running;
 use super::gate;
-use super::jobs::compare::{Then, Whole};
+use super::jobs::compare::{Alone, Then, Whole};
 use super::jobs::resume::{Comes, Resuming};
 use super::jobs::work::{Work, Worked};
 use super::outcome::Begun;
 use super::{Desk, Earlier};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Overwrite, RelPath, Resume, Upload, UploadSpec};
+use crate::files::{Condition, Hash, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
 use crate::limits;
 use crate::machine::turns;
 
@@ -18,6 +19,8 @@ use crate::machine::turns;
 pub struct Put {
     upload: Box<dyn Upload>,
     running: Running,
+    /// Where it goes: another session of its user may finish it.
+    store: Arc<dyn Store>,
 }
 
 /// What becomes of an upload that has all its bytes.
@@ -31,8 +34,8 @@ pub enum Finished {
 }
 
 impl Put {
-    pub(super) fn new(upload: Box<dyn Upload>, running: Running) -> Self {
-        Put { upload, running }
+    pub(super) fn new(upload: Box<dyn Upload>, running: Running, store: &Arc<dyn Store>) -> Self {
+        Put { upload, running, store: Arc::clone(store) }
     }
 
     /// What it is about.
@@ -83,7 +86,7 @@ impl Desk {
             begun = self.open_upload(&path, spec, resume);
         }
         match begun {
-            Ok(upload) => Begun::Put(Put::new(upload, running)),
+            Ok(upload) => Begun::Put(Put::new(upload, running, &self.store)),
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -131,7 +134,7 @@ impl Desk {
             let text = "the bytes that arrived are not those that were sent: their BLAKE3 differs";
             return Finished::Refused(self.drop_put(put, Error::new(Kind::Integrity, text), earlier));
         }
-        let Put { upload, running } = put;
+        let Put { upload, running, .. } = put;
         // Of two files of one name the second may only repeat the first, which must be there by then.
         let repeats = self.overwrite() == Overwrite::Refused && upload.len() > limits::HEAVY_MIN;
         if repeats && self.batch.files().any(|file| Some(file) == running.target()) {
@@ -156,20 +159,20 @@ impl Desk {
     /// once a large file that is there has been read, if it must be.
     pub fn finish_at_once(&mut self, put: Put, earlier: Earlier<'_>) -> Worked {
         self.commit(earlier);
-        let Put { upload, running } = put;
+        let Put { upload, running, store } = put;
         let running = running.presenting(self.presented.clone());
-        let came = upload.len();
+        let alone = Alone { came: upload.len(), store };
         let may = gate::check_rights(&self.principal, running.rights(), running.name());
-        let stored = match may.and_then(|()| Whole::of(upload, Then::Alone { came })) {
+        let stored = match may.and_then(|()| Whole::of(upload, Then::Alone(alone.clone()))) {
             Ok(Whole::Comparing(comparing)) => return Worked::On(comparing.into_work(running)),
-            Ok(Whole::Ready(upload)) => self.commit_alone(upload, came, &running),
+            Ok(Whole::Ready(upload)) => self.commit_alone(upload, alone, &running),
             Err(error) => Err(error),
         };
         Worked::Done(self.ended(running, stored))
     }
 
     /// Gives an upload up, for this reason.
-    pub fn drop_put(&mut self, Put { upload, running }: Put, error: Error, earlier: Earlier<'_>) -> Error {
+    pub fn drop_put(&mut self, Put { upload, running, .. }: Put, error: Error, earlier: Earlier<'_>) -> Error {
         drop(upload);
         // The outcomes of earlier uploads come before this one.
         self.commit(earlier);

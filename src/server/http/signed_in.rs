@@ -80,6 +80,11 @@ impl SignedIn {
         self.lock().extract_if(|_, entry| entry.principal.name() == name).count()
     }
 
+    /// Those of whom a login would not give the same user any more are void, also when nobody uses them before the user is back.
+    pub fn keep_users(&self, users: &Users) {
+        self.lock().retain(|_, entry| users.renew(&entry.principal).is_some());
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Entry>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

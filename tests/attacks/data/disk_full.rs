@@ -8,7 +8,9 @@ use rustix::fs::statvfs;
 
 use super::faults;
 use crate::common::not_run::not_run;
-use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter, staged, upload_bytes};
+use crate::common::{
+    Daemon, PASSWORD, RawClient, World, assert_nothing_staged, enter, part_bytes, staged, upload_bytes,
+};
 
 /// A server whose data directory is a tmpfs with these options, and the path of alice's home as it is seen from here.
 /// None, with the reason said, where nothing can be mounted.
@@ -175,6 +177,23 @@ fn a_server_starts_on_a_full_disk_and_room_can_be_made_through_it() {
 
 #[test]
 fn uploads_that_each_fit_leave_the_rest_of_the_disk_to_others_together() {
+    each_fits_and_the_rest_stays(|session, size, bytes| {
+        session.line(format!("UPLOAD large size={size}"));
+        upload_bytes("", bytes).strip_prefix(b"UPLOAD \r\n").unwrap().to_vec()
+    });
+}
+
+#[test]
+fn parts_of_uploads_that_each_fit_leave_the_rest_of_the_disk_to_others_together() {
+    each_fits_and_the_rest_stays(|session, size, bytes| {
+        let (_, word, fields) = session.ask(format!("STAGE large size={size}"));
+        assert_eq!(word, "staged");
+        part_bytes(&format!("{} offset=0 length={size}", fields["id"]), bytes)
+    });
+}
+
+/// `begin` begins an upload of so many bytes, and gives what is to be sent for the rest of it.
+fn each_fits_and_the_rest_stays(begin: fn(&mut RawClient, u64, &[u8]) -> Vec<u8>) {
     let world = World::of(&["alice", "bob"]);
     let mount =
         "truncate -s 4G disk && mkfs.ext4 -q -F -m 0 disk && mount -o loop disk server_data && mkdir server_data/alice";
@@ -191,15 +210,13 @@ fn uploads_that_each_fit_leave_the_rest_of_the_disk_to_others_together() {
     // Both have begun before anything of either is on the disk.
     let sessions = ["alice", "bob"].map(|user| {
         let mut session = enter(&daemon, user);
-        session.line(format!("UPLOAD large size={size}"));
+        let rest = begin(&mut session, size, &bytes);
         let home = home.parent().unwrap().join(user);
         super::until("the upload has begun", || home.is_dir() && !staged(&home).is_empty());
-        session
+        (session, rest)
     });
-    let rest = upload_bytes("", &bytes);
-    let rest = rest.strip_prefix(b"UPLOAD \r\n").unwrap();
     let words = std::thread::scope(|scope| {
-        let uploads = sessions.map(|mut session| {
+        let uploads = sessions.map(|(mut session, rest)| {
             scope.spawn(move || {
                 session.send(rest);
                 session.reply().1

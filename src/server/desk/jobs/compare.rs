@@ -1,9 +1,11 @@
 //! Before a commit: a large file that has the name already is hashed if the commit has to know its bytes, a bounded step at a
 //! time.
 
+use std::sync::Arc;
+
 use super::work::{Went, What, Work};
 use crate::error::Result;
-use crate::files::{Committed, Compared, Overwrite, Upload};
+use crate::files::{Committed, Compared, Overwrite, Store, Upload};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::audit::Running;
@@ -19,15 +21,21 @@ pub struct Comparing {
 }
 
 /// How an upload is committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Then {
     /// With those right behind it.
     Batch,
-    /// Alone.
-    Alone {
-        /// Bytes that are counted as having come with the commit: none of an upload whose parts were.
-        came: u64,
-    },
+    /// By itself.
+    Alone(Alone),
+}
+
+/// The commit of an upload by itself.
+#[derive(Clone)]
+pub struct Alone {
+    /// Bytes that are counted as having come with the commit: none of an upload whose parts were.
+    pub came: u64,
+    /// Where it was begun, which alone can commit it: another session of its user may have.
+    pub store: Arc<dyn Store>,
 }
 
 /// An upload that has all its bytes.
@@ -68,27 +76,27 @@ impl Comparing {
 
     /// The upload, if it came in one piece.
     pub(super) fn into_upload(self) -> Option<Box<dyn Upload>> {
-        (self.then == Then::Batch).then_some(self.upload)
+        matches!(self.then, Then::Batch).then_some(self.upload)
     }
 }
 
 impl Desk {
     pub(super) fn compare(&mut self, Comparing { upload, then, .. }: Comparing, running: &Running) -> Went {
-        match Whole::step(upload, then, limits::CHUNK as u64) {
+        match Whole::step(upload, then.clone(), limits::CHUNK as u64) {
             Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),
             Ok(Whole::Ready(upload)) => match then {
                 Then::Batch => Went::Whole(upload),
-                Then::Alone { came } => Went::Done(self.commit_alone(upload, came, running)),
+                Then::Alone(alone) => Went::Done(self.commit_alone(upload, alone, running)),
             },
             Err(error) => Went::Done(Err(error)),
         }
     }
 
-    /// Commits an upload by itself, with which so many bytes have come.
+    /// Commits an upload by itself.
     pub(in crate::server::desk) fn commit_alone(
         &self,
         mut upload: Box<dyn Upload>,
-        came: u64,
+        Alone { came, store }: Alone,
         running: &Running,
     ) -> Result<Outcome> {
         if let Some(path) = running.target() {
@@ -97,7 +105,9 @@ impl Desk {
         if self.overwrite() == Overwrite::Refused {
             upload.refuse_overwrite();
         }
-        let committed: Committed = crate::machine::turns::aside(|| self.store.commit_one(upload))?;
+        let committed: Result<Committed> = crate::machine::turns::aside(|| store.commit_one(upload));
+        store.forget_handles();
+        let committed = committed?;
         Ok(Outcome::Stored { committed, came })
     }
 }

@@ -54,7 +54,7 @@ impl Desk {
                 Worked::Done(self.open_staged(path, spec, Some(resume), running))
             }
             Comes::InOnePiece => Worked::Put(match self.open_upload(&path, spec, Some(resume)) {
-                Ok(upload) => Ok(Put::new(upload, running)),
+                Ok(upload) => Ok(Put::new(upload, running, &self.store)),
                 Err(error) => {
                     self.commit(earlier);
                     Err(self.failed(running, error))

@@ -138,7 +138,7 @@ impl Desk {
     /// The upload that waits for this work, if one does.
     pub fn put_of(&self, Work { what, running }: Work) -> Option<Put> {
         match what {
-            What::Compare(comparing) => comparing.into_upload().map(|upload| Put::new(upload, running)),
+            What::Compare(comparing) => comparing.into_upload().map(|upload| Put::new(upload, running, &self.store)),
             What::Hash(_) | What::Accept(_) | What::Partial { .. } | What::Resume { .. } | What::Copy(_) => None,
         }
     }
