@@ -82,6 +82,9 @@ mod repeated;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod settings_file;
 pub mod store;
 #[doc(hidden)]
 pub mod stray;

@@ -174,3 +174,8 @@ pub const REPEATED_EVERY: Duration = Duration::from_secs(60);
 
 /// Sources whose lines are counted apart at once; beyond them all share one count. About 100 bytes each.
 pub const LOG_SOURCES: usize = 16_384;
+
+// ---- The settings file ----
+
+/// Most bytes of the server's settings file: each option once, with comments, takes a hundredth.
+pub const SETTINGS_FILE_MAX: u64 = 1024 * 1024;

@@ -261,7 +261,7 @@ fn wrapped(program: &Path, through: &[String], place: &Path) -> Command {
     };
     command.current_dir(place).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("SEALIFT_") {
+        if name.to_string_lossy().starts_with("SEALIFT") {
             command.env_remove(name);
         }
     }

@@ -20,6 +20,7 @@ mod privileges;
 mod recorded;
 mod resume;
 mod sandbox;
+mod settings;
 mod streams;
 mod users;
 mod web;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use sealift::auth::Access;
 use sealift::byte_size::parse_size;
 use sealift::files::Durability;
@@ -103,6 +103,11 @@ pub struct Places {
     /// [default: server_state, beside the data folder]
     #[arg(long, value_name = "DIR", env = "SEALIFT_STATE", global = true, hide_env_values = true)]
     pub state: Option<PathBuf>,
+
+    /// File of settings, each called as its option is, such as max_connections = 500 for --max-connections 500. The command line
+    /// counts before the environment, that before the file [default: sealiftd.toml, if it is there]
+    #[arg(long, value_name = "FILE", env = "SEALIFTD_CONFIG", global = true, hide_env_values = true)]
+    pub config: Option<PathBuf>,
 }
 
 impl Places {
@@ -206,6 +211,13 @@ Examples:
 Each line is an error (the server would not start, or not be safe), a warning or a note, with the next step.
 Exit codes: 0 neither errors nor warnings, 1 some.";
 
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  sealiftd config show
+      What a server that is started here would go by, as lines of a file.
+  sealiftd --max-connections 500 config show
+      The same with options as the server is started with them.";
+
 const SCRUB_EXAMPLES: &str = "\
 Examples:
   sealiftd scrub
@@ -239,6 +251,13 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<CertCommand>,
     },
+    /// Show the settings, and where each comes from
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Say whether a user may do something, and by which rule
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
@@ -253,6 +272,13 @@ pub enum Command {
     /// Write the man pages into a folder
     #[command(hide = true)]
     Manual(ManualArgs),
+}
+
+/// What to do with the settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print each setting as a line of the file, and behind it where it comes from
+    Show,
 }
 
 /// What to read, and how fast.
@@ -328,10 +354,14 @@ impl From<DurabilityArg> for Durability {
 /// A usage error that names the option.
 pub fn refuse_misplaced(matches: &ArgMatches) -> Result<(), Failure> {
     let command = matches.subcommand_name().unwrap_or_default();
-    let serving = ["listen", "port_file", "user", "no_sandbox", "durability", "grace", "log_format", "log_level"];
-    for id in serving.into_iter().chain(LimitArgs::IDS) {
-        if matches.value_source(id) == Some(ValueSource::CommandLine) {
-            let option = format!("--{}", id.replace('_', "-"));
+    // It shows what a server would go by that is started with them.
+    if command == "config" {
+        return Ok(());
+    }
+    let definition = Cli::command();
+    for arg in definition.get_arguments().filter(|arg| !arg.is_global_set()) {
+        if matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
+            let option = format!("--{}", arg.get_long().unwrap_or_default());
             return Err(match command {
                 "serve" | "check" => Failure::usage(format!("{option} stands in front of `{command}`"))
                     .hint(format!("Write it behind: sealiftd {command} {option} …")),
@@ -372,7 +402,6 @@ pub fn parse_access(text: &str) -> Result<Access, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -403,6 +432,7 @@ mod tests {
         assert!(refused(&["sealiftd", "--listen", "127.0.0.1:0", "user", "list"]));
         assert!(refused(&["sealiftd", "--grace", "1s", "serve"]));
         assert!(refused(&["sealiftd", "--max-connections", "1", "serve"]));
+        assert!(refused(&["sealiftd", "--web", "off", "check"]));
         assert!(!refused(&["sealiftd", "--data", "d", "user", "list"]));
     }
 }

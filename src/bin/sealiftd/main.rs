@@ -21,6 +21,7 @@ mod process;
 mod programs;
 mod scrub;
 mod serve;
+mod settings;
 mod signals;
 mod usage;
 mod user;
@@ -36,9 +37,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ConfigCommand};
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
+use crate::settings::Settings;
 
 fn main() -> ExitCode {
     sealift::fast_copy::ensure();
@@ -59,8 +61,12 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(2));
         }
     };
+    let (matches, settings) = match settings::applied(&words, matches) {
+        Ok(applied) => applied,
+        Err(failure) => return failure.report(),
+    };
     let done = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli, &matches),
+        Ok(cli) => run(cli, &matches, settings.as_ref()),
         Err(err) => Err(usage::explain(&err)),
     };
     logging::flush();
@@ -70,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
+fn run(cli: Cli, matches: &clap::ArgMatches, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
     let done = match cli.command {
         None => serve::run(&cli.places, cli.serve),
         Some(command) => {
@@ -80,6 +86,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches) -> Result<ExitCode, Failure> {
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Invite(args) => invite::run(&cli.places, args),
                 Command::Cert { command } => cert::run(&cli.places, command.unwrap_or(CertCommand::Show)),
+                Command::Config { command: ConfigCommand::Show } => settings::show(matches, settings),
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),

@@ -168,7 +168,7 @@ fn pages() -> impl Iterator<Item = String> {
 }
 
 /// The pages of `sealiftd` that have examples.
-const ADMINISTRATION: &[&str] = &["", "user", "user key add", "cert", "check", "explain", "scrub", "invite"];
+const ADMINISTRATION: &[&str] = &["", "user", "user key add", "cert", "check", "explain", "scrub", "invite", "config"];
 
 #[test]
 fn the_examples_of_sealift_s_pages_do_what_they_say() {

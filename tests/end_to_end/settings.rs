@@ -1,0 +1,140 @@
+//! `sealiftd.toml`, and where settings come from.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::common::{Daemon, RawClient, end_of, sealiftd, text};
+
+fn run(place: &Path, args: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let mut command = sealiftd(place);
+    command.args(args).envs(environment.iter().copied());
+    let output = end_of(command, "");
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+/// The line of a setting, without what aligns it.
+fn shown(place: &Path, args: &[&str], environment: &[(&str, &str)], key: &str) -> String {
+    let (code, said) = run(place, args, environment);
+    assert_eq!(code, 0, "{said}");
+    let line = said.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap().to_owned();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_command_line_counts_before_the_environment_before_the_file_before_the_default() {
+    let place = TempDir::new().unwrap();
+    let show = |args: &[&str], environment: &[(&str, &str)]| shown(place.path(), args, environment, "max_connections");
+    assert_eq!(show(&["config", "show"], &[]), "max_connections = 10000 # default");
+    fs::write(place.path().join("sealiftd.toml"), "# ours\nmax_connections = 300\n").unwrap();
+    assert_eq!(show(&["config", "show"], &[]), "max_connections = 300 # sealiftd.toml:2");
+    let environment = [("SEALIFT_MAX_CONNECTIONS", "200")];
+    let from = "environment, SEALIFT_MAX_CONNECTIONS";
+    assert_eq!(show(&["config", "show"], &environment), format!("max_connections = 200 # {from}"));
+    let args = ["--max-connections", "100", "config", "show"];
+    assert_eq!(show(&args, &environment), "max_connections = 100 # command line");
+    // Another file, wherever it is named.
+    fs::write(place.path().join("other.toml"), "max_connections = 400\n").unwrap();
+    for (args, environment) in [
+        (&["--config", "other.toml", "config", "show"][..], &[][..]),
+        (&["config", "show", "--config", "other.toml"], &[]),
+        (&["config", "show"], &[("SEALIFTD_CONFIG", "other.toml")]),
+    ] {
+        assert_eq!(show(args, environment), "max_connections = 400 # other.toml:1");
+    }
+}
+
+#[test]
+fn what_is_shown_is_a_file_that_says_the_same() {
+    let place = TempDir::new().unwrap();
+    fs::write(
+        place.path().join("sealiftd.toml"),
+        "listen = [\"127.0.0.1:0\", \"[::1]:0\"]\ngrace = \"5s\"\nno_sandbox = true\nusers = \"u s.toml\"\nmemory = \"1GiB\"\n",
+    )
+    .unwrap();
+    let (_, said) = run(place.path(), &["config", "show"], &[]);
+    fs::write(place.path().join("again.toml"), &said).unwrap();
+    let (code, again) = run(place.path(), &["--config", "again.toml", "config", "show"], &[]);
+    let values = |said: &str| -> Vec<String> {
+        said.lines().skip(1).map(|line| line.split('#').next().unwrap().trim_end().to_owned()).collect()
+    };
+    assert_eq!((code, values(&again)), (0, values(&said)), "{said}");
+}
+
+#[test]
+fn a_server_and_its_administration_go_by_the_file() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("sealiftd.toml"), "users = \"people.toml\"\ndata = \"files\"\nmax_per_source = 1\n")
+        .unwrap();
+    let daemon = Daemon::builder().within(place.path()).start();
+    daemon.add_user("alice", "correct-horse", "full");
+    assert!(place.path().join("people.toml").exists() && !place.path().join("users.toml").exists());
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    assert_eq!(alice.upload("f", b"x").1, "done");
+    assert!(place.path().join("files/alice/f").exists());
+    assert!(RawClient::try_silent(daemon.port()).is_err(), "max_per_source");
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_its_line_by_every_command() {
+    let place = TempDir::new().unwrap();
+    for (wrong, why) in [
+        (
+            "max_conections = 5",
+            "sealiftd.toml:2: the file has an unknown key 'max_conections': did you mean 'max_connections'?",
+        ),
+        ("max-connections = 5", "did you mean 'max_connections'?"),
+        ("max_connections = \"many\"", "sealiftd.toml:2: max_connections: "),
+        ("max_connections = 0", "sealiftd.toml:2: max_connections: "),
+        ("grace = 5", "sealiftd.toml:2: grace: "),
+        ("listen = [\"nowhere\"]", "127.0.0.1:4456"),
+        ("durability = \"some\"", "sealiftd.toml:2: durability: "),
+        ("no_sandbox = \"yes\"", "sealiftd.toml:2: no_sandbox of the file must be true or false"),
+        ("[serve]", "unknown key 'serve'"),
+        ("grace", "sealiftd.toml:2: not valid TOML"),
+    ] {
+        fs::write(place.path().join("sealiftd.toml"), format!("# ours\n{wrong}\n")).unwrap();
+        for command in [&["--listen", "127.0.0.1:0"][..], &["check"], &["user", "list"], &["config", "show"]] {
+            let (code, said) = run(place.path(), command, &[]);
+            assert!(code == 2 && said.contains(why), "{wrong} {command:?} {code}: {said}");
+        }
+    }
+    let (code, said) = run(place.path(), &["--config", "nothing.toml", "config", "show"], &[]);
+    assert!(code == 3 && said.contains("nothing.toml"), "{said}");
+    // A pipe is not waited for.
+    rustix::fs::mkfifoat(rustix::fs::CWD, place.path().join("pipe"), rustix::fs::Mode::RUSR).unwrap();
+    let (code, said) = run(place.path(), &["--config", "pipe", "config", "show"], &[]);
+    assert!(code == 2 && said.contains("is no file"), "{said}");
+    // Help is there for whoever has a wrong file.
+    assert_eq!(run(place.path(), &["--help"], &[]).0, 0);
+}
+
+#[test]
+fn a_file_that_somebody_else_planted_is_not_read_unasked() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("sealiftd.toml");
+    fs::write(&file, "users = \"theirs.toml\"\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let (code, said) = run(place.path(), &["user", "list"], &[]);
+    assert!(
+        code == 5 && said.contains("can be changed by every user") && said.contains("--config sealiftd.toml"),
+        "{said}"
+    );
+    assert_eq!(
+        shown(place.path(), &["--config", "sealiftd.toml", "config", "show"], &[], "users"),
+        "users = \"theirs.toml\" # sealiftd.toml:1"
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(shown(place.path(), &["config", "show"], &[], "users"), "users = \"theirs.toml\" # sealiftd.toml:1");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&file, Some(12_345), None).unwrap();
+        let (code, said) = run(place.path(), &["user", "list"], &[]);
+        assert!(code == 5 && said.contains("belongs to another user"), "{said}");
+        // A folder of the server's account, in which root works.
+        std::os::unix::fs::chown(place.path(), Some(12_345), None).unwrap();
+        assert_eq!(run(place.path(), &["config", "show"], &[]).0, 0);
+    }
+}
