@@ -159,6 +159,13 @@ pub trait Store: Send + Sync {
     /// and is never replaced.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()>;
 
+    /// Gives two files or folders each other's names, at once for whoever looks: so one takes the place of the other, and that
+    /// one is still whole. Neither may be in the other. False, and nothing done, where the storage cannot do that.
+    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
+        let (_, _) = (one, other);
+        Ok(false)
+    }
+
     /// Makes a folder that is there at once and durable only when it was committed. With `parents` also the ones above,
     /// and one that exists is fine.
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared>;

@@ -61,6 +61,15 @@ impl Desk {
         self.over(running.to(to.clone()), renamed.map(|()| Outcome::Renamed))
     }
 
+    pub(super) fn exchange(&self, one: &RelPath, other: &RelPath, running: Running) -> Begun {
+        let exchanged = turns::aside(|| self.store.exchange(one, other));
+        if let Ok(true) = exchanged {
+            self.forget_locks(one);
+            self.forget_locks(other);
+        }
+        self.over(running.to(other.clone()), exchanged.map(|is_done| Outcome::Exchanged { is_done }))
+    }
+
     /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.
     pub fn recorded(&self, path: &RelPath, kind: EntryKind, size: u64) -> Option<Hash> {
         let may_read = self.principal.access().contains(Access::DOWNLOAD);

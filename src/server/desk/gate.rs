@@ -67,6 +67,8 @@ pub fn need(op: &Op) -> Need {
         Op::MakeFolder { .. } => Need::Rights(Access::MKDIR),
         Op::Rename { replace: false, .. } => Need::Rights(Access::RENAME),
         Op::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::OVERWRITE)),
+        // Each gets another name, and none is replaced.
+        Op::Exchange { .. } => Need::Rights(Access::RENAME),
         // As if it had been downloaded and uploaded again.
         Op::Copy { replace: false, .. } => Need::Rights(Access::DOWNLOAD.union(Access::UPLOAD)),
         Op::Copy { replace: true, .. } => Need::Rights(Access::DOWNLOAD.union(Access::UPLOAD).union(Access::OVERWRITE)),

@@ -88,6 +88,10 @@ impl Desk {
                 self.check_locks((from, Extent::Tree), running)?;
                 self.check_locks((to, Extent::Tree), running)
             }
+            Op::Exchange { one, other } => {
+                self.check_locks((one, Extent::Tree), running)?;
+                self.check_locks((other, Extent::Tree), running)
+            }
             Op::Copy { to, .. } => self.check_locks((to, Extent::Tree), running),
             // What is found by its id is looked at when it goes to its place.
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Ok(()),

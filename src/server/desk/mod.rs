@@ -192,6 +192,7 @@ impl Desk {
             Op::Stat(path) => self.stat(&path, running),
             Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
             Op::Remove { path, recursive } => self.remove(&path, recursive, running),
+            Op::Exchange { one, other } => self.exchange(&one, &other, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
             Op::FindPartial(path) => self.find_partial(&path, running),
             Op::List { path, recursive, rotten, modes } => self.begin_list(path, recursive, (rotten, modes), running),

@@ -111,6 +111,13 @@ pub enum Op {
         /// A file that is there is replaced.
         replace: bool,
     },
+    /// Two files or folders have each other's names from now on.
+    Exchange {
+        /// The one.
+        one: RelPath,
+        /// The other.
+        other: RelPath,
+    },
     /// A copy of a file, with its time and mode.
     Copy {
         /// The file.
@@ -190,6 +197,7 @@ impl Op {
             | Op::Remove { path, .. }
             | Op::MakeFolder { path, .. }
             | Op::Rename { from: path, .. }
+            | Op::Exchange { one: path, .. }
             | Op::Copy { from: path, .. } => Some(path),
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
         }

@@ -77,6 +77,11 @@ pub enum Outcome {
     FolderMade,
     /// It has the other name.
     Renamed,
+    /// [`super::op::Op::Exchange`].
+    Exchanged {
+        /// Whether the storage can do that; else nothing has changed.
+        is_done: bool,
+    },
     /// The file has that time now.
     TimeSet,
     /// The properties are kept.

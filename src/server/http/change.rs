@@ -16,6 +16,7 @@ use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
+use crate::store::local::aside_name;
 
 const DEPTH: HeaderName = HeaderName::from_static("depth");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
@@ -99,11 +100,27 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
 }
 
-/// No call replaces a folder, or anything by one: what is there goes aside first, and comes back if something fails.
+/// Puts something in the place of a folder, or a folder in that of a file: they exchange their names, and what was replaced goes.
 ///
 /// # Errors
 /// Those of the gate and the store; both are where they were.
 pub fn replace_tree(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
+    if !exchange(desk, from, to, method)? {
+        return replace_by_renaming(desk, from, to, method);
+    }
+    match remove(desk, from.clone(), method) {
+        // Nothing of it is gone.
+        Err(error) if matches!(error.kind(), Kind::Denied | Kind::Locked) => {
+            exchange(desk, from, to, method)?;
+            Err(error)
+        }
+        // Else some of it may be: what is whole stays, and what is left of the other is in the log.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The same where the storage exchanges no names: what is there goes aside first, and comes back if something fails.
+fn replace_by_renaming(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
     let aside = aside(to)?;
     rename_at(desk, to, &aside, false, method)?;
     let back = |desk: &mut Desk, error| {
@@ -115,23 +132,30 @@ pub fn replace_tree(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'sta
         return back(desk, error);
     }
     match remove(desk, aside.clone(), method) {
-        // Nothing of it is gone.
         Err(error) if matches!(error.kind(), Kind::Denied | Kind::Locked) => {
             let _ = rename_at(desk, to, from, false, method);
             back(desk, error)
         }
-        // Else some of it may be: what is whole stays, and what is left of the other is in the log.
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// A name beside this one, for what is to be replaced.
+/// A name beside this one, for what is not in its place yet, or not any more: as a mirror gives it, which removes those it finds.
 ///
 /// # Errors
 /// [`Kind::Internal`] without random numbers.
 pub fn aside(path: &RelPath) -> Result<RelPath> {
-    let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
-    path.parent().unwrap_or_default().join(format!(".sealift-replaced-{random:016x}").as_bytes())
+    let name = path.file_name().unwrap_or_default();
+    let aside = aside_name(name).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    path.parent().unwrap_or_default().join(&aside)
+}
+
+/// [`Op::Exchange`]: whether the storage can do that.
+fn exchange(desk: &mut Desk, one: &RelPath, other: &RelPath, method: &'static str) -> Result<bool> {
+    match begin(desk, Op::Exchange { one: one.clone(), other: other.clone() }, method)? {
+        Begun::Done(Ok(Outcome::Exchanged { is_done })) => Ok(is_done),
+        _ => Err(unexpected()),
+    }
 }
 
 /// [`Op::Rename`].

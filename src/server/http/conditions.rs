@@ -152,6 +152,12 @@ impl State<'_> {
     }
 }
 
+/// Whether what the headers ask for holds of a folder: it is there, and has no tag.
+pub fn hold_of_folder(headers: &HeaderMap) -> bool {
+    let anything = |name: &HeaderName| values(headers, name).any(|list| lists(list, |tag| tag == "*"));
+    (!headers.contains_key(IF_MATCH) || anything(&IF_MATCH)) && !anything(&IF_NONE_MATCH)
+}
+
 fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }

@@ -10,7 +10,7 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer, set, text};
 use super::coming::Coming;
-use super::conditions::Expected;
+use super::conditions::{Expected, hold_of_folder};
 use super::digests::{self, Digests};
 use super::guest::{Guest, Waiting, begin, unexpected};
 use super::receiving::{self, Wanted};
@@ -155,10 +155,16 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
 /// # Errors
 /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
 pub async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
-    let holds = match condition(guest, path, headers).await? {
-        Condition::Any => true,
-        Condition::Absent => hash_now(guest, path).await?.is_none(),
-        Condition::Hash(expected) => hash_now(guest, path).await?.is_some_and(|there| there.0 == expected),
+    let holds = async {
+        Ok(match condition(guest, path, headers).await? {
+            Condition::Any => true,
+            Condition::Absent => hash_now(guest, path).await?.is_none(),
+            Condition::Hash(expected) => hash_now(guest, path).await?.is_some_and(|there| there.0 == expected),
+        })
+    };
+    let holds = match holds.await {
+        Err(error) if error.kind() == Kind::IsDirectory => hold_of_folder(headers),
+        holds => holds?,
     };
     let changed = || Error::new(Kind::Changed, format!("{path}: not what the request said it must be"));
     holds.then_some(()).ok_or_else(changed)

@@ -5,6 +5,7 @@ mod beside;
 mod capabilities;
 mod commit;
 mod compare;
+mod exchange;
 mod jail;
 mod keep_old;
 mod listing;
@@ -251,6 +252,10 @@ impl Store for LocalStore {
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
         names::rename(&self.stage, self.durable(), from, to, replace)
+    }
+
+    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
+        exchange::exchange(&self.stage, self.durable(), one, other)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {

@@ -135,7 +135,7 @@ fn grows(from: &RelPath, to: &RelPath) -> bool {
 }
 
 /// Refuses to move a folder to where something in it would be deeper or longer than a path can be.
-fn check_below(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
+pub(super) fn check_below(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<()> {
     if !grows(from, to) {
         return Ok(());
     }
@@ -154,14 +154,14 @@ fn check_below(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) -> Result<(
 }
 
 /// The bytes that count of what a name stands for; those in a folder are not known.
-fn meta_of_file(stat: &Stat) -> u64 {
+pub(super) fn meta_of_file(stat: &Stat) -> u64 {
     let meta = meta(stat);
     if meta.kind == EntryKind::File { meta.size } else { 0 }
 }
 
 /// Tells the accounts of a rename: what the target replaced is gone, and what was moved from one folder that is counted
 /// to another counts there. `moved` are the bytes of a file; how many are in a folder is not known.
-fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<u64>, replaced: u64) {
+pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<u64>, replaced: u64) {
     let tree = jail.tree();
     if !tree.counts() {
         return;
@@ -235,6 +235,6 @@ fn make_one(jail: &Jail, mode: Mode, path: &RelPath) -> Result<(RelPath, Arc<Dir
     Ok((path.clone(), dir))
 }
 
-fn sync(path: &RelPath, dir: &Dir) -> Result<()> {
+pub(super) fn sync(path: &RelPath, dir: &Dir) -> Result<()> {
     fsync(dir).map_err(|err| Error::file(format_args!("{path}: done, but may not outlive a power cut"), err.into()))
 }

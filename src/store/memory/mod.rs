@@ -185,6 +185,10 @@ impl Store for MemoryStore {
         self.trees.lock().rename(&self.home, from, to, replace)
     }
 
+    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
+        self.trees.lock().exchange(&self.home, one, other).map(|()| true)
+    }
+
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
         self.trees.lock().make_dir(&self.home, path, parents)?;
         Ok(self.prepared.add(Change::Folder))

@@ -307,32 +307,62 @@ impl Tree {
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
         let (old, new) = (full(home, from), full(home, to));
-        let Some(node) = self.nodes.get(&old).cloned() else { return Err(failed(from, Errno::NOENT)) };
+        let Some(node) = self.nodes.get(&old) else { return Err(failed(from, Errno::NOENT)) };
         let is_folder = matches!(node, Node::Folder(_));
         if is_folder && from != to && is_within(&new, &old) {
             return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
         }
-        let moved: Vec<(Vec<u8>, Node)> = self.below(&old).map(|(path, node)| (path.clone(), node.clone())).collect();
-        let renamed = |path: &[u8]| [&*new, path.get(old.len()..).unwrap_or_default()].concat();
-        for path in moved.iter().map(|(path, _)| renamed(path)) {
-            let start = if home.is_root() { 0 } else { home.as_bytes().len() + 1 };
-            RelPath::parse(path.get(start..).unwrap_or_default())
-                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
-        }
+        self.check_below(home, &old, to)?;
         match self.nodes.get(&new) {
             None => {}
             Some(_) if !replace || is_folder => return Err(failed(to, Errno::EXIST)),
             Some(Node::Folder(_)) => return Err(failed(to, Errno::ISDIR)),
             Some(Node::File(_)) => {}
         }
-        self.nodes.remove(&old);
-        for (path, _) in &moved {
-            self.nodes.remove(path);
-        }
-        let all = moved.into_iter().map(|(path, node)| (renamed(&path), node));
-        self.nodes.extend(all.chain([(new.clone(), node)]));
+        let moved = self.take(&old, &new);
+        self.nodes.extend(moved);
         self.count_again();
         Ok(())
+    }
+
+    /// [`crate::files::Store::exchange`].
+    pub(super) fn exchange(&mut self, home: &RelPath, one: &RelPath, other: &RelPath) -> Result<()> {
+        if one.strip_prefix(other).is_some() || other.strip_prefix(one).is_some() {
+            return Err(Error::new(Kind::BadPath, format!("{one}: nothing takes the place of what it is in")));
+        }
+        for path in [one, other] {
+            self.check_parent(home, path)?;
+            if !self.nodes.contains_key(&full(home, path)) {
+                return Err(failed(path, Errno::NOENT));
+            }
+        }
+        let (left, right) = (full(home, one), full(home, other));
+        self.check_below(home, &left, other)?;
+        self.check_below(home, &right, one)?;
+        let moved: Vec<_> = self.take(&left, &right).into_iter().chain(self.take(&right, &left)).collect();
+        self.nodes.extend(moved);
+        self.count_again();
+        Ok(())
+    }
+
+    /// Refuses to move this to where something in it would be deeper or longer than a path can be.
+    fn check_below(&self, home: &RelPath, from: &[u8], to: &RelPath) -> Result<()> {
+        let new = full(home, to);
+        let start = if home.is_root() { 0 } else { home.as_bytes().len() + 1 };
+        for (path, _) in self.below(from) {
+            let path = [&*new, path.get(from.len()..).unwrap_or_default()].concat();
+            RelPath::parse(path.get(start..).unwrap_or_default())
+                .map_err(|err| Error::new(err.kind(), format!("{to}: of something in it: {}", err.text())))?;
+        }
+        Ok(())
+    }
+
+    /// Takes this out with all below it, under the names that it would have there.
+    fn take(&mut self, from: &[u8], to: &[u8]) -> Vec<(Vec<u8>, Node)> {
+        let mut names: Vec<Vec<u8>> = self.below(from).map(|(path, _)| path.clone()).collect();
+        names.push(from.to_vec());
+        let renamed = |path: &[u8]| [to, path.get(from.len()..).unwrap_or_default()].concat();
+        names.iter().filter_map(|path| self.nodes.remove(path).map(|node| (renamed(path), node))).collect()
     }
 
     pub(super) fn set_mode(&mut self, home: &RelPath, path: &RelPath, source: SourceMode) -> Result<FileMode> {

@@ -41,6 +41,34 @@ pub fn names_change_only_as_asked(fresh: &dyn Fn() -> Home) -> Checked {
     same(list(&*store, "", true)?, names(&["a", "b", "b/c", "empty", "g"]), "in the end")
 }
 
+/// Files and folders have each other's names then, with all in them, and what cannot be is refused.
+pub fn two_names_are_exchanged_or_nothing_is(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    store.make_dir(&p("d/e")?, true)?;
+    store.make_dir(&p("x/y")?, true)?;
+    for (path, bytes) in [("d/e/f", b"one"), ("x/g", b"two"), ("file", b"new")] {
+        put(&*store, path, bytes)?;
+    }
+    let exchange = |one: &str, other: &str| -> Checked<_> {
+        Ok(store.exchange(&p(one)?, &p(other)?).map_err(|error| error.kind()))
+    };
+    let before = names(&["d", "d/e", "d/e/f", "file", "x", "x/g", "x/y"]);
+    same(exchange("d", "d/e")?, Err(Kind::BadPath), "with what is in it")?;
+    same(exchange("d/e", "d")?, Err(Kind::BadPath), "with what it is in")?;
+    same(exchange("d", "none")?, Err(Kind::NotFound), "with nothing")?;
+    same(exchange("d", "none/x")?, Err(Kind::NotFound), "with what is in nothing")?;
+    same(list(&*store, "", true)?, before.clone(), "after what was refused")?;
+    if exchange("d/e", "x")? != Ok(true) {
+        return same(list(&*store, "", true)?, before, "where it cannot be");
+    }
+    same(list(&*store, "", true)?, names(&["d", "d/e", "d/e/g", "d/e/y", "file", "x", "x/f"]), "two folders")?;
+    same(exchange("file", "x")?, Ok(true), "a file and a folder")?;
+    same(list(&*store, "", true)?, names(&["d", "d/e", "d/e/g", "d/e/y", "file", "file/f", "x"]), "in the end")?;
+    same(read(&*store, "file/f")?, b"one".to_vec(), "what was in the one")?;
+    same(read(&*store, "x")?, b"new".to_vec(), "what was the other")
+}
+
 /// A folder that is not empty only when all in it is meant.
 pub fn removing_takes_what_was_named_and_all_in_it(fresh: &dyn Fn() -> Home) -> Checked {
     let home = fresh();

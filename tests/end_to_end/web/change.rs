@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{VERSIONS, noise};
 use crate::common::place::names;
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, snapshot};
+use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter, snapshot};
 
 fn ask(daemon: &Daemon, user: &str, method: &str, path: &str, headers: &[&str]) -> Got {
     let login = format!("{user}:{PASSWORD}");
@@ -55,6 +56,10 @@ fn nothing_is_removed_moved_or_copied_that_is_not_what_was_meant() {
             let got = ask(&daemon, "alice", method, "/~alice/f", &[&destination, condition]);
             assert_eq!(got.status, 412, "{method} {condition}: {got:?}");
         }
+    }
+    fs::create_dir(alice.join("folder")).unwrap();
+    for (condition, status) in [("If-None-Match: *", 412), ("If-Match: \"x\"", 412), ("If-Match: *", 204)] {
+        assert_eq!(ask(&daemon, "alice", "DELETE", "/~alice/folder", &[condition]).status, status, "{condition}");
     }
     let there = || names(&alice).into_iter().filter(|name| name != ".sealift").collect::<Vec<_>>();
     assert_eq!(there(), ["f"]);
@@ -178,6 +183,40 @@ fn copies_are_whole_with_all_that_is_in_a_folder() {
         names(&alice) == [".sealift", "copy", "flat", "folder", "taken", "whole"]
             && snapshot(&alice.join("taken")) == before
     });
+}
+
+#[test]
+fn at_no_moment_is_nothing_there_while_a_folder_is_replaced() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    fs::create_dir_all(alice.join("published")).unwrap();
+    let daemon = world.start();
+    let is_over = AtomicBool::new(false);
+    let looks = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut session = enter(&daemon, "alice");
+            let mut looks = 0;
+            while !is_over.load(Ordering::Relaxed) && looks < 1_000_000 {
+                assert_eq!(session.ask("STAT published").1, "stat", "after {looks} looks");
+                looks += 1;
+            }
+            looks
+        });
+        for n in 0..20 {
+            fs::create_dir_all(alice.join("next/folder")).unwrap();
+            fs::write(alice.join("next/n"), n.to_string()).unwrap();
+            let method = ["MOVE", "COPY"][n % 2];
+            let moved = ask(&daemon, "alice", method, "/~alice/next", &[&to(&daemon, "/~alice/published")]);
+            assert_eq!(moved.status, 204, "{method}: {moved:?}");
+            assert_eq!(fs::read(alice.join("published/n")).unwrap(), n.to_string().as_bytes());
+            assert!(alice.join("published/folder").is_dir());
+        }
+        is_over.store(true, Ordering::Relaxed);
+        looking.join().unwrap()
+    });
+    assert!(looks > 20, "{looks}");
+    assert_eq!(names(&alice), [".sealift", "next", "published"], "nothing is left aside");
+    assert_nothing_staged(&alice, "all is in its place");
 }
 
 #[test]

@@ -107,9 +107,11 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
             ReplyWriter::new(line, 250, "done")
         }
         // No line asks for these.
-        Outcome::TimeSet | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => {
-            ReplyWriter::new(line, 250, "done")
-        }
+        Outcome::Exchanged { .. }
+        | Outcome::TimeSet
+        | Outcome::PropertiesSet
+        | Outcome::Locked { .. }
+        | Outcome::Unlocked => ReplyWriter::new(line, 250, "done"),
     }
 }
 
@@ -127,7 +129,7 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::Discarded => "Given up.",
         Outcome::Removed => "Removed.",
         Outcome::FolderMade => "Made.",
-        Outcome::Renamed => "Renamed.",
+        Outcome::Renamed | Outcome::Exchanged { .. } => "Renamed.",
         Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
         Outcome::Locked { .. } => "Locked.",
         Outcome::Unlocked => "Unlocked.",
