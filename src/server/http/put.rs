@@ -156,7 +156,7 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
 /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
 pub async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
     let holds = async {
-        Ok(match condition(guest, path, headers).await? {
+        Ok::<_, Error>(match condition(guest, path, headers).await? {
             Condition::Any => true,
             Condition::Absent => hash_now(guest, path).await?.is_none(),
             Condition::Hash(expected) => hash_now(guest, path).await?.is_some_and(|there| there.0 == expected),
