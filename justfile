@@ -34,6 +34,10 @@ bench *ARGS:
 msrv:
     cargo +1.91 check --locked --all-features
 
-# The archive, and the Debian package where cargo-deb is installed.
+# The archive, and the Debian package where dpkg-dev is installed.
 release:
     packaging/release.sh
+
+# Install, upgrade and remove that Debian package in a root of its own.
+try-deb:
+    packaging/try-deb.sh

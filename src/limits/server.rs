@@ -179,3 +179,12 @@ pub const LOG_SOURCES: usize = 16_384;
 
 /// Most bytes of the server's settings file: each option once, with comments, takes a hundredth.
 pub const SETTINGS_FILE_MAX: u64 = 1024 * 1024;
+
+// ---- The service manager ----
+
+/// How often the service manager is told how the server is, unless its watchdog wants that sooner: often enough for
+/// `systemctl status`, and too seldom to cost anything.
+pub const STATUS_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long telling the service manager something may take: it reads as long as the machine is well.
+pub const SERVICE_MANAGER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,9 +12,9 @@ mod http;
 mod line;
 mod memory;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_std::future::timeout;
@@ -34,6 +34,7 @@ use self::door::accounts::Accounts;
 pub use self::door::accounts::login_memory_kib;
 use self::door::admission::Admission;
 pub use self::door::admission::{AdmissionOptions, connections_within};
+use self::door::pulse::Pulse;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
 pub use self::events::Event;
@@ -46,10 +47,11 @@ pub use self::line::session::asked::Asked;
 pub use self::line::unplugged;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Vault};
 use crate::limits;
 use crate::machine::drive::Pace;
+use crate::machine::source::Source;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
 use crate::tls::{Acceptor, Identity, Pin, WebCertificate, WebFiles};
@@ -158,6 +160,7 @@ struct Shared {
     opening: Arc<Turns>,
     pace: Pace,
     timeouts: Timeouts,
+    pulse: Pulse,
 }
 
 /// Sockets that listen: what of a server may need root. Connections wait.
@@ -171,6 +174,11 @@ impl Listeners {
     pub fn open(addresses: &[SocketAddr]) -> Result<Listeners> {
         door::listener::listen(addresses).map(Listeners)
     }
+
+    /// Those that somebody else opened, and may keep: what connects while no server accepts waits for the next one.
+    pub fn given(sockets: Vec<TcpListener>) -> Listeners {
+        Listeners(sockets)
+    }
 }
 
 /// A server that listens, but does not serve yet: connections wait.
@@ -181,11 +189,11 @@ pub struct Server {
     pin: Pin,
 }
 
-/// Ends a server from anywhere.
+/// Ends a server from anywhere, and asks it. It does not keep the server's folders: those are free when [`Server::serve`] is over.
 #[derive(Clone)]
 pub struct Handle {
     registry: Arc<Registry>,
-    web_certificate: Option<Arc<WebCertificate>>,
+    shared: Weak<Shared>,
 }
 
 impl Handle {
@@ -194,15 +202,34 @@ impl Handle {
         self.registry.stop();
     }
 
+    /// Waits until the server is told to stop, by this or by an administrator.
+    pub async fn stopping(&self) {
+        self.registry.stopping().await;
+    }
+
     /// Connections now.
     pub fn connections(&self) -> usize {
         self.registry.connections()
     }
 
-    /// Reads the certificate for browsers again now. (By itself the server looks every few seconds whether it has changed, as it
-    /// does with the users.)
+    /// Waits until the server has shown that it can serve: that it accepts connections, and goes on with those there are.
+    /// Whoever waits says how long that may take.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Internal`]: what does not go on any more.
+    pub async fn prove_life(&self) -> Result<()> {
+        let over = || Error::new(Kind::Internal, "the server is over");
+        let shared = self.shared.upgrade().ok_or_else(over)?;
+        let own = Source::from(IpAddr::from(Ipv4Addr::UNSPECIFIED));
+        door::pulse::prove_life(&shared, &own).await
+    }
+
+    /// Reads the users and the certificate for browsers again now. (By itself the server looks every few seconds whether they
+    /// have changed.)
     pub fn reload(&self) {
-        if let Some(certificate) = &self.web_certificate {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let _users = shared.users.now();
+        if let Some(certificate) = &shared.web_certificate {
             certificate.forget();
             door::web_certificate::look(certificate);
         }
@@ -305,6 +332,7 @@ impl Server {
             opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
             pace: options.timeouts.pace(options.grace),
             timeouts: options.timeouts,
+            pulse: Pulse::default(),
         });
         let users = shared.accounts.users();
         let homes = users.iter().map(|user| user.grants().home.as_str()).chain(users.anonymous_home());
@@ -334,7 +362,7 @@ impl Server {
 
     /// A handle to end it with.
     pub fn handle(&self) -> Handle {
-        Handle { registry: self.shared.registry.clone(), web_certificate: self.shared.web_certificate.clone() }
+        Handle { registry: self.shared.registry.clone(), shared: Arc::downgrade(&self.shared) }
     }
 
     /// Serves until [`Handle::stop`] or an administrator's SHUTDOWN, and until the sessions are over or the grace

@@ -44,6 +44,7 @@ pub struct Builder {
     args: Vec<String>,
     envs: Vec<(String, String)>,
     log: Option<Stdio>,
+    stdin: Option<Stdio>,
 }
 
 impl Builder {
@@ -84,6 +85,12 @@ impl Builder {
         self
     }
 
+    /// Has this as its standard input, and not nothing.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = Some(stdin.into());
+        self
+    }
+
     /// Runs in this directory and leaves it there: to prepare it, or to start a server again where another was.
     pub fn within(mut self, directory: &Path) -> Self {
         self.place = Some(directory.to_owned());
@@ -100,6 +107,7 @@ impl Builder {
             .envs([("SEALIFT_LISTEN", "127.0.0.1:0"), ("SEALIFT_PORT_FILE", "port")])
             .args(self.args)
             .envs(self.envs)
+            .stdin(self.stdin.unwrap_or_else(Stdio::null))
             .stdout(Stdio::piped())
             .stderr(self.log.unwrap_or_else(|| log.into()))
             .spawn()

@@ -20,6 +20,7 @@ mod privileges;
 mod recorded;
 mod resume;
 mod sandbox;
+mod service;
 mod settings;
 mod streams;
 mod users;

@@ -78,3 +78,14 @@ fn a_server_takes_a_socket_that_listens_already_and_says_what_it_lacks() {
         serving.await.unwrap();
     });
 }
+
+#[test]
+fn a_server_proves_that_it_can_serve_only_while_it_does() {
+    block_on(async {
+        let server = TestServer::start(&[]).await.unwrap();
+        let handle = server.handle().clone();
+        handle.prove_life().await.unwrap();
+        server.stop().await.unwrap();
+        assert_eq!(handle.prove_life().await.unwrap_err().kind(), Kind::Internal);
+    });
+}

@@ -21,6 +21,7 @@ mod process;
 mod programs;
 mod scrub;
 mod serve;
+mod service_manager;
 mod settings;
 mod signals;
 mod usage;

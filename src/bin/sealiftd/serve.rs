@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::programs::Programs;
+use crate::service_manager::{self, ServiceManager};
 use crate::web_args::WebArg;
 use crate::{cert, ground, logging, process, signals};
 
@@ -45,8 +46,9 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
         "starting"
     );
 
+    let manager = Arc::new(ServiceManager::of_environment()?);
     // Ports below 1024 may need root, and nothing after them does.
-    let listeners = Listeners::open(&args.listen).map_err(explain)?;
+    let listeners = listeners(&args.listen)?;
     if let Some(account) = account {
         account.assume()?;
         info!(user = %account, "gave up root");
@@ -91,7 +93,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     let sandbox = confine(places, &args);
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
-    signals::watch(taken, server.handle(), port_file.clone()).map_err(no_signals)?;
+    signals::watch(taken, server.handle(), port_file.clone(), manager.clone()).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
     let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
     banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port, web });
@@ -102,11 +104,25 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
         sandbox,
         "ready"
     );
+    manager.ready();
+    manager.follow(server.handle()).map_err(|err| Error::file("a thread to talk to the service manager", err))?;
     let served = block_on(server.serve());
     if let Some(file) = port_file {
         file.remove();
     }
     Ok(served?)
+}
+
+/// Those of the service manager, if it hands any over.
+fn listeners(addresses: &[SocketAddr]) -> Result<Listeners, Failure> {
+    let sockets = service_manager::sockets_handed_over()?;
+    if sockets.is_empty() {
+        return Listeners::open(addresses).map_err(explain);
+    }
+    if !addresses.is_empty() {
+        warn!("--listen counts for nothing: the service manager listens for this server (LISTEN_FDS)");
+    }
+    Ok(Listeners::given(sockets))
 }
 
 /// Who may connect: no more than there are open files for.

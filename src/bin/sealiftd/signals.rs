@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::logging;
 use crate::port_file::PortFile;
+use crate::service_manager::ServiceManager;
 
 /// Signals that are taken over, and wait until somebody watches.
 pub struct Taken(Signals);
@@ -26,7 +27,12 @@ pub fn take() -> io::Result<Taken> {
 ///
 /// # Errors
 /// What the system says.
-pub fn watch(Taken(mut signals): Taken, server: Handle, port_file: Option<Arc<PortFile>>) -> io::Result<()> {
+pub fn watch(
+    Taken(mut signals): Taken,
+    server: Handle,
+    port_file: Option<Arc<PortFile>>,
+    manager: Arc<ServiceManager>,
+) -> io::Result<()> {
     // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
     let hangup_ends = io::stderr().is_terminal();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -38,7 +44,9 @@ pub fn watch(Taken(mut signals): Taken, server: Handle, port_file: Option<Arc<Po
                     signal = name,
                     "the certificate for browsers is read again; the users file is by itself when it has changed"
                 );
+                manager.reloading();
                 server.reload();
+                manager.ready();
             } else if stopping {
                 if let Some(file) = &port_file {
                     file.remove();

@@ -80,6 +80,7 @@ async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared:
     let mut spare = spare_descriptor();
     let stopping = shared.registry.stopping();
     pin_mut!(stopping);
+    let asked = shared.pulse.door();
     loop {
         // Before accepting: when sessions have all places, newcomers wait in the kernel's queue and cost us nothing.
         let next = async {
@@ -87,9 +88,19 @@ async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared:
             listener.accept().await
         }
         .boxed();
-        match select(&mut stopping, next).await {
+        let next = match select(&mut stopping, select(asked.recv().boxed(), next)).await {
             Either::Left(_) => return,
-            Either::Right((Ok((socket, peer)), _)) => {
+            Either::Right((Either::Left((question, _)), _)) => {
+                if let Ok(question) = question {
+                    // Nobody waits any more: fine.
+                    let _ = question.try_send(());
+                }
+                continue;
+            }
+            Either::Right((Either::Right((next, _)), _)) => next,
+        };
+        match next {
+            Ok((socket, peer)) => {
                 let admitted = match shared.admission.admit(peer.ip(), Instant::now(), dice()) {
                     Ok(admitted) => admitted,
                     Err(refusal) => {
@@ -115,7 +126,7 @@ async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared:
                 let task = task.boxed();
                 spawn(task);
             }
-            Either::Right((Err(error), _)) => {
+            Err(error) => {
                 if [Errno::MFILE, Errno::NFILE].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error())) {
                     turn_away(&listener, &mut spare);
                 }

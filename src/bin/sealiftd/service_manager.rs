@@ -1,0 +1,144 @@
+//! What the service manager that started this process is told (systemd, or whatever else speaks sd_notify(3)), and the sockets
+//! that it hands over.
+
+use std::env;
+use std::io;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_std::future::timeout;
+use async_std::task::block_on;
+use listenfd::ListenFd;
+use rustix::net::sockopt;
+use rustix::time::{ClockId, clock_gettime};
+use sealift::server::Handle;
+use sealift::{Error, Kind, limits};
+use tracing::{error, warn};
+
+use crate::failure::Failure;
+
+/// The service manager, if there is one: otherwise nothing is said to anybody.
+pub struct ServiceManager {
+    socket: Option<UnixDatagram>,
+    /// After so long without a sign of life it ends the process.
+    watchdog: Option<Duration>,
+    /// It could not be told something.
+    is_lost: AtomicBool,
+}
+
+impl ServiceManager {
+    /// The one that the environment names. The sandbox would let nobody find it later.
+    ///
+    /// # Errors
+    /// One is named and cannot be reached: it would wait in vain to hear that the server is ready.
+    pub fn of_environment() -> Result<ServiceManager, Failure> {
+        let socket = match env::var_os("NOTIFY_SOCKET") {
+            Some(name) => Some(connect(name.as_bytes()).map_err(|err| {
+                Error::file(format_args!("the service manager's socket {} (NOTIFY_SOCKET)", name.display()), err)
+            })?),
+            None => None,
+        };
+        let number = |name: &str| env::var(name).ok()?.parse::<u64>().ok();
+        let is_ours =
+            env::var_os("WATCHDOG_PID").is_none() || number("WATCHDOG_PID") == Some(std::process::id().into());
+        let watchdog = number("WATCHDOG_USEC").filter(|micros| is_ours && *micros > 0).map(Duration::from_micros);
+        Ok(ServiceManager { socket, watchdog, is_lost: AtomicBool::new(false) })
+    }
+
+    /// The server serves.
+    pub fn ready(&self) {
+        self.tell("READY=1\nSTATUS=Serving");
+    }
+
+    /// The server reads again what may have changed; [`ServiceManager::ready`] ends that.
+    pub fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Reading what may have changed"));
+    }
+
+    /// Says from now on, from a thread of its own, how the server is, and that it can serve: by the server's own proof, not by a
+    /// clock that goes.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn follow(self: &Arc<Self>, server: Handle) -> io::Result<()> {
+        if self.socket.is_none() {
+            return Ok(());
+        }
+        let manager = self.clone();
+        std::thread::Builder::new().name("service manager".to_owned()).spawn(move || manager.watch(&server)).map(drop)
+    }
+
+    fn watch(&self, server: &Handle) {
+        // A sign of life may be late, and one may be lost.
+        let pause = self.watchdog.map_or(limits::STATUS_PAUSE, |time| limits::STATUS_PAUSE.min(time / 3));
+        while block_on(timeout(pause, server.stopping())).is_err() {
+            match block_on(timeout(pause, server.prove_life())) {
+                Ok(Ok(())) => {
+                    let sign = if self.watchdog.is_some() { "WATCHDOG=1\n" } else { "" };
+                    self.tell(&format!("{sign}STATUS=Serving: {}", connections(server)));
+                }
+                Ok(Err(error)) => error!(%error, "the server cannot serve"),
+                Err(_) => error!("the server does not answer itself: it cannot serve"),
+            }
+        }
+        self.tell(&format!("STOPPING=1\nSTATUS=Stopping: {} may finish", connections(server)));
+    }
+
+    fn tell(&self, what: &str) {
+        let Some(socket) = &self.socket else { return };
+        if let Err(error) = socket.send(what.as_bytes()) {
+            // Once: it will be so for a while.
+            if !self.is_lost.swap(true, Ordering::Relaxed) {
+                warn!(%error, "the service manager cannot be told how the server is");
+            }
+        }
+    }
+}
+
+fn connections(server: &Handle) -> String {
+    match server.connections() {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    }
+}
+
+fn connect(name: &[u8]) -> io::Result<UnixDatagram> {
+    let address = match name.split_first() {
+        Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
+        _ => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&address)?;
+    // One that reads nothing must not stop us.
+    socket.set_write_timeout(Some(limits::SERVICE_MANAGER_TIMEOUT))?;
+    Ok(socket)
+}
+
+/// The sockets that a service manager listens on for us (LISTEN_FDS): connections wait there while there is no server.
+///
+/// # Errors
+/// One of them is none that listens for TCP.
+pub fn sockets_handed_over() -> Result<Vec<TcpListener>, Failure> {
+    let mut handed = ListenFd::from_env();
+    let wrong = |number: usize, what: &str| {
+        let text = format!("socket {} of those handed over (LISTEN_FDS) {what}", number + 1);
+        Failure::from(Error::new(Kind::Usage, text)).hint("A socket unit for it has ListenStream=4456 and Accept=no.")
+    };
+    let mut sockets = Vec::new();
+    for number in 0..handed.len() {
+        let socket = handed.take_tcp_listener(number).map_err(|_| wrong(number, "is none of TCP"))?;
+        let socket = socket.ok_or_else(|| wrong(number, "is none of TCP"))?;
+        if !sockopt::socket_acceptconn(&socket).unwrap_or(false) {
+            return Err(wrong(number, "does not listen"));
+        }
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
