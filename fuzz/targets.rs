@@ -220,8 +220,9 @@ fn answers(mut said: &[u8], ids: &str) -> Vec<String> {
         let reply = Reply::parse(line).unwrap();
         assert!(reply.is_preliminary() || reply.get("session").is_some());
         let text = String::from_utf8(line.to_vec()).unwrap().replace(ids, "");
-        let differs =
-            |word: &str| ["mtime=", "uptime=", "id=", "tokens=", "nonce="].iter().any(|key| word.starts_with(key));
+        let differs = |word: &str| {
+            ["mtime=", "uptime=", "free=", "id=", "tokens=", "nonce="].iter().any(|key| word.starts_with(key))
+        };
         let words = text.split(' ').filter(|word| !differs(word));
         answers.push(words.collect::<Vec<_>>().join(" "));
         if reply.digits != 150 {

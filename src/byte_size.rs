@@ -1,6 +1,9 @@
-//! Sizes as people write them in a file or on a command line: `10 GiB`.
+//! Sizes as people write them in a file or on a command line: `10 GiB`, or `10G` for short.
 
 use std::cmp::Reverse;
+
+/// Letters that stand for the binary units, as with `ls -h` and `dd`.
+const SHORT: [(&str, u64); 4] = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)];
 
 /// Units, binary and decimal, with their bytes.
 const UNITS: [(&str, u64); 9] = [
@@ -15,14 +18,19 @@ const UNITS: [(&str, u64); 9] = [
     ("TB", 1_000_000_000_000),
 ];
 
-/// The bytes of a whole number with a unit; a space between them may be left out. None for anything else, and for
-/// more than 2^64 - 1.
+/// The bytes of a whole number with a unit, in any case; a space between them may be left out. K, M, G and T are KiB, MiB, GiB
+/// and TiB. None for anything else, and for more than 2^64 - 1.
 pub fn parse_size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
-    let (_, bytes) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    let (_, bytes) = UNITS.iter().chain(&SHORT).find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     number.parse::<u64>().ok()?.checked_mul(*bytes)
+}
+
+/// The same, and a number alone is so many bytes.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    parse_size(text).or_else(|| text.parse().ok())
 }
 
 /// The bytes with the largest unit of which they are a whole number: what [`parse_size`] reads back. The most digits that
@@ -64,18 +72,40 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_any_unit() {
-        for (text, bytes) in
-            [("10 GiB", 10 << 30), ("500MB", 500_000_000), ("0 B", 0), ("1 tib", 1 << 40), ("64 KiB", 65536)]
-        {
+        for (text, bytes) in [
+            ("10 GiB", 10 << 30),
+            ("500MB", 500_000_000),
+            ("0 B", 0),
+            ("1 tib", 1 << 40),
+            ("64 KiB", 65536),
+            ("1G", 1 << 30),
+            ("2 k", 2048),
+            ("7M", 7 << 20),
+        ] {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
         }
     }
 
     #[test]
+    fn a_number_alone_is_of_bytes_only_where_that_is_asked_for() {
+        assert_eq!((parse_bytes("10"), parse_bytes("10K"), parse_bytes("ten")), (Some(10), Some(10240), None));
+    }
+
+    #[test]
     fn what_is_no_size_is_refused() {
-        for text in
-            ["", "10", "GiB", "-1 B", "1.5 GiB", "1  B", "1 GiB ", "10 G", "18446744073709551616 B", "20000000 TiB"]
-        {
+        for text in [
+            "",
+            "10",
+            "GiB",
+            "-1 B",
+            "1.5 GiB",
+            "1  B",
+            "1 GiB ",
+            "10 Gi",
+            "10 E",
+            "18446744073709551616 B",
+            "20000000 TiB",
+        ] {
             assert_eq!(parse_size(text), None, "{text}");
         }
     }

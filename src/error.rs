@@ -156,7 +156,7 @@ table! {
     /// A folder, where a file is needed.
     IsDirectory = "is-directory", Some(550), Other, false, "Add -r to work on a whole folder.";
     /// A file, where a folder is needed.
-    NotDirectory = "not-directory", Some(550), Other, false, "Name a folder, or leave the trailing slash away.";
+    NotDirectory = "not-directory", Some(550), Other, false, "Name a folder, or leave the trailing slash away; in a path, all that stands before a slash has to be a folder.";
     /// The folder has something in it.
     NotEmpty = "not-empty", Some(550), Other, false, "Add -r to remove a folder with all that is in it.";
     /// A link, device, pipe or socket: only regular files are opened.

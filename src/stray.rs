@@ -4,6 +4,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+/// Whether a word is written as names of commands are. Any other one may be a password or a line of a key, and is not to be shown.
+pub fn is_like_a_command(name: &str) -> bool {
+    name.len() <= 16 && name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_' | '?'))
+}
+
 /// A secret that was typed in the wrong place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stray {

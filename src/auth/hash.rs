@@ -41,6 +41,24 @@ pub fn hash_password(password: &Secret) -> Result<String> {
     hash_with(password, &salt, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES)
 }
 
+/// How the salt begins of a hash that no password was hashed for: [`User::is_invited`](super::User::is_invited) knows it by that.
+const UNCHOSEN: &[u8] = b"invited:";
+
+/// A hash for somebody who has yet to choose a password: nobody knows one that fits, and no two are the same.
+///
+/// # Errors
+/// `internal` without randomness.
+pub fn unchosen_password() -> Result<String> {
+    let (mut salt, mut output) = ([0; ARGON2_SALT], [0; ARGON2_OUTPUT]);
+    for bytes in [&mut salt[..], &mut output[..]] {
+        getrandom::fill(bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    }
+    salt.iter_mut().zip(UNCHOSEN).for_each(|(byte, mark)| *byte = *mark);
+    let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, Some(ARGON2_OUTPUT)).map_err(fault)?;
+    let (salt, output) = (Salt::new(&salt).map_err(fault)?, Output::new(&output).map_err(fault)?);
+    StoredHash { params, salt, output }.to_text()
+}
+
 /// A hash with the least parameters that are accepted: for tests, which need many.
 ///
 /// # Errors
@@ -127,6 +145,11 @@ impl StoredHash {
     /// Whether the password is the one that was hashed. Runs argon2 once; the comparison takes constant time.
     pub(super) fn matches(&self, password: &Secret) -> Result<bool> {
         Ok(derive(&self.params, &self.salt, password)? == self.output)
+    }
+
+    /// Whether it is one of [`unchosen_password`].
+    pub(super) fn is_unchosen(&self) -> bool {
+        self.salt.as_ref().starts_with(UNCHOSEN)
     }
 
     /// The parameters, if they are below those of new hashes.

@@ -63,7 +63,7 @@ pub use expiry::{parse_expiry, render_expiry};
 pub use grants::{Barred, Grants};
 #[cfg(feature = "testing")]
 pub(crate) use hash::cheap_hash;
-pub use hash::hash_password;
+pub use hash::{hash_password, unchosen_password};
 pub use names::is_anonymous;
 pub use network::Network;
 pub use own::{EnrolledKey, Invitation, OwnChange, SelfService, StateFolder};

@@ -58,6 +58,11 @@ impl User {
         self.hash.is_some()
     }
 
+    /// Whether the user was invited and has not joined: no password and no key logs in yet.
+    pub fn is_invited(&self) -> bool {
+        self.hash().is_some_and(StoredHash::is_unchosen) && self.keys.is_empty() && self.enrolled_keys().is_empty()
+    }
+
     /// The keys that the administrator gave.
     pub fn keys(&self) -> &[UserKey] {
         &self.keys

@@ -267,8 +267,21 @@ impl Client {
     pub async fn redeem(&mut self, user: &str, secret: Secret, password: Secret) -> Result<Welcome> {
         let user = user.to_owned();
         self.run(move |session| {
-            session.command(&Command::Redeem { user, secret, password })?;
+            session.command(&Command::Redeem { user, secret, password: Some(password) })?;
             welcome(session)
+        })
+        .await
+    }
+
+    /// Asks whether an invitation can be used, which it is not by this.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`] if it cannot; [`Kind::Busy`], [`Kind::TooOld`].
+    pub async fn look_at_invitation(&mut self, user: &str, secret: Secret) -> Result<()> {
+        let user = user.to_owned();
+        self.run(move |session| {
+            session.command(&Command::Redeem { user, secret, password: None })?;
+            session.expect(200).map(drop)
         })
         .await
     }

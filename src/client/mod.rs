@@ -138,5 +138,6 @@ pub use own::{Present, ServerKey};
 pub use pool::{Pool, PooledClient};
 pub use rate_limit::RateLimit;
 pub use retry::{Patience, Transfer, TransferOptions, is_lost_line, is_unreached};
+pub use send::of_destination;
 pub use target::{DEFAULT_PORT, Target};
 pub use verify::{Doubt, Inspection, Verified};

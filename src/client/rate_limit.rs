@@ -54,7 +54,7 @@ impl RateLimit {
     /// [`Kind::Usage`].
     pub fn parse(text: &str) -> Result<u64> {
         let size = text.strip_suffix("/s").unwrap_or(text);
-        let bytes = parse_size(size).or_else(|| parse_size(&format!("{size}iB"))).filter(|rate| *rate > 0);
+        let bytes = parse_size(size).filter(|rate| *rate > 0);
         bytes.ok_or_else(|| Error::new(Kind::Usage, format!("`{text}` is no rate: write it like 5M or 500K")))
     }
 

@@ -17,7 +17,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, Hash, Hasher, Mtime, RelPath, SourceMode};
 use crate::limits;
-use crate::proto::{Command, Feature, HashOf, Reply, Resume, UploadArgs, frame};
+use crate::proto::{Command, Feature, HashOf, Reply, Resume, UploadArgs, frame, server_of};
 
 /// Something to do on the way through what is to be sent.
 pub(super) enum Task {
@@ -390,8 +390,8 @@ impl<'a> Sender<'a> {
                     None => self.failed(path, &to, condition, error),
                 }
             }
-            (Answer::Made, What::Directory) => {
-                self.ledger.summary.directories += 1;
+            (Answer::Made { folders }, What::Directory) => {
+                self.ledger.summary.directories += folders;
                 self.ledger.settle(&to);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) if (size, hash) == (sent, ours) => {
@@ -414,13 +414,13 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// What is sent need not be there: what the server does not find is the folder that it goes to.
-pub(super) fn of_destination(error: Error, to: &RelPath) -> Error {
+/// The error of something that was to get this path, in other words: it need not be there, so what the server does not find is
+/// the folder that it goes to. Any other error is as it was.
+pub fn of_destination(error: Error, to: &RelPath) -> Error {
     let parent = to.parent().filter(|parent| !parent.is_root());
     match parent.filter(|_| error.kind() == Kind::NotFound && error.side() == Side::Server) {
         Some(parent) => {
-            let pid = error.text().find(" (server's pid").and_then(|at| error.text().get(at..)).unwrap_or_default();
-            let text = format!("{parent}: no such folder on the server{pid}");
+            let text = format!("{parent}: no such folder on the server{}", server_of(error.text()));
             Error::new(Kind::NotFound, text).of_server().at(parent.to_string())
         }
         None => error,
@@ -477,8 +477,14 @@ pub(super) fn part_of(
 
 /// A final reply, as far as it matters here.
 enum Answer {
-    Made,
-    Stored { size: u64, hash: Hash },
+    /// So many folders are new.
+    Made {
+        folders: u64,
+    },
+    Stored {
+        size: u64,
+        hash: Hash,
+    },
     No(Error),
     Other,
 }
@@ -487,7 +493,8 @@ impl Answer {
     fn read(reply: &Reply<'_>) -> Result<Answer> {
         Ok(match reply.digits {
             226 => Answer::Stored { size: reply.parsed("size")?, hash: reply.parsed("hash")? },
-            250 => Answer::Made,
+            // Older servers do not say, and count as having made the one.
+            250 => Answer::Made { folders: reply.get("made").map_or(Ok(1), |_| reply.parsed("made"))? },
             _ if reply.is_error() => Answer::No(reply.to_error()),
             _ => Answer::Other,
         })

@@ -23,7 +23,10 @@ pub enum Done {
     /// A file is in its place.
     File(Committed),
     /// A folder is there and stays.
-    Folder,
+    Folder {
+        /// How many were made for it: itself and those above it, but for those that were there.
+        made: u64,
+    },
 }
 
 /// What one store has prepared: `T` is its own type of a change. Clones are the same set.

@@ -111,7 +111,7 @@ pub trait Store: Send + Sync {
         match self.commit(vec![upload.prepare()]).pop() {
             Some(Ok(Done::File(committed))) => Ok(committed),
             Some(Err(error)) => Err(error),
-            Some(Ok(Done::Folder)) | None => {
+            Some(Ok(Done::Folder { .. })) | None => {
                 Err(Error::new(Kind::Internal, "the store has not said what became of the file"))
             }
         }
@@ -148,6 +148,11 @@ pub trait Store: Send + Sync {
             true => Ok(()),
             false => Err(Error::new(Kind::NoSpace, format!("{path}: no properties are kept here"))),
         }
+    }
+
+    /// Bytes that the storage under it has left for whoever comes first, if that is known.
+    fn free(&self) -> Result<Option<u64>> {
+        Ok(None)
     }
 
     /// The bytes that a bounded store has, and its bound.

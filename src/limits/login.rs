@@ -144,6 +144,9 @@ pub const USERS_FILE_REPEAT: Duration = Duration::from_secs(60);
 /// for looks itself.
 pub const USERS_FILE_FRESH: Duration = Duration::from_millis(50);
 
+/// How old a next key must be before `sealiftd cert switch` takes it unasked: what runs once a day has been there by then.
+pub const NEXT_KEY_REST: Duration = Duration::from_secs(25 * 60 * 60);
+
 // ---- Keys of users ----
 
 /// Random bytes of a server in what a key signs to log in: as many as no two of all connections ever have alike.

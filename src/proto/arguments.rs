@@ -77,10 +77,10 @@ impl<'a> Args<'a> {
         self.long_enough(secret)
     }
 
-    /// The same, as an option.
-    pub(super) fn new_password_option(&mut self, key: &str) -> Result<Secret> {
-        let secret = self.password_option(key)?;
-        self.long_enough(secret)
+    /// The same, as an option that may be left away.
+    pub(super) fn new_password_option(&mut self, key: &str) -> Result<Option<Secret>> {
+        let secret = self.bytes_of(key)?.map(|bytes| self.password_of(key, bytes)).transpose()?;
+        secret.map(|secret| self.long_enough(secret)).transpose()
     }
 
     fn long_enough(&self, secret: Secret) -> Result<Secret> {
@@ -94,6 +94,10 @@ impl<'a> Args<'a> {
     /// A password that may not be left away.
     pub(super) fn password_option(&mut self, key: &str) -> Result<Secret> {
         let bytes = self.bytes_of(key)?.ok_or_else(|| self.bad(&format!("{key}= is missing")))?;
+        self.password_of(key, bytes)
+    }
+
+    fn password_of(&self, key: &str, bytes: Vec<u8>) -> Result<Secret> {
         let len = bytes.len();
         let secret = Secret::new(bytes);
         match len {

@@ -100,8 +100,8 @@ pub enum Command {
         user: String,
         /// The invitation's secret.
         secret: Secret,
-        /// The password that is to be.
-        password: Secret,
+        /// The password that is to be. None: only look whether the invitation can be used.
+        password: Option<Secret>,
     },
     /// PASSWD: another password of one's own.
     Passwd {
@@ -375,7 +375,8 @@ impl Command {
             }
             Command::Copy { .. } => [Feature::Copy].into_iter().collect(),
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
-            Command::Redeem { .. } => [Feature::Redeem].into_iter().collect(),
+            Command::Redeem { password: Some(_), .. } => [Feature::Redeem].into_iter().collect(),
+            Command::Redeem { password: None, .. } => [Feature::Redeem, Feature::Invited].into_iter().collect(),
             Command::Passwd { evidence: Evidence::Password(_), .. } => [Feature::Passwd].into_iter().collect(),
             Command::Passwd { evidence: Evidence::Keys(_), .. } => {
                 [Feature::Passwd, Feature::Enrol].into_iter().collect()

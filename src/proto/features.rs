@@ -63,6 +63,8 @@ features! {
     Enrol = "enrol", "let users enrol and revoke keys";
     /// The verb COPY.
     Copy = "copy", "copy files by itself";
+    /// REDEEM without `password=`, which only looks.
+    Invited = "invited", "look at an invitation before it is used";
 }
 
 /// A set of features.

@@ -17,5 +17,5 @@ pub use command::{BadLine, Command, Evidence, HashOf, StageArgs, UploadArgs};
 pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;
-pub use reply::{Reply, ReplyWriter};
+pub use reply::{Reply, ReplyWriter, server_of};
 pub use verb::Verb;

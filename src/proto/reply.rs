@@ -208,10 +208,19 @@ impl<'a> Reply<'a> {
         if kind == Kind::NotFound
             && let Some(pid) = self.get("pid")
         {
-            text += &format!(" (server's pid {})", for_people(pid.as_bytes()));
+            text += &format!("{SERVER}{})", for_people(pid.as_bytes()));
         }
         Error::new(kind, text).of_server()
     }
+}
+
+/// How the end of an error's text begins that says which process did not find something.
+const SERVER: &str = " (server's pid ";
+
+/// The end of an error's text that says which process did not find something, to be put behind other words for the same; empty
+/// if there is none.
+pub fn server_of(text: &str) -> &str {
+    text.rfind(SERVER).and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
 #[cfg(test)]

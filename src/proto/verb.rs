@@ -43,7 +43,7 @@ verbs! {
     /// Another connection of a login.
     Join = "JOIN", "JOIN token", "Log in with a token that another session of yours got.";
     /// Use an invitation.
-    Redeem = "REDEEM", "REDEEM user secret password=PASSWORD", "Log in by an invitation, and choose your password.";
+    Redeem = "REDEEM", "REDEEM user secret [password=PASSWORD]", "Log in by an invitation, and choose your password.";
     /// Another password of one's own.
     Passwd = "PASSWD", "PASSWD new present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]", "Change your password; it takes the present one or a key's proof.";
     /// What signatures must be over.

@@ -311,7 +311,9 @@ impl Server {
             web_certificate: web_certificate.clone(),
             acceptor: match options.web {
                 Web::Off => Acceptor::new(&options.identity)?,
-                Web::On | Web::ReadOnly => Acceptor::with_web(&options.identity, web_certificate.clone())?,
+                Web::On | Web::ReadOnly => {
+                    Acceptor::with_web(&options.identity, web_certificate.clone())?.telling_plain(http::WITHOUT_TLS)
+                }
             },
             // The present key needs no announcement.
             next_pin: options.next_pin.filter(|next| *next != pin),

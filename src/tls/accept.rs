@@ -9,7 +9,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 
 use super::buffered::{Buffered, Shared};
-use super::hello::{self, Hello};
+use super::hello::{self, Answers, Hello};
 use super::stream::Side;
 use super::web::{ByProtocol, WebCertificate};
 use super::{ALPN, HTTP_1, HTTP_2, Identity, PeerInfo, Pin, TlsStream, explain, suites};
@@ -23,6 +23,8 @@ pub struct Acceptor {
     alpns: Arc<[String]>,
     /// What a client speaks that names no protocol; none: it is refused.
     unnamed: Option<&'static str>,
+    /// The answer to a request that comes without TLS.
+    to_plain: Option<&'static [u8]>,
     /// Of the one key that every handshake is made with.
     pin: Pin,
 }
@@ -63,7 +65,13 @@ impl Acceptor {
         // async-tls panics in `accept` when this fails.
         ServerConnection::new(config.clone()).map_err(explain::engine)?;
         let alpns = alpns.iter().map(|alpn| (*alpn).to_owned()).collect();
-        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, unnamed: None, pin })
+        Ok(Acceptor { engine: TlsAcceptor::from(config), alpns, unnamed: None, to_plain: None, pin })
+    }
+
+    /// The same, with this answer, in plain text, to a request of HTTP that comes without TLS: whoever typed `http://` is to see
+    /// something, and not the bytes of an alert.
+    pub fn telling_plain(self, answer: &'static [u8]) -> Acceptor {
+        Acceptor { to_plain: Some(answer), ..self }
     }
 
     /// Makes a connection just accepted into a TLS stream. It waits as long as the peer lets it: put a time-out of
@@ -93,7 +101,8 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let hello = hello::read(&mut io, &self.alpns, self.unnamed).await?;
+        let answers = Answers { alpns: &self.alpns, unnamed: self.unnamed, to_plain: self.to_plain };
+        let hello = hello::read(&mut io, answers).await?;
         let io = Shared::new(io);
         let done = self.engine.accept(io.handle()).await.map(Side::Accepted);
         let stream = TlsStream::after_handshake(done, io).await.map_err(explain::handshake)?;

@@ -23,22 +23,37 @@ pub(super) struct Hello {
     pub server_name: Option<String>,
 }
 
-/// Waits for the ClientHello and chooses the first of `alpns` that it offers, or `unnamed` if it offers none at all. The bytes
-/// stay in the adapter, for the engine to read again.
+/// What is answered to whom.
+pub(super) struct Answers<'a> {
+    /// The protocols there are, the preferred one first.
+    pub alpns: &'a [String],
+    /// What a client speaks that names no protocol; none: it is refused.
+    pub unnamed: Option<&'a str>,
+    /// The answer, in plain text, to a request that comes without TLS; none: an alert as to any other nonsense.
+    pub to_plain: Option<&'static [u8]>,
+}
+
+/// Waits for the ClientHello and chooses the first protocol that it offers. The bytes stay in the adapter, for the engine to read
+/// again.
 ///
 /// # Errors
 /// [`Kind::Tls`] for what is no ClientHello or offers none of `alpns`, after the alert that says so;
 /// [`Kind::Network`] when the connection ends first.
-pub(super) async fn read<IO>(io: &mut Buffered<IO>, alpns: &[String], unnamed: Option<&str>) -> Result<Hello>
+pub(super) async fn read<IO>(io: &mut Buffered<IO>, answers: Answers<'_>) -> Result<Hello>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
+    let Answers { alpns, unnamed, to_plain } = answers;
     let mut acceptor = Acceptor::default();
     let mut seen = 0;
     loop {
         let arrived = poll_fn(|cx| io.poll_arrive(cx)).await.map_err(explain::handshake)?;
         if arrived == 0 {
             return Err(explain::handshake(std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        if let Some(answer) = to_plain.filter(|_| is_request(io.arrived())) {
+            tell(io, answer).await;
+            return Err(Error::new(Kind::Tls, "the client speaks HTTP without TLS"));
         }
         let hello = loop {
             let mut fresh = io.arrived().get(seen..).unwrap_or_default();
@@ -70,11 +85,20 @@ where
 
 /// Sends a fatal alert in plaintext (RFC 8446, section 6), as far as the socket takes it.
 async fn refuse<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut Buffered<IO>, why: AlertDescription) {
-    let alert = [21, 3, 3, 0, 2, 2, why.get_u8()];
+    tell(io, &[21, 3, 3, 0, 2, 2, why.get_u8()]).await;
+}
+
+async fn tell<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut Buffered<IO>, answer: &[u8]) {
     let mut io = Pin::new(io);
-    if io.write_all(&alert).await.is_ok() {
+    if io.write_all(answer).await.is_ok() {
         let _it_may_be_gone_already = io.flush().await;
     }
+}
+
+/// Whether this begins as a request of HTTP does: a method in capitals, and a blank. TLS begins with a number below them.
+fn is_request(arrived: &[u8]) -> bool {
+    let method = arrived.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    method >= 3 && arrived.get(method) == Some(&b' ')
 }
 
 fn unknown_protocols(offered: &[&[u8]]) -> String {

@@ -2,6 +2,8 @@
 //! none of them has to be asked on the day it changes.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use std::{fs, io};
 
 use super::files::{self, Locked, Privacy};
 use super::identity::{CERTIFICATE_FILE, Identity, KEY_FILE};
@@ -27,6 +29,19 @@ impl Identity {
         let chain = pem::certificates(&bytes).map_err(bad)?;
         let own = chain.first().ok_or_else(|| bad("no certificate in it".to_owned()))?;
         Pin::of_certificate(&own.0).map(Some).map_err(|err| bad(format!("the certificate cannot be used: {err}")))
+    }
+
+    /// When the next key in `dir` was made, if there is one.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn next_made(dir: &Path) -> Result<Option<SystemTime>> {
+        let file = dir.join(NEXT_CERTIFICATE_FILE);
+        match fs::metadata(&file).and_then(|meta| meta.modified()) {
+            Ok(made) => Ok(Some(made)),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(Error::file(file.display(), err)),
+        }
     }
 
     /// The next key in `dir` with its certificate.

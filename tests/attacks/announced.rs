@@ -57,7 +57,7 @@ fn stolen_key_announcement() {
     world.run(["ls", &at]).code(0);
     assert_eq!(known_servers(&world), known);
     stolen.stop();
-    command(&["cert", "switch"]);
+    command(&["cert", "switch", "--force"]);
     let stolen_later = Daemon::builder().within(thief.path()).start();
     front.lead_to(&stolen_later);
     world.run(["ls", &at]).code(7);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::common::web::{Got, RawWeb, curl, curl_output};
-use crate::common::{Daemon, Figures, PASSWORD, World, eventually, snapshot};
+use crate::common::{Daemon, Figures, HANG, PASSWORD, World, eventually, snapshot};
 
 /// The user's name and password as curl takes them.
 fn login(user: &str) -> String {
@@ -23,6 +24,38 @@ fn world() -> World {
     fs::write(world.home("alice").join("file"), "alice's").unwrap();
     fs::write(world.home("bob").join("file"), "bob's").unwrap();
     world
+}
+
+/// Whoever speaks HTTP to the port without TLS is told so in one line, however much comes, and nothing of it is obeyed.
+#[test]
+fn web_without_tls() {
+    let world = world();
+    let daemon = world.start();
+    let huge = [&b"POST /file HTTP/1.1\r\nHost: x\r\n\r\n"[..], &vec![b'x'; 1 << 20]].concat();
+    for request in [&b"GET / HTTP/1.0\r\n\r\n"[..], b"DELETE /file HTTP/1.1\r\n", b"PROPFIND ", &huge] {
+        let mut plain = std::net::TcpStream::connect(("127.0.0.1", daemon.port())).unwrap();
+        plain.set_read_timeout(Some(HANG)).unwrap();
+        // All of a huge one is not taken.
+        let _ = plain.write_all(request);
+        let mut answer = Vec::new();
+        let ended = plain.read_to_end(&mut answer);
+        assert!(request.len() > 100 || ended.is_ok(), "{ended:?}");
+        let answer = String::from_utf8(answer).unwrap();
+        let is_told = answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.contains("write https://");
+        assert!(is_told && answer.len() < 300 || request.len() > 100, "{answer}");
+    }
+    // What only begins alike gets what any nonsense gets.
+    for nonsense in [&b"get / HTTP/1.0\r\n\r\n"[..], b"AB \r\n", b"\x16GET / HTTP/1.1\r\n\r\n"] {
+        let mut plain = std::net::TcpStream::connect(("127.0.0.1", daemon.port())).unwrap();
+        plain.set_read_timeout(Some(HANG)).unwrap();
+        plain.write_all(nonsense).unwrap();
+        plain.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _it_may_be_reset = plain.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    }
+    assert_eq!(fs::read(world.home("public").join("file")).unwrap(), b"public");
+    assert_eq!(curl(&daemon, &[], "/file").status, 200);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::args::Common;
 use super::ask;
 use super::config::config_file;
 use super::failure::{Failure, Outcome, changed_key_hint};
-use super::identity::{self, Credential, Identities};
+use super::identity::{self, Credential, Identities, Unasked};
 use super::interrupt;
 use super::login::{ANONYMOUS, Login};
 use super::netrc::Netrc;
@@ -161,6 +161,10 @@ impl Context {
         self.passwords.borrow_mut().given(&self.common, self.out)
     }
 
+    fn source_of(&self, password: &Secret) -> Option<&'static str> {
+        self.passwords.borrow().source(password, &self.common)
+    }
+
     /// A new password for somebody, from where this command takes them.
     ///
     /// # Errors
@@ -255,8 +259,13 @@ impl Context {
                 given => given,
             },
         };
-        // Of somebody who gives a password, keys are used only if they are named too: each refusal counts.
-        let keys = self.identities.of(&self.common, login, given.is_none(), self.out)?;
+        // Of somebody who gives a password, other keys are used only if they are named too: each refusal counts.
+        let unasked = match &given {
+            None => Unasked::All,
+            Some(_) if Passwords::is_of_command(&self.common) || self.common.netrc => Unasked::None,
+            Some(_) => Unasked::OfLogin,
+        };
+        let keys = self.identities.of(&self.common, login, unasked, self.out)?;
         self.connect_by(login, keys, given.map(Credential::Password)).await
     }
 
@@ -266,7 +275,7 @@ impl Context {
     /// As [`Context::connect`].
     pub async fn connect_with(&self, login: &Login, given: Option<Credential>) -> Outcome<Connected> {
         let keys = match given {
-            None => self.identities.of(&self.common, login, true, self.out)?,
+            None => self.identities.of(&self.common, login, Unasked::All, self.out)?,
             Some(_) => Vec::new(),
         };
         self.connect_by(login, keys, given).await
@@ -346,7 +355,12 @@ impl Context {
                 Err(err) => {
                     let failure = Failure::from(err).about(&login.to_string());
                     return Err(match login.user {
-                        Some(_) => failure,
+                        Some(_) => match credential.password().and_then(|given| self.source_of(given)) {
+                            Some(source) => failure.hinted(Kind::LoginFailed, || {
+                                format!("The password came from {source}: check that it is that of {login}.")
+                            }),
+                            None => failure,
+                        },
                         None => failure.hinted(Kind::LoginFailed, || {
                             format!("Nobody reads anonymously there; name a user, as in alice@{}", login.server)
                         }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
-use sealift::byte_size::parse_size;
+use sealift::byte_size::parse_bytes;
 use sealift::client::Filter;
 use sealift::files::Mtime;
 use sealift::{Error, Kind, Result};
@@ -69,8 +69,7 @@ fn add_file(filter: &mut Filter, file: &Path) -> Result<()> {
 }
 
 fn size(text: &str) -> std::result::Result<u64, String> {
-    let sizes = [text.to_owned(), format!("{text}iB"), format!("{text}B")];
-    let size = sizes.iter().find_map(|size| parse_size(size));
+    let size = parse_bytes(text);
     size.ok_or_else(|| format!("`{text}` is no size: write it like 500, 10K or 2 GiB"))
 }
 

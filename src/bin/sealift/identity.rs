@@ -47,6 +47,14 @@ impl Credential {
         }
     }
 
+    /// The password, if it is one.
+    pub fn password(&self) -> Option<&Secret> {
+        match self {
+            Credential::Password(password) => Some(password),
+            Credential::Keys(_) => None,
+        }
+    }
+
     /// The same, for a server that asks once more.
     pub fn present(&self) -> Present {
         match self {
@@ -56,6 +64,17 @@ impl Credential {
     }
 }
 
+/// Which keys are used that nobody named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unasked {
+    /// None: a password was given for this command.
+    None,
+    /// The one that `sealift login` made for there. A password of the environment is for all servers; this is for that one.
+    OfLogin,
+    /// All there are.
+    All,
+}
+
 /// The keys, found once for each set of files.
 #[derive(Debug, Default)]
 pub struct Identities {
@@ -63,12 +82,12 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// The keys to log in with there, in the groups in which they are tried: those that were named; else, if `unasked`, the one
-    /// that `sealift login` made for there, and then those of the agent and the usual files.
+    /// The keys to log in with there, in the groups in which they are tried: those that were named; else, as far as they are used
+    /// `unasked`, the one that `sealift login` made for there, and then those of the agent and the usual files.
     ///
     /// # Errors
     /// Of a named file that cannot be used.
-    pub fn of(&self, common: &Common, login: &Login, unasked: bool, out: Output) -> Outcome<Vec<Vec<LoginKey>>> {
+    pub fn of(&self, common: &Common, login: &Login, unasked: Unasked, out: Output) -> Outcome<Vec<Vec<LoginKey>>> {
         if login.user.is_none() {
             return Ok(Vec::new());
         }
@@ -76,18 +95,17 @@ impl Identities {
             [] => login.settings.identity.iter().cloned().collect(),
             given => given.to_vec(),
         };
-        if named.is_empty() && !unasked {
-            return Ok(Vec::new());
-        }
         let mut groups = Vec::new();
-        if named.is_empty() {
+        if named.is_empty() && unasked != Unasked::None {
             // By itself: an agent may ask somebody before it signs with one of its own.
             match logins::key_of(login) {
                 Ok(own) => groups.extend(own.map(|own| vec![own])),
                 Err(err) => out.step(&format!("not used: {}", for_people(err.text().as_bytes()))),
             }
         }
-        groups.push(self.found(named, out)?);
+        if !named.is_empty() || unasked == Unasked::All {
+            groups.push(self.found(named, out)?);
+        }
         groups.retain(|keys| !keys.is_empty());
         Ok(groups)
     }

@@ -8,6 +8,7 @@ mod commands;
 mod completion;
 mod config;
 mod context;
+mod direction;
 mod each;
 mod expand;
 mod failure;

@@ -15,6 +15,12 @@ use super::ask;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 
+/// The variable that names a file with a password.
+const PASSWORD_FILE: &str = "SEALIFT_PASSWORD_FILE";
+
+/// The variable with a password in it.
+const PASSWORD: &str = "SEALIFT_PASSWORD";
+
 /// Finds passwords. What came from a file, standard input or the environment is read once and used for every server.
 #[derive(Debug, Default)]
 pub struct Passwords {
@@ -35,13 +41,30 @@ impl Passwords {
                 Some(first_line(&mut io::stdin().lock(), "standard input")?)
             } else if let Some(file) = &common.password_file {
                 Some(self.next_of(file, out)?)
-            } else if let Some(file) = env::var_os("SEALIFT_PASSWORD_FILE").filter(|file| !file.is_empty()) {
+            } else if let Some(file) = env::var_os(PASSWORD_FILE).filter(|file| !file.is_empty()) {
                 Some(from_file(Path::new(&file), out)?)
             } else {
-                env::var_os("SEALIFT_PASSWORD").map(|password| Secret::new(password.into_vec()))
+                env::var_os(PASSWORD).map(|password| Secret::new(password.into_vec()))
             };
         }
         Ok(self.given.clone())
+    }
+
+    /// Where this password came from, for people, if it is the one that was given beforehand.
+    pub fn source(&self, password: &Secret, common: &Common) -> Option<&'static str> {
+        self.given.as_ref().filter(|given| given.expose() == password.expose())?;
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        Some(match common {
+            Common { password_stdin: true, .. } => "standard input",
+            Common { password_file: Some(_), .. } => "--password-file",
+            _ if is_set(PASSWORD_FILE) => PASSWORD_FILE,
+            _ => PASSWORD,
+        })
+    }
+
+    /// Whether a password that was given was given to this command, and not to all that run in this environment.
+    pub fn is_of_command(common: &Common) -> bool {
+        common.password_stdin || common.password_file.is_some()
     }
 
     /// A new password for somebody: the next line of standard input with `--password-stdin`, the next one of the file with

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sealift::Kind;
+use sealift::stray::is_like_a_command;
 
 use super::failure::Failure;
 use super::habits::{COMMANDS, OPTIONS, SHELL_COMMANDS};
@@ -153,11 +154,6 @@ fn unknown_command(name: &str, command: &Command, is_first: bool, place: Typed) 
     // Anything else may be a password, or a line of a key, that was not asked for.
     let shown = if is_like_a_command(name) { format!("`{name}`") } else { "that".to_owned() };
     Failure::new(Kind::Usage, format!("{shown} is no command of {whole}"), hint)
-}
-
-/// Whether it is written as commands are.
-pub fn is_like_a_command(name: &str) -> bool {
-    name.len() <= 16 && name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_' | '?'))
 }
 
 fn unknown_option(option: &str, command: &Command, whole: &str) -> Failure {

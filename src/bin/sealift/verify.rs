@@ -95,7 +95,7 @@ pub fn verification(common: &Common, login: &Login, out: Output) -> Outcome<Veri
         TrustMode::Strict => Err(not_known(&server, pin)),
         TrustMode::AcceptNew => remember(&known, &server, *pin, None, out),
         TrustMode::Ask => {
-            question(&server, pin)?;
+            question(&server, pin, None)?;
             remember(&known, &server, *pin, None, out)
         }
     })))
@@ -142,15 +142,20 @@ fn say_added(added: Added, server: &Endpoint, pin: Pin, out: Output) {
     }
 }
 
-/// Shows a new server's pin and asks whether to trust it; the pin typed in full is an answer too, as with ssh.
+/// Shows the pin of a server that is new, or is `known` by that other one, and asks whether to trust it; the pin typed in full is
+/// an answer too, as with ssh.
 ///
 /// # Errors
 /// [`Kind::Untrusted`] unless the answer is yes, or if nobody can be asked.
-pub fn question(server: &Endpoint, pin: &Pin) -> Result<()> {
+pub fn question(server: &Endpoint, pin: &Pin, known: Option<&Pin>) -> Result<()> {
     let wrapped = |text: &str| wrap(text, usize::from(Term::stderr().size().1).saturating_sub(1), 0);
+    let said = match known {
+        None => format!("{server} is not known yet. Its key has this pin:"),
+        Some(other) => format!("{server} is known by another key, {other}. The one it has now has this pin:"),
+    };
     to_stderr(&format!(
         "{}\n\n  {pin}\n\n{}",
-        wrapped(&format!("{server} is not known yet. Its key has this pin:")),
+        wrapped(&said),
         wrapped(
             "Compare it with the one the server printed at its first start; `sealiftd cert pin` prints it there again."
         ),

@@ -33,7 +33,7 @@ fn for_shell(hint: &str, server: &str) -> String {
         let command = part.strip_prefix("sealift ").filter(|_| is_code);
         let name = command.and_then(|command| command.split(' ').next()).unwrap_or_default();
         match command.filter(|_| shell.find_subcommand(name).is_some() && name != "login") {
-            Some(command) => command.replace(server, "/").replace("HOST/", ""),
+            Some(command) => command.replace(server, "/").replace("HOST/", "").replace(" HOST", ""),
             None => part.to_owned(),
         }
     });
@@ -51,6 +51,7 @@ mod tests {
             ("`sealift ls` shows what is there.", "`ls` shows what is there."),
             ("`sealift mkdir -p alice@h:4456/a/b` makes it.", "`mkdir -p /a/b` makes it."),
             ("`sealift get HOST/file .` fetches.", "`get file .` fetches."),
+            ("`sealift who HOST` shows it.", "`who` shows it."),
             (
                 "`sealift trust list` and `sealift cat x` and sealift ls",
                 "`sealift trust list` and `cat x` and sealift ls",

@@ -1,11 +1,11 @@
 //! `sealiftd cert`: the server's key and certificate.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sealift::proto::escape::for_people;
 use sealift::tls::{Description, Identity};
-use sealift::{Error, Kind};
+use sealift::{Error, Kind, limits};
 
 use crate::args::Places;
 use crate::cert_args::CertCommand;
@@ -32,7 +32,7 @@ pub fn run(places: &Places, command: CertCommand) -> Result<(), Failure> {
         CertCommand::New { force, names } => new(&places.certs, force, names),
         CertCommand::Renew { names } => renew(&places.certs, names),
         CertCommand::Next { force, names } => next(&places.certs, force, names),
-        CertCommand::Switch => switch(&places.certs),
+        CertCommand::Switch { force } => switch(&places.certs, force),
     }
 }
 
@@ -147,7 +147,19 @@ fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn switch(certs: &Path) -> Result<(), Failure> {
+fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
+    if !force && let Some(made) = Identity::next_made(certs)? {
+        // A clock that was put back makes it no younger.
+        let age = SystemTime::now().duration_since(made).unwrap_or_default();
+        if age < limits::NEXT_KEY_REST {
+            let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
+            let text = format!("the next key was made {age} ago: clients that were not there since refuse the server");
+            return Err(Failure::from(Error::new(Kind::Exists, text)).hint(
+                "Have the server announce it first: restart it, wait until all that matter have logged in, then switch. --force \
+                 switches now; who has not learned the key must be told the new pin.",
+            ));
+        }
+    }
     let (now, kept) = Identity::switch(certs).map_err(|err| match err.kind() {
         Kind::NotFound if matches!(Identity::next_pin(certs), Ok(None)) => no_next(certs),
         _ => err.into(),

@@ -50,5 +50,9 @@ pub enum CertCommand {
         names: Vec<String>,
     },
     /// Make the next key the present one, which is kept beside as key.pem.old and cert.pem.old
-    Switch,
+    Switch {
+        /// Also if the next key was made only just now, so that hardly a client can have learned it
+        #[arg(long)]
+        force: bool,
+    },
 }

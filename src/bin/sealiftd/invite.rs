@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use sealift::auth::{Access, Secret, StateFolder, UsersFile, hash_password};
+use sealift::auth::{Access, Secret, StateFolder, UsersFile, unchosen_password};
 use sealift::client::{Endpoint, InvitationLink};
 use sealift::proto::escape::for_people;
 use sealift::tls::Identity;
@@ -88,11 +88,8 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     if !is_there {
         let mut grants = file.check_new(&name, &name)?.defaults_of(&name);
         grants.access = args.access.unwrap_or(grants.access);
-        // Nobody knows it: until the invitation is used, no password is right.
-        let mut unknown = vec![0; 32];
-        getrandom::fill(&mut unknown).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
-        let hash = hash_password(&Secret::new(unknown))?;
-        file.add(&name, &hash, grants)?;
+        // Until the invitation is used, no password is right.
+        file.add(&name, &unchosen_password()?, grants)?;
     }
     let invited = invitation(&file, &folder, &name, places, lifetime);
     if invited.is_err() && !is_there {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use sealift::stray::Stray;
+use sealift::stray::{Stray, is_like_a_command};
 
 use crate::failure::Failure;
 
@@ -53,8 +53,7 @@ pub fn explain(err: &clap::Error) -> Failure {
         ErrorKind::InvalidSubcommand => {
             // Anything that is not written as commands are may be a password.
             let typed = text(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let is_like_a_command = typed.len() <= 16 && typed.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
-            let shown = if is_like_a_command { format!("`{typed}`") } else { "that".to_owned() };
+            let shown = if is_like_a_command(typed) { format!("`{typed}`") } else { "that".to_owned() };
             let near = near(ContextKind::SuggestedSubcommand).unwrap_or_default();
             Failure::usage(format!("{shown} is no command")).hint(format!("{near}{how}"))
         }

@@ -1,6 +1,8 @@
 //! `sealiftd user`: who may log in.
 
-use sealift::auth::{Grants, NewUser, UsersFile, file_warnings, hash_password};
+use std::time::SystemTime;
+
+use sealift::auth::{Access, Grants, NewUser, User, UsersFile, file_warnings, hash_password, render_expiry};
 use sealift::byte_size::render_size;
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
@@ -35,17 +37,18 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             grants.admin = admin;
             granted.apply(&mut grants);
             let folder = places.data.join(&grants.home);
-            let (access, quota) = (grants.access, grants.quota);
+            let (access, quota, expires) = (grants.access, grants.quota, grants.expires);
             let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             say(&format!(
                 "Added {}, with the rights: {access}{room}. A running server knows at once.\n\
-                 Files are kept in {}. Try:\n  sealift ls {}@HOST/\n",
+                 Files are kept in {}. Try:\n  {}\n",
                 shown(&name),
                 shown(&folder.to_string_lossy()),
-                shell_word(&name),
+                first_command(&name, access, admin),
             ));
+            warn_of_end(&name, expires);
             if is_new {
                 say(&format!(
                     "{} was not there and is new: it is read by a server that is started here, or with --users.\n",
@@ -86,7 +89,11 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             Ok(())
         }
         UserCommand::List { json } => {
-            let users = file.list()?;
+            let mut users = file.list()?;
+            // Who of them have joined stands in what the server keeps.
+            if users.iter().any(User::is_invited) {
+                users = with_own(places)?;
+            }
             say(&if json { user_shown::json(&users) } else { user_shown::table(&users) });
             Ok(())
         }
@@ -100,13 +107,14 @@ fn set(
     (enabled, admin): (Option<YesNo>, Option<YesNo>),
     granted: GrantArgs,
 ) -> Result<(), Failure> {
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let (mut before, mut after, mut expires) = (Vec::new(), Vec::new(), None);
     let change = |grants: &mut Grants| {
         before = user_shown::grants(grants);
         enabled.into_iter().for_each(|word| grants.enabled = word == YesNo::Yes);
         admin.into_iter().for_each(|word| grants.admin = word == YesNo::Yes);
         granted.apply(grants);
         after = user_shown::grants(grants);
+        expires = grants.expires;
     };
     UsersFile::new(&places.users).set(name, change).map_err(|err| explain(err, name))?;
     let changed: Vec<String> = before
@@ -131,7 +139,28 @@ fn set(
     {
         say(&format!("The files stay in {old}: move them to {new} if they are to be there.\n"));
     }
+    warn_of_end(name, expires);
     warn_of_file(places)
+}
+
+/// What somebody with these rights may try first.
+fn first_command(name: &str, access: Access, admin: bool) -> String {
+    let who = shell_word(name);
+    match () {
+        () if access.contains(Access::LIST) => format!("sealift ls {who}@HOST/"),
+        () if access.contains(Access::UPLOAD) => format!("sealift put FILE {who}@HOST/"),
+        () if access.contains(Access::DOWNLOAD) => format!("sealift get {who}@HOST/FILE"),
+        () if admin => format!("sealift who {who}@HOST"),
+        () => format!("sealift ping {who}@HOST"),
+    }
+}
+
+/// A last day that is over keeps somebody out, which is not what somebody is added for.
+fn warn_of_end(name: &str, expires: Option<SystemTime>) {
+    if let Some(end) = expires.filter(|end| *end <= SystemTime::now()) {
+        let (name, end) = (shown(name), render_expiry(end));
+        complain(&format!("warning: {name} cannot log in: --expires {end} is over"));
+    }
 }
 
 fn absent(places: &Places, name: &str) -> Failure {

@@ -30,7 +30,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add a user, who can log in at once: no restart is needed
-    #[command(after_help = EXAMPLES)]
+    #[command(aliases = ["new", "create"], after_help = EXAMPLES)]
     Add {
         /// The user's name
         name: String,
@@ -49,7 +49,7 @@ pub enum UserCommand {
         password: PasswordArgs,
     },
     /// Change what a user may. A running server knows within a second, for open sessions too
-    #[command(after_help = EXAMPLES)]
+    #[command(aliases = ["change", "edit", "modify", "mod"], after_help = EXAMPLES)]
     Set {
         /// The user's name
         name: String,
@@ -64,6 +64,7 @@ pub enum UserCommand {
         granted: GrantArgs,
     },
     /// Show all that a user may
+    #[command(alias = "info")]
     Show {
         /// The user's name
         name: String,
@@ -72,6 +73,7 @@ pub enum UserCommand {
         json: bool,
     },
     /// Give a user another password
+    #[command(alias = "password")]
     Passwd {
         /// The user's name
         name: String,
@@ -83,11 +85,13 @@ pub enum UserCommand {
     #[command(subcommand)]
     Key(UserKeyCommand),
     /// Remove a user; the files stay
+    #[command(aliases = ["delete", "del", "rm"])]
     Remove {
         /// The user's name
         name: String,
     },
     /// List the users
+    #[command(alias = "ls")]
     List {
         /// Write one JSON object a line
         #[arg(long)]
@@ -104,7 +108,7 @@ pub struct GrantArgs {
     /// What the user may do: full, read, none, or some of list,download,upload,overwrite,delete,rename,mkdir
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     access: Option<Access>,
-    /// The most bytes in the user's folder, such as 10GiB or "500 MB"; none for no bound
+    /// The most bytes in the user's folder, such as 10G or "500 MB"; none for no bound
     #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
     quota: Option<Quota>,
     /// The last day (UTC), such as 2027-01-31, or a time with its zone, on which the user may be logged in; or never
@@ -172,7 +176,7 @@ fn parse_quota(text: &str) -> Result<Quota, String> {
     if text == "none" {
         return Ok(Quota(None));
     }
-    let wrong = "write a whole number with a unit, such as 10GiB or 500MB, or none";
+    let wrong = "write a whole number with a unit, such as 10G (GiB) or 500MB, or none";
     parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
 }
 

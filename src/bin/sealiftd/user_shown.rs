@@ -30,12 +30,13 @@ pub fn grants(granted: &Grants) -> Vec<(&'static str, String)> {
 
 /// All of one user.
 pub fn all_of(user: &User, keys: &[String]) -> String {
-    let login = match login(user.grants()) {
+    let login = match login(user) {
         "yes" => "logs in".to_owned(),
+        "invited" => "was invited, and has not joined yet".to_owned(),
         word => format!("does not log in: {word}"),
     };
     let mut text = format!("{} {login}.\n", shown(user.name()));
-    let password = if user.has_password() { "yes" } else { "no" };
+    let password = if user.has_password() && !user.is_invited() { "yes" } else { "no" };
     let mut rows = grants(user.grants());
     rows.push(("password", password.to_owned()));
     rows.extend(keys.iter().map(|key| ("key", key.clone())));
@@ -45,11 +46,13 @@ pub fn all_of(user: &User, keys: &[String]) -> String {
     text
 }
 
-/// Whether somebody who is granted this logs in today, from somewhere.
-fn login(granted: &Grants) -> &'static str {
+/// Whether this user logs in today, from somewhere.
+fn login(user: &User) -> &'static str {
+    let granted = user.grants();
     match () {
         () if !granted.enabled => "disabled",
         () if granted.expires.is_some_and(|end| end <= SystemTime::now()) => "expired",
+        () if user.is_invited() => "invited",
         () => "yes",
     }
 }
@@ -67,7 +70,7 @@ pub fn table(users: &Users) -> String {
         let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
         let keys = keys.join(", ");
         let access = granted.access.to_string();
-        [user.name(), &granted.home, &access, admin, &quota, login(granted), &keys].map(shown)
+        [user.name(), &granted.home, &access, admin, &quota, login(user), &keys].map(shown)
     }));
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or(0)).collect();
@@ -103,7 +106,7 @@ pub fn json_of(user: &User) -> String {
     let row = json!({
         "user": user.name(), "home": granted.home, "access": names(granted.access), "admin": granted.admin,
         "quota": granted.quota, "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
-        "max_sessions": granted.max_sessions, "password": user.has_password(), "keys": keys
+        "max_sessions": granted.max_sessions, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys
     });
     format!("{row}\n")
 }

@@ -29,8 +29,10 @@ impl Command {
             Command::Redeem { user, secret, password } => {
                 argument(out, user.as_bytes());
                 argument(out, secret.expose());
-                out.extend_from_slice(b" password=");
-                out.extend(encode(password.expose()).bytes());
+                if let Some(password) = password {
+                    out.extend_from_slice(b" password=");
+                    out.extend(encode(password.expose()).bytes());
+                }
             }
             Command::Passwd { new, evidence } => {
                 argument(out, new.expose());

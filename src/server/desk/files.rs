@@ -45,6 +45,12 @@ impl Desk {
         turns::aside(|| self.store.usage()).ok().flatten()
     }
 
+    /// What the storage has left for everybody, for whoever may put something there; nothing if that is not known.
+    pub fn free(&self) -> Option<u64> {
+        let may_fill = self.principal.access().contains(Access::UPLOAD);
+        may_fill.then(|| turns::aside(|| self.store.free())).and_then(|free| free.ok().flatten())
+    }
+
     pub(super) fn remove(&self, path: &RelPath, recursive: bool, running: Running) -> Begun {
         let removed = turns::aside(|| self.store.remove(path, recursive));
         if removed.is_ok() {

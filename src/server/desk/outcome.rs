@@ -74,7 +74,10 @@ pub enum Outcome {
     /// It is gone.
     Removed,
     /// The folder is there.
-    FolderMade,
+    FolderMade {
+        /// How many were made: itself and those above it, but for those that were there.
+        made: u64,
+    },
     /// It has the other name.
     Renamed,
     /// [`super::op::Op::Exchange`].

@@ -105,6 +105,16 @@ impl Accounts {
         self.turns.run(&Source::from(from), check).await?
     }
 
+    /// Whether an invitation can be used.
+    ///
+    /// # Errors
+    /// As [`Users::check_invitation`].
+    pub async fn look_at_invitation(self: &Arc<Self>, from: IpAddr, user: String, secret: Secret) -> Result<()> {
+        let accounts = self.clone();
+        let look = move || accounts.current.check_invitation(&user, &secret, from);
+        self.turns.run(&Source::from(from), look).await?
+    }
+
     /// Lets somebody with an invitation choose a password. Whether there is such an invitation is asked first, without argon2:
     /// its secret cannot be guessed.
     ///
@@ -117,8 +127,7 @@ impl Accounts {
         (secret, password): (Secret, Secret),
     ) -> Result<Principal> {
         let source = &Source::from(from);
-        let (accounts, name, asked) = (self.clone(), user.clone(), secret.clone());
-        self.turns.run(source, move || accounts.current.check_invitation(&name, &asked, from)).await??;
+        self.look_at_invitation(from, user.clone(), secret.clone()).await?;
         let permit = self.permit(source).await?;
         let accounts = self.clone();
         let redeemed = self.turns.run(source, move || {

@@ -71,7 +71,24 @@ pub struct Proven {
 pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> Result<Proven> {
     let user = credentials.user().map(str::to_owned);
     let proven = verify(credentials, peer, shared).await;
-    if let Err(error) = &proven {
+    refused(proven.as_ref().err(), user, peer, shared).await;
+    proven
+}
+
+/// Whether the invitation of this user with this secret can be used from there, which it is not by this. A wrong one costs what a
+/// failed login does.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn look_at_invitation((user, secret): (String, Secret), peer: SocketAddr, shared: &Shared) -> Result<()> {
+    let found = shared.accounts.look_at_invitation(peer.ip(), user.clone(), secret).await;
+    refused(found.as_ref().err(), Some(user), peer, shared).await;
+    found
+}
+
+/// Writes down that a login was refused, if it was, and takes its time.
+async fn refused(why: Option<&Error>, user: Option<String>, peer: SocketAddr, shared: &Shared) {
+    if let Some(error) = why {
         if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
             match barred(error) {
                 // Whoever tries this knows the password or has the key: what is wrong is said here, and here alone.
@@ -84,7 +101,6 @@ pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &S
             sleep(limits::LOGIN_FAILED_PAUSE).await;
         }
     }
-    proven
 }
 
 /// Why somebody who has proven who they are may not be logged in.

@@ -36,6 +36,13 @@ mod types;
 pub mod uploads;
 mod visitors;
 
+/// What a request is answered that comes without TLS.
+pub const WITHOUT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 66\r\n\
+    Connection: close\r\n\r\n\
+    400: this port speaks TLS alone: write https:// and not http://.\r\n";
+
 /// What the web may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,10 +11,11 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::Nonce;
 use crate::limits;
 use crate::proto::{BadLine, Command, Features, LineDecoder, ReplyWriter, Verb};
+use crate::secret::Secret;
 use crate::server::Shared;
 use crate::server::door::accounts::KeyClaim;
 use crate::server::door::admission::{Admitted, Offence};
-use crate::server::door::authenticate::{Credentials, Proven, authenticate};
+use crate::server::door::authenticate::{Credentials, Proven, authenticate, look_at_invitation};
 use crate::tls::Pin;
 
 /// What came of it.
@@ -29,6 +30,8 @@ pub enum Login {
 enum Asked {
     Nothing,
     Verify(Credentials),
+    /// Whether this invitation of this user can be used.
+    Look(String, Secret),
     Close,
 }
 
@@ -89,6 +92,18 @@ where
                     prelogin.send(stream).await?;
                     return Ok(Login::Over);
                 }
+                Asked::Look(user, secret) => {
+                    prelogin.send(stream).await?;
+                    match look_at_invitation((user, secret), peer, shared).await {
+                        Ok(()) => ReplyWriter::new(&mut prelogin.replies, 200, "invited").text("It can be used, once."),
+                        Err(error) => {
+                            if prelogin.refuse_login(&error, false) {
+                                prelogin.send(stream).await?;
+                                return Ok(Login::Over);
+                            }
+                        }
+                    }
+                }
                 Asked::Verify(credentials) => {
                     prelogin.send(stream).await?;
                     let is_of_keys = matches!(credentials, Credentials::Keys(..));
@@ -130,9 +145,10 @@ impl Prelogin {
                 }
                 Err(error) => self.refuse(&error),
             },
-            Ok(Command::Redeem { user, secret, password }) => {
+            Ok(Command::Redeem { user, secret, password: Some(password) }) => {
                 return Asked::Verify(Credentials::Invitation { user, secret, password });
             }
+            Ok(Command::Redeem { user, secret, password: None }) => return Asked::Look(user, secret),
             Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),
             Ok(Command::Logout) => {
                 ReplyWriter::new(&mut self.replies, 221, "bye").text("Goodbye.");

@@ -51,7 +51,9 @@ pub(super) fn commit(jail: &Jail, stage: &Stage, durable: bool, changes: Vec<Pre
     let lost = || Error::new(Kind::Internal, "a change of this commit is lost");
     let done = order.into_iter().map(|which| match which? {
         Which::File => placed.next().unwrap_or_else(|| Err(lost())).map(|placed| Done::File(placed.committed)),
-        Which::Folder => folders.next().unwrap_or_else(|| Err(lost())).map(|_| Done::Folder),
+        Which::Folder => {
+            folders.next().unwrap_or_else(|| Err(lost())).map(|made| Done::Folder { made: made.len() as u64 })
+        }
     });
     done.collect()
 }

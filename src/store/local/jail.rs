@@ -253,9 +253,22 @@ impl Jail {
         }
         let err = Error::file(path, err);
         match err.kind() {
-            Kind::NotDirectory => Error::new(Kind::NotDirectory, format!("{path}: not in a folder")).with_source(err),
+            Kind::NotDirectory => {
+                let text = match self.file_above(path) {
+                    Some(file) => format!("{path}: {file} is no folder"),
+                    None => format!("{path}: not a folder"),
+                };
+                Error::new(Kind::NotDirectory, text).with_source(err)
+            }
             _ => err,
         }
+    }
+
+    /// The part of this path, short of its end, that is something else than a folder.
+    fn file_above(&self, path: &RelPath) -> Option<RelPath> {
+        let root = self.root().ok()?;
+        let above = std::iter::successors(path.parent(), RelPath::parent).filter(|above| !above.is_root());
+        above.filter(|above| root.metadata(above.as_path()).is_ok_and(|found| !found.is_dir())).last()
     }
 }
 

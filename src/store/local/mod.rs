@@ -246,6 +246,12 @@ impl Store for LocalStore {
         properties::change(&self.jail, self.durable(), path, changes)
     }
 
+    fn free(&self) -> Result<Option<u64>> {
+        let root = self.jail.root().map_err(|err| Error::file("your home folder", err))?;
+        let disk = rustix::fs::fstatvfs(&*root).map_err(|err| Error::file("your home folder", err.into()))?;
+        Ok(Some(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+
     fn usage(&self) -> Result<Option<Usage>> {
         self.bound.as_ref().map(Bound::usage).transpose()
     }

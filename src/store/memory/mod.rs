@@ -156,7 +156,7 @@ impl Store for MemoryStore {
 
     fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
         let committed = changes.into_iter().map(|prepared| match self.prepared.take(prepared)? {
-            Change::Folder => Ok(Done::Folder),
+            Change::Folder { made } => Ok(Done::Folder { made }),
             Change::File(upload) => upload.commit().map(Done::File),
         });
         committed.collect()
@@ -190,8 +190,8 @@ impl Store for MemoryStore {
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
-        self.trees.lock().make_dir(&self.home, path, parents)?;
-        Ok(self.prepared.add(Change::Folder))
+        let made = self.trees.lock().make_dir(&self.home, path, parents)?;
+        Ok(self.prepared.add(Change::Folder { made }))
     }
 
     fn forget_handles(&self) {}

@@ -19,8 +19,10 @@ use crate::limits;
 /// What a store has prepared.
 pub(super) enum Change {
     File(Box<MemoryUpload>),
-    /// There already.
-    Folder,
+    /// There already; so many were made for it.
+    Folder {
+        made: u64,
+    },
 }
 
 /// The tree that stores share.
@@ -124,6 +126,13 @@ fn failed(path: &RelPath, err: Errno) -> Error {
     Error::file(path, err.into())
 }
 
+/// This path leads through that file, whose name is in full.
+fn not_below(home: &RelPath, path: &RelPath, file: &[u8]) -> Error {
+    let inside = file.get(home.as_bytes().len()..).unwrap_or_default();
+    let file = RelPath::parse(inside.strip_prefix(b"/").unwrap_or(inside)).unwrap_or_else(|_| path.clone());
+    Error::new(Kind::NotDirectory, format!("{path}: {file} is no folder"))
+}
+
 impl Tree {
     /// Refuses what is the home itself, or not in a folder.
     fn check_parent(&self, home: &RelPath, path: &RelPath) -> Result<()> {
@@ -134,9 +143,10 @@ impl Tree {
         let full = full(home, path);
         let ends = full.iter().enumerate().skip(home.as_bytes().len() + 1).filter(|(_, byte)| **byte == b'/');
         for (end, _) in ends {
-            match self.nodes.get(full.get(..end).unwrap_or_default()) {
+            let above = full.get(..end).unwrap_or_default();
+            match self.nodes.get(above) {
                 None => return Err(failed(path, Errno::NOENT)),
-                Some(Node::File(_)) => return Err(Error::new(Kind::NotDirectory, format!("{path}: not in a folder"))),
+                Some(Node::File(_)) => return Err(not_below(home, path, above)),
                 Some(Node::Folder(_)) => {}
             }
         }
@@ -256,9 +266,10 @@ impl Tree {
         Ok(Committed { size, hash, mtime, stored })
     }
 
-    pub(super) fn make_dir(&mut self, home: &RelPath, path: &RelPath, parents: bool) -> Result<()> {
+    /// Says how many folders were made.
+    pub(super) fn make_dir(&mut self, home: &RelPath, path: &RelPath, parents: bool) -> Result<u64> {
         if path.is_root() {
-            return if parents { Ok(()) } else { Err(failed(path, Errno::EXIST)) };
+            return if parents { Ok(0) } else { Err(failed(path, Errno::EXIST)) };
         }
         let full = full(home, path);
         if !parents {
@@ -267,18 +278,19 @@ impl Tree {
                 return Err(failed(path, Errno::EXIST));
             }
             self.nodes.insert(full, Node::Folder(now()));
-            return Ok(());
+            return Ok(1);
         }
         self.check_home(home)?;
         let slashes = full.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let all: Vec<&[u8]> = slashes.chain([full.len()]).filter_map(|end| full.get(..end)).collect();
-        if all.iter().any(|folder| matches!(self.nodes.get(*folder), Some(Node::File(_)))) {
-            return Err(Error::new(Kind::NotDirectory, format!("{path}: not in a folder")));
+        if let Some(file) = all.iter().find(|folder| matches!(self.nodes.get(**folder), Some(Node::File(_)))) {
+            return Err(not_below(home, path, file));
         }
+        let before = self.nodes.len();
         for folder in all {
             self.nodes.entry(folder.to_vec()).or_insert_with(|| Node::Folder(now()));
         }
-        Ok(())
+        Ok((self.nodes.len() - before) as u64)
     }
 
     pub(super) fn remove(&mut self, home: &RelPath, path: &RelPath, recursive: bool) -> Result<()> {

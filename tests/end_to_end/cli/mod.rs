@@ -21,6 +21,7 @@ mod login;
 mod looking;
 mod lost_lines;
 mod missing;
+mod newcomers;
 mod next_key;
 mod passwd;
 mod progress;

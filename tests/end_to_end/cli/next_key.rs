@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::time::{Duration, SystemTime};
 
 use sealift::tls::Identity;
 
@@ -13,6 +14,12 @@ const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 fn ls(world: &World, front: &Front) -> Done {
     fs::write(world.remote("public", "hello"), "").unwrap();
     world.run(["ls", &format!("{}/", front.address)])
+}
+
+/// As if the next key had been made a day and two hours ago.
+fn a_day_later(world: &World) {
+    let file = fs::File::options().append(true).open(world.server.place().join("certs/cert.next.pem")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(26 * 60 * 60)).unwrap();
 }
 
 #[test]
@@ -32,6 +39,11 @@ fn a_key_changes_and_a_client_that_was_there_meanwhile_is_not_asked() {
     assert_eq!(known_servers(&world), format!("{at} {old}\n{at} {new} after={old}\n"));
     assert_eq!(world.run(["trust", "list"]).code(0).stdout(), known_servers(&world));
 
+    let too_soon = sealiftd(&world, &["cert", "switch"]);
+    assert_eq!(too_soon.status.code(), Some(11), "{too_soon:?}");
+    assert!(String::from_utf8_lossy(&too_soon.stderr).contains("clients that were not there since"), "{too_soon:?}");
+    assert_eq!(says(&world, &["cert", "pin"]), old, "nothing was changed");
+    a_day_later(&world);
     let said = says(&world, &["cert", "switch"]);
     assert!(said.contains(&new) && said.contains("key.pem.old"), "{said}");
     assert_eq!(says(&world, &["cert", "pin"]), new);
@@ -148,12 +160,12 @@ fn a_next_key_is_private_is_not_replaced_and_may_be_kept_elsewhere() {
 
     let present = fs::read(certs.join("key.pem")).unwrap();
     fs::rename(&key, certs.join("elsewhere")).unwrap();
-    let refused = sealiftd(&world, &["cert", "switch"]);
+    let refused = sealiftd(&world, &["cert", "switch", "--force"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("key.next.pem"), "{refused:?}");
     assert_eq!(fs::read(certs.join("key.pem")).unwrap(), present);
     fs::rename(certs.join("elsewhere"), &key).unwrap();
     let next = says(&world, &["cert", "pin", "--next"]);
-    says(&world, &["cert", "switch"]);
+    says(&world, &["cert", "switch", "--force"]);
     assert_eq!(Identity::load(&certs).unwrap().pin().to_string(), next);
     assert_eq!(fs::read(certs.join("key.pem.old")).unwrap(), present);
     assert!(!key.exists() && !certs.join("cert.next.pem").exists());

@@ -347,6 +347,8 @@ fn typed_by_hand(port: u16) {
     let mut stranger = connect();
     let answer = stranger.ask(format!("REDEEM ada {} password=my%20own", "a".repeat(43)));
     assert_eq!(answer.1, "login-failed");
+    let answer = stranger.ask(format!("REDEEM ada {}", "a".repeat(43)));
+    assert_eq!(answer.1, "login-failed");
     let mut reader = connect();
     reader.login("reader", ENCODED);
     assert_eq!(reader.ask(format!("PASSWD my%20own present={ENCODED}")).1, "changed");

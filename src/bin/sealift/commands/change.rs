@@ -1,10 +1,9 @@
 //! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
 
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-use sealift::client::Target;
+use sealift::client::{Target, of_destination};
 use sealift::files::{EntryKind, RelPath};
 use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
@@ -12,6 +11,7 @@ use sealift::{Client, Error, Kind};
 use super::cp;
 use crate::args::{Mkdir, Mv, Rm};
 use crate::context::{Context, Repeat};
+use crate::direction::is_local;
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::format::shell_word;
@@ -116,12 +116,7 @@ pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome 
 
 /// What to say if one of these names is that of a file or folder here: on a server nothing of this machine is moved or copied.
 fn local_name(names: &[OsString], act: Act) -> Option<Failure> {
-    let is_local = |name: &OsString| {
-        let first = name.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
-        let is_marked = first.iter().any(|byte| matches!(byte, b'@' | b':'));
-        matches!(first, b"" | b"." | b".." | b"~") || (!is_marked && fs::symlink_metadata(name).is_ok())
-    };
-    let at = names.iter().position(is_local)?;
+    let at = names.iter().position(|name| is_local(name))?;
     let shown = for_people(names.get(at)?.as_bytes());
     let command = if matches!(act, Act::Move) { "mv" } else { "cp" };
     let hint = match at + 1 == names.len() {
@@ -134,14 +129,9 @@ fn local_name(names: &[OsString], act: Act) -> Option<Failure> {
 
 /// The failure of what could not be put under this path because the folder for it is missing.
 fn no_folder_for(error: Error, path: &RelPath, hint: String) -> Failure {
-    let parent = path.parent().filter(|parent| !parent.is_root());
-    match parent {
-        Some(parent) => {
-            let pid = error.text().find(" (server's pid").and_then(|at| error.text().get(at..)).unwrap_or_default();
-            let error = Error::new(Kind::NotFound, format!("{parent}: no such folder on the server{pid}")).of_server();
-            Failure::Error { error: error.at(parent.to_string()), hint: Some(hint) }
-        }
-        None => Failure::from(error).about(&path.to_string()),
+    match path.parent().is_some_and(|parent| !parent.is_root()) {
+        true => Failure::Error { error: of_destination(error, path), hint: Some(hint) },
+        false => Failure::from(error).about(&path.to_string()),
     }
 }
 

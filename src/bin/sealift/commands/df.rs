@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 use sealift::Client;
+use sealift::client::Status;
 use sealift::files::{EntryKind, RelPath};
 
 use super::unread;
@@ -19,7 +20,8 @@ use crate::output::{Event, Object, Output};
 Example:
   sealift df alice@files.example
 
-What is there is counted by listing it, as a quota counts it. What is left on the server's disk no user is told.")]
+What is there is counted by listing it, as a quota counts it. The room is what the quota leaves, and no more than the server's disk \
+has left, for everybody there; who may not upload is not told of the disk.")]
 pub struct Df {
     /// The server
     #[arg(value_name = "TARGET")]
@@ -48,13 +50,12 @@ pub async fn run(ctx: &Context, args: &Df) -> Outcome {
     ctx.with_client(&login, async |client| show(ctx.out, client).await).await
 }
 
-/// The same over a connection. What there is, is counted by listing it, as a quota counts it: files in their places. What the
-/// server's disk has left no user is told.
+/// The same over a connection. What there is, is counted by listing it, as a quota counts it: files in their places.
 ///
 /// # Errors
 /// As [`Client::list`].
 pub async fn show(out: Output, client: &mut Client) -> Outcome {
-    let quota = client.status().await?.quota;
+    let Status { quota, free, .. } = client.status().await?;
     let (mut used, mut files) = (0u64, 0u64);
     let count = |entry: sealift::files::Entry| {
         if entry.kind == EntryKind::File {
@@ -63,19 +64,18 @@ pub async fn show(out: Output, client: &mut Client) -> Outcome {
         Ok(())
     };
     let missed = client.list_each(&RelPath::root(), true, count).await?;
-    let room = quota.map(|quota| quota.saturating_sub(used));
+    let room = quota.map(|quota| quota.saturating_sub(used)).into_iter().chain(free).min();
     let object = || {
         let object = Object::of(Event::Usage).name("path", b"").value("size", used).value("files", files);
-        object.value("quota", quota).value("room", room)
+        object.value("quota", quota).value("free", free).value("room", room)
     };
     if !out.json(object)? {
         out.line(format!(" used: {} in {}", format::size(used), format::count(files, "file")))?;
-        match (quota, room) {
-            (Some(quota), Some(room)) => {
-                out.line(format!("quota: {}", format::size(quota)))?;
-                out.line(format!(" room: {}", format::size(room)))?;
-            }
-            _ => out.line("quota: none (the server's disk is the bound)")?,
+        out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), format::size)))?;
+        let of_disk = free.filter(|_| room == free).map_or("", |_| " (what the server's disk has left)");
+        match room {
+            Some(room) => out.line(format!(" room: {}{of_disk}", format::size(room)))?,
+            None => out.line(" room: as much as the server's disk has left, which it does not say")?,
         }
     }
     unread::tell(out, &missed, &RelPath::root())

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
+use sealift::byte_size::parse_bytes;
 use sealift::client::Target;
 use sealift::client::glob::Name;
 use sealift::files::{Entry, EntryKind, Mtime, RelPath};
@@ -90,7 +91,7 @@ impl Size {
             Some(("-", rest)) => (Size::Under, rest),
             _ => (Size::Exactly, text),
         };
-        bytes(rest).map(bound).ok_or_else(wrong)
+        parse_bytes(rest).map(bound).ok_or_else(wrong)
     }
 
     fn takes(self, bytes: u64) -> bool {
@@ -100,21 +101,6 @@ impl Size {
             Size::Exactly(bound) => bytes == bound,
         }
     }
-}
-
-/// A number with a unit in steps of 1024 as `find` and `dd` have them, or as in a users file.
-fn bytes(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let shift = match unit.to_ascii_lowercase().as_str() {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => return sealift::byte_size::parse_size(text),
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 fn age(text: &str) -> Result<Duration, String> {

@@ -18,6 +18,7 @@ use super::sink::{Sink, cannot_sync};
 use super::typed::Through;
 use crate::args::Get;
 use crate::context::Context;
+use crate::direction::refuse_put_as_get;
 use crate::expand::{self, Meant, Named, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt::{self, Moves};
@@ -34,6 +35,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if args.list.files_from.is_some() {
         return listed(ctx, args).await;
     }
+    refuse_put_as_get(ctx.config()?, &args.names)?;
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
         let (growing, limit_rate) = (args.transfer.growing, args.transfer.flow.limit_rate);

@@ -75,7 +75,12 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
     known_servers().and_then(|known| known.check_writable()).map_err(unused)?;
     config_file_to_change(&ctx.common).and_then(|config| config.check_writable()).map_err(unused)?;
     // Whoever cannot be reached, or is another one, is nobody to choose a password for.
-    let reached = ctx.dial(&login).await?;
+    let mut reached = ctx.dial(&login).await?;
+    // Nor is a password of any use where the invitation is not.
+    if reached.features().has(Feature::Invited) {
+        let looked = reached.look_at_invitation(&link.user, link.secret.clone()).await;
+        looked.map_err(|error| not_usable(error, &name))?;
+    }
     let new = ctx.new_password(&name)?;
     // The person may have taken longer than a server waits for a login.
     let mut client = match reached.is_alive() {
@@ -94,18 +99,22 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
             }
             Err(failure) => return Err(failure),
         },
-        Err(error) => {
-            let ask = || {
-                "The password that you typed was not set. If you have joined with it before, `sealift login` has this machine log in \
-                 too; else ask whoever invited you for another one: `sealiftd invite` makes it."
-                    .to_owned()
-            };
-            return Err(Failure::from(error).about(&name).hinted(Kind::LoginFailed, ask));
-        }
+        Err(error) => return Err(not_usable(error, &name)),
     };
     remember(&known_servers()?, &link.server, link.pin, None, ctx.out)?;
     joined(ctx, &link, &name)?;
     enrolled(ctx, &login, client, &credential).await
+}
+
+/// No password was set then.
+fn not_usable(error: Error, name: &str) -> Failure {
+    let ask = || {
+        format!(
+            "If you have joined with it before, `sealift login {name}` has this machine log in too; else ask whoever invited you for \
+             another one: `sealiftd invite` makes it."
+        )
+    };
+    Failure::from(error).about(name).hinted(Kind::LoginFailed, ask)
 }
 
 /// What was refused on this machine before anything was sent.

@@ -22,6 +22,7 @@ use sealift::{Client, Error, Kind};
 use super::local::one_name;
 use crate::args::Put;
 use crate::context::Context;
+use crate::direction::refuse_get_as_put;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders};
@@ -44,7 +45,10 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
             return Err(Failure::new(Kind::Usage, "only one name is given, and two are needed", hint));
         }
     };
-    let target = ctx.target(remote)?;
+    refuse_get_as_put(ctx.config()?, &args.names)?;
+    let target = ctx.target(remote).map_err(|failure| {
+        failure.hinted(Kind::Usage, || "The last name says where to on a server: `sealift put FILE HOST/`.".to_owned())
+    })?;
     let login = ctx.login_for(&target)?;
     if ctx.common.password_stdin && locals.iter().any(|local| local == "-") {
         let hint = "Give the password by --password-file or SEALIFT_PASSWORD_FILE.";

@@ -1,11 +1,11 @@
 //! `ping`, `status`, `who`, `shutdown`: about a server as a whole.
 
-use sealift::Client;
 use sealift::proto::escape::for_people;
+use sealift::{Client, Kind};
 
 use crate::args::{Kick, OneServer, Ping};
 use crate::context::Context;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
 
@@ -141,7 +141,9 @@ pub async fn kick(ctx: &Context, args: &Kick) -> Outcome {
 /// # Errors
 /// As [`Client::kick`].
 pub async fn end_sessions(out: Output, client: &mut Client, whom: &str) -> Outcome {
-    let sessions = client.kick(whom).await?;
+    let sessions = client.kick(whom).await.map_err(|error| {
+        Failure::from(error).hinted(Kind::NotFound, || "`sealift who HOST` shows who is connected.".to_owned())
+    })?;
     let object = || Object::of(Event::Kicked).text("whom", whom).value("sessions", sessions);
     if !out.json(|| object().ids(client.last_ids()))? {
         let what = match sessions {

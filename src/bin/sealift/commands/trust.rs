@@ -36,7 +36,7 @@ fn login(ctx: &Context, typed: &OsStr) -> Outcome<Login> {
 async fn add(ctx: &Context, login: &Login, comment: Option<&str>, also: bool) -> Outcome {
     let server = &login.server;
     let pins = match ctx.common.pin.as_slice() {
-        [] => vec![confirmed(ctx, login).await?],
+        [] => vec![confirmed(ctx, login, also).await?],
         pins => pins.to_vec(),
     };
     let known = known_servers()?;
@@ -46,20 +46,24 @@ async fn add(ctx: &Context, login: &Login, comment: Option<&str>, also: bool) ->
             true => remember_another(&known, server, pin, comment, ctx.out),
             false => remember(&known, server, pin, comment, ctx.out),
         };
-        added.map_err(|err| {
-            Failure::from(err).hinted(Kind::Exists, || {
-                format!(
-                    "If the key was changed on purpose, run `sealift trust remove {server}` first; --also makes both right."
-                )
-            })
-        })?;
+        added.map_err(|err| is_known(err, server))?;
         ctx.out.json(|| Object::of(Event::Pin).text("server", server).text("pin", pin))?;
     }
     Ok(())
 }
 
-/// Connects to see the server's pin, and asks about it unless new servers are to be accepted.
-async fn confirmed(ctx: &Context, login: &Login) -> Outcome<Pin> {
+fn is_known(err: Error, server: &Endpoint) -> Failure {
+    Failure::from(err).hinted(Kind::Exists, || {
+        format!(
+            "If the key was changed on purpose, run `sealift trust remove {server}` first; --also makes both right. Otherwise somebody \
+             may be in between."
+        )
+    })
+}
+
+/// Connects to see the server's pin, and asks about it unless new servers are to be accepted. Another key than the one that is
+/// known is asked about only if both are to be right.
+async fn confirmed(ctx: &Context, login: &Login, also: bool) -> Outcome<Pin> {
     let server = &login.server;
     let seen = Arc::new(Mutex::new(None));
     let found = seen.clone();
@@ -68,10 +72,18 @@ async fn confirmed(ctx: &Context, login: &Login) -> Outcome<Pin> {
     let known = known_servers()?.pins(server)?;
     let judge = move |pin: &Pin| {
         *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(*pin);
-        if accept || known.contains(pin) { Ok(()) } else { question(&asked, pin) }
+        match known.first() {
+            _ if known.contains(pin) => Ok(()),
+            Some(other) if !also => {
+                let text = format!("{asked} is known by another key, {other}; the one it has now is {pin}");
+                Err(Error::new(Kind::Exists, text))
+            }
+            _ if accept => Ok(()),
+            other => question(&asked, pin, other),
+        }
     };
     let options = ctx.connect_options(login, Verification::Ask(Box::new(judge)))?;
-    drop(Client::connect(server, options).await?);
+    drop(Client::connect(server, options).await.map_err(|err| is_known(err, server))?);
     let pin = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(pin.ok_or_else(|| Error::new(Kind::Tls, format!("{server} showed no key")))?)
 }

@@ -231,9 +231,7 @@ impl Progress {
             .ids(client.and_then(Client::last_ids));
         if !self.out.json(|| done)? {
             let Summary { files, bytes, directories, unchanged, .. } = *summary;
-            // Where files were there already, so were their folders, and which of them were made is not known.
-            let folders = if unchanged > 0 { 0 } else { directories };
-            let totals = Totals { files, bytes, folders, unchanged, failed: tally.failures(), ..totals };
+            let totals = Totals { files, bytes, folders: directories, unchanged, failed: tally.failures(), ..totals };
             self.out.note(&match dry_run {
                 true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
                 false => totals.words(),

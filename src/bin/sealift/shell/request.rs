@@ -5,11 +5,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use sealift::client::glob;
-use sealift::stray::Stray;
+use sealift::stray::{Stray, is_like_a_command};
 use sealift::{Error, Kind, Result};
 
 use super::Words;
-use crate::suggest;
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,7 +94,7 @@ impl Request {
             "login" | "user" => words.len() <= 2,
             "pass" | "password" | "passwd" => false,
             // What is no command at all may be a password, or a line of a key.
-            name => suggest::is_like_a_command(name) && Stray::among(words).is_none(),
+            name => is_like_a_command(name) && Stray::among(words).is_none(),
         }
     }
 }

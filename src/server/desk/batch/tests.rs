@@ -28,7 +28,7 @@ fn word(told: &mut Vec<String>) -> impl FnMut(Running, Result<Done>) + '_ {
         let name = running.path().map(RelPath::to_string).unwrap_or_default();
         let word = match result {
             Ok(Done::File(committed)) => committed.stored.word(),
-            Ok(Done::Folder) => "folder",
+            Ok(Done::Folder { .. }) => "folder",
             Err(error) => error.kind().word(),
         };
         told.push(format!("{name} {word}"));

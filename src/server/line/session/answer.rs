@@ -103,9 +103,8 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::Staged(id) => ReplyWriter::new(line, 200, "staged").field("id", id),
         Outcome::PartCame { size } => ReplyWriter::new(line, 226, "done").field("size", size),
         Outcome::ModeSet(now) => ReplyWriter::new(line, 250, "done").field("mode", now),
-        Outcome::Discarded | Outcome::Removed | Outcome::FolderMade | Outcome::Renamed => {
-            ReplyWriter::new(line, 250, "done")
-        }
+        Outcome::FolderMade { made } => ReplyWriter::new(line, 250, "done").field("made", made),
+        Outcome::Discarded | Outcome::Removed | Outcome::Renamed => ReplyWriter::new(line, 250, "done"),
         // No line asks for these.
         Outcome::Exchanged { .. }
         | Outcome::TimeSet
@@ -128,7 +127,8 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::Staged(_) => "Send its parts.",
         Outcome::Discarded => "Given up.",
         Outcome::Removed => "Removed.",
-        Outcome::FolderMade => "Made.",
+        Outcome::FolderMade { made: 0 } => "It is there already.",
+        Outcome::FolderMade { .. } => "Made.",
         Outcome::Renamed | Outcome::Exchanged { .. } => "Renamed.",
         Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
         Outcome::Locked { .. } => "Locked.",

@@ -38,6 +38,7 @@ impl Talk {
     pub(super) fn status(&mut self, running: Running, out: &mut Outgoing) {
         let (principal, users, registry) = (self.desk.principal(), self.desk.users(), self.desk.ticket().registry());
         let (user, access, quota) = (principal.name().to_owned(), principal.access(), principal.quota());
+        let free = self.desk.free();
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
         let trouble = users.file_trouble();
         let current = if trouble.outdated.is_some() { "outdated" } else { "current" };
@@ -62,6 +63,10 @@ impl Talk {
                 let reply = match quota {
                     None => reply,
                     Some(quota) => reply.field("quota", quota),
+                };
+                let reply = match free {
+                    None => reply,
+                    Some(free) => reply.field("free", free),
                 };
                 match lost {
                     None => reply,
