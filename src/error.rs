@@ -181,6 +181,8 @@ table! {
     Aborted = "aborted", Some(426), Other, true, "Transfer it again.";
     /// Renaming from one file system to another, which takes copying.
     CrossDevice = "cross-device", Some(550), Other, false, "Get it, put it under its new name, and remove the old one.";
+    /// Renaming from one shared folder, or the home, to another.
+    OtherFolder = "other-folder", Some(550), Other, false, "They are two folders for the server: copy it with `sealift cp`, then remove it with `sealift rm`.";
     /// The file was changed by somebody while it was read to be sent.
     Torn = "torn", Some(426), Integrity, true, "Try again when nobody writes to it; get, put, mirror and cat take --growing for a file that only gets longer, like a log.";
     /// Reading or writing a disk failed.
@@ -287,6 +289,17 @@ impl Error {
             return self;
         }
         Error { text: format!("{what}: {}", self.text).into(), ..self }
+    }
+
+    /// The same of a path in a folder that shows at `at`: the text names it as its user does, if it begins with the path in the
+    /// folder.
+    pub fn of_path_in(self, path: &str, at: &str) -> Self {
+        let Some(rest) = self.text.strip_prefix(path).filter(|rest| rest.starts_with(':')) else { return self };
+        let text = match path {
+            "." => format!("{at}{rest}"),
+            path => format!("{at}/{path}{rest}"),
+        };
+        Error { text: text.into(), ..self }
     }
 
     /// The same, keeping the cause.

@@ -46,9 +46,13 @@ impl<'a> Place<'a> {
     }
 
     pub(crate) fn wrong(&self, at: Range<usize>, what: String) -> Error {
+        Error::new(Kind::BadConfig, format!("{}:{}: {what}", self.file, self.line(&at)))
+    }
+
+    /// The number of the line where this begins, from 1 on.
+    pub(crate) fn line(&self, at: &Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(at.start);
-        let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        Error::new(Kind::BadConfig, format!("{}:{line}: {what}", self.file))
+        1 + before.filter(|byte| **byte == b'\n').count()
     }
 }
 

@@ -49,7 +49,10 @@ pub(super) fn add_to(mut wanted: Users, text: &str, file: &str, new: &NewUser<'_
     check_new(&wanted, file, new.name, &new.grants.home)?;
     let hash = new.hash.map(StoredHash::parse).transpose().map_err(|why| wrong("password", why))?;
     let keys = new.keys.iter().map(|line| read_key(line)).collect::<Result<_>>()?;
-    let (name, grants) = (new.name.to_owned(), Arc::new(new.grants.clone()));
+    let name = new.name.to_owned();
+    let mut grants = new.grants.clone();
+    wanted.shares.give(&name, false, &mut grants);
+    let grants = Arc::new(grants);
     let defaults = wanted.defaults.of(new.name);
     wanted.users.insert(name.clone(), User { name, grants, hash, keys, id: None, own: Own::Nothing });
 
@@ -99,6 +102,7 @@ pub(super) fn set(text: &str, file: &str, name: &str, change: impl FnOnce(&mut G
     let mut grants = Grants::clone(&before);
     change(&mut grants);
     names::check_home(&grants.home).map_err(|why| wrong(&format!("home '{}'", grants.home), why))?;
+    wanted.shares.give(name, false, &mut grants);
     user.grants = Arc::new(grants.clone());
 
     let mut document = open(text, file)?;
@@ -197,8 +201,11 @@ fn user_of<'a>(document: &'a mut DocumentMut, file: &str, name: &str) -> Result<
 pub(super) fn remove(text: &str, file: &str, name: &str) -> Result<String> {
     let mut wanted = Users::parse(text, file)?;
     wanted.users.remove(name).ok_or_else(|| absent(name, file))?;
+    wanted.shares.forget(name);
 
     let mut document = open(text, file)?;
+    // A later user of the same name inherits nothing.
+    forget_in_shares(&mut document, name);
     let removed = users_of(&mut document, file)?.remove(name);
     if let Some(Item::Table(section)) = removed {
         toml_layout::keep_comments_of(&mut document, &section);
@@ -206,6 +213,22 @@ pub(super) fn remove(text: &str, file: &str, name: &str) -> Result<String> {
     let text = checked(&document, file, &wanted)?;
     // An empty file is one that something went wrong with.
     Ok(if text.trim().is_empty() { "# Nobody may log in.\n".to_owned() } else { text })
+}
+
+/// Takes a user out of all groups, and out of what folders are given to.
+fn forget_in_shares(document: &mut DocumentMut, name: &str) {
+    let tables = |document: &mut DocumentMut, key: &str, forget: &dyn Fn(&mut Item)| {
+        let table = document.get_mut(key).and_then(Item::as_table_like_mut);
+        table.into_iter().flat_map(|table| table.iter_mut()).for_each(|(_, item)| forget(item));
+    };
+    tables(document, "groups", &|group| {
+        let members = group.get_mut("members").and_then(Item::as_array_mut);
+        members.into_iter().for_each(|members| members.retain(|member| member.as_str() != Some(name)));
+    });
+    tables(document, "folders", &|folder| {
+        let access = folder.get_mut("access").and_then(Item::as_table_like_mut);
+        access.into_iter().for_each(|access| drop(access.remove(name)));
+    });
 }
 
 fn open(text: &str, file: &str) -> Result<DocumentMut> {

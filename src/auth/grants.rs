@@ -1,9 +1,10 @@
 //! What a login name may do: the one struct of it. It is read and written in `grants_table`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Access, Network, SelfService, UserKey};
+use super::{Access, Network, PathRule, SelfService, SharedFolder, UserKey};
 
 /// What the users file grants a login name. It opens nothing: for that there must be a [`super::Principal`], who has one of
 /// these.
@@ -30,6 +31,12 @@ pub struct Grants {
     /// How many sessions of the user may be open at once, those of one login on several connections counted once; none: as
     /// many as the server takes.
     pub max_sessions: Option<u32>,
+    /// Rules for parts of the home, which count in place of `access` there: of several the first.
+    pub rules: Vec<PathRule>,
+    /// The folders that are shared with the user, none inside of another.
+    pub folders: Vec<Arc<SharedFolder>>,
+    /// The most bytes of the home, where that is itself a shared folder with a bound.
+    pub home_quota: Option<u64>,
 }
 
 /// Why somebody may not be logged in, whatever they prove. It is for the log: those who try are told the same as of a wrong
@@ -60,6 +67,9 @@ impl Grants {
             expires: None,
             from: Vec::new(),
             max_sessions: None,
+            rules: Vec::new(),
+            folders: Vec::new(),
+            home_quota: None,
         }
     }
 
@@ -89,7 +99,15 @@ impl Grants {
             None => self.clone(),
             Some(bound) => {
                 let access = self.access.intersection(bound);
-                Grants { access, admin: false, self_service: SelfService::NONE, ..self.clone() }
+                let mut within = Grants { access, admin: false, self_service: SelfService::NONE, ..self.clone() };
+                for rule in &mut within.rules {
+                    rule.access = rule.access.intersection(bound);
+                }
+                for folder in &mut within.folders {
+                    let access = folder.access.intersection(bound);
+                    *folder = Arc::new(SharedFolder { access, ..SharedFolder::clone(folder) });
+                }
+                within
             }
         }
     }

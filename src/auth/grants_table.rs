@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use toml::Spanned;
 use toml::de::DeValue;
 use toml::value::Datetime;
 use toml_edit::{Array, Item, TableLike, value};
@@ -16,7 +17,7 @@ use crate::toml_form::Section;
 
 /// The keys of a user's section that grant something.
 pub(super) const KEYS: &[&str] =
-    &["home", "access", "admin", "quota", "self_service", "enabled", "expires", "from", "max_sessions"];
+    &["home", "access", "admin", "quota", "self_service", "enabled", "expires", "from", "max_sessions", "rules"];
 
 /// Those of `[defaults]`: what is not each user's own.
 const DEFAULTS: &[&str] = &["access", "quota", "self_service", "expires", "from", "max_sessions"];
@@ -38,6 +39,9 @@ pub(super) fn read(section: &Section<'_>, defaults: Grants) -> Result<Grants> {
         expires: section.expires()?.unwrap_or(defaults.expires),
         from: section.networks()?.unwrap_or(defaults.from),
         max_sessions: section.max_sessions()?.unwrap_or(defaults.max_sessions),
+        rules: section.rules()?.unwrap_or(defaults.rules),
+        folders: defaults.folders,
+        home_quota: defaults.home_quota,
     })
 }
 
@@ -50,7 +54,7 @@ pub(super) fn read_defaults(section: &Section<'_>) -> Result<Defaults> {
 /// Writes what a user is granted into the user's section, as far as it differs from `before`. `defaults` is what the user has
 /// without it.
 pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grants, defaults: &Grants) {
-    let Grants { home, access, admin, quota, self_service, enabled, expires, from, max_sessions } = grants;
+    let Grants { home, access, admin, quota, self_service, enabled, expires, from, max_sessions, .. } = grants;
     let mut put_changed = |changed: bool, key: &str, item: Option<Item>| match item {
         _ if !changed => {}
         Some(item) => put(section, key, item),
@@ -119,7 +123,7 @@ impl Section<'_> {
         Ok(Some(home.to_owned()))
     }
 
-    fn quota(&self) -> Result<Option<Option<u64>>> {
+    pub(super) fn quota(&self) -> Result<Option<Option<u64>>> {
         let Some((quota, at)) = self.text("quota")? else { return Ok(None) };
         let wrong =
             || self.place.wrong(at, format!("quota of {} must be a size such as \"10 GiB\", or \"none\"", self.name));
@@ -177,15 +181,20 @@ impl Section<'_> {
 
     pub(super) fn access(&self) -> Result<Option<Access>> {
         let Some((_, value)) = self.entry("access") else { return Ok(None) };
+        self.rights("access", value).map(Some)
+    }
+
+    /// The rights that this value of a key says.
+    pub(super) fn rights(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Access> {
         let read = match value.get_ref() {
             DeValue::String(word) => word.parse(),
             DeValue::Array(list) => {
                 let names: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
-                Access::from_names(names.ok_or_else(|| self.mistyped("access", value, "a list of texts in quotes"))?)
+                Access::from_names(names.ok_or_else(|| self.mistyped(key, value, "a list of texts in quotes"))?)
             }
-            _ => return Err(self.mistyped("access", value, "a list of rights, \"full\" or \"read\"")),
+            _ => return Err(self.mistyped(key, value, "a list of rights, \"full\" or \"read\"")),
         };
-        read.map(Some).map_err(|err| self.place.wrong(value.span(), format!("access of {}: {err}", self.name)))
+        read.map_err(|err| self.place.wrong(value.span(), format!("{key} of {}: {err}", self.name)))
     }
 
     /// Empty: from anywhere.

@@ -94,9 +94,9 @@ impl Principal {
         self.grants.admin
     }
 
-    /// [`Grants::quota`].
+    /// The most bytes of the home: [`Grants::quota`], or [`Grants::home_quota`] if that is less.
     pub fn quota(&self) -> Option<u64> {
-        self.grants.quota
+        [self.grants.quota, self.grants.home_quota].into_iter().flatten().min()
     }
 
     /// Whether this is nobody in particular.

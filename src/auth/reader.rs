@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::grants::Defaults;
 use super::hash::StoredHash;
 use super::own::Own;
+use super::shared::Shares;
 use super::users::User;
-use super::{Grants, grants_table, names};
+use super::{Grants, folders_table, grants_table, names};
 use crate::error::Result;
 use crate::limits;
 use crate::toml_form::{Section, parse};
@@ -23,13 +24,14 @@ pub(super) struct Contents {
     pub(super) anonymous: Option<Arc<Grants>>,
     pub(super) users: BTreeMap<String, User>,
     pub(super) defaults: Defaults,
+    pub(super) shares: Shares,
 }
 
 /// Reads the whole text; `file` is the name that errors carry.
 pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     let root = parse(text, file)?;
     let root = Section::root(text, file, &root);
-    root.allow_only(&["anonymous", "defaults", "users"])?;
+    root.allow_only(&["anonymous", "defaults", "users", "groups", "folders"])?;
     let anonymous = match root.section("anonymous", "[anonymous]")? {
         Some(section) => read_anonymous(&section)?,
         None => None,
@@ -38,11 +40,24 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
         Some(section) => grants_table::read_defaults(&section)?,
         None => Defaults::none(),
     };
-    let users = match root.section("users", "[users]")? {
+    let mut users = match root.section("users", "[users]")? {
         Some(section) => read_users(&section, &defaults)?,
         None => BTreeMap::new(),
     };
-    Ok(Contents { anonymous: anonymous.map(|home| Arc::new(Grants::anonymous(home))), users, defaults })
+    let mut anonymous = anonymous.map(Grants::anonymous);
+    let shares = folders_table::read(&root, &users)?;
+    if !shares.folders().is_empty() {
+        for user in users.values_mut() {
+            shares.give(&user.name, false, Arc::make_mut(&mut user.grants));
+        }
+        if let Some(grants) = &mut anonymous {
+            shares.give(names::ANONYMOUS, true, grants);
+        }
+        let named = users.values().map(|user| (user.name(), user.grants()));
+        let all: Vec<_> = anonymous.iter().map(|grants| (names::ANONYMOUS, grants)).chain(named).collect();
+        folders_table::refuse_collisions(&root, &shares, &all)?;
+    }
+    Ok(Contents { anonymous: anonymous.map(Arc::new), users, defaults, shares })
 }
 
 fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {

@@ -13,7 +13,7 @@ use super::grants::Defaults;
 use super::hash::StoredHash;
 use super::own::{EntryTag, Own, Record};
 use super::reader::{self, Contents};
-use super::{Barred, Grants, Principal, Secret, UserKey, names, users_file};
+use super::{Barred, Grants, Principal, Shares, Secret, UserKey, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 
@@ -113,6 +113,7 @@ pub struct Users {
     pub(super) anonymous: Option<Arc<Grants>>,
     pub(super) users: BTreeMap<String, User>,
     pub(super) defaults: Defaults,
+    pub(super) shares: Shares,
     /// Checked for unknown names when there is no named user.
     nobody: StoredHash,
     /// Chooses whose hash an unknown name is checked against.
@@ -125,8 +126,8 @@ impl Users {
     /// # Errors
     /// `bad-config` with `FILE:LINE: what is wrong`. No error repeats a value that may be a password.
     pub fn parse(text: &str, file_name: &str) -> Result<Users> {
-        let Contents { anonymous, users, defaults } = reader::read(text, file_name)?;
-        Ok(Users { anonymous, users, defaults, nobody: StoredHash::nobodys()?, decoys: RandomState::new() })
+        let Contents { anonymous, users, defaults, shares } = reader::read(text, file_name)?;
+        Ok(Users { anonymous, users, defaults, shares, nobody: StoredHash::nobodys()?, decoys: RandomState::new() })
     }
 
     /// Reads a users file. Links are followed; only a regular file of at most [`crate::limits::USERS_FILE_MAX`] bytes
@@ -275,6 +276,11 @@ impl Users {
     /// The home of anonymous reading, if it is on.
     pub fn anonymous_home(&self) -> Option<&str> {
         self.anonymous.as_ref().map(|grants| grants.home.as_str())
+    }
+
+    /// The groups and the folders that are shared.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// What the file grants a user of this name whose section says nothing.

@@ -25,6 +25,8 @@ const DESCRIPTORS: &str = "/proc";
 pub struct Reach {
     /// Folders in which files and folders are read, made, changed, moved and removed.
     pub change: Vec<PathBuf>,
+    /// Folders in which files are read and listed.
+    pub look: Vec<PathBuf>,
     /// Folders in which files are read, by name: not listed.
     pub read: Vec<PathBuf>,
     /// Folders from which files are removed.
@@ -74,6 +76,7 @@ pub fn restrict(reach: &Reach) -> Result<Enforced> {
         .map_err(refused)?;
     for (folders, access) in [
         (&reach.change, serving),
+        (&reach.look, AccessFs::ReadFile | AccessFs::ReadDir),
         (&reach.read, AccessFs::ReadFile.into()),
         (&reach.remove, AccessFs::RemoveFile | AccessFs::ReadFile),
     ] {

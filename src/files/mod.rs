@@ -4,6 +4,7 @@
 mod condition;
 mod entry;
 pub mod hash;
+mod location;
 mod mode;
 pub mod mtime;
 pub mod path;
@@ -23,6 +24,7 @@ mod vault;
 pub use condition::Condition;
 pub use entry::{Entry, EntryKind};
 pub use hash::{Hash, Hasher};
+pub use location::Location;
 pub use mode::{FileMode, SourceMode};
 pub use mtime::Mtime;
 pub use path::{IntoPath, RelPath};

@@ -118,6 +118,15 @@ impl RelPath {
         RelPath::parse(&bytes)
     }
 
+    /// Whether this is the folder or something in it, by whole components.
+    pub fn is_within(&self, folder: &RelPath) -> bool {
+        match self.0.strip_prefix(folder.as_bytes()) {
+            _ if folder.is_root() => true,
+            Some([] | [b'/', ..]) => true,
+            Some(_) | None => false,
+        }
+    }
+
     /// What follows `folder` in this path: `a/b/c` inside `a` is `b/c`. `None` if it is not inside, and empty if
     /// they are the same. Compares whole components, so `bob2` is not inside `bob` (CVE-2026-40876).
     pub fn strip_prefix(&self, folder: &RelPath) -> Option<RelPath> {

@@ -79,13 +79,17 @@ impl<T: Send + 'static> PreparedSet<T> {
         Prepared { id, set: Arc::clone(&self.0) as Arc<dyn Forget> }
     }
 
+    /// Whether this handle is to a change of this set.
+    pub fn owns(&self, prepared: &Prepared) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&prepared.set), Arc::as_ptr(&self.0))
+    }
+
     /// Gives back the change of this handle.
     ///
     /// # Errors
     /// [`Kind::Internal`] if it is from another store.
     pub fn take(&self, prepared: Prepared) -> Result<T> {
-        let own = std::ptr::addr_eq(Arc::as_ptr(&prepared.set), Arc::as_ptr(&self.0));
-        let change = if own { lock(&self.0).waiting.remove(&prepared.id) } else { None };
+        let change = if self.owns(&prepared) { lock(&self.0).waiting.remove(&prepared.id) } else { None };
         change.ok_or_else(|| Error::new(Kind::Internal, "a change that another store has prepared"))
     }
 }

@@ -160,6 +160,12 @@ pub trait Store: Send + Sync {
         Ok(None)
     }
 
+    /// [`Store::usage`] of the folder that this path is in, where one store is put together of several.
+    fn usage_at(&self, path: &RelPath) -> Result<Option<Usage>> {
+        let _all_is_one = path;
+        self.usage()
+    }
+
     /// Renames a file, link or folder. `replace` lets a file take the place of a file; a folder never replaces
     /// and is never replaced.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()>;

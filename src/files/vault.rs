@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
-use crate::error::Result;
+use super::{Location, Store};
+use crate::error::{Error, Kind, Result};
 
 /// All homes of a server. Called from many threads at once, on threads that may wait.
 ///
@@ -19,6 +19,19 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// Those of the storage; they call it "your home folder", for the user reads them.
     fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>>;
+
+    /// Opens a folder that several people share, wherever it is, as [`Vault::open`] opens a home. One elsewhere is never made.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], naming the folder; [`Kind::NotFound`] where nothing is kept elsewhere.
+    fn open_folder(&self, folder: &Location, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+        match folder {
+            Location::Below(name) => self.open(name, quota),
+            Location::Elsewhere(path) => {
+                Err(Error::new(Kind::NotFound, format!("{}: this server keeps all files in one place", path.display())))
+            }
+        }
+    }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
     ///
@@ -47,6 +60,17 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// Those of the storage.
     fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept>;
+
+    /// The same of a folder that several people share.
+    ///
+    /// # Errors
+    /// As [`Vault::sweep`].
+    fn sweep_folder(&self, folder: &Location, max_age: Option<Duration>) -> Result<Swept> {
+        match folder {
+            Location::Below(name) => self.sweep(name, max_age),
+            Location::Elsewhere(_) => Ok(Swept::default()),
+        }
+    }
 }
 
 /// What a sweep did.

@@ -176,3 +176,12 @@ pub const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Characters in a line of a signature's armour, as OpenSSH writes it.
 pub const PEM_LINE: usize = 70;
+
+/// Folders that a users file shares: each is looked at for every operation of those who have it.
+pub const FOLDERS_MAX: usize = 256;
+
+/// Groups of a users file, which may be inside of one another: each is walked into at most so deep.
+pub const GROUPS_MAX: usize = 1000;
+
+/// Rules for paths of one user: each is looked at for every operation of that user.
+pub const PATH_RULES_MAX: usize = 64;

@@ -48,7 +48,7 @@ pub use self::line::unplugged;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, FileMode, Vault};
+use crate::files::{Durability, FileMode, Location, Vault};
 use crate::limits;
 use crate::machine::drive::Pace;
 use crate::machine::source::Source;
@@ -100,6 +100,9 @@ pub struct ServerOptions {
     /// Where the certificate for browsers is, one that an authority vouches for; read again when it changes. None: browsers are
     /// shown that of `identity`.
     pub web_certificate: Option<WebFiles>,
+    /// Shared folders elsewhere on the machine that the users file names only later are refused, as the process will be confined
+    /// to those that it names at the start, and to reading where nobody may change anything then.
+    pub is_confined: bool,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
     pub memory: Option<u64>,
 }
@@ -126,6 +129,7 @@ impl ServerOptions {
             timeouts: Timeouts::default(),
             web: Web::default(),
             web_certificate: None,
+            is_confined: false,
             memory: None,
         }
     }
@@ -282,6 +286,9 @@ impl Server {
         };
         let state = options.state.as_deref().map(State::open).transpose()?;
         let users = Arc::new(CurrentUsers::load(&options.users, state.as_ref().map(State::folder))?);
+        if options.is_confined {
+            users.confine();
+        }
         let registry = Registry::new();
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         let signed_in = Arc::new(SignedIn::default());
@@ -337,8 +344,15 @@ impl Server {
             pulse: Pulse::default(),
         });
         let users = shared.accounts.users();
+        let folders = users.shares().folders().iter().filter_map(|folder| match folder.location() {
+            Location::Below(name) => Some(name.as_str()),
+            Location::Elsewhere(_) => None,
+        });
         let homes = users.iter().map(|user| user.grants().home.as_str()).chain(users.anonymous_home());
-        shared.vault.refuse_taken(&homes.collect())?;
+        shared.vault.refuse_taken(&homes.chain(folders.clone()).collect())?;
+        for folder in folders {
+            shared.vault.prepare(folder)?;
+        }
         if let Some(home) = users.anonymous_home() {
             shared.vault.prepare(home)?;
         }

@@ -18,7 +18,7 @@ use super::occupancy::{self, Occupancy};
 use super::{FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Tree};
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, RelPath, Store, Swept, Vault};
+use crate::files::{Durability, Location, RelPath, Store, Swept, Vault};
 use crate::limits;
 
 /// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own.
@@ -30,6 +30,8 @@ pub struct LocalVault {
     roots: Mutex<HashMap<String, Weak<Root>>>,
     /// By the folders right in the data directory that those homes are, or are in: one home may be inside of another.
     trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
+    /// The folders elsewhere that sessions are in.
+    elsewhere: Mutex<HashMap<PathBuf, Weak<Root>>>,
     /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
     /// account and inside the sandbox that the server has then.
     file_systems: Arc<FileSystems>,
@@ -56,6 +58,7 @@ impl LocalVault {
             options,
             roots: Mutex::default(),
             trees: Mutex::default(),
+            elsewhere: Mutex::default(),
             file_systems: Arc::default(),
             occupancy,
         })
@@ -108,6 +111,32 @@ impl LocalVault {
         Ok(root)
     }
 
+    /// A folder that is not below the data directory, the same for all sessions in it. Unlike a home it is never made, and what
+    /// has its name when a session begins is it.
+    fn root_elsewhere(&self, path: &Path) -> Result<Arc<Root>> {
+        let failed = |err| Error::file(path.display(), err);
+        let there = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
+        refuse_meeting(&self.path, path)?;
+        refuse_taken(&there, &path.display().to_string())?;
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.retain(|_, root| root.strong_count() > 0);
+        let is_it = |kept: &Arc<Root>| kept.dir().is_ok_and(|kept| is_same(&kept, &there));
+        if let Some(kept) = elsewhere.get(path).and_then(Weak::upgrade).filter(is_it) {
+            return Ok(kept);
+        }
+        let root = Arc::new(Root::alone(&there)?);
+        elsewhere.insert(path.to_owned(), Arc::downgrade(&root));
+        Ok(root)
+    }
+
+    fn store_over(&self, root: Arc<Root>, quota: Option<u64>, full: impl FnOnce(String) -> String) -> Arc<dyn Store> {
+        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
+        Arc::new(match quota {
+            None => store,
+            Some(limit) => store.bounded(limit, full(render_size(limit))),
+        })
+    }
+
     fn lock_roots(&self) -> MutexGuard<'_, HashMap<String, Weak<Root>>> {
         self.roots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,11 +170,15 @@ impl LocalVault {
 impl Vault for LocalVault {
     fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>> {
         let root = self.root_of(home)?;
-        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
-        Ok(Arc::new(match quota {
-            None => store,
-            Some(limit) => store.bounded(limit, format!("over your quota of {}", render_size(limit))),
-        }))
+        Ok(self.store_over(root, quota, |limit| format!("over your quota of {limit}")))
+    }
+
+    fn open_folder(&self, folder: &Location, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+        let root = match folder {
+            Location::Below(name) => self.root_of(name)?,
+            Location::Elsewhere(path) => self.root_elsewhere(path)?,
+        };
+        Ok(self.store_over(root, quota, |limit| format!("over the quota of the shared folder, {limit}")))
     }
 
     fn prepare(&self, home: &str) -> Result<()> {
@@ -194,6 +227,31 @@ impl Vault for LocalVault {
             }
         }
     }
+
+    fn sweep_folder(&self, folder: &Location, max_age: Option<Duration>) -> Result<Swept> {
+        match folder {
+            Location::Below(name) => self.sweep(name, max_age),
+            Location::Elsewhere(path) => {
+                let root = self.root_elsewhere(path)?;
+                LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep(max_age)
+            }
+        }
+    }
+}
+
+/// Fails if a folder elsewhere is the data directory, around it or in it: what is there would be reached past the rights of
+/// whose it is.
+///
+/// # Errors
+/// [`Kind::BadConfig`], and that one of them cannot be found.
+pub fn refuse_meeting(data: &Path, folder: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().map_err(|err| Error::file(path.display(), err));
+    let (data_is, folder_is) = (real(data)?, real(folder)?);
+    if data_is.starts_with(&folder_is) || folder_is.starts_with(&data_is) {
+        let text = format!("{} and the data folder {} are the same, or one is in the other", folder.display(), data.display());
+        return Err(Error::new(Kind::BadConfig, text));
+    }
+    Ok(())
 }
 
 /// Fails if another server has this folder as its data directory.

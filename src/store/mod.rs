@@ -2,6 +2,7 @@
 //! no async, no sockets, no users. [`LocalStore`] keeps files in a directory and `LocalVault` homes in one; another kind fits the
 //! same [`Store`](crate::files::Store) and [`Vault`](crate::files::Vault).
 
+mod joined;
 pub mod local;
 #[cfg(feature = "server")]
 mod local_vault;
@@ -12,9 +13,10 @@ mod occupancy;
 mod reading;
 mod scrub;
 
+pub use joined::{JoinedStore, Mount, Unusable};
 pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Tree, Trial};
 #[cfg(feature = "server")]
-pub use local_vault::{LocalVault, look_at_home};
+pub use local_vault::{LocalVault, look_at_home, refuse_meeting};
 #[cfg(feature = "server")]
 pub use occupancy::{Occupancy, note_of};
 pub use reading::{Checked, Digest, Reading};

@@ -12,6 +12,7 @@ mod cli;
 mod daemon;
 mod dav;
 mod explain;
+mod folders;
 mod fast_copy;
 mod first_version;
 mod keys;

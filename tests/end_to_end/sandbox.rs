@@ -27,6 +27,7 @@ const LISTENER: &str = "SANDBOX_TEST_LISTENER";
 fn reach(place: &Path) -> Reach {
     Reach {
         change: vec![place.join("change")],
+        look: Vec::new(),
         read: vec![place.join("read"), place.join("one-file")],
         remove: vec![place.join("remove")],
     }

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Barred, Grants, Network, Users, is_anonymous};
-use sealift::files::Overwrite;
+use sealift::auth::{Access, Barred, GivenBy, Grants, Network, Users, is_anonymous};
+use sealift::files::{Location, Overwrite, RelPath};
 use sealift::proto::escape::{encode, for_people};
 use sealift::proto::{BadLine, Command};
-use sealift::server::gate::{self, Decision, Need};
+use sealift::server::gate::{self, Decision, Demand, Demands, Extent, Lack, Need};
 use sealift::server::{Asked, Op};
 use sealift::{Error, Exit, Kind};
 
@@ -177,19 +177,20 @@ impl Question<'_> {
             (Need::Administrator, _) => {
                 format!("it is for administrators, and {name} is none {section}.{}", change(user, "admin = true"))
             }
-            (Need::Rights(rights), Decision::Lacking(_)) => {
-                let wanted: Vec<String> =
-                    granted.access.union(rights).names().map(|right| format!("\"{right}\"")).collect();
-                let setting = format!("access = [{}]", wanted.join(", "));
-                format!(
-                    "needs {}; {name} has {} {section}.{}",
-                    quoted(rights),
-                    listed(granted.access),
-                    change(user, &setting)
-                )
-            }
-            (Need::Rights(rights), _) => {
-                format!("needs {}; {name} has {} {section}.", quoted(rights), listed(granted.access))
+            (Need::Rights(_), Decision::Lacking(lack)) => self.lacking(granted, lack, &section),
+            (Need::Rights(Demands { at, to }), _) => {
+                let met = |demand: Demand<'_>| {
+                    let (rights, rule) = (demand.rights, self.rule(granted, demand, &section));
+                    let place = place_of(granted, demand);
+                    format!("needs {}{place}; {name} has {} {rule}.", quoted(rights), listed(gate::rights_at(granted, demand)))
+                };
+                match to.filter(|_| !granted.is_uniform()) {
+                    None => {
+                        let rights = to.map_or(at.rights, |to| at.rights.union(to.rights));
+                        met(Demand { rights, ..at })
+                    }
+                    Some(to) => format!("{}\n  There it {}", met(at), met(to)),
+                }
             }
         };
         let allowed = decision == Decision::Allowed;
@@ -200,13 +201,65 @@ impl Question<'_> {
             text.push_str(&format!("  {name} logs in from {} alone.\n", shown(&from.join(", "))));
         }
         if allowed && matches!(asked.op(), Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
-            text.push_str(&replacing(user, granted));
+            text.push_str(&replacing(user, granted, asked.op().and_then(Op::path)));
         }
         if let Some(path) = asked.op().and_then(Op::path).filter(|_| allowed) {
-            let place = self.places.data.join(&granted.home).join(path.as_path());
+            let (folder, path) = granted.locate(path);
+            let place = match folder {
+                Location::Below(name) => self.places.data.join(name),
+                Location::Elsewhere(place) => place,
+            };
+            let place = place.join(path.as_path());
             text.push_str(&format!("  On this machine that is {}.\n", shown_path(&place)));
         }
         (allowed, text)
+    }
+
+    /// Why it is refused, and what to write.
+    fn lacking(&self, granted: &Grants, Lack { demand, .. }: Lack<'_>, section: &str) -> String {
+        let (has, rule) = (gate::rights_at(granted, demand), self.rule(granted, demand, section));
+        let place = place_of(granted, demand);
+        let has = format!("needs {}{place}; {} has {} {rule}.", quoted(demand.rights), self.name(), listed(has));
+        let wanted = |access: Access| {
+            let names: Vec<String> = access.union(demand.rights).names().map(|right| format!("\"{right}\"")).collect();
+            format!("[{}]", names.join(", "))
+        };
+        let given = demand.path.map(|path| (granted.given_at(path), demand.extent));
+        match given {
+            Some((GivenBy::Folder(folder), _)) => {
+                let given_to = key(folder.given_to.split(", ").next().unwrap_or_default());
+                let setting = format!("access = {{ {given_to} = {} }}", wanted(folder.access));
+                match is_anonymous(self.user()) {
+                    true => format!("{has}{}", change(self.user(), &setting)),
+                    false => format!("{has}\n  To allow it, write {} under [folders.{}].", shown(&setting), key(&folder.name)),
+                }
+            }
+            Some((GivenBy::Rule(rule), Extent::Itself)) => {
+                format!("{has}\n  To allow it, write access = {} in that rule.", wanted(rule.access))
+            }
+            // What is below has rules of its own: which of them is in the way is for people to see.
+            Some((_, Extent::Tree | Extent::Moved)) if !granted.is_uniform() => has,
+            Some((GivenBy::Rule(_) | GivenBy::Home, _)) | None => {
+                format!("{has}{}", change(self.user(), &format!("access = {}", wanted(granted.access))))
+            }
+        }
+    }
+
+    /// What of the users file gives the rights where this is demanded.
+    fn rule(&self, granted: &Grants, demand: Demand<'_>, section: &str) -> String {
+        let Some(path) = demand.path.filter(|_| !granted.is_uniform()) else { return section.to_owned() };
+        match granted.given_at(path) {
+            GivenBy::Folder(folder) => {
+                format!("({}, [folders.{}], access of {})", self.file(), key(&folder.name), shown(&folder.given_to))
+            }
+            _ if demand.extent != Extent::Itself && granted.access_below(path).all != granted.access_at(path) => {
+                format!("in all of it ({}, {}, with the rules and shared folders below {path})", self.file(), self::section(self.user()))
+            }
+            GivenBy::Rule(rule) => {
+                format!("({}, [[users.{}.rules]], path {})", self.file(), key(self.user()), shown(rule.path()))
+            }
+            GivenBy::Home => section.to_owned(),
+        }
     }
 
     /// The command as it was asked about.
@@ -249,9 +302,9 @@ fn change(user: &str, setting: &str) -> String {
 }
 
 /// What an upload does to a file that is there.
-fn replacing(user: &str, granted: &Grants) -> String {
+fn replacing(user: &str, granted: &Grants, path: Option<&RelPath>) -> String {
     let name = shown(user);
-    if gate::overwrite(granted) == Overwrite::Allowed {
+    if gate::overwrite(granted, path) == Overwrite::Allowed {
         return format!(
             "  It creates the file, or replaces the one that is there: {name} has the right `overwrite`.\n"
         );
@@ -260,6 +313,12 @@ fn replacing(user: &str, granted: &Grants) -> String {
         "  It creates the file, but never replaces one that is there: {name} lacks the right `overwrite`.\n  \
          Sending bytes that are there already is done, and changes nothing.\n"
     )
+}
+
+/// At which of several paths with rules of their own.
+fn place_of(granted: &Grants, demand: Demand<'_>) -> String {
+    let path = demand.path.filter(|path| !granted.is_uniform() && !path.is_root());
+    path.map(|path| format!(" at {path}")).unwrap_or_default()
 }
 
 fn quoted(rights: Access) -> String {

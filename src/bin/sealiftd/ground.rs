@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use sealift::auth::Users;
 use sealift::confine::{Account, Reach};
+use sealift::files::Location;
 use sealift::{Error, Kind};
 
 use crate::args::Places;
@@ -55,8 +57,9 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
 
 /// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
 /// changed and may be another file then, the port file to remove it, and the certificate for
-/// browsers. The pinned key and its certificate are in memory.
-pub fn within_sandbox(places: &Places, port_file: Option<&Path>) -> Reach {
+/// browsers. The pinned key and its certificate are in memory. Also the shared folders elsewhere that are there now, to be read
+/// unless somebody may change something there.
+pub fn within_sandbox(places: &Places, port_file: Option<&Path>, users: &Users) -> Reach {
     let mut read = vec![folder_of(&places.users)];
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
@@ -67,8 +70,16 @@ pub fn within_sandbox(places: &Places, port_file: Option<&Path>) -> Reach {
         read.extend(file.canonicalize().ok().map(|target| folder_of(&target)));
         read.extend(Some(folder_of(&file)).filter(|folder| folder.is_dir()));
     }
+    let elsewhere = users.shares().folders().iter().filter_map(|folder| match folder.location() {
+        Location::Elsewhere(path) => Some((path.clone(), folder.is_changed())),
+        Location::Below(_) => None,
+    });
+    let (changed, looked): (Vec<_>, Vec<_>) =
+        elsewhere.filter(|(path, _)| path.is_dir()).partition(|(_, is_changed)| *is_changed);
+    let paths = |folders: Vec<(PathBuf, bool)>| folders.into_iter().map(|(path, _)| path);
     Reach {
-        change: vec![places.data.clone(), places.state()],
+        change: [places.data.clone(), places.state()].into_iter().chain(paths(changed)).collect(),
+        look: paths(looked).collect(),
         read,
         remove: port_file.map(folder_of).into_iter().collect(),
     }

@@ -23,6 +23,7 @@ mod scrub;
 mod serve;
 mod service_manager;
 mod settings;
+mod shared_folders;
 mod signals;
 mod usage;
 mod user;

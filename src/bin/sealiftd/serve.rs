@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_std::task::block_on;
 use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
+use sealift::files::Location;
 use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, connections_within};
 use sealift::tls::{Identity, Pin};
 use sealift::{Error, Kind};
@@ -23,6 +24,7 @@ use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::programs::Programs;
 use crate::service_manager::{self, ServiceManager};
+use crate::shared_folders::{self, Trouble};
 use crate::web_args::WebArg;
 use crate::{cert, ground, logging, process, signals};
 
@@ -74,9 +76,12 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
         info!(users = %places.users.display(), "made a users file with anonymous reading");
     }
     let users = Users::load(&places.users)?;
-    warn_of_users(&places.users, &users)?;
+    warn_of_users(places, &users)?;
 
     refuse_secrets_in_data(places)?;
+    if let Some((text, next)) = misplaced_folder(places, &users) {
+        return Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(next));
+    }
     if args.web.web != WebArg::Off && places.web_cert.is_none() {
         // Within the sandbox only what is there now can be reached later. Where it cannot be made, none is expected.
         let _ = DirBuilder::new().mode(0o700).create(places.certs.join("web"));
@@ -90,7 +95,7 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     if let Some(file) = &port_file {
         file.write()?;
     }
-    let sandbox = confine(places, &args);
+    let sandbox = confine(places, &args, &users);
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     signals::watch(taken, server.handle(), port_file.clone(), manager.clone()).map_err(no_signals)?;
@@ -159,16 +164,17 @@ fn prepare(
     options.web = args.web.web.into();
     options.web_certificate = Some(places.web_files()).filter(|_| args.web.web != WebArg::Off);
     options.memory = args.limits.memory();
+    options.is_confined = !args.no_sandbox;
     Server::prepare(options, listeners).map_err(explain)
 }
 
 /// Leaves the process nothing but what serving takes; says how far that went, for the log.
-fn confine(places: &Places, args: &ServeArgs) -> &'static str {
+fn confine(places: &Places, args: &ServeArgs, users: &Users) -> &'static str {
     if args.no_sandbox {
         warn!("no sandbox: this process can reach every file that its account can");
         return "off";
     }
-    match confine::restrict(&ground::within_sandbox(places, args.port_file.as_deref())) {
+    match confine::restrict(&ground::within_sandbox(places, args.port_file.as_deref(), users)) {
         Ok(Enforced::Fully) => Enforced::Fully.word(),
         Ok(less) => {
             warn!(
@@ -237,6 +243,27 @@ pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
     })
 }
 
+/// A shared folder elsewhere that meets what is the server's own, or the data folder, in words, with what to do.
+pub fn misplaced_folder(places: &Places, users: &Users) -> Option<(String, &'static str)> {
+    let web = places.web_files();
+    let own = [
+        ("the data folder", places.data.clone()),
+        ("the key and certificate", places.certs.clone()),
+        ("the key for browsers", web.key),
+        ("the users file", places.users.clone()),
+        ("the server's own state", places.state()),
+    ];
+    let own: Vec<(&str, PathBuf)> = own.into_iter().filter_map(|(what, path)| Some((what, real(&path)?))).collect();
+    users.shares().folders().iter().find_map(|folder| {
+        let Location::Elsewhere(path) = folder.location() else { return None };
+        let there = real(path)?;
+        let (what, _) = own.iter().find(|(_, own)| own.starts_with(&there) || there.starts_with(own))?;
+        let line = format!("{}:{}", places.users.display(), folder.line());
+        let text = format!("{line}: path of [folders.{}]: {} and {what} are one in the other", folder.name(), path.display());
+        Some((text, "Share a folder that has nothing of the server in it. One in the data folder has a path that does not begin with a slash."))
+    })
+}
+
 /// The path without links, as far as it is there: what is missing would be made in what is.
 fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
@@ -245,8 +272,11 @@ fn real(path: &Path) -> Option<PathBuf> {
 }
 
 /// Says in the log what about the users deserves attention.
-fn warn_of_users(path: &Path, users: &Users) -> Result<(), Failure> {
-    for warning in file_warnings(path, users.iter().next().is_some())? {
+fn warn_of_users(places: &Places, users: &Users) -> Result<(), Failure> {
+    for Trouble { what, .. } in shared_folders::look(places, users) {
+        warn!("{what}");
+    }
+    for warning in file_warnings(&places.users, users.iter().next().is_some())? {
         warn!("{warning}");
     }
     for SharedHome { home, owners, inside } in users.shared_homes() {

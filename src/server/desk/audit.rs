@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use tracing::{Level, debug, enabled, info, warn};
 
-use super::gate;
+use super::gate::{self, Need};
 use super::locks::LockToken;
 use super::matter::Matter;
 use super::op::Op;
 use super::outcome::Outcome;
 use super::registry::{Activity, Ticket};
-use crate::auth::{Access, Principal};
+use super::spot::Spot;
+use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Rot, StagedId};
 use crate::machine::source::Source;
@@ -22,13 +23,15 @@ use crate::repeated;
 pub struct Running {
     /// What its protocol calls it.
     name: &'static str,
-    path: Option<RelPath>,
+    path: Option<Spot>,
     /// Where what it makes is, if that is another path.
-    to: Option<RelPath>,
+    to: Option<Spot>,
     /// The staged upload it is about.
     staged: Option<StagedId>,
-    /// The rights that it took.
+    /// The rights that it took at its path.
     rights: Access,
+    /// Those that it took at the other one.
+    rights_there: Access,
     /// The locks that were presented for it.
     presented: Vec<LockToken>,
     minor: bool,
@@ -42,13 +45,13 @@ impl Running {
     }
 
     /// Of an operation that its protocol calls so.
-    pub(super) fn new(op: &Op, name: &'static str) -> Self {
-        Running {
-            path: op.path().cloned(),
-            rights: gate::need(op).rights(),
-            minor: op.is_minor(),
-            ..Running::bare(name)
-        }
+    pub(super) fn new(op: &Op, name: &'static str, grants: &Grants) -> Self {
+        let (rights, rights_there) = match gate::need(op) {
+            Need::Rights(demands) => (demands.at.rights, demands.to.map_or(Access::NONE, |to| to.rights)),
+            Need::Login | Need::OwnPassword | Need::OwnKeys | Need::Administrator => (Access::NONE, Access::NONE),
+        };
+        let path = op.path().map(|path| Spot::new(path.clone(), grants));
+        Running { path, rights, rights_there, minor: op.is_minor(), ..Running::bare(name) }
     }
 
     /// Of what is no operation, for it was not understood.
@@ -59,6 +62,7 @@ impl Running {
             to: None,
             staged: None,
             rights: Access::NONE,
+            rights_there: Access::NONE,
             presented: Vec::new(),
             minor: false,
             since: Instant::now(),
@@ -70,14 +74,22 @@ impl Running {
         self.name
     }
 
-    /// The rights that it took.
-    pub(super) fn rights(&self) -> Access {
-        self.rights
+    /// Whether it may go on for this principal.
+    ///
+    /// # Errors
+    /// As [`gate::check_spot`].
+    pub(super) fn check(&self, principal: &Principal) -> Result<()> {
+        for (rights, spot) in [(self.rights, &self.path), (self.rights_there, &self.to)] {
+            if let Some(spot) = spot {
+                gate::check_spot(principal, rights, spot, self.name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Its path.
     pub(super) fn path(&self) -> Option<&RelPath> {
-        self.path.as_ref()
+        self.path.as_ref().map(|spot| &spot.path)
     }
 
     /// The locks that were presented for it.
@@ -91,13 +103,13 @@ impl Running {
     }
 
     /// What it makes is at this path.
-    pub(super) fn to(self, path: RelPath) -> Self {
-        Running { to: Some(path), ..self }
+    pub(super) fn to(self, spot: Spot) -> Self {
+        Running { to: Some(spot), ..self }
     }
 
     /// The path of the file that it makes or changes.
     pub(super) fn target(&self) -> Option<&RelPath> {
-        self.to.as_ref().or(self.path.as_ref())
+        self.to.as_ref().or(self.path.as_ref()).map(|spot| &spot.path)
     }
 
     /// It is about this staged upload.
@@ -106,11 +118,11 @@ impl Running {
     }
 
     fn paths(&self) -> (Option<&RelPath>, Option<&RelPath>) {
-        (self.path.as_ref(), self.to.as_ref())
+        (self.path(), self.to.as_ref().map(|spot| &spot.path))
     }
 
     fn shown_path(&self) -> Option<String> {
-        self.path.as_ref().map(RelPath::to_string)
+        self.path().map(RelPath::to_string)
     }
 }
 
@@ -134,7 +146,7 @@ impl Audit {
 
     /// The session does this now.
     pub(super) fn begin(&self, running: &Running) {
-        self.ticket.set(Activity { name: Some(running.name), path: running.path.clone() });
+        self.ticket.set(Activity { name: Some(running.name), path: running.path().cloned() });
     }
 
     /// The session does nothing.
@@ -142,9 +154,9 @@ impl Audit {
         self.ticket.set(Activity::default());
     }
 
-    /// It is about this staged upload to this path.
-    pub(super) fn about(&self, running: Running, id: StagedId, path: RelPath) -> Running {
-        let running = Running { path: Some(path), ..running.of_staged(id) };
+    /// It is about this staged upload to this spot.
+    pub(super) fn about(&self, running: Running, id: StagedId, spot: Spot) -> Running {
+        let running = Running { path: Some(spot), ..running.of_staged(id) };
         self.begin(&running);
         running
     }
@@ -191,7 +203,7 @@ impl Audit {
             return;
         }
         let (user, verb, path) = (user.name(), running.name, running.shown_path());
-        let to = running.to.as_ref().map(RelPath::to_string);
+        let to = running.to.as_ref().map(|spot| spot.path.to_string());
         let staged = running.staged.as_ref().map(StagedId::to_string);
         let ms = u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         if running.minor {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::auth::{OwnChange, Principal, StateFolder, Users};
 use crate::error::{Error, Kind, Result};
+use crate::files::Location;
 use crate::limits;
 use crate::secret::Secret;
 use crate::server::desk::users_file_trouble::UsersFileTrouble;
@@ -32,6 +33,8 @@ pub struct CurrentUsers {
     listener: OnceLock<Listener>,
     /// Told of every change of what is to be known of the file.
     trouble_listener: OnceLock<TroubleListener>,
+    /// The shared folders elsewhere that can be reached, and whether something can be changed there; none: all can.
+    reach: OnceLock<Vec<(PathBuf, bool)>>,
 }
 
 type Listener = Box<dyn Fn(&Users) + Send + Sync>;
@@ -132,6 +135,7 @@ impl CurrentUsers {
             looked: AtomicU64::new(0),
             listener: OnceLock::new(),
             trouble_listener: OnceLock::new(),
+            reach: OnceLock::new(),
         }
     }
 
@@ -143,6 +147,41 @@ impl CurrentUsers {
     /// Has this told how the file stands whenever that changes. Only the first call counts.
     pub fn on_trouble(&self, listener: impl Fn(&UsersFileTrouble) + Send + Sync + 'static) {
         let _ = self.trouble_listener.set(Box::new(listener));
+    }
+
+    /// From now on no shared folder elsewhere can be reached but those of the users in force, and what nobody may change there now
+    /// cannot be changed later.
+    pub fn confine(&self) {
+        let users = self.latest();
+        let elsewhere = users.shares().folders().iter().filter_map(|folder| match folder.location() {
+            Location::Elsewhere(path) => Some((path.clone(), folder.is_changed())),
+            Location::Below(_) => None,
+        });
+        let _ = self.reach.set(elsewhere.collect());
+    }
+
+    /// Fails if these users share what cannot be reached.
+    fn check_reach(&self, users: &Users, file: &Path) -> Result<()> {
+        let Some(reach) = self.reach.get() else { return Ok(()) };
+        for folder in users.shares().folders() {
+            let Location::Elsewhere(path) = folder.location() else { continue };
+            let mut around = reach.iter().filter(|(known, _)| path.starts_with(known)).peekable();
+            let why = match around.peek() {
+                None => "this server shut itself out of",
+                Some(_) if folder.is_changed() && !around.any(|(_, is_changed)| *is_changed) => {
+                    "somebody may change something now, and this server can only read in"
+                }
+                Some(_) => continue,
+            };
+            let place = format!("{}:{}", file.display(), folder.line());
+            let text = format!(
+                "{place}: path of [folders.{}]: {why} {} when it started: needs a restart",
+                folder.name(),
+                path.display()
+            );
+            return Err(Error::new(Kind::BadConfig, text));
+        }
+        Ok(())
     }
 
     /// The users as the file has them now.
@@ -204,7 +243,10 @@ impl CurrentUsers {
             match Stamp::of(path) {
                 Err(error) => state.report(&error, None, now),
                 Ok(stamp) => match state.read_changed(path, stamp, now) {
-                    Ok(Some(users)) => self.take_over(&mut state, users, stamp, path),
+                    Ok(Some(users)) => match self.check_reach(&users, path) {
+                        Ok(()) => self.take_over(&mut state, users, stamp, path),
+                        Err(error) => state.report(&error, Some(stamp), now),
+                    },
                     Ok(None) => {}
                     Err(error) => state.report(&error, Some(stamp), now),
                 },

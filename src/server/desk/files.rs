@@ -3,6 +3,7 @@
 use super::Desk;
 use super::audit::Running;
 use super::outcome::{Begun, Outcome};
+use super::spot::Spot;
 use crate::auth::Access;
 use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
 use crate::limits;
@@ -40,9 +41,9 @@ impl Desk {
         self.store.properties(path).unwrap_or_default()
     }
 
-    /// What the home holds, and how much it may, where it is bounded.
-    pub fn usage(&self) -> Option<Usage> {
-        turns::aside(|| self.store.usage()).ok().flatten()
+    /// What the folder that this is in, the home or a shared one, holds, and how much it may, where it is bounded.
+    pub fn usage(&self, path: &RelPath) -> Option<Usage> {
+        turns::aside(|| self.store.usage_at(path)).ok().flatten()
     }
 
     /// What the storage has left for everybody, for whoever may put something there; nothing if that is not known.
@@ -64,7 +65,8 @@ impl Desk {
         if renamed.is_ok() {
             self.forget_locks(from);
         }
-        self.over(running.to(to.clone()), renamed.map(|()| Outcome::Renamed))
+        let to = Spot::new(to.clone(), self.principal.grants());
+        self.over(running.to(to), renamed.map(|()| Outcome::Renamed))
     }
 
     pub(super) fn exchange(&self, one: &RelPath, other: &RelPath, running: Running) -> Begun {
@@ -73,12 +75,13 @@ impl Desk {
             self.forget_locks(one);
             self.forget_locks(other);
         }
-        self.over(running.to(other.clone()), exchanged.map(|is_done| Outcome::Exchanged { is_done }))
+        let other = Spot::new(other.clone(), self.principal.grants());
+        self.over(running.to(other), exchanged.map(|is_done| Outcome::Exchanged { is_done }))
     }
 
     /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.
     pub fn recorded(&self, path: &RelPath, kind: EntryKind, size: u64) -> Option<Hash> {
-        let may_read = self.principal.access().contains(Access::DOWNLOAD);
+        let may_read = self.principal.grants().access_at(path).contains(Access::DOWNLOAD);
         if !may_read || kind != EntryKind::File || size < limits::RECORD_MIN {
             return None;
         }

@@ -4,17 +4,18 @@
 
 use super::matter::Matter;
 use super::op::Op;
+use super::spot::Spot;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::Overwrite;
+use crate::files::{Overwrite, RelPath};
 
 /// What an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub enum Need<'a> {
     /// A login.
     Login,
-    /// These rights.
-    Rights(Access),
+    /// Rights over files.
+    Rights(Demands<'a>),
     /// A named user who may choose a password.
     OwnPassword,
     /// A named user who may enrol and revoke keys.
@@ -23,23 +24,51 @@ pub enum Need {
     Administrator,
 }
 
-impl Need {
-    /// The rights over files that it takes, none if it takes something else.
-    pub(in crate::server) fn rights(self) -> Access {
-        match self {
-            Need::Rights(rights) => rights,
-            Need::Login | Need::OwnPassword | Need::OwnKeys | Need::Administrator => Access::NONE,
-        }
-    }
+/// The rights that an operation takes, at one path or at two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands<'a> {
+    /// At its path.
+    pub at: Demand<'a>,
+    /// At the other one, for what has two.
+    pub to: Option<Demand<'a>>,
 }
+
+/// Rights that an operation takes at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand<'a> {
+    /// Which.
+    pub rights: Access,
+    /// Where. None: at a path that is not known yet, and asked for again when it is.
+    pub path: Option<&'a RelPath>,
+    /// How much of it.
+    pub extent: Extent,
+}
+
+/// How much of a path an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What is there.
+    Itself,
+    /// All of it, with what is, or could be, in it.
+    Tree,
+    /// All of it, which gets another name: under that, it may come to be under other rules.
+    Moved,
+    /// The same of what changes names with something else.
+    Swapped,
+}
+
+/// What is as good as taking files away by a download and a removal, and what as putting them somewhere: whoever may do both may
+/// move them between places with different rules, and gains nothing by it.
+const TAKE: Access = Access::RENAME.union(Access::DOWNLOAD).union(Access::DELETE);
+const PUT: Access = Access::RENAME.union(Access::UPLOAD).union(Access::MKDIR);
 
 /// What the gate says to an operation of somebody who is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum Decision<'a> {
     /// It may pass.
     Allowed,
-    /// It needs these rights, which its user lacks.
-    Lacking(Access),
+    /// It needs rights that its user lacks.
+    Lacking(Lack<'a>),
     /// It needs a named user who may choose a password: the administrator sets this one's.
     NoOwnPassword,
     /// It needs a named user who may enrol and revoke keys: the administrator gives this one's.
@@ -48,35 +77,57 @@ pub enum Decision {
     NoAdministrator,
 }
 
+/// Rights that somebody lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lack<'a> {
+    /// What was asked for, with all rights that it takes.
+    pub demand: Demand<'a>,
+    /// Those of them that are missing.
+    pub missing: Access,
+}
+
 /// What this operation needs.
-pub fn need(op: &Op) -> Need {
-    match op {
-        Op::List { .. } | Op::Stat(_) => Need::Rights(Access::LIST),
-        Op::Read { .. } | Op::Hash { .. } => Need::Rights(Access::DOWNLOAD),
-        Op::FindPartial(_) | Op::Put { .. } => Need::Rights(Access::UPLOAD),
-        Op::Stage { .. } | Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Need::Rights(Access::UPLOAD),
-        // As good as putting those bytes in the place of the ones that were stored.
-        Op::Accept(_) => Need::Rights(Access::UPLOAD.union(Access::OVERWRITE)),
-        // As good as putting the file in its own place with another mode, time, or properties.
-        Op::SetMode { .. } | Op::SetTime { .. } | Op::SetProperties { .. } => {
-            Need::Rights(Access::UPLOAD.union(Access::OVERWRITE))
+pub fn need(op: &Op) -> Need<'_> {
+    let one = |path, rights| Demands { at: Demand { rights, path: Some(path), extent: Extent::Itself }, to: None };
+    // As good as putting a file, or its bytes, in its own place, with another mode, time, or properties.
+    const CHANGE: Access = Access::UPLOAD.union(Access::OVERWRITE);
+    Need::Rights(match op {
+        Op::List { path, .. } | Op::Stat(path) => one(path, Access::LIST),
+        Op::Read { path, .. } | Op::Hash { path, .. } => one(path, Access::DOWNLOAD),
+        Op::FindPartial(path) | Op::Put { path, .. } | Op::Stage { path, .. } => one(path, Access::UPLOAD),
+        Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => {
+            Demands { at: Demand { rights: Access::UPLOAD, path: None, extent: Extent::Itself }, to: None }
         }
+        Op::Accept(path) => one(path, CHANGE),
+        Op::SetMode { path, .. } | Op::SetTime { path, .. } | Op::SetProperties { path, .. } => one(path, CHANGE),
         // What is there already can be locked only by who may overwrite it: the desk asks for that too.
-        Op::Lock { .. } | Op::RenewLock { .. } | Op::Unlock { .. } => Need::Rights(Access::UPLOAD),
-        Op::Remove { .. } => Need::Rights(Access::DELETE),
-        Op::MakeFolder { .. } => Need::Rights(Access::MKDIR),
-        Op::Rename { replace: false, .. } => Need::Rights(Access::RENAME),
-        Op::Rename { replace: true, .. } => Need::Rights(Access::RENAME.union(Access::OVERWRITE)),
-        // Each gets another name, and none is replaced.
-        Op::Exchange { .. } => Need::Rights(Access::RENAME),
+        Op::Lock { path, .. } | Op::RenewLock { path, .. } | Op::Unlock { path, .. } => one(path, Access::UPLOAD),
+        Op::Remove { path, recursive } => {
+            let extent = if *recursive { Extent::Tree } else { Extent::Itself };
+            Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
+        }
+        // Of the folders above, which `parents` makes if they are missing, the desk asks too.
+        Op::MakeFolder { path, .. } => one(path, Access::MKDIR),
+        Op::Rename { from, to, replace } => {
+            let over = if *replace { Access::OVERWRITE } else { Access::NONE };
+            let moved = |path, rights| Demand { rights, path: Some(path), extent: Extent::Moved };
+            Demands { at: moved(from, Access::RENAME), to: Some(moved(to, Access::RENAME.union(over))) }
+        }
+        Op::Exchange { one, other } => {
+            let swapped = |path| Demand { rights: Access::RENAME, path: Some(path), extent: Extent::Swapped };
+            Demands { at: swapped(one), to: Some(swapped(other)) }
+        }
         // As if it had been downloaded and uploaded again.
-        Op::Copy { replace: false, .. } => Need::Rights(Access::DOWNLOAD.union(Access::UPLOAD)),
-        Op::Copy { replace: true, .. } => Need::Rights(Access::DOWNLOAD.union(Access::UPLOAD).union(Access::OVERWRITE)),
-    }
+        Op::Copy { from, to, replace } => {
+            let over = if *replace { Access::OVERWRITE } else { Access::NONE };
+            let to = Demand { rights: Access::UPLOAD.union(over), path: Some(to), extent: Extent::Itself };
+            Demands { to: Some(to), ..one(from, Access::DOWNLOAD) }
+        }
+    })
 }
 
 /// What this needs, which concerns no files.
-pub fn need_of(matter: Matter) -> Need {
+pub fn need_of(matter: Matter) -> Need<'static> {
     match matter {
         Matter::Talk | Matter::LogIn | Matter::Connect => Need::Login,
         Matter::ChangePassword => Need::OwnPassword,
@@ -86,7 +137,7 @@ pub fn need_of(matter: Matter) -> Need {
 }
 
 /// Whether somebody to whom this is granted may do what needs this.
-pub fn decide(grants: &Grants, need: Need) -> Decision {
+pub fn decide<'a>(grants: &Grants, need: Need<'a>) -> Decision<'a> {
     match need {
         Need::Login => Decision::Allowed,
         Need::OwnPassword if grants.self_service.password => Decision::Allowed,
@@ -95,24 +146,63 @@ pub fn decide(grants: &Grants, need: Need) -> Decision {
         Need::OwnKeys => Decision::NoOwnKeys,
         Need::Administrator if grants.admin => Decision::Allowed,
         Need::Administrator => Decision::NoAdministrator,
-        Need::Rights(rights) => match rights.without(grants.access) {
-            Access::NONE => Decision::Allowed,
-            missing => Decision::Lacking(missing),
-        },
+        Need::Rights(Demands { at, to }) => {
+            let lack = lack(grants, at).or_else(|| lack(grants, to?)).or_else(|| lack_of_move(grants, at, to?));
+            lack.map_or(Decision::Allowed, Decision::Lacking)
+        }
     }
 }
 
-/// Whether an upload of somebody to whom this is granted may replace a file: whether there is one is known only when it
-/// is put in its place, so the store is told beforehand.
-pub fn overwrite(grants: &Grants) -> Overwrite {
-    if grants.access.contains(Access::OVERWRITE) { Overwrite::Allowed } else { Overwrite::Refused }
+fn lack<'a>(grants: &Grants, demand: Demand<'a>) -> Option<Lack<'a>> {
+    match demand.rights.without(rights_at(grants, demand)) {
+        Access::NONE => None,
+        missing => Some(Lack { demand, missing }),
+    }
+}
+
+/// The rights that there are where this is demanded.
+pub fn rights_at(grants: &Grants, demand: Demand<'_>) -> Access {
+    match (demand.path, demand.extent) {
+        _ if grants.is_uniform() => grants.access,
+        (None, _) => grants.access_anywhere(),
+        (Some(path), Extent::Itself) => grants.access_at(path),
+        (Some(path), Extent::Tree | Extent::Moved | Extent::Swapped) => grants.access_below(path).all,
+    }
+}
+
+/// What is moved must not come under rules that give more than it had: where the rules are not the same at both ends, it takes
+/// what taking it away and putting it there by oneself would.
+fn lack_of_move<'a>(grants: &Grants, at: Demand<'a>, to: Demand<'a>) -> Option<Lack<'a>> {
+    let (out, into_it) = match at.extent {
+        _ if grants.is_uniform() => return None,
+        Extent::Itself | Extent::Tree => return None,
+        Extent::Moved => (TAKE, PUT),
+        Extent::Swapped => (TAKE.union(PUT), TAKE.union(PUT)),
+    };
+    let (from, into) = (grants.access_below(at.path?), grants.access_below(to.path?));
+    if from == into && from.all == from.any {
+        return None;
+    }
+    let with = |demand: Demand<'a>, more| Demand { rights: demand.rights.union(more), ..demand };
+    lack(grants, with(at, out)).or_else(|| lack(grants, with(to, into_it)))
+}
+
+/// Whether an upload to this path of somebody to whom this is granted may replace a file: whether there is one is known only
+/// when it is put in its place, so the store is told beforehand.
+pub fn overwrite(grants: &Grants, path: Option<&RelPath>) -> Overwrite {
+    let demand = Demand { rights: Access::OVERWRITE, path, extent: Extent::Itself };
+    let may = match path {
+        Some(_) => lack(grants, demand).is_none(),
+        None => grants.is_uniform() && grants.access.contains(Access::OVERWRITE),
+    };
+    if may { Overwrite::Allowed } else { Overwrite::Refused }
 }
 
 /// Lets what the principal asks pass, which needs this; `name` is what its protocol calls it.
 ///
 /// # Errors
 /// [`Kind::Denied`], with the missing right in words.
-pub(super) fn check(principal: &Principal, need: Need, name: &str) -> Result<()> {
+pub(super) fn check(principal: &Principal, need: Need<'_>, name: &str) -> Result<()> {
     match decide(principal.grants(), need) {
         Decision::Allowed => Ok(()),
         Decision::NoAdministrator => Err(Error::new(Kind::Denied, format!("{name} is for administrators"))),
@@ -124,22 +214,39 @@ pub(super) fn check(principal: &Principal, need: Need, name: &str) -> Result<()>
         Decision::NoOwnKeys => {
             Err(Error::new(Kind::Denied, "the administrator of this server sets which keys log you in"))
         }
-        Decision::Lacking(missing) => Err(lacking(principal, name, missing)),
+        Decision::Lacking(lack) => Err(lacking(principal, name, lack)),
     }
 }
 
-/// Lets what the principal has begun go on, which took these rights.
+/// Lets the principal do at this path what takes these rights.
 ///
 /// # Errors
 /// As [`check`].
-pub(super) fn check_rights(principal: &Principal, rights: Access, name: &str) -> Result<()> {
-    match rights.without(principal.access()) {
-        Access::NONE => Ok(()),
-        missing => Err(lacking(principal, name, missing)),
+pub(super) fn check_at(principal: &Principal, rights: Access, path: &RelPath, name: &str) -> Result<()> {
+    let demand = Demand { rights, path: Some(path), extent: Extent::Itself };
+    lack(principal.grants(), demand).map_or(Ok(()), |lack| Err(lacking(principal, name, lack)))
+}
+
+/// Lets what the principal has begun at this spot go on, which took these rights.
+///
+/// # Errors
+/// As [`check`]; [`Kind::Denied`] if the path is in another folder by now: what was begun is for the one it was in.
+pub(super) fn check_spot(principal: &Principal, rights: Access, spot: &Spot, name: &str) -> Result<()> {
+    check_at(principal, rights, &spot.path, name)?;
+    match spot.is_still(principal.grants()) {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Denied, format!("{}: is not shared with you any more as it was", spot.path))),
     }
 }
 
-fn lacking(principal: &Principal, name: &str, missing: Access) -> Error {
-    let text = format!("{} may not {name}: the right `{missing}` is missing", principal.name());
+fn lacking(principal: &Principal, name: &str, Lack { demand, missing }: Lack<'_>) -> Error {
+    let place = match demand.path {
+        _ if principal.grants().is_uniform() => String::new(),
+        Some(path) if path.is_root() && demand.extent == Extent::Itself => String::new(),
+        Some(path) if demand.extent == Extent::Itself => format!(" at {path}"),
+        Some(path) => format!(" somewhere in {path}"),
+        None => String::new(),
+    };
+    let text = format!("{} may not {name}: the right `{missing}` is missing{place}", principal.name());
     Error::new(Kind::Denied, text)
 }

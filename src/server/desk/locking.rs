@@ -26,11 +26,28 @@ pub(super) fn check(
     if locks.is_empty() {
         return Ok(());
     }
-    let place = Place::new(principal.home(), path);
+    let place = place(principal, path);
     locks.check(&place, extent, (principal.name(), presented), Instant::now())
 }
 
+/// Where this is, whoever else has it in another place.
+fn place(principal: &Principal, path: &RelPath) -> Place {
+    let (folder, path) = principal.grants().locate(path);
+    Place::new(&folder, &path)
+}
+
 impl Desk {
+    /// The path of a lock that is over this one, as the user has it. That of a folder above is told as the home, or the shared
+    /// folder, that this path is in.
+    pub fn path_of_lock(&self, lock: &Lock, path: &RelPath) -> RelPath {
+        let grants = self.principal.grants();
+        let inside = lock.place.within(&grants.locate(path).0).unwrap_or_default();
+        match grants.folder_at(path) {
+            Some(folder) => folder.at.join(inside.as_bytes()).unwrap_or_else(|_| folder.at.clone()),
+            None => inside,
+        }
+    }
+
     /// Presents these locks with every operation from now on, and no others.
     pub fn present(&mut self, tokens: Vec<LockToken>) {
         self.presented = tokens;
@@ -49,7 +66,7 @@ impl Desk {
     }
 
     fn place(&self, path: &RelPath) -> Place {
-        Place::new(self.principal.home(), path)
+        place(&self.principal, path)
     }
 
     pub(super) fn check_locks(&self, what: (&RelPath, Extent), running: &Running) -> Result<()> {
@@ -108,7 +125,7 @@ impl Desk {
     fn try_lock(&self, path: &RelPath, terms: Terms, running: &Running) -> Result<(Lock, bool)> {
         let is_new = match self.store.stat(path) {
             Ok(_) => {
-                gate::check_rights(&self.principal, Access::OVERWRITE, running.name())?;
+                gate::check_at(&self.principal, Access::OVERWRITE, path, running.name())?;
                 false
             }
             Err(error) if error.kind() == Kind::NotFound => {
@@ -127,7 +144,7 @@ impl Desk {
                 interrupted: Interrupted::Dropped,
                 ..UploadSpec::default()
             };
-            let empty = || self.store.commit_one(self.store.begin(path, self.within(spec))?);
+            let empty = || self.store.commit_one(self.store.begin(path, self.within(spec, path))?);
             if let Err(error) = turns::aside(empty) {
                 // It was taken just now, and nobody else can have given it up.
                 let _ = self.locks().release(&place, user, lock.token, Instant::now());

@@ -6,12 +6,13 @@
 //! ones; they end after their time by themselves, and with the server.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
-use crate::files::RelPath;
+use crate::files::{Location, RelPath};
 use crate::limits;
 
 /// What a lock is known by: a UUID of random bits (RFC 9562, version 4).
@@ -77,14 +78,14 @@ pub struct Lock {
     pub left: Duration,
 }
 
-/// A path below the data folder: that of the home, and that in it.
+/// A path below the data folder, or of a shared folder elsewhere: that of the home or folder, and that in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(Vec<u8>);
 
 impl Place {
-    /// This path in this home.
-    pub fn new(home: &str, path: &RelPath) -> Place {
-        let mut bytes = home.as_bytes().to_vec();
+    /// This path in this home or shared folder, whoever has it.
+    pub fn new(folder: &Location, path: &RelPath) -> Place {
+        let mut bytes = base(folder).to_vec();
         if !path.is_root() {
             bytes.push(b'/');
             bytes.extend_from_slice(path.as_bytes());
@@ -92,9 +93,9 @@ impl Place {
         Place(bytes)
     }
 
-    /// The path of it in this home, if it is in there.
-    pub fn within(&self, home: &str) -> Option<RelPath> {
-        match self.0.strip_prefix(home.as_bytes())? {
+    /// The path of it in this home or shared folder, if it is in there.
+    pub fn within(&self, folder: &Location) -> Option<RelPath> {
+        match self.0.strip_prefix(base(folder))? {
             [] => Some(RelPath::root()),
             [b'/', rest @ ..] => RelPath::parse(rest).ok(),
             _ => None,
@@ -110,6 +111,14 @@ impl Place {
     /// The folder that it is directly in.
     fn parent(&self) -> Option<&[u8]> {
         self.above().last()
+    }
+}
+
+/// Names below the data folder begin with no slash, and those elsewhere with one.
+fn base(folder: &Location) -> &[u8] {
+    match folder {
+        Location::Below(name) => name.as_bytes(),
+        Location::Elsewhere(path) => path.as_os_str().as_bytes(),
     }
 }
 
@@ -342,8 +351,12 @@ fn refusal(entry: &Entry, now: Instant) -> Error {
 mod tests {
     use super::*;
 
+    fn below(home: &str) -> Location {
+        Location::Below(home.to_owned())
+    }
+
     fn place(path: &str) -> Place {
-        Place::new("alice", &RelPath::parse(path.as_bytes()).unwrap())
+        Place::new(&below("alice"), &RelPath::parse(path.as_bytes()).unwrap())
     }
 
     fn terms(scope: Scope, deep: bool) -> Terms {
@@ -389,7 +402,7 @@ mod tests {
         assert_eq!(check("d", E::Tree, "alice", &[folder]), Err(Kind::Locked));
         assert_eq!(check("d", E::Tree, "alice", &[folder, file]), Ok(()));
         assert_eq!(check("x", E::Tree, "alice", &[]), Ok(()));
-        let outer = Place::new("", &RelPath::root());
+        let outer = Place::new(&below(""), &RelPath::root());
         assert!(locks.over(&outer, now).is_empty());
         assert_eq!(locks.over(&place("d/f"), now).len(), 1);
         locks.forget(&place("d"));
@@ -400,13 +413,13 @@ mod tests {
     #[test]
     fn a_home_inside_of_another_has_the_same_locks() {
         let (locks, now) = (Locks::default(), Instant::now());
-        let inner = Place::new("team/alice", &RelPath::parse(b"f").unwrap());
+        let inner = Place::new(&below("team/alice"), &RelPath::parse(b"f").unwrap());
         locks.take(&inner, "alice", terms(Scope::Exclusive, false), now).unwrap();
-        let outer = Place::new("team", &RelPath::parse(b"alice/f").unwrap());
+        let outer = Place::new(&below("team"), &RelPath::parse(b"alice/f").unwrap());
         assert_eq!(kind(locks.check(&outer, Extent::Itself, ("lead", &[]), now)), Err(Kind::Locked));
-        assert_eq!(locks.over(&outer, now)[0].place.within("team"), Some(RelPath::parse(b"alice/f").unwrap()));
-        assert_eq!(outer.within("team/alice"), Some(RelPath::parse(b"f").unwrap()));
-        assert_eq!(outer.within("tea"), None);
+        assert_eq!(locks.over(&outer, now)[0].place.within(&below("team")), Some(RelPath::parse(b"alice/f").unwrap()));
+        assert_eq!(outer.within(&below("team/alice")), Some(RelPath::parse(b"f").unwrap()));
+        assert_eq!(outer.within(&below("tea")), None);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod op;
 pub mod outcome;
 pub mod parts;
 pub mod registry;
+pub mod rooms;
+pub mod spot;
 pub mod staged;
 pub mod state;
 pub mod sweep;
@@ -40,11 +42,12 @@ use self::matter::Matter;
 use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
+use self::rooms::Rooms;
 use self::ties::Ties;
 use self::uploads::Put;
 use crate::auth::{Access, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Done, FileMode, Hasher, Overwrite, Store};
+use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Store};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::machine::turns;
@@ -61,6 +64,8 @@ pub struct Desk {
     version: u64,
     /// The session has waited for its next operation.
     rested: bool,
+    rooms: Rooms,
+    /// All of the rooms.
     store: Arc<dyn Store>,
     /// The most of a file's mode that may be taken over.
     most: FileMode,
@@ -83,12 +88,12 @@ pub enum Rights {
 }
 
 impl Desk {
-    /// For this principal, who is of this version of the users, over the principal's own store, in which files may take over
+    /// For this principal, who is of this version of the users, over the principal's own rooms, in which files may take over
     /// so much of their modes.
     pub fn new(
         principal: Principal,
         (users, version): (Arc<CurrentUsers>, u64),
-        (store, most): (Arc<dyn Store>, FileMode),
+        (rooms, most): (Rooms, FileMode),
         ticket: Arc<Ticket>,
         ties: Ties,
     ) -> Self {
@@ -98,7 +103,8 @@ impl Desk {
             users,
             version,
             rested: true,
-            store,
+            store: rooms.store(),
+            rooms,
             most,
             audit: Audit::new(ticket, source),
             ties,
@@ -158,9 +164,19 @@ impl Desk {
         }
         self.version = version;
         let now = self.users.latest().renew(&self.principal).ok_or(Kind::Revoked)?;
-        let lost = self.principal.access().without(now.access());
+        let (before, after) = (self.principal.grants(), now.grants());
+        let is_less = match before.is_uniform() && after.is_uniform() {
+            true => before.access.without(after.access) != Access::NONE,
+            // What it comes to is asked of each operation.
+            false => before != after,
+        };
+        let other_folders = !rooms::are_same_folders(before, after);
         self.principal = now;
-        Ok(if lost == Access::NONE { Rights::Kept } else { Rights::Fewer })
+        if other_folders {
+            turns::aside(|| self.rooms.share(self.principal.grants()));
+            self.store = self.rooms.store();
+        }
+        Ok(if is_less { Rights::Fewer } else { Rights::Kept })
     }
 
     /// Whether what is under way may still be done.
@@ -168,7 +184,7 @@ impl Desk {
     /// # Errors
     /// [`Kind::Denied`].
     pub fn may_go_on(&self, running: &Running) -> Result<()> {
-        gate::check_rights(&self.principal, running.rights(), running.name())
+        running.check(&self.principal)
     }
 
     /// Whether the rights of now are those that this operation needs: for what begins with others, and is of no use without it.
@@ -182,7 +198,7 @@ impl Desk {
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        let running = Running::new(&op, name).presenting(self.presented.clone());
+        let running = Running::new(&op, name, self.principal.grants()).presenting(self.presented.clone());
         let passed = self.pass(running, gate::need(&op), op.shares_syncs(), earlier);
         let running = match passed.and_then(|running| self.keep_locks(&op, running, earlier)) {
             Ok(running) => running,
@@ -224,7 +240,7 @@ impl Desk {
     }
 
     /// Asks the gate. What came before is done and told of first, unless this is let through and shares its commit.
-    fn pass(&mut self, running: Running, need: Need, shares_syncs: bool, earlier: Earlier<'_>) -> Result<Running> {
+    fn pass(&mut self, running: Running, need: Need<'_>, shares_syncs: bool, earlier: Earlier<'_>) -> Result<Running> {
         self.audit.begin(&running);
         let allowed = gate::check(&self.principal, need, running.name());
         if allowed.is_err() || !shares_syncs {
@@ -314,9 +330,9 @@ impl Desk {
         });
     }
 
-    /// Whether uploads may replace files now.
-    fn overwrite(&self) -> Overwrite {
-        gate::overwrite(self.principal.grants())
+    /// Whether an upload to this path may replace a file now.
+    fn overwrite(&self, path: Option<&RelPath>) -> Overwrite {
+        gate::overwrite(self.principal.grants(), path)
     }
 
     /// A hasher, the last file's if there was one: it is large, and small files come by the thousand.
@@ -327,11 +343,11 @@ impl Desk {
 
 /// Whether a file may be put in its place now, and whether in that of another.
 fn may_store(principal: &Principal, audit: &Audit, running: &Running) -> Result<Overwrite> {
-    gate::check_rights(principal, running.rights(), running.name())?;
+    running.check(principal)?;
     if let Some(path) = running.target() {
         locking::check(audit.ticket().registry().locks(), principal, (path, Extent::Itself), running.presented())?;
     }
-    Ok(gate::overwrite(principal.grants()))
+    Ok(gate::overwrite(principal.grants(), running.target()))
 }
 
 fn ended(audit: &Audit, principal: &Principal, running: Running, done: Result<Done>) -> Result<Outcome> {

@@ -26,7 +26,7 @@ impl PartUpload {
 
 impl Desk {
     pub(super) fn stage(&self, path: RelPath, spec: UploadSpec, resume: Option<Resume>, running: Running) -> Begun {
-        let spec = self.within(spec);
+        let spec = self.within(spec, &path);
         let (path, running) = match resume {
             None => (path, running),
             Some(resume) => {
@@ -59,7 +59,13 @@ impl Desk {
 
     pub(super) fn begin_part(&self, id: StagedId, (offset, length): (u64, u64), running: Running) -> Begun {
         match self.ties.part(id, &self.principal, offset, length) {
-            Ok((path, part)) => Begun::Part(PartUpload { part, running: self.audit.about(running, id, path) }),
+            Ok((spot, part)) => {
+                let running = self.audit.about(running, id, spot);
+                match running.check(&self.principal) {
+                    Ok(()) => Begun::Part(PartUpload { part, running }),
+                    Err(error) => self.over(running, Err(error)),
+                }
+            }
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -93,11 +99,14 @@ impl Desk {
     pub(super) fn commit_staged(&self, id: StagedId, hash: Hash, running: Running) -> Begun {
         match self.ties.take(id) {
             Err(error) => self.over(running, Err(error)),
-            Ok((path, staged)) => {
-                let running = self.audit.about(running, id, path.clone());
+            Ok((spot, staged)) => {
+                let path = spot.path.clone();
+                let running = self.audit.about(running, id, spot);
                 let alone = Alone { came: 0, store: self.store.clone() };
                 // From here on it is committed or gone.
-                let whole = turns::aside(|| staged.into_upload())
+                let whole = running
+                    .check(&self.principal)
+                    .and_then(|()| turns::aside(|| staged.into_upload()))
                     .and_then(|upload| checked(&path, upload, hash))
                     .and_then(|upload| Whole::of(upload, Then::Alone(alone.clone())));
                 match whole {
@@ -115,8 +124,8 @@ impl Desk {
     pub(super) fn discard(&self, id: StagedId, running: Running) -> Begun {
         match self.ties.take(id) {
             Err(error) => self.over(running, Err(error)),
-            Ok((path, staged)) => {
-                let running = self.audit.about(running, id, path);
+            Ok((spot, staged)) => {
+                let running = self.audit.about(running, id, spot);
                 drop(staged);
                 self.over(running, Ok(Outcome::Discarded))
             }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::registry::SessionId;
+use super::spot::Spot;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Part, RelPath, Staged, StagedId};
@@ -17,7 +18,7 @@ pub struct StagedUploads(Mutex<HashMap<StagedId, Entry>>);
 struct Entry {
     session: SessionId,
     user: Principal,
-    path: RelPath,
+    spot: Spot,
     /// Locked apart from the table: beginning a part may wait for the disk. `None` once it was taken out.
     upload: Slot,
 }
@@ -40,7 +41,7 @@ impl StagedUploads {
         let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
         let id = StagedId::new(id);
         let upload = Arc::new(Mutex::new(Some(upload)));
-        let entry = Entry { session, user: user.clone(), path, upload };
+        let entry = Entry { session, user: user.clone(), spot: Spot::new(path, user.grants()), upload };
         let mut all = self.lock();
         let own = all.values().filter(|entry| entry.session == session).count();
         if own >= limits::STAGED_PER_SESSION || all.len() >= limits::STAGED_MAX || all.contains_key(&id) {
@@ -53,25 +54,25 @@ impl StagedUploads {
         Ok(id)
     }
 
-    /// Begins a part, for any session of the user who staged the upload; with the path it is for.
+    /// Begins a part, for any session of the user who staged the upload; with the spot it is for.
     ///
     /// # Errors
     /// [`Kind::NotFound`], also for what is somebody else's; those of [`Staged::part`].
-    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(RelPath, Box<dyn Part>)> {
-        let (path, slot) = {
+    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(Spot, Box<dyn Part>)> {
+        let (spot, slot) = {
             let all = self.lock();
             let entry = all.get(&id).filter(|entry| entry.user.is_same_user(user)).ok_or_else(|| missing(id))?;
-            (entry.path.clone(), Arc::clone(&entry.upload))
+            (entry.spot.clone(), Arc::clone(&entry.upload))
         };
         let upload = lock(&slot);
-        Ok((path, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
+        Ok((spot, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
     }
 
     /// Takes an upload out, for the session that staged it alone.
     ///
     /// # Errors
     /// [`Kind::NotFound`], also for what is another session's.
-    pub fn take(&self, id: StagedId, session: SessionId) -> Result<(RelPath, Box<dyn Staged>)> {
+    pub fn take(&self, id: StagedId, session: SessionId) -> Result<(Spot, Box<dyn Staged>)> {
         let entry = {
             let mut all = self.lock();
             if all.get(&id).is_none_or(|entry| entry.session != session) {
@@ -80,7 +81,7 @@ impl StagedUploads {
             all.remove(&id).ok_or_else(|| missing(id))?
         };
         let upload = lock(&entry.upload).take().ok_or_else(|| missing(id))?;
-        Ok((entry.path, upload))
+        Ok((entry.spot, upload))
     }
 
     /// Takes out all that this session has staged.

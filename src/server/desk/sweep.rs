@@ -8,7 +8,7 @@ use async_std::task::{JoinHandle, spawn_blocking};
 use tracing::{info, warn};
 
 use crate::auth::Users;
-use crate::files::{Swept, Vault};
+use crate::files::{Location, Swept, Vault};
 use crate::limits;
 
 /// Sweeps every home in the background, so that a start waits for none of it. Sessions may begin meanwhile: what is
@@ -25,7 +25,13 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
     // Those further down, such as `team/alice`.
     names.extend(users.iter().map(|user| user.grants().home.clone()));
     names.extend(users.anonymous_home().map(str::to_owned));
-    let bounded = users.iter().filter(|user| user.grants().quota.is_some()).map(|user| Path::new(&user.grants().home));
+    let shared = users.shares().folders().iter().filter_map(|folder| match folder.location() {
+        Location::Below(name) => Some((name, folder.quota())),
+        Location::Elsewhere(_) => None,
+    });
+    names.extend(shared.clone().map(|(name, _)| name.clone()));
+    let homes = users.iter().map(|user| (&user.grants().home, user.grants().quota));
+    let bounded = homes.chain(shared).filter(|(_, quota)| quota.is_some()).map(|(name, _)| Path::new(name));
     let bounded: BTreeSet<&Path> = bounded.collect();
     let mut all = Swept::default();
     for home in &names {
@@ -37,6 +43,18 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
                 all.saved += swept.saved;
             }
             Err(error) => warn!(home, %error, "cannot be swept"),
+        }
+    }
+    for folder in users.shares().folders() {
+        // What nobody changes has nothing left over in it.
+        if matches!(folder.location(), Location::Elsewhere(_)) && folder.is_changed() {
+            match vault.sweep_folder(folder.location(), folder.quota().is_none().then_some(limits::PARTIAL_MAX_AGE)) {
+                Ok(swept) => {
+                    all.removed += swept.removed;
+                    all.saved += swept.saved;
+                }
+                Err(error) => warn!(folder = folder.name(), %error, "cannot be swept"),
+            }
         }
     }
     info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, "swept");

@@ -60,7 +60,8 @@ impl Bench {
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
         let ties = Ties::new(Arc::new(Tokens::new(|_| true)), Arc::default(), ticket.id(), source);
         let users = Arc::new(CurrentUsers::unchanging(users));
-        let desk = Desk::new(principal, (users, 0), (Arc::new(store), FileMode::ALL), Arc::new(ticket), ties);
+        let store: Arc<dyn Store> = Arc::new(store);
+        let desk = Desk::new(principal, (users, 0), (store.into(), FileMode::ALL), Arc::new(ticket), ties);
         Bench { dir, desk, registry }
     }
 

@@ -11,6 +11,7 @@ use crate::files::{Part, RelPath, Staged, StagedId};
 use crate::machine::source::Origin;
 use crate::secret::Secret;
 use crate::server::desk::registry::SessionId;
+use crate::server::desk::spot::Spot;
 use crate::server::desk::staged::StagedUploads;
 
 /// One session's share of both tables. Dropping it takes everything of the session out of them.
@@ -42,12 +43,12 @@ impl Ties {
     }
 
     /// [`StagedUploads::part`].
-    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(RelPath, Box<dyn Part>)> {
+    pub fn part(&self, id: StagedId, user: &Principal, offset: u64, length: u64) -> Result<(Spot, Box<dyn Part>)> {
         self.staged.part(id, user, offset, length)
     }
 
     /// [`StagedUploads::take`].
-    pub fn take(&self, id: StagedId) -> Result<(RelPath, Box<dyn Staged>)> {
+    pub fn take(&self, id: StagedId) -> Result<(Spot, Box<dyn Staged>)> {
         self.staged.take(id, self.session)
     }
 

@@ -10,6 +10,7 @@ use super::jobs::resume::{Comes, Resuming};
 use super::jobs::work::{Work, Worked};
 use super::outcome::Begun;
 use super::{Desk, Earlier};
+use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Hash, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
 use crate::limits;
@@ -63,7 +64,7 @@ impl Desk {
         running: Running,
         earlier: Earlier<'_>,
     ) -> Begun {
-        let spec = self.within(spec);
+        let spec = self.within(spec, &path);
         // Asks for what an upload right before it may have changed: the answer must not depend on how far that has got.
         let asks = spec.condition != Condition::Any || resume.is_some();
         if asks && self.batch.files().any(|file| *file == path) {
@@ -92,8 +93,8 @@ impl Desk {
     }
 
     /// What is asked for, within what this user may have.
-    pub(super) fn within(&self, spec: UploadSpec) -> UploadSpec {
-        UploadSpec { mode: spec.mode.map(|mode| mode.within(self.most)), overwrite: self.overwrite(), ..spec }
+    pub(super) fn within(&self, spec: UploadSpec, path: &RelPath) -> UploadSpec {
+        UploadSpec { mode: spec.mode.map(|mode| mode.within(self.most)), overwrite: self.overwrite(Some(path)), ..spec }
     }
 
     pub(super) fn open_upload(
@@ -136,7 +137,7 @@ impl Desk {
         }
         let Put { upload, running, .. } = put;
         // Of two files of one name the second may only repeat the first, which must be there by then.
-        let repeats = self.overwrite() == Overwrite::Refused && upload.len() > limits::HEAVY_MIN;
+        let repeats = self.overwrite(running.target()) == Overwrite::Refused && upload.len() > limits::HEAVY_MIN;
         if repeats && self.batch.files().any(|file| Some(file) == running.target()) {
             self.commit(earlier);
         }
@@ -162,7 +163,7 @@ impl Desk {
         let Put { upload, running, store } = put;
         let running = running.presenting(self.presented.clone());
         let alone = Alone { came: upload.len(), store };
-        let may = gate::check_rights(&self.principal, running.rights(), running.name());
+        let may = running.check(&self.principal);
         let stored = match may.and_then(|()| Whole::of(upload, Then::Alone(alone.clone()))) {
             Ok(Whole::Comparing(comparing)) => return Worked::On(comparing.into_work(running)),
             Ok(Whole::Ready(upload)) => self.commit_alone(upload, alone, &running),
@@ -179,6 +180,22 @@ impl Desk {
         self.failed(running, error)
     }
 
+    /// Whether those above a new folder that are missing may be made.
+    fn may_make_parents(&self, path: &RelPath, parents: bool, name: &str) -> Result<()> {
+        if !parents || self.principal.grants().is_uniform() {
+            return Ok(());
+        }
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            let allowed = gate::check_at(&self.principal, Access::MKDIR, &folder, name);
+            if allowed.is_err() && self.store.stat(&folder).is_err() {
+                return allowed;
+            }
+            above = folder.parent();
+        }
+        Ok(())
+    }
+
     pub(super) fn make_folder(
         &mut self,
         path: &RelPath,
@@ -188,6 +205,11 @@ impl Desk {
     ) -> Begun {
         if self.batch.files().any(|file| path.strip_prefix(file).is_some()) {
             self.commit(earlier);
+        }
+        if let Err(error) = self.may_make_parents(path, parents, running.name()) {
+            // As with any other refusal.
+            self.commit(earlier);
+            return self.over(running, Err(error));
         }
         let mut made = self.store.begin_dir(path, parents);
         if made.is_err() && !self.batch.is_empty() {

@@ -7,9 +7,9 @@ use tracing::info;
 
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
-use crate::files::Store;
 use crate::machine::source::Source;
 use crate::server::Shared;
+use crate::server::desk::rooms::Rooms;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 
 /// A session that has begun.
@@ -18,8 +18,8 @@ pub struct Entry {
     pub principal: Principal,
     /// The version of the users that they are from.
     pub version: u64,
-    /// Their home.
-    pub store: Arc<dyn Store>,
+    /// Their home, and what is shared with them.
+    pub rooms: Rooms,
     /// The session's own entry in the registry.
     pub ticket: Ticket,
     /// Its end, if somebody else decides that.
@@ -52,8 +52,8 @@ pub async fn enter(
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
-        let store = vault.open(principal.home(), principal.quota())?;
-        Ok(Entry { principal, version, store, ticket, ending })
+        let rooms = Rooms::open(vault, &principal)?;
+        Ok(Entry { principal, version, rooms, ticket, ending })
     });
     opening.await?
 }

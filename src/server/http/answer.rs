@@ -284,7 +284,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Changed => StatusCode::PRECONDITION_FAILED,
         Kind::Quota | Kind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         // Only of a Destination.
-        Kind::CrossDevice => StatusCode::BAD_GATEWAY,
+        Kind::CrossDevice | Kind::OtherFolder => StatusCode::BAD_GATEWAY,
         // What came is not what was announced, or not all of it.
         Kind::Integrity | Kind::Aborted => StatusCode::BAD_REQUEST,
         Kind::Locked => StatusCode::LOCKED,

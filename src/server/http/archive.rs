@@ -103,11 +103,11 @@ fn headed(format: Format, name: &[u8]) -> Answer {
 }
 
 async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<ListJob> {
-    let op = Op::List { path: path.clone(), recursive: true, rotten: false, modes: false };
+    let (path, op) = (path.clone(), Op::List { path: path.clone(), recursive: true, rotten: false, modes: false });
     guest
         .step(move |desk| {
             // Otherwise every file would be left out, one by one.
-            if !desk.principal().access().contains(Access::DOWNLOAD) {
+            if !desk.principal().grants().access_below(&path).any.contains(Access::DOWNLOAD) {
                 return Err(Error::new(Kind::Denied, "you may not download here"));
             }
             match begin(desk, op, method)? {

@@ -30,12 +30,12 @@ use crate::server::desk::outcome::{Begun, Outcome};
 /// # Errors
 /// Those of the gate and the store: [`Kind::NotDirectory`](crate::Kind::NotDirectory) where it is none.
 pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
-    let (op, method) =
-        (Op::List { path: asked.place.path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
+    let path = asked.place.path.clone();
+    let (op, method) = (Op::List { path: path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
     let gathering = guest.gathering().await;
     let (job, access) = guest
         .step(move |desk| match begin(desk, op, method)? {
-            Begun::List(job) => Ok((job, desk.principal().access())),
+            Begun::List(job) => Ok((job, desk.principal().grants().access_at(&path))),
             _ => Err(unexpected()),
         })
         .await?;

@@ -121,12 +121,12 @@ impl Guest {
         is_there: Sender<()>,
     ) -> Result<(Guest, Ending)> {
         let source = Source::of(&principal, peer.ip());
-        let Entry { principal, version, store, ticket, ending } =
+        let Entry { principal, version, rooms, ticket, ending } =
             enter(principal, Way::Request, peer, &source, shared).await?;
         let ticket = Arc::new(ticket);
         let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
         let users = (shared.users.clone(), version);
-        let desk = Desk::new(principal.clone(), users, (store, shared.max_mode), ticket.clone(), ties);
+        let desk = Desk::new(principal.clone(), users, (rooms, shared.max_mode), ticket.clone(), ties);
         let guest = Guest {
             shared: shared.clone(),
             principal,

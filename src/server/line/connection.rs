@@ -93,11 +93,11 @@ async fn open(
     source: &Source,
     shared: &Arc<Shared>,
 ) -> Result<(Session, Ending)> {
-    let Entry { principal, version, store, ticket, ending } = enter(principal, way, peer, source, shared).await?;
+    let Entry { principal, version, rooms, ticket, ending } = enter(principal, way, peer, source, shared).await?;
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
-    Ok((Session::new(principal, users, (store, shared.max_mode), ticket, ties, self_service), ending))
+    Ok((Session::new(principal, users, (rooms, shared.max_mode), ticket, ties, self_service), ending))
 }
 
 /// Says why the connection ends here.

@@ -11,7 +11,7 @@ use crate::auth::{Principal, Users};
 use crate::budget::{Account, Budget};
 use crate::buffers::Buffer;
 use crate::error::Result;
-use crate::files::{Durability, FileMode, Vault as _};
+use crate::files::{Durability, FileMode};
 use crate::machine::lane::{Machine, Outgoing, Queue, Step};
 use crate::machine::source::Origin;
 use crate::server::desk::current_users::CurrentUsers;
@@ -21,6 +21,7 @@ use crate::server::desk::tokens::Tokens;
 use crate::server::door::accounts::Accounts;
 use crate::server::door::admission::{Admission, AdmissionOptions};
 use crate::server::door::self_service::SelfService;
+use crate::server::desk::rooms::Rooms;
 use crate::store::LocalVault;
 use crate::tls::Pin;
 
@@ -49,7 +50,7 @@ impl Unplugged {
     /// # Errors
     /// Those of the file system.
     pub fn open(principal: Principal, data: &Path) -> Result<Unplugged> {
-        let store = LocalVault::open(data, Durability::None)?.open(principal.home(), principal.quota())?;
+        let rooms = Rooms::open(Arc::new(LocalVault::open(data, Durability::None)?), &principal)?;
         let ticket = Registry::new().enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
         let source = Origin::from(IpAddr::from(Ipv4Addr::LOCALHOST));
@@ -58,7 +59,7 @@ impl Unplugged {
         let admission = Admission::new(AdmissionOptions::default());
         let (accounts, nowhere) = (Arc::new(Accounts::new(users.clone())), Ipv4Addr::LOCALHOST.into());
         let self_service = SelfService::new(accounts, admission, nowhere, Pin::from_bytes([0; 32]));
-        let session = Session::new(principal, (users, 0), (store, FileMode::ALL), Arc::new(ticket), ties, self_service);
+        let session = Session::new(principal, (users, 0), (rooms, FileMode::ALL), Arc::new(ticket), ties, self_service);
         let account = Budget::new(1 << 30).portion().account();
         Ok(Unplugged { session, sent: Sent::default(), account, ids })
     }

@@ -12,6 +12,7 @@ use super::findings::{Findings, Severity};
 use crate::args::Places;
 use crate::obstacle::{Want, obstacle};
 use crate::output::{shell_word, some_of};
+use crate::shared_folders::{self, Trouble};
 use crate::user_key::KeyRow;
 
 /// Looks at all users.
@@ -48,6 +49,9 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     }
     for shared in users.shared_homes() {
         meeting(users, &shared, findings);
+    }
+    for Trouble { is_error, what, next } in shared_folders::look(places, users) {
+        findings.add(if is_error { Severity::Error } else { Severity::Warning }, what, next);
     }
 }
 

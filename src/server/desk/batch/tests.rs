@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::auth::Grants;
 use crate::files::{Durability, Hash, Stored, UploadSpec};
 use crate::server::desk::op::Op;
 use crate::store::{LocalOptions, LocalStore, Staging};
@@ -45,7 +46,7 @@ impl Bench {
 
     fn running(&self, name: &str) -> Running {
         let op = Op::Put { path: path(name), spec: UploadSpec::default(), resume: None };
-        Running::new(&op, "PUT")
+        Running::new(&op, "PUT", &Grants::new("alice"))
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) {

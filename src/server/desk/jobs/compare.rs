@@ -99,10 +99,11 @@ impl Desk {
         Alone { came, store }: Alone,
         running: &Running,
     ) -> Result<Outcome> {
+        running.check(&self.principal)?;
         if let Some(path) = running.target() {
             self.check_locks((path, Extent::Itself), running)?;
         }
-        if self.overwrite() == Overwrite::Refused {
+        if self.overwrite(running.target()) == Overwrite::Refused {
             upload.refuse_overwrite();
         }
         let committed: Result<Committed> = crate::machine::turns::aside(|| store.commit_one(upload));

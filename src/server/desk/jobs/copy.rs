@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::files::{Condition, Finding, Interrupted, RelPath, SourceMode, Upload, UploadSpec};
 use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::Begun;
+use crate::server::desk::spot::Spot;
 use crate::server::desk::{Desk, Earlier};
 use crate::store::{Checked, Digest, Reading};
 
@@ -43,7 +44,10 @@ impl Desk {
             begun = self.open_copy(from, &to, replace);
         }
         match begun {
-            Ok(copying) => Begun::Work(Work::new(What::Copy(copying), running.to(to))),
+            Ok(copying) => {
+                let running = running.to(Spot::new(to, self.principal.grants()));
+                Begun::Work(Work::new(What::Copy(copying), running))
+            },
             Err(error) => self.over(running, Err(error)),
         }
     }
@@ -60,7 +64,7 @@ impl Desk {
             condition: if replace { Condition::Any } else { Condition::Absent },
             ..UploadSpec::default()
         };
-        let mut upload = self.open_upload(to, self.within(spec), None)?;
+        let mut upload = self.open_upload(to, self.within(spec, to), None)?;
         upload.share(&*source);
         Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload })
     }

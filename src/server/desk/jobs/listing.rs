@@ -1,5 +1,6 @@
 //! What is in a folder, an entry at a time.
 
+use crate::auth::Access;
 use crate::error::Error;
 use crate::files::{Entry, FileMode, Listing, RelPath};
 use crate::limits;
@@ -12,6 +13,10 @@ pub struct ListJob {
     listing: Box<dyn Listing>,
     /// The folder, if it is to be told which files in it are rotten.
     rotten_in: Option<RelPath>,
+    /// The folder, if not all that is in it may be listed.
+    screened_in: Option<RelPath>,
+    /// The last folder in it that may not be.
+    unlisted: Option<RelPath>,
     /// Whether the modes are to be told, and the most that one may be here.
     modes: Option<FileMode>,
     entries: u64,
@@ -53,10 +58,13 @@ impl Desk {
         (rotten, modes): (bool, bool),
         running: Running,
     ) -> Begun {
+        let screened = recursive && !self.principal.grants().is_uniform();
         match self.store.list(&path, recursive) {
             Err(error) => self.over(running, Err(error)),
             Ok(listing) => Begun::List(ListJob {
                 listing,
+                screened_in: screened.then(|| path.clone()),
+                unlisted: None,
                 rotten_in: rotten.then_some(path),
                 modes: modes.then_some(self.most),
                 entries: 0,
@@ -73,6 +81,9 @@ impl Desk {
         loop {
             match job.listing.next()? {
                 Ok(mut entry) => {
+                    if !self.may_see(job, &entry) {
+                        continue;
+                    }
                     if let Some(folder) = &job.rotten_in
                         && let Ok(path) = folder.join(&entry.path)
                     {
@@ -88,6 +99,22 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Whether the folder that this is in may be listed. One that may not counts as one that could not be read.
+    fn may_see(&self, job: &mut ListJob, entry: &Entry) -> bool {
+        let Some(listed) = &job.screened_in else { return true };
+        // What has no path here can be asked for by none.
+        let Some(folder) = listed.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
+        if self.principal.grants().access_at(&folder).contains(Access::LIST) {
+            return true;
+        }
+        if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
+            let name = folder.strip_prefix(listed).unwrap_or_default().as_bytes().to_vec();
+            job.unlisted = Some(folder);
+            job.count_unread(name);
+        }
+        false
     }
 
     /// All entries were given.

@@ -35,8 +35,7 @@ pub fn one(desk: &Desk, lock: &Lock, place: &Place, is_folder: bool, out: &mut S
     if lock.user == desk.principal().name() {
         let _ = write!(out, "<D:locktoken><D:href>{}</D:href></D:locktoken>", tokens::uri(lock.token));
     }
-    // That of a folder above the home is told as the home.
-    let path = lock.place.within(desk.principal().home()).unwrap_or_default();
+    let path = desk.path_of_lock(lock, &place.path);
     let is_folder = is_folder || path != place.path;
     out.push_str("<D:lockroot><D:href>");
     xml::escape(&Place { path, ..place.clone() }.url(is_folder), out);

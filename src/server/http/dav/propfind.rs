@@ -137,7 +137,7 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
     };
     let is_folder = meta.kind == EntryKind::Directory;
     if is_folder && reading.wanted.has_usage() {
-        reading.usage = desk.usage();
+        reading.usage = desk.usage(&place.path);
     }
     let itself = Resource {
         href: place.url(is_folder),

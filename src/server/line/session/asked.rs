@@ -16,7 +16,7 @@ pub enum Asked {
 
 impl Asked {
     /// What it needs, as the gate says.
-    pub fn need(&self) -> Need {
+    pub fn need(&self) -> Need<'_> {
         match self {
             Asked::Files(op) => gate::need(op),
             Asked::Session(matter, _) => gate::need_of(*matter),

@@ -19,12 +19,13 @@ use self::frames::{PartFrames, PutFrames};
 pub use self::info::help_lines;
 use crate::auth::Principal;
 use crate::error::{Error, Kind};
-use crate::files::{FileMode, Store};
+use crate::files::FileMode;
 use crate::keys::Nonce;
 use crate::limits;
 use crate::machine::lane::{Machine, Outgoing, Step, Waiting};
 use crate::machine::turns::Class;
 use crate::proto::{LineDecoder, ReplyWriter, Verb};
+use crate::server::desk::rooms::Rooms;
 use crate::server::desk::Desk;
 use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::jobs::download::Download;
@@ -86,14 +87,14 @@ impl Session {
     pub fn new(
         principal: Principal,
         users: (Arc<CurrentUsers>, u64),
-        store: (Arc<dyn Store>, FileMode),
+        rooms: (Rooms, FileMode),
         ticket: Arc<Ticket>,
         ties: Ties,
         self_service: SelfService,
     ) -> Self {
         let replies = Replies::new(format!(" pid={} session={}", std::process::id(), ticket.id()));
         let talk = Talk {
-            desk: Desk::new(principal, users, store, ticket, ties),
+            desk: Desk::new(principal, users, rooms, ticket, ties),
             self_service,
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,

@@ -1,0 +1,169 @@
+//! What somebody may do at a path: in the home, by its rules, or in a shared folder.
+
+use std::sync::Arc;
+
+use super::{Access, Grants, PathRule, SharedFolder};
+use crate::files::{Location, RelPath};
+
+/// The rights over a folder with all that may be in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// Those that there are everywhere in it.
+    pub all: Access,
+    /// Those that there are somewhere in it.
+    pub any: Access,
+}
+
+impl Spread {
+    fn with(self, access: Access) -> Spread {
+        Spread { all: self.all.intersection(access), any: self.any.union(access) }
+    }
+}
+
+/// By what the rights at a path are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenBy<'a> {
+    /// The user's own section.
+    Home,
+    /// A rule of the user's own section.
+    Rule(&'a PathRule),
+    /// A shared folder.
+    Folder(&'a SharedFolder),
+}
+
+impl Grants {
+    /// Whether the same rights count at every path: nobody shares anything with them, and no rule is for a part of the home.
+    pub fn is_uniform(&self) -> bool {
+        self.folders.is_empty() && self.rules.is_empty()
+    }
+
+    /// The shared folder that this path is in, or is.
+    pub fn folder_at(&self, path: &RelPath) -> Option<&Arc<SharedFolder>> {
+        self.folders.iter().find(|folder| path.is_within(&folder.at))
+    }
+
+    /// By what the rights at this path are given. Of several rules the first counts.
+    pub fn given_at(&self, path: &RelPath) -> GivenBy<'_> {
+        if let Some(folder) = self.folder_at(path) {
+            return GivenBy::Folder(folder);
+        }
+        self.rules.iter().find(|rule| rule.is_about(path)).map_or(GivenBy::Home, GivenBy::Rule)
+    }
+
+    /// The rights at this path.
+    pub fn access_at(&self, path: &RelPath) -> Access {
+        match self.given_at(path) {
+            GivenBy::Home => self.access,
+            GivenBy::Rule(rule) => rule.access,
+            GivenBy::Folder(folder) => folder.access,
+        }
+    }
+
+    /// The rights at this path and all that are, or may come to be, below it.
+    pub fn access_below(&self, path: &RelPath) -> Spread {
+        let here = self.access_at(path);
+        let spread = Spread { all: here, any: here };
+        if self.folder_at(path).is_some() {
+            return spread;
+        }
+        let rules = self.rules.iter().filter(|rule| rule.reaches_into(path)).map(|rule| rule.access);
+        let folders = self.folders.iter().filter(|folder| folder.at.is_within(path)).map(|folder| folder.access);
+        // Below a rule of one path alone, or of none, the rest of the home's rights count too.
+        let rest = self.rules.iter().any(|rule| rule.is_about(path) && !rule.reaches_into(path)).then_some(self.access);
+        rules.chain(folders).chain(rest).fold(spread, Spread::with)
+    }
+
+    /// The rights that there are somewhere.
+    pub fn access_anywhere(&self) -> Access {
+        self.access_below(&RelPath::root()).any
+    }
+
+    /// The folder that this path is in, the home or a shared one, and the path in it.
+    pub fn locate(&self, path: &RelPath) -> (Location, RelPath) {
+        let inside = |folder: &Arc<SharedFolder>| Some((folder.location.clone(), path.strip_prefix(&folder.at)?));
+        self.folder_at(path).and_then(inside).unwrap_or_else(|| (Location::Below(self.home.clone()), path.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::path_rule::Pattern;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    fn grants(rules: &[(&str, Access)], folders: &[(&str, Access)]) -> Grants {
+        let rule = |(pattern, access): &(&str, Access)| PathRule {
+            pattern: Pattern::parse(pattern).unwrap(),
+            access: *access,
+        };
+        let folder = |(at, access): &(&str, Access)| {
+            Arc::new(SharedFolder {
+                name: (*at).to_owned(),
+                at: path(at),
+                location: Location::Below(format!("shared/{at}")),
+                quota: None,
+                access: *access,
+                given_to: "*".to_owned(),
+            })
+        };
+        Grants {
+            rules: rules.iter().map(rule).collect(),
+            folders: folders.iter().map(folder).collect(),
+            ..Grants::new("home")
+        }
+    }
+
+    #[test]
+    fn the_first_rule_counts_and_a_shared_folder_before_every_rule() {
+        let grants = grants(
+            &[("/a/b/**", Access::READ), ("/a/**", Access::NONE), ("/public/**", Access::NONE)],
+            &[("public", Access::LIST)],
+        );
+        for (at, access) in [
+            ("", Access::FULL),
+            ("x", Access::FULL),
+            ("a", Access::NONE),
+            ("a/x", Access::NONE),
+            ("a/b", Access::READ),
+            ("a/b/c", Access::READ),
+            ("public", Access::LIST),
+            ("public/x", Access::LIST),
+            ("publicity", Access::FULL),
+        ] {
+            assert_eq!(grants.access_at(&path(at)), access, "{at}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_below_counts_for_a_tree() {
+        let grants = grants(&[("/a/b/**", Access::READ), ("/one", Access::NONE)], &[("team/pub", Access::LIST)]);
+        for (at, all, any) in [
+            ("x", Access::FULL, Access::FULL),
+            ("a", Access::READ, Access::FULL),
+            ("a/b", Access::READ, Access::READ),
+            ("a/c", Access::FULL, Access::FULL),
+            ("one", Access::NONE, Access::FULL),
+            ("team", Access::LIST, Access::FULL),
+            ("team/pub", Access::LIST, Access::LIST),
+            ("team/pub/x", Access::LIST, Access::LIST),
+            ("", Access::NONE, Access::FULL),
+        ] {
+            assert_eq!(grants.access_below(&path(at)), Spread { all, any }, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_found_in_the_folder_that_it_is_in() {
+        let grants = grants(&[], &[("team/pub", Access::LIST)]);
+        let located = |at: &str| {
+            let (location, rest) = grants.locate(&path(at));
+            (location.to_string(), rest.to_string())
+        };
+        assert_eq!(located("team/pub/x/y"), ("shared/team/pub".into(), "x/y".into()));
+        assert_eq!(located("team/pub"), ("shared/team/pub".into(), ".".into()));
+        assert_eq!(located("team/x"), ("home".into(), "team/x".into()));
+    }
+}

@@ -1,0 +1,115 @@
+//! Shared folders: what about them keeps people from what the users file gives them, or gives more than it says.
+
+use sealift::auth::{Definition, Users};
+use sealift::files::Location;
+use sealift::store::look_at_home;
+
+use crate::args::Places;
+use crate::obstacle::{Want, obstacle};
+use crate::output::some_of;
+use crate::serve::misplaced_folder;
+
+/// Something that is wrong with a shared folder.
+pub struct Trouble {
+    /// Nobody can use the folder, or no server starts.
+    pub is_error: bool,
+    /// What it is.
+    pub what: String,
+    /// What to do.
+    pub next: &'static str,
+}
+
+/// Looks at all shared folders.
+pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
+    let mut found = Vec::new();
+    if let Some((what, next)) = misplaced_folder(places, users) {
+        found.push(Trouble { is_error: true, what, next });
+    }
+    for folder in users.shares().folders() {
+        found.extend(place(places, folder));
+        found.extend(meeting(users, folder));
+        found.extend(hidden(places, users, folder));
+    }
+    found
+}
+
+fn place(places: &Places, folder: &Definition) -> Option<Trouble> {
+    let (called, is_changed) = (format!("the shared folder {}", folder.name()), folder.is_changed());
+    let (path, looked) = match folder.location() {
+        Location::Below(name) => (places.data.join(name), look_at_home(&places.data, name).map_err(|err| err.to_string())),
+        Location::Elsewhere(path) if path.is_dir() => (path.clone(), Ok(true)),
+        Location::Elsewhere(path) => (path.clone(), Err(format!("{}: no such folder", path.display()))),
+    };
+    match looked {
+        Err(why) => {
+            let next = "make it, or mend path in the users file; then start the server again";
+            Some(Trouble { is_error: true, what: format!("{called}: {why}"), next })
+        }
+        // The start makes it.
+        Ok(false) => None,
+        Ok(true) if is_changed => obstacle(&path, Want::Folder).map(|obstacle| {
+            let next = "give it to the account that runs sealiftd";
+            Trouble { is_error: false, what: format!("nobody could write in {called}: {obstacle}"), next }
+        }),
+        Ok(true) => None,
+    }
+}
+
+/// Homes that see what is in a folder, or are seen in it, whatever its own rights are.
+fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
+    let (mut around, mut inside) = (Vec::new(), Vec::new());
+    let named = users.iter().map(|user| (user.name(), user.grants().home.as_str()));
+    for (name, home) in users.anonymous_home().map(|home| ("anonymous", home)).into_iter().chain(named) {
+        let home = Location::Below(home.to_owned());
+        match (home.contains(folder.location()), folder.location().contains(&home)) {
+            (true, false) => around.push(name),
+            (false, true) => inside.push(name),
+            // The home itself is one that is shared, as the folder of anonymous mostly is.
+            (true, true) if name != "anonymous" => around.push(name),
+            (true, true) | (false, false) => {}
+        }
+    }
+    let mut found = Vec::new();
+    let next = "give them folders beside each other, unless this is meant";
+    if !around.is_empty() {
+        let what = format!(
+            "the shared folder {} ({}) is or lies in the home of {}, whose own rights count there",
+            folder.name(),
+            folder.location(),
+            some_of(&around)
+        );
+        found.push(Trouble { is_error: false, what, next });
+    }
+    if !inside.is_empty() {
+        let what = format!(
+            "the home of {} lies in the shared folder {} ({}), whose rights count there",
+            some_of(&inside),
+            folder.name(),
+            folder.location()
+        );
+        found.push(Trouble { is_error: false, what, next });
+    }
+    found
+}
+
+/// Files and folders of the homes that have the name of a shared folder.
+fn hidden(places: &Places, users: &Users, folder: &Definition) -> Option<Trouble> {
+    let has_it = |name: &&str| {
+        let grants = users.grants_of(name).ok();
+        grants.is_some_and(|grants| {
+            let place = places.data.join(&grants.home).join(folder.at().as_path());
+            grants.folders.iter().any(|shared| shared.name == folder.name()) && place.symlink_metadata().is_ok()
+        })
+    };
+    let anonymous = users.anonymous_home().map(|_| "anonymous");
+    let owners: Vec<&str> = anonymous.into_iter().chain(users.iter().map(|user| user.name())).filter(has_it).collect();
+    (!owners.is_empty()).then(|| {
+        let what = format!(
+            "the shared folder {} hides what the home of {} has at /{}",
+            folder.name(),
+            some_of(&owners),
+            folder.at()
+        );
+        Trouble { is_error: false, what, next: "rename that, or say `as` for the folder" }
+    })
+}

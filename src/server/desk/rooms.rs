@@ -1,0 +1,73 @@
+//! The store that a session works on: its user's home, with the folders that are shared with the user in it.
+
+use std::sync::Arc;
+
+use crate::auth::{Grants, Principal, SharedFolder};
+use crate::error::Result;
+use crate::files::{Store, Vault};
+use crate::store::{JoinedStore, Mount, Unusable};
+
+/// Where a session's files are, and how more folders are opened when more are shared with its user.
+pub struct Rooms {
+    /// None: there is only the home.
+    vault: Option<Arc<dyn Vault>>,
+    home: Arc<dyn Store>,
+    /// None: nothing was ever shared with the user of the session.
+    joined: Option<Arc<JoinedStore>>,
+}
+
+impl From<Arc<dyn Store>> for Rooms {
+    /// A home alone, whatever the users file shares.
+    fn from(home: Arc<dyn Store>) -> Rooms {
+        Rooms { vault: None, home, joined: None }
+    }
+}
+
+impl Rooms {
+    /// Opens those of this principal. A shared folder that cannot be opened shows, and says why to whoever looks into it.
+    ///
+    /// # Errors
+    /// Those of opening the home.
+    pub fn open(vault: Arc<dyn Vault>, principal: &Principal) -> Result<Rooms> {
+        let home = vault.open(principal.home(), principal.quota())?;
+        let mounts = open_all(&*vault, principal.grants());
+        let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));
+        Ok(Rooms { vault: Some(vault), home, joined })
+    }
+
+    /// All of it as one store.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match &self.joined {
+            Some(joined) => joined.clone(),
+            None => self.home.clone(),
+        }
+    }
+
+    /// Other folders are shared with the user from now on. What was begun in the ones before can still be committed.
+    pub fn share(&mut self, grants: &Grants) {
+        let Some(vault) = &self.vault else { return };
+        let mounts = open_all(&**vault, grants);
+        self.joined = match &self.joined {
+            Some(joined) => Some(Arc::new(joined.sharing(mounts))),
+            None => Some(Arc::new(JoinedStore::new(self.home.clone(), mounts))),
+        };
+    }
+}
+
+fn open_all(vault: &dyn Vault, grants: &Grants) -> Vec<Mount> {
+    grants.folders.iter().map(|folder| Mount { at: folder.at.clone(), store: open(vault, folder) }).collect()
+}
+
+fn open(vault: &dyn Vault, folder: &SharedFolder) -> Result<Arc<dyn Store>, Unusable> {
+    vault.open_folder(&folder.location, folder.quota).map_err(|error| {
+        tracing::warn!(folder = folder.name, location = %folder.location, %error, "a shared folder cannot be opened");
+        // Where it is on the machine is not for its users.
+        Unusable { kind: error.kind(), text: "this shared folder cannot be used now; the server's log says why".to_owned() }
+    })
+}
+
+/// Whether both have the same folders in the same places; what may be done in them may differ.
+pub fn are_same_folders(one: &Grants, other: &Grants) -> bool {
+    let (one, other) = (&one.folders, &other.folders);
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_same_place(other))
+}

@@ -1,0 +1,31 @@
+//! A path that something was begun for, and the folder that it was in then.
+
+use std::sync::Arc;
+
+use crate::auth::{Grants, SharedFolder};
+use crate::files::RelPath;
+
+/// A path, in the home or in a shared folder. The same path may come to be in another one while something is under way.
+#[derive(Debug, Clone)]
+pub struct Spot {
+    /// The path as its user has it.
+    pub path: RelPath,
+    /// None: the home.
+    folder: Option<Arc<SharedFolder>>,
+}
+
+impl Spot {
+    /// This path as it is for somebody to whom this is granted.
+    pub fn new(path: RelPath, grants: &Grants) -> Spot {
+        Spot { folder: grants.folder_at(&path).cloned(), path }
+    }
+
+    /// Whether it is the same for somebody to whom this is granted now.
+    pub fn is_still(&self, grants: &Grants) -> bool {
+        match (&self.folder, grants.folder_at(&self.path)) {
+            (None, None) => true,
+            (Some(then), Some(now)) => then.is_same_place(now),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! One store put together of several: a home, and folders that show in it and are kept elsewhere.
+//!
+//! The first names of a path say which store it is for. What is in the home under a name that such a folder has is hidden by
+//! it. The folders themselves, and those above them, are not the user's to remove, rename or replace.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::files::{
+    Compared, Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Part, Partial, Prepared, PreparedSet,
+    Promises, Properties, RelPath, Source, SourceMode, Staged, Store, Unread, Upload, UploadSpec, Usage,
+};
+
+/// A folder that shows in a home.
+#[derive(Clone)]
+pub struct Mount {
+    /// Where; never the home itself, and not inside of another one.
+    pub at: RelPath,
+    /// What it is; why it cannot be used, if it cannot.
+    pub store: Result<Arc<dyn Store>, Unusable>,
+}
+
+/// Why a folder cannot be used: it shows, and says this to whatever is done in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// What is wrong.
+    pub kind: Kind,
+    /// In words.
+    pub text: String,
+}
+
+/// The store of a home with the folders in it.
+pub struct JoinedStore {
+    home: Arc<dyn Store>,
+    mounts: Vec<Mount>,
+    /// What is prepared in the folders, each with the store it is for. What is prepared in the home is the home's own: sessions
+    /// that get their first folder have some already.
+    prepared: PreparedSet<Joint>,
+}
+
+enum Joint {
+    /// To be committed by this store.
+    In(Arc<dyn Store>, Prepared),
+    /// Nothing has to be done.
+    Nothing,
+}
+
+/// Where a path leads.
+struct Route<'s> {
+    store: &'s Arc<dyn Store>,
+    path: RelPath,
+    /// Where the store shows; none: it is the home.
+    at: Option<&'s RelPath>,
+}
+
+impl Route<'_> {
+    /// An error of the store, with the path that the user knows.
+    fn told(&self, error: Error) -> Error {
+        match self.at {
+            None => error,
+            Some(at) => error.of_path_in(&self.path.to_string(), &at.to_string()),
+        }
+    }
+
+    fn with<T>(&self, done: impl FnOnce(&dyn Store, &RelPath) -> Result<T>) -> Result<T> {
+        done(&**self.store, &self.path).map_err(|error| self.told(error))
+    }
+}
+
+impl JoinedStore {
+    /// This home with these folders in it.
+    pub fn new(home: Arc<dyn Store>, mounts: Vec<Mount>) -> JoinedStore {
+        JoinedStore { home, mounts, prepared: PreparedSet::default() }
+    }
+
+    /// The same home with other folders; what was prepared in those that were there before can still be committed.
+    pub fn sharing(&self, mounts: Vec<Mount>) -> JoinedStore {
+        JoinedStore { home: self.home.clone(), mounts, prepared: self.prepared.clone() }
+    }
+
+    fn route(&self, path: &RelPath) -> Result<Route<'_>> {
+        for mount in &self.mounts {
+            let Some(inside) = path.strip_prefix(&mount.at) else { continue };
+            return match &mount.store {
+                Ok(store) => Ok(Route { store, path: inside, at: Some(&mount.at) }),
+                Err(Unusable { kind, text }) => Err(Error::new(*kind, format!("{path}: {text}"))),
+            };
+        }
+        Ok(Route { store: &self.home, path: path.clone(), at: None })
+    }
+
+    fn at<T>(&self, path: &RelPath, done: impl FnOnce(&dyn Store, &RelPath) -> Result<T>) -> Result<T> {
+        self.route(path)?.with(done)
+    }
+
+    /// Whether this is a folder that shows here, or one above such a folder: there is one, whatever the home has there.
+    fn is_fixed(&self, path: &RelPath) -> bool {
+        self.mounts.iter().any(|mount| mount.at.is_within(path))
+    }
+
+    /// Fails if this path is not the user's to replace, rename or remove.
+    fn refuse_fixed(&self, path: &RelPath) -> Result<()> {
+        match self.mounts.iter().find(|mount| mount.at.is_within(path)) {
+            Some(mount) if mount.at == *path => {
+                let text = format!("{path} is a shared folder: only what is in it can be changed");
+                Err(Error::new(Kind::Denied, text))
+            }
+            Some(mount) => {
+                let text = format!("{path}: the shared folder {} is in it: only what else is in it can be changed", mount.at);
+                Err(Error::new(Kind::Denied, text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Fails if a file is to come where a folder shows, or one above it.
+    fn refuse_folder(&self, path: &RelPath) -> Result<()> {
+        match self.is_fixed(path) {
+            true => Err(Error::new(Kind::IsDirectory, format!("{path}: is a folder"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Folders above those that show here need not be in the home. What comes into one makes it.
+    fn make_room(&self, path: &RelPath) -> Result<()> {
+        let Some(folder) = path.parent().filter(|folder| !folder.is_root()) else { return Ok(()) };
+        let is_above = self.mounts.iter().any(|mount| mount.at != folder && mount.at.is_within(&folder));
+        match is_above {
+            true => self.home.make_dir(&folder, true),
+            false => Ok(()),
+        }
+    }
+
+    /// Starts an upload where it belongs.
+    fn upload(
+        &self,
+        path: &RelPath,
+        begin: impl FnOnce(&dyn Store, &RelPath) -> Result<Box<dyn Upload>>,
+    ) -> Result<Box<dyn Upload>> {
+        self.refuse_folder(path)?;
+        self.make_room(path)?;
+        let route = self.route(path)?;
+        let upload = route.with(begin)?;
+        if route.at.is_none() {
+            return Ok(upload);
+        }
+        let way = Way { store: route.store.clone(), prepared: self.prepared.clone() };
+        Ok(Box::new(JoinedUpload { upload, way }))
+    }
+
+    /// What shows right in this folder: the names, with what they lead to.
+    fn shown_in(&self, folder: &RelPath) -> Vec<(Vec<u8>, RelPath)> {
+        let mut shown: Vec<(Vec<u8>, RelPath)> = Vec::new();
+        for mount in &self.mounts {
+            let Some(inside) = mount.at.strip_prefix(folder) else { continue };
+            let Some(name) = inside.components().next().map(<[u8]>::to_vec) else { continue };
+            if !shown.iter().any(|(known, _)| *known == name)
+                && let Ok(path) = folder.join(&name)
+            {
+                shown.push((name, path));
+            }
+        }
+        shown
+    }
+}
+
+impl Store for JoinedStore {
+    fn promises(&self) -> Promises {
+        self.home.promises()
+    }
+
+    fn stat(&self, path: &RelPath) -> Result<Meta> {
+        let found = self.at(path, |store, path| store.stat(path));
+        match found {
+            Ok(meta) if meta.kind == EntryKind::Directory => Ok(meta),
+            _ if !path.is_root() && self.is_fixed(path) => Ok(shown_folder()),
+            found => found,
+        }
+    }
+
+    fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
+        self.refuse_folder(path)?;
+        self.at(path, |store, path| store.open(path))
+    }
+
+    fn begins_by_counting(&self) -> bool {
+        let stores = self.mounts.iter().filter_map(|mount| mount.store.as_ref().ok());
+        self.home.begins_by_counting() || stores.into_iter().any(|store| store.begins_by_counting())
+    }
+
+    fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        self.upload(path, |store, path| store.begin(path, spec))
+    }
+
+    fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
+        self.refuse_folder(path)?;
+        self.at(path, |store, path| store.partial(path))
+    }
+
+    fn look_for_partial(&self, path: &RelPath) -> Result<Looked> {
+        self.refuse_folder(path)?;
+        self.at(path, |store, path| store.look_for_partial(path))
+    }
+
+    fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
+        self.upload(path, |store, path| store.resume(path, spec, from, proven))
+    }
+
+    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+        let mut results = Vec::with_capacity(changes.len());
+        // Those right behind each other in one store share their syncs, and all are done in order.
+        let mut run: Option<(Arc<dyn Store>, Vec<Prepared>)> = None;
+        let end = |run: Option<(Arc<dyn Store>, Vec<Prepared>)>, results: &mut Vec<Result<Done>>| {
+            if let Some((store, changes)) = run {
+                results.extend(store.commit(changes));
+            }
+        };
+        for change in changes {
+            let joint = match self.prepared.owns(&change) {
+                true => self.prepared.take(change),
+                false => Ok(Joint::In(self.home.clone(), change)),
+            };
+            match joint {
+                Ok(Joint::In(store, change)) => match &mut run {
+                    Some((known, changes)) if Arc::ptr_eq(known, &store) => changes.push(change),
+                    _ => end(run.replace((store, vec![change])), &mut results),
+                },
+                Ok(Joint::Nothing) => {
+                    end(run.take(), &mut results);
+                    results.push(Ok(Done::Folder));
+                }
+                Err(error) => {
+                    end(run.take(), &mut results);
+                    results.push(Err(error));
+                }
+            }
+        }
+        end(run, &mut results);
+        results
+    }
+
+    fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>> {
+        let shown = self.shown_in(path);
+        let listed = self.at(path, |store, path| store.list(path, recursive));
+        if shown.is_empty() {
+            return listed;
+        }
+        let listing = match listed {
+            Ok(listing) => Some(listing),
+            // Nothing of the home is there, or no folder: what shows is all there is.
+            Err(error) if !path.is_root() && matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => None,
+            Err(error) => return Err(error),
+        };
+        let mut first: VecDeque<Result<Entry, Unread>> = VecDeque::new();
+        let mut later = VecDeque::new();
+        for (name, shown) in &shown {
+            let meta = self.stat(shown).unwrap_or_else(|_| shown_folder());
+            first.push_back(Ok(Entry {
+                kind: EntryKind::Directory,
+                size: meta.size,
+                mtime: meta.mtime,
+                mode: Some(meta.mode),
+                rotten: false,
+                path: name.clone(),
+            }));
+            if recursive {
+                match self.list(shown, true) {
+                    Ok(listing) => later.push_back((name.clone(), listing)),
+                    Err(error) => first.push_back(Err(Unread { path: name.clone(), error })),
+                }
+            }
+        }
+        let names = shown.into_iter().map(|(name, _)| name).collect();
+        Ok(Box::new(JoinedListing { names, first, listing, later }))
+    }
+
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
+        self.refuse_fixed(path)?;
+        self.at(path, |store, path| store.remove(path, recursive))
+    }
+
+    fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
+        self.refuse_folder(path)?;
+        self.at(path, |store, path| store.set_mode(path, source))
+    }
+
+    fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
+        self.refuse_folder(path)?;
+        self.at(path, |store, path| store.set_mtime(path, mtime))
+    }
+
+    fn properties(&self, path: &RelPath) -> Result<Properties> {
+        self.at(path, |store, path| store.properties(path))
+    }
+
+    fn change_properties(&self, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
+        self.at(path, |store, path| store.change_properties(path, changes))
+    }
+
+    fn usage(&self) -> Result<Option<Usage>> {
+        self.home.usage()
+    }
+
+    fn usage_at(&self, path: &RelPath) -> Result<Option<Usage>> {
+        self.at(path, |store, path| store.usage_at(path))
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+        self.refuse_fixed(from)?;
+        self.refuse_fixed(to)?;
+        let (source, target) = (self.route(from)?, self.route(to)?);
+        if source.at != target.at {
+            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
+        }
+        self.make_room(to)?;
+        source.with(|store, from| store.rename(from, &target.path, replace))
+    }
+
+    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
+        self.refuse_fixed(one)?;
+        self.refuse_fixed(other)?;
+        let (route, target) = (self.route(one)?, self.route(other)?);
+        if route.at != target.at {
+            return Err(Error::new(Kind::OtherFolder, format!("{one}: {other} is in another shared folder")));
+        }
+        route.with(|store, one| store.exchange(one, &target.path))
+    }
+
+    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
+        if self.is_fixed(path) {
+            return match parents {
+                true => Ok(self.prepared.add(Joint::Nothing)),
+                false => Err(Error::new(Kind::Exists, format!("{path}: already exists"))),
+            };
+        }
+        self.make_room(path)?;
+        let route = self.route(path)?;
+        let folder = route.with(|store, path| store.begin_dir(path, parents))?;
+        Ok(match route.at {
+            None => folder,
+            Some(_) => self.prepared.add(Joint::In(route.store.clone(), folder)),
+        })
+    }
+
+    fn forget_handles(&self) {
+        self.home.forget_handles();
+        self.mounts.iter().filter_map(|mount| mount.store.as_ref().ok()).for_each(|store| store.forget_handles());
+    }
+}
+
+/// A folder above one that shows here, or one that cannot be used.
+fn shown_folder() -> Meta {
+    let mode = FileMode::of(crate::limits::SERVED_FOLDER_MODE);
+    Meta { kind: EntryKind::Directory, size: 0, mtime: Mtime::default(), mode }
+}
+
+/// The folder that an upload is for, and where it waits for its commit.
+#[derive(Clone)]
+struct Way {
+    store: Arc<dyn Store>,
+    prepared: PreparedSet<Joint>,
+}
+
+struct JoinedUpload {
+    upload: Box<dyn Upload>,
+    way: Way,
+}
+
+impl Upload for JoinedUpload {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.upload.append(bytes)
+    }
+
+    fn share(&mut self, source: &dyn Source) -> bool {
+        self.upload.share(source)
+    }
+
+    fn len(&self) -> u64 {
+        self.upload.len()
+    }
+
+    fn hash(&self) -> Hash {
+        self.upload.hash()
+    }
+
+    fn keep(self: Box<Self>) -> u64 {
+        self.upload.keep()
+    }
+
+    fn compare(&mut self, most: u64) -> Result<Compared> {
+        self.upload.compare(most)
+    }
+
+    fn refuse_overwrite(&mut self) {
+        self.upload.refuse_overwrite();
+    }
+
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        let JoinedUpload { upload, way } = *self;
+        Ok(Box::new(JoinedStaged { staged: upload.into_parts()?, way }))
+    }
+
+    fn prepare(self: Box<Self>) -> Prepared {
+        let JoinedUpload { upload, way: Way { store, prepared } } = *self;
+        prepared.add(Joint::In(store, upload.prepare()))
+    }
+}
+
+struct JoinedStaged {
+    staged: Box<dyn Staged>,
+    way: Way,
+}
+
+impl Staged for JoinedStaged {
+    fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
+        self.staged.part(offset, length)
+    }
+
+    fn into_upload(self: Box<Self>) -> Result<Box<dyn Upload>> {
+        let JoinedStaged { staged, way } = *self;
+        Ok(Box::new(JoinedUpload { upload: staged.into_upload()?, way }))
+    }
+
+    fn keep(self: Box<Self>) -> u64 {
+        self.staged.keep()
+    }
+}
+
+/// What is in a folder of the home, and what shows in it in place of what has the same name there.
+struct JoinedListing {
+    /// The names that are hidden in the home.
+    names: Vec<Vec<u8>>,
+    /// What comes first.
+    first: VecDeque<Result<Entry, Unread>>,
+    listing: Option<Box<dyn Listing>>,
+    /// What is in what shows, under its name.
+    later: VecDeque<(Vec<u8>, Box<dyn Listing>)>,
+}
+
+impl JoinedListing {
+    /// Whether this is under a name that is hidden.
+    fn is_hidden(&self, path: &[u8]) -> bool {
+        let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+        self.names.iter().any(|name| name == first)
+    }
+}
+
+impl Listing for JoinedListing {
+    fn next(&mut self) -> Option<Result<Entry, Unread>> {
+        if let Some(entry) = self.first.pop_front() {
+            return Some(entry);
+        }
+        while let Some(listing) = &mut self.listing {
+            match listing.next() {
+                None => self.listing = None,
+                Some(found) => {
+                    let path = match &found {
+                        Ok(entry) => &entry.path,
+                        Err(unread) => &unread.path,
+                    };
+                    if !self.is_hidden(path) {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        while let Some((name, listing)) = self.later.front_mut() {
+            let inside = |path: &[u8]| match path {
+                [] => name.clone(),
+                path => [name.as_slice(), b"/", path].concat(),
+            };
+            match listing.next() {
+                None => drop(self.later.pop_front()),
+                Some(Ok(entry)) => return Some(Ok(Entry { path: inside(&entry.path), ..entry })),
+                Some(Err(unread)) => return Some(Err(Unread { path: inside(&unread.path), ..unread })),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,261 @@
+//! Folders that several people share, and rules for parts of a home.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::fs;
+
+use sealift::files::Hash;
+
+use crate::common::web::curl;
+use crate::common::place::Place;
+use crate::common::{
+    Daemon, PASSWORD, RawClient, World, enter, eventually, frames_of, half_an_upload, part_bytes, section, staged,
+};
+
+const SHARED: &str = r#"
+[groups.editors]
+members = ["alice", "bob"]
+[folders.public]
+access = { anonymous = "read", "@editors" = "full", carol = "read" }
+[folders.inbox]
+as = "team/inbox"
+access = { alice = "full", "*" = ["upload", "list"] }
+"#;
+
+fn users(more: &str) -> String {
+    let people: String = ["alice", "bob", "carol"].map(|user| section(user, "\"full\"", user)).concat();
+    format!("[anonymous]\nenabled = true\nhome = \"public\"\n{people}{more}")
+}
+
+fn world(more: &str) -> World {
+    let world = World::of(&["alice", "bob", "carol"]);
+    world.set_users(&users(more));
+    world
+}
+
+fn word(client: &mut RawClient, line: &str) -> String {
+    client.ask(line).1
+}
+
+fn anonymous(daemon: &Daemon) -> RawClient {
+    let mut client = RawClient::connect(daemon);
+    client.login("anonymous", "");
+    client
+}
+
+#[test]
+fn a_named_user_publishes_what_anybody_reads() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("public/news", b"hello").1, "done");
+    assert_eq!(alice.upload("own", b"private").1, "done");
+    assert_eq!(fs::read(world.home("public").join("news")).unwrap(), b"hello");
+    let mut anybody = anonymous(&daemon);
+    assert_eq!(anybody.download("news").unwrap(), b"hello");
+    assert_eq!(curl(&daemon, &[], "/news").text(), "hello");
+    assert_eq!(word(&mut anybody, "STAT public/news"), "not-found", "it is her `/` and nothing else");
+    assert_eq!(word(&mut anybody, "DELETE news"), "denied");
+    for (user, may) in [("bob", "done"), ("carol", "denied")] {
+        let mut client = enter(&daemon, user);
+        assert_eq!(client.download("public/news").unwrap(), b"hello");
+        assert_eq!(client.upload("public/more", user.as_bytes()).1, may, "{user}");
+    }
+}
+
+#[test]
+fn a_folder_shows_in_listings_at_every_door() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    fs::write(world.home("public").join("news"), "hello").unwrap();
+    fs::write(world.home("alice").join("own"), "x").unwrap();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(names(&alice.list("").unwrap()), ["own", "public", "team"]);
+    let (bytes, _) = alice.data("LIST recursive=yes").unwrap();
+    let lines: Vec<String> = String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(names(&lines), ["own", "public", "public/news", "team", "team/inbox"]);
+    assert_eq!(names(&alice.list("team").unwrap()), ["team/inbox"].map(|name| name.strip_prefix("team/").unwrap()));
+    for path in ["public", "team", "team/inbox"] {
+        assert_eq!(alice.ask(format!("STAT {path}")).2["type"], "dir", "{path}");
+    }
+    let login = format!("alice:{PASSWORD}");
+    let page = curl(&daemon, &["-u", &login], "/~alice/").text();
+    assert!(page.contains("public/") && page.contains("team/"), "{page}");
+    assert!(curl(&daemon, &["-u", &login], "/~alice/public/?json").text().contains("news"));
+    let depth = ["-u", &login, "-X", "PROPFIND", "-H", "Depth: 1"];
+    let found = curl(&daemon, &depth, "/~alice/").text();
+    assert!(found.contains("<D:href>/~alice/public/</D:href>"), "{found}");
+    // Whoever has nothing of it sees nothing of it.
+    world.set_users(&users("[folders.public]\naccess = { alice = \"full\" }\n"));
+    assert_eq!(names(&enter(&daemon, "carol").list("").unwrap()), Vec::<&str>::new());
+}
+
+fn names(lines: &[String]) -> Vec<&str> {
+    let mut names: Vec<&str> = lines.iter().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn an_inbox_takes_new_files_and_gives_none() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let (mut alice, mut carol) = (enter(&daemon, "alice"), enter(&daemon, "carol"));
+    assert_eq!(carol.upload("team/inbox/letter", b"dear alice").1, "done");
+    assert_eq!(carol.upload("team/inbox/letter", b"another").1, "denied", "never over what is there");
+    assert_eq!(carol.download("team/inbox/letter").unwrap_err().1, "denied");
+    for line in [
+        "DELETE team/inbox/letter",
+        "RENAME team/inbox/letter team/inbox/x",
+        "COPY team/inbox/letter mine",
+        "MKDIR team/inbox/new",
+        "HASH team/inbox/letter",
+        "CHMOD team/inbox/letter mode=600",
+        "ACCEPT team/inbox/letter",
+    ] {
+        assert_eq!(word(&mut carol, line), "denied", "{line}");
+    }
+    assert_eq!(carol.list("team/inbox").unwrap().len(), 1);
+    assert_eq!(alice.download("team/inbox/letter").unwrap(), b"dear alice");
+}
+
+#[test]
+fn files_go_from_one_folder_to_another_by_copies_and_not_by_renames() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("draft", b"text").1, "done");
+    assert_eq!(word(&mut alice, "RENAME draft public/final"), "other-folder");
+    assert_eq!(word(&mut alice, "COPY draft public/final"), "done");
+    assert_eq!(word(&mut alice, "RENAME public/final public/named"), "done");
+    assert_eq!(fs::read(world.home("public").join("named")).unwrap(), b"text");
+    // In one batch, with what is in the home before and behind it.
+    for name in ["a", "public/b", "c", "public/d", "team/inbox/e"] {
+        alice.start_upload(name, name.as_bytes());
+    }
+    (0..5).for_each(|_| assert_eq!(alice.reply().1, "done"));
+    assert_eq!(fs::read(world.home("inbox").join("e")).unwrap(), b"team/inbox/e");
+    let place = Place::new();
+    place.knows(daemon.port(), daemon.pin());
+    let target = |path: &str| format!("alice@{}/{path}", daemon.address());
+    let mut command = place.command(&["mv", &target("a"), &target("public/a")]);
+    let output = command.env("SEALIFT_PASSWORD", PASSWORD).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("a: public/a is in another shared folder") && said.contains("sealift cp"), "{said}");
+}
+
+#[test]
+fn a_shared_folder_itself_stays_whatever_is_asked() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("file", b"x").1, "done");
+    for (line, wanted) in [
+        ("DELETE public", "denied"),
+        ("DELETE public recursive=yes", "denied"),
+        ("DELETE team recursive=yes", "denied"),
+        ("RENAME public other", "denied"),
+        ("RENAME team other", "denied"),
+        ("RENAME file public", "denied"),
+        ("RENAME file public replace=yes", "denied"),
+        ("RENAME file team replace=yes", "denied"),
+        ("COPY file public replace=yes", "is-directory"),
+        ("MKDIR public", "exists"),
+        ("MKDIR public parents=yes", "done"),
+        ("MKDIR team/inbox/deep/er parents=yes", "done"),
+        ("CHMOD public mode=700", "is-directory"),
+        ("DOWNLOAD public", "is-directory"),
+    ] {
+        assert_eq!(word(&mut alice, line), wanted, "{line}");
+    }
+    assert_eq!(alice.upload("public", b"x").1, "is-directory");
+    assert_eq!(alice.upload("team", b"x").1, "is-directory");
+    // Beside what is shared there is room for one's own.
+    assert_eq!(alice.upload("team/notes", b"mine").1, "done");
+    assert_eq!(fs::read(world.home("alice").join("team/notes")).unwrap(), b"mine");
+    let login = format!("alice:{PASSWORD}");
+    for (method, path) in [("DELETE", "/~alice/public/"), ("DELETE", "/~alice/team/")] {
+        assert_eq!(curl(&daemon, &["-u", &login, "-X", method], path).status, 403, "{method} {path}");
+    }
+    assert!(world.home("public").is_dir() && world.home("inbox").join("deep/er").is_dir());
+}
+
+#[test]
+fn an_edit_of_the_users_file_counts_for_open_sessions() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let mut carol = enter(&daemon, "carol");
+    assert_eq!(carol.upload("public/x", b"x").1, "denied");
+    world.set_users(&users(&SHARED.replace("carol = \"read\"", "carol = \"full\"")));
+    assert_eq!(carol.upload("public/x", b"x").1, "done");
+    world.set_users(&users("[folders.new]\naccess = { \"*\" = \"full\" }\n"));
+    assert_eq!(word(&mut carol, "STAT public"), "not-found");
+    assert_eq!(carol.upload("new/x", b"x").1, "done");
+    assert_eq!(fs::read(world.home("new").join("x")).unwrap(), b"x");
+    assert_eq!(carol.upload("public", b"own").1, "done", "the name is free again");
+}
+
+#[test]
+fn what_was_begun_in_a_folder_does_not_end_in_it_when_that_is_withdrawn() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    alice.line("STAGE public/staged size=4");
+    let id = alice.reply().2["id"].clone();
+    let mut half = half_an_upload(enter(&daemon, "alice"), "public/half", b"half", &world.home("public"));
+    world.set_users(&users("[folders.public]\naccess = { bob = \"full\" }\n"));
+    assert_eq!(word(&mut alice, "STAT public"), "not-found");
+    alice.send(part_bytes(&format!("{id} offset=0 length=4"), b"text"));
+    assert_eq!(alice.reply().1, "denied");
+    assert_eq!(word(&mut alice, &format!("COMMIT {id} hash={}", Hash::of(b"text"))), "denied");
+    half.send(frames_of(b"rest"));
+    half.send([0; 4]);
+    half.send(Hash::of(b"halfrest").as_bytes());
+    let (digits, said, _) = half.reply();
+    assert_eq!((digits, &*said), (550, "denied"));
+    for name in ["half", "staged"] {
+        assert!(!world.home("public").join(name).exists() && !world.home("alice").join("public").exists(), "{name}");
+    }
+    eventually("nothing is left", || staged(&world.home("public")).is_empty());
+}
+
+#[test]
+fn rules_for_parts_of_a_home_hold_whatever_is_renamed() {
+    let rules = "[[users.alice.rules]]\npath = \"/2025/**\"\naccess = \"read\"\n\
+                 [[users.alice.rules]]\npath = \"/secret/**\"\naccess = []\n";
+    let world = world(rules);
+    let home = world.home("alice");
+    for folder in ["2025/sub", "secret", "free", "around/inner"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+        fs::write(home.join(folder).join("file"), folder).unwrap();
+    }
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    for (line, wanted) in [
+        ("DELETE 2025/sub/file", "denied"),
+        ("DELETE 2025 recursive=yes", "denied"),
+        ("RENAME 2025 2024", "denied"),
+        ("RENAME 2025/sub free/sub", "denied"),
+        ("RENAME free 2025/free", "denied"),
+        ("RENAME free/file 2025/file", "denied"),
+        ("RENAME secret open", "denied"),
+        ("COPY secret/file open", "denied"),
+        ("COPY free/file 2025/copy", "denied"),
+        ("MKDIR 2025/new", "denied"),
+        ("MKDIR 2025/new/er parents=yes", "denied"),
+        ("HASH secret/file", "denied"),
+        ("STAT secret/file", "denied"),
+        ("STAT 2025/sub/file", "stat"),
+        ("COPY 2025/sub/file free/copy", "done"),
+        ("RENAME free/copy free/named", "done"),
+        ("RENAME around elsewhere", "done"),
+        ("RENAME around2 2025", "denied"),
+    ] {
+        assert_eq!(word(&mut alice, line), wanted, "{line}");
+    }
+    assert_eq!(alice.upload("2025/new", b"x").1, "denied");
+    assert_eq!(alice.list("secret").unwrap_err().1, "denied");
+    let (bytes, (_, _, said)) = alice.data("LIST recursive=yes").unwrap();
+    let listed = String::from_utf8(bytes).unwrap();
+    assert!(listed.contains(" secret\n") && !listed.contains("secret/"), "{listed}");
+    assert_eq!(said["unreadable"], "1");
+}
