@@ -62,7 +62,8 @@ pub(super) fn refuse_collisions(root: &Section<'_>, shares: &Shares, all: &[(&st
     for (user, grants) in all {
         for (number, one) in grants.folders.iter().enumerate() {
             let others = grants.folders.get(number + 1..).unwrap_or_default();
-            let Some(other) = others.iter().find(|other| one.at.is_within(&other.at) || other.at.is_within(&one.at)) else {
+            let Some(other) = others.iter().find(|other| one.at.is_within(&other.at) || other.at.is_within(&one.at))
+            else {
                 continue;
             };
             let span = shares.folders.iter().find(|folder| folder.name == other.name).map(|folder| folder.span.clone());
@@ -247,11 +248,15 @@ fn read_access(
         let rights = table.rights(to, value)?;
         if names::is_anonymous(to) {
             if to != names::ANONYMOUS {
-                let what = format!("access of {}: write \"{}\" for those without a login", folder.name, names::ANONYMOUS);
+                let what =
+                    format!("access of {}: write \"{}\" for those without a login", folder.name, names::ANONYMOUS);
                 return Err(folder.place.wrong(key.span(), what));
             }
             if rights.without(Access::READ) != Access::NONE {
-                let what = format!("access of {}: anonymous only ever reads: write \"read\", or \"list\" in a list", folder.name);
+                let what = format!(
+                    "access of {}: anonymous only ever reads: write \"read\", or \"list\" in a list",
+                    folder.name
+                );
                 return Err(folder.place.wrong(value.span(), what));
             }
         } else if to != EVERYBODY {

@@ -128,7 +128,9 @@ impl Shares {
         if is_anonymous {
             return None;
         }
-        let is_in = |group: &str| self.groups.get(group).is_some_and(|users| users.binary_search_by(|user| (**user).cmp(name)).is_ok());
+        let is_in = |group: &str| {
+            self.groups.get(group).is_some_and(|users| users.binary_search_by(|user| (**user).cmp(name)).is_ok())
+        };
         let groups = folder.access.iter().filter(|(to, _)| to.strip_prefix(GROUP).is_some_and(is_in));
         let sum = groups.fold(None, |sum: Option<(Access, String)>, (group, access)| match sum {
             None => Some((*access, group.clone())),

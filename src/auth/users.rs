@@ -13,7 +13,7 @@ use super::grants::Defaults;
 use super::hash::StoredHash;
 use super::own::{EntryTag, Own, Record};
 use super::reader::{self, Contents};
-use super::{Barred, Grants, Principal, Shares, Secret, UserKey, names, users_file};
+use super::{Barred, Grants, Principal, Secret, Shares, UserKey, names, users_file};
 use crate::error::{Error, Kind, Result};
 use crate::limits::{ARGON2_MEMORY_KIB, PASSWORD_MAX};
 

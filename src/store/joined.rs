@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Compared, Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Part, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Source, SourceMode, Staged, Store, Unread, Upload, UploadSpec, Usage,
+    Compared, Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Part, Partial, Prepared,
+    PreparedSet, Promises, Properties, RelPath, Source, SourceMode, Staged, Store, Unread, Upload, UploadSpec, Usage,
 };
 
 /// A folder that shows in a home.
@@ -107,7 +107,8 @@ impl JoinedStore {
                 Err(Error::new(Kind::Denied, text))
             }
             Some(mount) => {
-                let text = format!("{path}: the shared folder {} is in it: only what else is in it can be changed", mount.at);
+                let text =
+                    format!("{path}: the shared folder {} is in it: only what else is in it can be changed", mount.at);
                 Err(Error::new(Kind::Denied, text))
             }
             None => Ok(()),

@@ -248,7 +248,8 @@ pub fn refuse_meeting(data: &Path, folder: &Path) -> Result<()> {
     let real = |path: &Path| path.canonicalize().map_err(|err| Error::file(path.display(), err));
     let (data_is, folder_is) = (real(data)?, real(folder)?);
     if data_is.starts_with(&folder_is) || folder_is.starts_with(&data_is) {
-        let text = format!("{} and the data folder {} are the same, or one is in the other", folder.display(), data.display());
+        let text =
+            format!("{} and the data folder {} are the same, or one is in the other", folder.display(), data.display());
         return Err(Error::new(Kind::BadConfig, text));
     }
     Ok(())

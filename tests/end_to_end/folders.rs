@@ -4,11 +4,13 @@
 use std::fs;
 
 use sealift::files::Hash;
+use tempfile::TempDir;
 
-use crate::common::web::curl;
 use crate::common::place::Place;
+use crate::common::web::curl;
 use crate::common::{
-    Daemon, PASSWORD, RawClient, World, enter, eventually, frames_of, half_an_upload, part_bytes, section, staged,
+    Daemon, PASSWORD, RawClient, World, enter, eventually, frames_of, half_an_upload, part_bytes, sealiftd, section,
+    staged, text,
 };
 
 const SHARED: &str = r#"
@@ -258,4 +260,170 @@ fn rules_for_parts_of_a_home_hold_whatever_is_renamed() {
     let listed = String::from_utf8(bytes).unwrap();
     assert!(listed.contains(" secret\n") && !listed.contains("secret/"), "{listed}");
     assert_eq!(said["unreadable"], "1");
+}
+
+#[test]
+fn a_folder_elsewhere_is_read_and_changed_as_far_as_somebody_may_and_a_new_one_waits_for_a_restart() {
+    let outside = TempDir::new().unwrap();
+    let at = |name: &str| outside.path().join(name);
+    for name in ["isos", "drop", "later"] {
+        fs::create_dir(at(name)).unwrap();
+        fs::write(at(name).join("file"), name).unwrap();
+    }
+    let folder = |name: &str, access: &str| {
+        format!("[folders.{name}]\npath = \"{}\"\naccess = {{ \"*\" = {access} }}\n", at(name).display())
+    };
+    let before = users(&(folder("isos", "\"read\"") + &folder("drop", "\"full\"")));
+    let world = world("");
+    world.set_users(&before);
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.download("isos/file").unwrap(), b"isos");
+    assert_eq!(alice.list("isos").unwrap().len(), 1);
+    assert_eq!(alice.upload("isos/new", b"x").1, "denied");
+    assert_eq!(alice.upload("drop/new", b"x").1, "done");
+    assert_eq!(fs::read(at("drop").join("new")).unwrap(), b"x");
+    assert_eq!(word(&mut alice, "COPY isos/file drop/copied"), "done");
+    assert_eq!(word(&mut alice, "RENAME drop/copied drop/named"), "done");
+    let mut bob = enter(&daemon, "bob");
+    assert_eq!(word(&mut bob, "DELETE drop/named"), "done");
+    assert_eq!(word(&mut alice, "STAT drop/named"), "not-found", "what another has removed is gone at once");
+
+    let added = format!("{before}{}", folder("later", "\"read\""));
+    let widened = before.replace("\"*\" = \"read\"", "\"*\" = \"full\"");
+    for (changed, line) in [(&added, lines_to("later", &added)), (&widened, lines_to("isos", &widened))] {
+        world.set_users(changed);
+        eventually("it is refused", || {
+            let log = daemon.log();
+            log.contains(&format!("users.toml:{line}: path of [folders.")) && log.contains("needs a restart")
+        });
+        assert_eq!(word(&mut alice, "STAT later"), "not-found");
+        assert_eq!(alice.upload("isos/new", b"x").1, "denied", "the last good file is in force");
+    }
+    world.set_users(&added);
+    daemon.stop();
+    let daemon = world.start();
+    assert_eq!(enter(&daemon, "alice").download("later/file").unwrap(), b"later");
+}
+
+/// The line of the path of this folder, as it is in the text.
+fn lines_to(folder: &str, text: &str) -> usize {
+    let at = text.lines().position(|line| line == format!("[folders.{folder}]")).unwrap();
+    at + 2
+}
+
+#[test]
+fn mistakes_are_named_with_their_line_and_what_was_meant() {
+    let world = world("");
+    for (more, line, said) in [
+        ("[groups.a]\nmembers = [\"alise\"]\n", 2, "there is no user 'alise': did you mean 'alice'?"),
+        ("[groups.a]\nmembers = [\"@b\"]\n", 2, "there is no group 'b'"),
+        ("[groups.a]\nmembers = [\"@b\"]\n[groups.b]\nmembers = [\"@a\"]\n", 1, "is in a circle: a has @b has @a"),
+        ("[groups.a]\nmembers = \"alice\"\n", 2, "members of [groups.a] must be a list"),
+        ("[groups.a]\n", 1, "does not say members"),
+        ("[groups.a]\nmember = []\n", 2, "did you mean 'members'?"),
+        ("[folders.p]\n", 1, "does not say access"),
+        ("[folders.p]\naccess = \"read\"\n", 2, "must be a table of who may do what"),
+        ("[folders.p]\naccess = { alise = \"read\" }\n", 2, "did you mean 'alice'?"),
+        ("[folders.p]\naccess = { \"@edit\" = \"read\" }\n", 2, "there is no group 'edit'"),
+        ("[folders.p]\naccess = { alice = \"raed\" }\n", 2, "'raed' is no access right"),
+        ("[folders.p]\naccess = { anonymous = \"full\" }\n", 2, "anonymous only ever reads"),
+        ("[folders.p]\nacces = {}\n", 2, "did you mean 'access'?"),
+        ("[folders.p]\npath = \"../x\"\naccess = {}\n", 2, "has a part `.` or `..`"),
+        ("[folders.p]\npath = \"/srv/../etc\"\naccess = {}\n", 2, "has a part `.` or `..`"),
+        ("[folders.p]\npath = \"/\"\naccess = {}\n", 2, "is the whole machine"),
+        ("[folders.p]\nas = \"/x\"\naccess = {}\n", 2, "absolute"),
+        ("[folders.p]\nquota = 5\naccess = {}\n", 2, "text in quotes"),
+        ("[folders.\"a/b\"]\naccess = {}\n", 1, "holds a slash"),
+        (
+            "[folders.p]\naccess = {}\n[folders.q]\npath = \"p/q\"\naccess = {}\n",
+            4,
+            "[folders.q] is inside of [folders.p]",
+        ),
+        (
+            "[folders.p]\naccess = { alice = \"read\" }\n[folders.q]\nas = \"p\"\naccess = { \"*\" = \"read\" }\n",
+            3,
+            "alice would have [folders.p] at /p and [folders.q] at /p",
+        ),
+        ("[[users.alice.rules]]\npath = \"2025\"\naccess = \"read\"\n", 2, "begin with a slash"),
+        ("[[users.alice.rules]]\naccess = \"read\"\n", 1, "does not say path"),
+        ("[[users.alice.rules]]\npath = \"/a\"\n", 1, "does not say access"),
+        ("[[users.alice.rules]]\npaht = \"/a\"\n", 2, "did you mean 'path'?"),
+    ] {
+        let base = users("");
+        world.set_users(&(base.clone() + more));
+        let output = sealiftd(world.place()).arg("check").output().unwrap();
+        let (out, line) = (text(&output.stdout), base.lines().count() + line);
+        assert!(out.contains(&format!("users.toml:{line}: ")) && out.contains(said), "{more}\n{out}");
+        let started = sealiftd(world.place()).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+        assert_eq!(started.status.code(), Some(2), "{more}\n{}", text(&started.stderr));
+    }
+}
+
+#[test]
+fn check_names_folders_that_collide_or_cannot_be_reached() {
+    let outside = TempDir::new().unwrap();
+    let world = world("");
+    fs::create_dir_all(world.home("alice").join("public")).unwrap();
+    let missing = outside.path().join("missing");
+    let more = format!(
+        "[folders.public]\naccess = {{ anonymous = \"read\", alice = \"full\" }}\n\
+         [folders.gone]\npath = \"{}\"\naccess = {{ alice = \"read\" }}\n\
+         [folders.inner]\npath = \"bob/docs\"\naccess = {{ alice = \"read\" }}\n",
+        missing.display()
+    );
+    world.set_users(&users(&more));
+    let output = sealiftd(world.place()).arg("check").output().unwrap();
+    let out = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "the shared folder public hides what the home of alice has at /public",
+        "the shared folder gone: ",
+        "the shared folder inner (bob/docs) is or lies in the home of bob",
+    ] {
+        assert!(out.contains(said), "{said}\n{out}");
+    }
+    // What would be served with the rest is refused.
+    let own = world.place().canonicalize().unwrap();
+    world.set_users(&users(&format!("[folders.all]\npath = \"{}\"\naccess = {{ alice = \"read\" }}\n", own.display())));
+    let started = sealiftd(world.place()).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    assert!(text(&started.stderr).contains("are one in the other"), "{}", text(&started.stderr));
+    assert_eq!(started.status.code(), Some(2));
+}
+
+#[test]
+fn explain_says_by_which_folder_or_rule() {
+    let rules = "[[users.alice.rules]]\npath = \"/2025/**\"\naccess = \"read\"\n";
+    let world = world(&format!("{SHARED}{rules}"));
+    let explain = |args: &[&str]| {
+        let output = sealiftd(world.place()).arg("explain").args(args).output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    for (args, code, said) in [
+        (&["alice", "UPLOAD", "public/x"][..], 0, "(users.toml, [folders.public], access of @editors)"),
+        (&["alice", "UPLOAD", "public/x"], 0, "On this machine that is server_data/public/x."),
+        (
+            &["carol", "DELETE", "public/x"],
+            5,
+            "write access = { carol = [\"list\", \"download\", \"delete\"] } under [folders.public]",
+        ),
+        (&["bob", "DELETE", "team/inbox/x"], 5, "bob has list, upload (users.toml, [folders.inbox], access of *)"),
+        (&["alice", "DELETE", "2025/x"], 5, "([[users.alice.rules]], path /2025/**)"),
+        (&["alice", "RENAME", "2025", "x"], 5, "needs the right `rename` at 2025"),
+        (&["alice", "STAT", "x"], 0, "(users.toml, [users.alice])"),
+        (&["anonymous", "STAT", "x"], 0, "On this machine that is server_data/public/x."),
+    ] {
+        let (got, out) = explain(args);
+        let out = out.split_whitespace().collect::<Vec<_>>().join(" ").replace("(users.toml, [[", "([[");
+        assert!(got == code && out.contains(said), "{args:?} {got}\n{out}");
+    }
+}
+
+#[test]
+fn who_is_removed_is_in_no_group_and_no_folder_any_more() {
+    let world = world(SHARED);
+    let output = sealiftd(world.place()).args(["user", "remove", "alice"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let left = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    assert!(left.contains("members = [\"bob\"]") || left.contains("members = [ \"bob\"]"), "{left}");
+    assert!(!left.contains("alice"), "{left}");
 }

@@ -182,7 +182,11 @@ impl Question<'_> {
                 let met = |demand: Demand<'_>| {
                     let (rights, rule) = (demand.rights, self.rule(granted, demand, &section));
                     let place = place_of(granted, demand);
-                    format!("needs {}{place}; {name} has {} {rule}.", quoted(rights), listed(gate::rights_at(granted, demand)))
+                    format!(
+                        "needs {}{place}; {name} has {} {rule}.",
+                        quoted(rights),
+                        listed(gate::rights_at(granted, demand))
+                    )
                 };
                 match to.filter(|_| !granted.is_uniform()) {
                     None => {
@@ -231,7 +235,11 @@ impl Question<'_> {
                 let setting = format!("access = {{ {given_to} = {} }}", wanted(folder.access));
                 match is_anonymous(self.user()) {
                     true => format!("{has}{}", change(self.user(), &setting)),
-                    false => format!("{has}\n  To allow it, write {} under [folders.{}].", shown(&setting), key(&folder.name)),
+                    false => format!(
+                        "{has}\n  To allow it, write {} under [folders.{}].",
+                        shown(&setting),
+                        key(&folder.name)
+                    ),
                 }
             }
             Some((GivenBy::Rule(rule), Extent::Itself)) => {
@@ -253,7 +261,11 @@ impl Question<'_> {
                 format!("({}, [folders.{}], access of {})", self.file(), key(&folder.name), shown(&folder.given_to))
             }
             _ if demand.extent != Extent::Itself && granted.access_below(path).all != granted.access_at(path) => {
-                format!("in all of it ({}, {}, with the rules and shared folders below {path})", self.file(), self::section(self.user()))
+                format!(
+                    "in all of it ({}, {}, with the rules and shared folders below {path})",
+                    self.file(),
+                    self::section(self.user())
+                )
             }
             GivenBy::Rule(rule) => {
                 format!("({}, [[users.{}.rules]], path {})", self.file(), key(self.user()), shown(rule.path()))

@@ -36,7 +36,9 @@ pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
 fn place(places: &Places, folder: &Definition) -> Option<Trouble> {
     let (called, is_changed) = (format!("the shared folder {}", folder.name()), folder.is_changed());
     let (path, looked) = match folder.location() {
-        Location::Below(name) => (places.data.join(name), look_at_home(&places.data, name).map_err(|err| err.to_string())),
+        Location::Below(name) => {
+            (places.data.join(name), look_at_home(&places.data, name).map_err(|err| err.to_string()))
+        }
         Location::Elsewhere(path) if path.is_dir() => (path.clone(), Ok(true)),
         Location::Elsewhere(path) => (path.clone(), Err(format!("{}: no such folder", path.display()))),
     };

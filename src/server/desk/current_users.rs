@@ -165,13 +165,13 @@ impl CurrentUsers {
         let Some(reach) = self.reach.get() else { return Ok(()) };
         for folder in users.shares().folders() {
             let Location::Elsewhere(path) = folder.location() else { continue };
-            let mut around = reach.iter().filter(|(known, _)| path.starts_with(known)).peekable();
-            let why = match around.peek() {
-                None => "this server shut itself out of",
-                Some(_) if folder.is_changed() && !around.any(|(_, is_changed)| *is_changed) => {
+            let around = || reach.iter().filter(|(known, _)| path.starts_with(known));
+            let why = match (around().count(), around().any(|(_, is_changed)| *is_changed)) {
+                (0, _) => "this server shut itself out of",
+                (_, false) if folder.is_changed() => {
                     "somebody may change something now, and this server can only read in"
                 }
-                Some(_) => continue,
+                _ => continue,
             };
             let place = format!("{}:{}", file.display(), folder.line());
             let text = format!(

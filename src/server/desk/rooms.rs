@@ -62,7 +62,10 @@ fn open(vault: &dyn Vault, folder: &SharedFolder) -> Result<Arc<dyn Store>, Unus
     vault.open_folder(&folder.location, folder.quota).map_err(|error| {
         tracing::warn!(folder = folder.name, location = %folder.location, %error, "a shared folder cannot be opened");
         // Where it is on the machine is not for its users.
-        Unusable { kind: error.kind(), text: "this shared folder cannot be used now; the server's log says why".to_owned() }
+        Unusable {
+            kind: error.kind(),
+            text: "this shared folder cannot be used now; the server's log says why".to_owned(),
+        }
     })
 }
 

@@ -9,8 +9,8 @@ use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::machine::source::Source;
 use crate::server::Shared;
-use crate::server::desk::rooms::Rooms;
 use crate::server::desk::registry::{Ending, Ticket, Way};
+use crate::server::desk::rooms::Rooms;
 
 /// A session that has begun.
 pub struct Entry {

@@ -16,12 +16,12 @@ use crate::machine::lane::{Machine, Outgoing, Queue, Step};
 use crate::machine::source::Origin;
 use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::registry::{Registry, Way};
+use crate::server::desk::rooms::Rooms;
 use crate::server::desk::ties::Ties;
 use crate::server::desk::tokens::Tokens;
 use crate::server::door::accounts::Accounts;
 use crate::server::door::admission::{Admission, AdmissionOptions};
 use crate::server::door::self_service::SelfService;
-use crate::server::desk::rooms::Rooms;
 use crate::store::LocalVault;
 use crate::tls::Pin;
 

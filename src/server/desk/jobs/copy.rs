@@ -47,7 +47,7 @@ impl Desk {
             Ok(copying) => {
                 let running = running.to(Spot::new(to, self.principal.grants()));
                 Begun::Work(Work::new(What::Copy(copying), running))
-            },
+            }
             Err(error) => self.over(running, Err(error)),
         }
     }
