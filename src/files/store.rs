@@ -74,6 +74,14 @@ pub trait Store: Send + Sync {
     /// the same as [`Store::list`] shows.
     fn stat(&self, path: &RelPath) -> Result<Meta>;
 
+    /// The path without links of what is at this one, where a store has links that lead to something inside.
+    ///
+    /// # Errors
+    /// That nothing is there, or a link leads out.
+    fn real_path(&self, path: &RelPath) -> Result<RelPath> {
+        Ok(path.clone())
+    }
+
     /// Opens a regular file, or a link that leads to one inside.
     fn open(&self, path: &RelPath) -> Result<Box<dyn Source>>;
 

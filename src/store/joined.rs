@@ -180,6 +180,15 @@ impl Store for JoinedStore {
         }
     }
 
+    fn real_path(&self, path: &RelPath) -> Result<RelPath> {
+        let route = self.route(path)?;
+        let real = route.with(|store, path| store.real_path(path))?;
+        match route.at {
+            None => Ok(real),
+            Some(at) => at.join(real.as_bytes()),
+        }
+    }
+
     fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
         self.refuse_folder(path)?;
         self.at(path, |store, path| store.open(path))

@@ -416,6 +416,10 @@ fn explain_says_by_which_folder_or_rule() {
         let out = out.split_whitespace().collect::<Vec<_>>().join(" ").replace("(users.toml, [[", "([[");
         assert!(got == code && out.contains(said), "{args:?} {got}\n{out}");
     }
+    let output = sealiftd(world.place()).args(["user", "show", "alice"]).output().unwrap();
+    let shown = text(&output.stdout);
+    assert!(shown.contains("/2025/**: read\n"), "{shown}");
+    assert!(shown.contains("/public: full ([folders.public], @editors)\n"), "{shown}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! What users may, for people and for programs.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, User, UserKey, Users, render_expiry};
+use sealift::auth::{Access, Grants, SharedFolder, User, UserKey, Users, render_expiry};
 use sealift::byte_size::render_size;
 use sealift::proto::escape::for_people;
 use serde_json::json;
@@ -38,6 +39,13 @@ pub fn all_of(user: &User, keys: &[String]) -> String {
     let mut text = format!("{} {login}.\n", shown(user.name()));
     let password = if user.has_password() && !user.is_invited() { "yes" } else { "no" };
     let mut rows = grants(user.grants());
+    for rule in &user.grants().rules {
+        rows.push(("rule", shown(&format!("{}: {}", rule.path(), rule.access))));
+    }
+    for folder in &user.grants().folders {
+        let text = format!("/{}: {} ([folders.{}], {})", folder.at, folder.access, folder.name, folder.given_to);
+        rows.push(("shared folder", shown(&text)));
+    }
     rows.push(("password", password.to_owned()));
     rows.extend(keys.iter().map(|key| ("key", key.clone())));
     for (label, value) in rows {
@@ -103,10 +111,15 @@ pub fn json_of(user: &User) -> String {
     let keys: Vec<_> = user.keys().iter().map(key).collect();
     let granted = user.grants();
     let from: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
+    let rules: Vec<_> =
+        granted.rules.iter().map(|rule| json!({ "path": rule.path(), "access": names(rule.access) })).collect();
+    let folder = |folder: &Arc<SharedFolder>| json!({ "name": folder.name, "path": format!("/{}", folder.at), "access": names(folder.access), "given_to": folder.given_to });
+    let folders: Vec<_> = granted.folders.iter().map(folder).collect();
     let row = json!({
         "user": user.name(), "home": granted.home, "access": names(granted.access), "admin": granted.admin,
         "quota": granted.quota, "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
-        "max_sessions": granted.max_sessions, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys
+        "max_sessions": granted.max_sessions, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys,
+        "rules": rules, "folders": folders
     });
     format!("{row}\n")
 }

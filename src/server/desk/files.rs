@@ -81,7 +81,8 @@ impl Desk {
 
     /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.
     pub fn recorded(&self, path: &RelPath, kind: EntryKind, size: u64) -> Option<Hash> {
-        let may_read = self.principal.grants().access_at(path).contains(Access::DOWNLOAD);
+        let may_read = self.principal.grants().access_at(path).contains(Access::DOWNLOAD)
+            && self.check_real(path, Access::DOWNLOAD, "").is_ok();
         if !may_read || kind != EntryKind::File || size < limits::RECORD_MIN {
             return None;
         }

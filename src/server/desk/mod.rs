@@ -200,7 +200,8 @@ impl Desk {
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
         let running = Running::new(&op, name, self.principal.grants()).presenting(self.presented.clone());
         let passed = self.pass(running, gate::need(&op), op.shares_syncs(), earlier);
-        let running = match passed.and_then(|running| self.keep_locks(&op, running, earlier)) {
+        let kept = passed.and_then(|running| self.keep_locks(&op, running, earlier));
+        let running = match kept.and_then(|running| self.follow_links(&op, running, earlier)) {
             Ok(running) => running,
             Err(error) => return Begun::Done(Err(error)),
         };
@@ -227,6 +228,36 @@ impl Desk {
             Op::Lock { path, terms } => self.lock(&path, terms, running),
             Op::RenewLock { path, lasts } => self.renew_lock(&path, lasts, running),
             Op::Unlock { path, token } => self.unlock(&path, token, running),
+        }
+    }
+
+    /// Lets an operation pass that reads nothing through a link which may not be read where it leads to. What changes something is
+    /// refused wherever a link is on the way.
+    fn follow_links(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
+        let (path, rights) = match op {
+            _ if self.principal.grants().rules.is_empty() => return Ok(running),
+            Op::Stat(path) | Op::List { path, .. } => (path, Access::LIST),
+            Op::Read { path, .. } | Op::Hash { path, .. } | Op::Copy { from: path, .. } => (path, Access::DOWNLOAD),
+            _ => return Ok(running),
+        };
+        match self.check_real(path, rights, running.name()) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                self.commit(earlier);
+                Err(self.failed(running, error))
+            }
+        }
+    }
+
+    /// Whether these rights are there also where this path leads to, where parts of the home have rules.
+    fn check_real(&self, path: &RelPath, rights: Access, name: &str) -> Result<()> {
+        if self.principal.grants().rules.is_empty() {
+            return Ok(());
+        }
+        match turns::aside(|| self.store.real_path(path)) {
+            Ok(real) if real != *path => gate::check_at(&self.principal, rights, &real, name),
+            // What is not there is for the operation to say.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

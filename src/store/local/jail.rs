@@ -229,6 +229,14 @@ impl Jail {
         false
     }
 
+    /// The path without links of what is there.
+    pub(super) fn real_path(&self, path: &RelPath) -> Result<RelPath> {
+        match path.is_root() {
+            true => Ok(RelPath::root()),
+            false => self.real(path.as_bytes()).map_err(|err| self.explain(path, err)),
+        }
+    }
+
     fn real(&self, path: &[u8]) -> io::Result<RelPath> {
         let real = self.root()?.canonicalize(OsStr::from_bytes(path)).map_err(|err| match err.kind() {
             // cap-std's own word for what leads out; what the operating system refuses has a number.

@@ -194,6 +194,10 @@ impl Store for LocalStore {
         source::stat(&self.jail, path)
     }
 
+    fn real_path(&self, path: &RelPath) -> Result<RelPath> {
+        self.jail.real_path(path)
+    }
+
     fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
         Ok(Box::new(source::LocalSource::open(&self.jail, path)?))
     }
