@@ -238,7 +238,7 @@ impl Store for JoinedStore {
                 },
                 Ok(Joint::Nothing) => {
                     end(run.take(), &mut results);
-                    results.push(Ok(Done::Folder));
+                    results.push(Ok(Done::Folder { made: 0 }));
                 }
                 Err(error) => {
                     end(run.take(), &mut results);
