@@ -12,6 +12,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 
 use super::answer::{Answer, Body, answer, set};
+use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::pack::{Format, LeftOut, Pack};
@@ -50,7 +51,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
     let mut list = Some(begin_list(guest, &path, method).await?);
     let mut count = 0;
     while is_to_be_counted && let Some(job) = list.take() {
-        let (rest, entries) = guest.step(move |desk| some(desk, job)).await?;
+        let Batch { rest, entries, .. } = guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         (list, count) = (rest, count + entries.len());
         if count > limits::WEB_ZIP_ENTRIES {
             let text = format!("more than {} files and folders: take ?tar", limits::WEB_ZIP_ENTRIES);
@@ -116,22 +117,6 @@ async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) ->
             }
         })
         .await
-}
-
-/// Entries for one turn; none of the job is left at the end of the folder.
-fn some(desk: &mut Desk, mut job: ListJob) -> Result<(Option<ListJob>, Vec<Entry>)> {
-    if let Err(error) = desk.may_go_on(job.running()) {
-        return Err(desk.drop_list(job, error));
-    }
-    let mut entries = Vec::new();
-    while entries.len() < limits::WEB_ENTRIES_A_TURN {
-        let Some(entry) = desk.next_entry(&mut job) else {
-            desk.listed(job);
-            return Ok((None, entries));
-        };
-        entries.push(entry);
-    }
-    Ok((Some(job), entries))
 }
 
 /// An archive on its way.

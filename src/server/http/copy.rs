@@ -6,7 +6,8 @@ use std::sync::Arc;
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, replace_tree};
+use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at, replace_tree};
+use super::entries::{Batch, batch};
 use super::guest::{Guest, Pending, Waiting, begin, begin_change, unexpected};
 use super::put;
 use crate::error::{Error, Kind, Result};
@@ -14,7 +15,6 @@ use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::{Work, Worked};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
@@ -34,7 +34,15 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let _file = guest.open_file().await;
     let _we_are_at_work = guest.working();
     let trees = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
-    let built = if trees { Some(Built::beside(guest, &to).await?) } else { None };
+    let built = match trees || what == EntryKind::Directory {
+        true => Some(Built::beside(guest, &to).await),
+        false => None,
+    };
+    let built = match built.transpose() {
+        // Who may not rename or remove makes a new folder in its place, and sees it grow.
+        Err(error) if !trees && error.kind() == Kind::Denied => None,
+        built => built?,
+    };
     let place = built.as_ref().map_or_else(|| to.clone(), |built| built.path.clone());
     let copied = match what {
         EntryKind::Directory => copy_folder(guest, &from, &place, is_flat).await,
@@ -42,13 +50,13 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     };
     copied.map_err(|error| no_place(error, &to))?;
     if let Some(built) = built {
-        built.put_in_place(to).await?;
+        built.put_in_place(to, trees).await?;
     }
     Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
 }
 
-/// A copy that is to replace a folder, or a file by a folder, under a name of its own until it is whole. Dropped before that it
-/// is removed.
+/// A copy of a folder, or one that is to replace a folder, under a name of its own until it is whole. Dropped before that it is
+/// removed.
 struct Built {
     guest: Arc<Guest>,
     path: RelPath,
@@ -71,9 +79,13 @@ impl Built {
         Ok(Built { guest: guest.clone(), path, is_in_place: false })
     }
 
-    async fn put_in_place(mut self, to: RelPath) -> Result<()> {
+    async fn put_in_place(mut self, to: RelPath, replace: bool) -> Result<()> {
         let path = self.path.clone();
-        self.guest.step(move |desk| replace_tree(desk, &path, &to, "COPY")).await?;
+        let put = move |desk: &mut Desk| match replace {
+            true => replace_tree(desk, &path, &to, "COPY"),
+            false => rename_at(desk, &path, &to, false, "COPY"),
+        };
+        self.guest.step(put).await?;
         self.is_in_place = true;
         Ok(())
     }
@@ -111,7 +123,12 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
     });
     let mut rest = Some(listed.await?);
     while let Some(job) = rest.take() {
-        let (entries, more) = guest.step(move |desk| some_entries(desk, job)).await?;
+        let batch = guest.step(move |desk| batch(desk, job, limits::COMMIT_BATCH)).await?;
+        let Batch { rest: more, entries, unread } = batch;
+        if unread > 0 {
+            let text = format!("{from}: {unread} of the folders in it could not be read, so it is not copied");
+            return Err(Error::new(Kind::Io, text));
+        }
         rest = more;
         let mut pending = Vec::with_capacity(entries.len());
         let begun = copy_entries(guest, from, to, entries, &mut pending).await;
@@ -143,23 +160,6 @@ async fn copy_entries(
         }
     }
     Ok(())
-}
-
-fn some_entries(desk: &mut Desk, mut job: ListJob) -> Result<(Vec<Entry>, Option<ListJob>)> {
-    if let Err(error) = desk.may_go_on(job.running()) {
-        return Err(desk.drop_list(job, error));
-    }
-    let mut entries = Vec::new();
-    while entries.len() < limits::COMMIT_BATCH {
-        match desk.next_entry(&mut job) {
-            Some(entry) => entries.push(entry),
-            None => {
-                desk.listed(job);
-                return Ok((entries, None));
-            }
-        }
-    }
-    Ok((entries, Some(job)))
 }
 
 /// How far what ends with a commit has come.

@@ -12,6 +12,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::answer::{Answer, Body, Ids, answer, redirect};
+use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::rows::{Form, Rows, Scene};
@@ -23,7 +24,7 @@ use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::op::Op;
-use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::outcome::Begun;
 
 /// Answers a request for a folder.
 ///
@@ -95,44 +96,12 @@ struct Gathered {
     unread: u64,
 }
 
-/// What one turn read.
-pub struct Batch {
-    /// What is left to read.
-    pub rest: Option<ListJob>,
-    /// What was read.
-    pub entries: Vec<Entry>,
-    /// What could not be read of the whole folder; known at its end.
-    pub unread: u64,
-}
-
-/// Reads entries until there is enough for one turn.
-///
-/// # Errors
-/// That its user may not go on with it.
-pub fn batch(desk: &mut Desk, mut job: ListJob) -> Result<Batch> {
-    if let Err(error) = desk.may_go_on(job.running()) {
-        return Err(desk.drop_list(job, error));
-    }
-    let mut entries = Vec::new();
-    while entries.len() < limits::WEB_ENTRIES_A_TURN {
-        let Some(entry) = desk.next_entry(&mut job) else {
-            let unread = match desk.listed(job) {
-                Outcome::Listed { unreadable, .. } => unreadable,
-                _ => 0,
-            };
-            desk.rest();
-            return Ok(Batch { rest: None, entries, unread });
-        };
-        entries.push(entry);
-    }
-    Ok(Batch { rest: Some(job), entries, unread: 0 })
-}
-
 async fn gather(guest: &Arc<Guest>, job: ListJob, Asked { place, wish, .. }: &Asked) -> Result<Gathered> {
     let mut gathered = Gathered { sorted: Vec::new(), _claims: Vec::new(), rest: Some(job), unread: 0 };
     let mut bytes = 0;
     while let Some(job) = gathered.rest.take() {
-        let Batch { rest, mut entries, unread } = guest.step(move |desk| batch(desk, job)).await?;
+        let Batch { rest, mut entries, unread } =
+            guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
         gathered.unread = unread;
         entries.retain(|entry| place.names(&entry.path));
         let more = entries.iter().map(|entry| size_of::<Entry>() + entry.path.len()).sum::<usize>();
@@ -216,7 +185,7 @@ impl Going {
                 self.stage = Stage::Over;
                 break;
             };
-            let batch = self.guest.step(move |desk| batch(desk, job)).await?;
+            let batch = self.guest.step(move |desk| batch(desk, job, limits::WEB_ENTRIES_A_TURN)).await?;
             self.gathered.rest = batch.rest;
             self.gathered.unread = batch.unread;
             self.gathered.sorted = batch.entries;

@@ -13,6 +13,7 @@ pub mod connection;
 mod copy;
 mod dav;
 mod digests;
+mod entries;
 mod file;
 mod folder;
 mod form;

@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{VERSIONS, noise};
+use sealift::limits;
+
 use crate::common::place::names;
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter, snapshot};
+use crate::common::{Daemon, PASSWORD, World, assert_nothing_staged, enter, eventually, snapshot};
 
 fn ask(daemon: &Daemon, user: &str, method: &str, path: &str, headers: &[&str]) -> Got {
     let login = format!("{user}:{PASSWORD}");
@@ -183,6 +185,25 @@ fn copies_are_whole_with_all_that_is_in_a_folder() {
         names(&alice) == [".sealift", "copy", "flat", "folder", "taken", "whole"]
             && snapshot(&alice.join("taken")) == before
     });
+}
+
+#[test]
+fn a_folder_of_which_not_all_can_be_read_is_not_said_to_be_copied() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    // Deeper than a path may be.
+    let deep = (0..limits::DEPTH_MAX + 2).fold(alice.join("deep"), |path, _| path.join("d"));
+    fs::create_dir_all(deep).unwrap();
+    fs::create_dir_all(alice.join("old")).unwrap();
+    let daemon = world.start();
+    for target in ["old", "new"] {
+        let got = ask(&daemon, "alice", "COPY", "/~alice/deep", &[&to(&daemon, &format!("/~alice/{target}"))]);
+        assert_eq!(got.status / 100, 5, "{target}: {got:?}");
+        assert!(got.text().contains("could not be read"), "{}", got.text());
+    }
+    assert!(alice.join("old").is_dir() && !alice.join("old/d").exists());
+    let left = || names(&alice).into_iter().filter(|name| name != ".sealift").collect::<Vec<_>>();
+    eventually("nothing is left", || left() == ["deep", "old"]);
 }
 
 #[test]

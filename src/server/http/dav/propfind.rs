@@ -21,7 +21,7 @@ use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::http::answer::{Answer, Body};
-use crate::server::http::folder::{self, Batch};
+use crate::server::http::entries::{Batch, batch};
 use crate::server::http::guest::{Guest, OpenFile, begin, unexpected};
 use crate::server::http::target::Place;
 
@@ -172,7 +172,7 @@ fn more(desk: &Desk, place: &Place, (kind, size): (EntryKind, u64), reading: &Re
 
 /// Reads as much of the folder as one turn is for.
 fn portion(desk: &mut Desk, job: ListJob, reading: &Reading) -> Result<Portion> {
-    let Batch { rest, mut entries, .. } = folder::batch(desk, job)?;
+    let Batch { rest, mut entries, .. } = batch(desk, job, limits::WEB_ENTRIES_A_TURN)?;
     entries.reverse();
     Ok(look_closer(desk, rest, entries, reading))
 }
