@@ -58,14 +58,9 @@
 #[cfg(feature = "server")]
 pub mod auth;
 mod budget;
-pub mod buffers;
-pub mod byte_size;
 #[cfg(feature = "client")]
 pub mod client;
-pub mod confine;
 pub mod error;
-#[doc(hidden)]
-pub mod fast_copy;
 pub mod files;
 mod holes;
 pub mod keys;
@@ -76,18 +71,12 @@ mod machine;
 #[path = "../tests/common/not_run.rs"]
 mod not_run;
 pub mod proto;
-pub mod readable;
 #[cfg(feature = "server")]
 mod repeated;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod settings_file;
 pub mod store;
-#[doc(hidden)]
-pub mod stray;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tls;
@@ -95,6 +84,23 @@ pub mod tls;
 mod toml_form;
 #[cfg(any(feature = "server", feature = "cli"))]
 mod toml_layout;
+
+// What the two programs share with the library, and nobody else has to know: it may change at any time.
+#[doc(hidden)]
+pub mod buffers;
+#[doc(hidden)]
+pub mod byte_size;
+#[doc(hidden)]
+pub mod confine;
+#[doc(hidden)]
+pub mod fast_copy;
+#[doc(hidden)]
+pub mod readable;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod settings_file;
+#[doc(hidden)]
+pub mod stray;
 
 #[cfg(feature = "client")]
 pub use client::Client;
