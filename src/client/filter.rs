@@ -1,5 +1,6 @@
 //! Which files of a tree take part: by their names, sizes and ages.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,7 +10,7 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::error::{Error, Kind, Result};
-use crate::files::Mtime;
+use crate::files::{Mtime, RelPath};
 
 /// When a local file was modified.
 pub(super) fn modified(meta: &fs::Metadata) -> Mtime {
@@ -21,6 +22,7 @@ pub(super) fn modified(meta: &fs::Metadata) -> Mtime {
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     rules: Vec<Rule>,
+    only: Option<Only>,
     /// Bytes that a file has at least.
     pub min_size: Option<u64>,
     /// Bytes that it has at most.
@@ -29,6 +31,28 @@ pub struct Filter {
     pub not_before: Option<Mtime>,
     /// It was modified then or sooner.
     pub not_after: Option<Mtime>,
+}
+
+/// What alone takes part, by the paths from the top of the tree on.
+#[derive(Debug, Clone, Default)]
+struct Only {
+    /// These, each with all below it.
+    listed: HashSet<Vec<u8>>,
+    /// The folders that lead to them.
+    above: HashSet<Vec<u8>>,
+}
+
+impl Only {
+    fn takes(&self, path: &[u8], is_folder: bool) -> bool {
+        self.listed.contains(path)
+            || folders_above(path).any(|above| self.listed.contains(above))
+            || (is_folder && self.above.contains(path))
+    }
+}
+
+/// The folders on the way to a path, without its end.
+fn folders_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.iter().enumerate().filter(|(_, byte)| **byte == b'/').filter_map(|(at, _)| path.get(..at))
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +91,16 @@ impl Filter {
         Ok(())
     }
 
+    /// Takes these paths alone, each with all below it, as far as the patterns take them.
+    pub fn only(&mut self, paths: impl IntoIterator<Item = RelPath>) {
+        let mut only = Only::default();
+        for path in paths {
+            only.above.extend(folders_above(path.as_bytes()).map(<[u8]>::to_vec));
+            only.listed.insert(path.as_bytes().to_vec());
+        }
+        self.only = Some(only);
+    }
+
     /// Whether files are chosen by more than their names.
     pub fn has_bounds(&self) -> bool {
         self.min_size.is_some() || self.max_size.is_some() || self.not_before.is_some() || self.not_after.is_some()
@@ -84,6 +118,9 @@ impl Filter {
     /// Whether something is looked at; `path` is relative to the top of the tree. The folders above it have been
     /// asked for already: one that is not taken is not entered.
     pub fn takes(&self, path: &[u8], is_folder: bool) -> bool {
+        if self.only.as_ref().is_some_and(|only| !only.takes(path, is_folder)) {
+            return false;
+        }
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
         let text = |bytes| Path::new(OsStr::from_bytes(bytes)).to_owned();
         let (path, name) = (text(path), text(name));
@@ -109,6 +146,28 @@ mod tests {
         let filter = filter(&[("keep.log", true), ("*.log", false)]);
         assert!(filter.takes(b"a/keep.log", false) && filter.takes(b"x", false));
         assert!(!filter.takes(b"a/b/x.log", false));
+    }
+
+    #[test]
+    fn what_is_listed_alone_is_taken_with_all_below_it_and_the_folders_above() {
+        let mut filter = filter(&[("*.log", false)]);
+        filter.only(["a/b", "top"].map(|path| RelPath::parse(path.as_bytes()).unwrap()));
+        for (path, is_folder, takes) in [
+            ("top", false, true),
+            ("top/x/y", false, true),
+            ("a", true, true),
+            ("a", false, false),
+            ("a/b", false, true),
+            ("a/b/c", false, true),
+            ("a/b/c.log", false, false),
+            ("a/bc", false, false),
+            ("a/c", true, false),
+            ("b", false, false),
+        ] {
+            assert_eq!(filter.takes(path.as_bytes(), is_folder), takes, "{path}");
+        }
+        filter.only([]);
+        assert!(!filter.takes(b"top", false));
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn a_missing_right_is_named_with_the_rule_and_what_to_write() {
     assert_eq!(
         said,
         "alice may not DELETE docs/x: needs the right `delete`; alice has list, download (users.toml, [users.alice]).\n  \
-         To allow it, write access = [\"list\", \"download\", \"delete\"] there.\n"
+         To allow it: sealiftd user set alice --access list,download,delete\n"
     );
 }
 
@@ -67,7 +67,7 @@ fn every_rule_has_its_words() {
         (&["e\u{301}va", "LIST"], 0, "[users.\"e\u{301}va\"]"),
         (&["bob b", "WHO"], 0, "it is for administrators, and bob b is one (users.toml, [users.\"bob b\"])"),
         (&["alice", "SHUTDOWN"], 5, "it is for administrators, and alice is none (users.toml, [users.alice])"),
-        (&["alice", "SHUTDOWN"], 5, "write admin = true there"),
+        (&["alice", "SHUTDOWN"], 5, "sealiftd user set alice --admin yes"),
         (&["alice", "PING"], 0, "everybody who is logged in may"),
         (&["alice", "HASH", "x", "--with", "partial=yes"], 5, "needs the right `upload`"),
         (&["anonymous", "LIST"], 5, "anonymous reading is off (users.toml, [anonymous])"),

@@ -21,11 +21,10 @@ use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
 use super::commands::tree::Tree;
 use super::completion::{Completion, Manual};
-use super::list_args::ListArgs;
+use super::how_args::{GetHow, MkdirHow, MvHow, PutHow, RmHow};
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
-use super::transfer::{Links, TransferArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -224,13 +223,8 @@ pub struct Get {
     /// What to fetch, and last where to put it [default: the current folder]; `-` is standard output
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
-    /// Fetch folders with all below them
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
     #[command(flatten)]
-    pub list: ListArgs,
-    #[command(flatten)]
-    pub transfer: TransferArgs,
+    pub how: GetHow,
 }
 
 /// Upload files and folders
@@ -255,16 +249,8 @@ pub struct Put {
     /// Local files, and last where to put them on the server; `-` is standard input
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
-    /// Send folders with all below them
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
-    /// What to do about links inside of folders. (A server stores none, so they cannot be kept)
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub links: Links,
     #[command(flatten)]
-    pub list: ListArgs,
-    #[command(flatten)]
-    pub transfer: TransferArgs,
+    pub how: PutHow,
 }
 
 /// Remove files and folders
@@ -278,12 +264,8 @@ pub struct Rm {
     /// Files or folders on a server
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<OsString>,
-    /// Remove folders with all that is in them
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
-    /// What is not there is no error
-    #[arg(short, long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub how: RmHow,
 }
 
 /// Make folders
@@ -293,9 +275,8 @@ pub struct Mkdir {
     /// Folders on a server
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<OsString>,
-    /// Make those above too; one that is there is no error
-    #[arg(short, long)]
-    pub parents: bool,
+    #[command(flatten)]
+    pub how: MkdirHow,
 }
 
 /// Rename or move on the server
@@ -309,9 +290,8 @@ pub struct Mv {
     /// What to move, and last where to; all on one server
     #[arg(required = true, num_args = 2.., value_name = "NAME")]
     pub names: Vec<OsString>,
-    /// Replace a file that is there
-    #[arg(short, long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub how: MvHow,
 }
 
 /// Show type, size and time of files and folders

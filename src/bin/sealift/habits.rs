@@ -62,12 +62,6 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (&["-u"], &["get", "put", "mirror"], "--update moves only what is newer."),
     (&["-c"], &["mirror"], "--checksum compares the bytes of files; what was cut off is gone on with anyway."),
     (&["-L", "--copy-links", "--dereference"], &["put", "mirror"], "--links follow sends what links lead to."),
-    (&["--links"], &["get"], "A server shows what its own links lead to, and that is fetched."),
-    (
-        &["--files-from"],
-        &["mirror"],
-        "`sealift put -c --files-from LIST FOLDER HOST/folder` moves what a list names, and `get` the other way.",
-    ),
     (&["-L", "--copy-links", "--dereference"], &["get"], "What a link on the server leads to is fetched anyway."),
     (
         &["-l"],

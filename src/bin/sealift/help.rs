@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory as _;
+use clap::{Arg, ArgAction, CommandFactory as _};
 use console::Term;
 
 use super::args::Cli;
@@ -104,6 +104,7 @@ pub fn command() -> clap::Command {
         _ => {
             let after = command.get_after_help().map(|after| format!("{}\n\n", after.ansi())).unwrap_or_default();
             let command = command.after_help(fitted(&format!("{after}{CONNECTION_HELP}"), width()));
+            let command = with_fitted_usage(in_short(command), width());
             // Those below it, such as `trust add`.
             command.mut_subcommands(|inner| match inner.get_after_help().map(|after| after.ansi().to_string()) {
                 Some(after) => inner.after_help(fitted(&after, width())),
@@ -116,6 +117,34 @@ pub fn command() -> clap::Command {
         true => arg.hide(true),
         false => arg,
     })
+}
+
+/// A command whose usage is broken where words end, if it does not fit into one line.
+fn with_fitted_usage(command: clap::Command, width: usize) -> clap::Command {
+    const HEAD: &str = "Usage: ";
+    let mut whole = command.clone().bin_name(format!("sealift {}", command.get_name()));
+    let usage = whole.render_usage().to_string();
+    if usage.lines().count() != 1 || usage.chars().count() <= width {
+        return command;
+    }
+    let lines = wrap(&usage, width, HEAD.len());
+    command.override_usage(lines.strip_prefix(HEAD).unwrap_or(&lines).to_owned())
+}
+
+/// A command whose `--help` has a line or two for each option; `sealift help` says all there is to say.
+fn in_short(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let command = names.into_iter().fold(command, |all, name| all.mut_subcommand(name, in_short));
+    let says_more = "Show this; `sealift help` with the command's name says more";
+    // Where -h means something else it has a flag of its own.
+    if command.is_disable_help_flag_set() {
+        return command.mut_args(|arg| match arg.get_id() == "help" {
+            true => arg.action(ArgAction::HelpShort).help(says_more),
+            false => arg,
+        });
+    }
+    let flag = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help(says_more);
+    command.disable_help_flag(true).arg(flag)
 }
 
 /// The definition for man pages: the options that all commands share stand in the first page alone.
@@ -244,6 +273,14 @@ mod tests {
         assert_eq!(fitted("one two\nthree", 5), "one\ntwo\nthree");
         assert!(exit_codes(40).lines().count() == 14 && exit_codes(100).lines().count() == 6);
         assert!(exit_codes(40).lines().all(|line| line.len() <= 40));
+    }
+
+    #[test]
+    fn a_usage_that_is_too_long_goes_on_below_itself() {
+        let find = || command().find_subcommand("find").unwrap().clone();
+        let narrow = with_fitted_usage(find(), 40).render_usage().to_string();
+        assert_eq!(narrow, "Usage: sealift find [OPTIONS]\n       <TARGET>...");
+        assert_eq!(with_fitted_usage(find(), 80).render_usage().to_string().lines().count(), 1);
     }
 
     #[test]

@@ -173,7 +173,7 @@ fn of_files(files: &[PathBuf], out: Output) -> Outcome<Vec<LoginKey>> {
                 ask::password(&format!("Passphrase for {}: ", for_people(file.as_os_str().as_encoded_bytes())))
             })
             .map_err(|err| {
-                let step = "An agent (`ssh-add`) opens a key once; `sealift key list` shows those that need no -i.";
+                let step = "`sealift key list` shows the keys that log in without -i; an agent (`ssh-add`) opens an encrypted one once.";
                 Failure::from(err).hinted(Kind::LoginFailed, || step.to_owned())
             })?,
         });

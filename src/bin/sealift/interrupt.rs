@@ -178,7 +178,9 @@ fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
     let Some((moves, several)) = state.moves else { return Error::new(Kind::Interrupted, "interrupted").into() };
     let block = format::size(limits::HASH_BLOCK);
     let text = match (state.kept, moves) {
-        (1.., _) => format!("interrupted; {} are kept", format::size(state.kept)),
+        (1.., Moves::Fetch) => format!("interrupted; {} are kept", format::size(state.kept)),
+        // What was on its way may have arrived.
+        (1.., _) => format!("interrupted; at least {} are kept", format::size(state.kept)),
         (0, Moves::Mirror) => "interrupted; what is done stays".to_owned(),
         (0, _) if several => "interrupted; what is finished stays".to_owned(),
         (0, Moves::Fetch) => format!("interrupted; nothing is kept yet: whole blocks of {block} are"),

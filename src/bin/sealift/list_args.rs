@@ -1,4 +1,4 @@
-//! Names that come from a list: `--files-from` of `get` and `put`.
+//! Names that come from a list: `--files-from` of `get`, `put` and `mirror`.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::failure::{Failure, Outcome};
 pub struct ListArgs {
     /// Move what this file lists, one path a line, each below the folder named; `-` is standard input
     ///
-    /// The folders on the way are kept, and made where they are missing. A folder in the list takes -r. What cannot be moved is
+    /// The folders on the way are kept, and made where they are missing. A folder in the list takes -r in `get` and `put`. What cannot be moved is
     /// named, and the others are.
     #[arg(long, value_name = "FILE")]
     pub files_from: Option<OsString>,

@@ -16,6 +16,7 @@ mod filter_args;
 mod format;
 mod habits;
 mod help;
+mod how_args;
 mod identity;
 mod interrupt;
 mod list_args;

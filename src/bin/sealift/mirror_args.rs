@@ -6,6 +6,7 @@ use clap::Args;
 use sealift::client::MaxDelete;
 
 use super::filter_args::FilterArgs;
+use super::list_args::ListArgs;
 use super::transfer::{FlowArgs, Links, connections};
 
 /// Make a folder like another; only what changed moves
@@ -22,7 +23,8 @@ Modification times of files are kept, those of folders only when fetching. Links
 takes the place of a device, pipe or socket in DESTINATION; --delete removes one of whose name SOURCE has nothing.
 
 Patterns are globs, and the first that matches decides. One without a slash matches names at any depth, one with a \
-slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded is never deleted. With \
+slash the path from SOURCE on; a slash at the end restricts it to folders. What is excluded, or not in a list of --files-from, is \
+never deleted. With \
 --checksum, a file on the server that differs in its time alone keeps that time.
 
 --delete removes last, and removes nothing unless the whole source was read and every transfer succeeded: else it says \
@@ -72,6 +74,8 @@ pub struct Mirror {
     /// Take files that become longer meanwhile, like logs, as long as they were at the beginning
     #[arg(long)]
     pub growing: bool,
+    #[command(flatten)]
+    pub list: ListArgs,
     #[command(flatten)]
     pub filters: FilterArgs,
     #[command(flatten)]

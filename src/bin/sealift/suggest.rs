@@ -66,9 +66,14 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
                 false => format!("{}{names} --help", place.before()),
             };
             // `-P` of rsync and rclone, which keep parts and show how far they are.
-            let habit = match (long, words.iter().any(|word| word == "-P")) {
+            let typed =
+                |wanted: &str| words.iter().any(|word| word.to_str().is_some_and(|word| word.ends_with(wanted)));
+            let habit = match (long, typed("-P")) {
                 ("port", true) => {
                     "-P is the port here; how far it is is shown anyway, and -c goes on with what was cut off. "
+                }
+                ("links", _) if typed("keep") => {
+                    "A server stores no links, and does not say where its own lead: they cannot be kept. "
                 }
                 _ => "",
             };
@@ -308,6 +313,8 @@ mod tests {
             ("put -z a h/", "compressed"),
             ("ls --timeout soon h", "sealift help connection"),
             ("put --if-exists x a h/", "sealift put --help"),
+            ("put -r --links keep a h/", "they cannot be kept"),
+            ("get -r --links=keep h/a", "they cannot be kept"),
             ("key new carol@h", "sealift login"),
         ] {
             let said = said(&format!("sealift {line}"));

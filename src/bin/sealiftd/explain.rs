@@ -28,7 +28,7 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     if let Err(BadLine { error, .. }) = &parsed
         && !refuses_path(error)
     {
-        return Err(Failure::usage(error.text()).hint("`sealift shell` and HELP show how commands are written."));
+        return Err(Failure::usage(error.text()).hint("Commands are those of the protocol: LIST, STAT, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, COPY and the like, each with its path."));
     }
     let users = match args.key {
         None => Users::load(&places.users)?,
@@ -175,7 +175,7 @@ impl Question<'_> {
                 format!("it is for administrators, and {name} is one {section}.")
             }
             (Need::Administrator, _) => {
-                format!("it is for administrators, and {name} is none {section}.{}", change(user, "admin = true"))
+                format!("it is for administrators, and {name} is none {section}.{}", set(user, "--admin yes"))
             }
             (Need::Rights(_), Decision::Lacking(lack)) => self.lacking(granted, lack, &section),
             (Need::Rights(Demands { at, to }), _) => {
@@ -247,8 +247,13 @@ impl Question<'_> {
             }
             // What is below has rules of its own: which of them is in the way is for people to see.
             Some((_, Extent::Tree | Extent::Moved | Extent::Swapped)) if !granted.is_uniform() => has,
-            Some((GivenBy::Rule(_) | GivenBy::Home, _)) | None => {
+            // What a key is bounded by stands with the key.
+            Some((GivenBy::Rule(_) | GivenBy::Home, _)) | None if self.key.is_some() => {
                 format!("{has}{}", change(self.user(), &format!("access = {}", wanted(granted.access))))
+            }
+            Some((GivenBy::Rule(_) | GivenBy::Home, _)) | None => {
+                let names: Vec<&str> = granted.access.union(demand.rights).names().collect();
+                format!("{has}{}", set(self.user(), &format!("--access {}", names.join(","))))
             }
         }
     }
@@ -305,10 +310,20 @@ fn key(name: &str) -> String {
     shown(&toml_edit::Key::new(name).to_string())
 }
 
+const NEVER: &str = "\n  Anonymous only ever reads: no setting changes that. Add a user instead.";
+
+/// What an administrator would type to allow it.
+fn set(user: &str, option: &str) -> String {
+    match is_anonymous(user) {
+        true => NEVER.to_owned(),
+        false => format!("\n  To allow it: sealiftd user set {} {option}", shell_word(user)),
+    }
+}
+
 /// What an administrator would write to allow it.
 fn change(user: &str, setting: &str) -> String {
     if is_anonymous(user) {
-        return "\n  Anonymous only ever reads: no setting changes that. Add a user instead.".to_owned();
+        return NEVER.to_owned();
     }
     format!("\n  To allow it, write {setting} there.")
 }

@@ -94,7 +94,21 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             if users.iter().any(User::is_invited) {
                 users = with_own(places)?;
             }
-            say(&if json { user_shown::json(&users) } else { user_shown::table(&users) });
+            if json {
+                say(&user_shown::json(&users));
+                return Ok(());
+            }
+            say(&user_shown::table(&users));
+            // Beside the table, for people.
+            if users.iter().next().is_none() {
+                complain(
+                    "No user is named yet: `sealiftd user add NAME` adds one, `sealiftd invite NAME` invites one.",
+                );
+            } else if users.iter().any(User::is_invited) {
+                complain(
+                    "Who is `invited` has not joined yet: `sealiftd invite --list` shows the invitations that can be used.",
+                );
+            }
             Ok(())
         }
     }

@@ -201,28 +201,37 @@ pub fn redirect(status: StatusCode, to: &str) -> Answer {
     answer
 }
 
+/// Who reads an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// Somebody with a browser, who is logged in as this user if there is one.
+    Person(Option<String>),
+    /// A program, or somebody at a terminal.
+    Program,
+}
+
 /// A method that is not carried out.
-pub fn not_allowed(method: &str, web: Web, for_browser: bool, ids: Ids) -> Answer {
+pub fn not_allowed(method: &str, web: Web, reader: &Reader, ids: Ids) -> Answer {
     let why = match web {
         Web::On => format!("{method} is not offered here"),
         Web::ReadOnly | Web::Off => {
             format!("{method} is not offered here: this door only reads. `sealift put` and the like write.")
         }
     };
-    let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, &why, for_browser, ids);
+    let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, &why, reader, ids);
     answer.headers_mut().insert(ALLOW, methods(web));
     answer
 }
 
 /// Why not, in words.
-pub fn refusal(error: &Error, for_browser: bool, ids: Ids) -> Answer {
-    refusal_as(status(error.told_by_server().0), error, for_browser, ids)
+pub fn refusal(error: &Error, reader: &Reader, ids: Ids) -> Answer {
+    refusal_as(status(error.told_by_server().0), error, reader, ids)
 }
 
 /// Why not, in words, with this status.
-pub fn refusal_as(status: StatusCode, error: &Error, for_browser: bool, ids: Ids) -> Answer {
+pub fn refusal_as(status: StatusCode, error: &Error, reader: &Reader, ids: Ids) -> Answer {
     let (_, why) = error.told_by_server();
-    let mut answer = explained(status, &why, for_browser, ids);
+    let mut answer = explained(status, &why, reader, ids);
     let headers = answer.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, BASIC);
@@ -234,9 +243,9 @@ pub fn refusal_as(status: StatusCode, error: &Error, for_browser: bool, ids: Ids
 }
 
 /// This, and why.
-pub fn explained(status: StatusCode, why: &str, for_browser: bool, ids: Ids) -> Answer {
-    if for_browser {
-        return text(status, "text/html; charset=utf-8", page::error(status, why, ids));
+pub fn explained(status: StatusCode, why: &str, reader: &Reader, ids: Ids) -> Answer {
+    if let Reader::Person(user) = reader {
+        return text(status, "text/html; charset=utf-8", page::error(status, why, user.as_deref(), ids));
     }
     let Ids { pid, session } = ids;
     text(

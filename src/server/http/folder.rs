@@ -15,8 +15,10 @@ use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
+use super::page;
 use super::rows::{Form, Rows, Scene};
 use super::target::{Place, Sort, Wish};
+use crate::auth::Access;
 use crate::budget::Claim;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind};
@@ -78,6 +80,21 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     let mut answer = typed(form);
     *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
     Ok(answer)
+}
+
+/// The page of a home for a person who may upload and not list: there is something to do here, and nothing to be seen. None for
+/// anybody else.
+pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -> Option<Answer> {
+    let access = guest.principal().access();
+    let delivers = access.contains(Access::UPLOAD) && !access.contains(Access::LIST) && guest.may_write();
+    if form != Form::Page || !asked.place.path.is_root() || !delivers {
+        return None;
+    }
+    let (place, wish, user) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
+    let scene = Scene { place, wish, user, access, is_writable: true, is_sorted: true, ids };
+    let mut answer = typed(form);
+    *answer.body_mut() = Body::whole(page::delivery(&scene));
+    Some(answer)
 }
 
 fn typed(form: Form) -> Answer {

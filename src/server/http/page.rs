@@ -156,9 +156,11 @@ fn tools(scene: &Scene) -> Markup {
     let (upload, mkdir) = (scene.is_writable && may(Access::UPLOAD), scene.is_writable && may(Access::MKDIR));
     html! {
         div .tools {
-            label .search data-script hidden {
-                span .unseen { "Search in this folder" }
-                input #search type="search" placeholder="Search" autocomplete="off" autocapitalize="none" spellcheck="false";
+            @if may(Access::LIST) {
+                label .search data-script hidden {
+                    span .unseen { "Search in this folder" }
+                    input #search type="search" placeholder="Search" autocomplete="off" autocapitalize="none" spellcheck="false";
+                }
             }
             @if upload {
                 span data-script hidden {
@@ -251,6 +253,28 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
     out.push_str("</body></html>\n");
 }
 
+/// A home for whoever may bring something there and not see what is there.
+pub fn delivery(scene: &Scene) -> String {
+    let user = scene.user.as_deref().unwrap_or_default();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { (head(&format!("~{user} · Sealift"))) script src=(SCRIPT) type="module" {} }
+            body {
+                (top(&who(scene.user.as_deref()), &trail(&scene.place)))
+                main data-may=(rights(scene)) {
+                    h1 { "~" (user) }
+                    (tools(scene))
+                    p .note { "Drop files here, or upload them. You may bring files here, and not see what is here." }
+                    noscript { p .note { code { "curl -T FILE" } " and " code { "sealift put" } " bring files without a script." } }
+                }
+                (foot(scene.ids))
+            }
+        }
+    };
+    page.into_string()
+}
+
 /// The root of a server where nobody in particular may read, for somebody who is logged in.
 pub fn own_home(user: &str, ids: Ids) -> String {
     let what = html! {
@@ -276,16 +300,20 @@ pub fn login(to: &str, why: Option<&str>, ids: Ids) -> String {
 }
 
 /// Why not.
-pub fn error(status: StatusCode, why: &str, ids: Ids) -> String {
+pub fn error(status: StatusCode, why: &str, user: Option<&str>, ids: Ids) -> String {
     let title = status.canonical_reason().unwrap_or("Error");
     let what = html! {
         p { (escape::for_people(why.as_bytes())) }
         p .links {
             a href="/" { "Public folder" }
-            @if status == StatusCode::UNAUTHORIZED || status == StatusCode::NOT_FOUND { " · " a href=(LOGIN) { "Log in" } }
+            @match user {
+                Some(user) => { " · " a href=(home(user)) { "Your folder" } }
+                None if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND) => { " · " a href=(LOGIN) { "Log in" } }
+                None => {}
+            }
         }
     };
-    whole(&format!("{} {title}", status.as_str()), &who(None), &what, ids)
+    whole(&format!("{} {title}", status.as_str()), &who(user), &what, ids)
 }
 
 fn whole(title: &str, who: &Markup, what: &Markup, ids: Ids) -> String {

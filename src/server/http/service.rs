@@ -15,7 +15,7 @@ use tracing::error;
 use super::Web;
 use super::adapter::{Open, Progress};
 use super::answer::{
-    Answer, Body, Ids, Unwanted, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal,
+    Answer, Body, Ids, Reader, Unwanted, complete, explained, is_for_browser, methods, not_allowed, redirect, refusal,
     refusal_as, status, text,
 };
 use super::archive;
@@ -97,7 +97,8 @@ impl Connection {
         let ids = Ids { pid: std::process::id(), session: self.id };
         let error = Error::new(Kind::Busy, "there is no memory for so many requests at once");
         let is_head = request.method() == Method::HEAD;
-        let answer = refusal(&error, is_for_browser(request.headers()), ids);
+        let reader = if is_for_browser(request.headers()) { Reader::Person(None) } else { Reader::Program };
+        let answer = refusal(&error, &reader, ids);
         complete(answer, ids, is_head).map(|body| if is_head { Body::none() } else { body })
     }
 
@@ -126,7 +127,7 @@ impl Connection {
             Ok(Err(error)) => {
                 let mut answer = match status(error.told_by_server().0) {
                     StatusCode::UNAUTHORIZED if is_for_browser => login::asked(head.request.uri(), &error, ids),
-                    _ => refusal(&error, is_for_browser, ids),
+                    _ => refusal(&error, &self.reader(&head), ids),
                 };
                 if login::is_browser(head.request.headers()) {
                     login::ask_by_form_alone(&mut answer);
@@ -142,7 +143,7 @@ impl Connection {
                 explained(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "a fault in Sealift: please report it",
-                    is_for_browser,
+                    &self.reader(&head),
                     ids,
                 )
             }
@@ -203,11 +204,18 @@ impl Connection {
     }
 
     fn not_allowed(&self, head: &Head, ids: Ids) -> Answer {
-        not_allowed(&shown(head.request.method()), self.web(), head.is_for_browser, ids)
+        not_allowed(&shown(head.request.method()), self.web(), &self.reader(head), ids)
+    }
+
+    fn reader(&self, head: &Head) -> Reader {
+        match head.is_for_browser {
+            true => Reader::Person(self.visitors.viewer(head.request.headers())),
+            false => Reader::Program,
+        }
     }
 
     fn refused(&self, status: StatusCode, error: &Error, head: &Head, ids: Ids) -> Answer {
-        let mut answer = refusal_as(status, error, head.is_for_browser, ids);
+        let mut answer = refusal_as(status, error, &self.reader(head), ids);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             answer.headers_mut().insert(ALLOW, methods(self.web()));
         }
@@ -399,7 +407,10 @@ async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids)
         let file = asked.place.url(false);
         let served = match asked.wish.archive {
             Some(format) => archive::serve(guest, asked, format).await,
-            None => folder::serve(guest, asked, form, ids).await,
+            None => match folder::delivery(guest, &asked, form, ids).await {
+                Some(page) => Ok(page),
+                None => folder::serve(guest, asked, form, ids).await,
+            },
         };
         return match served {
             // The very same with a slash behind it.
@@ -418,7 +429,11 @@ async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids)
 }
 
 fn not_found(place: &Place) -> Error {
-    Error::new(Kind::NotFound, format!("{}: no such file or folder", place.path))
+    let name = match (&place.user, place.path.is_root()) {
+        (Some(user), true) => format!("~{user}"),
+        _ => place.path.to_string(),
+    };
+    Error::new(Kind::NotFound, format!("{name}: no such file or folder"))
 }
 
 /// What changes something.

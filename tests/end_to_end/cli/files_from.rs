@@ -72,3 +72,42 @@ fn the_shell_moves_what_a_list_names_too() {
     assert_eq!(names(&world.remote("alice", "up")), ["a", "d", "d/b"]);
     assert_eq!(names(&world.local("back")), ["a", "d", "d/b"]);
 }
+
+#[test]
+fn a_mirror_of_a_list_moves_what_it_names_and_deletes_nothing_else() {
+    let world = World::trusting();
+    for (name, text) in [("site/a.html", "a"), ("site/b.html", "b"), ("site/img/x.png", "x"), ("site/img/y.png", "y")] {
+        fs::create_dir_all(world.local(name).parent().unwrap()).unwrap();
+        fs::write(world.local(name), text).unwrap();
+    }
+    for name in ["www/old", "www/img/old", "www/css/old"] {
+        fs::create_dir_all(world.remote("alice", name).parent().unwrap()).unwrap();
+        fs::write(world.remote("alice", name), "old").unwrap();
+    }
+    fs::write(world.local("list"), "a.html\nimg/\nmissing\n").unwrap();
+    let www = world.alice("www");
+    let mirror = ["mirror", "--delete", "--files-from", "list", "./site", &www];
+    world.run(mirror).code(10).said("missing: no such file").said("3 files, ").said("1 deleted").said("1 failed");
+    let there = || names(&world.remote("alice", "www"));
+    assert_eq!(there(), ["a.html", "css", "css/old", "img", "img/x.png", "img/y.png", "old"]);
+
+    // The other way, from standard input.
+    fs::create_dir_all(world.local("back/img")).unwrap();
+    fs::write(world.local("back/img/mine"), "mine").unwrap();
+    world.run_with(["mirror", "-0", "--files-from", "-", &www, "./back"], b"img/x.png\0css\0").code(0).said("2 files");
+    assert_eq!(names(&world.local("back")), ["css", "css/old", "img", "img/mine", "img/x.png"]);
+    world.run_with(["mirror", "--files-from", "-", &www, "./back"], b"gone\n").code(10).said("www/gone");
+    world.run_with(["shell", &world.alice("")], b"mirror --files-from - www back\n").code(2).said("standard input");
+}
+
+#[test]
+fn a_mirror_in_the_shell_that_was_meant_the_other_way_round_is_not_begun() {
+    let world = World::trusting();
+    fs::create_dir(world.local("site")).unwrap();
+    fs::write(world.local("site/f"), "f").unwrap();
+    let alice = world.alice("");
+    world.run_with(["shell", &alice], b"mirror site www\n").code(2).said("`mirror -R site www`");
+    assert!(!world.local("www").exists() && names(&world.remote("alice", "")).is_empty());
+    world.run_with(["shell", &alice], b"mirror -R site www\n").code(0);
+    assert_eq!(names(&world.remote("alice", "")), ["www", "www/f"]);
+}

@@ -91,6 +91,43 @@ fn completion_scripts_ask_the_program_itself() {
     }
 }
 
+/// No PowerShell runs here: its script is looked at, and what it would run is run.
+#[test]
+fn what_the_script_for_powershell_asks_is_answered_in_its_form() {
+    let script = sealift(&["completion", "powershell"]);
+    assert!(script.contains("Register-ArgumentCompleter -Native -CommandName sealift -ScriptBlock {"), "{script}");
+    assert!(script.contains("$env:COMPLETE = \"powershell\"") && script.contains("& sealift -- $args"), "{script}");
+    // Every bracket is closed by its own kind, outside of the here-string.
+    let mut open = Vec::new();
+    for c in script.chars() {
+        match c {
+            '(' | '[' | '{' => open.push(c),
+            ')' | ']' | '}' => assert_eq!(
+                open.pop(),
+                Some(match c {
+                    ')' => '(',
+                    ']' => '[',
+                    _ => '{',
+                })
+            ),
+            _ => {}
+        }
+    }
+    assert!(open.is_empty() && script.matches("@\"").count() == script.matches("\"@").count(), "{script}");
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
+        let output = command.env("COMPLETE", "powershell").arg("--").args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(
+        ask(&["sealift", "mirr"]).starts_with("mirror\tMake a folder like another"),
+        "{}",
+        ask(&["sealift", "mirr"])
+    );
+    assert!(ask(&["sealift", "get", "--rec"]).starts_with("--recursive\t"));
+    assert!(ask(&["sealift", ""]).lines().all(|line| line.matches('\t').count() <= 1));
+}
+
 #[test]
 fn the_options_about_the_connection_stand_once() {
     let page = sealift(&["help", "connection"]);

@@ -3,6 +3,7 @@
 
 mod bookmarks;
 mod copies;
+mod cron;
 mod environment;
 mod examples;
 mod exits;
@@ -25,6 +26,7 @@ mod newcomers;
 mod next_key;
 mod passwd;
 mod progress;
+mod readme;
 mod shell;
 mod sides;
 mod sparse;

@@ -94,6 +94,7 @@ fn an_invitation_that_was_used_is_said_before_a_password_is_asked_for() {
     let list = || text(&sealiftd(&world, &["user", "list"]).stdout);
     let row = |list: &str| list.lines().find(|line| line.starts_with("carol ")).unwrap().to_owned();
     assert!(row(&list()).contains("  invited"), "{}", list());
+    assert!(text(&sealiftd(&world, &["user", "list"]).stderr).contains("`sealiftd invite --list` shows"));
     assert!(text(&sealiftd(&world, &["user", "show", "carol"]).stdout).starts_with("carol was invited"));
     let mut joining = world.terminal(["join", &invitation]);
     joining.expect("New password").line("my own words").expect("The same again").line("my own words");

@@ -247,3 +247,36 @@ fn a_folder_of_10_000_is_searched_and_scrolled() {
     browser.eval("search.value = '09999'; search.dispatchEvent(new Event('input'))");
     browser.wait("[...document.querySelectorAll('tbody tr')].filter(row => !row.hidden).length === 1");
 }
+
+#[test]
+fn who_may_only_bring_files_has_a_page_to_bring_them_and_sees_on_a_phone_which_of_them_failed() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    daemon.add_user("carl", PASSWORD, "upload");
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("delivery with a rather long name.bin");
+    fs::write(&file, noise(5000)).unwrap();
+    let browser = Chromium::start();
+    browser.look(360, 740, false);
+    log_in(&browser, &daemon, "carl", "/~carl/");
+    assert_eq!(browser.eval("document.querySelector('table')"), serde_json::Value::Null);
+    assert!(browser.text("document.querySelector('main').innerText").contains("not see what is here"));
+    browser.choose("#files", &file);
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    assert_eq!(contents(&world.home("carl")).len(), 1);
+    // What is there already is not replaced by who may not: it is named, in full, with why.
+    fs::write(&file, noise(6000)).unwrap();
+    browser.choose("#files", &file);
+    let shown = "document.querySelector('#uploads li.taken .file, #uploads li.failed .file')";
+    browser.wait(&format!("!!{shown}"));
+    assert!(browser.text(&format!("{shown}.textContent")).contains("rather long name"));
+    assert!(browser.eval(&format!("{shown}.clientWidth > 200")) == true);
+    assert!(!scrolls_sideways(&browser));
+    browser.picture("delivery-phone");
+    is_clean(&browser, &daemon);
+
+    // An error tells who one is, and how one gets home.
+    browser.go(&daemon, "/~alice/");
+    let page = browser.text("document.body.innerText");
+    assert!(page.contains("Log out") && page.contains("Your folder") && page.contains("~alice: no such"), "{page}");
+}

@@ -15,6 +15,7 @@ use crate::direction::is_local;
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::format::shell_word;
+use crate::how_args::{MkdirHow, RmHow};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::transfer::{Way, ask};
@@ -25,8 +26,8 @@ use crate::transfer::{Way, ask};
 /// As [`Context::for_each`].
 pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
     // With -f, what is not there is no error, nor is a pattern that nothing matches.
-    let names = if args.force { Names::Possible } else { Names::Existing };
-    let work = async |client: &mut Client, target: &Target| remove(ctx.out, client, target, args).await;
+    let names = if args.how.force { Names::Possible } else { Names::Existing };
+    let work = async |client: &mut Client, target: &Target| remove(ctx.out, client, target, &args.how).await;
     ctx.for_each(&args.targets, names, Repeat::Acts, work).await
 }
 
@@ -34,14 +35,14 @@ pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
 ///
 /// # Errors
 /// As [`Client::remove`].
-pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm) -> Outcome {
+pub async fn remove(out: Output, client: &mut Client, target: &Target, how: &RmHow) -> Outcome {
     if target.path.is_root() {
         let hint = "Name what is in it; `sealift ls` shows that.";
         return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
     }
-    match client.remove(&target.path, args.recursive).await {
+    match client.remove(&target.path, how.recursive).await {
         Ok(()) => report(out, client, Event::Removed, &target.path),
-        Err(err) if args.force && err.kind() == Kind::NotFound => Ok(()),
+        Err(err) if how.force && err.kind() == Kind::NotFound => Ok(()),
         Err(err) => Err(Failure::from(err).about(&target.path.to_string())),
     }
 }
@@ -51,7 +52,7 @@ pub async fn remove(out: Output, client: &mut Client, target: &Target, args: &Rm
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn mkdir(ctx: &Context, args: &Mkdir) -> Outcome {
-    let work = async |client: &mut Client, target: &Target| make(ctx.out, client, target, args).await;
+    let work = async |client: &mut Client, target: &Target| make(ctx.out, client, target, &args.how).await;
     ctx.for_each(&args.targets, Names::New, Repeat::Acts, work).await
 }
 
@@ -59,13 +60,13 @@ pub async fn mkdir(ctx: &Context, args: &Mkdir) -> Outcome {
 ///
 /// # Errors
 /// As [`Client::make_dir`].
-pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdir) -> Outcome {
+pub async fn make(out: Output, client: &mut Client, target: &Target, how: &MkdirHow) -> Outcome {
     if target.path.is_root() {
         // It is always there.
         let exists = || Error::new(Kind::Exists, format!("{target}: this is your own folder")).into();
-        return if args.parents { Ok(()) } else { Err(exists()) };
+        return if how.parents { Ok(()) } else { Err(exists()) };
     }
-    let made = client.make_dir(&target.path, args.parents).await;
+    let made = client.make_dir(&target.path, how.parents).await;
     made.map_err(|err| match err.kind() {
         Kind::NotFound => no_folder_for(err, &target.path, "Add -p to make the folders above it too.".to_owned()),
         _ => Failure::from(err).about(&target.path.to_string()),
@@ -78,7 +79,7 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, args: &Mkdi
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
-    between(ctx, &args.names, Moving { force: args.force, several: false, act: Act::Move }).await
+    between(ctx, &args.names, Moving { force: args.how.force, several: false, act: Act::Move }).await
 }
 
 /// Moves or copies all of these names but the last to where that says.

@@ -10,6 +10,7 @@ use sealift::{Client, Error, Kind};
 use super::change::{self, Act, Moving};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
+use crate::how_args::CpHow;
 use crate::output::{Event, Object, Output};
 
 /// Copy on the server, without sending anything
@@ -27,12 +28,8 @@ pub struct Cp {
     /// What to copy, and last where to; all on one server
     #[arg(required = true, num_args = 2.., value_name = "NAME")]
     pub names: Vec<OsString>,
-    /// Folders with all in them
-    #[arg(short, long)]
-    pub recursive: bool,
-    /// Replace files that are there
-    #[arg(short, long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub how: CpHow,
 }
 
 /// Copies.
@@ -40,8 +37,8 @@ pub struct Cp {
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn run(ctx: &Context, args: &Cp) -> Outcome {
-    let act = Act::Copy { recursive: args.recursive };
-    change::between(ctx, &args.names, Moving { force: args.force, several: false, act }).await
+    let act = Act::Copy { recursive: args.how.recursive };
+    change::between(ctx, &args.names, Moving { force: args.how.force, several: false, act }).await
 }
 
 /// Copies one file, or a folder with all in it. What failed in it is shown and counted.

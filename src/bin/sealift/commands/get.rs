@@ -32,16 +32,16 @@ use crate::transfer::{FlowArgs, How, Way, ask, transfer};
 /// # Errors
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Get) -> Outcome {
-    if args.list.files_from.is_some() {
+    if args.how.list.files_from.is_some() {
         return listed(ctx, args).await;
     }
     refuse_put_as_get(ctx.config()?, &args.names)?;
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
-        let (growing, limit_rate) = (args.transfer.growing, args.transfer.flow.limit_rate);
+        let (growing, limit_rate) = (args.how.transfer.growing, args.how.transfer.flow.limit_rate);
         how.in_order("standard output").map(|()| Cat { targets: remotes.to_vec(), force: false, limit_rate, growing })
     };
-    let how = How::new(&args.transfer, 0)?;
+    let how = How::new(&args.how.transfer, 0)?;
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
@@ -56,8 +56,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if let Local::Through(place) = &local {
         how.in_order(&place.shown())?;
     }
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
-    let mut fetch = Fetch::new(ctx, &local, args.recursive, &args.transfer.flow)?;
+    ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
+    let mut fetch = Fetch::new(ctx, &local, args.how.recursive, &args.how.transfer.flow)?;
     let mut used = None;
     for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((login, _), _)) = group.first() else { continue };
@@ -95,11 +95,11 @@ async fn listed(ctx: &Context, args: &Get) -> Outcome {
     let target = ctx.target(folder)?;
     let login = ctx.login_for(&target)?;
     let root = Path::new("/");
-    let Some((paths, failures)) = args.list.read(root, ctx.common.password_stdin)? else { return Ok(()) };
+    let Some((paths, failures)) = args.how.list.read(root, ctx.common.password_stdin)? else { return Ok(()) };
     let local = Local::folder(local)?;
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
-    let mut fetch = Fetch::new(ctx, &local, args.recursive, &args.transfer.flow)?;
-    fetch.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
+    ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
+    let mut fetch = Fetch::new(ctx, &local, args.how.recursive, &args.how.transfer.flow)?;
+    fetch.how = How::new(&args.how.transfer, ctx.retries(&login))?.parents();
     failures.into_iter().try_for_each(|failure| fetch.tally.show(failure, ctx.out))?;
     if paths.is_empty() {
         return fetch.finish(None);

@@ -9,7 +9,7 @@ use sealift::client::mirror::Plan;
 use sealift::client::{Config, Displaced, MirrorOptions, MirrorSummary, Target, is_lost_line};
 use sealift::files::RelPath;
 use sealift::proto::escape::for_people;
-use sealift::{Client, Kind};
+use sealift::{Client, Error, Kind};
 
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt::{self, Moves};
+use crate::list_args::Listed;
 use crate::login::Login;
 use crate::mirror_args::Mirror;
 use crate::output::{Event, Object, Output};
@@ -74,8 +75,13 @@ pub async fn carry_out(
     login: &Login,
     credential: Option<Credential>,
 ) -> Outcome {
-    let filter = args.filters.filter()?;
-    let options = MirrorOptions {
+    let mut filter = args.filters.filter()?;
+    let mut listed = Listing::read(ctx, args, &way)?;
+    if let (Some(listed), Way::Push { from, .. }) = (&mut listed, &way) {
+        listed.drop_missing_here(from);
+        filter.only(listed.paths());
+    }
+    let mut options = MirrorOptions {
         delete: args.delete,
         max_delete: args.max_delete,
         allow_empty_source: args.allow_empty_source,
@@ -115,6 +121,13 @@ pub async fn carry_out(
     let displaced = Displaced::default();
     interrupt::may_leave(&displaced, way.destination());
     ctx.over(connected.client, login, async |client| {
+        if let (Some(listed), Way::Pull { from, .. }) = (&mut listed, &way) {
+            listed.drop_missing_there(client, &from.path).await?;
+            options.filter.only(listed.paths());
+        }
+        let mut tally = Tally::default();
+        let missing = listed.take().map(|listed| listed.missing).unwrap_or_default();
+        missing.into_iter().try_for_each(|failure| tally.show(failure, ctx.out))?;
         let verb = match direction {
             Direction::Send => "put",
             Direction::Fetch => "get",
@@ -151,17 +164,61 @@ pub async fn carry_out(
         }
         show_kept(&summary, ctx.out);
         let refusal = summary.refusal.take();
-        show_summary(&summary, progress.totals(), args.dry_run, ctx.out, client.last_ids())?;
+        show_summary(&summary, tally.failures(), progress.totals(), args.dry_run, ctx.out, client.last_ids())?;
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
-        let mut tally = Tally::default();
         // Both sides were looked at: whatever failed is a part.
         tally.add_done(1);
         summary.transfer.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
         tally.outcome()
     })
     .await
+}
+
+/// What `--files-from` names, and what of it there is not.
+struct Listing {
+    listed: Vec<Listed>,
+    missing: Vec<Failure>,
+}
+
+impl Listing {
+    /// None if no list is named.
+    fn read(ctx: &Context, args: &Mirror, way: &Way) -> Outcome<Option<Listing>> {
+        let below = match way {
+            Way::Push { from, .. } => from.as_path(),
+            Way::Pull { .. } => Path::new("/"),
+        };
+        let read = args.list.read(below, ctx.common.password_stdin)?;
+        Ok(read.map(|(listed, missing)| Listing { listed, missing }))
+    }
+
+    fn paths(&self) -> Vec<RelPath> {
+        self.listed.iter().map(|one| one.path.clone()).collect()
+    }
+
+    /// What is not there is neither moved nor, at the destination, deleted.
+    fn drop_missing_here(&mut self, from: &Path) {
+        let missing = &mut self.missing;
+        self.listed.retain(|one| {
+            let path = from.join(one.path.as_path());
+            let found = path.symlink_metadata().map_err(|err| Failure::from(Error::file(path.display(), err)));
+            found.map_err(|failure| missing.push(failure)).is_ok()
+        });
+    }
+
+    async fn drop_missing_there(&mut self, client: &mut Client, from: &RelPath) -> Outcome {
+        let paths = self.listed.iter().map(|one| Ok(from.join(one.path.as_bytes())?)).collect::<Outcome<Vec<_>>>()?;
+        let found = client.stats(paths.clone()).await?;
+        let listed = std::mem::take(&mut self.listed);
+        for ((one, path), found) in listed.into_iter().zip(paths).zip(found) {
+            match found {
+                Ok(_) => self.listed.push(one),
+                Err(error) => self.missing.push(Failure::from(error).about(&path.to_string())),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Mirrors, on new connections as long as there is patience. Both sides are looked at anew each time, and what was done
@@ -311,6 +368,7 @@ fn shown(path: &RelPath) -> &[u8] {
 
 fn show_summary(
     summary: &MirrorSummary,
+    missing: u64,
     totals: Totals,
     dry_run: bool,
     out: Output,
@@ -326,7 +384,7 @@ fn show_summary(
         }
         false => (transfer.files, *deleted),
     };
-    let failed = transfer.failed.len() as u64;
+    let failed = missing + transfer.failed.len() as u64;
     let done = || {
         let object = Object::of(Event::Summary).value("dry_run", dry_run).value("files", files);
         let object = object.value("bytes", transfer.bytes).value("folders", plan.made().count() as u64);

@@ -35,7 +35,7 @@ use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 /// # Errors
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Put) -> Outcome {
-    if args.list.files_from.is_some() {
+    if args.how.list.files_from.is_some() {
         return listed(ctx, args).await;
     }
     let (remote, locals) = match args.names.split_last() {
@@ -55,11 +55,11 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
         let text = "standard input cannot be both the password and the file";
         return Err(Failure::new(Kind::Usage, text, hint));
     }
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
+    ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     // Looked at before connecting: most mistakes are local.
-    let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
-    send.how = How::new(&args.transfer, ctx.retries(&login))?;
-    send.links = args.links;
+    let mut send = Send::new(ctx, args.how.recursive, &args.how.transfer.flow)?;
+    send.how = How::new(&args.how.transfer, ctx.retries(&login))?;
+    send.links = args.how.links;
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);
@@ -92,11 +92,11 @@ async fn listed(ctx: &Context, args: &Put) -> Outcome {
     };
     let target = ctx.target(remote)?;
     let login = ctx.login_for(&target)?;
-    let Some((paths, failures)) = args.list.read(folder, ctx.common.password_stdin)? else { return Ok(()) };
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
-    let mut send = Send::new(ctx, args.recursive, &args.transfer.flow)?;
-    send.how = How::new(&args.transfer, ctx.retries(&login))?.parents();
-    send.links = args.links;
+    let Some((paths, failures)) = args.how.list.read(folder, ctx.common.password_stdin)? else { return Ok(()) };
+    ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
+    let mut send = Send::new(ctx, args.how.recursive, &args.how.transfer.flow)?;
+    send.how = How::new(&args.how.transfer, ctx.retries(&login))?.parents();
+    send.links = args.how.links;
     send.missed(failures)?;
     let jobs = send.listed(folder, &target.path, paths)?;
     if jobs.is_empty() {

@@ -10,10 +10,9 @@ use super::Words;
 use crate::commands::ls::Look;
 use crate::commands::{df, du, find, tree};
 use crate::failure::Outcome;
-use crate::list_args::ListArgs;
+use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
 use crate::mirror_args;
 use crate::suggest;
-use crate::transfer::{Links, TransferArgs};
 
 /// A command of the shell.
 #[derive(Debug, Parser)]
@@ -164,13 +163,8 @@ pub struct Get {
     /// Files or folders, and the destination; `-` is standard output
     #[arg(required = true)]
     pub names: Vec<OsString>,
-    /// Folders with all below them
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
     #[command(flatten)]
-    pub list: ListArgs,
-    #[command(flatten)]
-    pub transfer: TransferArgs,
+    pub how: GetHow,
 }
 
 #[derive(Debug, Args)]
@@ -178,16 +172,8 @@ pub struct Put {
     /// Files or folders, and the destination
     #[arg(required = true)]
     pub names: Vec<OsString>,
-    /// Folders with all below them
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
-    /// What to do about links inside of folders
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub links: Links,
     #[command(flatten)]
-    pub list: ListArgs,
-    #[command(flatten)]
-    pub transfer: TransferArgs,
+    pub how: PutHow,
 }
 
 #[derive(Debug, Args)]
@@ -221,12 +207,8 @@ pub struct Rm {
     /// Files or folders
     #[arg(required = true)]
     pub names: Vec<OsString>,
-    /// Folders with all that is in them
-    #[arg(short, long, short_alias = 'R')]
-    pub recursive: bool,
-    /// What is not there is no error
-    #[arg(short, long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub how: RmHow,
 }
 
 #[derive(Debug, Args)]
@@ -234,9 +216,8 @@ pub struct Mkdir {
     /// Folders
     #[arg(required = true)]
     pub names: Vec<OsString>,
-    /// Those above too
-    #[arg(short, long)]
-    pub parents: bool,
+    #[command(flatten)]
+    pub how: MkdirHow,
 }
 
 #[derive(Debug, Args)]
@@ -244,9 +225,8 @@ pub struct Mv {
     /// What to move, and where to
     #[arg(required = true, num_args = 2..)]
     pub names: Vec<OsString>,
-    /// Replace a file that is there
-    #[arg(short, long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub how: MvHow,
 }
 
 #[derive(Debug, Args)]
@@ -254,12 +234,8 @@ pub struct Cp {
     /// What to copy, and where to
     #[arg(required = true, num_args = 2..)]
     pub names: Vec<OsString>,
-    /// Folders with all in them
-    #[arg(short, long)]
-    pub recursive: bool,
-    /// Replace files that are there
-    #[arg(short, long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub how: CpHow,
 }
 
 impl Line {

@@ -17,7 +17,6 @@ use super::line::{self, Command};
 use super::local::{self, expand_home};
 use super::request::literal;
 use super::say;
-use crate::args;
 use crate::commands::change::{Act, Moving};
 use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context};
@@ -203,8 +202,12 @@ impl<'a> Session<'a> {
                 self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))
                     .await?;
             }
-            Command::Get(line) | Command::Mget(line) if line.list.files_from.is_some() => self.get_listed(line).await?,
-            Command::Put(line) | Command::Mput(line) if line.list.files_from.is_some() => self.put_listed(line).await?,
+            Command::Get(line) | Command::Mget(line) if line.how.list.files_from.is_some() => {
+                self.get_listed(line).await?
+            }
+            Command::Put(line) | Command::Mput(line) if line.how.list.files_from.is_some() => {
+                self.put_listed(line).await?
+            }
             Command::Get(line) => {
                 let (names, local) = match line.names.as_slice() {
                     [names @ .., local] if !names.is_empty() => (names, expand_home(&literal(local))),
@@ -232,21 +235,20 @@ impl<'a> Session<'a> {
                 self.each(&line.names, async |client, target| cat::write(out, client, target, false).await).await?;
             }
             Command::Rm(line) => {
-                let args = args::Rm { targets: Vec::new(), recursive: line.recursive, force: line.force };
-                self.each(&line.names, async |client, target| change::remove(out, client, target, &args).await).await?;
+                let how = &line.how;
+                self.each(&line.names, async |client, target| change::remove(out, client, target, how).await).await?;
             }
             Command::Mkdir(line) => {
-                let args = args::Mkdir { targets: Vec::new(), parents: line.parents };
                 // Nothing is a wildcard in what is to be made.
                 let names: Vec<OsString> = line.names.iter().map(|name| protected(name)).collect();
-                self.each(&names, async |client, target| change::make(out, client, target, &args).await).await?;
+                self.each(&names, async |client, target| change::make(out, client, target, &line.how).await).await?;
             }
             Command::Mv(line) => {
-                self.carry(&line.names, Moving { force: line.force, several: false, act: Act::Move }).await?;
+                self.carry(&line.names, Moving { force: line.how.force, several: false, act: Act::Move }).await?;
             }
             Command::Cp(line) => {
-                let act = Act::Copy { recursive: line.recursive };
-                self.carry(&line.names, Moving { force: line.force, several: false, act }).await?;
+                let act = Act::Copy { recursive: line.how.recursive };
+                self.carry(&line.names, Moving { force: line.how.force, several: false, act }).await?;
             }
             Command::Stat(line) => {
                 self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
@@ -264,7 +266,7 @@ impl<'a> Session<'a> {
             Command::Pwd => say(&self.shown_folder())?,
             Command::Lcd { folder } => local::change_folder(folder.as_deref())?,
             Command::Lls { words } => local::list(words)?,
-            Command::Lmkdir(line) => local::make_folders(&line.names, line.parents)?,
+            Command::Lmkdir(line) => local::make_folders(&line.names, line.how.parents)?,
             Command::Lpwd => say(&for_people(local::folder()?.as_os_str().as_bytes()))?,
             Command::Ping => {
                 let server = self.login.server.to_string();

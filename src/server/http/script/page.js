@@ -100,6 +100,8 @@ function take() {
 }
 
 async function reload() {
+  // Who may only bring files sees none.
+  if (!may.has("list")) return;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) return;
@@ -119,6 +121,7 @@ function reloadSoon() {
 
 const search = $("#search");
 function find() {
+  if (!search) return;
   const wanted = search.value.trim().toLowerCase();
   let shown = 0;
   for (const { row, name } of rows) {
@@ -132,8 +135,8 @@ function find() {
     if (shown === 0) $("table").after(el("p", { id: "none", className: "note" }, "Nothing here has that in its name."));
   }
 }
-search.addEventListener("input", find);
-search.addEventListener("keydown", (event) => {
+search?.addEventListener("input", find);
+search?.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { search.value = ""; find(); }
   if (event.key === "Enter") {
     // Or the key would press what has the focus in the dialog that opens.
@@ -175,7 +178,7 @@ async function remove(link) {
   const isFolder = link.pathname.endsWith("/");
   const text = isFolder ? "The folder and everything in it will be gone for good." : "The file will be gone for good.";
   if (await question({ title: `Delete ${link.textContent}?`, text, yes: "Delete", isGrave: true }) === null) return;
-  if (await ask("DELETE", link.href)) { note("Deleted."); await reload(); search.focus(); }
+  if (await ask("DELETE", link.href)) { note("Deleted."); await reload(); search?.focus(); }
 }
 
 async function copyLink(link) {
@@ -241,7 +244,7 @@ main.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !event.target.closest("input, dialog")) { search.focus(); event.preventDefault(); }
+  if (event.key === "/" && !event.target.closest("input, dialog")) { search?.focus(); event.preventDefault(); }
 });
 
 // ---- Looking at a file in its place ----

@@ -1,9 +1,11 @@
 //! `get` and `put` of the shell.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::client::Target;
+use sealift::proto::escape::for_people;
 use sealift::{Client, Kind};
 
 use super::Session;
@@ -21,7 +23,9 @@ use crate::transfer::{FlowArgs, How, TransferArgs, Way as BackTo};
 
 impl Session<'_> {
     /// Mirrors over a connection of its own, so that this one stays as it is.
-    pub(super) async fn mirror(&self, line: &line::MirrorLine) -> Outcome {
+    pub(super) async fn mirror(&mut self, line: &line::MirrorLine) -> Outcome {
+        refuse_stdin(&line.how.list)?;
+        self.refuse_turned(line).await?;
         let (local, remote) = match line.reverse {
             true => (&line.how.source, &line.how.destination),
             false => (&line.how.destination, &line.how.source),
@@ -34,11 +38,30 @@ impl Session<'_> {
         mirror::carry_out(self.ctx, &line.how, way, &self.login, Some(self.credential.clone())).await
     }
 
+    /// Refuses a mirror that was meant the other way round: what it is to be made from is here, and not there.
+    async fn refuse_turned(&mut self, line: &line::MirrorLine) -> Outcome {
+        let (source, destination) = (&line.how.source, &line.how.destination);
+        let local = PathBuf::from(local::expand_home(source));
+        if line.reverse || !local.is_dir() {
+            return Ok(());
+        }
+        let remote = self.target(source)?.path;
+        match self.client().await?.stat(&remote).await {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            _ => return Ok(()),
+        }
+        let shown = |name: &OsStr| for_people(name.as_bytes());
+        let text =
+            format!("mirror makes a local folder like one on the server, and {} is on this machine", shown(source));
+        let hint = format!("`mirror -R {} {}` makes the one on the server like it.", shown(source), shown(destination));
+        Err(Failure::new(Kind::Usage, text, hint))
+    }
+
     pub(super) async fn get(&mut self, line: &line::Get, names: &[OsString], local: &OsStr) -> Outcome {
-        let how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
+        let how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?;
         if local == "-" {
             how.in_order("standard output")?;
-            refuse_rate(&line.transfer.flow)?;
+            refuse_rate(&line.how.transfer.flow)?;
             let out = self.ctx.out;
             let growing = how.options().growing;
             return self.each(names, async |client, target| cat::show(out, client, target, false, growing).await).await;
@@ -47,7 +70,7 @@ impl Session<'_> {
         let local = Local::resolve(local, words.len(), how.exactly)?;
         let ctx = self.ctx;
         let fetching = async |client: &mut Client, login: &Login, way: &BackTo<'_>| {
-            let mut fetch = Fetch::new(ctx, &local, line.recursive, &line.transfer.flow)?;
+            let mut fetch = Fetch::new(ctx, &local, line.how.recursive, &line.how.transfer.flow)?;
             fetch.how = how;
             let mut names = Vec::new();
             for word in &words {
@@ -60,14 +83,14 @@ impl Session<'_> {
             fetch.collect(client, login, Some(way), &names).await?;
             fetch.finish(Some(client))
         };
-        self.over_one(&line.transfer, fetching).await
+        self.over_one(&line.how.transfer, fetching).await
     }
 
     pub(super) async fn put(&mut self, line: &line::Put, locals: &[OsString], target: &Target) -> Outcome {
         let (locals, failures) = local::expand(locals)?;
-        let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
-        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?;
-        send.links = line.links;
+        let mut send = Send::new(self.ctx, line.how.recursive, &line.how.transfer.flow)?;
+        send.how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?;
+        send.links = line.how.links;
         let sources = send.sources(&locals)?;
         send.missed(failures)?;
         if sources.is_empty() {
@@ -77,7 +100,7 @@ impl Session<'_> {
             send.deliver(client, login, Some(way), sources, target).await?;
             send.finish(Some(client))
         };
-        self.over_one(&line.transfer, moving).await
+        self.over_one(&line.how.transfer, moving).await
     }
 
     /// `get --files-from`: what a list names below a folder of the server.
@@ -88,10 +111,10 @@ impl Session<'_> {
             _ => return Err(expects_folders("get --files-from LIST FOLDER [LOCAL]")),
         };
         let folder = self.target(folder)?.path;
-        let Some((paths, failures)) = read(&line.list, Path::new("/"))? else { return Ok(()) };
+        let Some((paths, failures)) = read(&line.how.list, Path::new("/"))? else { return Ok(()) };
         let local = Local::folder(&local)?;
-        let mut fetch = Fetch::new(self.ctx, &local, line.recursive, &line.transfer.flow)?;
-        fetch.how = How::new(&line.transfer, self.ctx.retries(&self.login))?.parents();
+        let mut fetch = Fetch::new(self.ctx, &local, line.how.recursive, &line.how.transfer.flow)?;
+        fetch.how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?.parents();
         failures.into_iter().try_for_each(|failure| fetch.missed(failure))?;
         if paths.is_empty() {
             return fetch.finish(None);
@@ -100,7 +123,7 @@ impl Session<'_> {
             fetch.collect_listed(client, login, way, &folder, paths).await?;
             fetch.finish(Some(client))
         };
-        self.over_one(&line.transfer, moving).await
+        self.over_one(&line.how.transfer, moving).await
     }
 
     /// `put --files-from`: what a list names below a local folder.
@@ -111,10 +134,10 @@ impl Session<'_> {
             _ => return Err(expects_folders("put --files-from LIST LOCAL [FOLDER]")),
         };
         let folder = PathBuf::from(local::expand_home(&literal(folder)));
-        let Some((paths, failures)) = read(&line.list, &folder)? else { return Ok(()) };
-        let mut send = Send::new(self.ctx, line.recursive, &line.transfer.flow)?;
-        send.how = How::new(&line.transfer, self.ctx.retries(&self.login))?.parents();
-        send.links = line.links;
+        let Some((paths, failures)) = read(&line.how.list, &folder)? else { return Ok(()) };
+        let mut send = Send::new(self.ctx, line.how.recursive, &line.how.transfer.flow)?;
+        send.how = How::new(&line.how.transfer, self.ctx.retries(&self.login))?.parents();
+        send.links = line.how.links;
         send.missed(failures)?;
         let jobs = send.listed(&folder, &target.path, paths)?;
         if jobs.is_empty() {
@@ -124,7 +147,7 @@ impl Session<'_> {
             send.deliver_listed(client, login, way, jobs).await?;
             send.finish(Some(client))
         };
-        self.over_one(&line.transfer, moving).await
+        self.over_one(&line.how.transfer, moving).await
     }
 
     /// Moves something over the connection of the shell, or over one of its own where the command has a rate of its own.
@@ -159,11 +182,16 @@ impl Session<'_> {
 
 /// The paths of a list, which is a file: the shell reads its commands from standard input.
 fn read(list: &ListArgs, below: &Path) -> Outcome<Option<(Vec<Listed>, Vec<Failure>)>> {
-    if list.files_from.as_deref() == Some(OsStr::new("-")) {
-        let text = "standard input is where the shell's commands come from";
-        return Err(Failure::new(Kind::Usage, text, "Name a file with the list."));
-    }
+    refuse_stdin(list)?;
     list.read(below, false)
+}
+
+fn refuse_stdin(list: &ListArgs) -> Outcome {
+    if list.files_from.as_deref() != Some(OsStr::new("-")) {
+        return Ok(());
+    }
+    let text = "standard input is where the shell's commands come from";
+    Err(Failure::new(Kind::Usage, text, "Name a file with the list."))
 }
 
 /// A rate is a connection's from its beginning, and what goes to standard output comes over that of the shell.
