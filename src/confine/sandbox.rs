@@ -31,6 +31,8 @@ pub struct Reach {
     pub read: Vec<PathBuf>,
     /// Folders from which files are removed.
     pub remove: Vec<PathBuf>,
+    /// Folders in which files are made, read and written to, but neither removed nor cut.
+    pub append: Vec<PathBuf>,
 }
 
 /// How much of the rules this kernel enforces.
@@ -79,6 +81,7 @@ pub fn restrict(reach: &Reach) -> Result<Enforced> {
         (&reach.look, AccessFs::ReadFile | AccessFs::ReadDir),
         (&reach.read, AccessFs::ReadFile.into()),
         (&reach.remove, AccessFs::RemoveFile | AccessFs::ReadFile),
+        (&reach.append, AccessFs::MakeReg | AccessFs::ReadFile | AccessFs::WriteFile),
     ] {
         for folder in folders {
             rules = allow(rules, &open(folder)?, access).map_err(refused)?;

@@ -188,3 +188,24 @@ pub const STATUS_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long telling the service manager something may take: it reads as long as the machine is well.
 pub const SERVICE_MANAGER_TIMEOUT: Duration = Duration::from_secs(5);
+
+// ---- The audit ----
+
+/// Bytes of lines of the audit that may wait for the disk: some 25,000, seconds of the busiest server. As many again may be on
+/// their way to a disk that is full.
+pub const AUDIT_QUEUE: usize = 8 * 1024 * 1024;
+
+/// How long the thread that writes the audit waits when the disk takes nothing.
+pub const AUDIT_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the end of the server waits until the audit is written.
+pub const AUDIT_FLUSH: Duration = Duration::from_secs(5);
+
+/// Characters that are kept of a name that somebody only said was theirs. Those of the users file are shorter.
+pub const AUDIT_NAME: usize = 128;
+
+/// What a line of the audit takes at first: most are shorter.
+pub const AUDIT_LINE: usize = 512;
+
+/// Bytes of a line of the audit that are read again: two paths and a name, each byte of them escaped in six, and twice.
+pub const AUDIT_LINE_MAX: u64 = 256 * 1024;

@@ -4,6 +4,7 @@
 //! socket -> TLS -> hyper -> request -> the same gate and store -> answer -> socket.
 //! One task owns a connection; its blocking work is done in turns, on a thread that it holds only while there is some.
 
+pub mod audit;
 mod builder;
 mod desk;
 mod door;
@@ -20,12 +21,16 @@ use std::time::Duration;
 use async_std::future::timeout;
 use tracing::{info, warn};
 
+pub use self::audit::AuditTo;
+use self::audit::OpenAudit;
 pub use self::builder::ServerBuilder;
+pub use self::desk::action::{Action, ActionKind};
 use self::desk::current_users::CurrentUsers;
 pub use self::desk::gate;
 pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
+pub use self::desk::registry::SessionId;
 use self::desk::staged::StagedUploads;
 use self::desk::state::State;
 use self::desk::tokens::Tokens;
@@ -37,7 +42,7 @@ pub use self::door::admission::{AdmissionOptions, connections_within};
 use self::door::pulse::Pulse;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
-pub use self::events::Event;
+pub use self::events::{Came, Credential, Event, Operation, Protocol, What};
 pub use self::http::Web;
 use self::http::remembered::Remembered;
 use self::http::signed_in::SignedIn;
@@ -103,6 +108,8 @@ pub struct ServerOptions {
     /// Shared folders elsewhere on the machine that the users file names only later are refused, as the process will be confined
     /// to those that it names at the start, and to reading where nobody may change anything then.
     pub is_confined: bool,
+    /// Where it is written down who did what; none: nowhere.
+    pub audit: Option<AuditTo>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
     pub memory: Option<u64>,
 }
@@ -130,6 +137,7 @@ impl ServerOptions {
             web: Web::default(),
             web_certificate: None,
             is_confined: false,
+            audit: None,
             memory: None,
         }
     }
@@ -188,6 +196,7 @@ impl Listeners {
 /// A server that listens, but does not serve yet: connections wait.
 pub struct Server {
     shared: Arc<Shared>,
+    audit: Option<OpenAudit>,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     pin: Pin,
@@ -228,9 +237,12 @@ impl Handle {
         door::pulse::prove_life(&shared, &own).await
     }
 
-    /// Reads the users and the certificate for browsers again now. (By itself the server looks every few seconds whether they
-    /// have changed.)
+    /// Opens the audit anew, and reads the users and the certificate for browsers again now. (By itself the server looks every few
+    /// seconds whether those have changed.)
     pub fn reload(&self) {
+        if let Some(audit) = self.registry.audit() {
+            audit.reopen();
+        }
         let Some(shared) = self.shared.upgrade() else { return };
         let _users = shared.users.now();
         if let Some(certificate) = &shared.web_certificate {
@@ -290,6 +302,10 @@ impl Server {
             users.confine();
         }
         let registry = Registry::new();
+        let audit = options.audit.as_ref().map(OpenAudit::open).transpose()?;
+        if let Some(audit) = &audit {
+            registry.write_to(audit.log().clone());
+        }
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         let signed_in = Arc::new(SignedIn::default());
         let (cookies, kicked) = (Arc::clone(&signed_in), Arc::clone(&signed_in));
@@ -358,7 +374,7 @@ impl Server {
         }
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
-        Ok(Server { shared, listeners, addresses, pin })
+        Ok(Server { shared, audit, listeners, addresses, pin })
     }
 
     /// The addresses it listens on, with the ports the system chose.
@@ -388,10 +404,12 @@ impl Server {
     /// That there is no thread to be had. What fails in a connection ends that connection.
     pub async fn serve(self) -> Result<()> {
         let registry = self.shared.registry.clone();
+        let audit = self.audit.map(OpenAudit::begin).transpose()?;
         for address in &self.addresses {
             // A name of its own, for those who have shown it already.
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
+        registry.tell(&Event::of_server(What::Started));
         self.shared.users.watch()?;
         if let Some(certificate) = &self.shared.web_certificate {
             door::web_certificate::watch(certificate)?;
@@ -403,6 +421,10 @@ impl Server {
         // Clients that come back go on with what they had begun, as after a crash.
         self.shared.uploads.put_away().await;
         info!(connections = registry.connections(), "stopped");
+        registry.tell(&Event::of_server(What::Stopped));
+        if let Some(audit) = audit {
+            audit.close();
+        }
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 mod common;
 
 mod admin;
+mod audit;
 mod behaviours;
 mod check;
 mod cli;

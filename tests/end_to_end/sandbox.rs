@@ -30,6 +30,7 @@ fn reach(place: &Path) -> Reach {
         look: Vec::new(),
         read: vec![place.join("read"), place.join("one-file")],
         remove: vec![place.join("remove")],
+        append: vec![place.join("append")],
     }
 }
 
@@ -114,6 +115,12 @@ fn attempts(place: &Path) {
     say("remove the one file", word(fs::remove_file(at("one-file"))));
     say("remove where that is left", word(fs::remove_file(at("remove/file"))));
     say("make where removing is left", word(File::create(at("remove/new"))));
+    // What is only added to.
+    say("add", word(OpenOptions::new().append(true).open(at("append/file"))));
+    say("make what is added to", word(File::create_new(at("append/new"))));
+    say("cut what is added to", word(File::create(at("append/file"))));
+    say("remove what is added to", word(fs::remove_file(at("append/file"))));
+    say("list what is added to", word(fs::read_dir(at("append"))));
     // The network and other programs.
     say("connect", word(TcpStream::connect(std::env::var(LISTENER).unwrap())));
     say("listen", word(TcpListener::bind("127.0.0.1:0")));
@@ -127,7 +134,7 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
         return inside(Path::new(&place));
     }
     let place = TempDir::new().unwrap();
-    for folder in ["change", "read", "remove", "outside"] {
+    for folder in ["change", "read", "remove", "append", "outside"] {
         fs::create_dir(place.path().join(folder)).unwrap();
         fs::write(place.path().join(folder).join("file"), "content").unwrap();
     }
@@ -185,6 +192,11 @@ fn a_process_inside_reaches_what_it_serves_and_nothing_else() {
         ("remove the one file", "denied"),
         ("remove where that is left", "done"),
         ("make where removing is left", "denied"),
+        ("add", "done"),
+        ("make what is added to", "done"),
+        ("cut what is added to", "denied"),
+        ("remove what is added to", "denied"),
+        ("list what is added to", "denied"),
         ("connect", "denied"),
         ("listen", "denied"),
         ("signal", "denied"),

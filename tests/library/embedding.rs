@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_std::task::{block_on, spawn};
 use sealift::Kind;
 use sealift::client::{Client, ConnectOptions, Endpoint, Verification};
-use sealift::server::{Event, Server};
+use sealift::server::{Operation, Server, What};
 use sealift::testing::TestServer;
 use sealift::tls::Identity;
 
@@ -19,14 +19,17 @@ fn a_program_is_told_of_sessions_and_operations() {
         let listener = Arc::clone(&told);
         let server = TestServer::start_with(&["alice"], |builder| {
             builder.on_event(move |event| {
-                let line = match event {
-                    Event::Began { user, .. } => format!("{user} began"),
-                    Event::Operation { user, name, path, to, outcome, .. } => {
+                let user = event.user.unwrap_or("-");
+                let line = match &event.what {
+                    What::Began { with, .. } => format!("{user} began with {}", with.word()),
+                    What::Operation(Operation { name, path, to, outcome, bytes, .. }) => {
                         let path = path.map(ToString::to_string).unwrap_or_default();
                         let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
-                        format!("{user} {name} {path}{to} {outcome:?}")
+                        format!("{user} {name} {path}{to} {:?} {bytes}", outcome.map(|came| came.word))
                     }
-                    Event::Ended { user, bytes, .. } => format!("{user} ended {bytes}"),
+                    What::Ended { bytes, .. } => format!("{user} ended {bytes}"),
+                    What::Started => "started".to_owned(),
+                    What::Stopped => "stopped".to_owned(),
                     _ => return,
                 };
                 listener.lock().unwrap().push(line);
@@ -40,11 +43,11 @@ fn a_program_is_told_of_sessions_and_operations() {
         client.logout().await.unwrap();
         server.stop().await.unwrap();
         let told = told.lock().unwrap();
-        assert_eq!(told.first().unwrap(), "alice began");
-        assert!(told.contains(&"alice UPLOAD boat Ok(6)".to_owned()), "{told:?}");
-        assert!(told.contains(&"alice RENAME boat to ship Ok(0)".to_owned()), "{told:?}");
-        assert!(told.contains(&"alice STAT missing Err(NotFound)".to_owned()), "{told:?}");
-        assert_eq!(told.last().unwrap(), "alice ended 6");
+        assert_eq!(told[..2], ["started", "alice began with password"]);
+        assert!(told.contains(&"alice UPLOAD boat Ok(\"created\") 6".to_owned()), "{told:?}");
+        assert!(told.contains(&"alice RENAME boat to ship Ok(\"done\") 0".to_owned()), "{told:?}");
+        assert!(told.contains(&"alice STAT missing Err(NotFound) 0".to_owned()), "{told:?}");
+        assert_eq!(told[told.len() - 2..], ["alice ended 6", "stopped"]);
     });
 }
 

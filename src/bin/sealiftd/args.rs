@@ -9,8 +9,11 @@ use sealift::auth::Access;
 use sealift::byte_size::parse_size;
 use sealift::files::Durability;
 use sealift::limits;
+use sealift::server::AuditTo;
 use sealift::tls::WebFiles;
 
+use crate::audit;
+use crate::audit::args::AuditArgs;
 use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
@@ -167,6 +170,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", env = "SEALIFT_GRACE", default_value_t = default_grace(), hide_env_values = true)]
     pub grace: humantime::Duration,
 
+    /// Write down who did what, one JSON object a line, at the end of this file, made if it is missing, in a folder of its own;
+    /// or `stderr`. `sealiftd audit` searches it. SIGHUP opens it anew
+    #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
+    pub audit: Option<AuditTo>,
+
     /// How the log on standard error is written: for people, or one JSON object a line
     #[arg(
         long,
@@ -190,6 +198,16 @@ pub struct ServeArgs {
     /// How much clients may take.
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+impl ServeArgs {
+    /// The file of the audit, if it goes to one.
+    pub fn audit_file(&self) -> Option<&Path> {
+        match &self.audit {
+            Some(AuditTo::File(file)) => Some(file),
+            _ => None,
+        }
+    }
 }
 
 const EXPLAIN_EXAMPLES: &str = "\
@@ -267,6 +285,9 @@ pub enum Command {
     /// Read all files at a bounded rate and compare them with what was stored
     #[command(after_help = SCRUB_EXAMPLES)]
     Scrub(ScrubArgs),
+    /// Search what a server has written down of who did what (`--audit`)
+    #[command(after_help = audit::args::EXAMPLES)]
+    Audit(AuditArgs),
     /// Write a completion script for a shell
     Completion(CompletionArgs),
     /// Write the man pages into a folder
@@ -383,6 +404,14 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
          address)"
             .to_owned()
     })
+}
+
+fn parse_audit(text: &str) -> Result<AuditTo, String> {
+    match text {
+        "" => Err("write the name of a file, or stderr".to_owned()),
+        "stderr" => Ok(AuditTo::Stderr),
+        file => Ok(AuditTo::File(file.into())),
+    }
 }
 
 fn parse_rate(text: &str) -> Result<u64, String> {

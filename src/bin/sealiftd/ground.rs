@@ -57,9 +57,9 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
 
 /// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
 /// changed and may be another file then, the port file to remove it, and the certificate for
-/// browsers. The pinned key and its certificate are in memory. Also the shared folders elsewhere that are there now, to be read
-/// unless somebody may change something there.
-pub fn within_sandbox(places: &Places, port_file: Option<&Path>, users: &Users) -> Reach {
+/// browsers, and the folder of the audit, which is moved away and made anew. The pinned key and its certificate are in memory.
+/// Also the shared folders elsewhere that are there now, to be read unless somebody may change something there.
+pub fn within_sandbox(places: &Places, (port_file, audit): (Option<&Path>, Option<&Path>), users: &Users) -> Reach {
     let mut read = vec![folder_of(&places.users)];
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
@@ -82,7 +82,34 @@ pub fn within_sandbox(places: &Places, port_file: Option<&Path>, users: &Users) 
         look: paths(looked).collect(),
         read,
         remove: port_file.map(folder_of).into_iter().collect(),
+        append: audit.map(folder_of).into_iter().collect(),
     }
+}
+
+/// Makes sure that the folder of the audit has nothing in it that the server must not be able to change: the sandbox lets it make
+/// and write files there.
+///
+/// # Errors
+/// Names what else is there.
+pub fn prove_apart(audit: &Path, places: &Places) -> Result<(), Failure> {
+    let folder = real(&folder_of(audit));
+    let others = [
+        ("--users", folder_of(&places.users)),
+        ("--certs", places.certs.clone()),
+        ("--web-cert", folder_of(&places.web_files().key)),
+        ("--state", places.state()),
+    ];
+    let Some((option, _)) = others.into_iter().find(|(_, other)| real(other).starts_with(&folder)) else {
+        return Ok(());
+    };
+    let text = format!("{} is in a folder that holds what {option} names", audit.display());
+    let hint = "The audit takes a folder of its own, since the server makes files there: --audit audit/audit.jsonl";
+    Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(hint))
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    crate::serve::real(path).unwrap_or_else(|| absolute(path))
 }
 
 fn folder_of(file: &Path) -> PathBuf {

@@ -1,6 +1,7 @@
 //! `sealiftd`: the Sealift server, and the administration of its users and its key.
 
 mod args;
+mod audit;
 mod banner;
 mod cert;
 mod cert_args;
@@ -91,6 +92,7 @@ fn run(cli: Cli, matches: &clap::ArgMatches, settings: Option<&Settings>) -> Res
                 Command::Config { command: ConfigCommand::Show } => settings::show(matches, settings),
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
+                Command::Audit(args) => return audit::run(&args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),
                 Command::Completion(args) => definition::write_completion(&args),
                 Command::Manual(args) => definition::write_manual(&args),

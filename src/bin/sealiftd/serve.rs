@@ -79,6 +79,10 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     warn_of_users(places, &users)?;
 
     refuse_secrets_in_data(places)?;
+    if let Some(audit) = args.audit_file() {
+        ground::prove_apart(audit, places)?;
+        refuse_in_data(places, "--audit", audit)?;
+    }
     if let Some((text, next)) = misplaced_folder(places, &users) {
         return Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(next));
     }
@@ -165,6 +169,7 @@ fn prepare(
     options.web_certificate = Some(places.web_files()).filter(|_| args.web.web != WebArg::Off);
     options.memory = args.limits.memory();
     options.is_confined = !args.no_sandbox;
+    options.audit = args.audit.clone();
     Server::prepare(options, listeners).map_err(explain)
 }
 
@@ -174,7 +179,7 @@ fn confine(places: &Places, args: &ServeArgs, users: &Users) -> &'static str {
         warn!("no sandbox: this process can reach every file that its account can");
         return "off";
     }
-    match confine::restrict(&ground::within_sandbox(places, args.port_file.as_deref(), users)) {
+    match confine::restrict(&ground::within_sandbox(places, (args.port_file.as_deref(), args.audit_file()), users)) {
         Ok(Enforced::Fully) => Enforced::Fully.word(),
         Ok(less) => {
             warn!(
@@ -225,6 +230,19 @@ fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
     }
 }
 
+/// What only the server's own account may read must not lie where users' folders are.
+fn refuse_in_data(places: &Places, option: &str, path: &Path) -> Result<(), Failure> {
+    match (real(&places.data), real(path)) {
+        (Some(data), Some(inside)) if inside.starts_with(&data) => {
+            let (path, data) = (path.display(), places.data.display());
+            let text = format!("{path} is inside the data folder {data}, from which files are served");
+            Err(Failure::from(Error::new(Kind::BadConfig, text))
+                .hint(format!("Move it out, and say where it is with {option}.")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.
 pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
     let data = real(&places.data)?;
@@ -265,7 +283,7 @@ pub fn misplaced_folder(places: &Places, users: &Users) -> Option<(String, &'sta
 }
 
 /// The path without links, as far as it is there: what is missing would be made in what is.
-fn real(path: &Path) -> Option<PathBuf> {
+pub fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let (there, real) = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)))?;
     Some(real.join(path.strip_prefix(there).ok()?))

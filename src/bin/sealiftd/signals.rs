@@ -42,7 +42,7 @@ pub fn watch(
             if signal == SIGHUP && !hangup_ends {
                 info!(
                     signal = name,
-                    "the certificate for browsers is read again; the users file is by itself when it has changed"
+                    "the audit is opened anew, the certificate for browsers read again; the users file is by itself when it has changed"
                 );
                 manager.reloading();
                 server.reload();

@@ -1,142 +1,28 @@
-//! What is written down of each operation: its line in the log, what WHO shows, the bytes it moved.
+//! What is told of each operation: its line in the log, its event, what WHO shows, the bytes it moved.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tracing::{Level, debug, enabled, info, warn};
 
-use super::gate::{self, Need};
-use super::locks::LockToken;
-use super::matter::Matter;
-use super::op::Op;
 use super::outcome::Outcome;
-use super::registry::{Activity, Ticket};
+use super::registry::{Activity, Record, Ticket};
+use super::running::Running;
 use super::spot::Spot;
-use crate::auth::{Access, Grants, Principal};
+use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath, Rot, StagedId};
-use crate::machine::source::Source;
 use crate::repeated;
+use crate::server::events::{Came, Operation, What};
 
-/// One operation on its way, for its log line. Whoever has one ends it with [`Audit::done`] or [`Audit::failed`].
-#[derive(Debug)]
-pub struct Running {
-    /// What its protocol calls it.
-    name: &'static str,
-    path: Option<Spot>,
-    /// Where what it makes is, if that is another path.
-    to: Option<Spot>,
-    /// The staged upload it is about.
-    staged: Option<StagedId>,
-    /// The rights that it took at its path.
-    rights: Access,
-    /// Those that it took at the other one.
-    rights_there: Access,
-    /// The locks that were presented for it.
-    presented: Vec<LockToken>,
-    minor: bool,
-    since: Instant,
-}
-
-impl Running {
-    /// Of what concerns no files.
-    pub(super) fn of(matter: Matter, name: &'static str) -> Self {
-        Running { minor: matter == Matter::Talk, ..Running::bare(name) }
-    }
-
-    /// Of an operation that its protocol calls so.
-    pub(super) fn new(op: &Op, name: &'static str, grants: &Grants) -> Self {
-        let (rights, rights_there) = match gate::need(op) {
-            Need::Rights(demands) => (demands.at.rights, demands.to.map_or(Access::NONE, |to| to.rights)),
-            Need::Login | Need::OwnPassword | Need::OwnKeys | Need::Administrator => (Access::NONE, Access::NONE),
-        };
-        let path = op.path().map(|path| Spot::new(path.clone(), grants));
-        Running { path, rights, rights_there, minor: op.is_minor(), ..Running::bare(name) }
-    }
-
-    /// Of what is no operation, for it was not understood.
-    pub(super) fn bare(name: &'static str) -> Self {
-        Running {
-            name,
-            path: None,
-            to: None,
-            staged: None,
-            rights: Access::NONE,
-            rights_there: Access::NONE,
-            presented: Vec::new(),
-            minor: false,
-            since: Instant::now(),
-        }
-    }
-
-    /// What its protocol calls it.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Whether it may go on for this principal.
-    ///
-    /// # Errors
-    /// As [`gate::check_spot`].
-    pub(super) fn check(&self, principal: &Principal) -> Result<()> {
-        for (rights, spot) in [(self.rights, &self.path), (self.rights_there, &self.to)] {
-            if let Some(spot) = spot {
-                gate::check_spot(principal, rights, spot, self.name)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Its path.
-    pub(super) fn path(&self) -> Option<&RelPath> {
-        self.path.as_ref().map(|spot| &spot.path)
-    }
-
-    /// The locks that were presented for it.
-    pub(super) fn presented(&self) -> &[LockToken] {
-        &self.presented
-    }
-
-    /// These locks are presented for it.
-    pub(super) fn presenting(self, presented: Vec<LockToken>) -> Self {
-        Running { presented, ..self }
-    }
-
-    /// What it makes is at this path.
-    pub(super) fn to(self, spot: Spot) -> Self {
-        Running { to: Some(spot), ..self }
-    }
-
-    /// The path of the file that it makes or changes.
-    pub(super) fn target(&self) -> Option<&RelPath> {
-        self.to.as_ref().or(self.path.as_ref()).map(|spot| &spot.path)
-    }
-
-    /// It is about this staged upload.
-    pub(super) fn of_staged(self, id: StagedId) -> Self {
-        Running { staged: Some(id), ..self }
-    }
-
-    fn paths(&self) -> (Option<&RelPath>, Option<&RelPath>) {
-        (self.path(), self.to.as_ref().map(|spot| &spot.path))
-    }
-
-    fn shown_path(&self) -> Option<String> {
-        self.path().map(RelPath::to_string)
-    }
-}
-
-/// Writes it down for one session.
+/// Tells of them for one session.
 pub struct Audit {
     ticket: Arc<Ticket>,
-    /// Whose lines in the log these are.
-    source: Source,
 }
 
 impl Audit {
-    /// For the session of this ticket and source.
-    pub(super) fn new(ticket: Arc<Ticket>, source: Source) -> Self {
-        Audit { ticket, source }
+    /// For the session of this ticket.
+    pub(super) fn new(ticket: Arc<Ticket>) -> Self {
+        Audit { ticket }
     }
 
     /// The session's entry in the registry.
@@ -145,8 +31,9 @@ impl Audit {
     }
 
     /// The session does this now.
-    pub(super) fn begin(&self, running: &Running) {
-        self.ticket.set(Activity { name: Some(running.name), path: running.path().cloned() });
+    pub(super) fn begin(&self, running: &mut Running) {
+        running.told_by(self.ticket.record());
+        self.ticket.set(Activity { name: Some(running.name()), path: running.path().cloned() });
     }
 
     /// The session does nothing.
@@ -156,22 +43,20 @@ impl Audit {
 
     /// It is about this staged upload to this spot.
     pub(super) fn about(&self, running: Running, id: StagedId, spot: Spot) -> Running {
-        let running = Running { path: Some(spot), ..running.of_staged(id) };
-        self.begin(&running);
+        let mut running = running.of_staged(id).at(spot);
+        self.begin(&mut running);
         running
     }
 
     /// It succeeded.
     pub(super) fn done(&self, user: &Principal, running: Running, outcome: Outcome) -> Outcome {
-        self.succeeded(user, &running, outcome.word(), outcome.bytes());
+        self.succeeded(user, &running, outcome.came(), outcome.bytes());
         outcome
     }
 
-    /// It succeeded with this word, and moved so many bytes of files.
-    pub(super) fn succeeded(&self, user: &Principal, running: &Running, word: &str, bytes: u64) {
-        self.log(user, running, word, bytes);
-        self.ticket.count(bytes);
-        self.ticket.tell(user, running.name, running.paths(), Ok(bytes));
+    /// It succeeded, came to this, and moved so many bytes of files.
+    pub(super) fn succeeded(&self, user: &Principal, running: &Running, came: Came, bytes: u64) {
+        self.over(user, running, Ok(came), bytes);
     }
 
     /// It failed.
@@ -182,9 +67,7 @@ impl Audit {
     /// It failed after so many bytes of files had moved.
     pub(super) fn broke_off(&self, user: &Principal, running: Running, error: Error, bytes: u64) -> Error {
         let (kind, _) = error.told_by_server();
-        self.log(user, &running, kind.word(), bytes);
-        self.ticket.count(bytes);
-        self.ticket.tell(user, running.name, running.paths(), Err(kind));
+        self.over(user, &running, Err(kind), bytes);
         self.own_trouble(&error);
         error
     }
@@ -197,33 +80,28 @@ impl Audit {
         }
     }
 
-    fn log(&self, user: &Principal, running: &Running, outcome: &str, bytes: u64) {
-        let wanted = if running.minor { enabled!(Level::DEBUG) } else { enabled!(Level::INFO) };
-        if !wanted || !self.may_log() {
-            return;
-        }
-        let (user, verb, path) = (user.name(), running.name, running.shown_path());
-        let to = running.to.as_ref().map(|spot| spot.path.to_string());
-        let staged = running.staged.as_ref().map(StagedId::to_string);
-        let ms = u64::try_from(running.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if running.minor {
-            debug!(session = %self.ticket.id(), user, verb, path, to, staged, outcome, bytes, ms, "command");
-        } else {
-            info!(session = %self.ticket.id(), user, verb, path, to, staged, outcome, bytes, ms, "command");
-        }
+    fn over(&self, user: &Principal, running: &Running, outcome: Result<Came, Kind>, bytes: u64) {
+        running.over();
+        let record = self.ticket.record();
+        // What moved is counted on the way; of what no part was counted, all is now.
+        record.count(bytes.saturating_sub(running.moved()));
+        tell(record, (user.name(), user.home()), running, outcome, bytes.max(running.moved()));
     }
 
     /// These bytes count as right from now on.
     pub(super) fn accepted(&self, running: &Running, hash: Hash) {
         if self.may_log() {
-            info!(session = %self.ticket.id(), path = running.shown_path(), %hash, "accepted");
+            let path = running.path().map(RelPath::to_string);
+            info!(session = %self.ticket.id(), path, %hash, "accepted");
         }
     }
 
     /// A reading has contradicted what was recorded.
     pub(super) fn found_rotten(&self, user: &Principal, running: &Running, Rot { recorded, found }: &Rot) {
-        let (user, path) = (user.name(), running.shown_path());
-        warn!(session = %self.ticket.id(), user, path, %recorded, %found, "bit rot");
+        let path = running.path().map(RelPath::to_string);
+        warn!(session = %self.ticket.id(), user = user.name(), path, %recorded, %found, "bit rot");
+        let what = What::Rotten { path: running.path(), recorded: *recorded, found: *found };
+        self.ticket.record().tell(Some(user.name()), what);
     }
 
     /// Warns of an error that is the server's own trouble, and of no other.
@@ -242,6 +120,47 @@ impl Audit {
 
     /// Counts a line of the log; says whether it may be written.
     pub fn may_log(&self) -> bool {
-        self.ticket.registry().log_shares().allows(&self.source)
+        self.ticket.record().may_log()
+    }
+}
+
+/// Nobody has ended it: its client has left, or its session was ended.
+pub(super) fn cut_off(record: &Record, running: &Running) {
+    let principal = record.principal();
+    tell(record, (principal.name(), principal.home()), running, Err(record.why_over()), running.moved());
+}
+
+fn tell(record: &Record, (user, home): (&str, &str), running: &Running, outcome: Result<Came, Kind>, bytes: u64) {
+    let operation = Operation {
+        action: running.action(),
+        name: running.name(),
+        path: running.path(),
+        to: running.other_path(),
+        home,
+        about: running.subject(),
+        outcome,
+        bytes,
+        took: running.took(),
+    };
+    log(record, user, running, &operation);
+    record.tell(Some(user), What::Operation(operation));
+}
+
+fn log(record: &Record, user: &str, running: &Running, operation: &Operation<'_>) {
+    let minor = operation.action.is_minor();
+    let wanted = if minor { enabled!(Level::DEBUG) } else { enabled!(Level::INFO) };
+    if !wanted || !record.may_log() {
+        return;
+    }
+    let Operation { name: verb, outcome, bytes, took, .. } = operation;
+    let (path, to) = (operation.path.map(RelPath::to_string), operation.to.map(RelPath::to_string));
+    let staged = running.staged().map(StagedId::to_string);
+    let outcome = outcome.map_or_else(Kind::word, |came| came.word);
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let session = record.id();
+    if minor {
+        debug!(%session, user, verb, path, to, staged, outcome, bytes, ms, "command");
+    } else {
+        info!(%session, user, verb, path, to, staged, outcome, bytes, ms, "command");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::audit::Running;
+use super::running::Running;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, Overwrite, Prepared, RelPath, Store, Upload};
 use crate::limits;

@@ -1,9 +1,8 @@
 //! Operations on files that are over in one step: what is there, modes, removal, other names.
 
 use super::Desk;
-use super::audit::Running;
 use super::outcome::{Begun, Outcome};
-use super::spot::Spot;
+use super::running::Running;
 use crate::auth::Access;
 use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
 use crate::limits;
@@ -65,8 +64,7 @@ impl Desk {
         if renamed.is_ok() {
             self.forget_locks(from);
         }
-        let to = Spot::new(to.clone(), self.principal.grants());
-        self.over(running.to(to), renamed.map(|()| Outcome::Renamed))
+        self.over(running, renamed.map(|()| Outcome::Renamed))
     }
 
     pub(super) fn exchange(&self, one: &RelPath, other: &RelPath, running: Running) -> Begun {
@@ -75,8 +73,7 @@ impl Desk {
             self.forget_locks(one);
             self.forget_locks(other);
         }
-        let other = Spot::new(other.clone(), self.principal.grants());
-        self.over(running.to(other), exchanged.map(|is_done| Outcome::Exchanged { is_done }))
+        self.over(running, exchanged.map(|is_done| Outcome::Exchanged { is_done }))
     }
 
     /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::audit::Running;
 use super::locks::{Extent, Lock, LockToken, Locks, Place, Terms};
 use super::op::Op;
 use super::outcome::{Begun, Outcome};
+use super::running::Running;
 use super::{Desk, Earlier, gate};
 use crate::auth::{Access, Principal};
 use crate::error::{Kind, Result};

@@ -5,6 +5,7 @@
 //! A protocol gives each of its sessions a [`Desk`]. [`Desk::begin`] says how far an operation has come: it is over, its
 //! bytes are to come or to be pulled, or there is more to be done, a bounded step at a time.
 
+pub mod action;
 pub mod audit;
 mod batch;
 pub mod current_users;
@@ -20,6 +21,7 @@ pub mod outcome;
 pub mod parts;
 pub mod registry;
 pub mod rooms;
+pub mod running;
 pub mod spot;
 pub mod staged;
 pub mod state;
@@ -33,7 +35,7 @@ pub mod users_file_trouble;
 
 use std::sync::Arc;
 
-use self::audit::{Audit, Running};
+use self::audit::Audit;
 use self::batch::Batch;
 use self::current_users::CurrentUsers;
 use self::gate::Need;
@@ -43,14 +45,15 @@ use self::op::Op;
 use self::outcome::{Begun, Outcome};
 use self::registry::Ticket;
 use self::rooms::Rooms;
+use self::running::Running;
 use self::ties::Ties;
 use self::uploads::Put;
 use crate::auth::{Access, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Store};
 use crate::limits;
-use crate::machine::source::Source;
 use crate::machine::turns;
+use crate::server::events::Came;
 
 /// Whoever is told of operations that were begun earlier and are over now, in their order.
 pub type Earlier<'a> = &'a mut dyn FnMut(Result<Outcome>);
@@ -97,7 +100,6 @@ impl Desk {
         ticket: Arc<Ticket>,
         ties: Ties,
     ) -> Self {
-        let source = Source::of(&principal, ticket.peer().ip());
         Desk {
             principal,
             users,
@@ -106,7 +108,7 @@ impl Desk {
             store: rooms.store(),
             rooms,
             most,
-            audit: Audit::new(ticket, source),
+            audit: Audit::new(ticket),
             ties,
             batch: Batch::default(),
             hasher: None,
@@ -218,7 +220,7 @@ impl Desk {
             Op::Accept(path) => self.begin_accept(&path, running),
             Op::Put { path, spec, resume } => self.begin_put(path, spec, resume, running, earlier),
             Op::MakeFolder { path, parents } => self.make_folder(&path, parents, running, earlier),
-            Op::Copy { from, to, replace } => self.begin_copy(&from, to, replace, running, earlier),
+            Op::Copy { from, to, replace } => self.begin_copy(&from, &to, replace, running, earlier),
             Op::Stage { path, spec, resume } => self.stage(path, spec, resume, running),
             Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
             Op::Commit { id, hash } => self.commit_staged(id, hash, running),
@@ -271,8 +273,14 @@ impl Desk {
     }
 
     /// Asks the gate. What came before is done and told of first, unless this is let through and shares its commit.
-    fn pass(&mut self, running: Running, need: Need<'_>, shares_syncs: bool, earlier: Earlier<'_>) -> Result<Running> {
-        self.audit.begin(&running);
+    fn pass(
+        &mut self,
+        mut running: Running,
+        need: Need<'_>,
+        shares_syncs: bool,
+        earlier: Earlier<'_>,
+    ) -> Result<Running> {
+        self.audit.begin(&mut running);
         let allowed = gate::check(&self.principal, need, running.name());
         if allowed.is_err() || !shares_syncs {
             self.commit(earlier);
@@ -288,7 +296,7 @@ impl Desk {
     pub fn refuse(&mut self, name: Option<&'static str>, error: Error, earlier: Earlier<'_>) -> Error {
         self.commit(earlier);
         match name {
-            Some(name) => self.failed(Running::bare(name), error),
+            Some(name) => self.failed(Running::unknown(name), error),
             None => {
                 self.audit.own_trouble(&error);
                 error
@@ -298,7 +306,7 @@ impl Desk {
 
     /// Writes down that this is done.
     pub fn succeeded(&self, running: &Running) {
-        self.audit.succeeded(&self.principal, running, "done", 0);
+        self.audit.succeeded(&self.principal, running, Came::DONE, 0);
     }
 
     /// Writes down that this failed.
@@ -356,7 +364,10 @@ impl Desk {
             if let Some(put) = put {
                 put.keep();
             }
-            self.batch = Batch::default();
+            // What is on its way to the disk gets there, and is told of; what has only gathered is given up.
+            let Desk { principal, audit, batch, .. } = self;
+            batch.settle(&mut |running, done| drop(ended(audit, principal, running, done)));
+            batch.drop_pending();
             self.ties.hang_up();
         });
     }

@@ -203,14 +203,16 @@ impl Op {
         }
     }
 
+    /// The other path, if it has two.
+    pub(super) fn other_path(&self) -> Option<&RelPath> {
+        match self {
+            Op::Rename { to, .. } | Op::Exchange { other: to, .. } | Op::Copy { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
     /// Whether its commit may wait for those right behind it: every other operation sees all earlier ones done.
     pub(super) fn shares_syncs(&self) -> bool {
         matches!(self, Op::Put { .. } | Op::MakeFolder { .. } | Op::Copy { .. })
-    }
-
-    /// Whether it neither changes a file nor gives its bytes: the log of every day leaves it out, as it would hide what
-    /// does.
-    pub(super) fn is_minor(&self) -> bool {
-        matches!(self, Op::Stat(_) | Op::RenewLock { .. })
     }
 }

@@ -8,6 +8,7 @@ use super::parts::PartUpload;
 use super::uploads::Put;
 use crate::error::Result;
 use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, StagedId};
+use crate::server::events::Came;
 
 /// What an operation that succeeded came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +102,34 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The word for logs.
-    pub(super) fn word(&self) -> &'static str {
+    /// What is told of it beside its bytes.
+    pub(super) fn came(&self) -> Came {
         match self {
-            Outcome::Stored { committed, .. } => committed.stored.word(),
-            _ => "done",
+            Outcome::Stored { committed, .. } => Came {
+                word: committed.stored.word(),
+                size: Some(committed.size),
+                hash: Some(committed.hash),
+                entries: None,
+            },
+            Outcome::Read { size, hash } | Outcome::Hashed { size, hash, .. } => {
+                Came { size: Some(*size), hash: Some(*hash), ..Came::DONE }
+            }
+            Outcome::Accepted { size } | Outcome::PartCame { size } => Came { size: Some(*size), ..Came::DONE },
+            Outcome::Listed { entries, .. } => Came { entries: Some(*entries), ..Came::DONE },
+            Outcome::FolderMade { made } => Came { word: if *made > 0 { "created" } else { "same" }, ..Came::DONE },
+            Outcome::Exchanged { is_done: false } => Came { word: "unable", ..Came::DONE },
+            Outcome::Found { .. }
+            | Outcome::Partial(_)
+            | Outcome::Staged(_)
+            | Outcome::Discarded
+            | Outcome::ModeSet(_)
+            | Outcome::Removed
+            | Outcome::Renamed
+            | Outcome::Exchanged { is_done: true }
+            | Outcome::TimeSet
+            | Outcome::PropertiesSet
+            | Outcome::Locked { .. }
+            | Outcome::Unlocked => Came::DONE,
         }
     }
 

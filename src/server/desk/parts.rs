@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::Desk;
-use super::audit::Running;
 use super::jobs::compare::{Alone, Then, Whole};
 use super::jobs::resume::{Comes, Resuming};
 use super::outcome::{Begun, Outcome};
+use super::running::Running;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Part, RelPath, Resume, StagedId, Upload, UploadSpec};
 use crate::machine::turns;
@@ -76,7 +76,10 @@ impl Desk {
     /// Those of the store, written down; the range of the part is free again.
     pub fn append_part(&self, mut part: PartUpload, bytes: &[u8]) -> Result<PartUpload> {
         match part.part.append(bytes) {
-            Ok(()) => Ok(part),
+            Ok(()) => {
+                part.running.moves(bytes.len());
+                Ok(part)
+            }
             Err(error) => Err(self.drop_part(part, error)),
         }
     }

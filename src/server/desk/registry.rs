@@ -17,7 +17,9 @@ use super::log_shares::LogShares;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Mtime, RelPath};
-use crate::server::events::{Event, Listener};
+use crate::machine::source::Source;
+use crate::server::audit::AuditLog;
+use crate::server::events::{Credential, Event, Listener, Protocol, What};
 
 /// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -51,6 +53,8 @@ pub struct Registry {
     locks: Locks,
     /// Who is told of what happens, if anybody is.
     listener: OnceLock<Listener>,
+    /// Where it is written down, if anywhere.
+    audit: OnceLock<Arc<AuditLog>>,
     /// Who is told first whose sessions somebody ends.
     on_kick: OnceLock<OnKick>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
@@ -68,8 +72,13 @@ impl fmt::Debug for OnKick {
 
 type Sessions = HashMap<SessionId, Arc<Record>>;
 
+/// What is known of a session. An operation that outlives its session still has it, to be told of.
 #[derive(Debug)]
-struct Record {
+pub struct Record {
+    id: SessionId,
+    registry: Arc<Registry>,
+    /// With whom its work and its lines in the log are counted.
+    source: Source,
     /// Another one when the session's own user changes the password over it.
     principal: Mutex<Principal>,
     peer: SocketAddr,
@@ -92,6 +101,26 @@ pub enum Way {
     Token(SessionId),
     /// By a request of a browser or the like, which take several connections at a time: those from one address count once.
     Request,
+}
+
+impl Way {
+    /// By what its client talks.
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Way::Login | Way::Token(_) => Protocol::Sealift,
+            Way::Request => Protocol::Http,
+        }
+    }
+
+    /// What the login of this principal rested on.
+    fn credential(self, principal: &Principal) -> Credential {
+        match self {
+            Way::Token(_) => Credential::Token,
+            Way::Login | Way::Request if principal.is_anonymous() => Credential::Nothing,
+            Way::Login | Way::Request if principal.key_name().is_some() => Credential::Key,
+            Way::Login | Way::Request => Credential::Password,
+        }
+    }
 }
 
 /// What a session is doing.
@@ -134,6 +163,7 @@ impl Registry {
             log_shares: Arc::default(),
             locks: Locks::default(),
             listener: OnceLock::new(),
+            audit: OnceLock::new(),
             on_kick: OnceLock::new(),
             stop,
             stopped,
@@ -143,6 +173,26 @@ impl Registry {
     /// From now on this one is told of what happens; the first one stays.
     pub fn on_event(&self, listener: Listener) {
         let _ = self.listener.set(listener);
+    }
+
+    /// Tells whoever is to know of it.
+    pub fn tell(&self, event: &Event<'_>) {
+        if let Some(audit) = self.audit.get() {
+            audit.write(event);
+        }
+        if let Some(listener) = self.listener.get() {
+            listener.tell(event);
+        }
+    }
+
+    /// From now on all that happens is written down there; the first one stays.
+    pub fn write_to(&self, audit: Arc<AuditLog>) {
+        let _ = self.audit.set(audit);
+    }
+
+    /// Where all that happens is written down.
+    pub fn audit(&self) -> Option<&Arc<AuditLog>> {
+        self.audit.get()
     }
 
     /// From now on this is called with the user's name before [`Registry::kick`] ends any session, makes void what would let the
@@ -183,7 +233,11 @@ impl Registry {
     /// [`Kind::TooMany`] if the user has as many as are allowed. For a token why its session ended, or [`Kind::LoginFailed`] if
     /// that is gone. [`Kind::Internal`] if the system has no random numbers.
     pub fn enter(self: &Arc<Self>, way: Way, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
+        let id = SessionId::fresh()?;
         let record = Arc::new(Record {
+            id,
+            registry: self.clone(),
+            source: Source::of(principal, peer.ip()),
             principal: Mutex::new(principal.clone()),
             peer,
             way,
@@ -193,16 +247,16 @@ impl Registry {
             ended: OnceLock::new(),
             connection: AtomicWaker::new(),
         });
-        let id = SessionId::fresh()?;
         let mut sessions = lock(&self.sessions);
         // In one step with entering: who is ended in between is either entered already or refused.
         may_enter(&sessions, way, principal, peer.ip())?;
         sessions.insert(id, record.clone());
         drop(sessions);
-        if let Some(listener) = self.listener.get() {
-            listener.tell(&Event::Began { session: id.to_string(), user: principal.name(), peer });
-        }
-        Ok(Ticket { registry: self.clone(), id, record })
+        let ticket = Ticket(record);
+        ticket
+            .record()
+            .tell(Some(principal.name()), What::Began { with: way.credential(principal), key: principal.key_name() });
+        Ok(ticket)
     }
 
     /// Everybody who is logged in, longest first.
@@ -243,6 +297,11 @@ impl Registry {
     /// Tells everything to stop. More than once is the same as once.
     pub fn stop(&self) {
         self.stop.close();
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_closed()
     }
 
     /// Waits until the server is told to stop.
@@ -286,6 +345,44 @@ fn may_enter(sessions: &Sessions, way: Way, principal: &Principal, from: IpAddr)
 }
 
 impl Record {
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Who it is of now.
+    pub fn principal(&self) -> Principal {
+        lock(&self.principal).clone()
+    }
+
+    /// Counts a line of the log; says whether it may be written.
+    pub fn may_log(&self) -> bool {
+        self.registry.log_shares.allows(&self.source)
+    }
+
+    /// Counts bytes of files.
+    pub fn count(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back what was counted too much.
+    pub fn uncount(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Why what is under way comes to nothing, if its session says nothing of it.
+    pub fn why_over(&self) -> Kind {
+        let stopping = || if self.registry.is_stopping() { Kind::Stopping } else { Kind::Aborted };
+        self.ended.get().copied().unwrap_or_else(stopping)
+    }
+
+    /// Tells of something that happened in it.
+    pub fn tell(&self, user: Option<&str>, what: What<'_>) {
+        let (peer, protocol) = (Some(self.peer), Some(self.way.protocol()));
+        let at = SystemTime::now();
+        self.registry.tell(&Event { at, peer, protocol, session: Some(self.id), user, what });
+    }
+
     fn end(&self, why: Kind) {
         let _ = self.ended.set(why);
         self.connection.wake();
@@ -324,65 +421,52 @@ impl Drop for ConnectionGuard {
 
 /// A session's own entry, removed when this is dropped.
 #[derive(Debug)]
-pub struct Ticket {
-    registry: Arc<Registry>,
-    id: SessionId,
-    record: Arc<Record>,
-}
+pub struct Ticket(Arc<Record>);
 
 impl Ticket {
     /// The session's id.
     pub fn id(&self) -> SessionId {
-        self.id
+        self.0.id
     }
 
     /// The address that the client is at.
     pub fn peer(&self) -> SocketAddr {
-        self.record.peer
+        self.0.peer
     }
 
     /// The registry it is in.
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.0.registry
+    }
+
+    /// What is known of the session.
+    pub fn record(&self) -> &Arc<Record> {
+        &self.0
     }
 
     /// Why the session has to end, if it has.
     pub fn ended(&self) -> Option<Kind> {
-        self.record.ended.get().copied()
+        self.0.ended.get().copied()
+    }
+
+    /// The server ends the session for this reason: it is told of what was under way.
+    pub fn is_ending(&self, why: Kind) {
+        let _ = self.0.ended.set(why);
     }
 
     /// For the session's connection, to wait for its end.
     pub fn ending(&self) -> Ending {
-        Ending(self.record.clone())
+        Ending(self.0.clone())
     }
 
     /// Notes what the session is doing now.
     pub fn set(&self, activity: Activity) {
-        *lock(&self.record.activity) = activity;
+        *lock(&self.0.activity) = activity;
     }
 
     /// The session's user is this principal from now on: it does not end because of what it changed itself.
     pub fn renew(&self, principal: &Principal) {
-        lock(&self.record.principal).clone_from(principal);
-    }
-
-    /// Tells whoever listens of an operation on this path, which came to the other one if there is one.
-    pub fn tell(
-        &self,
-        user: &Principal,
-        name: &str,
-        (path, to): (Option<&RelPath>, Option<&RelPath>),
-        outcome: Result<u64, Kind>,
-    ) {
-        if let Some(listener) = self.registry.listener.get() {
-            let session = self.id.to_string();
-            listener.tell(&Event::Operation { session, user: user.name(), name, path, to, outcome });
-        }
-    }
-
-    /// Counts bytes of files.
-    pub fn count(&self, bytes: u64) {
-        self.record.bytes.fetch_add(bytes, Ordering::Relaxed);
+        lock(&self.0.principal).clone_from(principal);
     }
 }
 
@@ -403,12 +487,12 @@ impl Ending {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.registry.sessions).remove(&self.id);
-        if let Some(listener) = self.registry.listener.get() {
-            let (user, bytes) = (lock(&self.record.principal).clone(), self.record.bytes.load(Ordering::Relaxed));
-            let (session, peer) = (self.id.to_string(), self.record.peer);
-            listener.tell(&Event::Ended { session, user: user.name(), peer, bytes });
-        }
+        let Ticket(record) = self;
+        lock(&record.registry.sessions).remove(&record.id);
+        let lasted = record.since.elapsed().unwrap_or_default();
+        let bytes = record.bytes.load(Ordering::Relaxed);
+        let what = What::Ended { bytes, lasted, why: record.ended.get().copied() };
+        record.tell(Some(record.principal().name()), what);
     }
 }
 

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::audit::Running;
 use super::gate;
 use super::jobs::compare::{Alone, Then, Whole};
 use super::jobs::resume::{Comes, Resuming};
 use super::jobs::work::{Work, Worked};
 use super::outcome::Begun;
+use super::running::Running;
 use super::{Desk, Earlier};
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
@@ -116,7 +116,10 @@ impl Desk {
     /// Those of the store, written down; nothing is left of the upload.
     pub fn append(&mut self, mut put: Put, bytes: &[u8], earlier: Earlier<'_>) -> Result<Put> {
         match self.append_to(&mut *put.upload, bytes) {
-            Ok(()) => Ok(put),
+            Ok(()) => {
+                put.running.moves(bytes.len());
+                Ok(put)
+            }
             Err(error) => Err(self.drop_put(put, error, earlier)),
         }
     }

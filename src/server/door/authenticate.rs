@@ -4,20 +4,21 @@
 //! behind itself, the penalty and the pause after a failure, and the line in the log.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use async_std::task::sleep;
 use tracing::info;
 
 use super::accounts::KeyClaim;
 use super::admission::Offence;
-use crate::auth::{Barred, Principal};
+use crate::auth::{Barred, Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::secret::Secret;
 use crate::server::Shared;
 use crate::server::desk::registry::Way;
+use crate::server::events::{Credential, Event, Protocol, What};
 
 /// What proves who somebody is.
 pub enum Credentials {
@@ -44,6 +45,17 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// What they are.
+    fn kind(&self) -> Credential {
+        match self {
+            Credentials::Password { user, .. } if is_anonymous(user) => Credential::Nothing,
+            Credentials::Password { .. } => Credential::Password,
+            Credentials::Keys(_) => Credential::Key,
+            Credentials::Token(_) => Credential::Token,
+            Credentials::Invitation { .. } => Credential::Invitation,
+        }
+    }
+
     /// Who they say they are; nobody's name is in a token.
     fn user(&self) -> Option<&str> {
         match self {
@@ -63,15 +75,20 @@ pub struct Proven {
 }
 
 /// Checks the credentials of somebody who is at this address. An unknown user and a wrong password look and cost the same.
-/// A failure adds a penalty to the address and takes its time.
+/// By this protocol. A failure adds a penalty to the address and takes its time.
 ///
 /// # Errors
 /// [`Kind::LoginFailed`], in the same words whatever is wrong; [`Kind::Busy`] if too many are waiting for their turn; of an
 /// invitation also what keeps the password from being stored.
-pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> Result<Proven> {
-    let user = credentials.user().map(str::to_owned);
+pub async fn authenticate(
+    credentials: Credentials,
+    peer: SocketAddr,
+    protocol: Protocol,
+    shared: &Shared,
+) -> Result<Proven> {
+    let (user, with) = (credentials.user().map(str::to_owned), credentials.kind());
     let proven = verify(credentials, peer, shared).await;
-    refused(proven.as_ref().err(), user, peer, shared).await;
+    refused(proven.as_ref().err(), (user, with), (peer, protocol), shared).await;
     proven
 }
 
@@ -80,17 +97,31 @@ pub async fn authenticate(credentials: Credentials, peer: SocketAddr, shared: &S
 ///
 /// # Errors
 /// As [`authenticate`].
-pub async fn look_at_invitation((user, secret): (String, Secret), peer: SocketAddr, shared: &Shared) -> Result<()> {
+pub async fn look_at_invitation(
+    (user, secret): (String, Secret),
+    peer: SocketAddr,
+    protocol: Protocol,
+    shared: &Shared,
+) -> Result<()> {
     let found = shared.accounts.look_at_invitation(peer.ip(), user.clone(), secret).await;
-    refused(found.as_ref().err(), Some(user), peer, shared).await;
+    refused(found.as_ref().err(), (Some(user), Credential::Invitation), (peer, protocol), shared).await;
     found
 }
 
 /// Writes down that a login was refused, if it was, and takes its time.
-async fn refused(why: Option<&Error>, user: Option<String>, peer: SocketAddr, shared: &Shared) {
+async fn refused(
+    why: Option<&Error>,
+    (user, with): (Option<String>, Credential),
+    (peer, protocol): (SocketAddr, Protocol),
+    shared: &Shared,
+) {
     if let Some(error) = why {
+        let barred = barred(error).map(ToString::to_string);
+        let what = What::Refused { with, why: error.kind(), barred: barred.as_deref() };
+        let (at, user) = (SystemTime::now(), user.as_deref());
+        shared.registry.tell(&Event { at, peer: Some(peer), protocol: Some(protocol), session: None, user, what });
         if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
-            match barred(error) {
+            match barred {
                 // Whoever tries this knows the password or has the key: what is wrong is said here, and here alone.
                 Some(why) => info!(%peer, user, word = error.kind().word(), %why, "login refused"),
                 None => info!(%peer, word = error.kind().word(), "login refused"),

@@ -145,7 +145,9 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
                 desk.succeeded(job.running());
                 let mut reader = Reader::one(job);
                 // It is only told of.
-                drop(reader.give_up());
+                if let Some(job) = reader.give_up() {
+                    job.forget();
+                }
                 (reader, Part::Whole)
             }
             Wanted::Whole => (Reader::one(desk.hashing(job, (0, meta.size))), Part::Whole),
@@ -161,12 +163,17 @@ async fn open(guest: &Arc<Guest>, asked: &Asked, may_stay_open: bool) -> Result<
             },
         };
         if !is_head && !reader.fits_in_one() && !may_stay_open {
+            if let Some(job) = reader.give_up() {
+                job.forget();
+            }
             return Ok(Found::Large);
         }
         let first = if is_head { None } else { reader.step_to_bytes(desk, &account)? };
         if !is_head && !reader.is_over() && !may_stay_open {
             // There was no room for all of it at once. It is opened again, and written down then.
-            drop(reader.give_up());
+            if let Some(job) = reader.give_up() {
+                job.forget();
+            }
             return Ok(Found::Large);
         }
         if is_head || reader.is_over() {

@@ -24,6 +24,7 @@ use crate::server::Shared;
 use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate};
+use crate::server::events::Protocol;
 
 /// Who a request says it is from.
 pub enum Claimed {
@@ -235,7 +236,7 @@ impl Visitors {
     /// Checks the password, and remembers for a while that it was right.
     async fn log_in(&self, user: String, password: Secret, version: u64) -> Result<Principal> {
         let credentials = Credentials::Password { user: user.clone(), password: password.clone() };
-        match authenticate(credentials, self.peer, &self.shared).await {
+        match authenticate(credentials, self.peer, Protocol::Http, &self.shared).await {
             Ok(Proven { principal, .. }) => {
                 if !principal.is_anonymous() {
                     let now = Instant::now();

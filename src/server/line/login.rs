@@ -16,6 +16,7 @@ use crate::server::Shared;
 use crate::server::door::accounts::KeyClaim;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate, look_at_invitation};
+use crate::server::events::Protocol;
 use crate::tls::Pin;
 
 /// What came of it.
@@ -94,7 +95,7 @@ where
                 }
                 Asked::Look(user, secret) => {
                     prelogin.send(stream).await?;
-                    match look_at_invitation((user, secret), peer, shared).await {
+                    match look_at_invitation((user, secret), peer, Protocol::Sealift, shared).await {
                         Ok(()) => ReplyWriter::new(&mut prelogin.replies, 200, "invited").text("It can be used, once."),
                         Err(error) => {
                             if prelogin.refuse_login(&error, false) {
@@ -107,7 +108,7 @@ where
                 Asked::Verify(credentials) => {
                     prelogin.send(stream).await?;
                     let is_of_keys = matches!(credentials, Credentials::Keys(..));
-                    match authenticate(credentials, peer, shared).await {
+                    match authenticate(credentials, peer, Protocol::Sealift, shared).await {
                         Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
                         Err(error) => {
                             if prelogin.refuse_login(&error, is_of_keys) {

@@ -81,6 +81,7 @@ fn prepared() -> World {
 
         cd "$PLACE"
         echo 'a good password' > secret; cp "$HOME/.ssh/work.pub" alice.pub
+        mkdir audit; echo '{"time":"2026-11-24T10:00:00.000Z","event":"start","pid":1}' > audit/audit.jsonl; gzip -k audit/audit.jsonl
         cd server_data/alice
         mkdir -p logs old-folder photos/2024 archive backup reports projects project www docs
         for file in report.pdf a.txt b.txt draft.txt old.txt logs/2025-01 old-folder/f photos/boat.jpg reports/r project/f \
@@ -168,7 +169,8 @@ fn pages() -> impl Iterator<Item = String> {
 }
 
 /// The pages of `sealiftd` that have examples.
-const ADMINISTRATION: &[&str] = &["", "user", "user key add", "cert", "check", "explain", "scrub", "invite", "config"];
+const ADMINISTRATION: &[&str] =
+    &["", "user", "user key add", "cert", "check", "explain", "scrub", "audit", "invite", "config"];
 
 #[test]
 fn the_examples_of_sealift_s_pages_do_what_they_say() {

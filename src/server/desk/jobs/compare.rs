@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::files::{Committed, Compared, Overwrite, Store, Upload};
 use crate::limits;
 use crate::server::desk::Desk;
-use crate::server::desk::audit::Running;
 use crate::server::desk::locks::Extent;
 use crate::server::desk::outcome::Outcome;
+use crate::server::desk::running::Running;
 
 /// An upload that has all its bytes, while what has its name is compared.
 pub struct Comparing {

@@ -6,9 +6,8 @@ use super::work::{Went, What, Work};
 use crate::buffers::Buffer;
 use crate::error::Result;
 use crate::files::{Condition, Finding, Interrupted, RelPath, SourceMode, Upload, UploadSpec};
-use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::Begun;
-use crate::server::desk::spot::Spot;
+use crate::server::desk::running::Running;
 use crate::server::desk::{Desk, Earlier};
 use crate::store::{Checked, Digest, Reading};
 
@@ -29,25 +28,22 @@ impl Desk {
     pub(in crate::server::desk) fn begin_copy(
         &mut self,
         from: &RelPath,
-        to: RelPath,
+        to: &RelPath,
         replace: bool,
         running: Running,
         earlier: Earlier<'_>,
     ) -> Begun {
         // It asks for what those before it have made: the answer must not depend on how far they have got.
-        if self.batch.files().any(|file| file == from || *file == to) {
+        if self.batch.files().any(|file| file == from || file == to) {
             self.commit(earlier);
         }
-        let mut begun = self.open_copy(from, &to, replace);
+        let mut begun = self.open_copy(from, to, replace);
         if begun.is_err() && !self.batch.is_empty() {
             self.commit(earlier);
-            begun = self.open_copy(from, &to, replace);
+            begun = self.open_copy(from, to, replace);
         }
         match begun {
-            Ok(copying) => {
-                let running = running.to(Spot::new(to, self.principal.grants()));
-                Begun::Work(Work::new(What::Copy(copying), running))
-            }
+            Ok(copying) => Begun::Work(Work::new(What::Copy(copying), running)),
             Err(error) => self.over(running, Err(error)),
         }
     }

@@ -5,8 +5,8 @@ use crate::files::{Finding, Hash, Meta, RelPath, Source};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
-use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::running::Running;
 use crate::store::{Checked, Digest, Reading};
 
 /// A file that is being sent. [`Desk::pull`] goes on with it.
@@ -52,7 +52,13 @@ impl Download {
 
     /// The open file alone, for whoever only looks whether it stands still. Nothing is written down.
     pub fn into_source(self) -> Box<dyn Source> {
+        self.running.forget();
         self.reading.into_source()
+    }
+
+    /// Lets go of it before anything was given. Nothing is written down.
+    pub fn forget(self) {
+        self.running.forget();
     }
 
     /// What it is about.
@@ -94,7 +100,10 @@ impl Desk {
     pub fn pull(&mut self, mut job: Download, room: &mut [u8]) -> Pulled {
         if job.left() > 0 {
             return match job.reading.read(room) {
-                Ok(n) => Pulled::Bytes(job, n),
+                Ok(n) => {
+                    job.running.moves(n);
+                    Pulled::Bytes(job, n)
+                }
                 Err(error) => Pulled::Done(Err(self.drop_download(job, error))),
             };
         }

@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::files::{Entry, FileMode, Listing, RelPath};
 use crate::limits;
 use crate::server::desk::Desk;
-use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::{Begun, Outcome};
+use crate::server::desk::running::Running;
 
 /// A listing on its way. [`Desk::next_entry`] goes on with it, [`Desk::listed`] ends it.
 pub struct ListJob {

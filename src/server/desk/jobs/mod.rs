@@ -9,7 +9,7 @@ pub mod resume;
 pub mod work;
 
 use super::Desk;
-use super::audit::Running;
+use super::running::Running;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Record, RelPath, Rot, Source};
 use crate::store::{Digest, Reading};

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use super::work::{What, Work, Worked};
 use crate::files::{Looked, RelPath, Resume, UploadSpec};
 use crate::machine::turns;
-use crate::server::desk::audit::Running;
 use crate::server::desk::outcome::Begun;
+use crate::server::desk::running::Running;
 use crate::server::desk::uploads::Put;
 use crate::server::desk::{Desk, Earlier};
 

@@ -135,7 +135,7 @@ fn a_large_file_that_is_sent_again_by_one_who_may_replace_nothing_is_compared_in
         }
     }
     told.push(bench.commit());
-    let stored: Vec<_> = told.into_iter().map(|result| result.unwrap().word()).collect();
+    let stored: Vec<_> = told.into_iter().map(|result| result.unwrap().came().word).collect();
     assert_eq!(stored, ["created", "same"]);
 }
 

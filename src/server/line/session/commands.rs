@@ -9,9 +9,9 @@ use crate::error::{Error, Kind};
 use crate::limits;
 use crate::machine::lane::{Outgoing, Step};
 use crate::proto::{BadLine, Command, ReplyWriter, Verb};
-use crate::server::desk::audit::Running;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
+use crate::server::desk::running::Running;
 
 impl Talk {
     pub(super) fn next_command(&mut self, input: &mut &[u8], out: &mut Outgoing) -> Next {

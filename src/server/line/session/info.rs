@@ -8,7 +8,7 @@ use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, Verb};
 use crate::server::UsersFileTrouble;
-use crate::server::desk::audit::Running;
+use crate::server::desk::running::Running;
 
 /// Writes the preliminary lines of HELP, and gives the text of its final reply.
 pub fn help_lines(verb: Option<Verb>, out: &mut Vec<u8>) -> &'static str {
@@ -128,6 +128,7 @@ impl Talk {
     }
 
     pub(super) fn kick(&mut self, whom: &str, running: Running, out: &mut Outgoing) {
+        let running = running.about(whom);
         let Some((user, sessions)) = self.desk.ticket().registry().kick(whom) else {
             // One that nobody uses now would let the user in again.
             self.desk.ties().void_tokens_of(whom);

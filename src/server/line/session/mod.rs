@@ -162,6 +162,7 @@ impl Machine for Session {
 
     fn dismiss(&mut self, why: Kind, out: &mut Outgoing) {
         let error = Error::new(why, farewell(why));
+        self.talk.desk.ticket().is_ending(why);
         self.talk.desk.audit().own_trouble(&error);
         self.talk.replies.refuse(&error, out);
     }

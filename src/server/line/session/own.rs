@@ -14,7 +14,7 @@ use crate::machine::lane::{Outgoing, Step};
 use crate::machine::turns;
 use crate::proto::{Evidence, ReplyWriter};
 use crate::secret::Secret;
-use crate::server::desk::audit::Running;
+use crate::server::desk::running::Running;
 use crate::server::door::self_service::{Change, Claim};
 
 impl Talk {

@@ -1,0 +1,75 @@
+//! The command line of `sealiftd audit`.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  sealiftd audit --file audit/audit.jsonl --path docs/report.txt --since 7d
+      Who has read, changed or deleted it in the last seven days.
+  sealiftd audit --file audit/audit.jsonl --user bob --event change --since 2026-11-24
+  sealiftd audit --file audit/audit.jsonl --event refused
+      Logins that were refused.
+  zcat audit/*.gz | sealiftd audit --file - --json --since 1h
+      Those that were moved away and packed, as the lines that they are.
+
+A path is as its user sees it. What was renamed or deleted with a folder that it was in is shown, too.
+Events: start, stop, login, refused, logout, transfer, change, look, account, admin, rot, lost.";
+
+/// What to look for, and where.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// The audit; may be given more than once, for those that were moved away. `-` reads standard input
+    #[arg(long = "file", value_name = "FILE", env = "SEALIFT_AUDIT", required = true, hide_env_values = true)]
+    pub files: Vec<PathBuf>,
+    /// Only what was about this path, or about something below it
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+    /// Only what this user did
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Only this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Only events of this name; may be given more than once
+    #[arg(long = "event", value_name = "EVENT")]
+    pub events: Vec<String>,
+    /// Only what came to nothing, whatever the reason
+    #[arg(long)]
+    pub failed: bool,
+    /// Only what was later than that: 7d, 12h, a date (UTC), or a time such as 2026-11-24T10:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub since: Option<SystemTime>,
+    /// Only what was earlier than that
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub until: Option<SystemTime>,
+    /// Write the lines as they are, one JSON object each
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_time(text: &str) -> Result<SystemTime, String> {
+    let ago = |time: Duration| SystemTime::now().checked_sub(time);
+    let by_length = humantime::parse_duration(text).ok().and_then(ago);
+    let by_name =
+        || humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339_weak(&format!("{text} 00:00:00")));
+    by_length.or_else(|| by_name().ok()).ok_or_else(|| {
+        "write how long ago, such as 7d or 12h, or a date or time in UTC, such as 2026-11-24 or 2026-11-24T10:00:00Z".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_length_a_date_or_a_time() {
+        let at = |text| parse_time(text).unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(at("2001-09-09"), 999_993_600);
+        assert_eq!(at("2001-09-09T01:46:40Z"), 1_000_000_000);
+        assert!(at("7d") < at("1h"));
+        assert!(["", "tuesday", "2001-13-01", "7"].iter().all(|text| parse_time(text).is_err()));
+    }
+}

@@ -1,0 +1,253 @@
+//! An event as one line of JSON: plain ASCII whatever is in a name, so that it can be shown on any terminal, and exact.
+
+use std::fmt::{Display, Write as _};
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use time::OffsetDateTime;
+
+use crate::error::Kind;
+use crate::files::RelPath;
+use crate::limits;
+use crate::proto::escape;
+use crate::server::events::{Came, Event, Operation, Protocol, What};
+
+/// Whether it belongs into an audit: all but what only looks and comes often, where nobody was refused.
+pub fn is_wanted(event: &Event<'_>) -> bool {
+    match &event.what {
+        What::Operation(operation) => {
+            !operation.action.is_minor() || matches!(operation.outcome, Err(Kind::Denied | Kind::Locked))
+        }
+        What::Started
+        | What::Began { .. }
+        | What::Refused { .. }
+        | What::Rotten { .. }
+        | What::Ended { .. }
+        | What::Stopped => true,
+    }
+}
+
+/// Its line, with the ending.
+pub fn render(event: &Event<'_>) -> Vec<u8> {
+    let name = match &event.what {
+        What::Started => "start",
+        What::Began { .. } => "login",
+        What::Refused { .. } => "refused",
+        What::Operation(operation) => operation.action.kind().word(),
+        What::Rotten { .. } => "rot",
+        What::Ended { .. } => "logout",
+        What::Stopped => "stop",
+    };
+    let mut object = Object::new(event.at, name);
+    if let Some(user) = event.user {
+        let end = user.char_indices().nth(limits::AUDIT_NAME).map_or(user.len(), |(at, _)| at);
+        object.text("user", user.get(..end).unwrap_or_default());
+    }
+    object.display("peer", event.peer.as_ref().map(SocketAddr::to_string));
+    object.display("session", event.session);
+    object.display("protocol", event.protocol.map(Protocol::word));
+    match &event.what {
+        What::Started | What::Stopped => object.number("pid", u64::from(std::process::id())),
+        What::Began { with, key } => {
+            object.text("with", with.word());
+            key.iter().for_each(|key| object.text("key", key));
+        }
+        What::Refused { with, why, barred } => {
+            object.text("with", with.word());
+            object.text("outcome", why.word());
+            barred.iter().for_each(|why| object.text("why", why));
+        }
+        What::Operation(operation) => write_operation(&mut object, operation),
+        What::Rotten { path, recorded, found } => {
+            path.iter().for_each(|path| object.path("path", path));
+            object.display("recorded", Some(recorded));
+            object.display("found", Some(found));
+        }
+        What::Ended { bytes, lasted, why } => {
+            object.number("bytes", *bytes);
+            object.number("ms", u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+            why.iter().for_each(|why| object.text("outcome", why.word()));
+        }
+    }
+    object.end()
+}
+
+fn write_operation(object: &mut Object, operation: &Operation<'_>) {
+    object.text("action", operation.action.word());
+    object.text("verb", operation.name);
+    operation.path.iter().for_each(|path| {
+        object.text("home", operation.home);
+        object.path("path", path);
+    });
+    operation.to.iter().for_each(|to| object.path("to", to));
+    operation.about.iter().for_each(|about| object.text("about", about));
+    match &operation.outcome {
+        Ok(Came { word, size, hash, entries }) => {
+            object.text("outcome", word);
+            size.iter().for_each(|size| object.number("size", *size));
+            object.display("hash", hash.as_ref());
+            entries.iter().for_each(|entries| object.number("entries", *entries));
+        }
+        Err(kind) => object.text("outcome", kind.word()),
+    }
+    object.number("bytes", operation.bytes);
+    object.number("ms", u64::try_from(operation.took.as_millis()).unwrap_or(u64::MAX));
+}
+
+/// The line that tells of a gap.
+pub fn lost(lines: u64) -> Vec<u8> {
+    let mut object = Object::new(SystemTime::now(), "lost");
+    object.number("lines", lines);
+    object.end()
+}
+
+/// A JSON object that grows.
+struct Object(String);
+
+impl Object {
+    fn new(at: SystemTime, event: &str) -> Object {
+        let mut object = Object(String::with_capacity(limits::AUDIT_LINE));
+        let at = OffsetDateTime::from(at);
+        let date = (at.year(), u8::from(at.month()), at.day());
+        let _ = write!(
+            object.0,
+            "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\",\"event\":\"{event}\"",
+            date.0,
+            date.1,
+            date.2,
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.millisecond()
+        );
+        object
+    }
+
+    fn key(&mut self, key: &str) {
+        let _ = write!(self.0, ",\"{key}\":");
+    }
+
+    fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        let _ = write!(self.0, "{value}");
+    }
+
+    /// What is plain text by what it is.
+    fn display(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.key(key);
+            let _ = write!(self.0, "\"{value}\"");
+        }
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.0.push('"');
+        for c in value.chars() {
+            match c {
+                '"' | '\\' => self.0.extend(['\\', c]),
+                ' '..='~' => self.0.push(c),
+                _ => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        let _ = write!(self.0, "\\u{unit:04x}");
+                    }
+                }
+            }
+        }
+        self.0.push('"');
+    }
+
+    /// A name is bytes and JSON holds text: of one that is not UTF-8 the exact bytes stand beside it.
+    fn path(&mut self, key: &str, path: &RelPath) {
+        let bytes = path.as_bytes();
+        self.text(key, &String::from_utf8_lossy(bytes));
+        if std::str::from_utf8(bytes).is_err() {
+            self.text(&format!("{key}_encoded"), &escape::encode(bytes));
+        }
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push_str("}\n");
+        self.0.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::server::desk::action::Action;
+    use crate::server::events::Credential;
+
+    fn told(user: &str, path: Option<&RelPath>) -> String {
+        let operation = Operation {
+            action: Action::Delete,
+            name: "DELETE",
+            path,
+            to: None,
+            home: "alice",
+            about: None,
+            outcome: Err(Kind::Denied),
+            bytes: 0,
+            took: Duration::from_millis(5),
+        };
+        let event = Event {
+            at: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_000_000_007),
+            peer: Some("[2001:db8::1]:9".parse().unwrap()),
+            protocol: Some(Protocol::Sealift),
+            session: None,
+            user: Some(user),
+            what: What::Operation(operation),
+        };
+        String::from_utf8(render(&event)).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_plain_ascii_whatever_is_in_a_name() {
+        let path = RelPath::parse("caf\u{e9}/\u{9b}31m\u{202e}\u{1f99c}\"\\".as_bytes()).unwrap();
+        let line = told("eve\n\u{1b}[2J", Some(&path));
+        assert_eq!(
+            line,
+            "{\"time\":\"2001-09-09T01:46:40.007Z\",\"event\":\"change\",\"user\":\"eve\\u000a\\u001b[2J\",\
+             \"peer\":\"[2001:db8::1]:9\",\"protocol\":\"sealift/1\",\"action\":\"delete\",\"verb\":\"DELETE\",\"home\":\"alice\",\
+             \"path\":\"caf\\u00e9/\\u009b31m\\u202e\\ud83e\\udd9c\\\"\\\\\",\"outcome\":\"denied\",\"bytes\":0,\"ms\":5}\n"
+        );
+    }
+
+    #[test]
+    fn a_user_s_name_that_was_only_said_is_bounded() {
+        let event = Event {
+            at: SystemTime::now(),
+            peer: None,
+            protocol: None,
+            session: None,
+            user: Some(&"\u{1f99c}".repeat(100_000)),
+            what: What::Refused { with: Credential::Password, why: Kind::LoginFailed, barred: None },
+        };
+        assert!(render(&event).len() < limits::LINE_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_comes_back_from_its_line(user in ".*", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let path = RelPath::parse(&bytes).ok();
+            let line = told(&user, path.as_ref());
+            let is_one_line = line.is_ascii() && line.ends_with("}\n") && line.matches('\n').count() == 1;
+            prop_assert!(is_one_line);
+            let value: Value = serde_json::from_str(&line).unwrap();
+            let kept: String = user.chars().take(limits::AUDIT_NAME).collect();
+            prop_assert_eq!(value["user"].as_str(), Some(kept.as_str()));
+            if let Some(path) = path {
+                let exact = match value["path_encoded"].as_str() {
+                    Some(encoded) => escape::decode(encoded.as_bytes()).unwrap().into_owned(),
+                    None => value["path"].as_str().unwrap().as_bytes().to_vec(),
+                };
+                prop_assert_eq!(exact, path.as_bytes());
+            }
+        }
+    }
+}

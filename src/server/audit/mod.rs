@@ -1,0 +1,97 @@
+//! The audit: one JSON object a line for each login, refusal, transfer, change and act of administration, apart from the log. Nobody
+//! waits for it: lines wait in bounded memory for a thread of its own that writes them, and what finds no room there is counted, and
+//! the number stands in the audit itself.
+
+mod file;
+mod line;
+mod queue;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use self::file::AuditFile;
+use self::queue::Queue;
+use super::events::Event;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+
+/// Where the audit goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuditTo {
+    /// To the end of this file, made if it is missing, for nobody else to read. It is opened anew by
+    /// [`Handle::reload`](super::Handle::reload), so that it can be moved away: what waits then
+    /// goes into the new one.
+    File(PathBuf),
+    /// To standard error, where the log is, too.
+    Stderr,
+}
+
+/// An audit that is written to.
+pub struct AuditLog {
+    queue: Queue,
+}
+
+/// An audit that is open, and not written to yet.
+pub struct OpenAudit {
+    file: AuditFile,
+    log: Arc<AuditLog>,
+}
+
+impl std::fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AuditLog")
+    }
+}
+
+impl OpenAudit {
+    /// Opens it. Starts no thread.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] for what is no file of its own, and those of opening it.
+    pub fn open(to: &AuditTo) -> Result<OpenAudit> {
+        Ok(OpenAudit { file: AuditFile::open(to)?, log: Arc::new(AuditLog { queue: Queue::new() }) })
+    }
+
+    /// What can be written to already.
+    pub fn log(&self) -> &Arc<AuditLog> {
+        &self.log
+    }
+
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`]: there is no thread to be had.
+    pub fn begin(self) -> Result<Arc<AuditLog>> {
+        let OpenAudit { mut file, log } = self;
+        let written = Arc::clone(&log);
+        let started = thread::Builder::new().name("audit".to_owned()).spawn(move || {
+            while let Some(work) = written.queue.next() {
+                file.write(work, &written.queue);
+            }
+        });
+        let no_thread = |err: io::Error| Error::new(Kind::Internal, format!("no thread for the audit: {err}"));
+        started.map(|_| log).map_err(no_thread)
+    }
+}
+
+impl AuditLog {
+    /// Writes down what belongs into an audit. Never waits.
+    pub fn write(&self, event: &Event<'_>) {
+        if line::is_wanted(event) {
+            self.queue.push(&line::render(event));
+        }
+    }
+
+    /// The file is opened anew before the next line is written.
+    pub fn reopen(&self) {
+        self.queue.reopen();
+    }
+
+    /// Nothing more is written after what is waiting. Waits for that, but no longer than [`limits::AUDIT_FLUSH`].
+    pub fn close(&self) {
+        self.queue.close(limits::AUDIT_FLUSH);
+    }
+}

@@ -1,0 +1,266 @@
+//! What an operation is, whatever its protocol calls it: for the log, the audit and the metrics.
+
+use super::matter::Matter;
+use super::op::Op;
+
+/// One for each kind of operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// What is at a path.
+    Stat,
+    /// What is in a folder.
+    List,
+    /// The bytes of a file, or of a range of it.
+    Download,
+    /// The hash of a file.
+    Hash,
+    /// What is left of an interrupted upload.
+    FindPartial,
+    /// A file is taken as it is.
+    Accept,
+    /// A file in one piece.
+    Upload,
+    /// A file that comes in parts is begun.
+    Stage,
+    /// One of its parts.
+    Part,
+    /// It is whole and goes to its place.
+    Commit,
+    /// It is given up.
+    Discard,
+    /// Another mode.
+    SetMode,
+    /// Another time.
+    SetTime,
+    /// Properties that a client keeps.
+    SetProperties,
+    /// A file or folder goes.
+    Delete,
+    /// A new folder.
+    MakeFolder,
+    /// Another name.
+    Rename,
+    /// Two names are exchanged.
+    Exchange,
+    /// A copy on the server.
+    Copy,
+    /// A lock is taken.
+    Lock,
+    /// A lock is kept.
+    RenewLock,
+    /// A lock is given up.
+    Unlock,
+    /// What changes nothing and concerns nobody else.
+    Talk,
+    /// A login of somebody who is logged in.
+    LogIn,
+    /// Further connections of the same login.
+    Connect,
+    /// Another password of one's own.
+    ChangePassword,
+    /// A key of one's own is enrolled or revoked.
+    ChangeKeys,
+    /// Who is connected.
+    ListSessions,
+    /// Sessions of others are ended.
+    EndSessions,
+    /// The server is told to end.
+    StopServer,
+    /// What was not understood.
+    Unknown,
+}
+
+/// What kinds of operations there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ActionKind {
+    /// Bytes of files move between client and server.
+    Transfer,
+    /// Something in a home is another one than before.
+    Change,
+    /// Somebody looks at what is there.
+    Look,
+    /// Somebody changes something about their own login.
+    Account,
+    /// An administrator does something about others.
+    Admin,
+    /// Neither.
+    Talk,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Action; 31] = [
+        Action::Stat,
+        Action::List,
+        Action::Download,
+        Action::Hash,
+        Action::FindPartial,
+        Action::Accept,
+        Action::Upload,
+        Action::Stage,
+        Action::Part,
+        Action::Commit,
+        Action::Discard,
+        Action::SetMode,
+        Action::SetTime,
+        Action::SetProperties,
+        Action::Delete,
+        Action::MakeFolder,
+        Action::Rename,
+        Action::Exchange,
+        Action::Copy,
+        Action::Lock,
+        Action::RenewLock,
+        Action::Unlock,
+        Action::Talk,
+        Action::LogIn,
+        Action::Connect,
+        Action::ChangePassword,
+        Action::ChangeKeys,
+        Action::ListSessions,
+        Action::EndSessions,
+        Action::StopServer,
+        Action::Unknown,
+    ];
+
+    /// That of an operation on files.
+    pub(super) fn of(op: &Op) -> Action {
+        match op {
+            Op::Stat(_) => Action::Stat,
+            Op::List { .. } => Action::List,
+            Op::Read { .. } => Action::Download,
+            Op::Hash { .. } => Action::Hash,
+            Op::FindPartial(_) => Action::FindPartial,
+            Op::Accept(_) => Action::Accept,
+            Op::Put { .. } => Action::Upload,
+            Op::Stage { .. } => Action::Stage,
+            Op::Part { .. } => Action::Part,
+            Op::Commit { .. } => Action::Commit,
+            Op::Discard(_) => Action::Discard,
+            Op::SetMode { .. } => Action::SetMode,
+            Op::SetTime { .. } => Action::SetTime,
+            Op::SetProperties { .. } => Action::SetProperties,
+            Op::Remove { .. } => Action::Delete,
+            Op::MakeFolder { .. } => Action::MakeFolder,
+            Op::Rename { .. } => Action::Rename,
+            Op::Exchange { .. } => Action::Exchange,
+            Op::Copy { .. } => Action::Copy,
+            Op::Lock { .. } => Action::Lock,
+            Op::RenewLock { .. } => Action::RenewLock,
+            Op::Unlock { .. } => Action::Unlock,
+        }
+    }
+
+    /// That of what concerns no files.
+    pub(super) const fn of_matter(matter: Matter) -> Action {
+        match matter {
+            Matter::Talk => Action::Talk,
+            Matter::LogIn => Action::LogIn,
+            Matter::Connect => Action::Connect,
+            Matter::ChangePassword => Action::ChangePassword,
+            Matter::ChangeKeys => Action::ChangeKeys,
+            Matter::ListSessions => Action::ListSessions,
+            Matter::EndSessions => Action::EndSessions,
+            Matter::StopServer => Action::StopServer,
+        }
+    }
+
+    /// One word, the same in all versions.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Action::Stat => "stat",
+            Action::List => "list",
+            Action::Download => "download",
+            Action::Hash => "hash",
+            Action::FindPartial => "find-partial",
+            Action::Accept => "accept",
+            Action::Upload => "upload",
+            Action::Stage => "stage",
+            Action::Part => "part",
+            Action::Commit => "commit",
+            Action::Discard => "discard",
+            Action::SetMode => "set-mode",
+            Action::SetTime => "set-time",
+            Action::SetProperties => "set-properties",
+            Action::Delete => "delete",
+            Action::MakeFolder => "make-folder",
+            Action::Rename => "rename",
+            Action::Exchange => "exchange",
+            Action::Copy => "copy",
+            Action::Lock => "lock",
+            Action::RenewLock => "renew-lock",
+            Action::Unlock => "unlock",
+            Action::Talk => "talk",
+            Action::LogIn => "log-in",
+            Action::Connect => "connect",
+            Action::ChangePassword => "change-password",
+            Action::ChangeKeys => "change-keys",
+            Action::ListSessions => "list-sessions",
+            Action::EndSessions => "end-sessions",
+            Action::StopServer => "stop-server",
+            Action::Unknown => "unknown",
+        }
+    }
+
+    /// Of which kind it is.
+    pub const fn kind(self) -> ActionKind {
+        match self {
+            Action::Download | Action::Upload | Action::Stage | Action::Part | Action::Commit | Action::Discard => {
+                ActionKind::Transfer
+            }
+            Action::Accept
+            | Action::SetMode
+            | Action::SetTime
+            | Action::SetProperties
+            | Action::Delete
+            | Action::MakeFolder
+            | Action::Rename
+            | Action::Exchange
+            | Action::Copy
+            | Action::Lock
+            | Action::Unlock => ActionKind::Change,
+            Action::Stat | Action::List | Action::Hash | Action::FindPartial | Action::RenewLock => ActionKind::Look,
+            Action::ChangePassword | Action::ChangeKeys | Action::Connect | Action::LogIn => ActionKind::Account,
+            Action::ListSessions | Action::EndSessions | Action::StopServer => ActionKind::Admin,
+            Action::Talk | Action::Unknown => ActionKind::Talk,
+        }
+    }
+
+    /// Whether it neither changes a file nor gives its bytes, and comes often: the log of every day and the audit leave it out
+    /// where it succeeds, as it would hide what does.
+    pub const fn is_minor(self) -> bool {
+        matches!(self, Action::Stat | Action::RenewLock | Action::Talk)
+    }
+}
+
+impl ActionKind {
+    /// One word, the same in all versions.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ActionKind::Transfer => "transfer",
+            ActionKind::Change => "change",
+            ActionKind::Look => "look",
+            ActionKind::Account => "account",
+            ActionKind::Admin => "admin",
+            ActionKind::Talk => "talk",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_has_its_own_place_and_word() {
+        for (at, action) in Action::ALL.iter().enumerate() {
+            assert_eq!(*action as usize, at, "{action:?}");
+        }
+        let words: HashSet<_> = Action::ALL.iter().map(|action| action.word()).collect();
+        assert_eq!(words.len(), Action::ALL.len());
+    }
+}

@@ -1,0 +1,211 @@
+//! One operation on its way. Each is written down once: by whoever ends it ([`super::audit::Audit`]), or else, when it is dropped in
+//! the middle, as broken off.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::action::Action;
+use super::audit;
+use super::gate::{self, Need};
+use super::locks::LockToken;
+use super::matter::Matter;
+use super::op::Op;
+use super::registry::Record;
+use super::spot::Spot;
+use crate::auth::{Access, Grants, Principal};
+use crate::error::Result;
+use crate::files::{RelPath, StagedId};
+
+/// An operation that has begun and is not written down yet.
+#[derive(Debug)]
+pub struct Running {
+    action: Action,
+    /// What its protocol calls it.
+    name: &'static str,
+    path: Option<Spot>,
+    /// Where what it makes is, if that is another path.
+    to: Option<Spot>,
+    /// The staged upload it is about.
+    staged: Option<StagedId>,
+    /// What it is about that is no path.
+    about: Option<String>,
+    /// The rights that it took at its path.
+    rights: Access,
+    /// Those that it took at the other one.
+    rights_there: Access,
+    /// The locks that were presented for it.
+    presented: Vec<LockToken>,
+    since: Instant,
+    /// Bytes of files that it has moved.
+    moved: Cell<u64>,
+    /// The session that it is of, if it is to be written down.
+    record: Option<Arc<Record>>,
+    is_over: Cell<bool>,
+}
+
+impl Running {
+    /// Of what concerns no files.
+    pub(super) fn of(matter: Matter, name: &'static str) -> Self {
+        Running::bare(Action::of_matter(matter), name)
+    }
+
+    /// Of an operation that its protocol calls so.
+    pub(super) fn new(op: &Op, name: &'static str, grants: &Grants) -> Self {
+        let mut running = Running::bare(Action::of(op), name);
+        let spot = |path: &RelPath| Spot::new(path.clone(), grants);
+        (running.path, running.to) = (op.path().map(spot), op.other_path().map(spot));
+        if let Need::Rights(demands) = gate::need(op) {
+            running.rights = demands.at.rights;
+            running.rights_there = demands.to.map_or(Access::NONE, |to| to.rights);
+        }
+        running
+    }
+
+    /// Of what was not understood.
+    pub(super) fn unknown(name: &'static str) -> Self {
+        Running::bare(Action::Unknown, name)
+    }
+
+    fn bare(action: Action, name: &'static str) -> Self {
+        Running {
+            action,
+            name,
+            path: None,
+            to: None,
+            staged: None,
+            about: None,
+            rights: Access::NONE,
+            rights_there: Access::NONE,
+            presented: Vec::new(),
+            since: Instant::now(),
+            moved: Cell::new(0),
+            record: None,
+            is_over: Cell::new(false),
+        }
+    }
+
+    /// It is of this session, which tells of it.
+    pub(super) fn told_by(&mut self, record: &Arc<Record>) {
+        self.record = Some(Arc::clone(record));
+    }
+
+    /// What it is.
+    pub(super) fn action(&self) -> Action {
+        self.action
+    }
+
+    /// What its protocol calls it.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it may go on for this principal.
+    ///
+    /// # Errors
+    /// As [`gate::check_spot`].
+    pub(super) fn check(&self, principal: &Principal) -> Result<()> {
+        for (rights, spot) in [(self.rights, &self.path), (self.rights_there, &self.to)] {
+            if let Some(spot) = spot {
+                gate::check_spot(principal, rights, spot, self.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> Option<&RelPath> {
+        self.path.as_ref().map(|spot| &spot.path)
+    }
+
+    /// Where what it makes is, if that is another path.
+    pub(super) fn other_path(&self) -> Option<&RelPath> {
+        self.to.as_ref().map(|spot| &spot.path)
+    }
+
+    /// The staged upload it is about.
+    pub(super) fn staged(&self) -> Option<&StagedId> {
+        self.staged.as_ref()
+    }
+
+    /// What it is about that is no path.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.about.as_deref()
+    }
+
+    /// How long it has taken.
+    pub(super) fn took(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// The locks that were presented for it.
+    pub(super) fn presented(&self) -> &[LockToken] {
+        &self.presented
+    }
+
+    /// These locks are presented for it.
+    pub(super) fn presenting(mut self, presented: Vec<LockToken>) -> Self {
+        self.presented = presented;
+        self
+    }
+
+    /// It is about the file at this spot.
+    pub(super) fn at(mut self, spot: Spot) -> Self {
+        self.path = Some(spot);
+        self
+    }
+
+    /// It is about this, which is no path.
+    pub fn about(mut self, what: impl Into<String>) -> Self {
+        self.about = Some(what.into());
+        self
+    }
+
+    /// The path of the file that it makes or changes.
+    pub(super) fn target(&self) -> Option<&RelPath> {
+        self.to.as_ref().or(self.path.as_ref()).map(|spot| &spot.path)
+    }
+
+    /// It is about this staged upload.
+    pub(super) fn of_staged(mut self, id: StagedId) -> Self {
+        self.staged = Some(id);
+        self
+    }
+
+    /// It has moved so many more bytes of files. Whoever asks who is connected sees them now.
+    pub(super) fn moves(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        self.moved.set(self.moved.get() + bytes);
+        if let Some(record) = &self.record {
+            record.count(bytes);
+        }
+    }
+
+    /// Bytes of files that it has moved.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved.get()
+    }
+
+    /// It is written down.
+    pub(super) fn over(&self) {
+        self.is_over.set(true);
+    }
+
+    /// It need not be written down: nothing of what it moved has left the server.
+    pub(super) fn forget(&self) {
+        self.over();
+        if let Some(record) = &self.record {
+            record.uncount(self.moved.take());
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take()
+            && !self.is_over.get()
+        {
+            audit::cut_off(&record, self);
+        }
+    }
+}
