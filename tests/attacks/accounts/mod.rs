@@ -4,6 +4,7 @@
 
 mod barred;
 mod enrolled;
+mod folders;
 mod keys;
 mod live;
 mod overwrite;
