@@ -59,19 +59,19 @@ fn at_most(section: &Section<'_>, most: usize, what: &str) -> Result<()> {
 
 /// Fails if two folders would show in the same place of one home, or one inside of the other.
 pub(super) fn refuse_collisions(root: &Section<'_>, shares: &Shares, all: &[(&str, &Grants)]) -> Result<()> {
-    for (user, grants) in all {
-        for (number, one) in grants.folders.iter().enumerate() {
-            let others = grants.folders.get(number + 1..).unwrap_or_default();
-            let Some(other) = others.iter().find(|other| one.at.is_within(&other.at) || other.at.is_within(&one.at))
-            else {
+    let folders = &shares.folders;
+    let nested = |one: &Definition, other: &Definition| one.at.is_within(&other.at) || other.at.is_within(&one.at);
+    for (number, one) in folders.iter().enumerate() {
+        for other in folders.iter().skip(number + 1).filter(|other| nested(one, other)) {
+            let has = |grants: &Grants, folder: &Definition| grants.folders.iter().any(|has| has.name == folder.name);
+            let Some((user, _)) = all.iter().find(|(_, grants)| has(grants, one) && has(grants, other)) else {
                 continue;
             };
-            let span = shares.folders.iter().find(|folder| folder.name == other.name).map(|folder| folder.span.clone());
             let what = format!(
                 "{user} would have [folders.{}] at /{} and [folders.{}] at /{}: say `as` for one of them",
                 one.name, one.at, other.name, other.at
             );
-            return Err(root.place.wrong(span.unwrap_or_default(), what));
+            return Err(root.place.wrong(other.span.clone(), what));
         }
     }
     Ok(())

@@ -115,7 +115,8 @@ impl Shares {
                 continue;
             }
             let Some((access, given_to)) = given.filter(|(access, _)| *access != Access::NONE) else { continue };
-            let Definition { name, at, location, quota, .. } = folder.clone();
+            let (name, at, location) = (folder.name.clone(), folder.at.clone(), folder.location.clone());
+            let quota = folder.quota;
             grants.folders.push(Arc::new(SharedFolder { name, at, location, quota, access, given_to }));
         }
     }
@@ -145,5 +146,80 @@ impl Shares {
         for folder in &mut self.folders {
             folder.access.remove(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Users;
+
+    const HASH: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    fn users(more: &str) -> Users {
+        let people: String =
+            ["alice", "bob", "carol"].map(|user| format!("[users.{user}]\npassword = \"{HASH}\"\n")).concat();
+        Users::parse(&format!("[anonymous]\nenabled = true\n{people}{more}"), "users.toml").unwrap()
+    }
+
+    fn given(users: &Users, name: &str) -> Vec<String> {
+        let grants = users.grants_of(name).unwrap();
+        grants.folders.iter().map(|folder| format!("{} {} {}", folder.at, folder.access, folder.given_to)).collect()
+    }
+
+    #[test]
+    fn a_name_counts_before_groups_and_these_together_before_everybody() {
+        let users = users(
+            "[groups.a]\nmembers = [\"alice\", \"bob\"]\n[groups.b]\nmembers = [\"@a\", \"carol\"]\n\
+             [folders.x]\naccess = { alice = \"list\", \"@a\" = \"download\", \"@b\" = \"upload\", \"*\" = \"full\" }\n\
+             [folders.y]\naccess = { \"*\" = \"read\", carol = [], anonymous = \"read\" }\n",
+        );
+        assert_eq!(given(&users, "alice"), ["x list alice", "y read *"]);
+        assert_eq!(given(&users, "bob"), ["x download,upload @a, @b", "y read *"]);
+        assert_eq!(given(&users, "carol"), ["x upload @b"]);
+        assert_eq!(given(&users, "anonymous"), ["y read anonymous"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_the_home_shows_nowhere_else_and_bounds_it() {
+        let users = users(
+            "[folders.public]\nquota = \"5 MiB\"\naccess = { anonymous = [\"download\"], \"*\" = \"read\" }\n\
+             [folders.own]\npath = \"carol\"\naccess = { \"*\" = \"read\" }\n",
+        );
+        let anonymous = users.grants_of("anonymous").unwrap();
+        assert!(anonymous.folders.is_empty());
+        assert_eq!((anonymous.access, anonymous.home_quota), (Access::DOWNLOAD, Some(5 << 20)));
+        assert_eq!(given(&users, "alice"), ["public read *", "own read *"]);
+        let carol = users.grants_of("carol").unwrap();
+        assert_eq!((given(&users, "carol"), carol.access), (vec!["public read *".to_owned()], Access::FULL));
+    }
+
+    #[test]
+    fn two_folders_show_in_one_place_to_different_people_and_not_to_the_same() {
+        let two = |one: &str, other: &str| {
+            format!(
+                "[folders.x]\nas = \"team\"\naccess = {{ {one} = \"read\" }}\n[folders.y]\nas = \"team/in\"\naccess = {{ {other} = \"read\" }}\n"
+            )
+        };
+        assert_eq!(given(&users(&two("alice", "bob")), "bob"), ["team/in read bob"]);
+        let people = format!("[users.alice]\npassword = \"{HASH}\"\n");
+        let said = Users::parse(&format!("{people}{}", two("alice", "\"*\"")), "f").unwrap_err();
+        assert!(said.text().starts_with("f:6: alice would have [folders.x] at /team and"), "{}", said.text());
+    }
+
+    #[test]
+    fn many_users_and_folders_take_no_long_time() {
+        let mut text = String::new();
+        for number in 0..2_000 {
+            text += &format!("[users.u{number}]\npassword = \"{HASH}\"\n");
+        }
+        let members: Vec<String> = (0..2_000).map(|number| format!("\"u{number}\"")).collect();
+        text += &format!("[groups.all]\nmembers = [{}]\n", members.join(", "));
+        for number in 0..100 {
+            text += &format!("[folders.f{number}]\naccess = {{ \"@all\" = \"read\" }}\n");
+        }
+        let users = Users::parse(&text, "f").unwrap();
+        assert_eq!(users.grants_of("u7").unwrap().folders.len(), 100);
     }
 }
