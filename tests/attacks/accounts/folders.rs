@@ -289,8 +289,11 @@ fn folder_withdrawn() {
     assert_eq!(got.status, 403, "{got:?}");
     assert_eq!(word(&mut alice, &format!("COMMIT {id} hash={}", Hash::of(b"text"))), "denied");
     let mut joined = RawClient::connect(&daemon);
-    assert_eq!(joined.ask(format!("JOIN {token}")).0, 230);
-    assert_eq!(word(&mut joined, "STAT library/large"), "not-found");
+    assert_eq!(
+        word(&mut joined, &format!("JOIN {token}")),
+        "login-failed",
+        "a token is of the rights that it was given with"
+    );
     let names: BTreeSet<_> =
         fs::read_dir(world.home("library")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!["web", "staged"].iter().any(|name| names.contains(std::ffi::OsStr::new(name))), "{names:?}");
