@@ -308,6 +308,10 @@ impl Store for JoinedStore {
         self.at(path, |store, path| store.change_properties(path, changes))
     }
 
+    fn free(&self) -> Result<Option<u64>> {
+        self.home.free()
+    }
+
     fn usage(&self) -> Result<Option<Usage>> {
         self.home.usage()
     }

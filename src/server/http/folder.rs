@@ -82,12 +82,14 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     Ok(answer)
 }
 
-/// The page of a home for a person who may upload and not list: there is something to do here, and nothing to be seen. None for
+/// The page of a home, or of a shared folder, for a person who may upload and not list: there is something to do here, and nothing to be seen. None for
 /// anybody else.
 pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -> Option<Answer> {
-    let access = guest.principal().access();
+    let (grants, path) = (guest.principal().grants(), &asked.place.path);
+    let access = grants.access_at(path);
+    let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == *path);
     let delivers = access.contains(Access::UPLOAD) && !access.contains(Access::LIST) && guest.may_write();
-    if form != Form::Page || !asked.place.path.is_root() || !delivers {
+    if form != Form::Page || !is_whole || !delivers {
         return None;
     }
     let (place, wish, user) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
