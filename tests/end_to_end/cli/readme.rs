@@ -43,8 +43,8 @@ fn the_readme_s_lines_for_curl_and_rclone_do_what_they_say() {
         ("127.0.0.1:4456", &*address),
         ("HOST:4456", &address),
         // Who is asked for the password types it.
-        ("-u alice ", &format!("-u alice:{PASSWORD} ")),
-        ("\"$(rclone obscure -)\"", &format!("\"$(echo {PASSWORD} | rclone obscure -)\"")),
+        ("-u alice ", &format!("-u 'alice:{PASSWORD}' ")),
+        ("\"$(rclone obscure -)\"", &format!("\"$(echo '{PASSWORD}' | rclone obscure -)\"")),
         ("$(sealiftd cert pin)", world.server.pin()),
     ] {
         assert!(lines.contains(written), "{written}");
