@@ -44,6 +44,16 @@ pub const STARTUPS_PERCENT: u32 = 30;
 /// Connections not logged in at which every newcomer is refused.
 pub const STARTUPS_FULL: usize = 2000;
 
+/// Longest header of a balancer after its fixed part: addresses take 216 bytes at most, and what balancers add about a client's TLS
+/// a few hundred.
+pub const PROXY_HEADER_MAX: usize = 4 * 1024;
+
+/// Time for that header: it is in the first packet, and may have to be sent once more (as HAProxy advises: three seconds and more).
+pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections of all balancers together that have not said yet whose they are: each is a descriptor, for the time of a packet.
+pub const PROXIED_UNKNOWN_MAX: usize = 256;
+
 // ---- Sessions ----
 
 /// How long a logged-in connection may say nothing between two commands.
@@ -188,6 +198,9 @@ pub const STATUS_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long telling the service manager something may take: it reads as long as the machine is well.
 pub const SERVICE_MANAGER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the log says that the settings cannot be used, and they are read again.
+pub const SETTINGS_REPEAT: Duration = Duration::from_secs(60);
 
 // ---- The audit ----
 

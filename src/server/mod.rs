@@ -11,11 +11,12 @@ mod door;
 mod events;
 mod http;
 mod line;
+mod live;
 mod memory;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use async_std::future::timeout;
@@ -50,12 +51,14 @@ use self::http::uploads::Uploads;
 pub use self::line::session::asked::Asked;
 #[doc(hidden)]
 pub use self::line::unplugged;
+use self::live::Live;
+pub use self::live::LiveOptions;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
+use crate::auth::Network;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Location, Vault};
 use crate::limits;
-use crate::machine::drive::Pace;
 use crate::machine::source::Source;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
@@ -100,6 +103,9 @@ pub struct ServerOptions {
     pub admission: AdmissionOptions,
     /// How long clients may take.
     pub timeouts: Timeouts,
+    /// The balancers that are believed whose connections they hand on, by PROXY protocol version 2. From these networks a
+    /// connection without that header is closed.
+    pub balancers: Vec<Network>,
     /// What browsers and curl may do.
     pub web: Web,
     /// Where the certificate for browsers is, one that an authority vouches for; read again when it changes. None: browsers are
@@ -134,6 +140,7 @@ impl ServerOptions {
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
             timeouts: Timeouts::default(),
+            balancers: Vec::new(),
             web: Web::default(),
             web_certificate: None,
             is_confined: false,
@@ -165,14 +172,36 @@ struct Shared {
     /// Uploads over HTTP that can be gone on with.
     uploads: Arc<Uploads>,
     memory: Memory,
-    max_mode: FileMode,
+    live: RwLock<Arc<Live>>,
+    /// The most connections that there is memory for.
+    connections_max: usize,
     /// The threads of sessions.
     turns: Arc<Turns>,
     /// Those that open homes: a disk may let one wait long.
     opening: Arc<Turns>,
-    pace: Pace,
-    timeouts: Timeouts,
     pulse: Pulse,
+}
+
+impl Shared {
+    /// What connections begin with now.
+    fn live(&self) -> Arc<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has connections begin with these from now on.
+    fn change(&self, options: &LiveOptions) {
+        self.admission.change(admission_of(options, self.connections_max));
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Live::of(options));
+    }
+}
+
+/// Who may connect by these options, where there is memory for so many.
+fn admission_of(options: &LiveOptions, connections_max: usize) -> AdmissionOptions {
+    let mut admission = options.admission.clone();
+    admission.connections = admission.connections.min(connections_max);
+    // What a balancer does for itself, such as seeing whether the server is there, is no misbehaviour.
+    admission.exempt.extend(options.balancers.iter().copied());
+    admission
 }
 
 /// Sockets that listen: what of a server may need root. Connections wait.
@@ -237,6 +266,14 @@ impl Handle {
         door::pulse::prove_life(&shared, &own).await
     }
 
+    /// Goes by these options from now on. Connections that there are go on by those that they began with; whoever is in stays.
+    /// More connections than there is memory for are not let in, whatever the options say.
+    pub fn change(&self, options: &LiveOptions) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.change(options);
+        }
+    }
+
     /// Opens the audit anew, and reads the users and the certificate for browsers again now. (By itself the server looks every few
     /// seconds whether those have changed.)
     pub fn reload(&self) {
@@ -252,22 +289,21 @@ impl Handle {
     }
 }
 
-/// As many connections as there is memory for.
-fn within(plan: &MemoryPlan, admission: AdmissionOptions) -> AdmissionOptions {
+/// Says if there is too little memory for so many connections.
+fn warn_of_memory(plan: &MemoryPlan, connections: usize) {
     let mib = |bytes: u64| bytes / (1024 * 1024);
     if plan.is_short {
         warn!(memory_mib = mib(plan.all), logins_mib = mib(plan.logins), "too little memory to be safe from its end");
     }
-    if plan.connections >= admission.connections {
-        return admission;
+    if plan.connections >= connections {
+        return;
     }
     warn!(
-        wanted = admission.connections,
+        wanted = connections,
         connections = plan.connections,
         memory_mib = mib(plan.all),
         "fewer connections at once than wanted: there is no memory for more"
     );
-    AdmissionOptions { connections: plan.connections, ..admission }
 }
 
 impl Server {
@@ -289,6 +325,7 @@ impl Server {
     /// As [`Server::bind`].
     pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
+        let live = options.live();
         let (vault, folder): (Arc<dyn Vault>, _) = match options.storage {
             Storage::Vault(vault) => (vault, None),
             Storage::Folder { path, durability } => {
@@ -317,7 +354,7 @@ impl Server {
         let accounts = Arc::new(Accounts::new(users.clone()));
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
-        let admission = within(&plan, options.admission);
+        warn_of_memory(&plan, options.admission.connections);
         if let Some(folder) = folder {
             users.on_trouble(move |trouble| {
                 if let Err(error) = folder.leave_note(&trouble.note()) {
@@ -345,18 +382,17 @@ impl Server {
             vault,
             _state: state,
             registry,
-            admission: Admission::new(admission),
+            admission: Admission::new(admission_of(&live, plan.connections)),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
             remembered: Remembered::new()?,
             signed_in,
             staged: Arc::default(),
             uploads: Arc::default(),
             memory: Memory::new(plan.buffers),
-            max_mode: options.max_mode,
+            live: RwLock::new(Arc::new(Live::of(&live))),
+            connections_max: plan.connections,
             turns: Turns::new("session", Places::of_sessions()),
             opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
-            pace: options.timeouts.pace(options.grace),
-            timeouts: options.timeouts,
             pulse: Pulse::default(),
         });
         let users = shared.accounts.users();
@@ -417,7 +453,7 @@ impl Server {
         let _goes_on_alone = desk::sweep::begin(self.shared.vault.clone(), self.shared.accounts.users());
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
-        let _ = timeout(self.shared.pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
+        let _ = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
         // Clients that come back go on with what they had begun, as after a crash.
         self.shared.uploads.put_away().await;
         info!(connections = registry.connections(), "stopped");

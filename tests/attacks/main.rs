@@ -21,6 +21,7 @@ mod wire;
 
 // On the server.
 mod accounts;
+mod balancers;
 mod data;
 mod dav;
 mod fairness;

@@ -59,7 +59,12 @@ impl RawClient {
 
     /// The same; none if the server refuses.
     pub fn try_from(address: [u8; 4], daemon: &Daemon) -> Option<RawClient> {
-        let socket = TcpStream::from(try_socket_from(address, daemon.port()).ok()?);
+        RawClient::over(try_socket_from(address, daemon.port()).ok()?)
+    }
+
+    /// Shakes hands over a connection that there is, and reads the greeting; none if the server refuses.
+    pub fn over(socket: std::net::TcpStream) -> Option<RawClient> {
+        let socket = TcpStream::from(socket);
         let connected = within(async { Connector::new(Trust::Observe)?.connect(socket, "127.0.0.1").await });
         let mut client = RawClient { stream: connected.ok()?.0, unread: Vec::new() };
         let (_, word, _) = client.try_reply()?;

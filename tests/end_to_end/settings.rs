@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::common::{Daemon, RawClient, end_of, sealiftd, text};
+use crate::common::{Daemon, RawClient, end_of, eventually, sealiftd, text};
 
 fn run(place: &Path, args: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = sealiftd(place);
@@ -137,4 +138,43 @@ fn a_file_that_somebody_else_planted_is_not_read_unasked() {
         std::os::unix::fs::chown(place.path(), Some(12_345), None).unwrap();
         assert_eq!(run(place.path(), &["config", "show"], &[]).0, 0);
     }
+}
+
+#[test]
+fn what_can_change_while_it_runs_does_so_on_sighup_and_the_rest_is_said_to_need_a_restart() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("sealiftd.toml");
+    fs::write(&file, "max_per_source = 1\n").unwrap();
+    let daemon = Daemon::builder().within(place.path()).start();
+    let _first = RawClient::connect(&daemon);
+    assert!(RawClient::try_silent(daemon.port()).is_err());
+    fs::write(&file, "max_per_source = 3\nweb = \"off\"\n").unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("the live setting counts", || RawClient::try_silent(daemon.port()).is_ok());
+    let log = daemon.log();
+    assert!(log.contains("count from now on") && log.contains("settings=\"max_per_source\""), "{log}");
+    eventually("the other one is named", || daemon.log().contains("need a restart to count settings=\"web\""));
+    // A broken one changes nothing.
+    fs::write(&file, "max_per_source = \"some\"\n").unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("it is said with its line", || daemon.log().contains("sealiftd.toml:1: max_per_source"));
+    let _second = RawClient::connect(&daemon);
+    // Back to what it was started with: nothing needs a restart any more.
+    fs::write(&file, "max_per_source = 1\n").unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("the first one counts again", || daemon.log().matches("count from now on").count() == 2);
+    assert!(RawClient::try_silent(daemon.port()).is_err());
+    assert_eq!(daemon.log().matches("need a restart").count(), 1);
+}
+
+#[test]
+fn a_named_file_that_is_replaced_is_read_again_inside_the_sandbox() {
+    let (place, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let file = elsewhere.path().join("ours.toml");
+    fs::write(&file, "max_per_source = 1\n").unwrap();
+    let daemon = Daemon::builder().within(place.path()).args(["--config", file.to_str().unwrap()]).start();
+    fs::write(elsewhere.path().join("new"), "max_per_source = 3\n").unwrap();
+    fs::rename(elsewhere.path().join("new"), &file).unwrap();
+    daemon.signal(Signal::HUP);
+    eventually("it counts", || daemon.log().contains("count from now on"));
 }

@@ -26,6 +26,11 @@ impl Failure {
         self
     }
 
+    /// What is wrong, for a log.
+    pub fn text(&self) -> &str {
+        self.error.text()
+    }
+
     /// Tells the person, and gives the exit code.
     pub fn report(self) -> ExitCode {
         let hint = self.hint.unwrap_or_else(|| next_step(self.error.kind()).to_owned());

@@ -11,6 +11,7 @@ use crate::args::Places;
 use crate::failure::Failure;
 use crate::obstacle::{Obstacle, Want, absolute, obstacle};
 use crate::output::shell_word;
+use crate::settings;
 
 /// Makes sure that every place can be used, under the account that the process has just become.
 ///
@@ -64,6 +65,11 @@ pub fn within_sandbox(places: &Places, (port_file, audit): (Option<&Path>, Optio
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
     read.extend(port_file.map(Path::to_owned));
+    // The settings, which SIGHUP has read again: where they were named, another file may have the name then.
+    let named = places.config.as_deref();
+    read.extend(named.and_then(|file| file.canonicalize().ok()).map(|target| folder_of(&target)));
+    read.extend(named.map(folder_of));
+    read.extend(Some(PathBuf::from(settings::USUAL)).filter(|file| named.is_none() && file.exists()));
     // The certificate for browsers changes, too; certbot's files are links to where each new one is.
     let web = places.web_files();
     for file in [web.certificate, web.key] {

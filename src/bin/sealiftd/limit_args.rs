@@ -1,6 +1,7 @@
 //! The options that bound what clients may take: time and connections.
 
 use clap::Args;
+use sealift::auth::Network;
 use sealift::byte_size::{parse_size, render_size};
 use sealift::files::FileMode;
 use sealift::limits;
@@ -105,6 +106,23 @@ pub struct LimitArgs {
     )]
     max_mode: FileMode,
 
+    /// Networks of balancers, with commas, that say by PROXY protocol version 2 whose connections they hand on: those count as
+    /// of there, and without that header a connection of theirs is closed
+    #[arg(
+        long,
+        value_name = "NET",
+        env = "SEALIFT_PROXY_FROM",
+        value_delimiter = ',',
+        value_parser = parse_network,
+        hide_env_values = true
+    )]
+    proxy_from: Vec<Network>,
+
+    /// Networks, with commas, whose addresses are neither refused for misbehaving nor bound by --max-per-source: an office behind
+    /// one address, a monitor
+    #[arg(long, value_name = "NET", env = "SEALIFT_EXEMPT", value_delimiter = ',', value_parser = parse_network, hide_env_values = true)]
+    exempt: Vec<Network>,
+
     /// Refuse this machine's own addresses too when they misbehave. Not behind a proxy: all its clients come from there
     #[arg(long, env = "SEALIFT_PENALISE_LOOPBACK", hide_env_values = true)]
     penalise_loopback: bool,
@@ -118,7 +136,13 @@ impl LimitArgs {
             per_source: self.max_per_source,
             startups: self.max_startups,
             penalise_loopback: self.penalise_loopback,
+            exempt: self.exempt.clone(),
         }
+    }
+
+    /// The balancers that are believed.
+    pub fn balancers(&self) -> Vec<Network> {
+        self.proxy_from.clone()
     }
 
     /// Bytes of memory that the server may take, if that was said.
@@ -163,6 +187,10 @@ fn parse_memory(text: &str) -> Result<u64, String> {
     }
 }
 
+fn parse_network(text: &str) -> Result<Network, String> {
+    text.trim().parse()
+}
+
 fn parse_mode(text: &str) -> Result<FileMode, String> {
     text.parse().map_err(|()| "write three octal digits, such as 750".to_owned())
 }
@@ -193,7 +221,7 @@ mod tests {
     fn every_limit_can_be_set() {
         let line = "sealiftd --handshake-timeout 1s --login-timeout 2s --idle-timeout 3m --stall-window 500ms \
                     --max-connections 5 --max-per-source 4 --max-startups 3:50:7 \
-                    --memory 1GiB --penalise-loopback";
+                    --memory 1GiB --penalise-loopback --exempt 192.0.2.0/24,2001:db8::1 --proxy-from 10.0.0.0/8";
         let limits = Cli::try_parse_from(line.split_whitespace()).unwrap().serve.limits;
         let seconds = Duration::from_secs;
         let timeouts = Timeouts {
@@ -208,9 +236,11 @@ mod tests {
             per_source: 4,
             startups: "3:50:7".parse().unwrap(),
             penalise_loopback: true,
+            exempt: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()],
         };
         assert_eq!(limits.admission(), admission);
         assert_eq!(limits.memory(), Some(1 << 30));
+        assert_eq!(limits.balancers(), ["10.0.0.0/8".parse().unwrap()]);
     }
 
     #[test]
@@ -224,6 +254,8 @@ mod tests {
             ["--max-startups", "0:30:100"],
             ["--memory", "1MiB"],
             ["--memory", "1000"],
+            ["--proxy-from", "10.0.0.1/8"],
+            ["--exempt", "all"],
         ] {
             assert!(Cli::try_parse_from(["sealiftd", option, value]).is_err(), "{option} {value}");
         }

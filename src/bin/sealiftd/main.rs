@@ -20,6 +20,7 @@ mod password;
 mod port_file;
 mod process;
 mod programs;
+mod reload;
 mod scrub;
 mod serve;
 mod service_manager;
@@ -43,6 +44,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use crate::args::{Cli, Command, ConfigCommand};
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
+use crate::reload::Start;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
         Err(failure) => return failure.report(),
     };
     let done = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli, &matches, settings.as_ref()),
+        Ok(cli) => run(cli, Start { words, matches }, settings.as_ref()),
         Err(err) => Err(usage::explain(&err)),
     };
     logging::flush();
@@ -79,17 +81,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, matches: &clap::ArgMatches, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
+fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
     let done = match cli.command {
-        None => serve::run(&cli.places, cli.serve),
+        None => serve::run(&cli.places, cli.serve, start),
         Some(command) => {
-            args::refuse_misplaced(matches)?;
+            args::refuse_misplaced(&start.matches)?;
             match command {
-                Command::Serve(serve) => serve::run(&cli.places, serve),
+                Command::Serve(serve) => serve::run(&cli.places, serve, start),
                 Command::User { command } => user::run(&cli.places, command),
                 Command::Invite(args) => invite::run(&cli.places, args),
                 Command::Cert { command } => cert::run(&cli.places, command.unwrap_or(CertCommand::Show)),
-                Command::Config { command: ConfigCommand::Show } => settings::show(matches, settings),
+                Command::Config { command: ConfigCommand::Show } => settings::show(&start.matches, settings),
                 Command::Check(args) => return check::run(&cli.places, &args),
                 Command::Explain(args) => return explain::run(&cli.places, &args),
                 Command::Audit(args) => return audit::run(&args),

@@ -23,8 +23,10 @@ use crate::failure::Failure;
 use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::programs::Programs;
+use crate::reload::{Reload, Start};
 use crate::service_manager::{self, ServiceManager};
 use crate::shared_folders::{self, Trouble};
+use crate::signals::Told;
 use crate::web_args::WebArg;
 use crate::{cert, ground, logging, process, signals};
 
@@ -32,7 +34,7 @@ use crate::{cert, ground, logging, process, signals};
 ///
 /// # Errors
 /// What keeps it from starting.
-pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
+pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure> {
     logging::start(args.log_format, args.log_level.as_deref())?;
     process::gain_no_rights();
     let account = process::account_to_assume(args.user.as_deref())?;
@@ -102,7 +104,9 @@ pub fn run(places: &Places, args: ServeArgs) -> Result<(), Failure> {
     let sandbox = confine(places, &args, &users);
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
-    signals::watch(taken, server.handle(), port_file.clone(), manager.clone()).map_err(no_signals)?;
+    let reload = Reload::new(start, server.handle(), open_files);
+    let told = Told { server: server.handle(), reload, manager: manager.clone(), port_file: port_file.clone() };
+    signals::watch(taken, told).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
     let web = (args.web.web != WebArg::Off).then(|| places.web_files().describe());
     banner::print(&Banner { places, users: &users, addresses, pin, next_pin, programs, port, web });
@@ -135,7 +139,7 @@ fn listeners(addresses: &[SocketAddr]) -> Result<Listeners, Failure> {
 }
 
 /// Who may connect: no more than there are open files for.
-fn admission(args: &ServeArgs, open_files: Option<u64>) -> AdmissionOptions {
+pub fn admission(args: &ServeArgs, open_files: Option<u64>) -> AdmissionOptions {
     let mut admission = args.limits.admission();
     let fits = open_files.map_or(usize::MAX, connections_within);
     if fits < admission.connections {
@@ -165,6 +169,7 @@ fn prepare(
     options.grace = args.grace.into();
     options.admission = admission;
     options.timeouts = args.limits.timeouts();
+    options.balancers = args.limits.balancers();
     options.web = args.web.web.into();
     options.web_certificate = Some(places.web_files()).filter(|_| args.web.web != WebArg::Off);
     options.memory = args.limits.memory();

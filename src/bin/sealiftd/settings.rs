@@ -20,7 +20,7 @@ use crate::output::say;
 use crate::usage;
 
 /// The file that is read if it is there and no other is named.
-const USUAL: &str = "sealiftd.toml";
+pub const USUAL: &str = "sealiftd.toml";
 
 /// The options that are no settings: those of the file itself, and of clap.
 const NO_SETTINGS: [&str; 3] = ["config", "help", "version"];
@@ -196,6 +196,16 @@ fn shown_path(path: &Path) -> String {
     for_people(path.to_string_lossy().as_bytes())
 }
 
+/// The options by which these two differ.
+pub fn differences(before: &ArgMatches, after: &ArgMatches) -> Vec<String> {
+    let values = |matches: &ArgMatches, arg: &Arg| match shape(arg) {
+        Shape::Switch => vec![OsString::from(matches.get_flag(arg.get_id().as_str()).to_string())],
+        _ => matches.get_raw(arg.get_id().as_str()).into_iter().flatten().map(ToOwned::to_owned).collect(),
+    };
+    let differ = options().into_iter().filter(|arg| values(before, arg) != values(after, arg));
+    differ.map(|arg| arg.get_id().to_string()).collect()
+}
+
 /// What the words of the command line come to, with the settings file under them.
 ///
 /// # Errors
@@ -215,7 +225,7 @@ mod tests {
     use super::*;
 
     /// Values of every kind there is.
-    const SAMPLES: [&str; 7] = ["127.0.0.1:7", "77s", "7", "3:50:7", "700", "2GiB", "some"];
+    const SAMPLES: [&str; 8] = ["192.0.2.0/24", "127.0.0.1:7", "77s", "7", "3:50:7", "700", "2GiB", "some"];
 
     /// A value that this option takes, and has not by itself.
     fn sample(arg: &Arg) -> Vec<String> {

@@ -10,10 +10,23 @@ use tracing::{info, warn};
 
 use crate::logging;
 use crate::port_file::PortFile;
+use crate::reload::Reload;
 use crate::service_manager::ServiceManager;
 
 /// Signals that are taken over, and wait until somebody watches.
 pub struct Taken(Signals);
+
+/// Whom signals concern.
+pub struct Told {
+    /// The server.
+    pub server: Handle,
+    /// Its settings.
+    pub reload: Arc<Reload>,
+    /// Whoever started it.
+    pub manager: Arc<ServiceManager>,
+    /// The file that goes with it.
+    pub port_file: Option<Arc<PortFile>>,
+}
 
 /// Takes the signals over from now on. Starts no thread.
 ///
@@ -27,12 +40,8 @@ pub fn take() -> io::Result<Taken> {
 ///
 /// # Errors
 /// What the system says.
-pub fn watch(
-    Taken(mut signals): Taken,
-    server: Handle,
-    port_file: Option<Arc<PortFile>>,
-    manager: Arc<ServiceManager>,
-) -> io::Result<()> {
+pub fn watch(Taken(mut signals): Taken, told: Told) -> io::Result<()> {
+    let Told { server, reload, manager, port_file } = told;
     // A terminal that closes says SIGHUP to what runs in it. Elsewhere it is a wish to read the configuration again.
     let hangup_ends = io::stderr().is_terminal();
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -42,10 +51,11 @@ pub fn watch(
             if signal == SIGHUP && !hangup_ends {
                 info!(
                     signal = name,
-                    "the audit is opened anew, the certificate for browsers read again; the users file is by itself when it has changed"
+                    "users, settings and the certificate for browsers are read again, the audit is opened anew"
                 );
                 manager.reloading();
                 server.reload();
+                reload.now();
                 manager.ready();
             } else if stopping {
                 if let Some(file) = &port_file {

@@ -17,7 +17,7 @@ use super::hall::{Hall, Visit};
 pub use super::penalties::Offence;
 use super::penalties::Penalties;
 use super::startups::Startups;
-use crate::auth::Principal;
+use crate::auth::{Network, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
@@ -34,6 +34,15 @@ pub struct AdmissionOptions {
     /// Whether sources on this machine can be penalised. Off by default: behind a tunnel or a proxy every client
     /// comes from there, and one of them could lock out all.
     pub penalise_loopback: bool,
+    /// Whose addresses are never penalised, and may have any number of the connections there are: an office behind one address, a
+    /// monitor.
+    pub exempt: Vec<Network>,
+}
+
+impl AdmissionOptions {
+    fn exempts(&self, address: IpAddr) -> bool {
+        self.exempt.iter().any(|network| network.contains(address))
+    }
 }
 
 /// The most connections for which so many open files are enough; at least one.
@@ -50,6 +59,7 @@ impl Default for AdmissionOptions {
             per_source: limits::PER_SOURCE_MAX,
             startups: Startups::default(),
             penalise_loopback: false,
+            exempt: Vec::new(),
         }
     }
 }
@@ -79,7 +89,6 @@ impl Refusal {
 /// The books.
 #[derive(Debug)]
 pub struct Admission {
-    options: AdmissionOptions,
     books: Mutex<Books>,
     /// Told when a place comes back.
     left: Sender<()>,
@@ -88,6 +97,7 @@ pub struct Admission {
 
 #[derive(Debug, Default)]
 struct Books {
+    options: AdmissionOptions,
     hall: Hall,
     sessions: usize,
     anonymous: usize,
@@ -102,7 +112,14 @@ impl Admission {
     /// Empty books.
     pub fn new(options: AdmissionOptions) -> Arc<Admission> {
         let (left, leaving) = bounded(1);
-        Arc::new(Admission { options, books: Mutex::default(), left, leaving })
+        Arc::new(Admission { books: Mutex::new(Books { options, ..Books::default() }), left, leaving })
+    }
+
+    /// Goes by these from now on. Nobody who is in has to leave.
+    pub fn change(&self, options: AdmissionOptions) {
+        self.books().options = options;
+        // There may be room now. Full: somebody is told already.
+        let _ = self.left.try_send(());
     }
 
     /// Waits until there is a place for a newcomer, or one that it could take from somebody. Until then newcomers wait in
@@ -118,7 +135,7 @@ impl Admission {
 
     fn has_room(&self) -> bool {
         let books = self.books();
-        !books.hall.is_empty() || books.sessions < self.options.connections
+        !books.hall.is_empty() || books.sessions < books.options.connections
     }
 
     /// Lets a connection in, or says why not. `dice` is a random number from 0 to 99.
@@ -128,22 +145,40 @@ impl Admission {
     pub fn admit(self: &Arc<Self>, address: IpAddr, now: Instant, dice: u32) -> Result<Admitted, Refusal> {
         let origin = Origin::from(address);
         let mut books = self.books();
-        if books.penalties.bar(origin, now) {
+        let exempt = books.options.exempts(address);
+        if !exempt && books.penalties.bar(origin, now) {
             return Err(Refusal::Penalised);
         }
-        if books.origins.get(&origin).is_some_and(|count| *count >= self.options.per_source) {
+        if !exempt && books.origins.get(&origin).is_some_and(|count| *count >= books.options.per_source) {
             return Err(Refusal::PerSource);
         }
-        let full = books.hall.len() + books.sessions >= self.options.connections;
-        let crowded = dice < self.options.startups.refused_percent(books.hall.len());
+        let full = books.hall.len() + books.sessions >= books.options.connections;
+        let crowded = dice < books.options.startups.refused_percent(books.hall.len());
         if (full || crowded) && !books.hall.push_out_for(origin) {
             return Err(Refusal::NotLoggedIn);
         }
         *books.origins.entry(origin).or_default() += 1;
         let stage = Stage::Hall(books.hall.enter(origin));
-        Ok(Admitted { admission: self.clone(), origin, stage })
+        Ok(Admitted { admission: self.clone(), address, origin, stage })
     }
 
+    /// Adds a penalty to what is left of the source's earlier ones.
+    pub fn penalise(&self, address: IpAddr, offence: Offence, now: Instant) {
+        let source = Origin::from(address);
+        let mut books = self.books();
+        if source.is_loopback() && !books.options.penalise_loopback || books.options.exempts(address) {
+            return;
+        }
+        books.penalties.add(source, offence, now);
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // Counters only: a panic elsewhere cannot leave them half-changed.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
     /// The most sessions of those who are no administrators.
     fn sessions_max(&self) -> usize {
         let all = self.options.connections;
@@ -154,25 +189,13 @@ impl Admission {
     fn anonymous_max(&self) -> usize {
         self.sessions_max() - self.options.connections / limits::NAMED_SHARE
     }
-
-    /// Adds a penalty to what is left of the source's earlier ones.
-    pub fn penalise(&self, source: Origin, offence: Offence, now: Instant) {
-        if source.is_loopback() && !self.options.penalise_loopback {
-            return;
-        }
-        self.books().penalties.add(source, offence, now);
-    }
-
-    fn books(&self) -> MutexGuard<'_, Books> {
-        // Counters only: a panic elsewhere cannot leave them half-changed.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A connection that was let in, counted until this is dropped.
 #[derive(Debug)]
 pub struct Admitted {
     admission: Arc<Admission>,
+    address: IpAddr,
     origin: Origin,
     stage: Stage,
 }
@@ -194,21 +217,21 @@ impl Admitted {
     pub fn log_in(&mut self, principal: &Principal) -> Result<()> {
         let busy = |text: &str| Err(Error::new(Kind::Busy, text));
         let named = (!principal.is_anonymous()).then(|| Source::User(principal.name().into()));
-        let (admission, mut books) = (&self.admission, self.admission.books());
+        let mut books = self.admission.books();
         let visit = match &self.stage {
             Stage::Hall(visit) => Some(visit),
             // Where one connection serves several, it counts as the first of them who has a name.
             Stage::Session(None) if named.is_some() => None,
             Stage::Session(_) => return Ok(()),
         };
-        if visit.is_some() && !principal.is_admin() && books.sessions >= admission.sessions_max() {
+        if visit.is_some() && !principal.is_admin() && books.sessions >= books.sessions_max() {
             return busy("no place is free");
         }
         match &named {
-            None if books.anonymous >= admission.anonymous_max() => {
+            None if books.anonymous >= books.anonymous_max() => {
                 return busy("no place is free for anonymous reading; some are kept for named users");
             }
-            Some(user) if books.users.get(user).is_some_and(|count| *count >= admission.options.per_source) => {
+            Some(user) if books.users.get(user).is_some_and(|count| *count >= books.options.per_source) => {
                 return busy("this user has too many connections");
             }
             _ => {}
@@ -248,7 +271,7 @@ impl Admitted {
 
     /// It misbehaved.
     pub fn penalise(&self, offence: Offence, now: Instant) {
-        self.admission.penalise(self.origin, offence, now);
+        self.admission.penalise(self.address, offence, now);
     }
 }
 
@@ -398,6 +421,24 @@ mod tests {
             guilty.penalise(Offence::Panic, now);
         }
         assert!(admission.admit(address(1), now + limits::PENALTY_MAX, NEVER).is_ok());
+    }
+
+    #[test]
+    fn who_is_exempt_is_neither_penalised_nor_counted_and_what_is_changed_counts_at_once() {
+        let exempt = vec!["192.0.2.1".parse().unwrap()];
+        let options = AdmissionOptions { per_source: 1, exempt, ..Default::default() };
+        let (admission, now) = (Admission::new(options), Instant::now());
+        let mut kept = Vec::new();
+        for _ in 0..5 {
+            let one = admission.admit(address(1), now, NEVER).unwrap();
+            (0..10).for_each(|_| one.penalise(Offence::LoginFailed, now));
+            kept.push(one);
+        }
+        kept.push(admission.admit(address(2), now, NEVER).unwrap());
+        assert_eq!(admission.admit(address(2), now, NEVER).unwrap_err(), Refusal::PerSource);
+        admission.change(AdmissionOptions { per_source: 2, ..Default::default() });
+        assert!(admission.admit(address(2), now, NEVER).is_ok());
+        assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::PerSource);
     }
 
     #[test]

@@ -128,7 +128,7 @@ async fn refused(
             }
         }
         if error.kind() == Kind::LoginFailed {
-            shared.admission.penalise(Origin::from(peer.ip()), Offence::LoginFailed, Instant::now());
+            shared.admission.penalise(peer.ip(), Offence::LoginFailed, Instant::now());
             sleep(limits::LOGIN_FAILED_PAUSE).await;
         }
     }

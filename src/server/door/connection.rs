@@ -70,7 +70,7 @@ async fn shake_hands(
     admitted: &Admitted,
     shared: &Shared,
 ) -> Result<(Stream, PeerInfo)> {
-    let handshake = timeout(shared.timeouts.handshake, shared.acceptor.accept_within(socket, account));
+    let handshake = timeout(shared.live().timeouts.handshake, shared.acceptor.accept_within(socket, account));
     let Ok(shaken) = while_welcome(admitted, shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));

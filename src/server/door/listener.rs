@@ -6,8 +6,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_lock::SemaphoreGuardArc;
 use async_std::channel::{Receiver, Sender, bounded};
-use async_std::net::TcpListener as AsyncListener;
+use async_std::net::{TcpListener as AsyncListener, TcpStream};
 use async_std::task::{sleep, spawn};
 use futures::future::{Either, FutureExt as _, join_all, select};
 use futures::pin_mut;
@@ -15,7 +16,8 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
-use super::connection;
+use super::admission::Admitted;
+use super::{connection, proxied};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::machine::source::Source;
@@ -101,30 +103,19 @@ async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared:
         };
         match next {
             Ok((socket, peer)) => {
-                let admitted = match shared.admission.admit(peer.ip(), Instant::now(), dice()) {
-                    Ok(admitted) => admitted,
-                    Err(refusal) => {
-                        if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
-                            info!(%peer, why = refusal.word(), "connection refused");
-                        }
-                        continue;
-                    }
-                };
-                let (shared, open) = (shared.clone(), open.clone());
                 // An IPv4 address that came in by IPv6 is still the same machine's.
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                let task = async move {
-                    // A fault while handling one connection ends that one only.
-                    let serving = connection::serve(socket, peer, admitted, shared.clone());
-                    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
-                        let panics = shared.registry.count_panic();
-                        tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
-                    }
-                    drop(open);
-                };
-                // Boxed, because the executor would keep two copies of the future's room.
-                let task = task.boxed();
-                spawn(task);
+                let balancers = shared.live();
+                let balancers = &balancers.balancers;
+                if !balancers.contain(peer) {
+                    let Some(admitted) = admit(peer, &shared) else { continue };
+                    // Boxed, because the executor would keep two copies of the future's room.
+                    spawn(serve(socket, peer, admitted, shared.clone(), open.clone()).boxed());
+                } else if let Some(place) = balancers.place() {
+                    spawn(serve_proxied(socket, peer, place, shared.clone(), open.clone()).boxed());
+                } else {
+                    refused(peer, "too many of this balancer's have not said whose they are", &shared);
+                }
             }
             Err(error) => {
                 if [Errno::MFILE, Errno::NFILE].iter().any(|full| error.raw_os_error() == Some(full.raw_os_error())) {
@@ -139,6 +130,56 @@ async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared:
             }
         }
     }
+}
+
+/// The connection's place, unless it is refused.
+fn admit(peer: SocketAddr, shared: &Shared) -> Option<Admitted> {
+    let admitted = shared.admission.admit(peer.ip(), Instant::now(), dice());
+    admitted.inspect_err(|refusal| refused(peer, refusal.word(), shared)).ok()
+}
+
+fn refused(peer: SocketAddr, why: &str, shared: &Shared) {
+    if shared.registry.log_shares().allows(&Source::from(peer.ip())) {
+        info!(%peer, why, "connection refused");
+    }
+}
+
+/// A connection that a balancer hands on: it counts as that of whom the balancer names.
+async fn serve_proxied(
+    mut socket: TcpStream,
+    balancer: SocketAddr,
+    place: SemaphoreGuardArc,
+    shared: Arc<Shared>,
+    open: Sender<()>,
+) {
+    let told = {
+        let (whose, stopping) = (proxied::whose(&mut socket), shared.registry.stopping());
+        pin_mut!(whose, stopping);
+        match select(whose, stopping).await {
+            Either::Left((told, _)) => told,
+            Either::Right(_) => return,
+        }
+    };
+    drop(place);
+    match told {
+        Ok(peer) => {
+            let peer = peer.unwrap_or(balancer);
+            if let Some(admitted) = admit(peer, &shared) {
+                serve(socket, peer, admitted, shared, open).await;
+            }
+        }
+        Err(error) => refused(balancer, error.text(), &shared),
+    }
+}
+
+async fn serve(socket: TcpStream, peer: SocketAddr, admitted: Admitted, shared: Arc<Shared>, open: Sender<()>) {
+    // A fault while handling one connection ends that one only.
+    let serving = connection::serve(socket, peer, admitted, shared.clone());
+    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
+        let panics = shared.registry.count_panic();
+        tracing::error!(%peer, panics, "a connection panicked: a fault in Sealift, please report it");
+    }
+    drop(open);
 }
 
 /// A descriptor that can be given up when there are no more.

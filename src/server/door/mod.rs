@@ -9,6 +9,7 @@ pub mod hall;
 pub mod listener;
 pub mod login_queue;
 pub mod penalties;
+pub mod proxied;
 pub mod pulse;
 pub mod self_service;
 pub mod startups;

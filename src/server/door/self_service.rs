@@ -14,7 +14,7 @@ use crate::auth::{OwnChange, Principal, StateFolder, Users, hash_password};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Nonce, Proof, Purpose, Statement};
 use crate::limits;
-use crate::machine::source::{Origin, Source};
+use crate::machine::source::Source;
 use crate::proto::Evidence;
 use crate::secret::Secret;
 use crate::tls::Pin;
@@ -87,7 +87,7 @@ impl SelfService {
         let check = move |users: &Users| prepared(users, claim, change, (from, pin));
         let changed = block_on(self.accounts.change_own(&source, hashes, check, renewed));
         if changed.as_ref().is_err_and(|error| error.kind() == Kind::LoginFailed) {
-            self.admission.penalise(Origin::from(self.peer), Offence::LoginFailed, Instant::now());
+            self.admission.penalise(self.peer, Offence::LoginFailed, Instant::now());
             block_on(sleep(limits::LOGIN_FAILED_PAUSE));
         }
         changed

@@ -74,7 +74,7 @@ pub async fn serve(
     let visitors = Arc::new(Visitors::new(shared.clone(), peer, admitted, news, progress.clone()));
     let is_two = info.alpn.as_deref() == Some(HTTP_2);
     let answering = Answering::new(visitors.clone(), progress.clone(), info.server_name, SessionId::fresh()?);
-    let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.timeouts.login);
+    let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.live().timeouts.login);
     let mut spoken = if is_two { two(wire.clone(), answering) } else { one(wire.clone(), answering, head_timeout) };
     let ended = {
         let watching = watch(&visitors, &progress, heard, &shared).boxed();
@@ -145,13 +145,14 @@ fn two(wire: Wire<Stream>, answering: Answering) -> Spoken {
 async fn watch(visitors: &Visitors, progress: &Progress, heard: Receiver<News>, shared: &Shared) -> Over {
     let stopping = shared.registry.stopping().fuse();
     let pushed_out = visitors.pushed_out().fuse();
-    let slow = slow(visitors, progress, &shared.pace, shared.timeouts.login).fuse();
+    let live = shared.live();
+    let slow = slow(visitors, progress, &live.pace, live.timeouts.login).fuse();
     pin_mut!(stopping, pushed_out, slow);
     let mut endings = FuturesUnordered::new();
     let mut heard = heard.fuse();
     loop {
         select_biased! {
-            () = stopping => return Over::Gracefully(Kind::Stopping, shared.pace.grace),
+            () = stopping => return Over::Gracefully(Kind::Stopping, shared.live().pace.grace),
             () = pushed_out => return Over::Now(Kind::Busy),
             // The answer that says so may be on its way; what else is under way fails at its next step.
             why = endings.select_next_some() => if let Some(why) = why {

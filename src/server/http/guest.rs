@@ -126,7 +126,7 @@ impl Guest {
         let ticket = Arc::new(ticket);
         let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
         let users = (shared.users.clone(), version);
-        let desk = Desk::new(principal.clone(), users, (rooms, shared.max_mode), ticket.clone(), ties);
+        let desk = Desk::new(principal.clone(), users, (rooms, shared.live().max_mode), ticket.clone(), ties);
         let guest = Guest {
             shared: shared.clone(),
             principal,

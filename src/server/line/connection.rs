@@ -42,7 +42,7 @@ pub async fn serve(
     let pin = pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
     let Some((lane, ending)) = log_in(stream, (peer, pin), admitted, shared).boxed().await? else { return Ok(()) };
     let ends = Ends { one: ending.wait(), all: shared.registry.stopping() };
-    let result = drive(stream, lane, ends, &shared.pace).await;
+    let result = drive(stream, lane, ends, &shared.live().pace).await;
     // Only a panic ends a session so.
     if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
         let panics = shared.registry.count_panic();
@@ -58,7 +58,7 @@ async fn log_in(
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
-    let logging_in = timeout(shared.timeouts.login, login(stream, shared, (peer, pin), admitted));
+    let logging_in = timeout(shared.live().timeouts.login, login(stream, shared, (peer, pin), admitted));
     let (proven, early) = match while_welcome(admitted, shared, logging_in).await {
         Ok(Ok(Ok(Login::Done(proven, early)))) => (proven, early),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
@@ -97,7 +97,7 @@ async fn open(
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
-    Ok((Session::new(principal, users, (rooms, shared.max_mode), ticket, ties, self_service), ending))
+    Ok((Session::new(principal, users, (rooms, shared.live().max_mode), ticket, ties, self_service), ending))
 }
 
 /// Says why the connection ends here.

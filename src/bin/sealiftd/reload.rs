@@ -1,0 +1,143 @@
+//! Reads the settings again while the server runs, and has it go by what can change then.
+
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use sealift::limits;
+use sealift::server::{Handle, LiveOptions};
+use tracing::{info, warn};
+
+use crate::args::{Cli, Command, ServeArgs};
+use crate::failure::Failure;
+use crate::{serve, settings, usage};
+
+/// The options that count at once. All others shape what is there by the time the server is confined.
+pub const LIVE: [&str; 12] = [
+    "grace",
+    "handshake_timeout",
+    "login_timeout",
+    "idle_timeout",
+    "stall_window",
+    "max_connections",
+    "max_per_source",
+    "max_startups",
+    "max_mode",
+    "proxy_from",
+    "exempt",
+    "penalise_loopback",
+];
+
+/// How the server was started.
+pub struct Start {
+    /// The words of its command line.
+    pub words: Vec<OsString>,
+    /// What they, the environment and the settings file come to.
+    pub matches: ArgMatches,
+}
+
+impl Start {
+    /// The options of serving among what it came to.
+    fn serving(matches: &ArgMatches) -> &ArgMatches {
+        matches.subcommand().map_or(matches, |(_, serve)| serve)
+    }
+
+    /// The same words with the settings file as it is now.
+    fn again(&self) -> Result<(ArgMatches, ServeArgs), Failure> {
+        let explain = |err: clap::Error| usage::explain(&err);
+        let first = Cli::command().try_get_matches_from(&self.words).map_err(explain)?;
+        let (matches, _) = settings::applied(&self.words, first)?;
+        let cli = Cli::from_arg_matches(&matches).map_err(explain)?;
+        match cli.command {
+            Some(Command::Serve(serve)) => Ok((matches, serve)),
+            _ => Ok((matches, cli.serve)),
+        }
+    }
+}
+
+/// Reads the settings of a running server again.
+pub struct Reload {
+    start: Start,
+    /// What counts now.
+    now: Mutex<ArgMatches>,
+    server: Handle,
+    open_files: Option<u64>,
+    /// Whether somebody reads them again, because they could not be used.
+    tries_again: Mutex<bool>,
+}
+
+impl Reload {
+    /// For this server, which may have so many open files.
+    pub fn new(start: Start, server: Handle, open_files: Option<u64>) -> Arc<Reload> {
+        let now = Mutex::new(start.matches.clone());
+        Arc::new(Reload { start, now, server, open_files, tries_again: Mutex::new(false) })
+    }
+
+    /// Reads the settings now. If they cannot be used that is said, now and every minute until they can; what counted before stays.
+    pub fn now(self: &Arc<Self>) {
+        if self.read() {
+            return;
+        }
+        let mut tries_again = self.tries_again.lock().unwrap_or_else(PoisonError::into_inner);
+        if *tries_again {
+            return;
+        }
+        let reload = self.clone();
+        let trying = move || {
+            loop {
+                std::thread::sleep(limits::SETTINGS_REPEAT);
+                if reload.read() {
+                    *reload.tries_again.lock().unwrap_or_else(PoisonError::into_inner) = false;
+                    return;
+                }
+            }
+        };
+        // Without a thread it is said this once.
+        *tries_again = std::thread::Builder::new().name("settings".to_owned()).spawn(trying).is_ok();
+    }
+
+    /// Whether the settings can be used.
+    fn read(&self) -> bool {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (matches, args) = match self.start.again() {
+            Ok(read) => read,
+            Err(failure) => {
+                warn!(why = failure.text(), "the settings cannot be used; what counted before stays");
+                return false;
+            }
+        };
+        let since =
+            |before: &ArgMatches| settings::differences(Start::serving(before), Start::serving(&matches)).into_iter();
+        let is_live = |id: &String| LIVE.contains(&id.as_str());
+        let live: Vec<String> = since(&now).filter(is_live).collect();
+        let later: Vec<String> = since(&self.start.matches).filter(|id| !is_live(id)).collect();
+        if !later.is_empty() {
+            warn!(settings = later.join(", "), "settings that need a restart to count");
+        }
+        if !live.is_empty() {
+            info!(settings = live.join(", "), "settings that count from now on, for new connections");
+            let mut options = LiveOptions::default();
+            options.admission = serve::admission(&args, self.open_files);
+            options.timeouts = args.limits.timeouts();
+            options.grace = args.grace.into();
+            options.max_mode = args.limits.max_mode();
+            options.balancers = args.limits.balancers();
+            self.server.change(&options);
+        }
+        *now = matches;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_live_option_is_an_option() {
+        let command = Cli::command();
+        for id in LIVE {
+            assert!(command.get_arguments().any(|arg| arg.get_id() == id), "{id}");
+        }
+    }
+}

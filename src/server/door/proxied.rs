@@ -1,0 +1,177 @@
+//! PROXY protocol, version 2: a balancer in front of the server says, before anything else, whose connection it hands on.
+//!
+//! Only addresses that are listed are believed, and from those nothing else is taken: a connection without that header is
+//! closed. From everybody else the header is no TLS handshake, and ends as any other garbage does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_lock::{Semaphore, SemaphoreGuardArc};
+use async_std::future::timeout;
+use futures::io::{AsyncRead, AsyncReadExt as _};
+use proxy_header::{ParseConfig, Protocol, ProxyHeader};
+
+use crate::auth::Network;
+use crate::error::{Error, Kind, Result};
+use crate::limits;
+
+/// What stands before the addresses: a signature, a version with a command, a family and a length.
+const FIXED: usize = 16;
+
+/// What a header of version 2 begins with.
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// The balancers that are believed, and the connections of theirs that have not said yet whose they are.
+#[derive(Debug)]
+pub struct Balancers {
+    listed: Vec<Network>,
+    unknown: Arc<Semaphore>,
+}
+
+impl Balancers {
+    /// Those in these networks.
+    pub fn listed(listed: Vec<Network>) -> Balancers {
+        Balancers { listed, unknown: Arc::new(Semaphore::new(limits::PROXIED_UNKNOWN_MAX)) }
+    }
+
+    /// Whether one of them connects from there.
+    pub fn contain(&self, peer: SocketAddr) -> bool {
+        self.listed.iter().any(|network| network.contains(peer.ip()))
+    }
+
+    /// A place for a connection of theirs until it is known whose it is; none if all are taken.
+    pub fn place(&self) -> Option<SemaphoreGuardArc> {
+        self.unknown.try_acquire_arc()
+    }
+}
+
+/// Whose connection it is that a balancer hands on here; none if it is the balancer's own, to see whether the server is there,
+/// or if it does not say. Takes the header's bytes and not one more.
+///
+/// # Errors
+/// [`Kind::Protocol`]: it does not begin with such a header, or with a wrong or long one. [`Kind::TimedOut`]. Those of the network.
+pub async fn whose(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr>> {
+    let late = |_| Error::new(Kind::TimedOut, "no PROXY header in time");
+    timeout(limits::PROXY_HEADER_TIMEOUT, read(socket)).await.map_err(late)?
+}
+
+async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr>> {
+    let wrong = |what: &str| Error::new(Kind::Protocol, what);
+    let network = |err| Error::network("reading a PROXY header", err);
+    let mut fixed = [0; FIXED];
+    socket.read_exact(&mut fixed).await.map_err(network)?;
+    if !fixed.starts_with(SIGNATURE) {
+        return Err(wrong("a listed balancer sent no PROXY header of version 2"));
+    }
+    let [.., high, low] = fixed;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length > limits::PROXY_HEADER_MAX {
+        return Err(wrong("a PROXY header is too long"));
+    }
+    let mut header = Vec::with_capacity(FIXED + length);
+    header.extend_from_slice(&fixed);
+    header.resize(FIXED + length, 0);
+    let rest = header.get_mut(FIXED..).unwrap_or_default();
+    socket.read_exact(rest).await.map_err(network)?;
+    let config = ParseConfig { include_tlvs: false, allow_v1: false, allow_v2: true };
+    let (header, _) = ProxyHeader::parse(&header, config).map_err(|_| wrong("a PROXY header is wrong"))?;
+    match header.proxied_address() {
+        None => Ok(None),
+        Some(proxied) if proxied.protocol != Protocol::Stream => Err(wrong("a PROXY header is of no TCP connection")),
+        Some(proxied) => Ok(Some(SocketAddr::new(proxied.source.ip().to_canonical(), proxied.source.port()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_std::task::block_on;
+    use futures::io::Cursor;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A header with this command, family and rest.
+    fn header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+        [SIGNATURE, &[0x20 | command, family], &length, rest].concat()
+    }
+
+    /// 192.0.2.7:1027 to 10.0.0.1:4456.
+    const IPV4: [u8; 12] = [192, 0, 2, 7, 10, 0, 0, 1, 4, 3, 17, 104];
+
+    /// Whose it is, and how much of what follows is left.
+    fn told(bytes: &[u8]) -> Result<(Option<SocketAddr>, usize)> {
+        let mut socket = Cursor::new([bytes, b"what follows"].concat());
+        let whose = block_on(whose(&mut socket))?;
+        Ok((whose, bytes.len() + 12 - usize::try_from(socket.position()).unwrap()))
+    }
+
+    #[test]
+    fn the_source_is_told_and_what_follows_is_left() {
+        let first = Some("192.0.2.7:1027".parse().unwrap());
+        assert_eq!(told(&header(1, 0x11, &IPV4)).unwrap(), (first, 12));
+        let tlvs = [&IPV4[..], &[0x04, 0, 3, 0, 0, 0, 0xE0, 0, 1, 7]].concat();
+        assert_eq!(told(&header(1, 0x11, &tlvs)).unwrap(), (first, 12));
+        let mut v6 = [0; 36];
+        v6[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
+        v6[15] = 9;
+        v6[33] = 80;
+        assert_eq!(told(&header(1, 0x21, &v6)).unwrap(), (Some("[2001:db8::9]:80".parse().unwrap()), 12));
+        // An IPv4 address in IPv6's clothes is itself.
+        let mut mapped = [0; 36];
+        mapped[10..16].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 7]);
+        assert_eq!(told(&header(1, 0x21, &mapped)).unwrap().0.unwrap().ip().to_string(), "192.0.2.7");
+    }
+
+    #[test]
+    fn a_balancer_s_own_connection_and_an_unknown_one_are_nobody_else_s() {
+        for own in [
+            header(0, 0, &[]),
+            header(0, 0x11, &IPV4),
+            header(1, 0, &[]),
+            header(1, 0, &[1, 0, 0]),
+            header(1, 0x31, &[0; 216]),
+        ] {
+            assert_eq!(told(&own).unwrap(), (None, 12), "{own:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused() {
+        let too_long = header(1, 0x11, &[&IPV4[..], &vec![0; limits::PROXY_HEADER_MAX]].concat());
+        let mut version_3 = header(1, 0x11, &IPV4);
+        version_3[12] = 0x31;
+        for wrong in [
+            header(1, 0x11, &IPV4[..11]),
+            header(1, 0x21, &IPV4),
+            header(1, 0x12, &IPV4),
+            header(1, 0x41, &IPV4),
+            header(2, 0x11, &IPV4),
+            version_3,
+            too_long,
+            b"PROXY TCP4 192.0.2.7 10.0.0.1 1027 4456\r\n".to_vec(),
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a handshake".to_vec(),
+        ] {
+            assert_eq!(told(&wrong).unwrap_err().kind(), Kind::Protocol, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_cut_off_anywhere_is_no_header() {
+        let whole = header(1, 0x11, &[&IPV4[..], &[0x04, 0, 1, 0]].concat());
+        for length in 0..whole.len() {
+            let mut socket = Cursor::new(whole[..length].to_vec());
+            assert_eq!(block_on(read(&mut socket)).unwrap_err().kind(), Kind::Network, "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(command in 0u8..32, family: u8, rest in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut bytes = header(command & 15, family, &rest);
+            bytes[12] = command.wrapping_add(0x18);
+            let _ = told(&bytes);
+            let _ = told(&rest);
+        }
+    }
+}
