@@ -235,7 +235,7 @@ pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
 /// Folders a busy store has open at most for what comes next: those of a tree's deep end. Each is an open file.
 pub const HANDLES_KEPT: usize = 16;
 
-/// How long an interrupted upload waits to be resumed before a starting server removes it.
+/// How long an interrupted upload waits to be resumed before a sweep removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 // ---- Several connections for one file ----

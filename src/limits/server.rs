@@ -222,3 +222,9 @@ pub const AUDIT_LINE: usize = 512;
 
 /// Bytes of a line of the audit that are read again: two paths and a name, each byte of them escaped in six, and twice.
 pub const AUDIT_LINE_MAX: u64 = 256 * 1024;
+
+// ---- Sweeping ----
+
+/// How often a running server looks for what was left over in the homes: it reads the names in one folder of each, and what it looks
+/// for is days old.
+pub const SWEEP_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);

@@ -450,7 +450,9 @@ impl Server {
         if let Some(certificate) = &self.shared.web_certificate {
             door::web_certificate::watch(certificate)?;
         }
-        let _goes_on_alone = desk::sweep::begin(self.shared.vault.clone(), self.shared.accounts.users());
+        let users = self.shared.users.clone();
+        let (vault, sessions) = (self.shared.vault.clone(), registry.clone());
+        let _goes_on_alone = desk::sweep::begin(vault, move || users.latest(), sessions, limits::SWEEP_PAUSE);
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;

@@ -1,20 +1,37 @@
-//! At start: what a server that was killed left in the homes goes, and so do interrupted uploads nobody went on with.
+//! At the start and now and then: what a server that was killed left in the homes goes, and so do interrupted uploads nobody went
+//! on with.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_std::task::{JoinHandle, spawn_blocking};
+use async_std::future::timeout;
+use async_std::task::{JoinHandle, spawn, spawn_blocking};
 use tracing::{info, warn};
 
+use super::registry::Registry;
 use crate::auth::Users;
 use crate::files::{Location, Swept, Vault};
 use crate::limits;
 
-/// Sweeps every home in the background, so that a start waits for none of it. Sessions may begin meanwhile: what is
-/// theirs is locked, and a sweep leaves it alone.
-pub fn begin(vault: Arc<dyn Vault>, users: Arc<Users>) -> JoinHandle<()> {
-    spawn_blocking(move || sweep_all(&*vault, &users))
+/// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops.
+/// Sessions go on meanwhile: what is theirs is locked, and a sweep leaves it alone.
+pub fn begin(
+    vault: Arc<dyn Vault>,
+    users: impl Fn() -> Arc<Users> + Send + 'static,
+    registry: Arc<Registry>,
+    pause: Duration,
+) -> JoinHandle<()> {
+    spawn(async move {
+        loop {
+            let (vault, users) = (vault.clone(), users());
+            spawn_blocking(move || sweep_all(&*vault, &users)).await;
+            if timeout(pause, registry.stopping()).await.is_ok() {
+                return;
+            }
+        }
+    })
 }
 
 fn sweep_all(vault: &dyn Vault, users: &Users) {
@@ -58,4 +75,45 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
         }
     }
     info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, "swept");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::SystemTime;
+
+    use async_std::task::block_on;
+
+    use super::*;
+    use crate::files::Durability;
+    use crate::store::LocalVault;
+
+    #[test]
+    fn what_is_left_over_goes_while_the_server_runs_and_what_is_young_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let vault = Arc::new(LocalVault::open(place.path(), Durability::None).unwrap());
+        let staging = place.path().join("alice").join(limits::RESERVED_NAME);
+        fs::create_dir_all(&staging).unwrap();
+        let users = Arc::new(Users::parse("", "users.toml").unwrap());
+        let registry = Registry::new();
+        let sweeping = begin(vault, move || users.clone(), registry.clone(), Duration::from_millis(10));
+        let plant = |name: &str, age: Duration| {
+            let path = staging.join(name);
+            File::create(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+            path
+        };
+        let young = plant("p-0000000000000001", Duration::ZERO);
+        // More than the sweep of the start can have seen.
+        for _ in 0..3 {
+            let old = plant("p-0000000000000002", limits::PARTIAL_MAX_AGE + Duration::from_secs(60));
+            let tries = (0..6_000).find(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                !old.exists()
+            });
+            assert!(tries.is_some(), "it was not swept within a minute");
+        }
+        assert!(young.exists());
+        registry.stop();
+        block_on(sweeping);
+    }
 }
