@@ -7,10 +7,10 @@ use std::str::FromStr;
 ///
 /// Written as its names with commas (`list,upload`), or as one of the words `full`, `read` and `none`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Access(u8);
+pub struct Access(u16);
 
 /// The single rights with their names, in the order they are written.
-const RIGHTS: [(Access, &str); 7] = [
+const RIGHTS: [(Access, &str); 8] = [
     (Access::LIST, "list"),
     (Access::DOWNLOAD, "download"),
     (Access::UPLOAD, "upload"),
@@ -18,6 +18,7 @@ const RIGHTS: [(Access, &str); 7] = [
     (Access::DELETE, "delete"),
     (Access::RENAME, "rename"),
     (Access::MKDIR, "mkdir"),
+    (Access::LINK, "link"),
 ];
 
 impl Access {
@@ -37,6 +38,8 @@ impl Access {
     pub const MKDIR: Access = Access(1 << 5);
     /// Put another file in the place of one that is there, by an upload or a rename.
     pub const OVERWRITE: Access = Access(1 << 6);
+    /// Make links, by which others without an account get what this user may read, or put files where this user may.
+    pub const LINK: Access = Access(1 << 7);
     /// List and download: what anonymous has.
     pub const READ: Access = Access::LIST.union(Access::DOWNLOAD);
     /// Every right.
@@ -93,7 +96,7 @@ impl fmt::Debug for Access {
 /// A word that is no right.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "'{word}' is no access right: write list, download, upload, overwrite, delete, rename, mkdir, or one of the words full, read, none"
+    "'{word}' is no access right: write list, download, upload, overwrite, delete, rename, mkdir, link, or one of the words full, read, none"
 )]
 pub struct UnknownRight {
     word: String,
@@ -155,19 +158,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_missing_and_what_is_there_make_the_whole(a in 0u8..=Access::FULL.0, b in 0u8..=Access::FULL.0) {
+        fn what_is_missing_and_what_is_there_make_the_whole(a in 0u16..=Access::FULL.0, b in 0u16..=Access::FULL.0) {
             let missing = Access(a).without(Access(b));
             prop_assert_eq!(missing == Access::NONE, Access(b).contains(Access(a)));
             prop_assert_eq!(Access(b).union(missing), Access(a).union(Access(b)));
         }
 
         #[test]
-        fn what_is_written_reads_back(bits in 0u8..=Access::FULL.0) {
+        fn what_is_written_reads_back(bits in 0u16..=Access::FULL.0) {
             prop_assert_eq!(Access(bits).to_string().parse::<Access>().unwrap(), Access(bits));
         }
 
         #[test]
-        fn a_set_contains_exactly_its_names(bits in 0u8..=Access::FULL.0) {
+        fn a_set_contains_exactly_its_names(bits in 0u16..=Access::FULL.0) {
             let set = Access(bits);
             for (right, name) in RIGHTS {
                 prop_assert_eq!(set.contains(right), set.names().any(|n| n == name));
@@ -176,7 +179,7 @@ mod tests {
         }
 
         #[test]
-        fn a_union_contains_both_sides_and_nothing_else(a in 0u8..=Access::FULL.0, b in 0u8..=Access::FULL.0) {
+        fn a_union_contains_both_sides_and_nothing_else(a in 0u16..=Access::FULL.0, b in 0u16..=Access::FULL.0) {
             let both = Access(a).union(Access(b));
             for (right, _) in RIGHTS {
                 prop_assert_eq!(both.contains(right), Access(a).contains(right) || Access(b).contains(right));

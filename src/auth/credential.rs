@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::hash::StoredHash;
+use super::own::Link;
 use crate::keys::PublicKey;
 
 /// What proved who a principal is.
@@ -14,6 +15,8 @@ pub(super) enum Credential {
     Password(Arc<StoredHash>),
     /// A key.
     Key(Arc<KeyLogin>),
+    /// A link that somebody made, by whose rights it gives something.
+    Link(Arc<Link>),
 }
 
 /// A login with a key.
@@ -29,6 +32,7 @@ impl Credential {
     pub(super) fn is_same(&self, other: &Credential) -> bool {
         match (self, other) {
             (Credential::Key(one), Credential::Key(other)) => one.public == other.public,
+            (Credential::Link(one), Credential::Link(other)) => one.is_same(other),
             _ => self == other,
         }
     }

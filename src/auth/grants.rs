@@ -92,6 +92,13 @@ impl Grants {
         }
     }
 
+    /// What is left to whoever comes by a link: this, and nothing that is for a user. How many come is no matter of the maker's
+    /// sessions.
+    pub(super) fn of_link(self, access: Access) -> Grants {
+        let (rules, folders) = (Vec::new(), Vec::new());
+        Grants { access, admin: false, self_service: SelfService::NONE, max_sessions: None, rules, folders, ..self }
+    }
+
     /// What is left to a session of this key: no more than the key allows, and nothing of an administrator's if it bounds
     /// anything.
     pub fn within(&self, key: &UserKey) -> Grants {

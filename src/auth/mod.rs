@@ -2,7 +2,7 @@
 //!
 //! Blocking code without sockets; the only files it ever touches are the users file and those of the server's own state
 //! folder, in which is what users do themselves. A [`Principal`] comes from
-//! [`Users::verify`], [`Users::verify_keys`] and from nowhere else, so holding one is the proof of a login.
+//! [`Users::verify`], [`Users::verify_keys`], [`Users::at_link`] and from nowhere else, so holding one is the proof of a login.
 //!
 //! ```toml
 //! [anonymous]                # leave the section out to turn anonymous reading off
@@ -16,7 +16,7 @@
 //!     { key = "ssh-ed25519 AAAA…", name = "backup", access = "read", from = ["192.0.2.0/24"], expires = 2027-01-31 },
 //! ]
 //! home = "alice"             # default: the user's name
-//! access = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir"]   # or "full", "read"; default: "full"
+//! access = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir", "link"]   # or "full", "read"; default: "full"
 //! admin = false              # default: false
 //! quota = "10 GiB"           # the most bytes in the home; default: no bound
 //! self_service = "none"      # what she may change about her own login; default: "all"
@@ -70,7 +70,10 @@ pub(crate) use hash::cheap_hash;
 pub use hash::{hash_password, unchosen_password};
 pub use names::is_anonymous;
 pub use network::Network;
-pub use own::{EnrolledKey, Invitation, OwnChange, SelfService, StateFolder};
+pub use own::{
+    AtLink, EnrolledKey, InboxBounds, Invitation, Link, LinkShown, LinkTerms, LinkTo, LinkUse, Links, OwnChange,
+    SelfService, StateFolder,
+};
 pub use path_rights::{GivenBy, Spread};
 pub use path_rule::PathRule;
 pub use principal::Principal;

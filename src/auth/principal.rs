@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::credential::{Credential, KeyLogin};
 use super::hash::StoredHash;
 use super::names::ANONYMOUS;
+use super::own::Link;
 use super::{Access, Grants, User, UserKey};
 
-/// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`] and [`super::Users::verify_keys`]
-/// and by nothing else.
+/// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`], [`super::Users::verify_keys`] and
+/// [`super::Users::at_link`], and by nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     name: String,
@@ -39,6 +40,27 @@ impl Principal {
         Principal { name: ANONYMOUS.to_owned(), grants, from, credential: Credential::Nothing }
     }
 
+    /// Somebody who came by this link, to whom so much is granted of its maker's rights. Called by both names, with a slash between
+    /// them: no user has such a name, so nothing of the maker's is ever taken for theirs.
+    pub(super) fn by_link(link: Arc<Link>, grants: Grants, from: IpAddr) -> Principal {
+        let name = format!("{}/{}", link.maker(), link.name);
+        Principal { name, grants: Arc::new(grants), from, credential: Credential::Link(link) }
+    }
+
+    /// The link that they came by.
+    pub fn link(&self) -> Option<&Arc<Link>> {
+        match &self.credential {
+            Credential::Link(link) => Some(link),
+            Credential::Nothing | Credential::Password(_) | Credential::Key(_) => None,
+        }
+    }
+
+    /// Whether it is one of the users, and not anybody, or anybody who has a link: a user has a share of their own wherever they
+    /// are, others share with all who are where they are.
+    pub fn is_user(&self) -> bool {
+        matches!(self.credential, Credential::Password(_) | Credential::Key(_))
+    }
+
     /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
     /// what each may do there may differ.
     pub fn is_same_user(&self, other: &Principal) -> bool {
@@ -65,11 +87,12 @@ impl Principal {
     pub fn key_name(&self) -> Option<&str> {
         match &self.credential {
             Credential::Key(login) => Some(&login.name),
-            Credential::Nothing | Credential::Password(_) => None,
+            Credential::Nothing | Credential::Password(_) | Credential::Link(_) => None,
         }
     }
 
-    /// The user's name as the users file has it, or `anonymous`. No control characters, no slash.
+    /// The user's name as the users file has it, or `anonymous`: no control characters, no slash. Of whoever came by a link its
+    /// maker's and its own, with a slash between them.
     pub fn name(&self) -> &str {
         &self.name
     }

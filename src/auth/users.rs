@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use super::credential::Credential;
 use super::grants::Defaults;
 use super::hash::StoredHash;
-use super::own::{EntryTag, Own, Record};
+use super::own::{EntryTag, Links, Own, Record};
 use super::reader::{self, Contents};
 use super::{Barred, Grants, Principal, Secret, Shares, UserKey, names, users_file};
 use crate::error::{Error, Kind, Result};
@@ -116,6 +116,8 @@ pub struct Users {
     pub(super) shares: Shares,
     /// Checked for unknown names when there is no named user.
     nobody: StoredHash,
+    /// What others may do by way of users' rights.
+    pub(super) links: Arc<Links>,
     /// Chooses whose hash an unknown name is checked against.
     decoys: RandomState,
 }
@@ -127,7 +129,15 @@ impl Users {
     /// `bad-config` with `FILE:LINE: what is wrong`. No error repeats a value that may be a password.
     pub fn parse(text: &str, file_name: &str) -> Result<Users> {
         let Contents { anonymous, users, defaults, shares } = reader::read(text, file_name)?;
-        Ok(Users { anonymous, users, defaults, shares, nobody: StoredHash::nobodys()?, decoys: RandomState::new() })
+        Ok(Users {
+            anonymous,
+            users,
+            defaults,
+            shares,
+            nobody: StoredHash::nobodys()?,
+            links: Arc::default(),
+            decoys: RandomState::new(),
+        })
     }
 
     /// Reads a users file. Links are followed; only a regular file of at most [`crate::limits::USERS_FILE_MAX`] bytes
@@ -233,17 +243,18 @@ impl Users {
                 let key = user.key_with(&login.public).filter(|key| key.admits(from, SystemTime::now()));
                 Principal::with_key(user, &key.ok_or_else(changed)?, from)
             }
+            Credential::Link(link) => return self.by_link(link, from).ok_or_else(changed),
         };
         let barred = |barred| Error::new(Kind::LoginFailed, "wrong user or password").with_source(barred);
         now.grants().admits(from, SystemTime::now()).map_err(barred)?;
         Ok(now)
     }
 
-    /// Whether a user or a key has expired since that moment, up to this one.
+    /// Whether a user, a key or a link has expired since that moment, up to this one.
     pub fn expired_between(&self, since: SystemTime, now: SystemTime) -> bool {
         let keys = self.users.values().flat_map(|user| &user.keys).filter_map(UserKey::expires);
         let mut all = keys.chain(self.users.values().filter_map(|user| user.grants.expires));
-        all.any(|expires| since < expires && expires <= now)
+        all.any(|expires| since < expires && expires <= now) || self.links.expired_between(since, now)
     }
 
     /// The named users in the order of their names.

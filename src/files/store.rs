@@ -2,6 +2,7 @@
 //! [`RelPath`]. Blocking code.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{
     Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Upload,
@@ -193,6 +194,15 @@ pub trait Store: Send + Sync {
     fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()> {
         let folder = self.begin_dir(path, parents)?;
         self.commit(vec![folder]).into_iter().try_for_each(|done| done.map(drop))
+    }
+
+    /// A store over this folder alone, to be read: no path and no link in it leads out of the folder, wherever in this store that
+    /// would be. It may be where a link of this store leads.
+    ///
+    /// # Errors
+    /// [`crate::Kind::Denied`] where that cannot be had; [`crate::Kind::NotFound`] and [`crate::Kind::NotDirectory`].
+    fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
+        Err(Error::new(Kind::Denied, format!("{path}: this storage has no links to a part of it")))
     }
 
     /// Drops what is kept open between calls to make a run of them fast. To be called whenever the caller has nothing

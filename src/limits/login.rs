@@ -185,3 +185,44 @@ pub const GROUPS_MAX: usize = 1000;
 
 /// Rules for paths of one user: each is looked at for every operation of that user.
 pub const PATH_RULES_MAX: usize = 64;
+
+// ---- Links ----
+
+/// Characters of a link's secret: 32 random bytes in base64.
+pub const LINK_SECRET: usize = 43;
+
+/// Bytes of a link's name: that of a file, mostly.
+pub const LINK_NAME_MAX: usize = 128;
+
+/// Links of one user: each is a file, and all are shown at once.
+pub const LINKS_OF_USER: usize = 256;
+
+/// Links of all users together: each takes less than a kilobyte of memory, and all are looked through when one is made.
+pub const LINKS_MAX: usize = 10_000;
+
+/// How long a link gives what it does unless its maker says otherwise: what was sent is fetched within a week, and what lies
+/// about for longer is forgotten.
+pub const LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The most that can be said: a hundred years, which no sum with the present time overflows.
+pub const LINK_LIFETIME_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
+/// Penalty for a link that is not there, whatever is wrong with it. Its secret cannot be guessed, so it is not for guesses but for
+/// those who try them by the million; an office whose people all open an old link is not to be shut out.
+pub const PENALTY_NO_LINK: Duration = Duration::from_secs(1);
+
+/// How long after a download was finished requests for ranges of it are part of it: a player that jumps back, a program that
+/// fetches parts side by side and ends with the first.
+pub const LINK_RANGES_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// Bytes that may come by a link that files are put in by, unless its maker says otherwise.
+pub const LINK_INBOX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Files that may come by it, unless its maker says otherwise.
+pub const LINK_INBOX_FILES: u32 = 1000;
+
+/// The most bytes that its maker can say: 16 TiB, the largest file of ext4.
+pub const LINK_INBOX_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024 * 1024;
+
+/// The most files that its maker can say: as many as a folder can be looked through for a free name.
+pub const LINK_INBOX_FILES_MAX: u32 = 100_000;

@@ -65,7 +65,7 @@ pub enum Network {
 impl Source {
     /// That of a session.
     pub fn of(principal: &Principal, address: IpAddr) -> Source {
-        if principal.is_anonymous() { Source::from(address) } else { Source::User(principal.name().into()) }
+        if principal.is_user() { Source::User(principal.name().into()) } else { Source::from(address) }
     }
 
     /// What it may share with others.

@@ -1,6 +1,6 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
-use super::command::Evidence;
+use super::command::{Evidence, InboxArgs, LinkArgs, LinkEnd};
 use super::escape::decode;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
@@ -153,6 +153,50 @@ impl<'a> Args<'a> {
             return Err(self.bad("a key's name has 1 to 128 bytes and no control characters"));
         }
         Ok(name)
+    }
+
+    /// A password that may be left away.
+    pub(super) fn optional_password(&mut self, key: &str) -> Result<Option<Secret>> {
+        let is_there = self.options.iter().any(|(seen, _)| *seen == key.as_bytes());
+        is_there.then(|| self.password_option(key)).transpose()
+    }
+
+    pub(super) fn link(&mut self) -> Result<LinkArgs> {
+        let path = self.path_or_root()?;
+        let is_inbox = self.flag("drop")?;
+        let bounds = InboxArgs { bytes: self.number("size")?, files: self.number("files")? };
+        if !is_inbox && bounds != InboxArgs::default() {
+            return Err(self.bad("size= and files= go with drop=yes"));
+        }
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        let expires = self.parsed("expires", "takes seconds since 1970, or never", |text| match text {
+            "never" => Some(LinkEnd::Never),
+            text => digits(text).map(LinkEnd::At),
+        })?;
+        Ok(LinkArgs {
+            path,
+            inbox: is_inbox.then_some(bounds),
+            name: self.value("name")?,
+            expires,
+            password: self.new_password_option("password")?,
+            downloads: self.number("downloads")?,
+        })
+    }
+
+    pub(super) fn link_name(&mut self) -> Result<String> {
+        let name = String::from_utf8(self.required()?).map_err(|_| self.bad("the name is not UTF-8"))?;
+        if name.is_empty() || name.len() > limits::LINK_NAME_MAX || name.chars().any(char::is_control) {
+            return Err(self.bad("a link's name has 1 to 128 bytes and no control characters"));
+        }
+        Ok(name)
+    }
+
+    pub(super) fn link_secret(&mut self) -> Result<Secret> {
+        let secret = Secret::new(self.required()?);
+        if secret.expose().len() != limits::LINK_SECRET {
+            return Err(self.bad("that is no link"));
+        }
+        Ok(secret)
     }
 
     pub(super) fn fingerprint(&mut self) -> Result<String> {

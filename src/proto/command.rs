@@ -62,6 +62,41 @@ pub struct StageArgs {
     pub resume: Option<Resume>,
 }
 
+/// The arguments of LINK.
+#[derive(Debug, Clone, Default)]
+pub struct LinkArgs {
+    /// What it leads to; the root is the whole home.
+    pub path: RelPath,
+    /// It is for files to be put in, and shows nothing; bounded by these, if the maker says so.
+    pub inbox: Option<InboxArgs>,
+    /// What it is called.
+    pub name: Option<String>,
+    /// When it ends; none: when the server thinks fit.
+    pub expires: Option<LinkEnd>,
+    /// What whoever has it must know beside.
+    pub password: Option<Secret>,
+    /// How often it may be downloaded.
+    pub downloads: Option<u64>,
+}
+
+/// What bounds a link that files are put in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InboxArgs {
+    /// Bytes of all files together.
+    pub bytes: Option<u64>,
+    /// Files.
+    pub files: Option<u64>,
+}
+
+/// When a link ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// Never by itself.
+    Never,
+    /// So many seconds after 1970.
+    At(u64),
+}
+
 /// What proves once more who somebody is that is logged in.
 #[derive(Debug, Clone)]
 pub enum Evidence {
@@ -129,6 +164,19 @@ pub enum Command {
         fingerprint: String,
         /// Who says so.
         evidence: Evidence,
+    },
+    /// LINK.
+    Link(Box<LinkArgs>),
+    /// LINKS.
+    Links,
+    /// UNLINK the link of this name.
+    Unlink(String),
+    /// VISIT: log in by a link.
+    Visit {
+        /// Its secret.
+        secret: Secret,
+        /// Its password, if it has one.
+        password: Option<Secret>,
     },
     /// LIST a folder.
     List {
@@ -293,6 +341,12 @@ impl Command {
                 Command::Enrol { name: args.key_name()?, key: Box::new(args.proof()?), evidence: args.evidence()? }
             }
             Verb::Revoke => Command::Revoke { fingerprint: args.fingerprint()?, evidence: args.evidence()? },
+            Verb::Link => Command::Link(Box::new(args.link()?)),
+            Verb::Links => Command::Links,
+            Verb::Unlink => Command::Unlink(args.link_name()?),
+            Verb::Visit => {
+                Command::Visit { secret: args.link_secret()?, password: args.optional_password("password")? }
+            }
             Verb::List => Command::List {
                 path: args.path_or_root()?,
                 recursive: args.flag("recursive")?,
@@ -374,6 +428,9 @@ impl Command {
                 [Feature::Growing].into_iter().collect()
             }
             Command::Copy { .. } => [Feature::Copy].into_iter().collect(),
+            Command::Link(_) | Command::Links | Command::Unlink(_) | Command::Visit { .. } => {
+                [Feature::Link].into_iter().collect()
+            }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Redeem { password: Some(_), .. } => [Feature::Redeem].into_iter().collect(),
             Command::Redeem { password: None, .. } => [Feature::Redeem, Feature::Invited].into_iter().collect(),
@@ -408,6 +465,10 @@ impl Command {
             Command::Keys => Verb::Keys,
             Command::Enrol { .. } => Verb::Enrol,
             Command::Revoke { .. } => Verb::Revoke,
+            Command::Link(_) => Verb::Link,
+            Command::Links => Verb::Links,
+            Command::Unlink(_) => Verb::Unlink,
+            Command::Visit { .. } => Verb::Visit,
             Command::List { .. } => Verb::List,
             Command::Stat(_) => Verb::Stat,
             Command::Hash { .. } => Verb::Hash,
@@ -435,7 +496,12 @@ impl Command {
     /// Whether its line holds a secret, to be wiped wherever it was.
     pub fn is_secret(&self) -> bool {
         match self {
-            Command::Pass(_) | Command::Join(_) | Command::Redeem { .. } | Command::Passwd { .. } => true,
+            Command::Pass(_)
+            | Command::Join(_)
+            | Command::Redeem { .. }
+            | Command::Passwd { .. }
+            | Command::Visit { .. } => true,
+            Command::Link(link) => link.password.is_some(),
             Command::Enrol { evidence, .. } | Command::Revoke { evidence, .. } => {
                 matches!(evidence, Evidence::Password(_))
             }
@@ -458,6 +524,7 @@ impl Command {
             | Command::Mkdir { path, .. }
             | Command::Rename { from: path, .. }
             | Command::Copy { from: path, .. } => Some(path),
+            Command::Link(link) => Some(&link.path),
             Command::Help(_)
             | Command::User(_)
             | Command::Pass(_)
@@ -470,6 +537,9 @@ impl Command {
             | Command::Keys
             | Command::Enrol { .. }
             | Command::Revoke { .. }
+            | Command::Links
+            | Command::Unlink(_)
+            | Command::Visit { .. }
             | Command::Part { .. }
             | Command::Commit { .. }
             | Command::Discard(_)

@@ -65,6 +65,8 @@ features! {
     Copy = "copy", "copy files by itself";
     /// REDEEM without `password=`, which only looks.
     Invited = "invited", "look at an invitation before it is used";
+    /// The verbs LINK, LINKS, UNLINK and VISIT.
+    Link = "link", "make links";
 }
 
 /// A set of features.

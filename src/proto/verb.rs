@@ -54,6 +54,14 @@ verbs! {
     Enrol = "ENROL", "ENROL name signature present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]", "Let one more key of yours log you in.";
     /// One key less.
     Revoke = "REVOKE", "REVOKE fingerprint present=PASSWORD|proof=SIGNATURE[,SIGNATURE...]", "Let a key that you enrolled log you in no more.";
+    /// Make a link.
+    Link = "LINK", "LINK [path] [drop=yes [size=BYTES] [files=N]] [name=NAME] [expires=SECONDS|never] [password=PASSWORD] [downloads=N]", "Make a link that needs no account to a file or folder.";
+    /// The links of one's own.
+    Links = "LINKS", "LINKS", "Show your links.";
+    /// One link less.
+    Unlink = "UNLINK", "UNLINK name", "Let a link of yours give nothing any more.";
+    /// Come by a link.
+    Visit = "VISIT", "VISIT secret [password=PASSWORD]", "Log in by a link that somebody made.";
     /// List a folder.
     List = "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.

@@ -163,12 +163,20 @@ pub enum Credential {
     Token,
     /// An invitation.
     Invitation,
+    /// A link that somebody made.
+    Link,
 }
 
 impl Credential {
     /// All of them.
-    pub const ALL: [Credential; 5] =
-        [Credential::Nothing, Credential::Password, Credential::Key, Credential::Token, Credential::Invitation];
+    pub const ALL: [Credential; 6] = [
+        Credential::Nothing,
+        Credential::Password,
+        Credential::Key,
+        Credential::Token,
+        Credential::Invitation,
+        Credential::Link,
+    ];
 
     /// For logs.
     pub const fn word(self) -> &'static str {
@@ -178,6 +186,7 @@ impl Credential {
             Credential::Key => "key",
             Credential::Token => "token",
             Credential::Invitation => "invitation",
+            Credential::Link => "link",
         }
     }
 }

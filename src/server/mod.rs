@@ -27,6 +27,7 @@ use self::audit::OpenAudit;
 pub use self::builder::ServerBuilder;
 pub use self::desk::action::{Action, ActionKind};
 use self::desk::current_users::CurrentUsers;
+use self::desk::downloads::Downloads;
 pub use self::desk::gate;
 pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
@@ -169,6 +170,10 @@ struct Shared {
     /// Logins by the form of the web.
     signed_in: Arc<SignedIn>,
     staged: Arc<StagedUploads>,
+    /// Downloads by links that are counted.
+    downloads: Arc<Downloads>,
+    /// What the cookies of links with a password stand for.
+    opened_links: SignedIn,
     /// Uploads over HTTP that can be gone on with.
     uploads: Arc<Uploads>,
     memory: Memory,
@@ -366,6 +371,7 @@ impl Server {
         if let Some(certificate) = &web_certificate {
             door::web_certificate::look(certificate);
         }
+        let opening = Turns::new("home", Places::only(limits::HOME_THREADS));
         let shared = Arc::new(Shared {
             web: options.web,
             web_certificate: web_certificate.clone(),
@@ -387,12 +393,14 @@ impl Server {
             remembered: Remembered::new()?,
             signed_in,
             staged: Arc::default(),
+            downloads: Arc::new(Downloads::new(opening.clone())),
+            opened_links: SignedIn::default(),
             uploads: Arc::default(),
             memory: Memory::new(plan.buffers),
             live: RwLock::new(Arc::new(Live::of(&live))),
             connections_max: plan.connections,
             turns: Turns::new("session", Places::of_sessions()),
-            opening: Turns::new("home", Places::only(limits::HOME_THREADS)),
+            opening,
             pulse: Pulse::default(),
         });
         let users = shared.accounts.users();

@@ -10,6 +10,8 @@ mod local_vault;
 pub mod memory;
 #[cfg(feature = "server")]
 mod occupancy;
+#[cfg(feature = "server")]
+mod one_file;
 mod reading;
 mod scrub;
 
@@ -19,5 +21,7 @@ pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Root
 pub use local_vault::{LocalVault, look_at_home, refuse_meeting};
 #[cfg(feature = "server")]
 pub use occupancy::{Occupancy, note_of};
+#[cfg(feature = "server")]
+pub use one_file::OneFile;
 pub use reading::{Checked, Digest, Reading};
 pub use scrub::{Doubt, Pace, Scrubbed, scrub};

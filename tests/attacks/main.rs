@@ -25,6 +25,7 @@ mod balancers;
 mod data;
 mod dav;
 mod fairness;
+mod links;
 mod login;
 mod memory;
 mod paths;

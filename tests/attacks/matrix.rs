@@ -20,7 +20,7 @@ pub enum Right {
 }
 
 /// The rights over files.
-const ACCESS: [&str; 7] = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir"];
+const ACCESS: [&str; 8] = ["list", "download", "upload", "overwrite", "delete", "rename", "mkdir", "link"];
 
 impl Right {
     /// Its name, if it is one over files.
@@ -39,6 +39,10 @@ impl Right {
             // Not of anonymous; the rights over files have no part in it.
             Verb::Passwd | Verb::Enrol | Verb::Revoke => &[],
             Verb::Nonce | Verb::Keys => &[],
+            Verb::Link if says("drop=yes") => &["link", "upload"],
+            Verb::Link if says("LINK folder") => &["link", "list", "download"],
+            Verb::Link => &["link", "download"],
+            Verb::Links | Verb::Unlink | Verb::Visit => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
             Verb::Who | Verb::Kick | Verb::Shutdown => return vec![Right::Administrator],
             Verb::List | Verb::Stat => &["list"],
@@ -109,6 +113,10 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Keys => &["KEYS"],
         Verb::Enrol => return enrolments(),
         Verb::Revoke => return revocations(),
+        Verb::Link => &["LINK file", "LINK folder downloads=1"],
+        Verb::Links => &["LINKS"],
+        Verb::Unlink => &["UNLINK nothing"],
+        Verb::Visit => &["VISIT 0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"],
         Verb::List => &["LIST", "LIST folder", "LIST recursive=yes"],
         Verb::Stat => &["STAT", "STAT file"],
         Verb::Hash => &["HASH file", "HASH file length=2", "HASH file recorded=yes", "HASH file partial=yes"],

@@ -73,6 +73,9 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Enrol
         | Verb::Revoke
         | Verb::Redeem
+        | Verb::Links
+        | Verb::Unlink
+        | Verb::Visit
         | Verb::Part
         | Verb::Commit
         | Verb::Discard
@@ -96,6 +99,7 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
                 .to_vec()
         }
         Verb::Chmod => vec![format!("{path} mode=644"), format!("{path} mode=666 perms=yes")],
+        Verb::Link => vec![path.to_owned()],
         Verb::Delete => vec![path.to_owned(), format!("{path} recursive=yes")],
         Verb::Mkdir => vec![path.to_owned(), format!("{path} parents=yes")],
         Verb::Rename | Verb::Copy => vec![

@@ -4,6 +4,7 @@ mod archives;
 mod browser;
 mod certificates;
 mod change;
+mod links;
 mod login;
 mod put;
 mod resumable;

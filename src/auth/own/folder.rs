@@ -24,6 +24,9 @@ const USERS: &str = "users";
 /// Where invitations are.
 const INVITATIONS: &str = "invitations";
 
+/// Where links are.
+const LINKS: &str = "links";
+
 /// The characters of a user's name that stand for themselves in the name of a file are small letters and digits: where
 /// case does not count, `Alice` and `alice` must not share one.
 const OTHERS: &AsciiSet = &capitals(NON_ALPHANUMERIC);
@@ -53,7 +56,7 @@ impl StateFolder {
     /// Those of the file system.
     pub fn make(path: &Path) -> Result<()> {
         let failed = |err| Error::file(path.display(), err);
-        for folder in [USERS, INVITATIONS] {
+        for folder in [USERS, INVITATIONS, LINKS] {
             DirBuilder::new().recursive(true).mode(0o700).create(path.join(folder)).map_err(failed)?;
         }
         Ok(())
@@ -99,6 +102,7 @@ impl StateFolder {
             Ok(folder)
         };
         inside(USERS)?;
+        inside(LINKS)?;
         Ok(StateFolder { path: path.to_owned(), invitations: Some(Arc::new(inside(INVITATIONS)?)) })
     }
 
@@ -184,6 +188,10 @@ impl StateFolder {
         }
     }
 
+    pub(super) fn links(&self) -> PathBuf {
+        self.path.join(LINKS)
+    }
+
     fn users(&self) -> PathBuf {
         self.path.join(USERS)
     }
@@ -194,12 +202,13 @@ impl StateFolder {
 
     /// Removes what was being written when a server was killed: hidden files.
     fn sweep(&self) -> Result<()> {
-        let folder = self.users();
-        let failed = |err| Error::file(folder.display(), err);
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                fs::remove_file(entry.path()).map_err(failed)?;
+        for folder in [self.users(), self.links()] {
+            let failed = |err| Error::file(folder.display(), err);
+            for entry in fs::read_dir(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    fs::remove_file(entry.path()).map_err(failed)?;
+                }
             }
         }
         Ok(())

@@ -22,7 +22,7 @@ impl Ground {
     pub(super) fn of(principal: &Principal, user: &User) -> Result<Ground> {
         let gone = || Error::new(Kind::Denied, "that proves nothing of this user");
         match principal.credential() {
-            Credential::Nothing => Err(gone()),
+            Credential::Nothing | Credential::Link(_) => Err(gone()),
             Credential::Password(_) => Ok(Ground { by: user.own_password_by().cloned(), is_bounded: false }),
             Credential::Key(login) => {
                 let key = user.key_with(&login.public).ok_or_else(gone)?;

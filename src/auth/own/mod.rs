@@ -1,5 +1,5 @@
 //! What users do themselves: the passwords that they chose in place of those that the administrator gave them, the keys
-//! that they enrolled, and the invitations to do so.
+//! that they enrolled, and the invitations to do so; and the links that they made.
 //!
 //! It is kept in the server's own state folder, a small file for each user, and never gives more than the users file does.
 //! What is kept belongs to one entry of the users file, told by its [`EntryTag`]: when the administrator gives the user
@@ -10,6 +10,8 @@ mod folder;
 mod ground;
 mod invitation;
 mod key;
+mod link;
+mod links;
 mod record;
 mod sealed;
 mod users;
@@ -23,6 +25,8 @@ pub use invitation::Invitation;
 pub(super) use invitation::used;
 pub use key::EnrolledKey;
 pub(super) use key::OwnKey;
+pub use link::{InboxBounds, Link, LinkTerms, LinkTo, LinkUse};
+pub use links::{AtLink, LinkShown, Links};
 pub(super) use record::Record;
 
 use super::Principal;

@@ -16,6 +16,7 @@ use super::commands::du::Du;
 use super::commands::find::Find;
 use super::commands::join::Join;
 use super::commands::key::Key;
+use super::commands::link::Link;
 use super::commands::login::{LogIn, LogOut};
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
@@ -191,6 +192,7 @@ pub enum Command {
     Logout(LogOut),
     Passwd(Passwd),
     Key(Key),
+    Link(Link),
     Trust(Trust),
     #[command(visible_alias = "bookmarks")]
     Bookmark(Bookmark),

@@ -13,7 +13,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Files",
         &[
             "ls", "tree", "du", "df", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "cp", "stat", "hash",
-            "verify", "accept",
+            "verify", "accept", "link",
         ],
     ),
     ("Servers", &["shell", "ping", "status", "login", "logout", "join", "passwd", "key", "trust", "bookmark"]),

@@ -270,6 +270,8 @@ events! {
     Key = "key";
     /// A key that logs this person in on a server.
     ServerKey = "server-key";
+    /// A URL that needs no account.
+    Link = "link";
     /// An invitation was taken.
     Joined = "joined";
     /// This machine logs in by a key of its own.

@@ -1,11 +1,12 @@
 //! A command as its line.
 
-use super::{Command, Evidence, HashOf};
+use super::{Command, Evidence, HashOf, InboxArgs, LinkArgs, LinkEnd};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, Resume, SourceMode};
 use crate::keys::Proof;
 use crate::limits;
 use crate::proto::escape::encode;
+use crate::secret::Secret;
 
 impl Command {
     /// Writes the command as a line, ending included.
@@ -46,6 +47,12 @@ impl Command {
             Command::Revoke { fingerprint, evidence } => {
                 argument(out, fingerprint.as_bytes());
                 self::evidence(out, evidence);
+            }
+            Command::Link(link) => self::link(out, link),
+            Command::Unlink(name) => argument(out, name.as_bytes()),
+            Command::Visit { secret, password } => {
+                argument(out, secret.expose());
+                secret_option(out, "password", password.as_ref());
             }
             Command::List { path, recursive, rotten, mode } => {
                 if !path.is_root() {
@@ -115,6 +122,7 @@ impl Command {
             Command::Ping
             | Command::Nonce
             | Command::Keys
+            | Command::Links
             | Command::Status
             | Command::Who
             | Command::Shutdown
@@ -126,6 +134,34 @@ impl Command {
             return Err(Error::new(Kind::PathTooLong, "the path is too long to send"));
         }
         Ok(())
+    }
+}
+
+fn link(out: &mut Vec<u8>, link: &LinkArgs) {
+    if !link.path.is_root() {
+        argument(out, link.path.as_bytes());
+    }
+    flag(out, "drop", link.inbox.is_some());
+    let InboxArgs { bytes, files } = link.inbox.unwrap_or_default();
+    option(out, "size", bytes);
+    option(out, "files", files);
+    option(out, "name", link.name.as_ref().map(|name| encode(name.as_bytes())));
+    option(
+        out,
+        "expires",
+        link.expires.map(|end| match end {
+            LinkEnd::Never => String::from("never"),
+            LinkEnd::At(end) => end.to_string(),
+        }),
+    );
+    secret_option(out, "password", link.password.as_ref());
+    option(out, "downloads", link.downloads);
+}
+
+fn secret_option(out: &mut Vec<u8>, key: &str, secret: Option<&Secret>) {
+    if let Some(secret) = secret {
+        out.extend(format!(" {key}=").bytes());
+        out.extend(encode(secret.expose()).bytes());
     }
 }
 

@@ -61,6 +61,10 @@ pub enum Action {
     ChangePassword,
     /// A key of one's own is enrolled or revoked.
     ChangeKeys,
+    /// A link of one's own is made.
+    MakeLink,
+    /// A link of one's own is withdrawn.
+    EndLink,
     /// Who is connected.
     ListSessions,
     /// Sessions of others are ended.
@@ -91,7 +95,7 @@ pub enum ActionKind {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Action; 31] = [
+    pub const ALL: [Action; 33] = [
         Action::Stat,
         Action::List,
         Action::Download,
@@ -119,6 +123,8 @@ impl Action {
         Action::Connect,
         Action::ChangePassword,
         Action::ChangeKeys,
+        Action::MakeLink,
+        Action::EndLink,
         Action::ListSessions,
         Action::EndSessions,
         Action::StopServer,
@@ -161,6 +167,8 @@ impl Action {
             Matter::Connect => Action::Connect,
             Matter::ChangePassword => Action::ChangePassword,
             Matter::ChangeKeys => Action::ChangeKeys,
+            Matter::MakeLink { .. } => Action::MakeLink,
+            Matter::EndLink => Action::EndLink,
             Matter::ListSessions => Action::ListSessions,
             Matter::EndSessions => Action::EndSessions,
             Matter::StopServer => Action::StopServer,
@@ -197,6 +205,8 @@ impl Action {
             Action::Connect => "connect",
             Action::ChangePassword => "change-password",
             Action::ChangeKeys => "change-keys",
+            Action::MakeLink => "make-link",
+            Action::EndLink => "end-link",
             Action::ListSessions => "list-sessions",
             Action::EndSessions => "end-sessions",
             Action::StopServer => "stop-server",
@@ -222,7 +232,12 @@ impl Action {
             | Action::Lock
             | Action::Unlock => ActionKind::Change,
             Action::Stat | Action::List | Action::Hash | Action::FindPartial | Action::RenewLock => ActionKind::Look,
-            Action::ChangePassword | Action::ChangeKeys | Action::Connect | Action::LogIn => ActionKind::Account,
+            Action::ChangePassword
+            | Action::ChangeKeys
+            | Action::MakeLink
+            | Action::EndLink
+            | Action::Connect
+            | Action::LogIn => ActionKind::Account,
             Action::ListSessions | Action::EndSessions | Action::StopServer => ActionKind::Admin,
             Action::Talk | Action::Unknown => ActionKind::Talk,
         }

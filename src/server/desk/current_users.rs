@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::auth::{OwnChange, Principal, StateFolder, Users};
+use crate::auth::{Links, OwnChange, Principal, StateFolder, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits;
@@ -107,6 +107,7 @@ impl CurrentUsers {
         let read = Stamp::of(path)?;
         let mut users = Users::load(path)?;
         take_own(&mut users, own.as_ref(), None, true);
+        let users = users.with_links(links_of(own.as_ref()));
         Ok(CurrentUsers { own, ..CurrentUsers::new(Some(path.to_owned()), read, users) })
     }
 
@@ -300,6 +301,7 @@ impl CurrentUsers {
             tracing::warn!(file = %path.display(), lost, of, "{}", said_of_loss(lost, of));
         }
         take_own(&mut users, self.own.as_ref(), Some(&state.users), state.lost.is_some());
+        users = users.with_links(state.users.links().clone());
         self.put_in_force(state, users);
         state.read = read;
         state.restless = None;
@@ -357,6 +359,21 @@ impl CurrentUsers {
         Ok(principal)
     }
 
+    /// Withdraws a link of this user: it gives nothing any more when this returns, and sessions of whoever came by it end.
+    ///
+    /// # Errors
+    /// As [`Users::remove_link`].
+    pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<()> {
+        let removed = self.latest().remove_link(principal, name);
+        // Also where the disk failed: it is of no use by then.
+        let state = self.lock();
+        if let Some(listener) = self.listener.get() {
+            listener(&state.users);
+        }
+        self.version.fetch_add(1, Ordering::Release);
+        removed
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each field is whole by itself: a panic elsewhere leaves nothing half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -372,6 +389,15 @@ fn take_own(users: &mut Users, folder: Option<&StateFolder>, before: Option<&Use
             "what is kept of a user cannot be used: the user's passwords are refused. Removing the file makes that of the users file count again"
         );
     }
+}
+
+/// The links that are kept there. What is wrong with one is said, and it gives nothing.
+fn links_of(folder: Option<&StateFolder>) -> Arc<Links> {
+    let Some((links, trouble)) = folder.map(Links::load) else { return Arc::default() };
+    for error in trouble {
+        tracing::error!(%error, "a link cannot be used");
+    }
+    Arc::new(links)
 }
 
 /// How many of how many users another file has no more, if it is all of several, or most of many: it may have been cut off

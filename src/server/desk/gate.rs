@@ -130,10 +130,20 @@ pub fn need(op: &Op) -> Need<'_> {
 pub fn need_of(matter: Matter) -> Need<'static> {
     match matter {
         Matter::Talk | Matter::LogIn | Matter::Connect => Need::Login,
+        // Of nobody but oneself; who has lost the right to make them may still end them.
+        Matter::EndLink => Need::Login,
+        // Whether it is a folder, which takes the right to list it too, is not known yet.
+        Matter::MakeLink { inbox: false } => somewhere(Access::LINK.union(Access::DOWNLOAD)),
+        Matter::MakeLink { inbox: true } => somewhere(Access::LINK.union(Access::UPLOAD)),
         Matter::ChangePassword => Need::OwnPassword,
         Matter::ChangeKeys => Need::OwnKeys,
         Matter::ListSessions | Matter::EndSessions | Matter::StopServer => Need::Administrator,
     }
+}
+
+/// These rights at a path that is asked for later.
+const fn somewhere(rights: Access) -> Need<'static> {
+    Need::Rights(Demands { at: Demand { rights, path: None, extent: Extent::Itself }, to: None })
 }
 
 /// Whether somebody to whom this is granted may do what needs this.
@@ -247,6 +257,10 @@ fn lacking(principal: &Principal, name: &str, Lack { demand, missing }: Lack<'_>
         Some(path) => format!(" somewhere in {path}"),
         None => String::new(),
     };
-    let text = format!("{} may not {name}: the right `{missing}` is missing{place}", principal.name());
+    let text = match principal.link() {
+        None => format!("{} may not {name}: the right `{missing}` is missing{place}", principal.name()),
+        // Whose it is is nobody's to know who has it.
+        Some(_) => format!("this link does not let you {name}"),
+    };
     Error::new(Kind::Denied, text)
 }

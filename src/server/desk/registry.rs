@@ -117,6 +117,7 @@ impl Way {
         match self {
             Way::Token(_) => Credential::Token,
             Way::Login | Way::Request if principal.is_anonymous() => Credential::Nothing,
+            Way::Login | Way::Request if principal.link().is_some() => Credential::Link,
             Way::Login | Way::Request if principal.key_name().is_some() => Credential::Key,
             Way::Login | Way::Request => Credential::Password,
         }

@@ -114,7 +114,7 @@ impl Running {
     }
 
     /// Its path.
-    pub(super) fn path(&self) -> Option<&RelPath> {
+    pub fn path(&self) -> Option<&RelPath> {
         self.path.as_ref().map(|spot| &spot.path)
     }
 

@@ -141,6 +141,41 @@ impl Accounts {
         redeemed.await?
     }
 
+    /// Who comes by the link with this secret, from there. A password is checked as that of a user is; without one it costs a look
+    /// into a table.
+    ///
+    /// # Errors
+    /// As [`Users::at_link`] and [`AtLink::open`](crate::auth::AtLink::open); [`Kind::Busy`].
+    pub async fn visit(self: &Arc<Self>, from: IpAddr, secret: &Secret, password: Option<Secret>) -> Result<Principal> {
+        let there = self.current.latest().at_link(secret, from)?;
+        if password.is_none() || !there.needs_password() {
+            return there.open(None);
+        }
+        let source = &Source::from(from);
+        let permit = self.permit(source).await?;
+        let opened = self.turns.run(source, move || {
+            let opened = there.open(password.as_ref());
+            drop(permit);
+            opened
+        });
+        opened.await?
+    }
+
+    /// The hash of the password of a link that is to be made, in the queue of logins.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`]; [`Kind::BadCommand`] and the like for what is no password.
+    pub async fn hash(self: &Arc<Self>, from: IpAddr, password: Secret) -> Result<String> {
+        let source = &Source::from(from);
+        let permit = self.permit(source).await?;
+        let hashed = self.turns.run(source, move || {
+            let hash = hash_password(&password);
+            drop(permit);
+            hash
+        });
+        hashed.await?
+    }
+
     /// Does blocking work that belongs to a login, such as a look at the users file, on the threads of logins.
     ///
     /// # Errors

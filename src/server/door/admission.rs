@@ -216,7 +216,7 @@ impl Admitted {
     /// [`Kind::Busy`]: there is none for such a session.
     pub fn log_in(&mut self, principal: &Principal) -> Result<()> {
         let busy = |text: &str| Err(Error::new(Kind::Busy, text));
-        let named = (!principal.is_anonymous()).then(|| Source::User(principal.name().into()));
+        let named = principal.is_user().then(|| Source::User(principal.name().into()));
         let mut books = self.admission.books();
         let visit = match &self.stage {
             Stage::Hall(visit) => Some(visit),

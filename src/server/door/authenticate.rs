@@ -42,6 +42,13 @@ pub enum Credentials {
         /// The password that is to be.
         password: Secret,
     },
+    /// A link.
+    Link {
+        /// Its secret.
+        secret: Secret,
+        /// Its password, if one was given.
+        password: Option<Secret>,
+    },
 }
 
 impl Credentials {
@@ -53,15 +60,16 @@ impl Credentials {
             Credentials::Keys(_) => Credential::Key,
             Credentials::Token(_) => Credential::Token,
             Credentials::Invitation { .. } => Credential::Invitation,
+            Credentials::Link { .. } => Credential::Link,
         }
     }
 
-    /// Who they say they are; nobody's name is in a token.
+    /// Who they say they are; nobody's name is in a token or a link.
     fn user(&self) -> Option<&str> {
         match self {
             Credentials::Password { user, .. } | Credentials::Invitation { user, .. } => Some(user),
             Credentials::Keys(claim) => Some(&claim.user),
-            Credentials::Token(_) => None,
+            Credentials::Token(_) | Credentials::Link { .. } => None,
         }
     }
 }
@@ -87,8 +95,13 @@ pub async fn authenticate(
     shared: &Shared,
 ) -> Result<Proven> {
     let (user, with) = (credentials.user().map(str::to_owned), credentials.kind());
+    // A password is guessed, a secret is not.
+    let offence = match credentials {
+        Credentials::Link { password: None, .. } => Offence::NoLink,
+        _ => Offence::LoginFailed,
+    };
     let proven = verify(credentials, peer, shared).await;
-    refused(proven.as_ref().err(), (user, with), (peer, protocol), shared).await;
+    refused(proven.as_ref().err(), (user, with, offence), (peer, protocol), shared).await;
     proven
 }
 
@@ -104,14 +117,15 @@ pub async fn look_at_invitation(
     shared: &Shared,
 ) -> Result<()> {
     let found = shared.accounts.look_at_invitation(peer.ip(), user.clone(), secret).await;
-    refused(found.as_ref().err(), (Some(user), Credential::Invitation), (peer, protocol), shared).await;
+    refused(found.as_ref().err(), (Some(user), Credential::Invitation, Offence::LoginFailed), (peer, protocol), shared)
+        .await;
     found
 }
 
 /// Writes down that a login was refused, if it was, and takes its time.
 async fn refused(
     why: Option<&Error>,
-    (user, with): (Option<String>, Credential),
+    (user, with, offence): (Option<String>, Credential, Offence),
     (peer, protocol): (SocketAddr, Protocol),
     shared: &Shared,
 ) {
@@ -128,7 +142,7 @@ async fn refused(
             }
         }
         if error.kind() == Kind::LoginFailed {
-            shared.admission.penalise(peer.ip(), Offence::LoginFailed, Instant::now());
+            shared.admission.penalise(peer.ip(), offence, Instant::now());
             sleep(limits::LOGIN_FAILED_PAUSE).await;
         }
     }
@@ -151,6 +165,10 @@ async fn verify(credentials: Credentials, peer: SocketAddr, shared: &Shared) -> 
         Credentials::Invitation { user, secret, password } => {
             let principal = shared.accounts.redeem(peer.ip(), user, (secret, password)).await?;
             info!(%peer, user = principal.name(), "invitation used");
+            Ok(by_itself(principal))
+        }
+        Credentials::Link { secret, password } => {
+            let principal = shared.accounts.visit(peer.ip(), &secret, password).await?;
             Ok(by_itself(principal))
         }
         Credentials::Token(token) => {

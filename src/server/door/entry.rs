@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use crate::auth::Principal;
+use crate::auth::{Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, Store};
 use crate::machine::source::Source;
 use crate::server::Shared;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::rooms::Rooms;
+use crate::store::OneFile;
 
 /// A session that has begun.
 pub struct Entry {
@@ -52,8 +54,25 @@ pub async fn enter(
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
-        let rooms = Rooms::open(vault, &principal)?;
+        let rooms = match principal.link() {
+            None => Rooms::open(vault, &principal)?,
+            Some(link) => Rooms::from(narrowed(&vault.open(principal.home(), principal.quota())?, link)?),
+        };
         Ok(Entry { principal, version, rooms, ticket, ending })
     });
     opening.await?
+}
+
+/// What a link leads to, as a store of its own: nothing else of the home is to be had from it.
+fn narrowed(home: &Arc<dyn Store>, link: &Link) -> Result<Arc<dyn Store>> {
+    match link.to {
+        LinkTo::Folder => home.below(&link.path),
+        LinkTo::File => {
+            let missing = || Error::new(Kind::NotFound, "no such file or folder");
+            let folder = home.below(&link.path.parent().ok_or_else(missing)?)?;
+            let name = RelPath::parse(link.path.file_name().ok_or_else(missing)?)?;
+            Ok(Arc::new(OneFile::new(folder, name)))
+        }
+        LinkTo::Inbox(_) => Err(Error::new(Kind::Denied, "nothing can be put in here yet")),
+    }
 }

@@ -11,6 +11,8 @@ use crate::machine::source::Origin;
 pub enum Offence {
     /// A wrong user or password.
     LoginFailed,
+    /// Asked for a link that is not there.
+    NoLink,
     /// Connected and left, or was silent, without trying to log in.
     NoLogin,
     /// The handshake or login took too long.
@@ -23,6 +25,7 @@ impl Offence {
     fn penalty(self) -> Duration {
         match self {
             Offence::LoginFailed => limits::PENALTY_LOGIN_FAILED,
+            Offence::NoLink => limits::PENALTY_NO_LINK,
             Offence::NoLogin => limits::PENALTY_NO_LOGIN,
             Offence::TooSlow => limits::PENALTY_TOO_SLOW,
             Offence::Panic => limits::PENALTY_PANIC,

@@ -69,6 +69,14 @@ impl SelfService {
         SelfService { accounts, admission, peer, pin }
     }
 
+    /// The hash of a link's password. Blocks for its turn, and for as long as that takes.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`].
+    pub fn hash(&self, password: Secret) -> Result<String> {
+        block_on(self.accounts.hash(self.peer, password))
+    }
+
     /// Makes a change. Blocks for as long as the check, a hash and the disk take. `renewed` is told who the user is then who
     /// has the new password, before sessions end because of it; nobody, if it was no password that changed.
     ///

@@ -17,6 +17,7 @@ use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::pack::{Format, LeftOut, Pack};
 use super::reader::{Piece, Reader};
+use super::target::Whose;
 use super::types::disposition;
 use crate::auth::Access;
 use crate::budget::{Account, Claim};
@@ -37,10 +38,11 @@ const NOTE: &[u8] = b"LEFT-OUT-BY-SEALIFT.txt";
 /// Those of the gate and the store; [`Kind::BadCommand`] for a zip of more than [`limits::WEB_ZIP_ENTRIES`].
 pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<Answer> {
     let (path, method) = (asked.place.path.clone(), asked.method);
-    let name = match (path.file_name(), &asked.place.user) {
+    let name = match (path.file_name(), &asked.place.whose) {
         (Some(name), _) => name.to_vec(),
-        (None, Some(user)) => user.clone().into_bytes(),
-        (None, None) => b"public".to_vec(),
+        (None, Whose::User(user)) => user.clone().into_bytes(),
+        (None, Whose::Link(link)) => link.name.clone(),
+        (None, Whose::Everybody) => b"public".to_vec(),
     };
     // Held as long as anything of it is open.
     let right = guest.open_folder()?;

@@ -207,7 +207,7 @@ impl Way {
     /// [`Kind::BadCommand`] for what is no `Overwrite`.
     pub fn between(from: &Place, to: Place, headers: &HeaderMap) -> Result<Way> {
         let no = |why: &str| Err(Error::new(Kind::Denied, why));
-        if from.user != to.user {
+        if from.whose != to.whose {
             return no("files are moved and copied within one home");
         }
         if from.path.is_root() || to.path.is_root() {

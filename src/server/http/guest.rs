@@ -10,7 +10,7 @@ use futures::channel::oneshot;
 
 use super::Web;
 use super::adapter::{Progress, Working};
-use crate::auth::Principal;
+use crate::auth::{Link, Principal};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -18,6 +18,7 @@ use crate::machine::source::{Origin, Source};
 use crate::machine::turns::Class;
 use crate::server::Shared;
 use crate::server::desk::Desk;
+use crate::server::desk::downloads::{Counted, Part, What};
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
@@ -319,6 +320,17 @@ impl Guest {
         // Those of the request before are of no use to this one.
         seat.desk.present(self.presented.clone());
         self.shared.turns.run_as(&self.source, class, move || work(&mut seat)).await?
+    }
+
+    /// Takes a place for a download by this link. The disk is waited for elsewhere.
+    ///
+    /// # Errors
+    /// As [`Downloads::begin`](crate::server::desk::downloads::Downloads::begin).
+    pub async fn count(&self, link: Arc<Link>, what: What, part: Part) -> Result<Counted> {
+        let _we_are_at_work = self.progress.working();
+        let (downloads, users) = (self.shared.downloads.clone(), self.shared.users.latest());
+        let taking = move || downloads.begin(users.links(), &link, what, part);
+        self.shared.opening.run(&self.source, taking).await?
     }
 
     /// Does this at the desk without a turn, as soon as nobody else is at it: for what is only written down.

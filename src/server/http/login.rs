@@ -10,7 +10,7 @@ use super::coming::Coming;
 use super::form::Fields;
 use super::page;
 use super::same_site;
-use super::target::{Place, Target};
+use super::target::{Place, Target, Whose};
 use super::visitors::{Claimed, Visitors};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
@@ -27,10 +27,15 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The cookie of a login, if the request has one. Of several none counts: one of them is not ours.
 pub fn cookie(headers: &HeaderMap) -> Option<Secret> {
+    cookie_of(headers, NAME)
+}
+
+/// The same of another name.
+pub fn cookie_of(headers: &HeaderMap, wanted: &str) -> Option<Secret> {
     let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut ours = values.flat_map(|value| value.split(';')).filter_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
-        (name == NAME).then_some(value)
+        (name == wanted).then_some(value)
     });
     match (ours.next(), ours.next()) {
         (Some(value), None) => Some(Secret::new(value)),
@@ -139,8 +144,8 @@ fn page_of(status: StatusCode, page: &str) -> Answer {
 }
 
 fn home(is_anonymous: bool, name: &str) -> String {
-    let user = (!is_anonymous).then(|| name.to_owned());
-    Place { user, path: RelPath::root(), is_folder: true }.url(true)
+    let whose = if is_anonymous { Whose::Everybody } else { Whose::User(name.to_owned()) };
+    Place { whose, path: RelPath::root(), is_folder: true }.url(true)
 }
 
 /// Where to go after the login: `?to=`, if it is a place of this server.

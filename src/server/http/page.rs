@@ -5,10 +5,10 @@ use maud::{DOCTYPE, Markup, Render, html};
 
 use super::answer::Ids;
 use super::rows::{Scene, minutes};
-use super::target::{Place, Sort, Wish, encode};
+use super::target::{Place, Sort, Whose, Wish, encode};
 use super::types::Type;
 use crate::auth::Access;
-use crate::files::{Entry, EntryKind, RelPath};
+use crate::files::{Entry, EntryKind, Meta, RelPath};
 use crate::proto::escape;
 use crate::readable;
 
@@ -74,9 +74,10 @@ fn home(user: &str) -> String {
 
 /// The folders above this one, each a link; the heading says which this is.
 fn trail(place: &Place) -> Markup {
-    let (top, name) = match &place.user {
-        Some(user) => (home(user), format!("~{user}")),
-        None => (String::from("/"), String::from("Public")),
+    let (top, name) = match &place.whose {
+        Whose::User(user) => (home(user), format!("~{user}")),
+        Whose::Link(link) => (link.secret.url(), escape::for_people(&link.name)),
+        Whose::Everybody => (String::from("/"), String::from("Public")),
     };
     let above = place.path.parent();
     let mut url = top.clone();
@@ -108,14 +109,20 @@ fn column(wish: &Wish, sort: Sort, name: &str) -> Markup {
 
 /// A folder's page up to its first row.
 pub fn folder_head(scene: &Scene, out: &mut String) {
-    let title = match (scene.place.path.file_name(), &scene.place.user) {
+    let title = match (scene.place.path.file_name(), &scene.place.whose) {
         (Some(name), _) => escape::for_people(name),
-        (None, Some(user)) => format!("~{user}"),
-        (None, None) => String::from("Public"),
+        (None, Whose::User(user)) => format!("~{user}"),
+        (None, Whose::Link(link)) => escape::for_people(&link.name),
+        (None, Whose::Everybody) => String::from("Public"),
+    };
+    let who = match scene.place.whose {
+        // It is no part of anybody's login.
+        Whose::Link(_) => html! {},
+        Whose::User(_) | Whose::Everybody => who(scene.user.as_deref()),
     };
     let before = html! { (head(&format!("{title} · Sealift"))) };
     let table = html! {
-        (top(&who(scene.user.as_deref()), &trail(&scene.place)))
+        (top(&who, &trail(&scene.place)))
         main data-may=(rights(scene)) {
             h1 { (title) }
             (tools(scene))
@@ -297,6 +304,51 @@ pub fn login(to: &str, why: Option<&str>, ids: Ids) -> String {
         }
     };
     whole("Log in", &html! {}, &what, ids)
+}
+
+/// What a link to a file leads to, before it is fetched: what a person was sent, or what a program shows that looks at it.
+pub fn link_file(name: &[u8], meta: &Meta, downloads: Option<u32>, ids: Ids) -> String {
+    let (title, url) = (escape::for_people(name), format!("./{}", encode(name)));
+    let is_harmless = RelPath::parse(name).is_ok_and(|path| Type::of(&path).is_harmless);
+    let what = html! {
+        p .sum { (readable::size(meta.size)) " · changed " (minutes(meta.mtime)) " UTC" }
+        p .buttons {
+            a .button .main href=(format!("{url}?download")) download { "Download" }
+            // Where it counts, one look would be a download.
+            @if is_harmless && downloads.is_none() { a .button href=(url) { "Open" } }
+        }
+    };
+    alone(&title, &what, ids)
+}
+
+/// The form for the password of a link.
+pub fn link_password(url: &str, why: Option<&str>, ids: Ids) -> String {
+    let what = html! {
+        form .login method="post" action=(url) {
+            @if let Some(why) = why { p .wrong role="alert" { (why) } }
+            p { "Whoever sent you this link has chosen a password for it." }
+            label for="password" { "Password" }
+            input #password name="password" type="password" autocomplete="off" required autofocus;
+            button .main type="submit" { "Open" }
+        }
+    };
+    alone("A link with a password", &what, ids)
+}
+
+/// A page that leads nowhere else.
+fn alone(title: &str, what: &Markup, ids: Ids) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { (head(&format!("{title} · Sealift"))) }
+            body {
+                (top(&html! {}, &html! { ol { li { "Sealift" } } }))
+                main { h1 { (title) } (what) }
+                (foot(ids))
+            }
+        }
+    };
+    page.into_string()
 }
 
 /// Why not.

@@ -141,12 +141,13 @@ pub fn minutes(mtime: Mtime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::target::Whose;
     use super::*;
     use crate::files::RelPath;
     use crate::server::desk::registry::SessionId;
 
     fn listed(form: Form, names: &[&[u8]]) -> String {
-        let place = Place { user: None, path: RelPath::root(), is_folder: true };
+        let place = Place { whose: Whose::Everybody, path: RelPath::root(), is_folder: true };
         let ids = Ids { pid: 1, session: SessionId::fresh().unwrap() };
         let mut rows = Rows::new(
             form,

@@ -26,6 +26,7 @@ use super::dav;
 use super::file::{self, Asked};
 use super::folder;
 use super::guest::Guest;
+use super::link::{self, Asker};
 use super::login;
 use super::own;
 use super::page;
@@ -33,7 +34,7 @@ use super::put;
 use super::resumable;
 use super::rows::Form;
 use super::same_site;
-use super::target::{Place, Target, Wish, check_host, destination};
+use super::target::{Place, Target, Whose, Wish, check_host, destination};
 use super::uploads::{Token, Upload};
 use super::visitors::{Claimed, Visitors};
 use crate::budget::{Account, Claim};
@@ -177,12 +178,16 @@ impl Connection {
     async fn decide(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
+        if let Ok(Target::Link(at)) = Target::parse(request.uri()) {
+            let asker = Asker { visitors: &self.visitors, request, for_browser: head.is_for_browser };
+            return Ok(link::serve(asker, at, body, ids).await);
+        }
         match request.method().as_str() {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
             "POST" => match Target::parse(request.uri())? {
                 Target::Own(path) => own::post(&self.visitors, &path, request, body, *ids).await,
-                Target::Place(_) => Ok(self.not_allowed(head, *ids)),
+                Target::Place(_) | Target::Link(_) => Ok(self.not_allowed(head, *ids)),
             },
             "OPTIONS" => Ok(self.options()),
             "PROPFIND" => self.find(head, body, ids).await,
@@ -233,11 +238,13 @@ impl Connection {
                 None => return own::serve(&self.visitors, &path, request, (head.is_for_browser, *ids)).await,
             },
             Target::Place(place) => place,
+            Target::Link(_) => return Ok(self.not_allowed(head, *ids)),
         };
         let guest = match self.guest(&place, head, ids).await? {
             Here::In(guest) => guest,
             Here::Above(guest) => {
-                let home = Place { user: Some(guest.name().to_owned()), path: place.path.clone(), is_folder: true };
+                let whose = Whose::User(guest.name().to_owned());
+                let home = Place { whose, path: place.path.clone(), is_folder: true };
                 return Ok(match head.is_for_browser {
                     true => text(StatusCode::OK, "text/html; charset=utf-8", page::own_home(guest.name(), *ids)),
                     false => redirect(StatusCode::SEE_OTHER, &home.url(true)),
@@ -255,7 +262,9 @@ impl Connection {
     async fn find(&self, head: &Head, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
         let request = &head.request;
         let place = match Target::parse(request.uri())? {
-            Target::Own(_) => return Err(Error::new(Kind::NotFound, "no such file or folder")),
+            Target::Own(_) | Target::Link(_) => {
+                return Err(Error::new(Kind::NotFound, "no such file or folder"));
+            }
             Target::Place(place) => place,
         };
         let found = match self.guest(&place, head, ids).await? {
@@ -278,6 +287,7 @@ impl Connection {
         same_site::check(request.uri(), request.headers())?;
         let place = match Target::parse(request.uri())? {
             Target::Own(path) => return self.write_own(writing, &path, head, body, ids).await,
+            Target::Link(_) => return Ok(self.not_allowed(head, *ids)),
             Target::Place(_) if writing == Writing::Append => return Ok(self.not_allowed(head, *ids)),
             Target::Place(place) => place,
         };
@@ -364,16 +374,18 @@ impl Connection {
     async fn guest(&self, place: &Place, head: &Head, ids: &mut Ids) -> Result<Here> {
         let claimed = self.visitors.claimed(head.request.headers())?;
         let is_somebody = !matches!(claimed, Claimed::Nobody);
-        if place.user.is_some() && !is_somebody {
+        if place.whose != Whose::Everybody && !is_somebody {
             // The same whether there is such a user or not.
             return Err(Error::new(Kind::LoginRequired, "log in first"));
         }
         let guest = self.visitors.guest(claimed).await?;
         ids.session = guest.ticket().id();
-        match &place.user {
-            Some(user) if guest.is_anonymous() || guest.name() != user.as_str() => Err(not_found(place)),
-            None if !guest.is_anonymous() => self.public(guest, place).await,
-            Some(_) | None => Ok(Here::In(guest)),
+        match &place.whose {
+            Whose::User(user) if guest.is_anonymous() || guest.name() != user.as_str() => Err(not_found(place)),
+            // A link is no part of anybody's login.
+            Whose::Link(_) => Err(not_found(place)),
+            Whose::Everybody if !guest.is_anonymous() => self.public(guest, place).await,
+            Whose::User(_) | Whose::Everybody => Ok(Here::In(guest)),
         }
     }
 
@@ -397,7 +409,10 @@ enum Here {
 }
 
 /// What is there: a file, or a folder.
-async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
+///
+/// # Errors
+/// Those of the gate and the store.
+pub async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
     let form = match (asked.wish.json, is_for_browser) {
         (true, _) => Form::Json,
         (false, true) => Form::Page,
@@ -429,8 +444,8 @@ async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids)
 }
 
 fn not_found(place: &Place) -> Error {
-    let name = match (&place.user, place.path.is_root()) {
-        (Some(user), true) => format!("~{user}"),
+    let name = match (&place.whose, place.path.is_root()) {
+        (Whose::User(user), true) => format!("~{user}"),
         _ => place.path.to_string(),
     };
     Error::new(Kind::NotFound, format!("{name}: no such file or folder"))

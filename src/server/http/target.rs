@@ -1,6 +1,7 @@
 //! What a request is about: the path of its URL, taken apart once. Nothing below looks at its spelling again.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr as _;
 
 use hyper::header::{HOST, HeaderName};
@@ -12,12 +13,16 @@ use super::pack::Format;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::proto::escape;
+use crate::secret::Secret;
 
 /// Where something goes (RFC 4918, section 10.3).
 const DESTINATION: HeaderName = HeaderName::from_static("destination");
 
 /// Below which the server's own pages, style and the like are.
 pub const OWN: &str = ".sealift-web";
+
+/// Below which in it the links are.
+const LINK: &str = "l";
 
 /// What a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +31,68 @@ pub enum Target {
     Place(Place),
     /// Something of the server's own: the rest of its path.
     Own(String),
+    /// What somebody's link leads to.
+    Link(LinkTarget),
+}
+
+/// A path below a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkTarget {
+    /// What opens it.
+    pub secret: LinkSecret,
+    /// Where in what it leads to.
+    pub path: RelPath,
+    /// Whether the URL ends with a slash.
+    pub is_folder: bool,
+}
+
+/// What opens a link, as it is in a URL. It is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LinkSecret(String);
+
+impl fmt::Debug for LinkSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl LinkSecret {
+    /// To be looked up.
+    pub fn to_secret(&self) -> Secret {
+        Secret::new(self.0.as_bytes())
+    }
+
+    /// The path of the link's URL.
+    pub fn url(&self) -> String {
+        format!("/{OWN}/{LINK}/{}/", encode(self.0.as_bytes()))
+    }
+}
+
+/// Whose folder a place is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// That of anonymous reading.
+    Everybody,
+    /// A user's home.
+    User(String),
+    /// What a link leads to.
+    Link(LinkRoot),
+}
+
+/// What a link leads to, as its pages have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRoot {
+    /// What opens it.
+    pub secret: LinkSecret,
+    /// What it is called where it is.
+    pub name: Vec<u8>,
 }
 
 /// A path in somebody's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Whose home; none: the folder of anonymous reading.
-    pub user: Option<String>,
+    /// Whose folder.
+    pub whose: Whose,
     /// Where in it.
     pub path: RelPath,
     /// Whether the URL ends with a slash, as that of a folder does.
@@ -102,21 +162,28 @@ impl Target {
             names.push(name);
         }
         let mut rest = names.as_slice();
-        let mut user = None;
+        let mut whose = Whose::Everybody;
         if let Some((first, after)) = names.split_first() {
+            if let ([own, link, secret, rest @ ..], true) = (names.as_slice(), &**first == OWN.as_bytes())
+                && (&**own, &**link) == (OWN.as_bytes(), LINK.as_bytes())
+            {
+                let secret = LinkSecret(String::from_utf8_lossy(secret).into_owned());
+                return Ok(Target::Link(LinkTarget { secret, path: RelPath::parse(&rest.join(&b'/'))?, is_folder }));
+            }
             if &**first == OWN.as_bytes() {
                 let Ok(rest) = String::from_utf8(after.join(&b'/')) else { return bad("the path is no text") };
                 return Ok(Target::Own(rest));
             }
             if let Some(name) = first.strip_prefix(b"~") {
                 // No user has such a name; it is looked for all the same.
-                user = Some(String::from_utf8_lossy(name).into_owned());
+                whose = Whose::User(String::from_utf8_lossy(name).into_owned());
                 rest = after;
             }
         }
         let path = RelPath::parse(&rest.join(&b'/'))?;
-        let is_folder = is_folder && !(user.is_some() && rest.is_empty() && !uri.path().ends_with('/'));
-        Ok(Target::Place(Place { user, path, is_folder }))
+        let is_home = whose != Whose::Everybody;
+        let is_folder = is_folder && !(is_home && rest.is_empty() && !uri.path().ends_with('/'));
+        Ok(Target::Place(Place { whose, path, is_folder }))
     }
 }
 
@@ -124,17 +191,16 @@ impl Place {
     /// Whether what has this name in this folder has a URL: in the folder for everybody, a name like those of homes or of our
     /// own pages means these.
     pub fn names(&self, entry: &[u8]) -> bool {
-        self.user.is_some() || !self.path.is_root() || !(entry.starts_with(b"~") || entry == OWN.as_bytes())
+        self.whose != Whose::Everybody || !self.path.is_root() || !(entry.starts_with(b"~") || entry == OWN.as_bytes())
     }
 
     /// Its URL's path; that of a folder ends with a slash.
     pub fn url(&self, is_folder: bool) -> String {
-        let mut url = String::from("/");
-        if let Some(user) = &self.user {
-            url.push('~');
-            url.push_str(&encode(user.as_bytes()));
-            url.push('/');
-        }
+        let mut url = match &self.whose {
+            Whose::Everybody => String::from("/"),
+            Whose::User(user) => format!("/~{}/", encode(user.as_bytes())),
+            Whose::Link(link) => link.secret.url(),
+        };
         for (n, name) in self.path.components().enumerate() {
             if n > 0 {
                 url.push('/');
@@ -230,7 +296,7 @@ pub fn destination(uri: &Uri, headers: &HeaderMap) -> Result<Place> {
     }
     match Target::parse(&destination)? {
         Target::Place(place) => Ok(place),
-        Target::Own(_) => Err(Error::new(Kind::Denied, "the Destination is the server's own")),
+        Target::Own(_) | Target::Link(_) => Err(Error::new(Kind::Denied, "the Destination is the server's own")),
     }
 }
 
@@ -281,7 +347,8 @@ mod tests {
 
     fn place(user: Option<&str>, path: &str, is_folder: bool) -> Target {
         let path = RelPath::parse(path.as_bytes()).unwrap();
-        Target::Place(Place { user: user.map(str::to_owned), path, is_folder })
+        let whose = user.map_or(Whose::Everybody, |user| Whose::User(user.to_owned()));
+        Target::Place(Place { whose, path, is_folder })
     }
 
     #[test]
@@ -312,6 +379,31 @@ mod tests {
         for bad in ["/%", "/%4", "/%zz", "/a%2"] {
             assert_eq!(target(bad), Err(Kind::BadCommand), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_link_is_its_secret_and_a_path_below_it() {
+        let link = |secret: &str, path: &str, is_folder| {
+            let (secret, path) = (LinkSecret(secret.to_owned()), RelPath::parse(path.as_bytes()).unwrap());
+            Ok(Target::Link(LinkTarget { secret, path, is_folder }))
+        };
+        assert_eq!(target("/.sealift-web/l/abc/"), link("abc", "", true));
+        assert_eq!(target("/.sealift-web/l/abc"), link("abc", "", false));
+        assert_eq!(target("/.sealift-web/l/abc/x%20y/z"), link("abc", "x y/z", false));
+        assert_eq!(target("/.sealift-web/l/"), Ok(Target::Own("l".into())));
+        for bad in [
+            "/.sealift-web/l/abc/..",
+            "/.sealift-web/l/abc/%2e%2e/x",
+            "/.sealift-web/l/abc/a%2fb",
+            "/.sealift-web/l/abc//x",
+        ] {
+            assert_eq!(target(bad), Err(Kind::BadPath), "{bad}");
+        }
+        assert_eq!(target("/.sealift-web/l/abc/.sealift/x"), Err(Kind::NotFound));
+        let Ok(Target::Link(at)) = target("/.sealift-web/l/abc/x") else { panic!() };
+        assert!(!format!("{at:?}").contains("abc"));
+        let whose = Whose::Link(LinkRoot { secret: at.secret, name: b"n".to_vec() });
+        assert_eq!(Place { whose, path: at.path, is_folder: true }.url(true), "/.sealift-web/l/abc/x/");
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub enum Claimed {
     Cookie(Secret),
 }
 
+/// What opens a link that has a password.
+pub enum LinkKey {
+    /// The password.
+    Password(Secret),
+    /// The cookie of whoever gave it before.
+    Cookie(Secret),
+}
+
 /// What a connection hears of its requests.
 pub enum News {
     /// A session has begun; it ends when this says so, and is of no matter any more once the channel is closed.
@@ -226,6 +234,90 @@ impl Visitors {
         self.enter(principal).await
     }
 
+    /// Whether there is a link with this secret that takes a password.
+    pub fn link_is_locked(&self, secret: &Secret) -> bool {
+        self.shared.users.latest().at_link(secret, self.peer.ip()).is_ok_and(|there| there.needs_password())
+    }
+
+    /// The session of whoever has this link.
+    ///
+    /// # Errors
+    /// [`Kind::LoginRequired`] if it takes a password and none was given; [`Kind::LoginFailed`] if there is no such link; those of
+    /// admission and of opening what it leads to.
+    pub async fn by_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Arc<Guest>> {
+        let there = |principal: &Principal| {
+            let guests = self.guests();
+            guests.iter().find(|guest| guest.is_welcome() && guest.is(Some(principal))).cloned()
+        };
+        if let Some(principal) = self.recognised(secret, key.as_ref())
+            && let Some(guest) = there(&principal)
+        {
+            return Ok(guest);
+        }
+        self.may_guess()?;
+        let _one_at_a_time = self.logging_in.lock().await;
+        self.may_guess()?;
+        let _we_are_at_work = self.progress.working();
+        let principal = match self.recognised(secret, key.as_ref()) {
+            Some(principal) => principal,
+            None => self.open_link(secret, key).await?,
+        };
+        match there(&principal) {
+            Some(guest) => Ok(guest),
+            None => self.enter(principal).await,
+        }
+    }
+
+    /// Who comes by this link, where that is known without checking a password.
+    fn recognised(&self, secret: &Secret, key: Option<&LinkKey>) -> Option<Principal> {
+        let (users, now) = (self.shared.users.latest(), Instant::now());
+        let there = users.at_link(secret, self.peer.ip()).ok()?;
+        match key {
+            _ if !there.needs_password() => there.open(None).ok(),
+            None => None,
+            Some(LinkKey::Cookie(cookie)) => {
+                let opened = self.shared.opened_links.find(cookie, &users, now)?;
+                there.principal().is_same_user(&opened).then(|| there.principal().clone())
+            }
+            Some(LinkKey::Password(password)) => {
+                let name = there.principal().name();
+                let recalled = self.shared.remembered.recall(name, password, self.shared.users.version(), now)?;
+                there.principal().is_same_user(&recalled).then(|| there.principal().clone())
+            }
+        }
+    }
+
+    async fn open_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Principal> {
+        let version = self.shared.users.version();
+        let password = match key {
+            Some(LinkKey::Password(password)) => Some(password),
+            Some(LinkKey::Cookie(_)) | None => None,
+        };
+        let credentials = Credentials::Link { secret: secret.clone(), password: password.clone() };
+        match authenticate(credentials, self.peer, Protocol::Http, &self.shared).await {
+            Ok(Proven { principal, .. }) => {
+                if let Some(password) = password {
+                    let now = Instant::now();
+                    self.shared.remembered.keep(principal.name(), &password, version, principal.clone(), now);
+                }
+                Ok(principal)
+            }
+            Err(error) => {
+                self.count_failure(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn count_failure(&self, error: &Error) {
+        if error.kind() == Kind::LoginFailed
+            && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= limits::LOGIN_FAILURES_MAX
+        {
+            // Closed: the connection is ending anyway.
+            let _ = self.news.try_send(News::Guessed);
+        }
+    }
+
     fn may_guess(&self) -> Result<()> {
         if self.failures.load(Ordering::Relaxed) >= limits::LOGIN_FAILURES_MAX {
             return Err(Error::new(Kind::LoginFailed, "too many logins have failed on this connection"));
@@ -245,12 +337,7 @@ impl Visitors {
                 Ok(principal)
             }
             Err(error) => {
-                if error.kind() == Kind::LoginFailed
-                    && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= limits::LOGIN_FAILURES_MAX
-                {
-                    // Closed: the connection is ending anyway.
-                    let _ = self.news.try_send(News::Guessed);
-                }
+                self.count_failure(&error);
                 Err(error)
             }
         }

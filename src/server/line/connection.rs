@@ -97,7 +97,8 @@ async fn open(
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
-    Ok((Session::new(principal, users, (rooms, shared.live().max_mode), ticket, ties, self_service), ending))
+    let session = Session::new(principal, users, (rooms, shared.live().max_mode), ticket, ties, self_service);
+    Ok((session.counting(shared.downloads.clone()), ending))
 }
 
 /// Says why the connection ends here.

@@ -150,6 +150,9 @@ impl Prelogin {
                 return Asked::Verify(Credentials::Invitation { user, secret, password });
             }
             Ok(Command::Redeem { user, secret, password: None }) => return Asked::Look(user, secret),
+            Ok(Command::Visit { secret, password }) => {
+                return Asked::Verify(Credentials::Link { secret, password });
+            }
             Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),
             Ok(Command::Logout) => {
                 ReplyWriter::new(&mut self.replies, 221, "bye").text("Goodbye.");
@@ -170,7 +173,17 @@ impl Prelogin {
             }
             // A stranger learns nothing of paths and options before login.
             Err(BadLine {
-                verb: Some(Verb::Help | Verb::User | Verb::Pass | Verb::Key | Verb::Join | Verb::Redeem | Verb::Logout),
+                verb:
+                    Some(
+                        Verb::Help
+                        | Verb::User
+                        | Verb::Pass
+                        | Verb::Key
+                        | Verb::Join
+                        | Verb::Redeem
+                        | Verb::Visit
+                        | Verb::Logout,
+                    ),
                 error,
             }) => {
                 self.refuse(&error);

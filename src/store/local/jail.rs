@@ -126,6 +126,23 @@ impl Jail {
         self.resolve(path.as_bytes()).map_err(|err| self.explain(path, err))
     }
 
+    /// The directory at this path, and where it is: without links in its path, so that it stays the same one.
+    pub(super) fn inside(&self, path: &RelPath) -> Result<(Dir, Place)> {
+        let found = || {
+            let real = match self.walk(path.as_bytes()) {
+                Err(err) if is_link(&err) => self.real(path.as_bytes())?,
+                walked => walked.map(|_| path.clone())?,
+            };
+            let dir = self.walk(real.as_bytes())?;
+            let start = match &self.place().start {
+                Some(start) => Arc::clone(start),
+                None => self.root()?,
+            };
+            Ok((dir, Place { tree: Arc::clone(&self.place().tree), start: Some(start), folder: self.full(&real) }))
+        };
+        found().map_err(|err| self.explain(path, err))
+    }
+
     /// The directory and name of the file a link leads to, both without any link in them, and what it is. Fails if it
     /// leads out, nowhere, in a circle or to a reserved name.
     pub(super) fn follow(&self, link: &[u8]) -> io::Result<(Dir, Vec<u8>, Stat)> {

@@ -268,6 +268,11 @@ impl Store for LocalStore {
         exchange::exchange(&self.stage, self.durable(), one, other)
     }
 
+    fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
+        let (dir, place) = self.jail.inside(path)?;
+        Ok(Arc::new(LocalStore::over(Arc::new(Root::within(&dir, place)?), self.options)))
+    }
+
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
         let made = names::make_dir(&self.jail, self.options.staging.folder_mode(), path, parents)?;
         Ok(self.stage.prepared().add(commit::Change::Folder(made)))

@@ -189,6 +189,14 @@ impl Store for MemoryStore {
         self.trees.lock().exchange(&self.home, one, other).map(|()| true)
     }
 
+    fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
+        if self.stat(path)?.kind != EntryKind::Directory {
+            return Err(Error::file(path, Errno::NOTDIR.into()));
+        }
+        let home = self.home.join(path.as_bytes())?;
+        Ok(Arc::new(MemoryStore { trees: self.trees.clone(), home, quota: None, prepared: PreparedSet::default() }))
+    }
+
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
         let made = self.trees.lock().make_dir(&self.home, path, parents)?;
         Ok(self.prepared.add(Change::Folder { made }))

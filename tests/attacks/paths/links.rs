@@ -109,7 +109,8 @@ fn links_out_are_no_folders() {
     let mut alice = enter(&daemon, "alice");
     let names = links.iter().map(|(name, _)| *name).chain(["dangling", "folder/back"]);
     for name in names {
-        let reads = |verb| matches!(verb, Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept);
+        let reads =
+            |verb| matches!(verb, Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link);
         for path in [format!("{name}/x"), format!("{name}/x/y")] {
             for ask in all_asks(&path, "file") {
                 let ((digits, word, _), _) = ask.send(&mut alice);
@@ -179,8 +180,8 @@ fn links_are_followed_for_reading_only() {
             assert_eq!(alice.download("deep/file").unwrap(), b"alice's too");
             let ((digits, word, _), _) = ask.send(&mut alice);
             match ask.verb {
-                // ACCEPT changes no file: it reads one and writes down what it read.
-                Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept => {}
+                // ACCEPT changes no file: it reads one and writes down what it read. What LINK leads to is read alone.
+                Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link => {}
                 _ => assert_eq!((digits, word.as_str()), (550, "not-directory"), "{}", ask.line),
             }
             assert_eq!(before(), there, "{}: {word}", ask.line);

@@ -46,6 +46,10 @@ const ASKING: &[(&str, &[(&str, &str)])] = &[
     ),
     ("sealift shell alice@files.example/photos", &[("/photos> ", "exit")]),
     ("sealift alice@files.example", &[("> ", "exit")]),
+    (
+        "sealift link --password alice@files.example/docs",
+        &[("New password", "another one"), ("The same again: ", "another one")],
+    ),
     ("sealift passwd alice@files.example", &[("New password", "another one"), ("The same again: ", "another one")]),
     ("sealiftd user add alice", &[("New password", "a good one"), ("The same again: ", "a good one")]),
     ("sealiftd user add bob --quota 10GiB", &[("New password", "a good one"), ("The same again: ", "a good one")]),

@@ -35,6 +35,9 @@ pub const COMMANDS: &[&str] = &[
     "key",
     "key new",
     "key list",
+    "link",
+    "link list",
+    "link remove",
     "trust",
     "trust add",
     "trust list",
@@ -77,7 +80,15 @@ fn every_command_s_page_is_as_written_down_and_shows_an_example() {
         matches_file(&command.replace(' ', "-"), &page);
         let is_group_or_short = matches!(
             *command,
-            "key new" | "key list" | "trust" | "trust list" | "trust remove" | "bookmark list" | "bookmark remove"
+            "key new"
+                | "key list"
+                | "link list"
+                | "link remove"
+                | "trust"
+                | "trust list"
+                | "trust remove"
+                | "bookmark list"
+                | "bookmark remove"
         );
         assert!(is_group_or_short || page.contains("Example"), "{command}");
     }

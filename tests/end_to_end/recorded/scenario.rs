@@ -51,6 +51,7 @@ pub fn record() -> Recording {
     cut_off(&person, &daemon);
     several_connections(&person);
     shell(&person);
+    links(&person);
     typed_by_hand(proxy.port());
     by_key(proxy.port(), &daemon);
     person.run(&["who", &person.ada("")], 0);
@@ -288,6 +289,13 @@ fn shell(person: &Person) {
 }
 
 /// What people type into `openssl s_client`, and other clients may send: all verbs, and options that ours does not use.
+fn links(person: &Person) {
+    person.run(&["link", &person.ada("docs")], 0);
+    person.run(&["link", "--max-downloads", "2", "--name", "a few", &person.ada("docs")], 0);
+    person.run(&["link", "list", &person.ada("")], 0);
+    person.run(&["link", "remove", &person.ada(""), "a few"], 0);
+}
+
 fn typed_by_hand(port: u16) {
     let connect = || {
         let mut client = RawClient::silent(port);
@@ -309,6 +317,12 @@ fn typed_by_hand(port: u16) {
         assert_eq!(answer.1, word, "{line}");
         answer.2
     };
+    let secret = ask("LINK docs name=shared downloads=3 expires=never", "linked")["secret"].clone();
+    ask("LINK nowhere", "not-found");
+    let mut visitor = connect();
+    assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");
+    assert_eq!(visitor.ask("LOGOUT").1, "bye");
+    ask("UNLINK shared", "removed");
     let tokens = ask("TOKEN count=2", "tokens")["tokens"].clone();
     let (hash, content) = (Hash::of(b"in parts"), b"in parts");
     let id = ask("STAGE staged size=8 mtime=1700000000.5 if=absent", "staged")["id"].clone();

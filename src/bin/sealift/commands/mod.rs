@@ -10,6 +10,7 @@ pub mod find;
 pub mod get;
 pub mod join;
 pub mod key;
+pub mod link;
 pub mod local;
 pub mod login;
 pub mod look;
@@ -64,6 +65,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Login(args) => login::log_in(ctx, args).await,
         Command::Logout(args) => login::log_out(ctx, args).await,
         Command::Key(args) => key::run(ctx, args).await,
+        Command::Link(args) => link::run(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Bookmark(args) => bookmark::run(ctx, args),
         Command::Completion(args) => completion::write_script(args),

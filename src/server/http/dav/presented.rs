@@ -49,8 +49,8 @@ fn named(url: &str, place: &Place, request: &Request<()>) -> Option<RelPath> {
         return None;
     }
     match Target::parse(&url).ok()? {
-        Target::Place(named) if named.user == place.user => Some(named.path),
-        Target::Place(_) | Target::Own(_) => None,
+        Target::Place(named) if named.whose == place.whose => Some(named.path),
+        Target::Place(_) | Target::Own(_) | Target::Link(_) => None,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::http::answer::{Answer, Body};
 use crate::server::http::entries::{Batch, batch};
 use crate::server::http::guest::{Guest, OpenFile, begin, unexpected};
-use crate::server::http::target::Place;
+use crate::server::http::target::{Place, Whose};
 
 const METHOD: &str = "PROPFIND";
 
@@ -87,9 +87,9 @@ pub fn serve_root(user: &str, headers: &HeaderMap, asked: &[u8]) -> Result<Answe
     };
     let wanted = wanted(asked)?;
     let mut told = String::from(answers::BEGIN);
-    let home = (depth == Depth::One).then(|| Some(user.to_owned()));
-    for user in [None].into_iter().chain(home) {
-        let place = Place { user, path: RelPath::root(), is_folder: true };
+    let home = (depth == Depth::One).then(|| Whose::User(user.to_owned()));
+    for whose in [Whose::Everybody].into_iter().chain(home) {
+        let place = Place { whose, path: RelPath::root(), is_folder: true };
         let (kind, mtime) = (EntryKind::Directory, Mtime::default());
         let folder = Resource { href: place.url(true), path: place.path, kind, size: 0, mtime, more: More::default() };
         folder.respond(&wanted, &mut told);

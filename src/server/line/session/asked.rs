@@ -53,14 +53,24 @@ impl From<Command> for Asked {
             Command::Help(_) | Command::Ping | Command::Status | Command::Logout => {
                 return Asked::Session(Matter::Talk, command);
             }
-            Command::User(_) | Command::Pass(_) | Command::Key { .. } | Command::Join(_) | Command::Redeem { .. } => {
+            Command::User(_)
+            | Command::Pass(_)
+            | Command::Key { .. }
+            | Command::Join(_)
+            | Command::Redeem { .. }
+            | Command::Visit { .. } => {
                 return Asked::Session(Matter::LogIn, command);
             }
             Command::Token { .. } => return Asked::Session(Matter::Connect, command),
             // What is shown is the user's own, and a nonce opens nothing.
-            Command::Nonce | Command::Keys => return Asked::Session(Matter::Talk, command),
+            Command::Nonce | Command::Keys | Command::Links => return Asked::Session(Matter::Talk, command),
             Command::Enrol { .. } | Command::Revoke { .. } => return Asked::Session(Matter::ChangeKeys, command),
             Command::Passwd { .. } => return Asked::Session(Matter::ChangePassword, command),
+            Command::Link(ref link) => {
+                let inbox = link.inbox.is_some();
+                return Asked::Session(Matter::MakeLink { inbox }, command);
+            }
+            Command::Unlink(_) => return Asked::Session(Matter::EndLink, command),
             Command::Who => return Asked::Session(Matter::ListSessions, command),
             Command::Kick(_) => return Asked::Session(Matter::EndSessions, command),
             Command::Shutdown => return Asked::Session(Matter::StopServer, command),

@@ -63,12 +63,13 @@ impl Talk {
 
     /// An operation on files.
     fn begin(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
+        let offset = if let Op::Read { offset, .. } = op { offset } else { 0 };
         let Talk { desk, replies, .. } = self;
         match desk.begin(op, verb.name(), &mut |result| replies.answer(&result, out)) {
             Begun::Waits => State::Commands,
             Begun::Put(put) => State::Put(PutFrames::of(put)),
             Begun::Part(part) => State::Part(PartFrames::of(part)),
-            Begun::Download(job) => self.begin_download(job, out),
+            Begun::Download(job) => self.begin_download(job, offset, out),
             Begun::List(job) => self.begin_list(job, out),
             Begun::Work(work) => self.begin_work(work, out),
             Begun::Done(result) => {
@@ -90,6 +91,9 @@ impl Talk {
             Command::Keys => self.keys(running, out),
             Command::Enrol { name, key, evidence } => return self.enrol(name, key, evidence, running, out),
             Command::Revoke { fingerprint, evidence } => return self.revoke(fingerprint, evidence, running, out),
+            Command::Link(args) => self.link(*args, running, out),
+            Command::Links => self.links(running, out),
+            Command::Unlink(name) => self.unlink(&name, running, out),
             Command::Who => self.who(running, out),
             Command::Kick(whom) => self.kick(&whom, running, out),
             Command::Shutdown => self.shutdown(running, out),

@@ -6,6 +6,7 @@ pub mod asked;
 mod commands;
 mod frames;
 mod info;
+mod link;
 mod own;
 mod rights;
 mod send;
@@ -27,6 +28,7 @@ use crate::machine::turns::Class;
 use crate::proto::{LineDecoder, ReplyWriter, Verb};
 use crate::server::desk::Desk;
 use crate::server::desk::current_users::CurrentUsers;
+use crate::server::desk::downloads::{Counted, Downloads};
 use crate::server::desk::jobs::download::Download;
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::Work;
@@ -70,6 +72,10 @@ type Next = (State, Step);
 struct Talk {
     desk: Desk,
     self_service: SelfService,
+    /// Where downloads by links are counted that allow so many.
+    downloads: Option<Arc<Downloads>>,
+    /// The place of the one that is being sent.
+    counted: Option<Counted>,
     lines: LineDecoder,
     replies: Replies,
     unknown_verbs: u32,
@@ -96,6 +102,8 @@ impl Session {
         let talk = Talk {
             desk: Desk::new(principal, users, rooms, ticket, ties),
             self_service,
+            downloads: None,
+            counted: None,
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,
             unknown_verbs: 0,
@@ -106,18 +114,25 @@ impl Session {
         Session { state: State::Commands, talk }
     }
 
+    /// The same, whose downloads are counted there if its user came by a link that allows so many.
+    pub fn counting(mut self, downloads: Arc<Downloads>) -> Session {
+        self.talk.downloads = Some(downloads);
+        self
+    }
+
     /// Says that the login succeeded: the first final reply that carries the ids. It announces the key that the server
     /// will have next.
     pub fn welcome(&mut self, next: Option<Pin>) -> Vec<u8> {
         let principal = self.talk.desk.principal();
         let mut line = Vec::new();
         let reply = ReplyWriter::new(&mut line, 230, "welcome");
-        let reply = reply.field("user", principal.name()).field("access", principal.access());
+        let called = if principal.link().is_some() { "link" } else { principal.name() };
+        let reply = reply.field("user", called).field("access", principal.access());
         let reply = match next {
             None => reply,
             Some(next) => reply.field("next-pin", next),
         };
-        let text = format!("Welcome, {}. HELP lists the commands.", principal.name());
+        let text = format!("Welcome, {called}. HELP lists the commands.");
         reply.rendered(self.talk.replies.ids()).text(&text);
         line
     }
@@ -182,6 +197,9 @@ impl Talk {
     /// One command, or one bounded piece of what was begun.
     fn step(&mut self, state: State, input: &mut &[u8], out: &mut Outgoing) -> Next {
         self.took_secret = false;
+        if !matches!(state, State::Download(_)) {
+            self.counted = None;
+        }
         let (state, lives) = self.keep_up(state, out);
         if let Err(why) = lives {
             return self.end(state, why, out);

@@ -2,18 +2,29 @@
 
 use super::frames::PutFrames;
 use super::{State, Talk};
-use crate::error::Error;
+use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::lane::Outgoing;
-use crate::machine::turns::Class;
+use crate::machine::source::Origin;
+use crate::machine::turns::{self, Class};
 use crate::proto::{ReplyWriter, frame, listing};
+use crate::server::desk::downloads::{Counted, Part, What};
 use crate::server::desk::jobs::download::{Download, Pulled};
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::{Work, Worked};
 
 impl Talk {
-    pub(super) fn begin_download(&mut self, job: Download, out: &mut Outgoing) -> State {
+    /// `offset` is where in the file it begins.
+    pub(super) fn begin_download(&mut self, job: Download, offset: u64, out: &mut Outgoing) -> State {
         let (meta, allocated) = (job.meta(), job.allocated());
+        match self.count(&job, offset) {
+            Ok(counted) => self.counted = counted,
+            Err(error) => {
+                let error = self.desk.drop_download(job, error);
+                self.replies.refuse(&error, out);
+                return State::Commands;
+            }
+        }
         let write = |line: &mut Vec<u8>| {
             let reply = ReplyWriter::new(line, 150, "data")
                 .field("size", meta.size)
@@ -26,6 +37,27 @@ impl Talk {
         };
         self.replies.preliminary(write, out);
         State::Download(job)
+    }
+
+    /// Takes a place for a download, where a link allows so many.
+    fn count(&self, job: &Download, offset: u64) -> Result<Option<Counted>> {
+        let principal = self.desk.principal();
+        let Some(link) = principal.link().filter(|link| link.downloads.is_some()) else { return Ok(None) };
+        let Some(downloads) = &self.downloads else { return Ok(None) };
+        let (meta, left) = (job.meta(), job.left());
+        let what = What {
+            origin: Origin::from(self.desk.ticket().peer().ip()),
+            path: job.running().path().cloned().unwrap_or_default(),
+            state: format!("{} {}", meta.size, meta.mtime),
+        };
+        let part = if left < meta.size { Part::Range { length: left, of: meta.size } } else { Part::Whole };
+        let begun = turns::aside(|| downloads.begin(self.desk.users().latest().links(), link, what, part));
+        begun.map(|counted| Some(counted.to_its_end(offset.saturating_add(left) >= meta.size))).map_err(|error| {
+            match error.kind() {
+                Kind::LoginFailed => Error::new(Kind::Denied, "this link has been downloaded as often as it may be"),
+                _ => error,
+            }
+        })
     }
 
     /// One frame of a file.
@@ -53,6 +85,9 @@ impl Talk {
             // It is read once more.
             Pulled::Bytes(job, _) => State::Download(job),
             Pulled::Done(result) => {
+                if let Some(counted) = self.counted.take().filter(|_| result.is_ok()) {
+                    counted.finish();
+                }
                 out.put(if result.is_ok() { &frame::END } else { &frame::ABORT });
                 self.replies.answer(&result, out);
                 State::Commands

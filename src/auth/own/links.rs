@@ -1,0 +1,369 @@
+//! All links of a server: in memory to be looked up, and a file for each, written before what it says is given out.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::folder::{StateFolder, read_small};
+use super::ground::Ground;
+use super::link::{Link, LinkTerms, LinkTo, LinkUse, is_link_name, now};
+use crate::auth::credential::Credential;
+use crate::auth::fresh_file::{Fresh, sync_parent};
+use crate::auth::hash::StoredHash;
+use crate::auth::{Grants, Principal, Secret, User, Users};
+use crate::error::{Error, Kind, Result};
+use crate::files::Hash;
+use crate::limits;
+
+/// Hexadecimal digits of the hash of a link's secret that its file is called by.
+const ID: usize = 16;
+
+/// All links. None where the server keeps nothing of what users do.
+#[derive(Debug, Default)]
+pub struct Links {
+    folder: Option<PathBuf>,
+    table: Mutex<HashMap<Hash, Kept>>,
+    /// Held by whoever writes to the disk: what is looked up does not wait for it.
+    writing: Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    link: Arc<Link>,
+    used: LinkUse,
+}
+
+/// A link with what is used up of it.
+#[derive(Debug, Clone)]
+pub struct LinkShown {
+    /// The link.
+    pub link: Arc<Link>,
+    /// What is used up of it.
+    pub used: LinkUse,
+}
+
+/// Somebody who comes by a link, and has not given its password yet if it has one.
+#[derive(Debug)]
+pub struct AtLink {
+    link: Arc<Link>,
+    principal: Principal,
+}
+
+impl AtLink {
+    /// Whether the link takes a password.
+    pub fn needs_password(&self) -> bool {
+        self.link.has_password()
+    }
+
+    /// Who it would be.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Who it is, if this is the link's password. Blocks for an argon2 if it has one.
+    ///
+    /// # Errors
+    /// [`Kind::LoginRequired`] without a password where there is one, [`Kind::LoginFailed`] for a wrong one.
+    pub fn open(self, password: Option<&Secret>) -> Result<Principal> {
+        let right = match (self.link.has_password(), password) {
+            (false, _) => true,
+            (true, None) => return Err(Error::new(Kind::LoginRequired, "this link takes a password")),
+            (true, Some(password)) if password.expose().len() > limits::PASSWORD_MAX => false,
+            (true, Some(password)) => self.link.opens_with(password)?,
+        };
+        let wrong = || Error::new(Kind::LoginFailed, "that is not the password of this link");
+        right.then_some(self.principal).ok_or_else(wrong)
+    }
+}
+
+/// The same, whatever is wrong.
+fn void() -> Error {
+    Error::new(Kind::LoginFailed, "there is no such link, or it is over")
+}
+
+impl Links {
+    /// Reads all links of this folder. What cannot be read is returned, and gives nothing.
+    pub fn load(folder: &StateFolder) -> (Links, Vec<Error>) {
+        let path = folder.links();
+        let (mut table, mut trouble) = (HashMap::new(), Vec::new());
+        let entries = fs::read_dir(&path).map_err(|err| trouble.push(Error::file(path.display(), err)));
+        for entry in entries.into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(id) = name.as_bytes().strip_suffix(b".toml").filter(|_| !name.as_bytes().starts_with(b".")) else {
+                continue;
+            };
+            let file = path.join(&name);
+            let parsed = read_small(&file, limits::OWN_RECORD_MAX).map(|text| Link::parse(&text));
+            match parsed {
+                Ok(Some((link, used))) if id_of(&link.secret).as_bytes() == id => {
+                    table.insert(link.secret, Kept { link: Arc::new(link), used });
+                }
+                Ok(_) => {
+                    let text = format!("{}: is no link, not whole, or was changed by hand", file.display());
+                    trouble.push(Error::new(Kind::BadConfig, text));
+                }
+                Err(error) => trouble.push(error),
+            }
+        }
+        (Links { folder: Some(path), table: Mutex::new(table), writing: Mutex::default() }, trouble)
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
+        // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, secret: &Hash) -> Result<PathBuf> {
+        let none = || Error::new(Kind::Denied, "this server keeps nothing of what users do, and so no links");
+        Ok(self.folder.as_ref().ok_or_else(none)?.join(format!("{}.toml", id_of(secret))))
+    }
+
+    fn write(&self, link: &Link, used: LinkUse) -> Result<()> {
+        Fresh::beside(&self.file(&link.secret)?, &link.to_text(used)?)?.put_in_place()
+    }
+
+    fn remove(&self, link: &Link) -> Result<()> {
+        // It gives nothing from here on, whatever the disk says.
+        self.table().remove(&link.secret);
+        let path = self.file(&link.secret)?;
+        match fs::remove_file(&path) {
+            Ok(()) => sync_parent(&path),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(err) => Err(Error::file(path.display(), err)),
+        }
+    }
+
+    /// This very link, if it is there still.
+    fn get(&self, link: &Link) -> Option<Arc<Link>> {
+        self.table().get(&link.secret).map(|kept| kept.link.clone())
+    }
+
+    /// Those that belong to this entry of the users file, by their names.
+    fn of(&self, user: &User) -> Vec<LinkShown> {
+        let is_of = |kept: &&Kept| kept.link.maker == user.name() && kept.link.entry == user.tag();
+        let shown = |kept: &Kept| LinkShown { link: kept.link.clone(), used: kept.used };
+        let mut all: Vec<LinkShown> = self.table().values().filter(is_of).map(shown).collect();
+        all.sort_by(|one, other| one.link.name.cmp(&other.link.name));
+        all
+    }
+
+    /// Whether one has come to its end since that moment, up to this one.
+    pub(in crate::auth) fn expired_between(&self, since: SystemTime, until: SystemTime) -> bool {
+        let secs = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let (since, until) = (secs(since), secs(until));
+        since < until
+            && self.table().values().any(|kept| kept.link.expires.is_some_and(|end| since < end && end <= until))
+    }
+
+    /// Takes something of what this link gives, for as long as `take` can say what is used up then. It is on the disk when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`] if that is not there, or the link is not; those of the disk.
+    pub fn take(&self, link: &Link, take: impl FnOnce(LinkUse) -> Option<LinkUse>) -> Result<()> {
+        let _alone = self.writing();
+        let kept = self.table().get(&link.secret).cloned().ok_or_else(void)?;
+        let used = take(kept.used).ok_or_else(void)?;
+        self.write(&kept.link, used)?;
+        if let Some(kept) = self.table().get_mut(&link.secret) {
+            kept.used = used;
+        }
+        Ok(())
+    }
+
+    /// Takes one download.
+    ///
+    /// # Errors
+    /// As [`Links::take`].
+    pub fn take_download(&self, link: &Link) -> Result<()> {
+        let most = link.downloads.unwrap_or(u32::MAX);
+        self.take(link, |used| {
+            (used.downloads < most).then(|| LinkUse { downloads: used.downloads.saturating_add(1), ..used })
+        })
+    }
+
+    /// Gives one back that was not finished.
+    ///
+    /// # Errors
+    /// As [`Links::take`].
+    pub fn give_download_back(&self, link: &Link) -> Result<()> {
+        self.take(link, |used| Some(LinkUse { downloads: used.downloads.saturating_sub(1), ..used }))
+    }
+}
+
+fn id_of(secret: &Hash) -> String {
+    secret.to_string().chars().take(ID).collect()
+}
+
+impl Users {
+    /// The same users with these links.
+    pub fn with_links(mut self, links: Arc<Links>) -> Users {
+        self.links = links;
+        self
+    }
+
+    /// All links.
+    pub fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    /// Whoever has this secret and is at that address; nobody yet, if the link takes a password.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`], in the same words and at the same cost, if there is no such link, if it is over, withdrawn or used
+    /// up, or if its maker may not do now what it gives.
+    pub fn at_link(&self, secret: &Secret, from: IpAddr) -> Result<AtLink> {
+        // By its hash: neither how it is looked up nor how it is compared tells anything of any secret.
+        let hash = Hash::of(secret.expose());
+        let kept = self.links.table().get(&hash).cloned();
+        let kept = kept.filter(|kept| kept.link.has_room(kept.used)).ok_or_else(void)?;
+        let principal = self.by_link(&kept.link, from).ok_or_else(void)?;
+        Ok(AtLink { link: kept.link, principal })
+    }
+
+    /// Who somebody is now who came by this link; none if it gives nothing any more.
+    pub(in crate::auth) fn by_link(&self, link: &Link, from: IpAddr) -> Option<Principal> {
+        let link = self.links.get(link).filter(|link| !link.is_over())?;
+        let user = self.get(&link.maker).filter(|user| user.tag() == link.entry)?;
+        let now = SystemTime::now();
+        let makers = match &link.by {
+            None => Grants::clone(&user.grants),
+            Some(by) => user.grants.within(user.given_key(by).filter(|key| key.admits(from, now))?),
+        };
+        makers.admits(from, now).ok()?;
+        // It leads into the home, and what is shared with the maker is not seen from there.
+        if makers.folder_at(&link.path).is_some() {
+            return None;
+        }
+        let makers = Grants { folders: Vec::new(), ..makers };
+        let there = match link.to {
+            LinkTo::File => makers.access_at(&link.path),
+            LinkTo::Folder | LinkTo::Inbox(_) => makers.access_below(&link.path).all,
+        };
+        let access = link.access(there)?;
+        Some(Principal::by_link(link, makers.of_link(access), from))
+    }
+
+    /// Makes a link. It is on the disk then, and in force.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] for nobody in particular, where nothing is kept of users, and for a user whose entry nothing tells from a
+    /// later one's; [`Kind::Exists`] for a name that another link of the user has; [`Kind::BadCommand`] for what is no name;
+    /// [`Kind::TooMany`]; [`Kind::Revoked`]; those of the disk.
+    pub fn make_link(&self, principal: &Principal, terms: LinkTerms) -> Result<(Secret, Arc<Link>)> {
+        let user = self.user_who_makes(principal)?;
+        let by = Ground::of(principal, user)?.by;
+        let password = terms.password.as_deref().map(StoredHash::parse).transpose();
+        let password = password.map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let secret = Secret::new(URL_SAFE_NO_PAD.encode(*bytes));
+        let _alone = self.links.writing();
+        self.forget_over()?;
+        let there = self.links.of(user);
+        if there.len() >= limits::LINKS_OF_USER || self.links.table().len() >= limits::LINKS_MAX {
+            return Err(Error::new(Kind::TooMany, "there are as many links as there may be: remove one first"));
+        }
+        let link = Link {
+            secret: Hash::of(secret.expose()),
+            maker: user.name().to_owned(),
+            entry: user.tag(),
+            by,
+            password,
+            name: name_for(&terms, &there)?,
+            to: terms.to,
+            path: terms.path,
+            added: now(),
+            expires: terms.expires,
+            downloads: terms.downloads,
+        };
+        self.links.write(&link, LinkUse::default())?;
+        let (hash, link) = (link.secret, Arc::new(link));
+        self.links.table().insert(hash, Kept { link: link.clone(), used: LinkUse::default() });
+        Ok((secret, link))
+    }
+
+    /// The links of this user.
+    pub fn links_of(&self, principal: &Principal) -> Vec<LinkShown> {
+        self.user_who_makes(principal).map(|user| self.links.of(user)).unwrap_or_default()
+    }
+
+    /// Withdraws the link of this name: it gives nothing any more, and whoever came by it has to be ended.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if the user has none of that name; those of the disk.
+    pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<()> {
+        let named = |shown: &LinkShown| shown.link.name == name;
+        let missing = || Error::new(Kind::NotFound, "you have no link of that name");
+        let found = self.links_of(principal).into_iter().find(named).ok_or_else(missing)?;
+        let _alone = self.links.writing();
+        self.links.remove(&found.link)
+    }
+
+    /// Who makes and withdraws links, which nobody in particular does, nor who came by one.
+    fn user_who_makes(&self, principal: &Principal) -> Result<&User> {
+        let is_user = matches!(principal.credential(), Credential::Password(_) | Credential::Key(_));
+        let denied = |text: &str| Error::new(Kind::Denied, text);
+        let user = self.get(principal.name()).filter(|_| is_user);
+        let user = user.ok_or_else(|| denied("only a named user has links"))?;
+        if self.renew(principal).is_none() {
+            return Err(Error::new(Kind::Revoked, "your account has changed since you logged in"));
+        }
+        match user.can_choose() {
+            true => Ok(user),
+            false => Err(denied(
+                "your entry in the users file has neither a password nor an id: nothing tells you from a later user of your \
+                 name; the server's administrator adds one (sealiftd check says how)",
+            )),
+        }
+    }
+
+    /// Those that are over make room.
+    fn forget_over(&self) -> Result<()> {
+        let over: Vec<Arc<Link>> =
+            self.links.table().values().filter(|kept| kept.link.is_over()).map(|kept| kept.link.clone()).collect();
+        over.iter().try_for_each(|link| self.links.remove(link))
+    }
+}
+
+/// What it is called: as its maker says, or as what it leads to.
+fn name_for(terms: &LinkTerms, there: &[LinkShown]) -> Result<String> {
+    let is_taken = |name: &str| there.iter().any(|shown| shown.link.name == name);
+    if let Some(name) = &terms.name {
+        return match () {
+            () if !is_link_name(name) => {
+                let text = format!(
+                    "a link's name has 1 to {} bytes, no slash, no control characters, and no space at its ends",
+                    limits::LINK_NAME_MAX
+                );
+                Err(Error::new(Kind::BadCommand, text))
+            }
+            () if is_taken(name) => Err(Error::new(Kind::Exists, "you have a link of that name already")),
+            () => Ok(name.clone()),
+        };
+    }
+    let target = String::from_utf8_lossy(terms.path.file_name().unwrap_or(b"home")).into_owned();
+    let plain: String = target.trim().chars().map(|c| if c.is_control() || c == '/' { '_' } else { c }).collect();
+    // Room for a number behind it.
+    let mut short = plain;
+    while short.len() > limits::LINK_NAME_MAX - 4 {
+        short.pop();
+    }
+    let short = if short.trim().is_empty() { "link" } else { short.trim() };
+    let numbered = (2..=limits::LINKS_OF_USER + 1).map(|n| format!("{short}-{n}"));
+    let free = std::iter::once(short.to_owned()).chain(numbered).find(|name| !is_taken(name));
+    free.ok_or_else(|| Error::new(Kind::TooMany, "you have too many links of that name: say --name"))
+}

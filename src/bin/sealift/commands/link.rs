@@ -1,0 +1,236 @@
+//! `link`: what others get without an account.
+
+use std::ffi::OsString;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink};
+use sealift::proto::escape::for_people;
+use sealift::{Error, Kind};
+
+use crate::commands::login::named_login;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::output::{Event, Object};
+
+/// Make, show and remove links: URLs that need no account
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    override_usage = "sealift link [OPTIONS] <TARGET>\n       sealift link list <TARGET>\n       sealift link remove <TARGET> <NAME>"
+)]
+#[command(after_help = "\
+Examples:
+  sealift link alice@files.example/report.pdf
+  sealift link --expires 2d --max-downloads 3 alice@files.example/photos
+  sealift link --password alice@files.example/docs
+  sealift link list alice@files.example
+  sealift link remove alice@files.example report.pdf
+
+Whoever has the URL that is printed gets the file, or the folder with all that is in it then, with a browser, with curl, or \
+with `sealift get URL`, and nothing else of yours. It gives no more than you may read at that moment, and ends when you remove \
+it, when its time is over, or with your account. Making one takes the right `link`.
+
+With --max-downloads what counts is each file, and each archive of a folder, that was sent to its end: one that breaks off does \
+not count, nor do the pieces of one.")]
+pub struct Link {
+    #[command(subcommand)]
+    pub command: Option<LinkCommand>,
+    #[command(flatten)]
+    pub make: Make,
+}
+
+/// What a link is to be.
+#[derive(Debug, Args)]
+pub struct Make {
+    /// A file or folder on a server
+    #[arg(required = true, value_name = "TARGET")]
+    pub target: Option<OsString>,
+    /// How long it is good for, like 12h or 30d; or `never` to end
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
+    pub expires: Lifetime,
+    /// Ask for a password that whoever has the link must know too
+    #[arg(long)]
+    pub password: bool,
+    /// Let it be downloaded so often
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_downloads: Option<u32>,
+    /// What you call it [default: the name of what it leads to]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// How long a link is good for.
+#[derive(Debug, Clone, Copy)]
+pub enum Lifetime {
+    /// Until it is removed.
+    Endless,
+    /// So long.
+    For(Duration),
+}
+
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    if text == "never" {
+        return Ok(Lifetime::Endless);
+    }
+    match humantime::parse_duration(text) {
+        Ok(time) if time < Duration::from_secs(1) => Err("a link is good for a second at least".to_owned()),
+        Ok(time) => Ok(Lifetime::For(time)),
+        Err(_) => Err(format!("`{text}` is no time; write it like 7d, 12h or 30min, or `never`")),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LinkCommand {
+    /// Show your links on a server
+    List {
+        /// You on the server: user@host[:port], or NAME: of a bookmark
+        #[arg(value_name = "TARGET")]
+        target: OsString,
+    },
+    /// Let a link give nothing any more
+    #[command(visible_alias = "revoke")]
+    Remove {
+        /// You on the server: user@host[:port], or NAME: of a bookmark
+        #[arg(value_name = "TARGET")]
+        target: OsString,
+        /// What `link list` calls it
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`Context::connect`] and those of the server.
+pub async fn run(ctx: &Context, args: &Link) -> Outcome {
+    match &args.command {
+        None => make(ctx, &args.make).await,
+        Some(LinkCommand::List { target }) => list(ctx, target).await,
+        Some(LinkCommand::Remove { target, name }) => remove(ctx, target, name).await,
+    }
+}
+
+async fn make(ctx: &Context, args: &Make) -> Outcome {
+    let typed = args.target.as_ref().ok_or_else(|| Error::new(Kind::Usage, "a file or folder is missing"))?;
+    let target = ctx.target(typed)?;
+    let login = ctx.login_for(&target)?;
+    if login.user.is_none() {
+        let text = "anonymous makes no links";
+        let hint = format!("Write who you are there, as in alice@{}.", login.server);
+        return Err(Failure::new(Kind::Usage, text, hint));
+    }
+    let expires = match args.expires {
+        Lifetime::Endless => LinkExpiry::Never,
+        Lifetime::For(time) => LinkExpiry::At(SystemTime::now().checked_add(time).ok_or_else(|| {
+            Error::new(Kind::Usage, "--expires: so far away that no clock shows it; `never` says that it does not end")
+        })?),
+    };
+    let client = ctx.connect(&login).await?.client;
+    let password = args.password.then(|| ctx.new_password("the link")).transpose()?;
+    let new = NewLink {
+        path: target.path.clone(),
+        inbox: None::<LinkInbox>,
+        name: args.name.clone(),
+        expires: Some(expires),
+        password,
+        downloads: args.max_downloads.map(u64::from),
+    };
+    ctx.over(client, &login, async |client| {
+        let pin = client.pin();
+        let made = client.make_link(new).await.map_err(|error| {
+            let failure = Failure::from(error).about(&target.to_string());
+            failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned())
+        })?;
+        let url = LinkUrl { server: login.server.clone(), secret: made.secret, pin }.reveal();
+        let object = || {
+            let object = Object::of(Event::Link).text("url", &url).text("name", &made.name).text("kind", &made.kind);
+            made.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)))
+        };
+        if !ctx.out.json(object)? {
+            ctx.out.line(&url)?;
+            let until = made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end)));
+            let name = for_people(made.name.as_bytes());
+            ctx.out.note(&format!(
+                "Whoever has this link can read it {until}. `sealift link remove {login} '{name}'` ends it."
+            ));
+            if is_this_machine(&login.server.host) {
+                ctx.out.note(
+                    "It names this machine as only this machine does: others need the server's name or address there.",
+                );
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Whether a host is a name of this machine for itself.
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// To the minute, in UTC.
+fn minute(time: SystemTime) -> String {
+    let text = rfc3339(time);
+    format!("{} UTC", text.get(..16).unwrap_or(&text).replace('T', " "))
+}
+
+async fn list(ctx: &Context, target: &OsString) -> Outcome {
+    let login = named_login(ctx, target)?;
+    let links = ctx.with_client(&login, async |client| Ok(client.links().await?)).await?;
+    let width = links.iter().map(|link| for_people(link.name.as_bytes()).chars().count()).max().unwrap_or(0);
+    for link in &links {
+        if !ctx.out.json(|| link_object(link))? {
+            let name = for_people(link.name.as_bytes());
+            ctx.out.line(format!("{name:<width$}  {:<6}  /{}  {}", link.kind, for_people(&link.path), words(link)))?;
+        }
+    }
+    if links.is_empty() {
+        ctx.out.note(&format!("You have no links there. `sealift link {login}/FILE` makes one."));
+    }
+    Ok(())
+}
+
+fn link_object(link: &ServerLink) -> Object {
+    let object = Object::of(Event::Link).text("name", &link.name).text("kind", &link.kind);
+    let object = object.text("path", String::from_utf8_lossy(&link.path)).value("password", link.has_password);
+    let object = link.added.iter().fold(object, |object, added| object.text("added", rfc3339(*added)));
+    let object = link.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)));
+    match link.downloads {
+        Some((done, most)) => object.value("downloads", done).value("max_downloads", most),
+        None => object,
+    }
+}
+
+/// What bounds it.
+fn words(link: &ServerLink) -> String {
+    let mut words = vec![match link.expires {
+        None => "no end".to_owned(),
+        Some(end) if end <= SystemTime::now() => format!("over since {}", minute(end)),
+        Some(end) => format!("until {}", minute(end)),
+    }];
+    words.extend(link.has_password.then(|| "password".to_owned()));
+    words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));
+    words.join(", ")
+}
+
+async fn remove(ctx: &Context, target: &OsString, name: &str) -> Outcome {
+    let login = named_login(ctx, target)?;
+    ctx.with_client(&login, async |client| {
+        client.remove_link(name).await.map_err(|error| {
+            Failure::from(error).hinted(Kind::NotFound, || format!("`sealift link list {login}` shows your links."))
+        })
+    })
+    .await?;
+    let object = || Object::of(Event::Removed).text("name", name);
+    if !ctx.out.json(object)? {
+        ctx.out.note(&format!("The link {} gives nothing any more.", for_people(name.as_bytes())));
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Downloads by links that may be downloaded so many times only. Each takes its place before anything of it is sent, on the disk;
+//! one that was not finished gives it back.
+//!
+//! One download is one file, or one archive, that one address gets until its last byte has been sent. A request for a range shares
+//! the place of a request of the same address for the same state of the same file that is under way or was finished a moment ago:
+//! whoever goes on with what broke off, or fetches parts side by side, takes one place and not several.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tracing::warn;
+
+use crate::auth::{Link, Links};
+use crate::error::Result;
+use crate::files::RelPath;
+use crate::limits;
+use crate::machine::source::{Origin, Source};
+use crate::machine::turns::Turns;
+
+/// Those that are under way, and those that were finished a moment ago.
+pub struct Downloads {
+    /// Where the disk may let one wait.
+    threads: Arc<Turns>,
+    going: Mutex<Going>,
+}
+
+#[derive(Default)]
+struct Going {
+    places: Vec<Place>,
+    next: u64,
+}
+
+/// A place that is taken.
+struct Place {
+    number: u64,
+    link: Arc<Link>,
+    what: What,
+    /// Requests that share it.
+    holders: u32,
+    finished: Option<Instant>,
+    /// Bytes that ranges may fetch yet that share it.
+    free: u64,
+}
+
+/// What is downloaded, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct What {
+    /// Where the request comes from.
+    pub origin: Origin,
+    /// What in the link.
+    pub path: RelPath,
+    /// Tells this state of the file from others; of what is made anew each time, nothing has the same.
+    pub state: String,
+}
+
+/// How much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    Whole,
+    /// A range of so many bytes, of a file of so many.
+    Range {
+        /// Its bytes.
+        length: u64,
+        /// The bytes of the file.
+        of: u64,
+    },
+}
+
+/// A request that has its place. Dropped before it is finished it gives that back, unless another one has it too.
+pub struct Counted {
+    downloads: Arc<Downloads>,
+    links: Arc<Links>,
+    number: u64,
+    origin: Origin,
+    /// Whether the last byte of the file is among those that it sends.
+    to_its_end: bool,
+    is_finished: AtomicBool,
+}
+
+impl Downloads {
+    /// None yet; what is written is written on these threads.
+    pub fn new(threads: Arc<Turns>) -> Downloads {
+        Downloads { threads, going: Mutex::default() }
+    }
+
+    /// Takes a place for a download by this link. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`](crate::Kind::LoginFailed) if none is left; those of the disk.
+    pub fn begin(self: &Arc<Self>, links: &Arc<Links>, link: &Arc<Link>, what: What, part: Part) -> Result<Counted> {
+        let (now, origin) = (Instant::now(), what.origin);
+        // Held while the disk is written to: of requests for several ranges at once the first takes the place, and no other does.
+        let mut going = self.going();
+        going.places.retain(|place| place.holders > 0 || place.is_open(now));
+        let number = match going.shared(link, &what, part) {
+            Some(number) => number,
+            None => {
+                links.take_download(link)?;
+                going.take(link.clone(), what, part)
+            }
+        };
+        Ok(Counted {
+            downloads: self.clone(),
+            links: links.clone(),
+            number,
+            origin,
+            to_its_end: true,
+            is_finished: AtomicBool::new(false),
+        })
+    }
+
+    fn end(&self, links: &Links, number: u64, is_finished: bool) {
+        let mut going = self.going();
+        let Some(at) = going.places.iter().position(|place| place.number == number) else { return };
+        let Some(place) = going.places.get_mut(at) else { return };
+        place.holders = place.holders.saturating_sub(1);
+        if is_finished && place.finished.is_none() {
+            place.finished = Some(Instant::now());
+        }
+        if place.holders > 0 || place.finished.is_some() {
+            return;
+        }
+        let place = going.places.swap_remove(at);
+        // One that cannot be written down stays taken: never more are finished than may be.
+        if let Err(error) = links.give_download_back(&place.link) {
+            warn!(%error, link = place.link.name, "a download that broke off counts as one");
+        }
+    }
+
+    fn going(&self) -> MutexGuard<'_, Going> {
+        // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
+        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn is_open(&self, now: Instant) -> bool {
+        self.finished.is_none_or(|at| now.duration_since(at) < limits::LINK_RANGES_AFTER)
+    }
+}
+
+impl Going {
+    /// The place that a request for a part can share.
+    fn shared(&mut self, link: &Link, what: &What, part: Part) -> Option<u64> {
+        let Part::Range { length, .. } = part else { return None };
+        let is_it = |place: &&mut Place| *place.link == *link && place.what == *what && place.free >= length;
+        let place = self.places.iter_mut().find(is_it)?;
+        place.holders += 1;
+        place.free -= length;
+        Some(place.number)
+    }
+
+    fn take(&mut self, link: Arc<Link>, what: What, part: Part) -> u64 {
+        self.next += 1;
+        let free = match part {
+            // Once more all of it, for whoever fetches some parts twice.
+            Part::Range { length, of } => of.saturating_mul(2).saturating_sub(length),
+            Part::Whole => 0,
+        };
+        self.places.push(Place { number: self.next, link, what, holders: 1, finished: None, free });
+        self.next
+    }
+}
+
+impl Counted {
+    /// The same, of which the last byte of the file is a part or not.
+    pub fn to_its_end(mut self, to_its_end: bool) -> Counted {
+        self.to_its_end = to_its_end;
+        self
+    }
+
+    /// All of it has been sent.
+    pub fn finish(&self) {
+        self.is_finished.store(self.to_its_end, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    /// The disk is waited for elsewhere.
+    fn drop(&mut self) {
+        let Counted { downloads, links, number, origin, is_finished, .. } = self;
+        let (downloads, links, number) = (downloads.clone(), links.clone(), *number);
+        let (source, is_finished) = (Source::Origin(*origin), is_finished.load(Ordering::Relaxed));
+        async_std::task::spawn(async move {
+            let (threads, ending) = (downloads.threads.clone(), downloads.clone());
+            let _the_server_is_going = threads.run(&source, move || ending.end(&links, number, is_finished)).await;
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! Links: what one may make for others, of what one may do oneself.
+
+use std::sync::Arc;
+
+use super::Desk;
+use super::audit::Running;
+use super::gate::{self, Demand, Demands, Extent, Need};
+use crate::auth::{Access, InboxBounds, Link, LinkTerms, LinkTo};
+use crate::error::{Error, Kind, Result};
+use crate::files::{EntryKind, RelPath};
+use crate::machine::turns;
+use crate::secret::Secret;
+
+impl Desk {
+    /// What a link to this path would lead to: to put files in, if it is bounded, and else to read.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] where the user may not do what the link would give; [`Kind::NotFound`]; [`Kind::NotDirectory`] for what
+    /// files cannot be put in; [`Kind::NotRegular`].
+    pub fn link_to(&self, path: &RelPath, inbox: Option<InboxBounds>, running: &Running) -> Result<LinkTo> {
+        let needs = |rights, extent| {
+            let at = Demand { rights, path: Some(path), extent };
+            gate::check(self.principal(), Need::Rights(Demands { at, to: None }), running.name())
+        };
+        if self.principal().grants().folder_at(path).is_some() {
+            let text = format!("{path}: a link leads into your own folder, and not into one that is shared with you");
+            return Err(Error::new(Kind::Denied, text));
+        }
+        match inbox {
+            Some(_) => needs(Access::LINK.union(Access::UPLOAD), Extent::Itself)?,
+            // Which of both it is is nobody's to know who may do neither.
+            None => needs(Access::LINK.union(Access::DOWNLOAD), Extent::Itself)?,
+        }
+        let kind = self.store.stat(path)?.kind;
+        match (inbox, kind) {
+            (Some(_), EntryKind::Directory) => {
+                Err(Error::new(Kind::Denied, "this server takes no files by links: it gives files by them"))
+            }
+            (Some(_), _) => {
+                Err(Error::new(Kind::NotDirectory, format!("{path}: no folder that files could be put in")))
+            }
+            (None, EntryKind::File) => Ok(LinkTo::File),
+            (None, EntryKind::Directory) => {
+                needs(Access::LINK.union(Access::READ), Extent::Tree).map(|()| LinkTo::Folder)
+            }
+            (None, EntryKind::Link | EntryKind::Other) => {
+                Err(Error::new(Kind::NotRegular, format!("{path}: neither a file nor a folder")))
+            }
+        }
+    }
+
+    /// Makes a link, which is on the disk then: its secret, which is nowhere else.
+    ///
+    /// # Errors
+    /// As [`Users::make_link`](crate::auth::Users::make_link).
+    pub fn make_link(&self, terms: LinkTerms) -> Result<(Secret, Arc<Link>)> {
+        turns::aside(|| self.users().latest().make_link(self.principal(), terms))
+    }
+
+    /// Withdraws a link.
+    ///
+    /// # Errors
+    /// As [`Users::remove_link`](crate::auth::Users::remove_link).
+    pub fn remove_link(&self, name: &str) -> Result<()> {
+        turns::aside(|| self.users().remove_link(self.principal(), name))
+    }
+}

@@ -1,0 +1,224 @@
+//! What somebody's link gives, without an account: a file, or a folder with all below it.
+//!
+//! Nothing that a browser sends for its own user plays a part here: neither the cookie of a login nor a user's password. A link
+//! that is not there, is over, withdrawn or used up is one and the same 404. No answer is kept by anybody or found by a search.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
+use hyper::{Request, StatusCode};
+
+use super::answer::{Answer, Ids, Reader, answer, explained, redirect, refusal, set, text};
+use super::coming::Coming;
+use super::counted;
+use super::file::Asked;
+use super::form::Fields;
+use super::guest::{Guest, begin, unexpected};
+use super::login;
+use super::page;
+use super::same_site;
+use super::service;
+use super::target::{LinkRoot, LinkTarget, Place, Whose, Wish};
+use super::visitors::{Claimed, LinkKey, Visitors};
+use crate::auth::{Link, LinkTo};
+use crate::error::{Error, Kind, Result};
+use crate::files::{Meta, RelPath};
+use crate::machine::source::Origin;
+use crate::secret::Secret;
+use crate::server::desk::Desk;
+use crate::server::desk::downloads::What;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+
+/// What stands for the password of a link that was given. It is sent to this link's URLs alone. A person comes by a link from another
+/// site, a mail for one, and then it must be sent too; nothing is changed by what it opens.
+const COOKIE: &str = "__Secure-sealift-link";
+
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// How a program says the password of a link.
+const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"A Sealift link\", charset=\"UTF-8\"");
+
+/// Who asks, and how.
+pub struct Asker<'a> {
+    /// Those of this connection.
+    pub visitors: &'a Visitors,
+    /// The request.
+    pub request: &'a Request<()>,
+    /// Whether a page is wanted.
+    pub for_browser: bool,
+}
+
+impl Asker<'_> {
+    /// Who reads the answer: nobody's login plays a part.
+    fn reader(&self) -> Reader {
+        if self.for_browser { Reader::Person(None) } else { Reader::Program }
+    }
+}
+
+/// Answers a request for something below a link.
+pub async fn serve(asker: Asker<'_>, at: LinkTarget, body: &mut Coming, ids: &mut Ids) -> Answer {
+    let answered = decide(&asker, &at, body, ids).await;
+    let mut answer = answered.unwrap_or_else(|error| match error.kind() {
+        Kind::LoginFailed => missing(&asker.reader(), *ids),
+        _ => refusal(&error, &asker.reader(), *ids),
+    });
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ROBOTS, HeaderValue::from_static("noindex, nofollow, noarchive"));
+    answer
+}
+
+/// The same whatever is wrong with the link.
+fn missing(reader: &Reader, ids: Ids) -> Answer {
+    explained(StatusCode::NOT_FOUND, "There is no such link, or it is over.", reader, ids)
+}
+
+async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
+    let request = asker.request;
+    let method = match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" if at.path.is_root() => return unlock(asker, at, body, *ids).await,
+        "OPTIONS" => {
+            let mut answer = answer(StatusCode::NO_CONTENT);
+            answer.headers_mut().insert(ALLOW, METHODS);
+            return Ok(answer);
+        }
+        _ => {
+            let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, "a link is to be read", &asker.reader(), *ids);
+            answer.headers_mut().insert(ALLOW, METHODS);
+            return Ok(answer);
+        }
+    };
+    let key = key(asker, at)?;
+    let is_guess = matches!(key, Some(LinkKey::Password(_)));
+    let guest = match enter(asker, at, key).await {
+        Err(error) if error.kind() == Kind::LoginRequired => return Ok(locked(asker, at, None, *ids)),
+        // It is asked for a password where there is a link that has one, and nowhere else.
+        Err(error) if error.kind() == Kind::LoginFailed && is_guess => return Ok(locked(asker, at, Some(WRONG), *ids)),
+        guest => guest?,
+    };
+    ids.session = guest.ticket().id();
+    let link = guest.principal().link().cloned().ok_or_else(unexpected)?;
+    if login::is_script(request.headers()) {
+        return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
+    }
+    if at.path.is_root() && !at.is_folder {
+        return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &at.secret.url()));
+    }
+    read(asker, at, (&guest, &link), method, *ids).await
+}
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// The session of whoever has this link.
+async fn enter(asker: &Asker<'_>, at: &LinkTarget, key: Option<LinkKey>) -> Result<Arc<Guest>> {
+    let guest = asker.visitors.by_link(&at.secret.to_secret(), key).await;
+    guest.map_err(|error| match error.kind() {
+        // What it leads to is not there any more.
+        Kind::NotFound | Kind::NotDirectory | Kind::Revoked => Error::new(Kind::LoginFailed, "no such link"),
+        _ => error,
+    })
+}
+
+/// What a request says that opens a link with a password.
+fn key(asker: &Asker<'_>, at: &LinkTarget) -> Result<Option<LinkKey>> {
+    let headers = asker.request.headers();
+    if let Some(cookie) = login::cookie_of(headers, COOKIE) {
+        return Ok(Some(LinkKey::Cookie(cookie)));
+    }
+    // A browser sends by itself what its user has typed elsewhere on this server.
+    if login::is_browser(headers) || !asker.visitors.link_is_locked(&at.secret.to_secret()) {
+        return Ok(None);
+    }
+    Ok(match Claimed::of(headers)? {
+        Claimed::User(_, password) => Some(LinkKey::Password(password)),
+        Claimed::Nobody | Claimed::Cookie(_) => None,
+    })
+}
+
+const WRONG: &str = "That is not the password of this link.";
+
+/// Asks for the password.
+fn locked(asker: &Asker<'_>, at: &LinkTarget, why: Option<&str>, ids: Ids) -> Answer {
+    if asker.for_browser {
+        let page = page::link_password(&at.secret.url(), why, ids);
+        return text(StatusCode::UNAUTHORIZED, "text/html; charset=utf-8", page);
+    }
+    let why = why.unwrap_or("this link takes a password (curl -u :)");
+    let mut answer = explained(StatusCode::UNAUTHORIZED, why, &Reader::Program, ids);
+    if !login::is_browser(asker.request.headers()) {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
+    }
+    answer
+}
+
+/// What the form of a link with a password sends.
+async fn unlock(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: Ids) -> Result<Answer> {
+    let headers = asker.request.headers();
+    same_site::check(asker.request.uri(), headers)?;
+    let fields = Fields::read(headers, body).await?;
+    let password = Secret::new(std::mem::take(&mut *fields.get("password")));
+    let is_locked = asker.visitors.link_is_locked(&at.secret.to_secret());
+    let guest = match enter(asker, at, Some(LinkKey::Password(password))).await {
+        Err(error) if error.kind() == Kind::LoginFailed && is_locked => {
+            return Ok(locked(asker, at, Some(WRONG), ids));
+        }
+        guest => guest?,
+    };
+    let cookie = asker.visitors.shared().opened_links.add(guest.principal().clone(), Instant::now())?;
+    let (cookie, url) = (String::from_utf8_lossy(cookie.expose()).into_owned(), at.secret.url());
+    let mut answer = redirect(StatusCode::SEE_OTHER, &url);
+    set(&mut answer, SET_COOKIE, format_args!("{COOKIE}={cookie}; Path={url}; Secure; HttpOnly; SameSite=Lax"));
+    Ok(answer)
+}
+
+async fn read(
+    asker: &Asker<'_>,
+    at: &LinkTarget,
+    (guest, link): (&Arc<Guest>, &Arc<Link>),
+    method: &'static str,
+    ids: Ids,
+) -> Result<Answer> {
+    let (wish, headers) = (Wish::parse(asker.request.uri()), asker.request.headers().clone());
+    let name = link.path.file_name().unwrap_or(b"files").to_vec();
+    let root = LinkRoot { secret: at.secret.clone(), name: name.clone() };
+    let mut place = Place { whose: Whose::Link(root), path: at.path.clone(), is_folder: at.is_folder };
+    let is_top_of_file = link.to == LinkTo::File && at.path.is_root();
+    // A program gets the file by the link itself; not where that counts, since programs look at what people send each other.
+    if is_top_of_file && !wish.json && (wish.download || !asker.for_browser && link.downloads.is_none()) {
+        place = Place { path: RelPath::parse(&name)?, is_folder: false, ..place };
+    } else if is_top_of_file && asker.for_browser && !wish.json {
+        let meta = meta(guest, RelPath::parse(&name)?, method).await?;
+        return Ok(text(
+            StatusCode::OK,
+            "text/html; charset=utf-8",
+            page::link_file(&name, &meta, link.downloads, ids),
+        ));
+    }
+    let is_archive = place.is_folder && wish.archive.is_some();
+    let what =
+        What { origin: Origin::from(asker.visitors.peer().ip()), path: place.path.clone(), state: String::new() };
+    let is_listing = place.is_folder && !is_archive;
+    let asked = Asked { method, place, wish, viewer: None, headers };
+    let answer = service::serve(guest, asked, asker.for_browser, ids).await?;
+    match (link.downloads, method) {
+        (Some(_), "GET") if !is_listing => counted::counted(guest, link, what, (is_archive, answer)).await,
+        _ => Ok(answer),
+    }
+}
+
+/// What is known of the file.
+async fn meta(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result<Meta> {
+    let found = guest.step(move |desk: &mut Desk| {
+        let found = match begin(desk, Op::Stat(path), method)? {
+            Begun::Done(Ok(Outcome::Found { meta, .. })) => Ok(meta),
+            _ => Err(unexpected()),
+        };
+        desk.rest();
+        found
+    });
+    found.await
+}

@@ -1,0 +1,116 @@
+//! A store in which there is one file and nothing else: what a link to a file gives.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::files::{
+    Done, Entry, EntryKind, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, Promises, RelPath, Source,
+    SourceMode, Store, Unread, Upload, UploadSpec,
+};
+
+/// One file of another store, by its name alone, to be read.
+pub struct OneFile {
+    /// Over the folder that the file is in.
+    folder: Arc<dyn Store>,
+    name: RelPath,
+}
+
+impl OneFile {
+    /// The file of this name right in this store.
+    pub fn new(folder: Arc<dyn Store>, name: RelPath) -> OneFile {
+        OneFile { folder, name }
+    }
+
+    fn meta(&self) -> Result<Meta> {
+        match self.folder.stat(&self.name)? {
+            meta if meta.kind == EntryKind::File => Ok(meta),
+            _ => Err(missing(&self.name)),
+        }
+    }
+}
+
+fn missing(path: &RelPath) -> Error {
+    Error::new(Kind::NotFound, format!("{path}: no such file or folder"))
+}
+
+fn read_only(path: &RelPath) -> Error {
+    Error::new(Kind::Denied, format!("{path}: nothing can be changed here"))
+}
+
+struct One(Option<Entry>);
+
+impl Listing for One {
+    fn next(&mut self) -> Option<Result<Entry, Unread>> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl Store for OneFile {
+    fn promises(&self) -> Promises {
+        self.folder.promises()
+    }
+
+    fn stat(&self, path: &RelPath) -> Result<Meta> {
+        match path {
+            path if path.is_root() => self.folder.stat(path),
+            path if *path == self.name => self.meta(),
+            path => Err(missing(path)),
+        }
+    }
+
+    fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
+        if path.is_root() { self.folder.open(path) } else { self.stat(path).and_then(|_| self.folder.open(path)) }
+    }
+
+    fn list(&self, path: &RelPath, _recursive: bool) -> Result<Box<dyn Listing>> {
+        match path {
+            path if path.is_root() => {
+                let Meta { kind, size, mtime, mode } = self.meta()?;
+                let path = self.name.as_bytes().to_vec();
+                Ok(Box::new(One(Some(Entry { kind, size, mtime, mode: Some(mode), rotten: false, path }))))
+            }
+            path if *path == self.name => Err(Error::new(Kind::NotDirectory, format!("{path}: no folder"))),
+            path => Err(missing(path)),
+        }
+    }
+
+    fn begin(&self, path: &RelPath, _spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        Err(read_only(path))
+    }
+
+    fn partial(&self, _path: &RelPath) -> Result<Option<Partial>> {
+        Ok(None)
+    }
+
+    fn resume(&self, path: &RelPath, _spec: UploadSpec, _from: u64, _proven: Hash) -> Result<Box<dyn Upload>> {
+        Err(read_only(path))
+    }
+
+    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+        changes.into_iter().map(|_| Err(read_only(&self.name))).collect()
+    }
+
+    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<()> {
+        Err(read_only(path))
+    }
+
+    fn set_mode(&self, path: &RelPath, _source: SourceMode) -> Result<FileMode> {
+        Err(read_only(path))
+    }
+
+    fn set_mtime(&self, path: &RelPath, _mtime: Mtime) -> Result<()> {
+        Err(read_only(path))
+    }
+
+    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<()> {
+        Err(read_only(from))
+    }
+
+    fn begin_dir(&self, path: &RelPath, _parents: bool) -> Result<Prepared> {
+        Err(read_only(path))
+    }
+
+    fn forget_handles(&self) {
+        self.folder.forget_handles();
+    }
+}
