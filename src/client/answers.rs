@@ -59,10 +59,21 @@ pub struct Welcome {
     pub access: String,
     /// The pin of the key that the server says it will have next.
     pub next_pin: Option<Pin>,
+    /// What the link leads to, if that is what logged in.
+    pub link: Option<LinkTarget>,
     /// Who answered.
     pub ids: Ids,
     /// The server's words for a person. From outside: escape before showing.
     pub text: String,
+}
+
+/// What a link leads to. All of it is from outside: escape before showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkTarget {
+    /// `file` or `folder`.
+    pub kind: String,
+    /// What it is called where it is; the name of a file is the one that it has here.
+    pub name: Vec<u8>,
 }
 
 /// A file or folder.

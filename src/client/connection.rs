@@ -12,7 +12,7 @@ use async_std::task::{JoinHandle, spawn, spawn_blocking};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::address;
-use super::answers::{Ids, Welcome};
+use super::answers::{Ids, LinkTarget, Welcome};
 use super::keys::LoginKey;
 use super::options::{ConnectOptions, Endpoint, Family, Question, Verification};
 use super::own::sign_with;
@@ -450,9 +450,15 @@ fn welcomed(reply: &Reply<'_>) -> Result<Welcome> {
         access: String::from_utf8_lossy(&reply.bytes("access")?).into_owned(),
         // What is no pin is as good as nothing.
         next_pin: reply.bytes("next-pin").ok().and_then(|pin| std::str::from_utf8(&pin).ok()?.parse().ok()),
+        link: reply.get("kind").map(|_| link_target(reply)).transpose()?,
         ids: Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? },
         text: reply.text.to_owned(),
     })
+}
+
+fn link_target(reply: &Reply<'_>) -> Result<LinkTarget> {
+    let kind = String::from_utf8_lossy(&reply.bytes("kind")?).into_owned();
+    Ok(LinkTarget { kind, name: reply.bytes("name")? })
 }
 
 /// Has the keys sign and says so; what the server answers, and the nonce for the next attempt.

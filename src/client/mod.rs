@@ -115,7 +115,7 @@ mod verify;
 mod walk;
 mod wire;
 
-pub use answers::{Hashed, Ids, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
+pub use answers::{Hashed, Ids, LinkTarget, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 #[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
 pub use connection::{Client, Stopper};

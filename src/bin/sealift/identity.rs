@@ -33,6 +33,8 @@ pub enum Credential {
     Password(Secret),
     /// Keys, one of which the server knows.
     Keys(Vec<LoginKey>),
+    /// The secret of a link, and its password if it has one.
+    Link(Secret, Option<Secret>),
 }
 
 impl Credential {
@@ -44,6 +46,7 @@ impl Credential {
         match self {
             Credential::Password(password) => client.login(user, password.clone()).await,
             Credential::Keys(keys) => client.login_with_keys(user, keys).await,
+            Credential::Link(secret, password) => client.visit(secret.clone(), password.clone()).await,
         }
     }
 
@@ -60,6 +63,8 @@ impl Credential {
         match self {
             Credential::Password(password) => Present::Password(password.clone()),
             Credential::Keys(keys) => Present::Keys(keys.clone()),
+            // It proves nothing of anybody: the server refuses it as it does a wrong password.
+            Credential::Link(secret, _) => Present::Password(secret.clone()),
         }
     }
 }

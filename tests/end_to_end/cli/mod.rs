@@ -17,6 +17,7 @@ mod habits;
 mod help;
 mod join;
 mod json;
+mod links;
 mod listing;
 mod login;
 mod looking;

@@ -12,6 +12,7 @@ use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
+use super::get_link;
 use super::local::Local;
 use super::look::warn_of_growing;
 use super::sink::{Sink, cannot_sync};
@@ -36,6 +37,9 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
         return listed(ctx, args).await;
     }
     refuse_put_as_get(ctx.config()?, &args.names)?;
+    if let Some(url) = get_link::meant(&args.names)? {
+        return get_link::run(ctx, args, url).await;
+    }
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
         let (growing, limit_rate) = (args.how.transfer.growing, args.how.transfer.flow.limit_rate);

@@ -8,6 +8,7 @@ pub mod df;
 pub mod du;
 pub mod find;
 pub mod get;
+mod get_link;
 pub mod join;
 pub mod key;
 pub mod link;

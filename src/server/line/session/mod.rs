@@ -128,6 +128,13 @@ impl Session {
         let reply = ReplyWriter::new(&mut line, 230, "welcome");
         let called = if principal.link().is_some() { "link" } else { principal.name() };
         let reply = reply.field("user", called).field("access", principal.access());
+        let reply = match principal.link() {
+            None => reply,
+            Some(link) => {
+                let name = link.path.file_name().unwrap_or(b"files");
+                reply.field("kind", link.to.word()).bytes("name", name)
+            }
+        };
         let reply = match next {
             None => reply,
             Some(next) => reply.field("next-pin", next),

@@ -1,0 +1,97 @@
+//! `link`: a URL that needs no account, made, fetched, listed and removed.
+
+use std::fs;
+use std::process::Command;
+
+use crate::common::program::{World, finish};
+
+/// The URL that is printed.
+fn link(world: &World, arguments: &[&str]) -> String {
+    let done = world.run([&["link"], arguments].concat()).code(0).said("Whoever has this link can");
+    done.stdout().trim_end().to_owned()
+}
+
+/// Somebody with another configuration, who knows no server and has no password.
+fn stranger(world: &World, arguments: &[&str]) -> crate::common::program::Done {
+    let config = tempfile::tempdir().unwrap();
+    let mut command = world.command(arguments);
+    command.env("SEALIFT_CONFIG_DIR", config.path());
+    finish(command, b"")
+}
+
+#[test]
+fn a_link_is_made_listed_and_removed_and_others_fetch_it_meanwhile() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "report.pdf"), "the report").unwrap();
+    let url = link(&world, &[&world.alice("report.pdf")]);
+    let (host, pin) = (format!("https://{}/.sealift-web/l/", world.server.address()), world.server.pin().to_owned());
+    assert!(url.starts_with(&host) && url.ends_with(&format!("/#{pin}")), "{url}");
+    let listed = world.run(["link", "list", &world.alice("")]).code(0);
+    assert!(listed.stdout().starts_with("report.pdf  file    /report.pdf  until "), "{}", listed.stdout());
+    assert!(!listed.stdout().contains(&url[host.len()..host.len() + 43]));
+    // Whoever has it needs nothing else: the key is the one that the URL names.
+    stranger(&world, &["get", &url, "fetched.pdf"]).code(0);
+    assert_eq!(fs::read_to_string(world.local("fetched.pdf")).unwrap(), "the report");
+    fs::create_dir(world.local("into")).unwrap();
+    stranger(&world, &["get", &url, "into"]).code(0);
+    assert_eq!(fs::read_to_string(world.local("into/report.pdf")).unwrap(), "the report");
+    let plain = url.split('#').next().unwrap();
+    let curl = Command::new("curl").args(["-sk", "--pinnedpubkey", &pin, plain]).output().unwrap();
+    assert_eq!(curl.stdout, b"the report");
+    // Another key than the URL's gets nothing.
+    let other = format!("{plain}#sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    stranger(&world, &["get", &other, "never"]).code(7);
+    assert!(!world.local("never").exists());
+    world.run(["link", "remove", &world.alice(""), "report.pdf"]).code(0).said("gives nothing any more");
+    stranger(&world, &["get", &url, "gone"]).code(4).said("ask for another one");
+    world.run(["link", "remove", &world.alice(""), "report.pdf"]).code(3).said("link list");
+    world.run(["link", "list", &world.alice("")]).code(0).said("no links");
+}
+
+#[test]
+fn a_folder_comes_by_a_link_with_all_below_it_and_counts_if_it_is_counted() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "photos/sub")).unwrap();
+    fs::write(world.remote("alice", "photos/a.jpg"), "a").unwrap();
+    fs::write(world.remote("alice", "photos/sub/b.jpg"), "b").unwrap();
+    let url = link(&world, &["--max-downloads", "2", "--expires", "never", "--name", "pics", &world.alice("photos")]);
+    stranger(&world, &["get", &url, "here"]).code(0);
+    assert_eq!(fs::read_to_string(world.local("here/a.jpg")).unwrap(), "a");
+    assert_eq!(fs::read_to_string(world.local("here/sub/b.jpg")).unwrap(), "b");
+    let listed = world.run(["link", "list", &world.alice("")]).code(0);
+    assert!(
+        listed.stdout().contains("pics") && listed.stdout().contains("no end, 2 of 2 downloads"),
+        "{}",
+        listed.stdout()
+    );
+    stranger(&world, &["get", &url, "again"]).code(4);
+}
+
+#[test]
+fn what_cannot_be_linked_is_said() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    world.run(["link", &world.alice("missing")]).code(3);
+    world.run(["link", &world.public("f")]).code(2).said("alice@");
+    world.run(["link", "--expires", "yesterday", &world.alice("f")]).code(2).said("7d");
+    link(&world, &["--name", "mine", &world.alice("f")]);
+    world.run(["link", "--name", "mine", &world.alice("f")]).code(11).said("--name");
+    // She may upload, and nothing else.
+    let bob = format!("bob@{}/f", world.server.address());
+    world.run(["link", &bob]).code(5);
+    let broken = "https://127.0.0.1:1/.sealift-web/l/short/";
+    world.run(["get", broken]).code(2).said("not whole");
+}
+
+#[test]
+fn a_link_in_json_is_one_object() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    let done = world.run(["--json", "link", &world.alice("f")]).code(0);
+    let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
+    assert_eq!((&object["event"], &object["kind"], &object["name"]), (&"link".into(), &"file".into(), &"f".into()));
+    assert!(object["url"].as_str().unwrap().starts_with("https://"));
+    let done = world.run(["--json", "link", "list", &world.alice("")]).code(0);
+    let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
+    assert!(object.get("url").is_none() && object["password"] == false, "{object}");
+}
