@@ -54,7 +54,7 @@ impl Credential {
     pub fn password(&self) -> Option<&Secret> {
         match self {
             Credential::Password(password) => Some(password),
-            Credential::Keys(_) => None,
+            Credential::Keys(_) | Credential::Link(..) => None,
         }
     }
 

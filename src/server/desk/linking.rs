@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Desk;
-use super::audit::Running;
 use super::gate::{self, Demand, Demands, Extent, Need};
+use super::running::Running;
 use crate::auth::{Access, InboxBounds, Link, LinkTerms, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};

@@ -42,10 +42,10 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         let hint = "Name a file, or /dev/stdout; `curl LINK` writes it there, too.";
         return Err(Failure::new(Kind::Usage, "a link is fetched to a file or folder", hint));
     }
-    let how = How::new(&args.transfer, 0)?;
+    let how = How::new(&args.how.transfer, 0)?;
     let settings = Settings { pins: url.pin.into_iter().collect(), ..Settings::default() };
     let login = Login { user: None, server: url.server.clone(), bookmark: None, settings };
-    ctx.set_rate(args.transfer.flow.limit_rate, args.transfer.connections())?;
+    ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     // What the environment has is a user's password on some server, and whose server this is the link says.
     let is_given = ctx.common.password_stdin || ctx.common.password_file.is_some();
     let password = if is_given { ctx.given_password()? } else { None };
@@ -75,7 +75,7 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         bookmark: None,
     };
     let local = Local::resolve(local, 1, how.exactly)?;
-    let mut fetch = Fetch::new(ctx, &local, true, &args.transfer.flow)?;
+    let mut fetch = Fetch::new(ctx, &local, true, &args.how.transfer.flow)?;
     fetch.how = how.retries(ctx.retries(&login));
     let way = Way::back_to(ctx, &login, &connected);
     ctx.over(connected.client, &login, async |client| {

@@ -13,7 +13,7 @@ use crate::machine::lane::Outgoing;
 use crate::machine::turns;
 use crate::proto::{InboxArgs, LinkArgs, LinkEnd, ReplyWriter};
 use crate::secret::Secret;
-use crate::server::desk::audit::Running;
+use crate::server::desk::running::Running;
 
 impl Talk {
     pub(super) fn link(&mut self, args: LinkArgs, running: Running, out: &mut Outgoing) {
