@@ -166,7 +166,7 @@ impl Going {
 
 impl Counted {
     /// The same, of which the last byte of the file is a part or not.
-    pub fn to_its_end(mut self, to_its_end: bool) -> Counted {
+    pub fn reaching_its_end(mut self, to_its_end: bool) -> Counted {
         self.to_its_end = to_its_end;
         self
     }

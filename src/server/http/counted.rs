@@ -27,7 +27,7 @@ pub async fn counted(
 ) -> Result<Answer> {
     let Some(Sent { part, state, to_its_end }) = Sent::by(&answer, is_archive) else { return Ok(answer) };
     let link = link.clone();
-    let counted = guest.count(link, What { state, ..what }, part).await?.to_its_end(to_its_end);
+    let counted = guest.count(link, What { state, ..what }, part).await?.reaching_its_end(to_its_end);
     let (head, body) = answer.into_parts();
     let left = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let going = Going { body, counted, left };

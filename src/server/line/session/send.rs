@@ -52,7 +52,7 @@ impl Talk {
         };
         let part = if left < meta.size { Part::Range { length: left, of: meta.size } } else { Part::Whole };
         let begun = turns::aside(|| downloads.begin(self.desk.users().latest().links(), link, what, part));
-        begun.map(|counted| Some(counted.to_its_end(offset.saturating_add(left) >= meta.size))).map_err(|error| {
+        begun.map(|counted| Some(counted.reaching_its_end(offset.saturating_add(left) >= meta.size))).map_err(|error| {
             match error.kind() {
                 Kind::LoginFailed => Error::new(Kind::Denied, "this link has been downloaded as often as it may be"),
                 _ => error,
