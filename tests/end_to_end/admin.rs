@@ -127,7 +127,8 @@ fn listing_shows_who_may_do_what() {
         users[1],
         serde_json::json!({
             "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null,
-            "enabled": true, "expires": null, "from": [], "max_sessions": null, "password": true, "invited": false, "keys": []
+            "enabled": true, "expires": null, "from": [], "max_sessions": null, "password": true, "invited": false, "keys": [],
+            "rules": [], "folders": []
         })
     );
     assert_eq!((&users[2]["admin"], &users[2]["quota"]), (&true.into(), &(10_u64 << 30).into()));
