@@ -30,7 +30,9 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// The same, and a number alone is so many bytes.
 pub fn parse_bytes(text: &str) -> Option<u64> {
-    parse_size(text).or_else(|| text.parse().ok())
+    // `parse` would take a plus sign, too.
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    parse_size(text).or_else(|| text.parse().ok().filter(|_| is_number))
 }
 
 /// The bytes with the largest unit of which they are a whole number: what [`parse_size`] reads back. The most digits that
