@@ -231,7 +231,7 @@ impl Listeners {
 pub struct Server {
     shared: Arc<Shared>,
     audit: Option<OpenAudit>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<door::listener::Door>,
     addresses: Vec<SocketAddr>,
     pin: Pin,
 }
@@ -418,6 +418,7 @@ impl Server {
         }
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
+        let listeners = listeners.into_iter().map(|listener| door::listener::Door::new(listener, &shared)).collect();
         Ok(Server { shared, audit, listeners, addresses, pin })
     }
 

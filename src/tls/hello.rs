@@ -95,10 +95,30 @@ async fn tell<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut Buffered<IO>, answer:
     }
 }
 
-/// Whether this begins as a request of HTTP does: a method in capitals, and a blank. TLS begins with a number below them.
+/// What requests of HTTP and WebDAV begin with; other protocols without TLS get no answer in words.
+const METHODS: [&str; 15] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "CONNECT",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "PRI",
+];
+
+/// Whether this begins as a request of HTTP does: a method, and a blank. TLS begins with a number below all letters.
 fn is_request(arrived: &[u8]) -> bool {
     let method = arrived.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-    method >= 3 && arrived.get(method) == Some(&b' ')
+    let (method, rest) = arrived.split_at_checked(method).unwrap_or_default();
+    rest.first() == Some(&b' ') && METHODS.iter().any(|known| known.as_bytes() == method)
 }
 
 fn unknown_protocols(offered: &[&[u8]]) -> String {

@@ -202,7 +202,7 @@ fn before_login() {
                     Verb::User => assert_eq!(word, "password", "{shown}"),
                     Verb::Pass if prelude.len() == 1 => assert_eq!(word, "login-failed", "{shown}"),
                     Verb::Pass => assert_eq!(word, "bad-sequence", "{shown}"),
-                    Verb::Join | Verb::Key | Verb::Redeem => assert_eq!(word, "login-failed", "{shown}"),
+                    Verb::Join | Verb::Key | Verb::Redeem | Verb::Visit => assert_eq!(word, "login-failed", "{shown}"),
                     Verb::Logout => assert_eq!(word, "bye", "{shown}"),
                     _ => {
                         assert_eq!(word, "login-required", "{shown}");

@@ -17,6 +17,7 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::admission::Admitted;
+use super::pulse::Question;
 use super::{connection, proxied};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -69,20 +70,33 @@ fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
 
 /// Accepts on all listeners until the server is told to stop. What comes back closes when the last connection that
 /// is still open then is over.
-pub async fn accept_all(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Receiver<()> {
+pub async fn accept_all(doors: Vec<Door>, shared: &Arc<Shared>) -> Receiver<()> {
     let (open, over) = bounded(1);
-    let accepting =
-        listeners.into_iter().map(|listener| accept_until_stopped(listener.into(), open.clone(), shared.clone()));
+    let accepting = doors.into_iter().map(|door| accept_until_stopped(door, open.clone(), shared.clone()));
     join_all(accepting).await;
     info!("no longer listening");
     over
 }
 
-async fn accept_until_stopped(listener: AsyncListener, open: Sender<()>, shared: Arc<Shared>) {
+/// Where newcomers come in.
+pub struct Door {
+    listener: TcpListener,
+    /// Whoever asks whether anybody accepts there.
+    asked: Receiver<Question>,
+}
+
+impl Door {
+    /// One that is asked from now on, and answers once somebody accepts there.
+    pub fn new(listener: TcpListener, shared: &Shared) -> Door {
+        Door { listener, asked: shared.pulse.door() }
+    }
+}
+
+async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, shared: Arc<Shared>) {
+    let listener = AsyncListener::from(listener);
     let mut spare = spare_descriptor();
     let stopping = shared.registry.stopping();
     pin_mut!(stopping);
-    let asked = shared.pulse.door();
     loop {
         // Before accepting: when sessions have all places, newcomers wait in the kernel's queue and cost us nothing.
         let next = async {
