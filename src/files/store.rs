@@ -179,11 +179,11 @@ pub trait Store: Send + Sync {
     /// and is never replaced.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()>;
 
-    /// Gives two files or folders each other's names, at once for whoever looks: so one takes the place of the other, and that
-    /// one is still whole. Neither may be in the other. False, and nothing done, where the storage cannot do that.
-    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
-        let (_, _) = (one, other);
-        Ok(false)
+    /// Puts something in the place of a folder, or a folder in that of anything. At no moment is nothing there, where the storage can do that. Neither may be in the other. Says what the old one is
+    /// called then, if there was one: beside its place, and whole.
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+        let _nothing_is_done = from;
+        Err(Error::new(Kind::Denied, format!("{to}: folders are not replaced in this storage")))
     }
 
     /// Makes a folder that is there at once and durable only when it was committed. With `parents` also the ones above,

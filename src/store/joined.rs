@@ -331,14 +331,18 @@ impl Store for JoinedStore {
         source.with(|store, from| store.rename(from, &target.path, replace))
     }
 
-    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
-        self.refuse_fixed(one)?;
-        self.refuse_fixed(other)?;
-        let (route, target) = (self.route(one)?, self.route(other)?);
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+        self.refuse_fixed(from)?;
+        self.refuse_fixed(to)?;
+        let (route, target) = (self.route(from)?, self.route(to)?);
         if route.at != target.at {
-            return Err(Error::new(Kind::OtherFolder, format!("{one}: {other} is in another shared folder")));
+            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
         }
-        route.with(|store, one| store.exchange(one, &target.path))
+        let old = route.with(|store, from| store.supersede(from, &target.path))?;
+        match (old, route.at) {
+            (Some(old), Some(at)) => at.join(old.as_bytes()).map(Some),
+            (old, _) => Ok(old),
+        }
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {

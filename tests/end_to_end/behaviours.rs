@@ -231,7 +231,7 @@ fn a_whole_session_can_be_typed_at_openssl() {
     let daemon = Daemon::start();
     daemon.add_user("alice", PASSWORD, "full");
     let mut typed = Typed::login(&daemon, "alice", PASSWORD);
-    assert!(typed.ask("mkdir docs").starts_with("250 done pid="));
+    assert!(typed.ask("mkdir docs").starts_with("250 done made=1 pid="));
     let hash = Hash::of(b"hi");
     typed.send([b"UPLOAD docs/a%20b size=2\r\n\0\0\0\x02hi\0\0\0\0".as_slice(), hash.as_bytes()].concat());
     assert!(typed.line().starts_with(&format!("226 done size=2 hash={hash} pid=")));

@@ -407,7 +407,7 @@ fn the_log_tells_of_every_step() {
         "listening address=127.0.0.1:",
         "connected peer=127.0.0.1:",
         "logged in peer=127.0.0.1:",
-        "user=\"alice\" verb=\"MKDIR\" path=\"a b\" outcome=\"done\" bytes=0 ms=",
+        "user=\"alice\" verb=\"MKDIR\" path=\"a b\" outcome=\"created\" bytes=0 ms=",
         "verb=\"LIST\" path=\"nothing\" outcome=\"not-found\"",
         "disconnected peer=127.0.0.1:",
         "stopped connections=0",

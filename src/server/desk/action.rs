@@ -41,8 +41,8 @@ pub enum Action {
     MakeFolder,
     /// Another name.
     Rename,
-    /// Two names are exchanged.
-    Exchange,
+    /// Something takes the place of a folder, or a folder that of anything.
+    Supersede,
     /// A copy on the server.
     Copy,
     /// A lock is taken.
@@ -113,7 +113,7 @@ impl Action {
         Action::Delete,
         Action::MakeFolder,
         Action::Rename,
-        Action::Exchange,
+        Action::Supersede,
         Action::Copy,
         Action::Lock,
         Action::RenewLock,
@@ -151,7 +151,7 @@ impl Action {
             Op::Remove { .. } => Action::Delete,
             Op::MakeFolder { .. } => Action::MakeFolder,
             Op::Rename { .. } => Action::Rename,
-            Op::Exchange { .. } => Action::Exchange,
+            Op::Supersede { .. } => Action::Supersede,
             Op::Copy { .. } => Action::Copy,
             Op::Lock { .. } => Action::Lock,
             Op::RenewLock { .. } => Action::RenewLock,
@@ -195,7 +195,7 @@ impl Action {
             Action::Delete => "delete",
             Action::MakeFolder => "make-folder",
             Action::Rename => "rename",
-            Action::Exchange => "exchange",
+            Action::Supersede => "supersede",
             Action::Copy => "copy",
             Action::Lock => "lock",
             Action::RenewLock => "renew-lock",
@@ -227,7 +227,7 @@ impl Action {
             | Action::Delete
             | Action::MakeFolder
             | Action::Rename
-            | Action::Exchange
+            | Action::Supersede
             | Action::Copy
             | Action::Lock
             | Action::Unlock => ActionKind::Change,

@@ -67,13 +67,18 @@ impl Desk {
         self.over(running, renamed.map(|()| Outcome::Renamed))
     }
 
-    pub(super) fn exchange(&self, one: &RelPath, other: &RelPath, running: Running) -> Begun {
-        let exchanged = turns::aside(|| self.store.exchange(one, other));
-        if let Ok(true) = exchanged {
-            self.forget_locks(one);
-            self.forget_locks(other);
+    pub(super) fn supersede(&self, from: &RelPath, to: &RelPath, running: Running) -> Begun {
+        let superseded = turns::aside(|| {
+            let old = self.store.supersede(from, to)?;
+            // The new one is in its place. What cannot be removed of the old one stays beside it, where people see it.
+            Ok(old.and_then(|old| self.store.remove(&old, true).err()))
+        });
+        if let Ok(left) = &superseded {
+            self.forget_locks(from);
+            self.forget_locks(to);
+            left.iter().for_each(|error| self.audit.warn("left aside", error));
         }
-        self.over(running, exchanged.map(|is_done| Outcome::Exchanged { is_done }))
+        self.over(running, superseded.map(|_| Outcome::Renamed))
     }
 
     /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.

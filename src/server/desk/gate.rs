@@ -53,8 +53,6 @@ pub enum Extent {
     Tree,
     /// All of it, which gets another name: under that, it may come to be under other rules.
     Moved,
-    /// The same of what changes names with something else.
-    Swapped,
 }
 
 /// What is as good as taking files away by a download and a removal, and what as putting them somewhere: whoever may do both may
@@ -113,9 +111,10 @@ pub fn need(op: &Op) -> Need<'_> {
             let moved = |path, rights| Demand { rights, path: Some(path), extent: Extent::Moved };
             Demands { at: moved(from, Access::RENAME), to: Some(moved(to, Access::RENAME.union(over))) }
         }
-        Op::Exchange { one, other } => {
-            let swapped = |path| Demand { rights: Access::RENAME, path: Some(path), extent: Extent::Swapped };
-            Demands { at: swapped(one), to: Some(swapped(other)) }
+        // What is there is removed.
+        Op::Supersede { from, to } => {
+            let moved = |path, rights| Demand { rights, path: Some(path), extent: Extent::Moved };
+            Demands { at: moved(from, Access::RENAME), to: Some(moved(to, Access::RENAME.union(Access::DELETE))) }
         }
         // As if it had been downloaded and uploaded again.
         Op::Copy { from, to, replace } => {
@@ -176,7 +175,7 @@ pub fn rights_at(grants: &Grants, demand: Demand<'_>) -> Access {
         _ if grants.is_uniform() => grants.access,
         (None, _) => grants.access_anywhere(),
         (Some(path), Extent::Itself) => grants.access_at(path),
-        (Some(path), Extent::Tree | Extent::Moved | Extent::Swapped) => grants.access_below(path).all,
+        (Some(path), Extent::Tree | Extent::Moved) => grants.access_below(path).all,
     }
 }
 
@@ -187,7 +186,6 @@ fn lack_of_move<'a>(grants: &Grants, at: Demand<'a>, to: Demand<'a>) -> Option<L
         _ if grants.is_uniform() => return None,
         Extent::Itself | Extent::Tree => return None,
         Extent::Moved => (TAKE, PUT),
-        Extent::Swapped => (TAKE.union(PUT), TAKE.union(PUT)),
     };
     let (from, into) = (grants.access_below(at.path?), grants.access_below(to.path?));
     if from == into && from.all == from.any {

@@ -101,13 +101,9 @@ impl Desk {
             }
             Op::MakeFolder { path, .. } => self.check_locks((path, Extent::Member), running),
             Op::Remove { path, .. } => self.check_locks((path, Extent::Tree), running),
-            Op::Rename { from, to, .. } => {
+            Op::Rename { from, to, .. } | Op::Supersede { from, to } => {
                 self.check_locks((from, Extent::Tree), running)?;
                 self.check_locks((to, Extent::Tree), running)
-            }
-            Op::Exchange { one, other } => {
-                self.check_locks((one, Extent::Tree), running)?;
-                self.check_locks((other, Extent::Tree), running)
             }
             Op::Copy { to, .. } => self.check_locks((to, Extent::Tree), running),
             // What is found by its id is looked at when it goes to its place.

@@ -213,7 +213,7 @@ impl Desk {
             Op::Stat(path) => self.stat(&path, running),
             Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
             Op::Remove { path, recursive } => self.remove(&path, recursive, running),
-            Op::Exchange { one, other } => self.exchange(&one, &other, running),
+            Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
             Op::FindPartial(path) => self.find_partial(&path, running),
             Op::List { path, recursive, rotten, modes } => self.begin_list(path, recursive, (rotten, modes), running),
@@ -235,13 +235,14 @@ impl Desk {
         }
     }
 
-    /// Lets an operation pass that reads nothing through a link which may not be read where it leads to. What changes something is
+    /// Lets an operation pass that does nothing through a link which may not be done where it leads to. What changes names or bytes is
     /// refused wherever a link is on the way.
     fn follow_links(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
         let (path, rights) = match op {
             _ if self.principal.grants().rules.is_empty() => return Ok(running),
             Op::Stat(path) | Op::List { path, .. } => (path, Access::LIST),
             Op::Read { path, .. } | Op::Hash { path, .. } | Op::Copy { from: path, .. } => (path, Access::DOWNLOAD),
+            Op::Accept(path) => (path, Access::UPLOAD.union(Access::OVERWRITE)),
             _ => return Ok(running),
         };
         match self.check_real(path, rights, running.name()) {

@@ -111,12 +111,12 @@ pub enum Op {
         /// A file that is there is replaced.
         replace: bool,
     },
-    /// Two files or folders have each other's names from now on.
-    Exchange {
-        /// The one.
-        one: RelPath,
-        /// The other.
-        other: RelPath,
+    /// Something takes the place of a folder, or a folder that of anything; what was there is gone, with all in it.
+    Supersede {
+        /// What.
+        from: RelPath,
+        /// Where to.
+        to: RelPath,
     },
     /// A copy of a file, with its time and mode.
     Copy {
@@ -197,7 +197,7 @@ impl Op {
             | Op::Remove { path, .. }
             | Op::MakeFolder { path, .. }
             | Op::Rename { from: path, .. }
-            | Op::Exchange { one: path, .. }
+            | Op::Supersede { from: path, .. }
             | Op::Copy { from: path, .. } => Some(path),
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
         }
@@ -206,7 +206,7 @@ impl Op {
     /// The other path, if it has two.
     pub(super) fn other_path(&self) -> Option<&RelPath> {
         match self {
-            Op::Rename { to, .. } | Op::Exchange { other: to, .. } | Op::Copy { to, .. } => Some(to),
+            Op::Rename { to, .. } | Op::Supersede { to, .. } | Op::Copy { to, .. } => Some(to),
             _ => None,
         }
     }

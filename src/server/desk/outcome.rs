@@ -81,11 +81,6 @@ pub enum Outcome {
     },
     /// It has the other name.
     Renamed,
-    /// [`super::op::Op::Exchange`].
-    Exchanged {
-        /// Whether the storage can do that; else nothing has changed.
-        is_done: bool,
-    },
     /// The file has that time now.
     TimeSet,
     /// The properties are kept.
@@ -117,7 +112,6 @@ impl Outcome {
             Outcome::Accepted { size } | Outcome::PartCame { size } => Came { size: Some(*size), ..Came::DONE },
             Outcome::Listed { entries, .. } => Came { entries: Some(*entries), ..Came::DONE },
             Outcome::FolderMade { made } => Came { word: if *made > 0 { "created" } else { "same" }, ..Came::DONE },
-            Outcome::Exchanged { is_done: false } => Came { word: "unable", ..Came::DONE },
             Outcome::Found { .. }
             | Outcome::Partial(_)
             | Outcome::Staged(_)
@@ -125,7 +119,6 @@ impl Outcome {
             | Outcome::ModeSet(_)
             | Outcome::Removed
             | Outcome::Renamed
-            | Outcome::Exchanged { is_done: true }
             | Outcome::TimeSet
             | Outcome::PropertiesSet
             | Outcome::Locked { .. }

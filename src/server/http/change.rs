@@ -93,50 +93,21 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let at = to.clone();
     let moved = guest.step(move |desk| match folders {
-        true => replace_tree(desk, &from, &to, "MOVE"),
+        true => supersede(desk, &from, &to, "MOVE"),
         false => rename_at(desk, &from, &to, there.is_some(), "MOVE"),
     });
     moved.await.map_err(|error| no_place(error, &at))?;
     Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
 }
 
-/// Puts something in the place of a folder, or a folder in that of a file: they exchange their names, and what was replaced goes.
+/// [`Op::Supersede`].
 ///
 /// # Errors
 /// Those of the gate and the store; both are where they were.
-pub fn replace_tree(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
-    if !exchange(desk, from, to, method)? {
-        return replace_by_renaming(desk, from, to, method);
-    }
-    match remove(desk, from.clone(), method) {
-        // Nothing of it is gone.
-        Err(error) if matches!(error.kind(), Kind::Denied | Kind::Locked) => {
-            exchange(desk, from, to, method)?;
-            Err(error)
-        }
-        // Else some of it may be: what is whole stays, and what is left of the other is in the log.
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// The same where the storage exchanges no names: what is there goes aside first, and comes back if something fails.
-fn replace_by_renaming(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
-    let aside = aside(to)?;
-    rename_at(desk, to, &aside, false, method)?;
-    let back = |desk: &mut Desk, error| {
-        // What this fails with is in the log; the first error says more.
-        let _ = rename_at(desk, &aside, to, false, method);
-        Err(error)
-    };
-    if let Err(error) = rename_at(desk, from, to, false, method) {
-        return back(desk, error);
-    }
-    match remove(desk, aside.clone(), method) {
-        Err(error) if matches!(error.kind(), Kind::Denied | Kind::Locked) => {
-            let _ = rename_at(desk, to, from, false, method);
-            back(desk, error)
-        }
-        Ok(()) | Err(_) => Ok(()),
+pub fn supersede(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
+    match begin(desk, Op::Supersede { from: from.clone(), to: to.clone() }, method)? {
+        Begun::Done(Ok(Outcome::Renamed)) => Ok(()),
+        _ => Err(unexpected()),
     }
 }
 
@@ -148,14 +119,6 @@ pub fn aside(path: &RelPath) -> Result<RelPath> {
     let name = path.file_name().unwrap_or_default();
     let aside = aside_name(name).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
     path.parent().unwrap_or_default().join(&aside)
-}
-
-/// [`Op::Exchange`]: whether the storage can do that.
-fn exchange(desk: &mut Desk, one: &RelPath, other: &RelPath, method: &'static str) -> Result<bool> {
-    match begin(desk, Op::Exchange { one: one.clone(), other: other.clone() }, method)? {
-        Begun::Done(Ok(Outcome::Exchanged { is_done })) => Ok(is_done),
-        _ => Err(unexpected()),
-    }
 }
 
 /// [`Op::Rename`].

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
-use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at, replace_tree};
+use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
 use super::entries::{Batch, batch};
 use super::guest::{Guest, Pending, Waiting, begin, begin_change, unexpected};
 use super::put;
@@ -72,8 +72,8 @@ impl Built {
         let path = aside(to)?;
         let (from, to) = (path.clone(), to.clone());
         let allowed = guest.step(move |desk| {
-            desk.allows(&Op::Rename { from, to: to.clone(), replace: false }, "COPY")?;
-            desk.allows(&Op::Remove { path: to, recursive: true }, "COPY")
+            desk.allows(&Op::Remove { path: from.clone(), recursive: true }, "COPY")?;
+            desk.allows(&Op::Supersede { from, to }, "COPY")
         });
         allowed.await?;
         Ok(Built { guest: guest.clone(), path, is_in_place: false })
@@ -82,7 +82,7 @@ impl Built {
     async fn put_in_place(mut self, to: RelPath, replace: bool) -> Result<()> {
         let path = self.path.clone();
         let put = move |desk: &mut Desk| match replace {
-            true => replace_tree(desk, &path, &to, "COPY"),
+            true => supersede(desk, &path, &to, "COPY"),
             false => rename_at(desk, &path, &to, false, "COPY"),
         };
         self.guest.step(put).await?;

@@ -5,7 +5,6 @@ mod beside;
 mod capabilities;
 mod commit;
 mod compare;
-mod exchange;
 mod jail;
 mod keep_old;
 mod listing;
@@ -22,6 +21,7 @@ mod root;
 mod source;
 mod staged;
 mod staging;
+mod supersede;
 mod sweep;
 mod sync;
 mod tree;
@@ -264,8 +264,8 @@ impl Store for LocalStore {
         names::rename(&self.stage, self.durable(), from, to, replace)
     }
 
-    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
-        exchange::exchange(&self.stage, self.durable(), one, other)
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+        supersede::supersede(&self.stage, self.durable(), from, to)
     }
 
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {

@@ -185,8 +185,8 @@ impl Store for MemoryStore {
         self.trees.lock().rename(&self.home, from, to, replace)
     }
 
-    fn exchange(&self, one: &RelPath, other: &RelPath) -> Result<bool> {
-        self.trees.lock().exchange(&self.home, one, other).map(|()| true)
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+        self.trees.lock().supersede(&self.home, from, to)
     }
 
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {

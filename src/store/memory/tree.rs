@@ -15,6 +15,7 @@ use crate::files::{
     Stored, UploadSpec,
 };
 use crate::limits;
+use crate::store::local::aside_name;
 
 /// What a store has prepared.
 pub(super) enum Change {
@@ -337,24 +338,29 @@ impl Tree {
         Ok(())
     }
 
-    /// [`crate::files::Store::exchange`].
-    pub(super) fn exchange(&mut self, home: &RelPath, one: &RelPath, other: &RelPath) -> Result<()> {
-        if one.strip_prefix(other).is_some() || other.strip_prefix(one).is_some() {
-            return Err(Error::new(Kind::BadPath, format!("{one}: nothing takes the place of what it is in")));
+    /// [`crate::files::Store::supersede`].
+    pub(super) fn supersede(&mut self, home: &RelPath, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+        if from.strip_prefix(to).is_some() || to.strip_prefix(from).is_some() {
+            return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
         }
-        for path in [one, other] {
-            self.check_parent(home, path)?;
-            if !self.nodes.contains_key(&full(home, path)) {
-                return Err(failed(path, Errno::NOENT));
-            }
+        self.check_parent(home, from)?;
+        self.check_parent(home, to)?;
+        let (what, there) = (full(home, from), full(home, to));
+        if !self.nodes.contains_key(&what) {
+            return Err(failed(from, Errno::NOENT));
         }
-        let (left, right) = (full(home, one), full(home, other));
-        self.check_below(home, &left, other)?;
-        self.check_below(home, &right, one)?;
-        let moved: Vec<_> = self.take(&left, &right).into_iter().chain(self.take(&right, &left)).collect();
-        self.nodes.extend(moved);
+        if !self.nodes.contains_key(&there) {
+            return self.rename(home, from, to, false).map(|()| None);
+        }
+        self.check_below(home, &what, to)?;
+        let name = aside_name(to.file_name().unwrap_or_default()).map_err(|err| Error::file(to, err))?;
+        let old = to.parent().unwrap_or_default().join(&name)?;
+        for (from, to) in [(&there, &full(home, &old)), (&what, &there)] {
+            let moved = self.take(from, to);
+            self.nodes.extend(moved);
+        }
         self.count_again();
-        Ok(())
+        Ok(Some(old))
     }
 
     /// Refuses to move this to where something in it would be deeper or longer than a path can be.

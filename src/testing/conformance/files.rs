@@ -149,7 +149,7 @@ pub fn folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_o
     ];
     let file = |done: &Result<Done>| matches!(done, Ok(Done::File(committed)) if committed.size == 5);
     match &*store.commit(changes) {
-        [Ok(Done::Folder { made: 1 }), first, Err(foreign), Ok(Done::Folder { made: 1 }), second] => {
+        [Ok(Done::Folder { made: 1 }), first, Err(foreign), Ok(Done::Folder { made: 2 }), second] => {
             ensure(file(first) && file(second), "the files are answered where they stand")?;
             same(foreign.kind(), Kind::Internal, "a change of another store")?;
         }

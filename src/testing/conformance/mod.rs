@@ -96,7 +96,7 @@ pub const CHECKS: &[Check] = checks![
     a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source,
     what_is_recorded_of_a_large_file_is_its_hash_until_somebody_reads_another,
     names_change_only_as_asked,
-    two_names_are_exchanged_or_nothing_is,
+    what_is_superseded_is_beside_and_whole,
     removing_takes_what_was_named_and_all_in_it,
     a_listing_has_each_entry_once_and_a_folder_before_what_is_in_it,
     no_path_becomes_deeper_than_a_path_can_be,

@@ -1,8 +1,8 @@
 //! What becomes of names.
 
 use super::{Checked, Home, ensure, list, p, put, read, refused, same};
-use crate::error::Kind;
-use crate::files::EntryKind;
+use crate::error::{Error, Kind};
+use crate::files::{EntryKind, RelPath};
 use crate::limits;
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -41,8 +41,8 @@ pub fn names_change_only_as_asked(fresh: &dyn Fn() -> Home) -> Checked {
     same(list(&*store, "", true)?, names(&["a", "b", "b/c", "empty", "g"]), "in the end")
 }
 
-/// Files and folders have each other's names then, with all in them, and what cannot be is refused.
-pub fn two_names_are_exchanged_or_nothing_is(fresh: &dyn Fn() -> Home) -> Checked {
+/// Something takes the place of a folder, or a folder that of anything, and what was there is beside it with all in it.
+pub fn what_is_superseded_is_beside_and_whole(fresh: &dyn Fn() -> Home) -> Checked {
     let home = fresh();
     let store = home.open()?;
     store.make_dir(&p("d/e")?, true)?;
@@ -50,23 +50,29 @@ pub fn two_names_are_exchanged_or_nothing_is(fresh: &dyn Fn() -> Home) -> Checke
     for (path, bytes) in [("d/e/f", b"one"), ("x/g", b"two"), ("file", b"new")] {
         put(&*store, path, bytes)?;
     }
-    let exchange = |one: &str, other: &str| -> Checked<_> {
-        Ok(store.exchange(&p(one)?, &p(other)?).map_err(|error| error.kind()))
-    };
+    let supersede =
+        |from: &str, to: &str| -> Checked<_> { Ok(store.supersede(&p(from)?, &p(to)?).map_err(|error| error.kind())) };
     let before = names(&["d", "d/e", "d/e/f", "file", "x", "x/g", "x/y"]);
-    same(exchange("d", "d/e")?, Err(Kind::BadPath), "with what is in it")?;
-    same(exchange("d/e", "d")?, Err(Kind::BadPath), "with what it is in")?;
-    same(exchange("d", "none")?, Err(Kind::NotFound), "with nothing")?;
-    same(exchange("d", "none/x")?, Err(Kind::NotFound), "with what is in nothing")?;
-    same(list(&*store, "", true)?, before.clone(), "after what was refused")?;
-    if exchange("d/e", "x")? != Ok(true) {
-        return same(list(&*store, "", true)?, before, "where it cannot be");
-    }
-    same(list(&*store, "", true)?, names(&["d", "d/e", "d/e/g", "d/e/y", "file", "x", "x/f"]), "two folders")?;
-    same(exchange("file", "x")?, Ok(true), "a file and a folder")?;
-    same(list(&*store, "", true)?, names(&["d", "d/e", "d/e/g", "d/e/y", "file", "file/f", "x"]), "in the end")?;
-    same(read(&*store, "file/f")?, b"one".to_vec(), "what was in the one")?;
-    same(read(&*store, "x")?, b"new".to_vec(), "what was the other")
+    same(supersede("d", "d/e")?, Err(Kind::BadPath), "what is in it")?;
+    same(supersede("d/e", "d")?, Err(Kind::BadPath), "what it is in")?;
+    same(supersede("none", "d")?, Err(Kind::NotFound), "by nothing")?;
+    same(supersede("d", "none/x")?, Err(Kind::NotFound), "in nothing")?;
+    same(list(&*store, "", true)?, before, "after what was refused")?;
+    let nothing = || Error::new(Kind::Internal, "nothing is beside");
+    let old = store.supersede(&p("d/e")?, &p("x")?)?.ok_or_else(nothing)?;
+    let below = |old: &RelPath, name: &str| format!("{old}/{name}");
+    let mut now = vec!["d".to_owned(), old.to_string(), below(&old, "g"), below(&old, "y")];
+    now.extend(names(&["file", "x", "x/f"]));
+    now.sort();
+    same(list(&*store, "", true)?, now, "a folder by a folder")?;
+    same(read(&*store, &below(&old, "g"))?, b"two".to_vec(), "what is beside")?;
+    store.remove(&old, true)?;
+    let old = store.supersede(&p("file")?, &p("x")?)?.ok_or_else(nothing)?;
+    same(read(&*store, &below(&old, "f"))?, b"one".to_vec(), "what is beside")?;
+    store.remove(&old, true)?;
+    same(supersede("d", "new")?, Ok(None), "nothing")?;
+    same(list(&*store, "", true)?, names(&["new", "x"]), "in the end")?;
+    same(read(&*store, "x")?, b"new".to_vec(), "what took its place")
 }
 
 /// A folder that is not empty only when all in it is meant.

@@ -73,6 +73,8 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["mkdir", &at("new")], 0);
     schema.run(&world, &["mv", &at("tree/a"), &at("new/a")], 0);
     schema.run(&world, &["cp", &at("new/a"), &at("new/copy")], 0);
+    schema.run(&world, &["link", &at("tree/sub/b")], 0);
+    schema.run(&world, &["link", "list", &at("")], 0);
     // Rot: other bytes with the size and the times of those that were stored.
     let stored = world.remote("alice", "tree/sub/b");
     let times = fs::metadata(&stored).unwrap().modified().unwrap();

@@ -206,6 +206,46 @@ fn a_folder_of_which_not_all_can_be_read_is_not_said_to_be_copied() {
     eventually("nothing is left", || left() == ["deep", "old"]);
 }
 
+/// Whatever comes first, nothing is lost that was not replaced, and what was acknowledged is there.
+#[test]
+fn folders_that_are_moved_over_each_other_at_once_leave_what_some_order_of_it_leaves() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    let daemon = world.start();
+    for round in 0..25 {
+        for name in ["a", "x"] {
+            let _gone = fs::remove_dir_all(alice.join(name));
+            fs::create_dir(alice.join(name)).unwrap();
+            fs::write(alice.join(name).join("f"), name).unwrap();
+        }
+        let ask_at_once = |ways: [(&str, &str, &str); 2]| {
+            std::thread::scope(|scope| {
+                let asked = ways.map(|(method, from, target)| {
+                    let daemon = &daemon;
+                    scope.spawn(move || {
+                        let destination = to(daemon, target);
+                        let body: &[&str] = if method == "PUT" { &["X-Nothing: 1"] } else { &[&destination] };
+                        ask(daemon, "alice", method, from, body).status
+                    })
+                });
+                asked.map(|asked| asked.join().unwrap())
+            })
+        };
+        let moved = ask_at_once([("MOVE", "/~alice/a", "/~alice/x"), ("MOVE", "/~alice/x", "/~alice/a")]);
+        let left: Vec<_> = ["a", "x"].into_iter().filter(|name| alice.join(name).exists()).collect();
+        assert_eq!(left.len(), 1, "round {round}: {moved:?}, {left:?}");
+        let content = fs::read_to_string(alice.join(left[0]).join("f")).unwrap();
+        assert!(["a", "x"].contains(&&*content), "round {round}: {moved:?}");
+
+        let _ = fs::rename(alice.join(left[0]), alice.join("x"));
+        fs::create_dir(alice.join("a")).unwrap();
+        let both = ask_at_once([("MOVE", "/~alice/a", "/~alice/x"), ("PUT", "/~alice/a/new", "")]);
+        let stored = both[1] == 201;
+        assert_eq!(alice.join("x/new").exists() || alice.join("a/new").exists(), stored, "round {round}: {both:?}");
+    }
+    assert!(names(&alice).iter().all(|name| !name.ends_with("-aside")), "{:?}", names(&alice));
+}
+
 #[test]
 fn at_no_moment_is_nothing_there_while_a_folder_is_replaced() {
     let world = World::of(&["alice"]);

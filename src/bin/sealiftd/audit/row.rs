@@ -85,7 +85,7 @@ impl Row {
 
     /// Whether something was done to this path, to what is below it, or to a folder that it went away with.
     fn concerns(&self, path: &RelPath) -> bool {
-        let takes_all = matches!(self.text("action"), Some("delete" | "rename" | "exchange" | "copy"));
+        let takes_all = matches!(self.text("action"), Some("delete" | "rename" | "supersede" | "copy"));
         ["path", "to"].iter().filter_map(|key| self.path(key)).any(|at| {
             at.strip_prefix(path).is_some() || (takes_all && !at.is_root() && path.strip_prefix(&at).is_some())
         })

@@ -106,11 +106,9 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::FolderMade { made } => ReplyWriter::new(line, 250, "done").field("made", made),
         Outcome::Discarded | Outcome::Removed | Outcome::Renamed => ReplyWriter::new(line, 250, "done"),
         // No line asks for these.
-        Outcome::Exchanged { .. }
-        | Outcome::TimeSet
-        | Outcome::PropertiesSet
-        | Outcome::Locked { .. }
-        | Outcome::Unlocked => ReplyWriter::new(line, 250, "done"),
+        Outcome::TimeSet | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => {
+            ReplyWriter::new(line, 250, "done")
+        }
     }
 }
 
@@ -129,7 +127,7 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::Removed => "Removed.",
         Outcome::FolderMade { made: 0 } => "It is there already.",
         Outcome::FolderMade { .. } => "Made.",
-        Outcome::Renamed | Outcome::Exchanged { .. } => "Renamed.",
+        Outcome::Renamed => "Renamed.",
         Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
         Outcome::Locked { .. } => "Locked.",
         Outcome::Unlocked => "Unlocked.",

@@ -1,0 +1,114 @@
+//! Something that takes the place of a folder, or a folder that takes that of anything.
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, RenameFlags, Stat, renameat_with, statat};
+use rustix::io::Errno;
+
+use super::aside_name;
+use super::capabilities::NewName;
+use super::names::{check_below, count, meta_of_file, rename_new, sync};
+use super::root::is_same_file;
+use super::staging::Stage;
+use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
+
+/// [`crate::files::Store::supersede`].
+pub(super) fn supersede(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+    let within = |inner: &RelPath, outer: &RelPath| inner.strip_prefix(outer).is_some();
+    if within(from, to) || within(to, from) {
+        return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
+    }
+    let jail = stage.jail();
+    // Asked before: it may have to be tried, which takes longer than others are to wait.
+    let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
+    // Nobody changes a name meanwhile: what is looked at here is what is moved.
+    let alone = jail.tree().alone();
+    let (from_dir, from_name) = jail.parent(from)?;
+    let (to_dir, to_name) = jail.parent(to)?;
+    let what = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
+    let there = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) => Some(there),
+        Err(Errno::NOENT) => None,
+        Err(err) => return Err(Error::file(to, err.into())),
+    };
+    if is(&what, FileType::Directory) {
+        check_below(from, to, &from_dir, from_name)?;
+    }
+    let leads_there = || statat(&from_dir, from_name, AtFlags::empty());
+    if let Some(there) = &there
+        && is(&what, FileType::Symlink)
+        && leads_there().is_ok_and(|target| is_same_file(&target, there))
+    {
+        return Err(Error::new(Kind::BadPath, format!("{from}: is a link to {to}, which would be gone")));
+    }
+    let way = Way { can: can.new_name, to_dir: &to_dir, to_name };
+    let failed = |err| match err {
+        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{from}: {to} is on another file system")),
+        err => Error::file(to, err.into()),
+    };
+    let old = match &there {
+        None => way.rename((&from_dir, from_name), to_name).map(|()| None).map_err(failed)?,
+        Some(_) => Some(way.put_over((&from_dir, from_name)).map_err(failed)?),
+    };
+    jail.tree().arrived();
+    jail.tree().moved();
+    let size = |stat: &Stat| (!is(stat, FileType::Directory)).then(|| meta_of_file(stat));
+    count(jail, (from, to), size(&what), 0);
+    let old = old.map(|name| to.parent().unwrap_or_default().join(&name)).transpose()?;
+    if let (Some(old), Some(there)) = (&old, &there) {
+        count(jail, (to, old), size(there), 0);
+    }
+    drop(alone);
+    if durable {
+        sync(to, &to_dir)?;
+        sync(from, &from_dir)?;
+    }
+    Ok(old)
+}
+
+fn is(stat: &Stat, kind: FileType) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == kind
+}
+
+/// How names change in the folder of what is superseded.
+struct Way<'a> {
+    can: NewName,
+    to_dir: &'a Dir,
+    to_name: &'a [u8],
+}
+
+impl Way<'_> {
+    fn rename(&self, (dir, name): (&Dir, &[u8]), new: &[u8]) -> Result<(), Errno> {
+        rename_new(self.can, dir, name, self.to_dir, new)
+    }
+
+    /// First beside, so that whatever breaks off here leaves the old one in its place or beside, and never under the name of what
+    /// was to come. Says what the old one is called then.
+    fn put_over(&self, from: (&Dir, &[u8])) -> Result<Vec<u8>, Errno> {
+        let beside = self.free_name()?;
+        self.rename(from, &beside)?;
+        let back = |err| {
+            // If that fails too, it stays beside, where it is seen.
+            let _ = rename_new(self.can, self.to_dir, &beside, from.0, from.1);
+            err
+        };
+        match renameat_with(self.to_dir, &*beside, self.to_dir, self.to_name, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(beside),
+            // A file system, or a kernel, that exchanges no names: for a moment nothing is there.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                let old = self.free_name().map_err(back)?;
+                self.rename((self.to_dir, self.to_name), &old).map_err(back)?;
+                if let Err(err) = self.rename((self.to_dir, &beside), self.to_name) {
+                    let _ = self.rename((self.to_dir, &old), self.to_name);
+                    return Err(back(err));
+                }
+                Ok(old)
+            }
+            Err(err) => Err(back(err)),
+        }
+    }
+
+    fn free_name(&self) -> Result<Vec<u8>, Errno> {
+        aside_name(self.to_name).map_err(|err| Errno::from_io_error(&err).unwrap_or(Errno::IO))
+    }
+}
