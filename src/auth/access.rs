@@ -65,6 +65,11 @@ impl Access {
         Access(self.0 & !other.0)
     }
 
+    /// Whether it lets anybody change what is there: a link only shows what its maker may see.
+    pub fn changes(self) -> bool {
+        self.without(Access::READ).without(Access::LINK) != Access::NONE
+    }
+
     /// The names of the rights in this set, in a fixed order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         RIGHTS.iter().filter(move |(right, _)| self.contains(*right)).map(|(_, name)| *name)
@@ -153,6 +158,14 @@ mod tests {
         for wrong in ["", "uplod", "list,", "list,full", "LIST"] {
             let err = wrong.parse::<Access>().unwrap_err().to_string();
             assert!(err.contains("is no access right"), "{wrong}: {err}");
+        }
+    }
+
+    #[test]
+    fn whoever_reads_and_makes_links_changes_nothing() {
+        assert!(!Access::NONE.changes() && !Access::READ.union(Access::LINK).changes());
+        for right in [Access::UPLOAD, Access::DELETE, Access::RENAME, Access::MKDIR, Access::OVERWRITE] {
+            assert!(right.changes() && Access::READ.union(right).changes(), "{right}");
         }
     }
 

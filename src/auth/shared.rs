@@ -80,9 +80,9 @@ impl Definition {
         self.line
     }
 
-    /// Whether anybody may do more than read there.
+    /// Whether anybody may change something there.
     pub fn is_changed(&self) -> bool {
-        self.access.values().any(|access| access.without(Access::READ) != Access::NONE)
+        self.access.values().any(|access| access.changes())
     }
 }
 

@@ -204,8 +204,6 @@ impl Shared {
 fn admission_of(options: &LiveOptions, connections_max: usize) -> AdmissionOptions {
     let mut admission = options.admission.clone();
     admission.connections = admission.connections.min(connections_max);
-    // What a balancer does for itself, such as seeing whether the server is there, is no misbehaviour.
-    admission.exempt.extend(options.balancers.iter().copied());
     admission
 }
 
@@ -276,6 +274,14 @@ impl Handle {
     pub fn change(&self, options: &LiveOptions) {
         if let Some(shared) = self.shared.upgrade() {
             shared.change(options);
+        }
+    }
+
+    /// Before the process ends without waiting for [`Server::serve`]: has what was told to the audit written, but waits for that
+    /// no longer than [`limits::AUDIT_FLUSH_AT_ONCE`]. Nothing is written down after it.
+    pub fn close_audit(&self) {
+        if let Some(audit) = self.registry.audit() {
+            audit.close_within(limits::AUDIT_FLUSH_AT_ONCE);
         }
     }
 

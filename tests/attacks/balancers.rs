@@ -71,6 +71,25 @@ fn balancer_s_client_is_whom_it_names() {
 }
 
 #[test]
+fn balancer_s_client_in_the_balancers_network() {
+    let network = ["--proxy-from", "127.0.0.9,203.0.113.0/24", "--max-per-source", "2"];
+    let daemon = Daemon::builder().args(network).start();
+    daemon.add_user_with("alice", "correct-horse", &[]);
+    let kept = [203, 0, 113, 6];
+    let kept = [handed_on(&daemon, kept), handed_on(&daemon, kept), handed_on(&daemon, kept)];
+    assert_eq!(kept.map(|one| one.is_some()), [true, true, false], "no more than --max-per-source");
+    eventually("the guesser is refused", || match handed_on(&daemon, [203, 0, 113, 5]) {
+        Some(mut guesser) => {
+            guesser.try_login("alice", "guessed");
+            false
+        }
+        None => true,
+    });
+    let own = [SIGNATURE, &[0x20, 0, 0, 0]].concat();
+    assert!(RawClient::over(beginning(BALANCER, &daemon, &own)).is_some(), "the balancer itself");
+}
+
+#[test]
 fn balancer_without_header() {
     let daemon = daemon();
     assert!(RawClient::try_from(BALANCER, &daemon).is_none(), "a handshake is no header");

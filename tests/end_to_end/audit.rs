@@ -345,3 +345,24 @@ fn an_audit_where_the_server_must_not_write_is_refused() {
     let output = command.args(["--listen", "127.0.0.1:0", "--audit", AUDIT]).output().unwrap();
     assert_ne!(output.status.code(), Some(0), "a link");
 }
+
+#[test]
+fn an_audit_beside_the_settings_is_refused() {
+    // A server that was taken over could write there what the next start goes by.
+    let world = World::of(&["alice"]);
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    fs::rename(world.place().join("users.toml"), elsewhere.path().join("users.toml")).unwrap();
+    fs::create_dir(world.place().join("set")).unwrap();
+    fs::write(world.place().join("set/s.toml"), "").unwrap();
+    for (config, file) in [(None, "audit.jsonl"), (Some("set/s.toml"), "set/audit.jsonl")] {
+        let mut command = crate::common::sealiftd(world.place());
+        command.args(["--listen", "127.0.0.1:0", "--certs"]).arg(elsewhere.path().join("certs"));
+        command.arg("--users").arg(elsewhere.path().join("users.toml"));
+        command.arg("--state").arg(elsewhere.path().join("state")).arg("--data").arg(elsewhere.path().join("data"));
+        command.args(config.iter().flat_map(|config| ["--config", config])).args(["--audit", file]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{file}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("that the settings are read from"), "{file}: {}", text(&output.stderr));
+        assert!(!world.place().join(file).exists(), "{file}");
+    }
+}

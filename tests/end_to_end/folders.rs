@@ -3,11 +3,12 @@
 
 use std::fs;
 
+use base64::Engine as _;
 use sealift::files::Hash;
 use tempfile::TempDir;
 
 use crate::common::place::Place;
-use crate::common::web::curl;
+use crate::common::web::{RawWeb, curl};
 use crate::common::{
     Daemon, PASSWORD, RawClient, World, enter, eventually, frames_of, half_an_upload, part_bytes, sealiftd, section,
     staged, text,
@@ -118,6 +119,26 @@ fn an_inbox_takes_new_files_and_gives_none() {
     }
     assert_eq!(carol.list("team/inbox").unwrap().len(), 1);
     assert_eq!(alice.download("team/inbox/letter").unwrap(), b"dear alice");
+}
+
+#[test]
+fn the_page_for_bringing_files_goes_by_the_rights_of_now_and_is_called_as_its_folder() {
+    let world = world(SHARED);
+    let daemon = world.start();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("carol:{PASSWORD}"));
+    let mut get = |path: &str| {
+        let head = format!("GET /~carol/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {login}\r\n");
+        web.ask(format!("{head}Accept: text/html\r\n\r\n")).unwrap()
+    };
+    // The connection that asks later had the right `list` when it logged in.
+    assert_eq!(get("none").status, 404);
+    world.set_users(&users(&SHARED.replace(r#"["upload", "list"]"#, r#"["upload"]"#)));
+    let mut carol = enter(&daemon, "carol");
+    eventually("she may only bring files", || carol.list("team/inbox").is_err());
+    let page = get("team/inbox/").text();
+    assert!(page.contains("Drop files here"), "{page}");
+    assert!(page.contains("<h1>inbox</h1>") && page.contains("<title>inbox · Sealift</title>"), "{page}");
 }
 
 #[test]

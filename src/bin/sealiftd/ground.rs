@@ -105,10 +105,18 @@ pub fn prove_apart(audit: &Path, places: &Places) -> Result<(), Failure> {
         ("--web-cert", folder_of(&places.web_files().key)),
         ("--state", places.state()),
     ];
-    let Some((option, _)) = others.into_iter().find(|(_, other)| real(other).starts_with(&folder)) else {
+    // The next start goes by what is there under this name, which need not be there now; a link leads to another folder.
+    let settings = places.config.clone().unwrap_or_else(|| PathBuf::from(settings::USUAL));
+    let leads_to = settings.canonicalize().ok().map(|target| folder_of(&target));
+    let is_around = |other: &Path| real(other).starts_with(&folder);
+    let text = if let Some((option, _)) = others.iter().find(|(_, other)| is_around(other)) {
+        format!("{} is in a folder that holds what {option} names", audit.display())
+    } else if is_around(&folder_of(&settings)) || leads_to.is_some_and(|other| is_around(&other)) {
+        let settings = settings.display();
+        format!("{} is in a folder that the settings are read from ({settings})", audit.display())
+    } else {
         return Ok(());
     };
-    let text = format!("{} is in a folder that holds what {option} names", audit.display());
     let hint = "The audit takes a folder of its own, since the server makes files there: --audit audit/audit.jsonl";
     Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(hint))
 }

@@ -86,8 +86,10 @@ impl Reload {
         let trying = move || {
             loop {
                 std::thread::sleep(limits::SETTINGS_REPEAT);
+                // Taken before the reading: whoever meets a broken file right behind it sees that nobody tries any more.
+                let mut tries_again = reload.tries_again.lock().unwrap_or_else(PoisonError::into_inner);
                 if reload.read() {
-                    *reload.tries_again.lock().unwrap_or_else(PoisonError::into_inner) = false;
+                    *tries_again = false;
                     return;
                 }
             }

@@ -96,8 +96,7 @@ impl Settings {
 
     fn over(&self, command: clap::Command) -> clap::Command {
         command.mut_args(|arg| match self.said.iter().find(|setting| setting.key == arg.get_id().as_str()) {
-            // Clap keeps defaults for as long as the program runs, and there are no more of them than a file has.
-            Some(setting) => arg.default_values(setting.values.iter().map(|value| &*value.clone().leak())),
+            Some(setting) => arg.default_values(&setting.values),
             None => arg,
         })
     }

@@ -62,6 +62,7 @@ pub fn watch(Taken(mut signals): Taken, told: Told) -> io::Result<()> {
                     file.remove();
                 }
                 warn!(signal = name, connections = server.connections(), "ending at once");
+                server.close_audit();
                 logging::flush();
                 std::process::exit(128 + signal);
             } else {

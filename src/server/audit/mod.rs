@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use self::file::AuditFile;
 use self::queue::Queue;
@@ -92,6 +93,11 @@ impl AuditLog {
 
     /// Nothing more is written after what is waiting. Waits for that, but no longer than [`limits::AUDIT_FLUSH`].
     pub fn close(&self) {
-        self.queue.close(limits::AUDIT_FLUSH);
+        self.close_within(limits::AUDIT_FLUSH);
+    }
+
+    /// The same, but waits no longer than this.
+    pub fn close_within(&self, patience: Duration) {
+        self.queue.close(patience);
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::auth::{Links, OwnChange, Principal, StateFolder, Users};
@@ -24,12 +24,14 @@ pub struct CurrentUsers {
     /// One change by a user at a time: each is on the disk before it is in force.
     changing: Mutex<()>,
     state: Mutex<State>,
+    /// The users of `state`, for those who must not wait for a disk: that is locked while a file is read.
+    in_force: RwLock<Arc<Users>>,
     /// Counts the changes, so that a session sees at no cost that there was none.
     version: AtomicU64,
     started: Instant,
     /// When the file was last looked at, in milliseconds after `started`.
     looked: AtomicU64,
-    /// Told of every change before anybody sees the new users.
+    /// Told of every change before sessions that there are see the new users.
     listener: OnceLock<Listener>,
     /// Told of every change of what is to be known of the file.
     trouble_listener: OnceLock<TroubleListener>,
@@ -117,12 +119,14 @@ impl CurrentUsers {
     }
 
     fn new(path: Option<PathBuf>, read: Stamp, users: Users) -> CurrentUsers {
+        let users = Arc::new(users);
         CurrentUsers {
+            in_force: RwLock::new(users.clone()),
             path,
             own: None,
             changing: Mutex::default(),
             state: Mutex::new(State {
-                users: Arc::new(users),
+                users,
                 read,
                 seen_until: SystemTime::now(),
                 restless: None,
@@ -190,9 +194,9 @@ impl CurrentUsers {
         self.look(Instant::now()).users.clone()
     }
 
-    /// The users that are in force, without a look at the file.
+    /// The users that are in force, without a look at the file, and without waiting for anybody who has one.
     pub fn latest(&self) -> Arc<Users> {
-        self.lock().users.clone()
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes whenever the users in force do.
@@ -309,10 +313,13 @@ impl CurrentUsers {
     }
 
     fn put_in_force(&self, state: &mut State, users: Users) {
+        let users = Arc::new(users);
+        // Before the listener ends what these users do not allow: nobody enters by the earlier ones behind its back.
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = users.clone();
         if let Some(listener) = self.listener.get() {
             listener(&users);
         }
-        state.users = Arc::new(users);
+        state.users = users;
         self.version.fetch_add(1, Ordering::Release);
     }
 
@@ -365,6 +372,10 @@ impl CurrentUsers {
     /// As [`Users::remove_link`].
     pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<()> {
         let removed = self.latest().remove_link(principal, name);
+        if removed.as_ref().is_err_and(|error| error.kind() == Kind::NotFound) {
+            // Nothing has changed: no login that is remembered has to be proved again.
+            return removed;
+        }
         // Also where the disk failed: it is of no use by then.
         let state = self.lock();
         if let Some(listener) = self.listener.get() {

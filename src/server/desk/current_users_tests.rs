@@ -139,3 +139,24 @@ fn a_change_that_takes_most_users_away_counts_and_is_told_until_the_next_one() {
     assert_eq!(change(0, 2), None);
     assert_eq!(change(2, 2), Some(2));
 }
+
+#[test]
+fn whoever_asks_for_the_users_in_force_does_not_wait_for_the_file() {
+    let mut bench = Bench::new();
+    let looking = bench.users.lock();
+    assert!(bench.users.latest().anonymous_home().is_none());
+    drop(looking);
+    bench.replace(ON);
+    assert!(bench.is_on_after(NOTHING));
+    assert!(bench.users.latest().anonymous_home().is_some());
+}
+
+#[test]
+fn a_link_that_is_not_there_is_no_change_of_the_users() {
+    let users = Users::parse(ON, "users.toml").unwrap();
+    let anybody = users.verify("anonymous", &Secret::new(""), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+    let users = CurrentUsers::unchanging(users);
+    let before = users.version();
+    assert_eq!(users.remove_link(&anybody, "none").unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(users.version(), before);
+}

@@ -397,7 +397,7 @@ fn may_store(principal: &Principal, audit: &Audit, running: &Running) -> Result<
 
 fn ended(audit: &Audit, principal: &Principal, running: Running, done: Result<Done>) -> Result<Outcome> {
     let outcome = done.map(|done| match done {
-        Done::File(committed) => Outcome::Stored { committed, came: committed.size },
+        Done::File(committed) => Outcome::Stored { committed, came: running.moved() },
         Done::Folder { made } => Outcome::FolderMade { made },
     });
     audit.ended(principal, running, outcome)

@@ -126,6 +126,7 @@ fn a_copy_has_the_bytes_the_time_and_the_mode_and_what_is_recorded_is_proven() {
     std::fs::set_permissions(bench.at("from"), std::fs::Permissions::from_mode(0o640)).unwrap();
     let outcome = bench.copy("from", "to", false).unwrap();
     let Outcome::Stored { committed, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(bench.registry.sessions()[0].bytes, 0, "nothing has come or gone");
     assert_eq!((committed.size, committed.hash), (bytes.len() as u64, Hash::of(&bytes)));
     assert!(bench.read("to").unwrap() == bytes);
     let meta = |name: &str| std::fs::metadata(bench.at(name)).unwrap();

@@ -165,7 +165,7 @@ impl Desk {
         self.commit(earlier);
         let Put { upload, running, store } = put;
         let running = running.presenting(self.presented.clone());
-        let alone = Alone { came: upload.len(), store };
+        let alone = Alone { came: running.moved(), store };
         let may = running.check(&self.principal);
         let stored = match may.and_then(|()| Whole::of(upload, Then::Alone(alone.clone()))) {
             Ok(Whole::Comparing(comparing)) => return Worked::On(comparing.into_work(running)),

@@ -64,6 +64,15 @@ impl Default for AdmissionOptions {
     }
 }
 
+/// Whether a connection is refused for misbehaviour, or because there are many from where it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exempt {
+    /// Unless its address is in [`AdmissionOptions::exempt`].
+    Listed,
+    /// Never: a balancer's own.
+    Always,
+}
+
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -142,10 +151,17 @@ impl Admission {
     ///
     /// # Errors
     /// The refusal.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, now: Instant, dice: u32) -> Result<Admitted, Refusal> {
+    pub fn admit_as(
+        self: &Arc<Self>,
+        address: IpAddr,
+        exempt: Exempt,
+        now: Instant,
+        dice: u32,
+    ) -> Result<Admitted, Refusal> {
         let origin = Origin::from(address);
         let mut books = self.books();
-        let exempt = books.options.exempts(address);
+        let is_balancer = exempt == Exempt::Always;
+        let exempt = is_balancer || books.options.exempts(address);
         if !exempt && books.penalties.bar(origin, now) {
             return Err(Refusal::Penalised);
         }
@@ -159,7 +175,7 @@ impl Admission {
         }
         *books.origins.entry(origin).or_default() += 1;
         let stage = Stage::Hall(books.hall.enter(origin));
-        Ok(Admitted { admission: self.clone(), address, origin, stage })
+        Ok(Admitted { admission: self.clone(), address, origin, is_balancer, stage })
     }
 
     /// Adds a penalty to what is left of the source's earlier ones.
@@ -197,6 +213,8 @@ pub struct Admitted {
     admission: Arc<Admission>,
     address: IpAddr,
     origin: Origin,
+    /// [`Exempt::Always`].
+    is_balancer: bool,
     stage: Stage,
 }
 
@@ -271,7 +289,9 @@ impl Admitted {
 
     /// It misbehaved.
     pub fn penalise(&self, offence: Offence, now: Instant) {
-        self.admission.penalise(self.address, offence, now);
+        if !self.is_balancer {
+            self.admission.penalise(self.address, offence, now);
+        }
     }
 }
 
@@ -311,6 +331,12 @@ mod tests {
     use crate::secret::Secret;
 
     const NEVER: u32 = 99;
+
+    impl Admission {
+        fn admit(self: &Arc<Self>, address: IpAddr, now: Instant, dice: u32) -> Result<Admitted, Refusal> {
+            self.admit_as(address, Exempt::Listed, now, dice)
+        }
+    }
 
     fn address(n: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, n])
@@ -439,6 +465,21 @@ mod tests {
         admission.change(AdmissionOptions { per_source: 2, ..Default::default() });
         assert!(admission.admit(address(2), now, NEVER).is_ok());
         assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::PerSource);
+    }
+
+    #[test]
+    fn own_connections_of_a_balancer_are_exempt_and_its_clients_at_that_address_are_not() {
+        let admission = Admission::new(AdmissionOptions { per_source: 1, ..Default::default() });
+        let now = Instant::now();
+        let own = || admission.admit_as(address(1), Exempt::Always, now, NEVER).unwrap();
+        let several = [own(), own()];
+        several.iter().for_each(|one| (0..10).for_each(|_| one.penalise(Offence::NoLogin, now)));
+        drop(several);
+        let client = admission.admit(address(1), now, NEVER).unwrap();
+        (0..10).for_each(|_| client.penalise(Offence::LoginFailed, now));
+        drop(client);
+        assert_eq!(admission.admit(address(1), now, NEVER).unwrap_err(), Refusal::Penalised);
+        let _own = own();
     }
 
     #[test]

@@ -16,7 +16,7 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use tracing::{info, warn};
 
-use super::admission::Admitted;
+use super::admission::{Admitted, Exempt};
 use super::pulse::Question;
 use super::{connection, proxied};
 use crate::error::{Error, Result};
@@ -122,7 +122,7 @@ async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, 
                 let balancers = shared.live();
                 let balancers = &balancers.balancers;
                 if !balancers.contain(peer) {
-                    let Some(admitted) = admit(peer, &shared) else { continue };
+                    let Some(admitted) = admit(peer, Exempt::Listed, &shared) else { continue };
                     // Boxed, because the executor would keep two copies of the future's room.
                     spawn(serve(socket, peer, admitted, shared.clone(), open.clone()).boxed());
                 } else if let Some(place) = balancers.place() {
@@ -147,8 +147,8 @@ async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, 
 }
 
 /// The connection's place, unless it is refused.
-fn admit(peer: SocketAddr, shared: &Shared) -> Option<Admitted> {
-    let admitted = shared.admission.admit(peer.ip(), Instant::now(), dice());
+fn admit(peer: SocketAddr, exempt: Exempt, shared: &Shared) -> Option<Admitted> {
+    let admitted = shared.admission.admit_as(peer.ip(), exempt, Instant::now(), dice());
     admitted.inspect_err(|refusal| refused(peer, refusal.word(), shared)).ok()
 }
 
@@ -177,8 +177,10 @@ async fn serve_proxied(
     drop(place);
     match told {
         Ok(peer) => {
-            let peer = peer.unwrap_or(balancer);
-            if let Some(admitted) = admit(peer, &shared) {
+            // What a balancer does for itself, such as seeing whether the server is there, is no misbehaviour. Whom it names is a
+            // client like any other, also one in the balancers' own network.
+            let (peer, exempt) = peer.map_or((balancer, Exempt::Always), |client| (client, Exempt::Listed));
+            if let Some(admitted) = admit(peer, exempt, &shared) {
                 serve(socket, peer, admitted, shared, open).await;
             }
         }

@@ -61,7 +61,7 @@ pub async fn prove_life(shared: &Arc<Shared>, source: &Source) -> Result<()> {
         theirs
             .turns
             .run(&source, move || {
-                let _users = seen.users.now();
+                let _users = seen.users.latest();
                 let _sessions = seen.registry.connections();
             })
             .await

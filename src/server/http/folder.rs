@@ -84,19 +84,30 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
 
 /// The page of a home, or of a shared folder, for a person who may upload and not list: there is something to do here, and nothing to be seen. None for
 /// anybody else.
-pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -> Option<Answer> {
-    let (grants, path) = (guest.principal().grants(), &asked.place.path);
-    let access = grants.access_at(path);
-    let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == *path);
-    let delivers = access.contains(Access::UPLOAD) && !access.contains(Access::LIST) && guest.may_write();
-    if form != Form::Page || !is_whole || !delivers {
-        return None;
+///
+/// # Errors
+/// Those of a step: the account has changed or is gone.
+pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -> Result<Option<Answer>> {
+    if form != Form::Page || !guest.may_write() {
+        return Ok(None);
+    }
+    let path = asked.place.path.clone();
+    // The rights of now: those of the login may have changed.
+    let asking = guest.step(move |desk| {
+        let grants = desk.principal().grants();
+        let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == path);
+        Ok((grants.access_at(&path), is_whole))
+    });
+    let (access, is_whole) = asking.await?;
+    let delivers = access.contains(Access::UPLOAD) && !access.contains(Access::LIST);
+    if !is_whole || !delivers {
+        return Ok(None);
     }
     let (place, wish, user) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
     let scene = Scene { place, wish, user, access, is_writable: true, is_sorted: true, ids };
     let mut answer = typed(form);
     *answer.body_mut() = Body::whole(page::delivery(&scene));
-    Some(answer)
+    Ok(Some(answer))
 }
 
 fn typed(form: Form) -> Answer {

@@ -107,14 +107,19 @@ fn column(wish: &Wish, sort: Sort, name: &str) -> Markup {
     }
 }
 
-/// A folder's page up to its first row.
-pub fn folder_head(scene: &Scene, out: &mut String) {
-    let title = match (scene.place.path.file_name(), &scene.place.whose) {
+/// What a folder's page calls it.
+fn title(place: &Place) -> String {
+    match (place.path.file_name(), &place.whose) {
         (Some(name), _) => escape::for_people(name),
         (None, Whose::User(user)) => format!("~{user}"),
         (None, Whose::Link(link)) => escape::for_people(&link.name),
         (None, Whose::Everybody) => String::from("Public"),
-    };
+    }
+}
+
+/// A folder's page up to its first row.
+pub fn folder_head(scene: &Scene, out: &mut String) {
+    let title = title(&scene.place);
     let who = match scene.place.whose {
         // It is no part of anybody's login.
         Whose::Link(_) => html! {},
@@ -260,17 +265,17 @@ pub fn folder_tail(scene: &Scene, (entries, bytes): (u64, u64), unread: u64, out
     out.push_str("</body></html>\n");
 }
 
-/// A home for whoever may bring something there and not see what is there.
+/// A home, or a shared folder, for whoever may bring something there and not see what is there.
 pub fn delivery(scene: &Scene) -> String {
-    let user = scene.user.as_deref().unwrap_or_default();
+    let title = title(&scene.place);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head { (head(&format!("~{user} · Sealift"))) script src=(SCRIPT) type="module" {} }
+            head { (head(&format!("{title} · Sealift"))) script src=(SCRIPT) type="module" {} }
             body {
                 (top(&who(scene.user.as_deref()), &trail(&scene.place)))
                 main data-may=(rights(scene)) {
-                    h1 { "~" (user) }
+                    h1 { (title) }
                     (tools(scene))
                     p .note { "Drop files here, or upload them. You may bring files here, and not see what is here." }
                     noscript { p .note { code { "curl -T FILE" } " and " code { "sealift put" } " bring files without a script." } }

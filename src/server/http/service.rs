@@ -422,7 +422,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: 
         let file = asked.place.url(false);
         let served = match asked.wish.archive {
             Some(format) => archive::serve(guest, asked, format).await,
-            None => match folder::delivery(guest, &asked, form, ids).await {
+            None => match folder::delivery(guest, &asked, form, ids).await? {
                 Some(page) => Ok(page),
                 None => folder::serve(guest, asked, form, ids).await,
             },

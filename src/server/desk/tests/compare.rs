@@ -183,7 +183,9 @@ fn what_is_left_of_an_upload_is_hashed_in_steps_before_it_goes_on() {
     let Worked::Put(Ok(put)) = steps(&mut bench, Op::Put { path: path("f"), spec, resume }) else { panic!() };
     let put = bench.desk.append(put, &bytes[2 * block..], &mut nobody).unwrap();
     assert!(matches!(bench.desk.finish(put, Some(Hash::of(&bytes)), &mut nobody), Finished::Waits));
-    bench.commit().unwrap();
+    // What had come before was counted then.
+    assert!(matches!(bench.commit().unwrap(), Outcome::Stored { came: 5, .. }));
+    assert_eq!(bench.registry.sessions()[0].bytes, bytes.len() as u64);
     assert!(bench.read("f").unwrap() == bytes);
 
     let mut bench = interrupted();
