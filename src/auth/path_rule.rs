@@ -22,6 +22,12 @@ impl PathRule {
         self.pattern.matches(path)
     }
 
+    /// Whether it is about this folder and what is in it alone, as its names tell without `*` and `?`.
+    pub fn lies_in(&self, folder: &RelPath) -> bool {
+        let mut names = self.pattern.names.iter();
+        folder.components().all(|component| names.next().is_some_and(|name| name.as_bytes() == component))
+    }
+
     /// Whether it may be about something in this folder, at any depth.
     pub fn reaches_into(&self, folder: &RelPath) -> bool {
         self.pattern.reaches_into(folder)
@@ -43,6 +49,10 @@ impl Pattern {
         let Some(rest) = text.strip_prefix('/') else {
             return Err("must begin with a slash, at the home".into());
         };
+        if let Some(folder) = rest.strip_suffix('/').filter(|folder| !folder.is_empty()) {
+            let folder = folder.trim_end_matches("/**");
+            return Err(format!("ends with a slash: write /{folder}/** for the folder and all in it"));
+        }
         let (rest, deep) = match rest {
             "**" => ("", true),
             _ => rest.strip_suffix("/**").map_or((rest, false), |rest| (rest, true)),
@@ -176,6 +186,7 @@ mod tests {
             ("", "begin with a slash"),
             ("/", "empty"),
             ("/a//b", "empty"),
+            ("/archive/", "write /archive/** for"),
             ("/a/../b", "`..`"),
             ("/a/**/b", "elsewhere than at its end"),
             ("/a**", "elsewhere than at its end"),

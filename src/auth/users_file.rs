@@ -11,6 +11,7 @@ use super::editor::{self, NewUser};
 use super::fresh_file::{Fresh, failed, sync_parent};
 use super::{Grants, Users};
 use crate::error::{Error, Kind, Result};
+use crate::files::Location;
 use crate::limits::USERS_FILE_MAX;
 
 /// Changes a users file. Each change happens whole or not at all, keeps comments and layout, and waits for any other
@@ -172,6 +173,28 @@ impl Checked<'_> {
     /// What the file grants a new user of this name whose section says nothing.
     pub fn defaults_of(&self, name: &str) -> Grants {
         self.users.defaults_of(name)
+    }
+
+    /// Fails if a home of this name is a folder that others have, holds one or lies in one: a shared folder of the file, or where
+    /// anonymous reads. A user whose home it is has all rights over it.
+    ///
+    /// # Errors
+    /// `usage`, naming what is there.
+    pub fn refuse_common(&self, home: &str) -> Result<()> {
+        let own = Location::Below(home.to_owned());
+        let meets = |other: &Location| own.contains(other) || other.contains(&own);
+        let anonymous = self.users.anonymous_home();
+        let what = match self.users.shares().folders().iter().find(|folder| meets(folder.location())) {
+            Some(folder) => format!("the shared folder {} ({})", folder.name(), folder.location()),
+            None => match anonymous.filter(|home| meets(&Location::Below((*home).to_owned()))) {
+                Some(home) => format!("where anonymous reads ({home})"),
+                None => return Ok(()),
+            },
+        };
+        Err(Error::new(
+            Kind::Usage,
+            format!("a home called '{home}' would be, or meet, {what}, with all rights over it"),
+        ))
     }
 
     /// [`UsersFile::add_new`]. If the file has changed meanwhile it is read again.

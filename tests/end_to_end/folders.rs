@@ -321,6 +321,28 @@ fn a_folder_elsewhere_is_read_and_changed_as_far_as_somebody_may_and_a_new_one_w
         assert_eq!(word(&mut alice, "STAT later"), "not-found");
         assert_eq!(alice.upload("isos/new", b"x").1, "denied", "the last good file is in force");
     }
+    // Who changes the file now is not told that it counts.
+    let checked = |warned: bool| {
+        eventually("the server has said so", || {
+            let output = daemon.command(&["check"]).output().unwrap();
+            text(&output.stdout).contains("an older one is in force") == warned
+        });
+    };
+    let set = |quota: &str| {
+        let output = daemon.command(&["user", "set", "bob", "--quota", quota]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        (text(&output.stdout), text(&output.stderr))
+    };
+    checked(true);
+    let (out, err) = set("1GiB");
+    assert!(
+        out.starts_with("Changed bob.\n") && err.contains("needs a restart") && err.contains("warning: "),
+        "{out}{err}"
+    );
+    world.set_users(&before);
+    checked(false);
+    let (out, err) = set("2GiB");
+    assert!(out.contains("A running server knows") && err.is_empty(), "{out}{err}");
     world.set_users(&added);
     daemon.stop();
     let daemon = world.start();
@@ -390,7 +412,9 @@ fn check_names_folders_that_collide_or_cannot_be_reached() {
     let more = format!(
         "[folders.public]\naccess = {{ anonymous = \"read\", alice = \"full\" }}\n\
          [folders.gone]\npath = \"{}\"\naccess = {{ alice = \"read\" }}\n\
-         [folders.inner]\npath = \"bob/docs\"\naccess = {{ alice = \"read\" }}\n",
+         [folders.inner]\npath = \"bob/docs\"\naccess = {{ alice = \"read\" }}\n\
+         [[users.alice.rules]]\npath = \"/inner/x/**\"\naccess = \"read\"\n\
+         [[users.alice.rules]]\npath = \"/*/x\"\naccess = \"read\"\n",
         missing.display()
     );
     world.set_users(&users(&more));
@@ -399,10 +423,12 @@ fn check_names_folders_that_collide_or_cannot_be_reached() {
     for said in [
         "the shared folder public hides what the home of alice has at /public",
         "the shared folder gone: ",
+        "warning: the rule of alice for /inner/x/** does nothing: it is in the shared folder inner: say it in",
         "the shared folder inner (bob/docs) is or lies in the home of bob",
     ] {
         assert!(out.contains(said), "{said}\n{out}");
     }
+    assert!(!out.contains("for /*/x"), "it is about other folders, too: {out}");
     // What would be served with the rest is refused.
     let own = world.place().canonicalize().unwrap();
     world.set_users(&users(&format!("[folders.all]\npath = \"{}\"\naccess = {{ alice = \"read\" }}\n", own.display())));
@@ -425,7 +451,13 @@ fn explain_says_by_which_folder_or_rule() {
         (
             &["carol", "DELETE", "public/x"],
             5,
-            "write access = { carol = [\"list\", \"download\", \"delete\"] } under [folders.public]",
+            "write carol = [\"list\", \"download\", \"delete\"] in `access` of [folders.public].",
+        ),
+        // What others have stays: the advice is an entry, and not the whole table.
+        (
+            &["bob", "DELETE", "team/inbox/x"],
+            5,
+            "add bob = [\"list\", \"upload\", \"delete\"] to `access` of [folders.inbox], and leave what is there for others.",
         ),
         (&["bob", "DELETE", "team/inbox/x"], 5, "bob has list, upload (users.toml, [folders.inbox], access of *)"),
         (&["alice", "DELETE", "2025/x"], 5, "([[users.alice.rules]], path /2025/**)"),

@@ -178,3 +178,33 @@ fn a_named_file_that_is_replaced_is_read_again_inside_the_sandbox() {
     daemon.signal(Signal::HUP);
     eventually("it counts", || daemon.log().contains("count from now on"));
 }
+
+#[test]
+fn an_audit_is_searched_and_a_port_told_as_the_file_says() {
+    let place = TempDir::new().unwrap();
+    let (code, said) = run(place.path(), &["audit"], &[]);
+    assert!(code == 2 && said.contains("no audit is named") && said.contains("--file"), "{said}");
+    let settings = "audit = \"seen/audit.jsonl\"\nuser = \"somebody\"\n\
+                    listen = [\"127.0.0.1:0\", \"127.0.0.1:7001\", \"0.0.0.0:7002\"]\n";
+    fs::write(place.path().join("sealiftd.toml"), settings).unwrap();
+    let (code, said) = run(place.path(), &["audit"], &[]);
+    assert!(code == 3 && said.contains("seen/audit.jsonl"), "{said}");
+    fs::create_dir(place.path().join("seen")).unwrap();
+    let line = "{\"time\":\"2026-11-24T10:00:00Z\",\"event\":\"login\",\"user\":\"alice\"}\n";
+    fs::write(place.path().join("seen/audit.jsonl"), line).unwrap();
+    let (code, said) = run(place.path(), &["audit", "--json"], &[]);
+    assert_eq!((code, said.as_str()), (0, line), "of every user, whatever account the server has");
+    let (code, said) = run(place.path(), &["audit"], &[("SEALIFT_AUDIT", "stderr")]);
+    assert!(code == 2 && said.contains("goes to standard error"), "{said}");
+
+    assert_eq!(run(place.path(), &["cert", "new"], &[]).0, 0);
+    for (environment, host, port) in [
+        (&[][..], &[][..], ":7002"),
+        (&[], &["--host", "files.example.org"], "files.example.org:7002"),
+        (&[], &["--host", "files.example.org:7003"], "files.example.org:7003"),
+        (&[("SEALIFT_LISTEN", "[::]:7004")], &[], ":7004"),
+    ] {
+        let (code, said) = run(place.path(), &[&["invite", "carol"], host].concat(), environment);
+        assert!(code == 0 && said.contains(port), "{port}: {said}");
+    }
+}

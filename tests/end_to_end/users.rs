@@ -165,3 +165,19 @@ fn a_wrong_value_in_the_file_is_an_error_with_its_line_at_start_in_check_and_whi
         daemon.log().contains("did you mean 'enabled'?")
     });
 }
+
+#[test]
+fn nobody_is_given_a_folder_of_others_by_being_called_like_it() {
+    let place = TempDir::new().unwrap();
+    let file = "[anonymous]\nenabled = true\n[folders.team]\naccess = { \"*\" = \"read\" }\n\
+                [folders.plans]\npath = \"office/plans\"\naccess = { \"*\" = \"read\" }\n";
+    fs::write(place.path().join("users.toml"), file).unwrap();
+    for (name, what) in [("public", "where anonymous reads"), ("team", "folder team"), ("office", "folder plans")] {
+        let (code, _, err) = run(place.path(), &["user", "add", name, "--password-stdin"], "correct-horse\n");
+        assert!(code == 2 && err.contains(what) && err.contains(&format!("--home {name} that")), "{name}: {err}");
+    }
+    assert_eq!(fs::read_to_string(place.path().join("users.toml")).unwrap(), file);
+    done(place.path(), &["user", "add", "team", "--home", "team2", "--password-stdin"]);
+    done(place.path(), &["user", "add", "public", "--home", "public", "--password-stdin"]);
+    done(place.path(), &["user", "add", "teams", "--password-stdin"]);
+}

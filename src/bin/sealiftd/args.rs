@@ -398,7 +398,7 @@ fn default_grace() -> humantime::Duration {
     limits::GRACE.into()
 }
 
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.trim().parse().map_err(|_| {
         "write an IP address and a port, such as 127.0.0.1:4456, 0.0.0.0:4456 (every IPv4 address) or [::]:4456 (every \
          address)"

@@ -231,14 +231,20 @@ impl Question<'_> {
         let given = demand.path.map(|path| (granted.given_at(path), demand.extent));
         match given {
             Some((GivenBy::Folder(folder), _)) => {
-                let given_to = key(folder.given_to.split(", ").next().unwrap_or_default());
-                let setting = format!("access = {{ {given_to} = {} }}", wanted(folder.access));
-                match is_anonymous(self.user()) {
-                    true => format!("{has}{}", change(self.user(), &setting)),
-                    false => format!(
-                        "{has}\n  To allow it, write {} under [folders.{}].",
-                        shown(&setting),
-                        key(&folder.name)
+                let (entry, of_folder) =
+                    (format!("{} = {}", key(self.user()), wanted(folder.access)), key(&folder.name));
+                match () {
+                    () if is_anonymous(self.user()) => format!("{has}{NEVER}"),
+                    // What is left to the key is less than the user has.
+                    () if self.key.is_some_and(|row| row.key.access().is_some()) => {
+                        format!("{has}\n  Without --key this says what the folder itself gives.")
+                    }
+                    () if folder.given_to == self.user() => {
+                        format!("{has}\n  To allow it, write {entry} in `access` of [folders.{of_folder}].")
+                    }
+                    // An entry of one's own counts alone, so it says all that is to be allowed.
+                    () => format!(
+                        "{has}\n  To allow it, add {entry} to `access` of [folders.{of_folder}], and leave what is there for others."
                     ),
                 }
             }

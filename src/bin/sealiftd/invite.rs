@@ -1,5 +1,6 @@
 //! `sealiftd invite`: one line that lets somebody in.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,8 +11,9 @@ use sealift::proto::escape::for_people;
 use sealift::tls::Identity;
 use sealift::{Error, Kind, limits};
 
-use crate::args::{Places, parse_access};
+use crate::args::{Places, parse_access, parse_address};
 use crate::failure::Failure;
+use crate::in_force::InForce;
 use crate::output::{complain, say};
 use crate::process;
 use crate::usage;
@@ -41,15 +43,26 @@ pub struct Invite {
     /// How long it can be used, such as 1h or 7d
     #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
     pub expires: humantime::Duration,
-    /// Where the user finds this server [default: this machine's name, port 4456]
+    /// Where the user finds this server [default: this machine's name, and the port that the server's settings say]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub host: Option<String>,
+    /// Where the server listens, as its own option says it: the port of the line, if no other is given.
+    #[arg(long, hide = true, env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
+    pub listen: Vec<SocketAddr>,
     /// Show the invitations that can still be used
     #[arg(long, conflicts_with_all = ["name", "access", "host", "revoke"])]
     pub list: bool,
     /// Withdraw an invitation, by the id that --list shows
     #[arg(long, value_name = "ID", conflicts_with_all = ["name", "access", "host"])]
     pub revoke: Option<String>,
+}
+
+impl Invite {
+    /// The port that people find the server on, as far as its settings tell.
+    fn port(&self) -> u16 {
+        let known = self.listen.iter().filter(|address| address.port() != 0);
+        known.min_by_key(|address| address.ip().is_loopback()).map_or(limits::PORT, SocketAddr::port)
+    }
 }
 
 /// Carries the command out.
@@ -66,11 +79,12 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         say("Withdrawn.\n");
         return Ok(());
     }
+    let port = args.port();
     let name = args.name.unwrap_or_default();
     usage::refuse_password_in_name(&name)?;
     let server = match &args.host {
-        Some(host) => Endpoint::parse(host, limits::PORT)?,
-        None => Endpoint::new(process::host_name().unwrap_or_else(|| "localhost".to_owned()), limits::PORT),
+        Some(host) => Endpoint::parse(host, port)?,
+        None => Endpoint::new(process::host_name().unwrap_or_else(|| "localhost".to_owned()), port),
     };
     // Before anybody is made.
     let pin = load(&places.certs)?.pin();
@@ -86,7 +100,12 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
             .hint("Leave it away, and write the access into the users file."));
     }
     if !is_there {
-        let mut grants = file.check_new(&name, &name)?.defaults_of(&name);
+        let checked = file.check_new(&name, &name)?;
+        checked.refuse_common(&name).map_err(|err| {
+            Failure::from(err)
+                .hint("`sealiftd user add` with --home gives the user another folder; then invite the user.")
+        })?;
+        let mut grants = checked.defaults_of(&name);
         grants.access = args.access.unwrap_or(grants.access);
         // Until the invitation is used, no password is right.
         file.add(&name, &unchosen_password()?, grants)?;
@@ -104,6 +123,9 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         if is_there { "This line" } else { "The user is made. This line" },
         spaced(&humantime::format_duration(lifetime).to_string())
     ));
+    if !is_there {
+        InForce::look(places).warn();
+    }
     if args.host.is_none() {
         complain(&format!("It leads to {shown_server}, this machine's own name; --host says another one."));
     }

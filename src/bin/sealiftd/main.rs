@@ -10,6 +10,7 @@ mod definition;
 mod explain;
 mod failure;
 mod ground;
+mod in_force;
 mod invite;
 mod limit_args;
 mod log_queue;

@@ -31,6 +31,9 @@ const COLUMN: usize = 50;
 /// The commands that take the options of serving.
 const SERVING: [&str; 2] = ["serve", "check"];
 
+/// The commands that go by one option of serving, whatever else they call as serving does.
+const BORROWING: [(&str, &str); 2] = [("audit", "audit"), ("invite", "listen")];
+
 /// What a settings file says.
 pub struct Settings {
     path: PathBuf,
@@ -89,16 +92,23 @@ impl Settings {
 
     /// The command line with what the file says as the defaults.
     pub fn command(&self) -> clap::Command {
-        let serving = SERVING.into_iter();
-        serving
-            .fold(self.over(Cli::command()), |command, name| command.mut_subcommand(name, |command| self.over(command)))
+        let serving = SERVING.into_iter().fold(self.over(Cli::command()), |command, name| {
+            command.mut_subcommand(name, |command| self.over(command))
+        });
+        BORROWING.into_iter().fold(serving, |command, (name, option)| {
+            command.mut_subcommand(name, |command| command.mut_arg(option, |arg| self.said_of(arg)))
+        })
     }
 
     fn over(&self, command: clap::Command) -> clap::Command {
-        command.mut_args(|arg| match self.said.iter().find(|setting| setting.key == arg.get_id().as_str()) {
+        command.mut_args(|arg| self.said_of(arg))
+    }
+
+    fn said_of(&self, arg: Arg) -> Arg {
+        match self.said.iter().find(|setting| setting.key == arg.get_id().as_str()) {
             Some(setting) => arg.default_values(&setting.values),
             None => arg,
-        })
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
         found.extend(meeting(users, folder));
         found.extend(hidden(places, users, folder));
     }
+    found.extend(idle_rules(users));
     found
 }
 
@@ -92,6 +93,18 @@ fn meeting(users: &Users, folder: &Definition) -> Vec<Trouble> {
         found.push(Trouble { is_error: false, what, next });
     }
     found
+}
+
+/// Rules for paths where a shared folder is, whose own rights count there alone.
+fn idle_rules(users: &Users) -> Vec<Trouble> {
+    let rules = users.iter().flat_map(|user| user.grants().rules.iter().map(move |rule| (user, rule)));
+    let idle = rules.filter_map(|(user, rule)| {
+        let folder = user.grants().folders.iter().find(|folder| rule.lies_in(&folder.at))?;
+        let (name, path) = (user.name(), rule.path());
+        let what = format!("the rule of {name} for {path} does nothing: it is in the shared folder {}", folder.name);
+        Some(Trouble { is_error: false, what, next: "say it in access of the folder, or take the rule away" })
+    });
+    idle.collect()
 }
 
 /// Files and folders of the homes that have the name of a shared folder.

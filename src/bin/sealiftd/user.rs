@@ -9,6 +9,7 @@ use sealift::{Error, Kind};
 
 use crate::args::Places;
 use crate::failure::Failure;
+use crate::in_force::InForce;
 use crate::output::{complain, say, shell_word};
 use crate::password;
 use crate::usage;
@@ -28,6 +29,13 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let is_new = !places.users.exists();
             let home = granted.home().unwrap_or(&name);
             let checked = file.check_new(&name, home).map_err(|err| explain(err, &name))?;
+            if granted.home().is_none() {
+                checked.refuse_common(&name).map_err(|err| {
+                    let home = shell_word(&name);
+                    Failure::from(err)
+                        .hint(format!("--home says another folder, or with --home {home} that it is meant."))
+                })?;
+            }
             let keys = keys.iter().map(|key| user_key::line(key)).collect::<Result<Vec<_>, _>>()?;
             let hash = match keys.is_empty() || password.password_stdin {
                 true => Some(hash_password(&password::new(&name, &password)?)?),
@@ -41,13 +49,16 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
+            let in_force = InForce::look(places);
             say(&format!(
-                "Added {}, with the rights: {access}{room}. A running server knows at once.\n\
+                "Added {}, with the rights: {access}{room}.{}\n\
                  Files are kept in {}. Try:\n  {}\n",
                 shown(&name),
+                in_force.when(" A running server knows at once."),
                 shown(&folder.to_string_lossy()),
                 first_command(&name, access, admin),
             ));
+            in_force.warn();
             warn_of_end(&name, expires);
             if is_new {
                 say(&format!(
@@ -72,17 +83,19 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             let hash = hash_password(&password::new(&name, &password)?)?;
             file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
-            say(&format!(
-                "{} has a new password. The next login needs it; sessions that the old one opened end.\n",
-                shown(&name)
-            ));
+            let in_force = InForce::look(places);
+            let ends = in_force.when(" The next login needs it; sessions that the old one opened end.");
+            say(&format!("{} has a new password.{ends}\n", shown(&name)));
+            in_force.warn();
             warn_of_file(places)
         }
         UserCommand::Key(command) => user_key::run(places, command),
         UserCommand::Remove { name } => {
             let home = file.list()?.get(&name).map(|user| places.data.join(&user.grants().home));
             file.remove(&name).map_err(|err| explain(err, &name))?;
-            say(&format!("Removed {}. Sessions that are open end.\n", shown(&name)));
+            let in_force = InForce::look(places);
+            say(&format!("Removed {}.{}\n", shown(&name), in_force.when(" Sessions that are open end.")));
+            in_force.warn();
             if let Some(home) = home.filter(|home| home.exists()) {
                 say(&format!("The files stay in {}.\n", shown(&home.to_string_lossy())));
             }
@@ -141,11 +154,10 @@ fn set(
         say(&format!("Nothing changes for {}. `sealiftd user set --help` shows what can.\n", shown(name)));
         return Ok(());
     }
-    say(&format!(
-        "Changed {}. A running server knows within a second, for open sessions too.\n{}",
-        shown(name),
-        changed.concat()
-    ));
+    let in_force = InForce::look(places);
+    let knows = in_force.when(" A running server knows within a second, for open sessions too.");
+    say(&format!("Changed {}.{knows}\n{}", shown(name), changed.concat()));
+    in_force.warn();
     let folder =
         |rows: &[(&str, String)]| rows.iter().find(|(label, _)| *label == "folder").map(|(_, home)| home.clone());
     if let (Some(old), Some(new)) = (folder(&before), folder(&after))

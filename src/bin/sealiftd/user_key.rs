@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::args::Places;
 use crate::failure::Failure;
+use crate::in_force::InForce;
 use crate::output::{complain, say, shell_word};
 
 #[derive(Debug, Subcommand)]
@@ -64,13 +65,16 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
             let line = line(&key)?;
             file.add_key(&name, &line).map_err(explain)?;
             let (key, comment) = PublicKey::from_openssh(&line)?;
+            let in_force = InForce::look(places);
             say(&format!(
-                "The key {} ({}) logs {} in. A running server knows at once. Try, where it is:\n  sealift ls {}@HOST/\n",
+                "The key {} ({}) logs {} in.{} Try, where it is:\n  sealift ls {}@HOST/\n",
                 for_people(comment.as_bytes()),
                 key.fingerprint(),
                 for_people(name.as_bytes()),
+                in_force.when(" A running server knows at once."),
                 shell_word(&name),
             ));
+            in_force.warn();
         }
         UserKeyCommand::List { name, json } => {
             let users = with_own(places)?;
@@ -92,11 +96,14 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
                 )),
                 _ => explain(err),
             })?;
+            let in_force = InForce::look(places);
             say(&format!(
-                "The key {} does not log {} in any more. Sessions of it end.\n",
+                "The key {} does not log {} in any more.{}\n",
                 for_people(key.as_bytes()),
                 for_people(name.as_bytes()),
+                in_force.when(" Sessions of it end."),
             ));
+            in_force.warn();
         }
     }
     Ok(())

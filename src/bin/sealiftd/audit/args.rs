@@ -10,8 +10,8 @@ Examples:
   sealiftd audit --file audit/audit.jsonl --path docs/report.txt --since 7d
       Who has read, changed or deleted it in the last seven days.
   sealiftd audit --file audit/audit.jsonl --user bob --event change --since 2026-11-24
-  sealiftd audit --file audit/audit.jsonl --event refused
-      Logins that were refused.
+  sealiftd audit --event refused
+      Logins that were refused, in the audit that `audit` of sealiftd.toml names.
   zcat audit/*.gz | sealiftd audit --file - --json --since 1h
       Those that were moved away and packed, as the lines that they are.
 
@@ -22,7 +22,8 @@ Events: start, stop, login, refused, logout, transfer, change, look, account, ad
 #[derive(Debug, Args)]
 pub struct AuditArgs {
     /// The audit; may be given more than once, for those that were moved away. `-` reads standard input
-    #[arg(long = "file", value_name = "FILE", env = "SEALIFT_AUDIT", required = true, hide_env_values = true)]
+    /// [default: what the server's settings say as `audit`]
+    #[arg(id = "audit", long = "file", value_name = "FILE", env = "SEALIFT_AUDIT", hide_env_values = true)]
     pub files: Vec<PathBuf>,
     /// Only what was about this path, or about something below it
     #[arg(long, value_name = "PATH")]

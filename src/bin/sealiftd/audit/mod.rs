@@ -21,6 +21,16 @@ use crate::output::{complain, say};
 /// Those of reading the files.
 pub fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
     let wanted = Wanted::new(args)?;
+    if args.files.is_empty() {
+        return Err(
+            Failure::usage("no audit is named, and the settings name none").hint("--file says which to search.")
+        );
+    }
+    // As the server's own option has it; a file that is called so is `./stderr`.
+    if args.files.iter().any(|file| file == Path::new("stderr")) {
+        return Err(Failure::usage("the audit goes to standard error, and is in no file of the server's")
+            .hint("--file says which file it was kept in; `--file -` reads standard input."));
+    }
     let (mut shown, mut strange) = (0_u64, 0_u64);
     for file in &args.files {
         let mut lines: Box<dyn BufRead> = match file == Path::new("-") {
