@@ -197,7 +197,7 @@ pub trait Store: Send + Sync {
     }
 
     /// A store over this folder alone, to be read: no path and no link in it leads out of the folder, wherever in this store that
-    /// would be. It may be where a link of this store leads.
+    /// would be, and none is on the way to the folder.
     ///
     /// # Errors
     /// [`crate::Kind::Denied`] where that cannot be had; [`crate::Kind::NotFound`] and [`crate::Kind::NotDirectory`].

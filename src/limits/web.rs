@@ -101,6 +101,9 @@ pub const WEB_COOKIE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Cookies of one user that count: browsers and private windows of them.
 pub const WEB_COOKIES_OF_USER: usize = 16;
 
+/// Cookies of one link with a password that count: browsers of all who have it.
+pub const WEB_COOKIES_OF_LINK: usize = 1024;
+
 /// Cookies that count in all: about 500 bytes each.
 pub const WEB_COOKIES: usize = 4096;
 

@@ -400,7 +400,7 @@ impl Server {
             signed_in,
             staged: Arc::default(),
             downloads: Arc::new(Downloads::new(opening.clone())),
-            opened_links: SignedIn::default(),
+            opened_links: SignedIn::of_links(),
             uploads: Arc::default(),
             memory: Memory::new(plan.buffers),
             live: RwLock::new(Arc::new(Live::of(&live))),

@@ -22,6 +22,10 @@ impl OneFile {
     }
 
     fn meta(&self) -> Result<Meta> {
+        // What a link in its place leads to is another file, and maybe one that whoever gave this one away may not read.
+        if self.folder.real_path(&self.name).is_ok_and(|real| real != self.name) {
+            return Err(missing(&self.name));
+        }
         match self.folder.stat(&self.name)? {
             meta if meta.kind == EntryKind::File => Ok(meta),
             _ => Err(missing(&self.name)),

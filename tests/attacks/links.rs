@@ -330,3 +330,72 @@ fn link_secrets_stay_secret() {
         assert!(!text.contains(&secret) && !text.contains("sesame"), "{place}: {text}");
     }
 }
+
+#[test]
+fn link_around_rules() {
+    let world = world();
+    let home = world.home("alice");
+    for folder in ["private/deep", "pub"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    fs::write(home.join("private/s"), "SECRET").unwrap();
+    fs::write(home.join("private/deep/s"), "SECRET").unwrap();
+    fs::write(home.join("plain"), "plain").unwrap();
+    symlink("../private", home.join("pub/x")).unwrap();
+    symlink("../private/s", home.join("pub/y")).unwrap();
+    symlink("../shared", home.join("pub/free")).unwrap();
+    let rule = "[[users.alice.rules]]\npath = \"/private/**\"\naccess = []\n";
+    world.set_users(&format!("{}{rule}", section("alice", "\"full\"", "alice")));
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    for path in ["private", "private/s", "pub/x", "pub/x/s", "pub/x/deep", "pub/x/deep/s", "pub/y"] {
+        assert_eq!(client.ask(format!("LINK {path}")).1, "denied", "{path}");
+    }
+    let (all, free) = (make(&mut client, "pub"), make(&mut client, "pub/free"));
+    let plain = make(&mut client, "plain");
+    let gives = |secret: &str, path: &str| {
+        let got = get(&daemon, &format!("{}{path}", url(secret)));
+        assert!(!got.text().contains("SECRET"), "{path}: {got:?}");
+        got.status == 200
+    };
+    for path in ["x/", "x/s", "x/deep/s", "y"] {
+        assert!(!gives(&all, path), "{path}");
+    }
+    assert!(gives(&free, "file") && gives(&plain, "plain"));
+    // Led elsewhere on the disk, it is what it was when the link was made.
+    fs::remove_file(home.join("pub/free")).unwrap();
+    symlink("../private", home.join("pub/free")).unwrap();
+    assert!(gives(&free, "file") && !gives(&free, "s"));
+    // What it leads to becomes a link itself.
+    fs::rename(home.join("shared"), home.join("was-shared")).unwrap();
+    symlink("private", home.join("shared")).unwrap();
+    fs::remove_file(home.join("plain")).unwrap();
+    symlink("private/s", home.join("plain")).unwrap();
+    assert!(!gives(&free, "") && !gives(&free, "s") && !gives(&plain, "") && !gives(&plain, "plain"));
+}
+
+#[test]
+fn link_withdrawn_for_good() {
+    let world = world();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let secret = make(&mut client, "shared name=holiday");
+    assert_eq!(get(&daemon, &url(&secret)).status, 200);
+    // Its file cannot be removed: there is a folder in its place.
+    let folder = world.place().join("server_state/links");
+    let file = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    let aside = world.place().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_ne!(client.ask("UNLINK holiday").1, "removed");
+    assert_eq!(get(&daemon, &url(&secret)).status, 404, "it gives nothing all the same");
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&aside, &file).unwrap();
+    assert_eq!(get(&daemon, &url(&secret)).status, 404);
+    assert_eq!(client.ask("UNLINK holiday").1, "removed", "it could be withdrawn again");
+    assert_eq!(client.ask("UNLINK holiday").1, "not-found");
+    drop(client);
+    daemon.stop();
+    let again = world.start();
+    assert_eq!(get(&again, &url(&secret)).status, 404, "and does not come back");
+}

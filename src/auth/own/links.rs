@@ -40,6 +40,14 @@ pub struct Links {
 struct Kept {
     link: Arc<Link>,
     used: LinkUse,
+    /// It gives nothing any more, and is here until its file is gone: another start would read that.
+    is_withdrawn: bool,
+}
+
+impl Kept {
+    fn new(link: Arc<Link>, used: LinkUse) -> Kept {
+        Kept { link, used, is_withdrawn: false }
+    }
 }
 
 /// A link with what is used up of it.
@@ -105,7 +113,7 @@ impl Links {
             let parsed = read_small(&file, limits::OWN_RECORD_MAX).map(|text| Link::parse(&text));
             match parsed {
                 Ok(Some((link, used))) if id_of(&link.secret).as_bytes() == id => {
-                    table.insert(link.secret, Kept { link: Arc::new(link), used });
+                    table.insert(link.secret, Kept::new(Arc::new(link), used));
                 }
                 Ok(_) => {
                     let text = format!("{}: is no link, not whole, or was changed by hand", file.display());
@@ -137,18 +145,27 @@ impl Links {
 
     fn remove(&self, link: &Link) -> Result<()> {
         // It gives nothing from here on, whatever the disk says.
-        self.table().remove(&link.secret);
+        if let Some(kept) = self.table().get_mut(&link.secret) {
+            kept.is_withdrawn = true;
+        }
         let path = self.file(&link.secret)?;
         match fs::remove_file(&path) {
-            Ok(()) => sync_parent(&path),
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(err) => Err(Error::file(path.display(), err)),
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(Error::file(path.display(), err)),
+            // Also if it was gone: the one that removed it may not have been synced.
+            Ok(()) | Err(_) => sync_parent(&path)?,
         }
+        self.table().remove(&link.secret);
+        Ok(())
     }
 
-    /// This very link, if it is there still.
+    /// This very link, if it is there still and was not withdrawn.
     fn get(&self, link: &Link) -> Option<Arc<Link>> {
-        self.table().get(&link.secret).map(|kept| kept.link.clone())
+        self.table().get(&link.secret).filter(|kept| !kept.is_withdrawn).map(|kept| kept.link.clone())
+    }
+
+    /// Whether something is left of what this link gives that nobody has taken.
+    pub fn has_room(&self, link: &Link) -> bool {
+        self.table().get(&link.secret).is_some_and(|kept| kept.link.has_room(kept.used))
     }
 
     /// Those that belong to this entry of the users file, by their names.
@@ -175,7 +192,7 @@ impl Links {
     /// [`Kind::LoginFailed`] if that is not there, or the link is not; those of the disk.
     pub fn take(&self, link: &Link, take: impl FnOnce(LinkUse) -> Option<LinkUse>) -> Result<()> {
         let _alone = self.writing();
-        let kept = self.table().get(&link.secret).cloned().ok_or_else(void)?;
+        let kept = self.table().get(&link.secret).filter(|kept| !kept.is_withdrawn).cloned().ok_or_else(void)?;
         let used = take(kept.used).ok_or_else(void)?;
         self.write(&kept.link, used)?;
         if let Some(kept) = self.table().get_mut(&link.secret) {
@@ -223,13 +240,12 @@ impl Users {
     /// Whoever has this secret and is at that address; nobody yet, if the link takes a password.
     ///
     /// # Errors
-    /// [`Kind::LoginFailed`], in the same words and at the same cost, if there is no such link, if it is over, withdrawn or used
-    /// up, or if its maker may not do now what it gives.
+    /// [`Kind::LoginFailed`], in the same words and at the same cost, if there is no such link, if it is over or withdrawn, or if its
+    /// maker may not do now what it gives. What is used up is asked of [`Links::has_room`]: who took the last of it comes by it yet.
     pub fn at_link(&self, secret: &Secret, from: IpAddr) -> Result<AtLink> {
         // By its hash: neither how it is looked up nor how it is compared tells anything of any secret.
         let hash = Hash::of(secret.expose());
-        let kept = self.links.table().get(&hash).cloned();
-        let kept = kept.filter(|kept| kept.link.has_room(kept.used)).ok_or_else(void)?;
+        let kept = self.links.table().get(&hash).cloned().ok_or_else(void)?;
         let principal = self.by_link(&kept.link, from).ok_or_else(void)?;
         Ok(AtLink { link: kept.link, principal })
     }
@@ -292,7 +308,7 @@ impl Users {
         };
         self.links.write(&link, LinkUse::default())?;
         let (hash, link) = (link.secret, Arc::new(link));
-        self.links.table().insert(hash, Kept { link: link.clone(), used: LinkUse::default() });
+        self.links.table().insert(hash, Kept::new(link.clone(), LinkUse::default()));
         Ok((secret, link))
     }
 
@@ -301,7 +317,8 @@ impl Users {
         self.user_who_makes(principal).map(|user| self.links.of(user)).unwrap_or_default()
     }
 
-    /// Withdraws the link of this name: it gives nothing any more, and whoever came by it has to be ended.
+    /// Withdraws the link of this name: it gives nothing any more, and whoever came by it has to be ended. Where the disk fails it
+    /// stays among those of the user, and can be withdrawn again.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the user has none of that name; those of the disk.

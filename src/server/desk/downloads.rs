@@ -111,6 +111,16 @@ impl Downloads {
         })
     }
 
+    /// Whether this link has something for somebody there: a place that is free, or one of theirs that goes on. Blocks for as long
+    /// as the disk takes for others.
+    pub fn has_room(&self, links: &Links, link: &Link, origin: Origin) -> bool {
+        let is_theirs = |place: &Place| *place.link == *link && place.what.origin == origin;
+        links.has_room(link) || {
+            let now = Instant::now();
+            self.going().places.iter().any(|place| is_theirs(place) && (place.holders > 0 || place.is_open(now)))
+        }
+    }
+
     fn end(&self, links: &Links, number: u64, is_finished: bool) {
         let mut going = self.going();
         let Some(at) = going.places.iter().position(|place| place.number == number) else { return };
@@ -119,10 +129,15 @@ impl Downloads {
         if is_finished && place.finished.is_none() {
             place.finished = Some(Instant::now());
         }
-        if place.holders > 0 || place.finished.is_some() {
+        // Finished, it is kept for as long as another range may share it.
+        let is_finished = place.finished.is_some();
+        if place.holders > 0 || is_finished && place.free > 0 {
             return;
         }
         let place = going.places.swap_remove(at);
+        if is_finished {
+            return;
+        }
         // One that cannot be written down stays taken: never more are finished than may be.
         if let Err(error) = links.give_download_back(&place.link) {
             warn!(%error, link = place.link.name, "a download that broke off counts as one");

@@ -12,25 +12,35 @@ use crate::machine::turns;
 use crate::secret::Secret;
 
 impl Desk {
-    /// What a link to this path would lead to: to put files in, if it is bounded, and else to read.
+    /// What a link to this path would lead to: to put files in, if it is bounded, and else to read; and the path without links of
+    /// what is there, since rules are about that, and another link on the disk must not lead it elsewhere later.
     ///
     /// # Errors
     /// [`Kind::Denied`] where the user may not do what the link would give; [`Kind::NotFound`]; [`Kind::NotDirectory`] for what
     /// files cannot be put in; [`Kind::NotRegular`].
-    pub fn link_to(&self, path: &RelPath, inbox: Option<InboxBounds>, running: &Running) -> Result<LinkTo> {
-        let needs = |rights, extent| {
+    pub fn link_to(&self, path: &RelPath, inbox: Option<InboxBounds>, running: &Running) -> Result<(LinkTo, RelPath)> {
+        let needs = |path: &RelPath, rights, extent| {
             let at = Demand { rights, path: Some(path), extent };
             gate::check(self.principal(), Need::Rights(Demands { at, to: None }), running.name())
         };
-        if self.principal().grants().folder_at(path).is_some() {
-            let text = format!("{path}: a link leads into your own folder, and not into one that is shared with you");
-            return Err(Error::new(Kind::Denied, text));
+        let may_begin = |at: &RelPath| {
+            if self.principal().grants().folder_at(at).is_some() {
+                let text =
+                    format!("{path}: a link leads into your own folder, and not into one that is shared with you");
+                return Err(Error::new(Kind::Denied, text));
+            }
+            match inbox {
+                Some(_) => needs(at, Access::LINK.union(Access::UPLOAD), Extent::Itself),
+                // Which of both it is is nobody's to know who may do neither.
+                None => needs(at, Access::LINK.union(Access::DOWNLOAD), Extent::Itself),
+            }
+        };
+        may_begin(path)?;
+        let real = turns::aside(|| self.store.real_path(path));
+        if let Ok(real) = &real {
+            may_begin(real)?;
         }
-        match inbox {
-            Some(_) => needs(Access::LINK.union(Access::UPLOAD), Extent::Itself)?,
-            // Which of both it is is nobody's to know who may do neither.
-            None => needs(Access::LINK.union(Access::DOWNLOAD), Extent::Itself)?,
-        }
+        // Where nothing is, or a link leads out, this says so.
         let kind = self.store.stat(path)?.kind;
         match (inbox, kind) {
             (Some(_), EntryKind::Directory) => {
@@ -39,9 +49,13 @@ impl Desk {
             (Some(_), _) => {
                 Err(Error::new(Kind::NotDirectory, format!("{path}: no folder that files could be put in")))
             }
-            (None, EntryKind::File) => Ok(LinkTo::File),
+            (None, EntryKind::File) => Ok((LinkTo::File, real?)),
             (None, EntryKind::Directory) => {
-                needs(Access::LINK.union(Access::READ), Extent::Tree).map(|()| LinkTo::Folder)
+                let real = real?;
+                let all = Access::LINK.union(Access::READ);
+                needs(path, all, Extent::Tree)?;
+                needs(&real, all, Extent::Tree)?;
+                Ok((LinkTo::Folder, real))
             }
             (None, EntryKind::Link | EntryKind::Other) => {
                 Err(Error::new(Kind::NotRegular, format!("{path}: neither a file nor a folder")))

@@ -82,8 +82,8 @@ pub struct Proven {
     pub way: Way,
 }
 
-/// Checks the credentials of somebody who is at this address. An unknown user and a wrong password look and cost the same.
-/// By this protocol. A failure adds a penalty to the address and takes its time.
+/// Checks the credentials of somebody who is at this address and came by this protocol. An unknown user and a wrong password look
+/// and cost the same. A failure adds a penalty to the address and takes its time.
 ///
 /// # Errors
 /// [`Kind::LoginFailed`], in the same words whatever is wrong; [`Kind::Busy`] if too many are waiting for their turn; of an

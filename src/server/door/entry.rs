@@ -8,7 +8,7 @@ use tracing::info;
 use crate::auth::{Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Store};
-use crate::machine::source::Source;
+use crate::machine::source::{Origin, Source};
 use crate::server::Shared;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::rooms::Rooms;
@@ -31,7 +31,8 @@ pub struct Entry {
 /// Enters somebody who has just proven who they are, and opens their home.
 ///
 /// # Errors
-/// [`Kind::Revoked`] if the account has changed meanwhile, [`Kind::LoginFailed`] if it is not used from there,
+/// [`Kind::Revoked`] if the account has changed meanwhile, [`Kind::LoginFailed`] if it is not used from there, and of a link
+/// that is used up by others,
 /// [`Kind::TooMany`] if its user has as many sessions as are allowed, those of [`Registry::enter`](super::super::desk::registry::Registry)
 /// and those of the home.
 pub async fn enter(
@@ -49,13 +50,16 @@ pub async fn enter(
     if shared.registry.log_shares().allows(source) {
         info!(%peer, session = %ticket.id(), user = principal.name(), key = principal.key_name(), "logged in");
     }
-    let (vault, users) = (shared.vault.clone(), shared.users.clone());
+    let (vault, users, downloads) = (shared.vault.clone(), shared.users.clone(), shared.downloads.clone());
     let opening = shared.opening.run(source, move || {
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
         let rooms = match principal.link() {
             None => Rooms::open(vault, &principal)?,
+            Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
+                return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
+            }
             Some(link) => Rooms::from(narrowed(&vault.open(principal.home(), principal.quota())?, link)?),
         };
         Ok(Entry { principal, version, rooms, ticket, ending })

@@ -31,6 +31,8 @@ pub async fn counted(
     let (head, body) = answer.into_parts();
     let left = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let going = Going { body, counted, left };
+    // Of a body without any bytes nobody asks for one.
+    going.over(left == Some(0));
     Ok(Answer::from_parts(head, Body::stream(try_unfold(going, Going::next))))
 }
 

@@ -60,14 +60,19 @@ impl Asker<'_> {
 /// Answers a request for something below a link.
 pub async fn serve(asker: Asker<'_>, at: LinkTarget, body: &mut Coming, ids: &mut Ids) -> Answer {
     let answered = decide(&asker, &at, body, ids).await;
-    let mut answer = answered.unwrap_or_else(|error| match error.kind() {
-        Kind::LoginFailed => missing(&asker.reader(), *ids),
-        _ => refusal(&error, &asker.reader(), *ids),
-    });
+    let mut answer = answered.unwrap_or_else(|error| refused(&error, &asker.reader(), *ids));
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ROBOTS, HeaderValue::from_static("noindex, nofollow, noarchive"));
     answer
+}
+
+/// Why there is no answer. No account is asked for, also where the link ended while the answer was made.
+fn refused(error: &Error, reader: &Reader, ids: Ids) -> Answer {
+    match error.kind() {
+        Kind::LoginFailed | Kind::Revoked | Kind::Kicked => missing(reader, ids),
+        _ => refusal(error, reader, ids),
+    }
 }
 
 /// The same whatever is wrong with the link.
@@ -117,8 +122,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 async fn enter(asker: &Asker<'_>, at: &LinkTarget, key: Option<LinkKey>) -> Result<Arc<Guest>> {
     let guest = asker.visitors.by_link(&at.secret.to_secret(), key).await;
     guest.map_err(|error| match error.kind() {
-        // What it leads to is not there any more.
-        Kind::NotFound | Kind::NotDirectory | Kind::Revoked => Error::new(Kind::LoginFailed, "no such link"),
+        // What it leads to is not there any more, or it is used up: no password was wrong.
+        Kind::NotFound | Kind::NotDirectory => Error::new(Kind::Revoked, "no such link"),
         _ => error,
     })
 }
@@ -168,9 +173,14 @@ async fn unlock(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: Ids)
         }
         guest => guest?,
     };
-    let cookie = asker.visitors.shared().opened_links.add(guest.principal().clone(), Instant::now())?;
-    let (cookie, url) = (String::from_utf8_lossy(cookie.expose()).into_owned(), at.secret.url());
+    let url = at.secret.url();
     let mut answer = redirect(StatusCode::SEE_OTHER, &url);
+    // What takes no password is open without a cookie.
+    if !guest.principal().link().is_some_and(|link| link.has_password()) {
+        return Ok(answer);
+    }
+    let cookie = asker.visitors.shared().opened_links.add(guest.principal().clone(), Instant::now())?;
+    let cookie = String::from_utf8_lossy(cookie.expose()).into_owned();
     set(&mut answer, SET_COOKIE, format_args!("{COOKIE}={cookie}; Path={url}; Secure; HttpOnly; SameSite=Lax"));
     Ok(answer)
 }
@@ -221,4 +231,20 @@ async fn meta(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result
         found
     });
     found.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::desk::registry::SessionId;
+
+    #[test]
+    fn nobody_is_asked_for_an_account_by_a_link_that_ends_meanwhile() {
+        let ids = Ids { pid: 1, session: SessionId::fresh().unwrap() };
+        for kind in [Kind::LoginFailed, Kind::Revoked, Kind::Kicked] {
+            let answer = refused(&Error::new(kind, "ended"), &Reader::Program, ids);
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{kind:?}");
+            assert!(!answer.headers().contains_key(WWW_AUTHENTICATE), "{kind:?}");
+        }
+    }
 }

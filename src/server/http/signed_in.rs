@@ -17,8 +17,17 @@ use crate::limits;
 use crate::secret::Secret;
 
 /// All of them.
-#[derive(Default)]
-pub struct SignedIn(Mutex<HashMap<Hash, Entry>>);
+pub struct SignedIn {
+    entries: Mutex<HashMap<Hash, Entry>>,
+    /// The most of one user, or of one link.
+    of_user: usize,
+}
+
+impl Default for SignedIn {
+    fn default() -> SignedIn {
+        SignedIn { entries: Mutex::default(), of_user: limits::WEB_COOKIES_OF_USER }
+    }
+}
 
 struct Entry {
     principal: Principal,
@@ -34,6 +43,11 @@ impl Entry {
 }
 
 impl SignedIn {
+    /// The same for links with a password, each of which many people may have.
+    pub fn of_links() -> SignedIn {
+        SignedIn { of_user: limits::WEB_COOKIES_OF_LINK, ..SignedIn::default() }
+    }
+
     /// A cookie for somebody who has proven who they are. Where there are too many, of the user's or of all, the one that was
     /// not used for the longest time is void.
     ///
@@ -44,7 +58,7 @@ impl SignedIn {
         let mut entries = self.lock();
         entries.retain(|_, entry| !entry.is_over(now));
         let of_user = |entry: &Entry| entry.principal.name() == principal.name();
-        if entries.values().filter(|entry| of_user(entry)).count() >= limits::WEB_COOKIES_OF_USER {
+        if entries.values().filter(|entry| of_user(entry)).count() >= self.of_user {
             drop_oldest(&mut entries, of_user);
         }
         if entries.len() >= limits::WEB_COOKIES {
@@ -87,7 +101,7 @@ impl SignedIn {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Entry>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,5 +180,11 @@ mod tests {
         assert!(table.find(&first, &users, now).is_none(), "the oldest made room");
         assert!(table.find(&bobs, &users, now).is_some(), "and nobody else's did");
         assert_eq!(table.lock().len(), limits::WEB_COOKIES_OF_USER + 1);
+        let (links, now) = (SignedIn::of_links(), Instant::now());
+        let first = links.add(principal("alice", "a"), now).unwrap();
+        for n in 1..=limits::WEB_COOKIES_OF_USER as u64 {
+            links.add(principal("alice", "a"), now + Duration::from_secs(n)).unwrap();
+        }
+        assert!(links.find(&first, &users, now).is_some(), "many people have one link");
     }
 }

@@ -19,6 +19,7 @@ use super::login;
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::machine::source::{Origin, Source};
 use crate::secret::Secret;
 use crate::server::Shared;
 use crate::server::desk::registry::Ending;
@@ -242,7 +243,8 @@ impl Visitors {
     /// The session of whoever has this link.
     ///
     /// # Errors
-    /// [`Kind::LoginRequired`] if it takes a password and none was given; [`Kind::LoginFailed`] if there is no such link; those of
+    /// [`Kind::LoginRequired`] if it takes a password and none was given; [`Kind::LoginFailed`] if there is no such link;
+    /// [`Kind::NotFound`] if it is used up by others; those of
     /// admission and of opening what it leads to.
     pub async fn by_link(&self, secret: &Secret, key: Option<LinkKey>) -> Result<Arc<Guest>> {
         let there = |principal: &Principal| {
@@ -252,6 +254,7 @@ impl Visitors {
         if let Some(principal) = self.recognised(secret, key.as_ref())
             && let Some(guest) = there(&principal)
         {
+            self.look_for_room(&principal).await?;
             return Ok(guest);
         }
         self.may_guess()?;
@@ -262,9 +265,22 @@ impl Visitors {
             Some(principal) => principal,
             None => self.open_link(secret, key).await?,
         };
+        self.look_for_room(&principal).await?;
         match there(&principal) {
             Some(guest) => Ok(guest),
             None => self.enter(principal).await,
+        }
+    }
+
+    /// Whether something is left for whoever came by this link. Who finds nothing has guessed nothing, and pays for nothing.
+    async fn look_for_room(&self, principal: &Principal) -> Result<()> {
+        let users = self.shared.users.latest();
+        let Some(link) = principal.link().filter(|link| !users.links().has_room(link)).cloned() else { return Ok(()) };
+        let (downloads, from) = (self.shared.downloads.clone(), self.peer.ip());
+        let look = move || downloads.has_room(users.links(), &link, Origin::from(from));
+        match self.shared.opening.run(&Source::from(from), look).await? {
+            true => Ok(()),
+            false => Err(Error::new(Kind::NotFound, "there is no such link, or it is over")),
         }
     }
 
@@ -293,6 +309,10 @@ impl Visitors {
             Some(LinkKey::Password(password)) => Some(password),
             Some(LinkKey::Cookie(_)) | None => None,
         };
+        // To be asked for it is no login that failed.
+        if password.is_none() && self.link_is_locked(secret) {
+            return Err(Error::new(Kind::LoginRequired, "this link takes a password"));
+        }
         let credentials = Credentials::Link { secret: secret.clone(), password: password.clone() };
         match authenticate(credentials, self.peer, Protocol::Http, &self.shared).await {
             Ok(Proven { principal, .. }) => {

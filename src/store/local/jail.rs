@@ -126,19 +126,19 @@ impl Jail {
         self.resolve(path.as_bytes()).map_err(|err| self.explain(path, err))
     }
 
-    /// The directory at this path, and where it is: without links in its path, so that it stays the same one.
+    /// The directory at this path, and where it is. No link is on the way there: none leads it elsewhere, whenever it is put there.
     pub(super) fn inside(&self, path: &RelPath) -> Result<(Dir, Place)> {
         let found = || {
-            let real = match self.walk(path.as_bytes()) {
-                Err(err) if is_link(&err) => self.real(path.as_bytes())?,
-                walked => walked.map(|_| path.clone())?,
-            };
-            let dir = self.walk(real.as_bytes())?;
+            let dir =
+                self.walk(path.as_bytes()).map_err(|err| match is_link(&err) && self.meets_link(path.as_bytes()) {
+                    true => not_a_folder(THROUGH_A_LINK),
+                    false => err,
+                })?;
             let start = match &self.place().start {
                 Some(start) => Arc::clone(start),
                 None => self.root()?,
             };
-            Ok((dir, Place { tree: Arc::clone(&self.place().tree), start: Some(start), folder: self.full(&real) }))
+            Ok((dir, Place { tree: Arc::clone(&self.place().tree), start: Some(start), folder: self.full(path) }))
         };
         found().map_err(|err| self.explain(path, err))
     }

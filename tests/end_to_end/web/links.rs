@@ -98,6 +98,7 @@ fn a_link_with_a_password_asks_for_it_by_a_form_and_takes_it_from_curl() {
     assert!(!asked.headers.contains_key("www-authenticate"), "no window of the browser's own");
     let asked = curl(&daemon, &[], &url);
     assert!(asked.status == 401 && asked.header("www-authenticate").starts_with("Basic"));
+    assert!(!daemon.log().contains("login refused"), "to be asked is no login that failed");
     assert_eq!(curl(&daemon, &["-u", "any:open sesame"], &url).text(), "the plans");
     assert_eq!(curl(&daemon, &["-u", ":open sesame"], &url).text(), "the plans");
     assert_eq!(curl(&daemon, &["-u", ":open"], &url).status, 401);
@@ -118,6 +119,10 @@ fn a_link_with_a_password_asks_for_it_by_a_form_and_takes_it_from_curl() {
     let other = link(&mut enter(&daemon, "alice"), "plans name=other password=another%20one");
     assert_eq!(curl(&daemon, &["-H", &cookie], &other).status, 401);
     assert!(!daemon.log().contains("sesame"));
+    // What takes none is open without a cookie, whatever is sent.
+    let open = link(&mut enter(&daemon, "alice"), "plans name=open");
+    let sent = curl(&daemon, &[&ours[..], &["--data-urlencode", "password=any"]].concat(), &open);
+    assert!(sent.status == 303 && !sent.headers.contains_key("set-cookie"), "{sent:?}");
 }
 
 /// How many downloads a link has.
@@ -161,11 +166,52 @@ fn downloads_that_are_finished_count_and_those_that_break_off_give_their_place_b
     eventually("and that is the second", || downloaded(&mut client) == 2);
     let gone = curl(&daemon, &[], &file);
     assert_eq!(gone.status, 404);
-    assert_eq!(curl(&daemon, &BROWSER, &url).status, 404, "nothing is left to look at");
     // A server that starts again knows it too.
     drop(client);
     daemon.stop();
     let again: Daemon = world.start();
     assert_eq!(curl(&again, &[], &file).status, 404);
+    assert_eq!(curl(&again, &BROWSER, &url).status, 404, "nothing is left to look at");
     assert_eq!(downloaded(&mut enter(&again, "alice")), 2);
+}
+
+#[test]
+fn whoever_took_the_last_download_gets_the_rest_of_it() {
+    let world = World::of(&["alice"]);
+    let bytes = noise(3_000_000);
+    fs::write(world.home("alice").join("big"), &bytes).unwrap();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let url = link(&mut client, "big downloads=1");
+    let file = format!("{url}big");
+    // The last byte first: from here on it is used up for everybody else.
+    assert_eq!(curl(&daemon, &["-r", "2000000-"], &file).status, 206);
+    assert_eq!(downloaded(&mut client), 1);
+    for (range, from) in [("0-999999", 0), ("1000000-1999999", 1_000_000), ("500000-1499999", 500_000)] {
+        let got = curl(&daemon, &["-r", range], &file);
+        assert!(got.status == 206 && got.body == bytes[from..from + 1_000_000], "{range}: {}", got.status);
+    }
+    assert_eq!(curl(&daemon, &["--head"], &file).status, 200);
+    assert_eq!(curl(&daemon, &[], &file).status, 404, "all of it once more is another download");
+    drop(client);
+    daemon.stop();
+    let again = world.start();
+    for _ in 0..3 {
+        assert_eq!(curl(&again, &["-r", "0-9"], &file).status, 404);
+    }
+    assert!(!again.log().contains("login refused"), "what is used up is no login that failed");
+}
+
+#[test]
+fn a_file_without_bytes_counts_as_a_download() {
+    let world = World::of(&["alice"]);
+    fs::write(world.home("alice").join("empty"), "").unwrap();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let file = format!("{}empty", link(&mut client, "empty downloads=2"));
+    for (n, version) in (1..).zip(["--http1.1", "--http2"]) {
+        assert_eq!(curl(&daemon, &[version], &file).status, 200, "{version}");
+        eventually("it counts", || downloaded(&mut client) == n);
+    }
+    assert_eq!(curl(&daemon, &[], &file).status, 404);
 }

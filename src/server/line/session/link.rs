@@ -38,7 +38,7 @@ impl Talk {
 
     fn try_link(&mut self, args: LinkArgs, running: &Running) -> Result<(Secret, Arc<Link>)> {
         let LinkArgs { path, inbox, name, expires, password, downloads } = args;
-        let to = self.desk.link_to(&path, inbox.map(bounds).transpose()?, running)?;
+        let (to, path) = self.desk.link_to(&path, inbox.map(bounds).transpose()?, running)?;
         let downloads = match (downloads, to) {
             (Some(_), LinkTo::Inbox(_)) => {
                 return Err(Error::new(Kind::BadCommand, "nothing is downloaded by a link that files are put in by"));
