@@ -366,3 +366,24 @@ fn an_audit_beside_the_settings_is_refused() {
         assert!(!world.place().join(file).exists(), "{file}");
     }
 }
+
+#[test]
+fn a_link_that_is_made_and_removed_stands_there_with_its_path_and_name_and_never_its_secret() {
+    let world = World::of(&["alice"]);
+    let daemon = start(&world);
+    fs::write(world.home("alice").join("report"), "x").unwrap();
+    let mut alice = enter(&daemon, "alice");
+    let made = alice.ask("LINK report name=mine");
+    assert_eq!((made.0, alice.ask("LINK missing name=other").0), (200, 550), "{made:?}");
+    let secrets = "s".repeat(43);
+    assert_eq!((alice.ask(format!("UNLINK {secrets}")).0, alice.ask("UNLINK mine").0), (550, 200));
+    drop(alice);
+    assert_eq!(daemon.stop().code, Some(0));
+    let told = in_words(&told(&world), &["verb", "path", "about", "outcome"]);
+    let of_links: Vec<_> = told.iter().filter(|line| line.contains("LINK")).map(String::as_str).collect();
+    let expected =
+        ["LINK report mine done", "LINK missing other not-found", "UNLINK - - not-found", "UNLINK report mine done"];
+    assert_eq!(of_links, expected);
+    let text = fs::read_to_string(world.place().join(AUDIT)).unwrap();
+    assert!(!text.contains(&secrets) && !text.contains("secret"), "{text}");
+}

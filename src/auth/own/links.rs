@@ -322,12 +322,13 @@ impl Users {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the user has none of that name; those of the disk.
-    pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<()> {
+    pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<Arc<Link>> {
         let named = |shown: &LinkShown| shown.link.name == name;
         let missing = || Error::new(Kind::NotFound, "you have no link of that name");
         let found = self.links_of(principal).into_iter().find(named).ok_or_else(missing)?;
         let _alone = self.links.writing();
-        self.links.remove(&found.link)
+        self.links.remove(&found.link)?;
+        Ok(found.link)
     }
 
     /// Who makes and withdraws links, which nobody in particular does, nor who came by one.

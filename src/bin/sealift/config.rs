@@ -29,6 +29,12 @@ pub fn config_dir() -> Result<PathBuf> {
     })
 }
 
+/// Whether no variable says where the configuration is, so that it is the account's.
+pub fn is_of_account() -> bool {
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    !["SEALIFT_CONFIG_DIR", "XDG_CONFIG_HOME", "HOME"].into_iter().any(is_set)
+}
+
 /// The file of defaults and names: the one that was named, which must be there, or the one in the configuration folder,
 /// if there is such a folder.
 ///

@@ -17,7 +17,7 @@ use sealift::{Client, Error, Exit, Kind, limits};
 
 use super::args::Common;
 use super::ask;
-use super::config::config_file;
+use super::config::{self, config_file};
 use super::failure::{Failure, Outcome, changed_key_hint};
 use super::identity::{self, Credential, Identities, Unasked};
 use super::interrupt;
@@ -424,6 +424,14 @@ impl Context {
                 true => format!("The bookmark of this name is written with a colon: {}:", server.host),
                 false => format!("Check that {server} is the right address and port, and that the server runs."),
             });
+            let failure = match config::is_of_account() {
+                true => failure.hinted(Kind::Untrusted, || {
+                    "HOME is not set, so what `sealift trust add` wrote in another HOME is not read: set HOME or \
+                     SEALIFT_CONFIG_DIR, or give the key with --pin."
+                        .to_owned()
+                }),
+                false => failure,
+            };
             failure.hinted(Kind::PinMismatch, || match (&*self.common.pin, &*login.settings.pins) {
                 ([], []) if is_vouched_for(server) => format!(
                     "Nothing was sent. An administrator of this machine vouches for another key in {}; if it was changed on \

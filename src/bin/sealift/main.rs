@@ -79,8 +79,14 @@ fn matches() -> ArgMatches {
     }
     help::command().try_get_matches_from(&words).unwrap_or_else(|err| {
         let is_server = |name: &str| name.contains(['@', ':', '/', '.']);
+        // And not behind the name of a command that has others below it.
+        let is_first = |name: &str| {
+            let definition = help::command();
+            let mut before = words.iter().skip(1).take_while(|word| **word != *name);
+            !before.any(|word| definition.find_subcommand(word).is_some())
+        };
         match err.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(name)) if is_server(name) => {
+            Some(ContextValue::String(name)) if is_server(name) && is_first(name) => {
                 let at = words.iter().position(|word| **word == **name).unwrap_or(words.len());
                 let mut words = words.clone();
                 words.insert(at, "shell".into());

@@ -111,7 +111,7 @@ fn characters(password: &Secret) -> usize {
 /// # Errors
 /// [`Kind::LoginFailed`] with the other ways if there is no terminal.
 pub fn ask(who: &str) -> Outcome<Secret> {
-    ask::password(&format!("Password for {who}: "))?.ok_or_else(|| {
+    ask_or(&format!("Password for {who}: "), || {
         Failure::new(
             Kind::LoginFailed,
             format!("{who} needs a password, and there is no terminal to ask on"),
@@ -121,6 +121,14 @@ pub fn ask(who: &str) -> Outcome<Secret> {
             ),
         )
     })
+}
+
+/// Asks this at the terminal.
+///
+/// # Errors
+/// What `nobody` says if there is no terminal.
+pub fn ask_or(question: &str, nobody: impl FnOnce() -> Failure) -> Outcome<Secret> {
+    ask::password(question)?.ok_or_else(nobody)
 }
 
 fn choose_at_terminal(who: &str, out: Output) -> Outcome<Secret> {

@@ -52,6 +52,9 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
+    if let Some(failure) = link_with_more(err, words, definition, place) {
+        return Some(failure);
+    }
     match err.kind() {
         ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::NoEquals => {
             let option = text(ContextKind::InvalidArg)?;
@@ -109,6 +112,51 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
         }
         _ => None,
     }
+}
+
+/// `link` with more behind it than one target: what follows is not repeated, for it may be a password.
+fn link_with_more(err: &clap::Error, words: &[OsString], definition: &Command, place: Typed) -> Option<Failure> {
+    const REMOVE: [&str; 4] = ["rm", "del", "delete", "unlink"];
+    let (link, names) = command_of(words, definition, "");
+    let is_it = match err.kind() {
+        ErrorKind::TooManyValues => true,
+        ErrorKind::InvalidSubcommand | ErrorKind::ArgumentConflict => true,
+        ErrorKind::UnknownArgument => {
+            !matches!(err.get(ContextKind::InvalidArg), Some(ContextValue::String(typed)) if typed.starts_with('-'))
+        }
+        _ => false,
+    };
+    if names != "link" || !is_it {
+        return None;
+    }
+    let whole = format!("{}link", place.before());
+    if words
+        .iter()
+        .any(|word| word.to_str().is_some_and(|word| word == "--password" || word.starts_with("--password=")))
+    {
+        let hint = "Leave it away: the link's password is asked for. Without a terminal --password-stdin takes two lines, the \
+                    password that you log in with and then the link's.";
+        return Some(Failure::new(Kind::Usage, "`--password` takes no value", hint));
+    }
+    let behind = words.iter().skip_while(|word| *word != "link").skip(1).filter_map(|word| word.to_str());
+    let first = behind.into_iter().find(|word| !word.starts_with('-')).unwrap_or_default();
+    let meant = match first {
+        "ls" | "show" => Some("list"),
+        first if REMOVE.contains(&first) => Some("remove"),
+        first => nearest(first, link.get_subcommands().flat_map(Command::get_name_and_visible_aliases)),
+    };
+    Some(match meant {
+        Some(meant) => {
+            let told = format!("`{first}` is no command of {whole}");
+            Failure::new(Kind::Usage, told, format!("Did you mean `{whole} {meant}`?"))
+        }
+        None => {
+            let hint = format!(
+                "Make one for each, or one of a folder that has them. `{whole} --help` shows how it is written."
+            );
+            Failure::new(Kind::Usage, format!("`{whole}` takes one target only"), hint)
+        }
+    })
 }
 
 /// The innermost command before this word, and how it is called: its name after those of the commands it is in.
@@ -316,9 +364,15 @@ mod tests {
             ("put -r --links keep a h/", "they cannot be kept"),
             ("get -r --links=keep h/a", "they cannot be kept"),
             ("key new carol@h", "sealift login"),
+            ("link --password canary alice@h/f", "`--password` takes no value"),
+            ("link alice@h/f --password canary", "`--password` takes no value"),
+            ("link --password=canary alice@h/f", "`--password` takes no value"),
+            ("link rm alice@h x", "Did you mean `sealift link remove`?"),
+            ("link lst alice@h", "Did you mean `sealift link list`?"),
+            ("link h/a h/b", "one target only"),
         ] {
             let said = said(&format!("sealift {line}"));
-            assert!(said.contains(meant), "{line}: {said}");
+            assert!(said.contains(meant) && !said.contains("canary"), "{line}: {said}");
         }
         for line in [
             "ls --password=canary h",

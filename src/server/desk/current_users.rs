@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::auth::{Links, OwnChange, Principal, StateFolder, Users};
+use crate::auth::{Link, Links, OwnChange, Principal, StateFolder, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits;
@@ -370,7 +370,7 @@ impl CurrentUsers {
     ///
     /// # Errors
     /// As [`Users::remove_link`].
-    pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<()> {
+    pub fn remove_link(&self, principal: &Principal, name: &str) -> Result<Arc<Link>> {
         let removed = self.latest().remove_link(principal, name);
         if removed.as_ref().is_err_and(|error| error.kind() == Kind::NotFound) {
             // Nothing has changed: no login that is remembered has to be proved again.

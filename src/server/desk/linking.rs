@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::gate::{self, Demand, Demands, Extent, Need};
 use super::running::Running;
+use super::spot::Spot;
 use crate::auth::{Access, InboxBounds, Link, LinkTerms, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
@@ -12,6 +13,11 @@ use crate::machine::turns;
 use crate::secret::Secret;
 
 impl Desk {
+    /// It is about a link to this path.
+    pub fn about_link_to(&self, path: &RelPath, running: Running) -> Running {
+        running.at(Spot::new(path.clone(), self.principal().grants()))
+    }
+
     /// What a link to this path would lead to: to put files in, if it is bounded, and else to read; and the path without links of
     /// what is there, since rules are about that, and another link on the disk must not lead it elsewhere later.
     ///
@@ -75,7 +81,7 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Users::remove_link`](crate::auth::Users::remove_link).
-    pub fn remove_link(&self, name: &str) -> Result<()> {
+    pub fn remove_link(&self, name: &str) -> Result<Arc<Link>> {
         turns::aside(|| self.users().remove_link(self.principal(), name))
     }
 }

@@ -88,6 +88,16 @@ fn every_command_works_without_home_locale_and_terminal() {
 }
 
 #[test]
+fn a_server_that_is_not_known_where_no_home_is_set_says_so() {
+    let world = World::new();
+    let words = ["ls".to_owned(), world.server.address()];
+    bare(&world, &words, &[]).code(7).said("HOME is not set");
+    let home = world.local("home");
+    let with_home = bare(&world, &words, &[("HOME", &home)]).code(7).said("is not known");
+    assert!(!with_home.stderr.contains("HOME is not set"), "{}", with_home.stderr);
+}
+
+#[test]
 fn the_configuration_is_in_its_folder_whatever_says_where_that_is() {
     let world = World::new();
     let server = world.server.address();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::common::program::{World, finish};
+use crate::common::program::{PASSWORD, World, finish};
 
 /// The URL that is printed.
 fn link(world: &World, arguments: &[&str]) -> String {
@@ -64,7 +64,57 @@ fn a_folder_comes_by_a_link_with_all_below_it_and_counts_if_it_is_counted() {
         "{}",
         listed.stdout()
     );
+    assert!(listed.stdout().contains("2 of 2 downloads: used up"), "{}", listed.stdout());
     stranger(&world, &["get", &url, "again"]).code(4);
+}
+
+#[test]
+fn a_folder_that_comes_by_a_link_gets_a_folder_of_its_name_and_replaces_nothing_beside() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "photos")).unwrap();
+    fs::write(world.remote("alice", "photos/a.jpg"), "theirs").unwrap();
+    fs::write(world.local("a.jpg"), "mine").unwrap();
+    fs::create_dir(world.local("into")).unwrap();
+    let url = link(&world, &[&world.alice("photos")]);
+    let read = |path: &str| fs::read_to_string(world.local(path)).unwrap();
+    stranger(&world, &["get", "--dry-run", &url]).code(0);
+    assert!(!world.local("photos").exists());
+    for (arguments, at) in [
+        (&[&*url][..], "photos"),
+        (&[&url, "."], "photos"),
+        (&[&url, "into"], "into/photos"),
+        (&[&url, "new/"], "new/photos"),
+    ] {
+        stranger(&world, &[&["get"], arguments].concat()).code(0);
+        assert_eq!((read(&format!("{at}/a.jpg")), read("a.jpg")), ("theirs".to_owned(), "mine".to_owned()));
+    }
+    assert!(!world.local("into/a.jpg").exists() && !world.local("new/a.jpg").exists());
+    // The whole home is called by no name of its owner.
+    let whole = link(&world, &[&world.alice("")]);
+    stranger(&world, &["get", &whole]).code(0);
+    assert_eq!(read("a.jpg"), "mine");
+}
+
+#[test]
+fn a_link_with_a_password_says_where_that_comes_from_without_a_terminal() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    let make = ["link", "--password", "--password-stdin", &world.alice("f")];
+    let (two, one) = (format!("{PASSWORD}\nthe link's own\n"), format!("{PASSWORD}\n"));
+    let url = world.run_with(make, two.as_bytes()).code(0).stdout().trim_end().to_owned();
+    world.run_with(make, one.as_bytes()).code(2).said("two lines");
+    world.run_with(make, b"the link's own\n").code(4).said("two lines");
+    world.run(["link", "--password", &world.alice("f")]).code(2).said("two lines");
+    stranger(&world, &["get", &url, "f"]).code(4).said("sealift get --password-stdin 'LINK'");
+    world.run_with(["get", "--password-stdin", &url, "f"], b"the link's own\n").code(0);
+    assert_eq!(fs::read_to_string(world.local("f")).unwrap(), "f");
+    let secret = "secret1";
+    let done = world.run(["link", "--password", secret, &world.alice("f")]).code(2).said("takes no value");
+    assert!(!done.stderr.contains(secret));
+    world.run(["link", "rm", &world.alice(""), "f"]).code(2).said("sealift link remove");
+    world.run(["link", &world.alice("f"), &world.alice("g")]).code(2).said("one target only");
+    world.run(["link", "remove", &world.alice(""), &url]).code(2).said("by its name");
+    world.run(["link", "remove", &world.alice(""), &"n".repeat(200)]).code(2).said("link list");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-use sealift::client::{LinkUrl, Settings, Target};
+use sealift::client::{LinkTarget, LinkUrl, Settings, Target};
 use sealift::files::RelPath;
 use sealift::{Error, Kind};
 
@@ -52,7 +52,12 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let mut credential = Credential::Link(url.secret.clone(), password);
     let connected = match ctx.connect_with(&login, Some(credential.clone())).await {
         Err(failure) if failure.kind() == Some(Kind::LoginRequired) => {
-            credential = Credential::Link(url.secret.clone(), Some(password::ask(&url.to_string())?));
+            let password = password::ask_or(&format!("Password for {url}: "), || {
+                let text = format!("{url} takes a password, and there is no terminal to ask on");
+                let hint = "Give it on standard input: `sealift get --password-stdin 'LINK'`; or by --password-file.";
+                Failure::new(Kind::LoginFailed, text, hint)
+            })?;
+            credential = Credential::Link(url.secret.clone(), Some(password));
             ctx.connect_with(&login, Some(credential)).await
         }
         connected => connected,
@@ -74,7 +79,10 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         is_folder,
         bookmark: None,
     };
-    let local = Local::resolve(local, 1, how.exactly)?;
+    let mut local = Local::resolve(local, 1, how.exactly)?;
+    if is_folder {
+        local = local.below(&folder_name(connected.welcome.link.as_ref())?);
+    }
     let mut fetch = Fetch::new(ctx, &local, true, &args.how.transfer.flow)?;
     fetch.how = how.retries(ctx.retries(&login));
     let way = Way::back_to(ctx, &login, &connected);
@@ -84,4 +92,29 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         fetch.finish(Some(client))
     })
     .await
+}
+
+/// What a folder is called here. Its name comes from a stranger: one that is hidden or no plain name is not taken.
+fn folder_name(link: Option<&LinkTarget>) -> Outcome<RelPath> {
+    let named = link.and_then(|link| RelPath::parse(&link.name).ok());
+    let plain = named.filter(|name| name.components().count() == 1 && !name.as_bytes().starts_with(b"."));
+    Ok(plain.map_or_else(|| RelPath::parse(b"link"), Ok)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_gets_no_name_that_leads_elsewhere_or_is_hidden() {
+        let named = |name: &[u8]| {
+            let link = LinkTarget { kind: "folder".to_owned(), name: name.to_vec() };
+            folder_name(Some(&link)).unwrap().to_string()
+        };
+        assert_eq!(named(b"photos"), "photos");
+        for bad in [&b""[..], b".", b"..", b"../x", b"/etc", b"a/b", b".ssh", b"a\x1b"] {
+            assert_eq!(named(bad), "link", "{bad:?}");
+        }
+        assert_eq!(folder_name(None).unwrap().to_string(), "link");
+    }
 }

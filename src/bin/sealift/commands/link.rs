@@ -12,6 +12,7 @@ use crate::commands::login::named_login;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Event, Object};
+use crate::password::Passwords;
 
 /// Make, show and remove links: URLs that need no account
 #[derive(Debug, Args)]
@@ -49,7 +50,7 @@ pub struct Make {
     /// How long it is good for, like 12h or 30d; or `never` to end
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
     pub expires: Lifetime,
-    /// Ask for a password that whoever has the link must know too
+    /// Ask for a password that whoever has the link must know too; with --password-stdin it is the second line, after your own
     #[arg(long)]
     pub password: bool,
     /// Let it be downloaded so often
@@ -127,8 +128,9 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
             Error::new(Kind::Usage, "--expires: so far away that no clock shows it; `never` says that it does not end")
         })?),
     };
-    let client = ctx.connect(&login).await?.client;
-    let password = args.password.then(|| ctx.new_password("the link")).transpose()?;
+    let explained = |failure| explain_two_lines(ctx, args, failure);
+    let client = ctx.connect(&login).await.map_err(explained)?.client;
+    let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
     let new = NewLink {
         path: target.path.clone(),
         inbox: None::<LinkInbox>,
@@ -141,7 +143,14 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
         let pin = client.pin();
         let made = client.make_link(new).await.map_err(|error| {
             let failure = Failure::from(error).about(&target.to_string());
-            failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned())
+            let failure =
+                failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned());
+            let failure = failure.hinted(Kind::BadCommand, || "`sealift link --help` shows how one is made.".to_owned());
+            failure.denied_by_server(|| {
+                "Making one takes the right `link`, which the server's administrator gives, and a file or folder of your own \
+                 there that you may read: none is made of what is shared with you."
+                    .to_owned()
+            })
         })?;
         let url = LinkUrl { server: login.server.clone(), secret: made.secret, pin }.reveal();
         let object = || {
@@ -164,6 +173,19 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
         Ok(())
     })
     .await
+}
+
+/// Where two passwords are needed and no terminal asks for them, one given alone is taken for the other.
+fn explain_two_lines(ctx: &Context, args: &Make, failure: Failure) -> Failure {
+    let is_of_login = failure.kind() == Some(Kind::LoginFailed) && Passwords::is_of_command(&ctx.common);
+    match failure {
+        Failure::Error { error, .. } if args.password && (is_of_login || error.kind() == Kind::Usage) => {
+            let hint = "With --password-stdin give two lines on standard input: the password that you log in with, then the \
+                        link's. --password-file takes the same two. Where a key logs you in, the first may be in SEALIFT_PASSWORD.";
+            Failure::Error { error, hint: Some(hint.to_owned()) }
+        }
+        other => other,
+    }
 }
 
 /// Whether a host is a name of this machine for itself.
@@ -216,16 +238,22 @@ fn words(link: &ServerLink) -> String {
         Some(end) => format!("until {}", minute(end)),
     }];
     words.extend(link.has_password.then(|| "password".to_owned()));
-    words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));
+    let used_up = |done, most| if done >= most { ": used up" } else { "" };
+    words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads{}", used_up(done, most))));
     words.join(", ")
 }
 
 async fn remove(ctx: &Context, target: &OsString, name: &str) -> Outcome {
     let login = named_login(ctx, target)?;
+    let list = || format!("`sealift link list {login}` shows your links by their names.");
+    if LinkUrl::is_meant(name.as_bytes()) {
+        return Err(Failure::new(Kind::Usage, "a link is removed by its name, and not by its URL", list()));
+    }
     ctx.with_client(&login, async |client| {
-        client.remove_link(name).await.map_err(|error| {
-            Failure::from(error).hinted(Kind::NotFound, || format!("`sealift link list {login}` shows your links."))
-        })
+        client
+            .remove_link(name)
+            .await
+            .map_err(|error| Failure::from(error).hinted(Kind::NotFound, list).hinted(Kind::BadCommand, list))
     })
     .await?;
     let object = || Object::of(Event::Removed).text("name", name);

@@ -132,6 +132,14 @@ impl Local {
         Ok((Destination::open(there)?, below))
     }
 
+    /// The same for a folder that comes without the name it has: it goes into a folder of this name.
+    pub fn below(self, name: &RelPath) -> Local {
+        match self {
+            Local::Folder { folder, .. } => Local::Folder { folder: folder.join(name.as_path()), make: true },
+            named => named,
+        }
+    }
+
     /// Where this remote file or folder goes. The user's own folder has no name: what is in it goes straight in.
     ///
     /// # Errors

@@ -17,8 +17,13 @@ use crate::server::desk::running::Running;
 
 impl Talk {
     pub(super) fn link(&mut self, args: LinkArgs, running: Running, out: &mut Outgoing) {
+        let mut running = self.desk.about_link_to(&args.path, running);
+        if let Some(name) = &args.name {
+            running = running.about(name.as_str());
+        }
         match self.try_link(args, &running) {
             Ok((secret, link)) => {
+                let running = running.about(link.name.as_str());
                 let (ticket, user) = (self.desk.ticket(), self.desk.principal().name());
                 // Whatever else is left out of the log, this is not.
                 info!(
@@ -62,7 +67,9 @@ impl Talk {
 
     pub(super) fn unlink(&mut self, name: &str, running: Running, out: &mut Outgoing) {
         match self.desk.remove_link(name) {
-            Ok(()) => {
+            Ok(link) => {
+                // Not where it fails: what is no link's name may be the secret of one.
+                let running = self.desk.about_link_to(&link.path, running).about(name);
                 let (ticket, user) = (self.desk.ticket(), self.desk.principal().name());
                 info!(session = %ticket.id(), peer = %ticket.peer(), user, link = name, "link removed");
                 self.done(
