@@ -197,6 +197,7 @@ fn an_audit_is_searched_and_a_port_told_as_the_file_says() {
     let (code, said) = run(place.path(), &["audit"], &[("SEALIFT_AUDIT", "stderr")]);
     assert!(code == 2 && said.contains("goes to standard error"), "{said}");
 
+    fs::create_dir(place.path().join("server_data")).unwrap();
     assert_eq!(run(place.path(), &["cert", "new"], &[]).0, 0);
     for (environment, host, port) in [
         (&[][..], &[][..], ":7002"),
