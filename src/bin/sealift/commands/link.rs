@@ -181,7 +181,7 @@ fn explain_two_lines(ctx: &Context, args: &Make, failure: Failure) -> Failure {
     match failure {
         Failure::Error { error, .. } if args.password && (is_of_login || error.kind() == Kind::Usage) => {
             let hint = "With --password-stdin give two lines on standard input: the password that you log in with, then the \
-                        link's. --password-file takes the same two. Where a key logs you in, the first may be in SEALIFT_PASSWORD.";
+                        link's. --password-file takes the same two.";
             Failure::Error { error, hint: Some(hint.to_owned()) }
         }
         other => other,
