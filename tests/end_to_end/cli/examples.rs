@@ -86,6 +86,7 @@ fn prepared() -> World {
         cd "$PLACE"
         echo 'a good password' > secret; cp "$HOME/.ssh/work.pub" alice.pub
         mkdir audit; echo '{"time":"2026-11-24T10:00:00.000Z","event":"start","pid":1}' > audit/audit.jsonl; gzip -k audit/audit.jsonl
+        echo 'audit = "audit/audit.jsonl"' > sealiftd.toml; chmod 644 sealiftd.toml
         cd server_data/alice
         mkdir -p logs old-folder photos/2024 archive backup reports projects project www docs
         for file in report.pdf a.txt b.txt draft.txt old.txt logs/2025-01 old-folder/f photos/boat.jpg reports/r project/f \
