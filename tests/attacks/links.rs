@@ -254,6 +254,20 @@ fn link_downloads_raced() {
 }
 
 #[test]
+fn link_read_by_hashes() {
+    let world = world();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let (counted, free) = (make(&mut client, "shared downloads=1"), make(&mut client, "shared"));
+    for (secret, word) in [(counted, "denied"), (free, "hash")] {
+        let mut visitor = RawClient::connect(&daemon);
+        assert_eq!(visitor.ask(format!("VISIT {secret}")).0, 230);
+        assert_eq!(visitor.ask("HASH file length=1").1, word);
+        assert_eq!(visitor.ask("HASH file").1, "hash", "of all of it nothing can be put together");
+    }
+}
+
+#[test]
 fn link_and_a_login_are_apart() {
     let world = world();
     fs::write(world.home("public").join("file"), "public").unwrap();

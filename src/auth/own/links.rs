@@ -267,7 +267,7 @@ impl Users {
         let makers = Grants { folders: Vec::new(), ..makers };
         let there = match link.to {
             LinkTo::File => makers.access_at(&link.path),
-            LinkTo::Folder | LinkTo::Inbox(_) => makers.access_below(&link.path).all,
+            LinkTo::Folder => makers.access_below(&link.path).all,
         };
         let access = link.access(there)?;
         Some(Principal::by_link(link, makers.of_link(access), from))

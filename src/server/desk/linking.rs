@@ -6,7 +6,7 @@ use super::Desk;
 use super::gate::{self, Demand, Demands, Extent, Need};
 use super::running::Running;
 use super::spot::Spot;
-use crate::auth::{Access, InboxBounds, Link, LinkTerms, LinkTo};
+use crate::auth::{Access, Link, LinkTerms, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
 use crate::machine::turns;
@@ -18,13 +18,11 @@ impl Desk {
         running.at(Spot::new(path.clone(), self.principal().grants()))
     }
 
-    /// What a link to this path would lead to: to put files in, if it is bounded, and else to read; and the path without links of
-    /// what is there, since rules are about that, and another link on the disk must not lead it elsewhere later.
+    /// What a link to this path would lead to, and the path without links of what is there, since rules are about that, and another link on the disk must not lead it elsewhere later.
     ///
     /// # Errors
-    /// [`Kind::Denied`] where the user may not do what the link would give; [`Kind::NotFound`]; [`Kind::NotDirectory`] for what
-    /// files cannot be put in; [`Kind::NotRegular`].
-    pub fn link_to(&self, path: &RelPath, inbox: Option<InboxBounds>, running: &Running) -> Result<(LinkTo, RelPath)> {
+    /// [`Kind::Denied`] where the user may not do what the link would give; [`Kind::NotFound`]; [`Kind::NotRegular`].
+    pub fn link_to(&self, path: &RelPath, running: &Running) -> Result<(LinkTo, RelPath)> {
         let needs = |path: &RelPath, rights, extent| {
             let at = Demand { rights, path: Some(path), extent };
             gate::check(self.principal(), Need::Rights(Demands { at, to: None }), running.name())
@@ -35,11 +33,8 @@ impl Desk {
                     format!("{path}: a link leads into your own folder, and not into one that is shared with you");
                 return Err(Error::new(Kind::Denied, text));
             }
-            match inbox {
-                Some(_) => needs(at, Access::LINK.union(Access::UPLOAD), Extent::Itself),
-                // Which of both it is is nobody's to know who may do neither.
-                None => needs(at, Access::LINK.union(Access::DOWNLOAD), Extent::Itself),
-            }
+            // Which of both it is is nobody's to know who may do neither.
+            needs(at, Access::LINK.union(Access::DOWNLOAD), Extent::Itself)
         };
         may_begin(path)?;
         let real = turns::aside(|| self.store.real_path(path));
@@ -48,22 +43,16 @@ impl Desk {
         }
         // Where nothing is, or a link leads out, this says so.
         let kind = self.store.stat(path)?.kind;
-        match (inbox, kind) {
-            (Some(_), EntryKind::Directory) => {
-                Err(Error::new(Kind::Denied, "this server takes no files by links: it gives files by them"))
-            }
-            (Some(_), _) => {
-                Err(Error::new(Kind::NotDirectory, format!("{path}: no folder that files could be put in")))
-            }
-            (None, EntryKind::File) => Ok((LinkTo::File, real?)),
-            (None, EntryKind::Directory) => {
+        match kind {
+            EntryKind::File => Ok((LinkTo::File, real?)),
+            EntryKind::Directory => {
                 let real = real?;
                 let all = Access::LINK.union(Access::READ);
                 needs(path, all, Extent::Tree)?;
                 needs(&real, all, Extent::Tree)?;
                 Ok((LinkTo::Folder, real))
             }
-            (None, EntryKind::Link | EntryKind::Other) => {
+            EntryKind::Link | EntryKind::Other => {
                 Err(Error::new(Kind::NotRegular, format!("{path}: neither a file nor a folder")))
             }
         }

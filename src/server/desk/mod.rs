@@ -205,7 +205,8 @@ impl Desk {
         let running = Running::new(&op, name, self.principal.grants()).presenting(self.presented.clone());
         let passed = self.pass(running, gate::need(&op), op.shares_syncs(), earlier);
         let kept = passed.and_then(|running| self.keep_locks(&op, running, earlier));
-        let running = match kept.and_then(|running| self.follow_links(&op, running, earlier)) {
+        let followed = kept.and_then(|running| self.follow_links(&op, running, earlier));
+        let running = match followed.and_then(|running| self.keep_count(&op, running, earlier)) {
             Ok(running) => running,
             Err(error) => return Begun::Done(Err(error)),
         };
@@ -251,6 +252,20 @@ impl Desk {
                 self.commit(earlier);
                 Err(self.failed(running, error))
             }
+        }
+    }
+
+    /// Lets an operation pass that gives no bytes past the count of a link: from the hashes of the first byte, the first two and so
+    /// on a file can be put together that was never downloaded.
+    fn keep_count(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
+        let is_counted = || self.principal.link().is_some_and(|link| link.downloads.is_some());
+        match op {
+            Op::Hash { length: Some(_), .. } if is_counted() => {
+                self.commit(earlier);
+                let text = "a link that counts its downloads tells the hash of whole files alone";
+                Err(self.failed(running, Error::new(Kind::Denied, text)))
+            }
+            _ => Ok(running),
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink};
+use sealift::client::{LinkExpiry, LinkUrl, NewLink, ServerLink};
 use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
 
@@ -133,7 +133,6 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
     let new = NewLink {
         path: target.path.clone(),
-        inbox: None::<LinkInbox>,
         name: args.name.clone(),
         expires: Some(expires),
         password,

@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::info;
 
 use super::Talk;
-use crate::auth::{InboxBounds, Link, LinkShown, LinkTerms, LinkTo};
+use crate::auth::{Link, LinkShown, LinkTerms};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::machine::turns;
-use crate::proto::{InboxArgs, LinkArgs, LinkEnd, ReplyWriter};
+use crate::proto::{LinkArgs, LinkEnd, ReplyWriter};
 use crate::secret::Secret;
 use crate::server::desk::running::Running;
 
@@ -42,15 +42,9 @@ impl Talk {
     }
 
     fn try_link(&mut self, args: LinkArgs, running: &Running) -> Result<(Secret, Arc<Link>)> {
-        let LinkArgs { path, inbox, name, expires, password, downloads } = args;
-        let (to, path) = self.desk.link_to(&path, inbox.map(bounds).transpose()?, running)?;
-        let downloads = match (downloads, to) {
-            (Some(_), LinkTo::Inbox(_)) => {
-                return Err(Error::new(Kind::BadCommand, "nothing is downloaded by a link that files are put in by"));
-            }
-            (Some(n), _) => Some(number(n, "downloads=")?),
-            (None, _) => None,
-        };
+        let LinkArgs { path, name, expires, password, downloads } = args;
+        let (to, path) = self.desk.link_to(&path, running)?;
+        let downloads = downloads.map(|n| number(n, "downloads=")).transpose()?;
         let expires = end(expires)?;
         let password = password.map(|password| turns::aside(|| self.self_service.hash(password))).transpose()?;
         self.desk.make_link(LinkTerms { to, path, name, expires, password, downloads })
@@ -100,18 +94,6 @@ fn number(n: u64, what: &str) -> Result<u32> {
     u32::try_from(n).ok().filter(|n| *n > 0).ok_or_else(bad)
 }
 
-fn bounds(args: InboxArgs) -> Result<InboxBounds> {
-    let bytes = args.bytes.unwrap_or(limits::LINK_INBOX_BYTES);
-    let files = args.files.map_or(Ok(limits::LINK_INBOX_FILES), |files| number(files, "files="))?;
-    match (1..=limits::LINK_INBOX_BYTES_MAX).contains(&bytes) && files <= limits::LINK_INBOX_FILES_MAX {
-        true => Ok(InboxBounds { bytes, files }),
-        false => {
-            let (bytes, files) = (limits::LINK_INBOX_BYTES_MAX, limits::LINK_INBOX_FILES_MAX);
-            Err(Error::new(Kind::BadCommand, format!("a link takes up to {bytes} bytes in {files} files")))
-        }
-    }
-}
-
 /// When it ends, in seconds since 1970.
 fn end(expires: Option<LinkEnd>) -> Result<Option<u64>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -134,10 +116,6 @@ fn link_line(line: &mut Vec<u8>, LinkShown { link, used }: &LinkShown) {
     }
     if let Some(most) = link.downloads {
         reply = reply.field("downloads", most).field("downloaded", used.downloads);
-    }
-    if let LinkTo::Inbox(InboxBounds { bytes, files }) = link.to {
-        reply = reply.field("size", bytes).field("files", files);
-        reply = reply.field("came", used.bytes).field("came-files", used.files);
     }
     reply.end();
 }
