@@ -207,9 +207,7 @@ impl Links {
     /// As [`Links::take`].
     pub fn take_download(&self, link: &Link) -> Result<()> {
         let most = link.downloads.unwrap_or(u32::MAX);
-        self.take(link, |used| {
-            (used.downloads < most).then(|| LinkUse { downloads: used.downloads.saturating_add(1), ..used })
-        })
+        self.take(link, |used| (used.downloads < most).then(|| LinkUse { downloads: used.downloads.saturating_add(1) }))
     }
 
     /// Gives one back that was not finished.
@@ -217,7 +215,7 @@ impl Links {
     /// # Errors
     /// As [`Links::take`].
     pub fn give_download_back(&self, link: &Link) -> Result<()> {
-        self.take(link, |used| Some(LinkUse { downloads: used.downloads.saturating_sub(1), ..used }))
+        self.take(link, |used| Some(LinkUse { downloads: used.downloads.saturating_sub(1) }))
     }
 }
 
