@@ -17,9 +17,12 @@ use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
 use crate::files::{RelPath, StagedId};
 
-/// An operation that has begun and is not written down yet.
+/// An operation that has begun and is not written down yet. It goes through many hands on its way, so these hold a pointer.
 #[derive(Debug)]
-pub struct Running {
+pub struct Running(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     action: Action,
     /// What its protocol calls it.
     name: &'static str,
@@ -54,10 +57,10 @@ impl Running {
     pub(super) fn new(op: &Op, name: &'static str, grants: &Grants) -> Self {
         let mut running = Running::bare(Action::of(op), name);
         let spot = |path: &RelPath| Spot::new(path.clone(), grants);
-        (running.path, running.to) = (op.path().map(spot), op.other_path().map(spot));
+        (running.0.path, running.0.to) = (op.path().map(spot), op.other_path().map(spot));
         if let Need::Rights(demands) = gate::need(op) {
-            running.rights = demands.at.rights;
-            running.rights_there = demands.to.map_or(Access::NONE, |to| to.rights);
+            running.0.rights = demands.at.rights;
+            running.0.rights_there = demands.to.map_or(Access::NONE, |to| to.rights);
         }
         running
     }
@@ -68,7 +71,7 @@ impl Running {
     }
 
     fn bare(action: Action, name: &'static str) -> Self {
-        Running {
+        Running(Box::new(Parts {
             action,
             name,
             path: None,
@@ -82,22 +85,22 @@ impl Running {
             moved: Cell::new(0),
             record: None,
             is_over: Cell::new(false),
-        }
+        }))
     }
 
     /// It is of this session, which tells of it.
     pub(super) fn told_by(&mut self, record: &Arc<Record>) {
-        self.record = Some(Arc::clone(record));
+        self.0.record = Some(Arc::clone(record));
     }
 
     /// What it is.
     pub(super) fn action(&self) -> Action {
-        self.action
+        self.0.action
     }
 
     /// What its protocol calls it.
     pub(super) fn name(&self) -> &'static str {
-        self.name
+        self.0.name
     }
 
     /// Whether it may go on for this principal.
@@ -105,9 +108,9 @@ impl Running {
     /// # Errors
     /// As [`gate::check_spot`].
     pub(super) fn check(&self, principal: &Principal) -> Result<()> {
-        for (rights, spot) in [(self.rights, &self.path), (self.rights_there, &self.to)] {
+        for (rights, spot) in [(self.0.rights, &self.0.path), (self.0.rights_there, &self.0.to)] {
             if let Some(spot) = spot {
-                gate::check_spot(principal, rights, spot, self.name)?;
+                gate::check_spot(principal, rights, spot, self.0.name)?;
             }
         }
         Ok(())
@@ -115,95 +118,95 @@ impl Running {
 
     /// Its path.
     pub fn path(&self) -> Option<&RelPath> {
-        self.path.as_ref().map(|spot| &spot.path)
+        self.0.path.as_ref().map(|spot| &spot.path)
     }
 
     /// Where what it makes is, if that is another path.
     pub(super) fn other_path(&self) -> Option<&RelPath> {
-        self.to.as_ref().map(|spot| &spot.path)
+        self.0.to.as_ref().map(|spot| &spot.path)
     }
 
     /// The staged upload it is about.
     pub(super) fn staged(&self) -> Option<&StagedId> {
-        self.staged.as_ref()
+        self.0.staged.as_ref()
     }
 
     /// What it is about that is no path.
     pub(super) fn subject(&self) -> Option<&str> {
-        self.about.as_deref()
+        self.0.about.as_deref()
     }
 
     /// How long it has taken.
     pub(super) fn took(&self) -> Duration {
-        self.since.elapsed()
+        self.0.since.elapsed()
     }
 
     /// The locks that were presented for it.
     pub(super) fn presented(&self) -> &[LockToken] {
-        &self.presented
+        &self.0.presented
     }
 
     /// These locks are presented for it.
     pub(super) fn presenting(mut self, presented: Vec<LockToken>) -> Self {
-        self.presented = presented;
+        self.0.presented = presented;
         self
     }
 
     /// It is about the file at this spot.
     pub(super) fn at(mut self, spot: Spot) -> Self {
-        self.path = Some(spot);
+        self.0.path = Some(spot);
         self
     }
 
     /// It is about this, which is no path.
     pub fn about(mut self, what: impl Into<String>) -> Self {
-        self.about = Some(what.into());
+        self.0.about = Some(what.into());
         self
     }
 
     /// The path of the file that it makes or changes.
     pub(super) fn target(&self) -> Option<&RelPath> {
-        self.to.as_ref().or(self.path.as_ref()).map(|spot| &spot.path)
+        self.0.to.as_ref().or(self.0.path.as_ref()).map(|spot| &spot.path)
     }
 
     /// It is about this staged upload.
     pub(super) fn of_staged(mut self, id: StagedId) -> Self {
-        self.staged = Some(id);
+        self.0.staged = Some(id);
         self
     }
 
     /// It has moved so many more bytes of files. Whoever asks who is connected sees them now.
     pub(super) fn moves(&self, bytes: usize) {
         let bytes = bytes as u64;
-        self.moved.set(self.moved.get() + bytes);
-        if let Some(record) = &self.record {
+        self.0.moved.set(self.0.moved.get() + bytes);
+        if let Some(record) = &self.0.record {
             record.count(bytes);
         }
     }
 
     /// Bytes of files that it has moved.
     pub(super) fn moved(&self) -> u64 {
-        self.moved.get()
+        self.0.moved.get()
     }
 
     /// It is written down.
     pub(super) fn over(&self) {
-        self.is_over.set(true);
+        self.0.is_over.set(true);
     }
 
     /// It need not be written down: nothing of what it moved has left the server.
     pub(super) fn forget(&self) {
         self.over();
-        if let Some(record) = &self.record {
-            record.uncount(self.moved.take());
+        if let Some(record) = &self.0.record {
+            record.uncount(self.0.moved.take());
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take()
-            && !self.is_over.get()
+        if let Some(record) = self.0.record.take()
+            && !self.0.is_over.get()
         {
             audit::cut_off(&record, self);
         }
