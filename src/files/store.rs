@@ -126,7 +126,7 @@ pub trait Store: Send + Sync {
         }
     }
 
-    /// Reads a folder, with everything below it if `recursive`.
+    /// Reads a folder, with everything below it if `recursive`. No link is followed.
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>>;
 
     /// Removes a file, a link (never what it leads to), or an empty folder; with `recursive` a folder with all in it.
@@ -213,7 +213,7 @@ pub trait Store: Send + Sync {
 
 /// Entries, one by one, in the order of the disk; a folder comes before what is in it.
 pub trait Listing: Send {
-    /// The next entry. What cannot be read (a folder that may not be, is gone meanwhile, or is too deep) does not end the listing.
+    /// The next entry. A link is a link here, wherever it leads. What cannot be read (a folder that may not be, is gone meanwhile, or is too deep) does not end the listing.
     fn next(&mut self) -> Option<Result<Entry, Unread>>;
 }
 

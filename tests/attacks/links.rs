@@ -268,6 +268,26 @@ fn link_read_by_hashes() {
 }
 
 #[test]
+fn link_used_up_in_an_open_session() {
+    let world = world();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let secret = make(&mut client, "shared downloads=1");
+    let mut visitors = [(); 2].map(|()| RawClient::connect(&daemon));
+    for visitor in &mut visitors {
+        assert_eq!(visitor.ask(format!("VISIT {secret}")).0, 230);
+        assert_eq!(visitor.ask("STAT file").1, "stat");
+    }
+    assert_eq!(visitors[0].download("file").unwrap(), fs::read(world.home("alice").join("shared/file")).unwrap());
+    for visitor in &mut visitors {
+        eventually("the download is over", || visitor.ask("STAT file").1 == "denied");
+        for line in ["STAT file", "HASH file", "HASH file length=1", "LIST", "LIST recursive=yes", "DOWNLOAD file"] {
+            assert_eq!(visitor.ask(line).1, "denied", "{line}");
+        }
+    }
+}
+
+#[test]
 fn link_and_a_login_are_apart() {
     let world = world();
     fs::write(world.home("public").join("file"), "public").unwrap();
@@ -366,6 +386,14 @@ fn link_around_rules() {
         assert_eq!(client.ask(format!("LINK {path}")).1, "denied", "{path}");
     }
     assert_eq!(client.ask("LINK pub/free").1, "not-regular", "a link on the disk is no folder");
+    // A listing tells of it what it is, and not what it leads to; but of one that leads to what may be read.
+    symlink("../plain", home.join("pub/z")).unwrap();
+    for recursive in ["", " recursive=yes"] {
+        let listed = client.list(&format!("pub{recursive}")).unwrap();
+        let of = |name: &str| listed.iter().find(|line| line.ends_with(name)).unwrap();
+        assert!(of(" y").starts_with("type=link "), "{listed:?}");
+        assert!(of(" z").starts_with("type=file size=5 "), "{listed:?}");
+    }
     let (all, free) = (make(&mut client, "pub"), make(&mut client, "shared"));
     let plain = make(&mut client, "plain");
     let gives = |secret: &str, path: &str| {

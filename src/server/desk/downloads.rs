@@ -18,6 +18,9 @@ use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::turns::Turns;
 
+/// What somebody is told who comes by a link that is used up.
+pub const USED_UP: &str = "this link has been downloaded as often as it may be";
+
 /// Those that are under way, and those that were finished a moment ago.
 pub struct Downloads {
     /// Where the disk may let one wait.

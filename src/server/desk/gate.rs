@@ -7,7 +7,7 @@ use super::op::Op;
 use super::spot::Spot;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Overwrite, RelPath};
+use crate::files::{Condition, Overwrite, RelPath};
 
 /// What an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,12 @@ pub fn need(op: &Op) -> Need<'_> {
     Need::Rights(match op {
         Op::List { path, .. } | Op::Stat(path) => one(path, Access::LIST),
         Op::Read { path, .. } | Op::Hash { path, .. } => one(path, Access::DOWNLOAD),
-        Op::FindPartial(path) | Op::Put { path, .. } | Op::Stage { path, .. } => one(path, Access::UPLOAD),
+        Op::FindPartial(path) => one(path, Access::UPLOAD),
+        // Whether a file has this hash tells what is in it to whoever guesses.
+        Op::Put { path, spec, .. } | Op::Stage { path, spec, .. } if matches!(spec.condition, Condition::Hash(_)) => {
+            one(path, Access::UPLOAD.union(Access::DOWNLOAD))
+        }
+        Op::Put { path, .. } | Op::Stage { path, .. } => one(path, Access::UPLOAD),
         Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => {
             Demands { at: Demand { rights: Access::UPLOAD, path: None, extent: Extent::Itself }, to: None }
         }
@@ -230,7 +235,19 @@ pub(super) fn check(principal: &Principal, need: Need<'_>, name: &str) -> Result
 /// # Errors
 /// As [`check`].
 pub(super) fn check_at(principal: &Principal, rights: Access, path: &RelPath, name: &str) -> Result<()> {
-    let demand = Demand { rights, path: Some(path), extent: Extent::Itself };
+    check_extent(principal, (rights, Extent::Itself), path, name)
+}
+
+/// Lets the principal do at this path, and at all that is in it, what takes these rights.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_tree(principal: &Principal, rights: Access, path: &RelPath, name: &str) -> Result<()> {
+    check_extent(principal, (rights, Extent::Tree), path, name)
+}
+
+fn check_extent(principal: &Principal, (rights, extent): (Access, Extent), path: &RelPath, name: &str) -> Result<()> {
+    let demand = Demand { rights, path: Some(path), extent };
     lack(principal.grants(), demand).map_or(Ok(()), |lack| Err(lacking(principal, name, lack)))
 }
 

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use self::audit::Audit;
 use self::batch::Batch;
 use self::current_users::CurrentUsers;
+use self::downloads::Downloads;
 use self::gate::Need;
 use self::locks::{Extent, LockToken};
 use self::matter::Matter;
@@ -50,10 +51,11 @@ use self::rooms::Rooms;
 use self::running::Running;
 use self::ties::Ties;
 use self::uploads::Put;
-use crate::auth::{Access, Principal};
+use crate::auth::{Access, Link, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Store};
 use crate::limits;
+use crate::machine::source::Origin;
 use crate::machine::turns;
 use crate::server::events::Came;
 
@@ -81,6 +83,8 @@ pub struct Desk {
     hasher: Option<Box<Hasher>>,
     /// The locks that are presented with each operation.
     presented: Vec<LockToken>,
+    /// Where downloads by links are counted that allow so many.
+    downloads: Option<Arc<Downloads>>,
 }
 
 /// What a change of the users file came to for a session that goes on.
@@ -115,7 +119,18 @@ impl Desk {
             batch: Batch::default(),
             hasher: None,
             presented: Vec::new(),
+            downloads: None,
         }
+    }
+
+    /// The same, whose downloads are counted there if its principal came by a link that allows so many.
+    pub fn counting(self, downloads: Arc<Downloads>) -> Self {
+        Desk { downloads: Some(downloads), ..self }
+    }
+
+    /// Where downloads by links are counted that allow so many.
+    pub fn downloads(&self) -> Option<&Arc<Downloads>> {
+        self.downloads.as_ref()
     }
 
     /// Who asks.
@@ -199,6 +214,14 @@ impl Desk {
         gate::check(&self.principal, gate::need(op), name)
     }
 
+    /// Whether a folder and all that is in it may be read, to be copied.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn allows_reading_all(&self, folder: &RelPath, name: &str) -> Result<()> {
+        gate::check_tree(&self.principal, Access::LIST.union(Access::DOWNLOAD), folder, name)
+    }
+
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
@@ -255,18 +278,25 @@ impl Desk {
         }
     }
 
-    /// Lets an operation pass that gives no bytes past the count of a link: from the hashes of the first byte, the first two and so
-    /// on a file can be put together that was never downloaded.
+    /// Lets an operation pass that gives nothing past the count of a link: from the hashes of the first byte, the first two and so
+    /// on a file can be put together that was never downloaded, and a link that is used up tells of nothing any more.
     fn keep_count(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
-        let is_counted = || self.principal.link().is_some_and(|link| link.downloads.is_some());
-        match op {
-            Op::Hash { length: Some(_), .. } if is_counted() => {
-                self.commit(earlier);
-                let text = "a link that counts its downloads tells the hash of whole files alone";
-                Err(self.failed(running, Error::new(Kind::Denied, text)))
-            }
-            _ => Ok(running),
-        }
+        let Some(link) = self.principal.link().filter(|link| link.downloads.is_some()) else { return Ok(running) };
+        let text = match op {
+            // It takes a place itself, or finds none.
+            Op::Read { .. } => return Ok(running),
+            Op::Hash { length: Some(_), .. } => "a link that counts its downloads tells the hash of whole files alone",
+            _ if self.has_downloads_left(link) => return Ok(running),
+            _ => downloads::USED_UP,
+        };
+        self.commit(earlier);
+        Err(self.failed(running, Error::new(Kind::Denied, text)))
+    }
+
+    fn has_downloads_left(&self, link: &Link) -> bool {
+        let Some(downloads) = &self.downloads else { return true };
+        let (users, origin) = (self.users.latest(), Origin::from(self.ticket().peer().ip()));
+        turns::aside(|| downloads.has_room(users.links(), link, origin))
     }
 
     /// Whether these rights are there also where this path leads to, where parts of the home have rules.

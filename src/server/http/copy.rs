@@ -31,6 +31,10 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     way.check(there)?;
     put::check(guest, &way.from, headers).await?;
     let Way { from, to, .. } = way;
+    if what == EntryKind::Directory && !is_flat {
+        let from = from.clone();
+        guest.step(move |desk| desk.allows_reading_all(&from, "COPY")).await?;
+    }
     let _file = guest.open_file().await;
     let _we_are_at_work = guest.working();
     let trees = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));

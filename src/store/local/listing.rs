@@ -1,13 +1,11 @@
 //! Reading folders, one entry at a time. What is held is one open directory and one buffer of the kernel's entries
 //! for each level, whatever the number of entries.
 
-use std::sync::Arc;
-
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 
 use super::jail::{Jail, entries, open_directory};
-use super::source::{meta, through_link};
+use super::source::meta;
 use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, Listing, Meta, RelPath, Unread};
@@ -23,7 +21,6 @@ struct Level {
 
 /// A listing of a [`super::LocalStore`].
 pub(super) struct LocalListing {
-    jail: Arc<Jail>,
     staging: Staging,
     base: RelPath,
     recursive: bool,
@@ -38,20 +35,11 @@ pub(super) struct LocalListing {
 
 impl LocalListing {
     /// [`crate::files::Store::list`].
-    pub(super) fn open(jail: &Arc<Jail>, staging: Staging, path: &RelPath, recursive: bool) -> Result<Self> {
+    pub(super) fn open(jail: &Jail, staging: Staging, path: &RelPath, recursive: bool) -> Result<Self> {
         let entries = entries(jail.directory(path)?).map_err(|err| Error::file(path, err.into()))?;
         let base_depth = path.components().count();
         let levels = vec![Level { entries, path_len: 0 }];
-        Ok(LocalListing {
-            jail: Arc::clone(jail),
-            staging,
-            base: path.clone(),
-            recursive,
-            base_depth,
-            levels,
-            path: Vec::new(),
-            trouble: None,
-        })
+        Ok(LocalListing { staging, base: path.clone(), recursive, base_depth, levels, path: Vec::new(), trouble: None })
     }
 
     fn hidden(&self, name: &[u8]) -> bool {
@@ -73,14 +61,11 @@ impl LocalListing {
     /// One entry of the folder being read; nothing if it vanished meanwhile.
     fn entry(&self, dir: &rustix::fs::Dir, name: &[u8]) -> Option<Result<Entry, Unread>> {
         let path = [&*self.path, name].concat();
-        let mut found = match dir.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
+        let found = match dir.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
             Ok(stat) => meta(&stat),
             Err(Errno::NOENT) => return None,
             Err(err) => return Some(Err(self.failed(&path, err))),
         };
-        if found.kind == EntryKind::Link {
-            found = through_link(&self.jail, &self.full(&path)).unwrap_or(found);
-        }
         let Meta { kind, size, mtime, mode } = found;
         Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false }))
     }
@@ -148,6 +133,7 @@ impl Listing for LocalListing {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
 
     use cap_std::ambient_authority;
 

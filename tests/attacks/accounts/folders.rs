@@ -171,12 +171,17 @@ access = "read"
 [[users.alice.rules]]
 path = "/secret/**"
 access = ["list"]
+[[users.alice.rules]]
+path = "/around/inner/**"
+access = []
 "#;
 
 fn world() -> World {
     let world = World::of(&["alice", "bob"]);
     set(&world, RULES);
-    for folder in ["library/shelf", "inbox", "alice/2025/sub", "alice/secret", "alice/free", "bob"] {
+    for folder in
+        ["library/shelf", "inbox", "alice/2025/sub", "alice/secret", "alice/free", "alice/around/inner", "bob"]
+    {
         fs::create_dir_all(world.home(folder)).unwrap();
         fs::write(world.home(folder).join("file"), folder).unwrap();
     }
@@ -246,6 +251,7 @@ fn folder_escapes() {
         ("MOVE", "2025/", "2024/"),
         ("MOVE", "secret/file", "open-now"),
         ("COPY", "secret/file", "open-now"),
+        ("COPY", "around/", "copied/"),
         ("MOVE", "free/", "2025/free/"),
         ("MOVE", "free/", "library/"),
         ("COPY", "free/", "library/"),
@@ -255,6 +261,7 @@ fn folder_escapes() {
         let got = ask(&daemon, "alice", method, &[&destination], "", &format!("/~alice/{from}"));
         assert_eq!(got.status, 403, "{method} {from} {to}: {got:?}");
     }
+    assert!(!world.home("alice").join("copied").exists());
     for (place, content) in
         [("library/shelf", "library/shelf"), ("alice/2025/sub", "alice/2025/sub"), ("inbox", "inbox")]
     {

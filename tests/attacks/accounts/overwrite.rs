@@ -52,8 +52,7 @@ fn overwrite_without_right() {
     assert_eq!(words(&mut scanner, new), ["done", "done", "done"]);
     assert_ne!(fs::metadata(world.home("team").join("new")).unwrap().mtime(), 5, "it is left as it is");
     let of_report = Hash::of(b"the report");
-    let same: &[(&str, &[u8])] = &[("report", b"the report"), (&format!("report if=hash:{of_report}"), b"the report")];
-    assert_eq!(words(&mut scanner, same), ["done", "done"]);
+    assert_eq!(scanner.upload("report", b"the report").1, "done");
     assert_eq!(in_parts(&mut scanner, "report", b"the report"), "done");
 
     // But nothing takes the place of a file, in any way there is.
@@ -66,6 +65,12 @@ fn overwrite_without_right() {
         (&format!("report if=hash:{of_report}"), b"THE REPORT"),
     ];
     assert_eq!(words(&mut scanner, others), ["denied"; 6]);
+    // Whether a guess at what is in a file is right is told to nobody who may not read it.
+    let guesses = [of_report, Hash::of(b"a wrong guess")].map(|hash| format!("if=hash:{hash}"));
+    for guess in &guesses {
+        assert_eq!(scanner.upload(&format!("report {guess}"), b"").1, "denied");
+        assert_eq!(scanner.ask(format!("STAGE report size=9 {guess}")).1, "denied");
+    }
     assert_eq!(scanner.upload("report if=absent", b"the report").1, "exists", "that was asked for");
     assert_eq!(in_parts(&mut scanner, "report", b"THE REPORT"), "denied");
     assert_eq!(in_parts(&mut scanner, "report", b"THE REPORT!"), "denied");

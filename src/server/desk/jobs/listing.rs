@@ -2,7 +2,7 @@
 
 use crate::auth::Access;
 use crate::error::Error;
-use crate::files::{Entry, FileMode, Listing, RelPath};
+use crate::files::{Entry, EntryKind, FileMode, Listing, Meta, RelPath};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::outcome::{Begun, Outcome};
@@ -11,10 +11,11 @@ use crate::server::desk::running::Running;
 /// A listing on its way. [`Desk::next_entry`] goes on with it, [`Desk::listed`] ends it.
 pub struct ListJob {
     listing: Box<dyn Listing>,
-    /// The folder, if it is to be told which files in it are rotten.
-    rotten_in: Option<RelPath>,
-    /// The folder, if not all that is in it may be listed.
-    screened_in: Option<RelPath>,
+    folder: RelPath,
+    /// Whether it is to be told which files are rotten.
+    rotten: bool,
+    /// Whether there are folders in it that may not be listed.
+    screened: bool,
     /// The last folder in it that may not be.
     unlisted: Option<RelPath>,
     /// Whether the modes are to be told, and the most that one may be here.
@@ -63,9 +64,10 @@ impl Desk {
             Err(error) => self.over(running, Err(error)),
             Ok(listing) => Begun::List(ListJob {
                 listing,
-                screened_in: screened.then(|| path.clone()),
+                folder: path,
+                rotten,
+                screened,
                 unlisted: None,
-                rotten_in: rotten.then_some(path),
                 modes: modes.then_some(self.most),
                 entries: 0,
                 unreadable: 0,
@@ -84,10 +86,12 @@ impl Desk {
                     if !self.may_see(job, &entry) {
                         continue;
                     }
-                    if let Some(folder) = &job.rotten_in
-                        && let Ok(path) = folder.join(&entry.path)
+                    // What has no path here can be asked for by none.
+                    if (job.rotten || entry.kind == EntryKind::Link)
+                        && let Ok(path) = job.folder.join(&entry.path)
                     {
-                        entry.rotten = self.is_rotten(&path, entry.kind, entry.size);
+                        self.follow(&path, &mut entry);
+                        entry.rotten = job.rotten && self.is_rotten(&path, entry.kind, entry.size);
                     }
                     entry.mode = entry.mode.filter(|_| job.modes.is_some());
                     job.entries += 1;
@@ -101,16 +105,27 @@ impl Desk {
         }
     }
 
+    /// Tells of a link to a file what that file is, if it may be told.
+    fn follow(&self, path: &RelPath, entry: &mut Entry) {
+        if entry.kind != EntryKind::Link || self.check_real(path, Access::LIST, "").is_err() {
+            return;
+        }
+        if let Ok(Meta { kind: EntryKind::File, size, mtime, mode }) = self.store.stat(path) {
+            (entry.kind, entry.size, entry.mtime, entry.mode) = (EntryKind::File, size, mtime, Some(mode));
+        }
+    }
+
     /// Whether the folder that this is in may be listed. One that may not counts as one that could not be read.
     fn may_see(&self, job: &mut ListJob, entry: &Entry) -> bool {
-        let Some(listed) = &job.screened_in else { return true };
-        // What has no path here can be asked for by none.
-        let Some(folder) = listed.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
+        if !job.screened {
+            return true;
+        }
+        let Some(folder) = job.folder.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
         if self.principal.grants().access_at(&folder).contains(Access::LIST) {
             return true;
         }
         if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
-            let name = folder.strip_prefix(listed).unwrap_or_default().as_bytes().to_vec();
+            let name = folder.strip_prefix(&job.folder).unwrap_or_default().as_bytes().to_vec();
             job.unlisted = Some(folder);
             job.count_unread(name);
         }

@@ -72,8 +72,6 @@ type Next = (State, Step);
 struct Talk {
     desk: Desk,
     self_service: SelfService,
-    /// Where downloads by links are counted that allow so many.
-    downloads: Option<Arc<Downloads>>,
     /// The place of the one that is being sent.
     counted: Option<Counted>,
     lines: LineDecoder,
@@ -102,7 +100,6 @@ impl Session {
         let talk = Talk {
             desk: Desk::new(principal, users, rooms, ticket, ties),
             self_service,
-            downloads: None,
             counted: None,
             lines: LineDecoder::new(limits::LINE_MAX),
             replies,
@@ -116,7 +113,7 @@ impl Session {
 
     /// The same, whose downloads are counted there if its user came by a link that allows so many.
     pub fn counting(mut self, downloads: Arc<Downloads>) -> Session {
-        self.talk.downloads = Some(downloads);
+        self.talk.desk = self.talk.desk.counting(downloads);
         self
     }
 

@@ -8,7 +8,7 @@ use crate::machine::lane::Outgoing;
 use crate::machine::source::Origin;
 use crate::machine::turns::{self, Class};
 use crate::proto::{ReplyWriter, frame, listing};
-use crate::server::desk::downloads::{Counted, Part, What};
+use crate::server::desk::downloads::{Counted, Part, USED_UP, What};
 use crate::server::desk::jobs::download::{Download, Pulled};
 use crate::server::desk::jobs::listing::ListJob;
 use crate::server::desk::jobs::work::{Work, Worked};
@@ -43,7 +43,7 @@ impl Talk {
     fn count(&self, job: &Download, offset: u64) -> Result<Option<Counted>> {
         let principal = self.desk.principal();
         let Some(link) = principal.link().filter(|link| link.downloads.is_some()) else { return Ok(None) };
-        let Some(downloads) = &self.downloads else { return Ok(None) };
+        let Some(downloads) = self.desk.downloads() else { return Ok(None) };
         let (meta, left) = (job.meta(), job.left());
         let what = What {
             origin: Origin::from(self.desk.ticket().peer().ip()),
@@ -54,7 +54,7 @@ impl Talk {
         let begun = turns::aside(|| downloads.begin(self.desk.users().latest().links(), link, what, part));
         begun.map(|counted| Some(counted.reaching_its_end(offset.saturating_add(left) >= meta.size))).map_err(|error| {
             match error.kind() {
-                Kind::LoginFailed => Error::new(Kind::Denied, "this link has been downloaded as often as it may be"),
+                Kind::LoginFailed => Error::new(Kind::Denied, USED_UP),
                 _ => error,
             }
         })
