@@ -8,12 +8,13 @@ use std::sync::OnceLock;
 
 use sealift::auth::{Principal, Users, hash_password};
 use sealift::client::{Known, Target};
+use sealift::escape::{for_people, is_deceptive};
 use sealift::files::{Entry, Hash, RelPath};
 use sealift::limits;
-use sealift::proto::escape::{decode, encode, for_people, is_deceptive};
+use sealift::proto::percent::{decode, encode};
 use sealift::proto::{Command, FrameDecoder, LineDecoder, Piece, Reply, listing as list};
 use sealift::secret::Secret;
-use sealift::server::unplugged::Unplugged;
+use sealift::server::sans_io::SansIo;
 
 /// A command's line: what parses renders to one line, which means the same.
 pub fn command_line(data: &[u8]) {
@@ -192,7 +193,7 @@ fn conversation<'a>(portions: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, T
     std::fs::write(data.join("alice/f"), "0123456789").unwrap();
     std::fs::write(data.join("alice2/canary"), "alive").unwrap();
     std::os::unix::fs::symlink(data.join("alice2"), data.join("alice/link")).unwrap();
-    let mut session = Unplugged::open(alice(), &data).unwrap();
+    let mut session = SansIo::open(alice(), &data).unwrap();
     for portion in portions {
         if session.feed(portion) {
             break;

@@ -1,12 +1,13 @@
 //! Large buffers that exist only while busy: a process-wide pool, so that an idle connection owns none and a busy one
 //! never pays for zeroing fresh memory.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use zeroize::Zeroize;
 
 use crate::budget::{Account, Claim};
 use crate::limits;
+use crate::sync::Mutex;
 
 static SPARE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
@@ -40,7 +41,7 @@ pub struct Buffer {
 impl Buffer {
     /// An empty buffer, from the pool if it has one.
     pub fn take() -> Buffer {
-        let spare = SPARE.lock().ok().and_then(|mut spare| spare.pop());
+        let spare = SPARE.lock().pop();
         let bytes = spare.unwrap_or_else(|| vec![0; LARGE].into_boxed_slice());
         // Where the address cannot be told, any place will do.
         let base = bytes.as_ptr().align_offset(PAGE).min(PAGE) + LEAD;
@@ -142,9 +143,8 @@ impl Drop for Buffer {
         if bytes.len() < LARGE {
             return;
         }
-        if let Ok(mut spare) = SPARE.lock()
-            && spare.len() < limits::SPARE_BUFFERS
-        {
+        let mut spare = SPARE.lock();
+        if spare.len() < limits::SPARE_BUFFERS {
             spare.push(bytes);
         }
     }

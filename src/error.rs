@@ -151,14 +151,14 @@ table! {
     Denied = "denied", Some(550), Denied, false, "Log in as a user who may, or ask the server's administrator for the right.",
         here "Check who may read and write this file or folder and those above it, or choose another place.";
     /// No such file or folder.
-    NotFound = "not-found", Some(550), NotFound, false, "`sealift ls` shows what is there.",
+    NotFound = "not-found", Some(550), NotFound, false, "List the folder to see what is there.",
         here "Check the name and the folder it is in.";
     /// A folder, where a file is needed.
-    IsDirectory = "is-directory", Some(550), Other, false, "Add -r to work on a whole folder.";
+    IsDirectory = "is-directory", Some(550), Other, false, "Ask for the whole folder, or for a file in it.";
     /// A file, where a folder is needed.
     NotDirectory = "not-directory", Some(550), Other, false, "Name a folder, or leave the trailing slash away; in a path, all that stands before a slash has to be a folder.";
     /// The folder has something in it.
-    NotEmpty = "not-empty", Some(550), Other, false, "Add -r to remove a folder with all that is in it.";
+    NotEmpty = "not-empty", Some(550), Other, false, "Remove what is in it first, or ask for the folder with all that is in it.";
     /// A link, device, pipe or socket: only regular files are opened.
     NotRegular = "not-regular", Some(550), Other, false, "Only regular files can be transferred.";
     /// The target exists and must not.
@@ -176,15 +176,15 @@ table! {
     /// The bytes that arrived are not the bytes that were sent.
     Integrity = "integrity", Some(554), Integrity, true, "Transfer it again; if it repeats, the file on the sending disk is damaged.";
     /// The bytes on the server's disk are not those that were stored there, though nobody changed the file.
-    Rotten = "rotten", Some(554), Integrity, false, "Put a good copy in its place, or take the file as it is now with `sealift accept`.";
+    Rotten = "rotten", Some(554), Integrity, false, "Put a good copy in its place, or accept the file as it is now.";
     /// The sender gave the transfer up.
     Aborted = "aborted", Some(426), Other, true, "Transfer it again.";
     /// Renaming from one file system to another, which takes copying.
     CrossDevice = "cross-device", Some(550), Other, false, "Get it, put it under its new name, and remove the old one.";
     /// Renaming from one shared folder, or the home, to another.
-    OtherFolder = "other-folder", Some(550), Other, false, "They are two folders for the server: copy it with `sealift cp`, then remove it with `sealift rm`.";
+    OtherFolder = "other-folder", Some(550), Other, false, "They are two folders for the server: copy it, then remove the old one.";
     /// The file was changed by somebody while it was read to be sent.
-    Torn = "torn", Some(426), Integrity, true, "Try again when nobody writes to it; get, put, mirror and cat take --growing for a file that only gets longer, like a log.";
+    Torn = "torn", Some(426), Integrity, true, "Try again when nobody writes to it, or say that it is a file which only gets longer, like a log.";
     /// Reading or writing a disk failed.
     Io = "io-error", Some(451), Other, true, "Ask the server's administrator to look: its log says more.",
         here "Check the disk of this machine.";
@@ -208,27 +208,27 @@ table! {
     /// The connection could not be made, or broke.
     Network = "network", None, Network, true, "Check the address, the port and that the server runs.";
     /// The address cannot be listened on.
-    AddressInUse = "address-in-use", None, Network, false, "Stop the other program, or choose another port with --listen.";
+    AddressInUse = "address-in-use", None, Network, false, "Stop the other program, or choose another port.";
     /// TLS failed, or key and certificate cannot be used.
     Tls = "tls", None, Tls, false, "Check that the other side speaks TLS 1.3 and `sealift/1`.";
     /// The server's key is not the pinned one.
-    PinMismatch = "pin-mismatch", None, Tls, false, "If the key was changed on purpose, run `sealift trust remove` and then `sealift trust add` for this server; otherwise somebody may be in between.";
+    PinMismatch = "pin-mismatch", None, Tls, false, "If the key was changed on purpose, trust the new one in place of the old; otherwise somebody may be in between.";
     /// The server's key is not known yet, and nobody could be asked.
-    Untrusted = "untrusted", None, Tls, false, "Compare the pin with the one the server printed, then use --pin or `sealift trust add`.";
+    Untrusted = "untrusted", None, Tls, false, "Compare the pin with the one the server printed, then trust it.";
     /// A configuration or users file that cannot be used.
     BadConfig = "bad-config", None, Usage, false, "Mend the file at the place named, then start again.";
     /// The command line cannot be carried out as written.
-    Usage = "usage", None, Usage, false, "--help shows how the command is written.";
+    Usage = "usage", None, Usage, false, "Ask for it as the text says.";
     /// Another program, which was asked for, failed.
     Program = "program", None, Other, false, "It was a program of this machine; the server has no part in it.";
     /// A mirror would delete much because its source is empty.
-    EmptySource = "empty-source", None, Exists, false, "Look whether the source is all there: a disk may not be mounted. If it is meant, add --allow-empty-source.";
+    EmptySource = "empty-source", None, Exists, false, "Look whether the source is all there: a disk may not be mounted. If it is meant, allow an empty source.";
     /// A mirror would delete more files than it may.
-    ManyDeletes = "many-deletes", None, Exists, false, "Look at it with --dry-run. If it is meant, allow it with --max-delete, as in --max-delete 100%.";
+    ManyDeletes = "many-deletes", None, Exists, false, "Look first at what would be deleted. If it is meant, allow as many.";
     /// Some files of several failed.
-    SomeFailed = "some-failed", None, Partial, false, "The failed files are named above; the others are done.";
+    SomeFailed = "some-failed", None, Partial, false, "Each of the failed files has a reason of its own; the others are done.";
     /// Ctrl-C.
-    Interrupted = "interrupted", None, Interrupted, true, "What was finished stays; the command can be run again.";
+    Interrupted = "interrupted", None, Interrupted, true, "What was finished stays; it can be asked for again.";
 }
 
 impl Kind {
@@ -433,6 +433,17 @@ mod tests {
             for side in [Side::Local, Side::Server] {
                 let next = kind.row().next_step(side);
                 assert!(next.ends_with('.') && next.len() > 10, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_next_step_is_that_of_one_program_alone() {
+        for kind in Kind::ALL {
+            for side in [Side::Local, Side::Server] {
+                let next = kind.row().next_step(side);
+                let is_typed = |word: &str| word.starts_with('-') || word.starts_with("`sealift");
+                assert!(!next.split(' ').any(|word| is_typed(word) && word != "`sealift/1`."), "{kind:?}: {next}");
             }
         }
     }

@@ -61,6 +61,7 @@ mod budget;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod error;
+pub mod escape;
 pub mod files;
 mod holes;
 pub mod keys;
@@ -71,6 +72,7 @@ mod machine;
 #[path = "../tests/common/not_run.rs"]
 mod not_run;
 pub mod proto;
+mod random;
 #[cfg(feature = "server")]
 mod repeated;
 pub mod secret;
@@ -101,6 +103,8 @@ pub mod readable;
 pub mod settings_file;
 #[doc(hidden)]
 pub mod stray;
+#[doc(hidden)]
+pub mod sync;
 
 #[cfg(feature = "client")]
 pub use client::Client;

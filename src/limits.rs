@@ -51,6 +51,9 @@ pub const LINE_MAX: usize = 8 * 1024;
 /// never owes a sender more than this before it can say no.
 pub const FRAME_MAX: usize = 1024 * 1024;
 
+/// Bytes that the answer to an unknown verb repeats of it: enough to see what was typed.
+pub const VERB_SHOWN: usize = 32;
+
 /// Longest user name in bytes.
 pub const USER_MAX: usize = 64;
 

@@ -1,4 +1,4 @@
-//! Figures as people read them, the same in both programs.
+//! Figures and words as people read them, the same in both programs.
 
 /// `512 B`, `1.5 KiB`, `20 MiB`: three digits at most, in steps of 1024.
 pub fn size(bytes: u64) -> String {
@@ -18,6 +18,12 @@ pub fn size(bytes: u64) -> String {
     }
     // The same for one decimal: 9.96 is 10.
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// A word of a command line as a shell reads it back.
+#[cfg(feature = "cli")]
+pub fn shell_word(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 
 use async_std::task::{sleep, spawn};
 use tracing::warn;
 
 use crate::error::{Error, Kind};
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 
 static REPEATED: LazyLock<Repeated> = LazyLock::new(Repeated::default);
 
@@ -81,7 +82,7 @@ impl Repeated {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Cause, More>> {
         // Counters only: a panic elsewhere cannot leave them half-changed.
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+        self.since.lock()
     }
 }
 

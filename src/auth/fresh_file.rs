@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Gid, Uid};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::random;
 
 /// A new file, whole and synced, beside the one it is to become; removed again if it does not.
 pub(super) struct Fresh {
@@ -20,7 +21,7 @@ pub(super) struct Fresh {
 impl Fresh {
     /// What is to become `target`, with this text, for the owner alone.
     pub(super) fn beside(target: &Path, text: &str) -> Result<Fresh> {
-        let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let random = random::number()?;
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let path = target.with_file_name(format!(".{name}.{random:016x}.new"));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);

@@ -1,7 +1,6 @@
 //! Password hashes: made, read from a users file, and checked. Argon2id (RFC 9106) in PHC strings, nothing else.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
@@ -14,6 +13,8 @@ use crate::limits::{
     ARGON2_OUTPUT_MIN, ARGON2_PASSES, ARGON2_PASSES_MAX, ARGON2_SALT, ARGON2_SALT_MIN, ARGON2_WORK_STRONG_KIB,
     PASSWORD_MAX,
 };
+use crate::random;
+use crate::sync::Mutex;
 
 /// A password's hash whose parameters were found sane. Its `Debug` shows the parameters only.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub fn hash_password(password: &Secret) -> Result<String> {
         return Err(Error::new(Kind::Usage, format!("the password is longer than {PASSWORD_MAX} bytes")));
     }
     let mut salt = [0; ARGON2_SALT];
-    getrandom::fill(&mut salt).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    random::fill(&mut salt)?;
     hash_with(password, &salt, ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES)
 }
 
@@ -51,7 +52,7 @@ const UNCHOSEN: &[u8] = b"invited:";
 pub fn unchosen_password() -> Result<String> {
     let (mut salt, mut output) = ([0; ARGON2_SALT], [0; ARGON2_OUTPUT]);
     for bytes in [&mut salt[..], &mut output[..]] {
-        getrandom::fill(bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        random::fill(bytes)?;
     }
     salt.iter_mut().zip(UNCHOSEN).for_each(|(byte, mark)| *byte = *mark);
     let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, Some(ARGON2_OUTPUT)).map_err(fault)?;
@@ -66,7 +67,7 @@ pub fn unchosen_password() -> Result<String> {
 #[cfg(feature = "testing")]
 pub(crate) fn cheap_hash(password: &Secret) -> Result<String> {
     let mut salt = [0; ARGON2_SALT];
-    getrandom::fill(&mut salt).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    random::fill(&mut salt)?;
     hash_with(password, &salt, ARGON2_MEMORY_MIN_KIB, 1, 1)
 }
 
@@ -188,14 +189,14 @@ fn derive(params: &Params, salt: &[u8], password: &Secret) -> Result<Output> {
     for block in memory.iter_mut().take(params.block_count()) {
         block.as_mut().zeroize();
     }
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    IDLE.lock().push(memory);
     done.map_err(fault)?;
     Output::new(&out).map_err(fault)
 }
 
 /// At least this many blocks: idle ones if they suffice, else new ones instead of them.
 fn take_memory(blocks: usize) -> Result<Vec<Block>> {
-    let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let idle = IDLE.lock().pop();
     if let Some(memory) = idle.filter(|memory| memory.len() >= blocks) {
         return Ok(memory);
     }

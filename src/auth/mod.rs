@@ -37,6 +37,7 @@
 
 mod access;
 mod credential;
+mod directory;
 mod editor;
 mod expiry;
 mod folders_table;
@@ -62,6 +63,7 @@ mod key_tests;
 
 pub use crate::secret::Secret;
 pub use access::{Access, UnknownRight};
+pub use directory::{UserDirectory, UsersFrom};
 pub use editor::NewUser;
 pub use expiry::{parse_expiry, render_expiry};
 pub use grants::{Barred, Grants};

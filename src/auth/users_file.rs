@@ -13,6 +13,7 @@ use super::{Grants, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits::USERS_FILE_MAX;
+use crate::random;
 
 /// Changes a users file. Each change happens whole or not at all, keeps comments and layout, and waits for any other
 /// change of the same file to end. A running server notices at once.
@@ -157,7 +158,7 @@ impl UsersFile {
 
 /// What no entry has had so far.
 fn fresh_id() -> Result<String> {
-    let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    let id = random::number()?;
     Ok(format!("{id:016x}"))
 }
 

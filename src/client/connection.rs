@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_std::channel::{Sender, bounded};
@@ -19,6 +19,7 @@ use super::own::sign_with;
 use super::pump::pump;
 use super::rate_limit::RateLimit;
 use super::session::Session;
+use super::stopper::{EndOnDrop, Stopper};
 use super::wire::wire;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Nonce, Purpose, Statement};
@@ -332,58 +333,6 @@ impl Client {
             self.stop.close();
         }
         result.map_err(|error| self.stopper.explain(error))
-    }
-}
-
-/// Ends a connection at once, whatever is being done over it: that call then fails with [`Kind::Aborted`], after it has
-/// removed what it has not finished. Cheap to clone, and may outlive the connection.
-#[derive(Debug, Clone, Default)]
-pub struct Stopper {
-    told: Arc<AtomicBool>,
-    /// Those of all connections of one login.
-    stops: Arc<Mutex<Vec<Sender<()>>>>,
-}
-
-impl Stopper {
-    /// Ends the connection.
-    pub fn stop(&self) {
-        let stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
-        self.told.store(true, Ordering::Relaxed);
-        for stop in &*stops {
-            stop.close();
-        }
-    }
-
-    /// Whether there is nothing left to end.
-    pub(super) fn is_over(&self) -> bool {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).iter().all(Sender::is_closed)
-    }
-
-    /// What a connection failed with: if it was ended from here, it did not fail by itself.
-    fn explain(&self, error: Error) -> Error {
-        if error.kind() == Kind::Network && self.told.load(Ordering::Relaxed) {
-            return Error::new(Kind::Aborted, "the connection was ended from here").with_source(error);
-        }
-        error
-    }
-
-    /// Ends this connection too, at once if it was told to before.
-    fn add(&self, stop: &Sender<()>) {
-        let mut stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
-        stops.retain(|stop| !stop.is_closed());
-        stops.push(stop.clone());
-        if self.told.load(Ordering::Relaxed) {
-            stop.close();
-        }
-    }
-}
-
-/// Ends the connection's task when dropped.
-struct EndOnDrop<'a>(&'a Stopper);
-
-impl Drop for EndOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.stop();
     }
 }
 

@@ -65,7 +65,7 @@ impl Client {
                         EntryKind::Link | EntryKind::Other => copied.skipped.push(source),
                     },
                     (Err(error), _) | (_, Err(error)) => {
-                        let shown = crate::proto::escape::for_people(&entry.path);
+                        let shown = crate::escape::for_people(&entry.path);
                         copied.failed.push((PathBuf::from(&shown), error.at(shown)));
                     }
                 }

@@ -9,8 +9,8 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT, unlinkat, utimensat};
 
 use crate::error::{Error, Result};
+use crate::escape::for_people;
 use crate::files::{Durability, Mtime, RelPath, Store};
-use crate::proto::escape::for_people;
 use crate::store::{LocalOptions, LocalStore, Staging};
 
 /// A local folder, opened once; nothing a server says can make a download write outside it, whatever links are in it.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::feed::Fed;
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::files::{Condition, Mtime, RelPath};
-use crate::proto::escape::for_people;
 
 /// One file to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Download {
 
 /// Where an upload's bytes come from.
 #[non_exhaustive]
-pub enum Source {
+pub enum UploadSource {
     /// A local file, with its size and modification time. Links are followed.
     File(PathBuf),
     /// A pipe, standard input or the like, open: read to its end. It may pause for as long as it likes if the server knows of
@@ -49,15 +49,15 @@ pub enum Source {
     Spent,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for UploadSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::File(path) => f.debug_tuple("File").field(path).finish(),
-            Source::Stream(_) => f.write_str("Stream"),
-            Source::Memory(bytes) => f.debug_tuple("Memory").field(&(**bytes).as_ref().len()).finish(),
-            Source::Fed(_) => f.write_str("Fed"),
-            Source::Reader(_) => f.write_str("Reader"),
-            Source::Spent => f.write_str("Spent"),
+            UploadSource::File(path) => f.debug_tuple("File").field(path).finish(),
+            UploadSource::Stream(_) => f.write_str("Stream"),
+            UploadSource::Memory(bytes) => f.debug_tuple("Memory").field(&(**bytes).as_ref().len()).finish(),
+            UploadSource::Fed(_) => f.write_str("Fed"),
+            UploadSource::Reader(_) => f.write_str("Reader"),
+            UploadSource::Spent => f.write_str("Spent"),
         }
     }
 }
@@ -66,7 +66,7 @@ impl fmt::Debug for Source {
 #[derive(Debug)]
 pub struct Upload {
     /// Where its bytes come from.
-    pub from: Source,
+    pub from: UploadSource,
     /// Where it goes on the server.
     pub to: RelPath,
     /// What must hold for the target at the moment of commit.
@@ -78,22 +78,22 @@ pub struct Upload {
 impl Upload {
     /// Send the local file `from` to `to`, replacing what is there.
     pub fn file(from: impl Into<PathBuf>, to: RelPath) -> Self {
-        Upload { from: Source::File(from.into()), to, condition: Condition::Any, mtime: None }
+        Upload { from: UploadSource::File(from.into()), to, condition: Condition::Any, mtime: None }
     }
 
     /// Send these bytes to `to`, replacing what is there.
     pub fn bytes(from: impl AsRef<[u8]> + Send + Sync + 'static, to: RelPath) -> Self {
-        Upload { from: Source::Memory(Arc::new(from)), to, condition: Condition::Any, mtime: None }
+        Upload { from: UploadSource::Memory(Arc::new(from)), to, condition: Condition::Any, mtime: None }
     }
 
     /// Send all that comes out of the pipe `from` to `to`, replacing what is there.
     pub fn stream(from: File, to: RelPath) -> Self {
-        Upload { from: Source::Stream(from), to, condition: Condition::Any, mtime: None }
+        Upload { from: UploadSource::Stream(from), to, condition: Condition::Any, mtime: None }
     }
 
     /// Send all that `from` gives to `to`, replacing what is there.
     pub fn reader(from: impl Read + Send + 'static, to: RelPath) -> Self {
-        Upload { from: Source::Reader(Box::new(from)), to, condition: Condition::Any, mtime: None }
+        Upload { from: UploadSource::Reader(Box::new(from)), to, condition: Condition::Any, mtime: None }
     }
 }
 
@@ -101,9 +101,9 @@ impl Upload {
     /// This upload for one attempt. A file and memory can be read again, a reader is spent with it.
     pub(super) fn take(&mut self) -> Upload {
         let from = match &mut self.from {
-            Source::File(path) => Source::File(path.clone()),
-            Source::Memory(bytes) => Source::Memory(Arc::clone(bytes)),
-            reader => std::mem::replace(reader, Source::Spent),
+            UploadSource::File(path) => UploadSource::File(path.clone()),
+            UploadSource::Memory(bytes) => UploadSource::Memory(Arc::clone(bytes)),
+            reader => std::mem::replace(reader, UploadSource::Spent),
         };
         Upload { from, to: self.to.clone(), condition: self.condition, mtime: self.mtime }
     }

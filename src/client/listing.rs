@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::files::{Entry, FileMode, RelPath};
 use crate::limits;
-use crate::proto::escape::for_people;
 use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, listing};
 
 /// What is in a folder, as far as the server could read it.

@@ -11,6 +11,7 @@
 //! use std::sync::Arc;
 //!
 //! use sealift::client::{Client, ConnectOptions, Destination, Endpoint, Silent, Verification};
+//! use sealift::escape::for_people;
 //! use sealift::files::{Condition, IntoPath};
 //! use sealift::secret::Secret;
 //! # use sealift::auth::UsersFile;
@@ -39,7 +40,7 @@
 //!
 //! let photos = "photos".into_path()?;
 //! for entry in client.list(&photos, false).await?.entries {
-//!     println!("{:>10} {}", entry.size, String::from_utf8_lossy(&entry.path).escape_debug());
+//!     println!("{:>10} {}", entry.size, for_people(&entry.path));
 //! }
 //!
 //! let into = Destination::open(&downloads)?;
@@ -65,7 +66,7 @@
 //!
 //! The server is not trusted beyond its key: no path it names is followed out of the [`Destination`], no size it
 //! announces is believed, no file appears that does not match its hash, and every wait for it has an end. Texts and names
-//! from it are handed on as they are: escape them before showing them.
+//! from it are handed on as they are: [`crate::escape::for_people`] makes them fit to be shown.
 
 mod address;
 mod answers;
@@ -76,6 +77,7 @@ mod content;
 mod copy;
 mod credentials;
 mod destination;
+mod events;
 mod feed;
 mod file_reader;
 mod filter;
@@ -97,6 +99,7 @@ pub mod mirror;
 mod observer;
 mod options;
 mod own;
+mod part_there;
 mod pool;
 mod private_file;
 mod pump;
@@ -109,6 +112,7 @@ mod send;
 mod session;
 mod sift;
 mod single;
+mod stopper;
 mod streams;
 pub mod target;
 mod verify;
@@ -118,17 +122,18 @@ mod wire;
 pub use answers::{Hashed, Ids, LinkTarget, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 #[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
-pub use connection::{Client, Stopper};
+pub use connection::Client;
 pub use copy::CopiedTree;
 pub use credentials::Credentials;
 pub use destination::Destination;
+pub use events::{TransferEvent, TransferEvents};
 #[doc(hidden)]
 pub use feed::Fed;
 pub use file_reader::FileReader;
 pub use filter::Filter;
 pub use glob::{Expansion, Glob};
 pub use invitation::InvitationLink;
-pub use jobs::{Download, Source, Summary, Totals, Upload};
+pub use jobs::{Download, Summary, Totals, Upload, UploadSource};
 pub use known_servers::{Added, Followed, Known, KnownServers};
 pub use links::{LinkExpiry, LinkUrl, MadeLink, NewLink, ServerLink};
 pub use list_stream::ListStream;
@@ -141,5 +146,6 @@ pub use pool::{Pool, PooledClient};
 pub use rate_limit::RateLimit;
 pub use retry::{Patience, Transfer, TransferOptions, is_lost_line, is_unreached};
 pub use send::of_destination;
+pub use stopper::Stopper;
 pub use target::{DEFAULT_PORT, Target};
 pub use verify::{Doubt, Inspection, Verified};

@@ -11,10 +11,10 @@ use super::keys::LoginKey;
 use super::requests::until_final;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Nonce, Proof, Purpose, Statement};
+use crate::keys::{Evidence, Nonce, Proof, Purpose, Statement};
 #[cfg(doc)]
 use crate::limits;
-use crate::proto::{Command, Evidence, Reply};
+use crate::proto::{Command, Reply};
 use crate::secret::Secret;
 use crate::tls::Pin;
 

@@ -9,7 +9,7 @@ use async_std::task::spawn_blocking;
 
 use super::connection::Client;
 use super::filter::Filter;
-use super::jobs::{Source, Summary, Upload};
+use super::jobs::{Summary, Upload, UploadSource};
 use super::ledger::Ledger;
 use super::observer::Observer;
 use super::send::Task;
@@ -70,9 +70,9 @@ pub(super) fn send_all(
     if count_first {
         for upload in &jobs {
             let size = match &upload.from {
-                Source::File(path) => path.metadata().map_or(0, |meta| meta.len()),
-                Source::Memory(bytes) => (**bytes).as_ref().len() as u64,
-                Source::Stream(_) | Source::Reader(_) | Source::Fed(_) | Source::Spent => 0,
+                UploadSource::File(path) => path.metadata().map_or(0, |meta| meta.len()),
+                UploadSource::Memory(bytes) => (**bytes).as_ref().len() as u64,
+                UploadSource::Stream(_) | UploadSource::Reader(_) | UploadSource::Fed(_) | UploadSource::Spent => 0,
             };
             observer.expected(1, size);
         }
@@ -89,7 +89,7 @@ fn with_parents<'a>(tasks: impl Iterator<Item = Task> + 'a, makes: bool) -> impl
     let mut made = HashSet::from([RelPath::root()]);
     tasks.flat_map(move |task| {
         let folder = match &task {
-            Task::File { upload: Upload { from: Source::File(from), to, .. }, .. } if makes => {
+            Task::File { upload: Upload { from: UploadSource::File(from), to, .. }, .. } if makes => {
                 let (from, to) = (from.parent().unwrap_or(from), to.parent().unwrap_or_default());
                 made.insert(to.clone()).then(|| Task::Directory { from: from.to_owned(), to })
             }
@@ -182,7 +182,7 @@ fn count(walk: Walk, observer: &dyn Observer, stop: &AtomicBool) {
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        if let Task::File { upload: Upload { from: Source::File(path), .. }, seen } = task
+        if let Task::File { upload: Upload { from: UploadSource::File(path), .. }, seen } = task
             && let Ok(meta) = if seen { path.symlink_metadata() } else { path.metadata() }
         {
             observer.expected(1, meta.len());

@@ -1,6 +1,6 @@
 //! A bound for how fast a client moves bytes, over all its connections together.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::task::sleep;
@@ -8,6 +8,7 @@ use async_std::task::sleep;
 use crate::byte_size::parse_size;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::sync::Mutex;
 
 /// Bytes a second at most, each way for itself, over all connections that have a clone of it.
 #[derive(Debug, Clone)]
@@ -81,7 +82,7 @@ impl RateLimit {
     fn owe(&self, course: Course, bytes: usize, now: Instant) -> Duration {
         let [sent, received] = &self.inner.paid;
         let paid = if course == Course::Out { sent } else { received };
-        let mut paid = paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paid = paid.lock();
         let takes = Duration::from_secs_f64(bytes as f64 / self.inner.rate as f64);
         let until = paid.filter(|until| *until > now).unwrap_or(now) + takes;
         *paid = Some(until);

@@ -2,7 +2,7 @@
 //! on where it was.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::task::sleep;
@@ -12,7 +12,7 @@ use super::connection::Client;
 use super::destination::Destination;
 use super::filter::Filter;
 use super::get::{Tree, fetch_all};
-use super::jobs::{Download, Source, Summary, Upload};
+use super::jobs::{Download, Summary, Upload, UploadSource};
 use super::ledger::{How, Ledger};
 use super::observer::{Observer, Skip};
 use super::put::{Counting, LocalTree, send_all};
@@ -21,6 +21,8 @@ use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, RelPath};
 use crate::limits;
 use crate::proto::Feature;
+use crate::random;
+use crate::sync::{Mutex, MutexGuard};
 
 /// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -240,7 +242,7 @@ impl Transfer {
         let ledger = self.lock();
         let spent = match &self.work {
             Work::Uploads(jobs) => {
-                jobs.iter().any(|job| matches!(job.from, Source::Spent) && !ledger.is_settled(&job.to))
+                jobs.iter().any(|job| matches!(job.from, UploadSource::Spent) && !ledger.is_settled(&job.to))
             }
             _ => false,
         };
@@ -302,7 +304,7 @@ impl Transfer {
 }
 
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    ledger.lock()
 }
 
 /// How often, and after which pauses, something is tried again on a new connection: one rule for everything.
@@ -336,7 +338,7 @@ impl Patience {
         self.tries += 1;
         let longest = limits::RETRY_PAUSE.saturating_mul(factor).min(limits::RETRY_PAUSE_MAX);
         let mut chance = [0];
-        getrandom::fill(&mut chance).map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
+        random::fill(&mut chance)?;
         let [chance] = chance;
         Ok(Some(longest - longest / 4 * u32::from(chance) / 255))
     }

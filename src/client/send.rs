@@ -1,19 +1,16 @@
 //! Uploads: commands and data ahead of the answers, straight from the file into the outgoing buffer. Blocking.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use super::answers::Transferred;
 use super::input::Input;
-use super::jobs::{Source, Upload};
+use super::jobs::{Upload, UploadSource};
 use super::ledger::{Ledger, Unsure};
 use super::local_file::{LocalFile, Portion};
 use super::observer::{Observer, Skip};
-use super::receive::hashed;
+use super::part_there::{hash_of, part_of};
 use super::session::Session;
-use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, Hash, Hasher, Mtime, RelPath, SourceMode};
 use crate::limits;
@@ -83,7 +80,7 @@ enum What {
 
 impl Again {
     fn of(path: &Path, to: &RelPath, condition: Condition, mtime: Option<Mtime>, seen: bool) -> Again {
-        Again { upload: Upload { from: Source::File(path.to_owned()), to: to.clone(), condition, mtime }, seen }
+        Again { upload: Upload { from: UploadSource::File(path.to_owned()), to: to.clone(), condition, mtime }, seen }
     }
 }
 
@@ -208,7 +205,7 @@ impl<'a> Sender<'a> {
     fn file(&mut self, upload: Upload, seen: bool, first: bool) -> Result<()> {
         let Upload { from, to, condition, mtime } = upload;
         let (path, mut input) = match from {
-            Source::File(path) => match LocalFile::open(&path, seen) {
+            UploadSource::File(path) => match LocalFile::open(&path, seen) {
                 Ok(file) if file.hides_its_size() => (path, Input::Stream(file.file)),
                 Ok(file) => (path, Input::File(file.growing(self.ledger.how.growing))),
                 Err(error) => {
@@ -216,11 +213,11 @@ impl<'a> Sender<'a> {
                     return Ok(());
                 }
             },
-            Source::Stream(file) => (PathBuf::from(to.as_path()), Input::Stream(file)),
-            Source::Reader(reader) => (PathBuf::from(to.as_path()), Input::Reader(reader)),
-            Source::Fed(fed) => (PathBuf::from(to.as_path()), Input::Fed(fed)),
-            Source::Memory(bytes) => (PathBuf::from(to.as_path()), Input::Memory(bytes, 0)),
-            Source::Spent => {
+            UploadSource::Stream(file) => (PathBuf::from(to.as_path()), Input::Stream(file)),
+            UploadSource::Reader(reader) => (PathBuf::from(to.as_path()), Input::Reader(reader)),
+            UploadSource::Fed(fed) => (PathBuf::from(to.as_path()), Input::Fed(fed)),
+            UploadSource::Memory(bytes) => (PathBuf::from(to.as_path()), Input::Memory(bytes, 0)),
+            UploadSource::Spent => {
                 let error = Error::new(Kind::Aborted, format!("{to}: its source was read already"));
                 self.failed(PathBuf::from(to.as_path()), &to, condition, error);
                 return Ok(());
@@ -425,54 +422,6 @@ pub fn of_destination(error: Error, to: &RelPath) -> Error {
         }
         None => error,
     }
-}
-
-/// Length and hash of a file on the server, or of what an interrupted upload left of it. Nothing if there is none, or the
-/// server does not tell. To be called only when nothing is unanswered.
-fn hash_of(session: &mut Session, path: &RelPath, of: HashOf) -> Result<Option<(u64, Hash)>> {
-    session.command(&Command::Hash { path: path.clone(), length: None, of })?;
-    Ok(hashed(session)?.ok())
-}
-
-/// What the server has of this file from an interrupted upload, if the file begins with it: `hasher` and file then stand
-/// behind it, else at the beginning. To be called only when nothing is unanswered.
-pub(super) fn part_of(
-    session: &mut Session,
-    to: &RelPath,
-    file: &mut LocalFile,
-    hasher: &mut Hasher,
-    observer: &dyn Observer,
-) -> Result<Option<Resume>> {
-    let Some((offset, theirs)) = hash_of(session, to, HashOf::Partial)? else { return Ok(None) };
-    if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
-        return Ok(None);
-    }
-    hasher.reset();
-    let mut buffer = Buffer::take();
-    let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
-    let mut said = Instant::now();
-    while hasher.len() < offset {
-        observer.proving(&file.path, hasher.len(), offset);
-        // A block is a multiple of a chunk, but a read may bring less.
-        let left = usize::try_from(offset - hasher.len()).unwrap_or(usize::MAX).min(space.len());
-        match file.file.read(space.get_mut(..left).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(count) => hasher.update(space.get(..count).unwrap_or_default()),
-            Err(err) if err.kind() == ErrorKind::Interrupted => {}
-            // The upload from the beginning will meet it again, and tell.
-            Err(_) => break,
-        }
-        if said.elapsed() >= limits::STILL_HERE {
-            session.command(&Command::Ping)?;
-            session.expect(200)?;
-            said = Instant::now();
-        }
-    }
-    if (hasher.len(), hasher.finalize()) == (offset, theirs) {
-        return Ok(Some(Resume { offset, prefix: theirs }));
-    }
-    file.file.rewind().map_err(|err| Error::file(file.path.display(), err))?;
-    Ok(None)
 }
 
 /// A final reply, as far as it matters here.

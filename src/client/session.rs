@@ -6,8 +6,8 @@ use super::answers::Ids;
 use super::wire::{Credit, Event, Parcel, Wire};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::limits;
-use crate::proto::escape::for_people;
 use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, Reply};
 
 /// One logged-in, or not yet logged-in, conversation.

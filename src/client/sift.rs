@@ -10,7 +10,7 @@ use super::answers::Stat;
 use super::content;
 use super::destination::Destination;
 use super::filter::modified;
-use super::jobs::{Download, Source, Upload};
+use super::jobs::{Download, Upload, UploadSource};
 use super::ledger::Ledger;
 use super::listing;
 use super::many;
@@ -145,7 +145,9 @@ fn whole_there(
     }
     let mut seeming = Vec::new();
     for task in tasks {
-        let Task::File { upload: Upload { from: Source::File(path), to, mtime, .. }, seen } = task else { continue };
+        let Task::File { upload: Upload { from: UploadSource::File(path), to, mtime, .. }, seen } = task else {
+            continue;
+        };
         let (Some(found), false) = (there.get(to), ledger.is_settled(to)) else { continue };
         let meta = if *seen { path.symlink_metadata() } else { path.metadata() };
         let Ok(meta) = meta else { continue };
@@ -208,9 +210,9 @@ pub(super) fn uploads(
     for task in tasks {
         match task {
             Task::File { upload, .. } if ledger.is_settled(&upload.to) => {}
-            Task::File { upload: Upload { from: Source::File(path), to, condition, mtime }, seen } => {
+            Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, seen } => {
                 let meta = if seen { path.symlink_metadata() } else { path.metadata() };
-                let upload = |path| Upload { from: Source::File(path), to: to.clone(), condition, mtime };
+                let upload = |path| Upload { from: UploadSource::File(path), to: to.clone(), condition, mtime };
                 let meta = match meta {
                     Ok(meta) => meta,
                     Err(err) if ledger.how.dry_run => {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::{Either, select};
@@ -15,11 +15,12 @@ use super::connection::Client;
 use super::destination::Destination;
 use super::feed::feed;
 use super::file_reader::{FileReader, Wanted};
-use super::jobs::{Download, Source, Summary, Upload};
+use super::jobs::{Download, Summary, Upload, UploadSource};
 use super::list_stream::ListStream;
 use super::observer::Observer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, IntoPath, RelPath};
+use crate::sync::Mutex;
 
 impl Client {
     /// Sends these bytes to a file, which appears whole and verified, in place of one that is there. The folder that it goes into
@@ -48,7 +49,8 @@ impl Client {
         size: impl Into<Option<u64>>,
     ) -> Result<Transferred> {
         let (feeder, fed) = feed(size.into());
-        let upload = Upload { from: Source::Fed(fed), to: to.into_path()?, condition: Condition::Any, mtime: None };
+        let upload =
+            Upload { from: UploadSource::Fed(fed), to: to.into_path()?, condition: Condition::Any, mtime: None };
         let putting = pin!(self.put_one(upload));
         match select(putting, pin!(feeder.run(&mut from))).await {
             // Refused: what the reader still has nobody needs.
@@ -131,13 +133,13 @@ struct One(Mutex<Option<Transferred>>);
 impl One {
     fn outcome(&self, summary: Summary) -> Result<Transferred> {
         summary.into_result()?;
-        let done = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let done = self.0.lock().take();
         done.ok_or_else(|| Error::new(Kind::Internal, "nothing was said of the file"))
     }
 }
 
 impl Observer for One {
     fn finished(&self, _: &Path, _: &RelPath, done: &Transferred) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(*done);
+        *self.0.lock() = Some(*done);
     }
 }

@@ -6,9 +6,10 @@ use std::net::Ipv6Addr;
 
 use super::options::Endpoint;
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::files::RelPath;
 use crate::limits;
-use crate::proto::escape::{decode, for_people};
+use crate::proto::percent::decode;
 
 /// The port of a server that names none.
 pub const DEFAULT_PORT: u16 = limits::PORT;
@@ -444,7 +445,7 @@ mod tests {
         fn a_url_means_what_the_plain_form_of_its_decoded_path_means(path in "[a-z %:=ü]{1,20}", is_folder: bool) {
             let plain = Target { user: None, host: "h".into(), port: None, path: RelPath::parse(path.as_bytes()).unwrap(), is_folder, bookmark: None };
             let slash = if is_folder { "/" } else { "" };
-            let url = format!("sealift://h/{}{slash}", crate::proto::escape::encode(path.as_bytes()));
+            let url = format!("sealift://h/{}{slash}", crate::proto::percent::encode(path.as_bytes()));
             prop_assert_eq!(Target::parse(url.as_bytes()).unwrap(), plain);
         }
 

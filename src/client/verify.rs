@@ -1,7 +1,7 @@
 //! Having a server read a whole folder and compare it with what it recorded.
 
 use std::os::unix::ffi::OsStringExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_std::channel::bounded;
 use futures::join;
@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
 use crate::proto::{Command, Feature, HashOf};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What became of the files of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,7 +101,7 @@ impl Inspection {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 fn verify(

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::filter::{Filter, modified};
-use super::jobs::{Source, Upload};
+use super::jobs::{Upload, UploadSource};
 use super::observer::Skip;
 use super::put::LocalTree;
 use super::send::Task;
@@ -93,7 +93,7 @@ impl Walk {
             Err(error) => return Some(Task::Fail(path, error)),
         };
         if kind.is_file() {
-            let upload = Upload { from: Source::File(path), to, condition: self.condition, mtime: None };
+            let upload = Upload { from: UploadSource::File(path), to, condition: self.condition, mtime: None };
             return Some(Task::File { upload, seen: !follows });
         }
         let identity = match self.follow_links.then(|| fs::metadata(&path)).transpose() {

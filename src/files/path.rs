@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
+use crate::escape;
 use crate::limits;
-use crate::proto::escape;
 
 /// A path relative to a home, in its only spelling: components joined by single slashes, none of them empty, `.`,
 /// `..`, reserved or holding a control character; at most [`limits::PATH_MAX`] bytes, [`limits::NAME_MAX`] a

@@ -5,10 +5,11 @@
 //! is ever converted from one type to another.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::Committed;
 use crate::error::{Error, Kind, Result};
+use crate::sync::Mutex;
 
 /// An upload that is whole, or a folder that was just made, waiting for [`super::Store::commit`] of the store it is from.
 /// Dropped without one the upload leaves nothing behind; the folder stays, but maybe not after a power cut.
@@ -45,7 +46,7 @@ trait Forget: Send + Sync {
 
 impl<T: Send> Forget for Mutex<Changes<T>> {
     fn forget(&self, id: u64) {
-        let forgotten = lock(self).waiting.remove(&id);
+        let forgotten = self.lock().waiting.remove(&id);
         // Removing a file is not done under the lock.
         drop(forgotten);
     }
@@ -72,7 +73,7 @@ impl<T> Clone for PreparedSet<T> {
 impl<T: Send + 'static> PreparedSet<T> {
     /// Keeps this change until its handle comes back or is dropped.
     pub fn add(&self, change: T) -> Prepared {
-        let mut changes = lock(&self.0);
+        let mut changes = self.0.lock();
         let id = changes.next;
         changes.next += 1;
         changes.waiting.insert(id, change);
@@ -89,14 +90,9 @@ impl<T: Send + 'static> PreparedSet<T> {
     /// # Errors
     /// [`Kind::Internal`] if it is from another store.
     pub fn take(&self, prepared: Prepared) -> Result<T> {
-        let change = if self.owns(&prepared) { lock(&self.0).waiting.remove(&prepared.id) } else { None };
+        let change = if self.owns(&prepared) { self.0.lock().waiting.remove(&prepared.id) } else { None };
         change.ok_or_else(|| Error::new(Kind::Internal, "a change that another store has prepared"))
     }
-}
-
-fn lock<T>(changes: &Mutex<Changes<T>>) -> MutexGuard<'_, Changes<T>> {
-    // A table and a number: a panic elsewhere cannot have left them half-changed.
-    changes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -110,7 +106,7 @@ mod tests {
         let foreign = other.add("foreign");
         assert_eq!(set.clone().take(second).unwrap(), "second");
         assert_eq!(set.take(foreign).unwrap_err().kind(), Kind::Internal);
-        assert!(lock(&other.0).waiting.is_empty(), "what was taken to the wrong store is given up");
+        assert!(other.0.lock().waiting.is_empty(), "what was taken to the wrong store is given up");
         assert_eq!(set.take(first).unwrap(), "first");
     }
 

@@ -5,6 +5,7 @@
 //! signature is given can use it anywhere else, or twice. It is signed in OpenSSH's format for signatures (SSHSIG), in a
 //! namespace of our own, so that no other program's signature is ever taken for one, nor ours by another program.
 
+mod evidence;
 mod fields;
 mod nonce;
 mod proof;
@@ -12,6 +13,7 @@ mod public;
 mod statement;
 mod verify;
 
+pub use evidence::Evidence;
 pub(crate) use fields::{Fields, put, signature_of, two_numbers};
 pub use nonce::Nonce;
 pub use proof::Proof;

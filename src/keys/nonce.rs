@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::NONCE_BYTES;
+use crate::random;
 
 /// Random bytes from a server, good for one attempt to log in over one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl Nonce {
     /// [`Kind::Internal`]: the system has no random numbers.
     pub fn fresh() -> Result<Nonce> {
         let mut bytes = [0; NONCE_BYTES];
-        getrandom::fill(&mut bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        random::fill(&mut bytes)?;
         Ok(Nonce(bytes))
     }
 
@@ -30,7 +31,7 @@ impl Nonce {
 /// As on the wire: 64 hexadecimal digits.
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:x}", base16ct::HexDisplay(&self.0))
     }
 }
 
@@ -39,15 +40,9 @@ impl FromStr for Nonce {
 
     fn from_str(text: &str) -> Result<Nonce> {
         let wrong = || Error::new(Kind::Protocol, "a nonce has 64 hexadecimal digits");
-        if text.len() != 2 * NONCE_BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        let mut nonce = [0; NONCE_BYTES];
-        for (byte, digits) in nonce.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-        }
-        Ok(Nonce(nonce))
+        let mut bytes = [0; NONCE_BYTES];
+        let all = base16ct::mixed::decode(text, &mut bytes).map_err(|_| wrong())?;
+        all.try_into().map(Nonce).map_err(|_| wrong())
     }
 }
 

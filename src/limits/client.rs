@@ -26,9 +26,15 @@ pub const INTERRUPT_PATIENCE: Duration = Duration::from_millis(1500);
 /// than [`INTERRUPT_PATIENCE`], so that a command that can be told has its chance.
 pub const INTERRUPT_LIMIT: Duration = Duration::from_millis(1800);
 
+/// How often a pause looks whether it is over: nobody notices it, and it leaves an interrupted command its time.
+pub const INTERRUPT_LOOK: Duration = Duration::from_millis(50);
+
 /// A Ctrl-C that another program had the terminal for reaches this one too, and on a busy machine after that has ended: so long
 /// it is still the other one's.
 pub const INTERRUPT_ECHO: Duration = Duration::from_millis(500);
+
+/// Events of transfers that wait to be read, before further ones are only counted: some ten megabytes.
+pub const EVENTS_WAITING: usize = 64 * 1024;
 
 /// Buffers on their way between a client's connection and the thread that works with files, in each direction. What they
 /// smooth is the threads' turns on the cores: with 16 (4 MiB) instead of 4 a file of 1 GiB took 3 to 6 % less time on two
@@ -115,6 +121,23 @@ pub const SHELL_QUIET: Duration = Duration::from_secs(15);
 
 /// How often a program that reads JSON is told how far a transfer is.
 pub const JSON_PROGRESS: Duration = Duration::from_secs(1);
+
+// ---- What a person sees ----
+
+/// A transfer shorter than this shows no progress: it would only flicker.
+pub const PROGRESS_AFTER: Duration = Duration::from_millis(500);
+
+/// How often progress is drawn, also while nothing comes, so that a stall can be told from a hang.
+pub const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// How often a log gets a line of progress.
+pub const PROGRESS_LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// The time over which a rate is taken: long enough to be read, short enough to show a line that stalls.
+pub const PROGRESS_RATE_OVER: Duration = Duration::from_secs(5);
+
+/// A pipe into which somebody writes sooner is waited for without a word.
+pub const PIPE_SAID_AFTER: Duration = Duration::from_millis(300);
 
 // ---- Mirrors ----
 

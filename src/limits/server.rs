@@ -54,6 +54,12 @@ pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections of all balancers together that have not said yet whose they are: each is a descriptor, for the time of a packet.
 pub const PROXIED_UNKNOWN_MAX: usize = 256;
 
+/// Bits of an IPv6 address that tell one subscriber from another: each gets a /64 at least.
+pub const IPV6_SUBSCRIBER_BITS: u32 = 64;
+
+/// Bits of an IPv6 address that tell one network from another: providers give whoever asks up to a /48.
+pub const IPV6_NETWORK_BITS: u32 = 48;
+
 // ---- Sessions ----
 
 /// How long a logged-in connection may say nothing between two commands.
@@ -92,7 +98,7 @@ pub const TURNS_MIN: usize = 24;
 
 /// Further threads that may be in work which cannot be interrupted: commits, removals of trees, the first look at
 /// what a home with a quota holds.
-pub const TURNS_ASIDE: usize = 24;
+pub const TURNS_BLOCKED: usize = 24;
 
 /// Bytes from which on hashing them counts as heavy: below it the change of places costs as much as the work.
 pub const HEAVY_MIN: u64 = 64 * 1024;

@@ -98,6 +98,12 @@ pub const WEB_COOKIE_IDLE: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long it counts, however often it is used.
 pub const WEB_COOKIE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// Random bytes of a cookie: 256 bits, which nobody guesses.
+pub const WEB_COOKIE_BYTES: usize = 32;
+
+/// Letters of a method that no log line goes beyond.
+pub const WEB_METHOD_SHOWN: usize = 20;
+
 /// Cookies of one user that count: browsers and private windows of them.
 pub const WEB_COOKIES_OF_USER: usize = 16;
 

@@ -1,11 +1,12 @@
 //! Work done on another thread while its owner goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{Error, Kind, Result};
+use crate::sync::Mutex;
 
 /// A piece of blocking work that a thread of the pool does as soon as one is free. Dropping it gives the work up if
 /// nobody has begun it, and else waits for its end.
@@ -67,7 +68,7 @@ impl<T> Drop for Background<T> {
 }
 
 fn take<T>(slot: &Slot<T>) -> Option<Work<T>> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+    slot.lock().take()
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     fn the_result_comes_back_from_another_thread_or_from_this_one() {
         let all: Vec<_> = (0..100).map(|n| Background::start(move || n)).collect();
-        let sum: i32 = all.into_iter().map(|aside| aside.wait().unwrap()).sum();
+        let sum: i32 = all.into_iter().map(|background| background.wait().unwrap()).sum();
         assert_eq!(sum, 4950);
     }
 
@@ -91,7 +92,7 @@ mod tests {
         let held = Arc::new(Mutex::new(held));
         for _ in 0..1000 {
             let held = Arc::clone(&held);
-            async_std::task::spawn_blocking(move || held.lock().unwrap().recv().is_ok());
+            async_std::task::spawn_blocking(move || held.lock().recv().is_ok());
         }
         let (done, waited) = sync_channel(1);
         thread::spawn(move || {
@@ -108,25 +109,25 @@ mod tests {
         let (begun, seen) = sync_channel(0);
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
-        let aside = Background::start(move || {
+        let background = Background::start(move || {
             begun.send(()).unwrap();
             thread::yield_now();
             end.store(true, Ordering::SeqCst);
         });
         seen.recv().unwrap();
-        drop(aside);
+        drop(background);
         assert!(ended.load(Ordering::SeqCst));
     }
 
     #[test]
     fn a_panic_reaches_who_waits() {
         let (begun, seen) = sync_channel(0);
-        let aside = Background::start(move || {
+        let background = Background::start(move || {
             begun.send(()).unwrap();
             assert_eq!(1, 2, "on purpose");
         });
         seen.recv().unwrap();
-        let waited = catch_unwind(AssertUnwindSafe(|| aside.wait()));
+        let waited = catch_unwind(AssertUnwindSafe(|| background.wait()));
         assert!(waited.unwrap_err().downcast_ref::<String>().unwrap().contains("on purpose"));
     }
 }

@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures::future::poll_fn;
@@ -20,6 +20,7 @@ use crate::budget::Account;
 use crate::buffers::Buffer;
 use crate::error::Kind;
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a machine did with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +130,9 @@ pub enum Doing {
 }
 
 /// A machine with its queues. Clones are the same lane.
-pub struct Lane<M>(Arc<Shared<M>>);
+pub struct Lane<M>(Arc<Inner<M>>);
 
-struct Shared<M> {
+struct Inner<M> {
     turns: Arc<Turns>,
     source: Source,
     /// Its share of the memory.
@@ -186,7 +187,7 @@ impl<M: Machine> Lane<M> {
             over: false,
             panicked: false,
         };
-        Lane(Arc::new(Shared {
+        Lane(Arc::new(Inner {
             turns,
             source,
             account,
@@ -305,7 +306,7 @@ impl<M: Machine> Lane<M> {
     }
 }
 
-impl<M> Shared<M> {
+impl<M> Inner<M> {
     /// Buffers in the inbox at which the connection is read no further.
     fn inbox_full(&self) -> usize {
         if self.account.is_rich() { limits::INBOX_BUFFERS } else { 1 }
@@ -336,10 +337,10 @@ enum Next<M> {
     Parked,
 }
 
-impl<M: Machine> Shared<M> {
+impl<M: Machine> Inner<M> {
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         // A panic under this lock would leave plain data behind; the session's end handles it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn ask(self: Arc<Self>, class: Class) {
@@ -456,7 +457,7 @@ impl<M: Machine> Shared<M> {
     }
 }
 
-impl<M: Machine> Turn for Shared<M> {
+impl<M: Machine> Turn for Inner<M> {
     fn turn(self: Arc<Self>, place: &Place) {
         let mut state = self.lock();
         state.asked = false;
@@ -473,7 +474,7 @@ impl<M: Machine> Turn for Shared<M> {
     }
 }
 
-impl<M: Machine> Queue for Shared<M> {
+impl<M: Machine> Queue for Inner<M> {
     fn hand_over(&self, buffer: Buffer) -> bool {
         let mut state = self.lock();
         state.outbox.push_back(buffer);

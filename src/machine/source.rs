@@ -5,23 +5,18 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::auth::Principal;
+use crate::limits;
 
 /// Where a connection comes from: an IPv4 address, or the /64 that one IPv6 subscriber gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Origin(IpAddr);
-
-/// Bits of an IPv6 address that tell one [`Origin`] from another.
-const SUBSCRIBER_BITS: u32 = 64;
-
-/// Bits of an IPv6 address that tell one [`Network`] from another: providers give whoever asks up to a /48.
-const NETWORK_BITS: u32 = 48;
 
 impl From<IpAddr> for Origin {
     /// An IPv4 address that came in by IPv6 is itself.
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Origin(v4.into()),
-            IpAddr::V6(v6) => Origin(leading(v6, SUBSCRIBER_BITS).into()),
+            IpAddr::V6(v6) => Origin(leading(v6, limits::IPV6_SUBSCRIBER_BITS).into()),
         }
     }
 }
@@ -37,7 +32,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             IpAddr::V4(v4) => v4.fmt(f),
-            IpAddr::V6(v6) => write!(f, "{v6}/{SUBSCRIBER_BITS}"),
+            IpAddr::V6(v6) => write!(f, "{v6}/{}", limits::IPV6_SUBSCRIBER_BITS),
         }
     }
 }
@@ -73,7 +68,9 @@ impl Source {
         match self {
             Source::User(name) => Network::User(name.clone()),
             Source::Origin(Origin(IpAddr::V4(v4))) => Network::Addresses((*v4).into()),
-            Source::Origin(Origin(IpAddr::V6(v6))) => Network::Addresses(leading(*v6, NETWORK_BITS).into()),
+            Source::Origin(Origin(IpAddr::V6(v6))) => {
+                Network::Addresses(leading(*v6, limits::IPV6_NETWORK_BITS).into())
+            }
         }
     }
 }

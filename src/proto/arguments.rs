@@ -1,12 +1,12 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
-use super::command::{Evidence, LinkArgs, LinkEnd};
-use super::escape::decode;
+use super::command::{LinkArgs, LinkEnd};
+use super::percent::decode;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::files::Resume;
 use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId};
-use crate::keys::Proof;
+use crate::keys::{Evidence, Proof};
 use crate::limits;
 use crate::secret::Secret;
 

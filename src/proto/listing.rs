@@ -1,7 +1,8 @@
 //! Listings: one line an entry, inside frames: `type=file size=5 mtime=1700000000 path`.
 
-use super::escape::{decode, encode, for_people};
+use super::percent::{decode, encode};
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::files::Entry;
 use crate::limits;
 

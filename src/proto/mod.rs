@@ -4,16 +4,16 @@
 
 mod arguments;
 pub mod command;
-pub mod escape;
 pub mod features;
 pub mod frame;
 pub mod line;
 pub mod listing;
+pub mod percent;
 pub mod reply;
 pub mod verb;
 
 pub use crate::files::Resume;
-pub use command::{BadLine, Command, Evidence, HashOf, LinkArgs, LinkEnd, StageArgs, UploadArgs};
+pub use command::{BadLine, Command, HashOf, LinkArgs, LinkEnd, StageArgs, UploadArgs};
 pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;

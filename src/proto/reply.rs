@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 
-use super::escape::{decode, encode, for_people, list_item};
+use super::percent::{decode, encode, list_item};
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 
 /// Writes one reply line at the end of a buffer. The only writer of replies: values are percent-encoded and text is
 /// escaped here, so no file name can forge a line.

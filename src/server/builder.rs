@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::events::{Event, Listener};
 use super::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, Timeouts, Web};
+use crate::auth::UsersFrom;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Vault};
 use crate::tls::{Identity, Pin};
@@ -38,6 +39,7 @@ pub struct ServerBuilder {
     listeners: Vec<TcpListener>,
     has_users: bool,
     has_storage: bool,
+    durability: Option<Durability>,
     listener: Option<Listener>,
 }
 
@@ -46,20 +48,34 @@ impl Server {
     pub fn builder(identity: Identity) -> ServerBuilder {
         let storage = Storage::Folder { path: PathBuf::new(), durability: Durability::Full };
         let options = ServerOptions::stored_in(storage, PathBuf::new(), identity);
-        ServerBuilder { options, listeners: Vec::new(), has_users: false, has_storage: false, listener: None }
+        ServerBuilder {
+            options,
+            listeners: Vec::new(),
+            has_users: false,
+            has_storage: false,
+            durability: None,
+            listener: None,
+        }
     }
 }
 
 impl ServerBuilder {
-    /// The users file. It is read again whenever it changes.
-    pub fn users(mut self, file: impl Into<PathBuf>) -> Self {
-        (self.options.users, self.has_users) = (file.into(), true);
+    /// Where the users are from: the path of a users file, or a [`UserDirectory`](crate::auth::UserDirectory) of your own. What
+    /// changes there counts at once.
+    pub fn users(mut self, users: impl Into<UsersFrom>) -> Self {
+        (self.options.users, self.has_users) = (users.into(), true);
         self
     }
 
     /// Keeps the homes in this folder, made if it is missing; what is acknowledged outlives a power cut.
     pub fn folder(self, path: impl Into<PathBuf>) -> Self {
         self.storage(Storage::Folder { path: path.into(), durability: Durability::Full })
+    }
+
+    /// What an acknowledged change outlives, where the homes are in a folder; a power cut, if nothing is said.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
     }
 
     /// Keeps the homes wherever this one does.
@@ -144,11 +160,14 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// As [`Server::bind`], and [`Kind::Usage`] without users or a place for the homes.
-    pub fn bind(self) -> Result<Server> {
-        for (is_there, what) in [(self.has_users, "a users file"), (self.has_storage, "a place for the homes")] {
+    pub fn bind(mut self) -> Result<Server> {
+        for (is_there, what) in [(self.has_users, "users"), (self.has_storage, "a place for the homes")] {
             if !is_there {
                 return Err(Error::new(Kind::Usage, format!("the server needs {what}")));
             }
+        }
+        if let (Storage::Folder { durability, .. }, Some(wanted)) = (&mut self.options.storage, self.durability) {
+            *durability = wanted;
         }
         let opened = match (self.options.listen.is_empty(), self.listeners.is_empty()) {
             (true, false) => Listeners(Vec::new()),

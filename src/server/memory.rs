@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -11,6 +11,7 @@ use crate::budget::{Account, Budget, Portion};
 use crate::limits;
 use crate::machine::source::{Network, Source};
 use crate::machine::turns::{Places, cores};
+use crate::sync::Mutex;
 
 /// What a server does with the memory that it may take, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +146,7 @@ impl Memory {
     /// The account of one more connection of this source.
     pub fn account(&self, source: &Source) -> Arc<Account> {
         let network = source.network();
-        let mut portions = self.portions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut portions = self.portions.lock();
         let kept = portions.get(&network).and_then(Weak::upgrade);
         let portion = kept.unwrap_or_else(|| {
             portions.retain(|_, portion| portion.strong_count() > 0);
@@ -243,6 +244,6 @@ mod tests {
         assert!(memory.account(&somebody(2)).claim(200).is_some());
         drop((one, two, held));
         let _other = memory.account(&somebody(3));
-        assert_eq!(memory.portions.lock().unwrap().len(), 1);
+        assert_eq!(memory.portions.lock().len(), 1);
     }
 }

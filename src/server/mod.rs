@@ -16,7 +16,7 @@ mod memory;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_std::future::timeout;
@@ -33,7 +33,7 @@ pub use self::desk::matter::Matter;
 pub use self::desk::op::{Hashing, Op};
 use self::desk::registry::Registry;
 pub use self::desk::registry::SessionId;
-use self::desk::staged::StagedUploads;
+use self::desk::staged_uploads::StagedUploads;
 use self::desk::state::State;
 use self::desk::tokens::Tokens;
 pub use self::desk::users_file_trouble::{UsersFileTrouble, users_file_trouble};
@@ -49,20 +49,21 @@ pub use self::http::Web;
 use self::http::remembered::Remembered;
 use self::http::signed_in::SignedIn;
 use self::http::uploads::Uploads;
-pub use self::line::session::asked::Asked;
 #[doc(hidden)]
-pub use self::line::unplugged;
+pub use self::line::sans_io;
+pub use self::line::session::asked::Asked;
 use self::live::Live;
 pub use self::live::LiveOptions;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
-use crate::auth::Network;
+use crate::auth::{Network, UsersFrom};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Location, Vault};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
+use crate::sync::RwLock;
 use crate::tls::{Acceptor, Identity, Pin, WebCertificate, WebFiles};
 
 /// Where the homes of a server are.
@@ -86,8 +87,8 @@ pub struct ServerOptions {
     pub listen: Vec<SocketAddr>,
     /// Where all homes are.
     pub storage: Storage,
-    /// The users file.
-    pub users: PathBuf,
+    /// Where the users are from.
+    pub users: UsersFrom,
     /// The server's own folder, for what users do themselves, such as choosing a password; made if it is missing. None: they
     /// can do nothing of the kind.
     pub state: Option<PathBuf>,
@@ -123,17 +124,17 @@ pub struct ServerOptions {
 
 impl ServerOptions {
     /// Options with the defaults for all that has one.
-    pub fn new(listen: SocketAddr, data: PathBuf, users: PathBuf, identity: Identity) -> Self {
+    pub fn new(listen: SocketAddr, data: PathBuf, users: impl Into<UsersFrom>, identity: Identity) -> Self {
         let storage = Storage::Folder { path: data, durability: Durability::Full };
         ServerOptions { listen: vec![listen], ..ServerOptions::stored_in(storage, users, identity) }
     }
 
     /// The same with the homes anywhere, and no address yet.
-    pub fn stored_in(storage: Storage, users: PathBuf, identity: Identity) -> Self {
+    pub fn stored_in(storage: Storage, users: impl Into<UsersFrom>, identity: Identity) -> Self {
         ServerOptions {
             listen: Vec::new(),
             storage,
-            users,
+            users: users.into(),
             state: None,
             identity,
             next_pin: None,
@@ -190,13 +191,13 @@ struct Shared {
 impl Shared {
     /// What connections begin with now.
     fn live(&self) -> Arc<Live> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live.read().clone()
     }
 
     /// Has connections begin with these from now on.
     fn change(&self, options: &LiveOptions) {
         self.admission.change(admission_of(options, self.connections_max));
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Live::of(options));
+        *self.live.write() = Arc::new(Live::of(options));
     }
 }
 
@@ -345,7 +346,7 @@ impl Server {
             }
         };
         let state = options.state.as_deref().map(State::open).transpose()?;
-        let users = Arc::new(CurrentUsers::load(&options.users, state.as_ref().map(State::folder))?);
+        let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
         if options.is_confined {
             users.confine();
         }

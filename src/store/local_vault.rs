@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cap_std::ambient_authority;
@@ -20,6 +20,7 @@ use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, Location, RelPath, Store, Swept, Vault};
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The homes in one directory, opened once, and its alone: no other process serves it, or lies in it with its own.
 pub struct LocalVault {
@@ -118,7 +119,7 @@ impl LocalVault {
         let there = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
         refuse_meeting(&self.path, path)?;
         refuse_taken(&there, &path.display().to_string())?;
-        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut elsewhere = self.elsewhere.lock();
         elsewhere.retain(|_, root| root.strong_count() > 0);
         let is_it = |kept: &Arc<Root>| kept.dir().is_ok_and(|kept| is_same(&kept, &there));
         if let Some(kept) = elsewhere.get(path).and_then(Weak::upgrade).filter(is_it) {
@@ -138,7 +139,7 @@ impl LocalVault {
     }
 
     fn lock_roots(&self) -> MutexGuard<'_, HashMap<String, Weak<Root>>> {
-        self.roots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.roots.lock()
     }
 
     /// Where this home is, in a tree that all sessions share whose homes are, or are in, the same folder of the data
@@ -147,7 +148,7 @@ impl LocalVault {
         // A home may be a link to another.
         let real = self.root.canonicalize(home).map_err(|err| Error::file("your home folder", err))?;
         let top = PathBuf::from_iter(real.components().next());
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trees = self.trees.lock();
         trees.retain(|_, tree| tree.strong_count() > 0);
         let tree = trees.get(&top).and_then(Weak::upgrade).unwrap_or_default();
         trees.insert(top, Arc::downgrade(&tree));
@@ -380,7 +381,7 @@ mod tests {
         assert!(is_same(&first.dir().unwrap(), &second.dir().unwrap()));
         drop((first, second));
         homes.root_of("carol").unwrap();
-        assert_eq!(homes.roots.lock().unwrap().len(), 1);
+        assert_eq!(homes.roots.lock().len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 
-use super::buffered::{Buffered, Shared};
+use super::buffered::{Buffered, SharedBuffered};
 use super::hello::{self, Answers, Hello};
 use super::stream::Side;
 use super::web::{ByProtocol, WebCertificate};
@@ -103,7 +103,7 @@ impl Acceptor {
     {
         let answers = Answers { alpns: &self.alpns, unnamed: self.unnamed, to_plain: self.to_plain };
         let hello = hello::read(&mut io, answers).await?;
-        let io = Shared::new(io);
+        let io = SharedBuffered::new(io);
         let done = self.engine.accept(io.handle()).await.map(Side::Accepted);
         let stream = TlsStream::after_handshake(done, io).await.map_err(explain::handshake)?;
         let Hello { alpn, server_name } = hello;

@@ -14,14 +14,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::io::{AsyncRead, AsyncWrite};
 
-use super::pool::Buffer;
+use super::pool::SocketBuffer;
 use crate::budget::Account;
 use crate::limits::{EMPTY_BYTES_MAX, HANDSHAKE_BYTES_MAX, READS_PER_POLL};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A socket read shorter than this shows a quiet peer: its next bytes are read straight into the engine's own buffer,
 /// which has this size, without taking one from the pool.
@@ -42,8 +43,8 @@ pub(super) enum Turn {
 pub(super) struct Buffered<IO> {
     io: IO,
     turn: Turn,
-    incoming: Buffer,
-    outgoing: Buffer,
+    incoming: SocketBuffer,
+    outgoing: SocketBuffer,
     /// Whether the peer sends faster than [`SMALL_READ`] at a time.
     busy: bool,
     /// Socket reads since the last pause.
@@ -62,8 +63,8 @@ impl<IO> Buffered<IO> {
         Buffered {
             io,
             turn: Turn::Handshake,
-            incoming: Buffer::default(),
-            outgoing: Buffer::default(),
+            incoming: SocketBuffer::default(),
+            outgoing: SocketBuffer::default(),
             busy: false,
             reads: 0,
             unproductive: 0,
@@ -258,29 +259,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Buffered<IO> {
 
 /// A handle on the adapter. async-tls keeps what it is given to itself, so the engine gets one handle and the stream
 /// above it holds another; both are polled by one task at a time, and the lock never waits.
-pub(super) struct Shared<IO>(Arc<Mutex<Buffered<IO>>>);
+pub(super) struct SharedBuffered<IO>(Arc<Mutex<Buffered<IO>>>);
 
-impl<IO> Shared<IO> {
+impl<IO> SharedBuffered<IO> {
     pub(super) fn new(adapter: Buffered<IO>) -> Self {
-        Shared(Arc::new(Mutex::new(adapter)))
+        SharedBuffered(Arc::new(Mutex::new(adapter)))
     }
 
     pub(super) fn handle(&self) -> Self {
-        Shared(self.0.clone())
+        SharedBuffered(self.0.clone())
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Buffered<IO>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Shared<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for SharedBuffered<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.lock()).poll_read(cx, buf)
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Shared<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SharedBuffered<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.lock()).poll_write(cx, buf)
     }

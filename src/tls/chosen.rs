@@ -5,12 +5,12 @@
 //! EncryptedExtensions (RFC 8446, section 4.3.1), whose key the engine hands to whoever asks for it. The engine has
 //! checked the very same bytes by then; here they are only read.
 
-use std::sync::{Mutex, PoisonError};
-
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::hkdf::{self, HKDF_SHA256, HKDF_SHA384, KeyType, Prk};
 use rustls::KeyLog;
 use zeroize::Zeroizing;
+
+use crate::sync::Mutex;
 
 /// What the engine calls the secret that the server's part of a handshake is encrypted under.
 const LABEL: &str = "SERVER_HANDSHAKE_TRAFFIC_SECRET";
@@ -31,7 +31,7 @@ pub(super) struct HandshakeSecret(Mutex<Option<Zeroizing<Vec<u8>>>>);
 impl KeyLog for HandshakeSecret {
     fn log(&self, label: &str, _client_random: &[u8], secret: &[u8]) {
         if label == LABEL {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Zeroizing::new(secret.to_vec()));
+            *self.0.lock() = Some(Zeroizing::new(secret.to_vec()));
         }
     }
 
@@ -44,7 +44,7 @@ impl HandshakeSecret {
     /// The protocol that the server chose in a finished handshake, `heard` being all it sent in it. Nothing if it chose
     /// none, or what it sent cannot be read.
     pub(super) fn alpn(&self, heard: &[u8]) -> Option<Vec<u8>> {
-        let secret = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let secret = self.0.lock().take()?;
         let (mut plain, mut hidden) = (Vec::new(), Vec::new());
         let mut keys: Option<Keys> = None;
         let mut rest = heard;

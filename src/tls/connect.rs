@@ -10,7 +10,7 @@ use futures::io::{AsyncRead, AsyncWrite};
 use rustls::client::{Resumption, ServerName, WebPkiVerifier};
 use rustls::{Certificate, ClientConfig, RootCertStore};
 
-use super::buffered::{Buffered, Shared};
+use super::buffered::{Buffered, SharedBuffered};
 use super::chosen::HandshakeSecret;
 use super::explain::NoSealift;
 use super::stream::Side;
@@ -92,7 +92,7 @@ impl Connector {
         let secret = Arc::new(HandshakeSecret::default());
         let connector = self.one_connection(&seen, &secret);
         let name = self.name_for_tls(server_name)?;
-        let io = Shared::new(Buffered::new(io).listening());
+        let io = SharedBuffered::new(Buffered::new(io).listening());
         let done = connector.connect(name, io.handle()).await.map(Side::Connected);
         // Before the stream is flushed, and after it what comes is no handshake.
         let heard = io.lock().heard();

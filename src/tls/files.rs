@@ -10,6 +10,7 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use crate::limits::{self, PEM_MAX};
+use crate::random;
 use crate::{Error, Kind, Result};
 
 /// Who may read a file.
@@ -157,10 +158,7 @@ struct Staged {
 
 impl Staged {
     fn write(directory: &Path, name: &str, content: &[u8], privacy: Privacy) -> Result<Staged> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)
-            .map_err(|err| Error::new(Kind::Internal, "the system gives no random numbers").with_source(err))?;
-        let temporary = directory.join(format!(".{name}.{:016x}", u64::from_ne_bytes(random)));
+        let temporary = directory.join(format!(".{name}.{:016x}", random::number()?));
         let failed = |err| Error::file(temporary.display(), err);
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(privacy.mode()).open(&temporary).map_err(failed)?;

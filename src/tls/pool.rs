@@ -4,10 +4,11 @@
 //! It holds ciphertext only, so one connection's leavings are no secret to the next.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::budget::{Account, Claim};
 use crate::limits::{SMALL_SOCKET_BUFFER, SOCKET_BUFFER, SOCKET_BUFFERS_KEPT};
+use crate::sync::Mutex;
 
 static STORE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
@@ -24,7 +25,7 @@ impl Lease {
         if let Some(None) = claim {
             return Lease { bytes: vec![0; SMALL_SOCKET_BUFFER].into_boxed_slice(), _claim: None };
         }
-        let kept = STORE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = STORE.lock().pop();
         let bytes = kept.unwrap_or_else(|| vec![0; SOCKET_BUFFER].into_boxed_slice());
         Lease { bytes, _claim: claim.flatten() }
     }
@@ -36,7 +37,7 @@ impl Drop for Lease {
         if buffer.len() < SOCKET_BUFFER {
             return;
         }
-        let mut store = STORE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = STORE.lock();
         if store.len() < SOCKET_BUFFERS_KEPT {
             store.push(buffer);
         }
@@ -58,11 +59,11 @@ impl DerefMut for Lease {
 }
 
 /// A queue of at most [`SOCKET_BUFFER`] bytes that owns memory only while it is filled, or until
-/// [`release`](Buffer::release).
+/// [`release`](SocketBuffer::release).
 ///
 /// It never moves bytes: room is what is left behind the last byte, and all of it comes back once it is empty.
 #[derive(Default)]
-pub(super) struct Buffer {
+pub(super) struct SocketBuffer {
     /// Whose share it is; none: it has what it needs.
     account: Option<Arc<Account>>,
     storage: Option<Lease>,
@@ -70,7 +71,7 @@ pub(super) struct Buffer {
     end: usize,
 }
 
-impl Buffer {
+impl SocketBuffer {
     /// From now on memory is taken from this account's share.
     pub(super) fn charge(&mut self, account: Arc<Account>) {
         self.account = Some(account);
@@ -92,17 +93,17 @@ impl Buffer {
         self.storage.get_or_insert_with(|| Lease::take(account)).get_mut(end..).unwrap_or_default()
     }
 
-    /// How many bytes [`space`](Buffer::space) has.
+    /// How many bytes [`space`](SocketBuffer::space) has.
     pub(super) fn room(&mut self) -> usize {
         self.space().len()
     }
 
-    /// Counts `count` bytes just written into [`space`](Buffer::space) as filled.
+    /// Counts `count` bytes just written into [`space`](SocketBuffer::space) as filled.
     pub(super) fn fill(&mut self, count: usize) {
         self.end += count.min(self.room());
     }
 
-    /// Appends `data`, which must fit into [`room`](Buffer::room); what does not fit is not taken. Returns the count.
+    /// Appends `data`, which must fit into [`room`](SocketBuffer::room); what does not fit is not taken. Returns the count.
     pub(super) fn append(&mut self, data: &[u8]) -> usize {
         let space = self.space();
         let count = data.len().min(space.len());
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_the_order_they_came() {
-        let mut buffer = Buffer::default();
+        let mut buffer = SocketBuffer::default();
         assert_eq!(buffer.append(b"abcdef"), 6);
         buffer.consume(2);
         assert_eq!(buffer.append(b"gh"), 2);
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn no_more_is_taken_than_fits() {
-        let mut buffer = Buffer::default();
+        let mut buffer = SocketBuffer::default();
         assert_eq!(buffer.append(&vec![7; SOCKET_BUFFER + 5]), SOCKET_BUFFER);
         assert_eq!(buffer.append(b"x"), 0);
         buffer.consume(usize::MAX / 2);
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn where_memory_is_short_a_record_still_fits() {
-        let mut buffer = Buffer::default();
+        let mut buffer = SocketBuffer::default();
         buffer.charge(Budget::new(1000).portion().account());
         assert_eq!(buffer.append(&[7; SOCKET_BUFFER]), SMALL_SOCKET_BUFFER);
         buffer.consume(SMALL_SOCKET_BUFFER);
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn memory_is_owned_only_until_it_is_released_empty() {
-        let mut buffer = Buffer::default();
+        let mut buffer = SocketBuffer::default();
         assert!(!buffer.owns_memory());
         buffer.append(b"x");
         buffer.release();

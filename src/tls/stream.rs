@@ -12,7 +12,7 @@ use async_std::net::TcpStream;
 use async_tls::{client, server};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::buffered::{Shared, Turn};
+use super::buffered::{SharedBuffered, Turn};
 use crate::budget::Account;
 use crate::limits;
 use crate::limits::CLOSE_DRAIN;
@@ -23,7 +23,7 @@ use crate::limits::CLOSE_DRAIN;
 /// The first error ends it: every later read and write fails too.
 pub struct TlsStream<IO> {
     side: Box<Side<IO>>,
-    io: Shared<IO>,
+    io: SharedBuffered<IO>,
     /// Whether the goodbye (close_notify) was given; nothing may be written after it.
     closed: bool,
     broken: Option<io::ErrorKind>,
@@ -31,8 +31,8 @@ pub struct TlsStream<IO> {
 
 /// The engine's stream.
 pub(super) enum Side<IO> {
-    Accepted(server::TlsStream<Shared<IO>>),
-    Connected(client::TlsStream<Shared<IO>>),
+    Accepted(server::TlsStream<SharedBuffered<IO>>),
+    Connected(client::TlsStream<SharedBuffered<IO>>),
 }
 
 /// Runs an expression on the engine's stream of either side.
@@ -69,7 +69,7 @@ impl<IO> TlsStream<IO> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// The stream after the engine's handshake on the adapter `io`. What the handshake still had to say is sent, be it
     /// only the reason of its failure.
-    pub(super) async fn after_handshake(done: io::Result<Side<IO>>, io: Shared<IO>) -> io::Result<Self> {
+    pub(super) async fn after_handshake(done: io::Result<Side<IO>>, io: SharedBuffered<IO>) -> io::Result<Self> {
         match done {
             Ok(side) => {
                 let mut stream = TlsStream { side: Box::new(side), io, closed: false, broken: None };

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use webpki::{DnsNameRef, EndEntityCert, SubjectNameRef};
 
 use super::{ALPN, Description, Identity};
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Error, Result, limits};
 
 /// As certbot and lego call them.
@@ -137,7 +138,7 @@ impl WebCertificate {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one assignment: a panic elsewhere cannot have left it half-done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

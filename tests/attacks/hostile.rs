@@ -9,8 +9,8 @@ use async_std::net::{TcpListener, TcpStream};
 use async_std::task::{JoinHandle, block_on, spawn};
 use futures::io::{AsyncReadExt, AsyncWriteExt};
 use sealift::files::Hash;
-use sealift::proto::escape::encode;
 use sealift::proto::frame::{END, header};
+use sealift::proto::percent::encode;
 use sealift::tls::{Acceptor, Identity, Pin, TlsStream};
 
 use crate::common::HANG;

@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
-use sealift::proto::escape::{encode, for_people, is_deceptive};
+use sealift::escape::{for_people, is_deceptive};
+use sealift::proto::percent::encode;
 
 use crate::common::place::{Place, names};
 use crate::hostile::{Hostile, IDS, entry, folder, listing};

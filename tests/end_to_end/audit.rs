@@ -65,7 +65,7 @@ impl Asking {
     }
 
     fn is_there(&self, name: &str) -> bool {
-        let bytes = sealift::proto::escape::decode(name.as_bytes()).unwrap().into_owned();
+        let bytes = sealift::proto::percent::decode(name.as_bytes()).unwrap().into_owned();
         let name = std::ffi::OsString::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes));
         self.world.home("alice").join(name).exists()
     }
@@ -152,7 +152,7 @@ fn every_operation_of_a_random_session_stands_there_once_with_its_outcome() {
         Some(encoded) => encoded.to_owned(),
         None => line[key]
             .as_str()
-            .map_or("-".to_owned(), |path| sealift::proto::escape::encode(path.as_bytes()).into_owned()),
+            .map_or("-".to_owned(), |path| sealift::proto::percent::encode(path.as_bytes()).into_owned()),
     };
     let operations: Vec<_> = all.iter().filter(|line| line["verb"].is_string()).collect();
     let mut at = operations.iter().peekable();

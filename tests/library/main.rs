@@ -20,4 +20,5 @@ mod store_hostile;
 mod store_model;
 mod store_partial;
 mod tls_layer;
+mod user_directory;
 mod vault;

@@ -20,6 +20,7 @@ use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
+use crate::random;
 use crate::secret::Secret;
 
 const VERSION: u32 = 1;
@@ -86,7 +87,7 @@ impl StateFolder {
             return Err(Error::new(Kind::TooMany, text));
         }
         let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        random::fill(&mut *bytes)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(*bytes));
         let invitation = Invitation {
             version: VERSION,

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -23,6 +23,8 @@ use crate::auth::{Grants, Principal, Secret, User, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
+use crate::random;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Hexadecimal digits of the hash of a link's secret that its file is called by.
 const ID: usize = 16;
@@ -127,11 +129,11 @@ impl Links {
 
     fn table(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writing.lock()
     }
 
     fn file(&self, secret: &Hash) -> Result<PathBuf> {
@@ -283,7 +285,7 @@ impl Users {
         let password = terms.password.as_deref().map(StoredHash::parse).transpose();
         let password = password.map_err(|why| Error::new(Kind::Internal, format!("the password {why}")))?;
         let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        random::fill(&mut *bytes)?;
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(*bytes));
         let _alone = self.links.writing();
         self.forget_over()?;

@@ -11,7 +11,7 @@ use sealift::client::{
     Config, ConnectOptions, DEFAULT_PORT, Endpoint, Family, KnownServers, Patience, RateLimit, Target, Verification,
     Welcome, is_unreached,
 };
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Exit, Kind, limits};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sealift::Kind;
 use sealift::client::Config;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 
 use super::failure::{Failure, Outcome};
 

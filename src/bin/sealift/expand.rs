@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::glob::{self, Word};
 use sealift::client::{Expansion, Target};
+use sealift::escape::for_people;
 use sealift::files::{Entry, EntryKind, RelPath};
-use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use crate::failure::{Failure, Outcome};

@@ -3,11 +3,12 @@
 use console::Style;
 use sealift::client::{Endpoint, is_lost_line};
 use sealift::error::Side;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::stray::Stray;
 use sealift::{Error, Exit, Kind};
 
 use super::interrupt;
+use super::next_step::next_step;
 use super::output::{Event, Object, Output, is_closed_pipe, to_stderr};
 use super::voice;
 
@@ -133,7 +134,7 @@ impl Failure {
             && (error.kind() == Kind::Interrupted || !interrupt::is_stopping())
         {
             let text = for_people(error.text().as_bytes());
-            let hint = for_people(voice::here(hint.as_deref().unwrap_or(error.next_step())).as_bytes());
+            let hint = for_people(voice::here(hint.as_deref().unwrap_or(next_step(&error))).as_bytes());
             if out.is_json() {
                 let object =
                     Object::of(Event::Error).text("error", error.kind().word()).text("side", error.side().word());

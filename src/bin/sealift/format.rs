@@ -80,11 +80,6 @@ pub fn columns(names: &[String], painted: &[String], width: usize) -> Vec<String
     lines
 }
 
-/// A word of a command line as a shell reads it back.
-pub fn shell_word(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |word| word.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

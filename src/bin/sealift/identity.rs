@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sealift::client::keys::{Agent, LoginKey};
 use sealift::client::{Present, Welcome};
+use sealift::escape::for_people;
 use sealift::keys::PublicKey;
-use sealift::proto::escape::for_people;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Kind, Result, limits};
 

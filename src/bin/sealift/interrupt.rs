@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,8 @@ use futures::channel::oneshot;
 use futures::future::{Either, select};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use sealift::client::{Displaced, Stopper, glob};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
+use sealift::sync::{Mutex, MutexGuard};
 use sealift::{Error, Exit, Kind, Result, limits};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -24,9 +25,6 @@ use super::ask;
 use super::failure::{Failure, Outcome};
 use super::format;
 use super::output::GO_ON;
-
-/// How often a pause looks whether it is over: nobody notices it, and it leaves an interrupted command its time.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What can be gone on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,7 +276,7 @@ pub async fn pause(pause: Duration) {
         if left.is_zero() {
             return;
         }
-        sleep(left.min(LOOK_EVERY)).await;
+        sleep(left.min(limits::INTERRUPT_LOOK)).await;
     }
 }
 
@@ -314,7 +312,7 @@ pub fn while_elsewhere<T>(work: impl FnOnce() -> T) -> T {
 }
 
 fn state() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+    STATE.lock()
 }
 
 fn end_now() -> ! {

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::proto::escape::for_people;
 use sealift::{Error, Kind};
 
 use crate::failure::{Failure, Outcome};

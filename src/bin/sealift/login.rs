@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sealift::client::{Endpoint, Settings};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 
 /// Who logs in when nobody is named.
 pub const ANONYMOUS: &str = "anonymous";

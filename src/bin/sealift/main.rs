@@ -24,6 +24,7 @@ mod login;
 mod logins;
 mod mirror_args;
 mod netrc;
+mod next_step;
 mod output;
 mod password;
 mod progress;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use console::{Style, Term};
 use sealift::client::Ids;
-use sealift::proto::escape::{encode, for_people, is_deceptive};
+use sealift::escape::{for_people, is_deceptive};
+use sealift::proto::percent::encode;
 use sealift::{Client, Error, Kind, Result};
 use serde_json::{Map, Value};
 

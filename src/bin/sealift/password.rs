@@ -166,7 +166,7 @@ fn open(path: &Path, out: Output) -> Result<BufReader<File>> {
     let metadata = file.metadata().map_err(failed)?;
     // A pipe, as in `--password-file <(pass show sealift)`, has no readers to warn about.
     if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-        let shown = sealift::proto::escape::for_people(path.as_os_str().as_encoded_bytes());
+        let shown = sealift::escape::for_people(path.as_os_str().as_encoded_bytes());
         out.warn(&format!("other users can read the password in {shown}; `chmod 600` mends that"));
     }
     // What a buffer holds is wiped by nobody: it has room for one byte.

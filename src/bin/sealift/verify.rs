@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 
 use console::Term;
 use sealift::client::{Added, Endpoint, Followed, Known, KnownServers, Verification, Welcome};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result};
 

@@ -1,9 +1,9 @@
 //! How a hint names a command: outside of the shell with the program's name and the server, in the shell as it is typed there.
 
 use std::borrow::Cow;
-use std::sync::{Mutex, PoisonError};
 
 use clap::CommandFactory as _;
+use sealift::sync::Mutex;
 
 use super::shell::Line;
 
@@ -12,12 +12,12 @@ static SHELL: Mutex<Option<String>> = Mutex::new(None);
 
 /// Says that hints are read in the shell from now on, on this server.
 pub fn in_shell(server: &str) {
-    *SHELL.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{server}/"));
+    *SHELL.lock() = Some(format!("{server}/"));
 }
 
 /// The hint as it is to be read here.
 pub fn here(hint: &str) -> Cow<'_, str> {
-    match &*SHELL.lock().unwrap_or_else(PoisonError::into_inner) {
+    match &*SHELL.lock() {
         Some(server) => Cow::Owned(for_shell(hint, server)),
         None => Cow::Borrowed(hint),
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use sealift::auth::Users;
+use sealift::escape::for_people;
 use sealift::limits;
-use sealift::proto::escape::for_people;
 use sealift::tls::{Description, Pin};
 
 use crate::args::Places;

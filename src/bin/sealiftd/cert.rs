@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::tls::{Description, Identity};
 use sealift::{Error, Kind, limits};
 

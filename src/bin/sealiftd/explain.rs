@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use sealift::auth::{Access, Barred, GivenBy, Grants, Network, Users, is_anonymous};
+use sealift::escape::for_people;
 use sealift::files::{Location, Overwrite, RelPath};
-use sealift::proto::escape::{encode, for_people};
+use sealift::proto::percent::encode;
 use sealift::proto::{BadLine, Command};
 use sealift::server::gate::{self, Decision, Demand, Demands, Extent, Lack, Need};
 use sealift::server::{Asked, Op};

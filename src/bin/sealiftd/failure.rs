@@ -59,6 +59,8 @@ fn next_step(kind: Kind) -> &'static str {
         Kind::Io => "Check the disk and the file's permissions.",
         Kind::Internal => "This is a fault in Sealift: please report it.",
         Kind::Network => "Check that this machine has the address.",
+        Kind::AddressInUse => "Stop the other program, or choose another port with --listen.",
+        Kind::Usage => "--help shows how the command is written.",
         Kind::Tls => "`sealiftd cert new --force` makes a new pair; clients must then be told the new pin.",
         other => other.row().next_step(Side::Local),
     }

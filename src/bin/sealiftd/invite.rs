@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use sealift::auth::{Access, Secret, StateFolder, UsersFile, unchosen_password};
 use sealift::client::{Endpoint, InvitationLink};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::tls::Identity;
 use sealift::{Error, Kind, limits};
 

@@ -3,12 +3,13 @@
 
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sealift::limits;
+use sealift::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a pipe takes without waiting when it says that it takes something (POSIX PIPE_BUF, on Linux).
 const READY: usize = 4096;
@@ -98,7 +99,7 @@ impl LogQueue {
             self.drained.notify_all();
         }
         let nothing = |state: &mut State| state.waiting.is_empty();
-        let mut state = self.filled.wait_while(state, nothing).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.filled.wait_while(state, nothing);
         std::mem::swap(&mut state.waiting, lines);
         state.writing = true;
         std::mem::take(&mut state.lost)
@@ -106,7 +107,7 @@ impl LogQueue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whole lines and counters: a panic elsewhere cannot have left them half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::io::Write as _;
 
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
+use sealift::readable;
 
 /// Writes text to standard output as it is: lines of our own, their names already escaped.
 pub fn say(text: &str) {
@@ -16,13 +17,9 @@ pub fn complain(line: &str) {
     let _ = std::io::stderr().lock().write_all(format!("{}\n", for_people(line.as_bytes())).as_bytes());
 }
 
-/// A word of a command line as a shell reads it back.
+/// A word of a command line as a shell reads it back, escaped.
 pub fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,+=@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", for_people(word.as_bytes()).replace('\'', r"'\''"))
+    readable::shell_word(&for_people(word.as_bytes()))
 }
 
 /// The first few of these names, and how many more there are.
@@ -55,7 +52,8 @@ mod tests {
     fn words_are_quoted_only_where_a_shell_needs_it() {
         assert_eq!(shell_word("certs/a-b_1.pem"), "certs/a-b_1.pem");
         assert_eq!(shell_word("my data"), "'my data'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word("it's"), r#""it's""#);
+        assert_eq!(shell_word("a\x1bb"), r"'a\x1bb'");
         assert_eq!(shell_word(""), "''");
     }
 }

@@ -1,11 +1,12 @@
 //! Reads the settings again while the server runs, and has it go by what can change then.
 
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use sealift::limits;
 use sealift::server::{Handle, LiveOptions};
+use sealift::sync::Mutex;
 use tracing::{info, warn};
 
 use crate::args::{Cli, Command, ServeArgs};
@@ -78,7 +79,7 @@ impl Reload {
         if self.read() {
             return;
         }
-        let mut tries_again = self.tries_again.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries_again = self.tries_again.lock();
         if *tries_again {
             return;
         }
@@ -87,7 +88,7 @@ impl Reload {
             loop {
                 std::thread::sleep(limits::SETTINGS_REPEAT);
                 // Taken before the reading: whoever meets a broken file right behind it sees that nobody tries any more.
-                let mut tries_again = reload.tries_again.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut tries_again = reload.tries_again.lock();
                 if reload.read() {
                     *tries_again = false;
                     return;
@@ -100,7 +101,7 @@ impl Reload {
 
     /// Whether the settings can be used.
     fn read(&self) -> bool {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.lock();
         let (matches, args) = match self.start.again() {
             Ok(read) => read,
             Err(failure) => {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::settings_file::{Known, Setting, Shape, read};
 use sealift::{Error, Kind};
 

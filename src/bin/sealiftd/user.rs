@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use sealift::auth::{Access, Grants, NewUser, User, UsersFile, file_warnings, hash_password, render_expiry};
 use sealift::byte_size::render_size;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
 use crate::args::Places;

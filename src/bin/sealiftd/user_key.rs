@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use clap::Subcommand;
 use sealift::auth::{StateFolder, User, UserKey, Users, UsersFile};
+use sealift::escape::for_people;
 use sealift::keys::PublicKey;
-use sealift::proto::escape::for_people;
 use sealift::{Error, Kind, limits};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use sealift::auth::{Access, Grants, SharedFolder, User, UserKey, Users, render_expiry};
 use sealift::byte_size::render_size;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use serde_json::json;
 
 /// Each thing that is granted, with its value, in words.

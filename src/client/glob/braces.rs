@@ -1,8 +1,8 @@
 //! `{a,b}`: one word that stands for several.
 
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::limits;
-use crate::proto::escape::for_people;
 
 /// All alternatives, from left to right. Braces without a comma between them stand for themselves, as in a shell.
 pub(super) fn expand(typed: &[u8]) -> Result<Vec<Vec<u8>>> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Part, braces, unescape};
 use crate::client::listing;
 use crate::error::{Error, Kind, Result};
-use crate::proto::escape::for_people;
+use crate::escape::for_people;
 
 /// What names on this machine stand for.
 #[derive(Debug, Default)]

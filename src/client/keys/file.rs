@@ -17,6 +17,7 @@ use super::{LoginKey, Signer};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Fields, PublicKey};
 use crate::limits;
+use crate::random;
 use crate::secret::Secret;
 
 /// What files with private keys begin with.
@@ -106,7 +107,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
 pub(super) fn generate(comment: &str) -> Result<LoginKey> {
     let internal = |what: &str| Error::new(Kind::Internal, what.to_owned());
     let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *seed).map_err(|err| internal(&format!("no random numbers: {err}")))?;
+    random::fill(&mut *seed)?;
     let made = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| internal("no key could be made"))?;
     let both: Zeroizing<Vec<u8>> = Zeroizing::new([&*seed, made.public_key().as_ref()].concat());
     let both: &[u8; 64] = both.as_slice().try_into().map_err(|_| internal("no key could be made"))?;

@@ -15,8 +15,8 @@ use super::options::Endpoint;
 use super::private_file;
 use super::target::DEFAULT_PORT;
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::limits;
-use crate::proto::escape::for_people;
 use crate::tls::Pin;
 
 /// Before the pin of the key that another one comes after.

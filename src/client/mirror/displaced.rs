@@ -1,7 +1,7 @@
 //! What a mirror has moved out of the way: kept in mind over all connections of a run, and recognised by the next run.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_std::task::spawn_blocking;
 
@@ -16,6 +16,7 @@ use crate::client::observer::{Silent, Skip};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath};
 use crate::store::local::{aside_name, name_before};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What one run of a mirror has moved aside and has neither put back nor removed yet. Handed to every attempt of the run,
 /// it lets each go on where the one before was cut off. Cheap to clone; the clones are the same.
@@ -126,7 +127,7 @@ impl Displaced {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Moved>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::files::{EntryKind, FileMode, Mtime, RelPath};
 pub(super) fn source(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
     let identities = options.follow_links.then(HashMap::new);
     let filter = &options.filter;
-    let mut scan = Scan { root, filter, tree: Tree::default(), which: Which::Source, identities };
+    let mut scan = Scan { root, filter, tree: Tree::default(), which: Which::UploadSource, identities };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -54,7 +54,7 @@ struct Scan<'a> {
 /// Which side of a mirror is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Source,
+    UploadSource,
     Destination { delete: bool },
 }
 
@@ -117,14 +117,15 @@ impl Scan<'_> {
         raw.extend_from_slice(name);
         let shown = || self.root.join(Path::new(std::ffi::OsStr::from_bytes(&raw)));
         let Item { size, mtime, .. } = item(kind, meta);
-        let is_beyond = self.which == Which::Source && kind == EntryKind::File && !self.filter.is_within(size, mtime);
+        let is_beyond =
+            self.which == Which::UploadSource && kind == EntryKind::File && !self.filter.is_within(size, mtime);
         if is_beyond || !self.filter.takes(&raw, kind == EntryKind::Directory) {
             self.tree.untouchable.insert(raw);
             return;
         }
         let skip = match (self.which, kind) {
-            (Which::Source, EntryKind::Link) => Some(Skip::Link),
-            (Which::Source, EntryKind::Other) => Some(Skip::Special),
+            (Which::UploadSource, EntryKind::Link) => Some(Skip::Link),
+            (Which::UploadSource, EntryKind::Other) => Some(Skip::Special),
             _ => Skip::by_name(name),
         };
         if let Some(why) = skip {
@@ -148,7 +149,7 @@ impl Scan<'_> {
                 }
                 self.tree.items.insert(path, item(kind, meta));
             }
-            (Err(error), Which::Source) => {
+            (Err(error), Which::UploadSource) => {
                 report.failed(shown(), error);
                 self.tree.untouchable.insert(raw);
             }
@@ -172,7 +173,7 @@ impl Scan<'_> {
         self.tree.is_whole = false;
         let error = Error::file(path.display(), err);
         match self.which {
-            Which::Source => report.failed(path, error),
+            Which::UploadSource => report.failed(path, error),
             Which::Destination { .. } => report.failed_elsewhere(path, error),
         }
     }

@@ -9,7 +9,7 @@ use super::plan::Stray;
 use super::report::Report;
 use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
-use crate::client::jobs::{Source, Upload};
+use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Ledger;
 use crate::client::observer::{Observer, ReadingSign, Silent};
 use crate::client::send::Task;
@@ -172,7 +172,7 @@ fn task(from: &Path, to: &RelPath, path: &RelPath, seen: Option<bool>) -> Task {
         (Err(error), _) => Task::Fail(local, error),
         (Ok(to), None) => Task::Directory { from: local, to },
         (Ok(to), Some(seen)) => {
-            let upload = Upload { from: Source::File(local), to, condition: Condition::Any, mtime: None };
+            let upload = Upload { from: UploadSource::File(local), to, condition: Condition::Any, mtime: None };
             Task::File { upload, seen }
         }
     }

@@ -4,20 +4,22 @@ mod lease;
 mod requests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_lock::{Semaphore, SemaphoreGuardArc};
 
 use self::lease::Out;
 pub use self::lease::PooledClient;
-use super::connection::{Client, Stopper};
+use super::connection::Client;
 use super::credentials::Credentials;
 use super::options::{ConnectOptions, Endpoint, Family, Verification};
 use super::rate_limit::RateLimit;
+use super::stopper::Stopper;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 use crate::tls::Pin;
 
 /// Several connections to one server, of one login, for many tasks at once. Cheap to clone; every method takes `&self`.
@@ -239,7 +241,7 @@ impl Pool {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn check(&self) -> Result<()> {

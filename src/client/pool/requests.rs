@@ -87,7 +87,7 @@ impl Pool {
     /// Sends these bytes to a file.
     pub async fn put(&self, to: impl IntoPath, bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Transferred> {
         let (to, bytes) = (to.into_path()?, Arc::new(bytes));
-        repeated!(self, client => client.put(&to, Shared(Arc::clone(&bytes))))
+        repeated!(self, client => client.put(&to, Repeatable(Arc::clone(&bytes))))
     }
 
     /// Sends all that comes out of `from`. Not repeated: what was read is gone.
@@ -151,9 +151,9 @@ impl Pool {
 }
 
 /// Bytes that are sent again if the first time fails.
-struct Shared<T>(Arc<T>);
+struct Repeatable<T>(Arc<T>);
 
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Shared<T> {
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Repeatable<T> {
     fn as_ref(&self) -> &[u8] {
         (*self.0).as_ref()
     }

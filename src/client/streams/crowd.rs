@@ -4,7 +4,7 @@
 //! works like the others, and does what a lost one has left.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::join;
@@ -12,7 +12,7 @@ use futures::join;
 use super::ping;
 use crate::client::connection::Client;
 use crate::client::destination::Destination;
-use crate::client::jobs::{Source, Upload};
+use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::{How, Ledger};
 use crate::client::observer::Observer;
 use crate::client::receive::{Job, Receiver};
@@ -21,6 +21,7 @@ use crate::client::session::Session;
 use crate::error::Result;
 use crate::files::{Condition, Mtime, RelPath};
 use crate::limits;
+use crate::sync::{Condvar, Mutex};
 
 /// Connections that wait for files to move, beside the first one.
 pub(in crate::client) struct Crowd {
@@ -70,7 +71,7 @@ struct SendFile {
 impl SendFile {
     fn task(self) -> Task {
         let SendFile { path, to, condition, mtime, seen } = self;
-        Task::File { upload: Upload { from: Source::File(path), to, condition, mtime }, seen }
+        Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, seen }
     }
 }
 
@@ -120,7 +121,7 @@ pub(in crate::client) async fn crowded<T: Send + 'static>(
     };
     let (led, _) = join!(leading, helping);
     client.give_crew(crew);
-    let rest = std::mem::take(&mut *lock(&crowd.done));
+    let rest = std::mem::take(&mut *crowd.done.lock());
     (led, rest)
 }
 
@@ -140,7 +141,7 @@ pub(in crate::client) fn send(
     let mut files = Vec::new();
     // Folders first, so that a file finds its own, whichever connection it comes by.
     let others = tasks.filter_map(|task| match task {
-        Task::File { upload: Upload { from: Source::File(path), to, condition, mtime }, seen } => {
+        Task::File { upload: Upload { from: UploadSource::File(path), to, condition, mtime }, seen } => {
             files.push(SendFile { path, to, condition, mtime, seen });
             None
         }
@@ -176,13 +177,13 @@ impl Crowd {
         let how = How { remember: true, ..ledger.how.clone() };
         let work = Arc::new(Work { files, next: Mutex::default(), how, wants_hashes: ledger.whole.is_some() });
         {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             state.work = Some(Arc::clone(&work));
             state.number += 1;
         }
         self.changed.notify_all();
         let led = work.run(session, self, observer).and_then(|()| self.wait_for_others(session));
-        ledger.absorb(std::mem::take(&mut *lock(&self.done)));
+        ledger.absorb(std::mem::take(&mut *self.done.lock()));
         led?;
         work.run_left(session, observer, ledger)
     }
@@ -191,8 +192,7 @@ impl Crowd {
     fn wait_for_others(&self, session: &mut Session) -> Result<()> {
         loop {
             let waits = |state: &mut State| state.busy > 0;
-            let waited = self.changed.wait_timeout_while(lock(&self.state), limits::STILL_HERE, waits);
-            let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let (mut state, _) = self.changed.wait_timeout_while(self.state.lock(), limits::STILL_HERE, waits);
             if state.busy == 0 {
                 state.work = None;
                 return Ok(());
@@ -211,7 +211,7 @@ impl Crowd {
                 continue;
             };
             let done = work.run(session, self, &*self.observer);
-            lock(&self.state).busy -= 1;
+            self.state.lock().busy -= 1;
             self.changed.notify_all();
             if let Err(error) = done {
                 self.observer.stream_lost(&error);
@@ -224,8 +224,7 @@ impl Crowd {
     /// Waits for work that is not known yet: that, or nothing if none came for a while. None at all if all is over.
     fn next(&self, known: &mut u64) -> Option<Option<Arc<Work>>> {
         let waits = |state: &mut State| !state.is_over && (state.work.is_none() || state.number == *known);
-        let waited = self.changed.wait_timeout_while(lock(&self.state), limits::STILL_HERE, waits);
-        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) = self.changed.wait_timeout_while(self.state.lock(), limits::STILL_HERE, waits);
         if state.is_over {
             return None;
         }
@@ -238,7 +237,7 @@ impl Crowd {
     }
 
     fn end(&self) {
-        lock(&self.state).is_over = true;
+        self.state.lock().is_over = true;
         self.changed.notify_all();
     }
 }
@@ -253,7 +252,7 @@ impl Work {
 
     /// The next few files, fewer towards the end: so nobody has many left when the others have none.
     fn take(&self, connections: usize) -> std::ops::Range<usize> {
-        let mut next = lock(&self.next);
+        let mut next = self.next.lock();
         let left = self.len().saturating_sub(*next);
         let begin = *next;
         *next += (left / (2 * connections.max(1))).clamp(1, limits::PIPELINE_FILES).min(left);
@@ -271,7 +270,7 @@ impl Work {
             ledger.how = self.how.clone();
             ledger.whole = self.wants_hashes.then(Vec::new);
             let done = self.share(session, some, observer, &mut ledger);
-            lock(&crowd.done).absorb(ledger);
+            crowd.done.lock().absorb(ledger);
             done?;
         }
     }
@@ -323,8 +322,4 @@ impl Work {
         ledger.how.remember = remembers;
         done
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::ranges::{Next, Range, Ranges};
 use super::{Streams, ping};
@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Hash, Partial, RelPath, SourceMode, Staged, UploadSpec};
 use crate::limits;
 use crate::proto::{Command, HashOf};
+use crate::sync::Mutex;
 
 /// A file to fetch that is worth several connections.
 pub(in crate::client) struct LargeDownload {
@@ -178,7 +179,7 @@ async fn alone(streams: &mut Streams<'_>, job: Job, into: &Destination) -> Resul
     streams
         .client
         .run(move |session| {
-            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ledger = ledger.lock();
             let receiver = Receiver { session, into: into.store(), observer: &*observer, ledger: &mut ledger };
             receiver.run(std::iter::once(job))
         })
@@ -387,12 +388,12 @@ impl Fetch {
     }
 
     fn part(&self, range: Range) -> Result<Box<dyn crate::files::Part>> {
-        let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let staged = self.staged.lock();
         let given_up = || Error::new(Kind::Aborted, format!("{}: given up", self.from));
         staged.as_ref().ok_or_else(given_up)?.part(range.offset, range.length)
     }
 
     fn take(&self) -> Option<Box<dyn Staged>> {
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.staged.lock().take()
     }
 }

@@ -10,7 +10,7 @@ mod get;
 mod put;
 mod ranges;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::join;
@@ -26,6 +26,7 @@ use super::session::Session;
 use crate::error::Result;
 use crate::limits;
 use crate::proto::Command;
+use crate::sync::Mutex;
 
 /// What a transfer over several connections works with.
 pub(super) struct Streams<'a> {
@@ -50,7 +51,7 @@ impl Streams<'_> {
     }
 
     fn with_ledger<T>(&self, work: impl FnOnce(&mut Ledger) -> T) -> T {
-        work(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.ledger.lock())
     }
 
     /// Runs `lead` on the first connection and `help` on each of the others, until the first one is done. `help` is to

@@ -3,18 +3,19 @@
 use std::collections::VecDeque;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::ranges::{Next, Range, Ranges};
 use super::{Streams, is_large, ping};
 use crate::client::answers::Transferred;
-use crate::client::jobs::{Source, Upload};
+use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Unsure;
 use crate::client::local_file::LocalFile;
 use crate::client::observer::Observer;
+use crate::client::part_there::part_of;
 use crate::client::retry::is_lost_line;
-use crate::client::send::{Sender, Task, of_destination, part_of};
+use crate::client::send::{Sender, Task, of_destination};
 use crate::client::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
@@ -23,11 +24,12 @@ use crate::files::{
 };
 use crate::limits;
 use crate::proto::{Command, Feature, Resume, StageArgs, frame};
+use crate::sync::Mutex;
 
 /// Takes a large local file out of what is to be sent, to be sent over several connections afterwards.
 pub(in crate::client) fn set_aside(task: Task, large: &mut Option<&mut Vec<Task>>) -> Option<Task> {
     if let Some(large) = large
-        && let Task::File { upload: Upload { from: Source::File(path), .. }, seen } = &task
+        && let Task::File { upload: Upload { from: UploadSource::File(path), .. }, seen } = &task
         && let Ok(meta) = if *seen { path.symlink_metadata() } else { path.metadata() }
         && meta.is_file()
         && is_large(meta.len())
@@ -59,9 +61,9 @@ enum Outcome {
 }
 
 async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool) -> Result<()> {
-    let Upload { from: Source::File(path), to, condition, mtime } = upload else { return Ok(()) };
+    let Upload { from: UploadSource::File(path), to, condition, mtime } = upload else { return Ok(()) };
     let again = || {
-        let from = Source::File(path.clone());
+        let from = UploadSource::File(path.clone());
         Task::File { upload: Upload { from, to: to.clone(), condition, mtime }, seen }
     };
     let file = match LocalFile::open(&path, seen) {
@@ -120,7 +122,7 @@ async fn put(streams: &mut Streams<'_>, upload: Upload, seen: bool, count: bool)
         Ok(Outcome::Failed(error)) => failed(streams, sending.path.clone(), &to, condition, error),
         Err(error) => {
             // Whether it was stored matters only under a condition: without one it is simply sent again.
-            let hash = unsure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let hash = unsure.lock().take();
             if let Some(hash) = hash.filter(|_| condition != Condition::Any && is_lost_line(&error)) {
                 let path = sending.path.clone();
                 streams.with_ledger(|ledger| ledger.unsure.push(Unsure { path, to, size, hash }));
@@ -137,7 +139,7 @@ async fn alone(streams: &mut Streams<'_>, task: Task, count: bool) -> Result<()>
     streams
         .client
         .run(move |session| {
-            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ledger = ledger.lock();
             Sender::new(session, &*observer, &mut ledger, count).run(std::iter::once(task))
         })
         .await
@@ -218,7 +220,7 @@ impl Sending {
             Some(error) => error,
             None => match self.whole(session)? {
                 Ok(hash) => {
-                    *sent_whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash);
+                    *sent_whole.lock() = Some(hash);
                     return self.commit(session, hash);
                 }
                 Err(error) => error,
@@ -232,7 +234,7 @@ impl Sending {
 
     /// The hash of all that was sent, if the file is still the one it was sent from. The inner error is the file's.
     fn whole(&self, session: &mut Session) -> Result<Result<Hash>> {
-        let hashes = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
+        let hashes = std::mem::take(&mut *self.hashes.lock());
         let Some(hasher) = hashes.whole(self.size) else { return Ok(Err(self.file.torn())) };
         let hash = hasher.finalize();
         let mut said = Instant::now();
@@ -414,7 +416,7 @@ impl Sending {
         let size: u64 = if reply.digits == 226 { reply.parsed("size")? } else { 0 };
         match unanswered.pop_front() {
             Some(Sent { range, hasher, sent, .. }) if (size, sent) == (range.length, range.length) => {
-                self.hashes.lock().unwrap_or_else(PoisonError::into_inner).put(hasher);
+                self.hashes.lock().put(hasher);
                 self.ranges.done();
                 Ok(true)
             }

@@ -1,11 +1,11 @@
 //! The list of ranges that several connections work through.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::limits;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A range of a file: one block, or what is left of the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,7 @@ impl Ranges {
     /// The next range; waits at most so long for one that may come back.
     pub(super) fn next(&self, patience: Duration) -> Next {
         let waits = |state: &mut State| !state.over && state.todo.is_empty() && state.taken > 0;
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, waits);
-        let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) = self.changed.wait_timeout_while(self.lock(), patience, waits);
         if state.over {
             return Next::Over;
         }
@@ -139,7 +138,7 @@ impl Ranges {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Plain data: a panic elsewhere cannot have left it half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

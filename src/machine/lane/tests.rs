@@ -72,7 +72,7 @@ fn somebody(last: u8) -> Source {
 
 /// A lane with threads of its own.
 fn lane(echo: Echo) -> Lane<Echo> {
-    Lane::new(echo, Turns::new("test", Places { light: 2, heavy: 1, aside: 0 }), somebody(1), account())
+    Lane::new(echo, Turns::new("test", Places { light: 2, heavy: 1, blocked: 0 }), somebody(1), account())
 }
 
 /// As much memory as one needs.
@@ -228,7 +228,7 @@ fn a_session_that_is_too_slow_is_ended_in_the_middle() {
 
 #[test]
 fn machines_that_work_without_end_take_turns_and_keep_nobody_from_answering() {
-    let turns = Turns::new("test", Places { light: 2, heavy: 1, aside: 0 });
+    let turns = Turns::new("test", Places { light: 2, heavy: 1, blocked: 0 });
     let busy: Vec<(Lane<Echo>, Arc<AtomicUsize>)> = (0..20)
         .map(|_| {
             let echo = Echo::default();
@@ -258,7 +258,7 @@ fn machines_that_work_without_end_take_turns_and_keep_nobody_from_answering() {
 
 #[test]
 fn what_was_written_is_sent_when_the_turn_is_over() {
-    let turns = Turns::new("test", Places { light: 1, heavy: 1, aside: 0 });
+    let turns = Turns::new("test", Places { light: 1, heavy: 1, blocked: 0 });
     let (one, other) = (
         Lane::new(Echo::default(), turns.clone(), somebody(1), account()),
         Lane::new(Echo::default(), turns, somebody(1), account()),

@@ -1,13 +1,14 @@
 //! Blocking work that is done in one turn, for a task that waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::channel::oneshot;
 
 use super::{Class, Place, Turn, Turns};
 use crate::error::{Error, Kind, Result};
 use crate::machine::source::Source;
+use crate::sync::Mutex;
 
 impl Turns {
     /// Does this when it is the source's turn. Once begun it is done to its end, also when nobody waits any more; a panic
@@ -52,7 +53,7 @@ struct Job<F>(Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Turn for Job<F> {
     fn turn(self: Arc<Self>, _: &Place) {
-        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let work = self.0.lock().take();
         if let Some(work) = work {
             work();
         }

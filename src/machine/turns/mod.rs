@@ -6,7 +6,7 @@
 //!
 //! - Work that takes a core for its whole length is *heavy* and has places of its own, one for each core: what the
 //!   others do is short and finds a place even if everybody hashes.
-//! - Work that waits for the disk and cannot be interrupted is done [`aside`]: it gives its place back meanwhile, within
+//! - Work that waits for the disk and cannot be interrupted is done in [`block_in_place`]: it gives its place back meanwhile, within
 //!   bounds that are shared in the same way.
 
 mod job;
@@ -15,8 +15,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -25,6 +25,7 @@ use super::source::{Network, Source};
 use crate::error::{Error, Kind};
 use crate::limits;
 use crate::repeated;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a step of work takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,24 +50,24 @@ pub struct Places {
     /// Heavy ones.
     pub heavy: usize,
     /// Those that gave their place back to wait for something.
-    pub aside: usize,
+    pub blocked: usize,
 }
 
 impl Places {
     /// For the sessions of one server on this machine.
     pub fn of_sessions() -> Places {
         let cores = cores();
-        Places { light: limits::TURNS_MIN.max(4 * cores), heavy: cores, aside: limits::TURNS_ASIDE }
+        Places { light: limits::TURNS_MIN.max(4 * cores), heavy: cores, blocked: limits::TURNS_BLOCKED }
     }
 
     /// For short work of one kind.
     pub fn only(light: usize) -> Places {
-        Places { light, heavy: 0, aside: 0 }
+        Places { light, heavy: 0, blocked: 0 }
     }
 
     /// All together: as many threads there may be.
     pub fn all(self) -> usize {
-        self.light + self.heavy + self.aside
+        self.light + self.heavy + self.blocked
     }
 }
 
@@ -92,7 +93,7 @@ struct State {
     heavy: FairQueue<Arc<dyn Turn>>,
     light_held: Held,
     heavy_held: usize,
-    aside: Held,
+    blocked: Held,
     threads: usize,
     /// Threads that wait to be called.
     idle: usize,
@@ -135,7 +136,7 @@ pub struct Place {
     network: Network,
     class: Cell<Class>,
     since: Instant,
-    is_aside: Cell<bool>,
+    is_blocked: Cell<bool>,
 }
 
 thread_local! {
@@ -145,7 +146,7 @@ thread_local! {
 
 /// Does work that may take long and cannot be interrupted: a commit, the removal of a tree. Others get the place
 /// meanwhile, as far as there is a thread for it. Outside of a turn it is done without further ado.
-pub fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
     let place = CURRENT.with_borrow(Clone::clone);
     let _back_again = place.and_then(Place::leave);
     work()
@@ -159,7 +160,7 @@ impl Turns {
             heavy: FairQueue::new(),
             light_held: Held::default(),
             heavy_held: 0,
-            aside: Held::default(),
+            blocked: Held::default(),
             threads: 0,
             idle: 0,
             calls: 0,
@@ -187,7 +188,7 @@ impl Turns {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Counts and queues only, and nothing in here panics.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn tell_lengths(&self, state: &State) {
@@ -241,8 +242,7 @@ impl Turns {
         loop {
             let Some((place, turn)) = self.next(&mut state) else {
                 state.idle += 1;
-                let waited = self.called.wait_timeout_while(state, limits::THREAD_IDLE, |state| state.calls == 0);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                state = self.called.wait_timeout_while(state, limits::THREAD_IDLE, |state| state.calls == 0).0;
                 if state.calls == 0 {
                     state.idle -= 1;
                     state.threads -= 1;
@@ -286,8 +286,8 @@ impl Turns {
             Class::Light => state.light_held.take(&network),
             Class::Heavy => state.heavy_held += 1,
         }
-        let (class, is_aside) = (Cell::new(class), Cell::new(false));
-        Some((Place { turns: self.clone(), network, class, since: Instant::now(), is_aside }, turn))
+        let (class, is_blocked) = (Cell::new(class), Cell::new(false));
+        Some((Place { turns: self.clone(), network, class, since: Instant::now(), is_blocked }, turn))
     }
 }
 
@@ -334,16 +334,16 @@ impl Place {
     /// Lets others have the place until the result is dropped; nothing if that would be one more thread than there
     /// may be.
     fn leave(self: Rc<Self>) -> Option<Aside> {
-        if self.class.get() == Class::Heavy || self.is_aside.get() {
+        if self.class.get() == Class::Heavy || self.is_blocked.get() {
             return None;
         }
         let mut state = self.turns.lock();
-        if !state.aside.has_room_for(&self.network, self.turns.places.aside) {
+        if !state.blocked.has_room_for(&self.network, self.turns.places.blocked) {
             return None;
         }
-        state.aside.take(&self.network);
+        state.blocked.take(&self.network);
         state.light_held.give_back(&self.network);
-        self.is_aside.set(true);
+        self.is_blocked.set(true);
         self.turns.call(&mut state);
         drop(state);
         Some(Aside(self))
@@ -357,9 +357,9 @@ impl Drop for Aside {
     /// Goes on at once, even if that makes one too many for a moment.
     fn drop(&mut self) {
         let mut state = self.0.turns.lock();
-        state.aside.give_back(&self.0.network);
+        state.blocked.give_back(&self.0.network);
         state.light_held.take(&self.0.network);
-        self.0.is_aside.set(false);
+        self.0.is_blocked.set(false);
     }
 }
 

@@ -18,7 +18,7 @@ impl Turn for Told {
     fn turn(self: Arc<Self>, _: &Place) {
         self.began.send(self.name).unwrap();
         // Also when the test is over.
-        let _ = self.end.lock().unwrap().recv();
+        let _ = self.end.lock().recv();
     }
 }
 
@@ -56,7 +56,7 @@ impl Stage {
 
     fn held(&self) -> (usize, usize, usize) {
         let state = self.turns.lock();
-        (state.light_held.all, state.heavy_held, state.aside.all)
+        (state.light_held.all, state.heavy_held, state.blocked.all)
     }
 }
 
@@ -95,7 +95,7 @@ fn who_comes_late_is_next_however_many_of_another_source_wait() {
 
 #[test]
 fn light_work_finds_a_place_while_heavy_work_has_all_of_its_own() {
-    let stage = Stage::new(Places { light: 2, heavy: 2, aside: 0 });
+    let stage = Stage::new(Places { light: 2, heavy: 2, blocked: 0 });
     let mut heavy: Vec<_> = (0..100).map(|n| stage.ask(&from(1), Class::Heavy, n)).collect();
     assert_eq!(stage.several(2), [0, 1]);
     let _light = stage.ask(&from(1), Class::Light, 1000);
@@ -110,7 +110,7 @@ struct Does<F>(Mutex<Option<F>>);
 
 impl<F: FnOnce(&Place) + Send> Turn for Does<F> {
     fn turn(self: Arc<Self>, place: &Place) {
-        let work = self.0.lock().unwrap().take().unwrap();
+        let work = self.0.lock().take().unwrap();
         work(place);
     }
 }
@@ -141,7 +141,7 @@ fn a_turn_is_over_only_when_somebody_waits() {
 
 #[test]
 fn a_place_becomes_heavy_only_while_there_is_a_core_for_it() {
-    let stage = Stage::new(Places { light: 4, heavy: 1, aside: 0 });
+    let stage = Stage::new(Places { light: 4, heavy: 1, blocked: 0 });
     let (tell, told) = channel();
     let (go, gone) = channel::<()>();
     does(&stage, Class::Light, move |place| {
@@ -157,23 +157,23 @@ fn a_place_becomes_heavy_only_while_there_is_a_core_for_it() {
 }
 
 #[test]
-fn work_aside_leaves_its_place_to_others_within_bounds() {
-    let stage = Stage::new(Places { light: 2, heavy: 0, aside: 2 });
+fn blocked_work_leaves_its_place_to_others_within_bounds() {
+    let stage = Stage::new(Places { light: 2, heavy: 0, blocked: 2 });
     let (tell, told) = channel();
     let (go, gone) = channel::<()>();
     let began = tell.clone();
     does(&stage, Class::Light, move |_| {
-        aside(|| {
-            began.send("aside").unwrap();
+        block_in_place(|| {
+            began.send("blocked").unwrap();
             gone.recv().unwrap();
         });
     });
-    assert_eq!(told.recv().unwrap(), "aside");
+    assert_eq!(told.recv().unwrap(), "blocked");
     assert_eq!(stage.held(), (0, 0, 1));
-    // One of two aside is all that one source may have: it keeps its place.
+    // One of two blocked is all that one source may have: it keeps its place.
     let (stop, stopped) = channel::<()>();
     does(&stage, Class::Light, move |_| {
-        aside(|| {
+        block_in_place(|| {
             tell.send("in place").unwrap();
             stopped.recv().unwrap();
         });
@@ -197,10 +197,10 @@ fn a_job_gives_its_result_and_its_panic_to_who_waits() {
 
 #[test]
 fn every_one_of_many_from_many_sources_has_its_turn() {
-    let turns = Turns::new("test", Places { light: 3, heavy: 1, aside: 2 });
+    let turns = Turns::new("test", Places { light: 3, heavy: 1, blocked: 2 });
     let work = (0..2000u32).map(|n| {
         let turns = turns.clone();
-        async move { turns.run(&from((n % 7) as u8), move || aside(|| n)).await.unwrap() }
+        async move { turns.run(&from((n % 7) as u8), move || block_in_place(|| n)).await.unwrap() }
     });
     let sum: u32 = block_on(futures::future::join_all(work)).into_iter().sum();
     assert_eq!(sum, 1999 * 1000);

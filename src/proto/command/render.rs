@@ -1,11 +1,11 @@
 //! A command as its line.
 
-use super::{Command, Evidence, HashOf, LinkArgs, LinkEnd};
+use super::{Command, HashOf, LinkArgs, LinkEnd};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, Resume, SourceMode};
-use crate::keys::Proof;
+use crate::keys::{Evidence, Proof};
 use crate::limits;
-use crate::proto::escape::encode;
+use crate::proto::percent::encode;
 use crate::secret::Secret;
 
 impl Command {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Kind;
 use crate::files::FileMode;
 use crate::limits;
 use proptest::prelude::*;

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::error::Kind;
 use crate::files::RelPath;
 use crate::limits;
-use crate::proto::escape;
+use crate::proto::percent;
 use crate::server::events::{Came, Event, Operation, Protocol, What};
 
 /// Whether it belongs into an audit: all but what only looks and comes often, where nobody was refused.
@@ -162,7 +162,7 @@ impl Object {
         let bytes = path.as_bytes();
         self.text(key, &String::from_utf8_lossy(bytes));
         if std::str::from_utf8(bytes).is_err() {
-            self.text(&format!("{key}_encoded"), &escape::encode(bytes));
+            self.text(&format!("{key}_encoded"), &percent::encode(bytes));
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
             prop_assert_eq!(value["user"].as_str(), Some(kept.as_str()));
             if let Some(path) = path {
                 let exact = match value["path_encoded"].as_str() {
-                    Some(encoded) => escape::decode(encoded.as_bytes()).unwrap().into_owned(),
+                    Some(encoded) => percent::decode(encoded.as_bytes()).unwrap().into_owned(),
                     None => value["path"].as_str().unwrap().as_bytes().to_vec(),
                 };
                 prop_assert_eq!(exact, path.as_bytes());

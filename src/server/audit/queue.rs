@@ -1,10 +1,10 @@
 //! Lines on their way to the thread that writes them.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::limits;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What waits to be written.
 pub struct Queue {
@@ -71,7 +71,7 @@ impl Queue {
             self.drained.notify_all();
         }
         let nothing = |state: &mut State| state.waiting.is_empty() && state.lost == 0 && !state.reopen && !state.closed;
-        let mut state = self.filled.wait_while(state, nothing).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.filled.wait_while(state, nothing);
         if state.waiting.is_empty() && state.lost == 0 && !state.reopen {
             return None;
         }
@@ -110,7 +110,7 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whole lines and flags: a panic elsewhere cannot have left them half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -109,7 +109,7 @@ impl Batch {
         self.settle(told);
         if !self.pending.is_empty() {
             let (changes, order) = self.take_pending(may);
-            let results = turns::aside(|| store.commit(changes));
+            let results = turns::block_in_place(|| store.commit(changes));
             tell(order, results, told);
         }
     }
@@ -117,7 +117,7 @@ impl Batch {
     /// Waits for what another thread commits, and tells of it.
     pub fn settle(&mut self, told: Told<'_>) {
         let Some(Committing { order, results }) = self.committing.take() else { return };
-        match turns::aside(|| results.wait()) {
+        match turns::block_in_place(|| results.wait()) {
             Ok(results) => tell(order, results, told),
             Err(error) => order.into_iter().for_each(|unanswered| told(unanswered.running, Err(copy(&error)))),
         }

@@ -1,24 +1,25 @@
-//! The users file as it is now: looked at again and again, read when it has changed and is whole. While it cannot be
-//! read, the last good one stays in force and the log says so.
+//! The users as they are now: their file is looked at again and again, and read when it has changed and is whole; a directory
+//! is asked. While they cannot be had, the last good ones stay in force and the log says so.
 
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::auth::{Link, Links, OwnChange, Principal, StateFolder, Users};
+use self::directory::Asked;
+use self::file::{Stamp, Trouble};
+use crate::auth::{Link, Links, OwnChange, Principal, StateFolder, UserDirectory, Users, UsersFrom};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits;
 use crate::secret::Secret;
 use crate::server::desk::users_file_trouble::UsersFileTrouble;
+use crate::sync::{Mutex, MutexGuard, RwLock};
 
 /// The users that are in force.
 pub struct CurrentUsers {
-    /// None: they never change.
-    path: Option<PathBuf>,
+    from: Origin,
     /// Where what users do themselves is kept; none: they can do nothing.
     own: Option<StateFolder>,
     /// One change by a user at a time: each is on the disk before it is in force.
@@ -39,6 +40,16 @@ pub struct CurrentUsers {
     reach: OnceLock<Vec<(PathBuf, bool)>>,
 }
 
+/// Where they are from.
+enum Origin {
+    /// A users file.
+    File(PathBuf),
+    /// Whoever knows them.
+    Directory(Arc<dyn UserDirectory>),
+    /// They never change.
+    Nowhere,
+}
+
 type Listener = Box<dyn Fn(&Users) + Send + Sync>;
 type TroubleListener = Box<dyn Fn(&UsersFileTrouble) + Send + Sync>;
 
@@ -46,6 +57,8 @@ struct State {
     users: Arc<Users>,
     /// The file they were read from.
     read: Stamp,
+    /// What is known of the directory they are from.
+    asked: Asked,
     /// Up to when keys that expire were noticed.
     seen_until: SystemTime,
     /// What the file became, and when that was first seen: it may still be being written.
@@ -59,75 +72,43 @@ struct State {
     told: UsersFileTrouble,
 }
 
-/// Why the file cannot be used.
-struct Trouble {
-    text: String,
-    /// What could not be read; none if nothing was there to be looked at.
-    stamp: Option<Stamp>,
-    tried: Instant,
-    said: Instant,
-}
-
-/// What changes when a file is edited, replaced, or given to somebody else.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    /// Device, number, and when it was made where that is known: the number of a file that is gone is soon another's.
-    file: (u64, u64, Option<SystemTime>),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Result<Stamp> {
-        let meta = std::fs::metadata(path).map_err(|err| Error::file(path.display(), err))?;
-        Ok(Stamp {
-            file: (meta.dev(), meta.ino(), meta.created().ok()),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        })
-    }
-
-    /// Whether it was surely whole when it became what it is: only its owner or mode has changed since it was read, or it
-    /// is another file, which got its name (that changes `changed`) after its last write, as `sealiftd user` does it.
-    fn is_whole(&self, before: &Stamp) -> bool {
-        if self.file == before.file {
-            (self.size, self.modified) == (before.size, before.modified)
-        } else {
-            self.changed > self.modified
-        }
-    }
-}
-
 impl CurrentUsers {
-    /// Reads the users file, and what users did themselves.
+    /// Reads the users, and what they did themselves.
     ///
     /// # Errors
-    /// [`crate::Kind::BadConfig`] and those of the file system.
-    pub fn load(path: &Path, own: Option<StateFolder>) -> Result<CurrentUsers> {
-        let read = Stamp::of(path)?;
-        let mut users = Users::load(path)?;
+    /// [`crate::Kind::BadConfig`] and those of the file system; those of a directory.
+    pub fn load(from: UsersFrom, own: Option<StateFolder>) -> Result<CurrentUsers> {
+        let (from, read, asked, mut users) = match from {
+            UsersFrom::File(path) => {
+                let (read, users) = (Stamp::of(&path)?, Users::load(&path)?);
+                (Origin::File(path), read, Asked::default(), users)
+            }
+            UsersFrom::Directory(directory) => {
+                let (asked, users) = (Asked::of(&*directory), directory.users()?);
+                (Origin::Directory(directory), Stamp::NONE, asked, users)
+            }
+        };
         take_own(&mut users, own.as_ref(), None, true);
         let users = users.with_links(links_of(own.as_ref()));
-        Ok(CurrentUsers { own, ..CurrentUsers::new(Some(path.to_owned()), read, users) })
+        Ok(CurrentUsers { own, ..CurrentUsers::new(from, (read, asked), users) })
     }
 
     /// These users, for good.
     pub fn unchanging(users: Users) -> CurrentUsers {
-        CurrentUsers::new(None, Stamp { file: (0, 0, None), size: 0, modified: (0, 0), changed: (0, 0) }, users)
+        CurrentUsers::new(Origin::Nowhere, (Stamp::NONE, Asked::default()), users)
     }
 
-    fn new(path: Option<PathBuf>, read: Stamp, users: Users) -> CurrentUsers {
+    fn new(from: Origin, (read, asked): (Stamp, Asked), users: Users) -> CurrentUsers {
         let users = Arc::new(users);
         CurrentUsers {
             in_force: RwLock::new(users.clone()),
-            path,
+            from,
             own: None,
             changing: Mutex::default(),
             state: Mutex::new(State {
                 users,
                 read,
+                asked,
                 seen_until: SystemTime::now(),
                 restless: None,
                 trouble: None,
@@ -166,7 +147,7 @@ impl CurrentUsers {
     }
 
     /// Fails if these users share what cannot be reached.
-    fn check_reach(&self, users: &Users, file: &Path) -> Result<()> {
+    fn check_reach(&self, users: &Users, file: &str) -> Result<()> {
         let Some(reach) = self.reach.get() else { return Ok(()) };
         for folder in users.shares().folders() {
             let Location::Elsewhere(path) = folder.location() else { continue };
@@ -178,7 +159,7 @@ impl CurrentUsers {
                 }
                 _ => continue,
             };
-            let place = format!("{}:{}", file.display(), folder.line());
+            let place = format!("{file}:{}", folder.line());
             let text = format!(
                 "{place}: path of [folders.{}]: {why} {} when it started: needs a restart",
                 folder.name(),
@@ -196,7 +177,7 @@ impl CurrentUsers {
 
     /// The users that are in force, without a look at the file, and without waiting for anybody who has one.
     pub fn latest(&self) -> Arc<Users> {
-        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.in_force.read().clone()
     }
 
     /// Changes whenever the users in force do.
@@ -244,30 +225,32 @@ impl CurrentUsers {
     /// Whoever comes while the file is read waits: the answer must not depend on who saw the change first.
     fn look(&self, now: Instant) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        if let Some(path) = &self.path {
-            match Stamp::of(path) {
+        match &self.from {
+            Origin::Nowhere => return state,
+            Origin::Directory(directory) => self.ask(&**directory, &mut state, now),
+            Origin::File(path) => match Stamp::of(path) {
                 Err(error) => state.report(&error, None, now),
                 Ok(stamp) => match state.read_changed(path, stamp, now) {
-                    Ok(Some(users)) => match self.check_reach(&users, path) {
+                    Ok(Some(users)) => match self.check_reach(&users, &path.display().to_string()) {
                         Ok(()) => self.take_over(&mut state, users, stamp, path),
                         Err(error) => state.report(&error, Some(stamp), now),
                     },
                     Ok(None) => {}
                     Err(error) => state.report(&error, Some(stamp), now),
                 },
-            }
-            self.mend_own(&mut state, now);
-            self.notice_expired(&mut state);
-            let since = now.duration_since(self.started).as_millis();
-            let told = state.file_trouble();
-            if told != state.told {
-                if let Some(listener) = self.trouble_listener.get() {
-                    listener(&told);
-                }
-                state.told = told;
-            }
-            self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+            },
         }
+        self.mend_own(&mut state, now);
+        self.notice_expired(&mut state);
+        let since = now.duration_since(self.started).as_millis();
+        let told = state.file_trouble();
+        if told != state.told {
+            if let Some(listener) = self.trouble_listener.get() {
+                listener(&told);
+            }
+            state.told = told;
+        }
+        self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         state
     }
 
@@ -298,24 +281,29 @@ impl CurrentUsers {
         state.seen_until = now;
     }
 
-    fn take_over(&self, state: &mut State, mut users: Users, read: Stamp, path: &Path) {
+    fn take_over(&self, state: &mut State, users: Users, read: Stamp, path: &Path) {
         tracing::info!(file = %path.display(), "users file read again");
-        state.lost = most_lost(&state.users, &users);
+        self.replace(state, users);
         if let Some((lost, of)) = state.lost {
             tracing::warn!(file = %path.display(), lost, of, "{}", said_of_loss(lost, of));
         }
-        take_own(&mut users, self.own.as_ref(), Some(&state.users), state.lost.is_some());
-        users = users.with_links(state.users.links().clone());
-        self.put_in_force(state, users);
         state.read = read;
         state.restless = None;
         state.mended(path);
     }
 
+    /// Puts others in force, with what each did alone and with the links there are.
+    fn replace(&self, state: &mut State, mut users: Users) {
+        state.lost = most_lost(&state.users, &users);
+        take_own(&mut users, self.own.as_ref(), Some(&state.users), state.lost.is_some());
+        users = users.with_links(state.users.links().clone());
+        self.put_in_force(state, users);
+    }
+
     fn put_in_force(&self, state: &mut State, users: Users) {
         let users = Arc::new(users);
         // Before the listener ends what these users do not allow: nobody enters by the earlier ones behind its back.
-        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = users.clone();
+        *self.in_force.write() = users.clone();
         if let Some(listener) = self.listener.get() {
             listener(&users);
         }
@@ -345,7 +333,7 @@ impl CurrentUsers {
     ) -> Result<Option<Principal>> {
         let folder = self.own.as_ref();
         let folder = folder.ok_or_else(|| Error::new(Kind::Denied, "this server keeps nothing of what users do"))?;
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.changing.lock();
         let change = change(&self.now(), folder)?;
         let (name, used) = (change.user().to_owned(), change.invitation().map(str::to_owned));
         let mut state = self.lock();
@@ -387,7 +375,7 @@ impl CurrentUsers {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each field is whole by itself: a panic elsewhere leaves nothing half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -428,65 +416,8 @@ fn said_of_loss(lost: usize, of: usize) -> String {
     )
 }
 
-impl State {
-    fn file_trouble(&self) -> UsersFileTrouble {
-        UsersFileTrouble {
-            outdated: self.trouble.as_ref().map(|trouble| trouble.text.clone()),
-            lost: self.lost.map(|(lost, of)| said_of_loss(lost, of)),
-        }
-    }
-
-    /// Other users, if the file, which is this one, has changed and is whole.
-    fn read_changed(&mut self, path: &Path, stamp: Stamp, now: Instant) -> Result<Option<Users>> {
-        if stamp == self.read {
-            self.restless = None;
-            self.mended(path);
-            return Ok(None);
-        }
-        if self.was_tried(&stamp, now) || !(stamp.is_whole(&self.read) || self.rests(stamp, now)) {
-            return Ok(None);
-        }
-        let users = Users::load(path)?;
-        // Changed while it was read: it is looked at again.
-        let unchanged = Stamp::of(path).is_ok_and(|after| after == stamp);
-        Ok(unchanged.then_some(users))
-    }
-
-    /// Whether the file has been this one for a moment, as far as was seen.
-    fn rests(&mut self, stamp: Stamp, now: Instant) -> bool {
-        match self.restless {
-            Some((seen, since)) if seen == stamp => now.duration_since(since) >= limits::USERS_FILE_REST,
-            _ => {
-                self.restless = Some((stamp, now));
-                false
-            }
-        }
-    }
-
-    /// Whether this very file could not be read a moment ago: it is not read at every command, but again soon.
-    fn was_tried(&mut self, stamp: &Stamp, now: Instant) -> bool {
-        let tried = self.trouble.as_ref().filter(|trouble| trouble.stamp.as_ref() == Some(stamp));
-        tried.is_some_and(|trouble| now.duration_since(trouble.tried) < limits::USERS_FILE_RETRY)
-    }
-
-    /// Says that the file cannot be used, once and then every minute.
-    fn report(&mut self, error: &Error, stamp: Option<Stamp>, now: Instant) {
-        let text = error.to_string();
-        let known = self.trouble.as_ref().filter(|known| known.text == text && known.stamp == stamp);
-        let said =
-            known.map(|trouble| trouble.said).filter(|said| now.duration_since(*said) < limits::USERS_FILE_REPEAT);
-        if said.is_none() {
-            tracing::error!(%error, "the users file cannot be used; the last good one stays in force");
-        }
-        self.trouble = Some(Trouble { text, stamp, tried: now, said: said.unwrap_or(now) });
-    }
-
-    fn mended(&mut self, path: &Path) {
-        if self.trouble.take().is_some() {
-            tracing::info!(file = %path.display(), "the users file can be used again");
-        }
-    }
-}
+mod directory;
+mod file;
 
 #[cfg(test)]
 #[path = "current_users_tests.rs"]

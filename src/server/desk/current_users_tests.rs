@@ -21,7 +21,7 @@ impl Bench {
     fn new() -> Bench {
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join("users.toml"), OFF).unwrap();
-        let users = CurrentUsers::load(&dir.path().join("users.toml"), None).unwrap();
+        let users = CurrentUsers::load(dir.path().join("users.toml").into(), None).unwrap();
         Bench { dir, users, now: Instant::now() }
     }
 
@@ -118,7 +118,7 @@ fn a_change_that_takes_most_users_away_counts_and_is_told_until_the_next_one() {
     let mut bench = Bench::new();
     let told: Arc<Mutex<Vec<UsersFileTrouble>>> = Arc::default();
     let tell = told.clone();
-    bench.users.on_trouble(move |trouble| tell.lock().unwrap().push(trouble.clone()));
+    bench.users.on_trouble(move |trouble| tell.lock().push(trouble.clone()));
     let mut change = |left_out, all| {
         bench.replace(&of_users(left_out, all));
         bench.is_on_after(NOTHING);
@@ -129,9 +129,9 @@ fn a_change_that_takes_most_users_away_counts_and_is_told_until_the_next_one() {
     assert_eq!(change(6, 12), None);
     assert_eq!(change(0, 12), None);
     assert_eq!(change(7, 12), Some(7));
-    assert!(told.lock().unwrap().last().unwrap().lost.as_ref().unwrap().contains("took 7 of 12 users away"));
+    assert!(told.lock().last().unwrap().lost.as_ref().unwrap().contains("took 7 of 12 users away"));
     assert_eq!(change(0, 12), None);
-    assert_eq!(told.lock().unwrap().last(), Some(&UsersFileTrouble::default()));
+    assert_eq!(told.lock().last(), Some(&UsersFileTrouble::default()));
     // A few are taken away by hand; all of them mostly are not.
     assert_eq!(change(0, 5), Some(7));
     assert_eq!(change(4, 5), None);

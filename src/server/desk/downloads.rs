@@ -5,8 +5,8 @@
 //! the place of a request of the same address for the same state of the same file that is under way or was finished a moment ago:
 //! whoever goes on with what broke off, or fetches parts side by side, takes one place and not several.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tracing::warn;
@@ -17,6 +17,7 @@ use crate::files::RelPath;
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::turns::Turns;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody is told who comes by a link that is used up.
 pub const USED_UP: &str = "this link has been downloaded as often as it may be";
@@ -25,11 +26,11 @@ pub const USED_UP: &str = "this link has been downloaded as often as it may be";
 pub struct Downloads {
     /// Where the disk may let one wait.
     threads: Arc<Turns>,
-    going: Mutex<Going>,
+    going: Mutex<Places>,
 }
 
 #[derive(Default)]
-struct Going {
+struct Places {
     places: Vec<Place>,
     next: u64,
 }
@@ -147,9 +148,9 @@ impl Downloads {
         }
     }
 
-    fn going(&self) -> MutexGuard<'_, Going> {
+    fn going(&self) -> MutexGuard<'_, Places> {
         // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+        self.going.lock()
     }
 }
 
@@ -159,7 +160,7 @@ impl Place {
     }
 }
 
-impl Going {
+impl Places {
     /// The place that a request for a part can share.
     fn shared(&mut self, link: &Link, what: &What, part: Part) -> Option<u64> {
         let Part::Range { length, .. } = part else { return None };

@@ -16,12 +16,12 @@ impl Desk {
     }
 
     pub(super) fn set_mode(&self, path: &RelPath, mode: SourceMode, running: Running) -> Begun {
-        let now = turns::aside(|| self.store.set_mode(path, mode.within(self.most)));
+        let now = turns::block_in_place(|| self.store.set_mode(path, mode.within(self.most)));
         self.over(running, now.map(Outcome::ModeSet))
     }
 
     pub(super) fn set_time(&self, path: &RelPath, mtime: Mtime, running: Running) -> Begun {
-        let set = turns::aside(|| self.store.set_mtime(path, mtime));
+        let set = turns::block_in_place(|| self.store.set_mtime(path, mtime));
         self.over(running, set.map(|()| Outcome::TimeSet))
     }
 
@@ -31,7 +31,7 @@ impl Desk {
         changes: Vec<(String, Option<String>)>,
         running: Running,
     ) -> Begun {
-        let set = turns::aside(|| self.store.change_properties(path, &changes));
+        let set = turns::block_in_place(|| self.store.change_properties(path, &changes));
         self.over(running, set.map(|()| Outcome::PropertiesSet))
     }
 
@@ -42,17 +42,17 @@ impl Desk {
 
     /// What the folder that this is in, the home or a shared one, holds, and how much it may, where it is bounded.
     pub fn usage(&self, path: &RelPath) -> Option<Usage> {
-        turns::aside(|| self.store.usage_at(path)).ok().flatten()
+        turns::block_in_place(|| self.store.usage_at(path)).ok().flatten()
     }
 
     /// What the storage has left for everybody, for whoever may put something there; nothing if that is not known.
     pub fn free(&self) -> Option<u64> {
         let may_fill = self.principal.access().contains(Access::UPLOAD);
-        may_fill.then(|| turns::aside(|| self.store.free())).and_then(|free| free.ok().flatten())
+        may_fill.then(|| turns::block_in_place(|| self.store.free())).and_then(|free| free.ok().flatten())
     }
 
     pub(super) fn remove(&self, path: &RelPath, recursive: bool, running: Running) -> Begun {
-        let removed = turns::aside(|| self.store.remove(path, recursive));
+        let removed = turns::block_in_place(|| self.store.remove(path, recursive));
         if removed.is_ok() {
             self.forget_locks(path);
         }
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
-        let renamed = turns::aside(|| self.store.rename(from, to, replace));
+        let renamed = turns::block_in_place(|| self.store.rename(from, to, replace));
         if renamed.is_ok() {
             self.forget_locks(from);
         }
@@ -68,7 +68,7 @@ impl Desk {
     }
 
     pub(super) fn supersede(&self, from: &RelPath, to: &RelPath, running: Running) -> Begun {
-        let superseded = turns::aside(|| {
+        let superseded = turns::block_in_place(|| {
             let old = self.store.supersede(from, to)?;
             // The new one is in its place. What cannot be removed of the old one stays beside it, where people see it.
             Ok(old.and_then(|old| self.store.remove(&old, true).err()))

@@ -37,7 +37,7 @@ impl Desk {
             needs(at, Access::LINK.union(Access::DOWNLOAD), Extent::Itself)
         };
         may_begin(path)?;
-        let real = turns::aside(|| self.store.real_path(path));
+        let real = turns::block_in_place(|| self.store.real_path(path));
         if let Ok(real) = &real {
             may_begin(real)?;
         }
@@ -63,7 +63,7 @@ impl Desk {
     /// # Errors
     /// As [`Users::make_link`](crate::auth::Users::make_link).
     pub fn make_link(&self, terms: LinkTerms) -> Result<(Secret, Arc<Link>)> {
-        turns::aside(|| self.users().latest().make_link(self.principal(), terms))
+        turns::block_in_place(|| self.users().latest().make_link(self.principal(), terms))
     }
 
     /// Withdraws a link.
@@ -71,6 +71,6 @@ impl Desk {
     /// # Errors
     /// As [`Users::remove_link`](crate::auth::Users::remove_link).
     pub fn remove_link(&self, name: &str) -> Result<Arc<Link>> {
-        turns::aside(|| self.users().remove_link(self.principal(), name))
+        turns::block_in_place(|| self.users().remove_link(self.principal(), name))
     }
 }

@@ -141,7 +141,7 @@ impl Desk {
                 ..UploadSpec::default()
             };
             let empty = || self.store.commit_one(self.store.begin(path, self.within(spec, path))?);
-            if let Err(error) = turns::aside(empty) {
+            if let Err(error) = turns::block_in_place(empty) {
                 // It was taken just now, and nobody else can have given it up.
                 let _ = self.locks().release(&place, user, lock.token, Instant::now());
                 return Err(error);

@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{Location, RelPath};
 use crate::limits;
+use crate::random;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a lock is known by: a UUID of random bits (RFC 9562, version 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +27,7 @@ const VERSION_BITS: u128 = 0xf000 << 64 | 0xc000 << 48;
 impl LockToken {
     fn fresh() -> Result<LockToken> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        random::fill(&mut bytes)?;
         Ok(LockToken(u128::from_be_bytes(bytes) & !VERSION_BITS | VERSION))
     }
 
@@ -323,7 +324,7 @@ impl Locks {
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::task::{sleep, spawn};
@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::limits;
 use crate::machine::source::Source;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The counts of all sources.
 #[derive(Debug, Default)]
@@ -69,7 +70,7 @@ impl LogShares {
 
     fn books(&self) -> MutexGuard<'_, Books> {
         // Counters only: a panic elsewhere cannot leave them half-changed.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock()
     }
 }
 

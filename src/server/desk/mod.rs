@@ -25,7 +25,7 @@ pub mod registry;
 pub mod rooms;
 pub mod running;
 pub mod spot;
-pub mod staged;
+pub mod staged_uploads;
 pub mod state;
 pub mod sweep;
 #[cfg(test)]
@@ -192,7 +192,7 @@ impl Desk {
         let other_folders = !rooms::are_same_folders(before, after);
         self.principal = now;
         if other_folders {
-            turns::aside(|| self.rooms.share(self.principal.grants()));
+            turns::block_in_place(|| self.rooms.share(self.principal.grants()));
             self.store = self.rooms.store();
         }
         Ok(if is_less { Rights::Fewer } else { Rights::Kept })
@@ -296,7 +296,7 @@ impl Desk {
     fn has_downloads_left(&self, link: &Link) -> bool {
         let Some(downloads) = &self.downloads else { return true };
         let (users, origin) = (self.users.latest(), Origin::from(self.ticket().peer().ip()));
-        turns::aside(|| downloads.has_room(users.links(), link, origin))
+        turns::block_in_place(|| downloads.has_room(users.links(), link, origin))
     }
 
     /// Whether these rights are there also where this path leads to, where parts of the home have rules.
@@ -304,7 +304,7 @@ impl Desk {
         if self.principal.grants().rules.is_empty() {
             return Ok(());
         }
-        match turns::aside(|| self.store.real_path(path)) {
+        match turns::block_in_place(|| self.store.real_path(path)) {
             Ok(real) if real != *path => gate::check_at(&self.principal, rights, &real, name),
             // What is not there is for the operation to say.
             Ok(_) | Err(_) => Ok(()),
@@ -408,7 +408,7 @@ impl Desk {
     /// The client is gone, maybe in the middle of an upload: what can be resumed is put away, the rest dropped.
     pub fn hang_up(&mut self, put: Option<Put>) {
         // What is kept is synced, and a commit that is under way is waited for.
-        turns::aside(|| {
+        turns::block_in_place(|| {
             if let Some(put) = put {
                 put.keep();
             }

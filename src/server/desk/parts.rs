@@ -89,7 +89,7 @@ impl Desk {
     /// # Errors
     /// As [`Part::finish`], written down.
     pub fn finish_part(&self, PartUpload { part, running }: PartUpload) -> Result<Outcome> {
-        let came = turns::aside(|| part.finish());
+        let came = turns::block_in_place(|| part.finish());
         self.ended(running, came.map(|size| Outcome::PartCame { size }))
     }
 
@@ -109,7 +109,7 @@ impl Desk {
                 // From here on it is committed or gone.
                 let whole = running
                     .check(&self.principal)
-                    .and_then(|()| turns::aside(|| staged.into_upload()))
+                    .and_then(|()| turns::block_in_place(|| staged.into_upload()))
                     .and_then(|upload| checked(&path, upload, hash))
                     .and_then(|upload| Whole::of(upload, Then::Alone(alone.clone())));
                 match whole {

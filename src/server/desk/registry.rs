@@ -4,43 +4,21 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_std::channel::{Receiver, Sender, bounded};
-use futures::future::poll_fn;
-use futures::task::AtomicWaker;
 
+pub use self::record::{Activity, Ending, Record, SessionId, Ticket, Way, WhoRow};
 use super::locks::Locks;
 use super::log_shares::LogShares;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Mtime, RelPath};
-use crate::machine::source::Source;
 use crate::server::audit::AuditLog;
-use crate::server::events::{Credential, Event, Listener, Protocol, What};
+use crate::server::events::{Event, Listener, What};
+use crate::sync::Mutex;
 
-/// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SessionId(u64);
-
-impl SessionId {
-    /// One that nobody else has.
-    ///
-    /// # Errors
-    /// [`Kind::Internal`] if the system has no random numbers.
-    pub fn fresh() -> Result<Self> {
-        let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
-        Ok(SessionId(id))
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
+mod record;
 
 /// All connections and sessions of one server.
 #[derive(Debug)]
@@ -71,86 +49,6 @@ impl fmt::Debug for OnKick {
 }
 
 type Sessions = HashMap<SessionId, Arc<Record>>;
-
-/// What is known of a session. An operation that outlives its session still has it, to be told of.
-#[derive(Debug)]
-pub struct Record {
-    id: SessionId,
-    registry: Arc<Registry>,
-    /// With whom its work and its lines in the log are counted.
-    source: Source,
-    /// Another one when the session's own user changes the password over it.
-    principal: Mutex<Principal>,
-    peer: SocketAddr,
-    way: Way,
-    since: SystemTime,
-    bytes: AtomicU64,
-    activity: Mutex<Activity>,
-    /// Why the session has to end.
-    ended: OnceLock<Kind>,
-    /// Its connection, which waits for that.
-    connection: AtomicWaker,
-}
-
-/// How a session came about: by that it counts in [`crate::auth::Grants::max_sessions`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// By a login: it counts by itself.
-    Login,
-    /// By a token of that session, with which it counts.
-    Token(SessionId),
-    /// By a request of a browser or the like, which take several connections at a time: those from one address count once.
-    Request,
-}
-
-impl Way {
-    /// By what its client talks.
-    pub const fn protocol(self) -> Protocol {
-        match self {
-            Way::Login | Way::Token(_) => Protocol::Sealift,
-            Way::Request => Protocol::Http,
-        }
-    }
-
-    /// What the login of this principal rested on.
-    fn credential(self, principal: &Principal) -> Credential {
-        match self {
-            Way::Token(_) => Credential::Token,
-            Way::Login | Way::Request if principal.is_anonymous() => Credential::Nothing,
-            Way::Login | Way::Request if principal.link().is_some() => Credential::Link,
-            Way::Login | Way::Request if principal.key_name().is_some() => Credential::Key,
-            Way::Login | Way::Request => Credential::Password,
-        }
-    }
-}
-
-/// What a session is doing.
-#[derive(Debug, Clone, Default)]
-pub struct Activity {
-    /// What its protocol calls it; none between operations.
-    pub name: Option<&'static str>,
-    /// Its path.
-    pub path: Option<RelPath>,
-}
-
-/// One row of WHO.
-#[derive(Debug)]
-pub struct WhoRow {
-    /// The session.
-    pub id: SessionId,
-    /// Who is logged in.
-    pub user: String,
-    /// The name of the key that logged in, if one did.
-    pub key: Option<String>,
-    /// From where.
-    pub peer: SocketAddr,
-    /// Since when.
-    pub since: Mtime,
-    /// Bytes of files moved so far, either way.
-    pub bytes: u64,
-    /// What it is doing, in words.
-    pub doing: String,
-}
 
 impl Registry {
     /// An empty one.
@@ -234,26 +132,13 @@ impl Registry {
     /// [`Kind::TooMany`] if the user has as many as are allowed. For a token why its session ended, or [`Kind::LoginFailed`] if
     /// that is gone. [`Kind::Internal`] if the system has no random numbers.
     pub fn enter(self: &Arc<Self>, way: Way, principal: &Principal, peer: SocketAddr) -> Result<Ticket> {
-        let id = SessionId::fresh()?;
-        let record = Arc::new(Record {
-            id,
-            registry: self.clone(),
-            source: Source::of(principal, peer.ip()),
-            principal: Mutex::new(principal.clone()),
-            peer,
-            way,
-            since: SystemTime::now(),
-            bytes: AtomicU64::new(0),
-            activity: Mutex::default(),
-            ended: OnceLock::new(),
-            connection: AtomicWaker::new(),
-        });
-        let mut sessions = lock(&self.sessions);
+        let record = Arc::new(Record::new(self.clone(), way, principal, peer)?);
+        let mut sessions = self.sessions.lock();
         // In one step with entering: who is ended in between is either entered already or refused.
         may_enter(&sessions, way, principal, peer.ip())?;
-        sessions.insert(id, record.clone());
+        sessions.insert(record.id(), record.clone());
         drop(sessions);
-        let ticket = Ticket(record);
+        let ticket = Ticket::new(record);
         ticket
             .record()
             .tell(Some(principal.name()), What::Began { with: way.credential(principal), key: principal.key_name() });
@@ -262,15 +147,15 @@ impl Registry {
 
     /// Everybody who is logged in, longest first.
     pub fn sessions(&self) -> Vec<WhoRow> {
-        let mut rows: Vec<_> = lock(&self.sessions).iter().map(|(id, record)| record.row(*id)).collect();
+        let mut rows: Vec<_> = self.sessions.lock().values().map(|record| record.row()).collect();
         rows.sort_by_key(|row| row.since);
         rows
     }
 
     /// Ends all sessions of users who are not what they were at their login, by these users.
     pub fn revoke(&self, users: &Users) {
-        for record in lock(&self.sessions).values() {
-            if users.renew(&lock(&record.principal)).is_none() {
+        for record in self.sessions.lock().values() {
+            if users.renew(&record.principal.lock()).is_none() {
                 record.end(Kind::Revoked);
             }
         }
@@ -279,13 +164,13 @@ impl Registry {
     /// Ends the session of this id, or else all those of this user, also where none is there and a login is remembered. Whose
     /// they are, and how many; none if there is nothing of it.
     pub fn kick(&self, whom: &str) -> Option<(String, usize)> {
-        let sessions = lock(&self.sessions);
+        let sessions = self.sessions.lock();
         let one = sessions.iter().find(|(id, _)| id.to_string() == whom).map(|(_, record)| record);
         let records: Vec<_> = match one {
             Some(record) => vec![record],
-            None => sessions.values().filter(|record| lock(&record.principal).name() == whom).collect(),
+            None => sessions.values().filter(|record| record.principal.lock().name() == whom).collect(),
         };
-        let user = records.first().map_or_else(|| whom.to_owned(), |record| lock(&record.principal).name().to_owned());
+        let user = records.first().map_or_else(|| whom.to_owned(), |record| record.principal.lock().name().to_owned());
         // First: whoever comes in by it meanwhile is either among these or refused.
         let voided = self.on_kick.get().map_or(0, |OnKick(tell)| tell(&user));
         if records.is_empty() && voided == 0 {
@@ -331,7 +216,7 @@ fn may_enter(sessions: &Sessions, way: Way, principal: &Principal, from: IpAddr)
     for record in sessions.values().filter(|record| record.ended.get().is_none()) {
         match record.way {
             Way::Token(_) => {}
-            _ if lock(&record.principal).name() != principal.name() => {}
+            _ if record.principal.lock().name() != principal.name() => {}
             Way::Login => logins += 1,
             Way::Request => drop(asking.insert(record.peer.ip())),
         }
@@ -341,71 +226,6 @@ fn may_enter(sessions: &Sessions, way: Way, principal: &Principal, from: IpAddr)
         true => Ok(()),
         false => {
             Err(Error::new(Kind::TooMany, format!("{} has {most} open sessions, as many as allowed", principal.name())))
-        }
-    }
-}
-
-impl Record {
-    /// The session's id.
-    pub fn id(&self) -> SessionId {
-        self.id
-    }
-
-    /// Who it is of now.
-    pub fn principal(&self) -> Principal {
-        lock(&self.principal).clone()
-    }
-
-    /// Counts a line of the log; says whether it may be written.
-    pub fn may_log(&self) -> bool {
-        self.registry.log_shares.allows(&self.source)
-    }
-
-    /// Counts bytes of files.
-    pub fn count(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Takes back what was counted too much.
-    pub fn uncount(&self, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Why what is under way comes to nothing, if its session says nothing of it.
-    pub fn why_over(&self) -> Kind {
-        let stopping = || if self.registry.is_stopping() { Kind::Stopping } else { Kind::Aborted };
-        self.ended.get().copied().unwrap_or_else(stopping)
-    }
-
-    /// Tells of something that happened in it.
-    pub fn tell(&self, user: Option<&str>, what: What<'_>) {
-        let (peer, protocol) = (Some(self.peer), Some(self.way.protocol()));
-        let at = SystemTime::now();
-        self.registry.tell(&Event { at, peer, protocol, session: Some(self.id), user, what });
-    }
-
-    fn end(&self, why: Kind) {
-        let _ = self.ended.set(why);
-        self.connection.wake();
-    }
-
-    fn row(&self, id: SessionId) -> WhoRow {
-        let activity = lock(&self.activity).clone();
-        let doing = match (activity.name, activity.path) {
-            (None, _) => "idle".to_owned(),
-            (Some(name), None) => name.to_owned(),
-            (Some(name), Some(path)) => format!("{name} {path}"),
-        };
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let principal = lock(&self.principal);
-        WhoRow {
-            id,
-            user: principal.name().to_owned(),
-            key: principal.key_name().map(str::to_owned),
-            peer: self.peer,
-            since: self.since.into(),
-            bytes,
-            doing,
         }
     }
 }
@@ -420,91 +240,10 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// A session's own entry, removed when this is dropped.
-#[derive(Debug)]
-pub struct Ticket(Arc<Record>);
-
-impl Ticket {
-    /// The session's id.
-    pub fn id(&self) -> SessionId {
-        self.0.id
-    }
-
-    /// The address that the client is at.
-    pub fn peer(&self) -> SocketAddr {
-        self.0.peer
-    }
-
-    /// The registry it is in.
-    pub fn registry(&self) -> &Registry {
-        &self.0.registry
-    }
-
-    /// What is known of the session.
-    pub fn record(&self) -> &Arc<Record> {
-        &self.0
-    }
-
-    /// Why the session has to end, if it has.
-    pub fn ended(&self) -> Option<Kind> {
-        self.0.ended.get().copied()
-    }
-
-    /// The server ends the session for this reason: it is told of what was under way.
-    pub fn is_ending(&self, why: Kind) {
-        let _ = self.0.ended.set(why);
-    }
-
-    /// For the session's connection, to wait for its end.
-    pub fn ending(&self) -> Ending {
-        Ending(self.0.clone())
-    }
-
-    /// Notes what the session is doing now.
-    pub fn set(&self, activity: Activity) {
-        *lock(&self.0.activity) = activity;
-    }
-
-    /// The session's user is this principal from now on: it does not end because of what it changed itself.
-    pub fn renew(&self, principal: &Principal) {
-        lock(&self.0.principal).clone_from(principal);
-    }
-}
-
-/// The end of a session that somebody else decides.
-#[derive(Debug)]
-pub struct Ending(Arc<Record>);
-
-impl Ending {
-    /// Waits for it, and says why. One at a time may wait.
-    pub async fn wait(&self) -> Kind {
-        poll_fn(|cx| {
-            self.0.connection.register(cx.waker());
-            self.0.ended.get().map_or(Poll::Pending, |why| Poll::Ready(*why))
-        })
-        .await
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let Ticket(record) = self;
-        lock(&record.registry.sessions).remove(&record.id);
-        let lasted = record.since.elapsed().unwrap_or_default();
-        let bytes = record.bytes.load(Ordering::Relaxed);
-        let what = What::Ended { bytes, lasted, why: record.ended.get().copied() };
-        record.tell(Some(record.principal().name()), what);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The data is plain: a panic elsewhere cannot have left it half-changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::RelPath;
     use crate::secret::Secret;
 
     #[test]

@@ -12,7 +12,7 @@ use crate::machine::source::Origin;
 use crate::secret::Secret;
 use crate::server::desk::registry::SessionId;
 use crate::server::desk::spot::Spot;
-use crate::server::desk::staged::StagedUploads;
+use crate::server::desk::staged_uploads::StagedUploads;
 
 /// One session's share of both tables. Dropping it takes everything of the session out of them.
 pub struct Ties {

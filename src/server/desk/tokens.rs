@@ -5,19 +5,17 @@
 //! lives and nothing of its user has changed.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-use zeroize::Zeroizing;
 
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 use crate::limits;
 use crate::machine::source::Origin;
+use crate::random;
 use crate::secret::Secret;
 use crate::server::desk::registry::SessionId;
+use crate::sync::{Mutex, MutexGuard};
 
 /// All tokens that can still be used.
 pub struct Tokens {
@@ -58,7 +56,7 @@ impl Tokens {
         given.retain(|_, token| token.session != session && token.until > now);
         let mut tokens = Vec::new();
         while tokens.len() < count as usize && given.len() < limits::TOKENS_MAX {
-            let token = random()?;
+            let token = random::digits(limits::TOKEN_DIGITS / 2)?;
             let until = now + limits::TOKEN_LIFETIME;
             given.insert(Hash::of(token.expose()), Given { principal: principal.clone(), source, session, until });
             tokens.push(token);
@@ -92,19 +90,8 @@ impl Tokens {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Given>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        self.given.lock()
     }
-}
-
-fn random() -> Result<Secret> {
-    let mut bytes = Zeroizing::new([0; limits::TOKEN_DIGITS / 2]);
-    getrandom::fill(&mut *bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
-    // Room for all of it from the start: a growing string would leave copies behind.
-    let mut digits = String::with_capacity(limits::TOKEN_DIGITS);
-    for byte in *bytes {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    Ok(Secret::new(digits))
 }
 
 #[cfg(test)]

@@ -104,9 +104,9 @@ impl Desk {
         resume: Option<Resume>,
     ) -> Result<Box<dyn Upload>> {
         match resume {
-            None if self.store.begins_by_counting() => turns::aside(|| self.store.begin(path, spec)),
+            None if self.store.begins_by_counting() => turns::block_in_place(|| self.store.begin(path, spec)),
             None => self.store.begin(path, spec),
-            Some(Resume { offset, prefix }) => turns::aside(|| self.store.resume(path, spec, offset, prefix)),
+            Some(Resume { offset, prefix }) => turns::block_in_place(|| self.store.resume(path, spec, offset, prefix)),
         }
     }
 
@@ -127,7 +127,7 @@ impl Desk {
     pub(super) fn append_to(&self, upload: &mut dyn Upload, bytes: &[u8]) -> Result<()> {
         // Somebody may have moved folders meanwhile, so that what is there has to be counted again.
         match self.store.begins_by_counting() {
-            true => turns::aside(|| upload.append(bytes)),
+            true => turns::block_in_place(|| upload.append(bytes)),
             false => upload.append(bytes),
         }
     }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_std::channel::{Receiver, Sender, bounded};
@@ -21,6 +21,7 @@ use crate::auth::{Network, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What an operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +191,7 @@ impl Admission {
 
     fn books(&self) -> MutexGuard<'_, Books> {
         // Counters only: a panic elsewhere cannot leave them half-changed.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock()
     }
 }
 

@@ -2,13 +2,14 @@
 //! permits, and who waits for one waits behind those of the same source: guessing with a thousand connections delays
 //! whoever guesses.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::channel::oneshot::{Receiver, Sender, channel};
 
 use crate::limits;
 use crate::machine::fair_queue::FairQueue;
 use crate::machine::source::Source;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The permits, and who waits for them.
 pub struct LoginQueue {
@@ -49,7 +50,7 @@ impl LoginQueue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Each change is whole: a panic elsewhere cannot have left it half-done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

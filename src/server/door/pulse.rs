@@ -2,7 +2,7 @@
 //!
 //! A disk that lets everybody wait is not looked at: to end the server, as a watchdog does, would not mend that.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_std::channel::{Receiver, Sender, bounded};
 use async_std::task::spawn;
@@ -10,6 +10,7 @@ use async_std::task::spawn;
 use crate::error::{Error, Kind, Result};
 use crate::machine::source::Source;
 use crate::server::Shared;
+use crate::sync::Mutex;
 
 /// Asks; whoever gets it answers.
 pub type Question = Sender<()>;
@@ -24,7 +25,7 @@ impl Pulse {
     /// One more door. It answers what comes out here.
     pub fn door(&self) -> Receiver<Question> {
         let (ask, asked) = bounded(1);
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner).push(ask);
+        self.doors.lock().push(ask);
         asked
     }
 
@@ -34,7 +35,7 @@ impl Pulse {
     /// [`Kind::Internal`]: a door is shut, or there is none.
     async fn ask_doors(&self) -> Result<()> {
         let shut = || Error::new(Kind::Internal, "it accepts no connections");
-        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let doors = self.doors.lock().clone();
         if doors.is_empty() {
             return Err(shut());
         }

@@ -12,10 +12,9 @@ use super::accounts::Accounts;
 use super::admission::{Admission, Offence};
 use crate::auth::{OwnChange, Principal, StateFolder, Users, hash_password};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Nonce, Proof, Purpose, Statement};
+use crate::keys::{Evidence, Nonce, Proof, Purpose, Statement};
 use crate::limits;
 use crate::machine::source::Source;
-use crate::proto::Evidence;
 use crate::secret::Secret;
 use crate::tls::Pin;
 

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
 use crate::budget::{Account, Claim};
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 
 thread_local! {
     /// Where what was read lies until hyper has copied it: its own memory can be filled only by copying, and one TLS record
@@ -122,12 +123,12 @@ impl<S> Wire<S> {
     /// The stream, if nobody else has it any more.
     pub fn into_inner(self) -> Option<S> {
         let stream = Arc::into_inner(self.stream)?;
-        Some(stream.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Some(stream.into_inner())
     }
 
     fn lock(&self) -> MutexGuard<'_, S> {
         // One task polls it; a panic elsewhere cannot have left it half-changed.
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stream.lock()
     }
 }
 
@@ -198,7 +199,7 @@ impl Future for Nap {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().0.get_mut().unwrap_or_else(PoisonError::into_inner).poll_unpin(cx)
+        self.get_mut().0.get_mut().poll_unpin(cx)
     }
 }
 

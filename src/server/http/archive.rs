@@ -92,8 +92,8 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, format: Format) -> Result<A
         left_out: Some(LeftOut::new(limits::UNREAD_NAMES)),
         is_counted: format == Format::Zip,
     };
-    let going = Going { guest: guest.clone(), state: Some(Box::new(state)), _right: right };
-    *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
+    let going = ArchiveBody { guest: guest.clone(), state: Some(Box::new(state)), _right: right };
+    *answer.body_mut() = Body::stream(try_unfold(going, ArchiveBody::next));
     Ok(answer)
 }
 
@@ -275,15 +275,15 @@ fn why_not(kind: Kind) -> Option<&'static str> {
     })
 }
 
-struct Going {
+struct ArchiveBody {
     guest: Arc<Guest>,
     /// None while a turn has it, and once that has failed.
     state: Option<Box<State>>,
     _right: OpenFile,
 }
 
-impl Going {
-    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+impl ArchiveBody {
+    async fn next(mut self) -> Result<Option<(Bytes, ArchiveBody)>> {
         loop {
             let Some(mut state) = self.state.take().filter(|state| state.pack.is_some()) else { return Ok(None) };
             let account = self.guest.account().clone();
@@ -318,7 +318,7 @@ impl State {
     }
 }
 
-impl Drop for Going {
+impl Drop for ArchiveBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(mut state) = self.state.take() {

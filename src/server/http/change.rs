@@ -117,7 +117,7 @@ pub fn supersede(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static
 /// [`Kind::Internal`] without random numbers.
 pub fn aside(path: &RelPath) -> Result<RelPath> {
     let name = path.file_name().unwrap_or_default();
-    let aside = aside_name(name).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+    let aside = aside_name(name).map_err(|err| Error::new(Kind::Internal, err.to_string()))?;
     path.parent().unwrap_or_default().join(&aside)
 }
 

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
+use super::before_commit::{BeforeCommit, work_until_commit};
 use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
 use super::entries::{Batch, batch};
-use super::guest::{Guest, Pending, Waiting, begin, begin_change, unexpected};
+use super::guest::{Guest, Pending, begin, begin_change, unexpected};
 use super::put;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
-use crate::server::desk::jobs::work::{Work, Worked};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 
@@ -166,14 +166,6 @@ async fn copy_entries(
     Ok(())
 }
 
-/// How far what ends with a commit has come.
-pub enum Went {
-    /// There is more to do.
-    On(Box<Work>),
-    /// It waits for its commit.
-    Waits(Pending),
-}
-
 async fn copy_file(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool) -> Result<Pending> {
     let begun = guest.change(Class::Light, move |desk, waiting| {
         match begin_change(desk, waiting, Op::Copy { from, to, replace }, "COPY")? {
@@ -182,37 +174,5 @@ async fn copy_file(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool
         }
     });
     let work = begun.await?;
-    to_its_commit(guest, Went::On(Box::new(work))).await
-}
-
-/// All that is to be done before a commit, a turn at a time.
-///
-/// # Errors
-/// Those of the work.
-pub async fn to_its_commit(guest: &Arc<Guest>, mut went: Went) -> Result<Pending> {
-    loop {
-        let work = match went {
-            Went::On(work) => *work,
-            Went::Waits(pending) => return Ok(pending),
-        };
-        let class = work.class();
-        went = guest.change(class, move |desk, waiting| go_on(desk, waiting, work)).await?;
-    }
-}
-
-/// As much as one turn takes.
-fn go_on(desk: &mut Desk, waiting: &mut Waiting, mut work: Work) -> Result<Went> {
-    for _ in 0..limits::WEB_COPY_STEPS {
-        let tell = &mut |outcome| waiting.tell(outcome);
-        if let Err(error) = desk.may_go_on(work.running()) {
-            return Err(desk.drop_work(work, error, tell));
-        }
-        work = match desk.work(work, tell) {
-            Worked::On(more) => more,
-            Worked::Waits => return Ok(Went::Waits(waiting.join())),
-            Worked::Put(_) => return Err(unexpected()),
-            Worked::Done(done) => return Err(done.err().unwrap_or_else(unexpected)),
-        };
-    }
-    Ok(Went::On(Box::new(work)))
+    work_until_commit(guest, BeforeCommit::Work(Box::new(work))).await
 }

@@ -30,10 +30,10 @@ pub async fn counted(
     let counted = guest.count(link, What { state, ..what }, part).await?.reaching_its_end(to_its_end);
     let (head, body) = answer.into_parts();
     let left = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let going = Going { body, counted, left };
+    let going = CountedBody { body, counted, left };
     // Of a body without any bytes nobody asks for one.
     going.over(left == Some(0));
-    Ok(Answer::from_parts(head, Body::stream(try_unfold(going, Going::next))))
+    Ok(Answer::from_parts(head, Body::stream(try_unfold(going, CountedBody::next))))
 }
 
 /// What an answer sends.
@@ -70,15 +70,15 @@ fn range_of(text: &str) -> Option<(u64, u64)> {
     Some((range.split_once('-')?.1.parse().ok()?, of.parse().ok()?))
 }
 
-struct Going {
+struct CountedBody {
     body: Body,
     counted: Counted,
     /// Bytes to come, where that is known.
     left: Option<u64>,
 }
 
-impl Going {
-    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+impl CountedBody {
+    async fn next(mut self) -> Result<Option<(Bytes, CountedBody)>> {
         loop {
             let Some(frame) = self.body.frame().await.transpose()? else {
                 // Of a body whose length was told nobody asks for more than that.

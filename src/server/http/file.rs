@@ -217,15 +217,15 @@ fn send(guest: &Arc<Guest>, asked: &Asked, sending: Sending, right: Option<OpenF
     *answer.body_mut() = match reader.is_over() {
         true => Body::whole(first.unwrap_or_default()),
         false => {
-            let going = Going { guest: guest.clone(), held: Some(held), first, _right: right };
-            Body::stream(try_unfold(going, Going::next))
+            let going = FileBody { guest: guest.clone(), held: Some(held), first, _right: right };
+            Body::stream(try_unfold(going, FileBody::next))
         }
     };
     answer
 }
 
 /// A body that takes more than one turn.
-struct Going {
+struct FileBody {
     guest: Arc<Guest>,
     /// None while a turn has it, and once that has failed.
     held: Option<Held>,
@@ -233,8 +233,8 @@ struct Going {
     _right: Option<OpenFile>,
 }
 
-impl Going {
-    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+impl FileBody {
+    async fn next(mut self) -> Result<Option<(Bytes, FileBody)>> {
         if let Some(bytes) = self.first.take() {
             return Ok(Some((bytes, self)));
         }

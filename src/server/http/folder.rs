@@ -69,7 +69,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         is_sorted: gathered.rest.is_none(),
         ids,
     };
-    let going = Going {
+    let going = FolderBody {
         guest: guest.clone(),
         place,
         rows: Rows::new(form, scene),
@@ -78,7 +78,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         _right: right,
     };
     let mut answer = typed(form);
-    *answer.body_mut() = Body::stream(try_unfold(going, Going::next));
+    *answer.body_mut() = Body::stream(try_unfold(going, FolderBody::next));
     Ok(answer)
 }
 
@@ -185,7 +185,7 @@ enum Stage {
 }
 
 /// A listing on its way.
-struct Going {
+struct FolderBody {
     guest: Arc<Guest>,
     place: Place,
     rows: Rows,
@@ -194,8 +194,8 @@ struct Going {
     _right: Option<OpenFile>,
 }
 
-impl Going {
-    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+impl FolderBody {
+    async fn next(mut self) -> Result<Option<(Bytes, FolderBody)>> {
         let mut piece = String::new();
         match self.stage {
             Stage::Over => return Ok(None),
@@ -226,7 +226,7 @@ impl Going {
     }
 }
 
-impl Drop for Going {
+impl Drop for FolderBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(job) = self.gathered.rest.take() {

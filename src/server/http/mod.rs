@@ -6,6 +6,7 @@
 mod adapter;
 mod answer;
 mod archive;
+mod before_commit;
 mod change;
 mod coming;
 mod conditions;

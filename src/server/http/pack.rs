@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tar::{EntryType, Header};
@@ -13,8 +13,9 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::error::{Error, Kind, Result};
+use crate::escape;
 use crate::files::Mtime;
-use crate::proto::escape;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What kind of archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,7 +277,7 @@ impl Sink {
 
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         // Bytes are bytes: a panic elsewhere cannot have left them half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

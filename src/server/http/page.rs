@@ -8,8 +8,8 @@ use super::rows::{Scene, minutes};
 use super::target::{Place, Sort, Whose, Wish, encode};
 use super::types::Type;
 use crate::auth::Access;
+use crate::escape;
 use crate::files::{Entry, EntryKind, Meta, RelPath};
-use crate::proto::escape;
 use crate::readable;
 
 /// Where the style is.

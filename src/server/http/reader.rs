@@ -11,6 +11,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Change, RelPath, Source};
 use crate::limits;
+use crate::random;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::download::{Download, Pulled};
 use crate::server::desk::op::Op;
@@ -66,7 +67,7 @@ impl Reader {
         mut ranges: Vec<(u64, u64)>,
         kind: &'static str,
     ) -> Result<Reader> {
-        let random = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let random = random::number()?;
         ranges.reverse();
         let several = Several { path, file, method, boundary: format!("sealift-{random:016x}"), kind, ranges };
         let heads = several.ranges.iter().map(|range| several.head(*range).len() as u64 + range.1).sum::<u64>();

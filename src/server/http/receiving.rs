@@ -4,13 +4,13 @@
 //! Nobody waits on a thread: between two steps the upload lies in a slot. If its client goes away meanwhile, it is given up and
 //! written down, unless it is one that can be gone on with.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_lock::MutexGuardArc;
 use futures::future::try_join;
 
+use super::before_commit::{BeforeCommit, work_until_commit};
 use super::coming::{Coming, Pieces};
-use super::copy::{Went, to_its_commit};
 use super::digests::Digests;
 use super::guest::{Guest, OpenFile, Waiting, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
@@ -22,6 +22,7 @@ use crate::server::desk::jobs::work::Worked;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::uploads::{Finished, Put};
+use crate::sync::{Mutex, MutexGuard};
 
 /// A file that is to be stored.
 pub struct Wanted {
@@ -93,14 +94,14 @@ async fn store_at_once(guest: Arc<Guest>, wanted: Wanted, all: Pieces) -> Result
             let taken = begin(desk, waiting, wanted)?;
             let taken = append(desk, waiting, taken, &all)?;
             let went = finish(desk, waiting, taken)?;
-            if is_alone && matches!(went, Went::Waits(_)) {
+            if is_alone && matches!(went, BeforeCommit::Waits(_)) {
                 // Nobody else's could share its commit.
                 desk.commit(&mut |outcome| waiting.tell(outcome));
                 desk.rest();
             }
             Ok(went)
         });
-        let pending = to_its_commit(&guest, pending.await?).await?;
+        let pending = work_until_commit(&guest, pending.await?).await?;
         guest.committed(pending).await
     };
     // By itself: what is whole is put in its place, whether or not the client is still there.
@@ -115,7 +116,7 @@ async fn conclude(receiving: Receiving) -> Result<Committed> {
             let taken = slot.take()?;
             finish(desk, waiting, taken)
         });
-        let pending = to_its_commit(&guest, pending.await?).await?;
+        let pending = work_until_commit(&guest, pending.await?).await?;
         guest.committed(pending).await
     };
     stored(async_std::task::spawn(concluding).await?)
@@ -305,7 +306,7 @@ impl Slot {
 
     fn lock(&self) -> MutexGuard<'_, Option<Taken>> {
         // What is in it is taken out and put back whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -331,14 +332,14 @@ fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -
     Ok(Taken { put, digests, content })
 }
 
-fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<Went> {
+fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Taken) -> Result<BeforeCommit> {
     let tell = &mut |outcome| waiting.tell(outcome);
     if let Err(error) = digests.check() {
         return Err(desk.drop_put(put, error, tell));
     }
     match desk.finish(put, None, tell) {
-        Finished::Waits => Ok(Went::Waits(waiting.join())),
-        Finished::Work(work) => Ok(Went::On(work)),
+        Finished::Waits => Ok(BeforeCommit::Waits(waiting.join())),
+        Finished::Work(work) => Ok(BeforeCommit::Work(work)),
         Finished::Refused(error) => Err(error),
     }
 }

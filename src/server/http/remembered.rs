@@ -5,15 +5,16 @@
 //! password and the version of the users. Any change of the users makes all entries useless.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use zeroize::Zeroizing;
 
 use crate::auth::Principal;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::limits;
+use crate::random;
 use crate::secret::Secret;
+use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
 pub struct Remembered {
@@ -37,7 +38,7 @@ impl Remembered {
     /// [`Kind::Internal`] without random numbers.
     pub fn new() -> Result<Remembered> {
         let mut key = Zeroizing::new([0; blake3::KEY_LEN]);
-        getrandom::fill(&mut *key).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        random::fill(&mut *key)?;
         Ok(Remembered { key, entries: Mutex::default() })
     }
 
@@ -75,7 +76,7 @@ impl Remembered {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Mac, Entry>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

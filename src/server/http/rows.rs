@@ -7,8 +7,8 @@ use super::folder::bytes;
 use super::page;
 use super::target::{Place, Wish, encode};
 use crate::auth::Access;
+use crate::escape;
 use crate::files::{Entry, EntryKind, Mtime};
-use crate::proto::escape;
 
 /// How a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -487,5 +487,5 @@ impl Writing {
 
 /// A method as a client spelt it: letters, and few of them.
 fn shown(method: &hyper::Method) -> String {
-    method.as_str().chars().take(20).collect()
+    method.as_str().chars().take(limits::WEB_METHOD_SHOWN).collect()
 }

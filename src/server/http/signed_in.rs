@@ -4,17 +4,15 @@
 //! days after the login, at the logout, when its user is kicked, and as soon as a login would not give the same user any more.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use zeroize::Zeroizing;
-
 use crate::auth::{Principal, Users};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::files::Hash;
 use crate::limits;
+use crate::random;
 use crate::secret::Secret;
+use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
 pub struct SignedIn {
@@ -54,7 +52,7 @@ impl SignedIn {
     /// # Errors
     /// [`Kind::Internal`] without random numbers.
     pub fn add(&self, principal: Principal, now: Instant) -> Result<Secret> {
-        let cookie = random()?;
+        let cookie = random::digits(limits::WEB_COOKIE_BYTES)?;
         let mut entries = self.lock();
         entries.retain(|_, entry| !entry.is_over(now));
         let of_user = |entry: &Entry| entry.principal.name() == principal.name();
@@ -101,7 +99,7 @@ impl SignedIn {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Entry>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 
@@ -109,17 +107,6 @@ fn drop_oldest(entries: &mut HashMap<Hash, Entry>, among: impl Fn(&Entry) -> boo
     let oldest = entries.iter().filter(|(_, entry)| among(entry)).min_by_key(|(_, entry)| entry.used);
     let oldest = oldest.map(|(hash, _)| *hash);
     oldest.and_then(|hash| entries.remove(&hash));
-}
-
-fn random() -> Result<Secret> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes).map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
-    // Room for all of it from the start: a growing string would leave copies behind.
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in *bytes {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    Ok(Secret::new(digits))
 }
 
 #[cfg(test)]

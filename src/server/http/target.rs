@@ -11,8 +11,8 @@ use percent_encoding::percent_decode;
 
 use super::pack::Format;
 use crate::error::{Error, Kind, Result};
+use crate::escape;
 use crate::files::RelPath;
-use crate::proto::escape;
 use crate::secret::Secret;
 
 /// Where something goes (RFC 4918, section 10.3).

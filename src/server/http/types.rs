@@ -1,7 +1,7 @@
 //! What a file is called to a browser, and what a browser may do with it.
 
+use crate::escape;
 use crate::files::RelPath;
-use crate::proto::escape;
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

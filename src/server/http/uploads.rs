@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use async_lock::Mutex as AsyncMutex;
@@ -16,6 +16,8 @@ use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::Source;
+use crate::random;
+use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
 #[derive(Default)]
@@ -126,7 +128,7 @@ impl Upload {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Plain values: a panic elsewhere cannot have left them half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -172,7 +174,7 @@ impl Uploads {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -222,9 +224,8 @@ async fn keep(over: Vec<Arc<Upload>>) {
 
 impl Token {
     fn new() -> Result<Token> {
-        let failed = |err| Error::new(Kind::Internal, format!("no random numbers: {err}"));
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(failed)?;
+        random::fill(&mut bytes)?;
         Ok(Token(u128::from_be_bytes(bytes)))
     }
 }

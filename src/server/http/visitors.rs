@@ -2,8 +2,8 @@
 //! of several, so rights are a matter of the request and not of the connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_lock::Mutex as AsyncMutex;
@@ -26,6 +26,7 @@ use crate::server::desk::registry::Ending;
 use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::authenticate::{Credentials, Proven, authenticate};
 use crate::server::events::Protocol;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Who a request says it is from.
 pub enum Claimed {
@@ -394,10 +395,10 @@ impl Visitors {
 
     fn guests(&self) -> MutexGuard<'_, Vec<Arc<Guest>>> {
         // A list is whole after each call: a panic elsewhere cannot have left it half-changed.
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guests.lock()
     }
 
     fn admitted(&self) -> MutexGuard<'_, Admitted> {
-        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.admitted.lock()
     }
 }

@@ -2,5 +2,5 @@
 
 pub mod connection;
 pub mod login;
+pub mod sans_io;
 pub mod session;
-pub mod unplugged;

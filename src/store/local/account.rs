@@ -9,7 +9,7 @@
 //! session after a time without one writes.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::capabilities::Capabilities;
 use super::jail::Jail;
@@ -17,6 +17,7 @@ use super::staging::Stage;
 use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Usage};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What one folder of a tree holds.
 pub(super) struct Account {
@@ -46,7 +47,7 @@ impl Account {
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // Numbers only: a panic elsewhere cannot have left them half-changed.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 
     /// Some of the files were replaced by others, or came, or went.

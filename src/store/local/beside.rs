@@ -16,7 +16,7 @@ use rustix::process::geteuid;
 
 use super::capabilities::Capabilities;
 use super::names::rename_new;
-use super::staging::{CREATE, Temp, random};
+use super::staging::{CREATE, Temp, random_name};
 use crate::error::{Error, Kind};
 use crate::files::{Hash, RelPath};
 use crate::limits;
@@ -132,7 +132,7 @@ fn hold(parent: &Dir, name: &[u8], file: &OwnedFd) -> Result<bool, Errno> {
 
 /// A name for an upload to `target` that nothing else has.
 pub(super) fn another_name(target: &[u8]) -> io::Result<Vec<u8>> {
-    Ok(name(target, Some(&random()?)))
+    Ok(name(target, Some(&random_name()?)))
 }
 
 /// `.NAME.sealift-part`, or `.NAME.MARK.sealift-part`.
@@ -145,7 +145,7 @@ const ASIDE: &[u8] = b".sealift-aside";
 
 /// A name for what is moved out of the way for a while, `.NAME.MARK.sealift-aside`.
 pub(crate) fn aside_name(target: &[u8]) -> io::Result<Vec<u8>> {
-    Ok(hidden(target, Some(&random()?), ASIDE))
+    Ok(hidden(target, Some(&random_name()?), ASIDE))
 }
 
 /// Whether a name is such a one.

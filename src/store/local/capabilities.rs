@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::unnamed::Way;
+use crate::sync::Mutex;
 
 /// What one file system can do, as it was found out. What every store needs is not in it: without that there is no
 /// such value.
@@ -85,10 +86,10 @@ impl FileSystems {
     /// What is known of this one; it is tried now if that is nothing yet. A failure is not remembered: the disk may only
     /// be full.
     pub(super) fn of(&self, device: u64, probe: impl FnOnce() -> io::Result<Capabilities>) -> io::Result<Capabilities> {
-        let one = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default());
+        let one = Arc::clone(self.0.lock().entry(device).or_default());
         // Held meanwhile: two sessions that begin at once need not both try. Those on other file systems do not wait for
         // one that hangs.
-        let mut known = one.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = one.lock();
         if let Some(known) = *known {
             return Ok(known);
         }

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, openat, statat};
@@ -21,6 +21,7 @@ use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::limits;
+use crate::sync::Mutex;
 
 /// How a directory is opened: to be read and synced too.
 const DIRECTORY: OFlags =
@@ -105,7 +106,7 @@ impl Jail {
 
     /// Closes the handles kept for the next calls.
     pub(super) fn forget(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+        *self.kept.lock() = Vec::new();
     }
 
     /// The directory a path is in and its last name, to change something there. A link on the way is refused: who may
@@ -164,7 +165,7 @@ impl Jail {
         if path.is_empty() {
             return Ok(self.root.dir_at(now)?.0);
         }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         kept.retain(|kept| kept.since.holds(now));
         if let Some(at) = kept.iter().position(|kept| kept.path == path) {
             // The one used last is the last one to go.

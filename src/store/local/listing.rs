@@ -8,9 +8,9 @@ use super::jail::{Jail, entries, open_directory};
 use super::source::meta;
 use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
+use crate::escape;
 use crate::files::{Entry, EntryKind, Listing, Meta, RelPath, Unread};
 use crate::limits;
-use crate::proto::escape;
 
 /// One open folder.
 struct Level {

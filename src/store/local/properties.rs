@@ -2,7 +2,6 @@
 //! of it when the file is gone.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr, fsync};
 use rustix::io::Errno;
@@ -12,6 +11,7 @@ use super::source::LocalSource;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Properties, RelPath};
 use crate::limits;
+use crate::sync::Mutex;
 
 const ATTRIBUTE: &str = "user.sealift.properties";
 
@@ -31,7 +31,7 @@ pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(Str
     on(jail, path, |file| {
         {
             // It guards nothing of its own.
-            let _one_at_a_time = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+            let _one_at_a_time = CHANGING.lock();
             let mut kept = load_of(file, path)?;
             for (name, value) in changes {
                 match value {

@@ -16,11 +16,11 @@ use super::account::Leaving;
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{is_dot, is_reserved};
 use super::source::meta;
-use super::staging::{Area, Stage, random};
+use super::staging::{Area, Stage, random_name};
 use crate::error::{Error, Kind, Result};
+use crate::escape;
 use crate::files::RelPath;
 use crate::limits;
-use crate::proto::escape;
 
 /// [`crate::files::Store::remove`]. A tree that fails half-way stays half there.
 pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool) -> Result<()> {
@@ -153,7 +153,7 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
             Err(err) => return Err(failed(&levels, name, err)),
         }
         if levels.len() >= limits::DEPTH_MAX {
-            let up = random().map_err(|err| Error::file(path, err))?.into_bytes();
+            let up = random_name().map_err(|err| Error::file(path, err))?.into_bytes();
             renameat(dir, name, top, &*up).map_err(|err| failed(&levels, name, err))?;
             further.push(up);
             continue;

@@ -1,7 +1,7 @@
 //! The directory that a store is over: what has the store's path in its tree, at any time.
 
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use cap_std::fs::Dir;
@@ -12,6 +12,7 @@ use super::jail::open_directory;
 use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::sync::RwLock;
 
 /// Where a store is in a tree of folders.
 #[derive(Clone, Default)]
@@ -93,7 +94,7 @@ impl Root {
     /// The same for who has asked for the time already; with the time that it is known from.
     pub(super) fn dir_at(&self, now: Since) -> io::Result<(Arc<Dir>, Since)> {
         // Nothing else is known to change a plain mutable value while a lock is held: a panic leaves it whole.
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let current = self.current.read().clone();
         let Some(start) = &self.place.start else { return Ok((current.dir, now)) };
         if current.since.holds(now) {
             return Ok((current.dir, current.since));
@@ -103,7 +104,7 @@ impl Root {
             Ok(false) => Arc::new(self.walk(start).map_err(gone)?),
             Err(err) => return Err(gone(err)),
         };
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { dir: Arc::clone(&dir), since: now };
+        *self.current.write() = Current { dir: Arc::clone(&dir), since: now };
         Ok((dir, now))
     }
 

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdirat, openat, statat, unlinkat};
@@ -26,6 +26,8 @@ use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, hash::BlockHash};
 use crate::limits;
+use crate::random;
+use crate::sync::Mutex;
 
 /// Beginning of the name of a store's own directory.
 pub(super) const SESSION: &str = "s-";
@@ -156,14 +158,14 @@ impl Stage {
     /// # Errors
     /// Those of a file system that cannot be written to, and what is missing of what no store can do without.
     pub(super) fn can(&self, dir: &Arc<Dir>) -> io::Result<Capabilities> {
-        if let Some((last, can)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some((last, can)) = &*self.last.lock()
             && std::ptr::eq(last.as_ptr(), Arc::as_ptr(dir))
         {
             return Ok(*can);
         }
         let device = fstat(dir)?.st_dev;
         let can = self.file_systems.of(device, || self.try_out(dir, device))?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::downgrade(dir), can));
+        *self.last.lock() = Some((Arc::downgrade(dir), can));
         Ok(can)
     }
 
@@ -247,7 +249,7 @@ impl Stage {
         let made = openat(&*area.dir, &*name, CREATE, mode);
         if matches!(made, Err(Errno::NOENT)) {
             // Somebody removed the directory meanwhile: the next upload makes another one.
-            *self.area.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.area.lock() = None;
         }
         let file = made?;
         // Nobody else has it: whoever looks for what is left over needs the directory's lock first.
@@ -269,30 +271,30 @@ impl Stage {
     /// Keeps the block values of this partial for the next call.
     pub(super) fn remember(&self, stat: &Stat, blocks: &[BlockHash]) {
         let looked_at = Some((identity(stat), blocks.to_vec()));
-        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = looked_at;
+        *self.looked_at.lock() = looked_at;
     }
 
     /// The block values of this partial if it was the last one looked at. Told once.
     pub(super) fn recall(&self, stat: &Stat) -> Option<Vec<BlockHash>> {
-        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looked_at = self.looked_at.lock();
         looked_at.take().filter(|(known, _)| *known == identity(stat)).map(|(_, blocks)| blocks)
     }
 
     /// Keeps the hash of this partial, as far as it goes, for the next step.
     pub(super) fn leave_half_hashed(&self, stat: &Stat, hasher: Hasher) {
-        *self.half_hashed.lock().unwrap_or_else(PoisonError::into_inner) = Some((identity(stat), hasher));
+        *self.half_hashed.lock() = Some((identity(stat), hasher));
     }
 
     /// The hash of this partial as far as it went, if it is as it was.
     pub(super) fn take_half_hashed(&self, stat: &Stat) -> Option<Hasher> {
-        let mut half_hashed = self.half_hashed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut half_hashed = self.half_hashed.lock();
         half_hashed.take().filter(|(known, _)| *known == identity(stat)).map(|(_, hasher)| hasher)
     }
 
     /// The store's own directory, made if it is not there yet, or only in what was the root before.
     pub(super) fn area(&self) -> io::Result<Arc<Area>> {
         let root = self.jail.root()?;
-        let mut area = self.area.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut area = self.area.lock();
         if let Some(area) = area.as_ref().filter(|area| Arc::ptr_eq(&area.root, &root)) {
             return Ok(Arc::clone(area));
         }
@@ -309,7 +311,7 @@ fn identity(stat: &Stat) -> Identity {
 fn new_area(root: Arc<Dir>) -> io::Result<Area> {
     let reserved = reserved(&root)?;
     loop {
-        let name = format!("{SESSION}{}", random()?);
+        let name = format!("{SESSION}{}", random_name()?);
         match mkdirat(&reserved, &*name, Mode::RWXU) {
             Err(Errno::EXIST) => continue,
             made => made?,
@@ -376,8 +378,6 @@ pub(super) fn key(path: &RelPath) -> String {
 }
 
 /// A name part nobody can guess: 64 random bits.
-pub(super) fn random() -> io::Result<String> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+pub(super) fn random_name() -> io::Result<String> {
+    Ok(format!("{:016x}", random::number()?))
 }

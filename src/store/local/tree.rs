@@ -10,9 +10,10 @@
 //! elsewhere adds to it before it is answered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Weak};
 
 use super::account::Account;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
 /// a store with one of its own sees what others do as late as it sees what other programs do.
@@ -34,11 +35,11 @@ pub(super) struct Alone<'a>(#[expect(dead_code, reason = "held")] RwLockWriteGua
 // A panic elsewhere cannot have left anything half-changed under these locks.
 impl Tree {
     pub(super) fn steady(&self) -> Steady<'_> {
-        Steady(self.names.read().unwrap_or_else(PoisonError::into_inner))
+        Steady(self.names.read())
     }
 
     pub(super) fn alone(&self) -> Alone<'_> {
-        Alone(self.names.write().unwrap_or_else(PoisonError::into_inner))
+        Alone(self.names.write())
     }
 
     /// How often the name of a folder has come to lead elsewhere.
@@ -63,7 +64,7 @@ impl Tree {
 
     /// The account of the folder at this path from the tree's beginning: the same for all who ask while one has it.
     pub(super) fn account(&self, folder: &[u8]) -> Arc<Account> {
-        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.accounts.write();
         accounts.retain(|account| account.strong_count() > 0);
         if let Some(there) = accounts.iter().filter_map(Weak::upgrade).find(|account| account.folder() == folder) {
             return there;
@@ -75,7 +76,7 @@ impl Tree {
 
     /// Whether anybody has an account.
     pub(super) fn counts(&self) -> bool {
-        !self.accounts.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.accounts.read().is_empty()
     }
 
     /// Of the folders that what is at this path is in, or is.
@@ -89,7 +90,7 @@ impl Tree {
     }
 
     fn accounts(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Arc<Account>> {
-        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let accounts = self.accounts.read();
         accounts.iter().filter_map(Weak::upgrade).filter(|account| wanted(account.folder())).collect()
     }
 }

@@ -14,7 +14,7 @@ use super::account::Promise;
 use super::commit::Change;
 use super::compare::Comparing;
 use super::jail::Jail;
-use super::staged::LocalStaged;
+use super::parts::LocalStaged;
 use super::staging::{Stage, Temp};
 use super::{compare, keep_old, partial};
 use crate::error::{Error, Kind, Result};

@@ -1,6 +1,8 @@
 //! Files in memory, gone with the process: for tests and examples, and to show what a store has to do. Nothing bounds it
 //! but quotas.
 
+mod account;
+mod kept;
 mod parts;
 mod reading;
 mod tree;

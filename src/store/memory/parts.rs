@@ -1,13 +1,14 @@
 //! An upload into memory whose bytes come in parts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::hash::{Assembly, RangeHasher};
 use crate::files::{Hasher, Part, RelPath, Staged, Upload};
 use crate::limits;
+use crate::sync::{Mutex, MutexGuard};
 
 /// [`Staged`] in memory.
 pub(super) struct MemoryStaged {
@@ -185,5 +186,5 @@ fn holds(ranges: &Ranges, part: &MemoryPart) -> Result<()> {
 
 fn lock(ranges: &Mutex<Ranges>) -> MutexGuard<'_, Ranges> {
     // Each step leaves them whole: a panic elsewhere cannot have left them half-changed.
-    ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    ranges.lock()
 }

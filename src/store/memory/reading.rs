@@ -1,6 +1,6 @@
 //! Reading a file of memory, and a folder.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::tree::{File, Trees};
 use crate::error::Result;
@@ -24,7 +24,7 @@ impl Source for MemorySource {
     }
 
     fn record(&self) -> Option<Record> {
-        let record = *self.0.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = *self.0.record.lock();
         (self.meta().size >= limits::RECORD_MIN).then_some(record)
     }
 
@@ -35,14 +35,14 @@ impl Source for MemorySource {
             Some(Record::Sound(recorded)) if recorded == *hash => Finding::Confirmed,
             Some(Record::Sound(recorded)) => {
                 let rot = Rot { recorded, found: *hash };
-                *self.0.record.lock().unwrap_or_else(PoisonError::into_inner) = Record::Rotten(rot);
+                *self.0.record.lock() = Record::Rotten(rot);
                 Finding::Rotten(rot)
             }
         }
     }
 
     fn accept(&self, hash: &Hash) -> Result<()> {
-        *self.0.record.lock().unwrap_or_else(PoisonError::into_inner) = Record::Sound(*hash);
+        *self.0.record.lock() = Record::Sound(*hash);
         Ok(())
     }
 

@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::io::Errno;
 
+use super::account::Account;
+use super::kept::Kept;
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
-use crate::files::hash::BlockHash;
 use crate::files::{
-    Committed, Condition, EntryKind, FileMode, Hash, Hasher, Meta, Mtime, Overwrite, Record, RelPath, SourceMode,
-    Stored, UploadSpec,
+    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, SourceMode, Stored,
+    UploadSpec,
 };
 use crate::limits;
 use crate::store::local::aside_name;
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a store has prepared.
 pub(super) enum Change {
@@ -33,7 +35,7 @@ pub(super) struct Trees(Arc<Mutex<Tree>>);
 impl Trees {
     pub(super) fn lock(&self) -> MutexGuard<'_, Tree> {
         // Each step checks first and changes last: a panic elsewhere cannot have left it half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -53,7 +55,7 @@ impl File {
 }
 
 #[derive(Clone)]
-enum Node {
+pub(super) enum Node {
     File(Arc<File>),
     Folder(Mtime),
 }
@@ -67,33 +69,18 @@ impl Node {
         }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         if let Node::File(file) = self { file.bytes.len() as u64 } else { 0 }
     }
-}
-
-/// The beginning of an interrupted upload.
-pub(super) struct Kept {
-    pub(super) bytes: Vec<u8>,
-    pub(super) blocks: Vec<BlockHash>,
-    since: Instant,
-}
-
-/// What the files of a home with a quota take.
-#[derive(Default)]
-struct Account {
-    files: u64,
-    /// Bytes promised to uploads on their way.
-    promised: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Tree {
     /// By their paths from the beginning, which itself is not in it. All of a folder stands together, behind it.
-    nodes: BTreeMap<Vec<u8>, Node>,
-    partials: HashMap<Vec<u8>, Kept>,
+    pub(super) nodes: BTreeMap<Vec<u8>, Node>,
+    pub(super) partials: HashMap<Vec<u8>, Kept>,
     /// By the paths of the homes.
-    accounts: HashMap<Vec<u8>, Account>,
+    pub(super) accounts: HashMap<Vec<u8>, Account>,
 }
 
 /// A path of a home from the beginning of the tree.
@@ -106,7 +93,7 @@ pub(super) fn full(home: &RelPath, path: &RelPath) -> Vec<u8> {
 }
 
 /// Where what is in a folder begins, and where it ends.
-fn inside(folder: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub(super) fn inside(folder: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     match folder {
         b"" => (Bound::Unbounded, Bound::Unbounded),
         folder => (Bound::Excluded([folder, b"/"].concat()), Bound::Excluded([folder, b"0"].concat())),
@@ -114,7 +101,7 @@ fn inside(folder: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
 }
 
 /// Whether a path is that of a folder or of something in it.
-fn is_within(path: &[u8], folder: &[u8]) -> bool {
+pub(super) fn is_within(path: &[u8], folder: &[u8]) -> bool {
     folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
@@ -154,7 +141,7 @@ impl Tree {
         Ok(())
     }
 
-    fn check_home(&self, home: &RelPath) -> Result<()> {
+    pub(super) fn check_home(&self, home: &RelPath) -> Result<()> {
         if home.is_root() || matches!(self.nodes.get(home.as_bytes()), Some(Node::Folder(_))) {
             return Ok(());
         }
@@ -386,7 +373,7 @@ impl Tree {
     pub(super) fn set_mode(&mut self, home: &RelPath, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         let file = self.file(home, path)?;
         let mode = source.over(file.mode);
-        let record = Mutex::new(*file.record.lock().unwrap_or_else(PoisonError::into_inner));
+        let record = Mutex::new(*file.record.lock());
         let changed = File { bytes: file.bytes.clone(), record, hash: file.hash, mtime: file.mtime, mode };
         self.nodes.insert(full(home, path), Node::File(Arc::new(changed)));
         Ok(mode)
@@ -394,7 +381,7 @@ impl Tree {
 
     pub(super) fn set_mtime(&mut self, home: &RelPath, path: &RelPath, mtime: Mtime) -> Result<()> {
         let file = self.file(home, path)?;
-        let record = Mutex::new(*file.record.lock().unwrap_or_else(PoisonError::into_inner));
+        let record = Mutex::new(*file.record.lock());
         let changed = File { bytes: file.bytes.clone(), record, hash: file.hash, mtime, mode: file.mode };
         self.nodes.insert(full(home, path), Node::File(Arc::new(changed)));
         Ok(())
@@ -402,94 +389,6 @@ impl Tree {
 
     fn below(&self, folder: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Node)> {
         self.nodes.range(inside(folder))
-    }
-
-    /// Keeps the whole blocks of an interrupted upload, where nobody counts; says how many bytes.
-    pub(super) fn keep(&mut self, home: &RelPath, path: &RelPath, mut bytes: Vec<u8>, blocks: &[BlockHash]) -> u64 {
-        let full = full(home, path);
-        let len = blocks.len() as u64 * limits::HASH_BLOCK;
-        if len == 0 || self.is_counted(&full) || self.check_home(home).is_err() {
-            return 0;
-        }
-        bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        self.partials.insert(full, Kept { bytes, blocks: blocks.to_vec(), since: Instant::now() });
-        len
-    }
-
-    pub(super) fn partial(&self, home: &RelPath, path: &RelPath) -> Option<&Kept> {
-        self.partials.get(&full(home, path))
-    }
-
-    /// Takes out the proven beginning of a partial.
-    pub(super) fn take_partial(
-        &mut self,
-        home: &RelPath,
-        path: &RelPath,
-        from: u64,
-        proven: Hash,
-    ) -> Result<(Vec<u8>, Hasher)> {
-        let changed =
-            || Error::new(Kind::Changed, format!("{path}: what is left of the last upload is not its beginning"));
-        let full = full(home, path);
-        let kept = self.partials.get(&full).ok_or_else(changed)?;
-        let whole = usize::try_from(from / limits::HASH_BLOCK).map_err(|_| changed())?;
-        let blocks = kept.blocks.get(..whole).filter(|_| whole > 0 && from.is_multiple_of(limits::HASH_BLOCK));
-        let hasher = Hasher::from_blocks(blocks.ok_or_else(changed)?.to_vec());
-        if hasher.finalize() != proven {
-            return Err(changed());
-        }
-        let mut kept = self.partials.remove(&full).ok_or_else(changed)?;
-        kept.bytes.truncate(usize::try_from(from).unwrap_or(usize::MAX));
-        Ok((kept.bytes, hasher))
-    }
-
-    /// Forgets the partials of a home that are this old, or all; says how many.
-    pub(super) fn forget_partials(&mut self, home: &[u8], max_age: Option<Duration>) -> usize {
-        let before = self.partials.len();
-        let keeps = |kept: &Kept| max_age.is_some_and(|max_age| kept.since.elapsed() < max_age);
-        self.partials.retain(|path, kept| !is_within(path, home) || keeps(kept));
-        before - self.partials.len()
-    }
-
-    /// From now on this home's bytes are counted, and no partials are kept in it: they are not.
-    pub(super) fn count(&mut self, home: &[u8]) {
-        self.forget_partials(home, None);
-        self.accounts.entry(home.to_vec()).or_default();
-        self.count_again();
-    }
-
-    /// Whether somebody counts what is at this path.
-    pub(super) fn is_counted(&self, path: &[u8]) -> bool {
-        self.accounts.keys().any(|home| is_within(path, home))
-    }
-
-    fn count_again(&mut self) {
-        for (home, account) in &mut self.accounts {
-            account.files = self.nodes.range(inside(home)).map(|(_, node)| node.bytes()).sum();
-        }
-    }
-
-    fn change(&mut self, path: &[u8], before: u64, after: u64) {
-        for (_, account) in self.accounts.iter_mut().filter(|(home, _)| is_within(path, home)) {
-            account.files = account.files.saturating_add(after).saturating_sub(before);
-        }
-    }
-
-    /// Promises so many bytes more to an upload into this home.
-    pub(super) fn promise(&mut self, home: &RelPath, path: &RelPath, quota: u64, more: u64) -> Result<()> {
-        let account = self.accounts.entry(home.as_bytes().to_vec()).or_default();
-        if account.files.saturating_add(account.promised).saturating_add(more) > quota {
-            let quota = crate::byte_size::render_size(quota);
-            return Err(Error::new(Kind::Quota, format!("{path}: over your quota of {quota}")));
-        }
-        account.promised += more;
-        Ok(())
-    }
-
-    pub(super) fn give_back(&mut self, home: &RelPath, bytes: u64) {
-        if let Some(account) = self.accounts.get_mut(home.as_bytes()) {
-            account.promised = account.promised.saturating_sub(bytes);
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Checked, Failure, Home, ensure, p, read, same};
 use crate::error::Kind;
 use crate::files::{Condition, EntryKind, Hash, Store, Upload, UploadSpec};
+use crate::random;
 
 /// Path to content; a folder has none. The root is not in it.
 type Tree = BTreeMap<String, Option<Vec<u8>>>;
@@ -200,7 +201,7 @@ pub fn does_what_the_model_does(store: &dyn Store, ops: &[Op]) -> Checked {
 /// Courses of [`Op`]s by chance: each run has others. One that fails is cut down to what it takes and told.
 pub fn a_random_course_is_that_of_a_model(fresh: &dyn Fn() -> Home) -> Checked {
     const COURSES: u64 = 20;
-    let start = getrandom::u64().map_err(|err| Failure(format!("no random numbers: {err}")))?;
+    let start = random::number().map_err(|error| Failure(error.to_string()))?;
     for seed in (0..COURSES).map(|n| start.wrapping_add(n)) {
         let mut ops = Chance(seed).ops();
         let fails = |ops: &[Op]| -> Checked<Option<Failure>> {

@@ -9,8 +9,8 @@ use proptest::test_runner::{Config, TestRunner};
 use sealift::Kind;
 use sealift::files::{Hash, RelPath};
 use sealift::proto::Verb;
-use sealift::proto::escape::encode;
 use sealift::proto::frame::END;
+use sealift::proto::percent::encode;
 
 use super::{Cage, holds_canary};
 use crate::common::{

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path;
 
 use sealift::client::{Bookmark, Settings, Target};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
 use crate::bookmark_args::{self, Add, BookmarkCommand};

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::{Target, of_destination};
+use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath};
-use sealift::proto::escape::for_people;
+use sealift::readable::shell_word;
 use sealift::{Client, Error, Kind};
 
 use super::cp;
@@ -14,7 +15,6 @@ use crate::context::{Context, Repeat};
 use crate::direction::is_local;
 use crate::expand::{self, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
-use crate::format::shell_word;
 use crate::how_args::{MkdirHow, RmHow};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};

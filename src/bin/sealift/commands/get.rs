@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sealift::client::{Config, Download, Observer as _, Skip, Summary, Target, Transfer};
+use sealift::escape::for_people;
 use sealift::files::{Condition, EntryKind, RelPath};
-use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};

@@ -5,9 +5,9 @@ use std::io::{self, BufRead as _, Read as _};
 
 use clap::Args;
 use sealift::client::{Bookmark, Client, InvitationLink, Settings};
+use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::proto::Feature;
-use sealift::proto::escape::for_people;
 use sealift::{Error, Exit, Kind, limits};
 use zeroize::Zeroizing;
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use sealift::client::ServerKey;
 use sealift::client::keys::{Agent, LoginKey, new_key_file};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
 use crate::commands::login::named_login;

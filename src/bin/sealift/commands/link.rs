@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use sealift::client::{LinkExpiry, LinkUrl, NewLink, ServerLink};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
 use crate::commands::login::named_login;

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use clap::Args;
 use sealift::client::Present;
 use sealift::client::keys::LoginKey;
+use sealift::escape::for_people;
 use sealift::proto::Feature;
-use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Exit, Kind};
 
 use crate::commands::key::{account_name, user_and_host};

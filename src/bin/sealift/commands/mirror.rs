@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use sealift::client::mirror::Plan;
 use sealift::client::{Config, Displaced, MirrorOptions, MirrorSummary, Target, is_lost_line};
+use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind};
 
 use super::mirror_lock::MirrorLock;

@@ -6,8 +6,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use sealift::Kind;
+use sealift::escape::for_people;
 use sealift::files::Hash;
-use sealift::proto::escape::for_people;
 
 use super::mirror::Way;
 use crate::config::config_dir;

@@ -1,24 +1,25 @@
 //! `put`: local files and folders to a server, as `cp -r` reads.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_std::future::timeout;
 use async_std::task::spawn_blocking;
 use sealift::client::{Observer as _, Summary, Target, Transfer, Upload};
+use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath};
-use sealift::proto::escape::for_people;
+use sealift::limits;
 use sealift::{Client, Error, Kind};
 
+pub use self::item::LocalItem;
+use self::item::{item, place};
 use super::local::one_name;
 use crate::args::Put;
 use crate::context::Context;
@@ -29,6 +30,8 @@ use crate::list_args::{Listed, expects_folders};
 use crate::login::Login;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
+
+mod item;
 
 /// Runs the command.
 ///
@@ -66,7 +69,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     }
     // However long it takes, no server waits for it.
     let first = sources.iter().find_map(|source| match source {
-        Source::File { path, is_pipe: true } => Some(path),
+        LocalItem::File { path, is_pipe: true } => Some(path),
         _ => None,
     });
     if let Some(path) = first
@@ -111,33 +114,6 @@ async fn listed(ctx: &Context, args: &Put) -> Outcome {
     .await
 }
 
-/// A pipe that is opened sooner is not spoken of.
-const SAY_AFTER: Duration = Duration::from_millis(300);
-
-/// Something local to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A file, or a pipe that a name leads to.
-    File { path: PathBuf, is_pipe: bool },
-    /// A folder with all below it.
-    Tree(PathBuf),
-    /// Standard input.
-    Stdin,
-}
-
-impl Source {
-    /// The name it has of its own. Standard input has none, and neither has what is in a folder written as `.`, `..`
-    /// or `folder/.`.
-    fn name(&self) -> Option<&OsStr> {
-        match self {
-            Source::File { path, .. } => path.file_name(),
-            Source::Tree(path) if path.as_os_str().as_bytes().ends_with(b"/.") => None,
-            Source::Tree(path) => path.file_name(),
-            Source::Stdin => None,
-        }
-    }
-}
-
 /// What is sent, and where to.
 #[derive(Default)]
 pub struct Jobs {
@@ -149,12 +125,12 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    fn add(&mut self, source: Source, to: RelPath) {
+    fn add(&mut self, source: LocalItem, to: RelPath) {
         match source {
-            Source::Tree(path) => self.trees.push((path, to)),
-            Source::Stdin => self.files.push(standard_input(to)),
-            Source::File { path, is_pipe: true } => self.pipes.push((path, to)),
-            Source::File { path, is_pipe: false } => self.files.push(Upload::file(path, to)),
+            LocalItem::Tree(path) => self.trees.push((path, to)),
+            LocalItem::Stdin => self.files.push(standard_input(to)),
+            LocalItem::File { path, is_pipe: true } => self.pipes.push((path, to)),
+            LocalItem::File { path, is_pipe: false } => self.files.push(Upload::file(path, to)),
         }
     }
 
@@ -191,10 +167,10 @@ impl<'a> Send<'a> {
     ///
     /// # Errors
     /// Only what must stop everything.
-    pub fn sources(&mut self, locals: &[OsString]) -> Outcome<Vec<Source>> {
+    pub fn sources(&mut self, locals: &[OsString]) -> Outcome<Vec<LocalItem>> {
         let mut sources = Vec::new();
         for local in locals {
-            match source(local, self.recursive) {
+            match item(local, self.recursive) {
                 Ok(source) => sources.push(source),
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }
@@ -220,7 +196,7 @@ impl<'a> Send<'a> {
         client: &mut Client,
         login: &Login,
         way: Option<&Way<'_>>,
-        sources: Vec<Source>,
+        sources: Vec<LocalItem>,
         target: &Target,
     ) -> Outcome {
         self.progress.set_login(login);
@@ -245,7 +221,7 @@ impl<'a> Send<'a> {
         let mut jobs = Jobs::default();
         for Listed { path, .. } in paths {
             let to = to.join(path.as_bytes())?;
-            match source(folder.join(path.as_path()).as_os_str(), self.recursive) {
+            match item(folder.join(path.as_path()).as_os_str(), self.recursive) {
                 Ok(source) => jobs.add(source, to),
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }
@@ -276,7 +252,7 @@ impl<'a> Send<'a> {
         &mut self,
         client: &mut Client,
         way: Option<&Way<'_>>,
-        sources: Vec<Source>,
+        sources: Vec<LocalItem>,
         target: &Target,
     ) -> Outcome {
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
@@ -308,7 +284,7 @@ impl<'a> Send<'a> {
         let (condition, options) = (self.how.condition, self.how.options());
         let Jobs { mut files, pipes, trees, gives_a_name } = jobs;
         // What came through a pipe does not come again.
-        let is_file = |file: &Upload| matches!(file.from, sealift::client::Source::File(_));
+        let is_file = |file: &Upload| matches!(file.from, sealift::client::UploadSource::File(_));
         let can_go_on = files.iter().any(is_file) || !trees.is_empty();
         if can_go_on && !self.how.is_dry_run() {
             interrupt::moves(Moves::Send, files.len() > 1 || !trees.is_empty());
@@ -371,7 +347,7 @@ async fn open_pipe(ctx: &Context, path: &Path) -> Outcome<File> {
     let opening = path.to_owned();
     // Apart, so that an interruption is heard meanwhile.
     let mut opened = pin!(spawn_blocking(move || File::open(opening)));
-    let opened = match timeout(SAY_AFTER, &mut opened).await {
+    let opened = match timeout(limits::PIPE_SAID_AFTER, &mut opened).await {
         Ok(opened) => opened,
         Err(_) => {
             ctx.out.note(&format!("waiting until somebody writes into {}", for_people(path.as_os_str().as_bytes())));
@@ -379,30 +355,6 @@ async fn open_pipe(ctx: &Context, path: &Path) -> Outcome<File> {
         }
     };
     Ok(opened.map_err(|err| Error::file(path.display(), err))?)
-}
-
-fn source(local: &OsStr, recursive: bool) -> Outcome<Source> {
-    if local == "-" {
-        return Ok(Source::Stdin);
-    }
-    let path = PathBuf::from(local);
-    let shown = path.display();
-    let found = fs::metadata(&path).map_err(|err| {
-        let missing = || "Check the name; a file whose name begins with a dash comes after `--`.".to_owned();
-        Failure::from(Error::file(shown, err)).hinted(Kind::NotFound, missing)
-    })?;
-    if found.is_dir() {
-        if !recursive {
-            return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", path.display())).into());
-        }
-        return Ok(Source::Tree(path));
-    }
-    // A pipe named on the command line is meant, as in `put <(pg_dump db) host/db.sql`.
-    let is_pipe = found.file_type().is_fifo();
-    if !is_pipe && !found.is_file() {
-        return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).into());
-    }
-    Ok(Source::File { path, is_pipe })
 }
 
 /// Whether the target is a folder that receives things under their own names. One that ends in a slash is made.
@@ -444,60 +396,5 @@ async fn receives_as_folder(
             Err(Failure::new(Kind::NotFound, format!("{target}: no such folder on the server"), hint))
         }
         _ => Ok(false),
-    }
-}
-
-fn place(source: &Source, target: &Target, into_folder: bool) -> Outcome<RelPath> {
-    if !into_folder {
-        return Ok(target.path.clone());
-    }
-    match (source.name(), source) {
-        (Some(name), _) => Ok(target.path.join(name.as_bytes())?),
-        (None, Source::Tree(_)) => Ok(target.path.clone()),
-        (None, _) => {
-            let hint = format!(
-                "Write the name it gets, as in {}name.",
-                target.to_string().trim_end_matches('/').to_owned() + "/"
-            );
-            Err(Failure::new(Kind::Usage, format!("{target}: is a folder, and standard input has no name"), hint))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(text: &str) -> Target {
-        Target::parse(text.as_bytes()).unwrap()
-    }
-
-    fn placed(source: &Source, to: &str, into_folder: bool) -> Vec<u8> {
-        place(source, &target(to), into_folder).unwrap().as_bytes().to_vec()
-    }
-
-    #[test]
-    fn things_arrive_under_their_own_name_or_the_one_given() {
-        let file = Source::File { path: "x/a b.txt".into(), is_pipe: false };
-        assert_eq!(placed(&file, "h/", true), b"a b.txt");
-        assert_eq!(placed(&file, "h/dir", true), b"dir/a b.txt");
-        assert_eq!(placed(&file, "h/dir", false), b"dir");
-        assert_eq!(placed(&Source::Tree("x/tree/".into()), "h/", true), b"tree");
-        for unnamed in [".", "..", "x/tree/.", "/"] {
-            assert_eq!(placed(&Source::Tree(unnamed.into()), "h/dir/", true), b"dir", "{unnamed}");
-        }
-        assert_eq!(placed(&Source::Stdin, "h/name", false), b"name");
-        assert_eq!(place(&Source::Stdin, &target("h/dir"), true).unwrap_err().kind(), Some(Kind::Usage));
-    }
-
-    #[test]
-    fn a_folder_needs_r_and_a_device_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let kind = |path: &Path, recursive| source(path.as_os_str(), recursive).map_err(|f| f.kind().unwrap());
-        assert_eq!(kind(dir.path(), false), Err(Kind::IsDirectory));
-        assert_eq!(kind(dir.path(), true), Ok(Source::Tree(dir.path().into())));
-        assert_eq!(kind(Path::new("/dev/null"), false), Err(Kind::NotRegular));
-        assert_eq!(kind(&dir.path().join("x"), false), Err(Kind::NotFound));
-        assert_eq!(kind(Path::new("-"), false), Ok(Source::Stdin));
     }
 }

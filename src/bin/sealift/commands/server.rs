@@ -1,6 +1,6 @@
 //! `ping`, `status`, `who`, `shutdown`: about a server as a whole.
 
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Client, Kind};
 
 use crate::args::{Kick, OneServer, Ping};

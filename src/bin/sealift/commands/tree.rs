@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use clap::Args;
 use sealift::client::Target;
+use sealift::escape::for_people;
 use sealift::files::{Entry, EntryKind};
-use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind, limits};
 
 use super::ls::{self, Groups};

@@ -1,10 +1,11 @@
 //! `trust`: the keys of the servers a person trusts.
 
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sealift::client::{Endpoint, Known, Verification};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
+use sealift::sync::Mutex;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind};
 
@@ -71,7 +72,7 @@ async fn confirmed(ctx: &Context, login: &Login, also: bool) -> Outcome<Pin> {
     let accept = ctx.common.trust == Some(TrustMode::AcceptNew);
     let known = known_servers()?.pins(server)?;
     let judge = move |pin: &Pin| {
-        *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(*pin);
+        *found.lock() = Some(*pin);
         match known.first() {
             _ if known.contains(pin) => Ok(()),
             Some(other) if !also => {
@@ -84,7 +85,7 @@ async fn confirmed(ctx: &Context, login: &Login, also: bool) -> Outcome<Pin> {
     };
     let options = ctx.connect_options(login, Verification::Ask(Box::new(judge)))?;
     drop(Client::connect(server, options).await.map_err(|err| is_known(err, server))?);
-    let pin = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let pin = seen.lock().take();
     Ok(pin.ok_or_else(|| Error::new(Kind::Tls, format!("{server} showed no key")))?)
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, fcntl_setfl, statfs};
 use rustix::io::Errno;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Kind, Result};
 
 use crate::output::Output;

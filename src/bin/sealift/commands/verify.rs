@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use sealift::client::{Doubt, Inspection, Target, Verified};
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Client, Exit, Kind, limits};
 
 use crate::context::{Context, Repeat};

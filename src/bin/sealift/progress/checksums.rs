@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use sealift::escape::for_people;
 use sealift::files::Hash;
-use sealift::proto::escape::for_people;
 use sealift::{Error, Kind, Result};
 
 use crate::output::Output;

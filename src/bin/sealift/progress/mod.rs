@@ -9,14 +9,15 @@ mod summary;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use sealift::client::{Observer, Skip, Summary, Transferred};
 use sealift::error::Side;
+use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::proto::escape::for_people;
+use sealift::sync::Mutex;
 use sealift::{Client, Error, Result, limits};
 
 pub use screen::beside;
@@ -114,12 +115,12 @@ impl Progress {
 
     /// Says who transfers from now on.
     pub fn set_login(&self, login: &Login) {
-        *lock(&self.login) = Some(login.clone());
+        *self.login.lock() = Some(login.clone());
     }
 
     /// Whether this failure of everything is that of the file that failed last, which has been shown.
     pub fn has_shown(&self, error: &Error) -> bool {
-        let last = lock(&self.last_shown);
+        let last = self.last_shown.lock();
         !last.is_empty() && last.contains(error.text())
     }
 
@@ -132,9 +133,9 @@ impl Progress {
         if let Some(kind) = self.kind
             && !self.has_screen.swap(true, Ordering::Relaxed)
         {
-            *lock(&self.screen) = Some(Screen::start(Arc::clone(&self.state), self.direction, kind));
+            *self.screen.lock() = Some(Screen::start(Arc::clone(&self.state), self.direction, kind));
         }
-        change(&mut lock(&self.state))
+        change(&mut self.state.lock())
     }
 
     /// Tells a program that reads JSON. A stdout that is gone is found out by the summary.
@@ -147,7 +148,7 @@ impl Progress {
         if !self.out.is_json() {
             return;
         }
-        let mut told = lock(&self.told);
+        let mut told = self.told.lock();
         let now = Instant::now();
         if now < told.get_or_insert(now).checked_add(limits::JSON_PROGRESS).unwrap_or(now) {
             return;
@@ -155,7 +156,7 @@ impl Progress {
         *told = Some(now);
         drop(told);
         let (files, moved, (files_expected, bytes_expected)) = {
-            let state = lock(&self.state);
+            let state = self.state.lock();
             (state.files(), state.moved(), state.expectation())
         };
         self.tell_program(|| {
@@ -181,12 +182,12 @@ impl Progress {
 
     /// How many files are done.
     pub fn files(&self) -> u64 {
-        lock(&self.state).files()
+        self.state.lock().files()
     }
 
     /// Takes the bars away.
     pub fn stop(&self) {
-        lock(&self.screen).take();
+        self.screen.lock().take();
         self.has_screen.store(false, Ordering::Relaxed);
     }
 
@@ -195,13 +196,13 @@ impl Progress {
     /// # Errors
     /// Those of writing it.
     pub fn write_checksums(&self) -> Result<()> {
-        self.checksums.as_ref().map_or(Ok(()), |checksums| lock(checksums).write())
+        self.checksums.as_ref().map_or(Ok(()), |checksums| checksums.lock().write())
     }
 
     /// What was moved in which time, and what was left out.
     pub fn totals(&self) -> Totals {
         let time = Some(self.began.get().map_or(Duration::ZERO, Instant::elapsed));
-        Totals { moved: lock(&self.state).moved(), time, skipped: lock(&self.skipped).clone(), ..Totals::default() }
+        Totals { moved: self.state.lock().moved(), time, skipped: self.skipped.lock().clone(), ..Totals::default() }
     }
 
     /// Ends the bars and tells what came of it all. `client` is the connection used last.
@@ -239,10 +240,6 @@ impl Progress {
         }
         tally.outcome()
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Observer for Progress {
@@ -303,7 +300,7 @@ impl Observer for Progress {
                 (Direction::Fetch, None) => to.as_path(),
                 (Direction::Send, _) => path,
             };
-            lock(checksums).add(here, done.hash, self.out);
+            checksums.lock().add(here, done.hash, self.out);
         }
         let name = path.as_os_str().as_bytes();
         let object = || {
@@ -318,12 +315,12 @@ impl Observer for Progress {
         self.change(|state| state.given_up(path));
         let name = for_people(path.as_os_str().as_bytes());
         let mut failure = Failure::from(error.retold()).about(&name);
-        if let Some(login) = lock(&self.login).as_ref() {
+        if let Some(login) = self.login.lock().as_ref() {
             failure = failure.denied_by_server(|| login.denied_hint());
             // Only a folder can be missing where something is sent to.
             if let (Direction::Send, Side::Server, Some(folder)) = (self.direction, error.side(), error.path()) {
                 failure = failure.hinted(sealift::Kind::NotFound, || {
-                    let make = crate::format::shell_word(&format!("{login}/{folder}"));
+                    let make = sealift::readable::shell_word(&format!("{login}/{folder}"));
                     format!(
                         "`sealift mkdir -p {make}` makes it; a destination that ends with a slash is a folder, and is made if it is \
                          missing."
@@ -331,7 +328,7 @@ impl Observer for Progress {
                 });
             }
         }
-        error.text().clone_into(&mut lock(&self.last_shown));
+        error.text().clone_into(&mut self.last_shown.lock());
         failure.show(self.out);
     }
 
@@ -368,7 +365,7 @@ impl Observer for Progress {
 
     fn skipped(&self, path: &Path, why: Skip) {
         self.change(|state| state.given_up(path));
-        lock(&self.skipped).add(why);
+        self.skipped.lock().add(why);
         let name = path.as_os_str().as_bytes();
         match self.out.is_json() {
             true => self.tell_program(|| Object::of(Event::Skipped).name("path", name).text("why", why.words())),

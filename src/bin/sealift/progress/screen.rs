@@ -1,27 +1,20 @@
 //! Showing how far transfers are: lines at the bottom of a terminal, or one every few seconds in a log.
 
 use std::env;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sealift::limits;
+use sealift::sync::{Condvar, Mutex};
 
 use super::Direction;
 use super::lines::{self, Room};
 use super::state::State;
 use crate::output::{Output, to_stderr};
-
-/// A transfer shorter than this shows nothing: it would only flicker.
-const SHOW_AFTER: Duration = Duration::from_millis(500);
-
-/// How often the lines are drawn, also while nothing comes, so that a stall can be told from a hang.
-const TICK: Duration = Duration::from_millis(200);
-
-/// How often a log gets a line.
-const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// The lines that are shown now.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -63,7 +56,7 @@ impl Mode {
 
 /// Writes something else to the terminal, above the lines.
 pub fn beside<T>(write: impl FnOnce() -> T) -> T {
-    match &*lock(&SHOWN) {
+    match &*SHOWN.lock() {
         Some(bar) => bar.suspend(write),
         None => write(),
     }
@@ -96,9 +89,9 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        *lock(&self.0.is_over) = true;
+        *self.0.is_over.lock() = true;
         self.0.told.notify_all();
-        if let Some(bar) = lock(&SHOWN).take() {
+        if let Some(bar) = SHOWN.lock().take() {
             bar.finish_and_clear();
         }
     }
@@ -107,8 +100,7 @@ impl Drop for Screen {
 impl Stop {
     /// Waits so long, and then does it unless it is over; says whether it is.
     fn after(&self, time: Duration, work: impl FnOnce()) -> bool {
-        let waited = self.told.wait_timeout_while(lock(&self.is_over), time, |is_over| !*is_over);
-        let (is_over, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (is_over, _) = self.told.wait_timeout_while(self.is_over.lock(), time, |is_over| !*is_over);
         if !*is_over {
             work();
         }
@@ -119,29 +111,30 @@ impl Stop {
 fn bars(stop: &Stop, state: &Mutex<State>, direction: Direction) {
     let Ok(style) = ProgressStyle::with_template("{msg}") else { return };
     let (term, is_ascii) = (Term::stderr(), !is_utf8());
-    lock(state).look(Instant::now());
-    let mut pause = SHOW_AFTER;
+    state.lock().look(Instant::now());
+    let mut pause = limits::PROGRESS_AFTER;
     let draw = || {
-        let look = lock(state).look(Instant::now());
+        let look = state.lock().look(Instant::now());
         let (height, width) = term.size();
         let room = Room { width: width.into(), height: height.into(), is_ascii };
         let text = lines::lines(&look, direction, room).join("\n");
-        lock(&SHOWN)
+        SHOWN
+            .lock()
             .get_or_insert_with(|| {
                 ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style.clone())
             })
             .set_message(text);
     };
     while !stop.after(pause, draw) {
-        pause = TICK;
+        pause = limits::PROGRESS_EVERY;
     }
 }
 
 fn log(stop: &Stop, state: &Mutex<State>, direction: Direction) {
     let is_ascii = !is_utf8();
-    lock(state).look(Instant::now());
-    let write = || to_stderr(&lines::plain(&lock(state).look(Instant::now()), direction, is_ascii));
-    while !stop.after(LOG_EVERY, write) {}
+    state.lock().look(Instant::now());
+    let write = || to_stderr(&lines::plain(&state.lock().look(Instant::now()), direction, is_ascii));
+    while !stop.after(limits::PROGRESS_LOG_EVERY, write) {}
 }
 
 /// Whether the locale takes more than ASCII.
@@ -149,8 +142,4 @@ fn is_utf8() -> bool {
     let set = |name: &&str| env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).unwrap_or_default().to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

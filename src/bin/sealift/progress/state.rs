@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The time over which a rate is taken: long enough to be read, short enough to show a line that stalls.
-const RATE_OVER: Duration = Duration::from_secs(5);
+use sealift::limits;
 
 /// What is known of all transfers of a command.
 #[derive(Debug, Default)]
@@ -241,7 +240,7 @@ impl State {
 
     fn rate(&mut self, now: Instant) -> u64 {
         // The newest of those that are old enough is where the time begins.
-        while self.looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RATE_OVER) {
+        while self.looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= limits::PROGRESS_RATE_OVER) {
             self.looks.pop_front();
         }
         let rate = self.looks.front().map_or(0, |(at, moved)| {

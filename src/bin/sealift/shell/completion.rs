@@ -11,16 +11,16 @@ use rustyline::completion::{Completer, FilenameCompleter, Pair, Quote, escape, e
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
+use sealift::escape::for_people;
 use sealift::files::EntryKind;
 use sealift::limits;
-use sealift::proto::escape::for_people;
 
 use super::line::Line;
-use super::session::Session;
+use super::session::ShellSession;
 
 /// Completes what is typed in this session.
 pub struct Assistant<'a> {
-    session: Rc<RefCell<Session<'a>>>,
+    session: Rc<RefCell<ShellSession<'a>>>,
     local: FilenameCompleter,
 }
 
@@ -152,7 +152,7 @@ impl Word {
 
 impl<'a> Assistant<'a> {
     /// For this session.
-    pub fn new(session: Rc<RefCell<Session<'a>>>) -> Self {
+    pub fn new(session: Rc<RefCell<ShellSession<'a>>>) -> Self {
         Assistant { session, local: FilenameCompleter::new() }
     }
 

@@ -12,7 +12,7 @@ use sealift::{Error, Result};
 
 use super::completion::Assistant;
 use super::request::Request;
-use super::session::Session;
+use super::session::ShellSession;
 use crate::config::config_dir;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -33,7 +33,7 @@ pub enum Typed {
 pub struct Editor<'a> {
     out: Output,
     editor: rustyline::Editor<Assistant<'a>, FileHistory>,
-    session: Rc<RefCell<Session<'a>>>,
+    session: Rc<RefCell<ShellSession<'a>>>,
     history: Option<PathBuf>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Editor<'a> {
     ///
     /// # Errors
     /// If the terminal cannot be used.
-    pub fn new(out: Output, session: Session<'a>) -> Result<Self> {
+    pub fn new(out: Output, session: ShellSession<'a>) -> Result<Self> {
         let session = Rc::new(RefCell::new(session));
         let config = Config::builder()
             .completion_type(CompletionType::List)
@@ -90,7 +90,7 @@ impl<'a> Editor<'a> {
     }
 
     /// Works with the session.
-    pub fn with_session<T>(&self, work: impl FnOnce(&mut Session<'a>) -> T) -> T {
+    pub fn with_session<T>(&self, work: impl FnOnce(&mut ShellSession<'a>) -> T) -> T {
         work(&mut self.session.borrow_mut())
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use sealift::client::glob;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Kind, Result};
 
 use super::request::literal;

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use async_std::task::block_on;
 use clap::Args;
 use sealift::client::Target;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Error, Exit, Kind};
 
 use crate::ask;
@@ -31,7 +31,7 @@ use editor::{Editor, Typed};
 use line::Command;
 pub use line::Line;
 use request::{Request, What};
-use session::{Next, Session};
+use session::{Next, ShellSession};
 
 /// Work on a server interactively
 #[derive(Debug, Args)]
@@ -72,7 +72,7 @@ pub fn run(ctx: &Context, args: &Shell) -> Outcome {
         }
         None => ask_for_server(ctx)?,
     };
-    let mut session = block_on(unless_interrupted(Session::open(ctx, login)))?;
+    let mut session = block_on(unless_interrupted(ShellSession::open(ctx, login)))?;
     if !start.path.is_root() {
         block_on(unless_interrupted(session.change_folder(start.path)))?;
     }
@@ -118,7 +118,7 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
 }
 
 /// At a terminal: until `exit`, or Ctrl-D. Failed commands are shown and forgotten.
-fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
+fn converse(ctx: &Context, session: ShellSession<'_>) -> Outcome {
     let mut editor = Editor::new(ctx.out, session)?;
     loop {
         let requests = match editor.read()? {
@@ -155,7 +155,7 @@ fn converse(ctx: &Context, session: Session<'_>) -> Outcome {
 /// lost. A failure is told with its line, if these have a `name`.
 fn obey(
     ctx: &Context,
-    mut session: Session<'_>,
+    mut session: ShellSession<'_>,
     mut lines: impl BufRead,
     name: Option<&str>,
     exit_on_error: bool,
@@ -198,7 +198,7 @@ fn obey(
 }
 
 /// Does what one line asks for.
-fn perform(session: &mut Session<'_>, request: Request) -> Outcome<Next> {
+fn perform(session: &mut ShellSession<'_>, request: Request) -> Outcome<Next> {
     let (words, reader) = match request.what {
         What::Local(line) => return local::run_line(&line).map(|()| Next::Go),
         What::Command { words, reader } => (words, reader),

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::Instant;
 
 use sealift::client::{Patience, Target, glob};
+use sealift::escape::for_people;
 use sealift::files::{Entry, EntryKind, RelPath};
-use sealift::proto::escape::for_people;
 use sealift::{Client, Error, Kind, Result, limits};
 
 use self::names::{Word, or_here, protected, resolve};
@@ -38,7 +38,7 @@ pub enum Next {
 }
 
 /// A conversation with one server.
-pub struct Session<'a> {
+pub struct ShellSession<'a> {
     ctx: &'a Context,
     login: Login,
     credential: Credential,
@@ -53,16 +53,16 @@ pub struct Session<'a> {
     heard: Instant,
 }
 
-impl<'a> Session<'a> {
+impl<'a> ShellSession<'a> {
     /// Connects and logs in, and says who answered.
     ///
     /// # Errors
     /// As [`Context::connect`].
-    pub async fn open(ctx: &'a Context, login: Login) -> Outcome<Session<'a>> {
+    pub async fn open(ctx: &'a Context, login: Login) -> Outcome<ShellSession<'a>> {
         let connected = ctx.connect(&login).await?;
         welcome(ctx, &login, &connected);
         let Connected { client, credential, .. } = connected;
-        Ok(Session {
+        Ok(ShellSession {
             ctx,
             login,
             credential,

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::proto::escape::{decode, for_people};
+use sealift::proto::percent::decode;
 use sealift::readable::size;
 use serde_json::{Map, Value};
 

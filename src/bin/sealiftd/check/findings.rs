@@ -1,6 +1,6 @@
 //! What was found, and how it is told.
 
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use serde_json::json;
 
 /// How bad it is.

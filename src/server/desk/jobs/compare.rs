@@ -106,7 +106,7 @@ impl Desk {
         if self.overwrite(running.target()) == Overwrite::Refused {
             upload.refuse_overwrite();
         }
-        let committed: Result<Committed> = crate::machine::turns::aside(|| store.commit_one(upload));
+        let committed: Result<Committed> = crate::machine::turns::block_in_place(|| store.commit_one(upload));
         store.forget_handles();
         let committed = committed?;
         Ok(Outcome::Stored { committed, came })

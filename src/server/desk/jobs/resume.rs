@@ -34,7 +34,7 @@ impl Desk {
         resuming: Resuming,
         running: Running,
     ) -> ControlFlow<Begun, (Resuming, Running)> {
-        match turns::aside(|| self.store.look_for_partial(&resuming.path)) {
+        match turns::block_in_place(|| self.store.look_for_partial(&resuming.path)) {
             Ok(Looked::NotYet { left }) => {
                 ControlFlow::Break(Begun::Work(Work::new(What::Resume { resuming, left }, running)))
             }

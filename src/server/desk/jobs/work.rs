@@ -120,7 +120,7 @@ impl Desk {
     }
 
     pub(in crate::server::desk) fn find_partial(&self, path: &RelPath, running: Running) -> Begun {
-        match turns::aside(|| self.look_for_partial(path.clone())) {
+        match turns::block_in_place(|| self.look_for_partial(path.clone())) {
             ControlFlow::Continue(what) => Begun::Work(Work { what, running }),
             ControlFlow::Break(found) => self.over(running, found),
         }

@@ -69,8 +69,8 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, asked:
     drop(gathering);
     let mut head = String::from(answers::BEGIN);
     itself.respond(&reading.wanted, &mut head);
-    let going = Going { guest: guest.clone(), reading, portion, head, is_over: false, _held: (claim, right) };
-    let mut answer = answers::multistatus(Body::stream(try_unfold(going, Going::next)));
+    let going = PropfindBody { guest: guest.clone(), reading, portion, head, is_over: false, _held: (claim, right) };
+    let mut answer = answers::multistatus(Body::stream(try_unfold(going, PropfindBody::next)));
     if itself.kind == EntryKind::Directory {
         answers::located(&mut answer, &itself.href);
     }
@@ -203,7 +203,7 @@ fn resource(folder: &Place, (more, entry): (More, Entry)) -> Option<Resource> {
 }
 
 /// An answer on its way.
-struct Going {
+struct PropfindBody {
     guest: Arc<Guest>,
     reading: Reading,
     portion: Portion,
@@ -214,8 +214,8 @@ struct Going {
     _held: (Option<Claim>, Option<OpenFile>),
 }
 
-impl Going {
-    async fn next(mut self) -> Result<Option<(Bytes, Going)>> {
+impl PropfindBody {
+    async fn next(mut self) -> Result<Option<(Bytes, PropfindBody)>> {
         if self.is_over {
             return Ok(None);
         }
@@ -245,7 +245,7 @@ impl Going {
     }
 }
 
-impl Drop for Going {
+impl Drop for PropfindBody {
     /// Whoever left in the middle is written down.
     fn drop(&mut self) {
         if let Some(job) = self.portion.rest.take() {

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::files::Stored;
 use crate::limits;
 use crate::machine::lane::Outgoing;
-use crate::proto::{ReplyWriter, escape};
+use crate::proto::{ReplyWriter, percent};
 use crate::server::desk::outcome::Outcome;
 
 /// Where a session's replies are put together.
@@ -138,7 +138,7 @@ fn text(outcome: &Outcome) -> &'static str {
 fn that_fit(names: &[Vec<u8>]) -> &[Vec<u8>] {
     let mut bytes = 0;
     let fits = |name: &Vec<u8>| {
-        bytes += escape::list_item(name).len() + 1;
+        bytes += percent::list_item(name).len() + 1;
         bytes <= limits::UNREAD_NAMES
     };
     let fit = names.iter().map(fits).take_while(|fits| *fits).count();

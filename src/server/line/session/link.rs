@@ -46,7 +46,8 @@ impl Talk {
         let (to, path) = self.desk.link_to(&path, running)?;
         let downloads = downloads.map(|n| number(n, "downloads=")).transpose()?;
         let expires = end(expires)?;
-        let password = password.map(|password| turns::aside(|| self.self_service.hash(password))).transpose()?;
+        let password =
+            password.map(|password| turns::block_in_place(|| self.self_service.hash(password))).transpose()?;
         self.desk.make_link(LinkTerms { to, path, name, expires, password, downloads })
     }
 

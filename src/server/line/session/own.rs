@@ -8,11 +8,11 @@ use tracing::info;
 use super::Talk;
 use crate::auth::{Principal, User, UserKey};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{Nonce, Proof};
+use crate::keys::{Evidence, Nonce, Proof};
 use crate::limits;
 use crate::machine::lane::{Outgoing, Step};
 use crate::machine::turns;
-use crate::proto::{Evidence, ReplyWriter};
+use crate::proto::ReplyWriter;
 use crate::secret::Secret;
 use crate::server::desk::running::Running;
 use crate::server::door::self_service::{Change, Claim};
@@ -136,7 +136,7 @@ impl Talk {
     ) -> Result<Option<Principal>> {
         // Good for one attempt, whatever comes of it.
         let claim = Claim { user: self.desk.principal().name().to_owned(), evidence, nonce: self.nonce.take() };
-        turns::aside(|| self.self_service.change(claim, change, renewed))
+        turns::block_in_place(|| self.self_service.change(claim, change, renewed))
     }
 
     fn not_changed(&mut self, running: Running, error: Error, out: &mut Outgoing) -> Step {

@@ -51,7 +51,7 @@ impl Talk {
             state: format!("{} {}", meta.size, meta.mtime),
         };
         let part = if left < meta.size { Part::Range { length: left, of: meta.size } } else { Part::Whole };
-        let begun = turns::aside(|| downloads.begin(self.desk.users().latest().links(), link, what, part));
+        let begun = turns::block_in_place(|| downloads.begin(self.desk.users().latest().links(), link, what, part));
         begun.map(|counted| Some(counted.reaching_its_end(offset.saturating_add(left) >= meta.size))).map_err(|error| {
             match error.kind() {
                 Kind::LoginFailed => Error::new(Kind::Denied, USED_UP),

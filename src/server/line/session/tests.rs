@@ -12,17 +12,17 @@ use crate::auth::{Users, hash_password};
 use crate::files::Hash;
 use crate::proto::{Reply, frame};
 use crate::secret::Secret;
-use crate::server::line::unplugged::Unplugged;
+use crate::server::line::sans_io::SansIo;
 
 struct Bench {
     dir: TempDir,
-    session: Unplugged,
+    session: SansIo,
 }
 
 impl Bench {
     fn new(access: &str) -> Bench {
         let dir = tempfile::tempdir().unwrap();
-        let session = Unplugged::open(alice(access), dir.path()).unwrap();
+        let session = SansIo::open(alice(access), dir.path()).unwrap();
         Bench { dir, session }
     }
 
@@ -354,7 +354,7 @@ fn tree(home: &Path) -> Vec<(String, Vec<u8>)> {
 const LISTED: &[u8] = b"150 data\r\n";
 
 /// Replies with what differs between two runs (ids, times of folders) masked.
-fn comparable(session: &Unplugged, replies: &[u8]) -> String {
+fn comparable(session: &SansIo, replies: &[u8]) -> String {
     // How long a time is written differs too, and with it the length of a listing's frame.
     let mut replies = replies.to_vec();
     let mut at = 0;

@@ -3,8 +3,8 @@
 use std::io::{self, BufWriter, Write as _};
 
 use console::Term;
+use sealift::escape::for_people;
 use sealift::files::{Entry, EntryKind, RelPath};
-use sealift::proto::escape::for_people;
 use sealift::{Result, limits};
 
 use super::args::Look;

@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::client::Target;
-use sealift::proto::escape::for_people;
+use sealift::escape::for_people;
 use sealift::{Client, Kind};
 
-use super::Session;
+use super::ShellSession;
 use crate::commands::cat;
 use crate::commands::get::Fetch;
 use crate::commands::local::Local;
@@ -21,7 +21,7 @@ use crate::shell::request::literal;
 use crate::shell::{line, local};
 use crate::transfer::{FlowArgs, How, TransferArgs, Way as BackTo};
 
-impl Session<'_> {
+impl ShellSession<'_> {
     /// Mirrors over a connection of its own, so that this one stays as it is.
     pub(super) async fn mirror(&mut self, line: &line::MirrorLine) -> Outcome {
         refuse_stdin(&line.how.list)?;

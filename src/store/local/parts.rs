@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, renameat};
 use rustix::io::Errno;
@@ -22,6 +22,7 @@ use crate::files::{
 };
 use crate::holes::without_zeros;
 use crate::limits;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// [`Staged`] in a [`super::LocalStore`].
 pub(super) struct LocalStaged {
@@ -32,11 +33,11 @@ pub(super) struct LocalStaged {
     prepared: PreparedSet<Change>,
     spec: UploadSpec,
     size: u64,
-    shared: Arc<Shared>,
+    shared: Arc<PartsFile>,
 }
 
 /// What the parts share.
-struct Shared {
+struct PartsFile {
     path: RelPath,
     /// The same open file as the staged one, so that a failed write is also seen by the sync at the end.
     file: File,
@@ -65,7 +66,7 @@ struct Range {
 
 /// [`Part`] of it.
 struct LocalPart {
-    shared: Arc<Shared>,
+    shared: Arc<PartsFile>,
     start: u64,
     end: u64,
     owner: u64,
@@ -96,7 +97,7 @@ impl LocalStaged {
         if !hasher.is_empty() {
             ranges.taken.insert(0, Range { end: hasher.len(), owner: 0, whole: true });
         }
-        let shared = Arc::new(Shared { path, file, durable, ranges: RwLock::new(ranges) });
+        let shared = Arc::new(PartsFile { path, file, durable, ranges: RwLock::new(ranges) });
         Ok(LocalStaged { temp: Some(temp), promise, jail, prepared, spec, size, shared })
     }
 
@@ -110,7 +111,7 @@ impl LocalStaged {
     }
 
     fn upload(&mut self, hasher: Hasher) -> Result<LocalUpload> {
-        let Shared { path, durable, .. } = &*self.shared;
+        let PartsFile { path, durable, .. } = &*self.shared;
         let temp = self.temp.take().ok_or_else(|| Error::new(Kind::Internal, format!("{path}: it is given up")))?;
         Ok(LocalUpload::over((&self.jail, &self.prepared), path, self.spec, temp, hasher, *durable)
             .with(self.promise.take()))
@@ -201,14 +202,14 @@ impl Staged for LocalStaged {
     }
 }
 
-impl Shared {
+impl PartsFile {
     // Plain data under both: a panic elsewhere cannot have left it half-changed.
     fn read(&self) -> RwLockReadGuard<'_, Ranges> {
-        self.ranges.read().unwrap_or_else(PoisonError::into_inner)
+        self.ranges.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Ranges> {
-        self.ranges.write().unwrap_or_else(PoisonError::into_inner)
+        self.ranges.write()
     }
 }
 

@@ -2,7 +2,7 @@
 //! commits.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::registry::SessionId;
 use super::spot::Spot;
@@ -10,6 +10,8 @@ use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Part, RelPath, Staged, StagedId};
 use crate::limits;
+use crate::random;
+use crate::sync::{Mutex, MutexGuard};
 
 /// All of them, by their ids.
 #[derive(Default)]
@@ -38,7 +40,7 @@ impl StagedUploads {
         path: RelPath,
         upload: Box<dyn Staged>,
     ) -> Result<StagedId> {
-        let id = getrandom::u64().map_err(|err| Error::new(Kind::Internal, format!("no random numbers: {err}")))?;
+        let id = random::number()?;
         let id = StagedId::new(id);
         let upload = Arc::new(Mutex::new(Some(upload)));
         let entry = Entry { session, user: user.clone(), spot: Spot::new(path, user.grants()), upload };
@@ -64,7 +66,7 @@ impl StagedUploads {
             let entry = all.get(&id).filter(|entry| entry.user.is_same_user(user)).ok_or_else(|| missing(id))?;
             (entry.spot.clone(), Arc::clone(&entry.upload))
         };
-        let upload = lock(&slot);
+        let upload = slot.lock();
         Ok((spot, upload.as_ref().ok_or_else(|| missing(id))?.part(offset, length)?))
     }
 
@@ -80,24 +82,19 @@ impl StagedUploads {
             }
             all.remove(&id).ok_or_else(|| missing(id))?
         };
-        let upload = lock(&entry.upload).take().ok_or_else(|| missing(id))?;
+        let upload = entry.upload.lock().take().ok_or_else(|| missing(id))?;
         Ok((entry.spot, upload))
     }
 
     /// Takes out all that this session has staged.
     pub fn leave(&self, session: SessionId) -> Vec<Box<dyn Staged>> {
         let own: Vec<_> = self.lock().extract_if(|_, entry| entry.session == session).collect();
-        own.iter().filter_map(|(_, entry)| lock(&entry.upload).take()).collect()
+        own.iter().filter_map(|(_, entry)| entry.upload.lock().take()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StagedId, Entry>> {
-        lock(&self.0)
+        self.0.lock()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is in it is whole after each call: a panic elsewhere cannot have left it half-changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn missing(id: StagedId) -> Error {

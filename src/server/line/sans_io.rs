@@ -26,7 +26,7 @@ use crate::store::LocalVault;
 use crate::tls::Pin;
 
 /// One session over a real home, driven by hand.
-pub struct Unplugged {
+pub struct SansIo {
     session: Session,
     sent: Sent,
     account: Arc<Account>,
@@ -44,12 +44,12 @@ impl Queue for Sent {
     }
 }
 
-impl Unplugged {
+impl SansIo {
     /// A session of this principal, whose home is below `data`. Nothing is synced to the disk.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn open(principal: Principal, data: &Path) -> Result<Unplugged> {
+    pub fn open(principal: Principal, data: &Path) -> Result<SansIo> {
         let rooms = Rooms::open(Arc::new(LocalVault::open(data, Durability::None)?), &principal)?;
         let ticket = Registry::new().enter(Way::Login, &principal, SocketAddr::from((Ipv4Addr::LOCALHOST, 9)))?;
         let ids = format!(" pid={} session={}", std::process::id(), ticket.id());
@@ -61,7 +61,7 @@ impl Unplugged {
         let self_service = SelfService::new(accounts, admission, nowhere, Pin::from_bytes([0; 32]));
         let session = Session::new(principal, (users, 0), (rooms, FileMode::ALL), Arc::new(ticket), ties, self_service);
         let account = Budget::new(1 << 30).portion().account();
-        Ok(Unplugged { session, sent: Sent::default(), account, ids })
+        Ok(SansIo { session, sent: Sent::default(), account, ids })
     }
 
     /// Feeds one portion as a connection would, settling at its end; says whether the session closed.

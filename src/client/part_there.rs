@@ -1,0 +1,62 @@
+//! What an interrupted upload left on the server, and whether a file begins with it.
+
+use std::io::{ErrorKind, Read as _, Seek as _};
+use std::time::Instant;
+
+use super::local_file::LocalFile;
+use super::observer::Observer;
+use super::receive::hashed;
+use super::session::Session;
+use crate::buffers::Buffer;
+use crate::error::{Error, Result};
+use crate::files::{Hash, Hasher, RelPath};
+use crate::limits;
+use crate::proto::{Command, HashOf, Resume};
+
+/// Length and hash of a file on the server, or of what an interrupted upload left of it. Nothing if there is none, or the
+/// server does not tell. To be called only when nothing is unanswered.
+pub(super) fn hash_of(session: &mut Session, path: &RelPath, of: HashOf) -> Result<Option<(u64, Hash)>> {
+    session.command(&Command::Hash { path: path.clone(), length: None, of })?;
+    Ok(hashed(session)?.ok())
+}
+
+/// What the server has of this file from an interrupted upload, if the file begins with it: `hasher` and file then stand
+/// behind it, else at the beginning. To be called only when nothing is unanswered.
+pub(super) fn part_of(
+    session: &mut Session,
+    to: &RelPath,
+    file: &mut LocalFile,
+    hasher: &mut Hasher,
+    observer: &dyn Observer,
+) -> Result<Option<Resume>> {
+    let Some((offset, theirs)) = hash_of(session, to, HashOf::Partial)? else { return Ok(None) };
+    if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
+        return Ok(None);
+    }
+    hasher.reset();
+    let mut buffer = Buffer::take();
+    let space = buffer.room().get_mut(..limits::CHUNK).unwrap_or_default();
+    let mut said = Instant::now();
+    while hasher.len() < offset {
+        observer.proving(&file.path, hasher.len(), offset);
+        // A block is a multiple of a chunk, but a read may bring less.
+        let left = usize::try_from(offset - hasher.len()).unwrap_or(usize::MAX).min(space.len());
+        match file.file.read(space.get_mut(..left).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => hasher.update(space.get(..count).unwrap_or_default()),
+            Err(err) if err.kind() == ErrorKind::Interrupted => {}
+            // The upload from the beginning will meet it again, and tell.
+            Err(_) => break,
+        }
+        if said.elapsed() >= limits::STILL_HERE {
+            session.command(&Command::Ping)?;
+            session.expect(200)?;
+            said = Instant::now();
+        }
+    }
+    if (hasher.len(), hasher.finalize()) == (offset, theirs) {
+        return Ok(Some(Resume { offset, prefix: theirs }));
+    }
+    file.file.rewind().map_err(|err| Error::file(file.path.display(), err))?;
+    Ok(None)
+}
