@@ -114,13 +114,18 @@ fn balancer_spoofed() {
     assert!(!daemon.log().contains("192.0.2.7"), "{}", daemon.log());
 }
 
+/// The server may have closed its side, and with it the connection, already.
+fn say_no_more(socket: &TcpStream) {
+    let _it_is_closed = socket.shutdown(Shutdown::Write);
+}
+
 #[test]
 fn balancer_cut_off_or_oversize() {
     let daemon = daemon();
     let whole = header([192, 0, 2, 7], &[0x04, 0, 2, 0, 0]);
     for length in 0..whole.len() {
         let socket = beginning(BALANCER, &daemon, &whole[..length]);
-        socket.shutdown(Shutdown::Write).unwrap();
+        say_no_more(&socket);
         assert!(is_closed(socket), "{length} bytes");
     }
     assert!(is_closed(beginning(BALANCER, &daemon, &header([192, 0, 2, 7], &vec![0; 60_000]))));
@@ -128,7 +133,7 @@ fn balancer_cut_off_or_oversize() {
         let mut wrong = whole.clone();
         wrong[at] = byte;
         let socket = beginning(BALANCER, &daemon, &wrong);
-        socket.shutdown(Shutdown::Write).unwrap();
+        say_no_more(&socket);
         assert!(is_closed(socket), "{byte:#x} at {at}");
     }
     // Many that say nothing are not many more than may wait, and others come in meanwhile.
