@@ -34,6 +34,9 @@ pub const LOOKS_BELOW: usize = 3;
 /// somebody else must have changed it, so even a busy folder needs two or three.
 pub const NAME_TRIES: u32 = 100;
 
+/// The highest number that a file gets whose name is taken. A power of two, so that it is always found in as many looks.
+pub const NUMBERED_MAX: u32 = 1 << 17;
+
 /// Bytes that the names of unreadable folders may take in the reply that ends a listing: half a line, so that the rest
 /// of the reply always fits. More are only counted.
 pub const UNREAD_NAMES: usize = LINE_MAX / 2;

@@ -11,6 +11,7 @@ use super::requests::until_final;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::limits;
+pub use crate::proto::InboxArgs as LinkInbox;
 use crate::proto::{Command, LinkArgs, LinkEnd, Reply};
 use crate::secret::Secret;
 use crate::tls::Pin;
@@ -23,6 +24,8 @@ const PATH: &str = "/.sealift-web/l/";
 pub struct NewLink {
     /// What it leads to; the root is one's whole folder.
     pub path: RelPath,
+    /// It is for files to be put in, and shows nothing.
+    pub inbox: Option<LinkInbox>,
     /// What it is called; none: as what it leads to.
     pub name: Option<String>,
     /// When it ends; none: when the server thinks fit, which is after [`limits::LINK_LIFETIME`].
@@ -49,7 +52,7 @@ pub struct MadeLink {
     pub name: String,
     /// What opens it, and stands nowhere else.
     pub secret: Secret,
-    /// `file` or `folder`.
+    /// `file`, `folder` or `drop`.
     pub kind: String,
     /// When it ends.
     pub expires: Option<SystemTime>,
@@ -62,7 +65,7 @@ pub struct ServerLink {
     pub name: String,
     /// What it leads to.
     pub path: Vec<u8>,
-    /// `file` or `folder`.
+    /// `file`, `folder` or `drop`.
     pub kind: String,
     /// When it was made.
     pub added: Option<SystemTime>,
@@ -72,6 +75,8 @@ pub struct ServerLink {
     pub has_password: bool,
     /// How often it may be downloaded, and has been or is being.
     pub downloads: Option<(u64, u64)>,
+    /// Files that came by it, and their bytes.
+    pub came: Option<(u64, u64)>,
 }
 
 impl Client {
@@ -80,12 +85,12 @@ impl Client {
     /// # Errors
     /// [`Kind::Denied`], [`Kind::NotFound`], [`Kind::Exists`], [`Kind::TooMany`], [`Kind::TooOld`].
     pub async fn make_link(&mut self, link: NewLink) -> Result<MadeLink> {
-        let NewLink { path, name, expires, password, downloads } = link;
+        let NewLink { path, inbox, name, expires, password, downloads } = link;
         let expires = expires.map(|expires| match expires {
             LinkExpiry::Never => LinkEnd::Never,
             LinkExpiry::At(end) => LinkEnd::At(end.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
         });
-        let args = LinkArgs { path, name, expires, password, downloads };
+        let args = LinkArgs { path, inbox, name, expires, password, downloads };
         self.run(move |session| {
             session.command(&Command::Link(Box::new(args)))?;
             let reply = session.expect(200)?;
@@ -166,6 +171,7 @@ fn server_link(reply: &Reply<'_>) -> Result<ServerLink> {
         downloads: number("downloads")?
             .map(|most| Ok::<_, Error>((number("downloaded")?.unwrap_or(0), most)))
             .transpose()?,
+        came: number("came-files")?.map(|files| Ok::<_, Error>((files, number("came")?.unwrap_or(0)))).transpose()?,
     })
 }
 

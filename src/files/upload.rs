@@ -49,6 +49,10 @@ pub enum Overwrite {
     /// It may not: whoever sends it lacks the right `overwrite`, and gets [`crate::Kind::Denied`]. One of the very same
     /// bytes is left as it is and counts as stored, so that an upload whose answer was lost can be repeated.
     Refused,
+    /// It may not, and needs not: where its name is taken, by whatever it is, it gets the same one with a number
+    /// ([`crate::files::numbered`]). For whoever is to learn nothing of what is there. It comes with [`Condition::Absent`], so that a
+    /// store that knows nothing of it replaces nothing.
+    Numbered,
 }
 
 /// A file that is now in its place.
@@ -73,13 +77,15 @@ pub enum Stored {
     Replaced,
     /// A file of the same bytes had it, and was left as it was: see [`Overwrite::Refused`].
     Same,
+    /// Something had it, and the file got it with this number: see [`Overwrite::Numbered`].
+    Numbered(u32),
 }
 
 impl Stored {
     /// The word for logs.
     pub const fn word(self) -> &'static str {
         match self {
-            Stored::Created => "created",
+            Stored::Created | Stored::Numbered(_) => "created",
             Stored::Replaced => "replaced",
             Stored::Same => "same",
         }
@@ -138,7 +144,7 @@ pub trait Upload: Send {
         Ok(Compared::Done)
     }
 
-    /// From now on it may replace nothing, whatever was allowed when it began.
+    /// From now on it may replace nothing, if that was allowed when it began.
     fn refuse_overwrite(&mut self);
 
     /// Lets the rest come in parts, in any order. The size must have been announced, and what is there already is a

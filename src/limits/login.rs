@@ -214,3 +214,15 @@ pub const PENALTY_NO_LINK: Duration = Duration::from_secs(1);
 /// How long after a download was finished requests for ranges of it are part of it: a player that jumps back, a program that
 /// fetches parts side by side and ends with the first.
 pub const LINK_RANGES_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// Bytes that may come by a link that files are put in by, unless its maker says otherwise.
+pub const LINK_INBOX_BYTES: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Files that may come by it, unless its maker says otherwise.
+pub const LINK_INBOX_FILES: u32 = 1000;
+
+/// The most bytes that its maker can say: 16 TiB, the largest file of ext4.
+pub const LINK_INBOX_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024 * 1024;
+
+/// The most files that its maker can say: fewer than can have one name with a number.
+pub const LINK_INBOX_FILES_MAX: u32 = 100_000;

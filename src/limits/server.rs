@@ -112,6 +112,9 @@ pub const LOGIN_THREADS_BESIDE: usize = 4;
 /// Threads that open homes.
 pub const HOME_THREADS: usize = 8;
 
+/// Threads that write down what is used up of links: one writes, and the next one is ready.
+pub const LINK_THREADS: usize = 2;
+
 // ---- Memory of a server ----
 
 /// What the program itself takes: its code and tables, threads, buffers kept for reuse.

@@ -116,6 +116,12 @@ pub const WEB_COOKIES: usize = 4096;
 /// Bytes of a form: a name, a password ([`super::PASSWORD_MAX`]), each byte as three, and where to go.
 pub const WEB_FORM: usize = 16 * 1024;
 
+/// Bytes of the head of a part of a form: a name and a kind.
+pub const WEB_PART_HEAD: usize = 8 * 1024;
+
+/// Bytes of a file that is read for a digest which a client asks for: a quarter of a second of a core, for each request.
+pub const WEB_DIGEST_MAX: u64 = 256 * 1024 * 1024;
+
 /// What a client is told how long to wait when the server is busy.
 pub const WEB_RETRY_AFTER: Duration = Duration::from_secs(5);
 

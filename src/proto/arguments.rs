@@ -1,6 +1,6 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
-use super::command::{LinkArgs, LinkEnd};
+use super::command::{InboxArgs, LinkArgs, LinkEnd};
 use super::percent::decode;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
@@ -163,6 +163,11 @@ impl<'a> Args<'a> {
 
     pub(super) fn link(&mut self) -> Result<LinkArgs> {
         let path = self.path_or_root()?;
+        let is_inbox = self.flag("drop")?;
+        let bounds = InboxArgs { bytes: self.number("size")?, files: self.number("files")? };
+        if !is_inbox && bounds != InboxArgs::default() {
+            return Err(self.bad("size= and files= go with drop=yes"));
+        }
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         let expires = self.parsed("expires", "takes seconds since 1970, or never", |text| match text {
             "never" => Some(LinkEnd::Never),
@@ -170,6 +175,7 @@ impl<'a> Args<'a> {
         })?;
         Ok(LinkArgs {
             path,
+            inbox: is_inbox.then_some(bounds),
             name: self.value("name")?,
             expires,
             password: self.new_password_option("password")?,

@@ -67,6 +67,8 @@ pub struct StageArgs {
 pub struct LinkArgs {
     /// What it leads to; the root is the whole home.
     pub path: RelPath,
+    /// It is for files to be put in, and shows nothing; bounded by these, if the maker says so.
+    pub inbox: Option<InboxArgs>,
     /// What it is called.
     pub name: Option<String>,
     /// When it ends; none: when the server thinks fit.
@@ -75,6 +77,15 @@ pub struct LinkArgs {
     pub password: Option<Secret>,
     /// How often it may be downloaded.
     pub downloads: Option<u64>,
+}
+
+/// What bounds a link that files are put in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InboxArgs {
+    /// Bytes of all files together.
+    pub bytes: Option<u64>,
+    /// Files.
+    pub files: Option<u64>,
 }
 
 /// When a link ends.
@@ -286,6 +297,7 @@ impl Command {
                 [Feature::Growing].into_iter().collect()
             }
             Command::Copy { .. } => [Feature::Copy].into_iter().collect(),
+            Command::Link(link) if link.inbox.is_some() => [Feature::Link, Feature::Drop].into_iter().collect(),
             Command::Link(_) | Command::Links | Command::Unlink(_) | Command::Visit { .. } => {
                 [Feature::Link].into_iter().collect()
             }

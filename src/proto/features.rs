@@ -67,6 +67,8 @@ features! {
     Invited = "invited", "look at an invitation before it is used";
     /// The verbs LINK, LINKS, UNLINK and VISIT.
     Link = "link", "make links";
+    /// The keys `drop=`, `size=` and `files=` of LINK.
+    Drop = "drop", "take files by links";
 }
 
 /// A set of features.

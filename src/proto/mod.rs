@@ -13,7 +13,7 @@ pub mod reply;
 pub mod verb;
 
 pub use crate::files::Resume;
-pub use command::{BadLine, Command, HashOf, LinkArgs, LinkEnd, StageArgs, UploadArgs};
+pub use command::{BadLine, Command, HashOf, InboxArgs, LinkArgs, LinkEnd, StageArgs, UploadArgs};
 pub use features::{Feature, Features};
 pub use frame::{FrameDecoder, Piece};
 pub use line::LineDecoder;

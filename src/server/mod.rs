@@ -158,6 +158,8 @@ struct Shared {
     web: Web,
     web_certificate: Option<Arc<WebCertificate>>,
     next_pin: Option<Pin>,
+    /// Of the key of `sealift/1`, which a link's URL tells.
+    pin: Pin,
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     vault: Arc<dyn Vault>,
@@ -185,6 +187,8 @@ struct Shared {
     turns: Arc<Turns>,
     /// Those that open homes: a disk may let one wait long.
     opening: Arc<Turns>,
+    /// Writing down what is used up of links: each waits for the one before it, and for the disk.
+    link_writes: Arc<Turns>,
     pulse: Pulse,
 }
 
@@ -358,8 +362,11 @@ impl Server {
         let (current, sessions) = (Arc::clone(&users), Arc::clone(&registry));
         let signed_in = Arc::new(SignedIn::default());
         let (cookies, kicked) = (Arc::clone(&signed_in), Arc::clone(&signed_in));
+        let uploads = Arc::new(Uploads::default());
+        let by_links = Arc::clone(&uploads);
         users.on_change(move |users| {
             cookies.keep_users(users);
+            by_links.keep_links(users);
             sessions.revoke(users);
         });
         registry.on_kick(move |user| kicked.remove_user(user));
@@ -379,6 +386,7 @@ impl Server {
             door::web_certificate::look(certificate);
         }
         let opening = Turns::new("home", Places::only(limits::HOME_THREADS));
+        let link_writes = Turns::new("links", Places::only(limits::LINK_THREADS));
         let shared = Arc::new(Shared {
             web: options.web,
             web_certificate: web_certificate.clone(),
@@ -389,6 +397,7 @@ impl Server {
                 }
             },
             // The present key needs no announcement.
+            pin,
             next_pin: options.next_pin.filter(|next| *next != pin),
             accounts,
             users,
@@ -400,9 +409,10 @@ impl Server {
             remembered: Remembered::new()?,
             signed_in,
             staged: Arc::default(),
-            downloads: Arc::new(Downloads::new(opening.clone())),
+            downloads: Arc::new(Downloads::new(link_writes.clone())),
+            link_writes,
             opened_links: SignedIn::of_links(),
-            uploads: Arc::default(),
+            uploads,
             memory: Memory::new(plan.buffers),
             live: RwLock::new(Arc::new(Live::of(&live))),
             connections_max: plan.connections,
@@ -468,7 +478,8 @@ impl Server {
         }
         let users = self.shared.users.clone();
         let (vault, sessions) = (self.shared.vault.clone(), registry.clone());
-        let _goes_on_alone = desk::sweep::begin(vault, move || users.latest(), sessions, limits::SWEEP_PAUSE);
+        let _goes_on_alone =
+            desk::sweep::begin(vault, move || (users.latest(), users.lost().is_some()), sessions, limits::SWEEP_PAUSE);
         let over = door::listener::accept_all(self.listeners, &self.shared).await;
         // Each session sees the signal itself; they get the grace period and the time of a farewell.
         let _ = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;

@@ -2,6 +2,8 @@
 //! no async, no sockets, no users. [`LocalStore`] keeps files in a directory and `LocalVault` homes in one; another kind fits the
 //! same [`Store`](crate::files::Store) and [`Vault`](crate::files::Vault).
 
+#[cfg(feature = "server")]
+mod inbox;
 mod joined;
 pub mod local;
 #[cfg(feature = "server")]
@@ -15,6 +17,8 @@ mod one_file;
 mod reading;
 mod scrub;
 
+#[cfg(feature = "server")]
+pub use inbox::Inbox;
 pub use joined::{JoinedStore, Mount, Unusable};
 pub use local::{Capabilities, FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Tree, Trial};
 #[cfg(feature = "server")]

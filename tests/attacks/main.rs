@@ -24,6 +24,7 @@ mod accounts;
 mod balancers;
 mod data;
 mod dav;
+mod drop_links;
 mod fairness;
 mod links;
 mod login;

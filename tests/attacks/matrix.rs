@@ -39,6 +39,7 @@ impl Right {
             // Not of anonymous; the rights over files have no part in it.
             Verb::Passwd | Verb::Enrol | Verb::Revoke => &[],
             Verb::Nonce | Verb::Keys => &[],
+            Verb::Link if says("drop=yes") => &["link", "upload"],
             Verb::Link if says("LINK folder") => &["link", "list", "download"],
             Verb::Link => &["link", "download"],
             Verb::Links | Verb::Unlink | Verb::Visit => &[],

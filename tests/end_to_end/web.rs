@@ -2,10 +2,14 @@
 
 mod archives;
 mod browser;
+mod browser_links;
 mod certificates;
 mod change;
+mod digests;
+mod drop_links;
 mod links;
 mod login;
+mod my_links;
 mod put;
 mod resumable;
 

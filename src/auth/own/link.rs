@@ -25,6 +25,8 @@ pub enum LinkTo {
     File,
     /// A folder with all below it, to be read.
     Folder,
+    /// A folder that files may be put into, of which nothing is shown.
+    Inbox(InboxBounds),
 }
 
 impl LinkTo {
@@ -33,6 +35,7 @@ impl LinkTo {
         match self {
             LinkTo::File => "file",
             LinkTo::Folder => "folder",
+            LinkTo::Inbox(_) => "drop",
         }
     }
 
@@ -42,10 +45,20 @@ impl LinkTo {
             // Its name is no secret to whoever may read it.
             LinkTo::File if makers.contains(Access::DOWNLOAD) => Access::READ,
             LinkTo::Folder => makers.intersection(Access::READ),
+            LinkTo::Inbox(_) => makers.intersection(Access::UPLOAD),
             LinkTo::File => Access::NONE,
         };
         (makers.contains(Access::LINK) && access != Access::NONE).then_some(access)
     }
+}
+
+/// What may come by a link that files are put in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboxBounds {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    /// Files.
+    pub files: u32,
 }
 
 /// What the maker of a link says of it.
@@ -96,6 +109,10 @@ pub struct Link {
 pub struct LinkUse {
     /// Downloads, finished or under way.
     pub downloads: u32,
+    /// Files that were put in, or are on their way.
+    pub files: u32,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +136,14 @@ struct Text {
     max_downloads: Option<u32>,
     #[serde(default)]
     downloads: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_files: Option<u32>,
+    #[serde(default)]
+    files: u32,
+    #[serde(default)]
+    bytes: u64,
 }
 
 /// Whether a link may be called so. Names are logged, shown, and part of who somebody is called who comes by it.
@@ -169,11 +194,19 @@ impl Link {
 
     /// Whether something is left of what it gives.
     pub(super) fn has_room(&self, used: LinkUse) -> bool {
-        self.downloads.is_none_or(|most| used.downloads < most)
+        match self.to {
+            LinkTo::File | LinkTo::Folder => self.downloads.is_none_or(|most| used.downloads < most),
+            // What is full says so when something comes: what came, or is on its way, may be asked after.
+            LinkTo::Inbox(_) => true,
+        }
     }
 
     /// The text of its file.
     pub(super) fn to_text(&self, used: LinkUse) -> Result<String> {
+        let bounds = match self.to {
+            LinkTo::Inbox(bounds) => Some(bounds),
+            LinkTo::File | LinkTo::Folder => None,
+        };
         let text = Text {
             version: VERSION,
             secret: self.secret.to_string(),
@@ -188,6 +221,10 @@ impl Link {
             password: self.password.as_ref().map(StoredHash::to_text).transpose()?,
             max_downloads: self.downloads,
             downloads: used.downloads,
+            max_bytes: bounds.map(|bounds| bounds.bytes),
+            max_files: bounds.map(|bounds| bounds.files),
+            files: used.files,
+            bytes: used.bytes,
         };
         let body = toml::to_string(&text).map_err(|err| Error::new(Kind::Internal, format!("the state: {err}")))?;
         Ok(sealed::seal(&format!("{HEAD}{body}")))
@@ -196,9 +233,10 @@ impl Link {
     /// Reads it; none if anything is wrong with it.
     pub(super) fn parse(text: &str) -> Option<(Link, LinkUse)> {
         let text: Text = toml::from_str(sealed::unseal(text)?).ok()?;
-        let to = match text.kind.as_str() {
-            "file" => LinkTo::File,
-            "folder" => LinkTo::Folder,
+        let to = match (text.kind.as_str(), text.max_bytes, text.max_files) {
+            ("file", None, None) => LinkTo::File,
+            ("folder", None, None) => LinkTo::Folder,
+            ("drop", Some(bytes), Some(files)) => LinkTo::Inbox(InboxBounds { bytes, files }),
             _ => return None,
         };
         if text.version != VERSION || !is_link_name(&text.name) {
@@ -217,7 +255,7 @@ impl Link {
             expires: text.expires,
             downloads: text.max_downloads,
         };
-        Some((link, LinkUse { downloads: text.downloads }))
+        Some((link, LinkUse { downloads: text.downloads, files: text.files, bytes: text.bytes }))
     }
 }
 
@@ -244,8 +282,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_and_nothing_else_does() {
-        let used = LinkUse { downloads: 1 };
-        for to in [LinkTo::File, LinkTo::Folder] {
+        let used = LinkUse { downloads: 1, files: 2, bytes: 3 };
+        for to in [LinkTo::File, LinkTo::Folder, LinkTo::Inbox(InboxBounds { bytes: 9, files: 8 })] {
             let text = link(to).to_text(used).unwrap();
             assert_eq!(Link::parse(&text).unwrap(), (link(to), used));
             let body = sealed::unseal(&text).unwrap();
@@ -258,13 +296,16 @@ mod tests {
 
     #[test]
     fn a_link_gives_no_more_than_its_maker_has() {
+        let inbox = LinkTo::Inbox(InboxBounds { bytes: 1, files: 1 });
         let with = |rights: &str| format!("{rights},link").parse::<Access>().unwrap();
         assert_eq!(LinkTo::Folder.access(Access::FULL), Some(Access::READ));
         assert_eq!(LinkTo::Folder.access(with("list")), Some(Access::LIST));
         assert_eq!(LinkTo::Folder.access(with("upload")), None);
         assert_eq!(LinkTo::File.access(with("download")), Some(Access::READ));
         assert_eq!(LinkTo::File.access(with("list")), None);
-        for to in [LinkTo::File, LinkTo::Folder] {
+        assert_eq!(inbox.access(Access::FULL), Some(Access::UPLOAD));
+        assert_eq!(inbox.access(with("list,download,overwrite")), None);
+        for to in [LinkTo::File, LinkTo::Folder, inbox] {
             assert_eq!(to.access(Access::FULL.without(Access::LINK)), None, "the right to make one is gone");
         }
     }

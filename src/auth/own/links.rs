@@ -1,7 +1,7 @@
 //! All links of a server: in memory to be looked up, and a file for each, written before what it says is given out.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -44,11 +44,13 @@ struct Kept {
     used: LinkUse,
     /// It gives nothing any more, and is here until its file is gone: another start would read that.
     is_withdrawn: bool,
+    /// The last sweep has not found the entry that it belongs to.
+    is_orphan: bool,
 }
 
 impl Kept {
     fn new(link: Arc<Link>, used: LinkUse) -> Kept {
-        Kept { link, used, is_withdrawn: false }
+        Kept { link, used, is_withdrawn: false, is_orphan: false }
     }
 }
 
@@ -152,7 +154,13 @@ impl Links {
         }
         let path = self.file(&link.secret)?;
         match fs::remove_file(&path) {
-            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(Error::file(path.display(), err)),
+            Err(err) if err.kind() != io::ErrorKind::NotFound => {
+                // What is empty is no link for another start either. Where that fails too, a sweep tries again.
+                let emptied =
+                    OpenOptions::new().write(true).truncate(true).open(&path).and_then(|file| file.sync_all());
+                let _the_sweep_tries_again = emptied;
+                return Err(Error::file(path.display(), err));
+            }
             // Also if it was gone: the one that removed it may not have been synced.
             Ok(()) | Err(_) => sync_parent(&path)?,
         }
@@ -168,6 +176,10 @@ impl Links {
     /// Whether something is left of what this link gives that nobody has taken.
     pub fn has_room(&self, link: &Link) -> bool {
         self.table().get(&link.secret).is_some_and(|kept| kept.link.has_room(kept.used))
+    }
+
+    fn those(&self, wanted: impl Fn(&Kept) -> bool) -> Vec<Arc<Link>> {
+        self.table().values().filter(|kept| wanted(kept)).map(|kept| kept.link.clone()).collect()
     }
 
     /// Those that belong to this entry of the users file, by their names.
@@ -209,7 +221,9 @@ impl Links {
     /// As [`Links::take`].
     pub fn take_download(&self, link: &Link) -> Result<()> {
         let most = link.downloads.unwrap_or(u32::MAX);
-        self.take(link, |used| (used.downloads < most).then(|| LinkUse { downloads: used.downloads.saturating_add(1) }))
+        self.take(link, |used| {
+            (used.downloads < most).then(|| LinkUse { downloads: used.downloads.saturating_add(1), ..used })
+        })
     }
 
     /// Gives one back that was not finished.
@@ -217,7 +231,7 @@ impl Links {
     /// # Errors
     /// As [`Links::take`].
     pub fn give_download_back(&self, link: &Link) -> Result<()> {
-        self.take(link, |used| Some(LinkUse { downloads: used.downloads.saturating_sub(1) }))
+        self.take(link, |used| Some(LinkUse { downloads: used.downloads.saturating_sub(1), ..used }))
     }
 }
 
@@ -267,7 +281,7 @@ impl Users {
         let makers = Grants { folders: Vec::new(), ..makers };
         let there = match link.to {
             LinkTo::File => makers.access_at(&link.path),
-            LinkTo::Folder => makers.access_below(&link.path).all,
+            LinkTo::Folder | LinkTo::Inbox(_) => makers.access_below(&link.path).all,
         };
         let access = link.access(there)?;
         Some(Principal::by_link(link, makers.of_link(access), from))
@@ -351,9 +365,21 @@ impl Users {
 
     /// Those that are over make room.
     fn forget_over(&self) -> Result<()> {
-        let over: Vec<Arc<Link>> =
-            self.links.table().values().filter(|kept| kept.link.is_over()).map(|kept| kept.link.clone()).collect();
-        over.iter().try_for_each(|link| self.links.remove(link))
+        self.links.those(|kept| kept.link.is_over()).iter().try_for_each(|link| self.links.remove(link))
+    }
+
+    /// Removes what gives nothing any more: links that are over, those that were withdrawn when the disk failed, and those of entries
+    /// that are gone from the users file, if they were by the last sweep already: a file that lost its users by mistake is put back
+    /// before that. `keeps_orphans`: nobody is taken for gone. Returns what could not be removed.
+    pub fn sweep_links(&self, keeps_orphans: bool) -> Vec<Error> {
+        let _alone = self.links.writing();
+        let is_gone = |link: &Link| self.get(&link.maker).is_none_or(|user| user.tag() != link.entry);
+        let mut void = self.links.those(|kept| kept.is_withdrawn || kept.link.is_over());
+        if !keeps_orphans {
+            void.extend(self.links.those(|kept| kept.is_orphan && is_gone(&kept.link)));
+            self.links.table().values_mut().for_each(|kept| kept.is_orphan = is_gone(&kept.link));
+        }
+        void.iter().filter_map(|link| self.links.remove(link).err()).collect()
     }
 }
 
@@ -384,4 +410,74 @@ fn name_for(terms: &LinkTerms, there: &[LinkShown]) -> Result<String> {
     let numbered = (2..=limits::LINKS_OF_USER + 1).map(|n| format!("{short}-{n}"));
     let free = std::iter::once(short.to_owned()).chain(numbered).find(|name| !is_taken(name));
     free.ok_or_else(|| Error::new(Kind::TooMany, "you have too many links of that name: say --name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::auth::hash::tests::cheap_hash;
+    use crate::files::RelPath;
+
+    fn users(names: &[&str]) -> Users {
+        let section = |name: &&str| format!("[users.{name}]\npassword = \"{}\"\nid = \"{name}\"\n", cheap_hash("p"));
+        Users::parse(&names.iter().map(section).collect::<String>(), "users.toml").unwrap()
+    }
+
+    fn make(users: &Users, name: &str, expires: Option<u64>) -> Arc<Link> {
+        let maker = users.verify(name, &Secret::new("p"), Ipv4Addr::LOCALHOST.into()).unwrap();
+        let path = RelPath::parse(b"f").unwrap();
+        let terms = LinkTerms { to: LinkTo::File, path, name: None, expires, password: None, downloads: None };
+        users.make_link(&maker, terms).unwrap().1
+    }
+
+    fn count(folder: &StateFolder) -> usize {
+        fs::read_dir(folder.links()).unwrap().count()
+    }
+
+    #[test]
+    fn links_of_those_who_are_gone_go_when_two_sweeps_have_not_found_them() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(&place.path().join("state")).unwrap();
+        let links = Arc::new(Links::load(&folder).0);
+        let both = users(&["alice", "bob"]).with_links(links.clone());
+        make(&both, "alice", None);
+        make(&both, "bob", None);
+        let without = Users::parse("", "users.toml").unwrap().with_links(links.clone());
+        assert!(without.sweep_links(true).is_empty() && without.sweep_links(true).is_empty());
+        assert_eq!(count(&folder), 2, "nobody was to be taken for gone");
+        assert!(without.sweep_links(false).is_empty());
+        assert_eq!(count(&folder), 2, "they may come back");
+        assert!(both.sweep_links(false).is_empty());
+        assert!(without.sweep_links(false).is_empty());
+        assert_eq!(count(&folder), 2, "they did");
+        assert!(without.sweep_links(false).is_empty());
+        assert_eq!((count(&folder), links.table().len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_over_or_was_withdrawn_when_the_disk_failed_goes_by_a_sweep_and_no_start_reads_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(&place.path().join("state")).unwrap();
+        let links = Arc::new(Links::load(&folder).0);
+        let users = users(&["alice"]).with_links(links.clone());
+        let maker = users.verify("alice", &Secret::new("p"), Ipv4Addr::LOCALHOST.into()).unwrap();
+        make(&users, "alice", Some(1));
+        assert!(users.sweep_links(false).is_empty());
+        assert_eq!(count(&folder), 0);
+        let link = make(&users, "alice", None);
+        // There is a folder in the place of its file.
+        let file = links.file(&link.secret).unwrap();
+        let aside = place.path().join("aside");
+        fs::rename(&file, &aside).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(users.remove_link(&maker, &link.name).is_err());
+        assert_eq!(users.sweep_links(false).len(), 1, "it is tried again");
+        fs::remove_dir(&file).unwrap();
+        fs::rename(&aside, &file).unwrap();
+        assert!(users.sweep_links(false).is_empty());
+        assert_eq!(count(&folder), 0);
+        assert!(Links::load(&folder).0.table().is_empty());
+    }
 }

@@ -1,6 +1,6 @@
 //! A command as its line.
 
-use super::{Command, HashOf, LinkArgs, LinkEnd};
+use super::{Command, HashOf, InboxArgs, LinkArgs, LinkEnd};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Mtime, Resume, SourceMode};
 use crate::keys::{Evidence, Proof};
@@ -141,6 +141,10 @@ fn link(out: &mut Vec<u8>, link: &LinkArgs) {
     if !link.path.is_root() {
         argument(out, link.path.as_bytes());
     }
+    flag(out, "drop", link.inbox.is_some());
+    let InboxArgs { bytes, files } = link.inbox.unwrap_or_default();
+    option(out, "size", bytes);
+    option(out, "files", files);
     option(out, "name", link.name.as_ref().map(|name| encode(name.as_bytes())));
     option(
         out,

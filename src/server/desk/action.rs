@@ -167,7 +167,7 @@ impl Action {
             Matter::Connect => Action::Connect,
             Matter::ChangePassword => Action::ChangePassword,
             Matter::ChangeKeys => Action::ChangeKeys,
-            Matter::MakeLink => Action::MakeLink,
+            Matter::MakeLink { .. } => Action::MakeLink,
             Matter::EndLink => Action::EndLink,
             Matter::ListSessions => Action::ListSessions,
             Matter::EndSessions => Action::EndSessions,

@@ -10,7 +10,7 @@ use super::running::Running;
 use super::spot::Spot;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, RelPath, Rot, StagedId};
+use crate::files::{Committed, Hash, RelPath, Rot, StagedId, Stored};
 use crate::repeated;
 use crate::server::events::{Came, Operation, What};
 
@@ -50,6 +50,12 @@ impl Audit {
 
     /// It succeeded.
     pub(super) fn done(&self, user: &Principal, running: Running, outcome: Outcome) -> Outcome {
+        let running = match &outcome {
+            Outcome::Stored { committed: Committed { stored: Stored::Numbered(number), .. }, .. } => {
+                running.numbered(*number)
+            }
+            _ => running,
+        };
         self.succeeded(user, &running, outcome.came(), outcome.bytes());
         outcome
     }

@@ -26,6 +26,9 @@ pub const USED_UP: &str = "this link has been downloaded as often as it may be";
 pub struct Downloads {
     /// Where the disk may let one wait.
     threads: Arc<Turns>,
+    /// Held while the disk is written to: of requests for several ranges at once the first takes the place, and no other does.
+    counting: Mutex<()>,
+    /// Held for a look: whoever only asks does not wait for the disk.
     going: Mutex<Places>,
 }
 
@@ -86,7 +89,7 @@ pub struct Counted {
 impl Downloads {
     /// None yet; what is written is written on these threads.
     pub fn new(threads: Arc<Turns>) -> Downloads {
-        Downloads { threads, going: Mutex::default() }
+        Downloads { threads, counting: Mutex::default(), going: Mutex::default() }
     }
 
     /// Takes a place for a download by this link. Blocks for as long as the disk takes.
@@ -95,14 +98,17 @@ impl Downloads {
     /// [`Kind::LoginFailed`](crate::Kind::LoginFailed) if none is left; those of the disk.
     pub fn begin(self: &Arc<Self>, links: &Arc<Links>, link: &Arc<Link>, what: What, part: Part) -> Result<Counted> {
         let (now, origin) = (Instant::now(), what.origin);
-        // Held while the disk is written to: of requests for several ranges at once the first takes the place, and no other does.
-        let mut going = self.going();
-        going.places.retain(|place| place.holders > 0 || place.is_open(now));
-        let number = match going.shared(link, &what, part) {
+        let _alone = self.counting();
+        let shared = {
+            let mut going = self.going();
+            going.places.retain(|place| place.holders > 0 || place.is_open(now));
+            going.shared(link, &what, part)
+        };
+        let number = match shared {
             Some(number) => number,
             None => {
                 links.take_download(link)?;
-                going.take(link.clone(), what, part)
+                self.going().take(link.clone(), what, part)
             }
         };
         Ok(Counted {
@@ -115,8 +121,7 @@ impl Downloads {
         })
     }
 
-    /// Whether this link has something for somebody there: a place that is free, or one of theirs that goes on. Blocks for as long
-    /// as the disk takes for others.
+    /// Whether this link has something for somebody there: a place that is free, or one of theirs that goes on.
     pub fn has_room(&self, links: &Links, link: &Link, origin: Origin) -> bool {
         let is_theirs = |place: &Place| *place.link == *link && place.what.origin == origin;
         links.has_room(link) || {
@@ -126,26 +131,16 @@ impl Downloads {
     }
 
     fn end(&self, links: &Links, number: u64, is_finished: bool) {
-        let mut going = self.going();
-        let Some(at) = going.places.iter().position(|place| place.number == number) else { return };
-        let Some(place) = going.places.get_mut(at) else { return };
-        place.holders = place.holders.saturating_sub(1);
-        if is_finished && place.finished.is_none() {
-            place.finished = Some(Instant::now());
-        }
-        // Finished, it is kept for as long as another range may share it.
-        let is_finished = place.finished.is_some();
-        if place.holders > 0 || is_finished && place.free > 0 {
-            return;
-        }
-        let place = going.places.swap_remove(at);
-        if is_finished {
-            return;
-        }
+        let _alone = self.counting();
+        let Some(place) = self.going().over(number, is_finished) else { return };
         // One that cannot be written down stays taken: never more are finished than may be.
         if let Err(error) = links.give_download_back(&place.link) {
             warn!(%error, link = place.link.name, "a download that broke off counts as one");
         }
+    }
+
+    fn counting(&self) -> MutexGuard<'_, ()> {
+        self.counting.lock()
     }
 
     fn going(&self) -> MutexGuard<'_, Places> {
@@ -169,6 +164,23 @@ impl Places {
         place.holders += 1;
         place.free -= length;
         Some(place.number)
+    }
+
+    /// One of its requests is over. The place, if it is to be given back.
+    fn over(&mut self, number: u64, is_finished: bool) -> Option<Place> {
+        let at = self.places.iter().position(|place| place.number == number)?;
+        let place = self.places.get_mut(at)?;
+        place.holders = place.holders.saturating_sub(1);
+        if is_finished && place.finished.is_none() {
+            place.finished = Some(Instant::now());
+        }
+        // Finished, it is kept for as long as another range may share it.
+        let is_finished = place.finished.is_some();
+        if place.holders > 0 || is_finished && place.free > 0 {
+            return None;
+        }
+        let place = self.places.swap_remove(at);
+        (!is_finished).then_some(place)
     }
 
     fn take(&mut self, link: Arc<Link>, what: What, part: Part) -> u64 {

@@ -137,7 +137,8 @@ pub fn need_of(matter: Matter) -> Need<'static> {
         // Of nobody but oneself; who has lost the right to make them may still end them.
         Matter::EndLink => Need::Login,
         // Whether it is a folder, which takes the right to list it too, is not known yet.
-        Matter::MakeLink => somewhere(Access::LINK.union(Access::DOWNLOAD)),
+        Matter::MakeLink { inbox: false } => somewhere(Access::LINK.union(Access::DOWNLOAD)),
+        Matter::MakeLink { inbox: true } => somewhere(Access::LINK.union(Access::UPLOAD)),
         Matter::ChangePassword => Need::OwnPassword,
         Matter::ChangeKeys => Need::OwnKeys,
         Matter::ListSessions | Matter::EndSessions | Matter::StopServer => Need::Administrator,

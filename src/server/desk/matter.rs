@@ -13,8 +13,11 @@ pub enum Matter {
     ChangePassword,
     /// Enrol or revoke a key of one's own.
     ChangeKeys,
-    /// A link by which others get what one may read oneself.
-    MakeLink,
+    /// A link by which others get what one may read oneself, or put files where one may.
+    MakeLink {
+        /// To put files in, and else to read.
+        inbox: bool,
+    },
     /// A link of one's own gives nothing any more.
     EndLink,
     /// Who is connected.

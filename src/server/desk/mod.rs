@@ -12,8 +12,9 @@ pub mod current_users;
 pub mod downloads;
 mod files;
 pub mod gate;
+pub mod inbox_room;
 pub mod jobs;
-mod linking;
+pub mod linking;
 mod locking;
 pub mod locks;
 pub mod log_shares;
@@ -51,7 +52,7 @@ use self::rooms::Rooms;
 use self::running::Running;
 use self::ties::Ties;
 use self::uploads::Put;
-use crate::auth::{Access, Link, Principal};
+use crate::auth::{Access, Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Store};
 use crate::limits;
@@ -422,7 +423,7 @@ impl Desk {
 
     /// Whether an upload to this path may replace a file now.
     fn overwrite(&self, path: Option<&RelPath>) -> Overwrite {
-        gate::overwrite(self.principal.grants(), path)
+        overwrite(&self.principal, path)
     }
 
     /// A hasher, the last file's if there was one: it is large, and small files come by the thousand.
@@ -437,7 +438,15 @@ fn may_store(principal: &Principal, audit: &Audit, running: &Running) -> Result<
     if let Some(path) = running.target() {
         locking::check(audit.ticket().registry().locks(), principal, (path, Extent::Itself), running.presented())?;
     }
-    Ok(gate::overwrite(principal.grants(), running.target()))
+    Ok(overwrite(principal, running.target()))
+}
+
+/// Whether an upload of this principal to this path may replace a file now.
+fn overwrite(principal: &Principal, path: Option<&RelPath>) -> Overwrite {
+    match principal.link().map(|link| link.to) {
+        Some(LinkTo::Inbox(_)) => Overwrite::Numbered,
+        Some(LinkTo::File | LinkTo::Folder) | None => gate::overwrite(principal.grants(), path),
+    }
 }
 
 fn ended(audit: &Audit, principal: &Principal, running: Running, done: Result<Done>) -> Result<Outcome> {

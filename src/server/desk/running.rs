@@ -15,7 +15,7 @@ use super::registry::Record;
 use super::spot::Spot;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
-use crate::files::{RelPath, StagedId};
+use crate::files::{RelPath, StagedId, numbered};
 
 /// An operation that has begun and is not written down yet. It goes through many hands on its way, so these hold a pointer.
 #[derive(Debug)]
@@ -155,6 +155,15 @@ impl Running {
     /// It is about the file at this spot.
     pub(super) fn at(mut self, spot: Spot) -> Self {
         self.0.path = Some(spot);
+        self
+    }
+
+    /// The file that it makes has got this number, since its name was taken.
+    pub(super) fn numbered(mut self, number: u32) -> Self {
+        let path = self.target().and_then(|path| numbered(path, number).ok());
+        if let (Some(path), Some(spot)) = (path, self.0.to.as_ref().or(self.0.path.as_ref())) {
+            self.0.to = Some(spot.called(path));
+        }
         self
     }
 

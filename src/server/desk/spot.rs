@@ -20,6 +20,11 @@ impl Spot {
         Spot { folder: grants.folder_at(&path).cloned(), path }
     }
 
+    /// Another path in the same folder.
+    pub fn called(&self, path: RelPath) -> Spot {
+        Spot { path, folder: self.folder.clone() }
+    }
+
     /// Whether it is the same for somebody to whom this is granted now.
     pub fn is_still(&self, grants: &Grants) -> bool {
         match (&self.folder, grants.folder_at(&self.path)) {

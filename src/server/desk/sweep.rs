@@ -16,17 +16,24 @@ use crate::files::{Location, Swept, Vault};
 use crate::limits;
 
 /// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops.
-/// Sessions go on meanwhile: what is theirs is locked, and a sweep leaves it alone.
+/// Sessions go on meanwhile: what is theirs is locked, and a sweep leaves it alone. `users` says who there is, and whether so many are
+/// gone that it may be a mistake.
 pub fn begin(
     vault: Arc<dyn Vault>,
-    users: impl Fn() -> Arc<Users> + Send + 'static,
+    users: impl Fn() -> (Arc<Users>, bool) + Send + 'static,
     registry: Arc<Registry>,
     pause: Duration,
 ) -> JoinHandle<()> {
     spawn(async move {
         loop {
-            let (vault, users) = (vault.clone(), users());
-            spawn_blocking(move || sweep_all(&*vault, &users)).await;
+            let (vault, (users, are_missed)) = (vault.clone(), users());
+            let sweeping = move || {
+                sweep_all(&*vault, &users);
+                for error in users.sweep_links(are_missed) {
+                    warn!(%error, "a link that is over stays where it was");
+                }
+            };
+            spawn_blocking(sweeping).await;
             if timeout(pause, registry.stopping()).await.is_ok() {
                 return;
             }
@@ -96,7 +103,7 @@ mod tests {
         fs::create_dir_all(&staging).unwrap();
         let users = Arc::new(Users::parse("", "users.toml").unwrap());
         let registry = Registry::new();
-        let sweeping = begin(vault, move || users.clone(), registry.clone(), Duration::from_millis(10));
+        let sweeping = begin(vault, move || (users.clone(), false), registry.clone(), Duration::from_millis(10));
         let plant = |name: &str, age: Duration| {
             let path = staging.join(name);
             File::create(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();

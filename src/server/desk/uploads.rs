@@ -12,7 +12,7 @@ use super::running::Running;
 use super::{Desk, Earlier};
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
+use crate::files::{Condition, Hash, Interrupted, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
 use crate::limits;
 use crate::machine::turns;
 
@@ -94,7 +94,22 @@ impl Desk {
 
     /// What is asked for, within what this user may have.
     pub(super) fn within(&self, spec: UploadSpec, path: &RelPath) -> UploadSpec {
-        UploadSpec { mode: spec.mode.map(|mode| mode.within(self.most)), overwrite: self.overwrite(Some(path)), ..spec }
+        let spec = UploadSpec {
+            mode: spec.mode.map(|mode| mode.within(self.most)),
+            overwrite: self.overwrite(Some(path)),
+            ..spec
+        };
+        match spec.overwrite {
+            // What is there is nobody's matter, and nothing of it is left if it breaks off.
+            Overwrite::Numbered => UploadSpec {
+                mode: None,
+                allocated: None,
+                condition: Condition::Absent,
+                interrupted: Interrupted::Dropped,
+                ..spec
+            },
+            Overwrite::Allowed | Overwrite::Refused => spec,
+        }
     }
 
     pub(super) fn open_upload(

@@ -12,7 +12,7 @@ use crate::machine::source::{Origin, Source};
 use crate::server::Shared;
 use crate::server::desk::registry::{Ending, Ticket, Way};
 use crate::server::desk::rooms::Rooms;
-use crate::store::OneFile;
+use crate::store::{Inbox, OneFile};
 
 /// A session that has begun.
 pub struct Entry {
@@ -77,5 +77,6 @@ fn narrowed(home: &Arc<dyn Store>, link: &Link) -> Result<Arc<dyn Store>> {
             let name = RelPath::parse(link.path.file_name().ok_or_else(missing)?)?;
             Ok(Arc::new(OneFile::new(folder, name)))
         }
+        LinkTo::Inbox(_) => Ok(Arc::new(Inbox::new(home.clone(), link.path.clone()))),
     }
 }

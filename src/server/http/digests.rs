@@ -31,7 +31,7 @@ impl Digests {
                 let text = value.to_str().map_err(|_| bad())?;
                 for member in text.split(',').map(str::trim).filter(|member| !member.is_empty()) {
                     let (key, value) = member.split_once('=').ok_or_else(bad)?;
-                    let Some(algorithm) = algorithm(key) else { continue };
+                    let Some((_, algorithm)) = algorithm(key) else { continue };
                     let encoded = value.strip_prefix(':').and_then(|value| value.strip_suffix(':')).ok_or_else(bad)?;
                     let digest = STANDARD.decode(encoded).map_err(|_| bad())?;
                     if digest.len() != algorithm.output_len() {
@@ -71,10 +71,11 @@ impl Digests {
     }
 }
 
-fn algorithm(key: &str) -> Option<&'static Algorithm> {
+/// The algorithm of this name, and that.
+pub fn algorithm(key: &str) -> Option<(&'static str, &'static Algorithm)> {
     match key {
-        "sha-256" => Some(&SHA256),
-        "sha-512" => Some(&SHA512),
+        "sha-256" => Some(("sha-256", &SHA256)),
+        "sha-512" => Some(("sha-512", &SHA512)),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, Body, answer, of_user, set};
 use super::conditions::{Decision, Validators};
+use super::digesting;
 use super::guest::{Guest, OpenFile, begin, unexpected};
 use super::ranges::Wanted;
 use super::reader::{Piece, Reader};
@@ -91,6 +92,15 @@ pub struct Asked {
 /// # Errors
 /// [`Kind::IsDirectory`] for a folder; those of the gate and the store.
 pub async fn serve(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
+    let digested = digesting::digest(guest, &asked).await?;
+    let mut answer = serve_bytes(guest, asked).await?;
+    if let Some(digested) = digested {
+        digested.tell(&mut answer);
+    }
+    Ok(answer)
+}
+
+async fn serve_bytes(guest: &Arc<Guest>, asked: Asked) -> Result<Answer> {
     let (found, right) = match open(guest, &asked, false).await? {
         Found::Large => {
             let right = guest.open_file().await;

@@ -10,7 +10,7 @@ use futures::channel::oneshot;
 
 use super::Web;
 use super::adapter::{Progress, Working};
-use crate::auth::{Link, Principal};
+use crate::auth::{InboxBounds, Link, Principal};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -19,6 +19,7 @@ use crate::machine::turns::Class;
 use crate::server::Shared;
 use crate::server::desk::Desk;
 use crate::server::desk::downloads::{Counted, Part, What};
+use crate::server::desk::inbox_room::InboxRoom;
 use crate::server::desk::locks::LockToken;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
@@ -330,7 +331,18 @@ impl Guest {
         let _we_are_at_work = self.progress.working();
         let (downloads, users) = (self.shared.downloads.clone(), self.shared.users.latest());
         let taking = move || downloads.begin(users.links(), &link, what, part);
-        self.shared.opening.run(&self.source, taking).await?
+        self.shared.link_writes.run(&self.source, taking).await?
+    }
+
+    /// Takes room in this link, which is bounded so, for so many files and bytes. The disk is waited for elsewhere.
+    ///
+    /// # Errors
+    /// As [`InboxRoom::take`].
+    pub async fn room(&self, link: &Arc<Link>, bounds: InboxBounds, wanted: (u32, u64)) -> Result<InboxRoom> {
+        let _we_are_at_work = self.progress.working();
+        let links = self.shared.users.latest().links().clone();
+        let threads = (self.shared.link_writes.clone(), self.source.clone());
+        InboxRoom::take(threads, (links, link.clone()), bounds, wanted).await
     }
 
     /// Does this at the desk without a turn, as soon as nobody else is at it: for what is only written down.

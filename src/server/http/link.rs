@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 
+use super::Web;
 use super::answer::{Answer, Ids, Reader, answer, explained, redirect, refusal, set, text};
 use super::coming::Coming;
 use super::counted;
+use super::dropped::{self, Inbox};
 use super::file::Asked;
 use super::form::Fields;
 use super::guest::{Guest, begin, unexpected};
+use super::link_page;
 use super::login;
-use super::page;
+use super::multipart;
 use super::same_site;
 use super::service;
 use super::target::{LinkRoot, LinkTarget, Place, Whose, Wish};
@@ -80,22 +83,46 @@ fn missing(reader: &Reader, ids: Ids) -> Answer {
     explained(StatusCode::NOT_FOUND, "There is no such link, or it is over.", reader, ids)
 }
 
+/// What is asked of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By GET or HEAD.
+    Read(&'static str),
+    /// To open it by its password.
+    Unlock,
+    /// Something is brought, or asked after.
+    Bring,
+}
+
+impl Way {
+    /// None: nothing that any link is for.
+    fn of(request: &Request<()>, at: &LinkTarget) -> Option<Way> {
+        Some(match request.method().as_str() {
+            "GET" => Way::Read("GET"),
+            "HEAD" => Way::Read("HEAD"),
+            "POST" if at.path.is_root() && !multipart::is_one(request.headers()) => Way::Unlock,
+            "POST" | "PUT" | "PATCH" | "DELETE" => Way::Bring,
+            _ => return None,
+        })
+    }
+}
+
 async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut Ids) -> Result<Answer> {
     let request = asker.request;
-    let method = match request.method().as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" if at.path.is_root() => return unlock(asker, at, body, *ids).await,
-        "OPTIONS" => {
-            let mut answer = answer(StatusCode::NO_CONTENT);
-            answer.headers_mut().insert(ALLOW, METHODS);
-            return Ok(answer);
+    if request.method() == Method::OPTIONS {
+        let mut answer = answer(StatusCode::NO_CONTENT);
+        answer.headers_mut().insert(ALLOW, METHODS);
+        return Ok(answer);
+    }
+    let may_write = asker.visitors.shared().web == Web::On;
+    let way = match Way::of(request, at) {
+        Some(Way::Unlock) => return unlock(asker, at, body, *ids).await,
+        Some(Way::Bring) if may_write => {
+            same_site::check(request.uri(), request.headers())?;
+            Way::Bring
         }
-        _ => {
-            let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, "a link is to be read", &asker.reader(), *ids);
-            answer.headers_mut().insert(ALLOW, METHODS);
-            return Ok(answer);
-        }
+        Some(way @ Way::Read(_)) => way,
+        Some(Way::Bring) | None => return Ok(not_offered(asker, *ids)),
     };
     let key = key(asker, at)?;
     let is_guess = matches!(key, Some(LinkKey::Password(_)));
@@ -113,10 +140,26 @@ async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut
     if at.path.is_root() && !at.is_folder {
         return Ok(redirect(StatusCode::MOVED_PERMANENTLY, &at.secret.url()));
     }
-    read(asker, at, (&guest, &link), method, *ids).await
+    match (link.to, way) {
+        // What only reads takes no files, and does not ask for them.
+        (LinkTo::Inbox(_), _) if !may_write => Ok(not_offered(asker, *ids)),
+        (LinkTo::Inbox(bounds), _) => {
+            let uploads = &asker.visitors.shared().uploads;
+            let inbox = Inbox { guest: &guest, link: &link, bounds, uploads, reader: asker.reader() };
+            dropped::serve(inbox, request, at, body, *ids).await
+        }
+        (LinkTo::File | LinkTo::Folder, Way::Read(method)) => read(asker, at, (&guest, &link), method, *ids).await,
+        (LinkTo::File | LinkTo::Folder, Way::Bring | Way::Unlock) => Ok(not_offered(asker, *ids)),
+    }
 }
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+fn not_offered(asker: &Asker<'_>, ids: Ids) -> Answer {
+    let mut answer = explained(StatusCode::METHOD_NOT_ALLOWED, "this link is not for that", &asker.reader(), ids);
+    answer.headers_mut().insert(ALLOW, METHODS);
+    answer
+}
 
 /// The session of whoever has this link.
 async fn enter(asker: &Asker<'_>, at: &LinkTarget, key: Option<LinkKey>) -> Result<Arc<Guest>> {
@@ -149,7 +192,7 @@ const WRONG: &str = "That is not the password of this link.";
 /// Asks for the password.
 fn locked(asker: &Asker<'_>, at: &LinkTarget, why: Option<&str>, ids: Ids) -> Answer {
     if asker.for_browser {
-        let page = page::link_password(&at.secret.url(), why, ids);
+        let page = link_page::password(&at.secret.url(), why, ids);
         return text(StatusCode::UNAUTHORIZED, "text/html; charset=utf-8", page);
     }
     let why = why.unwrap_or("this link takes a password (curl -u :)");
@@ -205,7 +248,7 @@ async fn read(
         return Ok(text(
             StatusCode::OK,
             "text/html; charset=utf-8",
-            page::link_file(&name, &meta, link.downloads, ids),
+            link_page::file(&name, &meta, link.downloads, ids),
         ));
     }
     let is_archive = place.is_folder && wish.archive.is_some();

@@ -7,6 +7,7 @@ use super::answer::{Answer, Ids, answer, set, text};
 use super::coming::Coming;
 use super::conditions::{Decision, Validators};
 use super::login;
+use super::my_links;
 use super::visitors::Visitors;
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
@@ -14,6 +15,8 @@ use crate::files::Hash;
 const STYLE: &str = include_str!("style.css");
 const ICON: &str = include_str!("icon.svg");
 const PAGE_SCRIPT: &str = include_str!("script/page.js");
+const DROP_SCRIPT: &str = include_str!("script/drop.js");
+const PANEL_SCRIPT: &str = include_str!("script/panel.js");
 const UPLOAD_SCRIPT: &str = include_str!("script/upload.js");
 
 /// Answers a request for this below the server's own folder.
@@ -31,7 +34,10 @@ pub async fn serve(
         "style.css" => Ok(fixed(STYLE, "text/css; charset=utf-8", headers)),
         "page.js" => Ok(fixed(PAGE_SCRIPT, "text/javascript; charset=utf-8", headers)),
         "upload.js" => Ok(fixed(UPLOAD_SCRIPT, "text/javascript; charset=utf-8", headers)),
+        "drop.js" => Ok(fixed(DROP_SCRIPT, "text/javascript; charset=utf-8", headers)),
+        "panel.js" => Ok(fixed(PANEL_SCRIPT, "text/javascript; charset=utf-8", headers)),
         "icon.svg" => Ok(fixed(ICON, "image/svg+xml", headers)),
+        my_links::PATH => my_links::list(visitors, request, for_browser, ids).await,
         "login" => login::form(visitors, request, for_browser, ids).await,
         _ => Err(no_such_page()),
     }
@@ -46,9 +52,11 @@ pub async fn post(
     path: &str,
     request: &Request<()>,
     body: &mut Coming,
-    ids: Ids,
+    (for_browser, ids): (bool, Ids),
 ) -> Result<Answer> {
     match path {
+        my_links::PATH => my_links::make(visitors, request, body, (for_browser, ids)).await,
+        my_links::REMOVE => my_links::remove(visitors, request, body, (for_browser, ids)).await,
         "login" => login::log_in(visitors, request, body, ids).await,
         "logout" => login::log_out(visitors, request),
         _ => Err(no_such_page()),

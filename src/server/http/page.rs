@@ -9,7 +9,7 @@ use super::target::{Place, Sort, Whose, Wish, encode};
 use super::types::Type;
 use crate::auth::Access;
 use crate::escape;
-use crate::files::{Entry, EntryKind, Meta, RelPath};
+use crate::files::{Entry, EntryKind, RelPath};
 use crate::readable;
 
 /// Where the style is.
@@ -23,6 +23,9 @@ pub const ICON: &str = "/.sealift-web/icon.svg";
 
 /// Where one logs in.
 pub const LOGIN: &str = "/.sealift-web/login";
+
+/// Where one's links are.
+const LINKS: &str = "/.sealift-web/links";
 
 /// Where one logs out.
 const LOGOUT: &str = "/.sealift-web/logout";
@@ -54,12 +57,13 @@ fn top(who: &Markup, trail: &Markup) -> Markup {
     }
 }
 
-/// Who one is, and what leads to others.
-fn who(user: Option<&str>) -> Markup {
+/// Who one is, and what leads to others; to one's links, if one may make some.
+fn who(user: Option<&str>, has_links: bool) -> Markup {
     html! {
         @match user {
             Some(user) => {
                 a href=(home(user)) { "~" (user) }
+                @if has_links { a href=(LINKS) { "Links" } }
                 a href="/" { "Public" }
                 form method="post" action=(LOGOUT) { button .plain type="submit" { "Log out" } }
             }
@@ -123,7 +127,9 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     let who = match scene.place.whose {
         // It is no part of anybody's login.
         Whose::Link(_) => html! {},
-        Whose::User(_) | Whose::Everybody => who(scene.user.as_deref()),
+        Whose::User(_) | Whose::Everybody => {
+            who(scene.user.as_deref(), scene.is_writable && scene.access.contains(Access::LINK))
+        }
     };
     let before = html! { (head(&format!("{title} · Sealift"))) };
     let table = html! {
@@ -187,6 +193,7 @@ fn tools(scene: &Scene) -> Markup {
                 }
             }
             @if mkdir { button #folder type="button" data-script hidden { "New folder" } }
+            @if scene.is_writable && may(Access::LINK) { button #share type="button" data-script hidden { "Share" } }
             @if may(Access::READ) { a .button href="?zip" download { "Zip" } a .button href="?tar" download { "Tar" } }
         }
         @if upload {
@@ -273,7 +280,7 @@ pub fn delivery(scene: &Scene) -> String {
         html lang="en" {
             head { (head(&format!("{title} · Sealift"))) script src=(SCRIPT) type="module" {} }
             body {
-                (top(&who(scene.user.as_deref()), &trail(&scene.place)))
+                (top(&who(scene.user.as_deref(), false), &trail(&scene.place)))
                 main data-may=(rights(scene)) {
                     h1 { (title) }
                     (tools(scene))
@@ -292,7 +299,7 @@ pub fn own_home(user: &str, ids: Ids) -> String {
     let what = html! {
         p { "Nothing is open to everybody here. Your own folder is " a href=(home(user)) { "~" (user) } "." }
     };
-    whole("Sealift", &who(Some(user)), &what, ids)
+    whole("Sealift", &who(Some(user), false), &what, ids)
 }
 
 /// The form to log in by; it leads there afterwards, or to one's home. `why` says what was wrong with the last try.
@@ -311,37 +318,8 @@ pub fn login(to: &str, why: Option<&str>, ids: Ids) -> String {
     whole("Log in", &html! {}, &what, ids)
 }
 
-/// What a link to a file leads to, before it is fetched: what a person was sent, or what a program shows that looks at it.
-pub fn link_file(name: &[u8], meta: &Meta, downloads: Option<u32>, ids: Ids) -> String {
-    let (title, url) = (escape::for_people(name), format!("./{}", encode(name)));
-    let is_harmless = RelPath::parse(name).is_ok_and(|path| Type::of(&path).is_harmless);
-    let what = html! {
-        p .sum { (readable::size(meta.size)) " · changed " (minutes(meta.mtime)) " UTC" }
-        p .buttons {
-            a .button .main href=(format!("{url}?download")) download { "Download" }
-            // Where it counts, one look would be a download.
-            @if is_harmless && downloads.is_none() { a .button href=(url) { "Open" } }
-        }
-    };
-    alone(&title, &what, ids)
-}
-
-/// The form for the password of a link.
-pub fn link_password(url: &str, why: Option<&str>, ids: Ids) -> String {
-    let what = html! {
-        form .login method="post" action=(url) {
-            @if let Some(why) = why { p .wrong role="alert" { (why) } }
-            p { "Whoever sent you this link has chosen a password for it." }
-            label for="password" { "Password" }
-            input #password name="password" type="password" autocomplete="off" required autofocus;
-            button .main type="submit" { "Open" }
-        }
-    };
-    alone("A link with a password", &what, ids)
-}
-
 /// A page that leads nowhere else.
-fn alone(title: &str, what: &Markup, ids: Ids) -> String {
+pub fn alone(title: &str, what: &Markup, ids: Ids) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -354,6 +332,11 @@ fn alone(title: &str, what: &Markup, ids: Ids) -> String {
         }
     };
     page.into_string()
+}
+
+/// A page of the server's own for somebody who is logged in.
+pub fn of_user(title: &str, user: &str, what: &Markup, ids: Ids) -> String {
+    whole(title, &who(Some(user), true), what, ids)
 }
 
 /// Why not.
@@ -370,7 +353,7 @@ pub fn error(status: StatusCode, why: &str, user: Option<&str>, ids: Ids) -> Str
             }
         }
     };
-    whole(&format!("{} {title}", status.as_str()), &who(user), &what, ids)
+    whole(&format!("{} {title}", status.as_str()), &who(user, false), &what, ids)
 }
 
 fn whole(title: &str, who: &Markup, what: &Markup, ids: Ids) -> String {

@@ -15,7 +15,7 @@ use super::digests::{self, Digests};
 use super::guest::{Guest, Waiting, begin, unexpected};
 use super::receiving::{self, Wanted};
 use super::resumable;
-use super::target::Place;
+use super::target::{OWN, Place};
 use super::uploads::Uploads;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Stored, UploadSpec};
@@ -26,7 +26,7 @@ use crate::server::desk::op::{Hashing, Op};
 use crate::server::desk::outcome::{Begun, Outcome};
 
 /// When the file was last modified where it comes from, in seconds since 1970: what ownCloud's clients, rclone and others send.
-const MTIME: HeaderName = HeaderName::from_static("x-oc-mtime");
+pub const MTIME: HeaderName = HeaderName::from_static("x-oc-mtime");
 
 /// How long the body of a PUT in chunks will be: what Finder says.
 const FINDER_LENGTH: HeaderName = HeaderName::from_static("x-expected-entity-length");
@@ -70,11 +70,12 @@ pub async fn serve(
     let mut answer = if is_complete == Some(false) {
         let digests = Digests::parse(headers, &[digests::REPR])?;
         let wanted = Wanted { path: place.path.clone(), spec, digests };
-        resumable::create(guest, uploads, source, (wanted, headers), body).await?
+        let locate = |token| format!("/{OWN}/{}{token}", resumable::FOLDER);
+        resumable::create(guest, uploads, (source, None), (wanted, headers), body, locate).await?
     } else {
         let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
         let wanted = Wanted { path: place.path.clone(), spec, digests };
-        stored(&receiving::store(guest, wanted, body).await?)
+        stored(&receiving::store(guest, wanted, None, body).await?)
     };
     if is_complete == Some(true) {
         resumable::mark(&mut answer, true);
@@ -88,7 +89,7 @@ pub async fn serve(
 /// Says that a file is in its place.
 pub fn stored(committed: &Committed) -> Answer {
     let mut answer = answer(match committed.stored {
-        Stored::Created => StatusCode::CREATED,
+        Stored::Created | Stored::Numbered(_) => StatusCode::CREATED,
         Stored::Replaced | Stored::Same => StatusCode::NO_CONTENT,
     });
     // Of bytes that the client has itself, so it learns nothing that it may not.

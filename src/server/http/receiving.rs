@@ -18,6 +18,7 @@ use crate::files::{Committed, RelPath, UploadSpec};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
+use crate::server::desk::inbox_room::InboxRoom;
 use crate::server::desk::jobs::work::Worked;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
@@ -54,6 +55,8 @@ pub type Held = Arc<MutexGuardArc<()>>;
 pub struct Receiving {
     stream: Stream,
     is_let_go: bool,
+    /// What it has of a link that it came by.
+    room: Option<InboxRoom>,
     _open: OpenFile,
 }
 
@@ -72,22 +75,35 @@ pub struct Stream {
 /// # Errors
 /// Those of the gate and the store; [`Kind::Aborted`] for a body that breaks off; [`Kind::Integrity`] for bytes that are not
 /// what was announced.
-pub async fn store(guest: &Arc<Guest>, wanted: Wanted, body: &mut Coming) -> Result<Committed> {
+///
+/// The room that it has of a link, if it came by one, is used up when it is in its place, and given back if it does not get there,
+/// whether or not anybody waits.
+pub async fn store(
+    guest: &Arc<Guest>,
+    wanted: Wanted,
+    room: Option<InboxRoom>,
+    body: &mut Coming,
+) -> Result<Committed> {
     let small = body.announced().and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= limits::CHUNK);
     // Who waits to be told to go on is told so only when it is known that the file may come.
     if let Some(size) = small.filter(|_| !body.waits())
         && let Some(_claim) = guest.account().claim(size)
     {
         let all = body.gather(limits::CHUNK + 1).await?;
-        return store_at_once(guest.clone(), wanted, all).await;
+        return store_at_once(guest.clone(), wanted, room, all).await;
     }
-    let receiving = Receiving::begin(guest, wanted).await?;
+    let receiving = Receiving::begin(guest, wanted, room).await?;
     receiving.stream.take_in(body).await?;
     conclude(receiving).await
 }
 
 /// A small file takes one step, and holds none open meanwhile.
-async fn store_at_once(guest: Arc<Guest>, wanted: Wanted, all: Pieces) -> Result<Committed> {
+async fn store_at_once(
+    guest: Arc<Guest>,
+    wanted: Wanted,
+    mut room: Option<InboxRoom>,
+    all: Pieces,
+) -> Result<Committed> {
     let is_alone = guest.is_alone();
     let storing = async move {
         let pending = guest.change(Class::Light, move |desk, waiting| {
@@ -102,14 +118,17 @@ async fn store_at_once(guest: Arc<Guest>, wanted: Wanted, all: Pieces) -> Result
             Ok(went)
         });
         let pending = work_until_commit(&guest, pending.await?).await?;
-        guest.committed(pending).await
+        used(&mut room, stored(guest.committed(pending).await?)?)
     };
     // By itself: what is whole is put in its place, whether or not the client is still there.
-    stored(async_std::task::spawn(storing).await?)
+    async_std::task::spawn(storing).await
 }
 
 /// All bytes have come.
-async fn conclude(receiving: Receiving) -> Result<Committed> {
+///
+/// # Errors
+/// As [`store`].
+pub async fn conclude(mut receiving: Receiving) -> Result<Committed> {
     let concluding = async move {
         let (guest, slot) = (receiving.stream.guest.clone(), receiving.stream.slot.clone());
         let pending = guest.change(Class::Light, move |desk, waiting| {
@@ -117,9 +136,17 @@ async fn conclude(receiving: Receiving) -> Result<Committed> {
             finish(desk, waiting, taken)
         });
         let pending = work_until_commit(&guest, pending.await?).await?;
-        guest.committed(pending).await
+        used(&mut receiving.room, stored(guest.committed(pending).await?)?)
     };
-    stored(async_std::task::spawn(concluding).await?)
+    async_std::task::spawn(concluding).await
+}
+
+/// The room of a file that is in its place.
+fn used(room: &mut Option<InboxRoom>, committed: Committed) -> Result<Committed> {
+    if let Some(room) = room {
+        room.used(committed.size);
+    }
+    Ok(committed)
 }
 
 fn stored(outcome: Outcome) -> Result<Committed> {
@@ -134,10 +161,10 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of the gate and the store.
-    pub async fn begin(guest: &Arc<Guest>, wanted: Wanted) -> Result<Receiving> {
+    pub async fn begin(guest: &Arc<Guest>, wanted: Wanted, room: Option<InboxRoom>) -> Result<Receiving> {
         let open = guest.open_file().await;
         let stream = Stream { guest: guest.clone(), slot: Slot::default(), held: None };
-        let receiving = Receiving { stream, is_let_go: false, _open: open };
+        let receiving = Receiving { stream, is_let_go: false, room, _open: open };
         let slot = receiving.stream.slot.clone();
         let begun = guest.change(Class::Light, move |desk, waiting| {
             slot.put_back(begin(desk, waiting, wanted)?);
@@ -145,6 +172,11 @@ impl Receiving {
         });
         begun.await?;
         Ok(receiving)
+    }
+
+    /// What it has of a link that it came by.
+    pub fn room(&mut self) -> Option<&mut InboxRoom> {
+        self.room.as_mut()
     }
 
     /// The way into it.
@@ -175,7 +207,11 @@ impl Stream {
         self.append(next).await
     }
 
-    async fn append(&self, some: Pieces) -> Result<()> {
+    /// Appends these bytes.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn append(&self, some: Pieces) -> Result<()> {
         if some.pieces.is_empty() {
             return Ok(());
         }
@@ -202,11 +238,11 @@ impl Stream {
         .await
     }
 
-    /// All bytes have come, maybe by way of several sessions.
+    /// All bytes have come, maybe by way of several sessions. `done` is told when it is in its place, whether or not anybody waits.
     ///
     /// # Errors
     /// [`Kind::Integrity`] if they are not what they must be; those of the gate and the store.
-    pub async fn finish(&self) -> Result<Committed> {
+    pub async fn finish(&self, done: impl FnOnce(&Committed) + Send + 'static) -> Result<Committed> {
         let (slot, held, guest) = (self.slot.clone(), self.held.clone(), self.guest.clone());
         let finishing = async move {
             // Nobody else is at it before it is over, whoever waits for that.
@@ -222,7 +258,11 @@ impl Stream {
             let mut finished = finished.await?;
             loop {
                 let work = match finished {
-                    Worked::Done(stored) => return stored,
+                    Worked::Done(outcome) => {
+                        let committed = stored(outcome?)?;
+                        done(&committed);
+                        return Ok(committed);
+                    }
                     Worked::On(work) => work,
                     Worked::Waits | Worked::Put(_) => return Err(unexpected()),
                 };
@@ -237,7 +277,7 @@ impl Stream {
                 finished = guest.change(class, step).await?;
             }
         };
-        stored(async_std::task::spawn(finishing).await?)
+        async_std::task::spawn(finishing).await
     }
 
     /// Gives it up.

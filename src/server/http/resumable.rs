@@ -15,11 +15,11 @@ use super::digests::{self, Digests};
 use super::guest::Guest;
 use super::put;
 use super::receiving::{Receiving, Stream, Wanted};
-use super::target::OWN;
 use super::uploads::{Token, Upload, Uploads};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::Source;
+use crate::server::desk::inbox_room::InboxRoom;
 
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -67,27 +67,30 @@ pub fn offer(answer: &mut Answer) {
     set(answer, LIMIT, format_args!("max-age={}", limits::WEB_UPLOAD_LIFETIME.as_secs()));
 }
 
-/// Begins an upload with what comes, which may be nothing.
+/// Begins an upload with what comes, which may be nothing. It is counted with this source, and holds that room of a link if it came by
+/// one. `locate` says where it is to be gone on with.
 ///
 /// # Errors
 /// Those of an upload; [`Kind::TooMany`].
 pub async fn create(
     guest: &Arc<Guest>,
     uploads: &Arc<Uploads>,
-    source: Source,
+    (source, room): (Source, Option<InboxRoom>),
     (wanted, headers): (Wanted, &HeaderMap),
     body: &mut Coming,
+    locate: impl FnOnce(Token) -> String,
 ) -> Result<Answer> {
     let content = Digests::parse(headers, &[digests::CONTENT])?;
     let length = wanted.spec.size;
     uploads.check(&source)?;
-    let receiving = Receiving::begin(guest, wanted).await?;
+    let receiving = Receiving::begin(guest, wanted, None).await?;
     take_in(receiving.stream(), body, content).await?;
     let upload = Arc::new(Upload::new(guest.principal().clone(), source, receiving.stream().slot.clone(), length));
+    upload.hold(room);
     let token = uploads.add(upload.clone())?;
     receiving.let_go();
     let mut answer = state(&upload, StatusCode::CREATED);
-    set(&mut answer, LOCATION, format_args!("/{OWN}/{FOLDER}{token}"));
+    set(&mut answer, LOCATION, locate(token));
     Ok(answer)
 }
 
@@ -114,7 +117,12 @@ pub async fn cancel(guest: &Arc<Guest>, uploads: &Uploads, token: Token, upload:
 ///
 /// # Errors
 /// [`Kind::NotFound`] if it has failed; [`Kind::BadCommand`] for what does not say what it is; those of an upload.
-pub async fn append(guest: &Arc<Guest>, upload: &Upload, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
+pub async fn append(
+    guest: &Arc<Guest>,
+    upload: &Arc<Upload>,
+    headers: &HeaderMap,
+    body: &mut Coming,
+) -> Result<Answer> {
     let bad = |why: &str| Error::new(Kind::BadCommand, why);
     if headers.get(CONTENT_TYPE) != Some(&PARTIAL) {
         let mut answer = answer(StatusCode::UNSUPPORTED_MEDIA_TYPE);
@@ -161,8 +169,8 @@ pub async fn append(guest: &Arc<Guest>, upload: &Upload, headers: &HeaderMap, bo
     {
         return Err(Error::new(Kind::Integrity, format!("{came} bytes have come of {length}")));
     }
-    let committed = stream.finish().await?;
-    upload.done(committed.size);
+    let done = upload.clone();
+    let committed = stream.finish(move |committed| done.done(committed.size)).await?;
     let mut answer = put::stored(&committed);
     mark(&mut answer, true);
     Ok(answer)

@@ -186,7 +186,7 @@ impl Connection {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
             "POST" => match Target::parse(request.uri())? {
-                Target::Own(path) => own::post(&self.visitors, &path, request, body, *ids).await,
+                Target::Own(path) => own::post(&self.visitors, &path, request, body, (head.is_for_browser, *ids)).await,
                 Target::Place(_) | Target::Link(_) => Ok(self.not_allowed(head, *ids)),
             },
             "OPTIONS" => Ok(self.options()),

@@ -56,6 +56,12 @@ impl fmt::Debug for LinkSecret {
     }
 }
 
+impl From<&Secret> for LinkSecret {
+    fn from(secret: &Secret) -> LinkSecret {
+        LinkSecret(String::from_utf8_lossy(secret.expose()).into_owned())
+    }
+}
+
 impl LinkSecret {
     /// To be looked up.
     pub fn to_secret(&self) -> Secret {

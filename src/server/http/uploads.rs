@@ -12,11 +12,12 @@ use async_std::task::{sleep, spawn, spawn_blocking};
 use futures::channel::oneshot;
 
 use super::receiving::{Held, Slot};
-use crate::auth::Principal;
+use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::random;
+use crate::server::desk::inbox_room::InboxRoom;
 use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
@@ -55,6 +56,8 @@ struct State {
     until: Instant,
     /// Of the request that is at it: it ends when this is dropped.
     at_it: Option<oneshot::Sender<()>>,
+    /// What it holds of the link that it came by, until it is in its place or given up.
+    room: Option<InboxRoom>,
 }
 
 /// Ends when another request has come for the same upload.
@@ -64,7 +67,7 @@ impl Upload {
     /// One that has just begun, of this user, whose whole length may be known.
     pub fn new(owner: Principal, source: Source, slot: Slot, length: Option<u64>) -> Upload {
         let until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
-        let state = Mutex::new(State { length, is_done: false, until, at_it: None });
+        let state = Mutex::new(State { length, is_done: false, until, at_it: None, room: None });
         Upload { owner, source, slot, busy: Arc::default(), state }
     }
 
@@ -100,9 +103,20 @@ impl Upload {
 
     /// It is in its place.
     pub fn done(&self, size: u64) {
-        let mut state = self.state();
-        state.is_done = true;
-        state.length = Some(size);
+        let room = {
+            let mut state = self.state();
+            state.is_done = true;
+            state.length = Some(size);
+            state.room.take()
+        };
+        if let Some(mut room) = room {
+            room.used(size);
+        }
+    }
+
+    /// It holds this of a link from now on.
+    pub fn hold(&self, room: Option<InboxRoom>) {
+        self.state().room = room;
     }
 
     /// Whether it is in its place.
@@ -159,6 +173,16 @@ impl Uploads {
     /// The one of this token.
     pub fn get(&self, token: Token) -> Option<Arc<Upload>> {
         self.lock().all.get(&token).cloned()
+    }
+
+    /// Gives up those that came by links which give nothing any more: nobody will go on with them, and nothing of them is kept.
+    pub fn keep_links(&self, users: &Users) {
+        let is_void = |upload: &Upload| upload.owner.link().is_some() && users.renew(&upload.owner).is_none();
+        let void: Vec<_> = self.lock().all.extract_if(|_, upload| is_void(upload)).map(|(_, upload)| upload).collect();
+        if !void.is_empty() {
+            // Where the disk may be waited for. One that a request is at fails there.
+            spawn_blocking(move || void.iter().for_each(|upload| upload.slot.keep()));
+        }
     }
 
     /// Puts all away: the server ends.
@@ -248,7 +272,6 @@ impl FromStr for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Users;
     use crate::secret::Secret;
 
     fn upload(source: u8) -> Arc<Upload> {

@@ -19,7 +19,7 @@ use super::login;
 use crate::auth::{Principal, is_anonymous};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::machine::source::{Origin, Source};
+use crate::machine::source::Origin;
 use crate::secret::Secret;
 use crate::server::Shared;
 use crate::server::desk::registry::Ending;
@@ -255,7 +255,7 @@ impl Visitors {
         if let Some(principal) = self.recognised(secret, key.as_ref())
             && let Some(guest) = there(&principal)
         {
-            self.look_for_room(&principal).await?;
+            self.look_for_room(&principal)?;
             return Ok(guest);
         }
         self.may_guess()?;
@@ -266,7 +266,7 @@ impl Visitors {
             Some(principal) => principal,
             None => self.open_link(secret, key).await?,
         };
-        self.look_for_room(&principal).await?;
+        self.look_for_room(&principal)?;
         match there(&principal) {
             Some(guest) => Ok(guest),
             None => self.enter(principal).await,
@@ -274,12 +274,10 @@ impl Visitors {
     }
 
     /// Whether something is left for whoever came by this link. Who finds nothing has guessed nothing, and pays for nothing.
-    async fn look_for_room(&self, principal: &Principal) -> Result<()> {
+    fn look_for_room(&self, principal: &Principal) -> Result<()> {
         let users = self.shared.users.latest();
         let Some(link) = principal.link().filter(|link| !users.links().has_room(link)).cloned() else { return Ok(()) };
-        let (downloads, from) = (self.shared.downloads.clone(), self.peer.ip());
-        let look = move || downloads.has_room(users.links(), &link, Origin::from(from));
-        match self.shared.opening.run(&Source::from(from), look).await? {
+        match self.shared.downloads.has_room(users.links(), &link, Origin::from(self.peer.ip())) {
             true => Ok(()),
             false => Err(Error::new(Kind::NotFound, "there is no such link, or it is over")),
         }

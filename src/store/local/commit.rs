@@ -16,7 +16,7 @@ use super::partial;
 use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
-use super::{beside, keep_old, record, sync};
+use super::{beside, keep_old, numbered, record, sync};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, Stored, Upload, stamp::Stamp,
@@ -109,7 +109,13 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         None => mtime(&fstat(&upload.temp.file).map_err(|err| failed(&upload.path, err))?),
     };
     let mut committed = Committed { size: upload.len(), hash, mtime, stored: Stored::Created };
-    let dir = if let Condition::Absent = upload.spec.condition {
+    let dir = if upload.spec.overwrite == Overwrite::Numbered {
+        let (dir, number) = numbered::put(jail, &mut upload)?;
+        if number > 1 {
+            committed.stored = Stored::Numbered(number);
+        }
+        dir
+    } else if let Condition::Absent = upload.spec.condition {
         put_beside(jail, &mut upload)?.map_err(|err| failed(&upload.path, err))?
     } else if upload.spec.overwrite == Overwrite::Refused {
         let (dir, old) = keep_old::put(jail, &mut upload)?;
@@ -134,7 +140,10 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
     if committed.stored != Stored::Same {
         upload.temp.release();
     }
-    partial::forget(&upload);
+    if upload.spec.overwrite != Overwrite::Numbered {
+        // What somebody else has begun for that name is not of this upload.
+        partial::forget(&upload);
+    }
     Ok(Placed { committed, path: upload.path, dir })
 }
 

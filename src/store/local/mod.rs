@@ -12,6 +12,7 @@ mod measure;
 mod mode;
 mod mtime;
 mod names;
+mod numbered;
 mod partial;
 mod parts;
 mod probe;

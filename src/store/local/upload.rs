@@ -194,6 +194,9 @@ pub(super) fn has_room(file: &File, more: u64) -> bool {
 /// in vain; the commit decides.
 pub(super) fn check_target(jail: &Jail, path: &RelPath, spec: UploadSpec) -> Result<Arc<Dir>> {
     let (parent, name) = jail.parent(path)?;
+    if spec.overwrite == Overwrite::Numbered {
+        return Ok(parent);
+    }
     if spec.condition == Condition::Absent && statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
         return Err(Error::file(path, Errno::EXIST.into()));
     }
@@ -253,7 +256,9 @@ impl Upload for LocalUpload {
     }
 
     fn refuse_overwrite(&mut self) {
-        self.spec.overwrite = Overwrite::Refused;
+        if self.spec.overwrite == Overwrite::Allowed {
+            self.spec.overwrite = Overwrite::Refused;
+        }
     }
 
     fn keep(self: Box<Self>) -> u64 {

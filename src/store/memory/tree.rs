@@ -13,7 +13,7 @@ use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, SourceMode, Stored,
-    UploadSpec,
+    UploadSpec, numbered,
 };
 use crate::limits;
 use crate::store::local::aside_name;
@@ -195,6 +195,7 @@ impl Tree {
     pub(super) fn check_target(&self, home: &RelPath, path: &RelPath, spec: &UploadSpec) -> Result<()> {
         self.check_parent(home, path)?;
         match (spec.condition, self.nodes.get(&full(home, path))) {
+            _ if spec.overwrite == Overwrite::Numbered => Ok(()),
             (Condition::Absent, Some(_)) => Err(failed(path, Errno::EXIST)),
             (Condition::Hash(hash), Some(Node::File(file)))
                 if hash != file.hash && file.meta().size >= limits::RECORD_MIN =>
@@ -223,7 +224,13 @@ impl Tree {
         hash: Hash,
     ) -> Result<Committed> {
         self.check_parent(home, path)?;
-        let full = full(home, path);
+        let mut number = 1;
+        let mut called = path.clone();
+        while spec.overwrite == Overwrite::Numbered && self.nodes.contains_key(&full(home, &called)) {
+            number += 1;
+            called = numbered(path, number)?;
+        }
+        let (path, full) = (&called, full(home, &called));
         let old = self.nodes.get(&full).cloned();
         let is_expected = |expected: Hash| matches!(&old, Some(Node::File(file)) if file.hash == expected);
         match (spec.condition, &old) {
@@ -244,11 +251,15 @@ impl Tree {
         };
         let mtime = spec.mtime.unwrap_or_else(now);
         let before = old.as_ref().map_or(0, Node::bytes);
-        let stored = if old.is_some() { Stored::Replaced } else { Stored::Created };
+        let stored = match old {
+            Some(_) => Stored::Replaced,
+            None if number > 1 => Stored::Numbered(number),
+            None => Stored::Created,
+        };
         let record = Mutex::new(Record::Sound(hash));
         self.nodes.insert(full.clone(), Node::File(Arc::new(File { bytes, record, hash, mtime, mode })));
         self.change(&full, before, size);
-        if size >= limits::HASH_BLOCK {
+        if size >= limits::HASH_BLOCK && spec.overwrite != Overwrite::Numbered {
             self.partials.remove(&full);
         }
         Ok(Committed { size, hash, mtime, stored })

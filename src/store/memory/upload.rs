@@ -96,7 +96,9 @@ impl Upload for MemoryUpload {
     }
 
     fn refuse_overwrite(&mut self) {
-        self.spec.overwrite = Overwrite::Refused;
+        if self.spec.overwrite == Overwrite::Allowed {
+            self.spec.overwrite = Overwrite::Refused;
+        }
     }
 
     fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {

@@ -105,6 +105,41 @@ pub fn who_may_not_replace_can_repeat_the_same_bytes_alone(fresh: &dyn Fn() -> H
     same(read(&*store, "x")?, b"one".to_vec(), "what is there")
 }
 
+/// Who is to learn nothing of what is there gets a name that is free, and is refused nothing.
+pub fn what_is_numbered_takes_a_free_name_whatever_has_its_own(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let store = home.open()?;
+    let spec = UploadSpec {
+        overwrite: Overwrite::Numbered,
+        condition: Condition::Absent,
+        size: Some(3),
+        ..UploadSpec::default()
+    };
+    let commit =
+        |name: &str, bytes: &[u8]| Ok::<_, Failure>(store.commit_one(begun(&*store, name, spec, bytes)?)?.stored);
+    same(commit("x.txt", b"one")?, Stored::Created, "where nothing is")?;
+    same(commit("x.txt", b"one")?, Stored::Numbered(2), "the same bytes once more")?;
+    store.make_dir(&p("x-3.txt")?, false)?;
+    same(commit("x.txt", b"two")?, Stored::Numbered(4), "where a folder has the next number")?;
+    // One that lost a right on the way, which it never had.
+    let mut fewer = begun(&*store, "x.txt", spec, b"six")?;
+    fewer.refuse_overwrite();
+    same(store.commit_one(fewer)?.stored, Stored::Numbered(5), "the same for who may replace nothing")?;
+    // Two at once.
+    let both = ["one", "two"].map(|bytes| begun(&*store, "y", spec, bytes.as_bytes()));
+    let both = both.into_iter().map(|upload| Ok(upload?.prepare())).collect::<Checked<Vec<_>>>()?;
+    let stored = store.commit(both).into_iter().filter_map(|done| match done {
+        Ok(Done::File(committed)) => Some(committed.stored),
+        _ => None,
+    });
+    same(stored.collect::<Vec<_>>(), vec![Stored::Created, Stored::Numbered(2)], "two in one commit")?;
+    for (name, bytes) in [("x.txt", "one"), ("x-2.txt", "one"), ("x-4.txt", "two"), ("x-5.txt", "six"), ("y-2", "two")]
+    {
+        same(read(&*store, name)?, bytes.as_bytes().to_vec(), name)?;
+    }
+    Ok(())
+}
+
 /// The last of one name wins, and what fails fails alone.
 pub fn a_batch_is_committed_in_order_and_one_failure_is_alone(fresh: &dyn Fn() -> Home) -> Checked {
     for count in [2, 50] {

@@ -118,6 +118,40 @@ fn a_link_with_a_password_says_where_that_comes_from_without_a_terminal() {
 }
 
 #[test]
+fn files_are_put_in_by_a_link_and_its_maker_sees_how_many_came() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "inbox")).unwrap();
+    fs::write(world.remote("alice", "inbox/report.pdf"), "hers").unwrap();
+    fs::write(world.local("report.pdf"), "theirs").unwrap();
+    let url = link(&world, &["--drop", "--max-size", "1M", "--max-files", "5", &world.alice("inbox")]);
+    let plain = url.split('#').next().unwrap();
+    let pin = world.server.pin().to_owned();
+    let sent = Command::new("curl")
+        .args(["-sk", "--pinnedpubkey", &pin, "-T"])
+        .args([world.local("report.pdf").to_str().unwrap(), plain])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&sent.stdout).contains("stored whole"), "{sent:?}");
+    assert_eq!(fs::read_to_string(world.remote("alice", "inbox/report.pdf")).unwrap(), "hers");
+    assert_eq!(fs::read_to_string(world.remote("alice", "inbox/report-2.pdf")).unwrap(), "theirs");
+    let listed = world.run(["link", "list", &world.alice("")]).code(0);
+    assert!(listed.stdout().contains("drop") && listed.stdout().contains("1 came"), "{}", listed.stdout());
+    let done = world.run(["--json", "link", "list", &world.alice("")]).code(0);
+    let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
+    assert!(object["kind"] == "drop" && object["files"] == 1 && object["bytes"] == 6, "{object}");
+    // It is not for fetching, and says for what it is.
+    stranger(&world, &["get", &url, "x"]).code(5).said("curl -T");
+    world.run(["put", "report.pdf", &url]).code(2).said("curl -k --pinnedpubkey");
+    world.run(["link", "--drop", &world.alice("inbox/report.pdf")]).code(1).said("folder");
+    world.run(["link", "--drop", "--max-downloads", "3", &world.alice("inbox")]).code(2);
+    world.run(["link", "--max-size", "3M", &world.alice("inbox")]).code(2).said("--drop");
+    world.run(["link", "--drop", "--max-size", "much", &world.alice("inbox")]).code(2).said("500M");
+    world.run(["link", "remove", &world.alice(""), "inbox"]).code(0);
+    let gone = Command::new("curl").args(["-sk", plain]).output().unwrap();
+    assert!(String::from_utf8_lossy(&gone.stdout).contains("404"), "{gone:?}");
+}
+
+#[test]
 fn what_cannot_be_linked_is_said() {
     let world = World::trusting();
     fs::write(world.remote("alice", "f"), "f").unwrap();

@@ -318,6 +318,7 @@ fn typed_by_hand(port: u16) {
         answer.2
     };
     let secret = ask("LINK docs name=shared downloads=3 expires=never", "linked")["secret"].clone();
+    ask("LINK docs drop=yes size=1000 files=2", "linked");
     ask("LINK nowhere", "not-found");
     let mut visitor = connect();
     assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");

@@ -10,7 +10,7 @@ use crate::common::{Daemon, PASSWORD, World};
 
 use super::{contents, noise};
 
-fn log_in(browser: &Chromium, daemon: &Daemon, user: &str, path: &str) {
+pub(super) fn log_in(browser: &Chromium, daemon: &Daemon, user: &str, path: &str) {
     browser.go(daemon, path);
     browser.wait("document.activeElement.id === 'user'");
     browser.type_in(user);
@@ -22,14 +22,14 @@ fn log_in(browser: &Chromium, daemon: &Daemon, user: &str, path: &str) {
 }
 
 /// Nothing left this host, and nothing that the page did was forbidden by its own policy.
-fn is_clean(browser: &Chromium, daemon: &Daemon) {
+pub(super) fn is_clean(browser: &Chromium, daemon: &Daemon) {
     let (urls, complaints) = browser.requests_and_complaints();
     let own = format!("https://127.0.0.1:{}/", daemon.port());
     assert!(urls.iter().all(|url| url.starts_with(&own)), "{urls:?}");
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
-fn scrolls_sideways(browser: &Chromium) -> bool {
+pub(super) fn scrolls_sideways(browser: &Chromium) -> bool {
     browser.eval("document.documentElement.scrollWidth > innerWidth") == true
 }
 

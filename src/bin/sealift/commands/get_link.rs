@@ -64,7 +64,9 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     };
     let connected = connected.map_err(|failure| {
         let hint = "It may be over, withdrawn or used up, or not copied whole: ask for another one.";
-        failure.hinted(Kind::LoginFailed, || hint.to_owned())
+        let failure = failure.hinted(Kind::LoginFailed, || hint.to_owned());
+        let takes = "It takes files and gives none: open it in a browser, or send one with `curl -T FILE 'LINK'`.";
+        failure.hinted(Kind::Denied, || takes.to_owned())
     })?;
     let path = match &connected.welcome.link {
         Some(link) if link.kind == "file" => RelPath::parse(&link.name)?,

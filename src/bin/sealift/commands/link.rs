@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use sealift::client::{LinkExpiry, LinkUrl, NewLink, ServerLink};
+use sealift::byte_size::parse_size;
+use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink};
 use sealift::escape::for_people;
 use sealift::{Error, Kind};
 
@@ -25,12 +26,16 @@ Examples:
   sealift link alice@files.example/report.pdf
   sealift link --expires 2d --max-downloads 3 alice@files.example/photos
   sealift link --password alice@files.example/docs
+  sealift link --drop --max-size 2G alice@files.example/docs
   sealift link list alice@files.example
   sealift link remove alice@files.example report.pdf
 
 Whoever has the URL that is printed gets the file, or the folder with all that is in it then, with a browser, with curl, or \
 with `sealift get URL`, and nothing else of yours. It gives no more than you may read at that moment, and ends when you remove \
 it, when its time is over, or with your account. Making one takes the right `link`.
+
+With --drop whoever has the URL puts files into that folder, with a browser or `curl -T FILE URL`, and sees nothing of what is there. \
+Nothing is ever replaced: a name that is taken gets a number. They count in your quota, and you must be allowed to upload there.
 
 With --max-downloads what counts is each file, and each archive of a folder, that was sent to its end: one that breaks off does \
 not count, nor do the pieces of one.")]
@@ -56,6 +61,15 @@ pub struct Make {
     /// Let it be downloaded so often
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_downloads: Option<u32>,
+    /// Let others put files into this folder, and see nothing of it
+    #[arg(long, conflicts_with = "max_downloads")]
+    pub drop: bool,
+    /// With --drop: take so many bytes in all, like 500M [default: 10 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "drop")]
+    pub max_size: Option<u64>,
+    /// With --drop: take so many files in all [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "drop")]
+    pub max_files: Option<u32>,
     /// What you call it [default: the name of what it leads to]
     #[arg(long)]
     pub name: Option<String>,
@@ -79,6 +93,10 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
         Ok(time) => Ok(Lifetime::For(time)),
         Err(_) => Err(format!("`{text}` is no time; write it like 7d, 12h or 30min, or `never`")),
     }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).filter(|size| *size > 0).ok_or_else(|| format!("`{text}` is no size; write it like 500M or 2G"))
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +151,7 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
     let new = NewLink {
         path: target.path.clone(),
+        inbox: args.drop.then(|| LinkInbox { bytes: args.max_size, files: args.max_files.map(u64::from) }),
         name: args.name.clone(),
         expires: Some(expires),
         password,
@@ -159,9 +178,10 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
         if !ctx.out.json(object)? {
             ctx.out.line(&url)?;
             let until = made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end)));
+            let can = if args.drop { "put files there, and see nothing," } else { "read it" };
             let name = for_people(made.name.as_bytes());
             ctx.out.note(&format!(
-                "Whoever has this link can read it {until}. `sealift link remove {login} '{name}'` ends it."
+                "Whoever has this link can {can} {until}. `sealift link remove {login} '{name}'` ends it."
             ));
             if is_this_machine(&login.server.host) {
                 ctx.out.note(
@@ -223,8 +243,12 @@ fn link_object(link: &ServerLink) -> Object {
     let object = object.text("path", String::from_utf8_lossy(&link.path)).value("password", link.has_password);
     let object = link.added.iter().fold(object, |object, added| object.text("added", rfc3339(*added)));
     let object = link.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)));
-    match link.downloads {
+    let object = match link.downloads {
         Some((done, most)) => object.value("downloads", done).value("max_downloads", most),
+        None => object,
+    };
+    match link.came {
+        Some((files, bytes)) => object.value("files", files).value("bytes", bytes),
         None => object,
     }
 }
@@ -236,6 +260,7 @@ fn words(link: &ServerLink) -> String {
         Some(end) if end <= SystemTime::now() => format!("over since {}", minute(end)),
         Some(end) => format!("until {}", minute(end)),
     }];
+    words.extend(link.came.map(|(files, _)| format!("{files} came")));
     words.extend(link.has_password.then(|| "password".to_owned()));
     let used_up = |done, most| if done >= most { ": used up" } else { "" };
     words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads{}", used_up(done, most))));

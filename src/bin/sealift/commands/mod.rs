@@ -20,6 +20,7 @@ pub mod mirror;
 mod mirror_lock;
 pub mod passwd;
 pub mod put;
+mod put_link;
 pub mod server;
 mod sink;
 pub mod tree;

@@ -21,6 +21,7 @@ use sealift::{Client, Error, Kind};
 pub use self::item::LocalItem;
 use self::item::{item, place};
 use super::local::one_name;
+use super::put_link;
 use crate::args::Put;
 use crate::context::Context;
 use crate::direction::refuse_get_as_put;
@@ -48,6 +49,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
             return Err(Failure::new(Kind::Usage, "only one name is given, and two are needed", hint));
         }
     };
+    put_link::refuse(&args.names)?;
     refuse_get_as_put(ctx.config()?, &args.names)?;
     let target = ctx.target(remote).map_err(|failure| {
         failure.hinted(Kind::Usage, || "The last name says where to on a server: `sealift put FILE HOST/`.".to_owned())

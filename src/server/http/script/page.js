@@ -1,40 +1,16 @@
 // What a folder's page does beyond its links. Without this it still shows, sorts and downloads.
 
+import { el, onDrop, panel, say } from "./panel.js";
 import { Uploads, dropped, said } from "./upload.js";
 
 const main = document.querySelector("main");
 const may = new Set((main.dataset.may || "").split(" ").filter(Boolean));
 const base = new URL("./", location.href).pathname;
+// Of the folder for everybody no links are made.
+const isOwn = base.startsWith("/~");
 const $ = (selector, within = document) => within.querySelector(selector);
-const status = $("#status");
 
 // ---- Small things ----
-
-function el(name, properties = {}, ...inside) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(properties)) {
-    if (key in element) element[key] = value; else element.setAttribute(key, value);
-  }
-  element.append(...inside);
-  return element;
-}
-
-function size(bytes) {
-  if (bytes < 1024) return `${Math.round(bytes)} B`;
-  let unit = -1;
-  do { bytes /= 1024; unit += 1; } while (bytes >= 999.5 && unit < 4);
-  return `${bytes < 9.95 ? bytes.toFixed(1) : Math.round(bytes)} ${["KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
-}
-
-function time(seconds) {
-  if (!Number.isFinite(seconds)) return "";
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s left`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min left`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min left`;
-}
-
-// For those who listen: said once each time it changes.
-const say = (text) => { if (status.textContent !== text) status.textContent = text; };
 
 // For those who look: it goes away by itself.
 let noted;
@@ -190,6 +166,83 @@ async function copyLink(link) {
   }
 }
 
+// ---- Links for others ----
+
+const canRead = () => may.has("download");
+const canShare = (isFolder) => may.has("link") && isOwn
+  && (isFolder ? (canRead() && may.has("list")) || may.has("upload") : canRead());
+
+// Asks what the link is to be, makes it, and shows it.
+function share(path, name, isFolder) {
+  const field = (label, id, input) => [el("label", { htmlFor: id }, label), Object.assign(input, { id, name: id })];
+  const ways = !isFolder ? ["read"] : [...(canRead() && may.has("list") ? ["read"] : []), ...(may.has("upload") ? ["drop"] : [])];
+  const told = { read: isFolder ? "See and download all that is in it" : "Download it", drop: "Put files into it, and see nothing" };
+  const kind = el("select", {}, ...ways.map((way) => el("option", { value: way }, told[way])));
+  const expires = el("select", {},
+    ...[["86400", "A day"], ["604800", "A week"], ["2592000", "30 days"], ["never", "Until I withdraw it"]]
+      .map(([value, text]) => el("option", { value, selected: value === "604800" }, text)));
+  const password = el("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: false, placeholder: "None" });
+  const downloads = el("input", { type: "number", min: 1, max: 4294967295, placeholder: "As often as anybody likes" });
+  const times = el("div", {}, ...field("How many downloads", "downloads", downloads));
+  const why = el("p", { className: "wrong", role: "alert", hidden: true });
+  const turn = () => { times.hidden = kind.value === "drop"; };
+  kind.onchange = turn;
+  const form = el("form", {},
+    el("h2", { id: "sharing" }, `Share ${name}`),
+    ...field("Whoever has the link may", "kind", kind), ...field("It ends after", "expires", expires),
+    ...field("Password", "password", password), times, why,
+    el("div", { className: "buttons" },
+      el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+      el("button", { type: "submit", className: "main" }, "Make the link")));
+  const dialog = el("dialog", { className: "ask", "aria-labelledby": "sharing" }, form);
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    const body = new URLSearchParams({ path, kind: kind.value, expires: expires.value, password: password.value });
+    if (kind.value === "read") body.set("downloads", downloads.value);
+    try {
+      const answer = await fetch("/.sealift-web/links", { method: "POST", headers: { Accept: "application/json" }, body });
+      if (answer.status === 401) { location.reload(); return; }
+      if (!answer.ok) throw new Error(said({ status: answer.status, text: await answer.text() }));
+      shared(dialog, await answer.json());
+    } catch (error) {
+      why.textContent = error instanceof TypeError ? "The server cannot be reached." : error.message;
+      why.hidden = false;
+    }
+  };
+  dialog.onclose = () => dialog.remove();
+  document.body.append(dialog);
+  turn();
+  dialog.showModal();
+  kind.focus();
+}
+
+// The link that was made, in the place of what was asked: it is shown this once.
+function shared(dialog, made) {
+  const input = el("input", { value: made.url, readOnly: true, id: "made" });
+  const copy = async (event) => {
+    const button = event.target;
+    input.select();
+    try {
+      await navigator.clipboard.writeText(made.url);
+      button.textContent = "Copied";
+      say("The link is copied.");
+    } catch { /* It is selected. */ }
+  };
+  const until = made.expires ? `until ${new Date(made.expires * 1000).toLocaleString()}` : "until you withdraw it";
+  dialog.replaceChildren(el("form", { method: "dialog" },
+    el("h2", { id: "sharing" }, "The link"),
+    el("p", {}, `Whoever has it can ${made.kind === "drop" ? "put files there, and see nothing," : "read it"} ${until}.`),
+    el("label", { htmlFor: "made" }, "It is shown this once"), input,
+    el("div", { className: "buttons" },
+      el("a", { className: "button", href: "/.sealift-web/links" }, "Your links"),
+      el("button", { type: "submit" }, "Done"),
+      el("button", { type: "button", className: "main", onclick: copy }, "Copy"))));
+  input.focus();
+  input.select();
+}
+
+$("#share")?.addEventListener("click", () => share(base, $("h1").textContent, true));
+
 function menu(link) {
   const isFolder = link.pathname.endsWith("/");
   const show = link.dataset.show;
@@ -200,6 +253,7 @@ function menu(link) {
     ...(show ? [item("Show", () => view(link))] : [item("Open", go(link.href))]),
     ...(may.has("download") ? (isFolder ? [item("Download as zip", go(`${link.href}?zip`))] : [item("Download", go(`${link.href}?download`))]) : []),
     item("Copy link", () => copyLink(link)),
+    ...(canShare(isFolder) ? [item("Share", () => share(link.pathname, link.textContent, isFolder))] : []),
     ...(may.has("rename") ? [item("Rename", () => rename(link)), item("Move", () => moveTo(link))] : []),
     ...(may.has("delete") ? [item("Delete", () => remove(link), "grave")] : []),
     item("Close", () => {}));
@@ -290,57 +344,10 @@ async function view(link) {
 
 // ---- Uploads ----
 
-const panel = $("#uploads");
-let uploads;
-let drawing = 0;
-
-function draw() {
-  drawing = 0;
-  if (!uploads) return;
-  const sum = uploads.sum();
-  panel.hidden = uploads.items.length === 0;
-  if (panel.hidden) return;
-  const { files, done, failed } = sum;
-  const busy = uploads.isBusy;
-  const head = busy
-    ? `Uploading ${Math.min(done + failed + 1, files)} of ${files}`
-    : failed > 0 ? `${done} of ${files} uploaded, ${failed} not` : `${done === 1 ? "1 file" : `${done} files`} uploaded`;
-  const where = sum.login > 0 ? "You have been logged out. Log in in another tab: it goes on then."
-    : sum.lost > 0 ? "The connection is lost. It goes on by itself."
-      : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, sum.rate > 0 ? `${size(sum.rate)}/s` : "", time(sum.left)].filter(Boolean).join(" · ")
-        : "What is here has been verified and is on the server's disk.";
-  $("h2", panel).textContent = head;
-  $("progress", panel).hidden = !busy;
-  $("progress", panel).max = sum.total || 1;
-  $("progress", panel).value = sum.total ? sum.sent : 0;
-  $(".where", panel).textContent = where;
-  $(".stop", panel).hidden = !busy;
-  $(".clear", panel).hidden = busy;
-  // Those that move and those that need a decision; whatever is done is in the list of the folder.
-  const told = uploads.items.filter((item) => item.state === "running" || item.state === "failed" || item.state === "taken" || item.state === "lost");
-  const list = $("ul", panel);
-  list.replaceChildren(...told.slice(0, 50).map((item) => {
-    const line = el("li", { className: item.state }, el("span", { className: "file" }, item.shown));
-    if (item.state === "running" || item.state === "lost") {
-      line.append(el("span", { className: "far" }, item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : ""));
-    } else {
-      const again = (text, replace) => el("button", { type: "button", onclick: () => { item.again(replace); uploads.next(); } }, text);
-      line.append(el("span", { className: "why" }, item.why), item.state === "taken" ? (may.has("overwrite") ? again("Replace it", true) : "") : again("Try again", item.replace));
-    }
-    return line;
-  }));
-  if (sum.lost > 0) say("The connection is lost. It goes on by itself.");
-  else if (!busy) say(head);
-  else if (sum.total) say(`${head}, ${10 * Math.floor((10 * sum.sent) / sum.total)} percent`);
-}
-
-function drawSoon() { drawing ||= setTimeout(draw, 200); }
-
 if (may.has("upload")) {
-  uploads = new Uploads(drawSoon, reloadSoon);
-  setInterval(() => { if (uploads.isBusy) drawSoon(); }, 500);
+  const uploads = panel((changed) => new Uploads(changed, reloadSoon), may.has("overwrite"));
   const add = (files) => {
-    if (files.length) { uploads.add(files, base); panel.scrollIntoView({ block: "nearest" }); }
+    if (files.length) uploads.add(files, base);
     $("#cut").hidden = true;
   };
   for (const input of document.querySelectorAll("input[type=file]")) {
@@ -350,19 +357,8 @@ if (may.has("upload")) {
     });
     $(`button[data-for=${input.id}]`).addEventListener("click", () => input.click());
   }
-  $(".stop", panel).addEventListener("click", () => uploads.stop());
-  $(".clear", panel).addEventListener("click", () => uploads.clear());
-  let depth = 0;
-  const isFiles = (event) => event.dataTransfer?.types.includes("Files");
-  addEventListener("dragenter", (event) => { if (isFiles(event)) { depth += 1; document.body.classList.add("dropping"); } });
-  addEventListener("dragleave", (event) => { if (isFiles(event) && --depth <= 0) document.body.classList.remove("dropping"); });
-  addEventListener("dragover", (event) => { if (isFiles(event)) event.preventDefault(); });
-  addEventListener("drop", async (event) => {
-    if (!isFiles(event)) return;
-    event.preventDefault();
-    depth = 0;
-    document.body.classList.remove("dropping");
-    try { add(await dropped(event.dataTransfer)); } catch { note("What was dropped cannot be read.", true); }
+  onDrop(async (transfer) => {
+    try { add(await dropped(transfer)); } catch { note("What was dropped cannot be read.", true); }
   });
   addEventListener("paste", (event) => {
     if (event.clipboardData?.files.length && !event.target.closest("input")) add([...event.clipboardData.files].map((file) => [file, file.name]));

@@ -55,8 +55,9 @@ const kept = {
 };
 
 class Item {
-  constructor(file, url, shown) {
-    Object.assign(this, { file, url, shown, sent: 0, state: "waiting", why: "", replace: false, request: null });
+  // Up to `small` bytes go in one request.
+  constructor(file, url, shown, small) {
+    Object.assign(this, { file, url, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null });
     this.key = `${url} ${file.size} ${file.lastModified}`;
   }
 
@@ -66,7 +67,7 @@ class Item {
     this.state = state;
     this.why = why;
     if (state === "done") this.sent = this.file.size;
-    if (state !== "done" || this.file.size > SMALL) kept.set(this.key, null);
+    if (state !== "done" || this.file.size > this.small) kept.set(this.key, null);
   }
 
   about() {
@@ -82,7 +83,7 @@ class Item {
       changed();
       let answer;
       try {
-        answer = this.file.size <= SMALL ? await this.whole() : await this.pieces(changed);
+        answer = this.file.size <= this.small ? await this.whole() : await this.pieces(changed);
       } catch {
         return this.end("failed", "The file cannot be read: it was changed or removed.");
       }
@@ -179,9 +180,10 @@ class Item {
 }
 
 export class Uploads {
-  // `changed` is called when there is something to show, `landed` when files have come to their place.
-  constructor(changed, landed) {
-    Object.assign(this, { changed, landed, items: [], running: 0, folders: new Map(), rates: [] });
+  // `changed` is called when there is something to show, `landed` when files have come to their place. What is larger than `small`
+  // is gone on with after a cut, and sent no second time if only the answer was lost.
+  constructor(changed, landed, small = SMALL) {
+    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [] });
     addEventListener("beforeunload", (event) => { if (this.isBusy) event.preventDefault(); });
   }
 
@@ -204,7 +206,9 @@ export class Uploads {
   add(files, base) {
     for (const [file, path] of files) {
       const url = base + path.split("/").map(encodeURIComponent).join("/");
-      if (!this.items.some((item) => item.url === url && !item.isOver)) this.items.push(new Item(file, url, path));
+      const item = new Item(file, url, path, this.small);
+      // The very same chosen twice is sent once.
+      if (!this.items.some((other) => other.key === item.key && !other.isOver)) this.items.push(item);
     }
     this.next();
   }
@@ -217,7 +221,7 @@ export class Uploads {
       item.state = "running";
       const run = () => this.prepare(item).then(() => item.run(() => this.changed()));
       // One tab at a time goes on with an upload that is kept.
-      const over = item.file.size > SMALL ? navigator.locks.request(item.key, run) : run();
+      const over = item.file.size > item.small ? navigator.locks.request(item.key, run) : run();
       over.finally(() => {
         this.running -= 1;
         if (item.state === "done") this.landed();

@@ -66,7 +66,10 @@ impl From<Command> for Asked {
             Command::Nonce | Command::Keys | Command::Links => return Asked::Session(Matter::Talk, command),
             Command::Enrol { .. } | Command::Revoke { .. } => return Asked::Session(Matter::ChangeKeys, command),
             Command::Passwd { .. } => return Asked::Session(Matter::ChangePassword, command),
-            Command::Link(_) => return Asked::Session(Matter::MakeLink, command),
+            Command::Link(ref link) => {
+                let inbox = link.inbox.is_some();
+                return Asked::Session(Matter::MakeLink { inbox }, command);
+            }
             Command::Unlink(_) => return Asked::Session(Matter::EndLink, command),
             Command::Who => return Asked::Session(Matter::ListSessions, command),
             Command::Kick(_) => return Asked::Session(Matter::EndSessions, command),

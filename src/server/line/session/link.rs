@@ -1,18 +1,15 @@
 //! LINK, LINKS and UNLINK: what somebody lets others have without an account.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use tracing::info;
 
 use super::Talk;
-use crate::auth::{Link, LinkShown, LinkTerms};
-use crate::error::{Error, Kind, Result};
-use crate::limits;
+use crate::auth::{InboxBounds, Link, LinkShown, LinkTo};
+use crate::error::Result;
 use crate::machine::lane::Outgoing;
 use crate::machine::turns;
-use crate::proto::{LinkArgs, LinkEnd, ReplyWriter};
+use crate::proto::{self, InboxArgs, LinkArgs, ReplyWriter};
 use crate::secret::Secret;
+use crate::server::desk::linking::{InboxWish, LinkEnd, LinkWish};
 use crate::server::desk::running::Running;
 
 impl Talk {
@@ -24,12 +21,6 @@ impl Talk {
         match self.try_link(args, &running) {
             Ok((secret, link)) => {
                 let running = running.about(link.name.as_str());
-                let (ticket, user) = (self.desk.ticket(), self.desk.principal().name());
-                // Whatever else is left out of the log, this is not.
-                info!(
-                    session = %ticket.id(), peer = %ticket.peer(), user, link = link.name, path = %link.path,
-                    kind = link.to.word(), "link made"
-                );
                 self.done(
                     &running,
                     |line| linked(line, &link, &secret),
@@ -42,13 +33,17 @@ impl Talk {
     }
 
     fn try_link(&mut self, args: LinkArgs, running: &Running) -> Result<(Secret, Arc<Link>)> {
-        let LinkArgs { path, name, expires, password, downloads } = args;
-        let (to, path) = self.desk.link_to(&path, running)?;
-        let downloads = downloads.map(|n| number(n, "downloads=")).transpose()?;
-        let expires = end(expires)?;
-        let password =
+        let LinkArgs { path, inbox, name, expires, password, downloads } = args;
+        let inbox = inbox.map(|InboxArgs { bytes, files }| InboxWish { bytes, files });
+        let end = match expires {
+            None => LinkEnd::Usual,
+            Some(proto::LinkEnd::Never) => LinkEnd::Never,
+            Some(proto::LinkEnd::At(end)) => LinkEnd::At(end),
+        };
+        let mut terms = self.desk.link_terms(LinkWish { path, inbox, name, end, downloads }, running)?;
+        terms.password =
             password.map(|password| turns::block_in_place(|| self.self_service.hash(password))).transpose()?;
-        self.desk.make_link(LinkTerms { to, path, name, expires, password, downloads })
+        self.desk.make_link(terms)
     }
 
     pub(super) fn links(&mut self, running: Running, out: &mut Outgoing) {
@@ -65,8 +60,6 @@ impl Talk {
             Ok(link) => {
                 // Not where it fails: what is no link's name may be the secret of one.
                 let running = self.desk.about_link_to(&link.path, running).about(name);
-                let (ticket, user) = (self.desk.ticket(), self.desk.principal().name());
-                info!(session = %ticket.id(), peer = %ticket.peer(), user, link = name, "link removed");
                 self.done(
                     &running,
                     |line| ReplyWriter::new(line, 200, "removed"),
@@ -89,23 +82,6 @@ fn linked<'a>(line: &'a mut Vec<u8>, link: &Link, secret: &Secret) -> ReplyWrite
     }
 }
 
-/// A number from one up to what can be counted.
-fn number(n: u64, what: &str) -> Result<u32> {
-    let bad = || Error::new(Kind::BadCommand, format!("{what} takes a number from 1 to {}", u32::MAX));
-    u32::try_from(n).ok().filter(|n| *n > 0).ok_or_else(bad)
-}
-
-/// When it ends, in seconds since 1970.
-fn end(expires: Option<LinkEnd>) -> Result<Option<u64>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match expires {
-        None => Ok(Some(now + limits::LINK_LIFETIME.as_secs())),
-        Some(LinkEnd::Never) => Ok(None),
-        Some(LinkEnd::At(end)) if end <= now => Err(Error::new(Kind::BadCommand, "expires= is in the past")),
-        Some(LinkEnd::At(end)) => Ok(Some(end.min(now + limits::LINK_LIFETIME_MAX.as_secs()))),
-    }
-}
-
 fn link_line(line: &mut Vec<u8>, LinkShown { link, used }: &LinkShown) {
     let reply = ReplyWriter::new(line, 114, "link").bytes("name", link.name.as_bytes());
     let mut reply = reply.bytes("path", link.path.as_bytes()).field("kind", link.to.word()).field("added", link.added);
@@ -117,6 +93,10 @@ fn link_line(line: &mut Vec<u8>, LinkShown { link, used }: &LinkShown) {
     }
     if let Some(most) = link.downloads {
         reply = reply.field("downloads", most).field("downloaded", used.downloads);
+    }
+    if let LinkTo::Inbox(InboxBounds { bytes, files }) = link.to {
+        reply = reply.field("size", bytes).field("files", files);
+        reply = reply.field("came", used.bytes).field("came-files", used.files);
     }
     reply.end();
 }

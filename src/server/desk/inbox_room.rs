@@ -1,0 +1,96 @@
+//! Room in a link that files are put in by. What is to come takes its room before a byte of it is stored, on the disk; what did not come
+//! gives it back.
+
+use std::sync::Arc;
+
+use crate::auth::{InboxBounds, Link, LinkUse, Links};
+use crate::error::{Error, Kind, Result};
+use crate::machine::source::Source;
+use crate::machine::turns::Turns;
+
+/// Files and bytes of a link's bounds that are taken. What was not used of them is given back when it is dropped.
+pub struct InboxRoom {
+    links: Arc<Links>,
+    link: Arc<Link>,
+    /// Where the disk may let one wait, and as whom.
+    threads: (Arc<Turns>, Source),
+    files: u32,
+    bytes: u64,
+}
+
+impl InboxRoom {
+    /// Takes room for so many files, and so many bytes, on these threads.
+    ///
+    /// # Errors
+    /// [`Kind::NoSpace`] if there is not so much; [`Kind::LoginFailed`] if the link is over; those of the disk.
+    pub async fn take(
+        threads: (Arc<Turns>, Source),
+        (links, link): (Arc<Links>, Arc<Link>),
+        bounds: InboxBounds,
+        (files, bytes): (u32, u64),
+    ) -> Result<InboxRoom> {
+        let (turns, source) = threads.clone();
+        let taking = move || {
+            let mut is_full = false;
+            let taken = links.take(&link, |used| {
+                let sum = LinkUse {
+                    files: used.files.saturating_add(files),
+                    bytes: used.bytes.saturating_add(bytes),
+                    ..used
+                };
+                is_full = sum.files > bounds.files || sum.bytes > bounds.bytes;
+                (!is_full).then_some(sum)
+            });
+            match taken {
+                // Made here: whoever waits for it may have left, and then it is given back.
+                Ok(()) => Ok(InboxRoom { links, link, threads, files, bytes }),
+                Err(_) if is_full => Err(Error::new(Kind::NoSpace, "this link takes no more")),
+                Err(error) => Err(error),
+            }
+        };
+        turns.run(&source, taking).await?
+    }
+
+    /// So many of its bytes are the other's from now on.
+    pub fn hand_over(&mut self, bytes: u64, other: &mut InboxRoom) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        other.bytes = other.bytes.saturating_add(bytes);
+    }
+
+    /// One of its files has come, with so many of its bytes: they stay taken.
+    pub fn used(&mut self, bytes: u64) {
+        self.files = self.files.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+impl Drop for InboxRoom {
+    /// The disk is waited for elsewhere.
+    fn drop(&mut self) {
+        let (files, bytes) = (self.files, self.bytes);
+        if (files, bytes) == (0, 0) {
+            return;
+        }
+        let (links, link, (threads, source)) = (self.links.clone(), self.link.clone(), self.threads.clone());
+        let give_back = move || {
+            let given = links.take(&link, |used| {
+                Some(LinkUse {
+                    files: used.files.saturating_sub(files),
+                    bytes: used.bytes.saturating_sub(bytes),
+                    ..used
+                })
+            });
+            match given {
+                Ok(()) => {}
+                // It is over: nothing of it is given any more.
+                Err(error) if error.kind() == Kind::LoginFailed => {}
+                // What cannot be written down stays taken: never more comes than may.
+                Err(error) => tracing::warn!(%error, link = link.name, "a file that did not come counts as one"),
+            }
+        };
+        async_std::task::spawn(async move {
+            let _the_server_is_going = threads.run(&source, give_back).await;
+        });
+    }
+}

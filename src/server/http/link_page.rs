@@ -1,0 +1,172 @@
+//! The pages of links: what somebody was sent, the form for its password, and where files are put in.
+
+use maud::html;
+
+use super::answer::Ids;
+use super::page::{alone, of_user};
+use super::rows::minutes;
+use super::target::encode;
+use super::types::Type;
+use crate::auth::{InboxBounds, Link, LinkShown, LinkTo};
+use crate::escape;
+use crate::files::{Meta, Mtime, RelPath};
+use crate::readable;
+
+/// Where one's links are.
+const LINKS: &str = "/.sealift-web/links";
+
+/// Where one is withdrawn.
+const REMOVE: &str = "/.sealift-web/links/remove";
+
+/// What the page of a link does that files are put in by.
+const DROP_SCRIPT: &str = "/.sealift-web/drop.js";
+
+/// What a link to a file leads to, before it is fetched: what a person was sent, or what a program shows that looks at it.
+pub fn file(name: &[u8], meta: &Meta, downloads: Option<u32>, ids: Ids) -> String {
+    let (title, url) = (escape::for_people(name), format!("./{}", encode(name)));
+    let is_harmless = RelPath::parse(name).is_ok_and(|path| Type::of(&path).is_harmless);
+    let what = html! {
+        p .sum { (readable::size(meta.size)) " · changed " (minutes(meta.mtime)) " UTC" }
+        p .buttons .begin {
+            a .button .main href=(format!("{url}?download")) download { "Download" }
+            // Where it counts, one look would be a download.
+            @if is_harmless && downloads.is_none() { a .button href=(url) { "Open" } }
+        }
+    };
+    alone(&title, &what, ids)
+}
+
+/// The form for the password of a link.
+pub fn password(url: &str, why: Option<&str>, ids: Ids) -> String {
+    let what = html! {
+        form .login method="post" action=(url) {
+            @if let Some(why) = why { p .wrong role="alert" { (why) } }
+            p { "Whoever sent you this link has chosen a password for it." }
+            label for="password" { "Password" }
+            input #password name="password" type="password" autocomplete="off" required autofocus;
+            button .main type="submit" { "Open" }
+        }
+    };
+    alone("A link with a password", &what, ids)
+}
+
+/// What a link shows that files are put in by: where to drop them, and nothing of what is there. `came`: so many just did.
+pub fn inbox(bounds: InboxBounds, came: Option<u32>, ids: Ids) -> String {
+    let what = html! {
+        @if let Some(came) = came {
+            p .done role="status" {
+                @if came == 0 { "No file was chosen." } @else { (files(came)) " stored, whole and safe. You can send more." }
+            }
+        }
+        p { "Files that you send here go to whoever gave you this link. Neither you nor others who have it see them here." }
+        form #drop .card method="post" enctype="multipart/form-data" action="./" {
+            label for="files" { "Files" }
+            input #files name="files" type="file" multiple required;
+            p .buttons { button .main type="submit" { "Send" } }
+        }
+        p #folders .wrong hidden { "Folders are not taken here: make one file of each first, a zip for one." }
+        section #uploads .card aria-labelledby="uploading" hidden {
+            h2 #uploading { "Uploads" }
+            progress aria-labelledby="uploading" value="0" max="1" {}
+            p .where {}
+            ul {}
+            div .buttons {
+                button .stop type="button" { "Stop" }
+                button .clear type="button" { "Close" }
+            }
+        }
+        p #status .unseen role="status" {}
+        p .sum { "Up to " (readable::size(bounds.bytes)) " in " (bounds.files) " files, all together. Names that are taken get a number." }
+        script src=(DROP_SCRIPT) type="module" {}
+    };
+    alone("Send files", &what, ids)
+}
+
+/// So many files, in words.
+pub fn files(count: u32) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+/// A link that was made, and how it is handed on.
+pub struct Made<'a> {
+    /// The URL.
+    pub url: &'a str,
+    /// The link.
+    pub link: &'a Link,
+}
+
+/// One of somebody's links.
+pub struct Shown<'a> {
+    /// The link, and what is used up of it.
+    pub shown: &'a LinkShown,
+    /// Where in the home it leads.
+    pub url: String,
+}
+
+/// One that was just made, for who has no script.
+pub fn made(user: &str, Made { url, link }: &Made<'_>, ids: Ids) -> String {
+    let what = html! {
+        p { "Whoever has this link can " (can(link)) " " (ends(link)) ":" }
+        p .card .url { code { (url) } }
+        p { "It is shown this once. " a href=(LINKS) { "Your links" } " has what it is called, and withdraws it." }
+    };
+    of_user("A link", user, &what, ids)
+}
+
+/// All links of somebody.
+pub fn mine(user: &str, links: &[Shown<'_>], ids: Ids) -> String {
+    let what = html! {
+        @if links.is_empty() {
+            p { "You have none. “Share” in the actions of a file or folder makes one." }
+        } @else {
+            ul .links {
+                @for Shown { shown, url } in links {
+                    li .card {
+                        div {
+                            h2 { (shown.link.name) }
+                            p { a href=(url) { "/" (escape::for_people(shown.link.path.as_bytes())) } }
+                            p .sum { (about(shown)) }
+                        }
+                        form method="post" action=(REMOVE) {
+                            input type="hidden" name="name" value=(shown.link.name);
+                            button .grave type="submit" aria-label=(format!("Withdraw {}", shown.link.name)) { "Withdraw" }
+                        }
+                    }
+                }
+            }
+            p .note { "The URL of a link is shown when it is made, and is kept by nobody." }
+        }
+    };
+    of_user("Your links", user, &what, ids)
+}
+
+fn can(link: &Link) -> &'static str {
+    match link.to {
+        LinkTo::File | LinkTo::Folder => "read it",
+        LinkTo::Inbox(_) => "put files there, and see nothing,",
+    }
+}
+
+fn ends(link: &Link) -> String {
+    link.expires.map_or_else(|| "until you withdraw it".to_owned(), |end| format!("until {} UTC", minutes(at(end))))
+}
+
+fn at(seconds: u64) -> Mtime {
+    Mtime { secs: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
+}
+
+/// What a link is for, and what bounds it.
+fn about(LinkShown { link, used }: &LinkShown) -> String {
+    let mut words = vec![match link.to {
+        LinkTo::File => "File".to_owned(),
+        LinkTo::Folder => "Folder".to_owned(),
+        LinkTo::Inbox(bounds) => {
+            let (came, all) = (readable::size(used.bytes), readable::size(bounds.bytes));
+            format!("For files to be put in: {} of {} came, {came} of {all}", used.files, bounds.files)
+        }
+    }];
+    words.push(if link.is_over() { "over".to_owned() } else { ends(link) });
+    words.extend(link.has_password().then(|| "password".to_owned()));
+    words.extend(link.downloads.map(|most| format!("{} of {most} downloads", used.downloads)));
+    words.join(" · ")
+}

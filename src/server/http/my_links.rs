@@ -1,0 +1,218 @@
+//! One's own links, from a page: made, listed, withdrawn. What LINK, LINKS and UNLINK are for `sealift/1`, by the same steps at the desk.
+
+use std::sync::Arc;
+
+use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION};
+use hyper::{Request, StatusCode, Uri};
+use serde_json::{Value, json};
+
+use super::Web;
+use super::answer::{Answer, Ids, Reader, not_allowed, redirect, set, text};
+use super::coming::Coming;
+use super::form::Fields;
+use super::guest::Guest;
+use super::link_page::{self, Made, Shown};
+use super::same_site;
+use super::target::{LinkSecret, Place, Target, Whose, host};
+use super::visitors::{Claimed, Visitors};
+use crate::auth::{Link, LinkShown};
+use crate::error::{Error, Kind, Result};
+use crate::escape;
+use crate::secret::Secret;
+use crate::server::desk::Desk;
+use crate::server::desk::linking::{InboxWish, LinkEnd, LinkWish};
+use crate::server::desk::matter::Matter;
+
+/// Where they are, below the server's own folder.
+pub const PATH: &str = "links";
+
+/// Where one is withdrawn.
+pub const REMOVE: &str = "links/remove";
+
+/// Shows one's links, to a person or a program.
+///
+/// # Errors
+/// [`Kind::LoginRequired`] for nobody in particular; those of a login.
+pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
+    let guest = user(visitors, request).await?;
+    let links = guest
+        .step(|desk: &mut Desk| {
+            let running = desk.admit(Matter::Talk, "links", &mut |_| {})?;
+            let links = desk.users().latest().links_of(desk.principal());
+            desk.succeeded(&running);
+            desk.rest();
+            Ok(links)
+        })
+        .await?;
+    if for_browser && request.uri().query() != Some("json") {
+        let shown: Vec<Shown> =
+            links.iter().map(|shown| Shown { shown, url: place(&guest, &shown.link).url(false) }).collect();
+        return Ok(text(StatusCode::OK, "text/html; charset=utf-8", link_page::mine(guest.name(), &shown, ids)));
+    }
+    let all: Vec<Value> = links.iter().map(|shown| object(shown, &place(&guest, &shown.link))).collect();
+    Ok(text(StatusCode::OK, "application/json", format!("{}\n", json!({ "links": all }))))
+}
+
+/// Makes a link, as a form says: `path` (the path of a URL), `kind` (`read`, `drop`), `expires` (seconds from now, `never`), `password`,
+/// `downloads`, `size`, `files`, `name`; all but the first may be missing or empty.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent, and where the gate says so; [`Kind::BadCommand`]; those of the gate, the store and
+/// making one.
+pub async fn make(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut Coming,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    if visitors.shared().web != Web::On {
+        return Ok(not_allowed("POST", visitors.shared().web, &Reader::Program, ids));
+    }
+    let headers = request.headers();
+    same_site::check(request.uri(), headers)?;
+    let guest = user(visitors, request).await?;
+    let fields = Fields::read(headers, body).await?;
+    let wish = wish(&fields, &guest)?;
+    let password = Secret::new(std::mem::take(&mut *fields.get("password")));
+    let is_drop = wish.inbox.is_some();
+    let asked = wish.path.clone();
+    // What may not be made costs no hash of a password.
+    let (running, mut terms) = guest
+        .step(move |desk: &mut Desk| {
+            let running = desk.admit(Matter::MakeLink { inbox: is_drop }, "link", &mut |_| {})?;
+            let running = desk.about_link_to(&asked, running);
+            match desk.link_terms(wish, &running) {
+                Ok(terms) => Ok((running, terms)),
+                Err(error) => {
+                    let error = desk.failed(running, error);
+                    desk.rest();
+                    Err(error)
+                }
+            }
+        })
+        .await?;
+    if !password.expose().is_empty() {
+        terms.password = Some(visitors.shared().accounts.hash(visitors.peer().ip(), password).await?);
+    }
+    let (secret, link) = guest
+        .step(move |desk: &mut Desk| {
+            let made = desk.make_link(terms);
+            let ended = match made {
+                Ok((secret, link)) => {
+                    desk.succeeded(&running.about(link.name.as_str()));
+                    Ok((secret, link))
+                }
+                Err(error) => Err(desk.failed(running, error)),
+            };
+            desk.rest();
+            ended
+        })
+        .await?;
+    let path = format!("{}#{}", LinkSecret::from(&secret).url(), visitors.shared().pin);
+    let url = host(request.uri(), headers).map_or(path.clone(), |host| format!("https://{host}{path}"));
+    let mut answer = if for_browser {
+        let made = Made { url: &url, link: &link };
+        text(StatusCode::CREATED, "text/html; charset=utf-8", link_page::made(guest.name(), &made, ids))
+    } else {
+        let made = json!({ "url": url, "name": link.name, "kind": link.to.word(), "expires": link.expires });
+        text(StatusCode::CREATED, "application/json", format!("{made}\n"))
+    };
+    set(&mut answer, LOCATION, path);
+    // It is shown once, and kept by nobody.
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+/// Withdraws the link of this `name`.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent; [`Kind::NotFound`]; those of the disk.
+pub async fn remove(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut Coming,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    if visitors.shared().web != Web::On {
+        return Ok(not_allowed("POST", visitors.shared().web, &Reader::Program, ids));
+    }
+    same_site::check(request.uri(), request.headers())?;
+    let guest = user(visitors, request).await?;
+    let name = Fields::read(request.headers(), body).await?.get("name");
+    let name = String::from_utf8_lossy(&name).into_owned();
+    guest
+        .step(move |desk: &mut Desk| {
+            let running = desk.admit(Matter::EndLink, "unlink", &mut |_| {})?;
+            let ended = match desk.remove_link(&name) {
+                Ok(link) => {
+                    desk.succeeded(&desk.about_link_to(&link.path, running).about(name));
+                    Ok(())
+                }
+                Err(error) => Err(desk.failed(running, error)),
+            };
+            desk.rest();
+            ended
+        })
+        .await?;
+    Ok(match for_browser {
+        true => redirect(StatusCode::SEE_OTHER, &format!("/{}/{PATH}", super::target::OWN)),
+        false => super::answer::answer(StatusCode::NO_CONTENT),
+    })
+}
+
+/// The user who asks.
+async fn user(visitors: &Visitors, request: &Request<()>) -> Result<Arc<Guest>> {
+    let required = || Error::new(Kind::LoginRequired, "log in first");
+    let claimed = visitors.claimed(request.headers())?;
+    if matches!(claimed, Claimed::Nobody) {
+        return Err(required());
+    }
+    let guest = visitors.guest(claimed).await?;
+    if guest.is_anonymous() { Err(required()) } else { Ok(guest) }
+}
+
+/// Where in the maker's home a link leads.
+fn place(guest: &Guest, link: &Link) -> Place {
+    Place { whose: Whose::User(guest.name().to_owned()), path: link.path.clone(), is_folder: link.to.word() != "file" }
+}
+
+fn object(LinkShown { link, used }: &LinkShown, place: &Place) -> Value {
+    json!({
+        "name": link.name,
+        "kind": link.to.word(),
+        "path": escape::for_people(link.path.as_bytes()),
+        "href": place.url(place.is_folder),
+        "expires": link.expires,
+        "password": link.has_password(),
+        "downloads": link.downloads.map(|_| used.downloads),
+        "max_downloads": link.downloads,
+    })
+}
+
+/// What a form asks for.
+fn wish(fields: &Fields, guest: &Guest) -> Result<LinkWish> {
+    let bad = |why: &str| Error::new(Kind::BadCommand, why);
+    let field = |name: &str| -> Result<Option<String>> {
+        let value = String::from_utf8(fields.get(name).to_vec()).map_err(|_| bad("a field of the form is no text"))?;
+        Ok(Some(value).filter(|value| !value.trim().is_empty()))
+    };
+    let number = |name: &str| -> Result<Option<u64>> {
+        field(name)?.map(|value| value.trim().parse().map_err(|_| bad("a field of the form is no number"))).transpose()
+    };
+    let uri = field("path")?.and_then(|path| path.parse::<Uri>().ok()).ok_or_else(|| bad("the form names no path"))?;
+    let path = match Target::parse(&uri)? {
+        Target::Place(place) if place.whose == Whose::User(guest.name().to_owned()) => place.path,
+        _ => return Err(Error::new(Kind::Denied, "a link leads into your own folder")),
+    };
+    let inbox = match field("kind")?.as_deref() {
+        None | Some("read") => None,
+        Some("drop") => Some(InboxWish { bytes: number("size")?, files: number("files")? }),
+        Some(_) => return Err(bad("kind= is read or drop")),
+    };
+    let end = match field("expires")?.as_deref() {
+        None => LinkEnd::Usual,
+        Some("never") => LinkEnd::Never,
+        Some(_) => LinkEnd::In(number("expires")?.unwrap_or_default()),
+    };
+    Ok(LinkWish { path, inbox, name: field("name")?, end, downloads: number("downloads")? })
+}

@@ -1,0 +1,32 @@
+// The page of a link that files are put in by: several at once, with progress, going on after a cut. Without it the form sends them.
+
+import { onDrop, panel, say } from "./panel.js";
+import { Uploads } from "./upload.js";
+
+const base = new URL("./", location.href).pathname;
+const input = document.querySelector("#files");
+
+// All by requests that can be asked after: a file whose answer was lost is not there twice.
+const uploads = panel(
+  (changed) => new Uploads(changed, () => {}, -1),
+  false,
+  "The link asks for its password again. Open it in another tab: it goes on here then.",
+);
+const add = (files) => { if (files.length) uploads.add(files.map((file) => [file, file.name]), base); };
+
+// Chosen is sent: there is nothing to press.
+document.querySelector("#drop .buttons").hidden = true;
+document.querySelector("#drop label").textContent = "Drop files anywhere on this page, or choose them";
+document.querySelector("#drop").addEventListener("submit", (event) => event.preventDefault());
+input.addEventListener("change", () => { add([...input.files]); input.value = ""; });
+
+onDrop((transfer) => {
+  const entries = [...transfer.items].map((item) => [item.webkitGetAsEntry?.(), item.getAsFile()]);
+  const folders = entries.filter(([entry]) => entry?.isDirectory);
+  add(entries.filter(([entry, file]) => file && !entry?.isDirectory).map(([, file]) => file));
+  if (folders.length) {
+    const told = document.querySelector("#folders");
+    told.hidden = false;
+    say(told.textContent);
+  }
+});

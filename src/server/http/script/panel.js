@@ -1,0 +1,102 @@
+// How far uploads have come, for those who look and those who listen; and what else the pages with uploads share.
+
+export function el(name, properties = {}, ...inside) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in element) element[key] = value; else element.setAttribute(key, value);
+  }
+  element.append(...inside);
+  return element;
+}
+
+function size(bytes) {
+  if (bytes < 1024) return `${Math.round(bytes)} B`;
+  let unit = -1;
+  do { bytes /= 1024; unit += 1; } while (bytes >= 999.5 && unit < 4);
+  return `${bytes < 9.95 ? bytes.toFixed(1) : Math.round(bytes)} ${["KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
+}
+
+function time(seconds) {
+  if (!Number.isFinite(seconds)) return "";
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s left`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min left`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min left`;
+}
+
+const status = document.querySelector("#status");
+
+// For those who listen: said once each time it changes.
+export const say = (text) => { if (status.textContent !== text) status.textContent = text; };
+
+// Calls `take` with what is dropped anywhere on the page.
+export function onDrop(take) {
+  let depth = 0;
+  const isFiles = (event) => event.dataTransfer?.types.includes("Files");
+  addEventListener("dragenter", (event) => { if (isFiles(event)) { depth += 1; document.body.classList.add("dropping"); } });
+  addEventListener("dragleave", (event) => { if (isFiles(event) && --depth <= 0) document.body.classList.remove("dropping"); });
+  addEventListener("dragover", (event) => { if (isFiles(event)) event.preventDefault(); });
+  addEventListener("drop", (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    depth = 0;
+    document.body.classList.remove("dropping");
+    take(event.dataTransfer);
+  });
+}
+
+// Shows the uploads that `make` makes with what is to be called when they change. `loggedOut`: what is said where the server asks who
+// this is.
+export function panel(make, mayReplace, loggedOut = "You have been logged out. Log in in another tab: it goes on then.") {
+  const element = document.querySelector("#uploads");
+  const $ = (selector) => element.querySelector(selector);
+  let drawing = 0;
+  let shown = false;
+  const drawSoon = () => { drawing ||= setTimeout(draw, 200); };
+  const uploads = make(drawSoon);
+
+  function draw() {
+    drawing = 0;
+    const sum = uploads.sum();
+    element.hidden = uploads.items.length === 0;
+    if (element.hidden) { shown = false; return; }
+    if (!shown) element.scrollIntoView({ block: "nearest" });
+    shown = true;
+    const { files, done, failed } = sum;
+    const busy = uploads.isBusy;
+    const head = busy
+      ? `Uploading ${Math.min(done + failed + 1, files)} of ${files}`
+      : failed > 0 ? `${done} of ${files} uploaded, ${failed} not` : `${done === 1 ? "1 file" : `${done} files`} uploaded`;
+    const where = sum.login > 0 ? loggedOut
+      : sum.lost > 0 ? "The connection is lost. It goes on by itself."
+        : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, sum.rate > 0 ? `${size(sum.rate)}/s` : "", time(sum.left)].filter(Boolean).join(" · ")
+          : "What is here has been verified and is on the server's disk.";
+    $("h2").textContent = head;
+    $("progress").hidden = !busy;
+    $("progress").max = sum.total || 1;
+    $("progress").value = sum.total ? sum.sent : 0;
+    $(".where").textContent = where;
+    $(".stop").hidden = !busy;
+    $(".clear").hidden = busy;
+    // Those that move and those that need a decision; whatever is done is in the list of the folder.
+    const told = uploads.items.filter((item) => item.state === "running" || item.state === "failed" || item.state === "taken" || item.state === "lost");
+    const list = $("ul");
+    list.replaceChildren(...told.slice(0, 50).map((item) => {
+      const line = el("li", { className: item.state }, el("span", { className: "file" }, item.shown));
+      if (item.state === "running" || item.state === "lost") {
+        line.append(el("span", { className: "far" }, item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : ""));
+      } else {
+        const again = (text, replace) => el("button", { type: "button", onclick: () => { item.again(replace); uploads.next(); } }, text);
+        line.append(el("span", { className: "why" }, item.why), item.state === "taken" ? (mayReplace ? again("Replace it", true) : "") : again("Try again", item.replace));
+      }
+      return line;
+    }));
+    if (sum.lost > 0) say("The connection is lost. It goes on by itself.");
+    else if (!busy) say(head);
+    else if (sum.total) say(`${head}, ${10 * Math.floor((10 * sum.sent) / sum.total)} percent`);
+  }
+
+  $(".stop").addEventListener("click", () => uploads.stop());
+  $(".clear").addEventListener("click", () => uploads.clear());
+  setInterval(() => { if (uploads.isBusy) drawSoon(); }, 500);
+  return uploads;
+}

@@ -1,0 +1,92 @@
+//! A folder that files can be put into, and nothing else be done with: what a link that files are put in by gives.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::files::{
+    Done, FileMode, Hash, Listing, Meta, Mtime, Overwrite, Partial, Prepared, Promises, RelPath, Source, SourceMode,
+    Store, Upload, UploadSpec,
+};
+
+/// A folder of another store, for new files to be put right into. Paths are those of the other store.
+pub struct Inbox {
+    store: Arc<dyn Store>,
+    folder: RelPath,
+}
+
+impl Inbox {
+    /// This folder of this store.
+    pub fn new(store: Arc<dyn Store>, folder: RelPath) -> Inbox {
+        Inbox { store, folder }
+    }
+}
+
+fn closed(path: &RelPath) -> Error {
+    Error::new(Kind::Denied, format!("{path}: files can be put in here, and nothing else"))
+}
+
+impl Store for Inbox {
+    fn promises(&self) -> Promises {
+        self.store.promises()
+    }
+
+    fn stat(&self, path: &RelPath) -> Result<Meta> {
+        Err(closed(path))
+    }
+
+    fn open(&self, path: &RelPath) -> Result<Box<dyn Source>> {
+        Err(closed(path))
+    }
+
+    fn begins_by_counting(&self) -> bool {
+        self.store.begins_by_counting()
+    }
+
+    fn begin(&self, path: &RelPath, spec: UploadSpec) -> Result<Box<dyn Upload>> {
+        // Whoever asks for anything else would learn what is there.
+        match path.parent() == Some(self.folder.clone()) && spec.overwrite == Overwrite::Numbered {
+            true => self.store.begin(path, spec),
+            false => Err(closed(path)),
+        }
+    }
+
+    fn partial(&self, path: &RelPath) -> Result<Option<Partial>> {
+        Err(closed(path))
+    }
+
+    fn resume(&self, path: &RelPath, _spec: UploadSpec, _from: u64, _proven: Hash) -> Result<Box<dyn Upload>> {
+        Err(closed(path))
+    }
+
+    fn commit(&self, changes: Vec<Prepared>) -> Vec<Result<Done>> {
+        self.store.commit(changes)
+    }
+
+    fn list(&self, path: &RelPath, _recursive: bool) -> Result<Box<dyn Listing>> {
+        Err(closed(path))
+    }
+
+    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<()> {
+        Err(closed(path))
+    }
+
+    fn set_mode(&self, path: &RelPath, _source: SourceMode) -> Result<FileMode> {
+        Err(closed(path))
+    }
+
+    fn set_mtime(&self, path: &RelPath, _mtime: Mtime) -> Result<()> {
+        Err(closed(path))
+    }
+
+    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<()> {
+        Err(closed(from))
+    }
+
+    fn begin_dir(&self, path: &RelPath, _parents: bool) -> Result<Prepared> {
+        Err(closed(path))
+    }
+
+    fn forget_handles(&self) {
+        self.store.forget_handles();
+    }
+}

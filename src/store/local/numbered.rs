@@ -1,0 +1,56 @@
+//! Commits of those who are to learn nothing of what is there: a file whose name is taken gets it with a number.
+
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, statat};
+use rustix::io::Errno;
+
+use super::commit::{failed, put_new};
+use super::jail::Jail;
+use super::upload::LocalUpload;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Upload as _, numbered, numbered_name};
+use crate::limits;
+
+/// The looks that it takes to find a number up to [`limits::NUMBERED_MAX`].
+const LOOKS: u32 = limits::NUMBERED_MAX.ilog2();
+
+/// Gives a staged file its name, or that with a number, and says where, and with which number: below two it is the name itself. The
+/// upload's path is that one from then on.
+///
+/// # Errors
+/// [`Kind::TooMany`] if there are as many files of that name as are counted.
+pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u32)> {
+    let asked = upload.path.clone();
+    for _ in 0..limits::NAME_TRIES {
+        let _steady = jail.tree().steady();
+        let (dir, name) = jail.parent(&asked)?;
+        let number = free(&dir, name);
+        match put_new(&upload.temp, &dir, &numbered_name(name, number)) {
+            Ok(()) => {
+                upload.path = numbered(&asked, number)?;
+                jail.settled(&upload.path, 0, upload.len(), upload.promise.take());
+                return Ok((dir, number));
+            }
+            // Somebody has taken it just now.
+            Err(Errno::EXIST) => {}
+            Err(err) => return Err(failed(&asked, err)),
+        }
+    }
+    Err(Error::new(Kind::TooMany, format!("{asked}: there are too many files of this name")))
+}
+
+/// A number that nothing has with this name, as far as a look can tell. It takes the same number of looks however many there are, and
+/// whether there are any: how long it takes says nothing to whoever waits.
+fn free(dir: &Dir, name: &[u8]) -> u32 {
+    let look = |number| statat(dir, &*numbered_name(name, number), AtFlags::SYMLINK_NOFOLLOW);
+    let is_taken = |number| look(number).err() != Some(Errno::NOENT);
+    let is_plain_free = !is_taken(1);
+    let (mut taken, mut free) = (1, 1 + limits::NUMBERED_MAX);
+    for _ in 0..LOOKS {
+        let middle = u32::midpoint(taken, free);
+        if is_taken(middle) { taken = middle } else { free = middle }
+    }
+    if is_plain_free { 1 } else { free }
+}

@@ -1,0 +1,172 @@
+//! Links in a real browser: made by one person, used by another in a profile of its own.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::common::World;
+use crate::common::chromium::Chromium;
+
+use super::browser::{is_clean, log_in, scrolls_sideways};
+use super::noise;
+
+/// Pictures of what is there, as wide screens and phones show it, by day and by night.
+fn pictures(browser: &Chromium, name: &str) {
+    for (width, height, size) in [(1200, 800, "wide"), (380, 740, "phone")] {
+        for (is_dark, shade) in [(false, "light"), (true, "dark")] {
+            browser.look(width, height, is_dark);
+            browser.wait(&format!("innerWidth === {width}"));
+            assert!(!scrolls_sideways(browser), "{name} {size}");
+            browser.picture(&format!("{name}-{size}-{shade}"));
+        }
+    }
+}
+
+fn press(browser: &Chromium, text: &str) {
+    let found =
+        format!("[...document.querySelectorAll('dialog button')].find(button => button.textContent === '{text}')");
+    browser.wait(&format!("!!{found}"));
+    browser.eval(&format!("{found}.click()"));
+}
+
+/// Chooses this in the dialog.
+fn choose(browser: &Chromium, id: &str, value: &str) {
+    browser.eval(&format!(
+        "(() => {{ const it = document.querySelector('dialog #{id}'); it.value = '{value}'; it.onchange?.(); }})()"
+    ));
+}
+
+/// The path of the link that the dialog shows.
+fn made(browser: &Chromium) -> String {
+    browser.wait("document.querySelector('dialog #made')?.value.includes('#sha256//')");
+    browser.text("new URL(document.querySelector('dialog #made').value).pathname")
+}
+
+#[test]
+fn a_file_is_shared_with_a_password_and_another_person_downloads_it() {
+    let world = World::of(&["alice"]);
+    fs::write(world.home("alice").join("holiday plans.txt"), "the plans\n".repeat(100)).unwrap();
+    fs::create_dir(world.home("alice").join("photos")).unwrap();
+    fs::write(world.home("alice").join("photos/boat.txt"), "a boat").unwrap();
+    let daemon = world.start();
+    let alice = Chromium::start();
+    alice.look(1200, 800, false);
+    log_in(&alice, &daemon, "alice", "/~alice/");
+    alice.wait("!!document.querySelector('tr.file .more')");
+    alice.eval("document.querySelector('tr.file .more').click()");
+    press(&alice, "Share");
+    alice.wait("document.activeElement.id === 'kind'");
+    pictures(&alice, "share-file");
+    choose(&alice, "expires", "86400");
+    alice.eval("document.querySelector('dialog #password').focus()");
+    alice.type_in("open sesame");
+    press(&alice, "Make the link");
+    let path = made(&alice);
+    pictures(&alice, "share-made");
+    press(&alice, "Done");
+    is_clean(&alice, &daemon);
+    // Somebody else, who knows nothing of alice's login.
+    let visitor = Chromium::start();
+    visitor.look(1200, 800, false);
+    visitor.go(&daemon, &path);
+    visitor.wait("document.activeElement.id === 'password'");
+    pictures(&visitor, "link-password");
+    visitor.type_in("wrong");
+    visitor.press("Enter");
+    visitor.wait("document.querySelector('.wrong')?.textContent.includes('not the password')");
+    visitor.wait("document.activeElement.id === 'password'");
+    visitor.type_in("open sesame");
+    visitor.press("Enter");
+    visitor.wait("document.querySelector('h1')?.textContent === 'holiday plans.txt'");
+    pictures(&visitor, "link-file");
+    let text = visitor.text("fetch(document.querySelector('a.main').href).then(answer => answer.text())");
+    assert_eq!(text, "the plans\n".repeat(100));
+    assert!(!visitor.text("document.body.innerText").contains("alice"));
+    is_clean(&visitor, &daemon);
+    // A folder, as a page.
+    alice.eval("document.querySelector('tr.dir .more').click()");
+    press(&alice, "Share");
+    alice.wait("document.querySelectorAll('dialog #kind option').length === 2");
+    press(&alice, "Make the link");
+    let folder = made(&alice);
+    press(&alice, "Done");
+    visitor.go(&daemon, &folder);
+    visitor.wait("document.querySelector('td.name a')?.textContent === 'boat.txt'");
+    pictures(&visitor, "link-folder");
+    // Withdrawn, it is gone at once.
+    alice.go(&daemon, "/.sealift-web/links");
+    alice.wait("document.querySelectorAll('.links li').length === 2");
+    pictures(&alice, "my-links");
+    alice.eval("document.querySelector('[aria-label=\"Withdraw photos\"]').click()");
+    alice.wait("document.querySelectorAll('.links li').length === 1");
+    visitor.go(&daemon, &folder);
+    assert!(visitor.text("document.body.innerText").contains("404"));
+    is_clean(&alice, &daemon);
+}
+
+#[test]
+fn another_person_puts_files_in_by_a_link_over_a_line_that_breaks_and_without_a_script() {
+    let world = World::of(&["alice"]);
+    let inbox = world.home("alice").join("inbox");
+    fs::create_dir(&inbox).unwrap();
+    fs::write(inbox.join("large.bin"), "alice's own").unwrap();
+    let daemon = world.start();
+    let alice = Chromium::start();
+    alice.look(1200, 800, false);
+    log_in(&alice, &daemon, "alice", "/~alice/inbox/");
+    alice.eval("document.querySelector('#share').click()");
+    alice.wait("document.activeElement.id === 'kind'");
+    choose(&alice, "kind", "drop");
+    alice.wait("document.querySelector('#downloads').closest('div').hidden");
+    pictures(&alice, "share-drop");
+    press(&alice, "Make the link");
+    let path = made(&alice);
+    let own = tempfile::tempdir().unwrap();
+    let bytes = noise(40_000_000);
+    fs::write(own.path().join("large.bin"), &bytes).unwrap();
+    fs::write(own.path().join("<b>small.txt"), "small").unwrap();
+    fs::write(own.path().join("empty"), "").unwrap();
+    let visitor = Chromium::start();
+    visitor.look(1200, 800, false);
+    visitor.go(&daemon, &path);
+    visitor.wait("!!document.querySelector('#files')");
+    pictures(&visitor, "drop");
+    visitor.slow_down(8_000_000);
+    visitor.choose("#files", &own.path().join("large.bin"));
+    visitor.wait("document.querySelector('#uploads progress').value > 3e6");
+    visitor.cut_off(true);
+    visitor.wait("document.querySelector('.where').textContent.startsWith('The connection is lost')");
+    visitor.slow_down(30_000_000);
+    visitor.wait("document.querySelector('#uploads progress').value > 20e6");
+    pictures(&visitor, "drop-running");
+    for name in ["<b>small.txt", "empty"] {
+        visitor.choose("#files", &own.path().join(name));
+    }
+    visitor.wait("document.querySelector('#uploads h2').textContent === '3 files uploaded'");
+    pictures(&visitor, "drop-done");
+    assert!(fs::read(inbox.join("large-2.bin")).unwrap() == bytes);
+    assert_eq!(fs::read_to_string(inbox.join("large.bin")).unwrap(), "alice's own");
+    assert_eq!(fs::read_to_string(inbox.join("<b>small.txt")).unwrap(), "small");
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 4, "none is there twice");
+    assert!(!visitor.text("document.body.innerText").contains("alice"));
+    is_clean(&visitor, &daemon);
+    // Without a script the form sends them.
+    visitor.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
+    visitor.go(&daemon, &path);
+    visitor.choose("#files", &own.path().join("empty"));
+    visitor.eval("document.querySelector('#drop').requestSubmit()");
+    visitor.wait("document.querySelector('.done')?.textContent.startsWith('1 file stored')");
+    pictures(&visitor, "drop-form-done");
+    assert!(inbox.join("empty-2").is_file());
+    // Its maker sees what came.
+    alice.go(&daemon, "/~alice/inbox/");
+    alice.wait("document.querySelectorAll('tr.file').length === 5");
+    alice.go(&daemon, "/.sealift-web/links");
+    alice.wait("document.querySelector('.links .sum').textContent.includes('4 of 1000 came')");
+    // Over, it is over for who is there too.
+    alice.eval("document.querySelector('.links button').click()");
+    alice.wait("document.querySelectorAll('.links li').length === 0");
+    visitor.call("Emulation.setScriptExecutionDisabled", json!({"value": false}));
+    visitor.go(&daemon, &path);
+    assert!(visitor.text("document.body.innerText").contains("404"));
+}
