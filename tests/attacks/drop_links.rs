@@ -325,7 +325,7 @@ fn drop_link_names_are_text() {
     let world = world();
     let daemon = world.start();
     let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes");
-    let odd = "<script>alert(1)</script>.html".replace('/', "%2f").replace("%2f", "_");
+    let odd = "<script>alert(1)<_script>.html";
     let name: String = odd.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let page = ["-H", "Accept: text/html", "-H", "Sec-Fetch-Site: same-origin"];
     let sent = send(&daemon, &world, &format!("{url}{name}"), &page);

@@ -440,3 +440,51 @@ fn link_withdrawn_for_good() {
     let again = world.start();
     assert_eq!(get(&again, &url(&secret)).status, 404, "and does not come back");
 }
+
+#[test]
+fn link_made_by_another_site() {
+    let world = world();
+    let daemon = world.start();
+    make(&mut enter(&daemon, "alice"), "beside name=hers");
+    let user = format!("password={PASSWORD}");
+    let form = ["--data-urlencode", "user=alice", "--data-urlencode", &user];
+    let cookie =
+        curl(&daemon, &form, "/.sealift-web/login").headers["set-cookie"].split(';').next().unwrap().to_owned();
+    let with = format!("Cookie: {cookie}");
+    let (links, remove) = ("/.sealift-web/links", "/.sealift-web/links/remove");
+    let post = |path: &str, field: &str, more: &[&str]| {
+        curl(&daemon, &[&["-H", &with, "--data-urlencode", field], more].concat(), path)
+    };
+    for site in [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Origin: https://evil.example",
+        "Origin: null",
+        "Origin: http://127.0.0.1",
+    ] {
+        for (path, field) in [(links, "path=/~alice/shared/"), (remove, "name=hers")] {
+            assert_eq!(post(path, field, &["-H", site]).status, 403, "{site} {path}");
+            // However it says what it sends.
+            let plain = ["-H", site, "-H", "Content-Type: text/plain"];
+            assert_eq!(post(path, field, &plain).status, 403, "{site} {path}");
+        }
+    }
+    // What changes something is no picture, and a form is a form.
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        let args: &[&str] = if method == "HEAD" { &["--head", "-H", &with] } else { &["-X", method, "-H", &with] };
+        curl(&daemon, args, &format!("{links}?path=/~alice/shared/"));
+        curl(&daemon, args, &format!("{remove}?name=hers"));
+    }
+    let ours = ["-H", "Sec-Fetch-Site: same-origin", "-H", "Content-Type: text/plain"];
+    assert_eq!(post(links, "path=/~alice/shared/", &ours).status, 400);
+    let names = || {
+        let mut client = enter(&daemon, "alice");
+        client.line("LINKS");
+        std::iter::from_fn(|| Some(client.reply()).filter(|reply| reply.1 == "link"))
+            .map(|reply| reply.2["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(), ["hers"], "nothing was made, and nothing withdrawn");
+    assert_eq!(post(links, "path=/~alice/shared/", &["-H", "Sec-Fetch-Site: same-origin"]).status, 201);
+    assert_eq!(names(), ["hers", "shared"]);
+}

@@ -213,8 +213,11 @@ mod tests {
         [(CONTENT_TYPE, kind.parse().unwrap())].into_iter().collect()
     }
 
+    /// What files are called, and their bytes.
+    type Parts = Vec<(Option<String>, Vec<u8>)>;
+
     /// The parts of a form that comes in pieces of this size.
-    fn parts(text: &[u8], piece: usize, least: usize) -> Result<Vec<(Option<String>, Vec<u8>)>, Kind> {
+    fn parts(text: &[u8], piece: usize, least: usize) -> Result<Parts, Kind> {
         let mut form = Form::of(&headers("multipart/form-data; boundary=B")).unwrap();
         let (mut pieces, mut parts) = (text.chunks(piece), Vec::new());
         loop {
