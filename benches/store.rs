@@ -37,7 +37,7 @@ fn main() {
             (Staging::Hidden, Durability::Full),
         ] {
             let dir = fresh();
-            let store = LocalStore::open_path(dir.path(), LocalOptions { staging, durability }).unwrap();
+            let store = LocalStore::open_path(dir.path(), LocalOptions::new(durability, staging)).unwrap();
             let paths = paths();
             for folder in 0..FOLDERS {
                 store.make_dir(&RelPath::parse(format!("d{folder}").as_bytes()).unwrap(), false).unwrap();
@@ -52,7 +52,7 @@ fn main() {
             for announced in [false, true] {
                 let dir = fresh();
                 let store =
-                    LocalStore::open_path(dir.path(), LocalOptions { durability, ..Default::default() }).unwrap();
+                    LocalStore::open_path(dir.path(), LocalOptions::new(durability, Staging::default())).unwrap();
                 let label = format!("{place} 1 GiB {durability:?}{}", if announced { ", size told" } else { "" });
                 measure(&label, 1, || large(&store, announced));
             }

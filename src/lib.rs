@@ -78,6 +78,7 @@ mod repeated;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
+mod setters;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

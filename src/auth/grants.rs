@@ -42,6 +42,7 @@ pub struct Grants {
 /// Why somebody may not be logged in, whatever they prove. It is for the log: those who try are told the same as of a wrong
 /// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Barred {
     /// [`Grants::enabled`] is off.
     #[error("the user is disabled")]

@@ -7,6 +7,7 @@ use crate::files::{Location, RelPath};
 
 /// The rights over a folder with all that may be in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spread {
     /// Those that there are everywhere in it.
     pub all: Access,

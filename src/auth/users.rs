@@ -333,6 +333,7 @@ fn changed() -> Error {
 
 /// A folder that more than one user reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SharedHome<'a> {
     /// Where it is below the data directory.
     pub home: &'a str,

@@ -11,9 +11,11 @@ use super::feed::Fed;
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
 use crate::files::{Condition, Mtime, RelPath};
+use crate::setters::setters;
 
 /// One file to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Download {
     /// The file on the server.
     pub from: RelPath,
@@ -29,6 +31,8 @@ impl Download {
         Download { from, to, condition: Condition::Any }
     }
 }
+
+setters!(Download: condition: Condition);
 
 /// Where an upload's bytes come from.
 #[non_exhaustive]
@@ -64,6 +68,7 @@ impl fmt::Debug for UploadSource {
 
 /// One file to send.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Upload {
     /// Where its bytes come from.
     pub from: UploadSource,
@@ -96,6 +101,8 @@ impl Upload {
         Upload { from: UploadSource::Reader(Box::new(from)), to, condition: Condition::Any, mtime: None }
     }
 }
+
+setters!(Upload: condition: Condition, mtime: Option<Mtime>);
 
 impl Upload {
     /// This upload for one attempt. A file and memory can be read again, a reader is spent with it.

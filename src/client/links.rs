@@ -14,6 +14,7 @@ use crate::limits;
 pub use crate::proto::InboxArgs as LinkInbox;
 use crate::proto::{Command, LinkArgs, LinkEnd, Reply};
 use crate::secret::Secret;
+use crate::setters::setters;
 use crate::tls::Pin;
 
 /// Where links are on a server.
@@ -21,6 +22,7 @@ const PATH: &str = "/.sealift-web/l/";
 
 /// A link that is to be made.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct NewLink {
     /// What it leads to; the root is one's whole folder.
     pub path: RelPath,
@@ -36,8 +38,18 @@ pub struct NewLink {
     pub downloads: Option<u64>,
 }
 
+impl NewLink {
+    /// To this file or folder, and nothing more said of it.
+    pub fn to(path: RelPath) -> Self {
+        NewLink { path, ..NewLink::default() }
+    }
+}
+
+setters!(NewLink: inbox: Option<LinkInbox>, name: Option<String>, expires: Option<LinkExpiry>, password: Option<Secret>, downloads: Option<u64>);
+
 /// When a link ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LinkExpiry {
     /// Never by itself.
     Never,
@@ -47,6 +59,7 @@ pub enum LinkExpiry {
 
 /// A link that was made. Names are from outside: escape before showing.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MadeLink {
     /// What it is called.
     pub name: String,
@@ -60,6 +73,7 @@ pub struct MadeLink {
 
 /// A link as the server shows it to its maker. All of it is from outside: escape before showing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerLink {
     /// What it is called.
     pub name: String,

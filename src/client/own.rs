@@ -20,6 +20,7 @@ use crate::tls::Pin;
 
 /// What proves to a server once more who somebody is.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Present {
     /// The password that is right now.
     Password(Secret),
@@ -29,6 +30,7 @@ pub enum Present {
 
 /// A key that logs one in, as the server has it. All of it is from outside: escape before showing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerKey {
     /// What it is called there.
     pub name: String,

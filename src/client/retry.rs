@@ -22,10 +22,19 @@ use crate::files::{Condition, RelPath};
 use crate::limits;
 use crate::proto::Feature;
 use crate::random;
+use crate::setters::setters;
 use crate::sync::{Mutex, MutexGuard};
 
 /// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
+///
+/// ```
+/// use sealift::client::TransferOptions;
+///
+/// const PATIENT: TransferOptions = TransferOptions::new().resume(true).retries(5);
+/// assert_eq!(PATIENT.streams(4).retries, 5);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct TransferOptions {
     /// Go on with what an earlier command left: of a file that was cut off, and of several. A file that is whole in its place
     /// (of the same size, time and BLAKE3) is not moved again.
@@ -55,6 +64,27 @@ pub struct TransferOptions {
     /// and whoever keeps a file may always read it. A server that is too old for it is [`Kind::TooOld`].
     pub perms: bool,
 }
+
+impl TransferOptions {
+    /// Nothing of what is here: files are replaced, over one connection, and a lost one ends the transfer.
+    pub const fn new() -> Self {
+        TransferOptions {
+            resume: false,
+            skip_existing: false,
+            update: false,
+            parents: false,
+            dry_run: false,
+            retries: 0,
+            streams: 0,
+            transfers: 0,
+            growing: false,
+            perms: false,
+        }
+    }
+}
+
+setters!(const TransferOptions: resume: bool, skip_existing: bool, update: bool, parents: bool, dry_run: bool, retries: u32,
+    streams: u32, transfers: u32, growing: bool, perms: bool);
 
 /// Several files, or a tree, to transfer over as many connections as it takes. Their targets must differ.
 ///

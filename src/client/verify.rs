@@ -18,6 +18,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// What became of the files of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Verified {
     /// Files that were read and are as recorded.
     pub confirmed: u64,

@@ -73,8 +73,39 @@ pub trait Vault: Send + Sync {
     }
 }
 
+impl<V: Vault + ?Sized> Vault for Arc<V> {
+    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+        (**self).open(home, quota)
+    }
+
+    fn open_folder(&self, folder: &Location, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+        (**self).open_folder(folder, quota)
+    }
+
+    fn prepare(&self, home: &str) -> Result<()> {
+        (**self).prepare(home)
+    }
+
+    fn refuse_taken(&self, homes: &BTreeSet<&str>) -> Result<()> {
+        (**self).refuse_taken(homes)
+    }
+
+    fn names(&self) -> Result<BTreeSet<String>> {
+        (**self).names()
+    }
+
+    fn sweep(&self, home: &str, max_age: Option<Duration>) -> Result<Swept> {
+        (**self).sweep(home, max_age)
+    }
+
+    fn sweep_folder(&self, folder: &Location, max_age: Option<Duration>) -> Result<Swept> {
+        (**self).sweep_folder(folder, max_age)
+    }
+}
+
 /// What a sweep did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct Swept {
     /// Files removed.
     pub removed: usize,

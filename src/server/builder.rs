@@ -79,8 +79,8 @@ impl ServerBuilder {
     }
 
     /// Keeps the homes wherever this one does.
-    pub fn vault(self, vault: Arc<dyn Vault>) -> Self {
-        self.storage(Storage::Vault(vault))
+    pub fn vault(self, vault: impl Vault + 'static) -> Self {
+        self.storage(Storage::Vault(Arc::new(vault)))
     }
 
     /// Either, with what there is to choose.

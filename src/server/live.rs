@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ServerOptions;
-use super::door::admission::AdmissionOptions;
+use super::door::admission_options::AdmissionOptions;
 use super::door::proxied::Balancers;
 use super::door::timeouts::Timeouts;
 use crate::auth::Network;

@@ -15,6 +15,7 @@ use crate::sync::Mutex;
 
 /// What a server does with the memory that it may take, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryPlan {
     /// All of it.
     pub all: u64,

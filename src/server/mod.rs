@@ -40,7 +40,7 @@ pub use self::desk::users_file_trouble::{UsersFileTrouble, users_file_trouble};
 use self::door::accounts::Accounts;
 pub use self::door::accounts::login_memory_kib;
 use self::door::admission::Admission;
-pub use self::door::admission::{AdmissionOptions, connections_within};
+pub use self::door::admission_options::{AdmissionOptions, connections_within};
 use self::door::pulse::Pulse;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;

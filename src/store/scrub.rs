@@ -10,6 +10,7 @@ use crate::limits;
 
 /// What became of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Scrubbed {
     /// Files that were read and are as recorded.
     pub confirmed: u64,

@@ -29,6 +29,7 @@ pub struct Identity {
 
 /// What a certificate says, for a person to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Description {
     /// The host names and IP addresses it is made out to, in its order. From outside: escape before printing.
     pub names: Vec<String>,

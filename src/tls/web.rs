@@ -22,6 +22,7 @@ const KEY_FILE: &str = "privkey.pem";
 
 /// Where the certificate for browsers is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WebFiles {
     /// The certificate and those between it and its authority.
     pub certificate: PathBuf,
@@ -32,6 +33,17 @@ pub struct WebFiles {
 }
 
 impl WebFiles {
+    /// These two, which are there.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> WebFiles {
+        WebFiles { certificate: certificate.into(), key: key.into(), is_expected: true }
+    }
+
+    /// The same, where it is worth a word if they are not there.
+    #[must_use]
+    pub fn expected(self) -> WebFiles {
+        WebFiles { is_expected: true, ..self }
+    }
+
     /// `fullchain.pem` and `privkey.pem` in this folder, which need not be there.
     pub fn in_folder(folder: &Path) -> WebFiles {
         WebFiles { certificate: folder.join(CERTIFICATE_FILE), key: folder.join(KEY_FILE), is_expected: false }

@@ -20,7 +20,7 @@ const FOLDER: &str = "SEALIFT_TEST_FAULTS_FOLDER";
 const COUNT: &str = "SEALIFT_TEST_FAULTS_COUNT";
 
 fn store(root: &Path) -> LocalStore {
-    LocalStore::open_path(root, LocalOptions { durability: Durability::Full, staging: Staging::Hidden }).unwrap()
+    LocalStore::open_path(root, LocalOptions::new(Durability::Full, Staging::Hidden)).unwrap()
 }
 
 /// What runs under the fault: uploads over old files, all of which must fail.

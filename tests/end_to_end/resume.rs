@@ -23,18 +23,7 @@ use crate::common::running::{Notes, PASSWORD, Running, bytes, p};
 use crate::common::{Daemon, end_of, text};
 
 const BLOCK: usize = 16 * 1024 * 1024;
-const RESUME: TransferOptions = TransferOptions {
-    resume: true,
-    skip_existing: false,
-    update: false,
-    parents: false,
-    transfers: 1,
-    dry_run: false,
-    retries: 3,
-    streams: 1,
-    growing: false,
-    perms: false,
-};
+const RESUME: TransferOptions = TransferOptions::new().resume(true).transfers(1).retries(3).streams(1);
 
 /// Stands between client and server, counts what passes, and cuts the connections after so many bytes.
 #[derive(Clone)]
@@ -282,7 +271,7 @@ fn an_upload_stored_before_the_answer_was_lost_is_not_called_existing() {
         fs::write(&source, bytes(5000)).unwrap();
         let (mut seed, mut stored) = (3, 0);
         for _ in 0..60 {
-            let job = Upload { condition: Condition::Absent, ..Upload::file(&source, p("a")) };
+            let job = Upload::file(&source, p("a")).condition(Condition::Absent);
             let mut up = Transfer::upload(vec![job], TransferOptions::default());
             let mut client = through(&server, &cutter).await;
             // The line and the data are 5.2 KB; the answer comes after.
@@ -310,8 +299,8 @@ fn what_exists_is_skipped_when_asked_to() {
         let local = tempfile::tempdir().unwrap();
         fs::write(local.path().join("a"), "new").unwrap();
         fs::write(server.home("alice").join("a"), "old").unwrap();
-        let options = TransferOptions { skip_existing: true, ..TransferOptions::default() };
-        let job = Upload { condition: Condition::Absent, ..Upload::file(local.path().join("a"), p("a")) };
+        let options = TransferOptions::new().skip_existing(true);
+        let job = Upload::file(local.path().join("a"), p("a")).condition(Condition::Absent);
         let notes = Arc::new(Notes::default());
         let observer: Arc<dyn Observer> = notes.clone();
         let mut up = Transfer::upload(vec![job], options);

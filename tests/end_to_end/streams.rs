@@ -22,18 +22,7 @@ use crate::common::running::{PASSWORD, Running, bytes, p};
 
 const MIB: usize = 1024 * 1024;
 const BLOCK: usize = 16 * MIB;
-const FOUR: TransferOptions = TransferOptions {
-    resume: false,
-    skip_existing: false,
-    update: false,
-    parents: false,
-    transfers: 1,
-    dry_run: false,
-    retries: 0,
-    streams: 4,
-    growing: false,
-    perms: false,
-};
+const FOUR: TransferOptions = TransferOptions::new().transfers(1).streams(4);
 
 /// Stands between client and server, counts, and cuts one connection after so many bytes.
 #[derive(Clone)]
@@ -450,7 +439,7 @@ fn a_tree_with_large_files_in_it_goes_both_ways() {
         }
         // Again: all are there, and none is moved.
         place.proxy.never_cut();
-        let options = TransferOptions { skip_existing: true, ..FOUR };
+        let options = FOUR.skip_existing(true);
         let mut work = Transfer::get_tree(&p("up"), &place.target(), &p("back"), Condition::Absent, options);
         place.attempt(&mut work).await.unwrap();
         let mut work_up = Transfer::put_tree(&place.local.path().join("tree"), &p("up"), Condition::Absent, options);

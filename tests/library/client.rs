@@ -290,7 +290,7 @@ fn files_that_fail_do_not_stop_the_others() {
             // Refused at once, with megabytes of data behind the command.
             file("big", "no/such/folder"),
             file("big", "3"),
-            Upload { condition: Condition::Absent, ..file("good", "1") },
+            file("good", "1").condition(Condition::Absent),
             file("", "4"),
             file("good", "5"),
         ];

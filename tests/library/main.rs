@@ -11,6 +11,7 @@ mod client_hostile;
 mod embedding;
 mod examples;
 mod fuzz_corpus;
+mod habits;
 mod pool;
 mod security_table;
 mod single_files;

@@ -129,7 +129,7 @@ fn a_server_that_gives_fewer_connections_lets_the_others_wait() {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::Folder { path: dir.path().join("data"), durability: Durability::None };
-        let admission = AdmissionOptions { per_source: 2, ..Default::default() };
+        let admission = AdmissionOptions::default().per_source(2);
         let server = Running::admitting(dir, storage, admission).await;
         let pool = pool(&server, 4).await;
         assert_eq!(pool.connections(), 2);

@@ -16,7 +16,7 @@ fn what_is_uploaded_is_read_back_and_nothing_else_stays() {
     for (durability, staging) in
         [(Durability::Full, Staging::Hidden), (Durability::None, Staging::Hidden), (Durability::None, Staging::Beside)]
     {
-        let home = Home::with(LocalOptions { durability, staging });
+        let home = Home::with(LocalOptions::new(durability, staging));
         home.store.make_dir(&p("d"), false).unwrap();
         let mtime = Mtime { secs: 1_000_000_000, nanos: 123_456_789 };
         let spec = UploadSpec { size: Some(5), mtime: Some(mtime), ..UploadSpec::default() };
@@ -39,7 +39,7 @@ fn what_is_uploaded_is_read_back_and_nothing_else_stays() {
 #[test]
 fn a_dropped_upload_leaves_the_old_file_and_nothing_else() {
     for staging in [Staging::Hidden, Staging::Beside] {
-        let home = Home::with(LocalOptions { staging, durability: Durability::None });
+        let home = Home::with(LocalOptions::new(Durability::None, staging));
         put(&home.store, "x", b"old").unwrap();
         let mut upload = home.store.begin(&p("x"), UploadSpec::default()).unwrap();
         upload.append(b"new").unwrap();
@@ -57,7 +57,7 @@ fn a_dropped_upload_leaves_the_old_file_and_nothing_else() {
 fn a_new_file_obeys_the_umask_and_a_replaced_one_keeps_its_mode() {
     // What a server stores is for its account and group, whatever the umask.
     for (staging, widest) in [(Staging::Hidden, 0o640), (Staging::Beside, 0o666)] {
-        let home = Home::with(LocalOptions { staging, durability: Durability::None });
+        let home = Home::with(LocalOptions::new(Durability::None, staging));
         let plain = home.dir.path().join("plain");
         fs::write(&plain, "").unwrap();
         put(&home.store, "x", b"1").unwrap();
@@ -93,7 +93,7 @@ fn staging_is_for_us_alone_and_not_reachable_by_name_or_link() {
 #[test]
 fn renaming_one_name_of_a_file_over_another_leaves_one() {
     for staging in [Staging::Hidden, Staging::Beside] {
-        let home = Home::with(LocalOptions { staging, durability: Durability::None });
+        let home = Home::with(LocalOptions::new(Durability::None, staging));
         home.store.make_dir(&p("d"), false).unwrap();
         for (from, to) in [("a", "b"), ("a", "d/b"), ("d/b", "a")] {
             put(&home.store, from, b"1").unwrap();

@@ -22,7 +22,7 @@ fn in_folder(durability: Durability) -> Home {
 /// A folder that files are put into beside their targets, as a client does. Its one user has one store.
 fn beside_targets() -> Home {
     let dir = tempfile::tempdir().unwrap();
-    let options = LocalOptions { durability: Durability::None, staging: Staging::Beside };
+    let options = LocalOptions::new(Durability::None, Staging::Beside);
     let store: Arc<dyn Store> = Arc::new(LocalStore::open_path(dir.path(), options).unwrap());
     Home::new(move |quota| {
         let _kept = &dir;

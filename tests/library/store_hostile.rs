@@ -21,7 +21,7 @@ use sealift::{Error, Kind, Result};
 
 use crate::common::home::{Home, list, p, put, put_if, read};
 
-const FAST: LocalOptions = LocalOptions { durability: Durability::None, staging: Staging::Hidden };
+const FAST: LocalOptions = LocalOptions::new(Durability::None, Staging::Hidden);
 
 fn entries(store: &LocalStore, path: &str, recursive: bool) -> (Vec<Entry>, Vec<Error>) {
     let mut listing = store.list(&p(path), recursive).unwrap();
@@ -214,7 +214,7 @@ fn names_of_any_bytes_are_listed_as_they_are() {
 #[test]
 fn the_longest_name_can_be_stored_either_way() {
     for staging in [Staging::Hidden, Staging::Beside] {
-        let home = Home::with(LocalOptions { staging, ..FAST });
+        let home = Home::with(LocalOptions::new(FAST.durability, staging));
         let name = "é".repeat(127) + "x";
         put(&home.store, &name, b"1").unwrap();
         assert_eq!(read(&home.store, &name).unwrap(), b"1");
@@ -224,10 +224,10 @@ fn the_longest_name_can_be_stored_either_way() {
 #[test]
 fn concurrent_same_name() {
     for staging in [Staging::Hidden, Staging::Beside] {
-        let home = Home::with(LocalOptions { staging, ..FAST });
+        let home = Home::with(LocalOptions::new(FAST.durability, staging));
         let root = home.dir.path();
         let write = |n: u8| {
-            let store = LocalStore::open_path(root, LocalOptions { staging, ..FAST }).unwrap();
+            let store = LocalStore::open_path(root, LocalOptions::new(FAST.durability, staging)).unwrap();
             for _ in 0..20 {
                 let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
                 for _ in 0..8 {
@@ -317,8 +317,7 @@ impl Drop for Mounted {
 fn disk_full() {
     let Some(disk) = Mounted::new("size=192k") else { return };
     for staging in [Staging::Hidden, Staging::Beside] {
-        let store =
-            LocalStore::open_path(disk.0.path(), LocalOptions { staging, durability: Durability::Full }).unwrap();
+        let store = LocalStore::open_path(disk.0.path(), LocalOptions::new(Durability::Full, staging)).unwrap();
         put(&store, "x", b"old").unwrap();
         let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
         let full = (0..100).find_map(|_| upload.append(&[1; 4096]).err()).unwrap();
@@ -339,7 +338,7 @@ fn disk_full() {
 fn a_disk_too_full_to_resume_keeps_the_partial() {
     let Some(disk) = Mounted::new("size=20m") else { return };
     for staging in [Staging::Hidden, Staging::Beside] {
-        let store = LocalStore::open_path(disk.0.path(), LocalOptions { staging, ..FAST }).unwrap();
+        let store = LocalStore::open_path(disk.0.path(), LocalOptions::new(FAST.durability, staging)).unwrap();
         let mut upload = store.begin(&p("x"), UploadSpec::default()).unwrap();
         let block = vec![1; usize::try_from(limits::HASH_BLOCK).unwrap()];
         upload.append(&block).unwrap();

@@ -82,7 +82,7 @@ proptest! {
 
     #[test]
     fn hidden_staging_does_what_the_model_does(ops in proptest::collection::vec(op(), 1..60)) {
-        run(LocalOptions { durability: Durability::None, staging: Staging::Hidden }, ops);
+        run(LocalOptions::new(Durability::None, Staging::Hidden), ops);
     }
 
     #[test]
@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn staging_beside_does_what_the_model_does(ops in proptest::collection::vec(op(), 1..60)) {
-        run(LocalOptions { durability: Durability::None, staging: Staging::Beside }, ops);
+        run(LocalOptions::new(Durability::None, Staging::Beside), ops);
     }
 }
 
@@ -101,6 +101,6 @@ proptest! {
 
     #[test]
     fn syncing_changes_nothing_else(ops in proptest::collection::vec(op(), 1..20)) {
-        run(LocalOptions { durability: Durability::Full, staging: Staging::Hidden }, ops);
+        run(LocalOptions::new(Durability::Full, Staging::Hidden), ops);
     }
 }

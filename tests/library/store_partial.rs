@@ -23,7 +23,7 @@ fn content(len: usize) -> Vec<u8> {
 }
 
 fn options(staging: Staging) -> LocalOptions {
-    LocalOptions { staging, durability: Durability::None }
+    LocalOptions::new(Durability::None, staging)
 }
 
 fn begin(store: &LocalStore, path: &str, bytes: &[u8]) -> Box<dyn Upload> {
@@ -57,7 +57,7 @@ fn an_interrupted_upload_goes_on_where_its_whole_blocks_end() {
     for (staging, durability) in
         [(Staging::Hidden, Durability::Full), (Staging::Hidden, Durability::None), (Staging::Beside, Durability::None)]
     {
-        let home = Home::with(LocalOptions { staging, durability });
+        let home = Home::with(LocalOptions::new(durability, staging));
         let bytes = content(3 * BLOCK + 1000);
         assert_eq!(home.store.partial(&p("x")).unwrap(), None);
         assert_eq!(begin(&home.store, "x", &bytes[..2 * BLOCK + 5]).keep(), 2 * limits::HASH_BLOCK);

@@ -51,6 +51,7 @@ pub(super) fn is_name(name: &str) -> bool {
 
 /// A key that a user enrolled, with what bounds it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnrolledKey {
     /// The key. It is bounded as the administrator's key that it stands on is.
     pub key: UserKey,

@@ -106,6 +106,7 @@ pub struct Link {
 
 /// How much of a link's bounds is used up or reserved: what is on the disk is never less than what was given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct LinkUse {
     /// Downloads, finished or under way.
     pub downloads: u32,

@@ -56,6 +56,7 @@ impl Kept {
 
 /// A link with what is used up of it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LinkShown {
     /// The link.
     pub link: Arc<Link>,

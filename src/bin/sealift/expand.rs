@@ -102,7 +102,7 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
         };
         meant.is_pattern = true;
         let only_folders = target.is_folder;
-        let Expansion { entries, unread } = client.expand(&glob, only_folders).await?;
+        let Expansion { entries, unread, .. } = client.expand(&glob, only_folders).await?;
         if entries.is_empty() {
             let text = format!("{target}: nothing matches");
             let hint = "`sealift ls` shows what is there. A name that begins with a dot is matched by one that does, and a \

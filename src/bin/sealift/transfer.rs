@@ -160,18 +160,9 @@ impl How {
     pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
         let skip_existing = args.if_exists == IfExists::Skip;
         let TransferArgs { resume, streams, transfers, perms, growing, update, dry_run, .. } = *args;
-        let options = TransferOptions {
-            resume,
-            skip_existing,
-            update,
-            dry_run,
-            retries,
-            streams,
-            transfers,
-            growing,
-            perms,
-            parents: false,
-        };
+        let options =
+            TransferOptions::new().resume(resume).skip_existing(skip_existing).update(update).dry_run(dry_run);
+        let options = options.retries(retries).streams(streams).transfers(transfers).growing(growing).perms(perms);
         let condition = match args.if_exists {
             IfExists::Overwrite => Condition::Any,
             IfExists::Skip | IfExists::Fail => Condition::Absent,

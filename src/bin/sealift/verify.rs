@@ -47,7 +47,6 @@ pub fn follow(common: &Common, login: &Login, client: &Client, welcome: &Welcome
     }
     let (server, Some(present)) = (&login.server, client.pin()) else { return };
     match known_servers().and_then(|known| known.follow(server, present, welcome.next_pin)) {
-        Ok(Followed::Unchanged) => {}
         Ok(Followed::Learned(next)) => {
             out.note(&format!("{server} has announced its next key: remembered {next}"));
         }
@@ -56,6 +55,7 @@ pub fn follow(common: &Common, login: &Login, client: &Client, welcome: &Welcome
         }
         Ok(Followed::Withdrawn) => out.step(&format!("{server} no longer announces another key: forgot that one")),
         Ok(Followed::Full) => out.step(&format!("{server} announces another key, but enough are known of it")),
+        Ok(_) => {}
         // What was asked for does not depend on it.
         Err(err) => {
             out.step(&format!("the next key of {server} is not remembered: {}", for_people(err.text().as_bytes())))
@@ -138,7 +138,7 @@ pub fn remember_another(
 fn say_added(added: Added, server: &Endpoint, pin: Pin, out: Output) {
     match added {
         Added::New => out.note(&format!("Remembered the key of {server}: {pin}")),
-        Added::Already => out.note(&format!("The key of {server} is known already: {pin}")),
+        _ => out.note(&format!("The key of {server} is known already: {pin}")),
     }
 }
 

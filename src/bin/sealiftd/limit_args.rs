@@ -131,13 +131,12 @@ pub struct LimitArgs {
 impl LimitArgs {
     /// Who may connect.
     pub fn admission(&self) -> AdmissionOptions {
-        AdmissionOptions {
-            connections: self.max_connections,
-            per_source: self.max_per_source,
-            startups: self.max_startups,
-            penalise_loopback: self.penalise_loopback,
-            exempt: self.exempt.clone(),
-        }
+        AdmissionOptions::default()
+            .connections(self.max_connections)
+            .per_source(self.max_per_source)
+            .startups(self.max_startups)
+            .penalise_loopback(self.penalise_loopback)
+            .exempt(self.exempt.clone())
     }
 
     /// The balancers that are believed.
@@ -157,12 +156,11 @@ impl LimitArgs {
 
     /// How long clients may take.
     pub fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            handshake: self.handshake_timeout.into(),
-            login: self.login_timeout.into(),
-            idle: self.idle_timeout.into(),
-            stall: self.stall_window.into(),
-        }
+        Timeouts::default()
+            .handshake(self.handshake_timeout.into())
+            .login(self.login_timeout.into())
+            .idle(self.idle_timeout.into())
+            .stall(self.stall_window.into())
     }
 }
 
@@ -224,20 +222,15 @@ mod tests {
                     --memory 1GiB --penalise-loopback --exempt 192.0.2.0/24,2001:db8::1 --proxy-from 10.0.0.0/8";
         let limits = Cli::try_parse_from(line.split_whitespace()).unwrap().serve.limits;
         let seconds = Duration::from_secs;
-        let timeouts = Timeouts {
-            handshake: seconds(1),
-            login: seconds(2),
-            idle: seconds(180),
-            stall: Duration::from_millis(500),
-        };
+        let timeouts = Timeouts::default().handshake(seconds(1)).login(seconds(2)).idle(seconds(180));
+        let timeouts = timeouts.stall(Duration::from_millis(500));
         assert_eq!(limits.timeouts(), timeouts);
-        let admission = AdmissionOptions {
-            connections: 5,
-            per_source: 4,
-            startups: "3:50:7".parse().unwrap(),
-            penalise_loopback: true,
-            exempt: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-        };
+        let admission = AdmissionOptions::default()
+            .connections(5)
+            .per_source(4)
+            .startups("3:50:7".parse().unwrap())
+            .penalise_loopback(true)
+            .exempt(vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::1".parse().unwrap()]);
         assert_eq!(limits.admission(), admission);
         assert_eq!(limits.memory(), Some(1 << 30));
         assert_eq!(limits.balancers(), ["10.0.0.0/8".parse().unwrap()]);

@@ -84,7 +84,7 @@ fn homes(places: &Places, args: &ScrubArgs, data: &Dir) -> Result<Vec<String>, F
 }
 
 fn add(total: &mut Scrubbed, more: &Scrubbed) {
-    let Scrubbed { confirmed, unrecorded, rotten, changed, failed, bytes } = more;
+    let Scrubbed { confirmed, unrecorded, rotten, changed, failed, bytes, .. } = more;
     total.confirmed += confirmed;
     total.unrecorded += unrecorded;
     total.rotten += rotten;
@@ -109,7 +109,7 @@ fn tell(as_json: bool, home: &str, path: &[u8], doubt: Doubt) {
 }
 
 fn finish(as_json: bool, total: &Scrubbed) {
-    let Scrubbed { confirmed, unrecorded, rotten, changed, failed, bytes } = total;
+    let Scrubbed { confirmed, unrecorded, rotten, changed, failed, bytes, .. } = total;
     if as_json {
         let object = json!({
             "confirmed": confirmed, "unrecorded": unrecorded, "rotten": rotten, "changed": changed, "failed": failed,

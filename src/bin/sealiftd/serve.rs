@@ -302,7 +302,7 @@ fn warn_of_users(places: &Places, users: &Users) -> Result<(), Failure> {
     for warning in file_warnings(&places.users, users.iter().next().is_some())? {
         warn!("{warning}");
     }
-    for SharedHome { home, owners, inside } in users.shared_homes() {
+    for SharedHome { home, owners, inside, .. } in users.shared_homes() {
         if owners.len() > 1 {
             warn!("{} share the folder {home}", some_of(&owners));
         }

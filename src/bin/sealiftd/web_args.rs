@@ -46,10 +46,8 @@ pub fn parse_web_cert(text: &str) -> Result<WebCertArg, String> {
     let files = match text.split_once(',') {
         None if text.is_empty() => return Err("write a folder, or CERTIFICATE,KEY".to_owned()),
         None => WebFiles::in_folder(Path::new(text)),
-        Some((certificate, key)) if !certificate.is_empty() && !key.is_empty() => {
-            WebFiles { certificate: certificate.into(), key: key.into(), is_expected: true }
-        }
+        Some((certificate, key)) if !certificate.is_empty() && !key.is_empty() => WebFiles::new(certificate, key),
         Some(_) => return Err("write the certificate's file and the key's, as in chain.pem,key.pem".to_owned()),
     };
-    Ok(WebCertArg(WebFiles { is_expected: true, ..files }))
+    Ok(WebCertArg(files.expected()))
 }

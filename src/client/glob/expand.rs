@@ -17,6 +17,7 @@ use crate::proto::Command;
 /// What matches, and what could not be looked into.
 #[derive(Debug, Default)]
 #[must_use = "a folder that could not be read may hold more that matches"]
+#[non_exhaustive]
 pub struct Expansion {
     /// Paths from the user's own folder on, in the order of their bytes, each once. As the disk has them: one with
     /// a control character in it cannot be asked for.

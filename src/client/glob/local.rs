@@ -14,6 +14,7 @@ use crate::escape::for_people;
 /// What names on this machine stand for.
 #[derive(Debug, Default)]
 #[must_use = "a folder that could not be read may hold more that matches"]
+#[non_exhaustive]
 pub struct LocalExpansion {
     /// Alternatives in their order, and what matches each in the order of its bytes.
     pub paths: Vec<PathBuf>,

@@ -73,6 +73,7 @@ impl fmt::Display for Known {
 
 /// What [`KnownServers::add`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Added {
     /// The line was written.
     New,

@@ -8,6 +8,7 @@ use crate::tls::Pin;
 
 /// What [`KnownServers::follow`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Followed {
     /// Nothing was new.
     Unchanged,

@@ -10,6 +10,7 @@ use crate::limits;
 
 /// How many files of the destination a mirror may remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MaxDelete {
     /// So many.
     Files(u64),

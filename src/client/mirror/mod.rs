@@ -46,9 +46,11 @@ use crate::Client;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath};
 use crate::proto::HashOf;
+use crate::setters::setters;
 
 /// How to mirror.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct MirrorOptions {
     /// Remove what only the destination has. Nothing is removed unless every reading of the source and every transfer
     /// succeeded.
@@ -80,8 +82,12 @@ pub struct MirrorOptions {
     pub filter: Filter,
 }
 
+setters!(MirrorOptions: delete: bool, max_delete: Option<MaxDelete>, allow_empty_source: bool, dry_run: bool, checksum: bool,
+    perms: bool, growing: bool, update: bool, follow_links: bool, transfers: u32, filter: Filter);
+
 /// What a mirror came to.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct MirrorSummary {
     /// What was transferred, what failed and what was skipped.
     pub transfer: Summary,

@@ -88,6 +88,7 @@ impl Tree {
 
 /// Something whose name no [`RelPath`] can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stray {
     /// The folder it is in.
     pub folder: RelPath,
@@ -115,6 +116,7 @@ pub enum Compare<'a> {
 
 /// What is to be done to the destination, in the order of the fields. All paths are relative to the mirrored folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// Folders to make, each before what is in it.
     pub make: Vec<RelPath>,
@@ -138,6 +140,7 @@ pub struct Plan {
 
 /// Something that gives way to something of another type under the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Replacement {
     /// The name they share.
     pub path: RelPath,

@@ -77,6 +77,7 @@ pub enum Decision<'a> {
 
 /// Rights that somebody lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lack<'a> {
     /// What was asked for, with all rights that it takes.
     pub demand: Demand<'a>,

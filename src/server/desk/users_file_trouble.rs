@@ -6,6 +6,7 @@ use crate::store::note_of;
 
 /// What about its users file a server would have an administrator know.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct UsersFileTrouble {
     /// Why the file as it is now cannot be used, and an older one is in force.
     pub outdated: Option<String>,

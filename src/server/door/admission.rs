@@ -13,57 +13,15 @@ use std::time::Instant;
 
 use async_std::channel::{Receiver, Sender, bounded};
 
+use super::admission_options::AdmissionOptions;
 use super::hall::{Hall, Visit};
 pub use super::penalties::Offence;
 use super::penalties::Penalties;
-use super::startups::Startups;
-use crate::auth::{Network, Principal};
+use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::sync::{Mutex, MutexGuard};
-
-/// What an operator may set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdmissionOptions {
-    /// Connections at once.
-    pub connections: usize,
-    /// Connections at once from one source.
-    pub per_source: usize,
-    /// When newcomers are refused because too many are not logged in.
-    pub startups: Startups,
-    /// Whether sources on this machine can be penalised. Off by default: behind a tunnel or a proxy every client
-    /// comes from there, and one of them could lock out all.
-    pub penalise_loopback: bool,
-    /// Whose addresses are never penalised, and may have any number of the connections there are: an office behind one address, a
-    /// monitor.
-    pub exempt: Vec<Network>,
-}
-
-impl AdmissionOptions {
-    fn exempts(&self, address: IpAddr) -> bool {
-        self.exempt.iter().any(|network| network.contains(address))
-    }
-}
-
-/// The most connections for which so many open files are enough; at least one.
-pub fn connections_within(open_files: u64) -> usize {
-    // With few of them half is all that can be kept for anything else.
-    let apart = limits::DESCRIPTORS_APART.min(open_files / 2);
-    usize::try_from((open_files - apart) / limits::DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX).max(1)
-}
-
-impl Default for AdmissionOptions {
-    fn default() -> Self {
-        AdmissionOptions {
-            connections: limits::CONNECTIONS_MAX,
-            per_source: limits::PER_SOURCE_MAX,
-            startups: Startups::default(),
-            penalise_loopback: false,
-            exempt: Vec::new(),
-        }
-    }
-}
 
 /// Whether a connection is refused for misbehaviour, or because there are many from where it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

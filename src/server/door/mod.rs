@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod admission_options;
 pub mod authenticate;
 pub mod connection;
 pub mod entry;

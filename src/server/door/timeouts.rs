@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::machine::drive::Pace;
+use crate::setters::setters;
 
 /// What an operator may set. The defaults are those of [`limits`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// For the whole TLS handshake.
     pub handshake: Duration,
@@ -18,6 +20,8 @@ pub struct Timeouts {
     /// its share of [`limits::RATE_MIN`]. After two windows without it in a row the connection is closed.
     pub stall: Duration,
 }
+
+setters!(Timeouts: handshake: Duration, login: Duration, idle: Duration, stall: Duration);
 
 impl Default for Timeouts {
     fn default() -> Self {

@@ -86,11 +86,19 @@ impl Staging {
 
 /// How a [`LocalStore`] works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct LocalOptions {
     /// What an acknowledged change outlives.
     pub durability: Durability,
     /// Where uploads wait.
     pub staging: Staging,
+}
+
+impl LocalOptions {
+    /// This durability, and uploads that wait there.
+    pub const fn new(durability: Durability, staging: Staging) -> Self {
+        LocalOptions { durability, staging }
+    }
 }
 
 /// A directory as a [`Store`]. Nothing outside it is reachable through it, whatever links are in it and whoever

@@ -290,7 +290,7 @@ impl<'a> Fetch<'a> {
         for target in targets {
             match self.job(client, way, target).await {
                 Ok((from, to, true)) => trees.push((from, to)),
-                Ok((from, to, false)) => files.push(Download { from, to, condition }),
+                Ok((from, to, false)) => files.push(Download::new(from, to).condition(condition)),
                 Err(failure) if failure.ends_connection() => return Err(failure),
                 Err(failure) => self.tally.show(failure, self.ctx.out)?,
             }
@@ -323,7 +323,7 @@ impl<'a> Fetch<'a> {
                     self.tally.show(error.into(), self.ctx.out)?;
                 }
                 _ => match self.local.check_place(&path) {
-                    Ok(()) => files.push(Download { from, to: path, condition }),
+                    Ok(()) => files.push(Download::new(from, path).condition(condition)),
                     Err(failure) => self.tally.show(failure, self.ctx.out)?,
                 },
             }

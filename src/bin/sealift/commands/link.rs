@@ -149,14 +149,12 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     let explained = |failure| explain_two_lines(ctx, args, failure);
     let client = ctx.connect(&login).await.map_err(explained)?.client;
     let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
-    let new = NewLink {
-        path: target.path.clone(),
-        inbox: args.drop.then(|| LinkInbox { bytes: args.max_size, files: args.max_files.map(u64::from) }),
-        name: args.name.clone(),
-        expires: Some(expires),
-        password,
-        downloads: args.max_downloads.map(u64::from),
-    };
+    let new = NewLink::to(target.path.clone())
+        .inbox(args.drop.then(|| LinkInbox { bytes: args.max_size, files: args.max_files.map(u64::from) }))
+        .name(args.name.clone())
+        .expires(Some(expires))
+        .password(password)
+        .downloads(args.max_downloads.map(u64::from));
     ctx.over(client, &login, async |client| {
         let pin = client.pin();
         let made = client.make_link(new).await.map_err(|error| {

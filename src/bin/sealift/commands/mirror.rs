@@ -81,19 +81,18 @@ pub async fn carry_out(
         listed.drop_missing_here(from);
         filter.only(listed.paths());
     }
-    let mut options = MirrorOptions {
-        delete: args.delete,
-        max_delete: args.max_delete,
-        allow_empty_source: args.allow_empty_source,
-        dry_run: args.dry_run,
-        checksum: args.checksum,
-        perms: args.perms,
-        growing: args.growing,
-        update: args.update,
-        transfers: args.transfers,
-        follow_links: args.links == Links::Follow,
-        filter,
-    };
+    let mut options = MirrorOptions::default()
+        .delete(args.delete)
+        .max_delete(args.max_delete)
+        .allow_empty_source(args.allow_empty_source)
+        .dry_run(args.dry_run)
+        .checksum(args.checksum)
+        .perms(args.perms)
+        .growing(args.growing)
+        .update(args.update)
+        .transfers(args.transfers)
+        .follow_links(args.links == Links::Follow)
+        .filter(filter);
     if let Way::Push { from, .. } = &way
         && !from.is_dir()
     {

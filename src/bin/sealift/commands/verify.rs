@@ -48,7 +48,7 @@ async fn go_on(out: Output, client: &mut Client, target: &Target, inspection: &I
     let path = &target.path;
     let found = inspection.attempt(client, |doubt| tell(out, &doubt)).await;
     let verified = found.map_err(|err| Failure::from(err).about(&path.to_string()))?;
-    let Verified { confirmed, unrecorded, rotten, failed, bytes } = verified;
+    let Verified { confirmed, unrecorded, rotten, failed, bytes, .. } = verified;
     let object = || {
         let object = Object::of(Event::Verified).name("path", path.as_bytes()).value("confirmed", confirmed);
         let object = object.value("unrecorded", unrecorded).value("rotten", rotten).value("failed", failed);

@@ -169,7 +169,7 @@ fn home(places: &Places, name: &str, home: &str, writes: bool, findings: &mut Fi
 
 /// Those whose folders are the same, or inside of one another: one finding, however many they are.
 fn meeting(users: &Users, shared: &SharedHome<'_>, findings: &mut Findings) {
-    let SharedHome { home, owners, inside } = shared;
+    let SharedHome { home, owners, inside, .. } = shared;
     let named = |names: &[&str]| -> Vec<&User> { names.iter().filter_map(|name| users.get(name)).collect() };
     let (outer, inner) = (named(owners), named(inside));
     // Anonymous is no named user.
