@@ -15,6 +15,7 @@ use sealift::proto::percent::{decode, encode};
 use sealift::proto::{Command, FrameDecoder, LineDecoder, Piece, Reply, listing as list};
 use sealift::secret::Secret;
 use sealift::server::sans_io::SansIo;
+use sealift::server::web_sans_io;
 
 /// A command's line: what parses renders to one line, which means the same.
 pub fn command_line(data: &[u8]) {
@@ -280,6 +281,38 @@ fn tree(top: &Path) -> Tree {
         }
     }
     found
+}
+
+/// The head of a request: what it names has one spelling, which leads nowhere else; nothing of it comes into a header as more
+/// than one; and why it cannot be used is harmless to show.
+pub fn web_request(data: &[u8]) {
+    let Some(read) = web_sans_io::read(data) else { return };
+    read.refused.iter().for_each(|error| assert_harmless(error.text()));
+    for named in read.place.iter().chain(&read.destination) {
+        path(named.path.as_bytes());
+        assert!(named.url.starts_with('/') && !named.url.starts_with("//") && named.url.is_ascii(), "{}", named.url);
+        assert!(!named.url.bytes().any(|byte| byte <= b' ' || b"\"'<>\\`".contains(&byte)), "{}", named.url);
+        let again = web_sans_io::read(format!("GET {}", named.url).as_bytes()).unwrap().place;
+        assert_eq!(again.as_ref(), Some(named));
+    }
+    if let Some(disposition) = read.disposition {
+        assert!(disposition.bytes().all(|byte| (b' '..0x7f).contains(&byte)), "{disposition}");
+    }
+    let mut bytes = 0;
+    for (first, length) in &read.ranges {
+        assert!(*length > 0 && first + length <= web_sans_io::FILE);
+        bytes += length;
+    }
+    assert!(bytes <= web_sans_io::FILE && read.ranges.len() <= limits::WEB_RANGES_MAX);
+}
+
+/// The XML of a request: whatever is kept of it is told as it was said, and stays within its element.
+pub fn web_xml(data: &[u8]) {
+    let xml = web_sans_io::xml(data);
+    xml.refused.iter().for_each(|error| assert_harmless(error.text()));
+    for (value, told) in xml.kept {
+        assert_eq!(told.unwrap(), value);
+    }
 }
 
 /// Really logged in, once: argon2 is slow on purpose.

@@ -19,6 +19,7 @@ mod steps;
 mod table;
 mod throughput;
 mod trouble;
+mod web;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn measure(options: &Options) -> Outcome<Report> {
     let _household = process::Household::start()?;
     match options.rtt {
         _ if options.memory => memory::run(options),
+        _ if options.web => web::run(options),
         Some(ms) => delay::run(options, Duration::from_millis(ms)),
         None => throughput::run(options),
     }

@@ -22,6 +22,10 @@ pub struct Options {
     #[arg(long)]
     pub memory: bool,
 
+    /// Another mode: HTTP/1.1 and HTTP/2 with curl, against nginx and dufs, and a PROPFIND of many entries
+    #[arg(long, conflicts_with_all = ["memory", "rtt", "only"])]
+    pub web: bool,
+
     /// Size of the large file in MiB [default: 1024; with --rtt 256; with --quick 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub size: Option<u64>,

@@ -141,7 +141,7 @@ pub trait Store: Send + Sync {
     fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()>;
 
     /// What clients keep with a file or folder, by its names: values that nothing here reads. It goes where the file is renamed
-    /// to, and is gone with it, or when another file takes its place.
+    /// to, stays when an upload takes its place, and is gone with it, or when a copy or another name takes its place.
     fn properties(&self, path: &RelPath) -> Result<Properties> {
         let _nothing_is_kept = path;
         Ok(Properties::new())

@@ -117,6 +117,12 @@ pub trait Upload: Send {
         false
     }
 
+    /// Keeps with the file what clients keep with this one, of which it is a copy, as far as the storage has room for it; not
+    /// what they keep with the file that it takes the place of.
+    fn copy_properties(&mut self, source: &dyn Source) {
+        let _nothing_is_kept = source;
+    }
+
     /// Bytes so far.
     fn len(&self) -> u64;
 

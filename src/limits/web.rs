@@ -18,6 +18,10 @@ pub const WEB_HEADERS_MAX: usize = 64;
 /// Time for a request's head, and how long a kept connection of HTTP/1 may wait for the next one.
 pub const WEB_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection of HTTP/1.1 is asked nothing before it lets go of its buffers, 16 KiB of 34: pages come in one go, and to
+/// make the buffers anew costs some microseconds.
+pub const WEB_REST: Duration = Duration::from_secs(1);
+
 /// Bytes that HTTP/1 gathers on the way out beside what is being sent: heads, and small answers to pipelined requests.
 pub const WEB_BUFFER: usize = 64 * 1024;
 
@@ -163,6 +167,9 @@ pub const WEB_CERTIFICATE_SAY: Duration = Duration::from_secs(60);
 /// A certificate for browsers that ends sooner is not being renewed: authorities give them for 90 days, or for 47, and whoever
 /// renews them does so when a third is left.
 pub const WEB_CERTIFICATE_SOON: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+
+/// How often it is said that it is over, or soon will be: once a day somebody may read it, and no log is full of it.
+pub const WEB_CERTIFICATE_REMIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The first second that no header of HTTP can say: that of the year 10000.
 pub const HTTP_DATE_END: u64 = 253_402_300_800;

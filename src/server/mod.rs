@@ -47,6 +47,8 @@ pub use self::door::timeouts::Timeouts;
 pub use self::events::{Came, Credential, Event, Operation, Protocol, What};
 pub use self::http::Web;
 use self::http::remembered::Remembered;
+#[doc(hidden)]
+pub use self::http::sans_io as web_sans_io;
 use self::http::signed_in::SignedIn;
 use self::http::uploads::Uploads;
 #[doc(hidden)]
@@ -113,6 +115,8 @@ pub struct ServerOptions {
     /// Where the certificate for browsers is, one that an authority vouches for; read again when it changes. None: browsers are
     /// shown that of `identity`.
     pub web_certificate: Option<WebFiles>,
+    /// Whether HTTP is spoken in TLS 1.2 too, for clients that know nothing newer; `sealift/1` never is.
+    pub web_tls12: bool,
     /// Shared folders elsewhere on the machine that the users file names only later are refused, as the process will be confined
     /// to those that it names at the start, and to reading where nobody may change anything then.
     pub is_confined: bool,
@@ -145,6 +149,7 @@ impl ServerOptions {
             balancers: Vec::new(),
             web: Web::default(),
             web_certificate: None,
+            web_tls12: false,
             is_confined: false,
             audit: None,
             memory: None,
@@ -393,7 +398,11 @@ impl Server {
             acceptor: match options.web {
                 Web::Off => Acceptor::new(&options.identity)?,
                 Web::On | Web::ReadOnly => {
-                    Acceptor::with_web(&options.identity, web_certificate.clone())?.telling_plain(http::WITHOUT_TLS)
+                    let acceptor = match options.web_tls12 {
+                        false => Acceptor::with_web(&options.identity, web_certificate.clone())?,
+                        true => Acceptor::with_web_of_tls12(&options.identity, web_certificate.clone())?,
+                    };
+                    acceptor.telling_plain(http::WITHOUT_TLS)
                 }
             },
             // The present key needs no announcement.

@@ -394,6 +394,10 @@ impl Upload for JoinedUpload {
         self.upload.share(source)
     }
 
+    fn copy_properties(&mut self, source: &dyn Source) {
+        self.upload.copy_properties(source);
+    }
+
     fn len(&self) -> u64 {
         self.upload.len()
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -77,8 +77,12 @@ pub struct WebCertificate {
 struct State {
     /// The last pair that could be used.
     shown: Option<Arc<CertifiedKey>>,
+    /// What that says.
+    description: Option<Description>,
     /// The files that this is from.
     seen: Option<[Stamp; 2]>,
+    /// Whether it was last said that it is over, or that it soon will be, and when.
+    reminded: Option<(bool, Instant)>,
     /// What was last said about files that cannot be used, and when.
     trouble: Option<(String, Instant)>,
 }
@@ -114,16 +118,38 @@ impl WebCertificate {
             Err(error) => self.trouble(error),
             Ok((description, identity)) => {
                 let shown = Some(identity.certified());
-                *self.state() = State { shown, seen: Some(stamps), trouble: None };
+                let kept = Some(description.clone());
+                *self.state() = State { shown, description: kept, seen: Some(stamps), reminded: None, trouble: None };
                 Some(Ok(description))
             }
         }
+    }
+
+    /// What is shown, if it is over by then or will be within [`limits::WEB_CERTIFICATE_SOON`], and it is time to say so: at first,
+    /// when it is over, and again every [`limits::WEB_CERTIFICATE_REMIND`].
+    pub fn ending(&self, now: SystemTime) -> Option<Description> {
+        let mut state = self.state();
+        let description = state.description.clone()?;
+        let left = description.not_after.duration_since(now);
+        if left.as_ref().is_ok_and(|left| *left >= limits::WEB_CERTIFICATE_SOON) {
+            state.reminded = None;
+            return None;
+        }
+        let is_known = |(was_over, at): &(bool, Instant)| {
+            *was_over == left.is_err() && at.elapsed() < limits::WEB_CERTIFICATE_REMIND
+        };
+        if state.reminded.as_ref().is_some_and(is_known) {
+            return None;
+        }
+        state.reminded = Some((left.is_err(), Instant::now()));
+        Some(description)
     }
 
     /// Reads the files at the next look even if they seem to be the same, and says again what is wrong with them.
     pub fn forget(&self) {
         let mut state = self.state();
         state.seen = None;
+        state.reminded = None;
         state.trouble = None;
     }
 

@@ -1,6 +1,7 @@
 //! What a connection costs while nothing happens on it. It measures.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of a test function")]
 
+use crate::common::web::RawWeb;
 use crate::common::{Daemon, Figures, RawClient, alone, eventually, many_files};
 
 /// Connections that are measured, after as many again that take what the first ones take once for all.
@@ -30,6 +31,42 @@ fn idle_connections_are_small() {
     for client in clients.iter_mut().step_by(100) {
         assert_eq!(client.ask("PING").1, "pong");
     }
+}
+
+/// The bound in KiB of one that speaks HTTP/1.1, where hyper holds nothing for a connection that rests.
+const EACH_OF_HTTP: f64 = 20.0;
+
+#[test]
+fn idle_connections_of_http_are_small() {
+    let _turn = alone();
+    many_files();
+    let daemon = Daemon::builder().args(["--max-per-source", "5000", "--log-level", "warn"]).start();
+    std::fs::write(daemon.public().join("file"), "hello").unwrap();
+    let figures = Figures::of(&daemon);
+    // Few enough that the first is not closed for its idleness before the last is open.
+    let open = || -> Vec<RawWeb> { (0..CONNECTIONS / 5).map(|_| asked(&daemon)).collect() };
+    let _first = open();
+    rested();
+    let (before, open_before) = (figures.resident(), figures.descriptors());
+    let _second = open();
+    rested();
+    let after = figures.resident();
+    assert_eq!(figures.descriptors() - open_before, CONNECTIONS / 5, "none was closed");
+    let each = (after as f64 - before as f64) / (CONNECTIONS / 5) as f64;
+    println!("{each:.1} KiB for an idle connection of HTTP/1.1 ({before} KiB, then {after})");
+    assert!(each < EACH_OF_HTTP, "{each:.1} KiB for an idle connection of HTTP/1.1");
+}
+
+fn asked(daemon: &Daemon) -> RawWeb {
+    let mut web = RawWeb::connect(daemon, &["http/1.1"]);
+    let got = web.ask("GET /file HTTP/1.1\r\nHost: x\r\n\r\n").expect("an answer");
+    assert_eq!(got.text(), "hello");
+    web
+}
+
+/// They rest by now.
+fn rested() {
+    std::thread::sleep(2 * sealift::limits::WEB_REST);
 }
 
 /// A connection that has logged in, listed and fetched, and then says nothing more.

@@ -240,3 +240,85 @@ fn web_archive_flood() {
     assert_eq!((got.status, got.text().contains("?tar")), (400, true), "said before the first byte");
     assert_eq!(curl(&daemon, &[], "/file").status, 200);
 }
+
+#[test]
+fn web_cross_site_navigation() {
+    let world = world();
+    fs::write(world.home("alice").join("<b>\"'&.txt"), "x").unwrap();
+    let daemon = world.start();
+    let mine = cookie(&post(&daemon, "alice", PASSWORD, &[]));
+    let page = "Accept: text/html";
+    let came = |site: &str, mode: &str, dest: &str, method: &str, path: &str| {
+        let headers =
+            [format!("Sec-Fetch-Site: {site}"), format!("Sec-Fetch-Mode: {mode}"), format!("Sec-Fetch-Dest: {dest}")];
+        let mut args = vec!["-X", method, "-H", page];
+        args.extend(headers.iter().flat_map(|header| ["-H", header]));
+        curl(&daemon, &args, path)
+    };
+    // A person who follows a link is sent on once, to our own login, wherever it was that they were led to, and whether or not
+    // there is such a user.
+    let strip = |got: &Got| got.text().lines().filter(|line| !line.contains("session")).collect::<String>();
+    for (path, to) in [
+        ("/~alice/", "%2F~alice%2F"),
+        ("/~bob/", "%2F~bob%2F"),
+        ("/~nobody/", "%2F~nobody%2F"),
+        ("/~alice/%3Cb%3E%22'&.txt", "%2F~alice%2F%253Cb%253E%2522%2527%2526.txt"),
+        ("/~alice/?zip", "%2F~alice%2F"),
+        ("/~alice/file?download", "%2F~alice%2Ffile"),
+        ("/~alice/%22%3E%3Cscript%3E", "%2F~alice%2F%2522%253E%253Cscript%253E"),
+    ] {
+        let got = came("cross-site", "navigate", "document", "GET", path);
+        assert_eq!(got.status, 401, "{path}: {got:?}");
+        let text = got.text();
+        let refresh = format!("content=\"0; url=/.sealift-web/login?to={to}\"");
+        assert!(text.contains(&refresh) && text.matches("url=").count() == 1, "{path}: {text}");
+        assert!(!text.contains("<script") && !got.headers.contains_key("set-cookie"), "{path}: {text}");
+        assert!(got.header("content-security-policy").contains("frame-ancestors 'none'"));
+    }
+    let other = |name: &str| {
+        strip(&came("cross-site", "navigate", "document", "GET", &format!("/~{name}/"))).replace(name, "?")
+    };
+    assert_eq!(other("alice"), other("nobody"));
+    // Nothing but a person's own step from one page to another: nothing within a page, and nothing that changes something.
+    for (site, mode, dest, method) in [
+        ("cross-site", "navigate", "iframe", "GET"),
+        ("cross-site", "navigate", "object", "GET"),
+        ("cross-site", "no-cors", "image", "GET"),
+        ("cross-site", "cors", "empty", "GET"),
+        ("cross-site", "navigate", "document", "POST"),
+        ("cross-site", "navigate", "document", "PUT"),
+        ("cross-site", "navigate", "document", "DELETE"),
+        ("same-origin", "navigate", "document", "GET"),
+        ("none", "navigate", "document", "GET"),
+    ] {
+        let got = came(site, mode, dest, method, "/~alice/file");
+        assert!(
+            (400..500).contains(&got.status) && !got.text().contains("http-equiv"),
+            "{site} {mode} {dest} {method}: {got:?}"
+        );
+    }
+    // From there whoever is logged in goes to that place, and nobody anywhere else.
+    let with = format!("Cookie: {mine}");
+    let login = |to: &str| curl(&daemon, &["-H", page, "-H", &with], &format!("{FORM}?to={to}"));
+    let got = login("%2F~alice%2Ffile");
+    assert_eq!((got.status, got.header("location")), (303, "/~alice/file"));
+    for elsewhere in [
+        "%2F%2Fevil.example%2F",
+        "https%3A%2F%2Fevil.example",
+        "%2F%5Cevil.example",
+        ".sealift-web%2Flogout",
+        "%2F.sealift-web%2Flogin",
+        "javascript%3Aalert(1)",
+        "%2F%0d%0aX%3Ay",
+        "",
+    ] {
+        let got = login(elsewhere);
+        let location = got.header("location");
+        assert!(got.status == 303 && location.starts_with('/') && !location.starts_with("//"), "{elsewhere}: {got:?}");
+        assert!(
+            !location.contains('\\') && !location.contains("sealift-web") && !got.headers.contains_key("x"),
+            "{elsewhere}: {location}"
+        );
+    }
+    assert_eq!(status_with(&daemon, &mine), 200, "nothing was changed");
+}

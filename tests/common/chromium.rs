@@ -156,6 +156,15 @@ impl Chromium {
         self.call("DOM.setFileInputFiles", json!({"nodeId": node["nodeId"], "files": [file]}));
     }
 
+    /// Drops these files and folders on the page, as a person does from a window beside it.
+    pub fn drop_on(&self, paths: &[impl AsRef<Path>]) {
+        let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
+        let data = json!({"items": [], "files": paths, "dragOperationsMask": 1});
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            self.call("Input.dispatchDragEvent", json!({"type": kind, "x": 100, "y": 100, "data": data}));
+        }
+    }
+
     /// Presses a key as a person does: `Tab`, `Enter`, `a`.
     pub fn press(&self, key: &str) {
         let (code, text) = match key {

@@ -10,8 +10,10 @@ mod drop_links;
 mod links;
 mod login;
 mod my_links;
+mod page;
 mod put;
 mod resumable;
+mod tls12;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -358,4 +360,37 @@ fn many_requests_at_once_on_one_connection_are_all_answered() {
     for n in 0..4 {
         assert!(fs::read(out.path().join(format!("large{n}"))).unwrap() == noise(3_000_000), "large{n}");
     }
+}
+
+#[test]
+fn a_connection_that_rests_between_two_requests_goes_on_where_it_was() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    let daemon = world.start();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let request = "GET /file HTTP/1.1\r\nHost: x\r\n\r\n";
+    // Longer than it takes until it rests, which nobody can see.
+    let rest = || std::thread::sleep(sealift::limits::WEB_REST + std::time::Duration::from_millis(500));
+    let (first, second) = request.split_at(20);
+    for n in 0..3 {
+        assert_eq!(web.ask(request).expect("an answer").text(), "hello", "{n}");
+        rest();
+        // Begun, and then nothing for a while.
+        web.send(first);
+        rest();
+        assert_eq!(web.ask(second).expect("an answer").text(), "hello", "{n}");
+        rest();
+    }
+    // What came with a request and behind it is not lost either.
+    assert_eq!(web.ask(format!("{request}{first}")).expect("an answer").text(), "hello");
+    rest();
+    assert_eq!(web.ask(second).expect("an answer").text(), "hello");
+    rest();
+    // One whose client says goodbye ends, and one that rests does not hold the server up.
+    drop(web);
+    let mut other = RawWeb::connect(&daemon, &["http/1.1"]);
+    assert_eq!(other.ask(request).expect("an answer").text(), "hello");
+    rest();
+    assert_eq!(daemon.stop().code, Some(0));
+    assert!(other.rest().is_empty());
 }

@@ -83,3 +83,13 @@ fn target_syntax() {
 fn session() {
     replay("session", targets::session, 200);
 }
+
+#[test]
+fn web_request() {
+    replay("web_request", targets::web_request, 2000);
+}
+
+#[test]
+fn web_xml() {
+    replay("web_xml", targets::web_xml, 2000);
+}

@@ -1,9 +1,11 @@
 //! The programs that are compared: how each one's server is started, and how its client is called.
 
 mod copy;
+mod curl;
 mod nginx;
 pub mod sealift;
 mod ssh;
+pub mod web;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

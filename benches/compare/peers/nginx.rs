@@ -1,22 +1,17 @@
 //! nginx over HTTPS with curl: GET, and PUT where nginx has its WebDAV module.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
+use super::curl::{self, Version};
 use super::{Peer, Server, need, start_on_free_port, text, write};
 use crate::column::{Column, Set, Way};
-use crate::data::{Area, SINK, SOURCE, make_dir};
+use crate::data::{Area, make_dir};
 use crate::process::{Job, Service, ask};
 use crate::trouble::{Outcome, Trouble};
 
 /// Its name in the table.
 pub const NAME: &str = "nginx+curl";
-
-/// Transfers that curl has in flight: its own default, and its most before version 8.
-const PARALLEL: &str = "50";
-const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
 
 /// A running nginx, and what curl needs to reach it.
 pub struct Nginx {
@@ -58,6 +53,11 @@ impl Nginx {
         let versions = vec![line(&built), line(&curl_version)];
         Ok((Nginx { service, port, curl, dir, dav, http2 }, versions))
     }
+
+    /// What says that it is the one.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.join("cert.pem")
+    }
 }
 
 fn configuration(folder: &str, home: &str, port: u16, dav: bool, http2: bool) -> String {
@@ -94,59 +94,13 @@ impl Peer for Nginx {
     }
 
     fn job(&self, column: Column, area: &Area, port: u16) -> Outcome<Job> {
-        let mut command = Command::new(&self.curl);
-        // Without the person's own settings; names with brackets stay as they are.
-        command.args(["-q", "--silent", "--show-error", "--fail", "--globoff", "--tls13-ciphers", CIPHER]);
-        command.arg("--cacert").arg(self.dir.join("cert.pem"));
         // One large file is faster without HTTP/2's windows; many small ones are faster with it.
-        let http2 = self.http2 && column.set != Set::File;
-        command.arg(if http2 { "--http2" } else { "--http1.1" });
-        if column.set.is_folder() {
-            command.args(["--parallel", "--parallel-max", PARALLEL, "--create-dirs"]);
-        }
+        let version = if self.http2 && column.set != Set::File { Version::Two } else { Version::One };
+        let mut command = curl::command(&self.curl, column, version);
+        command.arg("--cacert").arg(self.certificate());
         let list = self.dir.join("list");
-        write(&list, transfers(column, area, port)?)?;
+        write(&list, curl::transfers(column, area, &format!("https://127.0.0.1:{port}/"))?)?;
         command.arg("--config").arg(list);
         Ok(Job::one(command))
     }
-}
-
-/// The list of transfers that curl reads: it has no way to ask for a folder, so it is told what is in it.
-fn transfers(column: Column, area: &Area, port: u16) -> Outcome<String> {
-    let source = area.source();
-    let mut files = Vec::new();
-    list(&source.join(column.set.entry()), &mut files)?;
-    let mut lines = String::new();
-    for file in files {
-        let relative = file.strip_prefix(&source).unwrap_or(&file);
-        let arrived = area.destination(column.way).join(relative);
-        let (remote, option, local) = match column.way {
-            Way::Down => (SOURCE, "output", &arrived),
-            Way::Up => (SINK, "upload-file", &file),
-        };
-        let path: String = relative.as_os_str().as_encoded_bytes().iter().map(|byte| url_byte(*byte)).collect();
-        let local = local.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        let _never_fails =
-            write!(lines, "url = \"https://127.0.0.1:{port}/{remote}/{path}\"\n{option} = \"{local}\"\n");
-    }
-    Ok(lines)
-}
-
-fn url_byte(byte: u8) -> String {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    }
-}
-
-fn list(path: &Path, files: &mut Vec<PathBuf>) -> Outcome<()> {
-    let fail = |err| Trouble::at(path, err);
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    for entry in fs::read_dir(path).map_err(fail)? {
-        list(&entry.map_err(fail)?.path(), files)?;
-    }
-    Ok(())
 }

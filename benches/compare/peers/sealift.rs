@@ -21,8 +21,10 @@ pub const NAMES: [&str; 2] = [FULL, NONE];
 
 const SERVER: &str = env!("CARGO_BIN_EXE_sealiftd");
 const CLIENT: &str = env!("CARGO_BIN_EXE_sealift");
-const USER: &str = "bench";
-const PASSWORD: &str = "correct horse battery staple";
+/// The user.
+pub const USER: &str = "bench";
+/// Its password.
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// The name of the row.
 pub fn name(durability: Durability) -> &'static str {

@@ -66,7 +66,16 @@ fn show(places: &Places) -> Result<(), Failure> {
     let (certificate, key) = (shown(&web.certificate), shown(&web.key));
     match web.describe() {
         Ok(None) => say(&format!("for browsers none: they are shown this one, and warn ({certificate}, {key})\n")),
-        Ok(Some(web)) => say(&format!("\nFor browsers:\n{}", said(&web, &format!("{certificate}, {key}")))),
+        Ok(Some(web)) => {
+            say(&format!("\nFor browsers:\n{}", said(&web, &format!("{certificate}, {key}"))));
+            match web.not_after.duration_since(SystemTime::now()) {
+                Err(_) => say("warning      it is over: browsers refuse it until it is renewed\n"),
+                Ok(left) if left < limits::WEB_CERTIFICATE_SOON => {
+                    say("warning      it is over soon: see why it is not renewed, with certbot for example\n");
+                }
+                Ok(_) => {}
+            }
+        }
         Err(error) => say(&format!("for browsers it cannot be used: {}\n", for_people(error.text().as_bytes()))),
     }
     Ok(())

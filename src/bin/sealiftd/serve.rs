@@ -172,6 +172,7 @@ fn prepare(
     options.balancers = args.limits.balancers();
     options.web = args.web.web.into();
     options.web_certificate = Some(places.web_files()).filter(|_| args.web.web != WebArg::Off);
+    options.web_tls12 = args.web.web_tls12;
     options.memory = args.limits.memory();
     options.is_confined = !args.no_sandbox;
     options.audit = args.audit.clone();

@@ -14,6 +14,10 @@ pub struct WebArgs {
     /// and never more (read-only), or not at all (off)
     #[arg(long, value_name = "WHAT", env = "SEALIFT_WEB", value_enum, default_value = "on", hide_env_values = true)]
     pub web: WebArg,
+
+    /// Speak TLS 1.2 with browsers and curl too, for those that know no TLS 1.3, as the drives of Windows 10; never with sealift
+    #[arg(long, env = "SEALIFT_WEB_TLS12", hide_env_values = true)]
+    pub web_tls12: bool,
 }
 
 /// [`Web`] on the command line.

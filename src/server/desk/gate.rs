@@ -53,6 +53,8 @@ pub enum Extent {
     Tree,
     /// All of it, which gets another name: under that, it may come to be under other rules.
     Moved,
+    /// Some of it: what lacks the rights is left out.
+    Somewhere,
 }
 
 /// What is as good as taking files away by a download and a removal, and what as putting them somewhere: whoever may do both may
@@ -146,6 +148,12 @@ pub fn need_of(matter: Matter) -> Need<'static> {
     }
 }
 
+/// What fetching all that may be fetched of a folder needs, each file in it being asked for besides.
+pub fn need_of_gathering(folder: &RelPath) -> Need<'_> {
+    let some = Demand { rights: Access::DOWNLOAD, path: Some(folder), extent: Extent::Somewhere };
+    Need::Rights(Demands { at: some, to: None })
+}
+
 /// These rights at a path that is asked for later.
 const fn somewhere(rights: Access) -> Need<'static> {
     Need::Rights(Demands { at: Demand { rights, path: None, extent: Extent::Itself }, to: None })
@@ -182,6 +190,7 @@ pub fn rights_at(grants: &Grants, demand: Demand<'_>) -> Access {
         (None, _) => grants.access_anywhere(),
         (Some(path), Extent::Itself) => grants.access_at(path),
         (Some(path), Extent::Tree | Extent::Moved) => grants.access_below(path).all,
+        (Some(path), Extent::Somewhere) => grants.access_below(path).any,
     }
 }
 
@@ -190,7 +199,7 @@ pub fn rights_at(grants: &Grants, demand: Demand<'_>) -> Access {
 fn lack_of_move<'a>(grants: &Grants, at: Demand<'a>, to: Demand<'a>) -> Option<Lack<'a>> {
     let (out, into_it) = match at.extent {
         _ if grants.is_uniform() => return None,
-        Extent::Itself | Extent::Tree => return None,
+        Extent::Itself | Extent::Tree | Extent::Somewhere => return None,
         Extent::Moved => (TAKE, PUT),
     };
     let (from, into) = (grants.access_below(at.path?), grants.access_below(to.path?));
@@ -270,6 +279,7 @@ fn lacking(principal: &Principal, name: &str, Lack { demand, missing }: Lack<'_>
         _ if principal.grants().is_uniform() => String::new(),
         Some(path) if path.is_root() && demand.extent == Extent::Itself => String::new(),
         Some(path) if demand.extent == Extent::Itself => format!(" at {path}"),
+        Some(path) if demand.extent == Extent::Somewhere => format!(" everywhere in {path}"),
         Some(path) => format!(" somewhere in {path}"),
         None => String::new(),
     };

@@ -223,6 +223,14 @@ impl Desk {
         gate::check_tree(&self.principal, Access::LIST.union(Access::DOWNLOAD), folder, name)
     }
 
+    /// Whether by the rights of now something of this folder may be fetched.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn allows_gathering(&self, folder: &RelPath, name: &str) -> Result<()> {
+        gate::check(&self.principal, gate::need_of_gathering(folder), name)
+    }
+
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {

@@ -1,7 +1,7 @@
 //! Keeps the certificate for browsers as its files are, from a thread of its own, and says in the log what was found.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
@@ -15,12 +15,7 @@ pub fn look(certificate: &WebCertificate) {
         None => {}
         Some(Ok(found)) => {
             let left = found.not_after.duration_since(SystemTime::now()).unwrap_or_default();
-            let days = left.as_secs() / (24 * 60 * 60);
-            if days == 0 {
-                warn!(names = ?found.names, "the certificate for browsers is over, or nearly");
-            } else {
-                info!(names = ?found.names, days, "certificate for browsers");
-            }
+            info!(names = ?found.names, days = days(left), "certificate for browsers");
         }
         Some(Err(error)) if error.kind() == Kind::Denied => warn!(
             %error,
@@ -29,6 +24,22 @@ pub fn look(certificate: &WebCertificate) {
         ),
         Some(Err(error)) => warn!(%error, "the certificate for browsers cannot be used; what was shown before stays"),
     }
+    let now = SystemTime::now();
+    let Some(ending) = certificate.ending(now) else { return };
+    let until = humantime::format_rfc3339_seconds(ending.not_after);
+    match ending.not_after.duration_since(now) {
+        Err(_) => {
+            warn!(names = ?ending.names, %until, "the certificate for browsers is over: they refuse it until it is renewed")
+        }
+        Ok(left) => warn!(
+            names = ?ending.names, %until, days = days(left),
+            "the certificate for browsers is over soon: see why it is not renewed"
+        ),
+    }
+}
+
+fn days(left: Duration) -> u64 {
+    left.as_secs() / (24 * 60 * 60)
 }
 
 /// Looks at them as long as anybody else has the certificate.

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_std::task::sleep;
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, FutureExt as _};
 use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
@@ -28,6 +29,8 @@ thread_local! {
 pub struct Wire<S> {
     stream: Arc<Mutex<S>>,
     progress: Arc<Progress>,
+    /// What was read of it before hyper had it.
+    before: Bytes,
 }
 
 /// What the watch of a connection needs to know.
@@ -37,6 +40,8 @@ pub struct Progress {
     moved: AtomicU64,
     /// Something is to be sent and the other side does not take it.
     is_stuck: AtomicBool,
+    /// Something has come since the last request was answered to the end.
+    has_heard: AtomicBool,
     /// Requests so far.
     requests: AtomicU64,
     /// Requests that are not answered to the end.
@@ -95,6 +100,13 @@ impl Progress {
         self.open.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether all that came is answered, the other side has taken it, and nothing more has come. Of what came with the last request
+    /// and behind it nothing is known.
+    pub fn is_at_rest(&self) -> bool {
+        let is_quiet = !self.has_heard.load(Ordering::Relaxed) && !self.is_stuck.load(Ordering::Relaxed);
+        is_quiet && self.is_idle() && self.requests() > 0
+    }
+
     /// Whether the other side owes us the reading of something, or the rest of a request.
     pub fn is_owed(&self) -> bool {
         let waits_for_us = || self.working.load(Ordering::Relaxed) > 0;
@@ -104,6 +116,7 @@ impl Progress {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        self.progress.has_heard.store(false, Ordering::Relaxed);
         self.progress.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -117,7 +130,12 @@ impl Drop for Working {
 impl<S> Wire<S> {
     /// This stream, whose progress is told there.
     pub fn new(stream: S, progress: Arc<Progress>) -> Wire<S> {
-        Wire { stream: Arc::new(Mutex::new(stream)), progress }
+        Wire { stream: Arc::new(Mutex::new(stream)), progress, before: Bytes::new() }
+    }
+
+    /// The same stream, of which this was read before.
+    pub fn after(self, before: Bytes) -> Wire<S> {
+        Wire { before, ..self }
     }
 
     /// The stream, if nobody else has it any more.
@@ -134,20 +152,39 @@ impl<S> Wire<S> {
 
 impl<S> Clone for Wire<S> {
     fn clone(&self) -> Self {
-        Wire { stream: self.stream.clone(), progress: self.progress.clone() }
+        Wire { stream: self.stream.clone(), progress: self.progress.clone(), before: self.before.clone() }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// What comes next, when it comes; nothing at the end. Nothing is held for it meanwhile.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        self.poll_some(cx, limits::WEB_READ, Bytes::copy_from_slice)
+    }
+
+    fn poll_some<T>(&self, cx: &mut Context<'_>, most: usize, take: impl FnOnce(&[u8]) -> T) -> Poll<io::Result<T>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let most = most.min(scratch.len());
+            let scratch = scratch.get_mut(..most).unwrap_or_default();
+            let n = ready!(Pin::new(&mut *self.lock()).poll_read(cx, scratch))?;
+            self.progress.moved.fetch_add(n as u64, Ordering::Relaxed);
+            if n > 0 {
+                self.progress.has_heard.store(true, Ordering::Relaxed);
+            }
+            Poll::Ready(Ok(take(scratch.get(..n).unwrap_or_default())))
+        })
     }
 }
 
 impl<S: AsyncRead + Unpin> Read for Wire<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let want = room.remaining().min(scratch.len());
-            let scratch = scratch.get_mut(..want).unwrap_or_default();
-            let n = ready!(Pin::new(&mut *self.lock()).poll_read(cx, scratch))?;
-            self.progress.moved.fetch_add(n as u64, Ordering::Relaxed);
-            room.put_slice(scratch.get(..n).unwrap_or_default());
-            Poll::Ready(Ok(()))
-        })
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut room: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let some = self.before.len().min(room.remaining());
+            room.put_slice(&self.before.split_to(some));
+            return Poll::Ready(Ok(()));
+        }
+        let most = room.remaining();
+        self.poll_some(cx, most, |bytes| room.put_slice(bytes))
     }
 }
 

@@ -181,7 +181,8 @@ pub fn set(answer: &mut Answer, name: HeaderName, value: impl Display) {
 }
 
 /// A text of ours.
-pub fn text(status: StatusCode, kind: &'static str, text: String) -> Answer {
+pub fn text(status: StatusCode, kind: &'static str, text: impl Into<Bytes>) -> Answer {
+    let text = text.into();
     let mut answer = answer(status);
     set(&mut answer, CONTENT_LENGTH, text.len());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

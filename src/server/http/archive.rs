@@ -19,7 +19,6 @@ use super::pack::{Format, LeftOut, Pack};
 use super::reader::{Piece, Reader};
 use super::target::Whose;
 use super::types::disposition;
-use crate::auth::Access;
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, RelPath};
@@ -110,9 +109,7 @@ async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) ->
     guest
         .step(move |desk| {
             // Otherwise every file would be left out, one by one.
-            if !desk.principal().grants().access_below(&path).any.contains(Access::DOWNLOAD) {
-                return Err(Error::new(Kind::Denied, "you may not download here"));
-            }
+            desk.allows_gathering(&path, method)?;
             match begin(desk, op, method)? {
                 Begun::List(job) => Ok(job),
                 _ => Err(unexpected()),

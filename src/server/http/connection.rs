@@ -2,14 +2,15 @@
 //! somebody else who needs the place, and a client that crawls, idles or guesses.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_std::channel::{Receiver, unbounded};
 use async_std::task::sleep;
-use futures::future::{Either, poll_fn, select};
+use futures::future::{BoxFuture, Either, poll_fn, select};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use hyper::server::conn::{http1, http2};
@@ -26,25 +27,90 @@ use crate::server::door::admission::{Admitted, Offence};
 use crate::server::door::connection::Stream;
 use crate::tls::{HTTP_2, PeerInfo};
 
-/// hyper's two, as far as they are the same.
-enum Spoken {
-    One(Pin<Box<http1::Connection<Wire<Stream>, Answering>>>),
-    Two(Pin<Box<http2::Connection<Wire<Stream>, Answering, Tasks>>>),
+/// What is spoken on a connection, and how far that is.
+struct Talk {
+    state: State,
+    head_timeout: Duration,
 }
 
-impl Spoken {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        match self {
-            Spoken::One(connection) => connection.poll_unpin(cx),
-            Spoken::Two(connection) => connection.poll_unpin(cx),
+enum State {
+    One(Box<http1::Connection<Wire<Stream>, Answering>>),
+    /// HTTP/1.1 between two requests: without what hyper holds for a connection, which is more than all else of it.
+    Resting {
+        wire: Wire<Stream>,
+        answering: Answering,
+        /// It is not waited for longer.
+        over: BoxFuture<'static, ()>,
+    },
+    Two(Pin<Box<http2::Connection<Wire<Stream>, Answering, Tasks>>>),
+    Over,
+}
+
+impl Talk {
+    /// Goes on, also with what was resting and is asked something.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let State::Resting { wire, answering, over } = &mut self.state {
+            let Poll::Ready(next) = wire.poll_next(cx) else {
+                ready!(over.poll_unpin(cx));
+                return Poll::Ready(Err(Error::new(Kind::TimedOut, "nothing was asked for too long")));
+            };
+            let next = next.map_err(|err| Error::new(Kind::Network, err.to_string()))?;
+            if next.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.state = one(wire.clone().after(next), answering.clone(), self.head_timeout);
         }
+        let polled = match &mut self.state {
+            State::One(connection) => connection.poll_unpin(cx),
+            State::Two(connection) => connection.poll_unpin(cx),
+            State::Resting { .. } => return Poll::Pending,
+            State::Over => return Poll::Ready(Ok(())),
+        };
+        polled.map_err(|error| explain(&error))
+    }
+
+    /// Speaks to the end. HTTP/1.1 rests when it is asked nothing for a while.
+    async fn run(&mut self, progress: &Progress) -> Result<()> {
+        let mut quiet = None;
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = self.poll(cx) {
+                    return Poll::Ready(result);
+                }
+                // What hyper had to send it has sent, or it would have been told to wait.
+                if !matches!(self.state, State::One(_)) || !progress.is_at_rest() {
+                    quiet = None;
+                    return Poll::Pending;
+                }
+                let moved = progress.moved();
+                let (since, over) = quiet.get_or_insert_with(|| (moved, sleep(limits::WEB_REST).boxed()));
+                if *since != moved {
+                    (*since, *over) = (moved, sleep(limits::WEB_REST).boxed());
+                }
+                ready!(over.poll_unpin(cx));
+                quiet = None;
+                self.rest();
+            }
+        })
+        .await
+    }
+
+    fn rest(&mut self) {
+        let State::One(connection) = std::mem::replace(&mut self.state, State::Over) else { return };
+        let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
+        self.state = match read_buf.is_empty() {
+            true => State::Resting { wire: io, answering: service, over: sleep(self.head_timeout).boxed() },
+            // The beginning of the next request came with the last one.
+            false => one(io.after(read_buf), service, self.head_timeout),
+        };
     }
 
     /// No further request: what is under way goes on.
     fn wind_down(&mut self) {
-        match self {
-            Spoken::One(connection) => connection.as_mut().graceful_shutdown(),
-            Spoken::Two(connection) => connection.as_mut().graceful_shutdown(),
+        match &mut self.state {
+            State::One(connection) => Pin::new(&mut **connection).graceful_shutdown(),
+            State::Two(connection) => connection.as_mut().graceful_shutdown(),
+            State::Resting { .. } | State::Over => self.state = State::Over,
         }
     }
 }
@@ -75,24 +141,28 @@ pub async fn serve(
     let is_two = info.alpn.as_deref() == Some(HTTP_2);
     let answering = Answering::new(visitors.clone(), progress.clone(), info.server_name, SessionId::fresh()?);
     let head_timeout = limits::WEB_HEAD_TIMEOUT.min(shared.live().timeouts.login);
-    let mut spoken = if is_two { two(wire.clone(), answering) } else { one(wire.clone(), answering, head_timeout) };
-    let ended = {
+    let state = if is_two { two(wire.clone(), answering) } else { one(wire.clone(), answering, head_timeout) };
+    let mut talk = Talk { state, head_timeout };
+    let first = {
         let watching = watch(&visitors, &progress, heard, &shared).boxed();
-        let talking = poll_fn(|cx| spoken.poll(cx));
+        let talking = talk.run(&progress).boxed();
         match select(talking, watching).await {
-            Either::Left((result, _)) => result.map_err(|error| explain(&error)),
-            Either::Right((Over::Now(why), _)) => Err(Error::new(why, "the connection was ended")),
-            Either::Right((Over::Gracefully(why, patience), _)) => {
-                spoken.wind_down();
-                let talking = poll_fn(|cx| spoken.poll(cx));
-                match async_std::future::timeout(patience, talking).await {
-                    Ok(result) => result.map_err(|error| explain(&error)),
-                    Err(_) => Err(Error::new(why, "the connection was ended")),
-                }
+            Either::Left((result, _)) => ControlFlow::Break(result),
+            Either::Right((over, _)) => ControlFlow::Continue(over),
+        }
+    };
+    let ended = match first {
+        ControlFlow::Break(result) => result,
+        ControlFlow::Continue(Over::Now(why)) => Err(Error::new(why, "the connection was ended")),
+        ControlFlow::Continue(Over::Gracefully(why, patience)) => {
+            talk.wind_down();
+            match async_std::future::timeout(patience, poll_fn(|cx| talk.poll(cx))).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::new(why, "the connection was ended")),
             }
         }
     };
-    drop(spoken);
+    drop(talk);
     if visitors.is_empty() {
         match &ended {
             // Who was asked for a password may take longer to type it than a connection is kept.
@@ -112,7 +182,7 @@ pub async fn serve(
     ended
 }
 
-fn one(wire: Wire<Stream>, answering: Answering, head_timeout: Duration) -> Spoken {
+fn one(wire: Wire<Stream>, answering: Answering, head_timeout: Duration) -> State {
     let mut builder = http1::Builder::new();
     builder
         .timer(Clock)
@@ -122,10 +192,10 @@ fn one(wire: Wire<Stream>, answering: Answering, head_timeout: Duration) -> Spok
         .max_buf_size(limits::WEB_BUFFER)
         // TLS gathers what is written: no need to copy it together before.
         .writev(true);
-    Spoken::One(Box::pin(builder.serve_connection(wire, answering)))
+    State::One(Box::new(builder.serve_connection(wire, answering)))
 }
 
-fn two(wire: Wire<Stream>, answering: Answering) -> Spoken {
+fn two(wire: Wire<Stream>, answering: Answering) -> State {
     let mut builder = http2::Builder::new(Tasks);
     builder
         .timer(Clock)
@@ -138,7 +208,7 @@ fn two(wire: Wire<Stream>, answering: Answering) -> Spoken {
         .max_local_error_reset_streams(limits::WEB_REFUSALS)
         .keep_alive_interval(limits::WEB_PING)
         .keep_alive_timeout(limits::WEB_PING_TIMEOUT);
-    Spoken::Two(Box::pin(builder.serve_connection(wire, answering)))
+    State::Two(Box::pin(builder.serve_connection(wire, answering)))
 }
 
 /// Waits until it has to end.

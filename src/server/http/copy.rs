@@ -116,7 +116,7 @@ async fn copy_one(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool)
 
 /// A folder with all in it, unless only it itself is meant.
 async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: bool) -> Result<()> {
-    make(guest, to.clone(), "COPY").await?;
+    make_like(guest, from.clone(), to.clone()).await?;
     if is_flat {
         return Ok(());
     }
@@ -146,6 +146,29 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
     Ok(())
 }
 
+/// Makes a folder that keeps what clients keep with this one, if whoever copies may say what a folder keeps there.
+async fn make_like(guest: &Arc<Guest>, from: RelPath, to: RelPath) -> Result<()> {
+    make(guest, to.clone(), "COPY").await?;
+    let kept = guest.change(Class::Light, move |desk, _| Ok(desk.properties(&from))).await?;
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let changes = kept.into_iter().map(|(name, value)| (name, Some(value))).collect();
+    let keeping = guest.step(move |desk| {
+        let op = Op::SetProperties { path: to, changes };
+        if desk.allows(&op, "COPY").is_ok() {
+            begin(desk, op, "COPY")?;
+        }
+        desk.rest();
+        Ok(())
+    });
+    match keeping.await {
+        // The storage has no room for such things.
+        Err(error) if error.kind() == Kind::NoSpace => Ok(()),
+        kept => kept,
+    }
+}
+
 async fn copy_entries(
     guest: &Arc<Guest>,
     from: &RelPath,
@@ -156,7 +179,7 @@ async fn copy_entries(
     for entry in entries {
         let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
         match entry.kind {
-            EntryKind::Directory => make(guest, target, "COPY").await?,
+            EntryKind::Directory => make_like(guest, source, target).await?,
             EntryKind::File => pending.push(copy_file(guest, source, target, false).await?),
             EntryKind::Link | EntryKind::Other => {
                 return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));

@@ -15,6 +15,7 @@ use super::answer::{Answer, Body, Ids, answer, redirect};
 use super::entries::{Batch, batch};
 use super::file::Asked;
 use super::guest::{Guest, OpenFile, begin, unexpected};
+use super::offers::Offered;
 use super::page;
 use super::rows::{Form, Rows, Scene};
 use super::target::{Place, Sort, Wish};
@@ -36,9 +37,9 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
     let path = asked.place.path.clone();
     let (op, method) = (Op::List { path: path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
     let gathering = guest.gathering().await;
-    let (job, access) = guest
+    let (job, offered) = guest
         .step(move |desk| match begin(desk, op, method)? {
-            Begun::List(job) => Ok((job, desk.principal().grants().access_at(&path))),
+            Begun::List(job) => Ok((job, Offered::now(desk, &path))),
             _ => Err(unexpected()),
         })
         .await?;
@@ -64,7 +65,7 @@ pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Re
         place: asked.place,
         wish: asked.wish,
         user: asked.viewer,
-        access,
+        offered,
         is_writable: guest.may_write(),
         is_sorted: gathered.rest.is_none(),
         ids,
@@ -96,15 +97,15 @@ pub async fn delivery(guest: &Arc<Guest>, asked: &Asked, form: Form, ids: Ids) -
     let asking = guest.step(move |desk| {
         let grants = desk.principal().grants();
         let is_whole = path.is_root() || grants.folders.iter().any(|folder| folder.at == path);
-        Ok((grants.access_at(&path), is_whole))
+        Ok((Offered::now(desk, &path), is_whole))
     });
-    let (access, is_whole) = asking.await?;
-    let delivers = access.contains(Access::UPLOAD) && !access.contains(Access::LIST);
+    let (offered, is_whole) = asking.await?;
+    let delivers = offered.here.contains(Access::UPLOAD) && !offered.here.contains(Access::LIST);
     if !is_whole || !delivers {
         return Ok(None);
     }
     let (place, wish, user) = (asked.place.clone(), asked.wish.clone(), asked.viewer.clone());
-    let scene = Scene { place, wish, user, access, is_writable: true, is_sorted: true, ids };
+    let scene = Scene { place, wish, user, offered, is_writable: true, is_sorted: true, ids };
     let mut answer = typed(form);
     *answer.body_mut() = Body::whole(page::delivery(&scene));
     Ok(Some(answer))

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use hyper::header::{COOKIE, HeaderName, HeaderValue, SET_COOKIE, WWW_AUTHENTICATE};
-use hyper::{HeaderMap, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 
 use super::answer::{Answer, BASIC, Ids, redirect, set, status, text};
 use super::coming::Coming;
 use super::form::Fields;
 use super::page;
 use super::same_site;
-use super::target::{Place, Target, Whose};
+use super::target::{Place, Target, Whose, encode};
 use super::visitors::{Claimed, Visitors};
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
@@ -24,6 +24,9 @@ const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Told by browsers, and by nothing else.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// How a browser wants it: to go there, or within a page.
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// The cookie of a login, if the request has one. Of several none counts: one of them is not ours.
 pub fn cookie(headers: &HeaderMap) -> Option<Secret> {
@@ -54,7 +57,23 @@ pub fn is_script(headers: &HeaderMap) -> bool {
     !matches!(dest, b"" | b"document" | b"empty" | b"image" | b"audio" | b"video" | b"track" | b"embed" | b"object")
 }
 
-/// Shows the form, or leads to one's home where somebody is logged in.
+/// Whether a person has followed a link of another site. Browsers do not send the cookie of a login then, so nobody is logged in
+/// whoever is.
+pub fn is_from_elsewhere(request: &Request<()>) -> bool {
+    let is = |name, value: &[u8]| request.headers().get(name).is_some_and(|told| told.as_bytes() == value);
+    let goes_here = is(MODE, b"navigate") && is(DEST, b"document");
+    request.method() == Method::GET && goes_here && (is(SITE, b"cross-site") || is(SITE, b"same-site"))
+}
+
+/// Has the browser come again, of our own accord: then it sends the cookie, if it has one. It comes by the login, which leads on
+/// whoever is logged in and never sends anybody here, so that there is no circle. Only to look at the place, since another
+/// site has chosen it: what was asked for beside it is gone.
+pub fn arrived(uri: &Uri, ids: Ids) -> Answer {
+    let to = format!("{}?to={}", page::LOGIN, encode(to_place(uri).as_bytes()));
+    page_of(StatusCode::UNAUTHORIZED, &page::arrived(&to, ids))
+}
+
+/// Shows the form, or leads to where somebody who is logged in wanted to go, or to their home.
 ///
 /// # Errors
 /// [`Kind::LoginRequired`] for what is no browser and has no password; those of a login.
@@ -64,17 +83,15 @@ pub async fn form(visitors: &Visitors, request: &Request<()>, for_browser: bool,
         Claimed::Nobody => Err(Error::new(Kind::LoginRequired, "log in first")),
         claimed => {
             let guest = visitors.guest(claimed).await?;
-            Ok(redirect(StatusCode::SEE_OTHER, &home(guest.is_anonymous(), guest.name())))
+            let to = Some(after(request.uri())).filter(|to| !to.is_empty());
+            Ok(redirect(StatusCode::SEE_OTHER, &to.unwrap_or_else(|| home(guest.is_anonymous(), guest.name()))))
         }
     }
 }
 
 /// Says to a person that this takes a login, with the form.
 pub fn asked(uri: &Uri, error: &Error, ids: Ids) -> Answer {
-    let to = match Target::parse(uri) {
-        Ok(Target::Place(place)) => place.url(place.is_folder),
-        _ => String::new(),
-    };
+    let to = to_place(uri);
     let (kind, why) = error.told_by_server();
     let why = (kind != Kind::LoginRequired).then_some(why);
     let mut answer = page_of(StatusCode::UNAUTHORIZED, &page::login(&to, why.as_deref(), ids));
@@ -146,6 +163,14 @@ fn page_of(status: StatusCode, page: &str) -> Answer {
 fn home(is_anonymous: bool, name: &str) -> String {
     let whose = if is_anonymous { Whose::Everybody } else { Whose::User(name.to_owned()) };
     Place { whose, path: RelPath::root(), is_folder: true }.url(true)
+}
+
+/// The place that this is about, spelt anew; empty if it is about none.
+fn to_place(uri: &Uri) -> String {
+    match Target::parse(uri) {
+        Ok(Target::Place(place)) => place.url(place.is_folder),
+        _ => String::new(),
+    }
 }
 
 /// Where to go after the login: `?to=`, if it is a place of this server.

@@ -1,5 +1,7 @@
 //! What is the server's own and nobody's file: the style, the icon, the way to log in.
 
+use std::sync::OnceLock;
+
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 
@@ -12,12 +14,20 @@ use super::visitors::Visitors;
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
 
-const STYLE: &str = include_str!("style.css");
-const ICON: &str = include_str!("icon.svg");
-const PAGE_SCRIPT: &str = include_str!("script/page.js");
-const DROP_SCRIPT: &str = include_str!("script/drop.js");
-const PANEL_SCRIPT: &str = include_str!("script/panel.js");
-const UPLOAD_SCRIPT: &str = include_str!("script/upload.js");
+static STYLE: Fixed = Fixed::new(include_str!("style.css"), "text/css; charset=utf-8");
+static ICON: Fixed = Fixed::new(include_str!("icon.svg"), "image/svg+xml");
+static PAGE_SCRIPT: Fixed = Fixed::new(include_str!("script/page.js"), "text/javascript; charset=utf-8");
+static DROP_SCRIPT: Fixed = Fixed::new(include_str!("script/drop.js"), "text/javascript; charset=utf-8");
+static PANEL_SCRIPT: Fixed = Fixed::new(include_str!("script/panel.js"), "text/javascript; charset=utf-8");
+static UPLOAD_SCRIPT: Fixed = Fixed::new(include_str!("script/upload.js"), "text/javascript; charset=utf-8");
+
+/// What is the same as long as the server runs.
+struct Fixed {
+    content: &'static str,
+    kind: &'static str,
+    /// Its `ETag`, once somebody has asked for it.
+    etag: OnceLock<String>,
+}
 
 /// Answers a request for this below the server's own folder.
 ///
@@ -31,12 +41,12 @@ pub async fn serve(
 ) -> Result<Answer> {
     let headers = request.headers();
     match path {
-        "style.css" => Ok(fixed(STYLE, "text/css; charset=utf-8", headers)),
-        "page.js" => Ok(fixed(PAGE_SCRIPT, "text/javascript; charset=utf-8", headers)),
-        "upload.js" => Ok(fixed(UPLOAD_SCRIPT, "text/javascript; charset=utf-8", headers)),
-        "drop.js" => Ok(fixed(DROP_SCRIPT, "text/javascript; charset=utf-8", headers)),
-        "panel.js" => Ok(fixed(PANEL_SCRIPT, "text/javascript; charset=utf-8", headers)),
-        "icon.svg" => Ok(fixed(ICON, "image/svg+xml", headers)),
+        "style.css" => Ok(STYLE.answer(headers)),
+        "page.js" => Ok(PAGE_SCRIPT.answer(headers)),
+        "upload.js" => Ok(UPLOAD_SCRIPT.answer(headers)),
+        "drop.js" => Ok(DROP_SCRIPT.answer(headers)),
+        "panel.js" => Ok(PANEL_SCRIPT.answer(headers)),
+        "icon.svg" => Ok(ICON.answer(headers)),
         my_links::PATH => my_links::list(visitors, request, for_browser, ids).await,
         "login" => login::form(visitors, request, for_browser, ids).await,
         _ => Err(no_such_page()),
@@ -67,14 +77,21 @@ fn no_such_page() -> Error {
     Error::new(Kind::NotFound, "no such page")
 }
 
-fn fixed(content: &'static str, kind: &'static str, headers: &HeaderMap) -> Answer {
-    let validators = Validators { etag: format!("\"{}\"", Hash::of(content.as_bytes())), modified: None };
-    let mut answer = match validators.decide(headers) {
-        Decision::Go => text(StatusCode::OK, kind, content.to_owned()),
-        Decision::NotModified => answer(StatusCode::NOT_MODIFIED),
-        Decision::Failed => answer(StatusCode::PRECONDITION_FAILED),
-    };
-    set(&mut answer, ETAG, validators.etag);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    answer
+impl Fixed {
+    const fn new(content: &'static str, kind: &'static str) -> Fixed {
+        Fixed { content, kind, etag: OnceLock::new() }
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Answer {
+        let etag = self.etag.get_or_init(|| format!("\"{}\"", Hash::of(self.content.as_bytes())));
+        let validators = Validators { etag: etag.clone(), modified: None };
+        let mut answer = match validators.decide(headers) {
+            Decision::Go => text(StatusCode::OK, self.kind, self.content),
+            Decision::NotModified => answer(StatusCode::NOT_MODIFIED),
+            Decision::Failed => answer(StatusCode::PRECONDITION_FAILED),
+        };
+        set(&mut answer, ETAG, validators.etag);
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        answer
+    }
 }

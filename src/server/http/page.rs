@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, Render, html};
 
 use super::answer::Ids;
+use super::offers::with_entry;
 use super::rows::{Scene, minutes};
 use super::target::{Place, Sort, Whose, Wish, encode};
 use super::types::Type;
@@ -128,7 +129,7 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
         // It is no part of anybody's login.
         Whose::Link(_) => html! {},
         Whose::User(_) | Whose::Everybody => {
-            who(scene.user.as_deref(), scene.is_writable && scene.access.contains(Access::LINK))
+            who(scene.user.as_deref(), scene.is_writable && scene.offered.here.contains(Access::LINK))
         }
     };
     let before = html! { (head(&format!("{title} · Sealift"))) };
@@ -151,7 +152,7 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
     out.push_str("</head><body>");
     let opened = table.into_string();
     out.push_str(opened.strip_suffix("</main>").unwrap_or(&opened));
-    out.push_str("<table><thead><tr>");
+    out.push_str("<table aria-label=\"Files and folders\"><thead><tr>");
     for (sort, name) in [(Sort::Name, "Name"), (Sort::Size, "Size"), (Sort::Time, "Changed")] {
         column(&scene.wish, sort, name).render_to(out);
     }
@@ -164,13 +165,18 @@ pub fn folder_head(scene: &Scene, out: &mut String) {
 
 /// What whoever looks may do here, in words.
 fn rights(scene: &Scene) -> String {
-    let access = if scene.is_writable { scene.access } else { scene.access.intersection(Access::READ) };
+    words(scene, scene.offered.here)
+}
+
+/// Rights as a script reads them.
+fn words(scene: &Scene, access: Access) -> String {
+    let access = if scene.is_writable { access } else { access.intersection(Access::READ) };
     access.names().collect::<Vec<_>>().join(" ")
 }
 
 /// What can be done with the folder: all that a script does is hidden until there is one.
 fn tools(scene: &Scene) -> Markup {
-    let may = |right| scene.access.contains(right);
+    let may = |right| scene.offered.here.contains(right);
     let (upload, mkdir) = (scene.is_writable && may(Access::UPLOAD), scene.is_writable && may(Access::MKDIR));
     html! {
         div .tools {
@@ -233,14 +239,20 @@ fn shown(name: &[u8]) -> Option<&'static str> {
 }
 
 /// A folder's next row. `name` is for people, `href` where it is.
-pub fn folder_row(entry: &Entry, name: &str, href: &str, out: &mut String) {
+pub fn folder_row(scene: &Scene, entry: &Entry, (name, href): (&str, &str), out: &mut String) {
     let time = minutes(entry.mtime);
+    // Told where it is not what is told of the whole folder.
+    let own = scene.offered.rules.as_ref().map(|grants| match scene.place.path.join(&entry.path) {
+        Ok(path) => with_entry(grants, &path, entry.kind),
+        Err(_) => Access::NONE,
+    });
+    let may_fetch = own.unwrap_or(scene.offered.here).contains(Access::DOWNLOAD);
     html! {
-        tr .{ (entry.kind.word()) } {
+        tr .{ (entry.kind.word()) } data-may=[own.map(|own| words(scene, own))] {
             td .name {
                 @match entry.kind {
                     EntryKind::Directory => a href=(href) { (name) },
-                    EntryKind::File => a href=(href) data-show=[shown(&entry.path)] { (name) },
+                    EntryKind::File => a href=(href) data-show=[shown(&entry.path).filter(|_| may_fetch)] { (name) },
                     EntryKind::Link | EntryKind::Other => span { (name) },
                 }
             }
@@ -316,6 +328,22 @@ pub fn login(to: &str, why: Option<&str>, ids: Ids) -> String {
         }
     };
     whole("Log in", &html! {}, &what, ids)
+}
+
+/// For a browser that another site has led here: it goes on from here by itself, and says then who is logged in.
+pub fn arrived(to: &str, ids: Ids) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head { (head("Sealift")) meta http-equiv="refresh" content=(format!("0; url={to}")); }
+            body {
+                (top(&html! {}, &html! { ol { li { "Sealift" } } }))
+                main { p { a href=(to) { "Go on" } } }
+                (foot(ids))
+            }
+        }
+    };
+    page.into_string()
 }
 
 /// A page that leads nowhere else.

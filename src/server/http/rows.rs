@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::answer::Ids;
 use super::folder::bytes;
+use super::offers::Offered;
 use super::page;
 use super::target::{Place, Wish, encode};
-use crate::auth::Access;
 use crate::escape;
 use crate::files::{Entry, EntryKind, Mtime};
 
@@ -30,7 +30,7 @@ pub struct Scene {
     /// Who is logged in; none: nobody in particular.
     pub user: Option<String>,
     /// What they may do in it.
-    pub access: Access,
+    pub offered: Offered,
     /// Whether anything may be written by HTTP at all.
     pub is_writable: bool,
     /// Whether all of it is in order.
@@ -83,7 +83,7 @@ impl Rows {
         // Relative to the folder's own URL, and never read as one of another host or scheme.
         let href = format!("./{}{slash}", encode(&entry.path));
         match self.form {
-            Form::Page => page::folder_row(entry, &name, &href, out),
+            Form::Page => page::folder_row(&self.scene, entry, (&name, &href), out),
             Form::Text => {
                 let size = if entry.kind == EntryKind::File { entry.size.to_string() } else { String::from("-") };
                 let _ = writeln!(out, "{size:>14}  {}  {name}{slash}", minutes(entry.mtime));
@@ -143,6 +143,7 @@ pub fn minutes(mtime: Mtime) -> String {
 mod tests {
     use super::super::target::Whose;
     use super::*;
+    use crate::auth::Access;
     use crate::files::RelPath;
     use crate::server::desk::registry::SessionId;
 
@@ -155,7 +156,7 @@ mod tests {
                 place,
                 wish: Wish::default(),
                 user: None,
-                access: Access::READ,
+                offered: Offered { here: Access::READ, rules: None },
                 is_writable: true,
                 is_sorted: true,
                 ids,

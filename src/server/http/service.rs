@@ -127,6 +127,11 @@ impl Connection {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 let mut answer = match status(error.told_by_server().0) {
+                    StatusCode::UNAUTHORIZED
+                        if error.kind() == Kind::LoginRequired && login::is_from_elsewhere(&head.request) =>
+                    {
+                        login::arrived(head.request.uri(), ids)
+                    }
                     StatusCode::UNAUTHORIZED if is_for_browser => login::asked(head.request.uri(), &error, ids),
                     _ => refusal(&error, &self.reader(&head), ids),
                 };

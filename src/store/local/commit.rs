@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, futimens, renameat, statat,
+    AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, fchmod, fstat, fsync, futimens, renameat, statat,
 };
 use rustix::io::Errno;
 
@@ -16,7 +16,7 @@ use super::partial;
 use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
 use super::upload::LocalUpload;
-use super::{beside, keep_old, numbered, record, sync};
+use super::{beside, keep_old, numbered, properties, record, sync};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, Stored, Upload, stamp::Stamp,
@@ -225,6 +225,11 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
     let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), 0);
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
+        // Before the mode, which may be one that not even its owner may write.
+        if !upload.has_properties && properties::copy_of(dir, name, &temp.file) && upload.durable {
+            // The bytes are on the disk already, and so is to be what is said of them.
+            fsync(&temp.file).map_err(|err| failed(&path, err))?;
+        }
         if upload.spec.mode.is_none_or(|source| !source.perms) {
             // Who may read and write it stays, as if it had been written in place.
             let before = FileMode::of(old.st_mode);

@@ -1,8 +1,10 @@
 //! What clients keep with a file or folder, in an extended attribute of it: so it goes where the file goes, and nothing is left
-//! of it when the file is gone.
+//! of it when the file is gone. An upload that takes the place of a file is that file with other bytes (RFC 4918, section 9.7.1),
+//! and keeps what that kept; a copy keeps what its source does (section 9.8.2).
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use cap_std::fs::Dir;
 use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr, fsync};
 use rustix::io::Errno;
 
@@ -48,8 +50,25 @@ pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(Str
     })
 }
 
+/// Lets a file that nobody else has yet keep what this one does. Says whether that is anything. Where there is no room for it, it
+/// keeps nothing.
+pub(super) fn copy(from: impl AsFd, to: impl AsFd) -> bool {
+    let mut bytes = [0; limits::PROPERTIES_MAX];
+    let kept = match fgetxattr(from, ATTRIBUTE, &mut bytes[..]) {
+        Ok(len) => bytes.get(..len).unwrap_or_default(),
+        Err(_) => return false,
+    };
+    !kept.is_empty() && fsetxattr(to, ATTRIBUTE, kept, XattrFlags::empty()).is_ok()
+}
+
+/// The same of the file of this name in this directory, which that one is to take the place of.
+pub(super) fn copy_of(dir: &Dir, name: &[u8], to: impl AsFd) -> bool {
+    LocalSource::open_bare(dir, name).is_ok_and(|from| copy(from, to))
+}
+
 fn load_of(file: BorrowedFd<'_>, path: &RelPath) -> Result<Properties> {
-    let mut bytes = vec![0; limits::PROPERTIES_MAX];
+    // Of most files there is nothing: that takes no memory.
+    let mut bytes = [0; limits::PROPERTIES_MAX];
     match fgetxattr(file, ATTRIBUTE, &mut bytes[..]) {
         Ok(len) => Ok(decode(bytes.get(..len).unwrap_or_default())),
         // Of a file system without attributes, or written by somebody else.

@@ -84,6 +84,11 @@ impl LocalSource {
         Self::checked(path, openat(dir, name, READ, Mode::empty()))
     }
 
+    /// Opens what has this name in this directory, and is no link, for a look at what is kept with it.
+    pub(super) fn open_bare(dir: &Dir, name: &[u8]) -> Result<OwnedFd, Errno> {
+        openat(dir, name, READ, Mode::empty())
+    }
+
     fn checked(path: &RelPath, opened: Result<OwnedFd, Errno>) -> Result<Self> {
         let file = File::from(opened.map_err(|err| failed(path, err.into()))?);
         let stat = fstat(&file).map_err(|err| failed(path, err.into()))?;

@@ -16,7 +16,7 @@ use super::compare::Comparing;
 use super::jail::Jail;
 use super::parts::LocalStaged;
 use super::staging::{Stage, Temp};
-use super::{compare, keep_old, partial};
+use super::{compare, keep_old, partial, properties};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Compared, Condition, Hash, Hasher, Interrupted, Overwrite, Prepared, PreparedSet, RelPath, Source, Staged, Upload,
@@ -37,6 +37,8 @@ pub(super) struct LocalUpload {
     pub(super) jail: Arc<Jail>,
     /// Where it waits for its commit.
     pub(super) prepared: PreparedSet<Change>,
+    /// What clients keep with it is that of the file of which it is a copy.
+    pub(super) has_properties: bool,
     /// A write failed: the file may hold more than was hashed.
     broken: bool,
     /// Its bytes are those of another file, on the disk: what is appended is there already.
@@ -81,6 +83,7 @@ impl LocalUpload {
             promise: None,
             jail: Arc::clone(jail),
             prepared: prepared.clone(),
+            has_properties: false,
             broken: false,
             shared: false,
             written_back: from,
@@ -241,6 +244,13 @@ impl Upload for LocalUpload {
         let clones = |file: &File| ioctl_ficlone(&self.temp.file, file).is_ok();
         self.shared = self.is_empty() && source.as_file().is_some_and(clones);
         self.shared
+    }
+
+    fn copy_properties(&mut self, source: &dyn Source) {
+        if let Some(file) = source.as_file() {
+            properties::copy(file, &self.temp.file);
+            self.has_properties = true;
+        }
     }
 
     fn len(&self) -> u64 {

@@ -79,3 +79,57 @@ fn all_of_a_request_is_done_or_nothing_and_only_by_who_may_write() {
     assert_eq!(ask(&daemon, "alice", "PROPPATCH", &[], xml, "/~alice/nothing").status, 404);
     assert_eq!(ask(&daemon, "alice", "PROPPATCH", &[], "<x/>", "/~alice/f").status, 400);
 }
+
+#[test]
+fn what_is_kept_with_a_file_stays_when_its_bytes_change_and_comes_with_copies() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let home = world.home("alice");
+    fs::create_dir_all(home.join("d/e")).unwrap();
+    for file in ["f", "other", "d/e/f", "large"] {
+        fs::write(home.join(file), "content").unwrap();
+    }
+    let keep = |value: &str, path: &str| {
+        patch(&daemon, &format!("<D:set><D:prop><x xmlns='u'>{value}</x></D:prop></D:set>"), path);
+    };
+    let is_kept = |value: &str, path: &str| all(&daemon, path).contains(&format!("<x xmlns=\"u\">{value}</x>"));
+    for (value, path) in
+        [("1", "/~alice/f"), ("2", "/~alice/other"), ("3", "/~alice/d/"), ("4", "/~alice/d/e/"), ("5", "/~alice/d/e/f")]
+    {
+        keep(value, path);
+    }
+    // However another content comes: by HTTP, in parts or not, and by sealift/1.
+    let put = |headers: &[&str], body: &str, path: &str| ask(&daemon, "alice", "PUT", headers, body, path).status;
+    assert_eq!(put(&[], "new", "/~alice/f"), 204);
+    assert!(is_kept("1", "/~alice/f"));
+    let tag = between(&all(&daemon, "/~alice/f"), "<D:getetag>", "<")[0].replace("&quot;", "\"");
+    assert_eq!(put(&[&format!("If-Match: {tag}")], "newer", "/~alice/f"), 204);
+    assert!(is_kept("1", "/~alice/f"));
+    assert_eq!(enter(&daemon, "alice").upload("f", &vec![7; 2_000_000]).0, 226);
+    assert!(is_kept("1", "/~alice/f"));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+    fs::set_permissions(home.join("f"), mode).unwrap();
+    assert_eq!(put(&[], "read-only", "/~alice/f"), 204);
+    assert!(is_kept("1", "/~alice/f") && fs::metadata(home.join("f")).unwrap().permissions().readonly());
+    // A copy is like what it is a copy of, also in the place of another file, and has its own from then on.
+    let copy = |from: &str, to: &str| {
+        let destination = format!("Destination: https://127.0.0.1:{}{to}", daemon.port());
+        ask(&daemon, "alice", "COPY", &[&destination], "", from).status
+    };
+    assert_eq!(copy("/~alice/f", "/~alice/g"), 201);
+    assert_eq!(copy("/~alice/f", "/~alice/other"), 204);
+    assert!(is_kept("1", "/~alice/g") && is_kept("1", "/~alice/other"));
+    keep("6", "/~alice/g");
+    assert!(is_kept("1", "/~alice/f") && is_kept("6", "/~alice/g"));
+    assert_eq!(copy("/~alice/d/", "/~alice/c/"), 201);
+    assert!(is_kept("3", "/~alice/c/") && is_kept("4", "/~alice/c/e/") && is_kept("5", "/~alice/c/e/f"));
+    assert_eq!(enter(&daemon, "alice").ask("COPY f h").0, 226);
+    assert!(is_kept("1", "/~alice/h"));
+    // What nothing is kept with takes the place of what something was kept with: a copy of it keeps nothing.
+    assert_eq!(copy("/~alice/large", "/~alice/h"), 204);
+    assert!(!all(&daemon, "/~alice/h").contains("xmlns=\"u\""));
+    // And what is gone is gone.
+    assert_eq!(ask(&daemon, "alice", "DELETE", &[], "", "/~alice/g").status, 204);
+    assert_eq!(put(&[], "new", "/~alice/g"), 201);
+    assert!(!all(&daemon, "/~alice/g").contains("xmlns=\"u\""));
+}

@@ -136,12 +136,13 @@ fn another_person_puts_files_in_by_a_link_over_a_line_that_breaks_and_without_a_
     visitor.wait("document.querySelector('#uploads progress').value > 3e6");
     visitor.cut_off(true);
     visitor.wait("document.querySelector('.where').textContent.startsWith('The connection is lost')");
-    visitor.slow_down(30_000_000);
-    visitor.wait("document.querySelector('#uploads progress').value > 20e6");
-    pictures(&visitor, "drop-running");
+    // They are counted with what is on its way.
     for name in ["<b>small.txt", "empty"] {
         visitor.choose("#files", &own.path().join(name));
     }
+    visitor.slow_down(30_000_000);
+    visitor.wait("document.querySelector('#uploads progress').value > 20e6");
+    pictures(&visitor, "drop-running");
     visitor.wait("document.querySelector('#uploads h2').textContent === '3 files uploaded'");
     pictures(&visitor, "drop-done");
     assert!(fs::read(inbox.join("large-2.bin")).unwrap() == bytes);

@@ -123,6 +123,44 @@ fn it_may_be_anywhere_and_a_missing_one_is_told() {
     assert!(hints.contains(&address) && !hints.contains("it will warn"), "{hints}");
 }
 
+/// A pair for `web.example` whose time is over then.
+fn ends(web: &Path, not_after: time::OffsetDateTime) {
+    fs::create_dir_all(web).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), not_after);
+    let key = rcgen::KeyPair::generate().unwrap();
+    for (file, text) in
+        [("privkey.pem", key.serialize_pem()), ("fullchain.pem", params.self_signed(&key).unwrap().pem())]
+    {
+        fs::write(web.join(file), text).unwrap();
+        fs::set_permissions(web.join(file), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+}
+
+#[test]
+fn one_whose_time_ends_while_the_server_runs_is_told_of_before_and_then() {
+    let world = World::of(&[]);
+    fs::write(world.home("public").join("file"), "hello").unwrap();
+    let web = world.place().join("certs/web");
+    ends(&web, time::OffsetDateTime::now_utc() + time::Duration::seconds(6));
+    let daemon = world.start();
+    eventually("it is said before", || daemon.log().contains("the certificate for browsers is over soon"));
+    eventually("it is said then", || daemon.log().contains("the certificate for browsers is over: "));
+    let (_, shown) = sealiftd(world.place(), &["cert"]);
+    assert!(shown.contains(" (over)\n") && shown.contains("\nwarning      it is over: browsers refuse it"), "{shown}");
+    // Told anew when the server is told to read it, and not with every look.
+    daemon.signal(Signal::HUP);
+    let told = || daemon.log().matches("the certificate for browsers is over: ").count();
+    eventually("it is said again", || told() == 2);
+    // A new one is shown, and nothing is said of it but that it is there.
+    certify(world.place(), "30");
+    let bundle = web.join("fullchain.pem");
+    eventually("the new one is shown", || trusting(&daemon, &bundle, "web.example").stdout == b"hello");
+    assert_eq!(told(), 2);
+    let (_, shown) = sealiftd(world.place(), &["cert"]);
+    assert!(!shown.contains("warning"), "{shown}");
+}
+
 #[test]
 fn a_check_finds_one_that_browsers_will_refuse() {
     let world = World::of(&[]);
@@ -138,11 +176,7 @@ fn a_check_finds_one_that_browsers_will_refuse() {
     let other = fs::read(web.join("privkey.pem")).unwrap();
     certify(world.place(), "3");
     found("certs/web/fullchain.pem: ends on ");
-    let mut params = rcgen::CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
-    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
-    let key = rcgen::KeyPair::generate().unwrap();
-    fs::write(web.join("privkey.pem"), key.serialize_pem()).unwrap();
-    fs::write(web.join("fullchain.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    ends(&web, rcgen::date_time_ymd(2021, 1, 1));
     found("certs/web/fullchain.pem: ended on 2021-01-01");
     certify(world.place(), "30");
     fs::write(web.join("privkey.pem"), other).unwrap();

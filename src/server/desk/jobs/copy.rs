@@ -62,6 +62,7 @@ impl Desk {
         };
         let mut upload = self.open_upload(to, self.within(spec, to), None)?;
         upload.share(&*source);
+        upload.copy_properties(&*source);
         Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload })
     }
 

@@ -67,7 +67,10 @@ pub async fn lock(guest: &Arc<Guest>, place: Place, request: &Request<()>, asked
 }
 
 /// What a body asks for: the scope, and what it says of who has the lock, as XML.
-fn asked_for(asked: &[u8]) -> Result<(Scope, String)> {
+///
+/// # Errors
+/// [`Kind::BadCommand`] for what is not understood.
+pub fn asked_for(asked: &[u8]) -> Result<(Scope, String)> {
     let bad = |why: &str| Error::new(Kind::BadCommand, why);
     let document = Document::parse_keeping(asked, 1)?;
     document.expect_root("lockinfo")?;

@@ -92,3 +92,38 @@ pub fn options(web: Web) -> Answer {
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     answer
 }
+
+/// What was made of the XML of a request, by each method that takes some.
+#[derive(Debug, Default)]
+pub struct Xml {
+    /// Why not, of each method that cannot use it.
+    pub refused: Vec<Error>,
+    /// What a PROPPATCH would keep, and what is read again when that is told.
+    pub kept: Vec<(String, Result<String>)>,
+}
+
+/// Reads it as each of them does.
+pub fn xml_of_all(body: &[u8]) -> Xml {
+    let mut xml = Xml::default();
+    if body.len() > limits::DAV_BODY_MAX {
+        return xml;
+    }
+    xml.refused.extend(propfind::wanted(body).err());
+    xml.refused.extend(lock::asked_for(body).err());
+    match proppatch::kept(body) {
+        Ok(kept) => xml.kept = kept,
+        Err(error) => xml.refused.push(error),
+    }
+    xml
+}
+
+/// Why not, of each header of WebDAV's own that cannot be used.
+pub fn heads(headers: &HeaderMap) -> Vec<Error> {
+    let errors = [
+        headers::Depth::of(headers).err(),
+        headers::lasts(headers).err(),
+        headers::lock_token(headers).err(),
+        condition::Lists::of(headers).err(),
+    ];
+    errors.into_iter().flatten().collect()
+}

@@ -116,6 +116,30 @@ fn wishes(asked: &[u8]) -> Result<Vec<(Name, Wish)>> {
     }
 }
 
+/// What a body would have kept, each with what is read of it when it is told.
+///
+/// # Errors
+/// As [`serve`].
+pub fn kept(asked: &[u8]) -> Result<Vec<(String, Result<String>)>> {
+    let kept = wishes(asked)?.into_iter().filter_map(|(name, wish)| match wish {
+        Wish::Keep(Some(value)) => Some((name, value)),
+        _ => None,
+    });
+    Ok(kept.map(|(name, value)| (value.clone(), told_again(&name, &value))).collect())
+}
+
+fn told_again(name: &Name, value: &str) -> Result<String> {
+    let mut told = format!("<D:told xmlns:D=\"{DAV}\">");
+    xml::element(name, value, &mut told);
+    told.push_str("</D:told>");
+    let document = Document::parse_keeping(told.as_bytes(), 1)?;
+    let mut inner = document.children(0);
+    match (inner.next(), inner.next()) {
+        (Some((_, one)), None) if one.name == *name => Ok(one.inner.clone()),
+        _ => Err(Error::new(Kind::Internal, "what is told is not what was said")),
+    }
+}
+
 fn wish(name: &Name, value: Option<(&str, &str)>) -> Wish {
     let time = |text: &str| httpdate::parse_http_date(text).ok().map(|time| Wish::Time(Mtime::from(time)));
     match (value, name.space == WINDOWS) {

@@ -12,7 +12,7 @@ const uploads = panel(
   false,
   "The link asks for its password again. Open it in another tab: it goes on here then.",
 );
-const add = (files) => { if (files.length) uploads.add(files.map((file) => [file, file.name]), base); };
+const add = (files) => { if (files.length) uploads.add({ files: files.map((file) => [file, file.name]) }, base); };
 
 // Chosen is sent: there is nothing to press.
 document.querySelector("#drop .buttons").hidden = true;

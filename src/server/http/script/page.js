@@ -65,6 +65,8 @@ const encode = (path) => path.split("/").map(encodeURIComponent).join("/");
 
 let rows = [];
 function take() {
+  const head = $("thead tr");
+  if (head && !$(".act", head)) head.append(el("th", { className: "act", scope: "col" }, el("span", { className: "unseen" }, "Actions")));
   rows = [...document.querySelectorAll("tbody tr:not(.up)")].map((row) => ({ row, name: $("td.name", row).textContent.toLowerCase() }));
   for (const { row } of rows) {
     const link = $("a", row);
@@ -168,14 +170,14 @@ async function copyLink(link) {
 
 // ---- Links for others ----
 
-const canRead = () => may.has("download");
-const canShare = (isFolder) => may.has("link") && isOwn
-  && (isFolder ? (canRead() && may.has("list")) || may.has("upload") : canRead());
+// `may` is what may be done at the place itself.
+const canShare = (isFolder, may) => may.has("link") && isOwn
+  && (isFolder ? (may.has("download") && may.has("list")) || may.has("upload") : may.has("download"));
 
 // Asks what the link is to be, makes it, and shows it.
-function share(path, name, isFolder) {
+function share(path, name, isFolder, may) {
   const field = (label, id, input) => [el("label", { htmlFor: id }, label), Object.assign(input, { id, name: id })];
-  const ways = !isFolder ? ["read"] : [...(canRead() && may.has("list") ? ["read"] : []), ...(may.has("upload") ? ["drop"] : [])];
+  const ways = !isFolder ? ["read"] : [...(may.has("download") && may.has("list") ? ["read"] : []), ...(may.has("upload") ? ["drop"] : [])];
   const told = { read: isFolder ? "See and download all that is in it" : "Download it", drop: "Put files into it, and see nothing" };
   const kind = el("select", {}, ...ways.map((way) => el("option", { value: way }, told[way])));
   const expires = el("select", {},
@@ -241,19 +243,27 @@ function shared(dialog, made) {
   input.select();
 }
 
-$("#share")?.addEventListener("click", () => share(base, $("h1").textContent, true));
+$("#share")?.addEventListener("click", () => share(base, $("h1").textContent, true, may));
+
+// What may be done with an entry: it says so itself where that is not the same for all that is in the folder.
+function mayWith(link) {
+  const own = link.closest("tr").dataset.may;
+  return own === undefined ? may : new Set(own.split(" "));
+}
 
 function menu(link) {
   const isFolder = link.pathname.endsWith("/");
   const show = link.dataset.show;
+  const may = mayWith(link);
+  const mayOpen = isFolder || may.has("download");
   const item = (text, act, className = "") => el("button", { type: "button", className, onclick: () => { dialog.close(); act(); } }, text);
   const go = (href) => () => { location.href = href; };
   const dialog = el("dialog", { className: "menu", "aria-label": link.textContent },
     el("h2", {}, link.textContent),
-    ...(show ? [item("Show", () => view(link))] : [item("Open", go(link.href))]),
+    ...(show ? [item("Show", () => view(link))] : mayOpen ? [item("Open", go(link.href))] : []),
     ...(may.has("download") ? (isFolder ? [item("Download as zip", go(`${link.href}?zip`))] : [item("Download", go(`${link.href}?download`))]) : []),
-    item("Copy link", () => copyLink(link)),
-    ...(canShare(isFolder) ? [item("Share", () => share(link.pathname, link.textContent, isFolder))] : []),
+    ...(mayOpen ? [item("Copy link", () => copyLink(link))] : []),
+    ...(canShare(isFolder, may) ? [item("Share", () => share(link.pathname, link.textContent, isFolder, may))] : []),
     ...(may.has("rename") ? [item("Rename", () => rename(link)), item("Move", () => moveTo(link))] : []),
     ...(may.has("delete") ? [item("Delete", () => remove(link), "grave")] : []),
     item("Close", () => {}));
@@ -293,8 +303,8 @@ main.addEventListener("keydown", (event) => {
   if (step) {
     const next = near(row, step);
     if (next) { $("td.name a", next).focus(); event.preventDefault(); }
-  } else if (event.key === "F2" && may.has("rename") && !row.classList.contains("up")) rename(link);
-  else if (event.key === "Delete" && may.has("delete") && !row.classList.contains("up")) remove(link);
+  } else if (event.key === "F2" && !row.classList.contains("up") && mayWith(link).has("rename")) rename(link);
+  else if (event.key === "Delete" && !row.classList.contains("up") && mayWith(link).has("delete")) remove(link);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -346,13 +356,13 @@ async function view(link) {
 
 if (may.has("upload")) {
   const uploads = panel((changed) => new Uploads(changed, reloadSoon), may.has("overwrite"));
-  const add = (files) => {
-    if (files.length) uploads.add(files, base);
+  const add = (chosen) => {
+    if (chosen.files?.length || chosen.folders?.length) uploads.add(chosen, base);
     $("#cut").hidden = true;
   };
   for (const input of document.querySelectorAll("input[type=file]")) {
     input.addEventListener("change", () => {
-      add([...input.files].map((file) => [file, file.webkitRelativePath || file.name]));
+      add({ files: [...input.files].map((file) => [file, file.webkitRelativePath || file.name]) });
       input.value = "";
     });
     $(`button[data-for=${input.id}]`).addEventListener("click", () => input.click());
@@ -361,7 +371,7 @@ if (may.has("upload")) {
     try { add(await dropped(transfer)); } catch { note("What was dropped cannot be read.", true); }
   });
   addEventListener("paste", (event) => {
-    if (event.clipboardData?.files.length && !event.target.closest("input")) add([...event.clipboardData.files].map((file) => [file, file.name]));
+    if (event.clipboardData?.files.length && !event.target.closest("input")) add({ files: [...event.clipboardData.files].map((file) => [file, file.name]) });
   });
   Uploads.interrupted(base).then((cut) => {
     if (cut.length === 0 || uploads.items.length > 0) return;

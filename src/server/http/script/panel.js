@@ -61,11 +61,15 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
     if (element.hidden) { shown = false; return; }
     if (!shown) element.scrollIntoView({ block: "nearest" });
     shown = true;
-    const { files, done, failed } = sum;
+    const { all, folders, done, failed } = sum;
     const busy = uploads.isBusy;
+    const files = all - folders;
+    const good = files > 0 || folders === 0
+      ? `${files === 1 ? "1 file" : `${files} files`} uploaded`
+      : `${folders === 1 ? "1 empty folder" : `${folders} empty folders`} made`;
     const head = busy
-      ? `Uploading ${Math.min(done + failed + 1, files)} of ${files}`
-      : failed > 0 ? `${done} of ${files} uploaded, ${failed} not` : `${done === 1 ? "1 file" : `${done} files`} uploaded`;
+      ? `Uploading ${Math.min(done + failed + 1, all)} of ${all}`
+      : failed > 0 ? `${done} of ${all} uploaded, ${failed} not` : good;
     const where = sum.login > 0 ? loggedOut
       : sum.lost > 0 ? "The connection is lost. It goes on by itself."
         : busy ? [`${size(sum.sent)} of ${size(sum.total)}`, sum.rate > 0 ? `${size(sum.rate)}/s` : "", time(sum.left)].filter(Boolean).join(" · ")
@@ -85,7 +89,7 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
       if (item.state === "running" || item.state === "lost") {
         line.append(el("span", { className: "far" }, item.file.size ? `${Math.floor((100 * item.sent) / item.file.size)} %` : ""));
       } else {
-        const again = (text, replace) => el("button", { type: "button", onclick: () => { item.again(replace); uploads.next(); } }, text);
+        const again = (text, replace) => el("button", { type: "button", onclick: () => uploads.again(item, replace) }, text);
         line.append(el("span", { className: "why" }, item.why), item.state === "taken" ? (mayReplace ? again("Replace it", true) : "") : again("Try again", item.replace));
       }
       return line;

@@ -30,7 +30,8 @@ function send(method, url, headers, body, item) {
     }
     request.onloadend = () => {
       if (item) item.request = null;
-      done({ status: request.status, text: request.responseText, header: (name) => request.getResponseHeader(name) });
+      const header = (name) => request.getResponseHeader(name);
+      done({ status: request.status, url: request.responseURL, text: request.responseText, header });
     };
     request.send(body);
   });
@@ -57,9 +58,11 @@ const kept = {
 class Item {
   // Up to `small` bytes go in one request.
   constructor(file, url, shown, small) {
-    Object.assign(this, { file, url, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null });
+    Object.assign(this, { file, url, shown, small, sent: 0, state: "waiting", why: "", replace: false, request: null, batch: 0 });
     this.key = `${url} ${file.size} ${file.lastModified}`;
   }
+
+  get isFolder() { return false; }
 
   get isOver() { return this.state === "done" || this.state === "failed" || this.state === "stopped" || this.state === "taken"; }
 
@@ -179,11 +182,30 @@ class Item {
   }
 }
 
+// A folder with nothing in it: there is no file that it would be made for.
+class EmptyFolder extends Item {
+  constructor(url, shown) { super({ size: 0, lastModified: 0 }, url, shown, 0); }
+
+  get isFolder() { return true; }
+
+  async whole() {
+    const url = `${this.url}/`;
+    const made = await send("MKCOL", url, {}, null, this);
+    if (made.status !== 405) return made;
+    // Something is there. A file of this name would lead elsewhere; who may not look takes it for the folder.
+    const there = await send("HEAD", url, {});
+    if (there.status === 200 && !new URL(there.url).pathname.endsWith("/")) {
+      return { ...made, text: "A file of this name is here already." };
+    }
+    return passes(there.status) ? there : { ...made, status: 201 };
+  }
+}
+
 export class Uploads {
   // `changed` is called when there is something to show, `landed` when files have come to their place. What is larger than `small`
   // is gone on with after a cut, and sent no second time if only the answer was lost.
   constructor(changed, landed, small = SMALL) {
-    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [] });
+    Object.assign(this, { changed, landed, small, items: [], running: 0, folders: new Map(), rates: [], batch: 0 });
     addEventListener("beforeunload", (event) => { if (this.isBusy) event.preventDefault(); });
   }
 
@@ -202,14 +224,38 @@ export class Uploads {
     }
   }
 
-  // `files` are pairs of a file and its path, names with slashes between, below `base`.
-  add(files, base) {
-    for (const [file, path] of files) {
-      const url = base + path.split("/").map(encodeURIComponent).join("/");
-      const item = new Item(file, url, path, this.small);
-      // The very same chosen twice is sent once.
-      if (!this.items.some((other) => other.key === item.key && !other.isOver)) this.items.push(item);
-    }
+  // `files` are pairs of a file and its path, names with slashes between, below `base`; `folders` the paths of empty ones.
+  add({ files = [], folders = [] }, base) {
+    if (!this.isBusy) this.begin();
+    const url = (path) => base + path.split("/").map(encodeURIComponent).join("/");
+    const chosen = [
+      ...files.map(([file, path]) => new Item(file, url(path), path, this.small)),
+      ...folders.map((path) => new EmptyFolder(url(path), path)),
+    ];
+    // The very same chosen twice is sent once.
+    const known = new Set(this.items.filter((item) => !item.isOver).map((item) => item.key));
+    const added = chosen.filter((item) => !known.has(item.key) && known.add(item.key));
+    for (const item of added) item.batch = this.batch;
+    // Chosen again, it is no longer what became of it the last time. A link takes several files of one name.
+    const name = (item) => (this.small < 0 ? item.key : item.url);
+    const again = new Set(added.map(name));
+    this.items = [...this.items.filter((item) => !item.isOver || item.state === "done" || !again.has(name(item))), ...added];
+    this.next();
+  }
+
+  // What was chosen before and is over is counted no more. What somebody has to decide on stays in the list.
+  begin() {
+    this.batch += 1;
+    this.rates = [];
+    this.items = this.items.filter((item) => item.state === "failed" || item.state === "taken");
+    // They may have been removed meanwhile.
+    this.folders.clear();
+  }
+
+  again(item, replace) {
+    if (!this.isBusy && item.batch !== this.batch) this.begin();
+    item.batch = this.batch;
+    item.again(replace);
     this.next();
   }
 
@@ -256,7 +302,7 @@ export class Uploads {
 
   // How far all of it has come.
   sum() {
-    const items = this.items.filter((item) => item.state !== "stopped");
+    const items = this.items.filter((item) => item.state !== "stopped" && item.batch === this.batch);
     const total = items.reduce((sum, item) => sum + item.file.size, 0);
     const sent = items.reduce((sum, item) => sum + item.sent, 0);
     const now = performance.now();
@@ -266,7 +312,8 @@ export class Uploads {
     const rate = now - first > 500 ? Math.max(0, (1000 * (sent - before)) / (now - first)) : 0;
     const count = (state) => items.filter((item) => item.state === state).length;
     return {
-      total, sent, rate, files: items.length, done: count("done"), failed: count("failed") + count("taken"),
+      total, sent, rate, all: items.length, done: count("done"),
+      folders: items.filter((item) => item.isFolder).length, failed: count("failed") + count("taken"),
       lost: count("lost"), login: count("login"), left: rate > 0 ? (total - sent) / rate : Infinity,
     };
   }
@@ -278,24 +325,27 @@ export class Uploads {
 
 function decode(path) { try { return decodeURIComponent(path); } catch { return path; } }
 
-// What was dropped: pairs of a file and its path, folders and all that is in them.
+// What was dropped: pairs of a file and its path, in folders and out of them, and the paths of the folders that are empty.
 export async function dropped(transfer) {
-  const found = [];
+  const [files, folders] = [[], []];
   const visit = async (entry, path) => {
     if (entry.isFile) {
-      found.push([await new Promise((done, failed) => entry.file(done, failed)), path + entry.name]);
+      files.push([await new Promise((done, failed) => entry.file(done, failed)), path + entry.name]);
       return;
     }
     const reader = entry.createReader();
+    let isEmpty = true;
     for (;;) {
       const some = await new Promise((done, failed) => reader.readEntries(done, failed));
       if (some.length === 0) break;
+      isEmpty = false;
       for (const inner of some) await visit(inner, `${path}${entry.name}/`);
     }
+    if (isEmpty) folders.push(path + entry.name);
   };
   // Taken at once: they are gone after the first wait.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (entries.length === 0) return [...transfer.files].map((file) => [file, file.name]);
+  if (entries.length === 0) return { files: [...transfer.files].map((file) => [file, file.name]) };
   for (const entry of entries) await visit(entry, "");
-  return found;
+  return { files, folders };
 }

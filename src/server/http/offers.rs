@@ -1,0 +1,131 @@
+//! What a page offers at each place: what the gate lets pass there, and nothing that it would only refuse.
+
+use crate::auth::{Access, Grants};
+use crate::files::{EntryKind, RelPath};
+use crate::server::desk::Desk;
+use crate::server::desk::gate::{self, Decision, Demand, Extent, Need};
+use crate::server::desk::op::Op;
+
+/// What a folder's page offers to somebody.
+pub struct Offered {
+    /// In the folder.
+    pub here: Access,
+    /// What is granted, where that is not the same for all that is in it.
+    pub rules: Option<Grants>,
+}
+
+impl Offered {
+    /// By the rights of now.
+    pub fn now(desk: &Desk, folder: &RelPath) -> Offered {
+        let grants = desk.principal().grants();
+        Offered { here: in_folder(grants, folder), rules: (!grants.is_uniform()).then(|| grants.clone()) }
+    }
+}
+
+/// What may be done in a folder: looking at it, fetching all of it, and making something new in it.
+fn in_folder(grants: &Grants, folder: &RelPath) -> Access {
+    if grants.is_uniform() {
+        return grants.access;
+    }
+    let here = grants.access_at(folder);
+    // What is new is asked for by its name, which nobody has chosen yet.
+    let new = folder.join(b"new").map_or(Access::NONE, |new| grants.access_at(&new));
+    let fetch = match passes(grants, gate::need_of_gathering(folder)) {
+        true => Access::DOWNLOAD,
+        false => Access::NONE,
+    };
+    // What a link to a folder gives, it gives of all of it.
+    let link = gate::rights_at(grants, Demand { rights: Access::LINK, path: Some(folder), extent: Extent::Tree });
+    let making = Access::UPLOAD.union(Access::MKDIR).union(Access::OVERWRITE);
+    let asked = making.union(Access::DOWNLOAD).union(Access::LINK);
+    here.without(asked).union(new.intersection(making)).union(fetch).union(link.intersection(Access::LINK))
+}
+
+/// What may be done with an entry: fetching it, or something of it, giving it another name, removing it, and making a link to it, to
+/// read all of it or to put something there.
+pub fn with_entry(grants: &Grants, path: &RelPath, kind: EntryKind) -> Access {
+    if grants.is_uniform() {
+        return grants.access;
+    }
+    let is_folder = kind == EntryKind::Directory;
+    // A shared folder itself, and what one is in, stay where they are.
+    let is_fixed = grants.folders.iter().any(|folder| folder.at.is_within(path));
+    let at = |rights, extent| Need::Rights(gate::Demands { at: Demand { rights, path: Some(path), extent }, to: None });
+    let all = if is_folder { Extent::Tree } else { Extent::Itself };
+    let fetch = match is_folder {
+        true => gate::need_of_gathering(path),
+        false => at(Access::DOWNLOAD, Extent::Itself),
+    };
+    let near = beside(path);
+    let to_another = near.map(|to| Op::Rename { from: path.clone(), to, replace: false });
+    let remove = Op::Remove { path: path.clone(), recursive: is_folder };
+    let offers = [
+        (Access::DOWNLOAD, passes(grants, fetch)),
+        (Access::LINK, passes(grants, at(Access::LINK, all))),
+        // What a link to a folder gives, it gives of all of it.
+        (Access::LIST, is_folder && passes(grants, at(Access::LIST, all))),
+        (Access::UPLOAD, is_folder && passes(grants, at(Access::UPLOAD, all))),
+        (Access::DELETE, !is_fixed && passes(grants, gate::need(&remove))),
+        (Access::RENAME, !is_fixed && to_another.is_some_and(|op| passes(grants, gate::need(&op)))),
+    ];
+    offers.into_iter().filter(|(_, is_offered)| *is_offered).fold(Access::NONE, |all, (right, _)| all.union(right))
+}
+
+fn passes(grants: &Grants, need: Need<'_>) -> bool {
+    gate::decide(grants, need) == Decision::Allowed
+}
+
+/// A name like this one, as one would choose: its beginning and its end, which rules go by, are the same.
+fn beside(path: &RelPath) -> Option<RelPath> {
+    let name = path.file_name()?;
+    let dot = name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0).unwrap_or(name.len());
+    let (stem, end) = name.split_at(dot);
+    path.parent()?.join(&[stem, b" 2", end].concat()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Users;
+    use crate::secret::Secret;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).unwrap()
+    }
+
+    fn grants(rules: &str) -> Grants {
+        let hash = crate::auth::hash_password(&Secret::new("x")).unwrap();
+        let text = format!("[users.alice]\npassword = \"{hash}\"\naccess = \"full\"\n{rules}");
+        Users::parse(&text, "users.toml").unwrap().get("alice").unwrap().grants().clone()
+    }
+
+    #[test]
+    fn what_a_rule_refuses_at_a_place_is_not_offered_there_and_is_elsewhere() {
+        let rule =
+            |path: &str, access: &str| format!("[[users.alice.rules]]\npath = \"{path}\"\naccess = \"{access}\"\n");
+        let rules = [rule("/old/**", "read"), rule("/mixed/secret", "none"), rule("/*.pdf", "list,download")].concat();
+        let grants = grants(&rules);
+        let file = |at: &str| with_entry(&grants, &path(at), EntryKind::File);
+        let folder = |at: &str| with_entry(&grants, &path(at), EntryKind::Directory);
+        let (take, all) = (Access::DOWNLOAD, Access::DOWNLOAD.union(Access::DELETE).union(Access::RENAME));
+        assert_eq!(file("x.txt"), all.union(Access::LINK));
+        assert_eq!(file("x.pdf"), take);
+        assert_eq!(file("old/x"), take);
+        assert_eq!(folder("old"), Access::READ);
+        assert_eq!(file("mixed/secret"), Access::NONE);
+        assert_eq!(file("mixed/x"), all.union(Access::LINK));
+        // All of it cannot be removed, and some of it can be fetched.
+        assert_eq!(folder("mixed"), take);
+        assert_eq!(in_folder(&grants, &path("old")), Access::READ);
+        assert_eq!(in_folder(&grants, &path("mixed")), Access::FULL.without(Access::LINK));
+    }
+
+    #[test]
+    fn a_name_beside_another_begins_and_ends_like_it() {
+        for (name, other) in [("a/b.txt", "a/b 2.txt"), ("b", "b 2"), (".rc", ".rc 2"), ("a/x.tar.gz", "a/x.tar 2.gz")]
+        {
+            assert_eq!(beside(&path(name)), Some(path(other)));
+        }
+        assert_eq!(beside(&RelPath::root()), None);
+    }
+}
