@@ -88,7 +88,8 @@ impl Client {
             Verification::Ask(question) => (Trust::Observe, Some(question)),
         };
         let connector = Connector::new(trust)?;
-        let opening = open(endpoint, &connector, (options.family, options.rate_limit.as_ref()));
+        // On the heap, as it is done once: without optimisation, futures around this one overflow the 2 MiB of a thread's stack.
+        let opening = Box::pin(open(endpoint, &connector, (options.family, options.rate_limit.as_ref())));
         let (stream, pin, peer) = within(options.connect_timeout, endpoint, opening).await?;
         if let Some(question) = question {
             ask(question, pin).await?;
@@ -108,7 +109,7 @@ impl Client {
         let connector = Connector::new(Trust::Pins(vec![pin]))?;
         let route =
             Route { connect_timeout: self.route.connect_timeout.min(limits::STREAM_TIMEOUT), ..self.route.clone() };
-        let stream = within(route.connect_timeout, &route.endpoint, open_at(&route, &connector)).await?;
+        let stream = within(route.connect_timeout, &route.endpoint, Box::pin(open_at(&route, &connector))).await?;
         Self::over(stream, Some(pin), route, self.stopper.clone()).await
     }
 

@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(shell_word("certs/a-b_1.pem"), "certs/a-b_1.pem");
         assert_eq!(shell_word("my data"), "'my data'");
         assert_eq!(shell_word("it's"), r#""it's""#);
-        assert_eq!(shell_word("a\x1bb"), r"'a\x1bb'");
+        assert_eq!(shell_word("a\x1bb"), r#""a\\x1bb""#);
         assert_eq!(shell_word(""), "''");
     }
 }

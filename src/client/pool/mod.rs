@@ -146,9 +146,10 @@ impl Pool {
     pub async fn client(&self) -> Result<PooledClient> {
         loop {
             let place = self.0.places.acquire_arc().await;
+            // What is seldom done is on the heap: see `Client::connect`.
             let (client, out) = match self.take()? {
-                Some((client, out)) => (self.filled_up(client).await, out),
-                None => match self.open().await {
+                Some((client, out)) => (Box::pin(self.filled_up(client)).await, out),
+                None => match Box::pin(self.open()).await {
                     // There is no other to be had now, but somebody has one and will give it back.
                     Err(error) if error.kind().is_transient() => match self.0.withhold(place) {
                         Ok(()) => continue,
