@@ -3,7 +3,7 @@
 //! Whoever holds one changes what it guards by whole steps, so that a panic elsewhere leaves nothing half-changed: those who come
 //! after it go on. Where that could not be so, these are not to be used.
 
-use std::sync::{self, PoisonError};
+use std::sync::{self, PoisonError, TryLockError};
 pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard, WaitTimeoutResult};
 use std::time::Duration;
 
@@ -27,6 +27,15 @@ impl<T: ?Sized> Mutex<T> {
     /// Waits until nobody else has it.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has it at once, unless somebody else does.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// What it guards, which nobody else can have now.

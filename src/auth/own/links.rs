@@ -139,6 +139,12 @@ impl Links {
         self.writing.lock()
     }
 
+    /// Lets whoever writes to the disk wait, as a slow one does.
+    #[cfg(test)]
+    pub fn stall(&self) -> MutexGuard<'_, ()> {
+        self.writing()
+    }
+
     fn file(&self, secret: &Hash) -> Result<PathBuf> {
         let none = || Error::new(Kind::Denied, "this server keeps nothing of what users do, and so no links");
         Ok(self.folder.as_ref().ok_or_else(none)?.join(format!("{}.toml", id_of(secret))))

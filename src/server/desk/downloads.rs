@@ -220,3 +220,44 @@ impl Drop for Counted {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::{LinkTerms, LinkTo, Secret, StateFolder, Users, hash_password};
+    use crate::machine::turns::Places;
+
+    #[test]
+    fn whoever_only_asks_whether_something_is_left_does_not_wait_for_the_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(&place.path().join("state")).unwrap();
+        let links = Arc::new(Links::load(&folder).0);
+        let (password, here) = (Secret::new("p"), IpAddr::from(Ipv4Addr::LOCALHOST));
+        let file = format!("[users.alice]\npassword = \"{}\"\n", hash_password(&password).unwrap());
+        let users = Users::parse(&file, "users.toml").unwrap().with_links(links.clone());
+        let maker = users.verify("alice", &password, here).unwrap();
+        let path = RelPath::parse(b"f").unwrap();
+        let (to, downloads) = (LinkTo::File, Some(1));
+        let terms = LinkTerms { to, path: path.clone(), name: None, expires: None, password: None, downloads };
+        let link = users.make_link(&maker, terms).unwrap().1;
+        links.take_download(&link).unwrap();
+        let downloads = Arc::new(Downloads::new(Turns::new("links", Places::only(1))));
+        let disk = links.stall();
+        let what = What { origin: Origin::from(here), path, state: String::new() };
+        let (all, kept, which) = (downloads.clone(), links.clone(), link.clone());
+        let beginning = thread::spawn(move || all.begin(&kept, &which, what, Part::Whole).is_err());
+        while downloads.counting.try_lock().is_some() {
+            thread::yield_now();
+        }
+        let ((told, asked), kept) = (channel(), links.clone());
+        thread::spawn(move || told.send(downloads.has_room(&kept, &link, Origin::from(here))));
+        assert_eq!(asked.recv_timeout(Duration::from_secs(60)), Ok(false));
+        drop(disk);
+        assert!(beginning.join().unwrap(), "none was left");
+    }
+}
