@@ -65,6 +65,7 @@ macro_rules! conforms {
             a_size_that_was_announced_must_come_exactly
             conditions_are_decided_at_the_commit
             who_may_not_replace_can_repeat_the_same_bytes_alone
+            what_is_numbered_takes_a_free_name_whatever_has_its_own
             a_batch_is_committed_in_order_and_one_failure_is_alone
             folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_one_is_refused_alone
             an_open_file_is_the_one_that_was_opened
