@@ -44,6 +44,11 @@ impl Budget {
         Arc::new(Budget { bytes, used: AtomicUsize::new(0) })
     }
 
+    /// What all hold together now, and how much that may be.
+    pub fn held(&self) -> (usize, usize) {
+        (self.used.load(Ordering::Relaxed).min(self.bytes), self.bytes)
+    }
+
     /// One more who shares it.
     pub fn portion(self: &Arc<Self>) -> Arc<Portion> {
         Arc::new(Portion { budget: self.clone(), used: AtomicUsize::new(0) })

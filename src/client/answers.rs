@@ -176,4 +176,6 @@ pub struct SessionInfo {
     pub since: Mtime,
     /// What it does now.
     pub doing: String,
+    /// Bytes of files that it has moved so far, either way; older servers do not say.
+    pub bytes: Option<u64>,
 }

@@ -13,6 +13,7 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::address;
 use super::answers::{Ids, LinkTarget, Welcome};
+use super::greeting::{self, Greeting};
 use super::keys::LoginKey;
 use super::options::{ConnectOptions, Endpoint, Family, Question, Verification};
 use super::own::sign_with;
@@ -27,9 +28,6 @@ use crate::limits;
 use crate::proto::{Command, Feature, Features, Reply};
 use crate::secret::Secret;
 use crate::tls::{CaRoots, Connector, Pin, TlsStream, Trust};
-
-/// The version of the protocol spoken here.
-const VERSION: u32 = 1;
 
 /// One connection to a server.
 ///
@@ -51,8 +49,7 @@ pub struct Client {
     pub(super) most: u32,
     task: Option<JoinHandle<()>>,
     pin: Option<Pin>,
-    greeting: String,
-    features: Features,
+    greeting: Greeting,
     /// What the next signatures must be over.
     nonce: Option<Nonce>,
     ids: Option<Ids>,
@@ -121,9 +118,8 @@ impl Client {
         let (stop, stopped) = bounded(1);
         stopper.add(&stop);
         let task = Some(spawn(pump(stream, far, route.io_timeout, stopped, route.rate_limit.clone())));
-        let (session, greeting, features, nonce) = (Some(Session::new(wire)), String::new(), Features::NONE, None);
         let mut client = Client {
-            session,
+            session: Some(Session::new(wire)),
             stop,
             stopper,
             route,
@@ -131,13 +127,12 @@ impl Client {
             most: limits::STREAMS_MAX,
             task,
             pin,
-            greeting,
-            features,
-            nonce,
+            greeting: Greeting::default(),
+            nonce: None,
             ids: None,
         };
         let (limit, endpoint) = (client.route.connect_timeout, client.route.endpoint.clone());
-        (client.greeting, client.features, client.nonce) = within(limit, &endpoint, client.run(self::greeting)).await?;
+        (client.greeting, client.nonce) = within(limit, &endpoint, client.run(greeting::read)).await?;
         Ok(client)
     }
 
@@ -179,8 +174,7 @@ impl Client {
             most: 1,
             task: None,
             pin: self.pin,
-            greeting: String::new(),
-            features: Features::NONE,
+            greeting: Greeting::default(),
             nonce: None,
             ids: None,
         };
@@ -194,13 +188,18 @@ impl Client {
 
     /// The server's words on connecting. From outside: escape before showing.
     pub fn greeting(&self) -> &str {
+        &self.greeting.text
+    }
+
+    /// All that the server said of itself on connecting.
+    pub fn greeted(&self) -> &Greeting {
         &self.greeting
     }
 
     /// What the server listed in its greeting. A request that needs more fails with [`Kind::TooOld`], and nothing of it
     /// is sent.
     pub fn features(&self) -> Features {
-        self.features
+        self.greeting.features
     }
 
     /// Fails if the server did not list this.
@@ -208,7 +207,7 @@ impl Client {
     /// # Errors
     /// [`Kind::TooOld`].
     pub(super) fn must_have(&self, feature: Feature) -> Result<()> {
-        if self.features.has(feature) { Ok(()) } else { Err(feature.missing()) }
+        if self.greeting.features.has(feature) { Ok(()) } else { Err(feature.missing()) }
     }
 
     /// Who gave the last final reply, success or failure; `None` before login.
@@ -234,7 +233,7 @@ impl Client {
 
     /// Whether the server lets SSH keys log in.
     pub fn takes_keys(&self) -> bool {
-        self.features.has(Feature::Keys) && self.nonce.is_some()
+        self.greeting.features.has(Feature::Keys) && self.nonce.is_some()
     }
 
     /// Logs in with keys, in one round trip: all of them sign, and the server takes the one that it knows. For the server that
@@ -252,7 +251,7 @@ impl Client {
             return Err(Error::new(Kind::Usage, text));
         }
         let too_old = || Error::new(Kind::TooOld, "the server is too old to let SSH keys log in");
-        let nonce = self.nonce.take().filter(|_| self.features.has(Feature::Keys)).ok_or_else(too_old)?;
+        let nonce = self.nonce.take().filter(|_| self.greeting.features.has(Feature::Keys)).ok_or_else(too_old)?;
         let pin = self.pin.ok_or_else(|| Error::new(Kind::Tls, "the server has shown no key"))?;
         let (user, keys) = (user.to_owned(), keys.to_vec());
         let logging_in = self.run(move |session| log_in_with(session, &user, &keys, nonce, pin));
@@ -437,19 +436,6 @@ fn log_in_with(
 async fn ask(question: Question, pin: Option<Pin>) -> Result<()> {
     let pin = pin.ok_or_else(|| Error::new(Kind::Tls, "the server has shown no key"))?;
     spawn_blocking(move || question(&pin)).await
-}
-
-fn greeting(session: &mut Session) -> Result<(String, Features, Option<Nonce>)> {
-    let reply = session.expect(220)?;
-    if reply.parsed::<u32>("proto")? != VERSION {
-        let text = "the server speaks another version of the protocol";
-        return Err(Error::new(Kind::Protocol, text));
-    }
-    let features = reply.get("features").map_or(Features::NONE, Features::parse);
-    let nonce = reply.get("nonce").map(str::parse).transpose()?;
-    let text = reply.text.to_owned();
-    session.set_features(features);
-    Ok((text, features, nonce))
 }
 
 async fn within<T>(limit: Duration, endpoint: &Endpoint, work: impl Future<Output = Result<T>>) -> Result<T> {

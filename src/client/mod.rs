@@ -69,6 +69,7 @@
 //! from it are handed on as they are: [`crate::escape::for_people`] makes them fit to be shown.
 
 mod address;
+mod administration;
 mod answers;
 #[cfg(feature = "cli")]
 pub mod config;
@@ -84,6 +85,7 @@ mod filter;
 mod flow;
 mod get;
 pub mod glob;
+mod greeting;
 mod input;
 mod invitation;
 mod jobs;
@@ -119,6 +121,7 @@ mod verify;
 mod walk;
 mod wire;
 
+pub use administration::{Penalties, Penalty, ReadAgain};
 pub use answers::{Hashed, Ids, LinkTarget, Ping, SessionId, SessionInfo, Stat, Status, Transferred, Welcome};
 #[cfg(feature = "cli")]
 pub use config::{Bookmark, Config, ConfigFile, Settings};
@@ -132,6 +135,7 @@ pub use feed::Fed;
 pub use file_reader::FileReader;
 pub use filter::Filter;
 pub use glob::{Expansion, Glob};
+pub use greeting::Greeting;
 pub use invitation::InvitationLink;
 pub use jobs::{Download, Summary, Totals, Upload, UploadSource};
 pub use known_servers::{Added, Followed, Known, KnownServers};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_std::channel::{Receiver, bounded};
 use futures::join;
 
-use super::answers::{Hashed, Ids, Ping, SessionInfo, Stat, Status, Transferred};
+use super::answers::{Hashed, Ids, Ping, Stat, Status, Transferred};
 use super::connection::Client;
 use super::listing::{Listing, Unread};
 use super::session::Session;
@@ -157,41 +157,6 @@ impl Client {
         .await
     }
 
-    /// Who is connected; for administrators.
-    ///
-    /// # Errors
-    /// [`Kind::Denied`].
-    pub async fn who(&mut self) -> Result<Vec<SessionInfo>> {
-        self.run(|session| {
-            session.command(&Command::Who)?;
-            let mut sessions = Vec::new();
-            until_final(session, 112, 212, |reply| {
-                if reply.is_preliminary() {
-                    sessions.push(session_info(reply)?);
-                }
-                Ok(())
-            })?;
-            Ok(sessions)
-        })
-        .await
-    }
-
-    /// Ends a session, by its id, or all those of a user, by name; for administrators. How many end.
-    ///
-    /// # Errors
-    /// [`Kind::Denied`]; [`Kind::NotFound`] if there is none; [`Kind::TooOld`].
-    pub async fn kick(&mut self, whom: &str) -> Result<u64> {
-        self.ask(Command::Kick(whom.to_owned()), 200, |reply| reply.parsed("sessions")).await
-    }
-
-    /// Ends the server when running transfers are done; for administrators.
-    ///
-    /// # Errors
-    /// [`Kind::Denied`].
-    pub async fn shutdown(&mut self) -> Result<()> {
-        self.ask(Command::Shutdown, 200, nothing).await
-    }
-
     /// How commands are written: the lines of the server's help, of one verb or of all. From outside: escape before
     /// showing.
     ///
@@ -270,7 +235,7 @@ impl Client {
     }
 
     /// Sends one command, and reads its one reply with these digits.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &mut self,
         command: Command,
         digits: u16,
@@ -341,25 +306,16 @@ pub(super) fn hash(reply: &Reply<'_>) -> Result<Hashed> {
     Ok(Hashed { size, hash, mtime, confirmed })
 }
 
-fn session_info(reply: &Reply<'_>) -> Result<SessionInfo> {
-    Ok(SessionInfo {
-        id: reply.parsed("id")?,
-        user: text(reply, "user")?,
-        key: reply.get("key").map(|_| text(reply, "key")).transpose()?,
-        peer: text(reply, "peer")?,
-        since: reply.parsed("since")?,
-        doing: text(reply, "doing")?,
-    })
-}
-
 fn ids(reply: &Reply<'_>) -> Result<Ids> {
     Ok(Ids { pid: reply.parsed("pid")?, session: reply.parsed("session")? })
 }
 
-fn text(reply: &Reply<'_>, key: &str) -> Result<String> {
+/// The text under this key; what is not UTF-8 is replaced.
+pub(super) fn text(reply: &Reply<'_>, key: &str) -> Result<String> {
     reply.bytes(key).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn nothing(_: &Reply<'_>) -> Result<()> {
+/// Of a reply that says no more than that it is done.
+pub(super) fn nothing(_: &Reply<'_>) -> Result<()> {
     Ok(())
 }

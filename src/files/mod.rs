@@ -37,6 +37,6 @@ pub use source::{Finding, Record, Rot, Source};
 pub use staged::{Part, Staged};
 pub use staged_id::StagedId;
 pub use stamp::Change;
-pub use store::{Durability, Listing, Looked, Meta, Partial, Properties, Store, Unread, Usage};
+pub use store::{Durability, Listing, Looked, Meta, Partial, Properties, Removed, Store, Unread, Usage};
 pub use upload::{Committed, Compared, Interrupted, Overwrite, Stored, Upload, UploadSpec};
 pub use vault::{Swept, Vault};

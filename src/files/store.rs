@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Upload,
-    UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Stored,
+    Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -129,8 +129,9 @@ pub trait Store: Send + Sync {
     /// Reads a folder, with everything below it if `recursive`. No link is followed.
     fn list(&self, path: &RelPath, recursive: bool) -> Result<Box<dyn Listing>>;
 
-    /// Removes a file, a link (never what it leads to), or an empty folder; with `recursive` a folder with all in it.
-    fn remove(&self, path: &RelPath, recursive: bool) -> Result<()>;
+    /// Removes a file, a link (never what it leads to), or an empty folder; with `recursive` a folder with all in it. Says how much
+    /// that was.
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed>;
 
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
     /// followed; a folder is [`crate::Kind::IsDirectory`].
@@ -176,8 +177,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Renames a file, link or folder. `replace` lets a file take the place of a file; a folder never replaces
-    /// and is never replaced.
-    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()>;
+    /// and is never replaced. Says whether something was; [`Stored::Same`] for the name that it has.
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored>;
 
     /// Puts something in the place of a folder, or a folder in that of anything. At no moment is nothing there, where the storage can do that. Neither may be in the other. Says what the old one is
     /// called then, if there was one: beside its place, and whole.
@@ -209,6 +210,29 @@ pub trait Store: Send + Sync {
     /// more to do at once, so that what others do to the tree is seen; without it that takes up to
     /// [`crate::limits::HANDLE_MAX_AGE`].
     fn forget_handles(&self);
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Removed {
+    /// Files, and what else is no folder.
+    pub files: u64,
+    /// Folders, with the one that all was in.
+    pub folders: u64,
+}
+
+impl Removed {
+    /// One file.
+    pub const FILE: Removed = Removed { files: 1, folders: 0 };
+
+    /// One folder, with nothing in it.
+    pub const FOLDER: Removed = Removed { files: 0, folders: 1 };
+
+    /// So much.
+    pub const fn new(files: u64, folders: u64) -> Removed {
+        Removed { files, folders }
+    }
 }
 
 /// Entries, one by one, in the order of the disk; a folder comes before what is in it.

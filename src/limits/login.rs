@@ -50,6 +50,9 @@ pub const PENALTY_TOLERATED: Duration = Duration::from_secs(15);
 pub const PENALTY_MAX: Duration = Duration::from_secs(600);
 /// Sources remembered at once.
 pub const PENALTY_SOURCES_MAX: usize = 65_536;
+/// Sources of which an administrator is told at once that they are held back, those with the longest time first: a person reads
+/// some, and all of them would be 4 MiB.
+pub const PENALTIES_LISTED: usize = 1000;
 
 // ---- Passwords and the users file ----
 

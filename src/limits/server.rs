@@ -188,6 +188,13 @@ pub const LOG_WINDOW: Duration = Duration::from_secs(10);
 /// a person causes, and at most 20 KB a second of log (one that pipelined PING wrote 43 MB).
 pub const LOG_LINES: u32 = 1000;
 
+/// Lines that operations of one session which are alike may write in [`LOG_WINDOW`]; of more one line says how many. A person who
+/// types sees each of theirs.
+pub const LOG_EACH: u32 = 10;
+
+/// Bytes of a transfer that has a line of its own in any case.
+pub const LOG_APART: u64 = 16 * 1024 * 1024;
+
 /// How often a warning that comes again and again is said.
 pub const REPEATED_EVERY: Duration = Duration::from_secs(60);
 
@@ -229,6 +236,9 @@ pub const AUDIT_FLUSH_AT_ONCE: Duration = Duration::from_secs(1);
 /// Characters that are kept of a name that somebody only said was theirs. Those of the users file are shorter.
 pub const AUDIT_NAME: usize = 128;
 
+/// Characters that are kept of a URL that came to nothing.
+pub const AUDIT_URL: usize = 2048;
+
 /// What a line of the audit takes at first: most are shorter.
 pub const AUDIT_LINE: usize = 512;
 
@@ -240,3 +250,24 @@ pub const AUDIT_LINE_MAX: u64 = 256 * 1024;
 /// How often a running server looks for what was left over in the homes: it reads the names in one folder of each, and what it looks
 /// for is days old.
 pub const SWEEP_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
+// ---- Figures for those who watch ----
+
+/// Bounds of the histogram of how long operations take, in seconds: from a small file to a long transfer.
+pub const METRICS_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0, 3600.0];
+
+/// Who may ask for figures at once: some programs that watch, and a person. One more takes the place of whoever has been there longest.
+pub const METRICS_CLIENTS: usize = 8;
+
+/// How long asking for figures may take in all: Prometheus gives up after 10 seconds.
+pub const METRICS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of such a request; Prometheus sends some 400.
+pub const METRICS_REQUEST: usize = 8 * 1024;
+
+/// How long figures that were put together serve for whoever asks next: going through all sessions takes milliseconds on a full server,
+/// and nobody is to have it done without end.
+pub const METRICS_FRESH: Duration = Duration::from_millis(250);
+
+/// How long the server may take to show that it serves, for whoever asks about its health: less than asking may take in all.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

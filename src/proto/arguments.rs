@@ -1,5 +1,7 @@
 //! The arguments of a command line, taken one by one; whatever is left over is an error.
 
+use std::net::IpAddr;
+
 use super::command::{InboxArgs, LinkArgs, LinkEnd};
 use super::percent::decode;
 use super::verb::Verb;
@@ -58,6 +60,17 @@ impl<'a> Args<'a> {
             return Err(self.bad("a name has 1 to 64 bytes and no control characters"));
         }
         Ok(name)
+    }
+
+    /// An IP address; the network that an IPv6 address is held back with stands for it, as it is shown.
+    pub(super) fn address(&mut self) -> Result<IpAddr> {
+        let text = self.required()?;
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        let address = match text.strip_suffix("/64") {
+            Some(network) => network.parse().ok().filter(IpAddr::is_ipv6),
+            None => text.parse().ok(),
+        };
+        address.ok_or_else(|| self.bad("it takes an IP address, as PENALTIES shows them"))
     }
 
     pub(super) fn password(&mut self) -> Result<Secret> {

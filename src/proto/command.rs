@@ -1,5 +1,7 @@
 //! Commands: what a line says, as a value.
 
+use std::net::IpAddr;
+
 use super::features::{Feature, Features};
 use super::verb::Verb;
 use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId};
@@ -273,6 +275,12 @@ pub enum Command {
     Who,
     /// KICK a session, or all those of a user.
     Kick(String),
+    /// PENALTIES.
+    Penalties,
+    /// UNBAN this address.
+    Unban(IpAddr),
+    /// RELOAD.
+    Reload,
     /// SHUTDOWN.
     Shutdown,
     /// LOGOUT.
@@ -302,6 +310,7 @@ impl Command {
                 [Feature::Link].into_iter().collect()
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
+            Command::Penalties | Command::Unban(_) | Command::Reload => [Feature::Admin].into_iter().collect(),
             Command::Redeem { password: Some(_), .. } => [Feature::Redeem].into_iter().collect(),
             Command::Redeem { password: None, .. } => [Feature::Redeem, Feature::Invited].into_iter().collect(),
             Command::Passwd { evidence: Evidence::Password(_), .. } => [Feature::Passwd].into_iter().collect(),
@@ -358,6 +367,9 @@ impl Command {
             Command::Status => Verb::Status,
             Command::Who => Verb::Who,
             Command::Kick(_) => Verb::Kick,
+            Command::Penalties => Verb::Penalties,
+            Command::Unban(_) => Verb::Unban,
+            Command::Reload => Verb::Reload,
             Command::Shutdown => Verb::Shutdown,
             Command::Logout => Verb::Logout,
         }
@@ -417,6 +429,9 @@ impl Command {
             | Command::Status
             | Command::Who
             | Command::Kick(_)
+            | Command::Penalties
+            | Command::Unban(_)
+            | Command::Reload
             | Command::Shutdown
             | Command::Logout => None,
         }

@@ -69,6 +69,8 @@ features! {
     Link = "link", "make links";
     /// The keys `drop=`, `size=` and `files=` of LINK.
     Drop = "drop", "take files by links";
+    /// The verbs PENALTIES, UNBAN and RELOAD.
+    Admin = "admin", "show whom it holds back, or to read its files again";
 }
 
 /// A set of features.

@@ -100,6 +100,12 @@ verbs! {
     Who = "WHO", "WHO", "Show who is connected and what they do (administrators).";
     /// End other sessions (administrators).
     Kick = "KICK", "KICK user|session", "End a session, or all those of a user (administrators).";
+    /// Whom the server holds back (administrators).
+    Penalties = "PENALTIES", "PENALTIES", "Show the addresses that are held back, and for how long (administrators).";
+    /// Hold somebody back no more (administrators).
+    Unban = "UNBAN", "UNBAN address", "Hold an address back no more (administrators).";
+    /// Read files again (administrators).
+    Reload = "RELOAD", "RELOAD", "Read users, settings and certificates again (administrators).";
     /// End the server (administrators).
     Shutdown = "SHUTDOWN", "SHUTDOWN", "End the server when running transfers are done (administrators).";
     /// End the session.

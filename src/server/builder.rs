@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::events::{Event, Listener};
-use super::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, Timeouts, Web};
+use super::{AdmissionOptions, Listeners, MetricsAt, Server, ServerOptions, Storage, Timeouts, Web};
 use crate::auth::UsersFrom;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, FileMode, Vault};
@@ -147,6 +147,12 @@ impl ServerBuilder {
     /// Tells this of sessions and operations. It is called on the server's own threads, so it should not wait for anything.
     pub fn on_event(mut self, listener: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.listener = Some(Listener::new(listener));
+        self
+    }
+
+    /// Tells figures there to programs that watch servers, as OpenMetrics.
+    pub fn metrics(mut self, at: MetricsAt) -> Self {
+        self.options.metrics = Some(at);
         self
     }
 

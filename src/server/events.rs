@@ -60,6 +60,16 @@ pub enum What<'a> {
     },
     /// An operation is done or has failed. Each that was begun is told of once, also if its client left in the middle.
     Operation(Operation<'a>),
+    /// A request over HTTP ended before it was an operation: what it was about is not its client's to ask for, it makes no sense, or a
+    /// condition of it does not hold.
+    TurnedAway {
+        /// The method, or the header with the condition.
+        name: &'a str,
+        /// What it was about, as the client wrote it.
+        url: &'a str,
+        /// Why.
+        why: Kind,
+    },
     /// A file was read whose bytes are not those that were stored.
     Rotten {
         /// Which.
@@ -96,6 +106,10 @@ pub struct Operation<'a> {
     pub to: Option<&'a RelPath>,
     /// The folder of the user whose path it is, below the data folder.
     pub home: &'a str,
+    /// Where its path lies, if that is in a shared folder: below the data folder, or from the root of the machine.
+    pub place: Option<&'a [u8]>,
+    /// The same of the other path.
+    pub place_to: Option<&'a [u8]>,
     /// What it was about that is no path: whose sessions were ended.
     pub about: Option<&'a str>,
     /// What it came to, or why it failed.
@@ -110,7 +124,7 @@ pub struct Operation<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Came {
-    /// One word: `created`, `replaced` or `same` where a file was put in its place, `unable` where the
+    /// One word: `created`, `replaced` or `same` where something was put in its place or got a name, `unable` where the
     /// storage cannot do it in one step and something else is tried, else `done`.
     pub word: &'static str,
     /// The size of the file, where there is one.
@@ -119,11 +133,16 @@ pub struct Came {
     pub hash: Option<Hash>,
     /// How many entries a listing had.
     pub entries: Option<u64>,
+    /// How many files a removal took away, and whatever else is no folder.
+    pub files: Option<u64>,
+    /// How many folders it took away.
+    pub folders: Option<u64>,
 }
 
 impl Came {
     /// Nothing more than that it is done.
-    pub(super) const DONE: Came = Came { word: "done", size: None, hash: None, entries: None };
+    pub(super) const DONE: Came =
+        Came { word: "done", size: None, hash: None, entries: None, files: None, folders: None };
 }
 
 /// How a client talks to the server.

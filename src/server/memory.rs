@@ -144,6 +144,12 @@ impl Memory {
         Memory { budget: Budget::new(usize::try_from(buffers).unwrap_or(usize::MAX / 2)), portions: Mutex::default() }
     }
 
+    /// Bytes of the budget that are held now, and all of them.
+    pub fn budget(&self) -> (u64, u64) {
+        let (held, all) = self.budget.held();
+        (held as u64, all as u64)
+    }
+
     /// The account of one more connection of this source.
     pub fn account(&self, source: &Source) -> Arc<Account> {
         let network = source.network();

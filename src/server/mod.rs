@@ -9,15 +9,18 @@ mod builder;
 mod desk;
 mod door;
 mod events;
+mod handle;
 mod http;
 mod line;
 mod live;
 mod memory;
+mod metrics;
+mod reloaded;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_std::future::timeout;
 use tracing::{info, warn};
@@ -45,6 +48,7 @@ use self::door::pulse::Pulse;
 pub use self::door::startups::Startups;
 pub use self::door::timeouts::Timeouts;
 pub use self::events::{Came, Credential, Event, Operation, Protocol, What};
+pub use self::handle::Handle;
 pub use self::http::Web;
 use self::http::remembered::Remembered;
 #[doc(hidden)]
@@ -58,11 +62,13 @@ use self::live::Live;
 pub use self::live::LiveOptions;
 use self::memory::Memory;
 pub use self::memory::{MemoryPlan, memory_available};
+pub use self::metrics::MetricsAt;
+use self::metrics::OpenMetrics;
+pub use self::reloaded::{ReloadOutcome, Reloaded};
 use crate::auth::{Network, UsersFrom};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::files::{Durability, FileMode, Location, Vault};
 use crate::limits;
-use crate::machine::source::Source;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
 use crate::sync::RwLock;
@@ -120,6 +126,8 @@ pub struct ServerOptions {
     /// Shared folders elsewhere on the machine that the users file names only later are refused, as the process will be confined
     /// to those that it names at the start, and to reading where nobody may change anything then.
     pub is_confined: bool,
+    /// Where figures are told to programs that watch servers; none: nowhere.
+    pub metrics: Option<MetricsAt>,
     /// Where it is written down who did what; none: nowhere.
     pub audit: Option<AuditTo>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
@@ -151,6 +159,7 @@ impl ServerOptions {
             web_certificate: None,
             web_tls12: false,
             is_confined: false,
+            metrics: None,
             audit: None,
             memory: None,
         }
@@ -165,6 +174,8 @@ struct Shared {
     next_pin: Option<Pin>,
     /// Of the key of `sealift/1`, which a link's URL tells.
     pin: Pin,
+    /// When the certificate over the pinned key ends.
+    certificate_ends: Option<SystemTime>,
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     vault: Arc<dyn Vault>,
@@ -198,9 +209,34 @@ struct Shared {
 }
 
 impl Shared {
+    /// When the certificates end: that over the pinned key, and that for browsers where there is one of its own.
+    fn certificates_end(&self) -> (Option<SystemTime>, Option<SystemTime>) {
+        (self.certificate_ends, self.web_certificate.as_ref().and_then(|web| web.ends()))
+    }
+
     /// What connections begin with now.
     fn live(&self) -> Arc<Live> {
         self.live.read().clone()
+    }
+
+    /// Reads again what is read again while the server runs.
+    fn reload(&self) -> Vec<Reloaded> {
+        let _users = self.users.now();
+        let mut all = vec![Reloaded::unless("users", self.users.file_trouble().outdated)];
+        if let Some(certificate) = &self.web_certificate {
+            certificate.forget();
+            door::web_certificate::look(certificate);
+            all.push(Reloaded::unless("certificate", certificate.trouble_text()));
+        }
+        if let Some(audit) = self.registry.audit() {
+            audit.reopen();
+            all.push(Reloaded::new(
+                "audit",
+                ReloadOutcome::Current,
+                "it is opened anew; if that fails the log says so",
+            ));
+        }
+        all
     }
 
     /// Has connections begin with these from now on.
@@ -240,74 +276,9 @@ pub struct Server {
     shared: Arc<Shared>,
     audit: Option<OpenAudit>,
     listeners: Vec<door::listener::Door>,
+    metrics: Option<(OpenMetrics, metrics::Figures)>,
     addresses: Vec<SocketAddr>,
     pin: Pin,
-}
-
-/// Ends a server from anywhere, and asks it. It does not keep the server's folders: those are free when [`Server::serve`] is over.
-#[derive(Clone)]
-pub struct Handle {
-    registry: Arc<Registry>,
-    shared: Weak<Shared>,
-}
-
-impl Handle {
-    /// Accepts nothing more, lets running transfers finish within the grace period, and makes [`Server::serve`] return.
-    pub fn stop(&self) {
-        self.registry.stop();
-    }
-
-    /// Waits until the server is told to stop, by this or by an administrator.
-    pub async fn stopping(&self) {
-        self.registry.stopping().await;
-    }
-
-    /// Connections now.
-    pub fn connections(&self) -> usize {
-        self.registry.connections()
-    }
-
-    /// Waits until the server has shown that it can serve: that it accepts connections, and goes on with those there are.
-    /// Whoever waits says how long that may take.
-    ///
-    /// # Errors
-    /// [`crate::Kind::Internal`]: what does not go on any more.
-    pub async fn prove_life(&self) -> Result<()> {
-        let over = || Error::new(Kind::Internal, "the server is over");
-        let shared = self.shared.upgrade().ok_or_else(over)?;
-        let own = Source::from(IpAddr::from(Ipv4Addr::UNSPECIFIED));
-        door::pulse::prove_life(&shared, &own).await
-    }
-
-    /// Goes by these options from now on. Connections that there are go on by those that they began with; whoever is in stays.
-    /// More connections than there is memory for are not let in, whatever the options say.
-    pub fn change(&self, options: &LiveOptions) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.change(options);
-        }
-    }
-
-    /// Before the process ends without waiting for [`Server::serve`]: has what was told to the audit written, but waits for that
-    /// no longer than [`limits::AUDIT_FLUSH_AT_ONCE`]. Nothing is written down after it.
-    pub fn close_audit(&self) {
-        if let Some(audit) = self.registry.audit() {
-            audit.close_within(limits::AUDIT_FLUSH_AT_ONCE);
-        }
-    }
-
-    /// Opens the audit anew, and reads the users and the certificate for browsers again now. (By itself the server looks every few
-    /// seconds whether those have changed.)
-    pub fn reload(&self) {
-        if let Some(audit) = self.registry.audit() {
-            audit.reopen();
-        }
-        let Some(shared) = self.shared.upgrade() else { return };
-        let _users = shared.users.now();
-        if let Some(certificate) = &shared.web_certificate {
-            certificate.forget();
-            door::web_certificate::look(certificate);
-        }
-    }
 }
 
 /// Says if there is too little memory for so many connections.
@@ -347,6 +318,11 @@ impl Server {
     pub fn prepare(options: ServerOptions, Listeners(listeners): Listeners) -> Result<Server> {
         let pin = options.identity.pin();
         let live = options.live();
+        let telling = options.metrics.as_ref().map(OpenMetrics::open).transpose()?;
+        let data = match &options.storage {
+            Storage::Folder { path, .. } => Some(path.clone()),
+            Storage::Vault(_) => None,
+        };
         let (vault, folder): (Arc<dyn Vault>, _) = match options.storage {
             Storage::Vault(vault) => (vault, None),
             Storage::Folder { path, durability } => {
@@ -408,6 +384,7 @@ impl Server {
             // The present key needs no announcement.
             pin,
             next_pin: options.next_pin.filter(|next| *next != pin),
+            certificate_ends: options.identity.describe().ok().map(|described| described.not_after),
             accounts,
             users,
             vault,
@@ -430,6 +407,8 @@ impl Server {
             pulse: Pulse::default(),
         });
         let users = shared.accounts.users();
+        let reloading = Arc::downgrade(&shared);
+        shared.registry.on_reload(move || reloading.upgrade().map_or_else(Vec::new, |shared| shared.reload()));
         let folders = users.shares().folders().iter().filter_map(|folder| match folder.location() {
             Location::Below(name) => Some(name.as_str()),
             Location::Elsewhere(_) => None,
@@ -445,7 +424,9 @@ impl Server {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<_>>();
         let addresses = addresses.map_err(|err| Error::network("cannot listen", err))?;
         let listeners = listeners.into_iter().map(|listener| door::listener::Door::new(listener, &shared)).collect();
-        Ok(Server { shared, audit, listeners, addresses, pin })
+        let figures = metrics::Figures::new(&shared, data);
+        let metrics = telling.map(|telling| (telling, figures));
+        Ok(Server { shared, audit, metrics, listeners, addresses, pin })
     }
 
     /// The addresses it listens on, with the ports the system chose.
@@ -465,7 +446,7 @@ impl Server {
 
     /// A handle to end it with.
     pub fn handle(&self) -> Handle {
-        Handle { registry: self.shared.registry.clone(), shared: Arc::downgrade(&self.shared) }
+        Handle::new(&self.shared)
     }
 
     /// Serves until [`Handle::stop`] or an administrator's SHUTDOWN, and until the sessions are over or the grace
@@ -476,6 +457,7 @@ impl Server {
     pub async fn serve(self) -> Result<()> {
         let registry = self.shared.registry.clone();
         let audit = self.audit.map(OpenAudit::begin).transpose()?;
+        let _told = self.metrics.map(|(telling, figures)| metrics::serve(telling, figures));
         for address in &self.addresses {
             // A name of its own, for those who have shown it already.
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");

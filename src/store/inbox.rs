@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, FileMode, Hash, Listing, Meta, Mtime, Overwrite, Partial, Prepared, Promises, RelPath, Source, SourceMode,
-    Store, Upload, UploadSpec,
+    Done, FileMode, Hash, Listing, Meta, Mtime, Overwrite, Partial, Prepared, Promises, RelPath, Removed, Source,
+    SourceMode, Store, Stored, Upload, UploadSpec,
 };
 
 /// A folder of another store, for new files to be put right into. Paths are those of the other store.
@@ -66,7 +66,7 @@ impl Store for Inbox {
         Err(closed(path))
     }
 
-    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<()> {
+    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<Removed> {
         Err(closed(path))
     }
 
@@ -78,7 +78,7 @@ impl Store for Inbox {
         Err(closed(path))
     }
 
-    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<()> {
+    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<Stored> {
         Err(closed(from))
     }
 

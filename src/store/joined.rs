@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Compared, Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Part, Partial, Prepared,
-    PreparedSet, Promises, Properties, RelPath, Source, SourceMode, Staged, Store, Unread, Upload, UploadSpec, Usage,
+    PreparedSet, Promises, Properties, RelPath, Removed, Source, SourceMode, Staged, Store, Stored, Unread, Upload,
+    UploadSpec, Usage,
 };
 
 /// A folder that shows in a home.
@@ -285,7 +286,7 @@ impl Store for JoinedStore {
         Ok(Box::new(JoinedListing { names, first, listing, later }))
     }
 
-    fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
         self.refuse_fixed(path)?;
         self.at(path, |store, path| store.remove(path, recursive))
     }
@@ -320,7 +321,7 @@ impl Store for JoinedStore {
         self.at(path, |store, path| store.usage_at(path))
     }
 
-    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         self.refuse_fixed(from)?;
         self.refuse_fixed(to)?;
         let (source, target) = (self.route(from)?, self.route(to)?);

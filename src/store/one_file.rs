@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, Promises, RelPath, Source,
-    SourceMode, Store, Unread, Upload, UploadSpec,
+    Done, Entry, EntryKind, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, Promises, RelPath, Removed,
+    Source, SourceMode, Store, Stored, Unread, Upload, UploadSpec,
 };
 
 /// One file of another store, by its name alone, to be read.
@@ -94,7 +94,7 @@ impl Store for OneFile {
         changes.into_iter().map(|_| Err(read_only(&self.name))).collect()
     }
 
-    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<()> {
+    fn remove(&self, path: &RelPath, _recursive: bool) -> Result<Removed> {
         Err(read_only(path))
     }
 
@@ -106,7 +106,7 @@ impl Store for OneFile {
         Err(read_only(path))
     }
 
-    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<()> {
+    fn rename(&self, from: &RelPath, _to: &RelPath, _replace: bool) -> Result<Stored> {
         Err(read_only(from))
     }
 

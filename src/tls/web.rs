@@ -145,6 +145,16 @@ impl WebCertificate {
         Some(description)
     }
 
+    /// When the certificate that is shown ends.
+    pub fn ends(&self) -> Option<SystemTime> {
+        self.state().description.as_ref().map(|description| description.not_after)
+    }
+
+    /// Why the files could not be used at the last look, if they could not.
+    pub fn trouble_text(&self) -> Option<String> {
+        self.state().trouble.as_ref().map(|(text, _)| text.clone())
+    }
+
     /// Reads the files at the next look even if they seem to be the same, and says again what is wrong with them.
     pub fn forget(&self) {
         let mut state = self.state();

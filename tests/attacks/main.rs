@@ -36,6 +36,7 @@ mod secrets;
 mod stray_secrets;
 mod streams;
 mod turns;
+mod watching;
 mod web;
 mod web_frames;
 mod web_pages;

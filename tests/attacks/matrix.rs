@@ -44,7 +44,9 @@ impl Right {
             Verb::Link => &["link", "download"],
             Verb::Links | Verb::Unlink | Verb::Visit => &[],
             Verb::Ping | Verb::Status | Verb::Logout => &[],
-            Verb::Who | Verb::Kick | Verb::Shutdown => return vec![Right::Administrator],
+            Verb::Who | Verb::Kick | Verb::Penalties | Verb::Unban | Verb::Reload | Verb::Shutdown => {
+                return vec![Right::Administrator];
+            }
             Verb::List | Verb::Stat => &["list"],
             Verb::Hash if says("partial=yes") => &["upload"],
             Verb::Hash | Verb::Download => &["download"],
@@ -143,6 +145,9 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         Verb::Status => &["STATUS"],
         Verb::Who => &["WHO"],
         Verb::Kick => &["KICK nobody"],
+        Verb::Penalties => &["PENALTIES"],
+        Verb::Unban => &["UNBAN 192.0.2.1"],
+        Verb::Reload => &["RELOAD"],
         Verb::Shutdown => &["SHUTDOWN"],
         Verb::Logout => &["LOGOUT"],
     };

@@ -20,6 +20,7 @@ pub mod running;
 pub mod trees;
 mod typed;
 mod verbs;
+pub mod watch;
 pub mod web;
 mod world;
 

@@ -83,6 +83,9 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
         | Verb::Status
         | Verb::Who
         | Verb::Kick
+        | Verb::Penalties
+        | Verb::Unban
+        | Verb::Reload
         | Verb::Shutdown
         | Verb::Logout => Vec::new(),
         Verb::List => vec![path.to_owned(), format!("{path} recursive=yes")],

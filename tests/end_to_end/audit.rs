@@ -77,7 +77,7 @@ impl Asking {
     fn by_sealift(&mut self) {
         let (name, other) = (self.name(), self.name());
         let stored = if self.is_there(&name) { "replaced" } else { "created" };
-        let (verb, to, good, answer) = match self.below(9) {
+        let (verb, to, good, answer) = match self.below(11) {
             0..2 => ("UPLOAD", "-", stored, self.sealift.upload(&name, name.as_bytes())),
             2 => (
                 "DOWNLOAD",
@@ -87,7 +87,13 @@ impl Asking {
             ),
             3 => ("DELETE", "-", "done", self.sealift.ask(format!("DELETE {name}"))),
             4 => ("MKDIR", "-", "created", self.sealift.ask(format!("MKDIR {name}"))),
-            5 => ("RENAME", other.as_str(), "done", self.sealift.ask(format!("RENAME {name} {other}"))),
+            5 => ("RENAME", other.as_str(), "created", self.sealift.ask(format!("RENAME {name} {other}"))),
+            8 => {
+                let good =
+                    if name == other { "same" } else { if self.is_there(&other) { "replaced" } else { "created" } };
+                ("RENAME", other.as_str(), good, self.sealift.ask(format!("RENAME {name} {other} replace=yes")))
+            }
+            9 => ("DELETE", "-", "done", self.sealift.ask(format!("DELETE {name} recursive=yes"))),
             6 => ("HASH", "-", "done", self.sealift.ask(format!("HASH {name}"))),
             7 => ("LIST", "-", "done", self.sealift.data(format!("LIST {name}")).map_or_else(|no| no, |got| got.1)),
             _ => {
@@ -108,7 +114,32 @@ impl Asking {
             let outcome = if is_folder { "done" } else { "not-directory" };
             self.expect("sealift/1", "LIST", &name, "-", outcome);
         }
-        let (method, headers, body) = match self.below(4) {
+        let (method, headers, body) = match self.below(7) {
+            // Those that end before they are operations.
+            4 => {
+                assert_eq!(
+                    self.web.ask(format!("GET /~alice/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")).unwrap().status,
+                    401
+                );
+                return self.expect("http", "GET", "-", "-", "login-required");
+            }
+            5 => {
+                let got =
+                    self.web.ask("PUT /~alice/%00 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n").unwrap();
+                assert_eq!(got.status, 400);
+                return self.expect("http", "PUT", "-", "-", "bad-path");
+            }
+            6 if is_folder => return,
+            6 => {
+                let login = base64::engine::general_purpose::STANDARD.encode(format!("alice:{PASSWORD}"));
+                let head =
+                    format!("DELETE /~alice/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {login}\r\n");
+                let got = self.web.ask(format!("{head}If-Match: \"another\"\r\nContent-Length: 0\r\n\r\n")).unwrap();
+                assert_eq!(got.status, 412, "{got:?}");
+                // What is there is looked at first.
+                self.expect("http", "If-Match", &name, "-", if was_there { "done" } else { "not-found" });
+                return self.expect("http", "If-Match", "-", "-", "changed");
+            }
             0 => ("PUT", String::new(), "from the web"),
             1 if !is_folder => ("GET", String::new(), ""),
             1 => return,
@@ -166,6 +197,10 @@ fn every_operation_of_a_random_session_stands_there_once_with_its_outcome() {
                 assert_eq!(said, asked);
                 assert!(!["done", "created", "replaced"].contains(&line["outcome"].as_str().unwrap()), "{line}");
             }
+        }
+        if line["event"] == "request" {
+            assert!(line["url"].is_string() && line["peer"].is_string(), "{line}");
+            continue;
         }
         assert!(line["user"] == "alice" && line["session"].is_string() && line["peer"].is_string(), "{line}");
     }

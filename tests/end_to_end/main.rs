@@ -7,6 +7,7 @@ mod common;
 
 mod admin;
 mod audit;
+mod audited;
 mod behaviours;
 mod check;
 mod cli;
@@ -17,6 +18,8 @@ mod fast_copy;
 mod first_version;
 mod folders;
 mod keys;
+mod log;
+mod metrics;
 mod mirror;
 mod privileges;
 mod recorded;

@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sealift::tls::Pin;
 
 use super::bookmark_args::Bookmark;
+use super::commands::admin::Admin;
 use super::commands::cat::Cat;
 use super::commands::cp::Cp;
 use super::commands::df::Df;
 use super::commands::du::Du;
 use super::commands::find::Find;
+use super::commands::health::Health;
 use super::commands::join::Join;
 use super::commands::key::Key;
 use super::commands::link::Link;
@@ -173,9 +175,11 @@ pub enum Command {
     #[command(aliases = ["connect", "open", "sftp"])]
     Shell(Shell),
     Ping(Ping),
+    Health(Health),
     /// Show your session and the server's figures
     #[command(after_help = "Example:\n  sealift status files.example")]
     Status(OneServer),
+    Admin(Admin),
     /// Show who is connected, and what they do
     #[command(after_help = "Example:\n  sealift who admin@files.example")]
     Who(OneServer),

@@ -16,8 +16,11 @@ const GROUPS: &[(&str, &[&str])] = &[
             "verify", "accept", "link",
         ],
     ),
-    ("Servers", &["shell", "ping", "status", "login", "logout", "join", "passwd", "key", "trust", "bookmark"]),
-    ("Administrators", &["who", "kick", "shutdown"]),
+    (
+        "Servers",
+        &["shell", "ping", "health", "status", "login", "logout", "join", "passwd", "key", "trust", "bookmark"],
+    ),
+    ("Administrators", &["admin", "who", "kick", "shutdown"]),
     ("More", &["completion", "help"]),
 ];
 

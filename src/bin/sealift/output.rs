@@ -255,12 +255,20 @@ events! {
     Copied = "copied";
     /// A server answered.
     Pong = "pong";
+    /// A server serves.
+    Health = "health";
     /// A server's figures.
     Status = "status";
     /// Somebody who is connected.
     Session = "session";
     /// Sessions were ended.
     Kicked = "kicked";
+    /// Somebody who is held back.
+    Penalty = "penalty";
+    /// Somebody is held back no more.
+    Unbanned = "unbanned";
+    /// A server has read something again.
+    Reloaded = "reloaded";
     /// A server ends.
     Stopping = "stopping";
     /// A server's key that is trusted.

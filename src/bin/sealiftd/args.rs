@@ -9,7 +9,7 @@ use sealift::auth::Access;
 use sealift::byte_size::parse_size;
 use sealift::files::Durability;
 use sealift::limits;
-use sealift::server::AuditTo;
+use sealift::server::{AuditTo, MetricsAt};
 use sealift::tls::WebFiles;
 
 use crate::audit;
@@ -174,6 +174,11 @@ pub struct ServeArgs {
     /// or `stderr`. `sealiftd audit` searches it. SIGHUP opens it anew
     #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
     pub audit: Option<AuditTo>,
+
+    /// Tell figures of the server as OpenMetrics, and whether it serves: /metrics and /healthz over plain HTTP, on an address that this
+    /// machine alone can reach, such as 127.0.0.1:9456, or on a socket, such as unix:/run/sealiftd/metrics
+    #[arg(long, value_name = "ADDR:PORT|unix:PATH", env = "SEALIFT_METRICS", value_parser = parse_metrics, hide_env_values = true)]
+    pub metrics: Option<MetricsAt>,
 
     /// How the log on standard error is written: for people, or one JSON object a line
     #[arg(
@@ -412,6 +417,10 @@ fn parse_audit(text: &str) -> Result<AuditTo, String> {
         "stderr" => Ok(AuditTo::Stderr),
         file => Ok(AuditTo::File(file.into())),
     }
+}
+
+fn parse_metrics(text: &str) -> Result<MetricsAt, String> {
+    text.parse().map_err(|err: sealift::Error| err.text().to_owned())
 }
 
 fn parse_rate(text: &str) -> Result<u64, String> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use sealift::limits;
-use sealift::server::{Handle, LiveOptions};
+use sealift::server::{Handle, LiveOptions, ReloadOutcome, Reloaded};
 use sealift::sync::Mutex;
 use tracing::{info, warn};
 
 use crate::args::{Cli, Command, ServeArgs};
 use crate::failure::Failure;
+use crate::service_manager::ServiceManager;
 use crate::{serve, settings, usage};
 
 /// The options that count at once. All others shape what is there by the time the server is confined.
@@ -74,11 +75,26 @@ impl Reload {
         Arc::new(Reload { start, now, server, open_files, tries_again: Mutex::new(false) })
     }
 
+    /// Reads everything again that can be while the server runs, and tells the service manager; says what came of each.
+    pub fn all(self: &Arc<Self>, manager: &ServiceManager) -> Vec<Reloaded> {
+        manager.reloading();
+        let mut all = self.server.reload();
+        all.extend(self.now());
+        manager.ready();
+        all
+    }
+
     /// Reads the settings now. If they cannot be used that is said, now and every minute until they can; what counted before stays.
-    pub fn now(self: &Arc<Self>) {
-        if self.read() {
-            return;
+    fn now(self: &Arc<Self>) -> Vec<Reloaded> {
+        let read = self.read();
+        if read.is_err() {
+            self.try_again();
         }
+        read.unwrap_or_else(|why| vec![Reloaded::new("settings", ReloadOutcome::Failed, why)])
+    }
+
+    /// Reads them every minute until they can be used.
+    fn try_again(self: &Arc<Self>) {
         let mut tries_again = self.tries_again.lock();
         if *tries_again {
             return;
@@ -89,7 +105,7 @@ impl Reload {
                 std::thread::sleep(limits::SETTINGS_REPEAT);
                 // Taken before the reading: whoever meets a broken file right behind it sees that nobody tries any more.
                 let mut tries_again = reload.tries_again.lock();
-                if reload.read() {
+                if reload.read().is_ok() {
                     *tries_again = false;
                     return;
                 }
@@ -99,14 +115,17 @@ impl Reload {
         *tries_again = std::thread::Builder::new().name("settings".to_owned()).spawn(trying).is_ok();
     }
 
-    /// Whether the settings can be used.
-    fn read(&self) -> bool {
+    /// What the settings come to now.
+    ///
+    /// # Errors
+    /// Why they cannot be used.
+    fn read(&self) -> Result<Vec<Reloaded>, String> {
         let mut now = self.now.lock();
         let (matches, args) = match self.start.again() {
             Ok(read) => read,
             Err(failure) => {
                 warn!(why = failure.text(), "the settings cannot be used; what counted before stays");
-                return false;
+                return Err(failure.text().to_owned());
             }
         };
         let since =
@@ -114,11 +133,15 @@ impl Reload {
         let is_live = |id: &String| LIVE.contains(&id.as_str());
         let live: Vec<String> = since(&now).filter(is_live).collect();
         let later: Vec<String> = since(&self.start.matches).filter(|id| !is_live(id)).collect();
+        let mut all = Vec::new();
         if !later.is_empty() {
-            warn!(settings = later.join(", "), "settings that need a restart to count");
+            let later = later.join(", ");
+            warn!(settings = later, "settings that need a restart to count");
+            all.push(Reloaded::new("settings", ReloadOutcome::NeedsRestart, later));
         }
         if !live.is_empty() {
-            info!(settings = live.join(", "), "settings that count from now on, for new connections");
+            let live = live.join(", ");
+            info!(settings = live, "settings that count from now on, for new connections");
             let mut options = LiveOptions::default();
             options.admission = serve::admission(&args, self.open_files);
             options.timeouts = args.limits.timeouts();
@@ -126,9 +149,13 @@ impl Reload {
             options.max_mode = args.limits.max_mode();
             options.balancers = args.limits.balancers();
             self.server.change(&options);
+            all.push(Reloaded::new("settings", ReloadOutcome::Changed, live));
         }
         *now = matches;
-        true
+        if all.is_empty() {
+            all.push(Reloaded::new("settings", ReloadOutcome::Current, ""));
+        }
+        Ok(all)
     }
 }
 

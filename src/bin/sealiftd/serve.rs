@@ -12,7 +12,7 @@ use async_std::task::block_on;
 use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
 use sealift::files::Location;
-use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, connections_within};
+use sealift::server::{AdmissionOptions, Listeners, MetricsAt, Server, ServerOptions, Storage, connections_within};
 use sealift::tls::{Identity, Pin};
 use sealift::{Error, Kind};
 use tracing::{info, warn};
@@ -85,6 +85,9 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         ground::prove_apart(audit, places)?;
         refuse_in_data(places, "--audit", audit)?;
     }
+    if let Some(MetricsAt::Socket(socket)) = &args.metrics {
+        refuse_in_data(places, "--metrics", socket)?;
+    }
     if let Some((text, next)) = misplaced_folder(places, &users) {
         return Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(next));
     }
@@ -105,6 +108,8 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
     let reload = Reload::new(start, server.handle(), open_files);
+    let (by_remote, theirs) = (reload.clone(), manager.clone());
+    server.handle().on_reload(move || by_remote.all(&theirs));
     let told = Told { server: server.handle(), reload, manager: manager.clone(), port_file: port_file.clone() };
     signals::watch(taken, told).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
@@ -176,6 +181,7 @@ fn prepare(
     options.memory = args.limits.memory();
     options.is_confined = !args.no_sandbox;
     options.audit = args.audit.clone();
+    options.metrics = args.metrics.clone();
     Server::prepare(options, listeners).map_err(explain)
 }
 

@@ -53,10 +53,8 @@ pub fn watch(Taken(mut signals): Taken, told: Told) -> io::Result<()> {
                     signal = name,
                     "users, settings and the certificate for browsers are read again, the audit is opened anew"
                 );
-                manager.reloading();
-                server.reload();
-                reload.now();
-                manager.ready();
+                // Each part of it has a line of its own where it says more than that.
+                let _said = reload.all(&manager);
             } else if stopping {
                 if let Some(file) = &port_file {
                     file.remove();

@@ -144,7 +144,7 @@ impl Place for Here<'_> {
 
     fn rename(&mut self, moves: &[(RelPath, RelPath)]) -> Result<Vec<Result<()>>> {
         let store = self.into.store();
-        let done = moves.iter().map(|(from, to)| store.rename(from, to, false)).collect();
+        let done = moves.iter().map(|(from, to)| store.rename(from, to, false).map(drop)).collect();
         // What was kept open may be of a folder that has another name now.
         store.forget_handles();
         Ok(done)
@@ -156,7 +156,7 @@ impl Place for Here<'_> {
             Err(error) if error.kind() == Kind::NotFound => Ok(()),
             other => other,
         };
-        Ok(paths.iter().map(|path| gone(self.into.store().remove(path, false))).collect())
+        Ok(paths.iter().map(|path| gone(self.into.store().remove(path, false).map(drop))).collect())
     }
 
     fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()> {

@@ -139,6 +139,17 @@ pub struct Place {
     is_blocked: Cell<bool>,
 }
 
+/// How much there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Light turns that are had, and those that are waited for.
+    pub light: (usize, usize),
+    /// The same of heavy ones.
+    pub heavy: (usize, usize),
+    /// Those that gave their place back to wait for something.
+    pub blocked: usize,
+}
+
 thread_local! {
     /// That of the turn which this thread is in.
     static CURRENT: RefCell<Option<Rc<Place>>> = const { RefCell::new(None) };
@@ -173,6 +184,16 @@ impl Turns {
             light_waiting: AtomicUsize::new(0),
             heavy_waiting: AtomicUsize::new(0),
         })
+    }
+
+    /// How much there is to do now.
+    pub fn load(&self) -> Load {
+        let state = self.lock();
+        Load {
+            light: (state.light_held.all, state.light.len()),
+            heavy: (state.heavy_held, state.heavy.len()),
+            blocked: state.blocked.all,
+        }
     }
 
     /// Asks for a turn of this class.

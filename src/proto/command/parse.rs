@@ -123,6 +123,9 @@ impl Command {
             Verb::Status => Command::Status,
             Verb::Who => Command::Who,
             Verb::Kick => Command::Kick(args.user_name()?),
+            Verb::Penalties => Command::Penalties,
+            Verb::Unban => Command::Unban(args.address()?),
+            Verb::Reload => Command::Reload,
             Verb::Shutdown => Command::Shutdown,
             Verb::Logout => Command::Logout,
         };

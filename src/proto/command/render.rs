@@ -21,6 +21,7 @@ impl Command {
             Command::Help(None) => {}
             Command::Help(Some(verb)) => argument(out, verb.name().as_bytes()),
             Command::User(name) | Command::Kick(name) => argument(out, name.as_bytes()),
+            Command::Unban(address) => argument(out, address.to_string().as_bytes()),
             Command::Pass(secret) | Command::Join(secret) => argument(out, secret.expose()),
             Command::Key { user, proofs } => {
                 argument(out, user.as_bytes());
@@ -125,6 +126,8 @@ impl Command {
             | Command::Links
             | Command::Status
             | Command::Who
+            | Command::Penalties
+            | Command::Reload
             | Command::Shutdown
             | Command::Logout => {}
         }

@@ -21,6 +21,7 @@ pub fn is_wanted(event: &Event<'_>) -> bool {
         What::Started
         | What::Began { .. }
         | What::Refused { .. }
+        | What::TurnedAway { .. }
         | What::Rotten { .. }
         | What::Ended { .. }
         | What::Stopped => true,
@@ -34,6 +35,7 @@ pub fn render(event: &Event<'_>) -> Vec<u8> {
         What::Began { .. } => "login",
         What::Refused { .. } => "refused",
         What::Operation(operation) => operation.action.kind().word(),
+        What::TurnedAway { .. } => "request",
         What::Rotten { .. } => "rot",
         What::Ended { .. } => "logout",
         What::Stopped => "stop",
@@ -58,6 +60,12 @@ pub fn render(event: &Event<'_>) -> Vec<u8> {
             barred.iter().for_each(|why| object.text("why", why));
         }
         What::Operation(operation) => write_operation(&mut object, operation),
+        What::TurnedAway { name, url, why } => {
+            object.text("verb", name);
+            let end = url.char_indices().nth(limits::AUDIT_URL).map_or(url.len(), |(at, _)| at);
+            object.text("url", url.get(..end).unwrap_or_default());
+            object.text("outcome", why.word());
+        }
         What::Rotten { path, recorded, found } => {
             path.iter().for_each(|path| object.path("path", path));
             object.display("recorded", Some(recorded));
@@ -80,13 +88,18 @@ fn write_operation(object: &mut Object, operation: &Operation<'_>) {
         object.path("path", path);
     });
     operation.to.iter().for_each(|to| object.path("to", to));
+    for (key, place) in [("place", operation.place), ("place_to", operation.place_to)] {
+        place.iter().for_each(|place| object.bytes(key, place));
+    }
     operation.about.iter().for_each(|about| object.text("about", about));
     match &operation.outcome {
-        Ok(Came { word, size, hash, entries }) => {
+        Ok(Came { word, size, hash, entries, files, folders }) => {
             object.text("outcome", word);
             size.iter().for_each(|size| object.number("size", *size));
             object.display("hash", hash.as_ref());
             entries.iter().for_each(|entries| object.number("entries", *entries));
+            files.iter().for_each(|files| object.number("files", *files));
+            folders.iter().for_each(|folders| object.number("folders", *folders));
         }
         Err(kind) => object.text("outcome", kind.word()),
     }
@@ -159,7 +172,11 @@ impl Object {
 
     /// A name is bytes and JSON holds text: of one that is not UTF-8 the exact bytes stand beside it.
     fn path(&mut self, key: &str, path: &RelPath) {
-        let bytes = path.as_bytes();
+        self.bytes(key, path.as_bytes());
+    }
+
+    /// The same of any bytes.
+    fn bytes(&mut self, key: &str, bytes: &[u8]) {
         self.text(key, &String::from_utf8_lossy(bytes));
         if std::str::from_utf8(bytes).is_err() {
             self.text(&format!("{key}_encoded"), &percent::encode(bytes));
@@ -190,6 +207,8 @@ mod tests {
             path,
             to: None,
             home: "alice",
+            place: None,
+            place_to: None,
             about: None,
             outcome: Err(Kind::Denied),
             bytes: 0,

@@ -86,6 +86,11 @@ impl AuditLog {
         }
     }
 
+    /// Lines that have found no room so far.
+    pub fn lost(&self) -> u64 {
+        self.queue.all_lost()
+    }
+
     /// The file is opened anew before the next line is written.
     pub fn reopen(&self) {
         self.queue.reopen();

@@ -19,6 +19,8 @@ pub struct Queue {
 struct State {
     waiting: Vec<u8>,
     lost: u64,
+    /// The same since the start.
+    all_lost: u64,
     reopen: bool,
     closed: bool,
     /// The thread has taken something and is not done with it.
@@ -47,6 +49,7 @@ impl Queue {
         // Once one is lost the ones behind it are, until the number has been taken: it tells of a gap in one place.
         if state.lost > 0 || state.waiting.len() + line.len() > limits::AUDIT_QUEUE {
             state.lost += 1;
+            state.all_lost += 1;
             return;
         }
         let sleeps = state.waiting.is_empty() && !state.writing;
@@ -97,6 +100,11 @@ impl Queue {
     /// Whether the file is to be opened anew before anything else is tried; asked once.
     pub fn takes_reopen(&self) -> bool {
         std::mem::take(&mut self.lock().reopen)
+    }
+
+    /// Lines that have found no room since the start.
+    pub fn all_lost(&self) -> u64 {
+        self.lock().all_lost
     }
 
     /// Nothing more comes. Waits until all is written, but no longer than this.

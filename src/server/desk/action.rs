@@ -69,6 +69,12 @@ pub enum Action {
     ListSessions,
     /// Sessions of others are ended.
     EndSessions,
+    /// Who is held back.
+    ListPenalties,
+    /// Somebody is held back no more.
+    LiftPenalty,
+    /// The server reads its files again.
+    Reload,
     /// The server is told to end.
     StopServer,
     /// What was not understood.
@@ -95,7 +101,7 @@ pub enum ActionKind {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Action; 33] = [
+    pub const ALL: [Action; 36] = [
         Action::Stat,
         Action::List,
         Action::Download,
@@ -127,6 +133,9 @@ impl Action {
         Action::EndLink,
         Action::ListSessions,
         Action::EndSessions,
+        Action::ListPenalties,
+        Action::LiftPenalty,
+        Action::Reload,
         Action::StopServer,
         Action::Unknown,
     ];
@@ -171,6 +180,9 @@ impl Action {
             Matter::EndLink => Action::EndLink,
             Matter::ListSessions => Action::ListSessions,
             Matter::EndSessions => Action::EndSessions,
+            Matter::ListPenalties => Action::ListPenalties,
+            Matter::LiftPenalty => Action::LiftPenalty,
+            Matter::Reload => Action::Reload,
             Matter::StopServer => Action::StopServer,
         }
     }
@@ -209,6 +221,9 @@ impl Action {
             Action::EndLink => "end-link",
             Action::ListSessions => "list-sessions",
             Action::EndSessions => "end-sessions",
+            Action::ListPenalties => "list-penalties",
+            Action::LiftPenalty => "lift-penalty",
+            Action::Reload => "reload",
             Action::StopServer => "stop-server",
             Action::Unknown => "unknown",
         }
@@ -238,9 +253,20 @@ impl Action {
             | Action::EndLink
             | Action::Connect
             | Action::LogIn => ActionKind::Account,
-            Action::ListSessions | Action::EndSessions | Action::StopServer => ActionKind::Admin,
+            Action::ListSessions
+            | Action::EndSessions
+            | Action::ListPenalties
+            | Action::LiftPenalty
+            | Action::Reload
+            | Action::StopServer => ActionKind::Admin,
             Action::Talk | Action::Unknown => ActionKind::Talk,
         }
+    }
+
+    /// Whether it is one step of several that come to one thing, which is told of by itself: the log of every day leaves it out where it
+    /// succeeds.
+    pub(super) const fn is_step(self) -> bool {
+        matches!(self, Action::Stage | Action::Part | Action::FindPartial)
     }
 
     /// Whether it neither changes a file nor gives its bytes, and comes often: the log of every day and the audit leave it out

@@ -1,16 +1,21 @@
 //! What is told of each operation: its line in the log, its event, what WHO shows, the bytes it moved.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use async_std::task::{sleep, spawn};
 use tracing::{Level, debug, enabled, info, warn};
 
+use super::flurry::Telling;
 use super::outcome::Outcome;
 use super::registry::{Activity, Record, Ticket};
 use super::running::Running;
 use super::spot::Spot;
+use super::stand_in::Told;
 use crate::auth::Principal;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Hash, RelPath, Rot, StagedId, Stored};
+use crate::limits;
 use crate::repeated;
 use crate::server::events::{Came, Operation, What};
 
@@ -106,6 +111,7 @@ impl Audit {
     pub(super) fn found_rotten(&self, user: &Principal, running: &Running, Rot { recorded, found }: &Rot) {
         let path = running.path().map(RelPath::to_string);
         warn!(session = %self.ticket.id(), user = user.name(), path, %recorded, %found, "bit rot");
+        self.ticket.record().counters().rot.one();
         let what = What::Rotten { path: running.path(), recorded: *recorded, found: *found };
         self.ticket.record().tell(Some(user.name()), what);
     }
@@ -131,42 +137,65 @@ impl Audit {
 }
 
 /// Nobody has ended it: its client has left, or its session was ended.
-pub(super) fn cut_off(record: &Record, running: &Running) {
+pub(super) fn cut_off(record: &Arc<Record>, running: &Running) {
     let principal = record.principal();
     tell(record, (principal.name(), principal.home()), running, Err(record.why_over()), running.moved());
 }
 
-fn tell(record: &Record, (user, home): (&str, &str), running: &Running, outcome: Result<Came, Kind>, bytes: u64) {
+fn tell(record: &Arc<Record>, (user, home): (&str, &str), running: &Running, outcome: Result<Came, Kind>, bytes: u64) {
+    let told = record.told_as(running.action(), running.path(), running.other_path());
+    let (action, path, to) = match &told {
+        None => (running.action(), running.path(), running.other_path()),
+        Some(Told { action, path, to }) => (*action, path.as_ref(), to.as_ref()),
+    };
+    let [place, place_to] = running.places([path, to]);
     let operation = Operation {
-        action: running.action(),
+        action,
         name: running.name(),
-        path: running.path(),
-        to: running.other_path(),
+        path,
+        to,
+        place: place.as_deref(),
+        place_to: place_to.as_deref(),
         home,
         about: running.subject(),
         outcome,
         bytes,
         took: running.took(),
     };
+    record.counters().operation(record.protocol(), action, outcome, bytes, operation.took);
     log(record, user, running, &operation);
     record.tell(Some(user), What::Operation(operation));
 }
 
-fn log(record: &Record, user: &str, running: &Running, operation: &Operation<'_>) {
-    let minor = operation.action.is_minor();
-    let wanted = if minor { enabled!(Level::DEBUG) } else { enabled!(Level::INFO) };
+fn log(record: &Arc<Record>, user: &str, running: &Running, operation: &Operation<'_>) {
+    let Operation { action, name: verb, outcome, bytes, took, .. } = *operation;
+    let is_detail = action.is_minor() || action.is_step() && outcome.is_ok();
+    let outcome = outcome.map_or_else(Kind::word, |came| came.word);
+    let telling = match is_detail || !enabled!(Level::INFO) {
+        true => Telling::Number,
+        false => record.flurry().note((running.name(), outcome), operation.path, bytes, Instant::now()),
+    };
+    if telling == Telling::FirstNumber {
+        let record = Arc::downgrade(record);
+        spawn(async move {
+            sleep(limits::LOG_WINDOW).await;
+            if let Some(record) = record.upgrade() {
+                record.tell_of_flurry();
+            }
+        });
+    }
+    let level = if telling == Telling::Line { Level::INFO } else { Level::DEBUG };
+    let wanted = if level == Level::INFO { enabled!(Level::INFO) } else { enabled!(Level::DEBUG) };
     if !wanted || !record.may_log() {
         return;
     }
-    let Operation { name: verb, outcome, bytes, took, .. } = operation;
     let (path, to) = (operation.path.map(RelPath::to_string), operation.to.map(RelPath::to_string));
     let staged = running.staged().map(StagedId::to_string);
-    let outcome = outcome.map_or_else(Kind::word, |came| came.word);
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let session = record.id();
-    if minor {
-        debug!(%session, user, verb, path, to, staged, outcome, bytes, ms, "command");
-    } else {
+    if level == Level::INFO {
         info!(%session, user, verb, path, to, staged, outcome, bytes, ms, "command");
+    } else {
+        debug!(%session, user, verb, path, to, staged, outcome, bytes, ms, "command");
     }
 }

@@ -4,7 +4,7 @@ use super::Desk;
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use crate::auth::Access;
-use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
+use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Stored, Usage};
 use crate::limits;
 use crate::machine::turns;
 
@@ -56,7 +56,7 @@ impl Desk {
         if removed.is_ok() {
             self.forget_locks(path);
         }
-        self.over(running, removed.map(|()| Outcome::Removed))
+        self.over(running, removed.map(Outcome::Removed))
     }
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
@@ -64,21 +64,22 @@ impl Desk {
         if renamed.is_ok() {
             self.forget_locks(from);
         }
-        self.over(running, renamed.map(|()| Outcome::Renamed))
+        self.over(running, renamed.map(Outcome::Renamed))
     }
 
     pub(super) fn supersede(&self, from: &RelPath, to: &RelPath, running: Running) -> Begun {
         let superseded = turns::block_in_place(|| {
             let old = self.store.supersede(from, to)?;
             // The new one is in its place. What cannot be removed of the old one stays beside it, where people see it.
-            Ok(old.and_then(|old| self.store.remove(&old, true).err()))
+            let stored = if old.is_some() { Stored::Replaced } else { Stored::Created };
+            Ok((stored, old.and_then(|old| self.store.remove(&old, true).err())))
         });
-        if let Ok(left) = &superseded {
+        if let Ok((_, left)) = &superseded {
             self.forget_locks(from);
             self.forget_locks(to);
             left.iter().for_each(|error| self.audit.warn("left aside", error));
         }
-        self.over(running, superseded.map(|_| Outcome::Renamed))
+        self.over(running, superseded.map(|(stored, _)| Outcome::Renamed(stored)))
     }
 
     /// The BLAKE3 that is recorded of the bytes of this file of so many, for whoever may read them; nothing is read for it.

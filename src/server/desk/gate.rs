@@ -144,7 +144,12 @@ pub fn need_of(matter: Matter) -> Need<'static> {
         Matter::MakeLink { inbox: true } => somewhere(Access::LINK.union(Access::UPLOAD)),
         Matter::ChangePassword => Need::OwnPassword,
         Matter::ChangeKeys => Need::OwnKeys,
-        Matter::ListSessions | Matter::EndSessions | Matter::StopServer => Need::Administrator,
+        Matter::ListSessions
+        | Matter::EndSessions
+        | Matter::ListPenalties
+        | Matter::LiftPenalty
+        | Matter::Reload
+        | Matter::StopServer => Need::Administrator,
     }
 }
 

@@ -24,6 +24,12 @@ pub enum Matter {
     ListSessions,
     /// Sessions of others end.
     EndSessions,
+    /// Who is held back.
+    ListPenalties,
+    /// Somebody is held back no more.
+    LiftPenalty,
+    /// The server reads its files again.
+    Reload,
     /// The server ends.
     StopServer,
 }

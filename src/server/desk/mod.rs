@@ -11,6 +11,7 @@ mod batch;
 pub mod current_users;
 pub mod downloads;
 mod files;
+mod flurry;
 pub mod gate;
 pub mod inbox_room;
 pub mod jobs;
@@ -27,6 +28,7 @@ pub mod rooms;
 pub mod running;
 pub mod spot;
 pub mod staged_uploads;
+pub mod stand_in;
 pub mod state;
 pub mod sweep;
 #[cfg(test)]

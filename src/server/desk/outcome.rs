@@ -7,7 +7,7 @@ use super::locks::Lock;
 use super::parts::PartUpload;
 use super::uploads::Put;
 use crate::error::Result;
-use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, StagedId};
+use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, Removed, StagedId, Stored};
 use crate::server::events::Came;
 
 /// What an operation that succeeded came to.
@@ -72,15 +72,15 @@ pub enum Outcome {
     Discarded,
     /// The file has this mode now.
     ModeSet(FileMode),
-    /// It is gone.
-    Removed,
+    /// It is gone, and this was all of it.
+    Removed(Removed),
     /// The folder is there.
     FolderMade {
         /// How many were made: itself and those above it, but for those that were there.
         made: u64,
     },
-    /// It has the other name.
-    Renamed,
+    /// It has the other name, and so much is said of what had it.
+    Renamed(Stored),
     /// The file has that time now.
     TimeSet,
     /// The properties are kept.
@@ -104,21 +104,24 @@ impl Outcome {
                 word: committed.stored.word(),
                 size: Some(committed.size),
                 hash: Some(committed.hash),
-                entries: None,
+                ..Came::DONE
             },
             Outcome::Read { size, hash } | Outcome::Hashed { size, hash, .. } => {
                 Came { size: Some(*size), hash: Some(*hash), ..Came::DONE }
             }
             Outcome::Accepted { size } | Outcome::PartCame { size } => Came { size: Some(*size), ..Came::DONE },
             Outcome::Listed { entries, .. } => Came { entries: Some(*entries), ..Came::DONE },
+            Outcome::Removed(Removed { files, folders, .. }) => {
+                Came { files: Some(*files), folders: Some(*folders), ..Came::DONE }
+            }
+            Outcome::Renamed(stored) => Came { word: stored.word(), ..Came::DONE },
+            Outcome::Locked { is_new: true, .. } => Came { word: Stored::Created.word(), size: Some(0), ..Came::DONE },
             Outcome::FolderMade { made } => Came { word: if *made > 0 { "created" } else { "same" }, ..Came::DONE },
             Outcome::Found { .. }
             | Outcome::Partial(_)
             | Outcome::Staged(_)
             | Outcome::Discarded
             | Outcome::ModeSet(_)
-            | Outcome::Removed
-            | Outcome::Renamed
             | Outcome::TimeSet
             | Outcome::PropertiesSet
             | Outcome::Locked { .. }

@@ -16,6 +16,8 @@ use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::server::audit::AuditLog;
 use crate::server::events::{Event, Listener, What};
+use crate::server::metrics::counters::Counters;
+use crate::server::reloaded::Reloaded;
 use crate::sync::Mutex;
 
 mod record;
@@ -28,6 +30,7 @@ pub struct Registry {
     panics: AtomicU64,
     sessions: Mutex<Sessions>,
     log_shares: Arc<LogShares>,
+    counters: Counters,
     locks: Locks,
     /// Who is told of what happens, if anybody is.
     listener: OnceLock<Listener>,
@@ -35,6 +38,8 @@ pub struct Registry {
     audit: OnceLock<Arc<AuditLog>>,
     /// Who is told first whose sessions somebody ends.
     on_kick: OnceLock<OnKick>,
+    /// Who reads the server's files again.
+    on_reload: Mutex<Option<OnReload>>,
     /// Closing it is the signal to stop: every waiter on the receiving end sees it.
     stop: Sender<()>,
     stopped: Receiver<()>,
@@ -45,6 +50,15 @@ struct OnKick(Box<dyn Fn(&str) -> usize + Send + Sync>);
 impl fmt::Debug for OnKick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OnKick")
+    }
+}
+
+#[derive(Clone)]
+struct OnReload(Arc<dyn Fn() -> Vec<Reloaded> + Send + Sync>);
+
+impl fmt::Debug for OnReload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnReload")
     }
 }
 
@@ -60,10 +74,12 @@ impl Registry {
             panics: AtomicU64::new(0),
             sessions: Mutex::default(),
             log_shares: Arc::default(),
+            counters: Counters::default(),
             locks: Locks::default(),
             listener: OnceLock::new(),
             audit: OnceLock::new(),
             on_kick: OnceLock::new(),
+            on_reload: Mutex::default(),
             stop,
             stopped,
         })
@@ -100,6 +116,17 @@ impl Registry {
         let _ = self.on_kick.set(OnKick(Box::new(listener)));
     }
 
+    /// From now on this is what an administrator has done by RELOAD; the last one counts.
+    pub fn on_reload(&self, reload: impl Fn() -> Vec<Reloaded> + Send + Sync + 'static) {
+        *self.on_reload.lock() = Some(OnReload(Arc::new(reload)));
+    }
+
+    /// Has the server's files read again, and says what came of each.
+    pub fn reload(&self) -> Vec<Reloaded> {
+        let reload = self.on_reload.lock().clone();
+        reload.map_or_else(Vec::new, |OnReload(reload)| reload())
+    }
+
     /// Counts a connection until the guard is dropped.
     pub fn connected(self: &Arc<Self>) -> ConnectionGuard {
         self.connections.fetch_add(1, Ordering::Relaxed);
@@ -114,6 +141,30 @@ impl Registry {
     /// What each source may write into the log.
     pub fn log_shares(&self) -> &Arc<LogShares> {
         &self.log_shares
+    }
+
+    /// What is counted of all that happens.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Sessions that ended in a panic.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// How many sessions there are of administrators, of other named users, and of nobody in particular.
+    pub fn sessions_by_class(&self) -> [(&'static str, u64); 3] {
+        let (mut admins, mut named, mut anonymous) = (0, 0, 0);
+        for record in self.sessions.lock().values() {
+            let principal = record.principal.lock();
+            match (principal.is_admin(), principal.is_anonymous()) {
+                (true, _) => admins += 1,
+                (false, true) => anonymous += 1,
+                (false, false) => named += 1,
+            }
+        }
+        [("administrator", admins), ("named", named), ("anonymous", anonymous)]
     }
 
     /// What users have locked.
@@ -139,6 +190,7 @@ impl Registry {
         sessions.insert(record.id(), record.clone());
         drop(sessions);
         let ticket = Ticket::new(record);
+        self.counters.login(way.credential(principal));
         ticket
             .record()
             .tell(Some(principal.name()), What::Began { with: way.credential(principal), key: principal.key_name() });

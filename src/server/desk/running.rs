@@ -126,6 +126,13 @@ impl Running {
         self.0.to.as_ref().map(|spot| &spot.path)
     }
 
+    /// Where these lie, in the folders of its path and of the other one, if those are shared ones.
+    pub(super) fn places(&self, paths: [Option<&RelPath>; 2]) -> [Option<Vec<u8>>; 2] {
+        let [path, to] = paths;
+        let place = |spot: &Option<Spot>, path: Option<&RelPath>| spot.as_ref()?.place_of(path?);
+        [place(&self.0.path, path), place(&self.0.to, to)]
+    }
+
     /// The staged upload it is about.
     pub(super) fn staged(&self) -> Option<&StagedId> {
         self.0.staged.as_ref()

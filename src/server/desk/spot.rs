@@ -1,9 +1,10 @@
 //! A path that something was begun for, and the folder that it was in then.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use crate::auth::{Grants, SharedFolder};
-use crate::files::RelPath;
+use crate::files::{Location, RelPath};
 
 /// A path, in the home or in a shared folder. The same path may come to be in another one while something is under way.
 #[derive(Debug, Clone)]
@@ -23,6 +24,22 @@ impl Spot {
     /// Another path in the same folder.
     pub fn called(&self, path: RelPath) -> Spot {
         Spot { path, folder: self.folder.clone() }
+    }
+
+    /// Where a path in the same folder lies on the server, if that is a shared one: below the data folder, or from the root of the
+    /// machine. In a home it is the home and the path.
+    pub fn place_of(&self, path: &RelPath) -> Option<Vec<u8>> {
+        let folder = self.folder.as_ref()?;
+        let inside = path.strip_prefix(&folder.at)?;
+        let mut place = match &folder.location {
+            Location::Below(name) => name.clone().into_bytes(),
+            Location::Elsewhere(path) => path.as_os_str().as_bytes().to_vec(),
+        };
+        if !inside.is_root() {
+            place.push(b'/');
+            place.extend_from_slice(inside.as_bytes());
+        }
+        Some(place)
     }
 
     /// Whether it is the same for somebody to whom this is granted now.

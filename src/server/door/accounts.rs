@@ -188,6 +188,11 @@ impl Accounts {
         self.turns.run(source, work).await
     }
 
+    /// How many passwords are checked now, and how many wait for that.
+    pub fn load(&self) -> (u64, u64) {
+        self.queue.load()
+    }
+
     async fn permit(&self, source: &Source) -> Result<Permit> {
         let turn = async_std::future::timeout(limits::LOGIN_QUEUE_TIMEOUT, self.queue.turn(source));
         let busy = || Error::new(Kind::Busy, "too many people are logging in at once");

@@ -130,6 +130,7 @@ async fn refused(
     shared: &Shared,
 ) {
     if let Some(error) = why {
+        shared.registry.counters().login_refused(with, error.kind());
         let barred = barred(error).map(ToString::to_string);
         let what = What::Refused { with, why: error.kind(), barred: barred.as_deref() };
         let (at, user) = (SystemTime::now(), user.as_deref());

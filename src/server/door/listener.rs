@@ -128,7 +128,7 @@ async fn accept_until_stopped(Door { listener, asked }: Door, open: Sender<()>, 
                 } else if let Some(place) = balancers.place() {
                     spawn(serve_proxied(socket, peer, place, shared.clone(), open.clone()).boxed());
                 } else {
-                    refused(peer, "too many of this balancer's have not said whose they are", &shared);
+                    refused_unnamed(peer, "too many of this balancer's have not said whose they are", &shared);
                 }
             }
             Err(error) => {
@@ -158,6 +158,12 @@ fn refused(peer: SocketAddr, why: &str, shared: &Shared) {
     }
 }
 
+/// One of a balancer that has not said whose it is.
+fn refused_unnamed(balancer: SocketAddr, why: &str, shared: &Shared) {
+    shared.admission.tally().unnamed();
+    refused(balancer, why, shared);
+}
+
 /// A connection that a balancer hands on: it counts as that of whom the balancer names.
 async fn serve_proxied(
     mut socket: TcpStream,
@@ -184,7 +190,7 @@ async fn serve_proxied(
                 serve(socket, peer, admitted, shared, open).await;
             }
         }
-        Err(error) => refused(balancer, error.text(), &shared),
+        Err(error) => refused_unnamed(balancer, error.text(), &shared),
     }
 }
 

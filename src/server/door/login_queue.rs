@@ -13,6 +13,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 /// The permits, and who waits for them.
 pub struct LoginQueue {
+    permits: usize,
     state: Mutex<State>,
 }
 
@@ -35,7 +36,7 @@ enum Entered {
 impl LoginQueue {
     /// With so many permits.
     pub fn new(permits: usize) -> Arc<Self> {
-        Arc::new(LoginQueue { state: Mutex::new(State { free: permits, waiting: FairQueue::new() }) })
+        Arc::new(LoginQueue { permits, state: Mutex::new(State { free: permits, waiting: FairQueue::new() }) })
     }
 
     /// Waits for a permit. None if the queue is full, or becomes full and its place goes to a source with less in it.
@@ -46,6 +47,12 @@ impl LoginQueue {
             Entered::Place(turn) => turn.await.ok(),
             Entered::Nothing => None,
         }
+    }
+
+    /// How many permits are out, and how many wait for one.
+    pub fn load(&self) -> (u64, u64) {
+        let state = self.lock();
+        (self.permits.saturating_sub(state.free) as u64, state.waiting.len() as u64)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -14,5 +14,6 @@ pub mod proxied;
 pub mod pulse;
 pub mod self_service;
 pub mod startups;
+pub mod tally;
 pub mod timeouts;
 pub mod web_certificate;

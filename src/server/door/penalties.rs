@@ -22,6 +22,21 @@ pub enum Offence {
 }
 
 impl Offence {
+    /// All of them.
+    pub const ALL: [Offence; 5] =
+        [Offence::LoginFailed, Offence::NoLink, Offence::NoLogin, Offence::TooSlow, Offence::Panic];
+
+    /// One word, for those who count.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Offence::LoginFailed => "login-failed",
+            Offence::NoLink => "no-link",
+            Offence::NoLogin => "no-login",
+            Offence::TooSlow => "too-slow",
+            Offence::Panic => "panic",
+        }
+    }
+
     fn penalty(self) -> Duration {
         match self {
             Offence::LoginFailed => limits::PENALTY_LOGIN_FAILED,
@@ -52,10 +67,30 @@ impl Penalties {
         *until = (*until + offence.penalty()).min(now + limits::PENALTY_MAX);
     }
 
+    /// How many sources have to wait.
+    pub fn barred(&self, now: Instant) -> u64 {
+        self.0.values().filter(|until| rest(**until, now).is_some()).count() as u64
+    }
+
+    /// Those that have to wait, and for how long.
+    pub fn held_back(&self, now: Instant) -> Vec<(Origin, Duration)> {
+        self.0.iter().filter_map(|(source, until)| Some((*source, rest(*until, now)?))).collect()
+    }
+
+    /// Forgets what the source did. How long it would have had to wait; none if it had not.
+    pub fn lift(&mut self, source: Origin, now: Instant) -> Option<Duration> {
+        rest(self.0.remove(&source)?, now)
+    }
+
     /// Whether the source has to wait: beyond what is tolerated.
     pub fn bar(&self, source: Origin, now: Instant) -> bool {
-        self.0.get(&source).is_some_and(|until| *until > now + limits::PENALTY_TOLERATED)
+        self.0.get(&source).is_some_and(|until| rest(*until, now).is_some())
     }
+}
+
+/// How long a source with this penalty has to wait: beyond what is tolerated.
+fn rest(until: Instant, now: Instant) -> Option<Duration> {
+    until.checked_duration_since(now + limits::PENALTY_TOLERATED).filter(|rest| !rest.is_zero())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! A disk that lets everybody wait is not looked at: to end the server, as a watchdog does, would not mend that.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use async_std::channel::{Receiver, Sender, bounded};
@@ -46,6 +47,11 @@ impl Pulse {
         }
         Ok(())
     }
+}
+
+/// As whom the server proves it: nobody who connects is this.
+pub fn own() -> Source {
+    Source::from(IpAddr::from(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Waits until all that a connection takes has shown that it goes on: the doors, the executor, and a turn on a session's

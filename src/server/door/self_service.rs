@@ -68,6 +68,11 @@ impl SelfService {
         SelfService { accounts, admission, peer, pin }
     }
 
+    /// Who is let in at the door, for what administrators ask about it.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
     /// The hash of a link's password. Blocks for its turn, and for as long as that takes.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
 /// Those of the gate and the store; both are where they were.
 pub fn supersede(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
     match begin(desk, Op::Supersede { from: from.clone(), to: to.clone() }, method)? {
-        Begun::Done(Ok(Outcome::Renamed)) => Ok(()),
+        Begun::Done(Ok(Outcome::Renamed(_))) => Ok(()),
         _ => Err(unexpected()),
     }
 }
@@ -128,7 +128,7 @@ pub fn aside(path: &RelPath) -> Result<RelPath> {
 pub fn rename_at(desk: &mut Desk, from: &RelPath, to: &RelPath, replace: bool, method: &'static str) -> Result<()> {
     let op = Op::Rename { from: from.clone(), to: to.clone(), replace };
     match begin(desk, op, method)? {
-        Begun::Done(Ok(Outcome::Renamed)) => Ok(()),
+        Begun::Done(Ok(Outcome::Renamed(_))) => Ok(()),
         _ => Err(unexpected()),
     }
 }
@@ -139,7 +139,7 @@ pub fn rename_at(desk: &mut Desk, from: &RelPath, to: &RelPath, replace: bool, m
 /// Those of the gate and the store.
 pub fn remove(desk: &mut Desk, path: RelPath, method: &'static str) -> Result<()> {
     match begin(desk, Op::Remove { path, recursive: true }, method)? {
-        Begun::Done(Ok(Outcome::Removed)) => Ok(()),
+        Begun::Done(Ok(Outcome::Removed(_))) => Ok(()),
         _ => Err(unexpected()),
     }
 }

@@ -18,6 +18,7 @@ use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
+use crate::server::desk::stand_in::StandIn;
 
 /// Copies what is there.
 ///
@@ -39,7 +40,7 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let _we_are_at_work = guest.working();
     let trees = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let built = match trees || what == EntryKind::Directory {
-        true => Some(Built::beside(guest, &to).await),
+        true => Some(Built::beside(guest, &from, &to).await),
         false => None,
     };
     let built = match built.transpose() {
@@ -72,14 +73,16 @@ impl Built {
     ///
     /// # Errors
     /// [`Kind::Denied`] if what is at `to` could not be replaced by it afterwards: nothing is copied then.
-    async fn beside(guest: &Arc<Guest>, to: &RelPath) -> Result<Built> {
-        let path = aside(to)?;
-        let (from, to) = (path.clone(), to.clone());
+    async fn beside(guest: &Arc<Guest>, source: &RelPath, place: &RelPath) -> Result<Built> {
+        let path = aside(place)?;
+        let (from, to) = (path.clone(), place.clone());
         let allowed = guest.step(move |desk| {
             desk.allows(&Op::Remove { path: from.clone(), recursive: true }, "COPY")?;
             desk.allows(&Op::Supersede { from, to }, "COPY")
         });
         allowed.await?;
+        let stand_in = StandIn { beside: path.clone(), from: source.clone(), to: place.clone() };
+        guest.ticket().record().stands_in(stand_in);
         Ok(Built { guest: guest.clone(), path, is_in_place: false })
     }
 
@@ -97,6 +100,7 @@ impl Built {
 
 impl Drop for Built {
     fn drop(&mut self) {
+        self.guest.ticket().record().stands_in_no_more(&self.path);
         if self.is_in_place {
             return;
         }

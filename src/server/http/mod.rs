@@ -43,9 +43,11 @@ pub mod sans_io;
 mod service;
 pub mod signed_in;
 mod target;
+mod turned_away;
 mod types;
 pub mod uploads;
 mod visitors;
+mod writing;
 
 /// What a request is answered that comes without TLS.
 pub const WITHOUT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\

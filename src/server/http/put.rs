@@ -16,6 +16,7 @@ use super::guest::{Guest, Waiting, begin, unexpected};
 use super::receiving::{self, Wanted};
 use super::resumable;
 use super::target::{OWN, Place};
+use super::turned_away;
 use super::uploads::Uploads;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Stored, UploadSpec};
@@ -145,7 +146,7 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
             let now = hash_now(guest, path).await?;
             match expected.holds(now.as_ref().map(|(hash, size, mtime)| (hash, *size, *mtime))) {
                 true => Ok(now.map_or(Condition::Absent, |(hash, ..)| Condition::Hash(hash))),
-                false => Err(Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))),
+                false => Err(not_that(guest, path)),
             }
         }
     }
@@ -167,8 +168,13 @@ pub async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> R
         Err(error) if error.kind() == Kind::IsDirectory => hold_of_folder(headers),
         holds => holds?,
     };
-    let changed = || Error::new(Kind::Changed, format!("{path}: not what the request said it must be"));
-    holds.then_some(()).ok_or_else(changed)
+    holds.then_some(()).ok_or_else(|| not_that(guest, path))
+}
+
+/// A condition does not hold.
+fn not_that(guest: &Guest, path: &RelPath) -> Error {
+    turned_away::condition(guest, &String::from_utf8_lossy(path.as_bytes()));
+    Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))
 }
 
 /// The hash of a file as it is now, its bytes, and when it was modified; none where none is.

@@ -35,8 +35,10 @@ use super::resumable;
 use super::rows::Form;
 use super::same_site;
 use super::target::{Place, Target, Whose, Wish, check_host, destination};
+use super::turned_away::Arrival;
 use super::uploads::{Token, Upload};
 use super::visitors::{Claimed, Visitors};
+use super::writing::Writing;
 use crate::budget::{Account, Claim};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -63,6 +65,8 @@ struct Connection {
 struct Head {
     request: Request<()>,
     is_for_browser: bool,
+    /// How far it has come.
+    arrival: Arrival,
 }
 
 impl Answering {
@@ -113,7 +117,7 @@ impl Connection {
             Err(error) => (None, Some(error)),
         };
         let is_head = parts.method == Method::HEAD;
-        let head = Head { request: Request::from_parts(parts, ()), is_for_browser };
+        let head = Head { request: Request::from_parts(parts, ()), is_for_browser, arrival: Arrival::default() };
         let mut ids = Ids { pid: std::process::id(), session: self.id };
         let answering = AssertUnwindSafe(async {
             if let Some(error) = refused {
@@ -126,6 +130,7 @@ impl Connection {
         let answer = match answering {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
+                head.arrival.ended(&self.visitors, &head.request, ids.session, error.told_by_server().0);
                 let mut answer = match status(error.told_by_server().0) {
                     StatusCode::UNAUTHORIZED
                         if error.kind() == Kind::LoginRequired && login::is_from_elsewhere(&head.request) =>
@@ -184,6 +189,7 @@ impl Connection {
         let request = &head.request;
         check_host(request.uri(), request.version(), request.headers(), self.server_name.as_deref())?;
         if let Ok(Target::Link(at)) = Target::parse(request.uri()) {
+            head.arrival.is_begun();
             let asker = Asker { visitors: &self.visitors, request, for_browser: head.is_for_browser };
             return Ok(link::serve(asker, at, body, ids).await);
         }
@@ -191,7 +197,10 @@ impl Connection {
             "GET" => self.read("GET", head, ids).await,
             "HEAD" => self.read("HEAD", head, ids).await,
             "POST" => match Target::parse(request.uri())? {
-                Target::Own(path) => own::post(&self.visitors, &path, request, body, (head.is_for_browser, *ids)).await,
+                Target::Own(path) => {
+                    head.arrival.is_begun();
+                    own::post(&self.visitors, &path, request, body, (head.is_for_browser, *ids)).await
+                }
                 Target::Place(_) | Target::Link(_) => Ok(self.not_allowed(head, *ids)),
             },
             "OPTIONS" => Ok(self.options()),
@@ -240,7 +249,10 @@ impl Connection {
                     let (_, upload, _) = self.upload(token, head, ids).await?;
                     return resumable::look(&upload).await;
                 }
-                None => return own::serve(&self.visitors, &path, request, (head.is_for_browser, *ids)).await,
+                None => {
+                    head.arrival.is_begun();
+                    return own::serve(&self.visitors, &path, request, (head.is_for_browser, *ids)).await;
+                }
             },
             Target::Place(place) => place,
             Target::Link(_) => return Ok(self.not_allowed(head, *ids)),
@@ -261,6 +273,7 @@ impl Connection {
         }
         let (wish, headers) = (Wish::parse(request.uri()), request.headers().clone());
         let asked = Asked { method, place, wish, viewer: self.visitors.viewer(&headers), headers };
+        head.arrival.is_begun();
         serve(&guest, asked, head.is_for_browser, *ids).await
     }
 
@@ -272,7 +285,9 @@ impl Connection {
             }
             Target::Place(place) => place,
         };
-        let found = match self.guest(&place, head, ids).await? {
+        let here = self.guest(&place, head, ids).await?;
+        head.arrival.is_begun();
+        let found = match here {
             Here::In(guest) => dav::find(&guest, place, request.headers(), body).await,
             // A program that mounts looks at what is above a home too.
             Here::Above(guest) => dav::find_above(guest.name(), request.headers(), body).await,
@@ -298,6 +313,7 @@ impl Connection {
         };
         let Here::In(guest) = self.guest(&place, head, ids).await? else { return Err(not_found(&place)) };
         let guest = Arc::new(guest.presenting(dav::presented(&guest, &place, request).await?));
+        head.arrival.is_begun();
         let headers = request.headers();
         let way = || destination(request.uri(), headers).and_then(|to| Way::between(&place, to, headers));
         let written = match writing {
@@ -335,6 +351,7 @@ impl Connection {
             return Ok(self.not_allowed(head, *ids));
         };
         let (guest, upload, token) = self.upload(token, head, ids).await?;
+        head.arrival.is_begun();
         let uploads = &self.visitors.shared().uploads;
         if writing == Writing::Delete {
             return Ok(resumable::cancel(&guest, uploads, token, &upload).await);
@@ -454,40 +471,6 @@ fn not_found(place: &Place) -> Error {
         _ => place.path.to_string(),
     };
     Error::new(Kind::NotFound, format!("{name}: no such file or folder"))
-}
-
-/// What changes something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writing {
-    Put,
-    Delete,
-    MakeFolder,
-    Move,
-    Copy,
-    /// PATCH of an upload.
-    Append,
-    Lock,
-    Unlock,
-    SetProperties,
-}
-
-impl Writing {
-    /// What a failure of it is, where that is not what it is of other requests.
-    fn status(self, kind: Kind) -> Option<StatusCode> {
-        match (self, kind) {
-            // RFC 4918, section 9.7.1: the folder that it would be in is not there.
-            (Writing::Put | Writing::MakeFolder | Writing::Lock, Kind::NotFound | Kind::NotDirectory) => {
-                Some(StatusCode::CONFLICT)
-            }
-            (Writing::Lock | Writing::SetProperties, Kind::TooLong) => Some(StatusCode::PAYLOAD_TOO_LARGE),
-            (Writing::Move | Writing::Copy, Kind::NotDirectory) => Some(StatusCode::CONFLICT),
-            (Writing::Put, Kind::IsDirectory) => Some(StatusCode::METHOD_NOT_ALLOWED),
-            (Writing::MakeFolder, Kind::Exists) => Some(StatusCode::METHOD_NOT_ALLOWED),
-            // Only asked for with `If-None-Match: *`, and with `Overwrite: F`.
-            (Writing::Put | Writing::Move | Writing::Copy, Kind::Exists) => Some(StatusCode::PRECONDITION_FAILED),
-            _ => None,
-        }
-    }
 }
 
 /// A method as a client spelt it: letters, and few of them.

@@ -1,7 +1,7 @@
 //! Before login: a short list of commands and nothing else. It ends in somebody [`Proven`] or in the end of the connection.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
@@ -64,10 +64,15 @@ where
 {
     let nonce = Nonce::fresh()?;
     let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, pin, replies: Vec::new() };
-    ReplyWriter::new(&mut prelogin.replies, 220, "ready")
+    let (pinned, web) = shared.certificates_end();
+    let ends = [("cert-ends", pinned), ("web-cert-ends", web)];
+    let ends = ends.into_iter().filter_map(|(key, end)| Some((key, end?.duration_since(UNIX_EPOCH).ok()?.as_secs())));
+    let reply = ReplyWriter::new(&mut prelogin.replies, 220, "ready")
         .field("proto", 1)
         .verbatim("features", Features::all().to_string().as_bytes())
         .field("nonce", nonce)
+        .field("pid", std::process::id());
+    ends.fold(reply, |reply, (key, end)| reply.field(key, end))
         .text("Sealift is ready. Log in with USER and PASS, or with USER anonymous.");
     let mut lines = LineDecoder::new(limits::LINE_MAX);
     // Passwords are read into it.

@@ -8,6 +8,7 @@
 //! their own, and what was kept before goes when the folder is measured. What other programs put into the folder is seen when it is measured the next time: when the first
 //! session after a time without one writes.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +17,7 @@ use super::jail::Jail;
 use super::staging::Stage;
 use super::{measure, sweep};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Usage};
+use crate::files::{RelPath, Removed, Usage};
 use crate::sync::{Mutex, MutexGuard};
 
 /// What one folder of a tree holds.
@@ -73,7 +74,12 @@ impl Counts {
 }
 
 /// Accounts that still count a tree which is being removed and has no name any more.
-pub(super) struct Leaving(Vec<(Arc<Account>, u64)>);
+pub(super) struct Leaving {
+    /// Each with the measurement that it knows of.
+    accounts: Vec<(Arc<Account>, u64)>,
+    files: Cell<u64>,
+    folders: Cell<u64>,
+}
 
 impl Leaving {
     pub(super) fn of(accounts: Vec<Arc<Account>>) -> Self {
@@ -83,17 +89,33 @@ impl Leaving {
             drop(counts);
             known.map(|measured| (account, measured))
         };
-        Leaving(accounts.into_iter().filter_map(measured).collect())
+        let accounts = accounts.into_iter().filter_map(measured).collect();
+        Leaving { accounts, files: Cell::new(0), folders: Cell::new(0) }
     }
 
     /// Whether there is anybody to be told.
     pub(super) fn count(&self) -> bool {
-        !self.0.is_empty()
+        !self.accounts.is_empty()
+    }
+
+    /// A file of it is gone, or what else is no folder.
+    pub(super) fn one_file(&self) {
+        self.files.set(self.files.get() + 1);
+    }
+
+    /// A folder of it is gone.
+    pub(super) fn one_folder(&self) {
+        self.folders.set(self.folders.get() + 1);
+    }
+
+    /// What is gone so far.
+    pub(super) fn removed(&self) -> Removed {
+        Removed::new(self.files.get(), self.folders.get())
     }
 
     /// So many bytes are gone. Whoever has measured since has not counted them.
     pub(super) fn gone(&self, bytes: u64) {
-        for (account, measured) in &self.0 {
+        for (account, measured) in &self.accounts {
             let mut counts = account.lock();
             if counts.measured == *measured {
                 counts.change(bytes, 0);
@@ -103,7 +125,7 @@ impl Leaving {
 
     /// What is left of the tree is in its place no more.
     pub(super) fn lost(&self) {
-        self.0.iter().for_each(|(account, _)| account.forget());
+        self.accounts.iter().for_each(|(account, _)| account.forget());
     }
 }
 

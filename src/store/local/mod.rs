@@ -40,7 +40,7 @@ use rustix::fs::Mode;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties, RelPath,
-    Source, SourceMode, Store, Swept, Upload, UploadSpec, Usage,
+    Removed, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Usage,
 };
 use crate::limits;
 use account::{Bound, Promise};
@@ -239,7 +239,7 @@ impl Store for LocalStore {
         Ok(Box::new(listing::LocalListing::open(&self.jail, self.options.staging, path, recursive)?))
     }
 
-    fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
         remove::remove(&self.jail, &self.stage, path, recursive)
     }
 
@@ -269,7 +269,7 @@ impl Store for LocalStore {
         self.bound.as_ref().map(Bound::usage).transpose()
     }
 
-    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         names::rename(&self.stage, self.durable(), from, to, replace)
     }
 

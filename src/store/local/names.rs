@@ -16,7 +16,7 @@ use super::root::is_same_file;
 use super::source::meta;
 use super::staging::Stage;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, RelPath};
+use crate::files::{EntryKind, RelPath, Stored};
 use crate::limits;
 
 /// Renames only if nothing has the new name, in the way that this file system was found to have.
@@ -42,7 +42,7 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
 }
 
 /// [`crate::files::Store::rename`].
-pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
     jail.parent(from)?;
@@ -60,11 +60,12 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     if directory && looked != Some(jail.tree().arrivals()) {
         check_below(from, to, &from_dir, from_name)?;
     }
-    let replaced = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
+    let (stored, replaced) = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
         // Its own name, or the same one in another spelling.
-        Ok(there) if from == to || (stat.st_nlink == 1 && is_same_file(&there, &stat)) => 0,
+        Ok(there) if from == to || (stat.st_nlink == 1 && is_same_file(&there, &stat)) => (Stored::Same, 0),
         // With two names of one file one name goes, and what is counted under it.
-        there => there.as_ref().map_or(0, meta_of_file),
+        Ok(there) => (Stored::Replaced, meta_of_file(&there)),
+        Err(_) => (Stored::Created, 0),
     };
     // rename(2) would put a directory over an empty one.
     let renamed = if replace && !directory {
@@ -89,7 +90,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;
     }
-    Ok(())
+    Ok(stored)
 }
 
 /// Renames a file over what has the other name. Of two names of one file rename(2) leaves both: there the first is removed,

@@ -19,11 +19,11 @@ use super::source::meta;
 use super::staging::{Area, Stage, random_name};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::RelPath;
+use crate::files::{RelPath, Removed};
 use crate::limits;
 
 /// [`crate::files::Store::remove`]. A tree that fails half-way stays half there.
-pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool) -> Result<()> {
+pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool) -> Result<Removed> {
     split(path)?;
     let alone = jail.tree().alone();
     let (dir, name) = jail.parent(path)?;
@@ -33,12 +33,12 @@ pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool
         FileType::RegularFile => {
             unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
             jail.resized(path, meta(&stat).size, 0);
-            return Ok(());
+            return Ok(Removed::FILE);
         }
         FileType::Directory => match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
             Ok(()) => {
                 jail.left(path);
-                return Ok(());
+                return Ok(Removed::FOLDER);
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) if recursive => {}
             Err(Errno::EXIST) => return Err(failed(Errno::NOTEMPTY)),
@@ -48,18 +48,18 @@ pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool
         _ => {
             unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
             jail.tree().moved();
-            return Ok(());
+            return Ok(Removed::FILE);
         }
     }
     let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)));
     let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
         let removed = remove_tree(&dir, name, path, &leaving);
         jail.left(path);
-        return removed;
+        return removed.map(|()| leaving.removed());
     };
     jail.left(path);
     drop(alone);
-    let Err(error) = remove_tree(&aside.dir, &hidden, path, &leaving) else { return Ok(()) };
+    let Err(error) = remove_tree(&aside.dir, &hidden, path, &leaving) else { return Ok(leaving.removed()) };
     let _alone = jail.tree().alone();
     let put_back = jail.parent(path).is_ok_and(|(dir, name)| {
         let free = matches!(statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT));
@@ -95,13 +95,19 @@ pub(super) fn remove_tree(parent: &Dir, name: &[u8], path: &RelPath, leaving: &L
                 emptied => {
                     emptied?;
                     // If something is left in it, it is met again.
-                    let _ = unlinkat(&top, &*name, AtFlags::REMOVEDIR);
+                    if unlinkat(&top, &*name, AtFlags::REMOVEDIR).is_ok() {
+                        leaving.one_folder();
+                    }
                 }
             }
         }
         match unlinkat(parent, name, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY | Errno::EXIST) if tries < limits::NAME_TRIES => tries += 1,
-            removed => return removed.map_err(|err| Error::file(path, err.into())),
+            removed => {
+                removed.map_err(|err| Error::file(path, err.into()))?;
+                leaving.one_folder();
+                return Ok(());
+            }
         }
     }
 }
@@ -120,7 +126,8 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
             let Some(mut done) = levels.pop() else { break };
             let Some(above) = levels.last() else { break };
             match above.entries.fd().and_then(|dir| unlinkat(dir, &*done.name, AtFlags::REMOVEDIR)) {
-                Ok(()) => {}
+                Ok(()) if levels.iter().chain([&done]).any(|level| is_reserved(&level.name)) => {}
+                Ok(()) => leaving.one_folder(),
                 // Some file systems skip entries while others are removed.
                 Err(Errno::NOTEMPTY | Errno::EXIST) if done.again < limits::NAME_TRIES => {
                     done.again += 1;
@@ -145,6 +152,9 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
         // Linux says EISDIR, others EPERM, of unlinking a directory.
         match unlinkat(dir, name, AtFlags::empty()) {
             Ok(()) => {
+                if reserved.is_none() {
+                    leaving.one_file();
+                }
                 leaving.gone(file.map_or(0, |stat| meta(&stat).size));
                 continue;
             }

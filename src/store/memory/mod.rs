@@ -20,7 +20,7 @@ use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, EntryKind, FileMode, Hash, Hasher, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises, RelPath,
-    Source, SourceMode, Store, Swept, Upload, UploadSpec, Vault,
+    Removed, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -171,7 +171,7 @@ impl Store for MemoryStore {
         Ok(Box::new(MemoryListing::new(self.trees.clone(), &self.home, path, recursive)))
     }
 
-    fn remove(&self, path: &RelPath, recursive: bool) -> Result<()> {
+    fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
         self.trees.lock().remove(&self.home, path, recursive)
     }
 
@@ -183,7 +183,7 @@ impl Store for MemoryStore {
         self.trees.lock().set_mtime(&self.home, path, mtime)
     }
 
-    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         self.trees.lock().rename(&self.home, from, to, replace)
     }
 

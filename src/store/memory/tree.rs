@@ -12,8 +12,8 @@ use super::kept::Kept;
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, SourceMode, Stored,
-    UploadSpec, numbered,
+    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed, SourceMode,
+    Stored, UploadSpec, numbered,
 };
 use crate::limits;
 use crate::store::local::aside_name;
@@ -292,7 +292,7 @@ impl Tree {
         Ok((self.nodes.len() - before) as u64)
     }
 
-    pub(super) fn remove(&mut self, home: &RelPath, path: &RelPath, recursive: bool) -> Result<()> {
+    pub(super) fn remove(&mut self, home: &RelPath, path: &RelPath, recursive: bool) -> Result<Removed> {
         self.check_parent(home, path)?;
         let full = full(home, path);
         let Some(node) = self.nodes.get(&full) else { return Err(failed(path, Errno::NOENT)) };
@@ -301,6 +301,9 @@ impl Tree {
         if !inner.is_empty() && !recursive {
             return Err(failed(path, Errno::NOTEMPTY));
         }
+        let gone = [&full].into_iter().chain(&inner);
+        let folders = gone.filter(|path| matches!(self.nodes.get(*path), Some(Node::Folder(_)))).count();
+        let removed = Removed::new((1 + inner.len() - folders) as u64, folders as u64);
         self.nodes.remove(&full);
         match inner.is_empty() {
             true => self.change(&full, bytes, 0),
@@ -311,10 +314,10 @@ impl Tree {
                 self.count_again();
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
-    pub(super) fn rename(&mut self, home: &RelPath, from: &RelPath, to: &RelPath, replace: bool) -> Result<()> {
+    pub(super) fn rename(&mut self, home: &RelPath, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         self.check_parent(home, from)?;
         self.check_parent(home, to)?;
         let (old, new) = (full(home, from), full(home, to));
@@ -324,16 +327,17 @@ impl Tree {
             return Err(Error::new(Kind::BadPath, format!("{from}: a folder cannot be moved into itself")));
         }
         self.check_below(home, &old, to)?;
-        match self.nodes.get(&new) {
-            None => {}
+        let stored = match self.nodes.get(&new) {
+            None => Stored::Created,
             Some(_) if !replace || is_folder => return Err(failed(to, Errno::EXIST)),
             Some(Node::Folder(_)) => return Err(failed(to, Errno::ISDIR)),
-            Some(Node::File(_)) => {}
-        }
+            Some(Node::File(_)) if old == new => Stored::Same,
+            Some(Node::File(_)) => Stored::Replaced,
+        };
         let moved = self.take(&old, &new);
         self.nodes.extend(moved);
         self.count_again();
-        Ok(())
+        Ok(stored)
     }
 
     /// [`crate::files::Store::supersede`].
@@ -348,7 +352,7 @@ impl Tree {
             return Err(failed(from, Errno::NOENT));
         }
         if !self.nodes.contains_key(&there) {
-            return self.rename(home, from, to, false).map(|()| None);
+            return self.rename(home, from, to, false).map(|_| None);
         }
         self.check_below(home, &what, to)?;
         let name = aside_name(to.file_name().unwrap_or_default()).map_err(|err| Error::file(to, err))?;

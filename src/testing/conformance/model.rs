@@ -181,11 +181,11 @@ pub fn does_what_the_model_does(store: &dyn Store, ops: &[Op]) -> Checked {
                 }
             }
             Op::Remove(path, recursive) => {
-                let result = kind(store.remove(&p(path)?, *recursive));
+                let result = kind(store.remove(&p(path)?, *recursive).map(drop));
                 same(result, remove(&mut tree, path, *recursive), format!("{op:?}"))?;
             }
             Op::Rename(from, to, replace) => {
-                let result = kind(store.rename(&p(from)?, &p(to)?, *replace));
+                let result = kind(store.rename(&p(from)?, &p(to)?, *replace).map(drop));
                 same(result, rename(&mut tree, from, to, *replace), format!("{op:?}"))?;
             }
             Op::MakeDir(path, parents) => {

@@ -2,7 +2,7 @@
 
 use super::{Checked, Home, ensure, list, p, put, read, refused, same};
 use crate::error::{Error, Kind};
-use crate::files::{EntryKind, RelPath};
+use crate::files::{EntryKind, RelPath, Removed, Stored};
 use crate::limits;
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -35,9 +35,9 @@ pub fn names_change_only_as_asked(fresh: &dyn Fn() -> Home) -> Checked {
     same(rename("none", "x", false)?, Err(Kind::NotFound), "nothing")?;
     same(rename("f", "none/x", false)?, Err(Kind::NotFound), "into nothing")?;
     same(rename("", "x", false)?, Err(Kind::IsDirectory), "the home itself")?;
-    same(rename("f", "g", true)?, Ok(()), "over a file, where that is asked for")?;
+    same(rename("f", "g", true)?, Ok(Stored::Replaced), "over a file, where that is asked for")?;
     same(read(&*store, "g")?, b"f".to_vec(), "what was moved")?;
-    same(rename("a/b", "b", false)?, Ok(()), "a folder")?;
+    same(rename("a/b", "b", false)?, Ok(Stored::Created), "a folder")?;
     same(list(&*store, "", true)?, names(&["a", "b", "b/c", "empty", "g"]), "in the end")
 }
 
@@ -91,10 +91,12 @@ pub fn removing_takes_what_was_named_and_all_in_it(fresh: &dyn Fn() -> Home) -> 
     same(remove("", true)?, Err(Kind::IsDirectory), "the home itself")?;
     same(remove("none", true)?, Err(Kind::NotFound), "nothing")?;
     same(remove("keep/x", true)?, Err(Kind::NotDirectory), "what is in a file")?;
-    same(remove("d", true)?, Ok(()), "with all in it")?;
+    same(remove("d", true)?, Ok(Removed::new(2, 2)), "with all in it")?;
     same(list(&*store, "", true)?, names(&["d-like", "d0", "dd", "keep"]), "what is left")?;
-    for path in ["d-like", "d0", "dd", "keep"] {
-        same(remove(path, false)?, Ok(()), path)?;
+    for (path, removed) in
+        [("d-like", Removed::FOLDER), ("d0", Removed::FILE), ("dd", Removed::FOLDER), ("keep", Removed::FILE)]
+    {
+        same(remove(path, false)?, Ok(removed), path)?;
     }
     ensure(list(&*store, "", true)?.is_empty(), "nothing is left")
 }

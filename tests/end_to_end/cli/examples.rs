@@ -28,6 +28,9 @@ const OTHERWISE: &[(&str, &[i32])] = &[
     // There is no such session, no such invitation, no key of that name.
     ("sealift key remove alice@files.example alice@laptop", &[3]),
     ("sealift kick admin@files.example bob", &[3]),
+    ("sealift admin unban admin@files.example 192.0.2.7", &[3]),
+    // Settings that came when the server was confined already are out of its reach.
+    ("sealift admin reload admin@files.example", &[0, 2]),
     ("sealift kick admin@files.example 7b430352ecddde17", &[3]),
     ("sealiftd invite --revoke 5f0c3a9be1d27744", &[3]),
     // The server has a certificate.

@@ -26,7 +26,16 @@ pub const COMMANDS: &[&str] = &[
     "accept",
     "shell",
     "ping",
+    "health",
     "status",
+    "admin",
+    "admin who",
+    "admin top",
+    "admin kick",
+    "admin penalties",
+    "admin unban",
+    "admin reload",
+    "admin shutdown",
     "who",
     "kick",
     "shutdown",
@@ -80,7 +89,13 @@ fn every_command_s_page_is_as_written_down_and_shows_an_example() {
         matches_file(&command.replace(' ', "-"), &page);
         let is_group_or_short = matches!(
             *command,
-            "key new"
+            "admin who"
+                | "admin kick"
+                | "admin penalties"
+                | "admin unban"
+                | "admin reload"
+                | "admin shutdown"
+                | "key new"
                 | "key list"
                 | "link list"
                 | "link remove"

@@ -88,6 +88,9 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["rm", "-r", &at("new")], 0);
     schema.run(&world, &["ping", &at("")], 0);
     schema.run(&world, &["status", &at("")], 0);
+    schema.run(&world, &["health", &at("")], 0);
+    schema.run(&world, &["admin", "top", "--every", "500ms", &at("")], 0);
+    schema.run(&world, &["admin", "reload", &at("")], 0);
     schema.run(&world, &["trust", "list"], 0);
     schema.run(&world, &["bookmark", "add", "work", &at("tree")], 0);
     schema.run(&world, &["bookmark", "list"], 0);
@@ -107,8 +110,9 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     let elsewhere: BTreeSet<String> = [
         // In admin.rs and cli/{passwd,join}.rs, of accounts that this world does not have; a mirror that was killed, in
         // tests/attacks/mirror; what takes longer than a second; and warnings, which few commands have.
-        "session",
         "kicked",
+        "penalty",
+        "unbanned",
         "stopping",
         "password-changed",
         "joined",

@@ -1,6 +1,7 @@
 //! The program `sealift` as people and scripts run it, against a real server.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
+mod admin;
 mod bookmarks;
 mod copies;
 mod cron;
@@ -14,6 +15,7 @@ mod flow;
 mod gate;
 mod going_on;
 mod habits;
+mod health;
 mod help;
 mod join;
 mod json;

@@ -55,6 +55,8 @@ pub fn record() -> Recording {
     typed_by_hand(proxy.port());
     by_key(proxy.port(), &daemon);
     person.run(&["who", &person.ada("")], 0);
+    person.run(&["admin", "penalties", &person.ada("")], 0);
+    person.run(&["admin", "reload", &person.ada("")], 0);
     person.run(&["shutdown", &person.ada("")], 0);
     assert_eq!(daemon.wait().code, Some(0));
     Recording { connections: proxy.end(), users, known, typed: person.typed.into_inner() }
@@ -358,6 +360,8 @@ fn typed_by_hand(port: u16) {
     ask("CHMOD staged mode=755", "done");
     ask("CHMOD staged mode=604 perms=yes", "done");
     ask("KICK nobody", "not-found");
+    ask("PENALTIES", "done");
+    ask("UNBAN 192.0.2.1", "not-found");
     ask("PASSWD mine present=wrong", "login-failed");
     let mut stranger = connect();
     let answer = stranger.ask(format!("REDEEM ada {} password=my%20own", "a".repeat(43)));

@@ -1,5 +1,6 @@
 //! One file a command; short ones that only ask one question share one.
 
+pub mod admin;
 pub mod bookmark;
 pub mod cat;
 pub mod change;
@@ -9,6 +10,7 @@ pub mod du;
 pub mod find;
 pub mod get;
 mod get_link;
+pub mod health;
 pub mod join;
 pub mod key;
 pub mod link;
@@ -57,8 +59,10 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Hash(args) => look::hash(ctx, args).await,
         Command::Verify(args) => verify::run(ctx, args).await,
         Command::Accept(args) => verify::accept(ctx, args).await,
+        Command::Health(args) => health::run(ctx, args).await,
         Command::Ping(args) => server::ping(ctx, args).await,
         Command::Status(args) => server::status(ctx, args).await,
+        Command::Admin(args) => admin::run(ctx, args).await,
         Command::Who(args) => server::who(ctx, args).await,
         Command::Kick(args) => server::kick(ctx, args).await,
         Command::Shutdown(args) => server::shutdown(ctx, args).await,

@@ -115,7 +115,8 @@ pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
             let object = Object::of(Event::Session).text("session", session.id).text("user", &session.user);
             let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
             let object = session.key.iter().fold(object, |object, key| object.text("key", key));
-            object.text("doing", &session.doing)
+            let object = object.text("doing", &session.doing);
+            session.bytes.iter().fold(object, |object, bytes| object.value("bytes", *bytes))
         };
         if !out.json(object)? {
             let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));

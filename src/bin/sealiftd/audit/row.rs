@@ -72,13 +72,25 @@ impl Row {
             Some(encoded) => decode(encoded.as_bytes()).ok()?.into_owned(),
             None => self.text(key)?.as_bytes().to_vec(),
         };
-        RelPath::parse(&bytes).ok()
+        // A shared folder elsewhere on the machine has a path from its root.
+        RelPath::parse(bytes.strip_prefix(b"/").unwrap_or(&bytes)).ok()
+    }
+
+    /// Where on the server that was: in the home of whom it was, unless it was in a shared folder.
+    fn places(&self) -> impl Iterator<Item = RelPath> {
+        let place = |key: &str, place: &str| {
+            if self.text(place).is_some() {
+                return self.path(place);
+            }
+            RelPath::parse(self.text("home")?.as_bytes()).ok()?.join(self.path(key)?.as_bytes()).ok()
+        };
+        [place("path", "place"), place("to", "place_to")].into_iter().flatten()
     }
 
     /// Whether it came to nothing.
     fn failed(&self) -> bool {
         match self.text("event") {
-            Some("refused" | "rot" | "lost") => true,
+            Some("refused" | "request" | "rot" | "lost") => true,
             Some("logout") => self.text("outcome").is_some(),
             _ => !matches!(self.text("outcome"), None | Some("done" | "created" | "replaced" | "same")),
         }
@@ -87,7 +99,8 @@ impl Row {
     /// Whether something was done to this path, to what is below it, or to a folder that it went away with.
     fn concerns(&self, path: &RelPath) -> bool {
         let takes_all = matches!(self.text("action"), Some("delete" | "rename" | "supersede" | "copy"));
-        ["path", "to"].iter().filter_map(|key| self.path(key)).any(|at| {
+        let told = ["path", "to"].into_iter().filter_map(|key| self.path(key));
+        told.chain(self.places()).any(|at| {
             at.strip_prefix(path).is_some() || (takes_all && !at.is_root() && path.strip_prefix(&at).is_some())
         })
     }
@@ -108,11 +121,21 @@ impl Row {
                 let _ = write!(line, "{before}{path}");
             }
         }
+        for (key, place) in [("place", "place"), ("place_to", "place")] {
+            if let Some(path) = self.path(key) {
+                let _ = write!(line, " [{place} {path}]");
+            }
+        }
+        self.text("url").iter().for_each(|url| {
+            let _ = write!(line, " {}", shown(url));
+        });
         self.text("about").iter().for_each(|about| {
             let _ = write!(line, " {}", shown(about));
         });
         let mut facts: Vec<String> = self.text("outcome").map(shown).into_iter().collect();
         facts.extend(self.number("bytes").filter(|bytes| *bytes > 0).map(size));
+        facts.extend(self.number("files").map(|files| format!("{files} files")));
+        facts.extend(self.number("folders").map(|folders| format!("{folders} folders")));
         facts.extend(self.number("lines").map(|lines| format!("{lines} lines found no room")));
         facts.extend(self.text("with").map(|with| format!("by {}", shown(with))));
         facts.extend(self.text("key").map(shown));
@@ -156,6 +179,23 @@ mod tests {
         }
         let read = DELETED.replace("delete", "list");
         assert!(found(&read, "--path docs") && !found(&read, "--path docs/x"));
+    }
+
+    #[test]
+    fn a_path_is_found_as_its_user_has_it_and_as_it_lies_on_the_server() {
+        assert!(
+            found(DELETED, "--path team/docs") && found(DELETED, "--path team") && !found(DELETED, "--path team/other")
+        );
+        let shared = DELETED.replace("\"path\":\"docs\"", "\"path\":\"in/docs\",\"place\":\"inbox/docs\"");
+        for asked in ["in/docs", "inbox/docs", "inbox/docs/x", "/inbox"] {
+            assert!(found(&shared, &format!("--path {asked}")), "{asked}");
+        }
+        assert!(!found(&shared, "--path team/in/docs"), "it is not in the home");
+        let elsewhere = DELETED.replace("\"path\":\"docs\"", "\"path\":\"in/docs\",\"place\":\"/srv/inbox/docs\"");
+        assert!(
+            found(&elsewhere, "--path /srv/inbox")
+                && Row::parse(elsewhere.as_bytes()).unwrap().for_people().contains("[place srv/inbox/docs]")
+        );
     }
 
     #[test]

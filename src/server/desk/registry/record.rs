@@ -9,7 +9,11 @@ use std::time::SystemTime;
 
 use futures::future::poll_fn;
 use futures::task::AtomicWaker;
+use tracing::info;
 
+use super::super::action::Action;
+use super::super::flurry::{Alike, Flurry};
+use super::super::stand_in::{StandIn, Told};
 use super::Registry;
 use crate::auth::Principal;
 use crate::error::{Kind, Result};
@@ -17,7 +21,8 @@ use crate::files::{Mtime, RelPath};
 use crate::machine::source::Source;
 use crate::random;
 use crate::server::events::{Credential, Event, Protocol, What};
-use crate::sync::Mutex;
+use crate::server::metrics::counters::Counters;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The id of a session: 64 random bits, 16 hexadecimal digits. Not a secret, only hard to guess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,6 +59,10 @@ pub struct Record {
     since: SystemTime,
     bytes: AtomicU64,
     activity: Mutex<Activity>,
+    /// Those of its operations that the log tells of in numbers.
+    flurry: Mutex<Flurry>,
+    /// What it makes beside its place.
+    stand_ins: Mutex<Vec<StandIn>>,
     /// Why the session has to end.
     pub(super) ended: OnceLock<Kind>,
     /// Its connection, which waits for that.
@@ -136,6 +145,8 @@ impl Record {
             since: SystemTime::now(),
             bytes: AtomicU64::new(0),
             activity: Mutex::default(),
+            flurry: Mutex::default(),
+            stand_ins: Mutex::default(),
             ended: OnceLock::new(),
             connection: AtomicWaker::new(),
         })
@@ -156,6 +167,41 @@ impl Record {
         self.registry.log_shares.allows(&self.source)
     }
 
+    /// What it has done of late, for the log.
+    pub fn flurry(&self) -> MutexGuard<'_, Flurry> {
+        self.flurry.lock()
+    }
+
+    /// From now on something is told of as what it is to be.
+    pub fn stands_in(&self, stand_in: StandIn) {
+        self.stand_ins.lock().push(stand_in);
+    }
+
+    /// It has its place, or will not get it: from now on it is told of by its own name.
+    pub fn stands_in_no_more(&self, beside: &RelPath) {
+        self.stand_ins.lock().retain(|stand_in| stand_in.beside != *beside);
+    }
+
+    /// What an operation on something that is made beside its place is told as.
+    pub fn told_as(&self, action: Action, path: Option<&RelPath>, to: Option<&RelPath>) -> Option<Told> {
+        self.stand_ins.lock().iter().find_map(|stand_in| stand_in.tell(action, path, to))
+    }
+
+    /// Has the log tell of what it told of in numbers alone.
+    pub fn tell_of_flurry(&self) {
+        let said = self.flurry().end();
+        if said.is_empty() {
+            return;
+        }
+        let (session, principal) = (self.id, self.principal());
+        for Alike { verb, outcome, more, bytes, last, .. } in said {
+            if self.may_log() {
+                let last = last.map(|path| path.to_string());
+                info!(%session, user = principal.name(), verb, outcome, more, bytes, last, "{more} more commands");
+            }
+        }
+    }
+
     /// Counts bytes of files.
     pub fn count(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -164,6 +210,16 @@ impl Record {
     /// Takes back what was counted too much.
     pub fn uncount(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// What is counted of all that happens.
+    pub fn counters(&self) -> &Counters {
+        self.registry.counters()
+    }
+
+    /// By what its client talks.
+    pub fn protocol(&self) -> Protocol {
+        self.way.protocol()
     }
 
     /// Why what is under way comes to nothing, if its session says nothing of it.
@@ -263,11 +319,19 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let Ticket(record) = self;
+        record.tell_of_flurry();
         record.registry.sessions.lock().remove(&record.id);
         let lasted = record.since.elapsed().unwrap_or_default();
         let bytes = record.bytes.load(Ordering::Relaxed);
         let what = What::Ended { bytes, lasted, why: record.ended.get().copied() };
         record.tell(Some(record.principal().name()), what);
+    }
+}
+
+/// What outlived its session and ended then.
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.tell_of_flurry();
     }
 }
 

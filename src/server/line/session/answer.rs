@@ -104,7 +104,7 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::PartCame { size } => ReplyWriter::new(line, 226, "done").field("size", size),
         Outcome::ModeSet(now) => ReplyWriter::new(line, 250, "done").field("mode", now),
         Outcome::FolderMade { made } => ReplyWriter::new(line, 250, "done").field("made", made),
-        Outcome::Discarded | Outcome::Removed | Outcome::Renamed => ReplyWriter::new(line, 250, "done"),
+        Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) => ReplyWriter::new(line, 250, "done"),
         // No line asks for these.
         Outcome::TimeSet | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => {
             ReplyWriter::new(line, 250, "done")
@@ -124,10 +124,10 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::Stored { .. } => "Stored.",
         Outcome::Staged(_) => "Send its parts.",
         Outcome::Discarded => "Given up.",
-        Outcome::Removed => "Removed.",
+        Outcome::Removed(_) => "Removed.",
         Outcome::FolderMade { made: 0 } => "It is there already.",
         Outcome::FolderMade { .. } => "Made.",
-        Outcome::Renamed => "Renamed.",
+        Outcome::Renamed(_) => "Renamed.",
         Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
         Outcome::Locked { .. } => "Locked.",
         Outcome::Unlocked => "Unlocked.",

@@ -73,6 +73,9 @@ impl From<Command> for Asked {
             Command::Unlink(_) => return Asked::Session(Matter::EndLink, command),
             Command::Who => return Asked::Session(Matter::ListSessions, command),
             Command::Kick(_) => return Asked::Session(Matter::EndSessions, command),
+            Command::Penalties => return Asked::Session(Matter::ListPenalties, command),
+            Command::Unban(_) => return Asked::Session(Matter::LiftPenalty, command),
+            Command::Reload => return Asked::Session(Matter::Reload, command),
             Command::Shutdown => return Asked::Session(Matter::StopServer, command),
         };
         Asked::Files(op)

@@ -96,6 +96,9 @@ impl Talk {
             Command::Unlink(name) => self.unlink(&name, running, out),
             Command::Who => self.who(running, out),
             Command::Kick(whom) => self.kick(&whom, running, out),
+            Command::Penalties => self.penalties(running, out),
+            Command::Unban(address) => self.unban(address, running, out),
+            Command::Reload => self.reload(running, out),
             Command::Shutdown => self.shutdown(running, out),
             Command::Logout => {
                 self.done(&running, |line| ReplyWriter::new(line, 221, "bye"), "Goodbye.", out);

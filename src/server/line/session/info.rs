@@ -1,9 +1,8 @@
-//! Commands about the session and the server: HELP, STATUS, TOKEN, WHO, KICK, SHUTDOWN.
+//! Commands about the session and the server: HELP, STATUS, TOKEN.
 
 use zeroize::Zeroize;
 
 use super::Talk;
-use crate::error::{Error, Kind};
 use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, Verb};
@@ -103,51 +102,5 @@ impl Talk {
         out.put_secret(&line);
         list.zeroize();
         line.zeroize();
-    }
-
-    pub(super) fn who(&mut self, running: Running, out: &mut Outgoing) {
-        let sessions = self.desk.ticket().registry().sessions();
-        for row in &sessions {
-            let write = |line: &mut Vec<u8>| {
-                let reply =
-                    ReplyWriter::new(line, 112, "session").field("id", row.id).bytes("user", row.user.as_bytes());
-                let reply = match &row.key {
-                    None => reply,
-                    Some(key) => reply.bytes("key", key.as_bytes()),
-                };
-                reply
-                    .field("peer", row.peer)
-                    .field("since", row.since)
-                    .field("bytes", row.bytes)
-                    .bytes("doing", row.doing.as_bytes())
-                    .end();
-            };
-            self.replies.preliminary(write, out);
-        }
-        self.done(&running, |line| ReplyWriter::new(line, 212, "done").field("sessions", sessions.len()), "", out);
-    }
-
-    pub(super) fn kick(&mut self, whom: &str, running: Running, out: &mut Outgoing) {
-        let running = running.about(whom);
-        let Some((user, sessions)) = self.desk.ticket().registry().kick(whom) else {
-            // One that nobody uses now would let the user in again.
-            self.desk.ties().void_tokens_of(whom);
-            let text = format!("{whom}: no session and no user of this name is connected, or logged in with a browser");
-            return self.fail(running, Error::new(Kind::NotFound, text), out);
-        };
-        self.desk.ties().void_tokens_of(&user);
-        let (session, by) = (self.desk.ticket().id(), self.desk.principal().name());
-        tracing::info!(%session, by, user, sessions, "kicked");
-        let text = "They end now.";
-        self.done(&running, |line| ReplyWriter::new(line, 200, "kicked").field("sessions", sessions), text, out);
-    }
-
-    pub(super) fn shutdown(&mut self, running: Running, out: &mut Outgoing) {
-        let (session, user) = (self.desk.ticket().id(), self.desk.principal().name());
-        tracing::info!(%session, user, "told to shut down");
-        let text = "The server ends when running transfers are done.";
-        self.done(&running, |line| ReplyWriter::new(line, 200, "stopping"), text, out);
-        out.hand_over();
-        self.desk.ticket().registry().stop();
     }
 }

@@ -1,6 +1,7 @@
 //! A logged-in session: received bytes to commands, to operations for the desk, and what came of them to replies. Blocking and
 //! without sockets: the lane feeds it and sends what it writes.
 
+mod admin;
 mod answer;
 pub mod asked;
 mod commands;
