@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::column::{Column, Set};
-use crate::data::{Amounts, Area, Data};
+use crate::data::{Amounts, Area, Data, SOURCE};
 use crate::options::Options;
 use crate::peers::web::WebPeer;
 use crate::peers::{Peer as _, web};
@@ -15,7 +15,7 @@ use crate::steps::{self, Cell, Taken};
 use crate::table::{NOTHING, Table, bytes, seconds};
 use crate::trouble::{Outcome, Trouble};
 
-/// The folder of many entries.
+/// The folder of many entries, among what is fetched.
 const MANY: &str = "many";
 
 /// Measures it all.
@@ -32,7 +32,7 @@ pub fn run(options: &Options) -> Outcome<Report> {
     let area = Area::make(options.dir.as_deref(), amounts.room())?;
     let mut report = Report::new("web", &area, rounds);
     Data::write(&area, amounts)?;
-    let many = area.home().join(MANY);
+    let many = area.source().join(MANY);
     fs::create_dir(&many).map_err(|err| Trouble::at(&many, err))?;
     for n in 0..amounts.small {
         let file = many.join(format!("entry number {n}"));
@@ -106,7 +106,7 @@ pub fn run(options: &Options) -> Outcome<Report> {
 const NOT_OFFERED: &str = "not offered";
 
 fn find(peer: &WebPeer, area: &Area, entries: u64) -> Outcome<Taken> {
-    let job = peer.find(MANY).ok_or_else(|| Trouble::new(NOT_OFFERED))?;
+    let job = peer.find(&format!("{SOURCE}/{MANY}")).ok_or_else(|| Trouble::new(NOT_OFFERED))?;
     let finished = job.run(&area.path("client.log"))?;
     // An entry takes more than its name.
     if peer.told()? < entries * 100 {
