@@ -6,12 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Compared, Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Part, Partial, Prepared,
-    PreparedSet, Promises, Properties, RelPath, Removed, Source, SourceMode, Staged, Store, Stored, Unread, Upload,
-    UploadSpec, Usage,
+    Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
+    Properties, RelPath, Removed, Source, SourceMode, Store, Stored, Unread, Upload, UploadSpec, Usage,
 };
+
+mod uploads;
 
 /// A folder that shows in a home.
 #[derive(Clone)]
@@ -372,82 +374,6 @@ impl Store for JoinedStore {
 fn shown_folder() -> Meta {
     let mode = FileMode::of(crate::limits::SERVED_FOLDER_MODE);
     Meta { kind: EntryKind::Directory, size: 0, mtime: Mtime::default(), mode }
-}
-
-/// The folder that an upload is for, and where it waits for its commit.
-#[derive(Clone)]
-struct Way {
-    store: Arc<dyn Store>,
-    prepared: PreparedSet<Joint>,
-}
-
-struct JoinedUpload {
-    upload: Box<dyn Upload>,
-    way: Way,
-}
-
-impl Upload for JoinedUpload {
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.upload.append(bytes)
-    }
-
-    fn share(&mut self, source: &dyn Source) -> bool {
-        self.upload.share(source)
-    }
-
-    fn copy_properties(&mut self, source: &dyn Source) {
-        self.upload.copy_properties(source);
-    }
-
-    fn len(&self) -> u64 {
-        self.upload.len()
-    }
-
-    fn hash(&self) -> Hash {
-        self.upload.hash()
-    }
-
-    fn keep(self: Box<Self>) -> u64 {
-        self.upload.keep()
-    }
-
-    fn compare(&mut self, most: u64) -> Result<Compared> {
-        self.upload.compare(most)
-    }
-
-    fn refuse_overwrite(&mut self) {
-        self.upload.refuse_overwrite();
-    }
-
-    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
-        let JoinedUpload { upload, way } = *self;
-        Ok(Box::new(JoinedStaged { staged: upload.into_parts()?, way }))
-    }
-
-    fn prepare(self: Box<Self>) -> Prepared {
-        let JoinedUpload { upload, way: Way { store, prepared } } = *self;
-        prepared.add(Joint::In(store, upload.prepare()))
-    }
-}
-
-struct JoinedStaged {
-    staged: Box<dyn Staged>,
-    way: Way,
-}
-
-impl Staged for JoinedStaged {
-    fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
-        self.staged.part(offset, length)
-    }
-
-    fn into_upload(self: Box<Self>) -> Result<Box<dyn Upload>> {
-        let JoinedStaged { staged, way } = *self;
-        Ok(Box::new(JoinedUpload { upload: staged.into_upload()?, way }))
-    }
-
-    fn keep(self: Box<Self>) -> u64 {
-        self.staged.keep()
-    }
 }
 
 /// What is in a folder of the home, and what shows in it in place of what has the same name there.

@@ -1,0 +1,85 @@
+//! Uploads into the folders that show in a home.
+
+use std::sync::Arc;
+
+use super::Joint;
+use crate::error::Result;
+use crate::files::{Compared, Hash, Part, Prepared, PreparedSet, Source, Staged, Store, Upload};
+
+/// The folder that an upload is for, and where it waits for its commit.
+#[derive(Clone)]
+pub(super) struct Way {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) prepared: PreparedSet<Joint>,
+}
+
+/// An upload into one of the folders.
+pub(super) struct JoinedUpload {
+    pub(super) upload: Box<dyn Upload>,
+    pub(super) way: Way,
+}
+
+impl Upload for JoinedUpload {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.upload.append(bytes)
+    }
+
+    fn share(&mut self, source: &dyn Source) -> bool {
+        self.upload.share(source)
+    }
+
+    fn copy_properties(&mut self, source: &dyn Source) {
+        self.upload.copy_properties(source);
+    }
+
+    fn len(&self) -> u64 {
+        self.upload.len()
+    }
+
+    fn hash(&self) -> Hash {
+        self.upload.hash()
+    }
+
+    fn keep(self: Box<Self>) -> u64 {
+        self.upload.keep()
+    }
+
+    fn compare(&mut self, most: u64) -> Result<Compared> {
+        self.upload.compare(most)
+    }
+
+    fn refuse_overwrite(&mut self) {
+        self.upload.refuse_overwrite();
+    }
+
+    fn into_parts(self: Box<Self>) -> Result<Box<dyn Staged>> {
+        let JoinedUpload { upload, way } = *self;
+        Ok(Box::new(JoinedStaged { staged: upload.into_parts()?, way }))
+    }
+
+    fn prepare(self: Box<Self>) -> Prepared {
+        let JoinedUpload { upload, way: Way { store, prepared } } = *self;
+        prepared.add(Joint::In(store, upload.prepare()))
+    }
+}
+
+/// The same in parts.
+struct JoinedStaged {
+    staged: Box<dyn Staged>,
+    way: Way,
+}
+
+impl Staged for JoinedStaged {
+    fn part(&self, offset: u64, length: u64) -> Result<Box<dyn Part>> {
+        self.staged.part(offset, length)
+    }
+
+    fn into_upload(self: Box<Self>) -> Result<Box<dyn Upload>> {
+        let JoinedStaged { staged, way } = *self;
+        Ok(Box::new(JoinedUpload { upload: staged.into_upload()?, way }))
+    }
+
+    fn keep(self: Box<Self>) -> u64 {
+        self.staged.keep()
+    }
+}
