@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::Shutdown;
 use std::sync::{Arc, Weak};
 
 use async_std::future::timeout;
-use async_std::net::TcpListener;
-use async_std::os::unix::net::UnixListener;
+use async_std::net::{TcpListener, TcpStream};
+use async_std::os::unix::net::{UnixListener, UnixStream};
 use async_std::task::{sleep, spawn};
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Either, select};
@@ -27,6 +28,23 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const JSON: &str = "application/json";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// A connection whose own direction can be closed alone: the client sees the end of the answer and need not wait for the rest.
+trait HalfClose {
+    fn half_close(&self) -> io::Result<()>;
+}
+
+impl HalfClose for TcpStream {
+    fn half_close(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl HalfClose for UnixStream {
+    fn half_close(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
 
 /// Somebody answers as long as this lives.
 #[derive(Debug)]
@@ -66,7 +84,7 @@ async fn accept_all<S>(
     mut over: oneshot::Receiver<()>,
     accept: impl Fn() -> BoxFuture<'static, io::Result<S>> + Send,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + HalfClose + Unpin + Send + Sync + 'static,
 {
     let mut asking = VecDeque::new();
     loop {
@@ -99,7 +117,7 @@ async fn accept_all<S>(
 }
 
 /// Reads one request and answers it.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, figures: Arc<Figures>) -> io::Result<()> {
+async fn answer<S: AsyncRead + AsyncWrite + HalfClose + Unpin>(mut stream: S, figures: Arc<Figures>) -> io::Result<()> {
     let mut head = Vec::new();
     let mut some = [0; 1024];
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -132,7 +150,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, figures: Arc<F
         stream.write_all(body.as_bytes()).await?;
     }
     stream.flush().await?;
-    stream.close().await?;
+    stream.half_close()?;
     // What the client has sent beyond its request would have the system throw the answer away.
     while stream.read(&mut some).await? > 0 {}
     Ok(())
