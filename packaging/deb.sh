@@ -21,6 +21,8 @@ gzip -9n "$root"/usr/share/man/man1/*
 put 644 usr/share/bash-completion/completions "$out"/completion/bash/*
 put 644 usr/share/zsh/vendor-completions "$out"/completion/zsh/*
 put 644 usr/share/fish/vendor_completions.d "$out"/completion/fish/*
+# PowerShell looks nowhere by itself: `. /usr/share/sealift/completion/sealift.ps1` in $PROFILE.
+put 644 usr/share/sealift/completion "$out"/completion/powershell/*
 put 644 usr/lib/systemd/system "$out/sealiftd.service" packaging/sealiftd.socket
 mkdir -p "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"
 install -m 644 packaging/sealiftd.sysusers "$root/usr/lib/sysusers.d/sealiftd.conf"

@@ -8,7 +8,8 @@ built=${1:-dist}
 [ $# -gt 0 ] || cargo build --locked --profile dist --bins
 out=target/packaging
 rm -rf "$out"
-mkdir -p "$out/bin" "$out/man" "$out/completion/bash" "$out/completion/zsh" "$out/completion/fish"
+mkdir -p "$out/bin" "$out/man" "$out/completion/bash" "$out/completion/zsh" "$out/completion/fish" \
+    "$out/completion/powershell"
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 name=sealift-$version-$(uname -m)-linux
@@ -26,6 +27,7 @@ for program in sealift sealiftd; do
     "$out/bin/$program" completion bash > "$out/completion/bash/$program"
     "$out/bin/$program" completion zsh > "$out/completion/zsh/_$program"
     "$out/bin/$program" completion fish > "$out/completion/fish/$program.fish"
+    "$out/bin/$program" completion powershell > "$out/completion/powershell/$program.ps1"
 done
 sed 's,/usr/local/bin/sealiftd,/usr/sbin/sealiftd,' packaging/sealiftd.service > "$out/sealiftd.service"
 

@@ -14,7 +14,7 @@ gone() { for path in "$@"; do [ ! -e "$root/$path" ] || { echo "still there: $pa
 what="usr/bin/sealift usr/sbin/sealiftd usr/lib/systemd/system/sealiftd.service usr/lib/systemd/system/sealiftd.socket
     usr/lib/sysusers.d/sealiftd.conf usr/lib/tmpfiles.d/sealiftd.conf usr/share/man/man1/sealiftd.1.gz usr/share/man/man1/sealift-put.1.gz
     usr/share/bash-completion/completions/sealift usr/share/zsh/vendor-completions/_sealiftd
-    usr/share/fish/vendor_completions.d/sealift.fish usr/share/doc/sealift/copyright"
+    usr/share/fish/vendor_completions.d/sealift.fish usr/share/sealift/completion/sealift.ps1 usr/share/doc/sealift/copyright"
 
 in_root --install "$deb"
 # shellcheck disable=SC2086

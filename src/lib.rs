@@ -106,6 +106,9 @@ pub mod settings_file;
 pub mod stray;
 #[doc(hidden)]
 pub mod sync;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod wrap;
 
 #[cfg(feature = "client")]
 pub use client::Client;

@@ -1,16 +1,24 @@
 //! A local folder that downloads go into and can never leave.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT, unlinkat, utimensat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, openat, readlinkat, renameat, statat, symlinkat,
+    unlinkat, utimensat,
+};
+use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
-use crate::files::{Durability, Mtime, RelPath, Store};
+use crate::files::{Durability, Mtime, RelPath, Store, symlink_target};
+use crate::store::local::part_name;
 use crate::store::{LocalOptions, LocalStore, Staging};
 
 /// A local folder, opened once; nothing a server says can make a download write outside it, whatever links are in it.
@@ -59,6 +67,67 @@ impl Destination {
         unlinkat(folder.map_err(failed)?, name, flags).map_err(|err| failed(err.into()))
     }
 
+    /// Makes a link of this text at `path`, in the place of a file or link of that name if it `replaces`. Only one that leads to
+    /// something in the folder `tree`, by its text and by whatever is here on the way, and in folders that are no links.
+    pub(super) fn make_link(&self, tree: &RelPath, path: &RelPath, text: &[u8], replaces: bool) -> Result<Linked> {
+        let failed = |err: std::io::Error| Error::file(path, err);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::new(Kind::IsDirectory, format!("{path}: is a folder")));
+        };
+        let inside = folder.strip_prefix(tree);
+        if inside.as_ref().is_none_or(|inside| symlink_target(inside, text).is_none()) {
+            return Ok(Linked::LeadsOut);
+        }
+        // What is here on the way may be a link of somebody else's.
+        let top = self.plain_folder(tree).map_err(failed)?;
+        let inside = inside.unwrap_or_default();
+        match top.canonicalize(inside.as_path().join(OsStr::from_bytes(text))) {
+            Ok(_) => {}
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return Ok(Linked::LeadsOut),
+        }
+        let dir = self.plain_folder(&folder).map_err(failed)?;
+        let there = match statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) => Some(FileType::from_raw_mode(there.st_mode)),
+            Err(Errno::NOENT) => None,
+            Err(err) => return Err(failed(err.into())),
+        };
+        match there {
+            None => symlinkat(text, &dir, name).map_err(|err| failed(err.into()))?,
+            Some(FileType::Symlink)
+                if readlinkat(&dir, name, Vec::new()).is_ok_and(|known| known.as_bytes() == text) =>
+            {
+                return Ok(Linked::Same);
+            }
+            Some(_) if !replaces => return Err(failed(Errno::EXIST.into())),
+            Some(FileType::RegularFile | FileType::Symlink) => {
+                let part = part_name(name).map_err(failed)?;
+                symlinkat(text, &dir, &*part).map_err(|err| failed(err.into()))?;
+                if let Err(err) = renameat(&dir, &*part, &dir, name) {
+                    // What could not be renamed is of no use, and the error says what is wrong.
+                    let _ = unlinkat(&dir, &*part, AtFlags::empty());
+                    return Err(failed(err.into()));
+                }
+            }
+            Some(FileType::Directory) => return Err(failed(Errno::ISDIR.into())),
+            Some(_) => {
+                let text = format!("{path}: a device or pipe has this name, and nothing takes its place");
+                return Err(Error::new(Kind::NotRegular, text));
+            }
+        }
+        Ok(Linked::Made)
+    }
+
+    /// A folder in it to which no link leads.
+    fn plain_folder(&self, path: &RelPath) -> std::io::Result<Dir> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut dir = self.inner.root.try_clone()?;
+        for name in path.components() {
+            dir = Dir::from_std_file(File::from(openat(&dir, name, flags, Mode::empty())?));
+        }
+        Ok(dir)
+    }
+
     /// Gives a file or folder in it this modification time; the root path is the destination itself.
     pub(super) fn set_mtime(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
         let failed = |err: std::io::Error| Error::file(path, err);
@@ -77,6 +146,17 @@ impl Destination {
         };
         utimensat(parent.map_err(failed)?, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| failed(err.into()))
     }
+}
+
+/// What became of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Linked {
+    /// It is there.
+    Made,
+    /// It was there.
+    Same,
+    /// It would lead out of the tree, and was not made.
+    LeadsOut,
 }
 
 impl fmt::Debug for Destination {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::connection::Client;
-use super::destination::Destination;
+use super::destination::{Destination, Linked};
 use super::filter::Filter;
 use super::jobs::{Download, Summary};
 use super::ledger::Ledger;
@@ -15,9 +15,10 @@ use super::receive::{Announced, Job};
 use super::session::Session;
 use super::sift;
 use super::streams::{Crowd, LargeDownload, fetch_files, is_large, probe};
+use super::symlinks::ServerLinks;
 use super::{listing, requests};
 use crate::error::Result;
-use crate::files::{Condition, Entry, EntryKind, Mtime, RelPath};
+use crate::files::{Condition, Entry, EntryKind, Mark, Mtime, RelPath};
 use crate::limits;
 use crate::proto::Command;
 
@@ -143,12 +144,14 @@ pub(super) struct Tree {
     pub(super) to: RelPath,
     pub(super) condition: Condition,
     pub(super) filter: Filter,
+    pub(super) links: ServerLinks,
 }
 
 /// What an entry of the listing asks to be done.
 enum Step {
     Directory { from: RelPath, to: RelPath, mtime: Mtime },
     File(Job, Announced),
+    Link { from: RelPath, to: RelPath, text: Vec<u8> },
 }
 
 /// The folders of a tree that were made, each with the time it is to have.
@@ -169,7 +172,7 @@ impl Folders {
 
 impl Tree {
     pub(super) fn new(from: &RelPath, to: &RelPath, condition: Condition) -> Tree {
-        Tree { from: from.clone(), to: to.clone(), condition, filter: Filter::new() }
+        Tree { from: from.clone(), to: to.clone(), condition, filter: Filter::new(), links: ServerLinks::default() }
     }
 
     /// [`Client::get_tree`], but for the times of the folders. Large files are only put into `large`,
@@ -196,6 +199,11 @@ impl Tree {
         drop(reading);
         sift(session, &mut steps, into, observer, ledger)?;
         if ledger.how.dry_run {
+            for step in &steps {
+                if let Step::Link { from, to, .. } = step {
+                    ledger.planned(from.as_path(), to, 0, observer);
+                }
+            }
             return Ok(Folders::default());
         }
 
@@ -204,7 +212,7 @@ impl Tree {
             made.push((self.to.clone(), top));
         }
         // A folder comes before what is in it, so it is there before anything in it is asked for.
-        let mut failed = Vec::new();
+        let (mut failed, mut links) = (Vec::new(), Vec::new());
         let jobs = steps.into_iter().filter_map(|step| match step {
             Step::File(job, announced) => match &mut large {
                 Some(large) if is_large(announced.size) => {
@@ -220,6 +228,10 @@ impl Tree {
                 }
                 None
             }
+            Step::Link { from, to, text } => {
+                links.push((from, to, text));
+                None
+            }
         });
         let received = fetch_files(session, jobs, crowd, into, observer, ledger);
         for (path, error) in failed {
@@ -228,18 +240,51 @@ impl Tree {
             }
         }
         received?;
+        // After all that goes into folders: no file comes through a link of this listing.
+        for (from, to, text) in links {
+            self.make_link((&from, &to), &text, into, observer, ledger);
+        }
         ledger.summary.directories = made.len() as u64;
         Ok(Folders(made))
     }
 
     /// The top folder's time, and all that is below it, checked.
     fn list(&self, session: &mut Session) -> Result<(Mtime, Listing)> {
+        self.links.check(session)?;
         session.command(&Command::Stat(self.from.clone()))?;
-        listing::ask(session, &self.from, true)?;
+        match self.links.needs_marks() {
+            true => listing::ask_marked(session, &self.from)?,
+            false => listing::ask(session, &self.from, true)?,
+        }
         let top = session.expect(213).and_then(|reply| requests::stat(&reply));
         // Both are answered, also when the first is refused.
         let listing = listing::read_all(session, true);
-        Ok((top?.mtime, listing?))
+        Ok((top?.mtime, self.links.apply(session, &self.from, listing?)?))
+    }
+
+    /// Makes a link like one of the server.
+    fn make_link(
+        &self,
+        (from, to): (&RelPath, &RelPath),
+        text: &[u8],
+        into: &Destination,
+        observer: &dyn Observer,
+        ledger: &mut Ledger,
+    ) {
+        if ledger.is_settled(to) {
+            return;
+        }
+        let shown = from.as_path();
+        match into.make_link(&self.to, to, text, self.condition == Condition::Any) {
+            Ok(Linked::Made) => ledger.linked(shown, to, observer),
+            Ok(Linked::Same) => ledger.unchanged(shown, to, 0, observer),
+            Ok(Linked::LeadsOut) => {
+                ledger.settle(to);
+                ledger.summary.skipped += 1;
+                observer.skipped(shown, Skip::Link);
+            }
+            Err(error) => ledger.failed(shown.to_owned(), to, self.condition, error, observer),
+        }
     }
 
     fn plan(&self, entries: Vec<Entry>, observer: &dyn Observer, ledger: &mut Ledger) -> Vec<Step> {
@@ -249,6 +294,7 @@ impl Tree {
         for entry in entries {
             let name = entry.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
             let skip = match entry.kind {
+                EntryKind::Link if entry.mark.is_some() => Skip::by_name(name),
                 EntryKind::Link => Some(Skip::Link),
                 EntryKind::Other => Some(Skip::Special),
                 EntryKind::File | EntryKind::Directory => Skip::by_name(name),
@@ -290,6 +336,10 @@ impl Tree {
                 steps.push(Step::Directory { from, to, mtime: entry.mtime });
                 continue;
             }
+            if let Some(Mark::Symlink(text)) = entry.mark {
+                steps.push(Step::Link { from, to, text });
+                continue;
+            }
             files += 1;
             bytes = bytes.saturating_add(entry.size);
             let file = Download { from, to, condition: self.condition };
@@ -312,11 +362,11 @@ fn sift(
 ) -> Result<()> {
     let known = steps.iter().filter_map(|step| match step {
         Step::File(job, announced) => Some((&job.file, announced.size, announced.mtime)),
-        Step::Directory { .. } => None,
+        Step::Directory { .. } | Step::Link { .. } => None,
     });
     let whole = sift::whole_here(session, known, into, observer, ledger)?;
     steps.retain(|step| match step {
-        Step::Directory { .. } => true,
+        Step::Directory { .. } | Step::Link { .. } => true,
         Step::File(Job { file, .. }, _) if whole.contains(&file.to) => false,
         Step::File(Job { file, .. }, Announced { size, mtime, .. }) => {
             sift::is_to_be_fetched(file, (*size, *mtime), into, observer, ledger)

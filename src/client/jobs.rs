@@ -133,6 +133,8 @@ pub struct Summary {
     pub unchanged: u64,
     /// How many links, special files, and (if asked to) files whose target exists were left out.
     pub skipped: u64,
+    /// Links that were made like those of the source.
+    pub links: u64,
 }
 
 /// How much was transferred where nothing failed; as in [`Summary`].
@@ -149,6 +151,8 @@ pub struct Totals {
     pub unchanged: u64,
     /// What was left out.
     pub skipped: u64,
+    /// Links that were made.
+    pub links: u64,
 }
 
 impl Summary {
@@ -158,8 +162,8 @@ impl Summary {
     /// # Errors
     /// As said.
     pub fn into_result(mut self) -> Result<Totals> {
-        let Summary { files, bytes, directories, unchanged, skipped, .. } = self;
-        let totals = Totals { files, bytes, directories, unchanged, skipped };
+        let Summary { files, bytes, directories, unchanged, skipped, links, .. } = self;
+        let totals = Totals { files, bytes, directories, unchanged, skipped, links };
         let count = self.failed.len();
         let Some((path, first)) = self.failed.first() else { return Ok(totals) };
         if count == 1 && files == 0 {
@@ -180,5 +184,6 @@ impl Summary {
         self.failed.extend(other.failed);
         self.unchanged += other.unchanged;
         self.skipped += other.skipped;
+        self.links += other.links;
     }
 }

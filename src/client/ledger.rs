@@ -132,6 +132,13 @@ impl Ledger {
         observer.finished(path, to, done);
     }
 
+    /// A link like one of the source was made.
+    pub(super) fn linked(&mut self, path: &Path, to: &RelPath, observer: &dyn Observer) {
+        self.summary.links += 1;
+        self.settle(to);
+        observer.linked(path, to);
+    }
+
     /// A file need not move, because what is in its place is as new, or the same.
     pub(super) fn unchanged(&mut self, path: &Path, to: &RelPath, size: u64, observer: &dyn Observer) {
         if !self.is_settled(to) {

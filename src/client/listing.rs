@@ -59,13 +59,19 @@ impl Unread {
 
 /// Asks for a listing.
 pub(super) fn ask(session: &mut Session, path: &RelPath, recursive: bool) -> Result<()> {
-    session.command(&command(session.features(), path.clone(), recursive))
+    session.command(&command(session.features(), path.clone(), recursive, false))
+}
+
+/// The same with links and shared folders named as such, from a server that can tell.
+pub(super) fn ask_marked(session: &mut Session, path: &RelPath) -> Result<()> {
+    let features = session.features();
+    session.command(&command(features, path.clone(), true, features.has(Feature::Marks)))
 }
 
 /// The command for it: from a server that can tell, with the rotten files named as such, and all modes.
-pub(super) fn command(features: Features, path: RelPath, recursive: bool) -> Command {
+pub(super) fn command(features: Features, path: RelPath, recursive: bool, marks: bool) -> Command {
     let (rotten, mode) = (features.has(Feature::Record), features.has(Feature::Chmod));
-    Command::List { path, recursive, rotten, mode }
+    Command::List { path, recursive, rotten, mode, marks }
 }
 
 /// Reads the listing asked for, and hands on the entries of each portion that came. Every path is inside the folder.
@@ -158,7 +164,8 @@ fn all_entries(session: &mut Session, recursive: bool) -> Result<Listing> {
     Ok(Listing { entries: all, unread })
 }
 
-fn check_unique(entries: &[Entry]) -> Result<()> {
+/// Whether nothing is named twice.
+pub(super) fn check_unique(entries: &[Entry]) -> Result<()> {
     let mut seen = HashSet::with_capacity(entries.len());
     match entries.iter().find(|entry| !seen.insert(entry.path.as_slice())) {
         Some(twice) => Err(evil(&twice.path, "twice")),

@@ -25,6 +25,8 @@ pub enum Skip {
     Aside,
     /// The target is there already, and was to be left alone.
     Exists,
+    /// A folder that others share, in which a mirror of what is around it removes nothing.
+    Shared,
 }
 
 impl Skip {
@@ -47,6 +49,7 @@ impl Skip {
             Skip::Reserved => "a name that Sealift keeps for itself",
             Skip::Aside => "what a mirror has moved aside",
             Skip::Exists => "it exists already",
+            Skip::Shared => "a shared folder: nothing in it is removed but by a mirror of the folder itself",
         }
     }
 
@@ -59,6 +62,7 @@ impl Skip {
             Skip::Reserved => "reserved name",
             Skip::Aside => "moved aside",
             Skip::Exists => "there already",
+            Skip::Shared => "shared folder",
         }
     }
 
@@ -71,6 +75,7 @@ impl Skip {
             Skip::Reserved => "reserved names",
             Skip::Aside => "moved aside",
             Skip::Exists => "there already",
+            Skip::Shared => "shared folders",
         }
     }
 }
@@ -157,6 +162,11 @@ pub trait Observer: Send + Sync {
     /// A file would be moved to `to`, on the server or inside the destination, if this were in earnest.
     fn planned(&self, path: &Path, to: &RelPath, size: u64) {
         let _ = (path, to, size);
+    }
+
+    /// A link like one of the source is there as `to`, inside the destination.
+    fn linked(&self, path: &Path, to: &RelPath) {
+        let _ = (path, to);
     }
 
     /// Something in a tree was left out.

@@ -17,6 +17,7 @@ use super::ledger::{How, Ledger};
 use super::observer::{Observer, Skip};
 use super::put::{Counting, LocalTree, send_all};
 use super::streams::{Streams, crowded, get_all, put_all};
+use super::symlinks::ServerLinks;
 use crate::error::{Error, Kind, Result, Side};
 use crate::files::{Condition, RelPath};
 use crate::limits;
@@ -162,7 +163,16 @@ impl Transfer {
         self
     }
 
-    /// Sends what the links of a local tree lead to; else they are skipped. A server's links are never followed.
+    /// Does this about the links of a server's tree.
+    #[must_use]
+    pub fn with_server_links(mut self, links: ServerLinks) -> Self {
+        if let Work::GetTree(tree, _) = &mut self.work {
+            tree.links = links;
+        }
+        self
+    }
+
+    /// Sends what the links of a local tree lead to; else they are skipped.
     #[must_use]
     pub fn following_links(mut self, follow: bool) -> Self {
         if let Work::PutTree(tree) = &mut self.work {

@@ -257,7 +257,7 @@ fn below(session: &mut Session, top: &RelPath) -> Result<HashMap<RelPath, Stat>>
         listing => listing?,
     };
     let stat = |entry: Entry| {
-        let Entry { kind, size, mtime, mode, rotten, path } = entry;
+        let Entry { kind, size, mtime, mode, rotten, path, .. } = entry;
         Some((top.join(&path).ok()?, Stat { kind, size, mtime, mode, rotten }))
     };
     Ok(listing.entries.into_iter().filter_map(stat).collect())

@@ -35,6 +35,18 @@ impl std::str::FromStr for EntryKind {
     }
 }
 
+/// What else there is to know of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum Mark {
+    /// It is a symbolic link with this text, whatever [`Entry::kind`] says of what it leads to. A server tells no text that leads out of
+    /// the home, or to where the user may not look.
+    Symlink(#[cfg_attr(feature = "serde", serde(with = "super::serde_forms::bytes"))] Vec<u8>),
+    /// A folder that the administrator shares, and that only shows here.
+    Shared,
+}
+
 /// One entry of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -50,6 +62,9 @@ pub struct Entry {
     pub mode: Option<FileMode>,
     /// It was found not to be what was stored. Known only if it was asked for.
     pub rotten: bool,
+    /// What else it is. Known only if it was asked for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub mark: Option<Mark>,
     /// Bytes relative to the listed folder. As the disk has them: they may hold control characters, and whoever
     /// uses them as a path parses them first.
     #[cfg_attr(feature = "serde", serde(with = "super::serde_forms::bytes"))]

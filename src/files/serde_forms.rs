@@ -95,6 +95,7 @@ mod tests {
                 mtime: Mtime { secs: -1, nanos: 5 },
                 mode: Some(FileMode::ALL),
                 rotten: false,
+                mark: None,
                 path: path.to_vec(),
             };
             let text = serde_json::to_string(&entry).unwrap();

@@ -90,6 +90,9 @@ pub const READ_TIMEOUT_LOOKS: u32 = 4;
 /// Links in a row that are followed, as the kernel does.
 pub const TYPED_LINKS_MAX: u32 = 40;
 
+/// Links to folders that one command follows: each is a listing of its own, and folders that link each other have no end.
+pub const LINKS_FOLLOWED_MAX: usize = 1000;
+
 /// How long a Tab waits for the server's names.
 pub const COMPLETION_PATIENCE: Duration = Duration::from_secs(3);
 

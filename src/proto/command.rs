@@ -181,6 +181,8 @@ pub enum Command {
         rotten: bool,
         /// Saying the modes of all.
         mode: bool,
+        /// Saying which are links, and which folders are shared ones.
+        marks: bool,
     },
     /// STAT one path.
     Stat(RelPath),
@@ -291,8 +293,9 @@ impl Command {
     /// What a server must have listed in its greeting to understand this command as it is written.
     pub fn needs(&self) -> Features {
         match self {
-            Command::List { rotten, mode, .. } => {
-                let all = [rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod)];
+            Command::List { rotten, mode, marks, .. } => {
+                let (rotten, mode) = (rotten.then_some(Feature::Record), mode.then_some(Feature::Chmod));
+                let all = [rotten, mode, marks.then_some(Feature::Marks)];
                 all.into_iter().flatten().collect()
             }
             Command::Hash { of: HashOf::Record, .. } | Command::Accept(_) => [Feature::Record].into_iter().collect(),

@@ -71,6 +71,8 @@ features! {
     Drop = "drop", "take files by links";
     /// The verbs PENALTIES, UNBAN and RELOAD.
     Admin = "admin", "show whom it holds back, or to read its files again";
+    /// The key `marks=` of LIST.
+    Marks = "marks", "tell which entries are links";
 }
 
 /// A set of features.

@@ -3,11 +3,11 @@
 use super::percent::{decode, encode};
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
-use crate::files::Entry;
+use crate::files::{Entry, Mark};
 use crate::limits;
 
-/// Longest listing line: a path whose every byte is encoded, and the fixed fields.
-pub const LINE_MAX: usize = 3 * limits::PATH_MAX + 256;
+/// Longest listing line: a path and a link's text, whose every byte is encoded, and the fixed fields.
+pub const LINE_MAX: usize = 6 * limits::PATH_MAX + 256;
 
 impl Entry {
     /// Writes the entry's line, ending included.
@@ -19,6 +19,15 @@ impl Entry {
         }
         if self.rotten {
             out.extend_from_slice(b"rotten=yes ");
+        }
+        match &self.mark {
+            None => {}
+            Some(Mark::Symlink(text)) => {
+                out.extend_from_slice(b"symlink=");
+                out.extend(encode(text).bytes());
+                out.push(b' ');
+            }
+            Some(Mark::Shared) => out.extend_from_slice(b"shared=yes "),
         }
         out.extend(encode(&self.path).bytes());
         out.push(b'\n');
@@ -43,19 +52,21 @@ impl Entry {
         let mtime = words.next()?.strip_prefix("mtime=")?.parse().ok()?;
         // The path is last; before it may be more, which only whoever asked for it gets.
         let path = decode(words.next_back()?.as_bytes()).ok()?.into_owned();
-        let (mut rotten, mut mode) = (false, None);
+        let (mut rotten, mut mode, mut mark) = (false, None, None);
         for word in words {
             let (key, value) = word.split_once('=')?;
             match key {
                 "rotten" => rotten |= value == "yes",
                 "mode" => mode = Some(value.parse().ok()?),
+                "symlink" => mark = Some(Mark::Symlink(decode(value.as_bytes()).ok()?.into_owned())),
+                "shared" if value == "yes" => mark = Some(Mark::Shared),
                 _ => {}
             }
         }
         if path.is_empty() {
             return None;
         }
-        Some(Entry { kind, size, mtime, mode, rotten, path })
+        Some(Entry { kind, size, mtime, mode, rotten, mark, path })
     }
 }
 
@@ -73,6 +84,7 @@ mod tests {
             mtime: Mtime { secs: 7, nanos: 0 },
             mode: None,
             rotten: false,
+            mark: None,
             path: b"a b\n".to_vec(),
         };
         let mut out = Vec::new();
@@ -94,7 +106,12 @@ mod tests {
             path in proptest::collection::vec(any::<u8>(), 1..300),
         ) {
             let mode = rotten.then(|| FileMode::of(nanos));
-            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, mode, rotten, path };
+            let mark = match secs % 3 {
+                0 => None,
+                1 => Some(Mark::Symlink(path.iter().rev().copied().collect())),
+                _ => Some(Mark::Shared),
+            };
+            let entry = Entry { kind, size, mtime: Mtime { secs, nanos }, mode, rotten, mark, path };
             let mut line = Vec::new();
             entry.render(&mut line);
             prop_assert!(line.len() <= LINE_MAX);

@@ -63,7 +63,7 @@ verbs! {
     /// Come by a link.
     Visit = "VISIT", "VISIT secret [password=PASSWORD]", "Log in by a link that somebody made.";
     /// List a folder.
-    List = "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes]", "List a folder, or the whole tree below it.";
+    List = "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes] [marks=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.
     Stat = "STAT", "STAT [path]", "Show type, size and modification time.";
     /// Hash a file on the server.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
-    Properties, RelPath, Removed, Source, SourceMode, Store, Stored, Unread, Upload, UploadSpec, Usage,
+    Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
+    Promises, Properties, RelPath, Removed, Source, SourceMode, Store, Stored, Unread, Upload, UploadSpec, Usage,
 };
 
 mod uploads;
@@ -275,6 +275,7 @@ impl Store for JoinedStore {
                 mtime: meta.mtime,
                 mode: Some(meta.mode),
                 rotten: false,
+                mark: self.mounts.iter().any(|mount| mount.at == *shown).then_some(Mark::Shared),
                 path: name.clone(),
             }));
             if recursive {

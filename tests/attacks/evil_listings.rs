@@ -1,7 +1,10 @@
 //! What a server lists or sends must not make the client write anywhere but into its destination.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
+
+use sealift::proto::percent::encode;
 
 use crate::common::place::{Place, Thing, names};
 use crate::hostile::{Hostile, entry, file, listing, tree_of};
@@ -112,6 +115,91 @@ fn evil_symlink() {
     place.run(&["--pin", &server.pin(), "get", &server.target("f"), "dest/"]);
     assert_eq!(crate::common::place::tree(outside.path()), before);
     assert_eq!(names(&place.dest()), ["f"]);
+}
+
+/// A link that the listing itself has the client make must not lead out of what is fetched: not by its text, not by a link
+/// that was here before, and not by a second one (CVE-2022-29154 for files, CVE-2024-12087 and CVE-2024-12747 for links).
+#[test]
+fn evil_kept_links() {
+    let link = |text: &[u8], path: &[u8]| {
+        format!("type=link size=4 mtime=1700000000 symlink={} {}", encode(text), encode(path))
+    };
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("canary"), "old").unwrap();
+    let absolute = outside.path().as_os_str().as_bytes().to_vec();
+    for text in [
+        &absolute[..],
+        b"/",
+        b"..",
+        b"../x",
+        b"sub/../../x",
+        b"./../../..",
+        b"sub/../..",
+        b"out/canary",
+        b"sub/back/canary",
+        b".sealift/x",
+        b"a\nb",
+        b"a\0b",
+        b"",
+    ] {
+        let shown = text.escape_ascii().to_string();
+        let lines = vec![entry("dir", "sub"), link(text, b"l"), link(b"../../x", b"sub/l"), entry("file", "f")];
+        for command in ["get", "mirror"] {
+            let server = Hostile::knowing("marks", tree_of(lines.clone()));
+            let place = Place::new();
+            // Links of one's own that lead out, which nothing of the server's may lead to.
+            fs::create_dir_all(place.dest().join("d/sub")).unwrap();
+            symlink(outside.path(), place.dest().join("d/out")).unwrap();
+            symlink(outside.path(), place.dest().join("d/sub/back")).unwrap();
+            let from = server.target("d");
+            let words = match command {
+                "get" => vec!["get", "-r", "--links", "keep", &from, "dest/"],
+                _ => vec!["mirror", "--links", "keep", &from, "./dest/d"],
+            };
+            let ran = place.run(&[&["--pin", &server.pin()], &words[..]].concat());
+            assert_eq!(names(&place.dest().join("d")), ["f", "out", "sub"], "{command} {shown}: {ran:?}");
+            assert_eq!(names(&place.dest().join("d/sub")), ["back"], "{command} {shown}: {ran:?}");
+        }
+    }
+
+    // What stays inside is made, after all files: none comes through a link of the same listing.
+    let lines = vec![entry("dir", "sub"), link(b"sub", b"l"), entry("file", "l/canary"), link(b"../f", b"sub/up")];
+    let server = Hostile::knowing("marks", tree_of(lines));
+    let place = Place::new();
+    let ran = place.run(&["--pin", &server.pin(), "get", "-r", "--links", "keep", &server.target("d"), "dest/"]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    let made = || (names(&place.dest().join("d")), names(&place.dest().join("d/sub")));
+    let both = (vec!["l".to_owned(), "sub".to_owned()], vec!["up".to_owned()]);
+    assert_eq!(made(), both, "{ran:?}");
+    // And none through one that an earlier command has made.
+    let server = Hostile::knowing("marks", tree_of(vec![entry("dir", "l"), entry("file", "l/canary")]));
+    place.run(&["--pin", &server.pin(), "get", "-r", "--links", "keep", &server.target("d"), "dest/"]);
+    assert_eq!(made(), both);
+
+    // Unasked, and from a server that is too old for it, a link is none of the client's business.
+    let server = Hostile::knowing("marks", tree_of(vec![link(b"f", b"l"), entry("file", "f")]));
+    let place = Place::new();
+    place.run(&["--pin", &server.pin(), "get", "-r", &server.target("d"), "dest/"]).done();
+    assert_eq!(names(&place.dest().join("d")), ["f"]);
+    let server = Hostile::start(tree_of(vec![link(b"f", b"l"), entry("file", "f")]));
+    let ran = place.run(&["--pin", &server.pin(), "get", "-r", "--links", "keep", &server.target("d"), "dest/"]);
+    assert!(ran.stderr.contains("too old to tell which entries are links"), "{ran:?}");
+    assert_eq!(names(&place.dest().join("d")), ["f"]);
+    assert_eq!(fs::read(outside.path().join("canary")).unwrap(), b"old");
+}
+
+/// Folders that link each other have no end, and neither has a server that invents them.
+#[test]
+fn endless_followed_links() {
+    let link = |text: &str, path: &str| format!("type=link size=4 mtime=1 symlink={text} {path}");
+    // Every folder, also each that a link leads to, has two links to further ones.
+    let server = Hostile::knowing("marks", tree_of(vec![link("../x/a", "l"), link("../y/b", "m"), entry("file", "f")]));
+    let place = Place::new();
+    let ran = place.run(&["--pin", &server.pin(), "get", "-r", "--links", "follow", &server.target("s/d"), "dest/"]);
+    ran.failed(2);
+    assert!(ran.stderr.contains("links lead to folders"), "{ran:?}");
+    assert!(server.heard_all().lines.len() < 1100);
+    assert_eq!(names(&place.dest()), [""; 0]);
 }
 
 /// What a listing and an announcement may say without being a lie: times and sizes at the ends of their ranges.

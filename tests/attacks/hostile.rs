@@ -52,7 +52,12 @@ impl Hostile {
 
     /// The same with other words of greeting.
     pub fn with_greeting(greeting: &str, script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Hostile {
-        Hostile::build(greeting, script, None)
+        Hostile::build(&format!(":{greeting}"), script, None)
+    }
+
+    /// One that says it knows these features.
+    pub fn knowing(features: &str, script: impl Fn(&str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Hostile {
+        Hostile::build(&format!("features={features}"), script, None)
     }
 
     /// One that after each answer which is not whole sends this piece again and again, with a pause before each.
@@ -61,7 +66,7 @@ impl Hostile {
         piece: Vec<u8>,
         pause: Duration,
     ) -> Hostile {
-        Hostile::build("Ready.", script, Some((piece, pause)))
+        Hostile::build(":Ready.", script, Some((piece, pause)))
     }
 
     fn build(
@@ -75,7 +80,7 @@ impl Hostile {
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Heard::default()));
         let script: Arc<Script> = Arc::new(script);
-        let greeting = format!("220 ready proto=1 :{greeting}\r\n");
+        let greeting = format!("220 ready proto=1 {greeting}\r\n");
         let notes = heard.clone();
         let task = spawn(async move {
             loop {

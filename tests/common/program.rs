@@ -347,6 +347,13 @@ impl Terminal {
         String::from_utf8_lossy(&self.seen.0.lock().unwrap().bytes).into()
     }
 
+    /// All that was shown when the program has ended, and its last words were read.
+    pub fn whole(&self) -> String {
+        let (seen, news) = &*self.seen;
+        drop(news.wait_timeout_while(seen.lock().unwrap(), PATIENCE, |seen| !seen.is_over).unwrap());
+        self.shown()
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

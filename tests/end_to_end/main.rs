@@ -21,6 +21,7 @@ mod keys;
 mod log;
 mod metrics;
 mod mirror;
+mod mirror_shared;
 mod privileges;
 mod recorded;
 mod resume;

@@ -41,6 +41,7 @@ mod tests {
             mtime: Mtime { secs: 0, nanos: 0 },
             mode: None,
             rotten: false,
+            mark: None,
             path: name.as_bytes().to_vec(),
         };
         colours.paint(&entry, name)

@@ -23,11 +23,12 @@ use crate::verify::{known_servers, system_known_servers};
 const VARIABLE: &str = "COMPLETE";
 
 /// The scripts of our own. Those of the crate know nothing of words that bash cuts at `:` and `@`, nor of quotes and
-/// backslashes that are being typed, and leave a blank behind a folder.
-const OWN: [(Shell, &str); 3] = [
+/// backslashes that are being typed, and leave a blank behind a folder; the one for PowerShell runs what was typed.
+const OWN: [(Shell, &str); 4] = [
     (Shell::Bash, include_str!("completion.bash")),
     (Shell::Zsh, include_str!("completion.zsh")),
     (Shell::Fish, include_str!("completion.fish")),
+    (Shell::Powershell, include_str!("completion.ps1")),
 ];
 
 /// How long a Tab waits for a server's names.

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, CommandFactory as _};
 use console::Term;
+use sealift::wrap::{fitted, page, width_of_page, wrap};
 
 use super::args::Cli;
-use super::wrap::wrap;
 
 const GROUPS: &[(&str, &[&str])] = &[
     (
@@ -181,20 +181,13 @@ pub fn connection() -> clap::Command {
 
 /// How wide help is shown.
 fn width() -> usize {
-    let terminal = Term::stdout();
-    if terminal.is_term() { usize::from(terminal.size().1).clamp(20, WIDTH) } else { WIDTH }
+    width_of_page(&Term::stdout(), WIDTH)
 }
 
-/// The text in lines that fit: what does not goes on below where it began, or below the second column if the line has one.
-fn fitted(text: &str, width: usize) -> String {
-    let fit = |line: &str| {
-        let begin = line.len() - line.trim_start_matches(' ').len();
-        let behind = line.get(begin..).and_then(|rest| rest.find("  ").map(|at| rest.split_at(at)));
-        let column = behind.map(|(first, rest)| begin + first.len() + (rest.len() - rest.trim_start().len()));
-        let indent = column.filter(|column| *column <= width / 2).unwrap_or(if begin > 0 { begin + 2 } else { 0 });
-        wrap(line, width, indent)
-    };
-    text.split('\n').map(fit).collect::<Vec<_>>().join("\n")
+/// Writes a page of help, each line as wide as the terminal at most.
+pub fn show_help(text: &clap::builder::StyledStr, to: Term) {
+    // Help that nobody reads is no failure.
+    let _ = page(&text.ansi().to_string(), to, WIDTH);
 }
 
 /// The exit codes in columns, or in one where there is no room for three.

@@ -1,6 +1,6 @@
 //! The options that a command takes alike on the command line and in the shell, where only the names differ.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::list_args::ListArgs;
 use super::transfer::{Links, TransferArgs};
@@ -11,22 +11,13 @@ pub struct GetHow {
     /// Fetch folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// What to do about links inside of folders. (A server shows its own as the files that they lead to, and says of none that it is
-    /// one, so there is no more to choose)
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub links: ServerLinks,
+    /// What to do about links inside of folders [default: fetch files that links lead to, skip links to folders]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub links: Option<Links>,
     #[command(flatten)]
     pub list: ListArgs,
     #[command(flatten)]
     pub transfer: TransferArgs,
-}
-
-/// What to do about a link inside of a folder that is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ServerLinks {
-    /// Fetch what it leads to
-    #[default]
-    Follow,
 }
 
 /// How `put` sends.
@@ -35,9 +26,9 @@ pub struct PutHow {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// What to do about links inside of folders. (A server stores none, so they cannot be kept)
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub links: Links,
+    /// What to do about links inside of folders; a server stores none [default: skip]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub links: Option<Links>,
     #[command(flatten)]
     pub list: ListArgs,
     #[command(flatten)]

@@ -35,7 +35,6 @@ mod times;
 mod transfer;
 mod verify;
 mod voice;
-mod wrap;
 
 use std::env;
 use std::ffi::OsString;
@@ -43,12 +42,14 @@ use std::process::{ExitCode, exit};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, FromArgMatches as _};
+use console::Term;
 use sealift::Exit;
 use sealift::stray::Stray;
 
 use args::{Cli, Command};
 use context::Context;
 use failure::{Failure, Outcome};
+use help::show_help;
 use output::Output;
 
 fn main() -> ExitCode {
@@ -75,8 +76,8 @@ fn matches() -> ArgMatches {
         && help == "help"
         && connection == "connection"
     {
-        let _ = help::connection().print_long_help();
-        std::process::exit(0);
+        show_help(&help::connection().render_long_help(), Term::stdout());
+        exit(0);
     }
     help::command().try_get_matches_from(&words).unwrap_or_else(|err| {
         let is_server = |name: &str| name.contains(['@', ':', '/', '.']);
@@ -93,13 +94,24 @@ fn matches() -> ArgMatches {
                 words.insert(at, "shell".into());
                 help::command().try_get_matches_from(&words).unwrap_or_else(|err| match err.use_stderr() {
                     true => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
-                    false => err.exit(),
+                    false => exit_with_help(&err),
                 })
             }
-            _ if !err.use_stderr() || err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => err.exit(),
+            _ if !err.use_stderr() || err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                exit_with_help(&err)
+            }
             _ => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
         }
     })
+}
+
+/// Shows the help, or the version, that was asked for, and ends.
+fn exit_with_help(err: &clap::Error) -> ! {
+    match err.use_stderr() {
+        true => show_help(&err.render(), Term::stderr()),
+        false => show_help(&err.render(), Term::stdout()),
+    }
+    exit(err.exit_code())
 }
 
 /// A secret that does not belong on this command line. An invitation belongs to `join`.

@@ -19,7 +19,7 @@ Examples:
 
 One of the two is on a server, the other is local: write it with ./ or / first if that is in doubt. What is in SOURCE \
 comes into DESTINATION, which is made if missing. Files of the same size and time are the same, unless the server knows one to be rotten: it is sent anew, and never fetched. \
-Modification times of files are kept, those of folders only when fetching. Links and special files are skipped, and nothing \
+Modification times of files are kept, those of folders only when fetching. Special files are skipped, and nothing \
 takes the place of a device, pipe or socket in DESTINATION; --delete removes one of whose name SOURCE has nothing.
 
 Patterns are globs, and the first that matches decides. One without a slash matches names at any depth, one with a \
@@ -67,10 +67,9 @@ pub struct Mirror {
     /// Move so many files at once, each over a connection of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub transfers: u32,
-    /// What to do about links inside of a local SOURCE. (A server shows those as files that lead to some of its own, and
-    /// stores none, so they cannot be kept)
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub links: Links,
+    /// What to do about links inside of SOURCE [default: skip; from a server fetch files that they lead to]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub links: Option<Links>,
     /// Take files that become longer meanwhile, like logs, as long as they were at the beginning
     #[arg(long)]
     pub growing: bool,

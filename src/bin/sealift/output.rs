@@ -10,13 +10,13 @@ use console::{Style, Term};
 use sealift::client::Ids;
 use sealift::escape::{for_people, is_deceptive};
 use sealift::proto::percent::encode;
+use sealift::wrap::wrap;
 use sealift::{Client, Error, Kind, Result};
 use serde_json::{Map, Value};
 
 use super::args::Common;
 use super::format;
 use super::progress::beside;
-use super::wrap::wrap;
 
 /// Counts what was written to standard output: once something is there, a command cannot be done over.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);

@@ -2,7 +2,9 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
-use sealift::client::{Filter, Patience, RateLimit, Summary, Transfer, TransferOptions, Verification, is_lost_line};
+use sealift::client::{
+    Filter, Patience, RateLimit, ServerLinks, Summary, Transfer, TransferOptions, Verification, is_lost_line,
+};
 use sealift::files::Condition;
 use sealift::tls::Pin;
 use sealift::{Client, Error, Kind, Result, limits};
@@ -19,10 +21,9 @@ use crate::progress::{Progress, ProgressArgs};
 use crate::verify::verification;
 
 /// What to do about a target that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IfExists {
     /// Replace it
-    #[default]
     Overwrite,
     /// Leave it alone, and count it as skipped
     Skip,
@@ -30,14 +31,42 @@ pub enum IfExists {
     Fail,
 }
 
-/// What to do about a link inside of a folder that is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+/// What to do about a link inside of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Links {
     /// Leave it out, and count it as skipped
-    #[default]
     Skip,
-    /// Send what it leads to; a link to a folder that it is in is skipped
+    /// Move what it leads to; a link to a folder that it is in is skipped
     Follow,
+    /// From a server: make the same link here, if it stays in what is fetched; else skip it
+    Keep,
+}
+
+impl Links {
+    /// Whether what the links of a local folder lead to is sent.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for links that are to be kept.
+    pub fn to_server(links: Option<Links>) -> Outcome<bool> {
+        match links {
+            None | Some(Links::Skip) => Ok(false),
+            Some(Links::Follow) => Ok(true),
+            Some(Links::Keep) => {
+                let hint = "`--links follow` sends what they lead to.";
+                Err(Failure::new(Kind::Usage, "a server stores no links, so none can be kept there", hint))
+            }
+        }
+    }
+
+    /// What is done about the links of a server.
+    pub fn of_server(links: Option<Links>) -> ServerLinks {
+        match links {
+            None => ServerLinks::Files,
+            Some(Links::Skip) => ServerLinks::Skip,
+            Some(Links::Follow) => ServerLinks::Follow,
+            Some(Links::Keep) => ServerLinks::Keep,
+        }
+    }
 }
 
 /// Options of everything that moves files, one way or the other.
@@ -109,9 +138,9 @@ pub struct TransferArgs {
     #[arg(short = 'T', long = "no-target-directory")]
     pub exactly: bool,
 
-    /// What to do about a file that exists where one is to be put
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub if_exists: IfExists,
+    /// What to do about a file that exists where one is to be put [default: overwrite]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub if_exists: Option<IfExists>,
 
     /// Move a file only if it is newer than what is in its place
     #[arg(long)]
@@ -158,14 +187,14 @@ impl How {
     /// # Errors
     /// For what is no filter.
     pub fn new(args: &TransferArgs, retries: u32) -> Outcome<Self> {
-        let skip_existing = args.if_exists == IfExists::Skip;
+        let skip_existing = args.if_exists == Some(IfExists::Skip);
         let TransferArgs { resume, streams, transfers, perms, growing, update, dry_run, .. } = *args;
         let options =
             TransferOptions::new().resume(resume).skip_existing(skip_existing).update(update).dry_run(dry_run);
         let options = options.retries(retries).streams(streams).transfers(transfers).growing(growing).perms(perms);
         let condition = match args.if_exists {
-            IfExists::Overwrite => Condition::Any,
-            IfExists::Skip | IfExists::Fail => Condition::Absent,
+            None | Some(IfExists::Overwrite) => Condition::Any,
+            Some(IfExists::Skip | IfExists::Fail) => Condition::Absent,
         };
         Ok(How { options, condition, filter: args.filters.filter()?, exactly: args.exactly })
     }

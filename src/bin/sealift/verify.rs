@@ -7,6 +7,7 @@ use console::Term;
 use sealift::client::{Added, Endpoint, Followed, Known, KnownServers, Verification, Welcome};
 use sealift::escape::for_people;
 use sealift::tls::Pin;
+use sealift::wrap::wrap;
 use sealift::{Client, Error, Kind, Result};
 
 use super::args::{Common, TrustMode};
@@ -15,7 +16,6 @@ use super::config::config_dir;
 use super::failure::Outcome;
 use super::login::Login;
 use super::output::{Output, to_stderr};
-use super::wrap::wrap;
 
 /// The file of known servers, in the configuration folder.
 const KNOWN_SERVERS: &str = "known_servers";

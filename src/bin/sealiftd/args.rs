@@ -22,6 +22,9 @@ use crate::limit_args::LimitArgs;
 use crate::user_args::{self, UserCommand};
 use crate::web_args::{WebArgs, WebCertArg, parse_web_cert};
 
+/// The widest that help becomes.
+pub const WIDTH: usize = 100;
+
 const EXAMPLES: &str = "\
 Examples:
   sealiftd
@@ -44,7 +47,7 @@ Exit codes: 0 done, 1 other, 2 wrong usage or configuration, 3 not found, 5 perm
 
 /// Sealift's server: secure file transfer over one TLS port, with users and keys of its own. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "sealiftd", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "sealiftd", version, after_help = EXAMPLES, max_term_width = WIDTH)]
 pub struct Cli {
     /// Where everything is.
     #[command(flatten)]

@@ -42,6 +42,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+use console::Term;
+use sealift::wrap::page;
+
 use crate::args::{Cli, Command, ConfigCommand};
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
@@ -63,7 +66,8 @@ fn main() -> ExitCode {
         }
         Err(err) => {
             // Help that nobody reads is no failure.
-            let _ = err.print();
+            let to = if err.use_stderr() { Term::stderr() } else { Term::stdout() };
+            let _ = page(&err.render().ansi().to_string(), to, args::WIDTH);
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(2));
         }
     };

@@ -118,7 +118,7 @@ impl Search {
         mut each: impl FnMut(&mut Self, &RelPath, Entry) -> Result<()>,
     ) -> Result<()> {
         let features = session.features();
-        let command = |path: &RelPath| listing::command(features, path.clone(), recursive);
+        let command = |path: &RelPath| listing::command(features, path.clone(), recursive, false);
         ask(session, folders, command, |session, folder| {
             let reply = session.reply()?;
             if reply.is_error() {
@@ -152,7 +152,8 @@ impl Search {
                     return Err(session.out_of_order());
                 }
                 let Stat { kind, size, mtime, mode, rotten } = requests::stat(&reply)?;
-                self.keep(&RelPath::root(), Entry { kind, size, mtime, mode, rotten, path: path.as_bytes().to_vec() })
+                let path = path.as_bytes().to_vec();
+                self.keep(&RelPath::root(), Entry { kind, size, mtime, mode, rotten, mark: None, path })
             },
         )
     }

@@ -12,6 +12,7 @@ use super::plan::{Item, Stray, Tree};
 use super::report::Report;
 use crate::client::filter::Filter;
 use crate::client::observer::Skip;
+use crate::client::symlinks::ServerLinks;
 use crate::error::{Error, Result};
 use crate::files::{EntryKind, FileMode, Mtime, RelPath};
 
@@ -23,7 +24,8 @@ use crate::files::{EntryKind, FileMode, Mtime, RelPath};
 pub(super) fn source(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
     let identities = options.follow_links.then(HashMap::new);
     let filter = &options.filter;
-    let mut scan = Scan { root, filter, tree: Tree::default(), which: Which::UploadSource, identities };
+    let which = Which::UploadSource;
+    let mut scan = Scan { root, filter, tree: Tree::default(), which, identities, keeps_links: false };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -37,7 +39,9 @@ pub(super) fn destination(root: &Path, options: &MirrorOptions, report: &mut Rep
         return Ok(Tree::default());
     }
     let which = Which::Destination { delete: options.delete };
-    let mut scan = Scan { root, filter: &options.filter, tree: Tree::default(), which, identities: None };
+    let keeps_links = options.server_links == ServerLinks::Keep;
+    let tree = Tree::default();
+    let mut scan = Scan { root, filter: &options.filter, tree, which, identities: None, keeps_links };
     scan.run(report)?;
     Ok(scan.tree)
 }
@@ -49,6 +53,8 @@ struct Scan<'a> {
     which: Which,
     /// Which folder each is, by whatever name, where links are followed.
     identities: Option<HashMap<RelPath, (u64, u64)>>,
+    /// The texts of links are read.
+    keeps_links: bool,
 }
 
 /// Which side of a mirror is read.
@@ -146,6 +152,12 @@ impl Scan<'_> {
                         return;
                     }
                     inner.push(path.clone());
+                }
+                if kind == EntryKind::Link
+                    && self.keeps_links
+                    && let Ok(text) = fs::read_link(shown())
+                {
+                    self.tree.links.insert(path.clone(), text.into_os_string().into_encoded_bytes());
                 }
                 self.tree.items.insert(path, item(kind, meta));
             }

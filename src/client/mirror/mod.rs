@@ -41,6 +41,7 @@ use super::mirror::guard::Faultless;
 use super::mirror::plan::{Also, Compare, Tree};
 use super::mirror::report::Report;
 use super::session::Session;
+use super::symlinks::ServerLinks;
 #[cfg(doc)]
 use crate::Client;
 use crate::error::{Error, Kind, Result};
@@ -74,8 +75,10 @@ pub struct MirrorOptions {
     pub growing: bool,
     /// A file that is newer at the destination stays as it is, and counts as the same.
     pub update: bool,
-    /// What the links of a local source lead to is sent; else they are skipped. Those of a server are never followed.
+    /// What the links of a local source lead to is sent; else they are skipped.
     pub follow_links: bool,
+    /// What to do about the links of a source on a server.
+    pub server_links: ServerLinks,
     /// Over so many connections at once files are moved, as [`super::TransferOptions::transfers`] does.
     pub transfers: u32,
     /// Which names take part.
@@ -83,7 +86,8 @@ pub struct MirrorOptions {
 }
 
 setters!(MirrorOptions: delete: bool, max_delete: Option<MaxDelete>, allow_empty_source: bool, dry_run: bool, checksum: bool,
-    perms: bool, growing: bool, update: bool, follow_links: bool, transfers: u32, filter: Filter);
+    perms: bool, growing: bool, update: bool, follow_links: bool, server_links: ServerLinks, transfers: u32,
+    filter: Filter);
 
 /// What a mirror came to.
 #[derive(Debug, Default)]

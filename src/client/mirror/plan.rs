@@ -36,6 +36,10 @@ pub struct Tree {
     pub asides: Vec<RelPath>,
     /// Of a destination: names that no path can have, and that cannot be at any source.
     pub strays: Vec<Stray>,
+    /// The texts of its links, where links are kept.
+    pub links: HashMap<RelPath, Vec<u8>>,
+    /// Of a destination: folders in it that the server's administrator shares.
+    pub shared: Vec<RelPath>,
     /// The most of a file's mode that is taken over there.
     pub max_mode: FileMode,
     /// All of it could be read.
@@ -49,6 +53,8 @@ impl Default for Tree {
             untouchable: HashSet::new(),
             asides: Vec::new(),
             strays: Vec::new(),
+            links: HashMap::new(),
+            shared: Vec::new(),
             max_mode: FileMode::ALL,
             is_whole: true,
         }
@@ -71,6 +77,27 @@ impl Tree {
             }
             goes
         });
+    }
+
+    /// Leaves alone what is in shared folders and at the source is not, or is something else: others have it too, and whoever
+    /// means such a folder mirrors onto that. Gives the folders in which there is any.
+    pub(super) fn spare_shared(&mut self, source: &Tree) -> Vec<RelPath> {
+        let (items, untouchable) = (&mut self.items, &mut self.untouchable);
+        let mut spares = |folder: &RelPath| {
+            let mut spared = Vec::new();
+            items.retain(|path, item| {
+                let is_other = source.items.get(path).is_none_or(|there| there.kind != item.kind);
+                let is_spared = path.is_within(folder) && is_other;
+                if is_spared {
+                    spared.push(path.as_bytes().to_vec());
+                }
+                !is_spared
+            });
+            let is_any = !spared.is_empty();
+            untouchable.extend(spared);
+            is_any
+        };
+        self.shared.iter().filter(|folder| spares(folder)).cloned().collect()
     }
 
     /// Whether nothing has this name.
@@ -222,7 +249,7 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also)
         let in_the_way = match (item.kind, there) {
             // A device or pipe is somebody's end of something, and no name of a source takes that away.
             _ if is_protected(destination, path) || is_special(path) => true,
-            (EntryKind::File, Some(_)) if is_folder_there => {
+            (EntryKind::File | EntryKind::Link, Some(_)) if is_folder_there => {
                 let inside: Vec<&RelPath> = below(destination, path).collect();
                 let holds_others = strays.contains(path.as_bytes()) || inside.iter().any(|inside| is_special(inside));
                 let stays = kept.contains(path.as_bytes()) || holds_others || (!inside.is_empty() && !delete);
@@ -257,6 +284,8 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also)
             (EntryKind::Directory, None) => make.push(path.clone()),
             (EntryKind::Directory, Some(_)) => {}
             (_, None) => transfer.push(path.clone()),
+            (EntryKind::Link, Some(_)) if source.links.get(path) == destination.links.get(path) => plan.same += 1,
+            (EntryKind::Link, Some(_)) => transfer.push(path.clone()),
             (_, Some(there)) if update && there.mtime > item.mtime && !there.rotten => plan.same += 1,
             (_, Some(there)) => {
                 let same_time = same_time(item.mtime, there.mtime);

@@ -11,9 +11,9 @@ use super::report::Report;
 use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, refusal, remote, report_blocked};
 use crate::client::connection::Client;
 use crate::client::content;
-use crate::client::destination::Destination;
+use crate::client::destination::{Destination, Linked};
 use crate::client::jobs::Download;
-use crate::client::observer::{Observer, ReadingSign, Silent};
+use crate::client::observer::{Observer, ReadingSign, Silent, Skip};
 use crate::client::receive::Job;
 use crate::client::session::Session;
 use crate::client::streams::{Crowd, crowded, fetch_files};
@@ -62,7 +62,7 @@ fn pull(
         return Err(Feature::Mode.missing());
     }
     let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
-    let source = remote::source(session, from, &options.filter, &mut report)?;
+    let source = remote::source(session, from, options, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
         return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")));
     }
@@ -81,7 +81,7 @@ fn pull(
     report_blocked(&plan, &destination, |path| into.join(path.as_path()), &mut report);
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
     let (files, bytes) =
-        plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
+        files_of(&plan, &source).fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     if options.dry_run {
         return Ok(only_planned(plan, bytes, refusal, report));
     }
@@ -97,6 +97,11 @@ fn pull(
     let applied = apply(side, &plan, displaced, &mut report);
     local.store().forget_handles();
     Ok(done(plan, bytes, applied?, report))
+}
+
+/// What is transferred and is no link.
+fn files_of<'a>(plan: &'a Plan, source: &'a Tree) -> impl Iterator<Item = &'a RelPath> {
+    plan.transferred().filter(|path| !source.links.contains_key(*path))
 }
 
 /// Does it all, and brings the times in line.
@@ -183,6 +188,22 @@ struct Local<'a> {
     crowd: Option<&'a Crowd>,
 }
 
+impl Local<'_> {
+    /// Makes a link like that of the source. After all that goes into folders, so that no file comes through it.
+    fn make_link(&self, path: &RelPath, report: &mut Report<'_>) {
+        let Some(text) = self.source.links.get(path) else { return };
+        let from = shown(self.from, path);
+        match self.here.into.make_link(&RelPath::root(), path, text, true) {
+            Ok(Linked::Made | Linked::Same) => {
+                report.summary.links += 1;
+                report.observer.linked(&from, path);
+            }
+            Ok(Linked::LeadsOut) => report.skipped(&from, Skip::Link),
+            Err(error) => report.failed(from, error),
+        }
+    }
+}
+
 impl<'a> Side for Local<'a> {
     type Place = Here<'a>;
 
@@ -209,6 +230,7 @@ impl<'a> Side for Local<'a> {
             }
         }
         let mut jobs = Vec::with_capacity(files.len());
+        let (links, files): (Vec<_>, Vec<_>) = files.iter().partition(|path| self.source.links.contains_key(*path));
         for path in files {
             match self.from.join(path.as_bytes()) {
                 Ok(remote) => jobs.push(Job {
@@ -220,7 +242,13 @@ impl<'a> Side for Local<'a> {
             }
         }
         let (observer, session, crowd) = (report.observer, &mut *self.session, self.crowd);
-        report.with_ledger(whole, |ledger| fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger))
+        let (replaces, faults) = (whole.is_some(), report.faults());
+        report.with_ledger(whole, |ledger| fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger))?;
+        // What was moved out of the way is put back if anything failed, and then nothing is to have its name.
+        if !replaces || report.faults() == faults {
+            links.into_iter().for_each(|path| self.make_link(path, report));
+        }
+        Ok(())
     }
 }
 

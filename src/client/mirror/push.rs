@@ -11,7 +11,7 @@ use super::{MirrorOptions, MirrorSummary, done, local, make_plan, only_planned, 
 use crate::client::connection::Client;
 use crate::client::jobs::{Upload, UploadSource};
 use crate::client::ledger::Ledger;
-use crate::client::observer::{Observer, ReadingSign, Silent};
+use crate::client::observer::{Observer, ReadingSign, Silent, Skip};
 use crate::client::send::Task;
 use crate::client::session::Session;
 use crate::client::streams::{Crowd, crowded, send_files};
@@ -68,6 +68,10 @@ fn push(
         return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")));
     }
     destination.spare(&source, &options.filter);
+    let spared = destination.spare_shared(&source);
+    if options.delete {
+        spared.iter().for_each(|folder| report.skipped(&to.as_path().join(folder.as_path()), Skip::Shared));
+    }
     let plan = make_plan(session, (&source, &destination), (from, to), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
     report_blocked(&plan, &destination, |path| PathBuf::from(to.as_path()).join(path.as_path()), &mut report);

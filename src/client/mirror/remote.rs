@@ -11,9 +11,10 @@ use crate::client::filter::Filter;
 use crate::client::listing::Listing;
 use crate::client::observer::Skip;
 use crate::client::session::Session;
+use crate::client::symlinks::ServerLinks;
 use crate::client::{listing, many, requests};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, FileMode, Hash, RelPath, SourceMode};
+use crate::files::{Entry, EntryKind, FileMode, Hash, Mark, RelPath, SourceMode};
 use crate::proto::Command;
 
 /// Lists a folder of the server to be fetched: links and special files are skipped and told, and what cannot be named
@@ -21,8 +22,14 @@ use crate::proto::Command;
 ///
 /// # Errors
 /// As [`crate::Client::list`].
-pub(super) fn source(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>) -> Result<Tree> {
-    tree(session, root, filter, report, Which::Source)
+pub(super) fn source(
+    session: &mut Session,
+    root: &RelPath,
+    options: &MirrorOptions,
+    report: &mut Report<'_>,
+) -> Result<Tree> {
+    options.server_links.check(session)?;
+    tree(session, root, &options.filter, report, Which::Source { links: options.server_links })
 }
 
 /// Lists a folder of the server that is to become like another; an empty tree if it is missing. What is to be removed
@@ -45,24 +52,31 @@ pub(super) fn destination(
 /// Which side of a mirror is listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Source,
+    Source { links: ServerLinks },
     Destination { delete: bool },
 }
 
 fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which) -> Result<Tree> {
     session.command(&Command::Stat(root.clone()))?;
-    listing::ask(session, root, true)?;
+    match which {
+        Which::Source { links } if !links.needs_marks() => listing::ask(session, root, true)?,
+        Which::Source { .. } | Which::Destination { .. } => listing::ask_marked(session, root)?,
+    }
     let top = session.expect(213).and_then(|reply| requests::stat(&reply));
     // Both are answered, also when the first is refused.
     let listed = listing::read_with_mode(session, true);
     let top = top?;
-    let (Listing { entries, unread }, max_mode) = listed?;
+    let (mut listed, max_mode) = listed?;
+    if let Which::Source { links } = which {
+        listed = links.apply(session, root, listed)?;
+    }
+    let Listing { entries, unread } = listed;
 
     let max_mode = max_mode.unwrap_or(FileMode::ALL);
     let mut tree = Tree { is_whole: unread.count == 0, max_mode, ..Tree::default() };
     for (path, error) in unread.errors(root) {
         match which {
-            Which::Source => report.failed(path, error),
+            Which::Source { .. } => report.failed(path, error),
             Which::Destination { .. } => report.failed_elsewhere(path, error),
         }
     }
@@ -74,7 +88,7 @@ fn tree(session: &mut Session, root: &RelPath, filter: &Filter, report: &mut Rep
 }
 
 fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, which: Which, tree: &mut Tree) {
-    let Entry { kind, size, mtime, mode, rotten, path } = entry;
+    let Entry { kind, size, mtime, mode, rotten, mark, path } = entry;
     let is_inside_another = path
         .iter()
         .enumerate()
@@ -83,14 +97,15 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
         return;
     }
     let shown = || root.as_path().join(Path::new(OsStr::from_bytes(&path)));
-    let is_beyond = which == Which::Source && kind == EntryKind::File && !filter.is_within(size, mtime);
+    let is_source = matches!(which, Which::Source { .. });
+    let is_beyond = is_source && kind == EntryKind::File && !filter.is_within(size, mtime);
     if is_beyond || !filter.takes(&path, kind == EntryKind::Directory) {
         tree.untouchable.insert(path);
         return;
     }
     let skip = match (which, kind) {
-        (Which::Source, EntryKind::Link) => Some(Skip::Link),
-        (Which::Source, EntryKind::Other) => Some(Skip::Special),
+        (Which::Source { .. }, EntryKind::Link) if mark.is_none() => Some(Skip::Link),
+        (Which::Source { .. }, EntryKind::Other) => Some(Skip::Special),
         _ => Skip::by_name(path.rsplit(|b| *b == b'/').next().unwrap_or_default()),
     };
     if let Some(why) = skip {
@@ -105,11 +120,16 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
     match RelPath::parse(&path).and_then(|inside| root.join(&path).map(|_| inside)) {
         Ok(inside) => {
             let size = if kind == EntryKind::File { size } else { 0 };
+            match (which, mark) {
+                (Which::Source { .. }, Some(Mark::Symlink(text))) => drop(tree.links.insert(inside.clone(), text)),
+                (Which::Destination { .. }, Some(Mark::Shared)) => tree.shared.push(inside.clone()),
+                _ => {}
+            }
             tree.items.insert(inside, Item { kind, size, mtime, rotten, mode });
         }
         Err(error) => {
             match which {
-                Which::Source => report.failed(shown(), error),
+                Which::Source { .. } => report.failed(shown(), error),
                 Which::Destination { delete: true } => {
                     let text = format!("{}; only the server's administrator can remove it", error.text());
                     report.failed_elsewhere(shown(), Error::new(error.kind(), text));

@@ -71,6 +71,7 @@ impl Command {
                 recursive: args.flag("recursive")?,
                 rotten: args.flag("rotten")?,
                 mode: args.flag("mode")?,
+                marks: args.flag("marks")?,
             },
             Verb::Stat => Command::Stat(args.path_or_root()?),
             Verb::Hash => Command::Hash {

@@ -55,13 +55,14 @@ impl Command {
                 argument(out, secret.expose());
                 secret_option(out, "password", password.as_ref());
             }
-            Command::List { path, recursive, rotten, mode } => {
+            Command::List { path, recursive, rotten, mode, marks } => {
                 if !path.is_root() {
                     argument(out, path.as_bytes());
                 }
                 flag(out, "recursive", *recursive);
                 flag(out, "rotten", *rotten);
                 flag(out, "mode", *mode);
+                flag(out, "marks", *marks);
             }
             Command::Stat(path) => {
                 if !path.is_root() {

@@ -161,14 +161,15 @@ fn a_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,16}".prop_map(Command::User),
         proptest::collection::vec(any::<u8>(), 0..40).prop_map(|b| Command::Pass(Secret::new(b))),
-        (a_path(), any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(path, recursive, rotten, mode)| Command::List { path, recursive, rotten, mode }),
+        (a_path(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(path, recursive, rotten, mode, marks)| Command::List { path, recursive, rotten, mode, marks }),
         (a_path(), mtime()).prop_map(|(path, mtime)| Command::Chmod { path, mode: a_mode(mtime) }),
         any::<bool>().prop_map(|recursive| Command::List {
             path: RelPath::root(),
             recursive,
             rotten: false,
-            mode: false
+            mode: false,
+            marks: false
         }),
         a_path().prop_map(Command::Stat),
         (

@@ -251,7 +251,9 @@ impl Desk {
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
             Op::FindPartial(path) => self.find_partial(&path, running),
-            Op::List { path, recursive, rotten, modes } => self.begin_list(path, recursive, (rotten, modes), running),
+            Op::List { path, recursive, rotten, modes, marks } => {
+                self.begin_list(path, recursive, jobs::listing::Told { rotten, modes, marks }, running)
+            }
             Op::Read { path, offset, length, growing } => self.begin_read(&path, (offset, length), growing, running),
             Op::Hash { path, length, of } => self.begin_hash(&path, length, of, running),
             Op::Accept(path) => self.begin_accept(&path, running),

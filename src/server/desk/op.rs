@@ -20,6 +20,8 @@ pub enum Op {
         rotten: bool,
         /// Saying the modes of all.
         modes: bool,
+        /// Saying which are links, and which folders are shared ones.
+        marks: bool,
     },
     /// The bytes of a file, or a range of them.
     Read {

@@ -105,7 +105,8 @@ fn headed(format: Format, name: &[u8]) -> Answer {
 }
 
 async fn begin_list(guest: &Arc<Guest>, path: &RelPath, method: &'static str) -> Result<ListJob> {
-    let (path, op) = (path.clone(), Op::List { path: path.clone(), recursive: true, rotten: false, modes: false });
+    let (path, op) =
+        (path.clone(), Op::List { path: path.clone(), recursive: true, rotten: false, modes: false, marks: false });
     guest
         .step(move |desk| {
             // Otherwise every file would be left out, one by one.

@@ -124,7 +124,7 @@ async fn copy_folder(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, is_flat: 
     if is_flat {
         return Ok(());
     }
-    let op = Op::List { path: from.clone(), recursive: true, rotten: false, modes: false };
+    let op = Op::List { path: from.clone(), recursive: true, rotten: false, modes: false, marks: false };
     let listed = guest.step(move |desk| match begin(desk, op, "COPY")? {
         Begun::List(job) => Ok(job),
         _ => Err(unexpected()),

@@ -35,7 +35,8 @@ use crate::server::desk::outcome::Begun;
 /// Those of the gate and the store: [`Kind::NotDirectory`](crate::Kind::NotDirectory) where it is none.
 pub async fn serve(guest: &Arc<Guest>, asked: Asked, form: Form, ids: Ids) -> Result<Answer> {
     let path = asked.place.path.clone();
-    let (op, method) = (Op::List { path: path.clone(), recursive: false, rotten: false, modes: false }, asked.method);
+    let (op, method) =
+        (Op::List { path: path.clone(), recursive: false, rotten: false, modes: false, marks: false }, asked.method);
     let gathering = guest.gathering().await;
     let (job, offered) = guest
         .step(move |desk| match begin(desk, op, method)? {
@@ -243,7 +244,7 @@ mod tests {
 
     fn entry(name: &str, kind: EntryKind, size: u64, secs: i64) -> Entry {
         let mtime = Mtime { secs, nanos: 0 };
-        Entry { kind, size, mtime, mode: None, rotten: false, path: name.as_bytes().to_vec() }
+        Entry { kind, size, mtime, mode: None, rotten: false, mark: None, path: name.as_bytes().to_vec() }
     }
 
     #[test]

@@ -166,7 +166,15 @@ mod tests {
         rows.head(&mut out);
         for name in names {
             let mtime = Mtime { secs: 1_000_000_000, nanos: 5 };
-            let entry = Entry { kind: EntryKind::File, size: 7, mtime, mode: None, rotten: false, path: name.to_vec() };
+            let entry = Entry {
+                kind: EntryKind::File,
+                size: 7,
+                mtime,
+                mode: None,
+                rotten: false,
+                mark: None,
+                path: name.to_vec(),
+            };
             rows.row(&entry, &mut out);
         }
         rows.tail(2, &mut out);

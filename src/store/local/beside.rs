@@ -131,7 +131,7 @@ fn hold(parent: &Dir, name: &[u8], file: &OwnedFd) -> Result<bool, Errno> {
 }
 
 /// A name for an upload to `target` that nothing else has.
-pub(super) fn another_name(target: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn another_name(target: &[u8]) -> io::Result<Vec<u8>> {
     Ok(name(target, Some(&random_name()?)))
 }
 

@@ -1,7 +1,7 @@
 //! Reading folders, one entry at a time. What is held is one open directory and one buffer of the kernel's entries
 //! for each level, whatever the number of entries.
 
-use rustix::fs::{AtFlags, statat};
+use rustix::fs::{AtFlags, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::jail::{Jail, entries, open_directory};
@@ -9,7 +9,7 @@ use super::source::meta;
 use super::{Staging, beside};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::{Entry, EntryKind, Listing, Meta, RelPath, Unread};
+use crate::files::{Entry, EntryKind, Listing, Mark, Meta, RelPath, Unread, symlink_target};
 use crate::limits;
 
 /// One open folder.
@@ -66,8 +66,16 @@ impl LocalListing {
             Err(Errno::NOENT) => return None,
             Err(err) => return Some(Err(self.failed(&path, err))),
         };
+        let mark = if found.kind == EntryKind::Link { self.text(dir, name) } else { None };
         let Meta { kind, size, mtime, mode } = found;
-        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false }))
+        Some(Ok(Entry { path, kind, size, mtime, mode: Some(mode), rotten: false, mark }))
+    }
+
+    /// The text of this link in the folder being read, if it leads to something below the root.
+    fn text(&self, dir: &rustix::fs::Dir, name: &[u8]) -> Option<Mark> {
+        let folder = self.base.join(self.path.strip_suffix(b"/").unwrap_or(&self.path)).ok()?;
+        let text = readlinkat(dir.fd().ok()?, name, Vec::new()).ok()?.into_bytes();
+        symlink_target(&folder, &text).map(|_| Mark::Symlink(text))
     }
 
     /// Goes back to the folder above.

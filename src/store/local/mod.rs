@@ -44,7 +44,7 @@ use crate::files::{
 };
 use crate::limits;
 use account::{Bound, Promise};
-pub(crate) use beside::{aside_name, is_aside, is_ours as is_part, name_before};
+pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
 pub use root::{Place, Root};

@@ -79,6 +79,14 @@ impl Listing for MemoryListing {
         let (path, meta) = self.trees.lock().next(&self.folder, self.last.as_deref(), self.recursive)?;
         self.last = Some(path.clone());
         let size = if meta.kind == EntryKind::File { meta.size } else { 0 };
-        Some(Ok(Entry { kind: meta.kind, size, mtime: meta.mtime, mode: Some(meta.mode), rotten: false, path }))
+        Some(Ok(Entry {
+            kind: meta.kind,
+            size,
+            mtime: meta.mtime,
+            mode: Some(meta.mode),
+            rotten: false,
+            mark: None,
+            path,
+        }))
     }
 }

@@ -122,10 +122,20 @@ fn completion_scripts_ask_the_program_itself() {
 fn what_the_script_for_powershell_asks_is_answered_in_its_form() {
     let script = sealift(&["completion", "powershell"]);
     assert!(script.contains("Register-ArgumentCompleter -Native -CommandName sealift -ScriptBlock {"), "{script}");
-    assert!(script.contains("$env:COMPLETE = \"powershell\"") && script.contains("& sealift -- $args"), "{script}");
-    // Every bracket is closed by its own kind, outside of the here-string.
+    assert!(script.contains("$env:COMPLETE = 'powershell'") && script.contains("& sealift -- $words"), "{script}");
+    // What was typed is run by nothing: neither as text, nor as a block or a command of its own.
+    for runs in
+        ["Invoke-Expression", "iex ", "Invoke-Command", "[scriptblock]", ".Invoke(", "GetScriptBlock", "@\"", "& $"]
+    {
+        assert!(!script.contains(runs), "{runs}: {script}");
+    }
+    assert_eq!(script.matches('&').count(), 1, "one program is run, and that is ours: {script}");
+    // Every bracket is closed by its own kind, outside of words in quotes and of comments.
+    let code = script.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let code: String =
+        code.map(|line| line.replace("'[^\\w/.:=+%~-]'", "").replace("\"'\"", "").replace("\"''\"", "")).collect();
     let mut open = Vec::new();
-    for c in script.chars() {
+    for c in code.chars() {
         match c {
             '(' | '[' | '{' => open.push(c),
             ')' | ']' | '}' => assert_eq!(
@@ -139,7 +149,7 @@ fn what_the_script_for_powershell_asks_is_answered_in_its_form() {
             _ => {}
         }
     }
-    assert!(open.is_empty() && script.matches("@\"").count() == script.matches("\"@").count(), "{script}");
+    assert!(open.is_empty() && code.matches('\'').count() % 2 == 0 && code.matches('"').count() % 2 == 0, "{script}");
     let ask = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
         let output = command.env("COMPLETE", "powershell").arg("--").args(words).output().unwrap();

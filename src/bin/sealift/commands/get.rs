@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use sealift::client::{Config, Download, Observer as _, Skip, Summary, Target, Transfer};
+use sealift::client::{Config, Download, Observer as _, ServerLinks, Skip, Summary, Target, Transfer};
 use sealift::escape::for_people;
 use sealift::files::{Condition, EntryKind, RelPath};
 use sealift::{Client, Error, Kind};
@@ -26,7 +26,7 @@ use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders};
 use crate::login::Login;
 use crate::progress::{Direction, Progress};
-use crate::transfer::{FlowArgs, How, Way, ask, transfer};
+use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 
 /// Runs the command.
 ///
@@ -62,6 +62,7 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     }
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let mut fetch = Fetch::new(ctx, &local, args.how.recursive, &args.how.transfer.flow)?;
+    fetch.links = Links::of_server(args.how.links);
     let mut used = None;
     for group in targets.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
         let Some(((login, _), _)) = group.first() else { continue };
@@ -103,6 +104,7 @@ async fn listed(ctx: &Context, args: &Get) -> Outcome {
     let local = Local::folder(local)?;
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let mut fetch = Fetch::new(ctx, &local, args.how.recursive, &args.how.transfer.flow)?;
+    fetch.links = Links::of_server(args.how.links);
     fetch.how = How::new(&args.how.transfer, ctx.retries(&login))?.parents();
     failures.into_iter().try_for_each(|failure| fetch.tally.show(failure, ctx.out))?;
     if paths.is_empty() {
@@ -162,6 +164,8 @@ pub struct Fetch<'a> {
     recursive: bool,
     /// How they are fetched.
     pub how: How,
+    /// What is done about links inside of folders.
+    pub links: ServerLinks,
     progress: Arc<Progress>,
     summary: Summary,
     tally: Tally,
@@ -176,8 +180,8 @@ impl<'a> Fetch<'a> {
         if let Local::Folder { folder, .. } | Local::Name { folder, .. } = local {
             progress.set_folder(folder);
         }
-        let (how, summary, tally) = Default::default();
-        Ok(Fetch { ctx, local, recursive, how, progress, summary, tally, taken: HashSet::new() })
+        let (how, links, summary, tally) = Default::default();
+        Ok(Fetch { ctx, local, recursive, how, links, progress, summary, tally, taken: HashSet::new() })
     }
 
     /// What these targets stand for, those that may be patterns after a look at the server. What cannot be found is shown
@@ -380,6 +384,7 @@ impl<'a> Fetch<'a> {
             left -= 1;
             self.progress.next_part(left);
             let work = Transfer::get_tree(&from, &into, &to, condition, options).with_filter(&self.how.filter);
+            let work = work.with_server_links(self.links);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&from.to_string());
                 if failure.ends_connection() {

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::{LinkTarget, LinkUrl, Settings, Target};
+use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::{Error, Kind};
 
@@ -16,7 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::login::Login;
 use crate::password;
-use crate::transfer::{How, Way};
+use crate::transfer::{How, Links, TransferArgs, Way};
 
 /// The link that is meant, if one is.
 ///
@@ -82,10 +83,13 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         bookmark: None,
     };
     let mut local = Local::resolve(local, 1, how.exactly)?;
-    if is_folder {
-        local = local.below(&folder_name(connected.welcome.link.as_ref())?);
+    if local.is_folder() {
+        let name = plain_name(connected.welcome.link.as_ref())?;
+        spare(&local, &name, &args.how.transfer)?;
+        local = if is_folder { local.below(&name) } else { local.named(&name)? };
     }
     let mut fetch = Fetch::new(ctx, &local, true, &args.how.transfer.flow)?;
+    fetch.links = Links::of_server(args.how.links);
     fetch.how = how.retries(ctx.retries(&login));
     let way = Way::back_to(ctx, &login, &connected);
     ctx.over(connected.client, &login, async |client| {
@@ -96,8 +100,26 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     .await
 }
 
-/// What a folder is called here. Its name comes from a stranger: one that is hidden or no plain name is not taken.
-fn folder_name(link: Option<&LinkTarget>) -> Outcome<RelPath> {
+/// Refuses to put anything into what is here already: nobody has typed the name, it comes from whoever made the link. Who says what is
+/// to become of it is answered as with every other `get`; a link of this name is followed in no case.
+fn spare(local: &Local, name: &RelPath, args: &TransferArgs) -> Outcome {
+    let Local::Folder { folder, .. } = local else { return Ok(()) };
+    let path = folder.join(name.as_path());
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let shown = for_people(path.as_os_str().as_bytes());
+    if found.is_symlink() {
+        let hint = format!("Say where to put it: `sealift get 'LINK' ./{name}` follows the link.");
+        return Err(Failure::new(Kind::Exists, format!("{shown}: a link on this machine has this name"), hint));
+    }
+    if args.resume || args.update || args.if_exists.is_some() {
+        return Ok(());
+    }
+    let hint = "Say where to put it: `sealift get 'LINK' NEW-NAME`; or -c to go on with it, or --if-exists overwrite.";
+    Err(Failure::new(Kind::Exists, format!("{shown}: is here already, and the link does not replace it"), hint))
+}
+
+/// What it is called here. The name comes from a stranger: one that is hidden or no plain name is not taken.
+fn plain_name(link: Option<&LinkTarget>) -> Outcome<RelPath> {
     let named = link.and_then(|link| RelPath::parse(&link.name).ok());
     let plain = named.filter(|name| name.components().count() == 1 && !name.as_bytes().starts_with(b"."));
     Ok(plain.map_or_else(|| RelPath::parse(b"link"), Ok)?)
@@ -108,15 +130,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_gets_no_name_that_leads_elsewhere_or_is_hidden() {
+    fn nothing_gets_a_name_that_leads_elsewhere_or_is_hidden() {
         let named = |name: &[u8]| {
             let link = LinkTarget { kind: "folder".to_owned(), name: name.to_vec() };
-            folder_name(Some(&link)).unwrap().to_string()
+            plain_name(Some(&link)).unwrap().to_string()
         };
         assert_eq!(named(b"photos"), "photos");
         for bad in [&b""[..], b".", b"..", b"../x", b"/etc", b"a/b", b".ssh", b"a\x1b"] {
             assert_eq!(named(bad), "link", "{bad:?}");
         }
-        assert_eq!(folder_name(None).unwrap().to_string(), "link");
+        assert_eq!(plain_name(None).unwrap().to_string(), "link");
     }
 }

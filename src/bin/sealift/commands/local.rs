@@ -132,6 +132,23 @@ impl Local {
         Ok((Destination::open(there)?, below))
     }
 
+    /// Whether things go into a folder under names that nobody typed.
+    pub fn is_folder(&self) -> bool {
+        matches!(self, Local::Folder { .. })
+    }
+
+    /// The same for a file that is to have this name in a folder. One that is written with a slash and missing is still made.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn named(self, name: &RelPath) -> Outcome<Local> {
+        let Local::Folder { folder, make } = self else { return Ok(self) };
+        if make {
+            fs::create_dir_all(&folder).map_err(|err| Error::file(folder.display(), err))?;
+        }
+        Ok(Local::Name { folder, name: name.clone() })
+    }
+
     /// The same for a folder that comes without the name it has: it goes into a folder of this name.
     pub fn below(self, name: &RelPath) -> Local {
         match self {

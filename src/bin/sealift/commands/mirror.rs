@@ -81,6 +81,10 @@ pub async fn carry_out(
         listed.drop_missing_here(from);
         filter.only(listed.paths());
     }
+    let follow_links = match way {
+        Way::Push { .. } => Links::to_server(args.links)?,
+        Way::Pull { .. } => false,
+    };
     let mut options = MirrorOptions::default()
         .delete(args.delete)
         .max_delete(args.max_delete)
@@ -91,7 +95,8 @@ pub async fn carry_out(
         .growing(args.growing)
         .update(args.update)
         .transfers(args.transfers)
-        .follow_links(args.links == Links::Follow)
+        .follow_links(follow_links)
+        .server_links(Links::of_server(args.links))
         .filter(filter);
     if let Way::Push { from, .. } = &way
         && !from.is_dir()
@@ -390,15 +395,25 @@ fn show_summary(
         let object = object.value("unchanged", *same).value("modes", modes);
         let object = object.value("deleted", deleted).value("kept", kept.len() as u64);
         let object = object.value("failed", failed);
-        object.value("skipped", transfer.skipped).ids(ids)
+        object.value("skipped", transfer.skipped).value("links", transfer.links).ids(ids)
     };
     if out.json(done)? {
         return Ok(());
     }
     let bytes = if dry_run { summary.planned_bytes } else { transfer.bytes };
-    let folders = plan.made().count() as u64;
-    let totals =
-        Totals { files, folders, bytes, unchanged: *same, modes, deleted, kept: kept.len() as u64, failed, ..totals };
+    let (folders, links) = (plan.made().count() as u64, transfer.links);
+    let totals = Totals {
+        files,
+        folders,
+        bytes,
+        unchanged: *same,
+        links,
+        modes,
+        deleted,
+        kept: kept.len() as u64,
+        failed,
+        ..totals
+    };
     out.note(&match dry_run {
         true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
         false => totals.words(),

@@ -64,7 +64,7 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
     // Looked at before connecting: most mistakes are local.
     let mut send = Send::new(ctx, args.how.recursive, &args.how.transfer.flow)?;
     send.how = How::new(&args.how.transfer, ctx.retries(&login))?;
-    send.links = args.how.links;
+    send.follows_links = Links::to_server(args.how.links)?;
     let sources = send.sources(locals)?;
     if sources.is_empty() {
         return send.finish(None);
@@ -101,7 +101,7 @@ async fn listed(ctx: &Context, args: &Put) -> Outcome {
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
     let mut send = Send::new(ctx, args.how.recursive, &args.how.transfer.flow)?;
     send.how = How::new(&args.how.transfer, ctx.retries(&login))?.parents();
-    send.links = args.how.links;
+    send.follows_links = Links::to_server(args.how.links)?;
     send.missed(failures)?;
     let jobs = send.listed(folder, &target.path, paths)?;
     if jobs.is_empty() {
@@ -146,8 +146,8 @@ impl Jobs {
 pub struct Send<'a> {
     ctx: &'a Context,
     recursive: bool,
-    /// What to do about links inside of folders.
-    pub links: Links,
+    /// What the links inside of folders lead to is sent.
+    pub follows_links: bool,
     /// How they are sent.
     pub how: How,
     progress: Arc<Progress>,
@@ -162,7 +162,7 @@ impl<'a> Send<'a> {
     pub fn new(ctx: &'a Context, recursive: bool, flow: &FlowArgs) -> Outcome<Self> {
         let (how, summary, tally) = Default::default();
         let progress = Arc::new(Progress::new(ctx.out, Direction::Send, flow)?);
-        Ok(Send { ctx, recursive, links: Links::default(), how, progress, summary, tally, opened: None })
+        Ok(Send { ctx, recursive, follows_links: false, how, progress, summary, tally, opened: None })
     }
 
     /// What these local names are. Those that cannot be sent are shown and counted.
@@ -323,7 +323,7 @@ impl<'a> Send<'a> {
             left -= 1;
             self.progress.next_part(left);
             let work = Transfer::put_tree(&path, &to, condition, options);
-            let work = work.with_filter(&self.how.filter).following_links(self.links == Links::Follow);
+            let work = work.with_filter(&self.how.filter).following_links(self.follows_links);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
                 let failure = failure.about(&path.display().to_string());
                 if failure.ends_connection() {

@@ -217,7 +217,7 @@ impl Progress {
         let totals = self.totals();
         tally.add_done(summary.files);
         if summary.failed.is_empty() && summary.files == 0 {
-            tally.add_done(summary.directories + summary.unchanged);
+            tally.add_done(summary.directories + summary.unchanged + summary.links);
         }
         summary.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
         let done = Object::of(Event::Summary)
@@ -227,12 +227,14 @@ impl Progress {
             .value("failed", tally.failures())
             .value("unchanged", summary.unchanged)
             .value("skipped", summary.skipped)
+            .value("links", summary.links)
             .value("dry_run", dry_run)
             .value("seconds", totals.time.unwrap_or_default().as_secs_f64())
             .ids(client.and_then(Client::last_ids));
         if !self.out.json(|| done)? {
-            let Summary { files, bytes, directories, unchanged, .. } = *summary;
-            let totals = Totals { files, bytes, folders: directories, unchanged, failed: tally.failures(), ..totals };
+            let Summary { files, bytes, directories, unchanged, links, .. } = *summary;
+            let failed = tally.failures();
+            let totals = Totals { files, bytes, folders: directories, unchanged, links, failed, ..totals };
             self.out.note(&match dry_run {
                 true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
                 false => totals.words(),
@@ -361,6 +363,10 @@ impl Observer for Progress {
             let line = [verb.as_bytes(), b" ", &self.out.name(name), b" -> ", &self.out.name(to)].concat();
             let _ = self.out.line(line);
         }
+    }
+
+    fn linked(&self, path: &Path, _: &RelPath) {
+        self.out.step(&format!("link {}", for_people(path.as_os_str().as_bytes())));
     }
 
     fn skipped(&self, path: &Path, why: Skip) {

@@ -24,6 +24,8 @@ pub struct Totals {
     pub time: Option<Duration>,
     /// Files that were the same already.
     pub unchanged: u64,
+    /// Links that were made.
+    pub links: u64,
     /// Files of which only the mode was changed.
     pub modes: u64,
     /// What was removed.
@@ -77,6 +79,9 @@ impl Totals {
                     words += ", verified";
                 }
             }
+        }
+        if self.links > 0 {
+            words += &format!("; {}", format::count(self.links, "link"));
         }
         let counts = [
             ("unchanged", self.unchanged),

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use console::Term;
 use sealift::stray::Stray;
 
 use super::Words;
 use crate::commands::ls::Look;
 use crate::commands::{df, du, find, tree};
 use crate::failure::Outcome;
+use crate::help::show_help;
 use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
 use crate::mirror_args;
 use crate::suggest;
@@ -255,7 +257,7 @@ impl Line {
         }
         Line::try_parse_from(&words).map(Some).or_else(|err| match err.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                let _ = err.print();
+                show_help(&err.render(), Term::stdout());
                 Ok(None)
             }
             _ => Err(suggest::explain(&err, &words, &Line::command(), suggest::Typed::Shell)),

@@ -2,11 +2,18 @@
 
 use crate::auth::Access;
 use crate::error::Error;
-use crate::files::{Entry, EntryKind, FileMode, Listing, Meta, RelPath};
+use crate::files::{Entry, EntryKind, FileMode, Listing, Mark, Meta, RelPath, symlink_target};
 use crate::limits;
 use crate::server::desk::Desk;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::running::Running;
+
+/// What of the entries is told beside what always is.
+pub(in crate::server::desk) struct Told {
+    pub(in crate::server::desk) rotten: bool,
+    pub(in crate::server::desk) modes: bool,
+    pub(in crate::server::desk) marks: bool,
+}
 
 /// A listing on its way. [`Desk::next_entry`] goes on with it, [`Desk::listed`] ends it.
 pub struct ListJob {
@@ -20,6 +27,8 @@ pub struct ListJob {
     unlisted: Option<RelPath>,
     /// Whether the modes are to be told, and the most that one may be here.
     modes: Option<FileMode>,
+    /// Whether it is to be told what else entries are.
+    marks: bool,
     entries: u64,
     unreadable: u64,
     /// The names of those that could not be read, as many as are kept.
@@ -56,7 +65,7 @@ impl Desk {
         &self,
         path: RelPath,
         recursive: bool,
-        (rotten, modes): (bool, bool),
+        Told { rotten, modes, marks }: Told,
         running: Running,
     ) -> Begun {
         let screened = recursive && !self.principal.grants().is_uniform();
@@ -68,6 +77,7 @@ impl Desk {
                 rotten,
                 screened,
                 unlisted: None,
+                marks,
                 modes: modes.then_some(self.most),
                 entries: 0,
                 unreadable: 0,
@@ -94,6 +104,7 @@ impl Desk {
                         entry.rotten = job.rotten && self.is_rotten(&path, entry.kind, entry.size);
                     }
                     entry.mode = entry.mode.filter(|_| job.modes.is_some());
+                    entry.mark = entry.mark.filter(|mark| self.may_tell(job, &entry.path, mark));
                     job.entries += 1;
                     return Some(entry);
                 }
@@ -130,6 +141,15 @@ impl Desk {
             job.count_unread(name);
         }
         false
+    }
+
+    /// Whether this is told of the entry of this path. Where a link leads is, if the user may look there.
+    fn may_tell(&self, job: &ListJob, path: &[u8], mark: &Mark) -> bool {
+        let Mark::Symlink(text) = mark else { return job.marks };
+        let folder = job.folder.join(path).ok().and_then(|path| path.parent());
+        let leads_to = folder.and_then(|folder| symlink_target(&folder, text));
+        let seen_in = leads_to.map(|path| path.parent().unwrap_or_default());
+        job.marks && seen_in.is_some_and(|folder| self.principal.grants().access_at(&folder).contains(Access::LIST))
     }
 
     /// All entries were given.

@@ -151,7 +151,7 @@ fn open(desk: &mut Desk, mut reading: Reading, depth: Depth) -> Result<(Resource
         desk.rest();
         return Ok((itself, Portion { rest: None, bare: Vec::new(), entries: Vec::new() }, reading));
     }
-    let op = Op::List { path: place.path.clone(), recursive: false, rotten: false, modes: false };
+    let op = Op::List { path: place.path.clone(), recursive: false, rotten: false, modes: false, marks: false };
     match begin(desk, op, METHOD)? {
         Begun::List(job) => Ok((itself, portion(desk, job, &reading)?, reading)),
         _ => Err(unexpected()),

@@ -36,7 +36,9 @@ impl From<Command> for Asked {
     fn from(command: Command) -> Asked {
         let op = match command {
             Command::Stat(path) => Op::Stat(path),
-            Command::List { path, recursive, rotten, mode } => Op::List { path, recursive, rotten, modes: mode },
+            Command::List { path, recursive, rotten, mode, marks } => {
+                Op::List { path, recursive, rotten, modes: mode, marks }
+            }
             Command::Download { path, offset, length, growing } => Op::Read { path, offset, length, growing },
             Command::Hash { path, length, of } => hash(path, length, of),
             Command::Accept(path) => Op::Accept(path),

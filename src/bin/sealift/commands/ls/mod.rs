@@ -175,6 +175,7 @@ pub async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
         mtime: stat.mtime,
         mode: stat.mode,
         rotten: stat.rotten,
+        mark: None,
         path: whole.to_vec(),
     })
 }
