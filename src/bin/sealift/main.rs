@@ -41,10 +41,11 @@ use std::ffi::OsString;
 use std::process::{ExitCode, exit};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, FromArgMatches as _};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use console::Term;
-use sealift::Exit;
 use sealift::stray::Stray;
+use sealift::{Exit, Kind};
 
 use args::{Cli, Command};
 use context::Context;
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     let matches = matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|err| err.exit());
     let ctx = Context::new(cli.common, server_reads(&cli.command));
-    let outcome = run(&ctx, &cli.command);
+    let outcome = refuse_misplaced(&matches).and_then(|()| run(&ctx, &cli.command));
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
     ExitCode::from(exit as u8)
 }
@@ -103,6 +104,20 @@ fn matches() -> ArgMatches {
             _ => refuse(suggest::explain(&err, &words, &help::command(), suggest::Typed::Program)),
         }
     })
+}
+
+/// A command that has others below it takes its own options only where none of those is named. What all commands take stands
+/// anywhere.
+fn refuse_misplaced(matches: &ArgMatches) -> Outcome {
+    let Some((name, typed)) = matches.subcommand() else { return Ok(()) };
+    let Some((inner, _)) = typed.subcommand() else { return Ok(()) };
+    let definition = Cli::command();
+    let own = definition.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);
+    let is_typed = |arg: &&clap::Arg| typed.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let Some(arg) = own.filter(|arg| !arg.is_global_set()).find(is_typed) else { return Ok(()) };
+    let what = arg.get_long().map_or_else(|| "a name in front of it".to_owned(), |long| format!("--{long}"));
+    let text = format!("{what} has no meaning for `sealift {name} {inner}`");
+    Err(Failure::new(Kind::Usage, text, format!("`sealift help {name} {inner}` shows how it is written.")))
 }
 
 /// Shows the help, or the version, that was asked for, and ends.

@@ -33,7 +33,11 @@ fn for_shell(hint: &str, server: &str) -> String {
         let command = part.strip_prefix("sealift ").filter(|_| is_code);
         let name = command.and_then(|command| command.split(' ').next()).unwrap_or_default();
         match command.filter(|_| shell.find_subcommand(name).is_some() && name != "login") {
-            Some(command) => command.replace(server, "/").replace("HOST/", "").replace(" HOST", ""),
+            Some(command) => {
+                let bare = format!(" {}", server.trim_end_matches('/'));
+                let command = command.replace(server, "/").replace("HOST/", "").replace(" HOST", "");
+                command.replace(&bare, "")
+            }
             None => part.to_owned(),
         }
     });
@@ -57,6 +61,8 @@ mod tests {
                 "`sealift trust list` and `cat x` and sealift ls",
             ),
             ("`sealift login alice@h:4456` asks once.", "`sealift login alice@h:4456` asks once."),
+            ("`sealift link remove alice@h:4456 'a b'` ends it.", "`link remove 'a b'` ends it."),
+            ("`sealift link alice@h:4456/FILE` makes one.", "`link /FILE` makes one."),
             ("nothing", "nothing"),
         ] {
             assert_eq!(for_shell(hint, server), there);

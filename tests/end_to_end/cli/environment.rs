@@ -160,3 +160,55 @@ fn users_and_passwords_come_from_netrc_if_asked_for() {
     command.env("NETRC", "other");
     finish(command, b"").code(2).said("other:2:");
 }
+
+#[test]
+fn options_about_the_connection_stand_before_a_command_behind_it_and_in_between() {
+    let world = World::new();
+    // Nothing listens on port 1: what is understood fails to connect (6), what is not is wrong usage (2).
+    let there = "alice@127.0.0.1:1/x";
+    fs::write(world.local("f"), "f").unwrap();
+    fs::create_dir(world.local("d")).unwrap();
+    let own = ["--retry", "0", "--timeout", "5s", "--quiet", "--json", "-4"];
+    let one =
+        ["ls", "tree", "du", "df", "find", "get", "cat", "rm", "mkdir", "stat", "hash", "verify", "accept", "link"];
+    let one = one.iter().chain(&["ping", "status", "who", "shutdown", "login", "passwd", "shell"]);
+    let mut commands: Vec<(Vec<&str>, Vec<&str>, i32)> = one.map(|name| (vec![*name], vec![there], 6)).collect();
+    commands.extend([
+        (vec!["put"], vec!["f", there], 6),
+        (vec!["mv"], vec![there, "alice@127.0.0.1:1/y"], 6),
+        (vec!["cp"], vec![there, "alice@127.0.0.1:1/y"], 6),
+        (vec!["mirror"], vec!["./d", there], 6),
+        (vec!["kick"], vec!["alice@127.0.0.1:1", "bob"], 6),
+        (vec!["link", "list"], vec![there], 6),
+        (vec!["link", "remove"], vec![there, "x"], 6),
+        (vec!["key", "list"], vec!["alice@127.0.0.1:1"], 6),
+        (vec!["key", "list"], vec![], 0),
+        (vec!["trust", "list"], vec![], 0),
+        (vec!["trust", "add"], vec!["127.0.0.1:1"], 6),
+        (vec!["bookmark", "list"], vec![], 0),
+        (vec!["completion"], vec!["bash"], 0),
+        // A server alone is one to open the shell on.
+        (vec![], vec![there], 6),
+    ]);
+    for (names, arguments, code) in &commands {
+        for place in 0..=names.len() + 1 {
+            let mut words: Vec<&str> = names.clone();
+            let at = if place > names.len() {
+                words.extend(arguments);
+                words.len()
+            } else {
+                place
+            };
+            words.splice(at..at, own);
+            if place <= names.len() {
+                words.extend(arguments);
+            }
+            let done = world.run(&words);
+            assert_eq!(done.code, Some(*code), "{words:?}: {}", done.stderr);
+        }
+    }
+    // The options of a command are not those of one below it.
+    for words in [&["link", "--expires", "2d", "list", there][..], &["link", there, "list", there]] {
+        world.run(words).code(2).said("has no meaning for `sealift link list`");
+    }
+}

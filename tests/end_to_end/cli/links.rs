@@ -1,6 +1,7 @@
 //! `link`: a URL that needs no account, made, fetched, listed and removed.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::common::program::{PASSWORD, World, finish};
@@ -59,12 +60,8 @@ fn a_folder_comes_by_a_link_with_all_below_it_and_counts_if_it_is_counted() {
     assert_eq!(fs::read_to_string(world.local("here/a.jpg")).unwrap(), "a");
     assert_eq!(fs::read_to_string(world.local("here/sub/b.jpg")).unwrap(), "b");
     let listed = world.run(["link", "list", &world.alice("")]).code(0);
-    assert!(
-        listed.stdout().contains("pics") && listed.stdout().contains("no end, 2 of 2 downloads"),
-        "{}",
-        listed.stdout()
-    );
-    assert!(listed.stdout().contains("2 of 2 downloads: used up"), "{}", listed.stdout());
+    assert!(listed.stdout().contains("pics"), "{}", listed.stdout());
+    assert!(listed.stdout().contains("no more: used up, 2 of 2 downloads"), "{}", listed.stdout());
     stranger(&world, &["get", &url, "again"]).code(4);
 }
 
@@ -81,7 +78,7 @@ fn a_folder_that_comes_by_a_link_gets_a_folder_of_its_name_and_replaces_nothing_
     assert!(!world.local("photos").exists());
     for (arguments, at) in [
         (&[&*url][..], "photos"),
-        (&[&url, "."], "photos"),
+        (&["-c", &url, "."], "photos"),
         (&[&url, "into"], "into/photos"),
         (&[&url, "new/"], "new/photos"),
     ] {
@@ -178,4 +175,75 @@ fn a_link_in_json_is_one_object() {
     let done = world.run(["--json", "link", "list", &world.alice("")]).code(0);
     let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
     assert!(object.get("url").is_none() && object["password"] == false, "{object}");
+}
+
+#[test]
+fn a_link_replaces_nothing_that_nobody_named_and_takes_no_hidden_name() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "report.pdf"), "theirs").unwrap();
+    fs::write(world.remote("alice", ".profile"), "theirs").unwrap();
+    fs::create_dir(world.remote("alice", "photos")).unwrap();
+    fs::write(world.remote("alice", "photos/a.jpg"), "theirs").unwrap();
+    let [file, folder, hidden] = ["report.pdf", "photos", ".profile"].map(|name| link(&world, &[&world.alice(name)]));
+    let read = |path: &str| fs::read_to_string(world.local(path)).unwrap();
+
+    fs::write(world.local("report.pdf"), "mine").unwrap();
+    for words in [&["get", &file][..], &["get", "-n", &file], &["get", &file, "."], &["get", &file, "./"]] {
+        stranger(&world, words).code(11).said("is here already").said("NEW-NAME");
+        assert_eq!(read("report.pdf"), "mine", "{words:?}");
+    }
+    // Who says so, or types the name, is believed.
+    stranger(&world, &["get", "--if-exists", "skip", &file]).code(0).said("1 skipped (there already)");
+    stranger(&world, &["get", &file, "other.pdf"]).code(0);
+    stranger(&world, &["get", &file, "other.pdf"]).code(0);
+    stranger(&world, &["get", "--if-exists", "overwrite", &file]).code(0);
+    assert_eq!((read("report.pdf"), read("other.pdf")), ("theirs".into(), "theirs".into()));
+
+    fs::create_dir(world.local("photos")).unwrap();
+    fs::write(world.local("photos/a.jpg"), "mine").unwrap();
+    stranger(&world, &["get", &folder]).code(11).said("photos: is here already");
+    assert_eq!(read("photos/a.jpg"), "mine");
+    stranger(&world, &["get", &folder, "new/"]).code(0);
+    assert_eq!(read("new/photos/a.jpg"), "theirs");
+    stranger(&world, &["get", "-c", &folder, "new/"]).code(0).said("1 unchanged");
+
+    // A link of this machine with such a name leads wherever it leads.
+    fs::remove_dir_all(world.local("photos")).unwrap();
+    fs::create_dir(world.local("private")).unwrap();
+    symlink("private", world.local("photos")).unwrap();
+    for words in [&["get", &folder][..], &["get", "--if-exists", "overwrite", &folder]] {
+        stranger(&world, words).code(11).said("photos: a link on this machine has this name");
+    }
+    assert!(!world.local("private/a.jpg").exists());
+
+    stranger(&world, &["get", &hidden]).code(0);
+    assert!(!world.local(".profile").exists());
+    assert_eq!(read("link"), "theirs");
+}
+
+#[test]
+fn the_shell_makes_links_lists_them_under_a_header_and_removes_them() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "photos")).unwrap();
+    fs::write(world.remote("alice", "photos/a.jpg"), "a").unwrap();
+    let batch = "link list\ncd photos\nlink --max-downloads 1 a.jpg\nlink list\n";
+    fs::write(world.local("batch"), batch).unwrap();
+    let done = world
+        .run(["shell", "-b", "batch", &world.alice("")])
+        .code(0)
+        .said("`link /FILE` makes one")
+        .said("`link remove 'a.jpg'` ends it");
+    let (url, rest) = done.stdout().split_once('\n').unwrap();
+    assert!(rest.starts_with("a.jpg  file  /photos/a.jpg  until "), "{rest}");
+    stranger(&world, &["get", url, "got"]).code(0);
+    let shown = world.screen(["link", "list", &world.alice("")], 100, &[]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("NAME   KIND  PATH           GOOD"), "{shown}");
+    assert!(lines[1].starts_with("a.jpg  file  /photos/a.jpg  no more: used up, 1 of 1 downloads"), "{shown}");
+    fs::write(world.local("batch"), "link remove a.jpg\n-link remove a.jpg\nlink list\n").unwrap();
+    let done = world.run(["shell", "-b", "batch", &world.alice("")]).code(0);
+    assert!(done.stderr.contains("gives nothing any more") && done.stderr.contains("You have no links"), "{done:?}");
+    // Anonymous makes none.
+    fs::write(world.local("batch"), "link x\n").unwrap();
+    world.run(["shell", "-b", "batch", &world.public("")]).code(2).said("anonymous makes no links");
 }

@@ -153,3 +153,18 @@ fn kicking_somebody_who_is_not_there_leads_to_who_is() {
     world.run(["kick", &root, "nobody"]).code(3).said("`sealift who HOST` shows who is connected");
     world.run_with(["shell", &root], b"kick nobody\n").said("`who` shows who is connected");
 }
+
+#[test]
+fn who_may_only_deliver_is_not_told_to_make_a_folder() {
+    let world = World::trusting();
+    fs::write(world.local("f"), "f").unwrap();
+    fs::create_dir(world.remote("bob", "inbox")).unwrap();
+    let bob = |path: &str| format!("bob@{}/{path}", world.server.address());
+    world.run(["put", "f", &bob("inbox/")]).code(0);
+    assert!(world.remote("bob", "inbox/f").exists());
+    let done = world.run(["put", "f", &bob("other/")]).code(3).said("ask whoever sent you here");
+    assert!(!done.stderr.contains("mkdir"), "{}", done.stderr);
+    // Who may make folders without looking has it made.
+    world.run(["put", "f", &world.alice("new/")]).code(0);
+    assert!(world.remote("alice", "new/f").exists());
+}

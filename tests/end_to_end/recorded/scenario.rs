@@ -374,6 +374,7 @@ fn typed_by_hand(port: u16) {
     client.data("DOWNLOAD staged offset=3 length=4").unwrap();
     client.data("DOWNLOAD staged growing=yes").unwrap();
     client.data("LIST docs recursive=yes").unwrap();
+    client.data("LIST docs mode=yes marks=yes").unwrap();
     for (arguments, word) in [
         (format!("staged size=3 if=hash:{hash}"), "done"),
         (format!("staged size=3 if=hash:{hash}"), "changed"),

@@ -104,7 +104,7 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
 /// to become of it is answered as with every other `get`; a link of this name is followed in no case.
 fn spare(local: &Local, name: &RelPath, args: &TransferArgs) -> Outcome {
     let Local::Folder { folder, .. } = local else { return Ok(()) };
-    let path = folder.join(name.as_path());
+    let path = folder.strip_prefix(".").unwrap_or(folder).join(name.as_path());
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     let shown = for_people(path.as_os_str().as_bytes());
     if found.is_symlink() {

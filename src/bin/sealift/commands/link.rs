@@ -5,19 +5,23 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 use sealift::byte_size::parse_size;
-use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink};
+use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink, Target};
 use sealift::escape::for_people;
-use sealift::{Error, Kind};
+use sealift::secret::Secret;
+use sealift::{Client, Error, Kind};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::login::named_login;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Event, Object};
+use crate::login::Login;
+use crate::output::{Event, Object, Output};
 use crate::password::Passwords;
+use crate::voice;
 
 /// Make, show and remove links: URLs that need no account
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(subcommand_negates_reqs = true)]
 #[command(
     override_usage = "sealift link [OPTIONS] <TARGET>\n       sealift link list <TARGET>\n       sealift link remove <TARGET> <NAME>"
 )]
@@ -135,61 +139,84 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     let typed = args.target.as_ref().ok_or_else(|| Error::new(Kind::Usage, "a file or folder is missing"))?;
     let target = ctx.target(typed)?;
     let login = ctx.login_for(&target)?;
-    if login.user.is_none() {
-        let text = "anonymous makes no links";
-        let hint = format!("Write who you are there, as in alice@{}.", login.server);
-        return Err(Failure::new(Kind::Usage, text, hint));
+    refuse_anonymous(&login)?;
+    let explained = |failure| explain_two_lines(ctx, args, failure);
+    let client = ctx.connect(&login).await.map_err(explained)?.client;
+    let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
+    ctx.over(client, &login, async |client| make_there(ctx, client, (&login, &target), args, password).await).await
+}
+
+/// Links have somebody who made them.
+fn refuse_anonymous(login: &Login) -> Outcome {
+    if login.user.is_some() {
+        return Ok(());
     }
+    let hint = format!("Write who you are there, as in alice@{}.", login.server);
+    Err(Failure::new(Kind::Usage, "anonymous makes no links", hint))
+}
+
+/// The same from the shell, over its connection.
+///
+/// # Errors
+/// Those of the server.
+pub async fn make_in_shell(ctx: &Context, client: &mut Client, login: &Login, target: &Target, args: &Make) -> Outcome {
+    refuse_anonymous(login)?;
+    let password = args.password.then(|| ctx.new_password("the link")).transpose()?;
+    make_there(ctx, client, (login, target), args, password).await
+}
+
+/// Makes a link, shows it, and says what it is.
+async fn make_there(
+    ctx: &Context,
+    client: &mut Client,
+    (login, target): (&Login, &Target),
+    args: &Make,
+    password: Option<Secret>,
+) -> Outcome {
     let expires = match args.expires {
         Lifetime::Endless => LinkExpiry::Never,
         Lifetime::For(time) => LinkExpiry::At(SystemTime::now().checked_add(time).ok_or_else(|| {
             Error::new(Kind::Usage, "--expires: so far away that no clock shows it; `never` says that it does not end")
         })?),
     };
-    let explained = |failure| explain_two_lines(ctx, args, failure);
-    let client = ctx.connect(&login).await.map_err(explained)?.client;
-    let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
     let new = NewLink::to(target.path.clone())
         .inbox(args.drop.then(|| LinkInbox { bytes: args.max_size, files: args.max_files.map(u64::from) }))
         .name(args.name.clone())
         .expires(Some(expires))
         .password(password)
         .downloads(args.max_downloads.map(u64::from));
-    ctx.over(client, &login, async |client| {
-        let pin = client.pin();
-        let made = client.make_link(new).await.map_err(|error| {
-            let failure = Failure::from(error).about(&target.to_string());
-            let failure =
-                failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned());
-            let failure = failure.hinted(Kind::BadCommand, || "`sealift link --help` shows how one is made.".to_owned());
-            failure.denied_by_server(|| {
-                "Making one takes the right `link`, which the server's administrator gives, and a file or folder of your own \
-                 there that you may read: none is made of what is shared with you."
-                    .to_owned()
-            })
-        })?;
-        let url = LinkUrl { server: login.server.clone(), secret: made.secret, pin }.reveal();
-        let object = || {
-            let object = Object::of(Event::Link).text("url", &url).text("name", &made.name).text("kind", &made.kind);
-            made.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)))
-        };
-        if !ctx.out.json(object)? {
-            ctx.out.line(&url)?;
-            let until = made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end)));
-            let can = if args.drop { "put files there, and see nothing," } else { "read it" };
-            let name = for_people(made.name.as_bytes());
-            ctx.out.note(&format!(
-                "Whoever has this link can {can} {until}. `sealift link remove {login} '{name}'` ends it."
-            ));
-            if is_this_machine(&login.server.host) {
-                ctx.out.note(
-                    "It names this machine as only this machine does: others need the server's name or address there.",
-                );
-            }
+    let pin = client.pin();
+    let made = client.make_link(new).await.map_err(|error| {
+        let failure = Failure::from(error).about(&target.to_string());
+        let failure =
+            failure.hinted(Kind::Exists, || "Say --name for another one, or remove that link first.".to_owned());
+        let failure = failure.hinted(Kind::BadCommand, || "`sealift link --help` shows how one is made.".to_owned());
+        failure.denied_by_server(|| {
+            "Making one takes the right `link`, which the server's administrator gives, and a file or folder of your own \
+             there that you may read: none is made of what is shared with you."
+                .to_owned()
+        })
+    })?;
+    let url = LinkUrl { server: login.server.clone(), secret: made.secret, pin }.reveal();
+    let object = || {
+        let object = Object::of(Event::Link).text("url", &url).text("name", &made.name).text("kind", &made.kind);
+        made.expires.iter().fold(object, |object, end| object.text("expires", rfc3339(*end)))
+    };
+    if !ctx.out.json(object)? {
+        ctx.out.line(&url)?;
+        let until = made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end)));
+        let can = if args.drop { "put files there, and see nothing," } else { "read it" };
+        let name = for_people(made.name.as_bytes());
+        ctx.out.note(&voice::here(&format!(
+            "Whoever has this link can {can} {until}. `sealift link remove {login} '{name}'` ends it."
+        )));
+        if is_this_machine(&login.server.host) {
+            ctx.out.note(
+                "It names this machine as only this machine does: others need the server's name or address there.",
+            );
         }
-        Ok(())
-    })
-    .await
+    }
+    Ok(())
 }
 
 /// Where two passwords are needed and no terminal asks for them, one given alone is taken for the other.
@@ -222,16 +249,37 @@ fn minute(time: SystemTime) -> String {
 
 async fn list(ctx: &Context, target: &OsString) -> Outcome {
     let login = named_login(ctx, target)?;
-    let links = ctx.with_client(&login, async |client| Ok(client.links().await?)).await?;
-    let width = links.iter().map(|link| for_people(link.name.as_bytes()).chars().count()).max().unwrap_or(0);
+    ctx.with_client(&login, async |client| show(ctx.out, client, &login).await).await
+}
+
+/// Shows one's links; without any, how one is made.
+///
+/// # Errors
+/// Those of the server.
+pub async fn show(out: Output, client: &mut Client, login: &Login) -> Outcome {
+    let links = client.links().await?;
+    let mut rows = Vec::new();
     for link in &links {
-        if !ctx.out.json(|| link_object(link))? {
-            let name = for_people(link.name.as_bytes());
-            ctx.out.line(format!("{name:<width$}  {:<6}  /{}  {}", link.kind, for_people(&link.path), words(link)))?;
+        if !out.json(|| link_object(link))? {
+            let path = format!("/{}", for_people(&link.path));
+            rows.push([for_people(link.name.as_bytes()).to_string(), link.kind.clone(), path, words(link)]);
         }
     }
     if links.is_empty() {
-        ctx.out.note(&format!("You have no links there. `sealift link {login}/FILE` makes one."));
+        out.note(&voice::here(&format!("You have no links there. `sealift link {login}/FILE` makes one.")));
+    }
+    // A program that reads columns has no use for what stands over them.
+    if out.stdout_is_terminal() && !rows.is_empty() {
+        rows.insert(0, ["NAME", "KIND", "PATH", "GOOD"].map(str::to_owned));
+    }
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
+    let widths = [0, 1, 2].map(width);
+    for row in &rows {
+        let padded =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell}{:1$}", "", width.saturating_sub(cell.width())));
+        let last = row.last().cloned().unwrap_or_default();
+        out.line(padded.chain([last]).collect::<Vec<_>>().join("  "))?;
     }
     Ok(())
 }
@@ -253,34 +301,39 @@ fn link_object(link: &ServerLink) -> Object {
 
 /// What bounds it.
 fn words(link: &ServerLink) -> String {
+    let is_used_up = link.downloads.is_some_and(|(done, most)| done >= most);
     let mut words = vec![match link.expires {
-        None => "no end".to_owned(),
-        Some(end) if end <= SystemTime::now() => format!("over since {}", minute(end)),
+        // One that is over says nothing of how long it would have been good.
+        Some(end) if end <= SystemTime::now() => format!("no more: over since {}", minute(end)),
+        _ if is_used_up => "no more: used up".to_owned(),
+        None => "until it is removed".to_owned(),
         Some(end) => format!("until {}", minute(end)),
     }];
     words.extend(link.came.map(|(files, _)| format!("{files} came")));
+    words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));
     words.extend(link.has_password.then(|| "password".to_owned()));
-    let used_up = |done, most| if done >= most { ": used up" } else { "" };
-    words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads{}", used_up(done, most))));
     words.join(", ")
 }
 
 async fn remove(ctx: &Context, target: &OsString, name: &str) -> Outcome {
     let login = named_login(ctx, target)?;
+    ctx.with_client(&login, async |client| end(ctx.out, client, &login, name).await).await
+}
+
+/// Has a link give nothing any more.
+///
+/// # Errors
+/// Those of the server.
+pub async fn end(out: Output, client: &mut Client, login: &Login, name: &str) -> Outcome {
     let list = || format!("`sealift link list {login}` shows your links by their names.");
     if LinkUrl::is_meant(name.as_bytes()) {
         return Err(Failure::new(Kind::Usage, "a link is removed by its name, and not by its URL", list()));
     }
-    ctx.with_client(&login, async |client| {
-        client
-            .remove_link(name)
-            .await
-            .map_err(|error| Failure::from(error).hinted(Kind::NotFound, list).hinted(Kind::BadCommand, list))
-    })
-    .await?;
+    let removed = client.remove_link(name).await;
+    removed.map_err(|error| Failure::from(error).hinted(Kind::NotFound, list).hinted(Kind::BadCommand, list))?;
     let object = || Object::of(Event::Removed).text("name", name);
-    if !ctx.out.json(object)? {
-        ctx.out.note(&format!("The link {} gives nothing any more.", for_people(name.as_bytes())));
+    if !out.json(object)? {
+        out.note(&format!("The link {} gives nothing any more.", for_people(name.as_bytes())));
     }
     Ok(())
 }

@@ -259,7 +259,14 @@ impl<'a> Send<'a> {
     ) -> Outcome {
         let several = sources.len() + usize::try_from(self.tally.failures()).unwrap_or(0) > 1;
         let how = (several, self.how.exactly, self.how.is_dry_run());
-        let into_folder = receives_as_folder(client, way, target, how).await?;
+        let into_folder = match receives(client, way, target, how).await? {
+            Receives::Folder => true,
+            Receives::Name => false,
+            Receives::Unseen => {
+                self.progress.makes_no_folders();
+                true
+            }
+        };
         let mut taken = HashSet::new();
         let mut jobs = Jobs { gives_a_name: !into_folder, ..Jobs::default() };
         for source in sources {
@@ -359,44 +366,67 @@ async fn open_pipe(ctx: &Context, path: &Path) -> Outcome<File> {
     Ok(opened.map_err(|err| Error::file(path.display(), err))?)
 }
 
-/// Whether the target is a folder that receives things under their own names. One that ends in a slash is made.
-async fn receives_as_folder(
+/// What a target is to what is sent.
+enum Receives {
+    /// A folder that takes things under their own names.
+    Folder,
+    /// The same, if it is there: nothing may be seen or made by who sends.
+    Unseen,
+    /// The name of what is sent.
+    Name,
+}
+
+/// What the target is. One that ends in a slash is made.
+async fn receives(
     client: &mut Client,
     way: Option<&Way<'_>>,
     target: &Target,
     (several, exactly, dry_run): (bool, bool, bool),
-) -> Outcome<bool> {
+) -> Outcome<Receives> {
     match (exactly, several, target.path.is_root()) {
         (true, true, _) => return Err(one_name(&target.to_string())),
-        (true, false, false) => return Ok(false),
+        (true, false, false) => return Ok(Receives::Name),
         _ => {}
     }
     if target.path.is_root() {
-        return Ok(true);
+        return Ok(Receives::Folder);
     }
+    // Made by an attempt whose answer was lost, it is there already, which is as good.
+    let make = async |client: &mut Client| {
+        ask(client, way, async |client| Ok(client.make_dir(&target.path, true).await?)).await.map(drop)
+    };
     let found = match ask(client, way, async |client| Ok(client.stat(&target.path).await?.kind)).await {
         Ok(kind) => Some(kind),
         // Somebody who may only send cannot look either, and is believed.
-        Err(failure) if failure.kind() == Some(Kind::Denied) => return Ok(target.is_folder || several),
+        Err(failure) if failure.kind() == Some(Kind::Denied) => {
+            return match (target.is_folder, several) {
+                (true, _) if dry_run => Ok(Receives::Folder),
+                (true, _) => match make(client).await {
+                    Ok(()) => Ok(Receives::Folder),
+                    Err(failure) if failure.ends_connection() => Err(failure),
+                    Err(_) => Ok(Receives::Unseen),
+                },
+                (false, true) => Ok(Receives::Unseen),
+                (false, false) => Ok(Receives::Name),
+            };
+        }
         Err(failure) if failure.kind() == Some(Kind::NotFound) => None,
         Err(failure) => return Err(failure),
     };
     match found {
-        Some(EntryKind::Directory) => Ok(true),
+        Some(EntryKind::Directory) => Ok(Receives::Folder),
         Some(_) if target.is_folder || several => {
             Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into())
         }
-        None if target.is_folder && dry_run => Ok(true),
+        None if target.is_folder && dry_run => Ok(Receives::Folder),
         None if target.is_folder => {
-            // Made by an attempt whose answer was lost, it is there already, which is as good.
-            let made = ask(client, way, async |client| Ok(client.make_dir(&target.path, true).await?)).await;
-            made.map_err(|failure| failure.about(&target.to_string()))?;
-            Ok(true)
+            make(client).await.map_err(|failure| failure.about(&target.to_string()))?;
+            Ok(Receives::Folder)
         }
         None if several => {
             let hint = "End it with a slash to have it made.";
             Err(Failure::new(Kind::NotFound, format!("{target}: no such folder on the server"), hint))
         }
-        _ => Ok(false),
+        _ => Ok(Receives::Name),
     }
 }

@@ -78,6 +78,8 @@ pub struct Progress {
     folder: OnceLock<PathBuf>,
     /// Who may not do what is denied.
     login: Mutex<Option<Login>>,
+    /// Who sends may make no folder there.
+    makes_no_folders: AtomicBool,
     /// The failure shown last.
     last_shown: Mutex<String>,
     /// When a program was last told how far it is.
@@ -103,6 +105,7 @@ impl Progress {
             has_screen: AtomicBool::new(false),
             skipped: Mutex::default(),
             login: Mutex::default(),
+            makes_no_folders: AtomicBool::new(false),
             last_shown: Mutex::default(),
             told: Mutex::default(),
         })
@@ -116,6 +119,11 @@ impl Progress {
     /// Says who transfers from now on.
     pub fn set_login(&self, login: &Login) {
         *self.login.lock() = Some(login.clone());
+    }
+
+    /// Who sends may neither see nor make the folder that it goes to.
+    pub fn makes_no_folders(&self) {
+        self.makes_no_folders.store(true, Ordering::Relaxed);
     }
 
     /// Whether this failure of everything is that of the file that failed last, which has been shown.
@@ -322,6 +330,11 @@ impl Observer for Progress {
             // Only a folder can be missing where something is sent to.
             if let (Direction::Send, Side::Server, Some(folder)) = (self.direction, error.side(), error.path()) {
                 failure = failure.hinted(sealift::Kind::NotFound, || {
+                    if self.makes_no_folders.load(Ordering::Relaxed) {
+                        return "You may neither look there nor make folders: ask whoever sent you here what the folder is called, or the \
+                                server's administrator to make it."
+                            .to_owned();
+                    }
                     let make = sealift::readable::shell_word(&format!("{login}/{folder}"));
                     format!(
                         "`sealift mkdir -p {make}` makes it; a destination that ends with a slash is a folder, and is made if it is \

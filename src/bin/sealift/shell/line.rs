@@ -9,7 +9,7 @@ use sealift::stray::Stray;
 
 use super::Words;
 use crate::commands::ls::Look;
-use crate::commands::{df, du, find, tree};
+use crate::commands::{df, du, find, link, tree};
 use crate::failure::Outcome;
 use crate::help::show_help;
 use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
@@ -74,6 +74,8 @@ pub enum Command {
     Verify(Names),
     /// Take rotten files as they are now
     Accept(Names),
+    /// Make a link, a URL that needs no account; `link list` shows yours, `link remove NAME` ends one
+    Link(LinkLine),
     /// Change the folder on the server; without a name, to your own, with `-`, to the one before
     Cd {
         /// The folder
@@ -198,6 +200,29 @@ pub struct MirrorLine {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(override_usage = "link [OPTIONS] <TARGET>\n       link list\n       link remove <NAME>")]
+pub struct LinkLine {
+    #[command(subcommand)]
+    pub command: Option<LinkCommand>,
+    #[command(flatten)]
+    pub make: link::Make,
+}
+
+/// What else there is to do about links.
+#[derive(Debug, Subcommand)]
+pub enum LinkCommand {
+    /// Show your links
+    List,
+    /// Let a link give nothing any more
+    #[command(visible_alias = "revoke")]
+    Remove {
+        /// What `link list` calls it
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
 pub struct Names {
     /// Files or folders
     #[arg(required = true)]
@@ -289,6 +314,7 @@ impl Command {
             | Command::Hash(_)
             | Command::Verify(_)
             | Command::Accept(_)
+            | Command::Link(_)
             | Command::Cd { .. } => true,
             Command::Pwd
             | Command::Lcd { .. }
@@ -317,6 +343,7 @@ impl Command {
             | Command::Put(_)
             | Command::Mirror(_)
             | Command::Mput(_)
+            | Command::Link(_)
             | Command::Accept(_) => false,
             command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who),
         }
@@ -381,6 +408,9 @@ mod tests {
             "get -c a -",
             "put --growing a b",
             "lmkdir -p x",
+            "link --expires 2d x",
+            "link list",
+            "link remove x",
             "open h",
             "lpwd",
             "ping",
@@ -393,7 +423,7 @@ mod tests {
         ] {
             assert!(matches!(Line::parse(words(line)), Ok(Some(_))), "{line}");
         }
-        for line in ["frobnicate", "mv a", "cat", "pwd x"] {
+        for line in ["frobnicate", "mv a", "cat", "pwd x", "link", "link remove"] {
             assert!(Line::parse(words(line)).is_err(), "{line}");
         }
     }

@@ -18,7 +18,7 @@ use super::local::{self, expand_home};
 use super::request::literal;
 use super::say;
 use crate::commands::change::{Act, Moving};
-use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
+use crate::commands::{cat, change, df, du, find, link, look, ls, server, tree, verify};
 use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
@@ -262,6 +262,7 @@ impl<'a> ShellSession<'a> {
             Command::Accept(line) => {
                 self.each(&line.names, async |client, target| verify::take(out, client, target).await).await?;
             }
+            Command::Link(line) => self.link(line).await?,
             Command::Cd { folder } => self.cd(folder.as_deref()).await?,
             Command::Pwd => say(&self.shown_folder())?,
             Command::Lcd { folder } => local::change_folder(folder.as_deref())?,
@@ -311,6 +312,18 @@ impl<'a> ShellSession<'a> {
             return tally.outcome();
         }
         change::carry(out, client, None, &sources, &to, Moving { several, ..how }, tally).await
+    }
+
+    async fn link(&mut self, line: &line::LinkLine) -> Outcome {
+        let (ctx, login) = (self.ctx, self.login.clone());
+        match &line.command {
+            Some(line::LinkCommand::List) => link::show(ctx.out, self.client().await?, &login).await,
+            Some(line::LinkCommand::Remove { name }) => link::end(ctx.out, self.client().await?, &login, name).await,
+            None => {
+                let target = self.target(line.make.target.as_deref().unwrap_or_default())?;
+                link::make_in_shell(ctx, self.client().await?, &login, &target, &line.make).await
+            }
+        }
     }
 
     async fn cd(&mut self, folder: Option<&OsStr>) -> Outcome {
