@@ -28,7 +28,7 @@ fn a_link_is_made_listed_and_removed_and_others_fetch_it_meanwhile() {
     let (host, pin) = (format!("https://{}/.sealift-web/l/", world.server.address()), world.server.pin().to_owned());
     assert!(url.starts_with(&host) && url.ends_with(&format!("/#{pin}")), "{url}");
     let listed = world.run(["link", "list", &world.alice("")]).code(0);
-    assert!(listed.stdout().starts_with("report.pdf  file    /report.pdf  until "), "{}", listed.stdout());
+    assert!(listed.stdout().starts_with("report.pdf  file  /report.pdf  until "), "{}", listed.stdout());
     assert!(!listed.stdout().contains(&url[host.len()..host.len() + 43]));
     // Whoever has it needs nothing else: the key is the one that the URL names.
     stranger(&world, &["get", &url, "fetched.pdf"]).code(0);
