@@ -13,7 +13,7 @@ use sealift::{Client, Error, Kind};
 
 use super::cat::{self, Cat};
 use super::get_link;
-use super::local::Local;
+use super::local::{Local, explain_missing};
 use super::look::warn_of_growing;
 use super::sink::{Sink, cannot_sync};
 use super::typed::Through;
@@ -140,21 +140,6 @@ fn refuse_remote_destination(remotes: &[OsString], local: &OsStr) -> Outcome {
         "The last name is the local destination: write ./{shown} for that. `sealift cp` copies within one server."
     );
     Err(Failure::new(Kind::Usage, format!("{shown} reads like a place on a server, and none is called so here"), hint))
-}
-
-/// A last name that reads like another remote one was probably meant as that.
-fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Failure {
-    let server = |name: &OsStr| Target::parse(name.as_bytes()).ok().map(|target| (target.host, target.port));
-    let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
-    if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
-        let hint = "The last name is the local destination; add ` .` to fetch all of them to the current folder. `sealift cp` copies \
-                    within one server.";
-        return match failure {
-            Failure::Error { error, .. } => Failure::Error { error, hint: Some(hint.to_owned()) },
-            shown => shown,
-        };
-    }
-    failure
 }
 
 /// One command's downloads, over one connection after another.
@@ -492,13 +477,5 @@ mod tests {
             let (found, last) = split(&Config::default(), &names);
             assert_eq!((found.len(), last), (remotes, OsStr::new(local)));
         }
-    }
-
-    #[test]
-    fn a_forgotten_destination_is_explained() {
-        let remotes = [OsString::from("me@h:1/a")];
-        let local = OsStr::new("h:1/b");
-        let failure = explain_missing(Local::resolve(local, 1, false).unwrap_err(), &remotes, local);
-        assert!(matches!(failure, Failure::Error { hint: Some(hint), .. } if hint.contains("add ` .`")));
     }
 }

@@ -1,12 +1,12 @@
 //! Where downloads go: what a person means by the local name.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use sealift::client::Destination;
+use sealift::client::{Destination, Target};
 use sealift::files::RelPath;
 use sealift::{Error, Kind};
 
@@ -186,6 +186,21 @@ impl Local {
     }
 }
 
+/// A last name that reads like another remote one was probably meant as that.
+pub fn explain_missing(failure: Failure, remotes: &[OsString], local: &OsStr) -> Failure {
+    let server = |name: &OsStr| Target::parse(name.as_bytes()).ok().map(|target| (target.host, target.port));
+    let named_alike = || remotes.iter().any(|remote| server(remote) == server(local));
+    if failure.kind() == Some(Kind::NotFound) && local.as_bytes().contains(&b'/') && named_alike() {
+        let hint = "The last name is the local destination; add ` .` to fetch all of them to the current folder. `sealift cp` copies \
+                    within one server.";
+        return match failure {
+            Failure::Error { error, .. } => Failure::Error { error, hint: Some(hint.to_owned()) },
+            shown => shown,
+        };
+    }
+    failure
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,5 +229,13 @@ mod tests {
         assert_eq!(resolve(&at("file/"), 1), Err(Kind::NotDirectory));
         assert_eq!(resolve(&at("missing/new"), 1), Err(Kind::NotFound));
         assert!(!at("new").exists());
+    }
+
+    #[test]
+    fn a_forgotten_destination_is_explained() {
+        let remotes = [OsString::from("me@h:1/a")];
+        let local = OsStr::new("h:1/b");
+        let failure = explain_missing(Local::resolve(local, 1, false).unwrap_err(), &remotes, local);
+        assert!(matches!(failure, Failure::Error { hint: Some(hint), .. } if hint.contains("add ` .`")));
     }
 }
