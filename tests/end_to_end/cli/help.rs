@@ -149,7 +149,10 @@ fn what_the_script_for_powershell_asks_is_answered_in_its_form() {
             _ => {}
         }
     }
-    assert!(open.is_empty() && code.matches('\'').count() % 2 == 0 && code.matches('"').count() % 2 == 0, "{script}");
+    assert!(
+        open.is_empty() && ['\'', '"'].iter().all(|quote| code.matches(*quote).count().is_multiple_of(2)),
+        "{script}"
+    );
     let ask = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealift"));
         let output = command.env("COMPLETE", "powershell").arg("--").args(words).output().unwrap();
