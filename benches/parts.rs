@@ -98,6 +98,7 @@ fn lines() -> Vec<u8> {
             mtime,
             mode: None,
             rotten: false,
+            mark: None,
             path: path(number).as_bytes().to_vec(),
         }
         .render(&mut lines);
