@@ -4,7 +4,7 @@
 #   docker run -d --name sealift -p 4456:4456 -v sealift:/var/lib/sealift sealift
 #   docker logs sealift                              # the pin of its key, and what to try next
 #   docker exec -it sealift sealiftd user add alice
-FROM rust:1.91-slim-bookworm AS build
+FROM rust:1.95-slim-bookworm AS build
 WORKDIR /source
 COPY . .
 RUN cargo build --locked --release --bins

@@ -32,7 +32,7 @@ bench *ARGS:
 
 # Whether the oldest compiler that Cargo.toml promises still builds it.
 msrv:
-    cargo +1.91 check --locked --all-features
+    cargo +1.95 check --locked --all-features
 
 # The archive, and the Debian package where dpkg-dev is installed.
 release:
