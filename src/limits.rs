@@ -241,6 +241,21 @@ pub const HANDLE_MAX_AGE: Duration = Duration::from_millis(100);
 /// Folders a busy store has open at most for what comes next: those of a tree's deep end. Each is an open file.
 pub const HANDLES_KEPT: usize = 16;
 
+/// Things in the trash that are told of at once.
+pub const TRASH_LISTED: usize = 10_000;
+
+/// Shortest and longest time for which what is deleted or replaced is kept. Less would be gone before anybody misses it.
+pub const TRASH_AGE_MIN: Duration = Duration::from_secs(60 * 60);
+
+/// As [`TRASH_AGE_MIN`]: ten years.
+pub const TRASH_AGE_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
+/// How old a note of something in the trash is that never came there: it is made a moment before.
+pub const TRASH_NOTE_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// Where the trash must make room in a quota, it makes at least one part in so many of that.
+pub const TRASH_ROOM_PART: u64 = 64;
+
 /// How long an interrupted upload waits to be resumed before a sweep removes it.
 pub const PARTIAL_MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::hash::StoredHash;
 use super::own::Own;
-use super::{Grants, User, UserKey, Users, names};
+use super::{Grants, RateLimits, User, UserKey, Users, names};
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -169,7 +169,7 @@ impl Users {
     /// [`Kind::BadConfig`]: nobody's home can be there.
     pub fn with_anonymous(mut self, home: &str) -> Result<Users> {
         names::check_home(home).map_err(|why| wrong(format!("the home of anonymous reading {why}")))?;
-        self.anonymous = Some(Arc::new(Grants::anonymous(home.to_owned())));
+        self.anonymous = Some(Arc::new(Grants::anonymous(home.to_owned(), RateLimits::default())));
         Ok(self)
     }
 }

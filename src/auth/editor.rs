@@ -243,7 +243,7 @@ fn absent(name: &str, file: &str) -> Error {
     Error::new(Kind::NotFound, format!("no user '{name}' in {file}"))
 }
 
-fn by_hand(file: &str) -> Error {
+pub(super) fn by_hand(file: &str) -> Error {
     Error::new(Kind::BadConfig, format!("{file}: is laid out so that a program cannot change it: change it by hand"))
 }
 
@@ -290,6 +290,7 @@ mod tests {
     use super::super::Access;
     use super::super::hash::tests::take_runs;
     use super::*;
+    use crate::files::HomeTerms;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -310,7 +311,7 @@ mod tests {
         let grants = Grants {
             access: Access::UPLOAD.union(Access::LIST),
             admin: true,
-            quota: Some(10 << 30),
+            terms: HomeTerms::none().bounded(Some(10 << 30)),
             ..Grants::new("teams/b")
         };
         let bob = NewUser { grants, ..new("b") };

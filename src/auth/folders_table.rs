@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
@@ -11,7 +12,7 @@ use super::shared::{Definition, EVERYBODY, GROUP, Shares};
 use super::users::User;
 use super::{Access, Grants, names};
 use crate::error::Result;
-use crate::files::{Location, RelPath};
+use crate::files::{HomeTerms, Location, RelPath};
 use crate::limits;
 use crate::toml_form::Section;
 
@@ -27,8 +28,9 @@ struct Found<'a> {
     groups: BTreeSet<&'a str>,
 }
 
-/// Reads the groups and folders of a file that has these users.
-pub(super) fn read(root: &Section<'_>, users: &BTreeMap<String, User>) -> Result<Shares> {
+/// Reads the groups and folders of a file that has these users; where folders do not say for how long what is deleted is kept, it is
+/// so long.
+pub(super) fn read(root: &Section<'_>, users: &BTreeMap<String, User>, trash: Option<Duration>) -> Result<Shares> {
     let groups = match root.section("groups", "[groups]")? {
         Some(section) => {
             at_most(&section, limits::GROUPS_MAX, "groups")?;
@@ -40,7 +42,7 @@ pub(super) fn read(root: &Section<'_>, users: &BTreeMap<String, User>) -> Result
     if let Some(section) = root.section("folders", "[folders]")? {
         at_most(&section, limits::FOLDERS_MAX, "folders")?;
         for (key, value) in section.table {
-            let folder = read_folder(&section, key, value, (&shares.groups, users))?;
+            let folder = read_folder(&section, key, value, (&shares.groups, users), trash)?;
             shares.folders.push(folder);
         }
         // As they stand in the file, whatever the order of their names.
@@ -172,6 +174,7 @@ fn read_folder<'a>(
     key: &Key<'a>,
     value: &'a Spanned<DeValue<'a>>,
     (groups, users): (&BTreeMap<String, Vec<String>>, &BTreeMap<String, User>),
+    trash: Option<Duration>,
 ) -> Result<Definition> {
     let name = key.get_ref().as_ref();
     let wrong_name = |why| section.place.wrong(key.span(), format!("the folder name '{name}' {why}"));
@@ -180,7 +183,7 @@ fn read_folder<'a>(
     }
     names::check_home(name).map_err(wrong_name)?;
     let folder = section.place.section(key, value, &format!("[folders.{name}]"))?;
-    folder.allow_only(&["path", "as", "access", "quota"])?;
+    folder.allow_only(&["path", "as", "access", "quota", "quota_files", "trash"])?;
     let (location, span) = match folder.text("path")? {
         None => (Location::Below(name.to_owned()), key.span()),
         Some((path, at)) => {
@@ -198,7 +201,11 @@ fn read_folder<'a>(
     }?;
     let access = read_access(&folder, (groups, users))?;
     let line = section.place.line(&span);
-    Ok(Definition { name: name.to_owned(), at, location, quota: folder.quota()?.flatten(), access, line, span })
+    let terms = HomeTerms::none()
+        .bounded(folder.quota()?.flatten())
+        .with_files(folder.quota_files()?.flatten())
+        .keeping(folder.trash()?.unwrap_or(trash));
+    Ok(Definition { name: name.to_owned(), at, location, terms, access, line, span })
 }
 
 /// A path from the root of the machine, or one below the data folder; otherwise why it is none, as the end of a sentence.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Access, Network, PathRule, SelfService, SharedFolder, UserKey};
+use crate::files::HomeTerms;
 
 /// What the users file grants a login name. It opens nothing: for that there must be a [`super::Principal`], who has one of
 /// these.
@@ -18,8 +19,8 @@ pub struct Grants {
     pub access: Access,
     /// Whether the administration verbs are allowed.
     pub admin: bool,
-    /// The most bytes that the files in the home may have together; none: as many as the disk holds.
-    pub quota: Option<u64>,
+    /// How the home is kept.
+    pub terms: HomeTerms,
     /// What may be changed about the own login.
     pub self_service: SelfService,
     /// Whether the user may be logged in at all.
@@ -31,12 +32,23 @@ pub struct Grants {
     /// How many sessions of the user may be open at once, those of one login on several connections counted once; none: as
     /// many as the server takes.
     pub max_sessions: Option<u32>,
+    /// How fast the bytes of all sessions of the user move together.
+    pub limit_rate: RateLimits,
     /// Rules for parts of the home, which count in place of `access` there: of several the first.
     pub rules: Vec<PathRule>,
     /// The folders that are shared with the user, none inside of another.
     pub folders: Vec<Arc<SharedFolder>>,
-    /// The most bytes of the home, where that is itself a shared folder with a bound.
-    pub home_quota: Option<u64>,
+    /// How the home is kept, where that is itself a shared folder.
+    pub home_folder: HomeTerms,
+}
+
+/// Bytes a second at most, at least [`crate::limits::THROTTLE_MIN`]; none: as many as the machine can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// From the server.
+    pub down: Option<u64>,
+    /// To the server.
+    pub up: Option<u64>,
 }
 
 /// Why somebody may not be logged in, whatever they prove. It is for the log: those who try are told the same as of a wrong
@@ -62,21 +74,22 @@ impl Grants {
             home: home.into(),
             access: Access::FULL,
             admin: false,
-            quota: None,
+            terms: HomeTerms::none(),
             self_service: SelfService::ALL,
             enabled: true,
             expires: None,
             from: Vec::new(),
             max_sessions: None,
+            limit_rate: RateLimits::default(),
             rules: Vec::new(),
             folders: Vec::new(),
-            home_quota: None,
+            home_folder: HomeTerms::none(),
         }
     }
 
     /// Anybody's, where anonymous reading is on with this home.
-    pub(super) fn anonymous(home: String) -> Grants {
-        Grants { access: Access::READ, self_service: SelfService::NONE, ..Grants::new(home) }
+    pub(super) fn anonymous(home: String, limit_rate: RateLimits) -> Grants {
+        Grants { access: Access::READ, self_service: SelfService::NONE, limit_rate, ..Grants::new(home) }
     }
 
     /// Whether somebody who has these may be logged in from there at that time.

@@ -1,7 +1,7 @@
 //! Reads and writes what a section of the users file grants: each field of [`Grants`] has its key, its reader and its
 //! writer here, and nowhere else.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -10,20 +10,36 @@ use toml_edit::{Array, Item, TableLike, value};
 
 use super::expiry::{end_of, render_expiry};
 use super::grants::Defaults;
-use super::{Access, Grants, Network, SelfService, names};
+use super::{Access, Grants, Network, SelfService, names, rate_limit};
 use crate::byte_size;
 use crate::error::Result;
+use crate::files::HomeTerms;
+use crate::limits;
 use crate::toml_form::Section;
 
 /// The keys of a user's section that grant something.
-pub(super) const KEYS: &[&str] =
-    &["home", "access", "admin", "quota", "self_service", "enabled", "expires", "from", "max_sessions", "rules"];
+pub(super) const KEYS: &[&str] = &[
+    "home",
+    "access",
+    "admin",
+    "quota",
+    "quota_files",
+    "self_service",
+    "enabled",
+    "expires",
+    "from",
+    "max_sessions",
+    "limit_rate",
+    "trash",
+    "rules",
+];
 
 /// Those of `[defaults]`: what is not each user's own.
-const DEFAULTS: &[&str] = &["access", "quota", "self_service", "expires", "from", "max_sessions"];
+const DEFAULTS: &[&str] =
+    &["access", "quota", "quota_files", "self_service", "expires", "from", "max_sessions", "limit_rate", "trash"];
 
 /// The words that lift what `[defaults]` says.
-const NO_BOUND: &str = "none";
+pub(super) const NO_BOUND: &str = "none";
 const NEVER: &str = "never";
 const ANYWHERE: &str = "anywhere";
 
@@ -33,15 +49,19 @@ pub(super) fn read(section: &Section<'_>, defaults: Grants) -> Result<Grants> {
         home: section.home()?.unwrap_or(defaults.home),
         access: section.access()?.unwrap_or(defaults.access),
         admin: section.boolean("admin")?.unwrap_or(defaults.admin),
-        quota: section.quota()?.unwrap_or(defaults.quota),
+        terms: HomeTerms::none()
+            .bounded(section.quota()?.unwrap_or(defaults.terms.quota))
+            .with_files(section.quota_files()?.unwrap_or(defaults.terms.quota_files))
+            .keeping(section.trash()?.unwrap_or(defaults.terms.trash)),
         self_service: section.self_service()?.unwrap_or(defaults.self_service),
         enabled: section.boolean("enabled")?.unwrap_or(defaults.enabled),
         expires: section.expires()?.unwrap_or(defaults.expires),
         from: section.networks()?.unwrap_or(defaults.from),
         max_sessions: section.max_sessions()?.unwrap_or(defaults.max_sessions),
+        limit_rate: rate_limit::read(section, defaults.limit_rate)?,
         rules: section.rules()?.unwrap_or(defaults.rules),
         folders: defaults.folders,
-        home_quota: defaults.home_quota,
+        home_folder: defaults.home_folder,
     })
 }
 
@@ -54,7 +74,8 @@ pub(super) fn read_defaults(section: &Section<'_>) -> Result<Defaults> {
 /// Writes what a user is granted into the user's section, as far as it differs from `before`. `defaults` is what the user has
 /// without it.
 pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grants, defaults: &Grants) {
-    let Grants { home, access, admin, quota, self_service, enabled, expires, from, max_sessions, .. } = grants;
+    let Grants { home, access, admin, terms, self_service, enabled, expires, from, max_sessions, limit_rate, .. } =
+        grants;
     let mut put_changed = |changed: bool, key: &str, item: Option<Item>| match item {
         _ if !changed => {}
         Some(item) => put(section, key, item),
@@ -64,8 +85,15 @@ pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grant
     put_changed(*access != before.access, "access", Some(of_access(*access)));
     put_changed(*admin != before.admin, "admin", Some(value(*admin)));
     let lifted = |is_bounded: bool, word: &str| is_bounded.then(|| value(word));
-    let item = quota.map(|quota| value(byte_size::render_size(quota)));
-    put_changed(*quota != before.quota, "quota", item.or_else(|| lifted(defaults.quota.is_some(), NO_BOUND)));
+    let item = terms.quota.map(|quota| value(byte_size::render_size(quota)));
+    let item = item.or_else(|| lifted(defaults.terms.quota.is_some(), NO_BOUND));
+    put_changed(terms.quota != before.terms.quota, "quota", item);
+    let item = terms.quota_files.and_then(|files| i64::try_from(files).ok()).map(value);
+    let item = item.or_else(|| lifted(defaults.terms.quota_files.is_some(), NO_BOUND));
+    put_changed(terms.quota_files != before.terms.quota_files, "quota_files", item);
+    let item = terms.trash.map(|age| value(render_trash_age(age)));
+    let item = item.or_else(|| lifted(defaults.terms.trash.is_some(), NO_BOUND));
+    put_changed(terms.trash != before.terms.trash, "trash", item);
     put_changed(*self_service != before.self_service, "self_service", Some(of_self_service(*self_service)));
     put_changed(*enabled != before.enabled, "enabled", Some(value(*enabled)));
     let item = expires.and_then(|end| render_expiry(end).parse::<toml_edit::Datetime>().ok()).map(value);
@@ -75,6 +103,8 @@ pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grant
     let item = max_sessions.map(|most| value(i64::from(most)));
     let item = item.or_else(|| lifted(defaults.max_sessions.is_some(), NO_BOUND));
     put_changed(*max_sessions != before.max_sessions, "max_sessions", item);
+    let item = rate_limit::written(*limit_rate, defaults.limit_rate);
+    put_changed(*limit_rate != before.limit_rate, rate_limit::KEY, item);
 }
 
 /// The same for a new user, whose section says the rights whatever is the default: they are what an administrator looks for.
@@ -95,6 +125,28 @@ fn put(section: &mut dyn TableLike, key: &str, mut item: Item) {
         *value.decor_mut() = decor;
     }
     section.insert(key, item);
+}
+
+/// For how long what is deleted is kept, as people write it; none for `none`.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_trash_age(text: &str) -> Result<Option<Duration>, String> {
+    if text == NO_BOUND {
+        return Ok(None);
+    }
+    let range = limits::TRASH_AGE_MIN..=limits::TRASH_AGE_MAX;
+    let age = humantime::parse_duration(text).ok().filter(|age| range.contains(age));
+    age.map(Some).ok_or_else(|| "must be a time from 1h to 3650d, as \"30d\", or \"none\"".to_owned())
+}
+
+/// What [`parse_trash_age`] reads back: in days, if it is some.
+pub fn render_trash_age(age: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match age.as_secs() {
+        seconds if seconds.is_multiple_of(DAY) && age.subsec_nanos() == 0 => format!("{}d", seconds / DAY),
+        _ => humantime::format_duration(age).to_string(),
+    }
 }
 
 fn of_access(access: Access) -> Item {
@@ -133,18 +185,33 @@ impl Section<'_> {
         }
     }
 
+    pub(super) fn trash(&self) -> Result<Option<Option<Duration>>> {
+        let Some((text, at)) = self.text("trash")? else { return Ok(None) };
+        let wrong = |why| self.place.wrong(at, format!("trash of {} {why}", self.name));
+        parse_trash_age(text).map(Some).map_err(wrong)
+    }
+
     fn max_sessions(&self) -> Result<Option<Option<u32>>> {
-        let Some((_, value)) = self.entry("max_sessions") else { return Ok(None) };
-        let wanted = "a whole number from 1 on, as 4, or \"none\"";
+        self.count("max_sessions", 4)
+    }
+
+    pub(super) fn quota_files(&self) -> Result<Option<Option<u64>>> {
+        self.count("quota_files", 10_000)
+    }
+
+    /// A number from one on, such as this one, or none.
+    fn count<T: TryFrom<u64>>(&self, key: &str, such_as: u64) -> Result<Option<Option<T>>> {
+        let Some((_, value)) = self.entry(key) else { return Ok(None) };
+        let wanted = format!("a whole number from 1 on, as {such_as}, or \"none\"");
         match value.get_ref() {
             DeValue::String(word) if word == NO_BOUND => Ok(Some(None)),
             DeValue::Integer(number) => {
-                let most = u32::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok();
-                let wrong =
-                    || self.place.wrong(value.span(), format!("max_sessions of {} must be {wanted}", self.name));
-                most.filter(|most| *most > 0).map(|most| Some(Some(most))).ok_or_else(wrong)
+                let most = u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok();
+                let most = most.filter(|most| *most > 0).and_then(|most| T::try_from(most).ok());
+                let wrong = || self.place.wrong(value.span(), format!("{key} of {} must be {wanted}", self.name));
+                most.map(|most| Some(Some(most))).ok_or_else(wrong)
             }
-            _ => Err(self.mistyped("max_sessions", value, wanted)),
+            _ => Err(self.mistyped(key, value, &wanted)),
         }
     }
 

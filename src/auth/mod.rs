@@ -8,6 +8,7 @@
 //! [anonymous]                # leave the section out to turn anonymous reading off
 //! enabled = true
 //! home = "public"            # default: "public"; the access is always "read"
+//! limit_rate = "50 MiB"      # for all who read so together; default: no bound
 //!
 //! [users.alice]
 //! password = "$argon2id$v=19$m=19456,t=2,p=1$…"   # may be left out where there are keys
@@ -24,6 +25,9 @@
 //! expires = 2027-01-31       # its last day (UTC), or a time with its zone; default: "never"
 //! from = ["10.0.0.0/8"]      # from where alone; default: "anywhere"
 //! max_sessions = 4           # open at once; default: "none", no bound
+//! quota_files = 10000        # the most files in the home, folders not counted; default: no bound
+//! trash = "30d"              # for how long what is deleted or replaced is kept; default: "none", not at all
+//! limit_rate = { down = "10 MiB", up = "2 MiB" }   # bytes a second, all sessions together; one size is for both ways
 //! id = "5f0c3a9be1d27744"    # where there is no password: tells this entry from a later one of the same name
 //!
 //! [defaults]                 # of users whose own sections say nothing of it
@@ -32,6 +36,8 @@
 //! expires = 2027-12-31
 //! from = ["10.0.0.0/8"]
 //! max_sessions = 4
+//! limit_rate = "10 MiB"
+//! trash = "30d"              # of shared folders too
 //! self_service = ["password", "keys"]
 //! ```
 
@@ -44,6 +50,7 @@ mod folders_table;
 mod fresh_file;
 mod grants;
 mod grants_table;
+mod groups_editor;
 mod hash;
 mod key_reader;
 mod names;
@@ -52,6 +59,7 @@ mod own;
 mod path_rights;
 mod path_rule;
 mod principal;
+mod rate_limit;
 mod reader;
 mod shared;
 mod user_key;
@@ -66,7 +74,8 @@ pub use access::{Access, UnknownRight};
 pub use directory::{UserDirectory, UsersFrom};
 pub use editor::NewUser;
 pub use expiry::{parse_expiry, render_expiry};
-pub use grants::{Barred, Grants};
+pub use grants::{Barred, Grants, RateLimits};
+pub use grants_table::{parse_trash_age, render_trash_age};
 #[cfg(feature = "testing")]
 pub(crate) use hash::cheap_hash;
 pub use hash::{hash_password, unchosen_password};
@@ -79,6 +88,7 @@ pub use own::{
 pub use path_rights::{GivenBy, Spread};
 pub use path_rule::PathRule;
 pub use principal::Principal;
+pub use rate_limit::parse as parse_rate_limit;
 pub use shared::{Definition, SharedFolder, Shares};
 pub use user_key::UserKey;
 pub use users::{SharedHome, User, Users};

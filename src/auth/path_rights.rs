@@ -90,6 +90,7 @@ impl Grants {
 mod tests {
     use super::*;
     use crate::auth::path_rule::Pattern;
+    use crate::files::HomeTerms;
 
     fn path(text: &str) -> RelPath {
         RelPath::parse(text.as_bytes()).unwrap()
@@ -105,7 +106,7 @@ mod tests {
                 name: (*at).to_owned(),
                 at: path(at),
                 location: Location::Below(format!("shared/{at}")),
-                quota: None,
+                terms: HomeTerms::none(),
                 access: *access,
                 given_to: "*".to_owned(),
             })

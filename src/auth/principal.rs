@@ -8,6 +8,7 @@ use super::hash::StoredHash;
 use super::names::ANONYMOUS;
 use super::own::Link;
 use super::{Access, Grants, User, UserKey};
+use crate::files::HomeTerms;
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`], [`super::Users::verify_keys`] and
 /// [`super::Users::at_link`], and by nothing else.
@@ -64,7 +65,7 @@ impl Principal {
     /// Whether the other is the same user with the same folder and quota, and has logged in with the same password or key;
     /// what each may do there may differ.
     pub fn is_same_user(&self, other: &Principal) -> bool {
-        (&self.name, self.home(), self.quota()) == (&other.name, other.home(), other.quota())
+        (&self.name, self.home(), self.home_terms()) == (&other.name, other.home(), other.home_terms())
             && self.has_same_credential(other)
     }
 
@@ -117,9 +118,18 @@ impl Principal {
         self.grants.admin
     }
 
-    /// The most bytes of the home: [`Grants::quota`], or [`Grants::home_quota`] if that is less.
+    /// The most bytes of the home.
     pub fn quota(&self) -> Option<u64> {
-        [self.grants.quota, self.grants.home_quota].into_iter().flatten().min()
+        self.home_terms().quota
+    }
+
+    /// How the home is kept: as is granted to its user, and to all where it is a shared folder ([`Grants::home_folder`]); of two
+    /// bounds the smaller one, and of two times the longer one.
+    pub fn home_terms(&self) -> HomeTerms {
+        let (own, shared) = (self.grants.terms, self.grants.home_folder);
+        let quota = [own.quota, shared.quota].into_iter().flatten().min();
+        let files = [own.quota_files, shared.quota_files].into_iter().flatten().min();
+        HomeTerms::none().bounded(quota).with_files(files).keeping(own.trash.max(shared.trash))
     }
 
     /// Whether this is nobody in particular.

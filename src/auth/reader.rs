@@ -10,7 +10,7 @@ use super::hash::StoredHash;
 use super::own::Own;
 use super::shared::Shares;
 use super::users::User;
-use super::{Grants, folders_table, grants_table, names};
+use super::{Grants, RateLimits, folders_table, grants_table, names, rate_limit};
 use crate::error::Result;
 use crate::limits;
 use crate::toml_form::{Section, parse};
@@ -44,8 +44,8 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
         Some(section) => read_users(&section, &defaults)?,
         None => BTreeMap::new(),
     };
-    let mut anonymous = anonymous.map(Grants::anonymous);
-    let shares = folders_table::read(&root, &users)?;
+    let mut anonymous = anonymous.map(|(home, limit_rate)| Grants::anonymous(home, limit_rate));
+    let shares = folders_table::read(&root, &users, defaults.of("").terms.trash)?;
     if !shares.folders().is_empty() {
         for user in users.values_mut() {
             shares.give(&user.name, false, Arc::make_mut(&mut user.grants));
@@ -60,18 +60,19 @@ pub(super) fn read(text: &str, file: &str) -> Result<Contents> {
     Ok(Contents { anonymous: anonymous.map(Arc::new), users, defaults, shares })
 }
 
-fn read_anonymous(section: &Section<'_>) -> Result<Option<String>> {
+fn read_anonymous(section: &Section<'_>) -> Result<Option<(String, RateLimits)>> {
     if let Some((key, _)) = section.entry("access") {
         let what = "[anonymous] has no key access: anonymous access is always \"read\"";
         return Err(section.place.wrong(key.span(), what.into()));
     }
-    section.allow_only(&["enabled", "home"])?;
+    section.allow_only(&["enabled", "home", rate_limit::KEY])?;
     let Some(enabled) = section.boolean("enabled")? else {
         let what = "[anonymous] does not say enabled = true or enabled = false";
         return Err(section.place.wrong(section.at.clone(), what.into()));
     };
     let home = section.home()?.unwrap_or_else(|| ANONYMOUS_HOME.to_owned());
-    Ok(enabled.then_some(home))
+    let limit_rate = rate_limit::read(section, RateLimits::default())?;
+    Ok(enabled.then_some((home, limit_rate)))
 }
 
 fn read_users(section: &Section<'_>, defaults: &Defaults) -> Result<BTreeMap<String, User>> {

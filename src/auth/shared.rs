@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Access, Grants};
-use crate::files::{Location, RelPath};
+use crate::files::{HomeTerms, Location, RelPath};
 
 /// A folder that is shared with somebody, with what they may do there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct SharedFolder {
     pub at: RelPath,
     /// Where it is.
     pub location: Location,
-    /// The most bytes that the files in it may have together, whoever put them there; none: as many as the disk holds.
-    pub quota: Option<u64>,
+    /// How it is kept, whoever puts something there.
+    pub terms: HomeTerms,
     /// The rights over the files in it.
     pub access: Access,
     /// What they are given to there: a user's name, a group's with `@` before it, or `*` for every named user. Of several groups
@@ -29,7 +29,7 @@ pub struct SharedFolder {
 impl SharedFolder {
     /// Whether both are one folder in the same place with the same bound; what may be done there may differ.
     pub fn is_same_place(&self, other: &SharedFolder) -> bool {
-        (&self.at, &self.location, self.quota) == (&other.at, &other.location, other.quota)
+        (&self.at, &self.location, self.terms) == (&other.at, &other.location, other.terms)
     }
 }
 
@@ -45,7 +45,7 @@ pub struct Definition {
     pub(super) name: String,
     pub(super) at: RelPath,
     pub(super) location: Location,
-    pub(super) quota: Option<u64>,
+    pub(super) terms: HomeTerms,
     /// By whom it is given to.
     pub(super) access: BTreeMap<String, Access>,
     /// The line of the users file where its place is said.
@@ -70,9 +70,9 @@ impl Definition {
         &self.location
     }
 
-    /// [`SharedFolder::quota`].
-    pub fn quota(&self) -> Option<u64> {
-        self.quota
+    /// [`SharedFolder::terms`].
+    pub fn terms(&self) -> HomeTerms {
+        self.terms
     }
 
     /// The line of the users file that says where it is.
@@ -100,15 +100,26 @@ impl Shares {
         &self.folders
     }
 
+    /// Whether there is a group of this name.
+    pub fn has_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name)
+    }
+
+    /// The groups that this user is in, those by way of others among them.
+    pub fn groups_of(&self, name: &str) -> Vec<&str> {
+        let groups = self.groups.iter().filter(|(_, users)| users.iter().any(|user| user == name));
+        groups.map(|(group, _)| group.as_str()).collect()
+    }
+
     /// Gives a login name, whose other grants these are, the folders that it has.
     pub(super) fn give(&self, name: &str, is_anonymous: bool, grants: &mut Grants) {
         grants.folders.clear();
-        grants.home_quota = None;
+        grants.home_folder = HomeTerms::none();
         for folder in &self.folders {
             let given = self.access_of(folder, name, is_anonymous);
             if folder.location == Location::Below(grants.home.clone()) {
                 // It is the home, and nothing else to those whose it is.
-                grants.home_quota = folder.quota;
+                grants.home_folder = folder.terms;
                 if let Some((access, _)) = given.filter(|_| is_anonymous) {
                     grants.access = grants.access.intersection(access);
                 }
@@ -116,8 +127,8 @@ impl Shares {
             }
             let Some((access, given_to)) = given.filter(|(access, _)| *access != Access::NONE) else { continue };
             let (name, at, location) = (folder.name.clone(), folder.at.clone(), folder.location.clone());
-            let quota = folder.quota;
-            grants.folders.push(Arc::new(SharedFolder { name, at, location, quota, access, given_to }));
+            let terms = folder.terms;
+            grants.folders.push(Arc::new(SharedFolder { name, at, location, terms, access, given_to }));
         }
     }
 
@@ -189,7 +200,7 @@ mod tests {
         );
         let anonymous = users.grants_of("anonymous").unwrap();
         assert!(anonymous.folders.is_empty());
-        assert_eq!((anonymous.access, anonymous.home_quota), (Access::DOWNLOAD, Some(5 << 20)));
+        assert_eq!((anonymous.access, anonymous.home_folder.quota), (Access::DOWNLOAD, Some(5 << 20)));
         assert_eq!(given(&users, "alice"), ["public read *", "own read *"]);
         let carol = users.grants_of("carol").unwrap();
         assert_eq!((given(&users, "carol"), carol.access), (vec!["public read *".to_owned()], Access::FULL));

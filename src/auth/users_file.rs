@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, OFlags};
 
 use super::editor::{self, NewUser};
 use super::fresh_file::{Fresh, failed, sync_parent};
-use super::{Grants, Users};
+use super::{Grants, Users, groups_editor};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
 use crate::limits::USERS_FILE_MAX;
@@ -127,6 +127,14 @@ impl UsersFile {
     /// `not-found` without such a user or file; `usage` for an unusable home; otherwise as [`UsersFile::add`].
     pub fn set(&self, name: &str, change: impl FnOnce(&mut Grants)) -> Result<()> {
         self.change(|text, file| editor::set(text, file, name, change))
+    }
+
+    /// The same, and the user is a member of these groups and of no others.
+    ///
+    /// # Errors
+    /// As [`UsersFile::set`]; `not-found` for a group that is not there.
+    pub fn set_with_groups(&self, name: &str, groups: &[String], change: impl FnOnce(&mut Grants)) -> Result<()> {
+        self.change(|text, file| groups_editor::set(&editor::set(text, file, name, change)?, file, name, groups))
     }
 
     /// Removes a user, with the comment right above the user's section. The files in the home stay.

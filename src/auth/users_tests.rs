@@ -281,7 +281,7 @@ fn defaults_are_for_all_who_say_nothing_and_can_be_lifted() {
     let users = Users::parse(&text, "users.toml").unwrap();
     let plain = users.grants_of("plain").unwrap();
     assert_eq!(
-        (plain.access, plain.quota, plain.max_sessions, plain.from.len()),
+        (plain.access, plain.terms.quota, plain.max_sessions, plain.from.len()),
         (Access::READ, Some(1 << 20), Some(2), 1)
     );
     assert!(plain.expires.is_some() && plain.enabled && !plain.admin);

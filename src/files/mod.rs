@@ -20,6 +20,8 @@ mod staged_id;
 pub mod stamp;
 mod store;
 mod symlink;
+mod terms;
+mod trash;
 mod upload;
 mod vault;
 
@@ -40,5 +42,7 @@ pub use staged_id::StagedId;
 pub use stamp::Change;
 pub use store::{Durability, Listing, Looked, Meta, Partial, Properties, Removed, Store, Unread, Usage};
 pub use symlink::symlink_target;
+pub use terms::HomeTerms;
+pub use trash::{TrashId, TrashList, Trashed};
 pub use upload::{Committed, Compared, Interrupted, Overwrite, Stored, Upload, UploadSpec};
 pub use vault::{Swept, Vault};

@@ -1,12 +1,13 @@
 //! Where files are kept: what every kind of storage does. A [`Store`] is one jailed root; every path in it is a
 //! [`RelPath`]. Blocking code.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
     Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Stored,
-    Upload, UploadSpec,
+    TrashId, TrashList, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -180,11 +181,53 @@ pub trait Store: Send + Sync {
     /// and is never replaced. Says whether something was; [`Stored::Same`] for the name that it has.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored>;
 
+    /// [`Store::rename`] of something in another store, into this one: in one step, if both keep their files in one place.
+    ///
+    /// # Errors
+    /// [`Kind::OtherFolder`] where that is not so; [`Kind::CrossDevice`] between two file systems.
+    fn rename_from(&self, other: &dyn Store, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
+        let _two_kinds = (other, replace);
+        Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")))
+    }
+
+    /// The store itself, for another one of its kind ([`Store::rename_from`]).
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
     /// Puts something in the place of a folder, or a folder in that of anything. At no moment is nothing there, where the storage can do that. Neither may be in the other. Says what the old one is
     /// called then, if there was one: beside its place, and whole.
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
         let _nothing_is_done = from;
         Err(Error::new(Kind::Denied, format!("{to}: folders are not replaced in this storage")))
+    }
+
+    /// What was deleted or replaced at this path or below it and is kept, the youngest first: at most so many things, of those whose
+    /// paths are shown.
+    fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {
+        let _nothing_is_kept = (path, most, shown);
+        Ok(TrashList::default())
+    }
+
+    /// Gives something that was deleted or replaced, and was called `path`, the name `to`, if nothing has it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if it is not kept, or any more; [`Kind::Exists`].
+    fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+        let _nothing_is_kept = (id, to);
+        Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash")))
+    }
+
+    /// Removes for good what was deleted or replaced at this path: the thing of this id, or all of that path and below it. How
+    /// many things went.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if the one of this id is not kept.
+    fn purge(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+        match id {
+            None => Ok(0),
+            Some(_) => Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"))),
+        }
     }
 
     /// Makes a folder that is there at once and durable only when it was committed. With `parents` also the ones above,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Location, Store};
+use super::{HomeTerms, Location, Store};
 use crate::error::{Error, Kind, Result};
 
 /// All homes of a server. Called from many threads at once, on threads that may wait.
@@ -14,19 +14,19 @@ use crate::error::{Error, Kind, Result};
 pub trait Vault: Send + Sync {
     /// Opens a home, made if it is missing. Sessions of one home get a store each; what one of them has changed the
     /// others see at once. With a quota, [`crate::Kind::Quota`] is said to what would make the files in it more than so
-    /// many bytes.
+    /// many bytes; what is kept of what was deleted counts, and goes before that is said, the oldest first.
     ///
     /// # Errors
     /// Those of the storage; they call it "your home folder", for the user reads them.
-    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>>;
+    fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>>;
 
     /// Opens a folder that several people share, wherever it is, as [`Vault::open`] opens a home. One elsewhere is never made.
     ///
     /// # Errors
     /// As [`Vault::open`], naming the folder; [`Kind::NotFound`] where nothing is kept elsewhere.
-    fn open_folder(&self, folder: &Location, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+    fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         match folder {
-            Location::Below(name) => self.open(name, quota),
+            Location::Below(name) => self.open(name, terms),
             Location::Elsewhere(path) => {
                 Err(Error::new(Kind::NotFound, format!("{}: this server keeps all files in one place", path.display())))
             }
@@ -71,15 +71,25 @@ pub trait Vault: Send + Sync {
             Location::Elsewhere(_) => Ok(Swept::default()),
         }
     }
+
+    /// Removes for good what was deleted or replaced in a home or shared folder and is older than this. How many things went.
+    /// Sessions may be in it. Nothing to do if it is missing.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    fn sweep_trash(&self, folder: &Location, max_age: Duration) -> Result<usize> {
+        let _nothing_is_kept = (folder, max_age);
+        Ok(0)
+    }
 }
 
 impl<V: Vault + ?Sized> Vault for Arc<V> {
-    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>> {
-        (**self).open(home, quota)
+    fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
+        (**self).open(home, terms)
     }
 
-    fn open_folder(&self, folder: &Location, quota: Option<u64>) -> Result<Arc<dyn Store>> {
-        (**self).open_folder(folder, quota)
+    fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
+        (**self).open_folder(folder, terms)
     }
 
     fn prepare(&self, home: &str) -> Result<()> {
@@ -100,6 +110,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn sweep_folder(&self, folder: &Location, max_age: Option<Duration>) -> Result<Swept> {
         (**self).sweep_folder(folder, max_age)
+    }
+
+    fn sweep_trash(&self, folder: &Location, max_age: Duration) -> Result<usize> {
+        (**self).sweep_trash(folder, max_age)
     }
 }
 

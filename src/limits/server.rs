@@ -80,6 +80,16 @@ pub const RATE_LIMIT_MIN: u64 = 16 * 1024;
 /// The least that the kernel may hold for a limited client of what it receives: two full packets of any network.
 pub const RATE_LIMIT_BUFFER_MIN: usize = 16 * 1024;
 
+/// The least that a user may be limited to, over all sessions: with all the connections that a client splits a file over
+/// ([`super::STREAMS_MAX`]) each still has four times what it takes to be no dead one.
+pub const THROTTLE_MIN: u64 = 64 * 1024;
+
+/// The least that a throttled session moves at once: one packet of most networks.
+pub const THROTTLE_PORTION_MIN: usize = 1400;
+
+/// How often whoever is held back looks whether the bound has changed.
+pub const THROTTLE_LOOK: Duration = Duration::from_millis(250);
+
 /// How long running transfers may go on after the server was told to stop.
 pub const GRACE: Duration = Duration::from_secs(30);
 
@@ -215,8 +225,25 @@ pub const STATUS_PAUSE: Duration = Duration::from_secs(10);
 /// How long telling the service manager something may take: it reads as long as the machine is well.
 pub const SERVICE_MANAGER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often is looked whether the file of settings has changed.
+pub const SETTINGS_LOOK: Duration = Duration::from_millis(500);
+
 /// How often the log says that the settings cannot be used, and they are read again.
 pub const SETTINGS_REPEAT: Duration = Duration::from_secs(60);
+
+// ---- Hooks ----
+
+/// Uploads of which hooks are still to be told: about 400 bytes each.
+pub const HOOK_EVENTS: usize = 4096;
+
+/// Programs that run at once.
+pub const HOOKS_AT_ONCE: usize = 4;
+
+/// Bytes of one event: less than a pipe takes, whether or not it is read, and more than two paths of 4 KiB in which each byte is escaped.
+pub const HOOK_EVENT_MAX: u64 = 64 * 1024;
+
+/// How often is looked whether a program has ended.
+pub const HOOK_LOOK: Duration = Duration::from_millis(20);
 
 // ---- The audit ----
 

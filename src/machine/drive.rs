@@ -11,6 +11,7 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, pin
 
 use super::lane::{Doing, Lane, Machine, Waiting};
 use super::source::Source;
+use super::throttle::{Course, Held, Throttle};
 use super::turns::Turns;
 use crate::budget::Account;
 use crate::buffers::Buffer;
@@ -28,6 +29,18 @@ pub struct Pace {
     pub idle: Duration,
     /// For what is running when all is to stop.
     pub grace: Duration,
+}
+
+impl Pace {
+    /// [`Pace::least_progress`] in a window of which the other side was held back for so long.
+    pub fn least_progress_but(&self, held: Duration) -> u64 {
+        let free = self.window.saturating_sub(held);
+        if free == self.window {
+            return self.least_progress;
+        }
+        // Rounded down: of a window in which nothing could move nothing is asked.
+        (self.least_progress as f64 * free.as_secs_f64() / self.window.as_secs_f64()) as u64
+    }
 }
 
 /// What ends a machine from outside.
@@ -56,12 +69,18 @@ pub fn lane<M: Machine>(
     lane
 }
 
-/// Moves bytes between the stream and the machine's lane until either is done.
+/// Moves bytes between the stream and the machine's lane until either is done, no faster than the throttle lets them.
 ///
 /// # Errors
 /// [`Kind::Network`] if the stream breaks, why it was ended if the other side did not take the farewell, and
 /// [`Kind::Internal`] if the machine panicked.
-pub async fn drive<S, M, One, All>(stream: &mut S, lane: Lane<M>, ends: Ends<One, All>, pace: &Pace) -> Result<()>
+pub async fn drive<S, M, One, All>(
+    stream: &mut S,
+    lane: Lane<M>,
+    ends: Ends<One, All>,
+    pace: &Pace,
+    throttle: &Arc<Throttle>,
+) -> Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     M: Machine,
@@ -74,12 +93,12 @@ where
     let result = {
         // Boxed: pinned on the stack of this future, each would take its room twice.
         let mut reading = async {
-            let result = read_half(reader, &lane, &moved).await;
+            let result = read_half(reader, &lane, &moved, throttle).await;
             lane.end_input();
             result
         }
         .boxed();
-        let mut writing = write_half(writer, &lane, &moved).boxed().fuse();
+        let mut writing = write_half(writer, &lane, &moved, throttle).boxed().fuse();
         let mut watching = watch(&lane, &moved, ends, pace).boxed().fuse();
         // The machine ends when all its answers are sent. A client that is done sending may still be reading.
         let session = async {
@@ -120,6 +139,8 @@ struct Moved {
     bytes: AtomicU64,
     /// Something is written and the client has not taken it yet.
     sending: AtomicBool,
+    /// How long we did not let it move.
+    held: Held,
 }
 
 impl Moved {
@@ -140,30 +161,44 @@ impl Moved {
     }
 }
 
-async fn read_half<M: Machine>(mut reader: impl AsyncRead + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
+async fn read_half<M: Machine>(
+    mut reader: impl AsyncRead + Unpin,
+    lane: &Lane<M>,
+    moved: &Moved,
+    throttle: &Arc<Throttle>,
+) -> Result<()> {
     loop {
         lane.room().await;
-        match read_some(&mut reader, lane).await {
+        match read_some(&mut reader, lane, throttle.portion(Course::Up)).await {
             Ok(buffer) if buffer.is_empty() => return Ok(()),
             Ok(buffer) => {
-                moved.add(buffer.filled().len());
+                let came = buffer.filled().len();
+                moved.add(came);
                 lane.push(buffer);
+                throttle.pay(Course::Up, came, &moved.held).await;
             }
             Err(err) => return Err(Error::network("reading", err)),
         }
     }
 }
 
-/// Waits for bytes without owning a buffer, then takes all there are, up to one buffer. Empty at the end.
-async fn read_some<M: Machine>(reader: &mut (impl AsyncRead + Unpin), lane: &Lane<M>) -> std::io::Result<Buffer> {
+/// Waits for bytes without owning a buffer, then takes all there are, up to one buffer and so many. Empty at the end.
+async fn read_some<M: Machine>(
+    reader: &mut (impl AsyncRead + Unpin),
+    lane: &Lane<M>,
+    most: usize,
+) -> std::io::Result<Buffer> {
     poll_fn(|cx| {
         let mut buffer = lane.buffer();
         loop {
-            match std::pin::Pin::new(&mut *reader).poll_read(cx, buffer.room()) {
+            let left = most.saturating_sub(buffer.filled().len());
+            let room = buffer.room();
+            let room = room.get_mut(..left.min(room.len())).unwrap_or_default();
+            match std::pin::Pin::new(&mut *reader).poll_read(cx, room) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(buffer)),
                 Poll::Ready(Ok(n)) => {
                     buffer.fill(n);
-                    if buffer.room().is_empty() {
+                    if n >= left || buffer.room().is_empty() {
                         return Poll::Ready(Ok(buffer));
                     }
                 }
@@ -177,7 +212,12 @@ async fn read_some<M: Machine>(reader: &mut (impl AsyncRead + Unpin), lane: &Lan
     .await
 }
 
-async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane<M>, moved: &Moved) -> Result<()> {
+async fn write_half<M: Machine>(
+    mut writer: impl AsyncWrite + Unpin,
+    lane: &Lane<M>,
+    moved: &Moved,
+    throttle: &Arc<Throttle>,
+) -> Result<()> {
     let failed = |err| Error::network("writing", err);
     loop {
         let buffer = match lane.try_next() {
@@ -195,12 +235,18 @@ async fn write_half<M: Machine>(mut writer: impl AsyncWrite + Unpin, lane: &Lane
         moved.set_sending(true);
         let mut rest = buffer.filled();
         while !rest.is_empty() {
-            let n = writer.write(rest).await.map_err(failed)?;
+            let portion = throttle.portion(Course::Down).min(rest.len());
+            let n = writer.write(rest.get(..portion).unwrap_or_default()).await.map_err(failed)?;
             if n == 0 {
                 return Err(failed(std::io::ErrorKind::WriteZero.into()));
             }
             moved.add(n);
             rest = rest.get(n..).unwrap_or_default();
+            if throttle.is_bounded(Course::Down) {
+                // Not all at once when the buffers below are full.
+                writer.flush().await.map_err(failed)?;
+                throttle.pay(Course::Down, n, &moved.held).await;
+            }
         }
     }
 }
@@ -231,13 +277,15 @@ async fn watch<M: Machine>(
         let mut idle = Duration::ZERO;
         let mut slow_windows = 0;
         loop {
-            let before = moved.bytes();
+            let (before, held) = (moved.bytes(), moved.held.so_far());
             sleep(pace.window).await;
             let progress = moved.bytes().wrapping_sub(before);
+            let held = moved.held.so_far().saturating_sub(held);
             let doing = lane.doing();
             let owes = moved.is_sending() || matches!(doing, Doing::Sending | Doing::Waiting(Waiting::More));
-            slow_windows = if owes && progress < pace.least_progress { slow_windows + 1 } else { 0 };
-            let idles = progress == 0 && matches!(doing, Doing::Waiting(Waiting::Command | Waiting::Pause));
+            slow_windows = if owes && progress < pace.least_progress_but(held) { slow_windows + 1 } else { 0 };
+            let idles =
+                progress == 0 && held.is_zero() && matches!(doing, Doing::Waiting(Waiting::Command | Waiting::Pause));
             idle = if idles { idle + pace.window } else { Duration::ZERO };
             // Two windows: what began late in the first has the whole second one.
             if slow_windows >= 2 || idle >= pace.idle {

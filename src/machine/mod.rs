@@ -6,4 +6,5 @@ pub mod drive;
 pub mod fair_queue;
 pub mod lane;
 pub mod source;
+pub mod throttle;
 pub mod turns;

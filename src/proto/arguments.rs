@@ -7,7 +7,7 @@ use super::percent::decode;
 use super::verb::Verb;
 use crate::error::{Error, Kind, Result};
 use crate::files::Resume;
-use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId};
+use crate::files::{Condition, Hash, Mtime, RelPath, SourceMode, StagedId, TrashId};
 use crate::keys::{Evidence, Proof};
 use crate::limits;
 use crate::secret::Secret;
@@ -117,6 +117,21 @@ impl<'a> Args<'a> {
             0 => Err(self.bad(&format!("{key}= is empty"))),
             1..=limits::PASSWORD_MAX => Ok(secret),
             _ => Err(self.bad("a password is longer than 1024 bytes")),
+        }
+    }
+
+    /// Something in the trash, if one is named.
+    pub(super) fn trashed(&mut self) -> Result<Option<TrashId>> {
+        let Some(id) = self.bytes_of("id")? else { return Ok(None) };
+        let id = std::str::from_utf8(&id).ok().and_then(|id| id.parse().ok());
+        id.map(Some).ok_or_else(|| self.bad("id= is two times 16 hexadecimal digits with a hyphen between them"))
+    }
+
+    /// A path that is an option.
+    pub(super) fn path_option(&mut self, key: &str) -> Result<Option<RelPath>> {
+        match self.bytes_of(key)?.map(|path| RelPath::parse(&path)).transpose()? {
+            Some(path) if path.is_root() => Err(self.bad(&format!("{key}= is empty"))),
+            path => Ok(path),
         }
     }
 

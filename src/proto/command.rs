@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::features::{Feature, Features};
 use super::verb::Verb;
-use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId};
+use crate::files::{Condition, Hash, Mtime, RelPath, Resume, SourceMode, StagedId, TrashId};
 use crate::keys::{Evidence, Proof};
 #[cfg(doc)]
 use crate::limits;
@@ -269,6 +269,24 @@ pub enum Command {
         /// A file that is there is replaced.
         replace: bool,
     },
+    /// TRASH: what was deleted or replaced at this path and below it.
+    Trash(RelPath),
+    /// RESTORE something that was deleted or replaced.
+    Restore {
+        /// What it was called.
+        path: RelPath,
+        /// Which.
+        id: TrashId,
+        /// What it is called from now on; none: as before.
+        to: Option<RelPath>,
+    },
+    /// PURGE: it goes for good.
+    Purge {
+        /// What it was called; of all below it, too, if none is named.
+        path: RelPath,
+        /// Which.
+        id: Option<TrashId>,
+    },
     /// PING.
     Ping,
     /// STATUS.
@@ -311,6 +329,9 @@ impl Command {
             Command::Link(link) if link.inbox.is_some() => [Feature::Link, Feature::Drop].into_iter().collect(),
             Command::Link(_) | Command::Links | Command::Unlink(_) | Command::Visit { .. } => {
                 [Feature::Link].into_iter().collect()
+            }
+            Command::Trash(_) | Command::Restore { .. } | Command::Purge { .. } => {
+                [Feature::Trash].into_iter().collect()
             }
             Command::Kick(_) => [Feature::Kick].into_iter().collect(),
             Command::Penalties | Command::Unban(_) | Command::Reload => [Feature::Admin].into_iter().collect(),
@@ -366,6 +387,9 @@ impl Command {
             Command::Mkdir { .. } => Verb::Mkdir,
             Command::Rename { .. } => Verb::Rename,
             Command::Copy { .. } => Verb::Copy,
+            Command::Trash(_) => Verb::Trash,
+            Command::Restore { .. } => Verb::Restore,
+            Command::Purge { .. } => Verb::Purge,
             Command::Ping => Verb::Ping,
             Command::Status => Verb::Status,
             Command::Who => Verb::Who,
@@ -408,7 +432,10 @@ impl Command {
             | Command::Delete { path, .. }
             | Command::Mkdir { path, .. }
             | Command::Rename { from: path, .. }
-            | Command::Copy { from: path, .. } => Some(path),
+            | Command::Copy { from: path, .. }
+            | Command::Trash(path)
+            | Command::Restore { path, .. }
+            | Command::Purge { path, .. } => Some(path),
             Command::Link(link) => Some(&link.path),
             Command::Help(_)
             | Command::User(_)

@@ -73,6 +73,8 @@ features! {
     Admin = "admin", "show whom it holds back, or to read its files again";
     /// The key `marks=` of LIST.
     Marks = "marks", "tell which entries are links";
+    /// The verbs TRASH, RESTORE and PURGE.
+    Trash = "trash", "bring back what was deleted";
 }
 
 /// A set of features.

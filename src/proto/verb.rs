@@ -92,6 +92,12 @@ verbs! {
     Rename = "RENAME", "RENAME from to [replace=yes]", "Rename or move a file or folder.";
     /// Copy a file on the server.
     Copy = "COPY", "COPY from to [replace=yes]", "Copy a file on the server, with its time and mode.";
+    /// What was deleted or replaced and is kept.
+    Trash = "TRASH", "TRASH [path]", "Show what was deleted or replaced and is kept.";
+    /// It comes back.
+    Restore = "RESTORE", "RESTORE path id=ID [to=PATH]", "Bring back what was deleted or replaced.";
+    /// It goes for good.
+    Purge = "PURGE", "PURGE [path] [id=ID]", "Remove for good what was deleted or replaced.";
     /// Is anybody there.
     Ping = "PING", "PING", "Answer at once.";
     /// The session and the server in figures.

@@ -190,3 +190,10 @@ impl ServerBuilder {
         Ok(server)
     }
 }
+
+impl Server {
+    /// Has this told of what happens, as [`ServerBuilder::on_event`] does; the first one stays.
+    pub fn on_event(&self, listener: impl Fn(&Event<'_>) + Send + Sync + 'static) {
+        self.shared.registry.on_event(Listener::new(listener));
+    }
+}

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use rustix::process::{Resource, getrlimit};
+use tracing::warn;
 
 use crate::budget::{Account, Budget, Portion};
 use crate::limits;
@@ -30,6 +31,27 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
+    /// Says in the log what there is too little memory for, where so many connections are wanted.
+    pub(super) fn warn(&self, connections: usize) {
+        let mib = |bytes: u64| bytes / (1024 * 1024);
+        if self.is_short {
+            warn!(
+                memory_mib = mib(self.all),
+                logins_mib = mib(self.logins),
+                "too little memory to be safe from its end"
+            );
+        }
+        if self.connections >= connections {
+            return;
+        }
+        warn!(
+            wanted = connections,
+            connections = self.connections,
+            memory_mib = mib(self.all),
+            "fewer connections at once than wanted: there is no memory for more"
+        );
+    }
+
     /// Divides `all` bytes of which logins may take `logins`.
     pub fn new(all: u64, logins: u64) -> MemoryPlan {
         let rest = all.saturating_sub(limits::MEMORY_FIXED).saturating_sub(logins);

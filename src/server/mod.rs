@@ -128,6 +128,8 @@ pub struct ServerOptions {
     pub is_confined: bool,
     /// Where figures are told to programs that watch servers; none: nowhere.
     pub metrics: Option<MetricsAt>,
+    /// Where else shared folders may be that the users file names later, to be changed too, though the process is confined.
+    pub roots: Vec<PathBuf>,
     /// Where it is written down who did what; none: nowhere.
     pub audit: Option<AuditTo>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
@@ -160,6 +162,7 @@ impl ServerOptions {
             web_tls12: false,
             is_confined: false,
             metrics: None,
+            roots: Vec::new(),
             audit: None,
             memory: None,
         }
@@ -281,23 +284,6 @@ pub struct Server {
     pin: Pin,
 }
 
-/// Says if there is too little memory for so many connections.
-fn warn_of_memory(plan: &MemoryPlan, connections: usize) {
-    let mib = |bytes: u64| bytes / (1024 * 1024);
-    if plan.is_short {
-        warn!(memory_mib = mib(plan.all), logins_mib = mib(plan.logins), "too little memory to be safe from its end");
-    }
-    if plan.connections >= connections {
-        return;
-    }
-    warn!(
-        wanted = connections,
-        connections = plan.connections,
-        memory_mib = mib(plan.all),
-        "fewer connections at once than wanted: there is no memory for more"
-    );
-}
-
 impl Server {
     /// Reads the users, opens the homes' place and listens.
     ///
@@ -333,7 +319,7 @@ impl Server {
         let state = options.state.as_deref().map(State::open).transpose()?;
         let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
         if options.is_confined {
-            users.confine();
+            users.confine(&options.roots);
         }
         let registry = Registry::new();
         let audit = options.audit.as_ref().map(OpenAudit::open).transpose()?;
@@ -354,7 +340,7 @@ impl Server {
         let accounts = Arc::new(Accounts::new(users.clone()));
         let all = options.memory.or_else(memory_available).unwrap_or(u64::MAX);
         let plan = MemoryPlan::new(all, accounts.worst_case_memory_kib() * 1024);
-        warn_of_memory(&plan, options.admission.connections);
+        plan.warn(options.admission.connections);
         if let Some(folder) = folder {
             users.on_trouble(move |trouble| {
                 if let Err(error) = folder.leave_note(&trouble.note()) {

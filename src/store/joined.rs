@@ -3,17 +3,21 @@
 //! The first names of a path say which store it is for. What is in the home under a name that such a folder has is hidden by
 //! it. The folders themselves, and those above them, are not the user's to remove, rename or replace.
 
+mod listing;
+mod trash;
+mod uploads;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::listing::JoinedListing;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Removed, Source, SourceMode, Store, Stored, Unread, Upload, UploadSpec, Usage,
+    Promises, Properties, RelPath, Removed, Source, SourceMode, Store, Stored, TrashId, TrashList, Unread, Upload,
+    UploadSpec, Usage,
 };
-
-mod uploads;
 
 /// A folder that shows in a home.
 #[derive(Clone)]
@@ -329,7 +333,11 @@ impl Store for JoinedStore {
         self.refuse_fixed(to)?;
         let (source, target) = (self.route(from)?, self.route(to)?);
         if source.at != target.at {
-            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
+            // Whatever is wrong with it is said of the path that the user knows.
+            source.with(|store, from| store.stat(from))?;
+            self.refuse_folder(to)?;
+            self.make_room(to)?;
+            return target.with(|store, to| store.rename_from(&**source.store, &source.path, to, replace));
         }
         self.make_room(to)?;
         source.with(|store, from| store.rename(from, &target.path, replace))
@@ -347,6 +355,18 @@ impl Store for JoinedStore {
             (Some(old), Some(at)) => at.join(old.as_bytes()).map(Some),
             (old, _) => Ok(old),
         }
+    }
+
+    fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {
+        self.list_trash(path, most, shown)
+    }
+
+    fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+        self.bring_back(path, id, to)
+    }
+
+    fn purge(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+        self.purge_all(path, id)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
@@ -375,57 +395,4 @@ impl Store for JoinedStore {
 fn shown_folder() -> Meta {
     let mode = FileMode::of(crate::limits::SERVED_FOLDER_MODE);
     Meta { kind: EntryKind::Directory, size: 0, mtime: Mtime::default(), mode }
-}
-
-/// What is in a folder of the home, and what shows in it in place of what has the same name there.
-struct JoinedListing {
-    /// The names that are hidden in the home.
-    names: Vec<Vec<u8>>,
-    /// What comes first.
-    first: VecDeque<Result<Entry, Unread>>,
-    listing: Option<Box<dyn Listing>>,
-    /// What is in what shows, under its name.
-    later: VecDeque<(Vec<u8>, Box<dyn Listing>)>,
-}
-
-impl JoinedListing {
-    /// Whether this is under a name that is hidden.
-    fn is_hidden(&self, path: &[u8]) -> bool {
-        let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
-        self.names.iter().any(|name| name == first)
-    }
-}
-
-impl Listing for JoinedListing {
-    fn next(&mut self) -> Option<Result<Entry, Unread>> {
-        if let Some(entry) = self.first.pop_front() {
-            return Some(entry);
-        }
-        while let Some(listing) = &mut self.listing {
-            match listing.next() {
-                None => self.listing = None,
-                Some(found) => {
-                    let path = match &found {
-                        Ok(entry) => &entry.path,
-                        Err(unread) => &unread.path,
-                    };
-                    if !self.is_hidden(path) {
-                        return Some(found);
-                    }
-                }
-            }
-        }
-        while let Some((name, listing)) = self.later.front_mut() {
-            let inside = |path: &[u8]| match path {
-                [] => name.clone(),
-                path => [name.as_slice(), b"/", path].concat(),
-            };
-            match listing.next() {
-                None => drop(self.later.pop_front()),
-                Some(Ok(entry)) => return Some(Ok(Entry { path: inside(&entry.path), ..entry })),
-                Some(Err(unread)) => return Some(Err(Unread { path: inside(&unread.path), ..unread })),
-            }
-        }
-        None
-    }
 }

@@ -15,10 +15,10 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 use super::occupancy::{self, Occupancy};
-use super::{FileSystems, LocalOptions, LocalStore, Place, Root, Staging, Tree};
+use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Staging, Tree};
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, Location, RelPath, Store, Swept, Vault};
+use crate::files::{Durability, HomeTerms, Location, RelPath, Store, Swept, Vault};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -130,12 +130,16 @@ impl LocalVault {
         Ok(root)
     }
 
-    fn store_over(&self, root: Arc<Root>, quota: Option<u64>, full: impl FnOnce(String) -> String) -> Arc<dyn Store> {
+    /// `what` is what is bounded.
+    fn store_over(&self, root: Arc<Root>, terms: HomeTerms, what: &str) -> Arc<dyn Store> {
         let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
-        Arc::new(match quota {
-            None => store,
-            Some(limit) => store.bounded(limit, full(render_size(limit))),
-        })
+        let store = store.keeping(terms.trash.is_some());
+        let limits = Limits {
+            bytes: terms.quota.map(|most| (most, format!("over {what} of {}", render_size(most)))),
+            files: terms.quota_files.map(|most| (most, format!("over {what} of {most} files"))),
+        };
+        let is_bounded = limits.bytes.is_some() || limits.files.is_some();
+        Arc::new(if is_bounded { store.limited(limits) } else { store })
     }
 
     fn lock_roots(&self) -> MutexGuard<'_, HashMap<String, Weak<Root>>> {
@@ -169,17 +173,17 @@ impl LocalVault {
 }
 
 impl Vault for LocalVault {
-    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+    fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         let root = self.root_of(home)?;
-        Ok(self.store_over(root, quota, |limit| format!("over your quota of {limit}")))
+        Ok(self.store_over(root, terms, "your quota"))
     }
 
-    fn open_folder(&self, folder: &Location, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+    fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         let root = match folder {
             Location::Below(name) => self.root_of(name)?,
             Location::Elsewhere(path) => self.root_elsewhere(path)?,
         };
-        Ok(self.store_over(root, quota, |limit| format!("over the quota of the shared folder, {limit}")))
+        Ok(self.store_over(root, terms, "the shared folder's quota"))
     }
 
     fn prepare(&self, home: &str) -> Result<()> {
@@ -237,6 +241,18 @@ impl Vault for LocalVault {
                 LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep(max_age)
             }
         }
+    }
+
+    fn sweep_trash(&self, folder: &Location, max_age: Duration) -> Result<usize> {
+        let root = match folder {
+            Location::Elsewhere(path) => self.root_elsewhere(path)?,
+            Location::Below(name) => match self.root.open_dir(name) {
+                Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(err) => return Err(Error::file(name, err)),
+                Ok(dir) => Arc::new(Root::within(&dir, self.place_of(name)?)?),
+            },
+        };
+        LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep_trash(max_age)
     }
 }
 

@@ -54,7 +54,9 @@ impl Right {
             // What is sent is not what the scene has there.
             Verb::Upload if says("UPLOAD file\r") => &["upload", "overwrite"],
             Verb::Upload | Verb::Stage | Verb::Part | Verb::Commit | Verb::Discard => &["upload"],
-            Verb::Delete => &["delete"],
+            Verb::Trash => &["list"],
+            Verb::Restore => &["upload", "mkdir"],
+            Verb::Delete | Verb::Purge => &["delete"],
             Verb::Mkdir => &["mkdir"],
             Verb::Rename if says("replace=yes") => &["rename", "overwrite"],
             Verb::Rename => &["rename"],
@@ -138,6 +140,10 @@ pub fn every_command(verb: Verb) -> Vec<Vec<u8>> {
         }
         Verb::Discard => &["DISCARD 0123456789abcdef"],
         Verb::Delete => &["DELETE file", "DELETE folder recursive=yes"],
+        Verb::Trash => &["TRASH", "TRASH folder"],
+        // Nothing is there: what matters is whether they get as far as that.
+        Verb::Restore => &["RESTORE file id=0000000000000000-0000000000000000"],
+        Verb::Purge => &["PURGE", "PURGE file id=0000000000000000-0000000000000000"],
         Verb::Mkdir => &["MKDIR new", "MKDIR new/er parents=yes"],
         Verb::Rename => &["RENAME file renamed", "RENAME file other replace=yes", "RENAME folder elsewhere"],
         Verb::Copy => &["COPY file copied", "COPY file other replace=yes", "COPY folder/inner copied"],

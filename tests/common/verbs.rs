@@ -102,7 +102,12 @@ pub fn asks_of(verb: Verb, path: &str, good: &str) -> Vec<Ask> {
                 .to_vec()
         }
         Verb::Chmod => vec![format!("{path} mode=644"), format!("{path} mode=666 perms=yes")],
-        Verb::Link => vec![path.to_owned()],
+        Verb::Link | Verb::Trash => vec![path.to_owned()],
+        Verb::Restore => vec![
+            format!("{path} id=0000000000000000-0000000000000000"),
+            format!("{good} id=0000000000000000-0000000000000000 to={path}"),
+        ],
+        Verb::Purge => vec![path.to_owned(), format!("{path} id=0000000000000000-0000000000000000")],
         Verb::Delete => vec![path.to_owned(), format!("{path} recursive=yes")],
         Verb::Mkdir => vec![path.to_owned(), format!("{path} parents=yes")],
         Verb::Rename | Verb::Copy => vec![

@@ -7,14 +7,13 @@ use base64::Engine as _;
 use sealift::files::Hash;
 use tempfile::TempDir;
 
-use crate::common::place::Place;
 use crate::common::web::{RawWeb, curl};
 use crate::common::{
     Daemon, PASSWORD, RawClient, World, enter, eventually, frames_of, half_an_upload, part_bytes, sealiftd, section,
     staged, text,
 };
 
-const SHARED: &str = r#"
+pub const SHARED: &str = r#"
 [groups.editors]
 members = ["alice", "bob"]
 [folders.public]
@@ -24,18 +23,18 @@ as = "team/inbox"
 access = { alice = "full", "*" = ["upload", "list"] }
 "#;
 
-fn users(more: &str) -> String {
+pub fn users(more: &str) -> String {
     let people: String = ["alice", "bob", "carol"].map(|user| section(user, "\"full\"", user)).concat();
     format!("[anonymous]\nenabled = true\nhome = \"public\"\n{people}{more}")
 }
 
-fn world(more: &str) -> World {
+pub fn world(more: &str) -> World {
     let world = World::of(&["alice", "bob", "carol"]);
     world.set_users(&users(more));
     world
 }
 
-fn word(client: &mut RawClient, line: &str) -> String {
+pub fn word(client: &mut RawClient, line: &str) -> String {
     client.ask(line).1
 }
 
@@ -139,31 +138,6 @@ fn the_page_for_bringing_files_goes_by_the_rights_of_now_and_is_called_as_its_fo
     let page = get("team/inbox/").text();
     assert!(page.contains("Drop files here"), "{page}");
     assert!(page.contains("<h1>inbox</h1>") && page.contains("<title>inbox · Sealift</title>"), "{page}");
-}
-
-#[test]
-fn files_go_from_one_folder_to_another_by_copies_and_not_by_renames() {
-    let world = world(SHARED);
-    let daemon = world.start();
-    let mut alice = enter(&daemon, "alice");
-    assert_eq!(alice.upload("draft", b"text").1, "done");
-    assert_eq!(word(&mut alice, "RENAME draft public/final"), "other-folder");
-    assert_eq!(word(&mut alice, "COPY draft public/final"), "done");
-    assert_eq!(word(&mut alice, "RENAME public/final public/named"), "done");
-    assert_eq!(fs::read(world.home("public").join("named")).unwrap(), b"text");
-    // In one batch, with what is in the home before and behind it.
-    for name in ["a", "public/b", "c", "public/d", "team/inbox/e"] {
-        alice.start_upload(name, name.as_bytes());
-    }
-    (0..5).for_each(|_| assert_eq!(alice.reply().1, "done"));
-    assert_eq!(fs::read(world.home("inbox").join("e")).unwrap(), b"team/inbox/e");
-    let place = Place::new();
-    place.knows(daemon.port(), daemon.pin());
-    let target = |path: &str| format!("alice@{}/{path}", daemon.address());
-    let mut command = place.command(&["mv", &target("a"), &target("public/a")]);
-    let output = command.env("SEALIFT_PASSWORD", PASSWORD).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("a: public/a is in another shared folder") && said.contains("sealift cp"), "{said}");
 }
 
 #[test]
@@ -281,6 +255,46 @@ fn rules_for_parts_of_a_home_hold_whatever_is_renamed() {
     let listed = String::from_utf8(bytes).unwrap();
     assert!(listed.contains(" secret\n") && !listed.contains("secret/"), "{listed}");
     assert_eq!(said["unreadable"], "1");
+}
+
+#[test]
+fn a_folder_below_a_root_of_the_start_is_shared_without_a_restart_and_no_link_leads_out_of_it() {
+    let outside = TempDir::new().unwrap();
+    let root = outside.path().join("shared");
+    for name in ["shared/later", "apart"] {
+        fs::create_dir_all(outside.path().join(name)).unwrap();
+        fs::write(outside.path().join(name).join("file"), name).unwrap();
+    }
+    std::os::unix::fs::symlink(outside.path().join("apart"), root.join("link")).unwrap();
+    let world = world("");
+    world.set_users(&users(""));
+    let daemon = world.daemon().args(["--roots", root.to_str().unwrap()]).start();
+    let mut alice = enter(&daemon, "alice");
+    let with = |path: &std::path::Path| {
+        users(&format!("[folders.later]\npath = \"{}\"\naccess = {{ \"*\" = \"full\" }}\n", path.display()))
+    };
+    world.set_users(&with(&root.join("later")));
+    eventually("it is there", || alice.download("later/file").is_ok());
+    assert_eq!(alice.upload("later/new", b"x").1, "done");
+    assert_eq!(fs::read(root.join("later/new")).unwrap(), b"x");
+    for path in [root.join("link"), outside.path().join("apart")] {
+        let before = daemon.log().matches("needs a restart").count();
+        world.set_users(&with(&path));
+        eventually("it is refused", || daemon.log().matches("needs a restart").count() > before);
+        assert_eq!(alice.download("later/file").unwrap(), b"shared/later", "the last good one");
+    }
+}
+
+#[test]
+fn a_root_that_holds_something_of_the_server_is_refused() {
+    let place = TempDir::new().unwrap();
+    for (root, why) in [(place.path().to_owned(), "one in the other"), (place.path().join("nowhere"), "no such")] {
+        let mut command = crate::common::sealiftd(place.path());
+        command.args(["--listen", "127.0.0.1:0", "--roots", root.to_str().unwrap()]);
+        let output = crate::common::end_of(command, "");
+        let said = text(&output.stderr);
+        assert!(output.status.code() != Some(0) && said.contains(why), "{said}");
+    }
 }
 
 #[test]

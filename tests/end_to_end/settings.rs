@@ -168,6 +168,29 @@ fn what_can_change_while_it_runs_does_so_on_sighup_and_the_rest_is_said_to_need_
 }
 
 #[test]
+fn a_file_that_changes_is_read_again_by_itself_and_a_broken_one_changes_nothing() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("sealiftd.toml");
+    fs::write(&file, "max_per_source = 1\n").unwrap();
+    let daemon = Daemon::builder().within(place.path()).start();
+    let _first = RawClient::connect(&daemon);
+    assert!(RawClient::try_silent(daemon.port()).is_err());
+    fs::write(&file, "max_per_source = 3\n").unwrap();
+    eventually("it counts", || RawClient::try_silent(daemon.port()).is_ok());
+    fs::write(&file, "max_per_sourc = 1\n").unwrap();
+    eventually("it is said with its line", || {
+        daemon.log().contains("sealiftd.toml:1: ") && daemon.log().contains("max_per_source")
+    });
+    let _second = RawClient::connect(&daemon);
+    // One that is away for a moment, or for longer, changes nothing.
+    fs::remove_file(&file).unwrap();
+    fs::write(place.path().join("new"), "max_per_source = 1\n").unwrap();
+    fs::rename(place.path().join("new"), &file).unwrap();
+    eventually("the new one counts", || daemon.log().matches("count from now on").count() == 2);
+    assert!(RawClient::try_silent(daemon.port()).is_err());
+}
+
+#[test]
 fn a_named_file_that_is_replaced_is_read_again_inside_the_sandbox() {
     let (place, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let file = elsewhere.path().join("ours.toml");

@@ -115,6 +115,8 @@ fn a_wrong_value_is_refused_on_the_command_line() {
         (&["user", "set", "alice", "--from", "10.0.0.1/8"], 2, "written without a slash"),
         (&["user", "set", "alice", "--from", "example.org"], 2, "no address"),
         (&["user", "set", "alice", "--max-sessions", "0"], 2, "from 1 on"),
+        (&["user", "set", "alice", "--limit-rate-down", "1K"], 2, "at least 64 KiB"),
+        (&["user", "set", "alice", "--trash", "1s"], 2, "such as 30d"),
         (&["user", "set", "alice", "--enabled", "maybe"], 2, "--enabled"),
         (&["user", "set", "alice", "--home", "../x"], 2, ".."),
         (&["user", "set", "nobody", "--admin", "no"], 3, "user list"),
@@ -146,6 +148,16 @@ fn a_wrong_value_in_the_file_is_an_error_with_its_line_at_start_in_check_and_whi
         ("max_sessions = 0", "a whole number from 1 on"),
         ("max_sessions = -1", "a whole number from 1 on"),
         ("max_sessions = \"many\"", "a whole number from 1 on"),
+        ("quota_files = 0", "a whole number from 1 on, as 10000"),
+        ("quota_files = \"10\"", "a whole number from 1 on"),
+        ("trash = 30", "text in quotes"),
+        ("trash = \"long\"", "a time from 1h to 3650d"),
+        ("trash = \"5m\"", "a time from 1h to 3650d"),
+        ("limit_rate = 5", "a size a second, as \"10 MiB\""),
+        ("limit_rate = \"fast\"", "a size a second, as \"10 MiB\""),
+        ("limit_rate = \"1 KiB\"", "at least 64 KiB a second"),
+        ("limit_rate = { dwn = \"1 MiB\" }", "unknown key 'dwn': did you mean 'down'?"),
+        ("limit_rate = { up = 5 }", "text in quotes"),
     ] {
         let place = TempDir::new().unwrap();
         fs::write(place.path().join("users.toml"), format!("{good}{wrong}\n")).unwrap();
@@ -164,6 +176,32 @@ fn a_wrong_value_in_the_file_is_an_error_with_its_line_at_start_in_check_and_whi
         RawClient::logged_in(&daemon, "alice", "correct-horse");
         daemon.log().contains("did you mean 'enabled'?")
     });
+}
+
+#[test]
+fn groups_folders_and_rules_are_told_and_set_gives_groups() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("users.toml");
+    fs::write(&file, "[groups.editors]\nmembers = []  # so far\n[groups.all]\nmembers = [\"@editors\"]\n[folders.team]\naccess = { \"@all\" = \"read\" }\n").unwrap();
+    done(place.path(), &["user", "add", "alice", "--password-stdin"]);
+    assert!(!done(place.path(), &["user", "list"]).contains("GROUPS"));
+    let said = done(place.path(), &["user", "set", "alice", "--groups", "editors"]);
+    assert!(said.contains("groups        none -> all, editors\n"), "{said}");
+    assert!(fs::read_to_string(&file).unwrap().contains("members = [\"alice\"]  # so far\n"));
+    let listed = done(place.path(), &["user", "list"]);
+    assert!(listed.contains("GROUPS        SHARED\n") && listed.contains("all, editors  team\n"), "{listed}");
+    let shown = done(place.path(), &["user", "show", "alice"]);
+    assert!(
+        shown.contains("groups        all, editors\n") && shown.contains("/team: read ([folders.team], @all)"),
+        "{shown}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&done(place.path(), &["user", "show", "alice", "--json"])).unwrap();
+    assert_eq!(json["groups"], serde_json::json!(["all", "editors"]));
+    done(place.path(), &["user", "set", "alice", "--groups", "none"]);
+    assert!(done(place.path(), &["user", "show", "alice"]).contains("groups        none\n"));
+    let (code, _, said) = run(place.path(), &["user", "set", "alice", "--groups", "editor"], "");
+    assert!(code == 3 && said.contains("there is no group 'editor'"), "{said}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sealift::Kind;
-use sealift::files::{Durability, Store, Vault};
+use sealift::files::{Durability, HomeTerms, Store, Vault};
 use sealift::store::memory::MemoryVault;
 use sealift::store::{LocalOptions, LocalStore, LocalVault, Staging};
 use sealift::testing::conformance::{self, CHECKS, Home};
@@ -15,7 +15,7 @@ fn in_folder(durability: Durability) -> Home {
     let vault = LocalVault::open(&dir.path().join("data"), durability).unwrap();
     Home::new(move |quota| {
         let _kept: &TempDir = &dir;
-        vault.open("team/alice", quota)
+        vault.open("team/alice", HomeTerms::none().bounded(quota))
     })
 }
 

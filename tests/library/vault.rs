@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_std::task::block_on;
 use sealift::Kind;
-use sealift::files::{Hash, Vault};
+use sealift::files::{Hash, HomeTerms, Vault};
 use sealift::limits;
 use sealift::server::Storage;
 use sealift::store::memory::MemoryVault;
@@ -39,7 +39,7 @@ fn a_server_over_a_vault_keeps_everything_there_and_nothing_on_the_disk() {
         let mut again = server.client("alice").await;
         assert_eq!(again.stat("k/7").await.unwrap().size, 7);
         assert_eq!(server.client("bob").await.list("", false).await.unwrap_err().kind(), Kind::Denied);
-        let home = vault.open("alice", None).unwrap();
+        let home = vault.open("alice", HomeTerms::none()).unwrap();
         assert_eq!(home.stat(&p("k/e/large")).unwrap().size, large.len() as u64);
         assert!(vault.names().unwrap().contains("public"));
         let left: Vec<_> = fs::read_dir(server.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

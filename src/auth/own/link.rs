@@ -166,7 +166,7 @@ impl Link {
     }
 
     /// Whose it is.
-    pub(in crate::auth) fn maker(&self) -> &str {
+    pub(crate) fn maker(&self) -> &str {
         &self.maker
     }
 

@@ -22,6 +22,7 @@ use super::commands::link::Link;
 use super::commands::login::{LogIn, LogOut};
 use super::commands::ls::Ls;
 use super::commands::passwd::Passwd;
+use super::commands::trash::Trash;
 use super::commands::tree::Tree;
 use super::completion::{Completion, Manual};
 use super::how_args::{GetHow, MkdirHow, MvHow, PutHow, RmHow};
@@ -197,6 +198,7 @@ pub enum Command {
     Passwd(Passwd),
     Key(Key),
     Link(Link),
+    Trash(Trash),
     Trust(Trust),
     #[command(visible_alias = "bookmarks")]
     Bookmark(Bookmark),

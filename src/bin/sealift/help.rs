@@ -13,7 +13,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Files",
         &[
             "ls", "tree", "du", "df", "find", "get", "put", "mirror", "cat", "rm", "mkdir", "mv", "cp", "stat", "hash",
-            "verify", "accept", "link",
+            "verify", "accept", "link", "trash",
         ],
     ),
     (

@@ -281,6 +281,12 @@ events! {
     ServerKey = "server-key";
     /// A URL that needs no account.
     Link = "link";
+    /// Something that was deleted or replaced and is kept.
+    Trashed = "trashed";
+    /// It is there again.
+    Restored = "restored";
+    /// It is gone for good.
+    Purged = "purged";
     /// An invitation was taken.
     Joined = "joined";
     /// This machine logs in by a key of its own.

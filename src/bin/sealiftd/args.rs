@@ -17,6 +17,8 @@ use crate::audit::args::AuditArgs;
 use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
+use crate::hooks::HookArgs;
+use crate::hooks::runner::{self, RunnerArgs};
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::user_args::{self, UserCommand};
@@ -158,6 +160,11 @@ pub struct ServeArgs {
     #[arg(long, env = "SEALIFT_NO_SANDBOX", hide_env_values = true)]
     pub no_sandbox: bool,
 
+    /// Folder below which shared folders elsewhere (`path =` in the users file) may be added while the server runs, to be changed,
+    /// too; may be given several times
+    #[arg(long, value_name = "DIR", env = "SEALIFT_ROOTS", value_delimiter = ',', hide_env_values = true)]
+    pub roots: Vec<PathBuf>,
+
     /// What an acknowledged upload outlives: a power cut (full), or only the end of the program (none), which is faster
     #[arg(
         long,
@@ -198,6 +205,10 @@ pub struct ServeArgs {
     /// [default: info, without what is shown at the start anyway if that is on a terminal]
     #[arg(long, value_name = "LEVEL", env = "SEALIFT_LOG", hide_env_values = true)]
     pub log_level: Option<String>,
+
+    /// What is run when something happens.
+    #[command(flatten)]
+    pub hooks: HookArgs,
 
     /// Browsers and curl.
     #[command(flatten)]
@@ -296,6 +307,9 @@ pub enum Command {
     /// Search what a server has written down of who did what (`--audit`)
     #[command(after_help = audit::args::EXAMPLES)]
     Audit(AuditArgs),
+    /// Run programs of which a server tells; it starts this itself
+    #[command(hide = true, name = runner::COMMAND)]
+    RunHooks(RunnerArgs),
     /// Write a completion script for a shell
     Completion(CompletionArgs),
     /// Write the man pages into a folder
@@ -313,7 +327,7 @@ pub enum ConfigCommand {
 /// What to read, and how fast.
 #[derive(Debug, Args)]
 pub struct ScrubArgs {
-    /// Users whose folders to read [default: every folder in the data folder]
+    /// Users whose folders to read [default: every folder in the data folder, and shared ones elsewhere]
     #[arg(value_name = "USER")]
     pub names: Vec<String>,
     /// Bytes to read a second at most, such as 50MiB

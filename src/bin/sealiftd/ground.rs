@@ -59,8 +59,13 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
 /// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
 /// changed and may be another file then, the port file to remove it, and the certificate for
 /// browsers, and the folder of the audit, which is moved away and made anew. The pinned key and its certificate are in memory.
-/// Also the shared folders elsewhere that are there now, to be read unless somebody may change something there.
-pub fn within_sandbox(places: &Places, (port_file, audit): (Option<&Path>, Option<&Path>), users: &Users) -> Reach {
+/// Also the shared folders elsewhere that are there now, to be read unless somebody may change something there; and the roots of
+/// those that come later.
+pub fn within_sandbox(
+    places: &Places,
+    (port_file, audit): (Option<&Path>, Option<&Path>),
+    (users, roots): (&Users, &[PathBuf]),
+) -> Reach {
     let mut read = vec![folder_of(&places.users)];
     // Where the users file is a link, what it leads to is replaced by `sealiftd user`.
     read.extend(places.users.canonicalize().ok().map(|target| folder_of(&target)));
@@ -84,7 +89,11 @@ pub fn within_sandbox(places: &Places, (port_file, audit): (Option<&Path>, Optio
         elsewhere.filter(|(path, _)| path.is_dir()).partition(|(_, is_changed)| *is_changed);
     let paths = |folders: Vec<(PathBuf, bool)>| folders.into_iter().map(|(path, _)| path);
     Reach {
-        change: [places.data.clone(), places.state()].into_iter().chain(paths(changed)).collect(),
+        change: [places.data.clone(), places.state()]
+            .into_iter()
+            .chain(paths(changed))
+            .chain(roots.iter().cloned())
+            .collect(),
         look: paths(looked).collect(),
         read,
         remove: port_file.map(folder_of).into_iter().collect(),

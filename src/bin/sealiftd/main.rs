@@ -10,6 +10,7 @@ mod definition;
 mod explain;
 mod failure;
 mod ground;
+mod hooks;
 mod in_force;
 mod invite;
 mod limit_args;
@@ -101,6 +102,7 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
                 Command::Explain(args) => return explain::run(&cli.places, &args),
                 Command::Audit(args) => return audit::run(&args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),
+                Command::RunHooks(args) => hooks::runner::run(&args),
                 Command::Completion(args) => definition::write_completion(&args),
                 Command::Manual(args) => definition::write_manual(&args),
             }

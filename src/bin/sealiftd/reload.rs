@@ -1,6 +1,10 @@
-//! Reads the settings again while the server runs, and has it go by what can change then.
+//! Reads the settings again while the server runs, when their file has changed or somebody asks for it, and has it go by what can
+//! change then.
 
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
@@ -66,13 +70,51 @@ pub struct Reload {
     open_files: Option<u64>,
     /// Whether somebody reads them again, because they could not be used.
     tries_again: Mutex<bool>,
+    /// What was said last to need a restart.
+    told: Mutex<Vec<String>>,
+}
+
+/// What changes when a file is edited or replaced: its number, size, and times of change.
+type Stamp = (u64, u64, (i64, i64), (i64, i64));
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let meta = file.metadata().ok()?;
+    Some((meta.ino(), meta.size(), (meta.mtime(), meta.mtime_nsec()), (meta.ctime(), meta.ctime_nsec())))
 }
 
 impl Reload {
     /// For this server, which may have so many open files.
     pub fn new(start: Start, server: Handle, open_files: Option<u64>) -> Arc<Reload> {
         let now = Mutex::new(start.matches.clone());
-        Arc::new(Reload { start, now, server, open_files, tries_again: Mutex::new(false) })
+        Arc::new(Reload { start, now, server, open_files, tries_again: Mutex::new(false), told: Mutex::default() })
+    }
+
+    /// Reads the settings again whenever their file is another one than before, on a thread of its own. Where there was none at the
+    /// start nobody looks for one; one that goes away changes nothing.
+    ///
+    /// # Errors
+    /// That there is no thread to be had.
+    pub fn watch(self: &Arc<Self>) -> io::Result<()> {
+        let named = self.start.matches.get_one::<PathBuf>("config").cloned();
+        let file = named.unwrap_or_else(|| PathBuf::from(settings::USUAL));
+        let Some(mut read) = stamp(&file) else { return Ok(()) };
+        let (reload, mut seen) = (self.clone(), read);
+        let watching = move || {
+            loop {
+                std::thread::sleep(limits::SETTINGS_LOOK);
+                // It may still be being written: it counts when it was the same twice.
+                match stamp(&file) {
+                    Some(now) if now != seen => seen = now,
+                    Some(now) if now != read => {
+                        read = now;
+                        info!(file = %file.display(), "the settings have changed and are read again");
+                        reload.now();
+                    }
+                    Some(_) | None => {}
+                }
+            }
+        };
+        std::thread::Builder::new().name("settings".to_owned()).spawn(watching).map(drop)
     }
 
     /// Reads everything again that can be while the server runs, and tells the service manager; says what came of each.
@@ -133,12 +175,17 @@ impl Reload {
         let is_live = |id: &String| LIVE.contains(&id.as_str());
         let live: Vec<String> = since(&now).filter(is_live).collect();
         let later: Vec<String> = since(&self.start.matches).filter(|id| !is_live(id)).collect();
+        let mut told = self.told.lock();
         let mut all = Vec::new();
         if !later.is_empty() {
-            let later = later.join(", ");
-            warn!(settings = later, "settings that need a restart to count");
-            all.push(Reloaded::new("settings", ReloadOutcome::NeedsRestart, later));
+            let names = later.join(", ");
+            if *told != later {
+                warn!(settings = names, "settings that need a restart to count");
+            }
+            all.push(Reloaded::new("settings", ReloadOutcome::NeedsRestart, names));
         }
+        *told = later;
+        drop(told);
         if !live.is_empty() {
             let live = live.join(", ");
             info!(settings = live, "settings that count from now on, for new connections");

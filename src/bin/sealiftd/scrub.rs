@@ -1,13 +1,14 @@
 //! `sealiftd scrub`: reads all files at a bounded rate and compares them with what was stored.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use sealift::auth::Users;
 use sealift::escape::for_people;
-use sealift::files::Rot;
+use sealift::files::{Location, Rot};
 use sealift::limits::RESERVED_NAME;
 use sealift::readable::size;
 use sealift::store::{Doubt, LocalOptions, LocalStore, Pace, Scrubbed, scrub};
@@ -37,6 +38,17 @@ pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
         let opened = data.open_dir(&home).map_err(|err| Error::file(places.data.join(&home).display(), err));
         let tell = |path: &[u8], doubt: Doubt| tell(args.json, &home, path, doubt);
         match opened.and_then(|dir| LocalStore::open(dir, LocalOptions::default())) {
+            Ok(store) => add(&mut total, &scrub(&store, &mut pace, tell)?),
+            Err(error) => {
+                total.failed += 1;
+                tell(b"", Doubt::Failed(error));
+            }
+        }
+    }
+    for folder in elsewhere(places, args) {
+        let called = folder.display().to_string();
+        let tell = |path: &[u8], doubt: Doubt| tell(args.json, &called, path, doubt);
+        match LocalStore::open_path(&folder, LocalOptions::default()) {
             Ok(store) => add(&mut total, &scrub(&store, &mut pace, tell)?),
             Err(error) => {
                 total.failed += 1;
@@ -81,6 +93,18 @@ fn homes(places: &Places, args: &ScrubArgs, data: &Dir) -> Result<Vec<String>, F
     homes.retain(|home| !all.iter().any(|other| is_inside(home, other)));
     homes.dedup();
     Ok(homes)
+}
+
+/// The shared folders that do not lie below the data folder, where all is read. A users file that cannot be read names none: `check`
+/// says so.
+fn elsewhere(places: &Places, args: &ScrubArgs) -> Vec<PathBuf> {
+    let users = if args.names.is_empty() { Users::load(&places.users).ok() } else { None };
+    let folders = users.iter().flat_map(|users| users.shares().folders());
+    let elsewhere = folders.filter_map(|folder| match folder.location() {
+        Location::Elsewhere(path) => Some(path.clone()),
+        Location::Below(_) => None,
+    });
+    elsewhere.collect()
 }
 
 fn add(total: &mut Scrubbed, more: &Scrubbed) {

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
 use crate::failure::Failure;
+use crate::hooks::Hooks;
 use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::programs::Programs;
@@ -61,6 +62,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         warn!("running as root: with --user NAME it gives that up once it listens");
     }
 
+    let hooks = Hooks::start(&args.hooks, args.log_format)?;
     let (identity, new_key) = Identity::load_or_generate(&places.certs, &cert::default_names())?;
     if new_key {
         info!(certs = %places.certs.display(), pin = %identity.pin(), "made a key and a certificate");
@@ -88,6 +90,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     if let Some(MetricsAt::Socket(socket)) = &args.metrics {
         refuse_in_data(places, "--metrics", socket)?;
     }
+    refuse_roots(places, &args.roots)?;
     if let Some((text, next)) = misplaced_folder(places, &users) {
         return Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(next));
     }
@@ -107,9 +110,13 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let sandbox = confine(places, &args, &users);
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
+    if let Some(hooks) = hooks {
+        hooks.follow(&server)?;
+    }
     let reload = Reload::new(start, server.handle(), open_files);
     let (by_remote, theirs) = (reload.clone(), manager.clone());
     server.handle().on_reload(move || by_remote.all(&theirs));
+    reload.watch().map_err(|err| Error::file("a thread to watch the settings", err))?;
     let told = Told { server: server.handle(), reload, manager: manager.clone(), port_file: port_file.clone() };
     signals::watch(taken, told).map_err(no_signals)?;
     let (addresses, pin, programs) = (server.addresses(), server.pin(), Programs::here());
@@ -180,6 +187,7 @@ fn prepare(
     options.web_tls12 = args.web.web_tls12;
     options.memory = args.limits.memory();
     options.is_confined = !args.no_sandbox;
+    options.roots.clone_from(&args.roots);
     options.audit = args.audit.clone();
     options.metrics = args.metrics.clone();
     Server::prepare(options, listeners).map_err(explain)
@@ -191,7 +199,11 @@ fn confine(places: &Places, args: &ServeArgs, users: &Users) -> &'static str {
         warn!("no sandbox: this process can reach every file that its account can");
         return "off";
     }
-    match confine::restrict(&ground::within_sandbox(places, (args.port_file.as_deref(), args.audit_file()), users)) {
+    match confine::restrict(&ground::within_sandbox(
+        places,
+        (args.port_file.as_deref(), args.audit_file()),
+        (users, &args.roots),
+    )) {
         Ok(Enforced::Fully) => Enforced::Fully.word(),
         Ok(less) => {
             warn!(
@@ -253,6 +265,29 @@ fn refuse_in_data(places: &Places, option: &str, path: &Path) -> Result<(), Fail
         }
         _ => Ok(()),
     }
+}
+
+/// What the sandbox leaves to shared folders of later must be there, and hold nothing of the server's own.
+fn refuse_roots(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
+    for root in roots {
+        let real_root = root.canonicalize().map_err(|err| Error::file(root.display(), err))?;
+        let web = places.web_files();
+        let own = [
+            ("the data folder", places.data.clone()),
+            ("the key and certificate", places.certs.clone()),
+            ("the key for browsers", web.key),
+            ("the users file", places.users.clone()),
+            ("the server's own state", places.state()),
+        ];
+        let meets =
+            |path: &Path| real(path).is_some_and(|own| own.starts_with(&real_root) || real_root.starts_with(&own));
+        if let Some((what, _)) = own.iter().find(|(_, path)| meets(path)) {
+            let text = format!("--roots {}: it and {what} are one in the other", root.display());
+            return Err(Failure::from(Error::new(Kind::BadConfig, text))
+                .hint("Name a folder that has nothing of the server in it, such as /srv/shared."));
+        }
+    }
+    Ok(())
 }
 
 /// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.

@@ -13,7 +13,7 @@ use crate::in_force::InForce;
 use crate::output::{complain, say, shell_word};
 use crate::password;
 use crate::usage;
-use crate::user_args::{GrantArgs, UserCommand, YesNo};
+use crate::user_args::{GrantArgs, Groups, UserCommand, YesNo};
 use crate::user_key::{self, KeyRow, with_own};
 use crate::user_shown;
 
@@ -45,7 +45,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             grants.admin = admin;
             granted.apply(&mut grants);
             let folder = places.data.join(&grants.home);
-            let (access, quota, expires) = (grants.access, grants.quota, grants.expires);
+            let (access, quota, expires) = (grants.access, grants.terms.quota, grants.expires);
             let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
@@ -68,12 +68,17 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             warn_of_file(places)
         }
-        UserCommand::Set { name, enabled, admin, granted } => set(places, &name, (enabled, admin), granted),
+        UserCommand::Set { name, enabled, admin, groups, granted } => {
+            set(places, &name, (enabled, admin, groups), granted)
+        }
         UserCommand::Show { name, json } => {
             let users = with_own(places)?;
             let user = users.get(&name).ok_or_else(|| absent(places, &name))?;
             let keys: Vec<String> = KeyRow::of(user).iter().map(|row| row.as_text().trim_end().to_owned()).collect();
-            say(&if json { user_shown::json_of(user) } else { user_shown::all_of(user, &keys) });
+            say(&match json {
+                true => user_shown::json_of(&users, user),
+                false => user_shown::all_of(&users, user, &keys),
+            });
             Ok(())
         }
         UserCommand::Passwd { name, password } => {
@@ -131,7 +136,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
 fn set(
     places: &Places,
     name: &str,
-    (enabled, admin): (Option<YesNo>, Option<YesNo>),
+    (enabled, admin, groups): (Option<YesNo>, Option<YesNo>, Option<Groups>),
     granted: GrantArgs,
 ) -> Result<(), Failure> {
     let (mut before, mut after, mut expires) = (Vec::new(), Vec::new(), None);
@@ -143,7 +148,16 @@ fn set(
         after = user_shown::grants(grants);
         expires = grants.expires;
     };
-    UsersFile::new(&places.users).set(name, change).map_err(|err| explain(err, name))?;
+    let file = UsersFile::new(&places.users);
+    let groups_now = || file.list().map(|users| user_shown::groups(&users, name));
+    let groups_before = groups_now()?;
+    match &groups {
+        None => file.set(name, change),
+        Some(Groups(groups)) => file.set_with_groups(name, groups, change),
+    }
+    .map_err(|err| explain(err, name))?;
+    before.push(("groups", groups_before));
+    after.push(("groups", groups_now()?));
     let changed: Vec<String> = before
         .iter()
         .zip(&after)

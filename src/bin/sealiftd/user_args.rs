@@ -1,10 +1,11 @@
 //! The command line of `sealiftd user`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
-use sealift::auth::{Access, Grants, Network, parse_expiry};
-use sealift::byte_size::parse_size;
+use sealift::auth::{Access, Grants, Network, parse_expiry, parse_rate_limit, parse_trash_age};
+use sealift::byte_size::{parse_size, render_size};
+use sealift::limits;
 
 use crate::args::parse_access;
 use crate::user_key::UserKeyCommand;
@@ -59,6 +60,9 @@ pub enum UserCommand {
         /// Whether the user may see who is connected, end sessions, and stop the server
         #[arg(long, value_name = "yes|no", hide_possible_values = true)]
         admin: Option<YesNo>,
+        /// The groups that the user is a member of, with commas, and no others; or none
+        #[arg(long, value_name = "LIST", value_parser = parse_groups)]
+        groups: Option<Groups>,
         /// What the user may.
         #[command(flatten)]
         granted: GrantArgs,
@@ -111,6 +115,12 @@ pub struct GrantArgs {
     /// The most bytes in the user's folder, such as 10G or "500 MB"; none for no bound
     #[arg(long, value_name = "SIZE", value_parser = parse_quota)]
     quota: Option<Quota>,
+    /// The most files in the user's folder, folders not counted; none for no bound
+    #[arg(long, value_name = "COUNT", value_parser = parse_file_count)]
+    quota_files: Option<FileCount>,
+    /// For how long what is deleted or replaced in the user's folder is kept, such as 30d; none: not at all
+    #[arg(long, value_name = "TIME", value_parser = parse_trash)]
+    trash: Option<TrashAge>,
     /// The last day (UTC), such as 2027-01-31, or a time with its zone, on which the user may be logged in; or never
     #[arg(long, value_name = "DATE", value_parser = parse_end)]
     expires: Option<End>,
@@ -120,18 +130,39 @@ pub struct GrantArgs {
     /// How many sessions of the user may be open at once; none for no bound
     #[arg(long, value_name = "COUNT", value_parser = parse_count)]
     max_sessions: Option<Count>,
+    /// How many bytes a second all sessions of the user get together, such as 10M; none for no bound
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    limit_rate_down: Option<Rate>,
+    /// How many bytes a second all sessions of the user send together, such as 2M; none for no bound
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    limit_rate_up: Option<Rate>,
 }
 
 impl GrantArgs {
     /// Grants what was given.
     pub fn apply(self, grants: &mut Grants) {
-        let GrantArgs { home, access, quota, expires, from, max_sessions } = self;
+        let GrantArgs {
+            home,
+            access,
+            quota,
+            quota_files,
+            trash,
+            expires,
+            from,
+            max_sessions,
+            limit_rate_down,
+            limit_rate_up,
+        } = self;
         home.into_iter().for_each(|home| grants.home = home);
         access.into_iter().for_each(|access| grants.access = access);
-        quota.into_iter().for_each(|Quota(quota)| grants.quota = quota);
+        quota.into_iter().for_each(|Quota(quota)| grants.terms.quota = quota);
+        quota_files.into_iter().for_each(|FileCount(count)| grants.terms.quota_files = count);
+        trash.into_iter().for_each(|TrashAge(age)| grants.terms.trash = age);
         expires.into_iter().for_each(|End(end)| grants.expires = end);
         from.into_iter().for_each(|Networks(from)| grants.from = from);
         max_sessions.into_iter().for_each(|Count(count)| grants.max_sessions = count);
+        limit_rate_down.into_iter().for_each(|Rate(rate)| grants.limit_rate.down = rate);
+        limit_rate_up.into_iter().for_each(|Rate(rate)| grants.limit_rate.up = rate);
     }
 
     /// The folder, if one was given.
@@ -144,6 +175,14 @@ impl GrantArgs {
 #[derive(Debug, Clone, Copy)]
 struct Quota(Option<u64>);
 
+/// The most files, if there is a bound.
+#[derive(Debug, Clone, Copy)]
+struct FileCount(Option<u64>);
+
+/// For how long what is deleted is kept, if it is.
+#[derive(Debug, Clone, Copy)]
+struct TrashAge(Option<Duration>);
+
 /// When a user expires, if ever.
 #[derive(Debug, Clone, Copy)]
 struct End(Option<SystemTime>);
@@ -155,6 +194,14 @@ struct Networks(Vec<Network>);
 /// The most sessions, if there is a bound.
 #[derive(Debug, Clone, Copy)]
 struct Count(Option<u32>);
+
+/// Groups that a user is a member of.
+#[derive(Debug, Clone)]
+pub struct Groups(pub Vec<String>);
+
+/// The most bytes a second, if there is a bound.
+#[derive(Debug, Clone, Copy)]
+struct Rate(Option<u64>);
 
 // The values have no help of their own: each option's help says what they mean.
 /// Whether something is on.
@@ -178,6 +225,36 @@ fn parse_quota(text: &str) -> Result<Quota, String> {
     }
     let wrong = "write a whole number with a unit, such as 10G (GiB) or 500MB, or none";
     parse_size(text).map(|bytes| Quota(Some(bytes))).ok_or_else(|| wrong.to_owned())
+}
+
+fn parse_file_count(text: &str) -> Result<FileCount, String> {
+    if text == "none" {
+        return Ok(FileCount(None));
+    }
+    let count = text.parse().ok().filter(|count| (1..=i64::MAX as u64).contains(count));
+    count
+        .map(|count| FileCount(Some(count)))
+        .ok_or_else(|| "write a whole number from 1 on, such as 10000, or none".to_owned())
+}
+
+fn parse_trash(text: &str) -> Result<TrashAge, String> {
+    let wrong = |_| "write a time from 1h to 3650d, such as 30d, or none".to_owned();
+    parse_trash_age(text).map(TrashAge).map_err(wrong)
+}
+
+fn parse_groups(text: &str) -> Result<Groups, String> {
+    let groups = text.split(',').map(|group| group.trim().trim_start_matches('@')).filter(|group| *group != "none");
+    match groups.clone().any(str::is_empty) {
+        true => Err("write the names of groups with commas between them, or none".to_owned()),
+        false => Ok(Groups(groups.map(str::to_owned).collect())),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    parse_rate_limit(text).map(Rate).map_err(|_| {
+        let least = render_size(limits::THROTTLE_MIN);
+        format!("write a whole number with a unit, such as 10M (MiB a second), at least {least}, or none")
+    })
 }
 
 fn parse_end(text: &str) -> Result<End, String> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, SharedFolder, User, UserKey, Users, render_expiry};
+use sealift::auth::{Access, Grants, SharedFolder, User, UserKey, Users, render_expiry, render_trash_age};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
 use serde_json::json;
@@ -13,24 +13,37 @@ use serde_json::json;
 pub fn grants(granted: &Grants) -> Vec<(&'static str, String)> {
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     let none = || "none".to_owned();
+    let rate = |limit: Option<u64>| limit.map_or_else(none, |limit| format!("{}/s", render_size(limit)));
     let networks: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
     let own = granted.self_service;
     vec![
         ("folder", shown(&granted.home)),
         ("may", granted.access.to_string()),
         ("admin", yes_no(granted.admin)),
-        ("quota", granted.quota.map_or_else(none, render_size)),
+        ("quota", granted.terms.quota.map_or_else(none, render_size)),
+        ("quota files", granted.terms.quota_files.map_or_else(none, |most| most.to_string())),
+        ("trash", granted.terms.trash.map_or_else(none, render_trash_age)),
         ("enabled", yes_no(granted.enabled)),
         ("expires", granted.expires.map_or_else(|| "never".to_owned(), render_expiry)),
         ("from", if networks.is_empty() { "anywhere".to_owned() } else { networks.join(", ") }),
         ("max sessions", granted.max_sessions.map_or_else(none, |most| most.to_string())),
+        ("limit down", rate(granted.limit_rate.down)),
+        ("limit up", rate(granted.limit_rate.up)),
         ("own password", yes_no(own.password)),
         ("own keys", yes_no(own.keys)),
     ]
 }
 
+/// The groups that a user is in.
+pub fn groups(users: &Users, name: &str) -> String {
+    match users.shares().groups_of(name) {
+        groups if groups.is_empty() => "none".to_owned(),
+        groups => shown(&groups.join(", ")),
+    }
+}
+
 /// All of one user.
-pub fn all_of(user: &User, keys: &[String]) -> String {
+pub fn all_of(users: &Users, user: &User, keys: &[String]) -> String {
     let login = match login(user) {
         "yes" => "logs in".to_owned(),
         "invited" => "was invited, and has not joined yet".to_owned(),
@@ -39,6 +52,7 @@ pub fn all_of(user: &User, keys: &[String]) -> String {
     let mut text = format!("{} {login}.\n", shown(user.name()));
     let password = if user.has_password() && !user.is_invited() { "yes" } else { "no" };
     let mut rows = grants(user.grants());
+    rows.push(("groups", groups(users, user.name())));
     for rule in &user.grants().rules {
         rows.push(("rule", shown(&format!("{}: {}", rule.path(), rule.access))));
     }
@@ -65,23 +79,37 @@ fn login(user: &User) -> &'static str {
     }
 }
 
-/// A row for each of the users, and a head.
+/// A row for each of the users, and a head. Of groups, shared folders and rules it tells where there are some.
 pub fn table(users: &Users) -> String {
-    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "LOGIN", "KEYS"].map(str::to_owned)];
-    if let Some(home) = users.anonymous_home() {
-        rows.push(["anonymous", home, "read", "no", "none", "yes", ""].map(shown));
+    let more = |user: &str, grants: &Grants| {
+        let folders: Vec<&str> = grants.folders.iter().map(|folder| folder.name.as_str()).collect();
+        let rules = if grants.rules.is_empty() { String::new() } else { grants.rules.len().to_string() };
+        [users.shares().groups_of(user).join(", "), folders.join(", "), rules]
+    };
+    let mut rows = vec![["USER", "FOLDER", "MAY", "ADMIN", "QUOTA", "LOGIN", "KEYS"].map(str::to_owned).to_vec()];
+    let mut others = vec![["GROUPS", "SHARED", "RULES"].map(str::to_owned)];
+    if let (Some(home), Ok(grants)) = (users.anonymous_home(), users.grants_of("anonymous")) {
+        rows.push(["anonymous", home, "read", "no", "none", "yes", ""].map(shown).to_vec());
+        others.push(more("anonymous", grants));
     }
-    rows.extend(users.iter().map(|user| {
+    for user in users.iter() {
         let granted = user.grants();
         let admin = if granted.admin { "yes" } else { "no" };
-        let quota = granted.quota.map_or_else(|| "none".to_owned(), render_size);
+        let quota = granted.terms.quota.map_or_else(|| "none".to_owned(), render_size);
         let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
         let keys = keys.join(", ");
         let access = granted.access.to_string();
-        [user.name(), &granted.home, &access, admin, &quota, login(user), &keys].map(shown)
-    }));
+        rows.push([user.name(), &granted.home, &access, admin, &quota, login(user), &keys].map(shown).to_vec());
+        others.push(more(user.name(), granted));
+    }
+    for column in 0..3 {
+        let cell = |cells: &[String; 3]| cells.get(column).map(|cell| shown(cell)).unwrap_or_default();
+        if others.iter().skip(1).any(|cells| !cell(cells).is_empty()) {
+            rows.iter_mut().zip(&others).for_each(|(row, cells)| row.push(cell(cells)));
+        }
+    }
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..10).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
@@ -97,11 +125,11 @@ pub fn json(users: &Users) -> String {
         let quota: Option<u64> = None;
         format!("{}\n", json!({ "user": user, "home": home, "access": access, "admin": false, "quota": quota, "password": false, "keys": keys }))
     });
-    anonymous.into_iter().chain(users.iter().map(json_of)).collect()
+    anonymous.into_iter().chain(users.iter().map(|user| json_of(users, user))).collect()
 }
 
 /// The JSON object of one user.
-pub fn json_of(user: &User) -> String {
+pub fn json_of(users: &Users, user: &User) -> String {
     let time = |end: SystemTime| humantime::format_rfc3339_seconds(end).to_string();
     let key = |key: &UserKey| {
         let from: Vec<String> = key.from().iter().map(ToString::to_string).collect();
@@ -117,9 +145,9 @@ pub fn json_of(user: &User) -> String {
     let folders: Vec<_> = granted.folders.iter().map(folder).collect();
     let row = json!({
         "user": user.name(), "home": granted.home, "access": names(granted.access), "admin": granted.admin,
-        "quota": granted.quota, "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
-        "max_sessions": granted.max_sessions, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys,
-        "rules": rules, "folders": folders
+        "quota": granted.terms.quota, "quota_files": granted.terms.quota_files, "trash_seconds": granted.terms.trash.map(|age| age.as_secs()), "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
+        "max_sessions": granted.max_sessions, "limit_rate_down": granted.limit_rate.down, "limit_rate_up": granted.limit_rate.up, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys,
+        "groups": users.shares().groups_of(user.name()), "rules": rules, "folders": folders
     });
     format!("{row}\n")
 }

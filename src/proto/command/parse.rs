@@ -120,6 +120,13 @@ impl Command {
             Verb::Mkdir => Command::Mkdir { path: args.path()?, parents: args.flag("parents")? },
             Verb::Rename => Command::Rename { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
             Verb::Copy => Command::Copy { from: args.path()?, to: args.path()?, replace: args.flag("replace")? },
+            Verb::Trash => Command::Trash(args.path_or_root()?),
+            Verb::Restore => {
+                let (path, id) = (args.path()?, args.trashed()?);
+                let id = id.ok_or_else(|| args.bad("id= is missing"))?;
+                Command::Restore { path, id, to: args.path_option("to")? }
+            }
+            Verb::Purge => Command::Purge { path: args.path_or_root()?, id: args.trashed()? },
             Verb::Ping => Command::Ping,
             Verb::Status => Command::Status,
             Verb::Who => Command::Who,

@@ -121,6 +121,22 @@ impl Command {
                 argument(out, to.as_bytes());
                 flag(out, "replace", *replace);
             }
+            Command::Trash(path) => {
+                if !path.is_root() {
+                    argument(out, path.as_bytes());
+                }
+            }
+            Command::Restore { path, id, to } => {
+                argument(out, path.as_bytes());
+                option(out, "id", Some(id));
+                option(out, "to", to.as_ref().map(|to| encode(to.as_bytes())));
+            }
+            Command::Purge { path, id } => {
+                if !path.is_root() {
+                    argument(out, path.as_bytes());
+                }
+                option(out, "id", *id);
+            }
             Command::Ping
             | Command::Nonce
             | Command::Keys

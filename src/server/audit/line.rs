@@ -28,6 +28,13 @@ pub fn is_wanted(event: &Event<'_>) -> bool {
     }
 }
 
+impl Event<'_> {
+    /// The event as one JSON object in a line, with its ending, as the audit has it: plain ASCII whatever is in a name.
+    pub fn to_json_line(&self) -> Vec<u8> {
+        render(self)
+    }
+}
+
 /// Its line, with the ending.
 pub fn render(event: &Event<'_>) -> Vec<u8> {
     let name = match &event.what {

@@ -43,6 +43,12 @@ pub enum Action {
     Rename,
     /// Something takes the place of a folder, or a folder that of anything.
     Supersede,
+    /// A look at what was deleted or replaced.
+    ListTrash,
+    /// Something that was deleted or replaced comes back.
+    Restore,
+    /// What was deleted or replaced goes for good.
+    Purge,
     /// A copy on the server.
     Copy,
     /// A lock is taken.
@@ -101,7 +107,7 @@ pub enum ActionKind {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Action; 36] = [
+    pub const ALL: [Action; 39] = [
         Action::Stat,
         Action::List,
         Action::Download,
@@ -120,6 +126,9 @@ impl Action {
         Action::MakeFolder,
         Action::Rename,
         Action::Supersede,
+        Action::ListTrash,
+        Action::Restore,
+        Action::Purge,
         Action::Copy,
         Action::Lock,
         Action::RenewLock,
@@ -161,6 +170,9 @@ impl Action {
             Op::MakeFolder { .. } => Action::MakeFolder,
             Op::Rename { .. } => Action::Rename,
             Op::Supersede { .. } => Action::Supersede,
+            Op::ListTrash(_) => Action::ListTrash,
+            Op::Restore { .. } => Action::Restore,
+            Op::Purge { .. } => Action::Purge,
             Op::Copy { .. } => Action::Copy,
             Op::Lock { .. } => Action::Lock,
             Op::RenewLock { .. } => Action::RenewLock,
@@ -208,6 +220,9 @@ impl Action {
             Action::MakeFolder => "make-folder",
             Action::Rename => "rename",
             Action::Supersede => "supersede",
+            Action::ListTrash => "list-trash",
+            Action::Restore => "restore",
+            Action::Purge => "purge",
             Action::Copy => "copy",
             Action::Lock => "lock",
             Action::RenewLock => "renew-lock",
@@ -243,10 +258,17 @@ impl Action {
             | Action::MakeFolder
             | Action::Rename
             | Action::Supersede
+            | Action::Restore
+            | Action::Purge
             | Action::Copy
             | Action::Lock
             | Action::Unlock => ActionKind::Change,
-            Action::Stat | Action::List | Action::Hash | Action::FindPartial | Action::RenewLock => ActionKind::Look,
+            Action::Stat
+            | Action::List
+            | Action::ListTrash
+            | Action::Hash
+            | Action::FindPartial
+            | Action::RenewLock => ActionKind::Look,
             Action::ChangePassword
             | Action::ChangeKeys
             | Action::MakeLink

@@ -40,6 +40,11 @@ pub struct CurrentUsers {
     reach: OnceLock<Vec<(PathBuf, bool)>>,
 }
 
+/// The path without links, as far as that can be told.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// Where they are from.
 enum Origin {
     /// A users file.
@@ -135,15 +140,16 @@ impl CurrentUsers {
         let _ = self.trouble_listener.set(Box::new(listener));
     }
 
-    /// From now on no shared folder elsewhere can be reached but those of the users in force, and what nobody may change there now
-    /// cannot be changed later.
-    pub fn confine(&self) {
+    /// From now on no shared folder elsewhere can be reached but those of the users in force, and what is below these roots; what
+    /// nobody may change there now cannot be changed later, but for the latter.
+    pub fn confine(&self, roots: &[PathBuf]) {
         let users = self.latest();
         let elsewhere = users.shares().folders().iter().filter_map(|folder| match folder.location() {
             Location::Elsewhere(path) => Some((path.clone(), folder.is_changed())),
             Location::Below(_) => None,
         });
-        let _ = self.reach.set(elsewhere.collect());
+        let roots = roots.iter().map(|root| (root.clone(), true));
+        let _ = self.reach.set(elsewhere.chain(roots).map(|(path, is_changed)| (real(&path), is_changed)).collect());
     }
 
     /// Fails if these users share what cannot be reached.
@@ -151,7 +157,9 @@ impl CurrentUsers {
         let Some(reach) = self.reach.get() else { return Ok(()) };
         for folder in users.shares().folders() {
             let Location::Elsewhere(path) = folder.location() else { continue };
-            let around = || reach.iter().filter(|(known, _)| path.starts_with(known));
+            // A link below a root may lead out of it.
+            let there = real(path);
+            let around = || reach.iter().filter(|(known, _)| there.starts_with(known));
             let why = match (around().count(), around().any(|(_, is_changed)| *is_changed)) {
                 (0, _) => "this server shut itself out of",
                 (_, false) if folder.is_changed() => {

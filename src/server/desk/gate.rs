@@ -93,7 +93,8 @@ pub fn need(op: &Op) -> Need<'_> {
     // As good as putting a file, or its bytes, in its own place, with another mode, time, or properties.
     const CHANGE: Access = Access::UPLOAD.union(Access::OVERWRITE);
     Need::Rights(match op {
-        Op::List { path, .. } | Op::Stat(path) => one(path, Access::LIST),
+        // Of what was at other paths the desk asks for each.
+        Op::List { path, .. } | Op::Stat(path) | Op::ListTrash(path) => one(path, Access::LIST),
         Op::Read { path, .. } | Op::Hash { path, .. } => one(path, Access::DOWNLOAD),
         Op::FindPartial(path) => one(path, Access::UPLOAD),
         // Whether a file has this hash tells what is in it to whoever guesses.
@@ -111,6 +112,15 @@ pub fn need(op: &Op) -> Need<'_> {
         Op::Remove { path, recursive } => {
             let extent = if *recursive { Extent::Tree } else { Extent::Itself };
             Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
+        }
+        // As if it were put there anew, whether it is a file or a folder.
+        Op::Restore { path, to, .. } => {
+            let moved =
+                |path| Demand { rights: Access::UPLOAD.union(Access::MKDIR), path: Some(path), extent: Extent::Moved };
+            Demands { at: moved(path), to: Some(moved(to)) }
+        }
+        Op::Purge { path, .. } => {
+            Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent: Extent::Tree }, to: None }
         }
         // Of the folders above, which `parents` makes if they are missing, the desk asks too.
         Op::MakeFolder { path, .. } => one(path, Access::MKDIR),

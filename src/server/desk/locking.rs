@@ -105,10 +105,12 @@ impl Desk {
                 self.check_locks((from, Extent::Tree), running)?;
                 self.check_locks((to, Extent::Tree), running)
             }
-            Op::Copy { to, .. } => self.check_locks((to, Extent::Tree), running),
+            Op::Copy { to, .. } | Op::Restore { to, .. } => self.check_locks((to, Extent::Tree), running),
             // What is found by its id is looked at when it goes to its place.
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => Ok(()),
             Op::Lock { .. } | Op::RenewLock { .. } | Op::Unlock { .. } => Ok(()),
+            // Nothing there has a name.
+            Op::ListTrash(_) | Op::Purge { .. } => Ok(()),
             Op::Stat(_) | Op::List { .. } | Op::Read { .. } | Op::Hash { .. } | Op::FindPartial(_) => Ok(()),
         }
     }

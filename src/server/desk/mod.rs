@@ -33,8 +33,10 @@ pub mod state;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
+mod throttles;
 pub mod ties;
 pub mod tokens;
+mod trash;
 pub mod uploads;
 pub mod users_file_trouble;
 
@@ -250,6 +252,9 @@ impl Desk {
             Op::Remove { path, recursive } => self.remove(&path, recursive, running),
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
+            Op::ListTrash(path) => self.list_trash(&path, running),
+            Op::Restore { path, id, to } => self.restore(&path, id, &to, running),
+            Op::Purge { path, id } => self.purge(&path, id, running),
             Op::FindPartial(path) => self.find_partial(&path, running),
             Op::List { path, recursive, rotten, modes, marks } => {
                 self.begin_list(path, recursive, jobs::listing::Told { rotten, modes, marks }, running)

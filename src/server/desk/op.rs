@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::locks::{LockToken, Terms};
-use crate::files::{Hash, Mtime, RelPath, Resume, SourceMode, StagedId, UploadSpec};
+use crate::files::{Hash, Mtime, RelPath, Resume, SourceMode, StagedId, TrashId, UploadSpec};
 
 /// An operation on files of somebody who is logged in. The gate decides over it, and the desk does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,24 @@ pub enum Op {
         /// Where to.
         to: RelPath,
     },
+    /// What was deleted or replaced at this path and below it.
+    ListTrash(RelPath),
+    /// Something that was deleted or replaced comes back.
+    Restore {
+        /// What it was called.
+        path: RelPath,
+        /// Which.
+        id: TrashId,
+        /// What it is called from now on.
+        to: RelPath,
+    },
+    /// What was deleted or replaced goes for good.
+    Purge {
+        /// What it was called.
+        path: RelPath,
+        /// Which; none: all of that path and below it.
+        id: Option<TrashId>,
+    },
     /// A copy of a file, with its time and mode.
     Copy {
         /// The file.
@@ -200,6 +218,9 @@ impl Op {
             | Op::MakeFolder { path, .. }
             | Op::Rename { from: path, .. }
             | Op::Supersede { from: path, .. }
+            | Op::ListTrash(path)
+            | Op::Restore { path, .. }
+            | Op::Purge { path, .. }
             | Op::Copy { from: path, .. } => Some(path),
             Op::Part { .. } | Op::Commit { .. } | Op::Discard(_) => None,
         }
@@ -208,7 +229,7 @@ impl Op {
     /// The other path, if it has two.
     pub(super) fn other_path(&self) -> Option<&RelPath> {
         match self {
-            Op::Rename { to, .. } | Op::Supersede { to, .. } | Op::Copy { to, .. } => Some(to),
+            Op::Rename { to, .. } | Op::Supersede { to, .. } | Op::Copy { to, .. } | Op::Restore { to, .. } => Some(to),
             _ => None,
         }
     }

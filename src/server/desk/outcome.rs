@@ -7,7 +7,7 @@ use super::locks::Lock;
 use super::parts::PartUpload;
 use super::uploads::Put;
 use crate::error::Result;
-use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, Removed, StagedId, Stored};
+use crate::files::{Committed, FileMode, Hash, Meta, Mtime, Partial, Removed, StagedId, Stored, TrashList};
 use crate::server::events::Came;
 
 /// What an operation that succeeded came to.
@@ -79,6 +79,15 @@ pub enum Outcome {
         /// How many were made: itself and those above it, but for those that were there.
         made: u64,
     },
+    /// What was deleted or replaced and may be listed.
+    Trash(TrashList),
+    /// It is there again.
+    Restored,
+    /// It is gone for good.
+    Purged {
+        /// How many things were.
+        gone: u64,
+    },
     /// It has the other name, and so much is said of what had it.
     Renamed(Stored),
     /// The file has that time now.
@@ -116,12 +125,15 @@ impl Outcome {
             }
             Outcome::Renamed(stored) => Came { word: stored.word(), ..Came::DONE },
             Outcome::Locked { is_new: true, .. } => Came { word: Stored::Created.word(), size: Some(0), ..Came::DONE },
+            Outcome::Trash(list) => Came { entries: Some(list.entries.len() as u64), ..Came::DONE },
+            Outcome::Purged { gone } => Came { entries: Some(*gone), ..Came::DONE },
             Outcome::FolderMade { made } => Came { word: if *made > 0 { "created" } else { "same" }, ..Came::DONE },
             Outcome::Found { .. }
             | Outcome::Partial(_)
             | Outcome::Staged(_)
             | Outcome::Discarded
             | Outcome::ModeSet(_)
+            | Outcome::Restored
             | Outcome::TimeSet
             | Outcome::PropertiesSet
             | Outcome::Locked { .. }

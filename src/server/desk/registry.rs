@@ -12,6 +12,7 @@ use async_std::channel::{Receiver, Sender, bounded};
 pub use self::record::{Activity, Ending, Record, SessionId, Ticket, Way, WhoRow};
 use super::locks::Locks;
 use super::log_shares::LogShares;
+use super::throttles::Throttles;
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
 use crate::server::audit::AuditLog;
@@ -31,6 +32,7 @@ pub struct Registry {
     sessions: Mutex<Sessions>,
     log_shares: Arc<LogShares>,
     counters: Counters,
+    throttles: Throttles,
     locks: Locks,
     /// Who is told of what happens, if anybody is.
     listener: OnceLock<Listener>,
@@ -75,6 +77,7 @@ impl Registry {
             sessions: Mutex::default(),
             log_shares: Arc::default(),
             counters: Counters::default(),
+            throttles: Throttles::default(),
             locks: Locks::default(),
             listener: OnceLock::new(),
             audit: OnceLock::new(),
@@ -204,11 +207,13 @@ impl Registry {
         rows
     }
 
-    /// Ends all sessions of users who are not what they were at their login, by these users.
+    /// Ends all sessions of users who are not what they were at their login, by these users; the others are as fast as these say.
     pub fn revoke(&self, users: &Users) {
         for record in self.sessions.lock().values() {
-            if users.renew(&record.principal.lock()).is_none() {
-                record.end(Kind::Revoked);
+            let renewed = users.renew(&record.principal.lock());
+            match renewed {
+                Some(now) => record.bound(&now),
+                None => record.end(Kind::Revoked),
             }
         }
     }

@@ -29,7 +29,7 @@ impl Rooms {
     /// # Errors
     /// Those of opening the home.
     pub fn open(vault: Arc<dyn Vault>, principal: &Principal) -> Result<Rooms> {
-        let home = vault.open(principal.home(), principal.quota())?;
+        let home = vault.open(principal.home(), principal.home_terms())?;
         let mounts = open_all(&*vault, principal.grants());
         let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));
         Ok(Rooms { vault: Some(vault), home, joined })
@@ -59,7 +59,7 @@ fn open_all(vault: &dyn Vault, grants: &Grants) -> Vec<Mount> {
 }
 
 fn open(vault: &dyn Vault, folder: &SharedFolder) -> Result<Arc<dyn Store>, Unusable> {
-    vault.open_folder(&folder.location, folder.quota).map_err(|error| {
+    vault.open_folder(&folder.location, folder.terms).map_err(|error| {
         tracing::warn!(folder = folder.name, location = %folder.location, %error, "a shared folder cannot be opened");
         // Where it is on the machine is not for its users.
         Unusable {

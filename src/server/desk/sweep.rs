@@ -1,7 +1,7 @@
 //! At the start and now and then: what a server that was killed left in the homes goes, and so do interrupted uploads nobody went
 //! on with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::registry::Registry;
 use crate::auth::Users;
-use crate::files::{Location, Swept, Vault};
+use crate::files::{HomeTerms, Location, Swept, Vault};
 use crate::limits;
 
 /// Sweeps every home in the background, so that a start waits for none of it, and again after each pause until the server stops.
@@ -50,12 +50,12 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
     names.extend(users.iter().map(|user| user.grants().home.clone()));
     names.extend(users.anonymous_home().map(str::to_owned));
     let shared = users.shares().folders().iter().filter_map(|folder| match folder.location() {
-        Location::Below(name) => Some((name, folder.quota())),
+        Location::Below(name) => Some((name, is_bounded(folder.terms()))),
         Location::Elsewhere(_) => None,
     });
     names.extend(shared.clone().map(|(name, _)| name.clone()));
-    let homes = users.iter().map(|user| (&user.grants().home, user.grants().quota));
-    let bounded = homes.chain(shared).filter(|(_, quota)| quota.is_some()).map(|(name, _)| Path::new(name));
+    let homes = users.iter().map(|user| (&user.grants().home, is_bounded(user.grants().terms)));
+    let bounded = homes.chain(shared).filter(|(_, is_bounded)| *is_bounded).map(|(name, _)| Path::new(name));
     let bounded: BTreeSet<&Path> = bounded.collect();
     let mut all = Swept::default();
     for home in &names {
@@ -72,7 +72,9 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
     for folder in users.shares().folders() {
         // What nobody changes has nothing left over in it.
         if matches!(folder.location(), Location::Elsewhere(_)) && folder.is_changed() {
-            match vault.sweep_folder(folder.location(), folder.quota().is_none().then_some(limits::PARTIAL_MAX_AGE)) {
+            match vault
+                .sweep_folder(folder.location(), (!is_bounded(folder.terms())).then_some(limits::PARTIAL_MAX_AGE))
+            {
                 Ok(swept) => {
                     all.removed += swept.removed;
                     all.saved += swept.saved;
@@ -81,7 +83,35 @@ fn sweep_all(vault: &dyn Vault, users: &Users) {
             }
         }
     }
-    info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, "swept");
+    let trash = sweep_trash(vault, users);
+    info!(target: "sealift::server::start", homes = names.len(), removed = all.removed, saved = all.saved, trash, "swept");
+}
+
+/// Whether somebody counts what is there.
+fn is_bounded(terms: HomeTerms) -> bool {
+    terms.quota.is_some() || terms.quota_files.is_some()
+}
+
+/// What was deleted or replaced goes for good when it is older than what is said of its folder; of several that say something the
+/// longest time counts. Where nothing is kept any more, what is there stays until somebody empties it.
+fn sweep_trash(vault: &dyn Vault, users: &Users) -> usize {
+    let mut ages: BTreeMap<Location, Duration> = BTreeMap::new();
+    let homes = users.iter().map(|user| (Location::Below(user.grants().home.clone()), user.grants().terms.trash));
+    let folders = users.shares().folders().iter().map(|folder| (folder.location().clone(), folder.terms().trash));
+    for (place, age) in homes.chain(folders) {
+        if let Some(age) = age {
+            let known = ages.entry(place).or_insert(age);
+            *known = age.max(*known);
+        }
+    }
+    let mut gone = 0;
+    for (place, age) in &ages {
+        match vault.sweep_trash(place, *age) {
+            Ok(some) => gone += some,
+            Err(error) => warn!(folder = %place, %error, "the trash cannot be swept"),
+        }
+    }
+    gone
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ impl Desk {
     }
 
     /// Whether those above a new folder that are missing may be made.
-    fn may_make_parents(&self, path: &RelPath, parents: bool, name: &str) -> Result<()> {
+    pub(super) fn may_make_parents(&self, path: &RelPath, parents: bool, name: &str) -> Result<()> {
         if !parents || self.principal.grants().is_uniform() {
             return Ok(());
         }

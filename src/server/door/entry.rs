@@ -55,12 +55,13 @@ pub async fn enter(
         // Entered first: whatever changes from here on ends the session.
         let version = users.version();
         let principal = users.latest().renew(&principal).ok_or_else(changed)?;
+        ticket.record().bound(&principal);
         let rooms = match principal.link() {
             None => Rooms::open(vault, &principal)?,
             Some(link) if !downloads.has_room(users.latest().links(), link, Origin::from(peer.ip())) => {
                 return Err(Error::new(Kind::LoginFailed, "there is no such link, or it is over"));
             }
-            Some(link) => Rooms::from(narrowed(&vault.open(principal.home(), principal.quota())?, link)?),
+            Some(link) => Rooms::from(narrowed(&vault.open(principal.home(), principal.home_terms())?, link)?),
         };
         Ok(Entry { principal, version, rooms, ticket, ending })
     });

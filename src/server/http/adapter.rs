@@ -17,6 +17,7 @@ use hyper::rt::{Executor, Read, ReadBufCursor, Sleep, Timer, Write};
 
 use crate::budget::{Account, Claim};
 use crate::limits;
+use crate::machine::throttle::Held;
 use crate::sync::{Mutex, MutexGuard};
 
 thread_local! {
@@ -48,6 +49,8 @@ pub struct Progress {
     open: AtomicUsize,
     /// Of those, the ones that wait for us and not for the other side.
     working: AtomicUsize,
+    /// How long we did not let it move.
+    held: Held,
 }
 
 /// A request that is not answered to the end, until it is dropped.
@@ -78,6 +81,11 @@ impl Progress {
     pub fn working(self: &Arc<Self>) -> Working {
         self.working.fetch_add(1, Ordering::Relaxed);
         Working(self.clone())
+    }
+
+    /// For how long its users were held back.
+    pub fn held(&self) -> &Held {
+        &self.held
     }
 
     /// Bytes so far, either way.

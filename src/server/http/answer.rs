@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
@@ -18,6 +18,7 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use super::Web;
 use super::adapter::Open;
+use super::brake::{Brake, Braked};
 use super::coming::Coming;
 use super::page;
 use crate::budget::Claim;
@@ -36,6 +37,8 @@ pub struct Body {
     _unwanted: Option<Unwanted>,
     /// Told if making the bytes panics.
     on_panic: Option<OnPanic>,
+    /// Where what comes waits for its turn.
+    braked: Option<Box<Braked>>,
 }
 
 /// The rest of a request's body, which nobody wants. Over HTTP/2 dropping it resets the stream; some clients then lose the answer
@@ -104,6 +107,7 @@ impl Body {
             _open: None,
             _unwanted: None,
             on_panic: None,
+            braked: None,
         }
     }
 
@@ -114,6 +118,7 @@ impl Body {
             _open: None,
             _unwanted: None,
             on_panic: None,
+            braked: None,
         }
     }
 
@@ -124,6 +129,7 @@ impl Body {
             _open: None,
             _unwanted: None,
             on_panic: None,
+            braked: None,
         }
     }
 
@@ -132,9 +138,38 @@ impl Body {
         Body { _open: Some(open), on_panic: Some(on_panic), ..self }
     }
 
+    /// No faster than this user may have it.
+    pub fn braked(self, brake: Brake) -> Body {
+        Body { braked: Some(Box::new(Braked::new(brake))), ..self }
+    }
+
     /// Lets go of the rest of a request's body only when this is sent.
     pub fn before(self, unwanted: Unwanted) -> Body {
         Body { _unwanted: Some(unwanted), ..self }
+    }
+}
+
+impl Body {
+    /// Bytes that have come and wait for their turn.
+    fn waiting(&self) -> u64 {
+        self.braked.as_ref().map_or(0, |braked| braked.len() as u64)
+    }
+
+    /// So much of a frame as may go now.
+    fn first_portion(
+        &mut self,
+        frame: Frame<Bytes>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let bytes = match (frame.into_data(), &mut self.braked) {
+            (Ok(bytes), Some(braked)) if !bytes.is_empty() => match braked.take(bytes) {
+                Some(bytes) => bytes,
+                None => return braked.poll_portion(cx).map(|portion| portion.map(|bytes| Ok(Frame::data(bytes)))),
+            },
+            (Ok(bytes), _) => bytes,
+            (Err(other), _) => return Poll::Ready(Some(Ok(other))),
+        };
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 
@@ -143,8 +178,14 @@ impl hyper::body::Body for Body {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Body { bytes, on_panic, .. } = &mut *self;
+        let Body { bytes, on_panic, braked, .. } = &mut *self;
+        if let Some(braked) = braked
+            && let Some(portion) = ready!(braked.poll_portion(cx))
+        {
+            return Poll::Ready(Some(Ok(Frame::data(portion))));
+        }
         match catch_unwind(AssertUnwindSafe(|| Pin::new(bytes).poll_frame(cx))) {
+            Ok(Poll::Ready(Some(Ok(frame)))) if braked.is_some() => self.first_portion(frame, cx),
             Ok(polled) => polled,
             Err(_) => {
                 if let Some(on_panic) = on_panic.take() {
@@ -158,11 +199,15 @@ impl hyper::body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_end_stream()
+        self.waiting() == 0 && self.bytes.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.bytes.size_hint()
+        let (hint, waiting) = (self.bytes.size_hint(), self.waiting());
+        match hint.exact() {
+            Some(exact) => SizeHint::with_exact(exact + waiting),
+            None => hint,
+        }
     }
 }
 

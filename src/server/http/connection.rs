@@ -250,20 +250,21 @@ async fn watch(visitors: &Visitors, progress: &Progress, heard: Receiver<News>, 
 
 /// Ends what owes us something and hardly moves, what idles too long, and where nobody is let in for too long.
 async fn slow(visitors: &Visitors, progress: &Progress, pace: &Pace, login: Duration) -> Over {
-    let window = pace.window.min(login);
+    let pace = Pace { window: pace.window.min(login), ..pace.clone() };
     let (mut idle, mut alone, mut slow_windows) = (Duration::ZERO, Duration::ZERO, 0);
     loop {
-        let (moved, requests) = (progress.moved(), progress.requests());
-        sleep(window).await;
-        let is_slow = progress.is_owed() && progress.moved().wrapping_sub(moved) < pace.least_progress;
+        let (moved, requests, held) = (progress.moved(), progress.requests(), progress.held().so_far());
+        sleep(pace.window).await;
+        let held = progress.held().so_far().saturating_sub(held);
+        let is_slow = progress.is_owed() && progress.moved().wrapping_sub(moved) < pace.least_progress_but(held);
         slow_windows = if is_slow { slow_windows + 1 } else { 0 };
         // Two windows: what began late in the first has the whole second one.
         if slow_windows >= 2 {
             return Over::Now(Kind::TimedOut);
         }
         let idles = progress.is_idle() && progress.requests() == requests;
-        idle = if idles { idle + window } else { Duration::ZERO };
-        alone = if visitors.is_empty() { alone + window } else { Duration::ZERO };
+        idle = if idles { idle + pace.window } else { Duration::ZERO };
+        alone = if visitors.is_empty() { alone + pace.window } else { Duration::ZERO };
         if idle >= limits::WEB_IDLE_TIMEOUT.min(pace.idle) || alone >= login {
             return Over::Gracefully(Kind::TimedOut, limits::CLOSE_DRAIN);
         }

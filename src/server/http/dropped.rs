@@ -218,6 +218,7 @@ impl Inbox<'_> {
         while let Next::Bytes(bytes) = form.next().await? {
             size += bytes.len() as u64;
             let some = Pieces { len: bytes.len(), pieces: vec![bytes], is_last: false };
+            self.guest.pay(some.len).await;
             receiving.stream().append(some).await.map_err(hidden)?;
         }
         if let Some(room) = receiving.room() {

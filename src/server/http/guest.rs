@@ -10,11 +10,14 @@ use futures::channel::oneshot;
 
 use super::Web;
 use super::adapter::{Progress, Working};
+use super::answer::Answer;
+use super::brake::Brake;
 use crate::auth::{InboxBounds, Link, Principal};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 use crate::machine::source::{Origin, Source};
+use crate::machine::throttle::Course;
 use crate::machine::turns::Class;
 use crate::server::Shared;
 use crate::server::desk::Desk;
@@ -226,6 +229,26 @@ impl Guest {
     /// We are at work until it is dropped, whoever waits.
     pub fn working(&self) -> Working {
         self.progress.working()
+    }
+
+    /// Waits until these bytes, which have just come, are paid for where its user is limited: portion by portion, so that other
+    /// sessions have their turns.
+    pub async fn pay(&self, mut bytes: usize) {
+        let throttle = self.ticket.record().throttle();
+        if !throttle.is_bounded(Course::Up) {
+            return;
+        }
+        while bytes > 0 {
+            let portion = bytes.min(throttle.portion(Course::Up));
+            throttle.pay(Course::Up, portion, self.progress.held()).await;
+            bytes -= portion;
+        }
+    }
+
+    /// This answer, whose bytes are sent no faster than its user may have them.
+    pub fn braking(&self, answer: Answer) -> Answer {
+        let brake = Brake { throttle: self.ticket.record().throttle().clone(), progress: self.progress.clone() };
+        answer.map(|body| body.braked(brake))
     }
 
     /// Waits for the right to have a file open.

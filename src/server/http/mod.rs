@@ -7,6 +7,7 @@ mod adapter;
 mod answer;
 mod archive;
 mod before_commit;
+mod brake;
 mod change;
 mod coming;
 mod conditions;

@@ -90,6 +90,7 @@ pub async fn store(
         && let Some(_claim) = guest.account().claim(size)
     {
         let all = body.gather(limits::CHUNK + 1).await?;
+        guest.pay(all.len).await;
         return store_at_once(guest.clone(), wanted, room, all).await;
     }
     let receiving = Receiving::begin(guest, wanted, room).await?;
@@ -200,11 +201,18 @@ impl Stream {
         // One chunk at the desk, one that gathers. Where memory is short, each piece goes as it comes.
         let claim = self.guest.account().claim(2 * limits::CHUNK);
         let least = if claim.is_some() { limits::CHUNK } else { 1 };
-        let mut next = body.gather(least).await?;
+        let mut next = self.gather(body, least).await?;
         while !next.is_last {
-            ((), next) = try_join(self.append(next), body.gather(least)).await?;
+            ((), next) = try_join(self.append(next), self.gather(body, least)).await?;
         }
         self.append(next).await
+    }
+
+    /// The next bytes, no sooner than its user may send more.
+    async fn gather(&self, body: &mut Coming, least: usize) -> Result<Pieces> {
+        let some = body.gather(least).await?;
+        self.guest.pay(some.len).await;
+        Ok(some)
     }
 
     /// Appends these bytes.

@@ -435,6 +435,10 @@ enum Here {
 /// # Errors
 /// Those of the gate and the store.
 pub async fn serve(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
+    look(guest, asked, is_for_browser, ids).await.map(|answer| guest.braking(answer))
+}
+
+async fn look(guest: &Arc<Guest>, asked: Asked, is_for_browser: bool, ids: Ids) -> Result<Answer> {
     let form = match (asked.wish.json, is_for_browser) {
         (true, _) => Form::Json,
         (false, true) => Form::Page,

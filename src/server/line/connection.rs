@@ -42,7 +42,7 @@ pub async fn serve(
     let pin = pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
     let Some((lane, ending)) = log_in(stream, (peer, pin), admitted, shared).boxed().await? else { return Ok(()) };
     let ends = Ends { one: ending.wait(), all: shared.registry.stopping() };
-    let result = drive(stream, lane, ends, &shared.live().pace).await;
+    let result = drive(stream, lane, ends, &shared.live().pace, ending.throttle()).await;
     // Only a panic ends a session so.
     if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
         let panics = shared.registry.count_panic();

@@ -1,8 +1,8 @@
-//! What the files below a folder take, to the byte, whoever changes them: the ground a quota stands on.
+//! What the files below a folder take, to the byte and the file, whoever changes them: the ground a quota stands on.
 //!
 //! A folder is measured once, while nobody changes a name in the tree. From then on every store of the tree adds to its
 //! account what it puts there and takes off what it replaces and removes, in the same step as it does so. Counted
-//! are the regular files in their places; and, while uploads are on their way, the bytes that were promised to them. So no
+//! are the regular files in their places, those that were deleted or replaced and are kept among them; and, while uploads are on their way, the bytes that were promised to them. So no
 //! number of uploads side by side is ever over a bound; and a file that replaces another needs room beside it, as
 //! on any disk. Interrupted uploads are not counted, so nobody keeps any where an account is, with or without a bound of
 //! their own, and what was kept before goes when the folder is measured. What other programs put into the folder is seen when it is measured the next time: when the first
@@ -15,10 +15,39 @@ use std::sync::{Arc, OnceLock};
 use super::capabilities::Capabilities;
 use super::jail::Jail;
 use super::staging::Stage;
-use super::{measure, sweep};
+use super::{measure, sweep, trash};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Removed, Usage};
+use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
+
+/// So many bytes in so many files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Sum {
+    pub(super) bytes: u64,
+    pub(super) files: u64,
+}
+
+impl Sum {
+    pub(super) const NONE: Sum = Sum { bytes: 0, files: 0 };
+
+    /// One file of so many bytes.
+    pub(super) const fn file(bytes: u64) -> Sum {
+        Sum { bytes, files: 1 }
+    }
+
+    pub(super) fn plus(self, more: Sum) -> Sum {
+        Sum { bytes: self.bytes.saturating_add(more.bytes), files: self.files.saturating_add(more.files) }
+    }
+
+    pub(super) fn minus(self, less: Sum) -> Sum {
+        Sum { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
+    }
+
+    fn has_all_of(self, other: Sum) -> bool {
+        self.bytes >= other.bytes && self.files >= other.files
+    }
+}
 
 /// What one folder of a tree holds.
 pub(super) struct Account {
@@ -29,12 +58,12 @@ pub(super) struct Account {
 
 #[derive(Default)]
 struct Counts {
-    /// Bytes of the files in their places. `None` until they are measured, and when they must be measured again.
-    files: Option<u64>,
+    /// The files in their places. `None` until they are measured, and when they must be measured again.
+    files: Option<Sum>,
     /// How often they were measured.
     measured: u64,
-    /// Bytes promised to uploads on their way.
-    promised: u64,
+    /// What is promised to uploads on their way.
+    promised: Sum,
 }
 
 impl Account {
@@ -52,7 +81,7 @@ impl Account {
     }
 
     /// Some of the files were replaced by others, or came, or went.
-    pub(super) fn change(&self, before: u64, after: u64) {
+    pub(super) fn change(&self, before: Sum, after: Sum) {
         self.lock().change(before, after);
     }
 
@@ -68,8 +97,8 @@ impl Account {
 }
 
 impl Counts {
-    fn change(&mut self, before: u64, after: u64) {
-        self.files = self.files.map(|files| files.saturating_add(after).saturating_sub(before));
+    fn change(&mut self, before: Sum, after: Sum) {
+        self.files = self.files.map(|files| files.plus(after).minus(before));
     }
 }
 
@@ -113,12 +142,12 @@ impl Leaving {
         Removed::new(self.files.get(), self.folders.get())
     }
 
-    /// So many bytes are gone. Whoever has measured since has not counted them.
-    pub(super) fn gone(&self, bytes: u64) {
+    /// So much is gone. Whoever has measured since has not counted it.
+    pub(super) fn gone(&self, some: Sum) {
         for (account, measured) in &self.accounts {
             let mut counts = account.lock();
             if counts.measured == *measured {
-                counts.change(bytes, 0);
+                counts.change(some, Sum::NONE);
             }
         }
     }
@@ -133,23 +162,43 @@ impl Leaving {
 pub(super) struct Bound {
     jail: Arc<Jail>,
     pub(super) account: Arc<Account>,
-    /// The most bytes.
-    limit: u64,
-    /// How to say that they are used up.
-    refusal: String,
+    limits: Limits,
     /// What the file system of the folder can do, once it was asked.
     can: OnceLock<Capabilities>,
 }
 
-/// Bytes kept free for one upload until this is dropped or the upload is in its place.
+/// The most that a folder may hold, and how to say that it is used up.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: Option<(u64, String)>,
+    /// Files.
+    pub files: Option<(u64, String)>,
+}
+
+impl Limits {
+    /// Why there may not be so much.
+    fn refuse(&self, wanted: Sum) -> Option<(Sum, &str)> {
+        let over = |limit: &Option<(u64, String)>, wanted: u64| limit.as_ref().is_some_and(|(most, _)| wanted > *most);
+        let beyond = |limit: &Option<(u64, String)>, wanted: u64| {
+            limit.as_ref().map_or(0, |(most, _)| wanted.saturating_sub(*most))
+        };
+        let beyond = Sum { bytes: beyond(&self.bytes, wanted.bytes), files: beyond(&self.files, wanted.files) };
+        let refusal = if over(&self.bytes, wanted.bytes) { &self.bytes } else { &self.files };
+        let is_over = over(&self.bytes, wanted.bytes) || over(&self.files, wanted.files);
+        refusal.as_ref().filter(|_| is_over).map(|(_, refusal)| (beyond, refusal.as_str()))
+    }
+}
+
+/// Room kept free for one upload until this is dropped or the upload is in its place.
 pub(super) struct Promise {
     bound: Arc<Bound>,
-    bytes: u64,
+    sum: Sum,
 }
 
 impl Promise {
-    /// Promises these bytes to an upload if there is room for them.
-    pub(super) fn of(bound: &Arc<Bound>, stage: &Stage, path: &RelPath, bytes: u64) -> Result<Self> {
+    /// Promises so much if there is room for it.
+    pub(super) fn of(bound: &Arc<Bound>, stage: &Stage, path: &RelPath, sum: Sum) -> Result<Self> {
         let failed = |err| Error::file(path, err);
         if bound.can.get().is_none() {
             let can = bound.jail.root().and_then(|root| stage.can(&root)).map_err(failed)?;
@@ -159,17 +208,17 @@ impl Promise {
         if !bound.account.is_measured() {
             bound.measure().map_err(failed)?;
         }
-        let mut promise = Promise { bound: Arc::clone(bound), bytes: 0 };
-        promise.raise(path, bytes)?;
+        let mut promise = Promise { bound: Arc::clone(bound), sum: Sum::NONE };
+        promise.raise(path, sum)?;
         Ok(promise)
     }
 
-    /// Promises so many in all.
-    pub(super) fn raise(&mut self, path: &RelPath, bytes: u64) -> Result<()> {
-        let more = bytes.saturating_sub(self.bytes);
-        if more == 0 {
+    /// Promises so much in all.
+    pub(super) fn raise(&mut self, path: &RelPath, sum: Sum) -> Result<()> {
+        if self.sum.has_all_of(sum) {
             return Ok(());
         }
+        let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
         loop {
             let mut counts = bound.account.lock();
@@ -178,22 +227,28 @@ impl Promise {
                 bound.measure().map_err(|err| Error::file(path, err))?;
                 continue;
             };
-            if files.saturating_add(counts.promised).saturating_add(more) > bound.limit {
-                return Err(Error::new(Kind::Quota, format!("{path}: {}", bound.refusal)));
+            let Some((beyond, refusal)) = bound.limits.refuse(files.plus(counts.promised).plus(more)) else {
+                counts.promised = counts.promised.plus(more);
+                self.sum = self.sum.plus(more);
+                return Ok(());
+            };
+            drop(counts);
+            // Some more, so that what comes in pieces does not ask for each.
+            let some_more = bound.limits.bytes.as_ref().map_or(0, |(most, _)| most / limits::TRASH_ROOM_PART);
+            let room = Sum { bytes: if beyond.bytes > 0 { beyond.bytes.max(some_more) } else { 0 }, ..beyond };
+            if trash::make_room(&bound.jail, room) == 0 {
+                return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
             }
-            counts.promised += more;
-            self.bytes = bytes;
-            return Ok(());
         }
     }
 
-    /// The upload is in its place, over a file of `before` bytes: from now on its bytes are counted there.
-    pub(super) fn settle(mut self, before: u64, after: u64) {
+    /// What was promised is in its place, over what was there before: from now on it is counted there.
+    pub(super) fn settle(mut self, before: Sum, after: Sum) {
         let mut counts = self.bound.account.lock();
         counts.change(before, after);
-        counts.promised = counts.promised.saturating_sub(self.bytes);
+        counts.promised = counts.promised.minus(self.sum);
         drop(counts);
-        self.bytes = 0;
+        self.sum = Sum::NONE;
     }
 
     pub(super) fn is_of(&self, account: &Arc<Account>) -> bool {
@@ -203,24 +258,25 @@ impl Promise {
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        if self.bytes > 0 {
+        if self.sum != Sum::NONE {
             let mut counts = self.bound.account.lock();
-            counts.promised = counts.promised.saturating_sub(self.bytes);
+            counts.promised = counts.promised.minus(self.sum);
         }
     }
 }
 
 impl Bound {
-    pub(super) fn new(jail: &Arc<Jail>, limit: u64, refusal: String) -> Self {
+    pub(super) fn new(jail: &Arc<Jail>, limits: Limits) -> Self {
         let account = jail.tree().account(&jail.place().folder);
-        Bound { jail: Arc::clone(jail), account, limit, refusal, can: OnceLock::new() }
+        Bound { jail: Arc::clone(jail), account, limits, can: OnceLock::new() }
     }
 
-    /// What there is, of how much.
-    pub(super) fn usage(self: &Arc<Self>) -> Result<Usage> {
+    /// How many bytes there are, of how many; none if they are not bounded.
+    pub(super) fn usage(self: &Arc<Self>) -> Result<Option<Usage>> {
+        let Some((limit, _)) = self.limits.bytes else { return Ok(None) };
         loop {
             if let Some(used) = self.account.lock().files {
-                return Ok(Usage { used, limit: self.limit });
+                return Ok(Some(Usage { used: used.bytes, limit }));
             }
             self.measure().map_err(|err| Error::file(RelPath::root(), err))?;
         }
@@ -232,7 +288,7 @@ impl Bound {
         if self.account.lock().files.is_some() {
             return Ok(());
         }
-        let files = measure::bytes(&*self.jail.root()?, |reserved| {
+        let files = measure::sum(&*self.jail.root()?, &mut |reserved| {
             // What cannot be read there was not put there by us.
             let _ = sweep::clear(self.can.get().copied(), reserved);
         })?;

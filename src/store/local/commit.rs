@@ -9,12 +9,14 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
 use super::names::{Touched, rename_new};
 use super::partial;
 use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
+use super::trash::{self, Kept, Trash, is_worth_keeping};
 use super::upload::LocalUpload;
 use super::{beside, keep_old, numbered, properties, record, sync};
 use crate::error::{Error, Kind, Result};
@@ -153,7 +155,7 @@ fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, 
     let (dir, name) = jail.parent(&upload.path)?;
     let put = put_new(&upload.temp, &dir, name);
     if put.is_ok() {
-        jail.settled(&upload.path, 0, upload.len(), upload.promise.take());
+        jail.settled(&upload.path, Sum::NONE, Sum::file(upload.len()), upload.promise.take());
     }
     Ok(put.map(|()| dir))
 }
@@ -223,7 +225,7 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
     let path = upload.path.clone();
     let temp = &mut upload.temp;
     let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
-    let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), 0);
+    let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
         // Before the mode, which may be one that not even its owner may write.
         if !upload.has_properties && properties::copy_of(dir, name, &temp.file) && upload.durable {
@@ -236,20 +238,46 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
             let mode = upload.spec.mode.map_or(before, |source| source.over(before));
             fchmod(&temp.file, Mode::from_raw_mode(mode.bits())).map_err(|err| failed(&path, err))?;
         }
-        before = meta(&old).size;
+        before = Sum::file(meta(&old).size);
     }
     if stage.is_beside() && kind.is_some_and(beside::is_special) {
         return Err(beside::special(&path));
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
-    renameat(&temp.dir, staged, dir, name).map_err(|err| failed(&path, err))?;
-    jail.settled(&path, before, upload.len(), upload.promise.take());
+    let trash = stage.trash().map_err(|err| failed(&path, err))?;
+    let kept = keep_old_one(trash.as_deref(), old.as_ref(), (dir, name), &path).map_err(|err| failed(&path, err))?;
+    if let Err(err) = renameat(&temp.dir, staged, dir, name) {
+        kept.into_iter().for_each(Kept::undo);
+        return Err(failed(&path, err));
+    }
+    if kept.is_some() {
+        trash::left(jail, &path, Some(before));
+        before = Sum::NONE;
+    }
+    jail.settled(&path, before, Sum::file(upload.len()), upload.promise.take());
     match kind {
         None => return Ok(Stored::Created),
         Some(FileType::Symlink) => jail.tree().moved(),
         Some(_) => {}
     }
     Ok(Stored::Replaced)
+}
+
+/// Has what is replaced stay in the trash, if anything is kept there. Nothing where it is on a file system of its own.
+pub(super) fn keep_old_one<'a>(
+    trash: Option<&'a Trash>,
+    old: Option<&Stat>,
+    place: (&Dir, &[u8]),
+    path: &RelPath,
+) -> Result<Option<Kept<'a>>, Errno> {
+    match (trash, old) {
+        (Some(trash), Some(old)) if is_worth_keeping(old) => match trash.keep(place, path) {
+            Ok(kept) => Ok(Some(kept)),
+            Err(Errno::XDEV) => Ok(None),
+            Err(err) => Err(err),
+        },
+        _ => Ok(None),
+    }
 }
 
 /// Whether it is the same file with the same content, as far as a file system tells: any write changes a time.

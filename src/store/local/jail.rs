@@ -15,7 +15,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
-use super::account::Promise;
+use super::account::{Promise, Sum};
 use super::root::{Place, Root, Since};
 use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
@@ -66,15 +66,15 @@ impl Jail {
         }
     }
 
-    /// To be said while the name is held: what it stands for had so many bytes before, and has so many now.
-    pub(super) fn resized(&self, path: &RelPath, before: u64, after: u64) {
+    /// To be said while the name is held: what it stands for was so much before, and is so much now.
+    pub(super) fn resized(&self, path: &RelPath, before: Sum, after: Sum) {
         if before != after && self.tree().counts() {
             self.tree().accounts_over(&self.full(path)).iter().for_each(|account| account.change(before, after));
         }
     }
 
     /// The same of an upload that is in its place now, and needs no promise any more.
-    pub(super) fn settled(&self, path: &RelPath, before: u64, after: u64, promise: Option<Promise>) {
+    pub(super) fn settled(&self, path: &RelPath, before: Sum, after: Sum, promise: Option<Promise>) {
         self.tree().arrived();
         let Some(promise) = promise else { return self.resized(path, before, after) };
         for account in self.tree().accounts_over(&self.full(path)) {

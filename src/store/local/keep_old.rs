@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, fsync, statat};
 use rustix::io::Errno;
 
+use super::account::Sum;
 use super::commit::{changed, failed, put_new};
 use super::compare::Comparison;
 use super::jail::Jail;
@@ -32,7 +33,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Op
             let (dir, name) = jail.parent(path)?;
             match put_new(&upload.temp, &dir, name) {
                 Ok(()) => {
-                    jail.settled(path, 0, upload.len(), upload.promise.take());
+                    jail.settled(path, Sum::NONE, Sum::file(upload.len()), upload.promise.take());
                     return Ok((dir, None));
                 }
                 Err(Errno::EXIST) => {}

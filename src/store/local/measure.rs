@@ -4,8 +4,10 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 
+use super::account::Sum;
 use super::jail::{entries, open_directory};
 use super::source::meta;
+use super::trash::TRASH;
 use crate::limits;
 
 /// Whether a folder's entry is one of those that a walk passes over.
@@ -21,10 +23,10 @@ pub(super) fn is_reserved(name: &[u8]) -> bool {
 /// An open folder and its name.
 type Level = (rustix::fs::Dir, Vec<u8>);
 
-/// The bytes of all regular files in a folder, each under each of its names. A folder that cannot be read holds nothing
-/// that was put there through a store. What is reserved is told.
-pub(super) fn bytes(folder: &Dir, mut reserved: impl FnMut(&Dir)) -> Result<u64, Errno> {
-    let mut bytes = 0;
+/// All regular files in a folder and their bytes, each under each of its names. A folder that cannot be read holds nothing
+/// that was put there through a store. What is reserved is told, and of what is in it the trash counts.
+pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, Errno> {
+    let mut sum = Sum::NONE;
     // Folders deeper than what is held open at once, by the names that lead to them.
     let mut deep: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
     while let Some(way) = deep.pop() {
@@ -38,10 +40,15 @@ pub(super) fn bytes(folder: &Dir, mut reserved: impl FnMut(&Dir)) -> Result<u64,
                 continue;
             };
             match kind {
-                FileType::RegularFile => bytes += size(level, &name)?,
+                FileType::RegularFile => sum = sum.plus(file(level, &name)?),
                 FileType::Directory if is_reserved(&name) => {
                     if let Ok(dir) = level.fd().and_then(|level| open_directory(level, &name)) {
                         reserved(&dir);
+                        match open_directory(&dir, TRASH.as_bytes()) {
+                            Ok(trash) => sum = sum.plus(self::sum(&trash, reserved)?),
+                            Err(Errno::NOENT) => {}
+                            Err(err) => drop(readable::<()>(Err(err))?),
+                        }
                     }
                 }
                 FileType::Directory if depth >= limits::DEPTH_MAX => {
@@ -56,7 +63,7 @@ pub(super) fn bytes(folder: &Dir, mut reserved: impl FnMut(&Dir)) -> Result<u64,
             }
         }
     }
-    Ok(bytes)
+    Ok(sum)
 }
 
 /// What there may be of a path below a folder.
@@ -153,10 +160,10 @@ fn next(level: &mut rustix::fs::Dir) -> Result<Option<(Vec<u8>, FileType)>, Errn
     }
 }
 
-fn size(level: &rustix::fs::Dir, name: &[u8]) -> Result<u64, Errno> {
+fn file(level: &rustix::fs::Dir, name: &[u8]) -> Result<Sum, Errno> {
     match level.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
-        Ok(stat) => Ok(meta(&stat).size),
-        Err(Errno::NOENT) => Ok(0),
+        Ok(stat) => Ok(Sum::file(meta(&stat).size)),
+        Err(Errno::NOENT) => Ok(Sum::NONE),
         Err(err) => Err(err),
     }
 }

@@ -1,6 +1,7 @@
 //! Files in a directory of this machine.
 
 mod account;
+mod across;
 mod beside;
 mod capabilities;
 mod commit;
@@ -25,10 +26,12 @@ mod staging;
 mod supersede;
 mod sweep;
 mod sync;
+mod trash;
 mod tree;
 mod unnamed;
 mod upload;
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,10 +43,11 @@ use rustix::fs::Mode;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties, RelPath,
-    Removed, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Usage,
+    Removed, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Upload, UploadSpec, Usage,
 };
 use crate::limits;
-use account::{Bound, Promise};
+pub use account::Limits;
+use account::{Bound, Promise, Sum};
 pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
@@ -133,17 +137,37 @@ impl LocalStore {
         LocalStore { jail, stage, options, bound: None }
     }
 
-    /// The same, refusing with [`crate::Kind::Quota`] and this text what would make the files in it more than `limit` bytes.
+    /// The same, refusing with [`crate::Kind::Quota`] and their texts what would make the files in it more than these limits.
     /// Counted is what any store of the same tree puts there and removes, to the byte. Uploads that are given up leave
     /// no partials, which are not counted, in this store or another over what is in it.
-    pub fn bounded(mut self, limit: u64, refusal: String) -> LocalStore {
-        self.bound = Some(Arc::new(Bound::new(&self.jail, limit, refusal)));
+    pub fn limited(mut self, limits: Limits) -> LocalStore {
+        self.bound = Some(Arc::new(Bound::new(&self.jail, limits)));
         self
+    }
+
+    /// [`LocalStore::limited`] to so many bytes.
+    pub fn bounded(self, limit: u64, refusal: String) -> LocalStore {
+        self.limited(Limits { bytes: Some((limit, refusal)), files: None })
+    }
+
+    /// The same, in which what is deleted or replaced is kept, where [`LocalStore::sweep_trash`] and [`Store::trash`] find it. That
+    /// is for a store that stages in its root.
+    pub fn keeping(mut self, keeps: bool) -> LocalStore {
+        self.stage.keeps = keeps && self.options.staging == Staging::Hidden;
+        self
+    }
+
+    /// Removes for good what was deleted or replaced longer ago than this. How many things that were.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sweep_trash(&self, max_age: Duration) -> Result<usize> {
+        trash::sweep(&self.jail, max_age)
     }
 
     /// Room for so many bytes of an upload, where there is a bound.
     fn promise(&self, path: &RelPath, bytes: u64) -> Result<Option<Promise>> {
-        self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, bytes)).transpose()
+        self.bound.as_ref().map(|bound| Promise::of(bound, &self.stage, path, Sum::file(bytes))).transpose()
     }
 
     /// A store over the directory at this path of the machine.
@@ -266,11 +290,23 @@ impl Store for LocalStore {
     }
 
     fn usage(&self) -> Result<Option<Usage>> {
-        self.bound.as_ref().map(Bound::usage).transpose()
+        self.bound.as_ref().map_or(Ok(None), Bound::usage)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
         names::rename(&self.stage, self.durable(), from, to, replace)
+    }
+
+    fn rename_from(&self, other: &dyn Store, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
+        let Some(other) = other.as_any().and_then(|other| other.downcast_ref::<LocalStore>()) else {
+            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
+        };
+        let ends = (across::End { stage: &other.stage, path: from }, across::End { stage: &self.stage, path: to });
+        across::rename(&ends.0, &ends.1, self.bound.as_ref(), self.durable(), replace)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
@@ -280,6 +316,18 @@ impl Store for LocalStore {
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {
         let (dir, place) = self.jail.inside(path)?;
         Ok(Arc::new(LocalStore::over(Arc::new(Root::within(&dir, place)?), self.options)))
+    }
+
+    fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {
+        trash::list(&self.jail, path, most, shown)
+    }
+
+    fn restore(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+        trash::restore(&self.stage, self.durable(), path, id, to)
+    }
+
+    fn purge(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+        trash::purge(&self.jail, path, id)
     }
 
     fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {

@@ -8,13 +8,15 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::account::Account;
+use super::account::{Account, Sum};
 use super::capabilities::NewName;
+use super::commit::keep_old_one;
 use super::jail::Jail;
 use super::measure::{self, Beyond, Room};
 use super::root::is_same_file;
 use super::source::meta;
 use super::staging::Stage;
+use super::trash;
 use crate::error::{Error, Kind, Result};
 use crate::files::{EntryKind, RelPath, Stored};
 use crate::limits;
@@ -62,14 +64,29 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     }
     let (stored, replaced) = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
         // Its own name, or the same one in another spelling.
-        Ok(there) if from == to || (stat.st_nlink == 1 && is_same_file(&there, &stat)) => (Stored::Same, 0),
+        Ok(there) if from == to || (stat.st_nlink == 1 && is_same_file(&there, &stat)) => (Stored::Same, Sum::NONE),
         // With two names of one file one name goes, and what is counted under it.
-        Ok(there) => (Stored::Replaced, meta_of_file(&there)),
-        Err(_) => (Stored::Created, 0),
+        Ok(there) => (Stored::Replaced, sum_of_file(&there)),
+        Err(_) => (Stored::Created, Sum::NONE),
     };
     // rename(2) would put a directory over an empty one.
+    let mut replaced = replaced;
     let renamed = if replace && !directory {
-        replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to)
+        let old = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok().filter(|old| !is_same_file(old, &stat));
+        let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
+        let kept = keep_old_one(trash.as_deref(), old.as_ref(), (&to_dir, to_name), to);
+        let kept = kept.map_err(|err| Error::file(to, err.into()))?;
+        let done = replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
+        match (&done, kept) {
+            (Ok(()), Some(_)) => {
+                trash::left(jail, to, Some(replaced));
+                // Those that count the home count it still.
+                replaced = Sum::NONE;
+            }
+            (Err(_), Some(kept)) => kept.undo(),
+            (_, None) => {}
+        }
+        done
     } else {
         rename_new(can.new_name, &from_dir, from_name, &to_dir, to_name)
     };
@@ -84,7 +101,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     if replace || kind != FileType::RegularFile {
         jail.tree().moved();
     }
-    count(jail, (from, to), (!directory).then(|| meta_of_file(&stat)), replaced);
+    count(jail, (from, to), (!directory).then(|| sum_of_file(&stat)), replaced);
     drop(alone);
     if durable {
         sync(to, &to_dir)?;
@@ -95,7 +112,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
 
 /// Renames a file over what has the other name. Of two names of one file rename(2) leaves both: there the first is removed,
 /// and so is it what was asked for. Nobody else changes a name meanwhile, as far as it is done through a store.
-fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: bool) -> Result<(), Errno> {
+pub(super) fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), same_name: bool) -> Result<(), Errno> {
     let is_it = |(dir, name): (&Dir, &[u8])| {
         let there = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
         there.is_ok_and(|there| is_same_file(&there, stat))
@@ -154,15 +171,15 @@ pub(super) fn check_below(from: &RelPath, to: &RelPath, dir: &Dir, name: &[u8]) 
     Err(Error::new(Kind::PathTooLong, text))
 }
 
-/// The bytes that count of what a name stands for; those in a folder are not known.
-pub(super) fn meta_of_file(stat: &Stat) -> u64 {
+/// What counts of what a name stands for; what is in a folder is not known.
+pub(super) fn sum_of_file(stat: &Stat) -> Sum {
     let meta = meta(stat);
-    if meta.kind == EntryKind::File { meta.size } else { 0 }
+    if meta.kind == EntryKind::File { Sum::file(meta.size) } else { Sum::NONE }
 }
 
 /// Tells the accounts of a rename: what the target replaced is gone, and what was moved from one folder that is counted
-/// to another counts there. `moved` are the bytes of a file; how many are in a folder is not known.
-pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<u64>, replaced: u64) {
+/// to another counts there. `moved` is a file; what is in a folder is not known.
+pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<Sum>, replaced: Sum) {
     let tree = jail.tree();
     if !tree.counts() {
         return;
@@ -170,11 +187,15 @@ pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option
     let (from, to) = (jail.full(from), jail.full(to));
     let (out, into) = (tree.accounts_over(&from), tree.accounts_over(&to));
     let has = |accounts: &[Arc<Account>], one: &Arc<Account>| accounts.iter().any(|other| Arc::ptr_eq(one, other));
-    into.iter().for_each(|account| account.change(replaced, 0));
-    let left =
-        out.iter().filter(|account| !has(&into, account)).map(|account| (account, moved.map(|moved| (moved, 0))));
-    let come =
-        into.iter().filter(|account| !has(&out, account)).map(|account| (account, moved.map(|moved| (0, moved))));
+    into.iter().for_each(|account| account.change(replaced, Sum::NONE));
+    let left = out
+        .iter()
+        .filter(|account| !has(&into, account))
+        .map(|account| (account, moved.map(|moved| (moved, Sum::NONE))));
+    let come = into
+        .iter()
+        .filter(|account| !has(&out, account))
+        .map(|account| (account, moved.map(|moved| (Sum::NONE, moved))));
     for (account, change) in left.chain(come) {
         match change {
             Some((before, after)) => account.change(before, after),

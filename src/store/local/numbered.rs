@@ -6,6 +6,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, statat};
 use rustix::io::Errno;
 
+use super::account::Sum;
 use super::commit::{failed, put_new};
 use super::jail::Jail;
 use super::upload::LocalUpload;
@@ -30,7 +31,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u3
         match put_new(&upload.temp, &dir, &numbered_name(name, number)) {
             Ok(()) => {
                 upload.path = numbered(&asked, number)?;
-                jail.settled(&upload.path, 0, upload.len(), upload.promise.take());
+                jail.settled(&upload.path, Sum::NONE, Sum::file(upload.len()), upload.promise.take());
                 return Ok((dir, number));
             }
             // Somebody has taken it just now.

@@ -12,11 +12,12 @@ use rustix::fs::{AtFlags, FileType, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Staging;
-use super::account::Leaving;
+use super::account::{Leaving, Sum};
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{is_dot, is_reserved};
 use super::source::meta;
 use super::staging::{Area, Stage, random_name};
+use super::trash::{self, is_worth_keeping};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
 use crate::files::{RelPath, Removed};
@@ -31,8 +32,12 @@ pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool
     let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
+            if is_worth_keeping(&stat) && keep(stage, (&dir, name), path)? {
+                trash::left(jail, path, Some(Sum::file(meta(&stat).size)));
+                return Ok(Removed::FILE);
+            }
             unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
-            jail.resized(path, meta(&stat).size, 0);
+            jail.resized(path, Sum::file(meta(&stat).size), Sum::NONE);
             return Ok(Removed::FILE);
         }
         FileType::Directory => match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
@@ -50,6 +55,11 @@ pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool
             jail.tree().moved();
             return Ok(Removed::FILE);
         }
+    }
+    if keep(stage, (&dir, name), path)? {
+        jail.left(path);
+        trash::left(jail, path, None);
+        return Ok(Removed::FOLDER);
     }
     let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)));
     let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
@@ -70,6 +80,17 @@ pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool
         leaving.lost();
     }
     Err(error)
+}
+
+/// Puts something into the trash, if what is removed is kept. False where it is on a file system of its own, from which nothing can
+/// be moved there.
+fn keep(stage: &Stage, place: (&Dir, &[u8]), path: &RelPath) -> Result<bool> {
+    let Some(trash) = stage.trash().map_err(|err| Error::file("the trash", err))? else { return Ok(false) };
+    match trash.take(place, path) {
+        Ok(()) => Ok(true),
+        Err(Errno::XDEV) => Ok(false),
+        Err(err) => Err(Error::file(path, err.into())),
+    }
 }
 
 /// One folder on the way down, and its name for errors and for its own removal.
@@ -155,7 +176,7 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
                 if reserved.is_none() {
                     leaving.one_file();
                 }
-                leaving.gone(file.map_or(0, |stat| meta(&stat).size));
+                leaving.gone(file.map_or(Sum::NONE, |stat| Sum::file(meta(&stat).size)));
                 continue;
             }
             Err(Errno::NOENT) => continue,
@@ -168,8 +189,10 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
             further.push(up);
             continue;
         }
-        if reserved.is_some_and(|reserved| levels.len() > reserved + 1) {
-            // A folder in a session's own directory is a tree that another session is removing and still counts: nobody
+        if reserved.is_some_and(|reserved| levels.len() > reserved + 1)
+            || reserved.is_some() && name == trash::TRASH.as_bytes()
+        {
+            // What is kept there was counted, too. A folder in a session's own directory is a tree that another session is removing and still counts: nobody
             // knows any more which of the two takes what.
             leaving.lost();
         }

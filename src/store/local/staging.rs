@@ -22,6 +22,7 @@ use super::capabilities::{Capabilities, FileSystems};
 use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
+use super::trash::Trash;
 use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, hash::BlockHash};
@@ -44,6 +45,10 @@ pub(super) struct Stage {
     jail: Arc<Jail>,
     pub(super) staging: Staging,
     durable: bool,
+    /// What is deleted or replaced is kept.
+    pub(super) keeps: bool,
+    /// Where, made at the first thing.
+    trash: Mutex<Option<Arc<Trash>>>,
     file_systems: Arc<FileSystems>,
     /// The directory asked for last, and what its file system can do: the next file is mostly for the same.
     last: Mutex<Option<(Weak<Dir>, Capabilities)>>,
@@ -135,6 +140,8 @@ impl Stage {
             jail,
             staging,
             durable,
+            keeps: false,
+            trash: Mutex::default(),
             file_systems,
             last: Mutex::default(),
             area: Mutex::default(),
@@ -151,6 +158,21 @@ impl Stage {
 
     pub(super) fn prepared(&self) -> &PreparedSet<Change> {
         &self.prepared
+    }
+
+    /// Where what is deleted or replaced is kept, if it is.
+    pub(super) fn trash(&self) -> io::Result<Option<Arc<Trash>>> {
+        if !self.keeps {
+            return Ok(None);
+        }
+        let root = self.jail.root()?;
+        let mut kept = self.trash.lock();
+        if let Some(trash) = kept.as_ref().filter(|trash| Arc::ptr_eq(&trash.root, &root)) {
+            return Ok(Some(trash.clone()));
+        }
+        let trash = Arc::new(Trash::make(&root)?);
+        *kept = Some(trash.clone());
+        Ok(Some(trash))
     }
 
     /// What the file system of this directory can do. It is tried when the first change to it is made.

@@ -4,11 +4,13 @@ use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, RenameFlags, Stat, renameat_with, statat};
 use rustix::io::Errno;
 
+use super::account::Sum;
 use super::aside_name;
 use super::capabilities::NewName;
-use super::names::{check_below, count, meta_of_file, rename_new, sync};
+use super::names::{check_below, count, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
 use super::staging::Stage;
+use super::trash;
 use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 
@@ -52,11 +54,18 @@ pub(super) fn supersede(stage: &Stage, durable: bool, from: &RelPath, to: &RelPa
     };
     jail.tree().arrived();
     jail.tree().moved();
-    let size = |stat: &Stat| (!is(stat, FileType::Directory)).then(|| meta_of_file(stat));
-    count(jail, (from, to), size(&what), 0);
-    let old = old.map(|name| to.parent().unwrap_or_default().join(&name)).transpose()?;
+    let size = |stat: &Stat| (!is(stat, FileType::Directory)).then(|| sum_of_file(stat));
+    count(jail, (from, to), size(&what), Sum::NONE);
+    let old = match old {
+        // It is called as what takes its place, and not as it was for a moment.
+        Some(name) if keeps(stage, (&to_dir, &name), to)? => {
+            trash::left(jail, to, there.as_ref().and_then(size));
+            None
+        }
+        old => old.map(|name| to.parent().unwrap_or_default().join(&name)).transpose()?,
+    };
     if let (Some(old), Some(there)) = (&old, &there) {
-        count(jail, (to, old), size(there), 0);
+        count(jail, (to, old), size(there), Sum::NONE);
     }
     drop(alone);
     if durable {
@@ -64,6 +73,16 @@ pub(super) fn supersede(stage: &Stage, durable: bool, from: &RelPath, to: &RelPa
         sync(from, &from_dir)?;
     }
     Ok(old)
+}
+
+/// Puts what was superseded into the trash, if it is kept and there is something to lose.
+fn keeps(stage: &Stage, place: (&Dir, &[u8]), to: &RelPath) -> Result<bool> {
+    let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
+    match trash.map(|trash| trash.take(place, to)) {
+        Some(Ok(())) => Ok(true),
+        // It stays beside, for whoever removes it.
+        None | Some(Err(_)) => Ok(false),
+    }
 }
 
 fn is(stat: &Stat, kind: FileType) -> bool {

@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{Advice, AtFlags, fadvise, fstatvfs, ioctl_ficlone, statat};
 use rustix::io::Errno;
 
-use super::account::Promise;
+use super::account::{Promise, Sum};
 use super::commit::Change;
 use super::compare::Comparing;
 use super::jail::Jail;
@@ -221,7 +221,7 @@ impl Upload for LocalUpload {
             return Err(Error::new(Kind::Integrity, text));
         }
         if let Some(promise) = &mut self.promise
-            && let Err(err) = promise.raise(&self.path, len)
+            && let Err(err) = promise.raise(&self.path, Sum::file(len))
         {
             self.broken = true;
             return Err(err);

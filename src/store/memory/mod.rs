@@ -19,8 +19,8 @@ use self::tree::{Change, Trees};
 use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, EntryKind, FileMode, Hash, Hasher, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises, RelPath,
-    Removed, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Vault,
+    Done, EntryKind, FileMode, Hash, Hasher, HomeTerms, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
+    RelPath, Removed, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -43,7 +43,8 @@ impl MemoryVault {
 }
 
 impl Vault for MemoryVault {
-    fn open(&self, home: &str, quota: Option<u64>) -> Result<Arc<dyn Store>> {
+    fn open(&self, home: &str, terms: HomeTerms) -> Result<Arc<dyn Store>> {
+        let quota = terms.quota;
         let home = self.make(home)?;
         if quota.is_some() {
             self.trees.lock().count(home.as_bytes());

@@ -26,7 +26,7 @@ pub use self::quotas::*;
 pub use self::races::*;
 pub use self::resuming::*;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Condition, RelPath, Store, Upload, UploadSpec, Vault};
+use crate::files::{Committed, Condition, HomeTerms, RelPath, Store, Upload, UploadSpec, Vault};
 
 type Open = dyn Fn(Option<u64>) -> Result<Arc<dyn Store>> + Send + Sync;
 
@@ -43,7 +43,7 @@ impl Home {
     /// This home of a vault.
     pub fn in_vault(vault: impl Vault + 'static, name: &str) -> Self {
         let name = name.to_owned();
-        Home::new(move |quota| vault.open(&name, quota))
+        Home::new(move |quota| vault.open(&name, HomeTerms::none().bounded(quota)))
     }
 
     fn open(&self) -> Checked<Arc<dyn Store>> {

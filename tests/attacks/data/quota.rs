@@ -147,3 +147,39 @@ fn quota_race() {
     drop(broken);
     until("its room is back", || word(alice.upload("b", &vec![3; 9 * SIZE])) == "done");
 }
+
+#[test]
+fn quota_in_files_race() {
+    let world = World::of(&["alice"]);
+    let home = world.home("alice");
+    let mut users = fs::OpenOptions::new().append(true).open(world.place().join("users.toml")).unwrap();
+    writeln!(users, "quota_files = 10").unwrap();
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    for options in ["", " if=absent"] {
+        let words = race(&daemon, &home, options);
+        assert_eq!(words.iter().filter(|word| *word == "done").count(), 10, "{options}: {words:?}");
+        (0..UPLOADS).for_each(|n| drop(alice.ask(format!("DELETE f{n}"))));
+        assert_nothing_staged(&home, options);
+    }
+    // Empty ones count, folders do not, and what goes makes room, by whatever way.
+    assert_eq!(word(alice.ask("MKDIR tree/in parents=yes")), "done");
+    for n in 0..10 {
+        assert_eq!(word(alice.upload(&format!("tree/in/{n}"), b"")), "done");
+    }
+    assert_eq!(word(alice.upload("more", b"")), "quota");
+    assert_eq!(word(alice.ask("COPY tree/in/0 more")), "quota");
+    assert_eq!(word(alice.ask("RENAME tree/in/0 tree/in/1 replace=yes")), "done");
+    assert_eq!(word(alice.upload("more", b"")), "done");
+    assert_eq!(word(alice.upload("another", b"")), "quota");
+    assert_eq!(word(alice.ask("DELETE tree recursive=yes")), "done");
+    for n in 0..9 {
+        assert_eq!(word(alice.upload(&format!("new{n}"), b"")), "done");
+    }
+    assert_eq!(word(alice.upload("another", b"")), "quota");
+    // Counted anew by a new server.
+    drop(alice);
+    daemon.stop();
+    let daemon = world.start();
+    assert_eq!(word(enter(&daemon, "alice").upload("another", b"")), "quota");
+}

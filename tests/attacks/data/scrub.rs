@@ -73,6 +73,27 @@ fn scrub_finds_rot_with_and_without_a_server() {
     assert_eq!(alone.status.code(), Some(0), "{}", text(&alone.stdout));
 }
 
+#[test]
+fn scrub_finds_rot_in_a_shared_folder_elsewhere() {
+    let outside = tempfile::TempDir::new().unwrap();
+    let world = World::of(&["alice"]);
+    let section = crate::common::section("alice", "\"full\"", "alice");
+    let folder = format!("[folders.far]\npath = \"{}\"\naccess = {{ alice = \"full\" }}\n", outside.path().display());
+    world.set_users(&format!("{section}{folder}"));
+    let daemon = world.start();
+    let bytes = Dice::new().bytes(2 * MIB);
+    assert_eq!(enter(&daemon, "alice").upload("far/file", &bytes).0, 226);
+    let clean = daemon_command(&daemon, &["--rate", "1GiB"]);
+    assert!(text(&clean.stdout).contains("1 as stored, 0 rotten"), "{}", text(&clean.stdout));
+    rot(&outside.path().join("file"));
+    let found = daemon_command(&daemon, &["--rate", "1GiB"]);
+    let said = text(&found.stdout);
+    assert!(
+        found.status.code() == INTEGRITY && said.contains(&format!("rotten: {}/file", outside.path().display())),
+        "{said}"
+    );
+}
+
 fn daemon_command(daemon: &Daemon, args: &[&str]) -> Output {
     daemon.command(&[&["scrub"], args].concat()).output().unwrap()
 }

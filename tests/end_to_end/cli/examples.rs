@@ -27,6 +27,9 @@ const CANNOT: &[&str] = &[
 const OTHERWISE: &[(&str, &[i32])] = &[
     // There is no such session, no such invitation, no key of that name.
     ("sealift key remove alice@files.example alice@laptop", &[3]),
+    // Nothing is kept there.
+    ("sealift trash restore alice@files.example/reports/summer.pdf", &[3]),
+    ("sealift trash restore alice@files.example/reports --to reports-of-monday", &[3]),
     ("sealift kick admin@files.example bob", &[3]),
     ("sealift admin unban admin@files.example 192.0.2.7", &[3]),
     // Settings that came when the server was confined already are out of its reach.

@@ -47,6 +47,10 @@ pub const COMMANDS: &[&str] = &[
     "link",
     "link list",
     "link remove",
+    "trash",
+    "trash list",
+    "trash restore",
+    "trash empty",
     "trust",
     "trust add",
     "trust list",
@@ -99,6 +103,9 @@ fn every_command_s_page_is_as_written_down_and_shows_an_example() {
                 | "key list"
                 | "link list"
                 | "link remove"
+                | "trash list"
+                | "trash restore"
+                | "trash empty"
                 | "trust"
                 | "trust list"
                 | "trust remove"

@@ -58,6 +58,13 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     fs::write(world.local("tree/sub/b"), vec![7; 3_000_000]).unwrap();
     std::os::unix::fs::symlink("a", world.local("tree/link")).unwrap();
     let at = |path: &str| world.alice(path);
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    schema.run(&world, &["put", "tree/a", &at("gone")], 0);
+    schema.run(&world, &["rm", &at("gone")], 0);
+    schema.run(&world, &["trash", "list", &at("")], 0);
+    schema.run(&world, &["trash", "restore", &at("gone")], 0);
+    schema.run(&world, &["trash", "empty", "--yes", &at("")], 0);
     schema.run(&world, &["put", "-r", "tree", &at("")], 0);
     schema.run(&world, &["get", "-r", &at("tree"), "back"], 0);
     schema.run(&world, &["get", &at("missing"), "."], 3);

@@ -52,6 +52,7 @@ pub fn record() -> Recording {
     several_connections(&person);
     shell(&person);
     links(&person);
+    trash(&person);
     typed_by_hand(proxy.port());
     by_key(proxy.port(), &daemon);
     person.run(&["who", &person.ada("")], 0);
@@ -131,7 +132,7 @@ fn add_users(daemon: &Daemon) -> Vec<Vec<u8>> {
     let file = || fs::read(daemon.place().join("users.toml")).unwrap();
     let mut files = vec![file()];
     for (name, options) in [
-        ("ada", &["--admin"][..]),
+        ("ada", &["--admin", "--trash", "30d"][..]),
         ("reader", &["--access", "read", "--home", "public"]),
         ("small", &["--quota", "1 KiB", "--home", "of/small"]),
         ("dröp böx", &["--access", "list,upload,mkdir"]),
@@ -298,6 +299,15 @@ fn links(person: &Person) {
     person.run(&["link", "remove", &person.ada(""), "a few"], 0);
 }
 
+fn trash(person: &Person) {
+    person.write("lost", "and found");
+    person.run(&["put", "lost", &person.ada("")], 0);
+    person.run(&["rm", &person.ada("lost")], 0);
+    person.run(&["trash", "list", &person.ada("")], 0);
+    person.run(&["trash", "restore", &person.ada("lost"), "--to", "found"], 0);
+    person.run(&["trash", "empty", "--yes", &person.ada("")], 0);
+}
+
 fn typed_by_hand(port: u16) {
     let connect = || {
         let mut client = RawClient::silent(port);
@@ -326,6 +336,8 @@ fn typed_by_hand(port: u16) {
     assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");
     assert_eq!(visitor.ask("LOGOUT").1, "bye");
     ask("UNLINK shared", "removed");
+    ask("RESTORE gone id=0123456789abcdef-0123456789abcdef to=again", "not-found");
+    ask("PURGE docs id=0123456789abcdef-0123456789abcdef", "not-found");
     let tokens = ask("TOKEN count=2", "tokens")["tokens"].clone();
     let (hash, content) = (Hash::of(b"in parts"), b"in parts");
     let id = ask("STAGE staged size=8 mtime=1700000000.5 if=absent", "staged")["id"].clone();

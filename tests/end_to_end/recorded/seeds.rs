@@ -10,7 +10,7 @@ use sealift::files::Hash;
 pub const LARGEST: usize = 8 * 1024;
 
 /// The most seeds of one target.
-const MOST: usize = 50;
+const MOST: usize = 80;
 
 /// What is written for one target.
 pub struct Seeds {

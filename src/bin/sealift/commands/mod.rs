@@ -25,6 +25,7 @@ pub mod put;
 mod put_link;
 pub mod server;
 mod sink;
+pub mod trash;
 pub mod tree;
 pub mod trust;
 mod typed;
@@ -72,6 +73,7 @@ pub async fn run(ctx: &Context, command: &Command) -> Outcome {
         Command::Logout(args) => login::log_out(ctx, args).await,
         Command::Key(args) => key::run(ctx, args).await,
         Command::Link(args) => link::run(ctx, args).await,
+        Command::Trash(args) => trash::run(ctx, args).await,
         Command::Trust(args) => trust::run(ctx, &args.command).await,
         Command::Bookmark(args) => bookmark::run(ctx, args),
         Command::Completion(args) => completion::write_script(args),

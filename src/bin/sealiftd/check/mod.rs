@@ -16,7 +16,7 @@ use self::findings::{Findings, Severity};
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
 use crate::output::say;
-use crate::process;
+use crate::{hooks, process};
 
 /// Says what it finds, and ends with 0 (nothing but notes) or 1.
 ///
@@ -35,6 +35,12 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
     }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
     disk::look(places, args.serve.durability.into(), &mut findings);
+    for program in &args.serve.hooks.on_upload {
+        if let Some(why) = hooks::obstacle(program) {
+            let next = "name a program by its whole path, which nobody but its owner can change";
+            findings.add(Severity::Error, format!("on_upload: {} {why}", program.display()), next);
+        }
+    }
     users::as_served(places, &mut findings);
     match places.users.symlink_metadata() {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => findings.add(

@@ -19,6 +19,7 @@ use crate::auth::Principal;
 use crate::error::{Kind, Result};
 use crate::files::{Mtime, RelPath};
 use crate::machine::source::Source;
+use crate::machine::throttle::Throttle;
 use crate::random;
 use crate::server::events::{Credential, Event, Protocol, What};
 use crate::server::metrics::counters::Counters;
@@ -54,6 +55,8 @@ pub struct Record {
     source: Source,
     /// Another one when the session's own user changes the password over it.
     pub(super) principal: Mutex<Principal>,
+    /// How fast its bytes move, with those of all sessions of its user.
+    throttle: Arc<Throttle>,
     pub(super) peer: SocketAddr,
     pub(super) way: Way,
     since: SystemTime,
@@ -135,11 +138,13 @@ impl Record {
     /// # Errors
     /// [`Kind::Internal`] if the system has no random numbers.
     pub(super) fn new(registry: Arc<Registry>, way: Way, principal: &Principal, peer: SocketAddr) -> Result<Self> {
+        let throttle = registry.throttles.of(principal);
         Ok(Record {
             id: SessionId::fresh()?,
             registry,
             source: Source::of(principal, peer.ip()),
             principal: Mutex::new(principal.clone()),
+            throttle,
             peer,
             way,
             since: SystemTime::now(),
@@ -155,6 +160,17 @@ impl Record {
     /// The session's id.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// How fast its bytes may move.
+    pub fn throttle(&self) -> &Arc<Throttle> {
+        &self.throttle
+    }
+
+    /// From now on it is as fast as its user, who is this one now, may be.
+    pub fn bound(&self, now: &Principal) {
+        let limit = now.grants().limit_rate;
+        self.throttle.set(limit.down, limit.up);
     }
 
     /// Who it is of now.
@@ -340,6 +356,11 @@ impl Drop for Record {
 pub struct Ending(Arc<Record>);
 
 impl Ending {
+    /// How fast the session's bytes may move.
+    pub fn throttle(&self) -> &Arc<Throttle> {
+        &self.0.throttle
+    }
+
     /// Waits for it, and says why. One at a time may wait.
     pub async fn wait(&self) -> Kind {
         poll_fn(|cx| {

@@ -41,7 +41,8 @@ use crate::limits;
 /// # Errors
 /// [`Kind::BadCommand`] for what is not understood; those of the gate and the store.
 pub async fn find(guest: &Arc<Guest>, place: Place, headers: &HeaderMap, body: &mut Coming) -> Result<Answer> {
-    propfind::serve(guest, place, headers, read(body).await?).await
+    let found = propfind::serve(guest, place, headers, read(body).await?).await?;
+    Ok(guest.braking(found))
 }
 
 /// Answers a PROPFIND for what is above all homes, where there is no folder for everybody: the one of this user is in it.

@@ -1,7 +1,7 @@
 //! Outcomes as replies.
 
 use crate::error::{Error, Result};
-use crate::files::Stored;
+use crate::files::{Stored, TrashList, Trashed};
 use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, percent};
@@ -59,9 +59,33 @@ impl Replies {
     /// Writes the final reply of an operation on files.
     pub(super) fn answer(&mut self, result: &Result<Outcome>, out: &mut Outgoing) {
         match result {
+            Ok(Outcome::Trash(list)) => self.tell_trash(list, out),
             Ok(outcome) => self.done(|line| head(outcome, line), text(outcome), out),
             Err(error) => self.refuse(error, out),
         }
+    }
+
+    /// A line for each thing, but for those whose line would be too long.
+    fn tell_trash(&mut self, list: &TrashList, out: &mut Outgoing) {
+        let mut is_cut = list.is_cut;
+        for Trashed { id, path, kind, size, mtime } in &list.entries {
+            self.scratch.clear();
+            let reply = ReplyWriter::new(&mut self.scratch, 114, "trash").field("id", id).field("type", kind.word());
+            reply.field("size", size).field("mtime", mtime).bytes("path", path.as_bytes()).end();
+            match self.scratch.len() <= limits::LINE_MAX {
+                true => out.put(&self.scratch),
+                false => is_cut = true,
+            }
+        }
+        let text = if is_cut { "That is not all." } else { "That is all." };
+        self.done(
+            |line| {
+                let reply = ReplyWriter::new(line, 212, "trash");
+                if is_cut { reply.field("cut", "yes") } else { reply }
+            },
+            text,
+            out,
+        );
     }
 }
 
@@ -104,7 +128,10 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::PartCame { size } => ReplyWriter::new(line, 226, "done").field("size", size),
         Outcome::ModeSet(now) => ReplyWriter::new(line, 250, "done").field("mode", now),
         Outcome::FolderMade { made } => ReplyWriter::new(line, 250, "done").field("made", made),
-        Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) => ReplyWriter::new(line, 250, "done"),
+        Outcome::Purged { gone } => ReplyWriter::new(line, 250, "done").field("gone", gone),
+        Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) | Outcome::Restored | Outcome::Trash(_) => {
+            ReplyWriter::new(line, 250, "done")
+        }
         // No line asks for these.
         Outcome::TimeSet | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => {
             ReplyWriter::new(line, 250, "done")
@@ -128,6 +155,9 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::FolderMade { made: 0 } => "It is there already.",
         Outcome::FolderMade { .. } => "Made.",
         Outcome::Renamed(_) => "Renamed.",
+        Outcome::Trash(_) => "That is all.",
+        Outcome::Restored => "It is there again.",
+        Outcome::Purged { .. } => "Gone for good.",
         Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
         Outcome::Locked { .. } => "Locked.",
         Outcome::Unlocked => "Unlocked.",

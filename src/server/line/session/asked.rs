@@ -52,6 +52,9 @@ impl From<Command> for Asked {
             Command::Mkdir { path, parents } => Op::MakeFolder { path, parents },
             Command::Rename { from, to, replace } => Op::Rename { from, to, replace },
             Command::Copy { from, to, replace } => Op::Copy { from, to, replace },
+            Command::Trash(path) => Op::ListTrash(path),
+            Command::Restore { path, id, to } => Op::Restore { to: to.unwrap_or_else(|| path.clone()), path, id },
+            Command::Purge { path, id } => Op::Purge { path, id },
             Command::Help(_) | Command::Ping | Command::Status | Command::Logout => {
                 return Asked::Session(Matter::Talk, command);
             }

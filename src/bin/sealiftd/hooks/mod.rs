@@ -1,0 +1,149 @@
+//! Programs that are run when a file was uploaded (`on_upload`).
+//!
+//! The server itself can start nothing once it is in its sandbox, and should not be able to. So a process of its own is started
+//! before that, with the list of programs, which is fixed from then on: it reads events from the server, one JSON object a line,
+//! and nothing from anybody else ([`runner`]). What the server tells of more quickly than hooks run waits, within bounds, and
+//! what does not fit is lost and said so: no upload ever waits for a hook.
+
+pub mod runner;
+
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use clap::Args;
+use sealift::limits;
+use sealift::server::{Action, Event, Server, What};
+use sealift::sync::Mutex;
+use sealift::{Error, Kind};
+use tracing::warn;
+
+use crate::args::LogFormat;
+use crate::failure::Failure;
+
+/// What is run, and for how long.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Hooks")]
+pub struct HookArgs {
+    /// Program to run, without a shell, when a file was uploaded, with the event as one JSON object on its standard input; may be
+    /// given several times
+    #[arg(long, value_name = "PROGRAM", env = "SEALIFT_ON_UPLOAD", value_delimiter = ',', hide_env_values = true)]
+    pub on_upload: Vec<PathBuf>,
+
+    /// How long such a program may run before it is killed
+    #[arg(long, value_name = "TIME", env = "SEALIFT_HOOK_TIMEOUT", default_value = "1m", hide_env_values = true)]
+    pub hook_timeout: humantime::Duration,
+}
+
+/// The process that runs them.
+pub struct Hooks {
+    child: Child,
+}
+
+/// Why this cannot be a hook.
+pub fn obstacle(program: &Path) -> Option<String> {
+    if !program.is_absolute() {
+        return Some("is not an absolute path".to_owned());
+    }
+    match program.metadata() {
+        Err(err) => Some(Error::file("it", err).text().trim_start_matches("it: ").to_owned()),
+        Ok(meta) if !meta.is_file() || meta.mode() & 0o111 == 0 => Some("is no program".to_owned()),
+        Ok(meta) if meta.mode() & 0o022 != 0 => Some("can be changed by others than its owner".to_owned()),
+        Ok(_) => None,
+    }
+}
+
+impl Hooks {
+    /// Starts it, if there is anything to be run. Before the sandbox.
+    ///
+    /// # Errors
+    /// A program that cannot be run, and those of starting a process.
+    pub fn start(args: &HookArgs, format: LogFormat) -> Result<Option<Hooks>, Failure> {
+        if args.on_upload.is_empty() {
+            return Ok(None);
+        }
+        for program in &args.on_upload {
+            if let Some(why) = obstacle(program) {
+                let text = format!("--on-upload {}: {why}", program.display());
+                return Err(Failure::from(Error::new(Kind::BadConfig, text))
+                    .hint("A hook is named by its whole path, can be run by the server's account, and changed by nobody but its owner."));
+            }
+        }
+        let failed = |err| Error::file("the process that runs hooks", err);
+        let timeout = Duration::from(args.hook_timeout);
+        let child = Command::new("/proc/self/exe")
+            .arg(runner::COMMAND)
+            .args(["--log-format", if format == LogFormat::Json { "json" } else { "text" }])
+            .arg(format!("--hook-timeout={}ms", timeout.as_millis()))
+            .arg("--")
+            .args(&args.on_upload)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        Ok(Some(Hooks { child }))
+    }
+
+    /// Tells it what this server does from now on.
+    ///
+    /// # Errors
+    /// That there is no thread to be had.
+    pub fn follow(self, server: &Server) -> Result<(), Error> {
+        let (events, told) = sync_channel(limits::HOOK_EVENTS);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = lost.clone();
+        let hand_over = move || self.hand_over(&told, &counted);
+        let failed = |err| Error::file("a thread for hooks", err);
+        std::thread::Builder::new().name("hooks".to_owned()).spawn(hand_over).map_err(failed)?;
+        let events = Mutex::new(events);
+        server.on_event(move |event| {
+            if is_upload(event) {
+                tell(&events, &lost, event);
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes them until the process is gone.
+    fn hand_over(mut self, told: &Receiver<Vec<u8>>, lost: &AtomicU64) {
+        let Some(mut to) = self.child.stdin.take() else { return };
+        for line in told {
+            if let Err(error) = to.write_all(&line) {
+                warn!(%error, "the process that runs hooks is gone: none is run any more before a restart");
+                break;
+            }
+            match lost.swap(0, Ordering::Relaxed) {
+                0 => {}
+                lost => warn!(lost, "uploads of which no hook was told: hooks are too slow"),
+            }
+        }
+        drop(to);
+        let _it_has_ended = self.child.wait();
+    }
+}
+
+fn tell(events: &Mutex<SyncSender<Vec<u8>>>, lost: &AtomicU64, event: &Event<'_>) {
+    let events = events.lock();
+    match events.try_send(event.to_json_line()) {
+        Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        Err(TrySendError::Full(_)) => drop(lost.fetch_add(1, Ordering::Relaxed)),
+    }
+}
+
+/// Whether a file came from a client and is in its place now.
+fn is_upload(event: &Event<'_>) -> bool {
+    match &event.what {
+        What::Operation(operation) => {
+            let stored = operation.outcome.as_ref().is_ok_and(|came| came.word != "same");
+            stored && matches!(operation.action, Action::Upload | Action::Commit)
+        }
+        _ => false,
+    }
+}

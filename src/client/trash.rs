@@ -1,0 +1,84 @@
+//! What was deleted or replaced on a server that keeps it for a while.
+
+use super::connection::Client;
+use super::requests::until_final;
+#[cfg(doc)]
+use crate::error::Kind;
+use crate::error::Result;
+use crate::files::{EntryKind, IntoPath, Mtime, RelPath, TrashId};
+use crate::proto::{Command, Reply};
+
+/// Something in the trash. Its path is from outside: escape before showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTrash {
+    /// Which.
+    pub id: TrashId,
+    /// What it was called.
+    pub path: RelPath,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of a file.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime: Mtime,
+}
+
+/// What is in the trash, the youngest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerTrashList {
+    /// As much as the server tells of.
+    pub entries: Vec<ServerTrash>,
+    /// There is more, older or with longer paths.
+    pub is_cut: bool,
+}
+
+impl Client {
+    /// What was deleted or replaced at this path and below it, and is kept; of the root, all that may be listed.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`], [`Kind::TooOld`].
+    pub async fn trash(&mut self, path: impl IntoPath) -> Result<ServerTrashList> {
+        let path = path.into_path()?;
+        self.run(move |session| {
+            session.command(&Command::Trash(path))?;
+            let mut list = ServerTrashList::default();
+            until_final(session, 114, 212, |reply| {
+                match reply.is_preliminary() {
+                    true => list.entries.push(server_trash(reply)?),
+                    false => list.is_cut = reply.get("cut").is_some(),
+                }
+                Ok(())
+            })?;
+            Ok(list)
+        })
+        .await
+    }
+
+    /// Brings back what was deleted or replaced at `path`, as `to`, with folders above that are missing. Nothing is replaced.
+    ///
+    /// # Errors
+    /// [`Kind::Exists`] if something has the name; [`Kind::NotFound`], [`Kind::Denied`], [`Kind::TooOld`].
+    pub async fn restore(&mut self, path: impl IntoPath, id: TrashId, to: impl IntoPath) -> Result<()> {
+        let (path, to) = (path.into_path()?, to.into_path()?);
+        self.ask(Command::Restore { path, id, to: Some(to) }, 250, |_| Ok(())).await
+    }
+
+    /// Removes from the trash, for good, what was deleted or replaced at this path: one thing, or all that was there and below it.
+    /// How many went.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Denied`], [`Kind::TooOld`].
+    pub async fn purge(&mut self, path: impl IntoPath, id: Option<TrashId>) -> Result<u64> {
+        self.ask(Command::Purge { path: path.into_path()?, id }, 250, |reply| reply.parsed("gone")).await
+    }
+}
+
+fn server_trash(reply: &Reply<'_>) -> Result<ServerTrash> {
+    Ok(ServerTrash {
+        id: reply.parsed("id")?,
+        path: RelPath::parse(&reply.bytes("path")?)?,
+        kind: reply.parsed("type")?,
+        size: reply.parsed("size")?,
+        mtime: reply.parsed("mtime")?,
+    })
+}

@@ -1,0 +1,61 @@
+//! What was deleted or replaced in a home and in the folders that show in it.
+
+use super::JoinedStore;
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, Store, TrashId, TrashList, Trashed};
+
+impl JoinedStore {
+    pub(super) fn list_trash(
+        &self,
+        path: &RelPath,
+        most: usize,
+        shown: &dyn Fn(&RelPath) -> bool,
+    ) -> Result<TrashList> {
+        let route = self.route(path)?;
+        let inside = |at: Option<&RelPath>, inner: &RelPath| match at {
+            // What is in the home below a folder that shows there is hidden.
+            None => (!self.mounts.iter().any(|mount| inner.is_within(&mount.at))).then(|| inner.clone()),
+            Some(at) => at.join(inner.as_bytes()).ok(),
+        };
+        let of = |store: &dyn Store, path: &RelPath, at: Option<&RelPath>| {
+            let list = store.trash(path, most, &|inner| inside(at, inner).is_some_and(|path| shown(&path)))?;
+            let outer = list.entries.into_iter().filter_map(|entry| {
+                let path = inside(at, &entry.path)?;
+                Some(Trashed { path, ..entry })
+            });
+            Ok::<_, Error>(TrashList { entries: outer.collect(), is_cut: list.is_cut })
+        };
+        let mut all = route.with(|store, path| of(store, path, route.at))?;
+        for mount in self.mounts.iter().filter(|mount| mount.at != *path && mount.at.is_within(path)) {
+            // One that cannot be used says so to whoever looks into it.
+            let Ok(store) = &mount.store else { continue };
+            let Ok(more) = of(&**store, &RelPath::root(), Some(&mount.at)) else { continue };
+            all.entries.extend(more.entries);
+            all.is_cut |= more.is_cut;
+        }
+        all.entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
+        all.is_cut |= all.entries.len() > most;
+        all.entries.truncate(most);
+        Ok(all)
+    }
+
+    pub(super) fn bring_back(&self, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+        self.refuse_fixed(to)?;
+        let (source, target) = (self.route(path)?, self.route(to)?);
+        if source.at != target.at {
+            return Err(Error::new(Kind::OtherFolder, format!("{path}: {to} is in another shared folder")));
+        }
+        self.make_room(to)?;
+        source.with(|store, path| store.restore(path, id, &target.path))
+    }
+
+    pub(super) fn purge_all(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+        let mut gone = self.at(path, |store, path| store.purge(path, id))?;
+        if id.is_none() {
+            for mount in self.mounts.iter().filter(|mount| mount.at != *path && mount.at.is_within(path)) {
+                gone += self.at(&mount.at, |store, path| store.purge(path, None))?;
+            }
+        }
+        Ok(gone)
+    }
+}

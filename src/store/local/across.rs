@@ -1,0 +1,193 @@
+//! Moving from one store to another of the same file system: in one step, so that at every moment what is moved is in one of both
+//! places, whole, and never in none.
+
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Stat, statat};
+use rustix::io::Errno;
+
+use super::account::{Account, Bound, Promise, Sum};
+use super::commit::keep_old_one;
+use super::jail::{Jail, open_directory};
+use super::measure::{self, Beyond, Room};
+use super::names::{rename_new, replace_with, sum_of_file, sync};
+use super::staging::Stage;
+use super::trash::{self, Kept};
+use super::tree::Alone;
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, Stored};
+use crate::limits;
+
+/// One end of the way.
+pub(super) struct End<'a> {
+    pub(super) stage: &'a Stage,
+    pub(super) path: &'a RelPath,
+}
+
+/// What was moved.
+struct Moved {
+    /// What it was before.
+    stat: Stat,
+    /// All files of it.
+    sum: Sum,
+    /// The file that it replaced, if that is not kept.
+    replaced: Sum,
+    stored: Stored,
+}
+
+impl End<'_> {
+    fn jail(&self) -> &Arc<Jail> {
+        self.stage.jail()
+    }
+
+    fn failed(&self, err: impl Into<std::io::Error>) -> Error {
+        Error::file(self.path, err.into())
+    }
+}
+
+/// [`crate::files::Store::rename_from`], to a store with this bound.
+pub(super) fn rename(
+    from: &End<'_>,
+    to: &End<'_>,
+    bound: Option<&Arc<Bound>>,
+    durable: bool,
+    replace: bool,
+) -> Result<Stored> {
+    // Room is promised before anybody has to wait, for what was seen then: with more by now it is looked at again.
+    for _ in 0..=limits::LOOKS_BELOW {
+        let (dir, name) = from.jail().parent(from.path)?;
+        let seen = if bound.is_some() { sum_of(&dir, name).map_err(|err| from.failed(err))? } else { Sum::NONE };
+        let promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
+        // Asked before: it may have to be tried, which takes longer than others are to wait.
+        to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
+        let alone = both_alone(from.jail(), to.jail());
+        let (from_dir, from_name) = from.jail().parent(from.path)?;
+        let (to_dir, to_name) = to.jail().parent(to.path)?;
+        let counts = from.jail().tree().counts() || to.jail().tree().counts();
+        let sum = if counts { sum_of(&from_dir, from_name).map_err(|err| from.failed(err))? } else { Sum::NONE };
+        if promise.is_some() && (sum.bytes > seen.bytes || sum.files > seen.files) {
+            continue;
+        }
+        let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), replace)?;
+        let stored = moved.stored;
+        count(from, to, &Moved { sum, ..moved }, promise);
+        drop(alone);
+        if durable {
+            sync(to.path, &to_dir)?;
+            sync(from.path, &from_dir)?;
+        }
+        return Ok(stored);
+    }
+    Err(Error::new(Kind::Changed, format!("{}: is being written to", from.path)))
+}
+
+/// Nobody else changes a name in either tree meanwhile. Whoever takes two takes them in the same order.
+fn both_alone<'a>(one: &'a Jail, other: &'a Jail) -> (Alone<'a>, Option<Alone<'a>>) {
+    let (first, second) = (one.tree(), other.tree());
+    if std::ptr::eq(first, second) {
+        return (first.alone(), None);
+    }
+    let in_order = std::ptr::from_ref(first) < std::ptr::from_ref(second);
+    let (first, second) = if in_order { (first, second) } else { (second, first) };
+    (first.alone(), Some(second.alone()))
+}
+
+/// A file, or all files in a folder.
+fn sum_of(dir: &Dir, name: &[u8]) -> Result<Sum, Errno> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        // What is kept or on its way in it stays where it is.
+        FileType::Directory => measure::sum(&open_directory(dir, name)?, &mut |_| {}),
+        _ => Ok(sum_of_file(&stat)),
+    }
+}
+
+/// Gives it its new name; whoever calls is alone in both trees.
+fn put(
+    (from, (from_dir, from_name)): (&End<'_>, (&Dir, &[u8])),
+    (to, (to_dir, to_name)): (&End<'_>, (&Dir, &[u8])),
+    replace: bool,
+) -> Result<Moved> {
+    let stat = statat(from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
+    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    if is_folder {
+        check_room(to.path, from_dir, from_name).map_err(|err| from.failed(err))??;
+    }
+    let there = statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
+    let mut replaced = there.as_ref().map_or(Sum::NONE, sum_of_file);
+    let done = if replace && !is_folder {
+        let trash = to.stage.trash().map_err(|err| to.failed(err))?;
+        let kept = keep_old_one(trash.as_deref(), there.as_ref(), (to_dir, to_name), to.path);
+        let kept = kept.map_err(|err| to.failed(err))?;
+        let done = replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
+        match (&done, kept) {
+            (Ok(()), Some(_)) => {
+                trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
+            }
+            (Err(_), kept) => kept.into_iter().for_each(Kept::undo),
+            (Ok(()), None) => {}
+        }
+        done
+    } else {
+        let can = to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
+        rename_new(can.new_name, from_dir, from_name, to_dir, to_name)
+    };
+    done.map_err(|err| match err {
+        Errno::XDEV => {
+            let text = format!("{}: {} is on another file system", from.path, to.path);
+            Error::new(Kind::CrossDevice, text)
+        }
+        Errno::INVAL if is_folder => {
+            Error::new(Kind::BadPath, format!("{}: a folder cannot be moved into itself", from.path))
+        }
+        // A file over a folder it is in itself.
+        Errno::NOTEMPTY if !is_folder => to.failed(Errno::ISDIR),
+        err => to.failed(err),
+    })?;
+    to.jail().tree().arrived();
+    if replace || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        from.jail().tree().moved();
+        to.jail().tree().moved();
+    }
+    Ok(Moved { stat, sum: Sum::NONE, replaced, stored })
+}
+
+/// Whether all that is in this folder has paths that are none too long under its new name.
+fn check_room(to: &RelPath, dir: &Dir, name: &[u8]) -> Result<Result<()>, Errno> {
+    let room = Room {
+        components: limits::DEPTH_MAX.saturating_sub(to.components().count()),
+        bytes: limits::PATH_MAX.saturating_sub(to.as_bytes().len()),
+    };
+    let what = match measure::fits(dir, name, room)? {
+        Ok(()) => return Ok(Ok(())),
+        Err(Beyond::Depth) => format!("deeper than {} folders", limits::DEPTH_MAX),
+        Err(Beyond::Length) => format!("longer than {} bytes in its path", limits::PATH_MAX),
+    };
+    Ok(Err(Error::new(Kind::PathTooLong, format!("{to}: something in it would be {what}"))))
+}
+
+/// Tells all accounts what went and what came.
+fn count(from: &End<'_>, to: &End<'_>, moved: &Moved, promise: Option<Promise>) {
+    let of = |end: &End<'_>| end.jail().tree().accounts_over(&end.jail().full(end.path));
+    let (out, into) = (of(from), of(to));
+    let has = |accounts: &[Arc<Account>], one: &Arc<Account>| accounts.iter().any(|other| Arc::ptr_eq(one, other));
+    out.iter().filter(|account| !has(&into, account)).for_each(|account| account.change(moved.sum, Sum::NONE));
+    let mut promise = promise;
+    for account in &into {
+        // Where both ends count together, as much is there as before.
+        let come = if has(&out, account) { Sum::NONE } else { moved.sum };
+        match promise.take_if(|promise| promise.is_of(account)) {
+            Some(promise) => promise.settle(moved.replaced, come),
+            None => account.change(moved.replaced, come),
+        }
+    }
+    if FileType::from_raw_mode(moved.stat.st_mode) == FileType::Directory {
+        // Homes in the folder that was moved, and those that would be in it at its new place.
+        for end in [from, to] {
+            let below = end.jail().tree().accounts_below(&end.jail().full(end.path));
+            below.iter().for_each(|account| account.forget());
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What was deleted or replaced, kept in `.sealift/trash` of the home: on the same file system, where no name reaches it.
+//!
+//! Each thing lies there under an id that begins with the time, and a symbolic link `ID.from` beside it says what it was called.
+//! (A link, because a file system writes its text together with its name: after a power cut it is there if the thing is. Where
+//! there are no links, or the path is too long for one, the thing comes back under its id.) It goes there, and comes back, by
+//! one rename. What a file replaces has a second name there before it loses the first: wherever a process is killed, both are
+//! somewhere.
+//!
+//! What is there counts as what is in the home does. Empty files are not kept: there is nothing to lose.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use rustix::fs::{
+    AtFlags, FileType, Mode, Stat, fsync, linkat, mkdirat, readlinkat, renameat, statat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::account::{Leaving, Sum};
+use super::capabilities::NewName;
+use super::jail::{Jail, entries, open_directory};
+use super::names::{check_below, rename_new, sum_of_file, sync};
+use super::remove::remove_tree;
+use super::source::meta;
+use super::staging::{Stage, open_reserved, reserved};
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, TrashId, TrashList, Trashed};
+use crate::limits;
+
+/// The folder in the reserved one.
+pub(super) const TRASH: &str = "trash";
+
+/// How the name of what says where a thing comes from ends.
+const NOTE: &str = ".from";
+
+/// The folder, open.
+pub(super) struct Trash {
+    /// The root whose it is.
+    pub(super) root: Arc<Dir>,
+    dir: Dir,
+}
+
+/// Something that got a second name there.
+pub(super) struct Kept<'a> {
+    trash: &'a Trash,
+    id: TrashId,
+}
+
+impl Kept<'_> {
+    /// It keeps its first name, and needs none here.
+    pub(super) fn undo(self) {
+        let _ = unlinkat(&self.trash.dir, self.id.to_string(), AtFlags::empty());
+        self.trash.forget(self.id);
+    }
+}
+
+impl Trash {
+    /// That of this root, made if it is missing.
+    pub(super) fn make(root: &Arc<Dir>) -> io::Result<Trash> {
+        let reserved = reserved(root)?;
+        match mkdirat(&reserved, TRASH, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(err) => return Err(err.into()),
+        }
+        Ok(Trash { root: Arc::clone(root), dir: open_directory(&reserved, TRASH.as_bytes())? })
+    }
+
+    /// That of this root, if there is one.
+    fn open(root: &Arc<Dir>) -> io::Result<Option<Trash>> {
+        match open_reserved(root).and_then(|reserved| open_directory(&reserved, TRASH.as_bytes())) {
+            Ok(dir) => Ok(Some(Trash { root: Arc::clone(root), dir })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    /// A fresh id, whose note says this path.
+    fn note(&self, path: &RelPath) -> Result<TrashId, Errno> {
+        let id = TrashId::now().map_err(|_| Errno::IO)?;
+        match symlinkat(path.as_bytes(), &self.dir, format!("{id}{NOTE}")) {
+            Err(Errno::NOENT | Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS) => Err(Errno::IO),
+            // Where it cannot be written down, the thing can still be found by its time.
+            Ok(()) | Err(_) => Ok(id),
+        }
+    }
+
+    fn forget(&self, id: TrashId) {
+        let _ = unlinkat(&self.dir, format!("{id}{NOTE}"), AtFlags::empty());
+    }
+
+    /// What has this name goes here, and was at this path.
+    ///
+    /// # Errors
+    /// Those of the file system; [`Errno::XDEV`] if it is on another one.
+    pub(super) fn take(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<(), Errno> {
+        let id = self.note(path)?;
+        renameat(dir, name, &self.dir, id.to_string()).inspect_err(|_| self.forget(id))
+    }
+
+    /// The file of this name, which will be replaced, stays here under a second one. Where a file cannot have two, it comes here
+    /// at once, and for a moment nothing has its name.
+    ///
+    /// # Errors
+    /// As [`Trash::take`].
+    pub(super) fn keep(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<Kept<'_>, Errno> {
+        let id = self.note(path)?;
+        let kept = match linkat(dir, name, &self.dir, id.to_string(), AtFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => {
+                renameat(dir, name, &self.dir, id.to_string())
+            }
+            linked => linked,
+        };
+        kept.map(|()| Kept { trash: self, id }).inspect_err(|_| self.forget(id))
+    }
+
+    /// The ids of all that is here, the oldest first.
+    fn ids(&self) -> io::Result<Vec<TrashId>> {
+        let mut ids = Vec::new();
+        for entry in entries(open_directory(&self.dir, b".")?)? {
+            ids.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<TrashId>().ok()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// What it was called.
+    fn path_of(&self, id: TrashId) -> Result<RelPath> {
+        let noted = readlinkat(&self.dir, format!("{id}{NOTE}"), Vec::new()).ok();
+        let path = noted.and_then(|path| RelPath::parse(path.to_bytes()).ok()).filter(|path| !path.is_root());
+        path.map_or_else(|| RelPath::parse(id.to_string().as_bytes()), Ok)
+    }
+
+    fn stat(&self, id: TrashId) -> Result<Stat, Errno> {
+        statat(&self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Removes a thing for good, and says how many bytes it was if it was a file. That it is gone already is fine.
+    fn remove(&self, id: TrashId, leaving: &Leaving) -> Result<()> {
+        let name = id.to_string();
+        let failed = |err: Errno| Error::file(&name, err.into());
+        let stat = match self.stat(id) {
+            Err(Errno::NOENT) => return Ok(()),
+            stat => stat.map_err(failed)?,
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => remove_tree(&self.dir, name.as_bytes(), &RelPath::root(), leaving)?,
+            kind => {
+                match unlinkat(&self.dir, &*name, AtFlags::empty()) {
+                    Err(Errno::NOENT) => return Ok(()),
+                    removed => removed.map_err(failed)?,
+                }
+                leaving.gone(if kind == FileType::RegularFile { Sum::file(meta(&stat).size) } else { Sum::NONE });
+            }
+        }
+        self.forget(id);
+        Ok(())
+    }
+}
+
+/// Whether there is anything to lose of what has this name.
+pub(super) fn is_worth_keeping(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_size > 0
+}
+
+/// To be said of what went into the trash from this path: so much, if that is known. The home counts it still, those inside
+/// of the home that it was in do not.
+pub(super) fn left(jail: &Jail, path: &RelPath, some: Option<Sum>) {
+    count(jail, path, some.map(|some| (some, Sum::NONE)));
+}
+
+fn count(jail: &Jail, path: &RelPath, change: Option<(Sum, Sum)>) {
+    let tree = jail.tree();
+    if !tree.counts() {
+        return;
+    }
+    let home = tree.accounts_over(&jail.place().folder);
+    for account in tree.accounts_over(&jail.full(path)) {
+        if home.iter().any(|outer| Arc::ptr_eq(outer, &account)) {
+            continue;
+        }
+        match change {
+            Some((before, after)) => account.change(before, after),
+            None => account.forget(),
+        }
+    }
+}
+
+/// Who counts what is in the trash of the home.
+fn leaving(jail: &Jail) -> Leaving {
+    Leaving::of(jail.tree().accounts_over(&jail.place().folder))
+}
+
+fn open(jail: &Jail) -> Result<Option<Trash>> {
+    jail.root().and_then(|root| Trash::open(&root)).map_err(|err| Error::file("the trash", err))
+}
+
+/// [`crate::files::Store::trash`].
+pub(super) fn list(jail: &Jail, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {
+    let mut list = TrashList::default();
+    let Some(trash) = open(jail)? else { return Ok(list) };
+    let ids = trash.ids().map_err(|err| Error::file("the trash", err))?;
+    for id in ids.into_iter().rev() {
+        let from = trash.path_of(id)?;
+        if !from.is_within(path) || !shown(&from) {
+            continue;
+        }
+        // Gone meanwhile.
+        let Ok(stat) = trash.stat(id) else { continue };
+        if list.entries.len() == most {
+            list.is_cut = true;
+            break;
+        }
+        let meta = meta(&stat);
+        list.entries.push(Trashed { id, path: from, kind: meta.kind, size: meta.size, mtime: meta.mtime });
+    }
+    Ok(list)
+}
+
+/// The trash with this thing in it, which came from this path.
+fn with(jail: &Jail, path: &RelPath, id: TrashId) -> Result<(Trash, Stat)> {
+    let missing = || Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"));
+    let trash = open(jail)?.ok_or_else(missing)?;
+    let stat = trash.stat(id).map_err(|_| missing())?;
+    match trash.path_of(id)? == *path {
+        true => Ok((trash, stat)),
+        false => Err(missing()),
+    }
+}
+
+/// [`crate::files::Store::restore`].
+pub(super) fn restore(stage: &Stage, durable: bool, path: &RelPath, id: TrashId, to: &RelPath) -> Result<()> {
+    let jail = stage.jail();
+    let can = stage.can(&jail.parent(to)?.0).map_err(|err| Error::file(to, err))?;
+    let alone = jail.tree().alone();
+    let (trash, stat) = with(jail, path, id)?;
+    let (dir, name) = jail.parent(to)?;
+    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    if is_folder {
+        check_below(path, to, &trash.dir, id.to_string().as_bytes())?;
+    }
+    rename_new(new_name(can.new_name), &trash.dir, id.to_string().as_bytes(), &dir, name).map_err(|err| match err {
+        Errno::XDEV => Error::new(Kind::CrossDevice, format!("{to}: is on another file system than the trash")),
+        err => Error::file(to, err.into()),
+    })?;
+    jail.tree().arrived();
+    if is_folder {
+        jail.tree().moved();
+        jail.tree().accounts_below(&jail.full(to)).iter().for_each(|account| account.forget());
+    }
+    count(jail, to, (!is_folder).then(|| (Sum::NONE, sum_of_file(&stat))));
+    trash.forget(id);
+    drop(alone);
+    if durable {
+        sync(to, &dir)?;
+        fsync(&trash.dir).map_err(|err| Error::file("the trash", err.into()))?;
+    }
+    Ok(())
+}
+
+/// Where nothing can be renamed without replacing, a second name does it.
+fn new_name(can: NewName) -> NewName {
+    if can == NewName::Missing { NewName::Link } else { can }
+}
+
+/// [`crate::files::Store::purge`].
+pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
+    let leaving = leaving(jail);
+    if let Some(id) = id {
+        let (trash, _) = with(jail, path, id)?;
+        return trash.remove(id, &leaving).map(|()| 1);
+    }
+    let Some(trash) = open(jail)? else { return Ok(0) };
+    let mut gone = 0;
+    for id in trash.ids().map_err(|err| Error::file("the trash", err))? {
+        if trash.path_of(id)?.is_within(path) {
+            trash.remove(id, &leaving)?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
+/// Removes what is older than this, and notes of nothing. Says how many things went.
+pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
+    let Some(trash) = open(jail)? else { return Ok(0) };
+    let failed = |err: io::Error| Error::file("the trash", err);
+    let (leaving, mut gone) = (leaving(jail), 0);
+    for id in trash.ids().map_err(failed)?.into_iter().take_while(|id| id.is_older(max_age)) {
+        trash.remove(id, &leaving)?;
+        gone += 1;
+    }
+    for entry in open_directory(&trash.dir, b".").and_then(entries).map_err(|err| failed(err.into()))? {
+        let entry = entry.map_err(|err| failed(err.into()))?;
+        let note = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(NOTE));
+        // A note is made right before its thing comes.
+        if let Some(id) = note.and_then(|id| id.parse::<TrashId>().ok())
+            && id.is_older(limits::TRASH_NOTE_AGE)
+            && matches!(trash.stat(id), Err(Errno::NOENT))
+        {
+            trash.forget(id);
+        }
+    }
+    Ok(gone)
+}
+
+/// Removes the oldest things until so much is gone. Says how many went.
+pub(super) fn make_room(jail: &Jail, room: Sum) -> usize {
+    let Ok(Some(trash)) = open(jail) else { return 0 };
+    let (leaving, mut gone, mut freed) = (leaving(jail), 0, Sum::NONE);
+    for id in trash.ids().unwrap_or_default() {
+        if freed.bytes >= room.bytes && freed.files >= room.files {
+            break;
+        }
+        let Ok(stat) = trash.stat(id) else { continue };
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if trash.remove(id, &leaving).is_ok() {
+            gone += 1;
+            // Of a folder it is not known: whoever asked looks again.
+            freed = if is_folder { room } else { freed.plus(sum_of_file(&stat)) };
+        }
+    }
+    gone
+}

@@ -1,0 +1,302 @@
+//! What is deleted or replaced, where it is kept: by every way it may go, listed, brought back, emptied, counted and swept.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::common::program::World;
+use crate::common::web::curl;
+use crate::common::{Daemon, RawClient, eventually};
+
+const ALICE: &str = "alice:correct-horse";
+
+/// A server on which alice's folder keeps what goes.
+fn keeping(options: &[&str]) -> Daemon {
+    let daemon = Daemon::start();
+    daemon.add_user_with("alice", "correct-horse", &[&["--trash", "30d"], options].concat());
+    daemon
+}
+
+fn alice(daemon: &Daemon) -> RawClient {
+    RawClient::logged_in(daemon, "alice", "correct-horse")
+}
+
+/// A session, if the users file that counts has this user already.
+fn entered(daemon: &Daemon, name: &str) -> Option<RawClient> {
+    let mut client = RawClient::connect(daemon);
+    (client.try_login(name, "correct-horse").0 == 230).then_some(client)
+}
+
+/// What is kept: id, type and path, the youngest first.
+fn kept(client: &mut RawClient, path: &str) -> Vec<(String, String, String)> {
+    client.line(format!("TRASH {path}").trim_end());
+    let mut all = Vec::new();
+    loop {
+        let (code, word, fields) = client.reply();
+        match code {
+            114 => all.push((fields["id"].clone(), fields["type"].clone(), fields["path"].clone())),
+            _ => {
+                assert_eq!((code, word.as_str()), (212, "trash"));
+                return all;
+            }
+        }
+    }
+}
+
+fn paths(client: &mut RawClient) -> Vec<String> {
+    kept(client, "").into_iter().map(|(_, _, path)| path).collect()
+}
+
+fn trash_of(daemon: &Daemon) -> PathBuf {
+    daemon.data().join("alice/.sealift/trash")
+}
+
+/// What counts in alice's quota.
+fn used(daemon: &Daemon) -> u64 {
+    let body = "<propfind xmlns=\"DAV:\"><prop><quota-used-bytes/></prop></propfind>";
+    let got = curl(daemon, &["-u", ALICE, "-X", "PROPFIND", "-H", "Depth: 0", "-d", body], "/~alice/").text();
+    let rest = got.split("quota-used-bytes>").nth(1).unwrap_or_else(|| panic!("{got}"));
+    rest.split('<').next().unwrap().parse().unwrap()
+}
+
+/// The bytes of all files below a folder, whatever they are called.
+fn contents(folder: &Path) -> BTreeSet<Vec<u8>> {
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => all.extend(contents(&entry.path())),
+            kind if kind.is_file() => drop(all.insert(fs::read(entry.path()).unwrap())),
+            _ => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn whatever_way_something_goes_it_is_kept_and_comes_back() {
+    let daemon = keeping(&[]);
+    let mut client = alice(&daemon);
+    let home = daemon.data().join("alice");
+    let ask = |client: &mut RawClient, line: &str| assert!(matches!(client.ask(line).0, 226 | 250), "{line}");
+    for (name, bytes) in
+        [("a", "one"), ("b", "two"), ("c", "three"), ("d", "four"), ("tree/in/e", "five"), ("f", "six")]
+    {
+        if let Some((folder, _)) = name.rsplit_once('/') {
+            ask(&mut client, &format!("MKDIR {folder} parents=yes"));
+        }
+        assert_eq!(client.upload(name, bytes.as_bytes()).0, 226);
+    }
+    // By this protocol.
+    ask(&mut client, "DELETE a");
+    assert_eq!(client.upload("b", b"newer two").0, 226);
+    ask(&mut client, "RENAME c d replace=yes");
+    ask(&mut client, "COPY d b replace=yes");
+    ask(&mut client, "DELETE tree recursive=yes");
+    // By the other one.
+    assert_eq!(curl(&daemon, &["-u", ALICE, "-X", "PUT", "-d", "newer six"], "/~alice/f").status, 204);
+    assert_eq!(curl(&daemon, &["-u", ALICE, "-X", "DELETE"], "/~alice/f").status, 204);
+    let moved = curl(&daemon, &["-u", ALICE, "-X", "MOVE", "-H", "Destination: /~alice/d"], "/~alice/b");
+    assert_eq!(moved.status, 204, "{}", moved.text());
+
+    assert_eq!(paths(&mut client), ["d", "f", "f", "tree", "b", "d", "b", "a"]);
+    assert_eq!(kept(&mut client, "tree")[0].1, "dir");
+    let all: BTreeSet<Vec<u8>> =
+        ["one", "two", "newer two", "three", "four", "five", "six", "newer six"].map(|text| text.into()).into();
+    let found: BTreeSet<Vec<u8>> = contents(&home).into_iter().chain(contents(&trash_of(&daemon))).collect();
+    // Beside what the server keeps of its own, which is empty.
+    let found: BTreeSet<Vec<u8>> = found.into_iter().filter(|bytes| !bytes.is_empty()).collect();
+    assert_eq!(found, all);
+
+    // Nobody reaches it by a name, and it comes back where it was, with the folders above it.
+    assert_eq!(client.list("").unwrap().len(), 1);
+    assert_eq!(client.ask("STAT .sealift/trash").1, "not-found");
+    assert_eq!(curl(&daemon, &["-u", ALICE], "/~alice/.sealift/trash/").status, 404);
+    let (id, _, _) = kept(&mut client, "tree").remove(0);
+    ask(&mut client, &format!("RESTORE tree id={id}"));
+    assert_eq!(client.download("tree/in/e").unwrap(), b"five");
+    assert_eq!(client.ask(format!("RESTORE tree id={id}")).1, "not-found");
+    ask(&mut client, "DELETE tree/in/e");
+    ask(&mut client, "DELETE tree recursive=yes");
+    let (id, _, _) = kept(&mut client, "tree/in/e").remove(0);
+    assert_eq!(client.ask(format!("RESTORE tree/in id={id}")).1, "not-found", "another path's");
+    ask(&mut client, &format!("RESTORE tree/in/e id={id}"));
+    assert_eq!(fs::read(home.join("tree/in/e")).unwrap(), b"five");
+    // Nothing is replaced, and another name does it.
+    let (id, _, _) = kept(&mut client, "a").remove(0);
+    assert_eq!(client.upload("a", b"another one").0, 226);
+    assert_eq!(client.ask(format!("RESTORE a id={id}")).1, "exists");
+    ask(&mut client, &format!("RESTORE a id={id} to=old/a"));
+    assert_eq!(client.download("old/a").unwrap(), b"one");
+    // For good.
+    assert_eq!(client.ask("PURGE f").2["gone"], "2");
+    let gone: usize = client.ask("PURGE").2["gone"].parse().unwrap();
+    assert!(gone > 3 && kept(&mut client, "").is_empty());
+    assert_eq!(fs::read_dir(trash_of(&daemon)).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_looked_at_brought_back_or_removed_takes_the_rights_of_its_path() {
+    let daemon = keeping(&[]);
+    daemon.add_user_with("bob", "correct-horse", &["--home", "alice", "--access", "list,upload,mkdir"]);
+    daemon.add_user_with("eve", "correct-horse", &["--home", "alice", "--access", "download"]);
+    let file = daemon.place().join("users.toml");
+    let rule = "\n[[users.bob.rules]]\npath = \"/secret/**\"\naccess = []\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + rule).unwrap();
+    eventually("the rule counts", || {
+        entered(&daemon, "bob").is_some_and(|mut bob| bob.ask("STAT secret/x").1 == "denied")
+    });
+    let mut client = alice(&daemon);
+    for path in ["open", "secret/file"] {
+        let _is_there = client.ask("MKDIR secret parents=yes");
+        assert_eq!(client.upload(path, b"bytes").0, 226);
+        assert_eq!(client.ask(format!("DELETE {path}")).0, 250);
+    }
+    let (secret, _, _) = kept(&mut client, "secret").remove(0);
+    let (open, _, _) = kept(&mut client, "open").remove(0);
+    let mut bob = RawClient::logged_in(&daemon, "bob", "correct-horse");
+    assert_eq!(paths(&mut bob), ["open"]);
+    assert_eq!(bob.ask(format!("RESTORE secret/file id={secret}")).1, "denied");
+    assert_eq!(
+        bob.ask(format!("RESTORE secret/file id={secret} to=mine")).1,
+        "denied",
+        "out of a place with another rule"
+    );
+    assert_eq!(bob.ask(format!("PURGE open id={open}")).1, "denied");
+    assert_eq!(bob.ask("PURGE").1, "denied");
+    let mut eve = RawClient::logged_in(&daemon, "eve", "correct-horse");
+    assert_eq!(eve.ask("TRASH").1, "denied");
+    assert_eq!(eve.ask(format!("RESTORE open id={open}")).1, "denied");
+    assert_eq!(bob.ask(format!("RESTORE open id={open}")).0, 250);
+    assert_eq!(RawClient::logged_in(&daemon, "anonymous", "").ask("PURGE").1, "denied");
+}
+
+#[test]
+fn it_counts_in_the_quota_and_the_oldest_goes_first_when_that_is_full() {
+    let daemon = keeping(&["--quota", "100 KiB"]);
+    let mut client = alice(&daemon);
+    let bytes = |byte: u8| vec![byte; 20 * 1024];
+    for (number, name) in ["a", "b", "c", "d"].iter().enumerate() {
+        assert_eq!(client.upload(name, &bytes(number as u8)).0, 226);
+    }
+    for name in ["a", "b", "c"] {
+        assert_eq!(client.ask(format!("DELETE {name}")).0, 250);
+    }
+    assert_eq!(used(&daemon), 80 * 1024);
+    assert_eq!(client.upload("e", &bytes(9)).0, 226);
+    assert_eq!(paths(&mut client), ["c", "b", "a"]);
+    assert_eq!(client.upload("f", &bytes(10)).0, 226);
+    assert_eq!(paths(&mut client), ["c", "b"], "the oldest made room");
+    assert_eq!(used(&daemon), 100 * 1024);
+    assert_eq!(client.ask("PURGE b").2["gone"], "1");
+    assert_eq!(used(&daemon), 80 * 1024);
+    // No more than there is to give way.
+    assert_eq!(client.upload("large", &vec![1; 50 * 1024]).1, "quota");
+    assert!(paths(&mut client).is_empty());
+    assert_eq!(used(&daemon), 60 * 1024);
+    // Counted anew it is the same: what is kept is counted, too.
+    assert_eq!(client.ask("DELETE f").0, 250);
+    drop(client);
+    eventually("it is counted anew", || used(&daemon) == 60 * 1024);
+}
+
+#[test]
+fn a_shared_folder_keeps_what_goes_there_by_what_is_said_of_it_or_of_all() {
+    let daemon = Daemon::start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let file = daemon.place().join("users.toml");
+    let more = "\n[defaults]\ntrash = \"7d\"\n[folders.team]\naccess = { alice = \"full\" }\n\
+                [folders.scratch]\ntrash = \"none\"\naccess = { alice = \"full\" }\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
+    eventually("the folders are shared", || {
+        entered(&daemon, "alice").is_some_and(|mut client| client.ask("STAT team").0 == 213)
+    });
+    let mut client = alice(&daemon);
+    for path in ["own", "team/shared", "scratch/thing"] {
+        assert_eq!(client.upload(path, b"bytes").0, 226, "{path}");
+        assert_eq!(client.ask(format!("DELETE {path}")).0, 250);
+    }
+    assert_eq!(paths(&mut client), ["team/shared", "own"]);
+    let (id, _, _) = kept(&mut client, "team").remove(0);
+    assert_eq!(client.ask(format!("RESTORE team/shared id={id} to=here")).1, "other-folder");
+    assert_eq!(client.ask(format!("RESTORE team/shared id={id} to=team/again")).0, 250);
+    assert_eq!(fs::read(daemon.data().join("team/again")).unwrap(), b"bytes");
+    assert!(
+        daemon.data().join("team/.sealift/trash").is_dir() && !daemon.data().join("scratch/.sealift/trash").exists()
+    );
+}
+
+/// Whatever the moment, each state of the file that was acknowledged is somewhere: in its place or in the trash.
+#[test]
+fn a_server_that_is_killed_at_any_moment_loses_neither_the_old_nor_the_new() {
+    let place = tempfile::TempDir::new().unwrap();
+    let start = || Daemon::builder().within(place.path()).start();
+    let mut daemon = start();
+    daemon.add_user_with("alice", "correct-horse", &["--trash", "30d"]);
+    let home = daemon.data().join("alice");
+    let mut acknowledged: BTreeSet<Vec<u8>> = BTreeSet::new();
+    for round in 0..6 {
+        let mut client = alice(&daemon);
+        let states = std::thread::scope(|scope| {
+            let writing = scope.spawn(move || {
+                let mut states = BTreeSet::new();
+                for number in 0.. {
+                    let bytes = format!("state {number} of {round}").into_bytes();
+                    client.start_upload("file", &bytes);
+                    match client.try_reply() {
+                        Some((226, _, _)) => drop(states.insert(bytes)),
+                        _ => break,
+                    }
+                    let lines = ["RENAME file other replace=yes", "DELETE file", "COPY file other replace=yes"];
+                    client.line(lines[number % lines.len()]);
+                    if client.try_reply().is_none() {
+                        break;
+                    }
+                }
+                states
+            });
+            std::thread::sleep(Duration::from_millis(40 + round * 37));
+            daemon.crash(Signal::KILL);
+            writing.join().unwrap()
+        });
+        acknowledged.extend(states);
+        let found: BTreeSet<_> = contents(&home).into_iter().chain(contents(&home.join(".sealift/trash"))).collect();
+        let lost: Vec<_> = acknowledged.difference(&found).map(|bytes| String::from_utf8_lossy(bytes)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        daemon = start();
+        // All that is kept can be told of by its name.
+        assert!(paths(&mut alice(&daemon)).iter().all(|path| path == "file" || path == "other"));
+    }
+    assert!(acknowledged.len() > 6);
+}
+
+#[test]
+fn the_client_shows_brings_back_and_empties() {
+    let world = World::trusting();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    let alice = |path: &str| world.alice(path);
+    fs::write(world.local("a.txt"), "first").unwrap();
+    world.run(["put", "a.txt", &alice("")]).code(0);
+    fs::write(world.local("a.txt"), "second").unwrap();
+    world.run(["put", "a.txt", &alice("")]).code(0);
+    world.run(["rm", &alice("a.txt")]).code(0);
+    let listed = world.run(["trash", "list", &alice("")]).code(0);
+    let lines: Vec<&str> = listed.stdout().lines().collect();
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.ends_with("/a.txt")), "{lines:?}");
+    // The youngest, unless one is named.
+    world.run(["trash", "restore", &alice("a.txt")]).code(0).said("/a.txt is there again");
+    assert_eq!(fs::read(world.remote("alice", "a.txt")).unwrap(), b"second");
+    world.run(["trash", "restore", &alice("a.txt")]).code(11).said("--to");
+    world.run(["trash", "restore", &alice("a.txt"), "--to", "old/a.txt"]).code(0);
+    assert_eq!(fs::read(world.remote("alice", "old/a.txt")).unwrap(), b"first");
+    world.run(["trash", "restore", &alice("a.txt")]).code(3).said("trash list");
+    world.run(["rm", "-r", &alice("old")]).code(0);
+    world.run(["trash", "empty", &alice("")]).code(2).said("--yes");
+    world.run(["trash", "empty", "--yes", &alice("")]).code(0).said("1 thing is gone for good");
+    world.run(["trash", "list", &alice("")]).code(0).said("Nothing is kept");
+    world.run(["trash", "restore", &alice("")]).code(2);
+}
