@@ -1,6 +1,6 @@
 //! Puts a user into groups of a users file and takes them out of others; comments and layout stay.
 
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{Array, DocumentMut, Item, RawString};
 
 use super::editor::by_hand;
 use super::users::Users;
@@ -23,7 +23,7 @@ pub(super) fn set(text: &str, file: &str, name: &str, groups: &[String]) -> Resu
         let is_in = members.iter().any(|member| member.as_str() == Some(name));
         match (groups.iter().any(|wanted| group == wanted.as_str()), is_in) {
             (true, false) => members.push(name),
-            (false, true) => members.retain(|member| member.as_str() != Some(name)),
+            (false, true) => take_out(members, name),
             (true, true) | (false, false) => {}
         }
     }
@@ -33,6 +33,19 @@ pub(super) fn set(text: &str, file: &str, name: &str, groups: &[String]) -> Resu
         // Such as two folders that this user would have in one place.
         Err(error) => Err(error),
         Ok(_) => Err(by_hand(file)),
+    }
+}
+
+/// Takes a member out. What stands before it is about the one before it, such as a comment behind its comma, and stays.
+fn take_out(members: &mut Array, name: &str) {
+    let position = |members: &Array| members.iter().position(|member| member.as_str() == Some(name));
+    while let Some(at) = position(members) {
+        let gone = members.remove(at);
+        let before = gone.decor().prefix().and_then(RawString::as_str).unwrap_or_default();
+        match members.get_mut(at) {
+            Some(next) => next.decor_mut().set_prefix(before),
+            None => members.set_trailing(before.trim_end_matches([' ', '\t'])),
+        }
     }
 }
 

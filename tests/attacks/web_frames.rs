@@ -25,7 +25,8 @@ fn reset(stream: u32) -> Vec<u8> {
 }
 
 fn start() -> Daemon {
-    let daemon = Daemon::builder().args(["--stall-window", "2s"]).start();
+    // Of many alike the log tells each at debug only.
+    let daemon = Daemon::builder().args(["--stall-window", "2s", "--log-level", "debug"]).start();
     fs::write(daemon.public().join("file"), "public").unwrap();
     fs::write(daemon.public().join("large"), vec![7; 8 * 1024 * 1024]).unwrap();
     assert_eq!(curl(&daemon, &["--http2"], "/file").text(), "public");

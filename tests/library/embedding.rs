@@ -45,7 +45,7 @@ fn a_program_is_told_of_sessions_and_operations() {
         let told = told.lock().unwrap();
         assert_eq!(told[..2], ["started", "alice began with password"]);
         assert!(told.contains(&"alice UPLOAD boat Ok(\"created\") 6".to_owned()), "{told:?}");
-        assert!(told.contains(&"alice RENAME boat to ship Ok(\"done\") 0".to_owned()), "{told:?}");
+        assert!(told.contains(&"alice RENAME boat to ship Ok(\"created\") 0".to_owned()), "{told:?}");
         assert!(told.contains(&"alice STAT missing Err(NotFound) 0".to_owned()), "{told:?}");
         assert_eq!(told[told.len() - 2..], ["alice ended 6", "stopped"]);
     });

@@ -121,7 +121,11 @@ impl Form {
                 let head = self.waiting.split_to(end);
                 self.waiting.advance(b"\r\n\r\n".len());
                 self.stage = Stage::Body;
-                Ok(Next::Part(filename(&head)))
+                match filename(&head) {
+                    // Left out, it would be taken for one that came.
+                    None if is_of_a_file(&head) => Err(bad("has a file whose name is not written as browsers do")),
+                    name => Ok(Next::Part(name)),
+                }
             }
             Stage::Body => match self.delimiter.find(&self.waiting) {
                 Some(0) => {
@@ -170,6 +174,17 @@ fn filename(head: &[u8]) -> Option<Vec<u8>> {
     let at = memmem::find(line, b"; filename=\"")?;
     let name = unquoted(line.get(at + b"; filename=\"".len()..)?)?;
     name.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().map(<[u8]>::to_vec)
+}
+
+/// Whether the part says that it is a file, however it writes that.
+fn is_of_a_file(head: &[u8]) -> bool {
+    let mut is_quoted = false;
+    let bare = head.iter().filter(|byte| {
+        is_quoted ^= **byte == b'"';
+        !is_quoted
+    });
+    let bare: Vec<u8> = bare.map(u8::to_ascii_lowercase).collect();
+    memmem::find(&bare, b"filename").is_some()
 }
 
 /// What stands before the closing quote. What no name can hold raw browsers write as `%22`, `%0D` and `%0A`, and nothing else;
@@ -290,7 +305,14 @@ mod tests {
         ] {
             assert_eq!(name(sent).as_deref(), Some(meant));
         }
-        assert_eq!(filename(b"\r\nContent-Disposition: form-data; name=\"filename=\""), None);
+        let plain = b"\r\nContent-Disposition: form-data; name=\"filename=\"";
+        assert!(filename(plain).is_none() && !is_of_a_file(plain));
+        for odd in
+            ["; filename=a.txt", "; FileName=\"a\"", ";filename=\"a\"", ";  filename=\"a\"", "; filename*=UTF-8''a"]
+        {
+            let head = format!("\r\nContent-Disposition: form-data; name=\"f\"{odd}");
+            assert!(filename(head.as_bytes()).is_none() && is_of_a_file(head.as_bytes()), "{odd}");
+        }
         assert_eq!(filename(b"\r\nContent-Disposition: form-data; name=\"f\"; filename=\"not closed"), None);
     }
 }

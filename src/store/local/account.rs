@@ -44,7 +44,7 @@ impl Sum {
         Sum { bytes: self.bytes.saturating_sub(less.bytes), files: self.files.saturating_sub(less.files) }
     }
 
-    fn has_all_of(self, other: Sum) -> bool {
+    pub(super) fn has_all_of(self, other: Sum) -> bool {
         self.bytes >= other.bytes && self.files >= other.files
     }
 }
@@ -236,7 +236,8 @@ impl Promise {
             // Some more, so that what comes in pieces does not ask for each.
             let some_more = bound.limits.bytes.as_ref().map_or(0, |(most, _)| most / limits::TRASH_ROOM_PART);
             let room = Sum { bytes: if beyond.bytes > 0 { beyond.bytes.max(some_more) } else { 0 }, ..beyond };
-            if trash::make_room(&bound.jail, room) == 0 {
+            // What would not fit either way takes nothing from the trash: otherwise announcing it would empty that.
+            if !trash::holds(&bound.jail, beyond) || trash::make_room(&bound.jail, room) == 0 {
                 return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
             }
         }

@@ -13,7 +13,7 @@ use super::jail::{Jail, open_directory};
 use super::measure::{self, Beyond, Room};
 use super::names::{rename_new, replace_with, sum_of_file, sync};
 use super::staging::Stage;
-use super::trash::{self, Kept};
+use super::trash;
 use super::tree::Alone;
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Stored};
@@ -126,7 +126,7 @@ fn put(
             (Ok(()), Some(_)) => {
                 trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
             }
-            (Err(_), kept) => kept.into_iter().for_each(Kept::undo),
+            (Err(_), kept) => kept.into_iter().for_each(|kept| kept.undo((to_dir, to_name))),
             (Ok(()), None) => {}
         }
         done

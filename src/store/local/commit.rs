@@ -247,7 +247,7 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
     let trash = stage.trash().map_err(|err| failed(&path, err))?;
     let kept = keep_old_one(trash.as_deref(), old.as_ref(), (dir, name), &path).map_err(|err| failed(&path, err))?;
     if let Err(err) = renameat(&temp.dir, staged, dir, name) {
-        kept.into_iter().for_each(Kept::undo);
+        kept.into_iter().for_each(|kept| kept.undo((dir, name)));
         return Err(failed(&path, err));
     }
     if kept.is_some() {

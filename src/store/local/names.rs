@@ -83,7 +83,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
                 // Those that count the home count it still.
                 replaced = Sum::NONE;
             }
-            (Err(_), Some(kept)) => kept.undo(),
+            (Err(_), Some(kept)) => kept.undo((&to_dir, to_name)),
             (_, None) => {}
         }
         done

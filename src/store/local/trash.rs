@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use super::account::{Leaving, Sum};
 use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory};
+use super::measure;
 use super::names::{check_below, rename_new, sum_of_file, sync};
 use super::remove::remove_tree;
 use super::source::meta;
@@ -46,13 +47,21 @@ pub(super) struct Trash {
 pub(super) struct Kept<'a> {
     trash: &'a Trash,
     id: TrashId,
+    /// It came here at once, and has no other name.
+    has_come: bool,
 }
 
 impl Kept<'_> {
-    /// It keeps its first name, and needs none here.
-    pub(super) fn undo(self) {
-        let _ = unlinkat(&self.trash.dir, self.id.to_string(), AtFlags::empty());
-        self.trash.forget(self.id);
+    /// It keeps its first name, or gets it back, and needs none here. What cannot get it back stays here.
+    pub(super) fn undo(self, (dir, name): (&Dir, &[u8])) {
+        let id = self.id.to_string();
+        let undone = match self.has_come {
+            true => renameat(&self.trash.dir, &*id, dir, name),
+            false => unlinkat(&self.trash.dir, &*id, AtFlags::empty()),
+        };
+        if undone.is_ok() {
+            self.trash.forget(self.id);
+        }
     }
 }
 
@@ -108,11 +117,11 @@ impl Trash {
         let id = self.note(path)?;
         let kept = match linkat(dir, name, &self.dir, id.to_string(), AtFlags::empty()) {
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => {
-                renameat(dir, name, &self.dir, id.to_string())
+                renameat(dir, name, &self.dir, id.to_string()).map(|()| true)
             }
-            linked => linked,
+            linked => linked.map(|()| false),
         };
-        kept.map(|()| Kept { trash: self, id }).inspect_err(|_| self.forget(id))
+        kept.map(|has_come| Kept { trash: self, id, has_come }).inspect_err(|_| self.forget(id))
     }
 
     /// The ids of all that is here, the oldest first.
@@ -303,6 +312,26 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
         }
     }
     Ok(gone)
+}
+
+/// Whether there is so much in it. A folder that cannot be measured holds nothing.
+pub(super) fn holds(jail: &Jail, wanted: Sum) -> bool {
+    let Ok(Some(trash)) = open(jail) else { return false };
+    let mut sum = Sum::NONE;
+    for id in trash.ids().unwrap_or_default() {
+        if sum.has_all_of(wanted) {
+            break;
+        }
+        let Ok(stat) = trash.stat(id) else { continue };
+        sum = sum.plus(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => open_directory(&trash.dir, id.to_string().as_bytes())
+                .and_then(|folder| measure::sum(&folder, &mut |_| {}))
+                .unwrap_or(Sum::NONE),
+            FileType::RegularFile => Sum::file(meta(&stat).size),
+            _ => Sum::NONE,
+        });
+    }
+    sum.has_all_of(wanted)
 }
 
 /// Removes the oldest things until so much is gone. Says how many went.

@@ -4,7 +4,7 @@
 use super::compare::{Then, Whole};
 use super::work::{Went, What, Work};
 use crate::buffers::Buffer;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::files::{Condition, Finding, Interrupted, RelPath, SourceMode, Upload, UploadSpec};
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::running::Running;
@@ -36,6 +36,11 @@ impl Desk {
         // It asks for what those before it have made: the answer must not depend on how far they have got.
         if self.batch.files().any(|file| file == from || file == to) {
             self.commit(earlier);
+        }
+        if from == to {
+            // It would put back what was there before everything that came meanwhile.
+            self.commit(earlier);
+            return self.over(running, Err(Error::new(Kind::BadCommand, format!("{from}: is not copied onto itself"))));
         }
         let mut begun = self.open_copy(from, to, replace);
         if begun.is_err() && !self.batch.is_empty() {
