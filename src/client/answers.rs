@@ -153,6 +153,8 @@ pub struct Status {
     pub users: Option<String>,
     /// The most bytes that the user's files may have, if there is a bound.
     pub quota: Option<u64>,
+    /// What counts in that: the bytes of the user's own files, and of what is in their trash. Older servers do not say.
+    pub used: Option<u64>,
     /// Bytes that the server's disk has left for everybody; said to who may upload, by servers that know it.
     pub free: Option<u64>,
     /// To an administrator: how many users the last change of that file took away, if those were most.

@@ -150,6 +150,7 @@ impl Client {
                 // Older servers do not say.
                 users: reply.get("users").map(|_| text(reply, "users")).transpose()?,
                 quota: reply.get("quota").map(|_| reply.parsed("quota")).transpose()?,
+                used: reply.get("used").map(|_| reply.parsed("used")).transpose()?,
                 free: reply.get("free").map(|_| reply.parsed("free")).transpose()?,
                 lost: reply.get("lost").map(|_| reply.parsed("lost")).transpose()?,
             })

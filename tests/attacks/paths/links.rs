@@ -69,8 +69,8 @@ fn symlink_planted() {
                     // What is outside is not even described: as a link itself, or not at all.
                     Verb::Stat if path == *name => assert_eq!(fields["type"], "link", "{}", ask.line),
                     Verb::Delete | Verb::Rename | Verb::Upload | Verb::Stage if path == *name => {}
-                    // It opens nothing: it tells what the trash has of such a path.
-                    Verb::Trash => {}
+                    // They open nothing: they are about what the trash has of such a path.
+                    Verb::Trash | Verb::Purge => {}
                     _ => assert!(digits >= 400, "{}: {digits} {word}", ask.line),
                 }
                 assert_eq!(cage.outside(), outside, "{}: {word}", ask.line);
@@ -114,8 +114,9 @@ fn links_out_are_no_folders() {
         let reads =
             |verb| matches!(verb, Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link);
         for path in [format!("{name}/x"), format!("{name}/x/y")] {
-            // TRASH opens nothing: it tells what the trash has of such a path.
-            for ask in all_asks(&path, "file").into_iter().filter(|ask| ask.verb != Verb::Trash) {
+            // TRASH and PURGE open nothing: they are about what the trash has of such a path.
+            let is_of_trash = |verb| matches!(verb, Verb::Trash | Verb::Purge);
+            for ask in all_asks(&path, "file").into_iter().filter(|ask| !is_of_trash(ask.verb)) {
                 let ((digits, word, _), _) = ask.send(&mut alice);
                 let expected = match ask.verb {
                     // What was interrupted is found by its path alone.
@@ -184,7 +185,8 @@ fn links_are_followed_for_reading_only() {
             let ((digits, word, _), _) = ask.send(&mut alice);
             match ask.verb {
                 // ACCEPT changes no file: it reads one and writes down what it read. What LINK leads to is read alone.
-                Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link | Verb::Trash => {}
+                Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link => {}
+                Verb::Trash | Verb::Purge => {}
                 _ => assert_eq!((digits, word.as_str()), (550, "not-directory"), "{}", ask.line),
             }
             assert_eq!(before(), there, "{}: {word}", ask.line);

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use crate::common::eventually;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::common::program::{PASSWORD, Terminal, World, finish, names};
@@ -166,7 +167,7 @@ fn df_shows_the_quota_and_what_is_left_of_it() {
     assert!(of_disk.ends_with("B (what the server's disk has left)\n"), "{of_disk}");
     let users = world.server.data().parent().unwrap().join("users.toml");
     let mut add = Command::new(env!("CARGO_BIN_EXE_sealiftd"));
-    add.args(["user", "add", "carol", "--quota", "4KiB", "--password-stdin", "--users"]).arg(users);
+    add.args(["user", "add", "carol", "--quota", "4KiB", "--password-stdin", "--users"]).arg(&users);
     finish(add, format!("{PASSWORD}\n").as_bytes()).code(0);
     let carol = format!("carol@{}/", world.server.address());
     world.run(["put", &format!("{}/f", world.server.data().join("alice").display()), &carol]).code(0);
@@ -178,4 +179,13 @@ fn df_shows_the_quota_and_what_is_left_of_it() {
     assert_eq!((&json["quota"], &json["room"]), (&4096.into(), &2048.into()));
     world.run(["put", &format!("{}/f", world.server.data().join("alice").display()), &format!("{carol}g")]).code(0);
     assert!(world.run(["df", &carol]).code(0).stdout().ends_with(" room: 0 B\n"));
+    // What others share with her counts in no quota of hers.
+    fs::create_dir(world.server.data().join("pool")).unwrap();
+    fs::write(world.server.data().join("pool/large"), vec![0; 1 << 20]).unwrap();
+    world.run(["rm", &format!("{carol}g")]).code(0);
+    let text = fs::read_to_string(&users).unwrap();
+    fs::write(&users, format!("{text}\n[folders.pool]\naccess = {{ carol = \"full\" }}\n")).unwrap();
+    eventually("the folder shows", || world.run(["ls", &carol]).code(0).stdout().contains("pool"));
+    let shown = " used: 2.0 KiB of the quota; 1.0 MiB in 2 files show\nquota: 4.0 KiB\n room: 2.0 KiB\n";
+    assert_eq!(world.run(["df", &carol]).code(0).stdout(), shown);
 }

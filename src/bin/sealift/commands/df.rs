@@ -20,7 +20,8 @@ use crate::output::{Event, Object, Output};
 Example:
   sealift df alice@files.example
 
-What is there is counted by listing it, as a quota counts it. The room is what the quota leaves, and no more than the server's disk \
+Where there is a quota, what counts in it is shown: what is in the trash does, and what is in folders that others share does not. \
+Elsewhere it is all that is listed. The room is what the quota leaves, and no more than the server's disk \
 has left, for everybody there; who may not upload is not told of the disk.")]
 pub struct Df {
     /// The server
@@ -50,12 +51,12 @@ pub async fn run(ctx: &Context, args: &Df) -> Outcome {
     ctx.with_client(&login, async |client| show(ctx.out, client).await).await
 }
 
-/// The same over a connection. What there is, is counted by listing it, as a quota counts it: files in their places.
+/// The same over a connection. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
 ///
 /// # Errors
 /// As [`Client::list`].
 pub async fn show(out: Output, client: &mut Client) -> Outcome {
-    let Status { quota, free, .. } = client.status().await?;
+    let Status { quota, used: told, free, .. } = client.status().await?;
     let (mut used, mut files) = (0u64, 0u64);
     let count = |entry: sealift::files::Entry| {
         if entry.kind == EntryKind::File {
@@ -64,13 +65,19 @@ pub async fn show(out: Output, client: &mut Client) -> Outcome {
         Ok(())
     };
     let missed = client.list_each(&RelPath::root(), true, count).await?;
+    // What others share counts in no quota of hers, and what is in her trash does.
+    let (listed, used) = (used, told.unwrap_or(used));
     let room = quota.map(|quota| quota.saturating_sub(used)).into_iter().chain(free).min();
     let object = || {
         let object = Object::of(Event::Usage).name("path", b"").value("size", used).value("files", files);
         object.value("quota", quota).value("free", free).value("room", room)
     };
     if !out.json(object)? {
-        out.line(format!(" used: {} in {}", format::size(used), format::count(files, "file")))?;
+        let (size, count) = (format::size, format::count(files, "file"));
+        match listed == used {
+            true => out.line(format!(" used: {} in {count}", size(used)))?,
+            false => out.line(format!(" used: {} of the quota; {} in {count} show", size(used), size(listed)))?,
+        }
         out.line(format!("quota: {}", quota.map_or_else(|| "none".to_owned(), format::size)))?;
         let of_disk = free.filter(|_| room == free).map_or("", |_| " (what the server's disk has left)");
         match room {

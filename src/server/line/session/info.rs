@@ -3,6 +3,7 @@
 use zeroize::Zeroize;
 
 use super::Talk;
+use crate::files::RelPath;
 use crate::limits;
 use crate::machine::lane::Outgoing;
 use crate::proto::{ReplyWriter, Verb};
@@ -38,6 +39,7 @@ impl Talk {
         let (principal, users, registry) = (self.desk.principal(), self.desk.users(), self.desk.ticket().registry());
         let (user, access, quota) = (principal.name().to_owned(), principal.access(), principal.quota());
         let free = self.desk.free();
+        let used = quota.and_then(|_| self.desk.usage(&RelPath::root())).map(|usage| usage.used);
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());
         let trouble = users.file_trouble();
         let current = if trouble.outdated.is_some() { "outdated" } else { "current" };
@@ -62,6 +64,10 @@ impl Talk {
                 let reply = match quota {
                     None => reply,
                     Some(quota) => reply.field("quota", quota),
+                };
+                let reply = match used {
+                    None => reply,
+                    Some(used) => reply.field("used", used),
                 };
                 let reply = match free {
                     None => reply,
