@@ -68,6 +68,10 @@ pub const WEB_UPLOADS_MAX: usize = 512;
 /// given up wait for their end.
 pub const WEB_UPLOADS_PER_SOURCE: usize = 32;
 
+/// Of those, the ones that came by links. Half: whoever has a link may have as many addresses as there are, and those with an account
+/// are to be able to go on with theirs.
+pub const WEB_UPLOADS_BY_LINKS: usize = WEB_UPLOADS_MAX / 2;
+
 /// How long such an upload waits for somebody to go on with it: a laptop is closed in the evening and opened in the morning.
 pub const WEB_UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -6,8 +6,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sealift::limits;
+
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, RawClient, World, enter, eventually, section, staged};
+use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, staged};
 
 /// Has a user make a link: where it is.
 fn make(client: &mut RawClient, arguments: &str) -> String {
@@ -340,4 +342,129 @@ fn drop_link_names_are_text() {
     assert!(list.contains("&lt;script&gt;") && !list.contains("<script>alert"), "{list}");
     let file = curl(&daemon, &["-u", &alice], &format!("/~alice/inbox/{name}"));
     assert!(file.header("content-disposition").starts_with("attachment"), "{file:?}");
+}
+
+#[test]
+fn drop_link_names_of_shared_folders_are_taken() {
+    let world = world();
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    let shared = "[folders.team]\naccess = { alice = \"full\" }\n[folders.deep]\nas = \"under/deep\"\naccess = { alice = \"full\" }\n";
+    world.set_users(&format!("{users}\n{shared}"));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let url = make(&mut alice, "inbox drop=yes");
+    assert_eq!(send(&daemon, &world, &format!("{url}team"), &[]).status, 201);
+    assert!(world.home("alice").join("inbox/team").is_file(), "nothing is shared there");
+    // A folder comes to show in the one that the link leads to.
+    world.set_users(&format!(
+        "{users}\n{}",
+        shared
+            .replace("under/deep", "inbox/under/deep")
+            .replace("[folders.team]", "[folders.team]\nas = \"inbox/own\"")
+    ));
+    eventually("they show", || alice.ask("STAT inbox/under/deep").0 == 213);
+    let mut told = BTreeSet::new();
+    for name in ["own", "under", "free", "own"] {
+        told.insert(self::told(&send(&daemon, &world, &format!("{url}{name}"), &[])));
+    }
+    assert_eq!(told.len(), 1, "no answer tells of it: {told:?}");
+    for (name, there) in
+        [("own", false), ("own-2", true), ("own-3", false), ("own-2-2", true), ("under", false), ("under-2", true)]
+    {
+        assert_eq!(world.home("alice").join("inbox").join(name).exists(), there, "{name}");
+    }
+    let listed = alice.list("inbox").unwrap();
+    for name in ["own-2", "own-2-2", "under-2", "free"] {
+        assert!(listed.iter().any(|line| line.ends_with(&format!(" {name}"))), "{listed:?}");
+    }
+    assert_eq!(alice.ask("STAT inbox/under/deep").0, 213);
+}
+
+#[test]
+fn drop_link_tells_nothing_of_locks() {
+    let world = world();
+    let daemon = world.start();
+    let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes");
+    let terms = "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>";
+    let lock = |path: &str, depth: &str| {
+        let args =
+            ["-u", &format!("alice:{PASSWORD}"), "-X", "LOCK", "-H", depth, "--data-binary", terms].map(str::to_owned);
+        let got = curl(&daemon, &args.iter().map(String::as_str).collect::<Vec<_>>(), &format!("/~alice/{path}"));
+        assert_eq!(got.status, 200, "{got:?}");
+    };
+    lock("inbox/there", "Depth: 0");
+    let put = |name: &str, more: &[&str]| told(&send(&daemon, &world, &format!("{url}{name}"), more));
+    assert_eq!(put("there", &[]), put("nothing", &[]));
+    let begun = ["-H", "Upload-Complete: ?0", "-H", "Upload-Length: 20"];
+    assert_eq!(put("there", &begun), put("nothing", &begun));
+    assert_eq!(fs::read_to_string(world.home("alice").join("inbox/there-2")).unwrap(), "SECRET there");
+    // Who has locked the folder itself has all names in it.
+    lock("inbox/", "Depth: infinity");
+    assert_eq!(put("there", &[]).0, 503);
+    assert_eq!(put("nothing", &[]).0, 503);
+}
+
+#[test]
+fn drop_link_room_of_what_failed_is_free_again() {
+    let world = world();
+    let daemon = world.start();
+    let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes files=1");
+    let begin = |daemon: &Daemon| {
+        let got =
+            curl(daemon, &["-X", "PUT", "-H", "Upload-Complete: ?0", "-H", "Upload-Length: 4"], &format!("{url}x"));
+        (got.status, got.header("location").to_owned())
+    };
+    let (status, place) = begin(&daemon);
+    assert_eq!((status, begin(&daemon).0), (201, 507));
+    // Other bytes than are announced: it has failed, and nothing can come of it.
+    let wrong = format!("Content-Digest: sha-256=:{}:", "A".repeat(43) + "=");
+    let got = curl(
+        &daemon,
+        &[
+            "-X",
+            "PATCH",
+            "-H",
+            "Content-Type: application/partial-upload",
+            "-H",
+            "Upload-Offset: 0",
+            "-H",
+            "Upload-Complete: ?1",
+            "-H",
+            &wrong,
+            "--data-binary",
+            "text",
+        ],
+        &place,
+    );
+    assert_eq!(got.status, 400, "{got:?}");
+    eventually("its room is free", || begin(&daemon).0 == 201);
+    // What has begun is not gone on with after an orderly end.
+    daemon.stop();
+    let daemon = world.start();
+    eventually("its room is free after the end", || begin(&daemon).0 == 201);
+}
+
+#[test]
+fn drop_link_uploads_leave_room_for_users() {
+    const ADDRESSES: u8 = 10;
+    let world = world();
+    let daemon = world.start();
+    let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes files=1000");
+    let begin = |from: u8, to: &str, more: &[&str]| {
+        let address = format!("127.0.0.{}", 100 + from);
+        let args = ["--interface", &address, "-X", "PUT", "-H", "Upload-Complete: ?0", "-H", "Upload-Length: 4"];
+        curl(&daemon, &[&args, more].concat(), to).status
+    };
+    let begun: usize = std::thread::scope(|scope| {
+        let of = |from| {
+            let (begin, url) = (&begin, &url);
+            scope.spawn(move || {
+                (0..limits::WEB_UPLOADS_PER_SOURCE).filter(|_| begin(from, &format!("{url}x"), &[]) == 201).count()
+            })
+        };
+        (0..ADDRESSES).map(of).collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(begun, limits::WEB_UPLOADS_BY_LINKS);
+    let login = format!("bob:{PASSWORD}");
+    assert_eq!(begin(ADDRESSES, "/~bob/x", &["-u", &login]), 201);
 }

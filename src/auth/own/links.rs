@@ -21,7 +21,7 @@ use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::auth::hash::StoredHash;
 use crate::auth::{Grants, Principal, Secret, User, Users};
 use crate::error::{Error, Kind, Result};
-use crate::files::Hash;
+use crate::files::{Hash, RelPath};
 use crate::limits;
 use crate::random;
 use crate::sync::{Mutex, MutexGuard};
@@ -292,6 +292,13 @@ impl Users {
         };
         let access = link.access(there)?;
         Some(Principal::by_link(link, makers.of_link(access), from))
+    }
+
+    /// Whether a file of this path would not be seen by the maker of this link: a folder that is shared with the maker shows there,
+    /// or in a folder of that name.
+    pub fn covers(&self, link: &Link, path: &RelPath) -> bool {
+        let maker = self.get(&link.maker);
+        maker.is_some_and(|maker| maker.grants.folders.iter().any(|folder| folder.at.is_within(path)))
     }
 
     /// Makes a link. It is on the disk then, and in force.

@@ -65,12 +65,19 @@ impl InboxRoom {
     }
 }
 
-impl Drop for InboxRoom {
-    /// The disk is waited for elsewhere.
-    fn drop(&mut self) {
-        let (files, bytes) = (self.files, self.bytes);
+impl InboxRoom {
+    /// Gives back what was not used of it, on the disk too when this returns.
+    pub async fn give_back(mut self) {
+        if let Some(giving) = self.giving_back() {
+            giving.await;
+        }
+    }
+
+    /// Nothing of it is left to be given back from now on but by this; none: nothing was.
+    fn giving_back(&mut self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let (files, bytes) = (std::mem::take(&mut self.files), std::mem::take(&mut self.bytes));
         if (files, bytes) == (0, 0) {
-            return;
+            return None;
         }
         let (links, link, (threads, source)) = (self.links.clone(), self.link.clone(), self.threads.clone());
         let give_back = move || {
@@ -89,8 +96,17 @@ impl Drop for InboxRoom {
                 Err(error) => tracing::warn!(%error, link = link.name, "a file that did not come counts as one"),
             }
         };
-        async_std::task::spawn(async move {
+        Some(async move {
             let _the_server_is_going = threads.run(&source, give_back).await;
-        });
+        })
+    }
+}
+
+impl Drop for InboxRoom {
+    /// The disk is waited for elsewhere.
+    fn drop(&mut self) {
+        if let Some(giving) = self.giving_back() {
+            async_std::task::spawn(giving);
+        }
     }
 }

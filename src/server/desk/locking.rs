@@ -9,7 +9,7 @@ use super::running::Running;
 use super::{Desk, Earlier, gate};
 use crate::auth::{Access, Principal};
 use crate::error::{Kind, Result};
-use crate::files::{Condition, Interrupted, RelPath, UploadSpec};
+use crate::files::{Condition, Interrupted, Overwrite, RelPath, UploadSpec};
 use crate::machine::turns;
 
 /// Whether somebody who presents these may write so much of a path.
@@ -28,6 +28,24 @@ pub(super) fn check(
     }
     let place = place(principal, path);
     locks.check(&place, extent, (principal.name(), presented), Instant::now())
+}
+
+/// Whether an upload to this path may be put there as far as locks are concerned. What gets a number if its name is taken
+/// replaces nothing: who locked that name has nothing to do with it, and is not to be seen by it; who locked the folder has.
+///
+/// # Errors
+/// [`Kind::Locked`].
+pub(super) fn check_upload(
+    locks: &Locks,
+    principal: &Principal,
+    (path, extent): (&RelPath, Extent),
+    presented: &[LockToken],
+) -> Result<()> {
+    let is_numbered = super::overwrite(principal, Some(path)) == Overwrite::Numbered;
+    match path.parent().filter(|_| is_numbered) {
+        Some(folder) => check(locks, principal, (&folder, Extent::Itself), presented),
+        None => check(locks, principal, (path, extent), presented),
+    }
 }
 
 /// Where this is, whoever else has it in another place.
@@ -73,6 +91,10 @@ impl Desk {
         check(self.locks(), &self.principal, what, running.presented())
     }
 
+    pub(super) fn check_upload_locks(&self, what: (&RelPath, Extent), running: &Running) -> Result<()> {
+        check_upload(self.locks(), &self.principal, what, running.presented())
+    }
+
     /// Lets an operation pass that writes nothing which somebody else has locked.
     pub(super) fn keep_locks(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
         match self.may_write(op, &running) {
@@ -89,13 +111,15 @@ impl Desk {
             return Ok(());
         }
         match op {
-            Op::Put { path, .. } | Op::Stage { path, .. } => match self.check_locks((path, Extent::Member), running) {
-                // What is there already has its name.
-                Err(error) if error.kind() == Kind::Locked && self.store.stat(path).is_ok() => {
-                    self.check_locks((path, Extent::Itself), running)
+            Op::Put { path, .. } | Op::Stage { path, .. } => {
+                match self.check_upload_locks((path, Extent::Member), running) {
+                    // What is there already has its name.
+                    Err(error) if error.kind() == Kind::Locked && self.store.stat(path).is_ok() => {
+                        self.check_upload_locks((path, Extent::Itself), running)
+                    }
+                    checked => checked,
                 }
-                checked => checked,
-            },
+            }
             Op::SetMode { path, .. } | Op::SetTime { path, .. } | Op::SetProperties { path, .. } | Op::Accept(path) => {
                 self.check_locks((path, Extent::Itself), running)
             }

@@ -453,7 +453,12 @@ impl Desk {
 fn may_store(principal: &Principal, audit: &Audit, running: &Running) -> Result<Overwrite> {
     running.check(principal)?;
     if let Some(path) = running.target() {
-        locking::check(audit.ticket().registry().locks(), principal, (path, Extent::Itself), running.presented())?;
+        locking::check_upload(
+            audit.ticket().registry().locks(),
+            principal,
+            (path, Extent::Itself),
+            running.presented(),
+        )?;
     }
     Ok(overwrite(principal, running.target()))
 }

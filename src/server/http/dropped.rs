@@ -19,7 +19,7 @@ use super::target::LinkTarget;
 use super::uploads::{Token, Upload, Uploads};
 use crate::auth::{InboxBounds, Link};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, UploadSpec};
+use crate::files::{RelPath, UploadSpec, numbered};
 use crate::limits;
 use crate::readable;
 use crate::server::desk::inbox_room::InboxRoom;
@@ -132,7 +132,11 @@ impl Inbox<'_> {
         if name.as_bytes().starts_with(b".") {
             return Err(bad("hidden files are not taken: the name begins with a dot"));
         }
-        self.link.path.join(name.as_bytes()).map_err(|_| bad("no file can be called so"))
+        let path = self.link.path.join(name.as_bytes()).map_err(|_| bad("no file can be called so"))?;
+        // The name of a folder that others share with the maker is taken, too, though nothing of it is on this disk.
+        let mut numbers = (1..=limits::NUMBERED_MAX).filter_map(|number| numbered(&path, number).ok());
+        let users = self.guest.users();
+        numbers.find(|path| !users.covers(self.link, path)).ok_or_else(|| bad("no file can be called so"))
     }
 
     /// Stores one file that is the body of a request, or begins to.

@@ -12,7 +12,7 @@ use super::Web;
 use super::adapter::{Progress, Working};
 use super::answer::Answer;
 use super::brake::Brake;
-use crate::auth::{InboxBounds, Link, Principal};
+use crate::auth::{InboxBounds, Link, Principal, Users};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
@@ -204,6 +204,11 @@ impl Guest {
     /// Who it is, as at the login.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The users in force.
+    pub fn users(&self) -> Arc<Users> {
+        self.shared.users.latest()
     }
 
     /// With whom its work is counted.

@@ -82,7 +82,7 @@ pub async fn create(
 ) -> Result<Answer> {
     let content = Digests::parse(headers, &[digests::CONTENT])?;
     let length = wanted.spec.size;
-    uploads.check(&source)?;
+    uploads.check(guest.principal(), &source)?;
     let receiving = Receiving::begin(guest, wanted, None).await?;
     take_in(receiving.stream(), body, content).await?;
     let upload = Arc::new(Upload::new(guest.principal().clone(), source, receiving.stream().slot.clone(), length));
@@ -118,6 +118,19 @@ pub async fn cancel(guest: &Arc<Guest>, uploads: &Uploads, token: Token, upload:
 /// # Errors
 /// [`Kind::NotFound`] if it has failed; [`Kind::BadCommand`] for what does not say what it is; those of an upload.
 pub async fn append(
+    guest: &Arc<Guest>,
+    upload: &Arc<Upload>,
+    headers: &HeaderMap,
+    body: &mut Coming,
+) -> Result<Answer> {
+    let answer = try_append(guest, upload, headers, body).await;
+    if answer.is_err() {
+        upload.settle();
+    }
+    answer
+}
+
+async fn try_append(
     guest: &Arc<Guest>,
     upload: &Arc<Upload>,
     headers: &HeaderMap,

@@ -129,6 +129,16 @@ impl Upload {
         self.is_done() || (self.busy.try_lock().is_some() && self.slot.len().is_none())
     }
 
+    /// Gives back what it holds of a link if it has failed: nothing can come of it any more.
+    pub fn settle(&self) {
+        let room = match !self.is_done() && self.is_over() {
+            true => self.state().room.take(),
+            false => None,
+        };
+        // Not under the lock of the state.
+        drop(room);
+    }
+
     /// Bytes that have come; none if it has failed.
     pub fn offset(&self) -> Option<u64> {
         let state = self.state();
@@ -147,12 +157,12 @@ impl Upload {
 }
 
 impl Uploads {
-    /// Whether one more may begin for this source.
+    /// Whether this user may begin one more, which is counted with this source.
     ///
     /// # Errors
-    /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`] and [`limits::WEB_UPLOADS_MAX`].
-    pub fn check(&self, source: &Source) -> Result<()> {
-        self.lock().make_room(source)
+    /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`], [`limits::WEB_UPLOADS_BY_LINKS`] and [`limits::WEB_UPLOADS_MAX`].
+    pub fn check(&self, owner: &Principal, source: &Source) -> Result<()> {
+        self.lock().make_room(owner, source)
     }
 
     /// Takes one in.
@@ -162,7 +172,7 @@ impl Uploads {
     pub fn add(self: &Arc<Self>, upload: Arc<Upload>) -> Result<Token> {
         let token = Token::new()?;
         let mut table = self.lock();
-        table.make_room(&upload.source)?;
+        table.make_room(&upload.owner, &upload.source)?;
         table.all.insert(token, upload);
         if !std::mem::replace(&mut table.is_swept, true) {
             spawn(sweep(Arc::downgrade(self)));
@@ -187,8 +197,12 @@ impl Uploads {
 
     /// Puts all away: the server ends.
     pub async fn put_away(&self) {
-        let all = std::mem::take(&mut self.lock().all);
-        keep(all.into_values().collect()).await;
+        let all: Vec<_> = std::mem::take(&mut self.lock().all).into_values().collect();
+        let rooms: Vec<_> = all.iter().filter_map(|upload| upload.state().room.take()).collect();
+        keep(all).await;
+        for room in rooms {
+            room.give_back().await;
+        }
     }
 
     /// It is over.
@@ -205,25 +219,30 @@ impl Uploads {
 impl Table {
     /// Those that nobody has gone on with; and whether none is left, so that nobody looks for more.
     fn take_over(&mut self) -> (Vec<Arc<Upload>>, bool) {
+        self.all.values().for_each(|upload| upload.settle());
         let over = self.all.extract_if(|_, upload| upload.left().is_zero()).map(|(_, upload)| upload).collect();
         self.is_swept = !self.all.is_empty();
         (over, !self.is_swept)
     }
 
     /// What failed or is in its place needs no file, and goes first.
-    fn make_room(&mut self, source: &Source) -> Result<()> {
-        if self.is_full_for(source) {
+    fn make_room(&mut self, owner: &Principal, source: &Source) -> Result<()> {
+        if self.is_full_for(owner, source) {
             self.all.retain(|_, upload| !upload.is_over());
         }
-        match self.is_full_for(source) {
+        match self.is_full_for(owner, source) {
             true => Err(Error::new(Kind::TooMany, "too many uploads have begun that are not finished")),
             false => Ok(()),
         }
     }
 
-    fn is_full_for(&self, source: &Source) -> bool {
-        let own = self.all.values().filter(|upload| upload.source == *source).count();
-        own >= limits::WEB_UPLOADS_PER_SOURCE || self.all.len() >= limits::WEB_UPLOADS_MAX
+    fn is_full_for(&self, owner: &Principal, source: &Source) -> bool {
+        let count = |is_one: &dyn Fn(&Upload) -> bool| self.all.values().filter(|upload| is_one(upload)).count();
+        // Who comes by a link has no name, and may have many addresses: a part is left to those who have one.
+        let is_by_link = |upload: &Upload| upload.owner.link().is_some();
+        count(&|upload| upload.source == *source) >= limits::WEB_UPLOADS_PER_SOURCE
+            || owner.link().is_some() && count(&is_by_link) >= limits::WEB_UPLOADS_BY_LINKS
+            || self.all.len() >= limits::WEB_UPLOADS_MAX
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sealift::proto::Verb;
 
-use super::{Cage, holds_canary};
+use super::{Cage, assert_nothing_in_the_trash, holds_canary};
 use crate::common::{PAYLOAD, all_asks, asks_of, assert_nothing_staged, enter, snapshot};
 
 /// Links by their names, and where they lead.
@@ -66,11 +66,10 @@ fn symlink_planted() {
                 let ((digits, word, fields), data) = ask.send(&mut alice);
                 assert!(!holds_canary(&data), "{}", ask.line);
                 match ask.verb {
+                    Verb::Trash | Verb::Purge => assert_nothing_in_the_trash(&ask, (digits, &word, &fields)),
                     // What is outside is not even described: as a link itself, or not at all.
                     Verb::Stat if path == *name => assert_eq!(fields["type"], "link", "{}", ask.line),
                     Verb::Delete | Verb::Rename | Verb::Upload | Verb::Stage if path == *name => {}
-                    // They open nothing: they are about what the trash has of such a path.
-                    Verb::Trash | Verb::Purge => {}
                     _ => assert!(digits >= 400, "{}: {digits} {word}", ask.line),
                 }
                 assert_eq!(cage.outside(), outside, "{}: {word}", ask.line);
@@ -114,10 +113,12 @@ fn links_out_are_no_folders() {
         let reads =
             |verb| matches!(verb, Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link);
         for path in [format!("{name}/x"), format!("{name}/x/y")] {
-            // TRASH and PURGE open nothing: they are about what the trash has of such a path.
-            let is_of_trash = |verb| matches!(verb, Verb::Trash | Verb::Purge);
-            for ask in all_asks(&path, "file").into_iter().filter(|ask| !is_of_trash(ask.verb)) {
-                let ((digits, word, _), _) = ask.send(&mut alice);
+            for ask in all_asks(&path, "file") {
+                let ((digits, word, fields), _) = ask.send(&mut alice);
+                if matches!(ask.verb, Verb::Trash | Verb::Purge) {
+                    assert_nothing_in_the_trash(&ask, (digits, &word, &fields));
+                    continue;
+                }
                 let expected = match ask.verb {
                     // What was interrupted is found by its path alone.
                     Verb::Hash if ask.line.contains("partial=yes") => "not-found",
@@ -182,11 +183,11 @@ fn links_are_followed_for_reading_only() {
             // Reading first, so that a folder is open already that was found through the link.
             assert_eq!(alice.download("way/file").unwrap(), b"alice's too");
             assert_eq!(alice.download("deep/file").unwrap(), b"alice's too");
-            let ((digits, word, _), _) = ask.send(&mut alice);
+            let ((digits, word, fields), _) = ask.send(&mut alice);
             match ask.verb {
                 // ACCEPT changes no file: it reads one and writes down what it read. What LINK leads to is read alone.
                 Verb::List | Verb::Stat | Verb::Hash | Verb::Download | Verb::Accept | Verb::Link => {}
-                Verb::Trash | Verb::Purge => {}
+                Verb::Trash | Verb::Purge => assert_nothing_in_the_trash(&ask, (digits, &word, &fields)),
                 _ => assert_eq!((digits, word.as_str()), (550, "not-directory"), "{}", ask.line),
             }
             assert_eq!(before(), there, "{}: {word}", ask.line);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::common::{World, snapshot};
+use crate::common::{Ask, Fields, World, snapshot};
 
 /// What a canary says. It never leaves its place, nor changes there.
 pub const CANARY: &[u8] = b"the canary lives outside";
@@ -54,6 +54,16 @@ impl Cage {
         });
         assert!(place.contains_key(&PathBuf::from("server_data/bob2/folder/canary")));
         Outside { place }
+    }
+}
+
+/// TRASH and PURGE open nothing: they are about what the trash has of a path, which is nothing.
+pub fn assert_nothing_in_the_trash(ask: &Ask, (digits, word, fields): (u16, &str, &Fields)) {
+    match digits {
+        // Of a path that none can have, or a thing that is not there.
+        501 | 550 => {}
+        212 => assert_eq!(word, "trash", "{}", ask.line),
+        _ => assert_eq!((digits, word, &*fields["gone"]), (250, "done", "0"), "{}", ask.line),
     }
 }
 

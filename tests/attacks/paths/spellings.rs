@@ -12,7 +12,7 @@ use sealift::proto::Verb;
 use sealift::proto::frame::END;
 use sealift::proto::percent::encode;
 
-use super::{Cage, holds_canary};
+use super::{Cage, assert_nothing_in_the_trash, holds_canary};
 use crate::common::{
     Daemon, PASSWORD, RawClient, all_asks, asks_of, assert_nothing_staged, enter, frames_of, snapshot, text,
 };
@@ -204,9 +204,11 @@ fn reserved_name() {
     }
     for path in [format!("link/{session}"), format!("link/{session}/0"), "link/new".to_owned()] {
         for ask in all_asks(&path, "missing") {
-            let ((digits, word, _), _) = ask.send(&mut alice);
-            // TRASH and PURGE open nothing: they are about what the trash has of such a path.
-            assert!(digits >= 400 || matches!(ask.verb, Verb::Trash | Verb::Purge), "{}: {word}", ask.line);
+            let ((digits, word, fields), _) = ask.send(&mut alice);
+            match ask.verb {
+                Verb::Trash | Verb::Purge => assert_nothing_in_the_trash(&ask, (digits, &word, &fields)),
+                _ => assert!(digits >= 400, "{}: {word}", ask.line),
+            }
         }
     }
     let listed = alice.data("LIST recursive=yes").unwrap().0;

@@ -101,7 +101,7 @@ impl Desk {
     ) -> Result<Outcome> {
         running.check(&self.principal)?;
         if let Some(path) = running.target() {
-            self.check_locks((path, Extent::Itself), running)?;
+            self.check_upload_locks((path, Extent::Itself), running)?;
         }
         if self.overwrite(running.target()) == Overwrite::Refused {
             upload.refuse_overwrite();
