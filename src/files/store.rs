@@ -197,7 +197,7 @@ pub trait Store: Send + Sync {
 
     /// Puts something in the place of a folder, or a folder in that of anything. At no moment is nothing there, where the storage can do that. Neither may be in the other. Says what the old one is
     /// called then, if there was one: beside its place, and whole.
-    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
         let _nothing_is_done = from;
         Err(Error::new(Kind::Denied, format!("{to}: folders are not replaced in this storage")))
     }

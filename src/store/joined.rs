@@ -343,18 +343,19 @@ impl Store for JoinedStore {
         source.with(|store, from| store.rename(from, &target.path, replace))
     }
 
-    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
         self.refuse_fixed(from)?;
         self.refuse_fixed(to)?;
         let (route, target) = (self.route(from)?, self.route(to)?);
         if route.at != target.at {
             return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
         }
-        let old = route.with(|store, from| store.supersede(from, &target.path))?;
-        match (old, route.at) {
-            (Some(old), Some(at)) => at.join(old.as_bytes()).map(Some),
-            (old, _) => Ok(old),
-        }
+        let (stored, old) = route.with(|store, from| store.supersede(from, &target.path))?;
+        let old = match (old, route.at) {
+            (Some(old), Some(at)) => Some(at.join(old.as_bytes())?),
+            (old, _) => old,
+        };
+        Ok((stored, old))
     }
 
     fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {

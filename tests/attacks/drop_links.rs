@@ -399,9 +399,11 @@ fn drop_link_tells_nothing_of_locks() {
     assert_eq!(put("there", &begun), put("nothing", &begun));
     assert_eq!(fs::read_to_string(world.home("alice").join("inbox/there-2")).unwrap(), "SECRET there");
     // Who has locked the folder itself has all names in it.
-    lock("inbox/", "Depth: infinity");
-    assert_eq!(put("there", &[]).0, 503);
-    assert_eq!(put("nothing", &[]).0, 503);
+    lock("private/", "Depth: infinity");
+    let url = make(&mut enter(&daemon, "alice"), "private drop=yes");
+    for name in ["there", "nothing"] {
+        assert_eq!(send(&daemon, &world, &format!("{url}{name}"), &[]).status, 503);
+    }
 }
 
 #[test]

@@ -126,8 +126,10 @@ impl Chromium {
         result["result"]["value"].clone()
     }
 
-    /// The text of an expression.
+    /// The text of an expression. While a page takes the place of another one, what it is about may not be there yet: that is
+    /// waited for.
     pub fn text(&self, script: &str) -> String {
+        self.wait(&format!("(() => {{ try {{ return ({script}, true) }} catch {{ return false }} }})()"));
         self.eval(script).as_str().unwrap_or_default().to_owned()
     }
 

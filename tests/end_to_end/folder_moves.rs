@@ -68,6 +68,24 @@ fn what_moves_to_a_folder_with_a_quota_must_fit_and_counts_there_and_no_longer_w
 }
 
 #[test]
+fn a_file_that_two_paths_lead_to_is_not_moved_onto_itself() {
+    let world = world("");
+    world.set_users(&users("[folders.again]\npath = \"alice/pub\"\naccess = { alice = \"full\" }\n"));
+    fs::create_dir_all(world.home("alice").join("pub")).unwrap();
+    fs::write(world.home("alice").join("pub/file"), b"only").unwrap();
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    for line in ["RENAME pub/file again/file replace=yes", "RENAME again/file pub/file replace=yes"] {
+        assert_eq!(word(&mut alice, line), "done", "{line}");
+        assert_eq!(alice.download("again/file").unwrap(), b"only");
+    }
+    // Another name of it is one, and nothing of the file goes.
+    fs::hard_link(world.home("alice").join("pub/file"), world.home("alice").join("linked")).unwrap();
+    assert_eq!(word(&mut alice, "RENAME linked again/file replace=yes"), "done");
+    assert_eq!(alice.download("pub/file").unwrap(), b"only");
+}
+
+#[test]
 fn what_moves_while_the_server_is_killed_is_in_one_of_both_folders() {
     let world = world(SHARED);
     let mut daemon = world.start();

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::common::program::World;
 use crate::common::web::curl;
-use crate::common::{Daemon, RawClient, eventually};
+use crate::common::{Daemon, RawClient, eventually, half_an_upload, staged};
 
 const ALICE: &str = "alice:correct-horse";
 
@@ -202,6 +202,63 @@ fn it_counts_in_the_quota_and_the_oldest_goes_first_when_that_is_full() {
     assert_eq!(client.ask("DELETE f").0, 250);
     drop(client);
     eventually("it is counted anew", || used(&daemon) == 80 * 1024);
+}
+
+#[test]
+fn what_only_says_that_it_comes_takes_nothing_from_the_trash_and_what_has_come_does() {
+    let daemon = keeping(&["--quota", "100 KiB"]);
+    let (mut client, home) = (alice(&daemon), daemon.data().join("alice"));
+    assert_eq!(client.upload("old", &vec![1; 60 * 1024]).0, 226);
+    assert_eq!(client.ask("DELETE old").0, 250);
+    // It fits if what is in the trash goes, and it is broken off when nearly all of it has come.
+    let bytes = vec![2; 80 * 1024];
+    let coming = || {
+        let files = staged(&home).into_iter().filter(|path| home.join(".sealift").join(path).is_file());
+        files.filter(|path| !path.starts_with("trash")).count()
+    };
+    let begin = |name: &str| half_an_upload(alice(&daemon), name, &bytes[1..], &home);
+    let broken_off = begin("new");
+    assert_eq!(paths(&mut client), ["old"]);
+    drop(broken_off);
+    eventually("it is given up", || used(&daemon) == 60 * 1024 && coming() == 0);
+    assert_eq!(paths(&mut client), ["old"]);
+    // Two of which each fits, and not both.
+    let first = begin("first");
+    assert_eq!(client.upload("second size=81920", &bytes).1, "quota");
+    drop(first);
+    eventually("it is given up", || coming() == 0);
+    assert_eq!(client.upload("second size=81920", &bytes).0, 226);
+    assert!(paths(&mut client).is_empty());
+    assert_eq!(used(&daemon), 80 * 1024);
+}
+
+#[test]
+fn a_folder_that_is_brought_back_while_the_trash_is_emptied_is_whole_or_stays_gone() {
+    const FILES: usize = 2000;
+    let daemon = keeping(&[]);
+    let home = daemon.data().join("alice");
+    let (mut one, mut other) = (alice(&daemon), alice(&daemon));
+    for round in 0..8 {
+        fs::create_dir(home.join("tree")).unwrap();
+        (0..FILES).for_each(|number| drop(fs::File::create(home.join(format!("tree/{number}"))).unwrap()));
+        assert_eq!(one.ask("DELETE tree recursive=yes").0, 250);
+        let (id, _, _) = kept(&mut one, "tree").remove(0);
+        other.line("PURGE");
+        // A little later in each round, so that it comes before, in the middle, and behind.
+        std::thread::sleep(Duration::from_millis(round));
+        let (_, word, _) = one.ask(format!("RESTORE tree id={id}"));
+        let gone = other.reply().2["gone"].clone();
+        let there = fs::read_dir(home.join("tree")).map_or(0, Iterator::count);
+        match word.as_str() {
+            "done" => assert_eq!((there, gone.as_str()), (FILES, "0")),
+            "not-found" => assert_eq!((there, gone.as_str()), (0, "1")),
+            other => panic!("{other}"),
+        }
+        let _ = fs::remove_dir_all(home.join("tree"));
+        let own = fs::read_dir(home.join(".sealift")).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = own.filter(|name| name.as_encoded_bytes().starts_with(b"gone-")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Desk;
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use crate::auth::Access;
-use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Stored, Usage};
+use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
 use crate::limits;
 use crate::machine::turns;
 
@@ -69,9 +69,8 @@ impl Desk {
 
     pub(super) fn supersede(&self, from: &RelPath, to: &RelPath, running: Running) -> Begun {
         let superseded = turns::block_in_place(|| {
-            let old = self.store.supersede(from, to)?;
+            let (stored, old) = self.store.supersede(from, to)?;
             // The new one is in its place. What cannot be removed of the old one stays beside it, where people see it.
-            let stored = if old.is_some() { Stored::Replaced } else { Stored::Created };
             Ok((stored, old.and_then(|old| self.store.remove(&old, true).err())))
         });
         if let Ok((_, left)) = &superseded {

@@ -64,6 +64,8 @@ struct Counts {
     measured: u64,
     /// What is promised to uploads on their way.
     promised: Sum,
+    /// How much of that is claimed by those that are about to be put in their places.
+    claimed: Sum,
 }
 
 impl Account {
@@ -191,9 +193,13 @@ impl Limits {
 }
 
 /// Room kept free for one upload until this is dropped or the upload is in its place.
+///
+/// What lies in the trash gives way to what comes, and to nothing that only says that it will: a promise counts on it, and when all
+/// bytes are there it is claimed ([`Promise::claim`]), for which the oldest of the trash goes.
 pub(super) struct Promise {
     bound: Arc<Bound>,
     sum: Sum,
+    is_claimed: bool,
 }
 
 impl Promise {
@@ -208,7 +214,7 @@ impl Promise {
         if !bound.account.is_measured() {
             bound.measure().map_err(failed)?;
         }
-        let mut promise = Promise { bound: Arc::clone(bound), sum: Sum::NONE };
+        let mut promise = Promise { bound: Arc::clone(bound), sum: Sum::NONE, is_claimed: false };
         promise.raise(path, sum)?;
         Ok(promise)
     }
@@ -233,11 +239,40 @@ impl Promise {
                 return Ok(());
             };
             drop(counts);
-            // Some more, so that what comes in pieces does not ask for each.
-            let some_more = bound.limits.bytes.as_ref().map_or(0, |(most, _)| most / limits::TRASH_ROOM_PART);
-            let room = Sum { bytes: if beyond.bytes > 0 { beyond.bytes.max(some_more) } else { 0 }, ..beyond };
-            // What would not fit either way takes nothing from the trash: otherwise announcing it would empty that.
-            if !trash::holds(&bound.jail, beyond) || trash::make_room(&bound.jail, room) == 0 {
+            if !trash::holds(&bound.jail, beyond) {
+                return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
+            }
+            let mut counts = bound.account.lock();
+            counts.promised = counts.promised.plus(more);
+            self.sum = self.sum.plus(more);
+            return Ok(());
+        }
+    }
+
+    /// All bytes are there: what it takes goes from the trash, so that it can be put in its place. May take as long as removing that
+    /// does, and is for nobody who holds a lock.
+    ///
+    /// # Errors
+    /// [`Kind::Quota`] if the trash holds too little by now.
+    pub(super) fn claim(&mut self, path: &RelPath) -> Result<()> {
+        if self.is_claimed {
+            return Ok(());
+        }
+        let bound = Arc::clone(&self.bound);
+        loop {
+            let mut counts = bound.account.lock();
+            let Some(files) = counts.files else {
+                drop(counts);
+                bound.measure().map_err(|err| Error::file(path, err))?;
+                continue;
+            };
+            let Some((beyond, refusal)) = bound.limits.refuse(files.plus(counts.claimed).plus(self.sum)) else {
+                counts.claimed = counts.claimed.plus(self.sum);
+                self.is_claimed = true;
+                return Ok(());
+            };
+            drop(counts);
+            if trash::make_room(&bound.jail, beyond) == 0 {
                 return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
             }
         }
@@ -247,9 +282,16 @@ impl Promise {
     pub(super) fn settle(mut self, before: Sum, after: Sum) {
         let mut counts = self.bound.account.lock();
         counts.change(before, after);
-        counts.promised = counts.promised.minus(self.sum);
+        self.end(&mut counts);
         drop(counts);
         self.sum = Sum::NONE;
+    }
+
+    fn end(&self, counts: &mut Counts) {
+        counts.promised = counts.promised.minus(self.sum);
+        if self.is_claimed {
+            counts.claimed = counts.claimed.minus(self.sum);
+        }
     }
 
     pub(super) fn is_of(&self, account: &Arc<Account>) -> bool {
@@ -261,7 +303,7 @@ impl Drop for Promise {
     fn drop(&mut self) {
         if self.sum != Sum::NONE {
             let mut counts = self.bound.account.lock();
-            counts.promised = counts.promised.minus(self.sum);
+            self.end(&mut counts);
         }
     }
 }
@@ -281,6 +323,15 @@ impl Bound {
             }
             self.measure().map_err(|err| Error::file(RelPath::root(), err))?;
         }
+    }
+
+    /// Whether little is left, so that what is kept in the trash may have to be looked at.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        let counts = self.account.lock();
+        let there = counts.files.unwrap_or_default().plus(counts.promised);
+        let is_near = |most: u64, there: u64| there > most - most / limits::TRASH_ROOM_PART;
+        let bytes = self.limits.bytes.as_ref().is_some_and(|(most, _)| is_near(*most, there.bytes));
+        bytes || self.limits.files.as_ref().is_some_and(|(most, _)| is_near(*most, there.files))
     }
 
     /// Measures what there is, while nobody changes it, and clears away what is not counted.

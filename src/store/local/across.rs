@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FileType, Stat, statat};
+use rustix::fs::{AtFlags, FileType, Stat, fstat, statat};
 use rustix::io::Errno;
 
 use super::account::{Account, Bound, Promise, Sum};
@@ -12,6 +12,7 @@ use super::commit::keep_old_one;
 use super::jail::{Jail, open_directory};
 use super::measure::{self, Beyond, Room};
 use super::names::{rename_new, replace_with, sum_of_file, sync};
+use super::root::is_same_file;
 use super::staging::Stage;
 use super::trash;
 use super::tree::Alone;
@@ -58,7 +59,10 @@ pub(super) fn rename(
     for _ in 0..=limits::LOOKS_BELOW {
         let (dir, name) = from.jail().parent(from.path)?;
         let seen = if bound.is_some() { sum_of(&dir, name).map_err(|err| from.failed(err))? } else { Sum::NONE };
-        let promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
+        let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
+        if let Some(promise) = &mut promise {
+            promise.claim(to.path)?;
+        }
         // Asked before: it may have to be tried, which takes longer than others are to wait.
         to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
         let alone = both_alone(from.jail(), to.jail());
@@ -71,6 +75,9 @@ pub(super) fn rename(
         }
         let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), replace)?;
         let stored = moved.stored;
+        if stored == Stored::Same {
+            return Ok(stored);
+        }
         count(from, to, &Moved { sum, ..moved }, promise);
         drop(alone);
         if durable {
@@ -115,11 +122,18 @@ fn put(
         check_room(to.path, from_dir, from_name).map_err(|err| from.failed(err))??;
     }
     let there = statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    // A shared folder may lie in a home, so that both paths are one.
+    let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
+    if from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?) {
+        return Ok(Moved { stat, sum: Sum::NONE, replaced: Sum::NONE, stored: Stored::Same });
+    }
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
     let mut replaced = there.as_ref().map_or(Sum::NONE, sum_of_file);
     let done = if replace && !is_folder {
         let trash = to.stage.trash().map_err(|err| to.failed(err))?;
-        let kept = keep_old_one(trash.as_deref(), there.as_ref(), (to_dir, to_name), to.path);
+        // With two names of one file one name goes, and nothing of it is lost.
+        let old = there.as_ref().filter(|old| !is_same_file(old, &stat));
+        let kept = keep_old_one(trash.as_deref(), old, (to_dir, to_name), to.path);
         let kept = kept.map_err(|err| to.failed(err))?;
         let done = replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
         match (&done, kept) {

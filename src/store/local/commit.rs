@@ -1,5 +1,6 @@
 //! Putting uploads in their places, a whole batch at once: data synced, renamed, directories synced.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ use super::upload::LocalUpload;
 use super::{beside, keep_old, numbered, properties, record, sync};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, Stored, Upload, stamp::Stamp,
+    Committed, Condition, Done, FileMode, Hash, Overwrite, Prepared, Record, RelPath, SourceMode, Stored, Upload,
+    stamp::Stamp,
 };
 use crate::limits;
 
@@ -80,8 +82,11 @@ pub(super) struct Placed {
 }
 
 /// The last changes to the staged file itself.
-fn finish(upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
+fn finish(mut upload: Box<LocalUpload>) -> Result<Box<LocalUpload>> {
     upload.check_whole()?;
+    if let Some(promise) = &mut upload.promise {
+        promise.claim(&upload.path)?;
+    }
     upload.set_length()?;
     if let Some(mtime) = upload.spec.mtime {
         let times = Timestamps {
@@ -227,9 +232,9 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
     let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
-        // Before the mode, which may be one that not even its owner may write.
-        if !upload.has_properties && properties::copy_of(dir, name, &temp.file) && upload.durable {
-            // The bytes are on the disk already, and so is to be what is said of them.
+        let keeps = || keep_properties(upload.spec.mode, &temp.file, dir, name).map_err(|err| failed(&path, err));
+        if !upload.has_properties && keeps()? && upload.durable {
+            // The bytes are on the disk already, and so is to be what is said of them before it has this name.
             fsync(&temp.file).map_err(|err| failed(&path, err))?;
         }
         if upload.spec.mode.is_none_or(|source| !source.perms) {
@@ -261,6 +266,19 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
         Some(_) => {}
     }
     Ok(Stored::Replaced)
+}
+
+/// Lets a staged file keep what the one of this name does. Says whether that is anything.
+fn keep_properties(mode: Option<SourceMode>, file: &File, dir: &Dir, name: &[u8]) -> Result<bool, Errno> {
+    let own = mode.filter(|source| source.perms).map(|source| Mode::from_raw_mode(source.over(source.mode).bits()));
+    let Some(own) = own.filter(|own| !own.contains(Mode::WUSR)) else {
+        return Ok(properties::copy_of(dir, name, file));
+    };
+    // It has its mode already, with which not even its owner may set an attribute.
+    fchmod(file, own | Mode::WUSR)?;
+    let is_kept = properties::copy_of(dir, name, file);
+    fchmod(file, own)?;
+    Ok(is_kept)
 }
 
 /// Has what is replaced stay in the trash, if anything is kept there. Nothing where it is on a file system of its own.

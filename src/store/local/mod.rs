@@ -220,7 +220,8 @@ impl Store for LocalStore {
     }
 
     fn begins_by_counting(&self) -> bool {
-        self.bound.as_ref().is_some_and(|bound| !bound.account.is_measured())
+        let may_wait = |bound: &Bound| !bound.account.is_measured() || self.stage.keeps && bound.is_nearly_full();
+        self.bound.as_deref().is_some_and(may_wait)
     }
 
     fn stat(&self, path: &RelPath) -> Result<Meta> {
@@ -309,7 +310,7 @@ impl Store for LocalStore {
         Some(self)
     }
 
-    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
         supersede::supersede(&self.stage, self.durable(), from, to)
     }
 

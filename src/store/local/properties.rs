@@ -30,24 +30,22 @@ pub(super) fn load(jail: &Jail, path: &RelPath) -> Result<Properties> {
 
 /// [`crate::files::Store::change_properties`].
 pub(super) fn change(jail: &Jail, durable: bool, path: &RelPath, changes: &[(String, Option<String>)]) -> Result<()> {
-    on(jail, path, |file| {
-        {
-            // It guards nothing of its own.
-            let _one_at_a_time = CHANGING.lock();
-            let mut kept = load_of(file, path)?;
-            for (name, value) in changes {
-                match value {
-                    Some(value) => drop(kept.insert(name.clone(), value.clone())),
-                    None => drop(kept.remove(name)),
-                }
+    let failed = |err: Errno| Error::file(path, err.into());
+    let changed = on(jail, path, |file| {
+        // It guards nothing of its own.
+        let _one_at_a_time = CHANGING.lock();
+        let mut kept = load_of(file, path)?;
+        for (name, value) in changes {
+            match value {
+                Some(value) => drop(kept.insert(name.clone(), value.clone())),
+                None => drop(kept.remove(name)),
             }
-            store_of(file, path, &kept)?;
         }
-        match durable {
-            true => fsync(file).map_err(|err| Error::file(path, err.into())),
-            false => Ok(()),
-        }
-    })
+        store_of(file, path, &kept)?;
+        file.try_clone_to_owned().map_err(|err| Error::file(path, err))
+    })?;
+    // Nobody waits for the disk with it.
+    if durable { fsync(changed).map_err(failed) } else { Ok(()) }
 }
 
 /// Lets a file that nobody else has yet keep what this one does. Says whether that is anything. Where there is no room for it, it

@@ -10,12 +10,17 @@ use super::capabilities::NewName;
 use super::names::{check_below, count, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
 use super::staging::Stage;
-use super::trash;
+use super::trash::{self, is_worth_keeping};
 use crate::error::{Error, Kind, Result};
-use crate::files::RelPath;
+use crate::files::{RelPath, Stored};
 
 /// [`crate::files::Store::supersede`].
-pub(super) fn supersede(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+pub(super) fn supersede(
+    stage: &Stage,
+    durable: bool,
+    from: &RelPath,
+    to: &RelPath,
+) -> Result<(Stored, Option<RelPath>)> {
     let within = |inner: &RelPath, outer: &RelPath| inner.strip_prefix(outer).is_some();
     if within(from, to) || within(to, from) {
         return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
@@ -56,9 +61,10 @@ pub(super) fn supersede(stage: &Stage, durable: bool, from: &RelPath, to: &RelPa
     jail.tree().moved();
     let size = |stat: &Stat| (!is(stat, FileType::Directory)).then(|| sum_of_file(stat));
     count(jail, (from, to), size(&what), Sum::NONE);
+    let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
     let old = match old {
         // It is called as what takes its place, and not as it was for a moment.
-        Some(name) if keeps(stage, (&to_dir, &name), to)? => {
+        Some(name) if keeps(stage, (&to_dir, &name), there.as_ref(), to) => {
             trash::left(jail, to, there.as_ref().and_then(size));
             None
         }
@@ -72,17 +78,15 @@ pub(super) fn supersede(stage: &Stage, durable: bool, from: &RelPath, to: &RelPa
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;
     }
-    Ok(old)
+    Ok((stored, old))
 }
 
-/// Puts what was superseded into the trash, if it is kept and there is something to lose.
-fn keeps(stage: &Stage, place: (&Dir, &[u8]), to: &RelPath) -> Result<bool> {
-    let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
-    match trash.map(|trash| trash.take(place, to)) {
-        Some(Ok(())) => Ok(true),
-        // It stays beside, for whoever removes it.
-        None | Some(Err(_)) => Ok(false),
-    }
+/// Puts what was superseded into the trash, if it is kept and there is something to lose. What cannot be put there stays beside, for
+/// whoever removes it: what took its place is there, whatever becomes of this.
+fn keeps(stage: &Stage, place: (&Dir, &[u8]), there: Option<&Stat>, to: &RelPath) -> bool {
+    let is_worth_it = |there: &Stat| is(there, FileType::Directory) || is_worth_keeping(there);
+    let trash = there.filter(|there| is_worth_it(there)).and_then(|_| stage.trash().ok().flatten());
+    trash.is_some_and(|trash| trash.take(place, to).is_ok())
 }
 
 fn is(stat: &Stat, kind: FileType) -> bool {

@@ -25,7 +25,7 @@ use super::measure;
 use super::names::{check_below, rename_new, sum_of_file, sync};
 use super::remove::remove_tree;
 use super::source::meta;
-use super::staging::{Stage, open_reserved, reserved};
+use super::staging::{Stage, open_reserved, random_name, reserved};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
@@ -36,10 +36,16 @@ pub(super) const TRASH: &str = "trash";
 /// How the name of what says where a thing comes from ends.
 const NOTE: &str = ".from";
 
+/// How the name of a folder begins that is being removed for good: beside the trash, where nothing counts it and nobody brings it
+/// back. What a killed server leaves of it goes with the next sweep.
+pub(super) const GOING: &str = "gone-";
+
 /// The folder, open.
 pub(super) struct Trash {
     /// The root whose it is.
     pub(super) root: Arc<Dir>,
+    /// What it is in.
+    reserved: Dir,
     dir: Dir,
 }
 
@@ -73,13 +79,16 @@ impl Trash {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(err) => return Err(err.into()),
         }
-        Ok(Trash { root: Arc::clone(root), dir: open_directory(&reserved, TRASH.as_bytes())? })
+        let dir = open_directory(&reserved, TRASH.as_bytes())?;
+        Ok(Trash { root: Arc::clone(root), reserved, dir })
     }
 
     /// That of this root, if there is one.
     fn open(root: &Arc<Dir>) -> io::Result<Option<Trash>> {
-        match open_reserved(root).and_then(|reserved| open_directory(&reserved, TRASH.as_bytes())) {
-            Ok(dir) => Ok(Some(Trash { root: Arc::clone(root), dir })),
+        let opened =
+            open_reserved(root).and_then(|reserved| Ok((open_directory(&reserved, TRASH.as_bytes())?, reserved)));
+        match opened {
+            Ok((dir, reserved)) => Ok(Some(Trash { root: Arc::clone(root), reserved, dir })),
             Err(Errno::NOENT) => Ok(None),
             Err(err) => Err(err.into()),
         }
@@ -89,7 +98,8 @@ impl Trash {
     fn note(&self, path: &RelPath) -> Result<TrashId, Errno> {
         let id = TrashId::now().map_err(|_| Errno::IO)?;
         match symlinkat(path.as_bytes(), &self.dir, format!("{id}{NOTE}")) {
-            Err(Errno::NOENT | Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::ROFS) => Err(Errno::IO),
+            Err(err @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) => Err(err),
+            Err(Errno::NOENT | Errno::IO) => Err(Errno::IO),
             // Where it cannot be written down, the thing can still be found by its time.
             Ok(()) | Err(_) => Ok(id),
         }
@@ -145,26 +155,34 @@ impl Trash {
         statat(&self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Removes a thing for good, and says how many bytes it was if it was a file. That it is gone already is fine.
-    fn remove(&self, id: TrashId, leaving: &Leaving) -> Result<()> {
+    /// Removes a thing for good. That it is gone already is fine. A folder is one that nobody can bring back before anything in it
+    /// goes. For nobody who holds a lock of the tree.
+    fn remove(&self, jail: &Jail, id: TrashId) -> Result<()> {
         let name = id.to_string();
         let failed = |err: Errno| Error::file(&name, err.into());
+        let alone = jail.tree().alone();
         let stat = match self.stat(id) {
             Err(Errno::NOENT) => return Ok(()),
             stat => stat.map_err(failed)?,
         };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => remove_tree(&self.dir, name.as_bytes(), &RelPath::root(), leaving)?,
-            kind => {
-                match unlinkat(&self.dir, &*name, AtFlags::empty()) {
-                    Err(Errno::NOENT) => return Ok(()),
-                    removed => removed.map_err(failed)?,
-                }
-                leaving.gone(if kind == FileType::RegularFile { Sum::file(meta(&stat).size) } else { Sum::NONE });
-            }
+        let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder));
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            unlinkat(&self.dir, &*name, AtFlags::empty()).map_err(failed)?;
+            leaving.gone(sum_of_file(&stat));
+            self.forget(id);
+            return Ok(());
         }
+        let random = random_name().map_err(|err| Error::file(&name, err))?;
+        let going = format!("{GOING}{random}");
+        renameat(&self.dir, &*name, &self.reserved, &*going).map_err(failed)?;
         self.forget(id);
-        Ok(())
+        drop(alone);
+        let removed = remove_tree(&self.reserved, going.as_bytes(), &RelPath::root(), &leaving);
+        if removed.is_err() {
+            // What is left of it is not counted any more.
+            leaving.lost();
+        }
+        removed
     }
 }
 
@@ -194,11 +212,6 @@ fn count(jail: &Jail, path: &RelPath, change: Option<(Sum, Sum)>) {
             None => account.forget(),
         }
     }
-}
-
-/// Who counts what is in the trash of the home.
-fn leaving(jail: &Jail) -> Leaving {
-    Leaving::of(jail.tree().accounts_over(&jail.place().folder))
 }
 
 fn open(jail: &Jail) -> Result<Option<Trash>> {
@@ -275,16 +288,15 @@ fn new_name(can: NewName) -> NewName {
 
 /// [`crate::files::Store::purge`].
 pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
-    let leaving = leaving(jail);
     if let Some(id) = id {
         let (trash, _) = with(jail, path, id)?;
-        return trash.remove(id, &leaving).map(|()| 1);
+        return trash.remove(jail, id).map(|()| 1);
     }
     let Some(trash) = open(jail)? else { return Ok(0) };
     let mut gone = 0;
     for id in trash.ids().map_err(|err| Error::file("the trash", err))? {
         if trash.path_of(id)?.is_within(path) {
-            trash.remove(id, &leaving)?;
+            trash.remove(jail, id)?;
             gone += 1;
         }
     }
@@ -295,9 +307,9 @@ pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<
 pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
     let Some(trash) = open(jail)? else { return Ok(0) };
     let failed = |err: io::Error| Error::file("the trash", err);
-    let (leaving, mut gone) = (leaving(jail), 0);
+    let mut gone = 0;
     for id in trash.ids().map_err(failed)?.into_iter().take_while(|id| id.is_older(max_age)) {
-        trash.remove(id, &leaving)?;
+        trash.remove(jail, id)?;
         gone += 1;
     }
     for entry in open_directory(&trash.dir, b".").and_then(entries).map_err(|err| failed(err.into()))? {
@@ -337,14 +349,14 @@ pub(super) fn holds(jail: &Jail, wanted: Sum) -> bool {
 /// Removes the oldest things until so much is gone. Says how many went.
 pub(super) fn make_room(jail: &Jail, room: Sum) -> usize {
     let Ok(Some(trash)) = open(jail) else { return 0 };
-    let (leaving, mut gone, mut freed) = (leaving(jail), 0, Sum::NONE);
+    let (mut gone, mut freed) = (0, Sum::NONE);
     for id in trash.ids().unwrap_or_default() {
         if freed.bytes >= room.bytes && freed.files >= room.files {
             break;
         }
         let Ok(stat) = trash.stat(id) else { continue };
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if trash.remove(id, &leaving).is_ok() {
+        if trash.remove(jail, id).is_ok() {
             gone += 1;
             // Of a folder it is not known: whoever asked looks again.
             freed = if is_folder { room } else { freed.plus(sum_of_file(&stat)) };

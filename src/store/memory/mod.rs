@@ -188,7 +188,7 @@ impl Store for MemoryStore {
         self.trees.lock().rename(&self.home, from, to, replace)
     }
 
-    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+    fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
         self.trees.lock().supersede(&self.home, from, to)
     }
 

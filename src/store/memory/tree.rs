@@ -341,7 +341,12 @@ impl Tree {
     }
 
     /// [`crate::files::Store::supersede`].
-    pub(super) fn supersede(&mut self, home: &RelPath, from: &RelPath, to: &RelPath) -> Result<Option<RelPath>> {
+    pub(super) fn supersede(
+        &mut self,
+        home: &RelPath,
+        from: &RelPath,
+        to: &RelPath,
+    ) -> Result<(Stored, Option<RelPath>)> {
         if from.strip_prefix(to).is_some() || to.strip_prefix(from).is_some() {
             return Err(Error::new(Kind::BadPath, format!("{from}: nothing takes the place of what it is in")));
         }
@@ -352,7 +357,7 @@ impl Tree {
             return Err(failed(from, Errno::NOENT));
         }
         if !self.nodes.contains_key(&there) {
-            return self.rename(home, from, to, false).map(|_| None);
+            return self.rename(home, from, to, false).map(|stored| (stored, None));
         }
         self.check_below(home, &what, to)?;
         let name = aside_name(to.file_name().unwrap_or_default()).map_err(|err| Error::file(to, err))?;
@@ -362,7 +367,7 @@ impl Tree {
             self.nodes.extend(moved);
         }
         self.count_again();
-        Ok(Some(old))
+        Ok((Stored::Replaced, Some(old)))
     }
 
     /// Refuses to move this to where something in it would be deeper or longer than a path can be.

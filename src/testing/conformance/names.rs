@@ -59,7 +59,12 @@ pub fn what_is_superseded_is_beside_and_whole(fresh: &dyn Fn() -> Home) -> Check
     same(supersede("d", "none/x")?, Err(Kind::NotFound), "in nothing")?;
     same(list(&*store, "", true)?, before, "after what was refused")?;
     let nothing = || Error::new(Kind::Internal, "nothing is beside");
-    let old = store.supersede(&p("d/e")?, &p("x")?)?.ok_or_else(nothing)?;
+    let superseded = |from: &str| -> Checked<_> {
+        let (stored, old) = store.supersede(&p(from)?, &p("x")?)?;
+        same(stored, Stored::Replaced, from)?;
+        Ok(old.ok_or_else(nothing)?)
+    };
+    let old = superseded("d/e")?;
     let below = |old: &RelPath, name: &str| format!("{old}/{name}");
     let mut now = vec!["d".to_owned(), old.to_string(), below(&old, "g"), below(&old, "y")];
     now.extend(names(&["file", "x", "x/f"]));
@@ -67,10 +72,10 @@ pub fn what_is_superseded_is_beside_and_whole(fresh: &dyn Fn() -> Home) -> Check
     same(list(&*store, "", true)?, now, "a folder by a folder")?;
     same(read(&*store, &below(&old, "g"))?, b"two".to_vec(), "what is beside")?;
     store.remove(&old, true)?;
-    let old = store.supersede(&p("file")?, &p("x")?)?.ok_or_else(nothing)?;
+    let old = superseded("file")?;
     same(read(&*store, &below(&old, "f"))?, b"one".to_vec(), "what is beside")?;
     store.remove(&old, true)?;
-    same(supersede("d", "new")?, Ok(None), "nothing")?;
+    same(supersede("d", "new")?, Ok((Stored::Created, None)), "nothing")?;
     same(list(&*store, "", true)?, names(&["new", "x"]), "in the end")?;
     same(read(&*store, "x")?, b"new".to_vec(), "what took its place")
 }
