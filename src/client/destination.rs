@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +84,8 @@ impl Destination {
         let inside = inside.unwrap_or_default();
         match top.canonicalize(inside.as_path().join(OsStr::from_bytes(text))) {
             Ok(_) => {}
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+            // Where there is nothing, or something that is no folder, it leads nowhere.
+            Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             Err(_) => return Ok(Linked::LeadsOut),
         }
         let dir = self.plain_folder(&folder).map_err(failed)?;
@@ -116,6 +118,27 @@ impl Destination {
             }
         }
         Ok(Linked::Made)
+    }
+
+    /// Removes a link if it still has this text.
+    pub(super) fn remove_link(&self, path: &RelPath, text: &[u8]) -> Result<()> {
+        let failed = |err: std::io::Error| Error::file(path, err);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        let dir = self.plain_folder(&folder).map_err(failed)?;
+        match readlinkat(&dir, name, Vec::new()).is_ok_and(|known| known.as_bytes() == text) {
+            true => unlinkat(&dir, name, AtFlags::empty()).map_err(|err| failed(err.into())),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a file of this very name, which is no link, was modified later than this.
+    pub(super) fn has_newer_file(&self, path: &RelPath, mtime: Mtime) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let Ok(dir) = self.plain_folder(&folder) else { return false };
+        statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|there| {
+            let at = Mtime { secs: there.st_mtime, nanos: u32::try_from(there.st_mtime_nsec).unwrap_or(0) };
+            FileType::from_raw_mode(there.st_mode) == FileType::RegularFile && at > mtime
+        })
     }
 
     /// A folder in it to which no link leads.
@@ -162,5 +185,26 @@ pub(super) enum Linked {
 impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Destination").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_removed_only_as_long_as_it_is_the_one_that_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::open(folder.path()).unwrap();
+        symlink("there", folder.path().join("ours")).unwrap();
+        symlink("elsewhere", folder.path().join("changed")).unwrap();
+        std::fs::write(folder.path().join("file"), "somebody's").unwrap();
+        for name in ["ours", "changed", "file", "missing"] {
+            destination.remove_link(&RelPath::parse(name.as_bytes()).unwrap(), b"there").unwrap();
+        }
+        let left = ["ours", "changed", "file"].map(|name| folder.path().join(name).symlink_metadata().is_ok());
+        assert_eq!(left, [false, true, true]);
     }
 }

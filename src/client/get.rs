@@ -151,7 +151,15 @@ pub(super) struct Tree {
 enum Step {
     Directory { from: RelPath, to: RelPath, mtime: Mtime },
     File(Job, Announced),
-    Link { from: RelPath, to: RelPath, text: Vec<u8> },
+    Link(Link),
+}
+
+/// A link to make like one of the server.
+struct Link {
+    from: RelPath,
+    to: RelPath,
+    text: Vec<u8>,
+    mtime: Mtime,
 }
 
 /// The folders of a tree that were made, each with the time it is to have.
@@ -200,8 +208,10 @@ impl Tree {
         sift(session, &mut steps, into, observer, ledger)?;
         if ledger.how.dry_run {
             for step in &steps {
-                if let Step::Link { from, to, .. } = step {
-                    ledger.planned(from.as_path(), to, 0, observer);
+                if let Step::Link(link) = step
+                    && !self.spares(link, into, observer, ledger)
+                {
+                    ledger.planned_link(link.from.as_path(), &link.to, observer);
                 }
             }
             return Ok(Folders::default());
@@ -228,8 +238,8 @@ impl Tree {
                 }
                 None
             }
-            Step::Link { from, to, text } => {
-                links.push((from, to, text));
+            Step::Link(link) => {
+                links.push(link);
                 None
             }
         });
@@ -240,9 +250,10 @@ impl Tree {
             }
         }
         received?;
-        // After all that goes into folders: no file comes through a link of this listing.
-        for (from, to, text) in links {
-            self.make_link((&from, &to), &text, into, observer, ledger);
+        // After the folders and what went into them here. Large files come later over several connections, and come through
+        // none of these either: a path of the store goes through no link that leads to a folder.
+        for link in links {
+            self.make_link(&link, into, observer, ledger);
         }
         ledger.summary.directories = made.len() as u64;
         Ok(Folders(made))
@@ -262,16 +273,19 @@ impl Tree {
         Ok((top?.mtime, self.links.apply(session, &self.from, listing?)?))
     }
 
+    /// Whether a file that is newer here stays where the link would come, because that was asked for; then it is told.
+    fn spares(&self, link: &Link, into: &Destination, observer: &dyn Observer, ledger: &mut Ledger) -> bool {
+        let spares = ledger.how.update && into.has_newer_file(&link.to, link.mtime);
+        if spares {
+            ledger.unchanged(link.from.as_path(), &link.to, 0, observer);
+        }
+        spares
+    }
+
     /// Makes a link like one of the server.
-    fn make_link(
-        &self,
-        (from, to): (&RelPath, &RelPath),
-        text: &[u8],
-        into: &Destination,
-        observer: &dyn Observer,
-        ledger: &mut Ledger,
-    ) {
-        if ledger.is_settled(to) {
+    fn make_link(&self, link: &Link, into: &Destination, observer: &dyn Observer, ledger: &mut Ledger) {
+        let Link { from, to, text, .. } = link;
+        if ledger.is_settled(to) || self.spares(link, into, observer, ledger) {
             return;
         }
         let shown = from.as_path();
@@ -281,7 +295,7 @@ impl Tree {
             Ok(Linked::LeadsOut) => {
                 ledger.settle(to);
                 ledger.summary.skipped += 1;
-                observer.skipped(shown, Skip::Link);
+                observer.skipped(shown, Skip::LeadsOut);
             }
             Err(error) => ledger.failed(shown.to_owned(), to, self.condition, error, observer),
         }
@@ -295,7 +309,7 @@ impl Tree {
             let name = entry.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
             let skip = match entry.kind {
                 EntryKind::Link if entry.mark.is_some() => Skip::by_name(name),
-                EntryKind::Link => Some(Skip::Link),
+                EntryKind::Link => Some(self.links.why_skipped()),
                 EntryKind::Other => Some(Skip::Special),
                 EntryKind::File | EntryKind::Directory => Skip::by_name(name),
             };
@@ -337,7 +351,7 @@ impl Tree {
                 continue;
             }
             if let Some(Mark::Symlink(text)) = entry.mark {
-                steps.push(Step::Link { from, to, text });
+                steps.push(Step::Link(Link { from, to, text, mtime: entry.mtime }));
                 continue;
             }
             files += 1;
@@ -362,11 +376,11 @@ fn sift(
 ) -> Result<()> {
     let known = steps.iter().filter_map(|step| match step {
         Step::File(job, announced) => Some((&job.file, announced.size, announced.mtime)),
-        Step::Directory { .. } | Step::Link { .. } => None,
+        Step::Directory { .. } | Step::Link(_) => None,
     });
     let whole = sift::whole_here(session, known, into, observer, ledger)?;
     steps.retain(|step| match step {
-        Step::Directory { .. } | Step::Link { .. } => true,
+        Step::Directory { .. } | Step::Link(_) => true,
         Step::File(Job { file, .. }, _) if whole.contains(&file.to) => false,
         Step::File(Job { file, .. }, Announced { size, mtime, .. }) => {
             sift::is_to_be_fetched(file, (*size, *mtime), into, observer, ledger)

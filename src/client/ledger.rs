@@ -156,6 +156,13 @@ impl Ledger {
         observer.planned(path, to, size);
     }
 
+    /// A link like one of the source would be made.
+    pub(super) fn planned_link(&mut self, path: &Path, to: &RelPath, observer: &dyn Observer) {
+        self.settle(to);
+        self.summary.links += 1;
+        observer.planned(path, to, 0);
+    }
+
     /// A file could not be transferred, or was not to be.
     pub(super) fn failed(
         &mut self,

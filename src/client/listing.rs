@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
-use crate::files::{Entry, FileMode, RelPath};
+use crate::files::{Entry, FileMode, Mark, RelPath};
 use crate::limits;
 use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, listing};
 
@@ -121,10 +121,14 @@ pub(super) fn entries(
     Ok(Unread { count: count.max(names.len() as u64), names })
 }
 
-/// Bytes that an entry takes as long as a listing is held: itself, its path, and its places in two tables by which paths
-/// are found.
+/// Bytes that an entry takes as long as a listing is held: itself, its path, the text of a link, and its places in two tables
+/// by which paths are found.
 pub(super) fn held_by(entry: &Entry) -> usize {
-    size_of::<Entry>() + entry.path.len() + 4 * size_of::<&[u8]>()
+    let text = match &entry.mark {
+        Some(Mark::Symlink(text)) => text.len(),
+        Some(Mark::Shared) | None => 0,
+    };
+    size_of::<Entry>() + entry.path.len() + text + 4 * size_of::<&[u8]>()
 }
 
 /// Whether so many bytes of entries may be held.

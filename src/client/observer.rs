@@ -15,6 +15,8 @@ use crate::store::local::{is_aside, is_part};
 pub enum Skip {
     /// A symbolic link inside a tree.
     Link,
+    /// A link that was to be made like one of the source, and leads out of the tree.
+    LeadsOut,
     /// A link that leads to a folder it is in.
     Loop,
     /// A device, pipe or socket.
@@ -44,6 +46,7 @@ impl Skip {
     pub const fn words(self) -> &'static str {
         match self {
             Skip::Link => "a symbolic link",
+            Skip::LeadsOut => "a link that leads out of the folder",
             Skip::Loop => "a link to a folder that it is in",
             Skip::Special => "not a regular file",
             Skip::Reserved => "a name that Sealift keeps for itself",
@@ -56,7 +59,7 @@ impl Skip {
     /// In a word, for a count of one.
     pub const fn word(self) -> &'static str {
         match self {
-            Skip::Link => "link",
+            Skip::Link | Skip::LeadsOut => "link",
             Skip::Loop => "endless link",
             Skip::Special => "special file",
             Skip::Reserved => "reserved name",
@@ -69,7 +72,7 @@ impl Skip {
     /// The same for a count of several.
     pub const fn words_for_many(self) -> &'static str {
         match self {
-            Skip::Link => "links",
+            Skip::Link | Skip::LeadsOut => "links",
             Skip::Loop => "endless links",
             Skip::Special => "special files",
             Skip::Reserved => "reserved names",

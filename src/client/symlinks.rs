@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::listing::{self, Listing};
+use super::observer::Skip;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, Mark, RelPath, symlink_target};
@@ -12,6 +13,7 @@ use crate::proto::Feature;
 /// What to do about a symbolic link in a folder that is fetched. All but the first needs a server that tells which entries are
 /// links ([`Feature::Marks`]). What leads out of the home is skipped in any case: a server tells nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ServerLinks {
     /// Fetch the file that it leads to; skip one that leads to a folder.
     #[default]
@@ -28,6 +30,11 @@ impl ServerLinks {
     /// Whether the server must tell which entries are links.
     pub(super) fn needs_marks(self) -> bool {
         self != ServerLinks::Files
+    }
+
+    /// Why a link is left out that is neither fetched nor made. Of those that are to be made only such as lead out have no text.
+    pub(super) fn why_skipped(self) -> Skip {
+        if self == ServerLinks::Keep { Skip::LeadsOut } else { Skip::Link }
     }
 
     /// That the server can do what this needs.
@@ -83,6 +90,7 @@ struct Follow {
     /// Links that may lead to a folder.
     waiting: VecDeque<Waiting>,
     followed: usize,
+    /// Bytes that all of this takes.
     held: usize,
 }
 
@@ -96,13 +104,24 @@ struct Waiting {
     target: RelPath,
 }
 
+impl Waiting {
+    /// Bytes that it takes.
+    fn held(&self) -> usize {
+        size_of::<Waiting>() + self.around.iter().chain([&self.target]).map(held_by_path).sum::<usize>()
+    }
+}
+
 impl Follow {
+    fn new() -> Follow {
+        Follow { known: HashMap::new(), done: Listing::default(), waiting: VecDeque::new(), followed: 0, held: 0 }
+    }
+
     fn run(session: &mut Session, top: &RelPath, listing: Listing) -> Result<Listing> {
-        let held = listing.entries.iter().map(listing::held_by).sum();
-        let mut follow =
-            Follow { known: HashMap::new(), done: Listing::default(), waiting: VecDeque::new(), followed: 0, held };
-        follow.add(listing, b"", top, &[]);
-        while let Some(Waiting { at, around, target }) = follow.waiting.pop_front() {
+        let mut follow = Follow::new();
+        follow.add(listing, b"", top, &[])?;
+        while let Some(waiting) = follow.waiting.pop_front() {
+            follow.held = follow.held.saturating_sub(waiting.held());
+            let Waiting { at, around, target } = waiting;
             let target = follow.real(target);
             // A folder that the link is in has no end.
             if around.iter().any(|folder| folder.is_within(&target)) {
@@ -125,16 +144,17 @@ impl Follow {
             if let Some(entry) = follow.done.entries.get_mut(at) {
                 entry.kind = EntryKind::Directory;
             }
-            follow.held += inside.entries.iter().map(listing::held_by).sum::<usize>();
-            listing::check_held(follow.held)?;
-            follow.add(inside, &link, &target, &around);
+            follow.add(inside, &link, &target, &around)?;
         }
         listing::check_unique(&follow.done.entries)?;
         Ok(follow.done)
     }
 
     /// Adds what is in the folder `real`, which shows as `shown` in the tree.
-    fn add(&mut self, listing: Listing, shown: &[u8], real: &RelPath, around: &[RelPath]) {
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for more than is held.
+    fn add(&mut self, listing: Listing, shown: &[u8], real: &RelPath, around: &[RelPath]) -> Result<()> {
         let below = |path: &[u8]| match (shown, path) {
             (b"", path) => path.to_vec(),
             (shown, b"") => shown.to_vec(),
@@ -148,17 +168,28 @@ impl Follow {
                 let folder = path.as_ref().and_then(RelPath::parent);
                 let target = folder.as_ref().and_then(|folder| symlink_target(folder, &text));
                 if let (Some(path), Some(folder), Some(target)) = (path, folder, target) {
+                    self.held += held_by_path(&path) + held_by_path(&target);
                     self.known.insert(path, target.clone());
                     if entry.kind == EntryKind::Link {
                         let around = around.iter().cloned().chain([folder]).collect();
-                        self.waiting.push_back(Waiting { at: self.done.entries.len(), around, target });
+                        let waiting = Waiting { at: self.done.entries.len(), around, target };
+                        self.held += waiting.held();
+                        self.waiting.push_back(waiting);
                     }
                 }
             }
+            // By the path that it shows as, which is longer than the one that came.
+            self.held += listing::held_by(&entry);
             self.done.entries.push(entry);
+            listing::check_held(self.held)?;
         }
-        self.done.unread.count += listing.unread.count;
-        self.done.unread.names.extend(listing.unread.names.iter().map(|name| below(name)));
+        self.done.unread.count = self.done.unread.count.saturating_add(listing.unread.count);
+        for name in &listing.unread.names {
+            let name = below(name);
+            self.held += size_of::<Vec<u8>>() + name.len();
+            self.done.unread.names.push(name);
+        }
+        listing::check_held(self.held)
     }
 
     /// This path without the links that are known.
@@ -173,7 +204,44 @@ impl Follow {
     }
 }
 
+/// Bytes that a path takes.
+fn held_by_path(path: &RelPath) -> usize {
+    size_of::<RelPath>() + path.as_bytes().len()
+}
+
 /// What a link is answered with that leads to no folder.
 fn is_no_folder(kind: Kind) -> bool {
     matches!(kind, Kind::NotFound | Kind::NotDirectory | Kind::Denied | Kind::PathTooLong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Mtime;
+
+    fn links(count: usize) -> Listing {
+        let link = |at: usize| Entry {
+            kind: EntryKind::Link,
+            size: 1,
+            mtime: Mtime { secs: 1, nanos: 0 },
+            mode: None,
+            rotten: false,
+            mark: Some(Mark::Symlink(b"x".to_vec())),
+            path: format!("l{at}").into_bytes(),
+        };
+        Listing { entries: (0..count).map(link).collect(), ..Listing::default() }
+    }
+
+    #[test]
+    fn what_waits_to_be_followed_counts_with_the_folders_that_it_is_in() {
+        let deep = |depth: usize| RelPath::parse(vec!["d"; depth].join("/").as_bytes()).unwrap();
+        let around: Vec<RelPath> = (1..=32).map(deep).collect();
+        let ways = 10 * around.iter().map(held_by_path).sum::<usize>();
+        let mut follow = Follow::new();
+        follow.add(links(10), b"shown", &deep(32), &around).unwrap();
+        assert!(follow.held > ways, "{}", follow.held);
+        follow.held = limits::LISTING_BYTES_MAX - ways;
+        let error = follow.add(links(10), b"shown", &deep(32), &around).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+    }
 }

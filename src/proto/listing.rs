@@ -1,5 +1,7 @@
 //! Listings: one line an entry, inside frames: `type=file size=5 mtime=1700000000 path`.
 
+use std::borrow::Cow;
+
 use super::percent::{decode, encode};
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
@@ -58,7 +60,7 @@ impl Entry {
             match key {
                 "rotten" => rotten |= value == "yes",
                 "mode" => mode = Some(value.parse().ok()?),
-                "symlink" => mark = Some(Mark::Symlink(decode(value.as_bytes()).ok()?.into_owned())),
+                "symlink" => mark = Some(Mark::Symlink(link_text(value)?)),
                 "shared" if value == "yes" => mark = Some(Mark::Shared),
                 _ => {}
             }
@@ -68,6 +70,11 @@ impl Entry {
         }
         Some(Entry { kind, size, mtime, mode, rotten, mark, path })
     }
+}
+
+/// A link's text; nothing for one that no system could make a link of.
+fn link_text(value: &str) -> Option<Vec<u8>> {
+    decode(value.as_bytes()).ok().filter(|text| text.len() <= limits::PATH_MAX).map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -96,6 +103,13 @@ mod tests {
         let newer = Entry::parse(b"type=file size=5 mtime=7 new=1 rotten=yes a=b").unwrap();
         assert_eq!((newer.rotten, newer.path.as_slice()), (true, b"a=b".as_slice()));
         assert!(Entry::parse(b"type=file size=5 mtime=7 a b").is_err());
+    }
+
+    #[test]
+    fn a_links_text_is_no_longer_than_a_path() {
+        let parse = |len| Entry::parse(format!("type=link size=1 mtime=7 symlink={} l", "x".repeat(len)).as_bytes());
+        assert!(parse(limits::PATH_MAX).is_ok());
+        assert!(parse(limits::PATH_MAX + 1).is_err());
     }
 
     proptest! {

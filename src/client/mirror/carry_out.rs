@@ -25,6 +25,9 @@ pub(super) trait Place {
     /// Removes those of these files that have these very bytes.
     fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()>;
 
+    /// Removes those of these links that still have these texts.
+    fn remove_links(&mut self, links: &[(RelPath, Vec<u8>)]);
+
     /// Where a path is, for a person.
     fn shown(&self, path: &RelPath) -> PathBuf;
 }
@@ -40,15 +43,24 @@ pub(super) trait Side {
     /// Removes what has a name that no path can have.
     fn remove_stray(&mut self, stray: &Stray) -> Result<()>;
 
-    /// Makes folders and transfers files; failures go into the report, and the files that went whole into `whole`, if there
-    /// is that.
+    /// Makes folders and transfers files; failures go into the report. If it is for what was moved aside, what has come
+    /// goes into `came`.
     fn transfer(
         &mut self,
         make: &[RelPath],
         files: &[RelPath],
         report: &mut Report<'_>,
-        whole: Option<&mut Vec<(RelPath, Hash)>>,
+        came: Option<&mut Came>,
     ) -> Result<()>;
+}
+
+/// What has come to the place of something that was moved aside.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    /// Files that went there whole.
+    pub(super) files: Vec<(RelPath, Hash)>,
+    /// Links that were made there, with their texts.
+    pub(super) links: Vec<(RelPath, Vec<u8>)>,
 }
 
 /// What was done beside the transfers.
@@ -146,9 +158,9 @@ fn replace(
     }
     let (make, files): (Vec<_>, Vec<_>) = replacements.iter().map(|r| (&r.make, &r.transfer)).unzip();
     let all = |paths: Vec<&Vec<RelPath>>| paths.into_iter().flatten().cloned().collect::<Vec<_>>();
-    let mut whole = Vec::new();
-    let transferred = side.transfer(&all(make), &all(files), report, Some(&mut whole));
-    displaced.came(whole);
+    let mut came = Came::default();
+    let transferred = side.transfer(&all(make), &all(files), report, Some(&mut came));
+    displaced.came(came);
     transferred
 }
 
@@ -165,6 +177,8 @@ pub(super) fn put_back(place: &mut impl Place, displaced: &Displaced, report: &m
     }
     let came: Vec<_> = all.iter().flat_map(|moved| moved.came.iter().cloned()).collect();
     place.remove_if(&came)?;
+    let links: Vec<_> = all.iter().flat_map(|moved| moved.links.iter().cloned()).collect();
+    place.remove_links(&links);
     let made: Vec<_> = all.iter().flat_map(|moved| moved.made.iter().rev().cloned()).collect();
     // What is not empty because somebody put something into it stays, and the move back says so.
     let _ = place.remove(&made)?;

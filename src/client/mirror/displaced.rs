@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_std::task::spawn_blocking;
 
-use super::carry_out::{Place, put_back};
+use super::carry_out::{Came, Place, put_back};
 use super::plan::{Replacement, Tree};
 use super::pull::Here;
 use super::push::There;
@@ -16,7 +16,7 @@ use crate::client::observer::{Silent, Skip};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, RelPath};
 use crate::store::local::{aside_name, name_before};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::Mutex;
 
 /// What one run of a mirror has moved aside and has neither put back nor removed yet. Handed to every attempt of the run,
 /// it lets each go on where the one before was cut off. Cheap to clone; the clones are the same.
@@ -36,6 +36,8 @@ pub(super) struct Moved {
     pub(super) made: Vec<RelPath>,
     /// Files that went to its place whole.
     pub(super) came: Vec<(RelPath, Hash)>,
+    /// Links that were made there, with their texts.
+    pub(super) links: Vec<(RelPath, Vec<u8>)>,
     /// All has come, and it is being removed.
     pub(super) is_going: bool,
 }
@@ -48,7 +50,7 @@ impl Moved {
         let name = name.map_err(|err| Error::new(Kind::Internal, format!("no random bytes: {err}")))?;
         let aside = path.parent().unwrap_or_default().join(&name)?;
         let (path, gone, made) = (path.clone(), gone.clone(), make.clone());
-        Ok(Moved { path, aside, gone, made, came: Vec::new(), is_going: false })
+        Ok(Moved { path, aside, gone, made, came: Vec::new(), links: Vec::new(), is_going: false })
     }
 
     /// Where something that was in the way is now.
@@ -61,14 +63,14 @@ impl Moved {
 impl Displaced {
     /// Whether nothing is moved aside.
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.0.lock().is_empty()
     }
 
     /// What is moved aside, each by its own name and by the one it has meanwhile, as paths in the mirrored folder `top`.
     /// After a lost line it is not certain of any whether it was moved.
     pub fn names(&self, top: &Path) -> Vec<(PathBuf, PathBuf)> {
         let shown = |path: &RelPath| top.join(path.as_path());
-        self.lock().iter().map(|moved| (shown(&moved.path), shown(&moved.aside))).collect()
+        self.0.lock().iter().map(|moved| (shown(&moved.path), shown(&moved.aside))).collect()
     }
 
     /// Puts back, over a new connection, what an interrupted run has moved aside in the folder `to` of the server, and
@@ -97,37 +99,38 @@ impl Displaced {
     }
 
     pub(super) fn add(&self, moved: &[Moved]) {
-        self.lock().extend_from_slice(moved);
+        self.0.lock().extend_from_slice(moved);
     }
 
     /// All of it.
     pub(super) fn all(&self) -> Vec<Moved> {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 
     /// It is put back, or gone.
     pub(super) fn forget(&self, aside: &RelPath) {
-        self.lock().retain(|moved| moved.aside != *aside);
+        self.0.lock().retain(|moved| moved.aside != *aside);
     }
 
-    /// These files went whole to where they belong.
-    pub(super) fn came(&self, files: Vec<(RelPath, Hash)>) {
-        let mut all = self.lock();
-        for (path, hash) in files {
-            let mut places = all.iter_mut();
-            if let Some(moved) = places.find(|moved| path.strip_prefix(&moved.path).is_some()) {
+    /// This has come to where it belongs.
+    pub(super) fn came(&self, came: Came) {
+        let mut all = self.0.lock();
+        let at = |all: &[Moved], path: &RelPath| all.iter().position(|moved| path.strip_prefix(&moved.path).is_some());
+        for (path, hash) in came.files {
+            if let Some(moved) = at(&all, &path).and_then(|at| all.get_mut(at)) {
                 moved.came.push((path, hash));
+            }
+        }
+        for (path, text) in came.links {
+            if let Some(moved) = at(&all, &path).and_then(|at| all.get_mut(at)) {
+                moved.links.push((path, text));
             }
         }
     }
 
     /// From now on all of it is being removed.
     pub(super) fn goes(&self) {
-        self.lock().iter_mut().for_each(|moved| moved.is_going = true);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Moved>> {
-        self.0.lock()
+        self.0.lock().iter_mut().for_each(|moved| moved.is_going = true);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::files::{EntryKind, FileMode, Mtime, RelPath};
 pub(super) fn source(root: &Path, options: &MirrorOptions, report: &mut Report<'_>) -> Result<Tree> {
     let identities = options.follow_links.then(HashMap::new);
     let filter = &options.filter;
-    let which = Which::UploadSource;
+    let which = Which::Source;
     let mut scan = Scan { root, filter, tree: Tree::default(), which, identities, keeps_links: false };
     scan.run(report)?;
     Ok(scan.tree)
@@ -60,7 +60,7 @@ struct Scan<'a> {
 /// Which side of a mirror is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    UploadSource,
+    Source,
     Destination { delete: bool },
 }
 
@@ -123,15 +123,14 @@ impl Scan<'_> {
         raw.extend_from_slice(name);
         let shown = || self.root.join(Path::new(std::ffi::OsStr::from_bytes(&raw)));
         let Item { size, mtime, .. } = item(kind, meta);
-        let is_beyond =
-            self.which == Which::UploadSource && kind == EntryKind::File && !self.filter.is_within(size, mtime);
+        let is_beyond = self.which == Which::Source && kind == EntryKind::File && !self.filter.is_within(size, mtime);
         if is_beyond || !self.filter.takes(&raw, kind == EntryKind::Directory) {
             self.tree.untouchable.insert(raw);
             return;
         }
         let skip = match (self.which, kind) {
-            (Which::UploadSource, EntryKind::Link) => Some(Skip::Link),
-            (Which::UploadSource, EntryKind::Other) => Some(Skip::Special),
+            (Which::Source, EntryKind::Link) => Some(Skip::Link),
+            (Which::Source, EntryKind::Other) => Some(Skip::Special),
             _ => Skip::by_name(name),
         };
         if let Some(why) = skip {
@@ -161,7 +160,7 @@ impl Scan<'_> {
                 }
                 self.tree.items.insert(path, item(kind, meta));
             }
-            (Err(error), Which::UploadSource) => {
+            (Err(error), Which::Source) => {
                 report.failed(shown(), error);
                 self.tree.untouchable.insert(raw);
             }
@@ -185,7 +184,7 @@ impl Scan<'_> {
         self.tree.is_whole = false;
         let error = Error::file(path.display(), err);
         match self.which {
-            Which::UploadSource => report.failed(path, error),
+            Which::Source => report.failed(path, error),
             Which::Destination { .. } => report.failed_elsewhere(path, error),
         }
     }

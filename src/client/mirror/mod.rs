@@ -137,14 +137,12 @@ fn make_plan(
 fn report_blocked(plan: &Plan, destination: &Tree, at: impl Fn(&RelPath) -> PathBuf, report: &mut Report<'_>) {
     for path in &plan.blocked {
         let shown = at(path);
-        let is_special = destination.items.get(path).is_some_and(|item| item.kind == EntryKind::Other);
-        let error = if is_special {
-            let text = format!("{}: a device or pipe has this name, and nothing takes its place", shown.display());
-            Error::new(Kind::NotRegular, text)
-        } else {
-            let text = format!("{}: something that may not be removed is in its place", shown.display());
-            Error::new(Kind::Exists, text)
+        let (kind, why) = match destination.items.get(path).map(|item| item.kind) {
+            Some(EntryKind::Other) => (Kind::NotRegular, "a device or pipe has this name, and nothing takes its place"),
+            Some(EntryKind::File) => (Kind::Exists, "a file that is newer than this folder is in its place, and stays"),
+            _ => (Kind::Exists, "something that may not be removed is in its place"),
         };
+        let error = Error::new(kind, format!("{}: {why}", shown.display()));
         report.failed_elsewhere(shown, error);
     }
 }

@@ -260,6 +260,12 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also)
                 }
                 stays
             }
+            (EntryKind::Link, Some(there)) if update && is_newer_file(there, item) => {
+                plan.same += 1;
+                continue;
+            }
+            // With it all that is in the folder stays away, which is to be told.
+            (EntryKind::Directory, Some(there)) if update && is_newer_file(there, item) => true,
             (kind, Some(there)) if kind != there.kind => {
                 let gone = vec![path.clone()];
                 plan.replace.push(Replacement { path: path.clone(), gone, ..Replacement::default() });
@@ -321,6 +327,11 @@ pub fn plan(source: &Tree, destination: &Tree, compare: Compare<'_>, also: Also)
         plan.strays.extend(destination.strays.iter().filter(|stray| !blocked(stray)).cloned());
     }
     plan
+}
+
+/// Whether there is a file, known to be what was stored, that was modified later than the item.
+fn is_newer_file(there: &Item, item: &Item) -> bool {
+    there.kind == EntryKind::File && there.mtime > item.mtime && !there.rotten
 }
 
 /// The mode to give a file whose content is the same already, if it is to have another one than it has.

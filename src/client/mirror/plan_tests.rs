@@ -223,3 +223,14 @@ fn what_is_newer_there_stays_if_only_newer_files_are_wanted() {
     assert_eq!(made.transfer.iter().map(RelPath::as_bytes).collect::<Vec<_>>(), [b"older".as_slice(), b"rotten"]);
     assert_eq!(made.same, 2);
 }
+
+#[test]
+fn neither_a_link_nor_a_folder_takes_the_place_of_a_file_that_is_newer_if_only_newer_ones_are_wanted() {
+    let link = |secs| item(EntryKind::Link, 0, secs);
+    let source = [("a", link(2)), ("b", item(FOLDER, 0, 2)), ("b/x", item(FILE, 1, 2)), ("x", link(2))];
+    let there = tree(&[("a", item(FILE, 1, 3)), ("b", item(FILE, 1, 3)), ("x", item(FILE, 1, 1))]);
+    let made = plan(&tree(&source), &there, Compare::Times, Also { delete: true, update: true, ..Also::default() });
+    assert_eq!((made.same, made.blocked), (1, vec![rel("b")]));
+    assert_eq!(made.replace.iter().map(|replacement| &replacement.path).collect::<Vec<_>>(), [&rel("x")]);
+    assert_eq!((made.make, made.transfer, made.delete), (vec![], vec![], vec![]));
+}

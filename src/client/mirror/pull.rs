@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Beside, Place, Side, carry_out};
+use super::carry_out::{Beside, Came, Place, Side, carry_out};
 use super::displaced::{Displaced, recover};
 use super::plan::{Plan, Stray, Tree};
 use super::report::Report;
@@ -93,7 +93,7 @@ fn pull(
     fs::create_dir_all(into).map_err(|err| Error::file(into.display(), err))?;
     let local = Destination::open(into)?;
     let here = Here { into: &local, folder: into };
-    let side = Local { session, from, here, source: &source, crowd };
+    let side = Local { session, from, here, source: &source, crowd, deletes: options.delete };
     let applied = apply(side, &plan, displaced, &mut report);
     local.store().forget_handles();
     Ok(done(plan, bytes, applied?, report))
@@ -174,6 +174,13 @@ impl Place for Here<'_> {
         Ok(())
     }
 
+    fn remove_links(&mut self, links: &[(RelPath, Vec<u8>)]) {
+        for (path, text) in links {
+            // As above.
+            let _ = self.into.remove_link(path, text);
+        }
+    }
+
     fn shown(&self, path: &RelPath) -> PathBuf {
         self.folder.join(path.as_path())
     }
@@ -186,21 +193,30 @@ struct Local<'a> {
     here: Here<'a>,
     source: &'a Tree,
     crowd: Option<&'a Crowd>,
+    /// What is not at the source is removed afterwards.
+    deletes: bool,
 }
 
 impl Local<'_> {
-    /// Makes a link like that of the source. After all that goes into folders, so that no file comes through it.
-    fn make_link(&self, path: &RelPath, report: &mut Report<'_>) {
-        let Some(text) = self.source.links.get(path) else { return };
+    /// Makes a link like that of the source. After all that goes into folders, so that no file comes through it. Says whether
+    /// it was made. One that cannot be is a failure where anything goes for it, and skipped elsewhere: nothing may go for
+    /// nothing.
+    fn make_link(&self, path: &RelPath, text: &[u8], is_needed: bool, report: &mut Report<'_>) -> bool {
         let from = shown(self.from, path);
         match self.here.into.make_link(&RelPath::root(), path, text, true) {
-            Ok(Linked::Made | Linked::Same) => {
+            Ok(linked @ (Linked::Made | Linked::Same)) => {
                 report.summary.links += 1;
                 report.observer.linked(&from, path);
+                return linked == Linked::Made;
             }
-            Ok(Linked::LeadsOut) => report.skipped(&from, Skip::Link),
+            Ok(Linked::LeadsOut) if is_needed => {
+                let text = format!("{path}: {}, by a link that is here on the way", Skip::LeadsOut.words());
+                report.failed(from, Error::new(Kind::Exists, text));
+            }
+            Ok(Linked::LeadsOut) => report.skipped(&from, Skip::LeadsOut),
             Err(error) => report.failed(from, error),
         }
+        false
     }
 }
 
@@ -220,7 +236,7 @@ impl<'a> Side for Local<'a> {
         make: &[RelPath],
         files: &[RelPath],
         report: &mut Report<'_>,
-        whole: Option<&mut Vec<(RelPath, Hash)>>,
+        mut came: Option<&mut Came>,
     ) -> Result<()> {
         let into = self.here.into;
         for path in make {
@@ -242,11 +258,19 @@ impl<'a> Side for Local<'a> {
             }
         }
         let (observer, session, crowd) = (report.observer, &mut *self.session, self.crowd);
-        let (replaces, faults) = (whole.is_some(), report.faults());
+        let faults = report.faults();
+        let whole = came.as_deref_mut().map(|came| &mut came.files);
         report.with_ledger(whole, |ledger| fetch_files(session, jobs.into_iter(), crowd, into, observer, ledger))?;
-        // What was moved out of the way is put back if anything failed, and then nothing is to have its name.
-        if !replaces || report.faults() == faults {
-            links.into_iter().for_each(|path| self.make_link(path, report));
+        for path in links {
+            // What was moved out of the way is put back if anything failed, and then nothing is to have its name.
+            if came.is_some() && report.faults() > faults {
+                break;
+            }
+            let Some(text) = self.source.links.get(path) else { continue };
+            let is_made = self.make_link(path, text, came.is_some() || self.deletes, report);
+            if let (Some(came), true) = (&mut came, is_made) {
+                came.links.push((path.clone(), text.clone()));
+            }
         }
         Ok(())
     }

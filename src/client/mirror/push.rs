@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::carry_out::{Place, Side, carry_out};
+use super::carry_out::{Came, Place, Side, carry_out};
 use super::displaced::{Displaced, recover};
 use super::plan::Stray;
 use super::report::Report;
@@ -119,6 +119,9 @@ impl Place for There<'_> {
         remote::remove_if(self.session, self.to, files)
     }
 
+    /// A server stores none.
+    fn remove_links(&mut self, _links: &[(RelPath, Vec<u8>)]) {}
+
     fn shown(&self, path: &RelPath) -> PathBuf {
         PathBuf::from(self.to.as_path()).join(path.as_path())
     }
@@ -149,20 +152,20 @@ impl<'a> Side for Server<'a> {
         make: &[RelPath],
         files: &[RelPath],
         report: &mut Report<'_>,
-        whole: Option<&mut Vec<(RelPath, Hash)>>,
+        came: Option<&mut Came>,
     ) -> Result<()> {
         let (observer, from, seen) = (report.observer, self.from, !self.follows);
         let There { session, to } = &mut self.there;
         let folders = make.iter().map(|path| task(from, to, path, None));
         let tasks = folders.chain(files.iter().map(|path| task(from, to, path, Some(seen))));
-        let mut sent = whole.is_some().then(Vec::new);
+        let mut sent = came.is_some().then(Vec::new);
         let crowd = self.crowd;
         let send = |ledger: &mut Ledger| send_files(session, tasks, crowd, observer, ledger, false);
         let done = report.with_ledger(sent.as_mut(), send);
         // Known there by their paths from the user's folder on.
         let inside = |(path, hash): (RelPath, Hash)| Some((path.strip_prefix(to)?, hash));
-        if let (Some(whole), Some(sent)) = (whole, sent) {
-            whole.extend(sent.into_iter().filter_map(inside));
+        if let (Some(came), Some(sent)) = (came, sent) {
+            came.files.extend(sent.into_iter().filter_map(inside));
         }
         done
     }

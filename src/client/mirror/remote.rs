@@ -104,7 +104,7 @@ fn take(entry: Entry, root: &RelPath, filter: &Filter, report: &mut Report<'_>, 
         return;
     }
     let skip = match (which, kind) {
-        (Which::Source { .. }, EntryKind::Link) if mark.is_none() => Some(Skip::Link),
+        (Which::Source { links }, EntryKind::Link) if mark.is_none() => Some(links.why_skipped()),
         (Which::Source { .. }, EntryKind::Other) => Some(Skip::Special),
         _ => Skip::by_name(path.rsplit(|b| *b == b'/').next().unwrap_or_default()),
     };

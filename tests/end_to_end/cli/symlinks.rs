@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::common::program::{World, names};
 
@@ -140,4 +141,83 @@ fn a_dry_run_makes_no_link_and_a_server_keeps_none() {
         done.code(2).said("a server stores no links");
     }
     assert!(!world.remote("alice", "new").exists());
+}
+
+#[test]
+fn a_mirror_loses_nothing_for_a_link_that_cannot_be_made() {
+    let world = World::trusting();
+    let tree = world.remote("alice", "tree");
+    fs::create_dir_all(tree.join("d")).unwrap();
+    fs::write(tree.join("d/x"), "x").unwrap();
+    // Comes first, and is made.
+    symlink("missing", tree.join("a")).unwrap();
+    symlink("d/x", tree.join("l")).unwrap();
+    // Here `d` is a link of one's own, and what leads into it leads out.
+    fs::create_dir_all(world.local("outside")).unwrap();
+    fs::create_dir_all(world.local("here")).unwrap();
+    symlink(world.local("outside"), world.local("here/d")).unwrap();
+    for name in ["a", "l"] {
+        fs::create_dir(world.local("here").join(name)).unwrap();
+        fs::write(world.local("here").join(name).join("mine"), name).unwrap();
+    }
+    fs::write(world.local("here/only"), "only").unwrap();
+    let from = world.alice("tree");
+    let mirror = || world.run(["mirror", "--delete", "--links", "keep", "--exclude", "d", &from, "./here"]);
+    let done = mirror();
+    let all = ["a", "a/mine", "d", "l", "l/mine", "only"];
+    assert_eq!(names(&world.local("here")), all, "{done:?}");
+    done.code(10).said("l: a link that leads out of the folder, by a link that is here on the way");
+
+    // Where it replaces nothing it is a failure too, because there is something to remove.
+    fs::remove_dir_all(world.local("here/l")).unwrap();
+    let done = mirror();
+    assert_eq!(names(&world.local("here")), ["a", "a/mine", "d", "only"], "{done:?}");
+    done.code(10).said("nothing was deleted");
+    // And else it is only skipped.
+    fs::remove_dir_all(world.local("here/a")).unwrap();
+    let done = world.run(["mirror", "--links", "keep", "--exclude", "d", &from, "./here"]);
+    assert_eq!(names(&world.local("here")), ["a", "d", "only"], "{done:?}");
+    done.code(0).said("1 link; 1 skipped (link)");
+}
+
+#[test]
+fn with_update_no_link_takes_the_place_of_a_file_that_is_newer() {
+    let world = World::trusting();
+    linked(&world);
+    let write = |path: PathBuf, time: SystemTime| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine").unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    for folder in ["got-update", "mirrored-update"] {
+        write(world.local(folder).join("to-folder"), SystemTime::now() + Duration::from_secs(1000));
+        write(world.local(folder).join("to-nothing"), SystemTime::UNIX_EPOCH);
+    }
+    for (folder, said) in fetch(&world, &["--update", "--links", "keep", "-n"], "update") {
+        assert_eq!(fs::read(folder.join("to-nothing")).unwrap(), b"mine", "{said}");
+    }
+    for (folder, said) in fetch(&world, &["--update", "--links", "keep"], "update") {
+        assert!(fs::symlink_metadata(folder.join("to-folder")).unwrap().is_file(), "{said}");
+        assert_eq!(fs::read(folder.join("to-folder")).unwrap(), b"mine", "{said}");
+        assert_eq!(text(folder.join("to-nothing")), Path::new("missing"), "{said}");
+        assert!(said.contains("1 unchanged"), "{said}");
+    }
+}
+
+#[test]
+fn with_update_no_folder_takes_the_place_of_a_file_that_is_newer() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("src/name")).unwrap();
+    fs::write(world.local("src/name/f"), "f").unwrap();
+    fs::create_dir_all(world.remote("alice", "there")).unwrap();
+    fs::write(world.remote("alice", "there/name"), "theirs").unwrap();
+    let newer = SystemTime::now() + Duration::from_secs(1000);
+    let file = fs::File::options().write(true).open(world.remote("alice", "there/name")).unwrap();
+    file.set_modified(newer).unwrap();
+    let done = world.run(["mirror", "--update", "--delete", "./src", &world.alice("there")]);
+    assert_eq!(fs::read(world.remote("alice", "there/name")).unwrap(), b"theirs", "{done:?}");
+    done.code(10).said("a file that is newer than this folder");
+    // Which says it, and does what is asked without it.
+    world.run(["mirror", "./src", &world.alice("there")]).code(0);
+    assert_eq!(names(&world.remote("alice", "there")), ["name", "name/f"]);
 }
