@@ -231,6 +231,9 @@ pub const SETTINGS_LOOK: Duration = Duration::from_millis(500);
 /// How often the log says that the settings cannot be used, and they are read again.
 pub const SETTINGS_REPEAT: Duration = Duration::from_secs(60);
 
+/// Links that are followed to see where a file of the server's own lies: as many as Linux follows.
+pub const LINKS_ON_A_WAY: usize = 40;
+
 // ---- Hooks ----
 
 /// Uploads of which hooks are still to be told: about 400 bytes each.

@@ -29,7 +29,7 @@ pub use self::audit::AuditTo;
 use self::audit::OpenAudit;
 pub use self::builder::ServerBuilder;
 pub use self::desk::action::{Action, ActionKind};
-use self::desk::current_users::CurrentUsers;
+use self::desk::current_users::{CurrentUsers, Reach};
 use self::desk::downloads::Downloads;
 pub use self::desk::gate;
 pub use self::desk::matter::Matter;
@@ -130,6 +130,9 @@ pub struct ServerOptions {
     pub metrics: Option<MetricsAt>,
     /// Where else shared folders may be that the users file names later, to be changed too, though the process is confined.
     pub roots: Vec<PathBuf>,
+    /// What no shared folder elsewhere may meet that the users file names, now or later: neither be in one of these nor have one of
+    /// them in it. The data folder, the state folder and the users file are among them in any case.
+    pub apart: Vec<PathBuf>,
     /// Where it is written down who did what; none: nowhere.
     pub audit: Option<AuditTo>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
@@ -163,6 +166,7 @@ impl ServerOptions {
             is_confined: false,
             metrics: None,
             roots: Vec::new(),
+            apart: Vec::new(),
             audit: None,
             memory: None,
         }
@@ -317,10 +321,17 @@ impl Server {
             }
         };
         let state = options.state.as_deref().map(State::open).transpose()?;
-        let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
-        if options.is_confined {
-            users.confine(&options.roots);
+        let mut apart = options.apart;
+        apart.extend(options.state.iter().chain(&data).cloned());
+        if let UsersFrom::File(file) = &options.users {
+            apart.push(file.clone());
         }
+        let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
+        let reach = Reach::apart_from(&apart);
+        users.bound(match options.is_confined {
+            true => reach.confined(&users.latest(), &options.roots),
+            false => reach,
+        })?;
         let registry = Registry::new();
         let audit = options.audit.as_ref().map(OpenAudit::open).transpose()?;
         if let Some(audit) = &audit {

@@ -26,6 +26,7 @@ mod data;
 mod dav;
 mod drop_links;
 mod fairness;
+mod hooks;
 mod links;
 mod login;
 mod memory;

@@ -18,7 +18,6 @@ use crate::cert_args::{self, CertCommand};
 use crate::definition::{CompletionArgs, ManualArgs};
 use crate::failure::Failure;
 use crate::hooks::HookArgs;
-use crate::hooks::runner::{self, RunnerArgs};
 use crate::invite::Invite;
 use crate::limit_args::LimitArgs;
 use crate::user_args::{self, UserCommand};
@@ -307,9 +306,6 @@ pub enum Command {
     /// Search what a server has written down of who did what (`--audit`)
     #[command(after_help = audit::args::EXAMPLES)]
     Audit(AuditArgs),
-    /// Run programs of which a server tells; it starts this itself
-    #[command(hide = true, name = runner::COMMAND)]
-    RunHooks(RunnerArgs),
     /// Write a completion script for a shell
     Completion(CompletionArgs),
     /// Write the man pages into a folder

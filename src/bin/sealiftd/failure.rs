@@ -31,11 +31,15 @@ impl Failure {
         self.error.text()
     }
 
+    /// What to do next, a full sentence.
+    pub fn next_step(&self) -> &str {
+        self.hint.as_deref().unwrap_or_else(|| next_step(self.error.kind()))
+    }
+
     /// Tells the person, and gives the exit code.
     pub fn report(self) -> ExitCode {
-        let hint = self.hint.unwrap_or_else(|| next_step(self.error.kind()).to_owned());
         output::complain(&format!("sealiftd: {}", self.error));
-        output::complain(&format!("  hint: {hint}"));
+        output::complain(&format!("  hint: {}", self.next_step()));
         ExitCode::from(self.error.exit() as u8)
     }
 }

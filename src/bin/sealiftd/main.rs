@@ -1,5 +1,6 @@
 //! `sealiftd`: the Sealift server, and the administration of its users and its key.
 
+mod apart;
 mod args;
 mod audit;
 mod banner;
@@ -41,7 +42,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
 use console::Term;
 use sealift::wrap::page;
@@ -49,14 +50,18 @@ use sealift::wrap::page;
 use crate::args::{Cli, Command, ConfigCommand};
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
+use crate::hooks::runner::RunnerArgs;
 use crate::reload::Start;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
+    let words: Vec<OsString> = env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == hooks::runner::COMMAND) {
+        return run_hooks(words.get(1..).unwrap_or_default());
+    }
     sealift::fast_copy::ensure();
     // The passwords and keys to come.
     sealift::confine::forbid_dumps();
-    let words: Vec<OsString> = env::args_os().collect();
     if let Err(failure) = usage::refuse_secrets(&words) {
         return failure.report();
     }
@@ -87,6 +92,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// The process that a server starts beside itself: it has no settings and no places.
+fn run_hooks(words: &[OsString]) -> ExitCode {
+    sealift::confine::forbid_dumps();
+    let done = match RunnerArgs::try_parse_from(words) {
+        Ok(args) => hooks::runner::run(&args),
+        Err(err) => Err(usage::explain(&err)),
+    };
+    done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}
+
 fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, Failure> {
     let done = match cli.command {
         None => serve::run(&cli.places, cli.serve, start),
@@ -102,7 +117,6 @@ fn run(cli: Cli, start: Start, settings: Option<&Settings>) -> Result<ExitCode, 
                 Command::Explain(args) => return explain::run(&cli.places, &args),
                 Command::Audit(args) => return audit::run(&args),
                 Command::Scrub(args) => return scrub::run(&cli.places, &args),
-                Command::RunHooks(args) => hooks::runner::run(&args),
                 Command::Completion(args) => definition::write_completion(&args),
                 Command::Manual(args) => definition::write_manual(&args),
             }

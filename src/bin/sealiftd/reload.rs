@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use sealift::auth::Users;
 use sealift::limits;
 use sealift::server::{Handle, LiveOptions, ReloadOutcome, Reloaded};
 use sealift::sync::Mutex;
 use tracing::{info, warn};
 
+use crate::apart::Apart;
 use crate::args::{Cli, Command, ServeArgs};
 use crate::failure::Failure;
 use crate::service_manager::ServiceManager;
@@ -54,10 +56,14 @@ impl Start {
         let first = Cli::command().try_get_matches_from(&self.words).map_err(explain)?;
         let (matches, _) = settings::applied(&self.words, first)?;
         let cli = Cli::from_arg_matches(&matches).map_err(explain)?;
-        match cli.command {
-            Some(Command::Serve(serve)) => Ok((matches, serve)),
-            _ => Ok((matches, cli.serve)),
-        }
+        let args = match cli.command {
+            Some(Command::Serve(serve)) => serve,
+            _ => cli.serve,
+        };
+        // What the next start would refuse is said now. Users that cannot be read are told of elsewhere.
+        let users = Users::load(&cli.places.users).ok();
+        serve::refuse_misplaced(&Apart::new(&cli.places, &args), &cli.places, &args, users.as_ref())?;
+        Ok((matches, args))
     }
 }
 

@@ -5,18 +5,17 @@ use std::fs::DirBuilder;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_std::task::block_on;
 use sealift::auth::{SharedHome, Users, UsersFile, file_warnings};
 use sealift::confine::{self, Enforced};
-use sealift::files::Location;
-use sealift::server::{AdmissionOptions, Listeners, MetricsAt, Server, ServerOptions, Storage, connections_within};
+use sealift::server::{AdmissionOptions, Listeners, Server, ServerOptions, Storage, connections_within};
 use sealift::tls::{Identity, Pin};
 use sealift::{Error, Kind};
 use tracing::{info, warn};
 
+use crate::apart::Apart;
 use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
 use crate::failure::Failure;
@@ -29,7 +28,7 @@ use crate::service_manager::{self, ServiceManager};
 use crate::shared_folders::{self, Trouble};
 use crate::signals::Told;
 use crate::web_args::WebArg;
-use crate::{cert, ground, logging, process, signals};
+use crate::{cert, ground, hooks, logging, process, signals};
 
 /// Serves until it is told to stop.
 ///
@@ -62,7 +61,9 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         warn!("running as root: with --user NAME it gives that up once it listens");
     }
 
-    let hooks = Hooks::start(&args.hooks, args.log_format)?;
+    // Before anything is made.
+    let apart = Apart::new(places, &args);
+    refuse_misplaced(&apart, places, &args, None)?;
     let (identity, new_key) = Identity::load_or_generate(&places.certs, &cert::default_names())?;
     if new_key {
         info!(certs = %places.certs.display(), pin = %identity.pin(), "made a key and a certificate");
@@ -80,26 +81,17 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         info!(users = %places.users.display(), "made a users file with anonymous reading");
     }
     let users = Users::load(&places.users)?;
+    if let Some(found) = apart.misplaced_folder(&users) {
+        return Err(found.into());
+    }
     warn_of_users(places, &users)?;
-
-    refuse_secrets_in_data(places)?;
-    if let Some(audit) = args.audit_file() {
-        ground::prove_apart(audit, places)?;
-        refuse_in_data(places, "--audit", audit)?;
-    }
-    if let Some(MetricsAt::Socket(socket)) = &args.metrics {
-        refuse_in_data(places, "--metrics", socket)?;
-    }
-    refuse_roots(places, &args.roots)?;
-    if let Some((text, next)) = misplaced_folder(places, &users) {
-        return Err(Failure::from(Error::new(Kind::BadConfig, text)).hint(next));
-    }
     if args.web.web != WebArg::Off && places.web_cert.is_none() {
         // Within the sandbox only what is there now can be reached later. Where it cannot be made, none is expected.
         let _ = DirBuilder::new().mode(0o700).create(places.certs.join("web"));
     }
 
-    let server = prepare(places, &args, admission(&args, open_files), (identity, next_pin), listeners)?;
+    let server = prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), listeners)?;
+    let hooks = Hooks::start(&args.hooks, args.log_format)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
     // Before the port file: whoever has seen it may send a signal.
@@ -166,8 +158,31 @@ pub fn admission(args: &ServeArgs, open_files: Option<u64>) -> AdmissionOptions 
     admission
 }
 
-fn prepare(
+/// Refuses what lies where others could change it: of the server's own, and what it is to run.
+///
+/// # Errors
+/// The first that does, with what to do.
+pub fn refuse_misplaced(
+    apart: &Apart,
     places: &Places,
+    args: &ServeArgs,
+    users: Option<&Users>,
+) -> Result<(), Failure> {
+    if let Some(found) = apart.in_data() {
+        return Err(found.into());
+    }
+    if let Some(audit) = args.audit_file() {
+        ground::prove_apart(audit, places)?;
+    }
+    apart.refuse_roots(&args.roots)?;
+    if let Some(found) = users.and_then(|users| apart.misplaced_folder(users)) {
+        return Err(found.into());
+    }
+    hooks::refuse(&args.hooks, &hooks::changed_by_server(places, args))
+}
+
+fn prepare(
+    (places, apart): (&Places, &Apart),
     args: &ServeArgs,
     admission: AdmissionOptions,
     (identity, next_pin): (Identity, Option<Pin>),
@@ -188,6 +203,7 @@ fn prepare(
     options.memory = args.limits.memory();
     options.is_confined = !args.no_sandbox;
     options.roots.clone_from(&args.roots);
+    options.apart = apart.spots();
     options.audit = args.audit.clone();
     options.metrics = args.metrics.clone();
     Server::prepare(options, listeners).map_err(explain)
@@ -243,97 +259,6 @@ fn explain(err: Error) -> Failure {
 fn forbidden(err: &Error) -> bool {
     let cause = err.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
-}
-
-/// The private key and the password hashes must not lie where users' folders are.
-fn refuse_secrets_in_data(places: &Places) -> Result<(), Failure> {
-    match secret_in_data(places) {
-        None => Ok(()),
-        Some((text, option)) => Err(Failure::from(Error::new(Kind::BadConfig, text))
-            .hint(format!("Move it out, and say where it is with {option}."))),
-    }
-}
-
-/// What only the server's own account may read must not lie where users' folders are.
-fn refuse_in_data(places: &Places, option: &str, path: &Path) -> Result<(), Failure> {
-    match (real(&places.data), real(path)) {
-        (Some(data), Some(inside)) if inside.starts_with(&data) => {
-            let (path, data) = (path.display(), places.data.display());
-            let text = format!("{path} is inside the data folder {data}, from which files are served");
-            Err(Failure::from(Error::new(Kind::BadConfig, text))
-                .hint(format!("Move it out, and say where it is with {option}.")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What the sandbox leaves to shared folders of later must be there, and hold nothing of the server's own.
-fn refuse_roots(places: &Places, roots: &[PathBuf]) -> Result<(), Failure> {
-    for root in roots {
-        let real_root = root.canonicalize().map_err(|err| Error::file(root.display(), err))?;
-        let web = places.web_files();
-        let own = [
-            ("the data folder", places.data.clone()),
-            ("the key and certificate", places.certs.clone()),
-            ("the key for browsers", web.key),
-            ("the users file", places.users.clone()),
-            ("the server's own state", places.state()),
-        ];
-        let meets =
-            |path: &Path| real(path).is_some_and(|own| own.starts_with(&real_root) || real_root.starts_with(&own));
-        if let Some((what, _)) = own.iter().find(|(_, path)| meets(path)) {
-            let text = format!("--roots {}: it and {what} are one in the other", root.display());
-            return Err(Failure::from(Error::new(Kind::BadConfig, text))
-                .hint("Name a folder that has nothing of the server in it, such as /srv/shared."));
-        }
-    }
-    Ok(())
-}
-
-/// A private key or a users file that lies where users' folders are, in words, and the option that says where it is.
-pub fn secret_in_data(places: &Places) -> Option<(String, &'static str)> {
-    let data = real(&places.data)?;
-    let secrets = [
-        ("--certs", places.certs.clone()),
-        ("--web-cert", places.web_files().key),
-        ("--users", places.users.clone()),
-        ("--state", places.state()),
-    ];
-    secrets.into_iter().find_map(|(option, path)| {
-        let inside = real(&path).is_some_and(|path| path.starts_with(&data));
-        let data = places.data.display();
-        inside.then(|| {
-            (format!("{} is inside the data folder {data}, from which files are served", path.display()), option)
-        })
-    })
-}
-
-/// A shared folder elsewhere that meets what is the server's own, or the data folder, in words, with what to do.
-pub fn misplaced_folder(places: &Places, users: &Users) -> Option<(String, &'static str)> {
-    let web = places.web_files();
-    let own = [
-        ("the data folder", places.data.clone()),
-        ("the key and certificate", places.certs.clone()),
-        ("the key for browsers", web.key),
-        ("the users file", places.users.clone()),
-        ("the server's own state", places.state()),
-    ];
-    let own: Vec<(&str, PathBuf)> = own.into_iter().filter_map(|(what, path)| Some((what, real(&path)?))).collect();
-    users.shares().folders().iter().find_map(|folder| {
-        let Location::Elsewhere(path) = folder.location() else { return None };
-        let there = real(path)?;
-        let (what, _) = own.iter().find(|(_, own)| own.starts_with(&there) || there.starts_with(own))?;
-        let line = format!("{}:{}", places.users.display(), folder.line());
-        let text = format!("{line}: path of [folders.{}]: {} and {what} are one in the other", folder.name(), path.display());
-        Some((text, "Share a folder that has nothing of the server in it. One in the data folder has a path that does not begin with a slash."))
-    })
-}
-
-/// The path without links, as far as it is there: what is missing would be made in what is.
-pub fn real(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    let (there, real) = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)))?;
-    Some(real.join(path.strip_prefix(there).ok()?))
 }
 
 /// Says in the log what about the users deserves attention.

@@ -7,7 +7,6 @@ use sealift::store::look_at_home;
 use crate::args::Places;
 use crate::obstacle::{Want, obstacle};
 use crate::output::some_of;
-use crate::serve::misplaced_folder;
 
 /// Something that is wrong with a shared folder.
 pub struct Trouble {
@@ -22,9 +21,6 @@ pub struct Trouble {
 /// Looks at all shared folders.
 pub fn look(places: &Places, users: &Users) -> Vec<Trouble> {
     let mut found = Vec::new();
-    if let Some((what, next)) = misplaced_folder(places, users) {
-        found.push(Trouble { is_error: true, what, next });
-    }
     for folder in users.shares().folders() {
         found.extend(place(places, folder));
         found.extend(meeting(users, folder));

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use self::directory::Asked;
 use self::file::{Stamp, Trouble};
+pub use self::reach::Reach;
 use crate::auth::{Link, Links, OwnChange, Principal, StateFolder, UserDirectory, Users, UsersFrom};
 use crate::error::{Error, Kind, Result};
-use crate::files::Location;
 use crate::limits;
 use crate::secret::Secret;
 use crate::server::desk::users_file_trouble::UsersFileTrouble;
@@ -36,13 +36,8 @@ pub struct CurrentUsers {
     listener: OnceLock<Listener>,
     /// Told of every change of what is to be known of the file.
     trouble_listener: OnceLock<TroubleListener>,
-    /// The shared folders elsewhere that can be reached, and whether something can be changed there; none: all can.
-    reach: OnceLock<Vec<(PathBuf, bool)>>,
-}
-
-/// The path without links, as far as that can be told.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    /// Where shared folders elsewhere may be; none: anywhere.
+    reach: OnceLock<Reach>,
 }
 
 /// Where they are from.
@@ -140,42 +135,23 @@ impl CurrentUsers {
         let _ = self.trouble_listener.set(Box::new(listener));
     }
 
-    /// From now on no shared folder elsewhere can be reached but those of the users in force, and what is below these roots; what
-    /// nobody may change there now cannot be changed later, but for the latter.
-    pub fn confine(&self, roots: &[PathBuf]) {
-        let users = self.latest();
-        let elsewhere = users.shares().folders().iter().filter_map(|folder| match folder.location() {
-            Location::Elsewhere(path) => Some((path.clone(), folder.is_changed())),
-            Location::Below(_) => None,
-        });
-        let roots = roots.iter().map(|root| (root.clone(), true));
-        let _ = self.reach.set(elsewhere.chain(roots).map(|(path, is_changed)| (real(&path), is_changed)).collect());
+    /// From now on the shared folders elsewhere are bounded so. Only the first call counts.
+    ///
+    /// # Errors
+    /// The users in force share what they may not.
+    pub fn bound(&self, reach: Reach) -> Result<()> {
+        let file = match &self.from {
+            Origin::File(path) => path.display().to_string(),
+            Origin::Directory(_) | Origin::Nowhere => "the users".to_owned(),
+        };
+        reach.check(&self.latest(), &file)?;
+        let _ = self.reach.set(reach);
+        Ok(())
     }
 
-    /// Fails if these users share what cannot be reached.
+    /// Fails if these users share what they may not.
     fn check_reach(&self, users: &Users, file: &str) -> Result<()> {
-        let Some(reach) = self.reach.get() else { return Ok(()) };
-        for folder in users.shares().folders() {
-            let Location::Elsewhere(path) = folder.location() else { continue };
-            // A link below a root may lead out of it.
-            let there = real(path);
-            let around = || reach.iter().filter(|(known, _)| there.starts_with(known));
-            let why = match (around().count(), around().any(|(_, is_changed)| *is_changed)) {
-                (0, _) => "this server shut itself out of",
-                (_, false) if folder.is_changed() => {
-                    "somebody may change something now, and this server can only read in"
-                }
-                _ => continue,
-            };
-            let place = format!("{file}:{}", folder.line());
-            let text = format!(
-                "{place}: path of [folders.{}]: {why} {} when it started: needs a restart",
-                folder.name(),
-                path.display()
-            );
-            return Err(Error::new(Kind::BadConfig, text));
-        }
-        Ok(())
+        self.reach.get().map_or(Ok(()), |reach| reach.check(users, file))
     }
 
     /// The users as the file has them now.
@@ -426,6 +402,7 @@ fn said_of_loss(lost: usize, of: usize) -> String {
 
 mod directory;
 mod file;
+mod reach;
 
 #[cfg(test)]
 #[path = "current_users_tests.rs"]

@@ -14,7 +14,6 @@ use super::findings::{Findings, Severity};
 use crate::args::Places;
 use crate::obstacle::{Want, obstacle};
 use crate::output::shell_word;
-use crate::serve;
 
 /// Looks at all places.
 pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) {
@@ -34,9 +33,6 @@ pub fn look(places: &Places, port_file: Option<&Path>, findings: &mut Findings) 
             };
             findings.add(Severity::Error, format!("{}: {obstacle}", path.display()), next);
         }
-    }
-    if let Some((text, option)) = serve::secret_in_data(places) {
-        findings.add(Severity::Error, text, format!("move it out, and say where it is with {option}"));
     }
     data(&places.data, findings);
     self::state(&state, findings);

@@ -3,6 +3,8 @@
 use sealift::escape::for_people;
 use serde_json::json;
 
+use crate::apart::Misplaced;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -40,6 +42,11 @@ impl Findings {
     /// Adds a thing and the next step, empty if there is none to take.
     pub fn add(&mut self, severity: Severity, what: impl Into<String>, next: impl Into<String>) {
         self.0.push(Finding { severity, what: what.into(), next: next.into() });
+    }
+
+    /// Adds something that lies wrong.
+    pub fn add_misplaced(&mut self, found: Misplaced) {
+        self.add(Severity::Error, found.text, found.next);
     }
 
     /// Whether there is nothing to mend.

@@ -13,10 +13,11 @@ use sealift::Exit;
 use sealift::auth::Users;
 
 use self::findings::{Findings, Severity};
+use crate::apart::Apart;
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
 use crate::output::say;
-use crate::{hooks, process};
+use crate::{ground, hooks, process};
 
 /// Says what it finds, and ends with 0 (nothing but notes) or 1.
 ///
@@ -33,12 +34,20 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
         }
         None => {}
     }
+    let apart = Apart::new(places, &args.serve);
+    if let Some(found) = apart.in_data() {
+        findings.add_misplaced(found);
+    }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
     disk::look(places, args.serve.durability.into(), &mut findings);
+    let audit = args.serve.audit_file().map_or(Ok(()), |audit| ground::prove_apart(audit, places));
+    for failure in audit.err().into_iter().chain(apart.refuse_roots(&args.serve.roots).err()) {
+        findings.add(Severity::Error, failure.text(), failure.next_step());
+    }
+    let changed = hooks::changed_by_server(places, &args.serve);
     for program in &args.serve.hooks.on_upload {
-        if let Some(why) = hooks::obstacle(program) {
-            let next = "name a program by its whole path, which nobody but its owner can change";
-            findings.add(Severity::Error, format!("on_upload: {} {why}", program.display()), next);
+        if let Some(why) = hooks::obstacle(program, &changed) {
+            findings.add(Severity::Error, format!("on_upload: {} {why}", program.display()), hooks::NEXT);
         }
     }
     users::as_served(places, &mut findings);
@@ -50,6 +59,9 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
         ),
         _ => match Users::load(&places.users) {
             Ok(users) => {
+                if let Some(found) = apart.misplaced_folder(&users) {
+                    findings.add_misplaced(found);
+                }
                 users::look(places, &users, &mut findings);
                 resources::look(&args.serve.limits, &users, &mut findings);
             }

@@ -6,10 +6,11 @@
 //! what does not fit is lost and said so: no upload ever waits for a hook.
 
 pub mod runner;
+mod trust;
 
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,14 +18,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use clap::Args;
+use sealift::Error;
 use sealift::limits;
 use sealift::server::{Action, Event, Server, What};
 use sealift::sync::Mutex;
-use sealift::{Error, Kind};
 use tracing::warn;
 
 use crate::args::LogFormat;
 use crate::failure::Failure;
+
+pub use self::trust::{NEXT, changed_by_server, obstacle, refuse};
 
 /// What is run, and for how long.
 #[derive(Debug, Clone, Args)]
@@ -45,43 +48,28 @@ pub struct Hooks {
     child: Child,
 }
 
-/// Why this cannot be a hook.
-pub fn obstacle(program: &Path) -> Option<String> {
-    if !program.is_absolute() {
-        return Some("is not an absolute path".to_owned());
-    }
-    match program.metadata() {
-        Err(err) => Some(Error::file("it", err).text().trim_start_matches("it: ").to_owned()),
-        Ok(meta) if !meta.is_file() || meta.mode() & 0o111 == 0 => Some("is no program".to_owned()),
-        Ok(meta) if meta.mode() & 0o022 != 0 => Some("can be changed by others than its owner".to_owned()),
-        Ok(_) => None,
-    }
-}
-
 impl Hooks {
-    /// Starts it, if there is anything to be run. Before the sandbox.
+    /// Starts it, if there is anything to be run, with nothing but what it takes for that. Before the sandbox, and when [`refuse`] has
+    /// been asked.
     ///
     /// # Errors
-    /// A program that cannot be run, and those of starting a process.
+    /// Those of starting a process.
     pub fn start(args: &HookArgs, format: LogFormat) -> Result<Option<Hooks>, Failure> {
         if args.on_upload.is_empty() {
             return Ok(None);
         }
-        for program in &args.on_upload {
-            if let Some(why) = obstacle(program) {
-                let text = format!("--on-upload {}: {why}", program.display());
-                return Err(Failure::from(Error::new(Kind::BadConfig, text))
-                    .hint("A hook is named by its whole path, can be run by the server's account, and changed by nobody but its owner."));
-            }
-        }
         let failed = |err| Error::file("the process that runs hooks", err);
         let timeout = Duration::from(args.hook_timeout);
         let child = Command::new("/proc/self/exe")
+            .arg0("sealiftd")
             .arg(runner::COMMAND)
             .args(["--log-format", if format == LogFormat::Json { "json" } else { "text" }])
             .arg(format!("--hook-timeout={}ms", timeout.as_millis()))
             .arg("--")
             .args(&args.on_upload)
+            // What a terminal says to the server, by Ctrl-C, is not said to it.
+            .process_group(0)
+            .current_dir("/")
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::piped())

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::Parser;
 use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::thread::clear_ambient_capability_set;
 use sealift::limits;
 use sealift::sync::Mutex;
 use sealift::{Error, Kind};
@@ -23,8 +24,8 @@ use crate::logging;
 /// What it is called on the command line.
 pub const COMMAND: &str = "run-hooks";
 
-/// How it is started.
-#[derive(Debug, Args)]
+/// How it is started: by the server alone, and by nothing that is read from a file or the environment.
+#[derive(Debug, Parser)]
 pub struct RunnerArgs {
     /// How the log is written
     #[arg(long, value_enum, default_value = "text")]
@@ -48,6 +49,8 @@ struct Job {
 /// That there is no thread to be had.
 pub fn run(args: &RunnerArgs) -> Result<(), Failure> {
     logging::start(args.log_format, None)?;
+    // What a unit gave the server for its ports is nothing for hooks.
+    let _ = clear_ambient_capability_set();
     let failed = |err| Error::new(Kind::Internal, format!("no thread for hooks: {err}"));
     let (jobs, waiting) = sync_channel::<Job>(0);
     let (waiting, timeout) = (Arc::new(Mutex::new(waiting)), Duration::from(args.hook_timeout));

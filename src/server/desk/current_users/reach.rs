@@ -1,0 +1,77 @@
+//! Where shared folders elsewhere on the machine may be: not where the server's own files are, and not where a process that is
+//! confined cannot get.
+
+use std::path::{Path, PathBuf};
+
+use crate::auth::{Definition, Users};
+use crate::error::{Error, Kind, Result};
+use crate::files::Location;
+
+/// What bounds them.
+#[derive(Default)]
+pub struct Reach {
+    /// What none may meet, without links.
+    apart: Vec<PathBuf>,
+    /// Those that can be reached, and whether something can be changed there; none: all can.
+    known: Option<Vec<(PathBuf, bool)>>,
+}
+
+impl Reach {
+    /// None may be in one of these, nor have one of them in it.
+    pub fn apart_from(paths: &[PathBuf]) -> Reach {
+        Reach { apart: paths.iter().map(|path| real(path)).collect(), known: None }
+    }
+
+    /// None but those of these users and what is below these roots; what nobody may change there now cannot be changed later, but for
+    /// the latter.
+    pub fn confined(self, users: &Users, roots: &[PathBuf]) -> Reach {
+        let now = elsewhere(users).map(|(folder, path)| (real(path), folder.is_changed()));
+        let roots = roots.iter().map(|root| (real(root), true));
+        Reach { known: Some(now.chain(roots).collect()), ..self }
+    }
+
+    /// Fails if these users, of this file, share what they may not.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] with the line.
+    pub fn check(&self, users: &Users, file: &str) -> Result<()> {
+        for (folder, path) in elsewhere(users) {
+            // A link below a root may lead out of it.
+            let there = real(path);
+            let refused = |why: &str| {
+                let text = format!("{file}:{}: path of [folders.{}]: {why}", folder.line(), folder.name());
+                Err(Error::new(Kind::BadConfig, text))
+            };
+            if let Some(own) = self.apart.iter().find(|own| own.starts_with(&there) || there.starts_with(own)) {
+                return refused(&format!(
+                    "{} and {}, which is the server's own, are one in the other",
+                    path.display(),
+                    own.display()
+                ));
+            }
+            let Some(known) = &self.known else { continue };
+            let around = || known.iter().filter(|(known, _)| there.starts_with(known));
+            let why = match (around().count(), around().any(|(_, is_changed)| *is_changed)) {
+                (0, _) => "this server shut itself out of",
+                (_, false) if folder.is_changed() => {
+                    "somebody may change something now, and this server can only read in"
+                }
+                _ => continue,
+            };
+            return refused(&format!("{why} {} when it started: needs a restart", path.display()));
+        }
+        Ok(())
+    }
+}
+
+fn elsewhere(users: &Users) -> impl Iterator<Item = (&Definition, &Path)> {
+    users.shares().folders().iter().filter_map(|folder| match folder.location() {
+        Location::Elsewhere(path) => Some((folder, path.as_path())),
+        Location::Below(_) => None,
+    })
+}
+
+/// The path without links, as far as that can be told.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
