@@ -81,6 +81,18 @@ pub enum TransferEvent {
         /// Its size.
         size: u64,
     },
+    /// A link like one of the source is there.
+    Linked {
+        /// Which.
+        path: PathBuf,
+        /// What it is called there.
+        to: RelPath,
+    },
+    /// What an earlier mirror had moved out of the way has its name again.
+    PutBack {
+        /// Its name at the destination.
+        path: PathBuf,
+    },
     /// Something in a tree was left out.
     Skipped {
         /// Which.
@@ -240,7 +252,7 @@ impl Observer for Teller {
         if let Some(TransferEvent::Progressed { path: last, bytes: so_far }) = state.waiting.back_mut()
             && *last == *path
         {
-            *so_far += bytes;
+            *so_far = so_far.saturating_add(bytes);
             return;
         }
         drop(state);
@@ -261,6 +273,14 @@ impl Observer for Teller {
 
     fn planned(&self, path: &Path, to: &RelPath, size: u64) {
         self.tell(|| TransferEvent::Planned { path: path.to_owned(), to: to.clone(), size });
+    }
+
+    fn linked(&self, path: &Path, to: &RelPath) {
+        self.tell(|| TransferEvent::Linked { path: path.to_owned(), to: to.clone() });
+    }
+
+    fn put_back(&self, path: &Path) {
+        self.tell(|| TransferEvent::PutBack { path: path.to_owned() });
     }
 
     fn skipped(&self, path: &Path, why: Skip) {
@@ -314,5 +334,18 @@ mod tests {
         let (observer, events) = TransferEvents::new();
         drop(events);
         (0..10).for_each(|_| observer.progressed(Path::new("x"), 1));
+    }
+
+    #[test]
+    fn links_that_were_made_and_what_was_put_back_are_told() {
+        let (observer, events) = TransferEvents::new();
+        observer.linked(Path::new("from/link"), &RelPath::parse(b"link").unwrap());
+        observer.put_back(Path::new("aside"));
+        drop(observer);
+        let told = async_std::task::block_on(events.collect::<Vec<_>>());
+        assert!(
+            matches!(&told[0], TransferEvent::Linked { path, to } if path == Path::new("from/link") && to.as_bytes() == b"link")
+        );
+        assert!(matches!(&told[1], TransferEvent::PutBack { path } if path == Path::new("aside")));
     }
 }

@@ -94,7 +94,8 @@ pub(super) fn fetch_all(
         jobs.retain(|job| !ledger.is_settled(&job.to));
         let found = probe(session, jobs)?;
         if counts {
-            observer.expected(0, found.iter().filter_map(|(_, announced)| Some(announced.as_ref()?.size)).sum());
+            let sizes = found.iter().filter_map(|(_, announced)| Some(announced.as_ref()?.size));
+            observer.expected(0, sizes.fold(0, u64::saturating_add));
         }
         let found = sift::downloads(session, found, into, observer, ledger)?;
         if ledger.how.parents {

@@ -179,8 +179,8 @@ impl Summary {
     /// Adds what became of other files.
     pub fn add(&mut self, other: Summary) {
         self.files += other.files;
-        self.bytes += other.bytes;
-        self.directories += other.directories;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.directories = self.directories.saturating_add(other.directories);
         self.failed.extend(other.failed);
         self.unchanged += other.unchanged;
         self.skipped += other.skipped;

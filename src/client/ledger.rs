@@ -127,7 +127,7 @@ impl Ledger {
 
     pub(super) fn finished(&mut self, path: &Path, to: &RelPath, done: &Transferred, observer: &dyn Observer) {
         self.summary.files += 1;
-        self.summary.bytes += done.size;
+        self.summary.bytes = self.summary.bytes.saturating_add(done.size);
         self.settle(to);
         observer.finished(path, to, done);
     }
@@ -152,7 +152,8 @@ impl Ledger {
     pub(super) fn planned(&mut self, path: &Path, to: &RelPath, size: u64, observer: &dyn Observer) {
         self.settle(to);
         self.summary.files += 1;
-        self.summary.bytes += size;
+        // A server may list anything.
+        self.summary.bytes = self.summary.bytes.saturating_add(size);
         observer.planned(path, to, size);
     }
 

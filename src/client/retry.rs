@@ -24,7 +24,7 @@ use crate::limits;
 use crate::proto::Feature;
 use crate::random;
 use crate::setters::setters;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::Mutex;
 
 /// How a [`Transfer`] deals with what is there already, and with a connection that breaks.
 ///
@@ -199,8 +199,8 @@ impl Transfer {
         }
         self.attempts += 1;
         let again = self.attempts > 1;
-        let whole = self.options.resume && !self.lock().has_looked;
-        self.lock().how = How {
+        let whole = self.options.resume && !self.ledger.lock().has_looked;
+        self.ledger.lock().how = How {
             resume: self.options.resume || again,
             keep: true,
             skip_existing: self.options.skip_existing,
@@ -225,10 +225,10 @@ impl Transfer {
                 let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    fetch_all(session, jobs, &target, &*told, &mut lock(&ledger), (aside, crowd)).map(|()| large)
+                    fetch_all(session, jobs, &target, &*told, &mut ledger.lock(), (aside, crowd)).map(|()| large)
                 })
                 .await;
-                lock(&self.ledger).absorb(rest);
+                self.ledger.lock().absorb(rest);
                 get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, into).await
             }
             Work::Uploads(jobs) => {
@@ -237,10 +237,10 @@ impl Transfer {
                 let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    send_all(session, jobs, &*told, &mut lock(&ledger), (aside, crowd)).map(|()| large)
+                    send_all(session, jobs, &*told, &mut ledger.lock(), (aside, crowd)).map(|()| large)
                 })
                 .await;
-                lock(&self.ledger).absorb(rest);
+                self.ledger.lock().absorb(rest);
                 put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, count).await
             }
             Work::GetTree(tree, into) => {
@@ -248,15 +248,15 @@ impl Transfer {
                 let (got, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    let done = tree.get(session, &target, &*told, &mut lock(&ledger), (aside, crowd));
+                    let done = tree.get(session, &target, &*told, &mut ledger.lock(), (aside, crowd));
                     target.store().forget_handles();
                     done.map(|folders| (folders, large))
                 })
                 .await;
-                lock(&self.ledger).absorb(rest);
+                self.ledger.lock().absorb(rest);
                 let (folders, large) = got?;
                 get_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large, into).await?;
-                folders.date(into, &*observer, &mut lock(&self.ledger));
+                folders.date(into, &*observer, &mut self.ledger.lock());
                 Ok(())
             }
             Work::PutTree(tree) => {
@@ -267,10 +267,10 @@ impl Transfer {
                 let (large, rest) = crowded(client, spread, &observer, move |session, crowd| {
                     let mut large = Vec::new();
                     let aside = (wanted > 1).then_some(&mut large);
-                    tree.send(session, &*told, &mut lock(&ledger), (aside, crowd), count).map(|()| large)
+                    tree.send(session, &*told, &mut ledger.lock(), (aside, crowd), count).map(|()| large)
                 })
                 .await;
-                lock(&self.ledger).absorb(rest);
+                self.ledger.lock().absorb(rest);
                 put_all(Streams { client, wanted, observer: &observer, ledger: &self.ledger }, large?, count).await
             }
         }
@@ -279,7 +279,7 @@ impl Transfer {
     /// Whether what is left after this error can be tried on a new connection.
     pub fn may_retry(&self, error: &Error) -> bool {
         let lost = is_lost_line(error);
-        let ledger = self.lock();
+        let ledger = self.ledger.lock();
         let spent = match &self.work {
             Work::Uploads(jobs) => {
                 jobs.iter().any(|job| matches!(job.from, UploadSource::Spent) && !ledger.is_settled(&job.to))
@@ -291,7 +291,7 @@ impl Transfer {
 
     /// What became of the files so far. Taken: the next call gives an empty one.
     pub fn summary(&mut self) -> Summary {
-        std::mem::take(&mut self.lock().summary)
+        std::mem::take(&mut self.ledger.lock().summary)
     }
 
     /// Does all of it, on new connections from `connect` (which logs in) if one is lost: after a growing pause with
@@ -314,7 +314,7 @@ impl Transfer {
             if !self.may_retry(&error) {
                 return Err(error);
             }
-            let now = self.lock().steps();
+            let now = self.ledger.lock().steps();
             if now > steps {
                 steps = now;
                 patience.renew();
@@ -335,16 +335,8 @@ impl Transfer {
     /// Bytes of the file that was cut off last which a transfer with [`TransferOptions::resume`] goes on from: what is
     /// here of a download, and what at least has reached the server of an upload.
     pub fn kept(&self) -> u64 {
-        self.lock().kept
+        self.ledger.lock().kept
     }
-
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        lock(&self.ledger)
-    }
-}
-
-fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock()
 }
 
 /// How often, and after which pauses, something is tried again on a new connection: one rule for everything.

@@ -388,7 +388,8 @@ impl<'a> Sender<'a> {
                 }
             }
             (Answer::Made { folders }, What::Directory) => {
-                self.ledger.summary.directories += folders;
+                let made = &mut self.ledger.summary.directories;
+                *made = made.saturating_add(folders);
                 self.ledger.settle(&to);
             }
             (Answer::Stored { size, hash }, What::Whole { size: sent, hash: ours }) if (size, hash) == (sent, ours) => {

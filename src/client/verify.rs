@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Entry, EntryKind, RelPath};
 use crate::limits;
 use crate::proto::{Command, Feature, HashOf};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::Mutex;
 
 /// What became of the files of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +70,7 @@ impl Inspection {
 
     /// Grows with everything that was answered.
     pub fn steps(&self) -> u64 {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         state.answered as u64 + u64::from(state.files.is_some())
     }
 
@@ -87,7 +87,7 @@ impl Inspection {
         let (hand_on, doubts) = bounded(limits::WIRE_BUFFERS);
         let reading = client.run(move |session| {
             let gone = |_| Error::new(Kind::Aborted, "nobody takes what was found");
-            verify(session, &top, &mut lock(&state), |doubt| hand_on.send_blocking(doubt).map_err(gone))
+            verify(session, &top, &mut state.lock(), |doubt| hand_on.send_blocking(doubt).map_err(gone))
         });
         let taking = async {
             while let Ok(doubt) = doubts.recv().await {
@@ -99,10 +99,6 @@ impl Inspection {
         let (read, taken) = join!(reading, taking);
         taken.and(read)
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock()
 }
 
 fn verify(
@@ -178,7 +174,7 @@ fn files(
         Err(error) if error.kind() == Kind::NotDirectory && !session.is_broken() => return Ok(vec![top.clone()]),
         listed => listed?,
     };
-    verified.failed += unread.count;
+    verified.failed = verified.failed.saturating_add(unread.count);
     for (path, error) in unread.errors(top) {
         each((path.into_os_string().into_vec(), error))?;
     }

@@ -224,6 +224,10 @@ fn evil_numbers() {
             _ => None,
         });
         let place = Place::new();
+        // What would be fetched is summed up.
+        let ran = place.run(&["--pin", &server.pin(), "get", "-rn", &server.target("d"), "dest/"]);
+        assert!(ran.stderr.contains("Would be: 2 files, 16 EiB"), "{mtime}: {ran:?}");
+        assert_eq!(names(&place.dest()), [""; 0]);
         let ran = place.run(&["--pin", &server.pin(), "get", "-r", &server.target("d"), "dest/"]);
         assert_eq!(fs::read(place.dest().join("d/a/f")).unwrap(), b"evil", "{mtime}: {ran:?}");
         for words in [&["ls", "-rl"][..], &["ls", "-r", "--json"], &["stat"]] {

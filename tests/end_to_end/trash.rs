@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::common::program::World;
+use crate::common::program::{PASSWORD, World};
 use crate::common::web::curl;
 use crate::common::{Daemon, RawClient, eventually, half_an_upload, staged};
 
@@ -357,4 +357,44 @@ fn the_client_shows_brings_back_and_empties() {
     world.run(["trash", "empty", "--yes", &alice("")]).code(0).said("1 thing is gone for good");
     world.run(["trash", "list", &alice("")]).code(0).said("Nothing is kept");
     world.run(["trash", "restore", &alice("")]).code(2);
+}
+
+#[test]
+fn the_shell_shows_brings_back_and_empties_in_its_folder() {
+    let world = World::trusting();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    fs::create_dir_all(world.remote("alice", "docs")).unwrap();
+    fs::write(world.remote("alice", "docs/a b"), "text").unwrap();
+    let script =
+        b"cd docs\nrm 'a b'\ntrash ls\ntrash restore 'a b' --to c\ncat c\nrm c\ntrash restore c --to /d\ncat /d\n";
+    let done = world.run_with(["shell", &world.alice("")], script).code(0);
+    assert!(done.stdout().contains("/docs/a b\n") && done.stdout().ends_with("texttext"), "{done:?}");
+    // Nothing goes for good without a word, and hints are as commands are written there.
+    let done = world.run_with(["shell", &world.alice("")], b"rm d\ntrash empty /\ntrash restore missing\n").code(10);
+    let done = done.said("--yes says that it is meant").said("`trash list` shows what can be brought back");
+    assert!(!done.stderr.contains("gone for good"), "{done:?}");
+    let done = world.run_with(["shell", &world.alice("")], b"trash empty --yes /\ntrash list\n").code(0);
+    done.said("1 thing is gone for good").said("Nothing is kept there");
+    let done = world.run_with(["shell", &world.alice("")], b"df docs\ndf\nundelete x\n").code(10);
+    assert_eq!(done.stdout().matches("used: ").count(), 2, "{done:?}");
+    assert_eq!(done.stderr.matches("`du -s` shows how much is in a folder").count(), 1, "{done:?}");
+    done.said("`trash restore NAME`");
+}
+
+#[test]
+fn at_a_terminal_it_is_asked_before_anything_goes_for_good() {
+    let world = World::trusting();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    let alice = world.alice("");
+    fs::write(world.remote("alice", "f"), "text").unwrap();
+    world.run(["rm", &world.alice("f")]).code(0);
+    for (answer, code) in [("no", 2), ("", 2), ("yes", 0)] {
+        let mut terminal = world.terminal_of((100, 24), &[("SEALIFT_PASSWORD", PASSWORD)], ["trash", "empty", &*alice]);
+        terminal.expect("for good? (yes, no): ").keys(&format!("{answer}\r"));
+        assert_eq!(terminal.wait().code(), Some(code), "{answer}: {}", terminal.shown());
+        let left = world.run(["trash", "list", &alice]).code(0);
+        assert_eq!(left.stdout().contains("/f"), code != 0, "{answer}");
+    }
 }

@@ -19,6 +19,11 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
     ),
     (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with all that is in it."),
     (&["version"], "`sealift --version` shows it."),
+    (
+        &["undelete", "undo", "restore"],
+        "`sealift trash restore HOST/file` brings back what was deleted, where the server keeps that.",
+    ),
+    (&["invite"], "Invitations are made where the server runs: `sealiftd invite NAME`."),
     (&["touch"], "`sealift put /dev/null HOST/name` makes an empty file."),
     (
         &["chmod", "chown", "ln"],
@@ -30,8 +35,13 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
 pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
     (&["pass", "password"], "`login USER` asks for the password; it never stands in the line."),
     (
-        &["passwd", "key", "join", "bookmark", "trust", "invite"],
+        &["passwd", "key", "join", "bookmark", "trust", "admin", "health"],
         "That is no matter of one session: `!sealift --help` shows the commands outside of the shell.",
+    ),
+    (&["invite"], "Invitations are made where the server runs: `sealiftd invite NAME`."),
+    (
+        &["undelete", "undo", "restore"],
+        "`trash restore NAME` brings back what was deleted, where the server keeps that.",
     ),
     (&["reget"], "`get -c NAME` goes on with a file that was cut off."),
     (&["reput"], "`put -c NAME` goes on with a file that was cut off."),
@@ -61,14 +71,20 @@ pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
 pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (&["-u"], &["get", "put", "mirror"], "--update moves only what is newer."),
     (&["-c"], &["mirror"], "--checksum compares the bytes of files; what was cut off is gone on with anyway."),
-    (&["-L", "--copy-links", "--dereference"], &["put", "mirror"], "--links follow sends what links lead to."),
-    (&["-L", "--copy-links", "--dereference"], &["get"], "What a link on the server leads to is fetched anyway."),
+    (&["-L", "--copy-links", "--dereference"], &["put", "mirror"], "--links follow moves what links lead to."),
+    (
+        &["-L", "--copy-links", "--dereference"],
+        &["get"],
+        "Files that links on the server lead to are fetched anyway; with --links follow folders are, too.",
+    ),
+    (&["-l"], &["put"], "A server stores no links: --links follow sends what they lead to. A rate is --limit-rate 5M."),
     (
         &["-l"],
-        &["put", "mirror"],
-        "A server stores no links: --links follow sends what they lead to. A rate is --limit-rate 5M.",
+        &["mirror"],
+        "--links keep makes links like those of a server, which stores none that are sent: --links follow sends what they lead to. A \
+         rate is --limit-rate 5M.",
     ),
-    (&["-l"], &["get"], "A rate is --limit-rate 5M."),
+    (&["-l"], &["get"], "--links keep makes links like those of the server. A rate is --limit-rate 5M."),
     (&["--bwlimit", "--limit", "--max-rate"], &[], "--limit-rate 5M moves no more than so much a second."),
     (
         &["--del", "--delete-before", "--delete-during", "--delete-delay", "--delete-after", "--delete-excluded"],
@@ -128,7 +144,8 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
     (
         &["-b", "--backup"],
         &["get", "put", "mirror"],
-        "Nothing is kept of a file that is replaced; --if-exists skip leaves it alone.",
+        "What is replaced is kept only by a server that has a trash, which `sealift trash list HOST` shows; --if-exists skip leaves it \
+         alone.",
     ),
     (
         &["-p"],

@@ -219,6 +219,8 @@ events! {
     Progress = "progress";
     /// A file was transferred and verified.
     File = "file";
+    /// A link like one of the source is there.
+    Linked = "linked";
     /// Something was left out.
     Skipped = "skipped";
     /// What a mirror had moved aside has its name again.

@@ -24,7 +24,7 @@ impl Out {
 
 impl Drop for Out {
     fn drop(&mut self) {
-        self.pool.lock().leased -= 1;
+        self.pool.state.lock().leased -= 1;
     }
 }
 

@@ -19,7 +19,7 @@ use super::rate_limit::RateLimit;
 use super::stopper::Stopper;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::Mutex;
 use crate::tls::Pin;
 
 /// Several connections to one server, of one login, for many tasks at once. Cheap to clone; every method takes `&self`.
@@ -135,7 +135,7 @@ impl Pool {
 
     /// Connections that there are now, those in use included.
     pub fn connections(&self) -> usize {
-        let state = self.0.lock();
+        let state = self.0.state.lock();
         state.leased as usize + state.idle.iter().filter(|client| client.is_alive()).count()
     }
 
@@ -167,7 +167,7 @@ impl Pool {
     pub fn stop(&self) {
         self.0.stopped.store(true, Ordering::SeqCst);
         let (idle, stoppers) = {
-            let mut state = self.0.lock();
+            let mut state = self.0.state.lock();
             (std::mem::take(&mut state.idle), std::mem::take(&mut state.stoppers))
         };
         drop(idle);
@@ -177,7 +177,7 @@ impl Pool {
     /// Waits for the calls that run, says goodbye, and ends all connections. Later calls fail with [`Kind::Aborted`].
     pub async fn close(&self) {
         let withheld = {
-            let mut state = self.0.lock();
+            let mut state = self.0.state.lock();
             state.closing = true;
             std::mem::take(&mut state.withheld)
         };
@@ -187,7 +187,7 @@ impl Pool {
             places.push(self.0.places.acquire_arc().await);
         }
         self.0.stopped.store(true, Ordering::SeqCst);
-        let idle = std::mem::take(&mut self.0.lock().idle);
+        let idle = std::mem::take(&mut self.0.state.lock().idle);
         for client in idle {
             // A server that does not answer is left all the same.
             let _ = client.logout().await;
@@ -211,7 +211,7 @@ impl Pool {
         }
         let mut client = self.0.log_in().await?;
         let (out, withheld) = {
-            let mut state = self.0.lock();
+            let mut state = self.0.state.lock();
             (Out::new(&self.0, &mut state), std::mem::take(&mut state.withheld))
         };
         drop(withheld);
@@ -224,7 +224,7 @@ impl Pool {
     /// An idle connection that is not known to be lost.
     fn take(&self) -> Result<Option<(Client, Out)>> {
         self.0.check()?;
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         while let Some(client) = state.idle.pop() {
             if client.is_alive() {
                 return Ok(Some((client, Out::new(&self.0, &mut state))));
@@ -235,16 +235,12 @@ impl Pool {
 
     /// A connection was lost; the idle ones most likely too, if the server is gone.
     fn forget_idle(&self) {
-        let idle = std::mem::take(&mut self.0.lock().idle);
+        let idle = std::mem::take(&mut self.0.state.lock().idle);
         drop(idle);
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     fn check(&self) -> Result<()> {
         if self.stopped.load(Ordering::SeqCst) {
             return Err(Error::new(Kind::Aborted, "the pool was stopped"));
@@ -255,13 +251,13 @@ impl Inner {
     /// Takes a connection back, or a new one.
     fn give(&self, client: Client) {
         if client.is_alive() && !self.stopped.load(Ordering::SeqCst) {
-            self.lock().idle.push(client);
+            self.state.lock().idle.push(client);
         }
     }
 
     /// Puts a place aside if somebody has a connection, whose place is free again when it comes back.
     fn withhold(&self, place: SemaphoreGuardArc) -> Result<(), SemaphoreGuardArc> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.leased == 0 || state.closing {
             return Err(place);
         }
@@ -282,7 +278,7 @@ impl Inner {
     /// From now on the connection ends alone, or with the whole pool.
     fn adopt(&self, client: &mut Client) {
         client.stands_alone();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.stoppers.retain(|stopper| !stopper.is_over());
         state.stoppers.push(client.stopper());
         // Whoever has stopped the pool before has not seen this one.
@@ -295,7 +291,7 @@ impl Inner {
     /// counted as out.
     async fn fill_from(&self, client: &mut Client, held: u32) -> Result<()> {
         let there = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.idle.retain(Client::is_alive);
             state.leased + u32::try_from(state.idle.len()).unwrap_or(u32::MAX) + held
         };

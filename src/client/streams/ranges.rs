@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::limits;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex};
 
 /// A range of a file: one block, or what is left of the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,39 +42,51 @@ pub(super) struct Ranges {
 }
 
 struct State {
-    todo: VecDeque<Range>,
+    /// Where those begin that nobody has taken yet. They are not held one by one: a server may announce any size.
+    next: u64,
+    end: u64,
+    /// What comes first, because it came back.
+    back: VecDeque<Range>,
     /// Taken and not done.
     taken: usize,
     failed: Option<Error>,
     over: bool,
 }
 
+impl State {
+    /// How many nobody has.
+    fn left(&self) -> u64 {
+        self.end.saturating_sub(self.next).div_ceil(limits::HASH_BLOCK).saturating_add(self.back.len() as u64)
+    }
+
+    fn take(&mut self) -> Option<Range> {
+        let range = self.back.pop_front().or_else(|| {
+            let length = self.end.saturating_sub(self.next).min(limits::HASH_BLOCK);
+            let range = Range { offset: self.next, length, told: 0 };
+            self.next = self.next.saturating_add(length);
+            (length > 0).then_some(range)
+        });
+        self.taken += usize::from(range.is_some());
+        range
+    }
+}
+
 impl Ranges {
     /// Those of the bytes from `from`, a multiple of a block, up to `size`, for so many connections.
     pub(super) fn new(from: u64, size: u64, workers: usize) -> Self {
-        let mut todo = VecDeque::new();
-        let mut offset = from;
-        while offset < size {
-            let length = limits::HASH_BLOCK.min(size - offset);
-            todo.push_back(Range { offset, length, told: 0 });
-            offset += length;
-        }
-        let state = State { todo, taken: 0, failed: None, over: false };
+        let state = State { next: from, end: size, back: VecDeque::new(), taken: 0, failed: None, over: false };
         Ranges { state: Mutex::new(state), changed: Condvar::new(), workers }
     }
 
     /// The next range; waits at most so long for one that may come back.
     pub(super) fn next(&self, patience: Duration) -> Next {
-        let waits = |state: &mut State| !state.over && state.todo.is_empty() && state.taken > 0;
-        let (mut state, timeout) = self.changed.wait_timeout_while(self.lock(), patience, waits);
+        let waits = |state: &mut State| !state.over && state.left() == 0 && state.taken > 0;
+        let (mut state, timeout) = self.changed.wait_timeout_while(self.state.lock(), patience, waits);
         if state.over {
             return Next::Over;
         }
-        match state.todo.pop_front() {
-            Some(range) => {
-                state.taken += 1;
-                Next::Range(range)
-            }
+        match state.take() {
+            Some(range) => Next::Range(range),
             None if timeout.timed_out() => Next::Wait,
             None => Next::Over,
         }
@@ -83,33 +95,32 @@ impl Ranges {
     /// One more range to ask for before the last one is done, as long as there are plenty: near the end each is left to
     /// whoever is free first.
     pub(super) fn ahead(&self) -> Option<Range> {
-        let mut state = self.lock();
-        if state.over || state.todo.len() < self.workers {
+        let mut state = self.state.lock();
+        if state.over || state.left() < self.workers as u64 {
             return None;
         }
-        state.taken += 1;
-        state.todo.pop_front()
+        state.take()
     }
 
     /// A range is done.
     pub(super) fn done(&self) {
-        self.lock().taken -= 1;
+        self.state.lock().taken -= 1;
         self.changed.notify_all();
     }
 
     /// A connection was lost: somebody else does its range. `told` is what of it an observer was told of.
     pub(super) fn give_back(&self, range: Range, told: u64) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.taken -= 1;
         // To the front: what is without a gap from the beginning can be resumed.
-        state.todo.push_front(Range { told: range.told.max(told), ..range });
+        state.back.push_front(Range { told: range.told.max(told), ..range });
         drop(state);
         self.changed.notify_all();
     }
 
     /// The file cannot be transferred. The first reason stays.
     pub(super) fn fail(&self, error: Error) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.failed.get_or_insert(error);
         state.over = true;
         drop(state);
@@ -118,27 +129,22 @@ impl Ranges {
 
     /// Why it failed.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.lock().failed.take()
+        self.state.lock().failed.take()
     }
 
     /// Whether no more is to be done, for whatever reason.
     pub(super) fn is_over(&self) -> bool {
-        self.lock().over
+        self.state.lock().over
     }
 
     /// Nothing more is to be done; says whether all was.
     pub(super) fn end(&self) -> bool {
-        let mut state = self.lock();
-        let all_done = !state.over && state.todo.is_empty() && state.taken == 0;
+        let mut state = self.state.lock();
+        let all_done = !state.over && state.left() == 0 && state.taken == 0;
         state.over = true;
         drop(state);
         self.changed.notify_all();
         all_done
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Plain data: a panic elsewhere cannot have left it half-changed.
-        self.state.lock()
     }
 }
 
@@ -171,6 +177,14 @@ mod tests {
             assert_eq!(at, size);
             assert!(ranges.end());
         }
+    }
+
+    #[test]
+    fn a_size_that_no_disk_has_takes_no_memory() {
+        let ranges = Ranges::new(0, u64::MAX, 2);
+        assert_eq!(take(&ranges), Range { offset: 0, length: BLOCK, told: 0 });
+        assert_eq!(ranges.ahead().map(|range| range.offset), Some(BLOCK));
+        assert!(!ranges.end());
     }
 
     #[test]

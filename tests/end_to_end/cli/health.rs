@@ -1,6 +1,9 @@
 //! `health`: whether a server serves, for programs that watch it.
 
+use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::thread;
 
 use rustix::process::Signal;
@@ -32,7 +35,7 @@ fn a_server_that_serves_says_who_it_is_and_when_its_certificate_ends_without_a_l
     eventually("all of them have gone", || world.server.log().matches("disconnected").count() >= 41);
     let log = world.server.log();
     assert!(!log.contains("logged in") && !log.contains("penalised"), "{log}");
-    let audit = std::fs::read_to_string(world.server.place().join("audit/audit.jsonl")).unwrap();
+    let audit = fs::read_to_string(world.server.place().join("audit/audit.jsonl")).unwrap();
     assert!(!audit.contains("login") && !audit.contains("refused"), "{audit}");
 }
 
@@ -46,6 +49,21 @@ fn what_is_wrong_is_the_exit_code() {
     let soon = world.run(["--json", "health", "--min-days", "100000", &world.public("")]).code(1);
     assert!(soon.stdout().contains("\"status\":\"expiring\""), "{}", soon.stdout());
     world.run(["health", "--min-days", "100000", &world.public("")]).code(1).said("cert renew");
+    // The one for browsers comes from elsewhere, and is made anew there.
+    let web = world.server.place().join("certs/web");
+    fs::create_dir_all(&web).unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]);
+    openssl.args(["-subj", "/CN=web.example", "-addext", "subjectAltName=DNS:web.example"]);
+    openssl.args(["-keyout", "privkey.pem", "-out", "fullchain.pem"]).current_dir(&web);
+    assert!(openssl.output().unwrap().status.success());
+    fs::set_permissions(web.join("privkey.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    let ask = || world.run(["health", "--min-days", "60", &world.public("")]);
+    eventually("the certificate for browsers is in use", || ask().code != Some(0));
+    let said = ask().code(1).said("The certificate for browsers ends soon");
+    assert!(!said.stderr.contains("cert renew"), "{said:?}");
+    let said = world.run(["health", "--min-days", "100000", &world.public("")]).code(1).said("for browsers");
+    assert!(said.stderr.contains("cert renew"), "{said:?}");
     // One that accepts and says nothing, and one that is not there.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();

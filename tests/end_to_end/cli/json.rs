@@ -67,6 +67,9 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     schema.run(&world, &["trash", "empty", "--yes", &at("")], 0);
     schema.run(&world, &["put", "-r", "tree", &at("")], 0);
     schema.run(&world, &["get", "-r", &at("tree"), "back"], 0);
+    std::os::unix::fs::symlink("a", world.remote("alice", "tree/kept")).unwrap();
+    schema.run(&world, &["get", "-r", "--links", "keep", &at("tree"), "kept"], 0);
+    fs::remove_file(world.remote("alice", "tree/kept")).unwrap();
     schema.run(&world, &["get", &at("missing"), "."], 3);
     schema.run(&world, &["mirror", "--dry-run", "tree", &at("other")], 0);
     schema.run(&world, &["mirror", "./tree", &at("tree")], 0);

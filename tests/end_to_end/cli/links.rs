@@ -43,8 +43,14 @@ fn a_link_is_made_listed_and_removed_and_others_fetch_it_meanwhile() {
     let other = format!("{plain}#sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     stranger(&world, &["get", &other, "never"]).code(7);
     assert!(!world.local("never").exists());
+    // A look at what would be done makes no folder, and a link that gives nothing makes none either.
+    let planned = stranger(&world, &["get", "--dry-run", &url, "new/"]).code(0);
+    assert!(planned.stdout().ends_with("-> new/report.pdf\n"), "{planned:?}");
+    assert!(!world.local("new").exists());
+    stranger(&world, &["get", &url, "new/"]).code(0);
+    assert_eq!(fs::read_to_string(world.local("new/report.pdf")).unwrap(), "the report");
     world.run(["link", "remove", &world.alice(""), "report.pdf"]).code(0).said("gives nothing any more");
-    stranger(&world, &["get", &url, "gone"]).code(4).said("ask for another one");
+    stranger(&world, &["get", &url, "gone"]).code(3).said("no such link any more").said("ask for another one");
     world.run(["link", "remove", &world.alice(""), "report.pdf"]).code(3).said("link list");
     world.run(["link", "list", &world.alice("")]).code(0).said("no links");
 }
@@ -62,7 +68,7 @@ fn a_folder_comes_by_a_link_with_all_below_it_and_counts_if_it_is_counted() {
     let listed = world.run(["link", "list", &world.alice("")]).code(0);
     assert!(listed.stdout().contains("pics"), "{}", listed.stdout());
     assert!(listed.stdout().contains("no more: used up, 2 of 2 downloads"), "{}", listed.stdout());
-    stranger(&world, &["get", &url, "again"]).code(4);
+    stranger(&world, &["get", &url, "again"]).code(3);
 }
 
 #[test]
@@ -104,6 +110,7 @@ fn a_link_with_a_password_says_where_that_comes_from_without_a_terminal() {
     world.run(["link", "--password", &world.alice("f")]).code(2).said("two lines");
     stranger(&world, &["get", &url, "f"]).code(4).said("sealift get --password-stdin 'LINK'");
     world.run_with(["get", "--password-stdin", &url, "f"], b"the link's own\n").code(0);
+    world.run_with(["get", "--password-stdin", &url, "f"], b"another\n").code(4).said("The password may be wrong");
     assert_eq!(fs::read_to_string(world.local("f")).unwrap(), "f");
     let secret = "secret1";
     let done = world.run(["link", "--password", secret, &world.alice("f")]).code(2).said("takes no value");
@@ -137,8 +144,9 @@ fn files_are_put_in_by_a_link_and_its_maker_sees_how_many_came() {
     let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
     assert!(object["kind"] == "drop" && object["files"] == 1 && object["bytes"] == 6, "{object}");
     // It is not for fetching, and says for what it is.
-    stranger(&world, &["get", &url, "x"]).code(5).said("curl -T");
-    world.run(["put", "report.pdf", &url]).code(2).said("curl -k --pinnedpubkey");
+    let with_curl = format!("`curl -k --pinnedpubkey '{}' -T FILE 'LINK'`", world.server.pin());
+    stranger(&world, &["get", &url, "x"]).code(5).said(&with_curl);
+    world.run(["put", "report.pdf", &url]).code(2).said(&with_curl);
     world.run(["link", "--drop", &world.alice("inbox/report.pdf")]).code(1).said("folder");
     world.run(["link", "--drop", "--max-downloads", "3", &world.alice("inbox")]).code(2);
     world.run(["link", "--max-size", "3M", &world.alice("inbox")]).code(2).said("--drop");

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::failure::Outcome;
 use crate::format;
 use crate::output::{Event, Object, Output};
+use crate::voice;
 
 /// Show how much you have on a server, and how much more may come
 #[derive(Debug, Args)]
@@ -47,15 +48,19 @@ pub struct How {
 /// # Errors
 /// As [`Context::with_client`].
 pub async fn run(ctx: &Context, args: &Df) -> Outcome {
-    let login = ctx.login_for(&ctx.target(&args.target)?)?;
-    ctx.with_client(&login, async |client| show(ctx.out, client).await).await
+    let target = ctx.target(&args.target)?;
+    let login = ctx.login_for(&target)?;
+    ctx.with_client(&login, async |client| show(ctx.out, client, &target.path).await).await
 }
 
-/// The same over a connection. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
+/// The same over a connection; whoever asks about a `path` is told that this is about all that she has. A server says what counts in a quota; where there is none, or an older server, it is what is listed.
 ///
 /// # Errors
 /// As [`Client::list`].
-pub async fn show(out: Output, client: &mut Client) -> Outcome {
+pub async fn show(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
+    if !path.is_root() {
+        out.note(&voice::here("This is about all that you have there; `sealift du -s` shows how much is in a folder."));
+    }
     let Status { quota, used: told, free, .. } = client.status().await?;
     let (mut used, mut files) = (0u64, 0u64);
     let count = |entry: sealift::files::Entry| {

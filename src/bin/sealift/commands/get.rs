@@ -196,7 +196,7 @@ impl<'a> Fetch<'a> {
     /// For a pattern, if only one thing can go to this place.
     pub fn take(&mut self, meant: Meant) -> Outcome<Vec<Named>> {
         match self.local {
-            Local::Name { folder, name } if meant.is_pattern => {
+            Local::Name { folder, name, .. } if meant.is_pattern => {
                 return Err(expand::needs_folder(&folder.join(name.as_path()).display().to_string()));
             }
             Local::Through(place) if meant.is_pattern => return Err(expand::needs_folder(&place.shown())),
@@ -419,7 +419,7 @@ impl<'a> Fetch<'a> {
         };
         self.progress.finished(path, &file.to, &done);
         self.summary.files += 1;
-        self.summary.bytes += done.size;
+        self.summary.bytes = self.summary.bytes.saturating_add(done.size);
         Ok(())
     }
 

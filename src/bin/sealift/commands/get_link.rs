@@ -10,6 +10,7 @@ use sealift::{Error, Kind};
 
 use super::get::Fetch;
 use super::local::Local;
+use super::put_link::with_curl;
 use crate::args::Get;
 use crate::context::Context;
 use crate::expand;
@@ -18,6 +19,9 @@ use crate::identity::Credential;
 use crate::login::Login;
 use crate::password;
 use crate::transfer::{How, Links, TransferArgs, Way};
+
+/// What a link may be that gives nothing: a server does not tell which.
+const DEAD: &str = "It may be over, withdrawn or used up, or not copied whole: ask for another one.";
 
 /// The link that is meant, if one is.
 ///
@@ -36,7 +40,8 @@ pub fn meant(names: &[OsString]) -> Outcome<Option<LinkUrl>> {
 /// Fetches what it leads to.
 ///
 /// # Errors
-/// As `get` of a file or folder; [`Kind::LoginFailed`] if there is no such link, or it is over.
+/// As `get` of a file or folder; [`Kind::NotFound`] if there is no such link, or it is over; [`Kind::LoginFailed`] if that or its
+/// password may be wrong.
 pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let local = args.names.get(1).map_or(OsStr::new("."), OsString::as_os_str);
     if local == "-" {
@@ -52,6 +57,10 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let password = if is_given { ctx.given_password()? } else { None };
     let mut credential = Credential::Link(url.secret.clone(), password);
     let connected = match ctx.connect_with(&login, Some(credential.clone())).await {
+        // With a password it may be that, too, which is wrong.
+        Err(failure) if failure.kind() == Some(Kind::LoginFailed) && !is_given => {
+            return Err(Failure::new(Kind::NotFound, format!("{url}: there is no such link any more"), DEAD));
+        }
         Err(failure) if failure.kind() == Some(Kind::LoginRequired) => {
             let password = password::ask_or(&format!("Password for {url}: "), || {
                 let text = format!("{url} takes a password, and there is no terminal to ask on");
@@ -64,10 +73,9 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         connected => connected,
     };
     let connected = connected.map_err(|failure| {
-        let hint = "It may be over, withdrawn or used up, or not copied whole: ask for another one.";
-        let failure = failure.hinted(Kind::LoginFailed, || hint.to_owned());
-        let takes = "It takes files and gives none: open it in a browser, or send one with `curl -T FILE 'LINK'`.";
-        failure.hinted(Kind::Denied, || takes.to_owned())
+        let wrong = || format!("The password may be wrong. {DEAD}");
+        let failure = failure.hinted(Kind::LoginFailed, wrong);
+        failure.hinted(Kind::Denied, || format!("It takes files and gives none. {}", with_curl(&url)))
     })?;
     let path = match &connected.welcome.link {
         Some(link) if link.kind == "file" => RelPath::parse(&link.name)?,
@@ -86,7 +94,7 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     if local.is_folder() {
         let name = plain_name(connected.welcome.link.as_ref())?;
         spare(&local, &name, &args.how.transfer)?;
-        local = if is_folder { local.below(&name) } else { local.named(&name)? };
+        local = if is_folder { local.below(&name) } else { local.named(&name) };
     }
     let mut fetch = Fetch::new(ctx, &local, true, &args.how.transfer.flow)?;
     fetch.links = Links::of_server(args.how.links);

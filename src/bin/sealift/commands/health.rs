@@ -72,19 +72,23 @@ pub async fn run(ctx: &Context, args: &Health) -> Outcome {
     let milliseconds = asked.elapsed().as_secs_f64() * 1000.0;
     let greeted = client.greeted();
     let ends = [greeted.certificate_ends, greeted.web_certificate_ends].map(|end| end.map(End::new));
-    let soon = args.min_days.is_some_and(|least| ends.iter().flatten().any(|end| end.days < least));
-    tell(ctx.out, &client, &login, (milliseconds, &ends, soon))?;
+    let is_soon = |end: &Option<End>| args.min_days.zip(end.as_ref()).is_some_and(|(least, end)| end.days < least);
+    let [pinned, web] = ends.each_ref().map(is_soon);
+    tell(ctx.out, &client, &login, (milliseconds, &ends, pinned || web))?;
     // An answer to the goodbye: it reads what it is sent, too. Whoever says it is not taken for one who only knocks.
     client.logout().await.map_err(|error| Failure::from(error).about(&login.server.to_string()))?;
-    match soon {
-        false => Ok(()),
-        true => {
-            ctx.out.note(
-                "A certificate of the server ends soon: `sealiftd cert renew` there makes a new one over the same key.",
-            );
-            Err(Failure::Shown(Exit::Other))
-        }
+    if pinned {
+        ctx.out.note(
+            "The server's own certificate ends soon: `sealiftd cert renew` there makes a new one over the same key.",
+        );
     }
+    if web {
+        ctx.out.note(
+            "The certificate for browsers ends soon: what got it from its authority (certbot, lego) has to renew it. The server \
+             takes the new one by itself.",
+        );
+    }
+    if pinned || web { Err(Failure::Shown(Exit::Other)) } else { Ok(()) }
 }
 
 fn tell(

@@ -30,8 +30,10 @@ pub enum Local {
     },
     /// Under another name.
     Name {
-        /// The folder, which is there.
+        /// The folder.
         folder: PathBuf,
+        /// It is missing, and made for what comes.
+        make: bool,
         /// The name.
         name: RelPath,
     },
@@ -84,7 +86,7 @@ impl Local {
             let hint = format!("`mkdir -p` makes it. A name that ends with a slash is a folder, and is made: {shown}/");
             return Err(Failure::new(Kind::NotFound, format!("{folder}: no such folder on this machine"), hint));
         }
-        Ok(Local::Name { folder: folder.into(), name: RelPath::parse(name.as_bytes())? })
+        Ok(Local::Name { folder: folder.into(), make: false, name: RelPath::parse(name.as_bytes())? })
     }
 
     /// The folder that this local name is, or will be.
@@ -109,7 +111,7 @@ impl Local {
         let (Local::Folder { folder, .. } | Local::Name { folder, .. }) = self else {
             return Err(Error::new(Kind::NotDirectory, "a folder is needed for what is to be fetched").into());
         };
-        if let Local::Folder { make: true, .. } = self {
+        if let Local::Folder { make: true, .. } | Local::Name { make: true, .. } = self {
             fs::create_dir_all(folder).map_err(|err| Error::file(folder.display(), err))?;
         }
         Ok(Destination::open(folder)?)
@@ -137,16 +139,12 @@ impl Local {
         matches!(self, Local::Folder { .. })
     }
 
-    /// The same for a file that is to have this name in a folder. One that is written with a slash and missing is still made.
-    ///
-    /// # Errors
-    /// If the folder cannot be made.
-    pub fn named(self, name: &RelPath) -> Outcome<Local> {
-        let Local::Folder { folder, make } = self else { return Ok(self) };
-        if make {
-            fs::create_dir_all(&folder).map_err(|err| Error::file(folder.display(), err))?;
+    /// The same for a file that is to have this name in a folder.
+    pub fn named(self, name: &RelPath) -> Local {
+        match self {
+            Local::Folder { folder, make } => Local::Name { folder, make, name: name.clone() },
+            named => named,
         }
-        Ok(Local::Name { folder, name: name.clone() })
     }
 
     /// The same for a folder that comes without the name it has: it goes into a folder of this name.
@@ -216,8 +214,9 @@ mod tests {
         fs::create_dir(at("there")).unwrap();
         fs::write(at("file"), "").unwrap();
         let folder = |name: &str, make| Ok(Local::Folder { folder: at(name), make });
-        let name =
-            |name: &str| Ok(Local::Name { folder: dir.path().into(), name: RelPath::parse(name.as_bytes()).unwrap() });
+        let name = |name: &str| {
+            Ok(Local::Name { folder: dir.path().into(), make: false, name: RelPath::parse(name.as_bytes()).unwrap() })
+        };
         assert_eq!(resolve(&at("there"), 2), folder("there", false));
         assert_eq!(Local::resolve(at("there").as_os_str(), 1, true).unwrap(), name("there").unwrap());
         assert_eq!(Local::resolve(at("there").as_os_str(), 2, true).unwrap_err().kind(), Some(Kind::Usage));

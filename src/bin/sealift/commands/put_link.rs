@@ -13,11 +13,18 @@ use crate::failure::{Failure, Outcome};
 /// # Errors
 /// [`Kind::Usage`] for one.
 pub fn refuse(names: &[OsString]) -> Outcome {
-    if !names.last().is_some_and(|name| LinkUrl::is_meant(name.as_bytes())) {
-        return Ok(());
-    }
+    let Some(link) = names.last().filter(|name| LinkUrl::is_meant(name.as_bytes())) else { return Ok(()) };
+    let link: LinkUrl = String::from_utf8_lossy(link.as_bytes()).parse()?;
     let text = "files are put in by a link with a browser or curl, and not by this command";
-    let hint = "It is written: curl -k --pinnedpubkey 'PIN' -T FILE 'LINK', where PIN is what stands behind the link's #. It checks the \
-                server's key by that.";
-    Err(Failure::new(Kind::Usage, text, hint))
+    Err(Failure::new(Kind::Usage, text, with_curl(&link)))
+}
+
+/// How curl sends a file by this link. What the link gives to whoever has it is not repeated.
+pub fn with_curl(link: &LinkUrl) -> String {
+    match link.pin {
+        Some(pin) => {
+            format!("`curl -k --pinnedpubkey '{pin}' -T FILE 'LINK'` sends one, and checks the server's key by that.")
+        }
+        None => "`curl -T FILE 'LINK'` sends one.".to_owned(),
+    }
 }

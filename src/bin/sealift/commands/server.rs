@@ -1,5 +1,6 @@
 //! `ping`, `status`, `who`, `shutdown`: about a server as a whole.
 
+use sealift::client::SessionInfo;
 use sealift::escape::for_people;
 use sealift::{Client, Kind};
 
@@ -111,14 +112,7 @@ pub async fn who(ctx: &Context, args: &OneServer) -> Outcome {
 /// As [`Client::who`].
 pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
     for session in client.who().await? {
-        let object = || {
-            let object = Object::of(Event::Session).text("session", session.id).text("user", &session.user);
-            let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
-            let object = session.key.iter().fold(object, |object, key| object.text("key", key));
-            let object = object.text("doing", &session.doing);
-            session.bytes.iter().fold(object, |object, bytes| object.value("bytes", *bytes))
-        };
-        if !out.json(object)? {
+        if !out.json(|| session_object(&session))? {
             let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));
             let since = format::utc(session.since);
             let key = session.key.as_ref().map(|key| format!("  (key {})", for_people(key.as_bytes())));
@@ -126,6 +120,15 @@ pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// What programs are told of a session.
+pub fn session_object(session: &SessionInfo) -> Object {
+    let object = Object::of(Event::Session).text("session", session.id).text("user", &session.user);
+    let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
+    let object = session.key.iter().fold(object, |object, key| object.text("key", key));
+    let object = object.text("doing", &session.doing);
+    session.bytes.iter().fold(object, |object, bytes| object.value("bytes", *bytes))
 }
 
 /// Ends sessions.

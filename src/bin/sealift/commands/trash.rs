@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 
 use clap::{Args, Subcommand};
-use sealift::client::{ServerTrash, Target};
+use sealift::client::{ServerTrash, ServerTrashList, Target};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
 use sealift::{Client, Error, Kind};
@@ -13,7 +14,8 @@ use crate::ask;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Event, Object};
+use crate::login::Login;
+use crate::output::{Event, Object, Output};
 
 /// Show, bring back, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
@@ -73,29 +75,52 @@ pub enum TrashCommand {
 /// As [`Context::connect`] and those of the server.
 pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
     match &args.command {
-        TrashCommand::List { target } => list(ctx, &ctx.target(target)?).await,
-        TrashCommand::Restore { target, id, to } => restore(ctx, &ctx.target(target)?, *id, to.as_ref()).await,
-        TrashCommand::Empty { target, id, yes } => empty(ctx, &ctx.target(target)?, *id, *yes).await,
+        TrashCommand::List { target } => {
+            let target = ctx.target(target)?;
+            let login = ctx.login_for(&target)?;
+            ctx.with_client(&login, async |client| list(ctx.out, client, &target.path).await).await
+        }
+        TrashCommand::Restore { target, id, to } => {
+            let target = ctx.target(target)?;
+            let login = ctx.login_for(&target)?;
+            let to = match to {
+                None => None,
+                Some(to) => {
+                    let path = to.as_bytes();
+                    Some(RelPath::parse(path.strip_prefix(b"/").unwrap_or(path))?)
+                }
+            };
+            ctx.with_client(&login, async |client| restore(ctx.out, client, &login, &target, *id, to.as_ref()).await)
+                .await
+        }
+        TrashCommand::Empty { target, id, yes } => {
+            let target = ctx.target(target)?;
+            let login = ctx.login_for(&target)?;
+            ctx.with_client(&login, async |client| empty(ctx.out, client, &target, *id, *yes).await).await
+        }
     }
 }
 
-async fn list(ctx: &Context, target: &Target) -> Outcome {
-    let login = ctx.login_for(target)?;
-    let list = ctx.with_client(&login, async |client| Ok(client.trash(&target.path).await?)).await?;
+/// Shows over a connection what is kept of this path and below it.
+///
+/// # Errors
+/// As [`Client::trash`].
+pub async fn list(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
+    let list = client.trash(path).await?;
     let paths: HashSet<&RelPath> = list.entries.iter().map(|thing| &thing.path).collect();
     // Where one name stands for several things it takes more to say which is meant.
     let show_ids = paths.len() < list.entries.len();
     for thing in &list.entries {
-        if !ctx.out.json(|| object(thing))? {
+        if !out.json(|| object(thing))? {
             let size = if thing.kind == EntryKind::Directory { "folder".to_owned() } else { format::size(thing.size) };
             let deleted = format::utc(thing.id.deleted());
             let id = if show_ids { format!("  {}", thing.id) } else { String::new() };
-            ctx.out.line(format!("{deleted}{id}  {size:>8}  /{}", for_people(thing.path.as_bytes())))?;
+            out.line(format!("{deleted}{id}  {size:>8}  /{}", for_people(thing.path.as_bytes())))?;
         }
     }
     match (list.entries.is_empty(), list.is_cut) {
-        (true, _) => ctx.out.note("Nothing is kept there that was deleted or replaced."),
-        (false, true) => ctx.out.note("There is more: name a folder, to see what was in it."),
+        (true, _) => out.note("Nothing is kept there that was deleted or replaced."),
+        (false, true) => out.note("There is more: name a folder, to see what was in it."),
         (false, false) => {}
     }
     Ok(())
@@ -111,36 +136,35 @@ fn object(thing: &ServerTrash) -> Object {
         .text("deleted", format::rfc3339(thing.id.deleted()))
 }
 
-async fn restore(ctx: &Context, target: &Target, id: Option<TrashId>, to: Option<&OsString>) -> Outcome {
-    use std::os::unix::ffi::OsStrExt as _;
-    let login = ctx.login_for(target)?;
-    if target.path.is_root() {
-        let hint = format!("`sealift trash list {login}` shows what can be brought back.");
-        return Err(Failure::new(Kind::Usage, "a file or folder is missing", hint));
-    }
-    let to = match to {
-        None => target.path.clone(),
-        Some(to) => {
-            let path = to.as_bytes();
-            RelPath::parse(path.strip_prefix(b"/").unwrap_or(path))?
-        }
-    };
+/// Brings something back over a connection: this one, or the youngest that was called so; under its name or another one.
+///
+/// # Errors
+/// [`Kind::NotFound`] if nothing called so is kept; as [`Client::restore`].
+pub async fn restore(
+    out: Output,
+    client: &mut Client,
+    login: &Login,
+    target: &Target,
+    id: Option<TrashId>,
+    to: Option<&RelPath>,
+) -> Outcome {
     let listed = || format!("`sealift trash list {login}` shows what can be brought back.");
-    ctx.with_client(&login, async |client| {
-        let id = match id {
-            Some(id) => id,
-            None => youngest(client, &target.path).await?.ok_or_else(|| {
-                Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), listed())
-            })?,
-        };
-        client.restore(&target.path, id, &to).await.map_err(|error| {
-            let taken = || "Something has that name: --to says another one.".to_owned();
-            Failure::from(error).hinted(Kind::Exists, taken).hinted(Kind::NotFound, listed)
-        })
-    })
-    .await?;
-    if !ctx.out.json(|| Object::of(Event::Restored).name("path", to.as_bytes()))? {
-        ctx.out.note(&format!("/{} is there again.", for_people(to.as_bytes())));
+    if target.path.is_root() {
+        return Err(Failure::new(Kind::Usage, "a file or folder is missing", listed()));
+    }
+    let to = to.unwrap_or(&target.path);
+    let id = match id {
+        Some(id) => id,
+        None => youngest(client, &target.path)
+            .await?
+            .ok_or_else(|| Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), listed()))?,
+    };
+    client.restore(&target.path, id, to).await.map_err(|error| {
+        let taken = || "Something has that name: --to says another one.".to_owned();
+        Failure::from(error).hinted(Kind::Exists, taken).hinted(Kind::NotFound, listed)
+    })?;
+    if !out.json(|| Object::of(Event::Restored).name("path", to.as_bytes()))? {
+        out.note(&format!("/{} is there again.", for_people(to.as_bytes())));
     }
     Ok(())
 }
@@ -151,22 +175,26 @@ async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId
     Ok(list.entries.iter().find(|thing| thing.path == *path).map(|thing| thing.id))
 }
 
-async fn empty(ctx: &Context, target: &Target, id: Option<TrashId>, yes: bool) -> Outcome {
-    let login = ctx.login_for(target)?;
-    let gone = ctx
-        .with_client(&login, async |client| {
-            if !yes {
-                let things = client.trash(&target.path).await?.entries;
-                let things = things.iter().filter(|thing| id.is_none_or(|id| thing.id == id)).count();
-                if things > 0 {
-                    confirm(things, target)?;
-                }
-            }
-            Ok(client.purge(&target.path, id).await?)
-        })
-        .await?;
-    if !ctx.out.json(|| Object::of(Event::Purged).value("things", gone))? {
-        ctx.out.note(&match gone {
+/// Removes over a connection, for good, what is kept of this path and below it; asks first unless that was said.
+///
+/// # Errors
+/// [`Kind::Usage`] if the answer is no, or nobody can be asked; as [`Client::purge`].
+pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option<TrashId>, yes: bool) -> Outcome {
+    if !yes {
+        let ServerTrashList { entries, is_cut } = client.trash(&target.path).await?;
+        let things = entries.iter().filter(|thing| id.is_none_or(|id| thing.id == id)).count();
+        // Of what a list is too short for it is not known whether it is there.
+        match (things, is_cut && id.is_none()) {
+            (0, _) if !is_cut => {}
+            (0, _) => confirm("what is kept", target)?,
+            (1, false) => confirm("1 thing", target)?,
+            (_, false) => confirm(&format!("{things} things"), target)?,
+            (_, true) => confirm(&format!("{things} things and more"), target)?,
+        }
+    }
+    let gone = client.purge(&target.path, id).await?;
+    if !out.json(|| Object::of(Event::Purged).value("things", gone))? {
+        out.note(&match gone {
             0 => "Nothing is kept there that was deleted or replaced.".to_owned(),
             1 => "1 thing is gone for good.".to_owned(),
             _ => format!("{gone} things are gone for good."),
@@ -176,8 +204,7 @@ async fn empty(ctx: &Context, target: &Target, id: Option<TrashId>, yes: bool) -
 }
 
 /// What goes now can be had from nowhere.
-fn confirm(things: usize, target: &Target) -> Outcome {
-    let what = if things == 1 { "1 thing".to_owned() } else { format!("{things} things") };
+fn confirm(what: &str, target: &Target) -> Outcome {
     match ask::line(&format!("Remove {what} of {target} for good? (yes, no): "))?.as_deref() {
         Some("yes" | "y") => Ok(()),
         Some(_) => Err(Error::new(Kind::Usage, "nothing was removed").into()),

@@ -378,8 +378,10 @@ impl Observer for Progress {
         }
     }
 
-    fn linked(&self, path: &Path, _: &RelPath) {
-        self.out.step(&format!("link {}", for_people(path.as_os_str().as_bytes())));
+    fn linked(&self, path: &Path, to: &RelPath) {
+        let name = path.as_os_str().as_bytes();
+        self.tell_program(|| Object::of(Event::Linked).name("path", name).name("to", to.as_bytes()));
+        self.out.step_with(|| format!("link {}", for_people(name)));
     }
 
     fn skipped(&self, path: &Path, why: Skip) {

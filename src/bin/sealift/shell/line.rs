@@ -7,9 +7,12 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use console::Term;
 use sealift::stray::Stray;
 
+mod subcommands;
+
+pub use self::subcommands::{LinkCommand, LinkLine, TrashCommand, TrashLine};
 use super::Words;
 use crate::commands::ls::Look;
-use crate::commands::{df, du, find, link, tree};
+use crate::commands::{df, du, find, tree};
 use crate::failure::Outcome;
 use crate::help::show_help;
 use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
@@ -34,8 +37,7 @@ pub enum Command {
     /// Show how much is in folders
     Du(Du),
     /// Show how much you have here, and how much more may come
-    #[command(disable_help_flag = true)]
-    Df(df::How),
+    Df(Df),
     /// Find files and folders by name, size and age
     Find(Find),
     /// Download all that is named, to the local folder
@@ -55,6 +57,8 @@ pub enum Command {
     /// Show files page by page
     #[command(visible_alias = "less")]
     More(Names),
+    /// Show, bring back, or remove for good what was deleted or replaced
+    Trash(TrashLine),
     /// Remove files and folders
     #[command(visible_aliases = ["delete", "del"])]
     Rm(Rm),
@@ -200,26 +204,12 @@ pub struct MirrorLine {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(override_usage = "link [OPTIONS] <TARGET>\n       link list\n       link remove <NAME>")]
-pub struct LinkLine {
-    #[command(subcommand)]
-    pub command: Option<LinkCommand>,
+#[command(disable_help_flag = true)]
+pub struct Df {
+    /// A folder; what is shown is about all that you have
+    pub name: Option<OsString>,
     #[command(flatten)]
-    pub make: link::Make,
-}
-
-/// What else there is to do about links.
-#[derive(Debug, Subcommand)]
-pub enum LinkCommand {
-    /// Show your links
-    List,
-    /// Let a link give nothing any more
-    #[command(visible_alias = "revoke")]
-    Remove {
-        /// What `link list` calls it
-        name: String,
-    },
+    pub how: df::How,
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +296,7 @@ impl Command {
             | Command::Mirror(_)
             | Command::Cat(_)
             | Command::More(_)
+            | Command::Trash(_)
             | Command::Rm(_)
             | Command::Mkdir(_)
             | Command::Mv(_)
@@ -344,7 +335,8 @@ impl Command {
             | Command::Mirror(_)
             | Command::Mput(_)
             | Command::Link(_)
-            | Command::Accept(_) => false,
+            | Command::Accept(_)
+            | Command::Trash(TrashLine { command: TrashCommand::Restore { .. } | TrashCommand::Empty { .. } }) => false,
             command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who),
         }
     }
@@ -411,6 +403,11 @@ mod tests {
             "link --expires 2d x",
             "link list",
             "link remove x",
+            "trash list",
+            "trash ls x",
+            "trash restore x --to y",
+            "trash empty -y /",
+            "df -h /x",
             "open h",
             "lpwd",
             "ping",
@@ -423,7 +420,7 @@ mod tests {
         ] {
             assert!(matches!(Line::parse(words(line)), Ok(Some(_))), "{line}");
         }
-        for line in ["frobnicate", "mv a", "cat", "pwd x", "link", "link remove"] {
+        for line in ["frobnicate", "mv a", "cat", "pwd x", "link", "link remove", "trash restore", "trash empty"] {
             assert!(Line::parse(words(line)).is_err(), "{line}");
         }
     }

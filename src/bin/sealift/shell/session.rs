@@ -1,6 +1,7 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
 mod names;
+mod subcommands;
 mod transfers;
 
 use std::ffi::{OsStr, OsString};
@@ -18,7 +19,7 @@ use super::local::{self, expand_home};
 use super::request::literal;
 use super::say;
 use crate::commands::change::{Act, Moving};
-use crate::commands::{cat, change, df, du, find, link, look, ls, server, tree, verify};
+use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
@@ -196,7 +197,10 @@ impl<'a> ShellSession<'a> {
                 self.each(&names, async |client, target| du::measure(out, client, target, &line.how).await.map(drop))
                     .await?;
             }
-            Command::Df(_) => df::show(out, self.client().await?).await?,
+            Command::Df(line) => {
+                let path = line.name.as_deref().map(|name| self.target(name)).transpose()?.map(|target| target.path);
+                df::show(out, self.client().await?, path.as_ref().unwrap_or(&RelPath::root())).await?;
+            }
             Command::Find(line) => {
                 let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted)?);
                 self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))
@@ -234,6 +238,7 @@ impl<'a> ShellSession<'a> {
             Command::More(line) => {
                 self.each(&line.names, async |client, target| cat::write(out, client, target, false).await).await?;
             }
+            Command::Trash(line) => self.trash(&line.command).await?,
             Command::Rm(line) => {
                 let how = &line.how;
                 self.each(&line.names, async |client, target| change::remove(out, client, target, how).await).await?;
@@ -312,18 +317,6 @@ impl<'a> ShellSession<'a> {
             return tally.outcome();
         }
         change::carry(out, client, None, &sources, &to, Moving { several, ..how }, tally).await
-    }
-
-    async fn link(&mut self, line: &line::LinkLine) -> Outcome {
-        let (ctx, login) = (self.ctx, self.login.clone());
-        match &line.command {
-            Some(line::LinkCommand::List) => link::show(ctx.out, self.client().await?, &login).await,
-            Some(line::LinkCommand::Remove { name }) => link::end(ctx.out, self.client().await?, &login, name).await,
-            None => {
-                let target = self.target(line.make.target.as_deref().unwrap_or_default())?;
-                link::make_in_shell(ctx, self.client().await?, &login, &target, &line.make).await
-            }
-        }
     }
 
     async fn cd(&mut self, folder: Option<&OsStr>) -> Outcome {

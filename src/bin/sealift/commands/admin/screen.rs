@@ -34,7 +34,7 @@ const NARROW: usize = 72;
 pub fn lines(picture: &Picture, screen: Option<(usize, usize)>) -> Vec<String> {
     let (width, height) = screen.unwrap_or((usize::MAX, usize::MAX));
     let is_narrow = width < NARROW;
-    let all: u64 = picture.rows.iter().map(|row| row.rate).sum();
+    let all: u64 = picture.rows.iter().map(|row| row.rate).fold(0, u64::saturating_add);
     let (rate, sessions) = (per_second(all), format::count(picture.rows.len() as u64, "session"));
     let mut lines = match is_narrow {
         true => vec![picture.server.clone(), format!("{rate}  {sessions}")],

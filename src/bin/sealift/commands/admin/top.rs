@@ -13,11 +13,11 @@ use sealift::{Client, Error, Kind};
 
 use super::keys::Keys;
 use super::screen::{Picture, Row, lines};
+use crate::commands::server::session_object;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::format;
 use crate::interrupt;
-use crate::output::{Event, Object, Output, stdout_failed, writes};
+use crate::output::{Output, stdout_failed, writes};
 
 /// Show who moves how much, live
 #[derive(Debug, Args)]
@@ -131,11 +131,7 @@ async fn once(out: Output, client: &mut Client, server: &str, every: Duration) -
         return Ok(lines(&picture, None).into_iter().try_for_each(|line| out.line(line))?);
     }
     for (session, rate) in now.since(&before) {
-        let object = Object::of(Event::Session).text("session", session.id).text("user", &session.user);
-        let object = object.text("peer", &session.peer).text("since", format::rfc3339(session.since));
-        let object = session.key.iter().fold(object, |object, key| object.text("key", key));
-        let object = object.text("doing", &session.doing);
-        out.json(|| object.value("bytes", session.bytes.unwrap_or(0)).value("rate", rate))?;
+        out.json(|| session_object(session).value("bytes", session.bytes.unwrap_or(0)).value("rate", rate))?;
     }
     Ok(())
 }

@@ -1,0 +1,71 @@
+//! Commands of the shell that have commands of their own.
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand};
+use sealift::files::TrashId;
+
+use crate::commands::link;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(override_usage = "link [OPTIONS] <TARGET>\n       link list\n       link remove <NAME>")]
+pub struct LinkLine {
+    #[command(subcommand)]
+    pub command: Option<LinkCommand>,
+    #[command(flatten)]
+    pub make: link::Make,
+}
+
+/// What else there is to do about links.
+#[derive(Debug, Subcommand)]
+pub enum LinkCommand {
+    /// Show your links
+    List,
+    /// Let a link give nothing any more
+    #[command(visible_alias = "revoke")]
+    Remove {
+        /// What `link list` calls it
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct TrashLine {
+    #[command(subcommand)]
+    pub command: TrashCommand,
+}
+
+/// What there is to do about what was deleted or replaced.
+#[derive(Debug, Subcommand)]
+pub enum TrashCommand {
+    /// Show what is kept of a folder, the youngest first
+    #[command(visible_alias = "ls")]
+    List {
+        /// The folder, or what was in it [default: the current one]
+        name: Option<OsString>,
+    },
+    /// Bring something back: the youngest that was called so
+    Restore {
+        /// What was deleted or replaced
+        name: OsString,
+        /// Which of several, as `trash list` shows it
+        #[arg(long, value_name = "ID")]
+        id: Option<TrashId>,
+        /// What it is called from now on [default: as before]
+        #[arg(long, value_name = "NAME")]
+        to: Option<OsString>,
+    },
+    /// Remove for good what was deleted or replaced, here and in folders below
+    #[command(visible_alias = "purge")]
+    Empty {
+        /// The folder, or what was in it
+        name: OsString,
+        /// This one alone, as `trash list` shows it
+        #[arg(long, value_name = "ID")]
+        id: Option<TrashId>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
