@@ -10,11 +10,11 @@ use rustix::io::Errno;
 use super::account::{Account, Bound, Promise, Sum};
 use super::commit::keep_old_one;
 use super::jail::{Jail, open_directory};
-use super::measure::{self, Beyond, Room};
-use super::names::{rename_new, replace_with, sum_of_file, sync};
+use super::measure;
+use super::names::{check_below, look_below, rename_new, replace_with, sum_of_file, sync};
 use super::root::is_same_file;
 use super::staging::Stage;
-use super::trash;
+use super::trash::{self, Trash};
 use super::tree::Alone;
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Stored};
@@ -35,6 +35,8 @@ struct Moved {
     /// The file that it replaced, if that is not kept.
     replaced: Sum,
     stored: Stored,
+    /// The trash, if what was replaced is in it.
+    trash: Option<Arc<Trash>>,
 }
 
 impl End<'_> {
@@ -63,6 +65,7 @@ pub(super) fn rename(
         if let Some(promise) = &mut promise {
             promise.claim(to.path)?;
         }
+        let looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried, which takes longer than others are to wait.
         to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
         let alone = both_alone(from.jail(), to.jail());
@@ -73,14 +76,16 @@ pub(super) fn rename(
         if promise.is_some() && (sum.bytes > seen.bytes || sum.files > seen.files) {
             continue;
         }
-        let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), replace)?;
+        let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), looked, replace)?;
         let stored = moved.stored;
         if stored == Stored::Same {
             return Ok(stored);
         }
-        count(from, to, &Moved { sum, ..moved }, promise);
+        let moved = Moved { sum, ..moved };
+        count(from, to, &moved, promise);
         drop(alone);
         if durable {
+            moved.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
             sync(to.path, &to_dir)?;
             sync(from.path, &from_dir)?;
         }
@@ -110,25 +115,26 @@ fn sum_of(dir: &Dir, name: &[u8]) -> Result<Sum, Errno> {
     }
 }
 
-/// Gives it its new name; whoever calls is alone in both trees.
+/// Gives it its new name; whoever calls is alone in both trees. `looked` is what [`look_below`] said before.
 fn put(
     (from, (from_dir, from_name)): (&End<'_>, (&Dir, &[u8])),
     (to, (to_dir, to_name)): (&End<'_>, (&Dir, &[u8])),
+    looked: Option<u64>,
     replace: bool,
 ) -> Result<Moved> {
     let stat = statat(from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| from.failed(err))?;
     let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    if is_folder {
-        check_room(to.path, from_dir, from_name).map_err(|err| from.failed(err))??;
+    if is_folder && looked != Some(from.jail().tree().arrivals()) {
+        check_below(from.path, to.path, from_dir, from_name)?;
     }
     let there = statat(to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
     // A shared folder may lie in a home, so that both paths are one.
     let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
     if from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?) {
-        return Ok(Moved { stat, sum: Sum::NONE, replaced: Sum::NONE, stored: Stored::Same });
+        return Ok(Moved { stat, sum: Sum::NONE, replaced: Sum::NONE, stored: Stored::Same, trash: None });
     }
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
-    let mut replaced = there.as_ref().map_or(Sum::NONE, sum_of_file);
+    let (mut replaced, mut kept_in) = (there.as_ref().map_or(Sum::NONE, sum_of_file), None);
     let done = if replace && !is_folder {
         let trash = to.stage.trash().map_err(|err| to.failed(err))?;
         // With two names of one file one name goes, and nothing of it is lost.
@@ -138,6 +144,7 @@ fn put(
         let done = replace_with(&stat, (from_dir, from_name), (to_dir, to_name), false);
         match (&done, kept) {
             (Ok(()), Some(_)) => {
+                kept_in.clone_from(&trash);
                 trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
             }
             (Err(_), kept) => kept.into_iter().for_each(|kept| kept.undo((to_dir, to_name))),
@@ -165,21 +172,7 @@ fn put(
         from.jail().tree().moved();
         to.jail().tree().moved();
     }
-    Ok(Moved { stat, sum: Sum::NONE, replaced, stored })
-}
-
-/// Whether all that is in this folder has paths that are none too long under its new name.
-fn check_room(to: &RelPath, dir: &Dir, name: &[u8]) -> Result<Result<()>, Errno> {
-    let room = Room {
-        components: limits::DEPTH_MAX.saturating_sub(to.components().count()),
-        bytes: limits::PATH_MAX.saturating_sub(to.as_bytes().len()),
-    };
-    let what = match measure::fits(dir, name, room)? {
-        Ok(()) => return Ok(Ok(())),
-        Err(Beyond::Depth) => format!("deeper than {} folders", limits::DEPTH_MAX),
-        Err(Beyond::Length) => format!("longer than {} bytes in its path", limits::PATH_MAX),
-    };
-    Ok(Err(Error::new(Kind::PathTooLong, format!("{to}: something in it would be {what}"))))
+    Ok(Moved { stat, sum: Sum::NONE, replaced, stored, trash: kept_in })
 }
 
 /// Tells all accounts what went and what came.

@@ -78,7 +78,16 @@ enum Which {
 pub(super) struct Placed {
     committed: Committed,
     pub(super) path: RelPath,
-    pub(super) dir: Arc<Dir>,
+    /// The directories that have changed: the one it is in, and that of the trash if what it replaced is kept there.
+    pub(super) dirs: [Option<Arc<Dir>>; 2],
+}
+
+/// What came of putting an upload over a file.
+struct Over {
+    dir: Arc<Dir>,
+    stored: Stored,
+    /// The trash, if what was replaced is in it.
+    trash: Option<Arc<Dir>>,
 }
 
 /// The last changes to the staged file itself.
@@ -116,6 +125,11 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         None => mtime(&fstat(&upload.temp.file).map_err(|err| failed(&upload.path, err))?),
     };
     let mut committed = Committed { size: upload.len(), hash, mtime, stored: Stored::Created };
+    let mut trash = None;
+    let mut take = |over: Over| {
+        trash = over.trash;
+        (over.dir, over.stored)
+    };
     let dir = if upload.spec.overwrite == Overwrite::Numbered {
         let (dir, number) = numbered::put(jail, &mut upload)?;
         if number > 1 {
@@ -131,13 +145,14 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         }
         dir
     } else if let Condition::Hash(expected) = upload.spec.condition {
+        let (dir, _) = take(put_over_expected(jail, stage, &mut upload, expected)?);
         committed.stored = Stored::Replaced;
-        put_over_expected(jail, stage, &mut upload, expected)?
+        dir
     } else {
         match put_beside(jail, &mut upload)? {
             // Mostly there was nothing, and nothing to look at. The other is what is said of a file system that cannot.
             Err(Errno::EXIST | Errno::OPNOTSUPP) => {
-                let (dir, stored) = put_anyway(jail, stage, &mut upload)?;
+                let (dir, stored) = take(put_anyway(jail, stage, &mut upload)?);
                 committed.stored = stored;
                 dir
             }
@@ -151,7 +166,7 @@ fn place(jail: &Jail, stage: &Stage, mut upload: LocalUpload) -> Result<Placed> 
         // What somebody else has begun for that name is not of this upload.
         partial::forget(&upload);
     }
-    Ok(Placed { committed, path: upload.path, dir })
+    Ok(Placed { committed, path: upload.path, dirs: [Some(dir), trash] })
 }
 
 /// Gives an upload its name if nothing has it, and says where.
@@ -166,17 +181,16 @@ fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, 
 }
 
 /// Gives an upload its name whatever file has it, and says where and whether one had.
-fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Stored)> {
+fn put_anyway(jail: &Jail, stage: &Stage, upload: &mut LocalUpload) -> Result<Over> {
     let _alone = jail.tree().alone();
     let path = upload.path.clone();
     let (dir, name) = jail.parent(&path)?;
-    let stored = put_over(jail, stage, upload, &dir, name)?;
-    Ok((dir, stored))
+    put_over(jail, stage, upload, dir, name)
 }
 
 /// Puts a staged file over the one of its name if that has this hash, and says where. Hashing may take long, so it is
 /// not done while everybody waits; only a look whether it is still that file is, and then it is hashed again.
-fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expected: Hash) -> Result<Arc<Dir>> {
+fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expected: Hash) -> Result<Over> {
     let path = upload.path.clone();
     let (mut found, may_hash) = upload.comparing.take();
     for _ in 0..limits::CONDITION_LOOKS {
@@ -200,8 +214,7 @@ fn put_over_expected(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, expec
         let _alone = jail.tree().alone();
         let (dir, name) = jail.parent(&path)?;
         if there.is_at(&dir, name) {
-            put_over(jail, stage, upload, &dir, name)?;
-            return Ok(dir);
+            return put_over(jail, stage, upload, dir, name);
         }
     }
     // Somebody changes it again and again.
@@ -226,13 +239,13 @@ pub(super) fn put_new(temp: &Temp, dir: &Dir, name: &[u8]) -> Result<(), Errno> 
 }
 
 /// Puts an upload over the file that has its name, for whoever is alone with it. Says whether there was one.
-fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, name: &[u8]) -> Result<Stored> {
+fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>, name: &[u8]) -> Result<Over> {
     let path = upload.path.clone();
     let temp = &mut upload.temp;
-    let old = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let old = statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let (kind, mut before) = (old.map(|old| FileType::from_raw_mode(old.st_mode)), Sum::NONE);
     if let (Some(FileType::RegularFile), Some(old)) = (kind, old) {
-        let keeps = || keep_properties(upload.spec.mode, &temp.file, dir, name).map_err(|err| failed(&path, err));
+        let keeps = || keep_properties(upload.spec.mode, &temp.file, &dir, name).map_err(|err| failed(&path, err));
         if !upload.has_properties && keeps()? && upload.durable {
             // The bytes are on the disk already, and so is to be what is said of them before it has this name.
             fsync(&temp.file).map_err(|err| failed(&path, err))?;
@@ -250,22 +263,22 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: &Dir, nam
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
     let trash = stage.trash().map_err(|err| failed(&path, err))?;
-    let kept = keep_old_one(trash.as_deref(), old.as_ref(), (dir, name), &path).map_err(|err| failed(&path, err))?;
-    if let Err(err) = renameat(&temp.dir, staged, dir, name) {
-        kept.into_iter().for_each(|kept| kept.undo((dir, name)));
+    let kept = keep_old_one(trash.as_deref(), old.as_ref(), (&dir, name), &path).map_err(|err| failed(&path, err))?;
+    if let Err(err) = renameat(&temp.dir, staged, &*dir, name) {
+        kept.into_iter().for_each(|kept| kept.undo((&dir, name)));
         return Err(failed(&path, err));
     }
-    if kept.is_some() {
+    let is_kept = kept.is_some();
+    if is_kept {
         trash::left(jail, &path, Some(before));
         before = Sum::NONE;
     }
     jail.settled(&path, before, Sum::file(upload.len()), upload.promise.take());
-    match kind {
-        None => return Ok(Stored::Created),
-        Some(FileType::Symlink) => jail.tree().moved(),
-        Some(_) => {}
+    if kind == Some(FileType::Symlink) {
+        jail.tree().moved();
     }
-    Ok(Stored::Replaced)
+    let stored = if kind.is_some() { Stored::Replaced } else { Stored::Created };
+    Ok(Over { dir, stored, trash: trash.filter(|_| is_kept).map(|trash| trash.dir.clone()) })
 }
 
 /// Lets a staged file keep what the one of this name does. Says whether that is anything.

@@ -70,7 +70,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
         Err(_) => (Stored::Created, Sum::NONE),
     };
     // rename(2) would put a directory over an empty one.
-    let mut replaced = replaced;
+    let (mut replaced, mut kept_in) = (replaced, None);
     let renamed = if replace && !directory {
         let old = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok().filter(|old| !is_same_file(old, &stat));
         let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
@@ -79,6 +79,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
         let done = replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
         match (&done, kept) {
             (Ok(()), Some(_)) => {
+                kept_in.clone_from(&trash);
                 trash::left(jail, to, Some(replaced));
                 // Those that count the home count it still.
                 replaced = Sum::NONE;
@@ -104,6 +105,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     count(jail, (from, to), (!directory).then(|| sum_of_file(&stat)), replaced);
     drop(alone);
     if durable {
+        kept_in.map_or(Ok(()), |trash| sync(to, &trash.dir))?;
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;
     }
@@ -128,7 +130,7 @@ pub(super) fn replace_with(stat: &Stat, from: (&Dir, &[u8]), to: (&Dir, &[u8]), 
 
 /// [`check_below`] before others must wait for it: how many arrivals the tree had seen by then. Nothing if it was written
 /// to meanwhile, or there is no folder to be moved.
-fn look_below(jail: &Jail, from: &RelPath, to: &RelPath) -> Result<Option<u64>> {
+pub(super) fn look_below(jail: &Jail, from: &RelPath, to: &RelPath) -> Result<Option<u64>> {
     if !grows(from, to) {
         return Ok(None);
     }

@@ -1,5 +1,7 @@
 //! Something that takes the place of a folder, or a folder that takes that of anything.
 
+use std::sync::Arc;
+
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, RenameFlags, Stat, renameat_with, statat};
 use rustix::io::Errno;
@@ -10,7 +12,7 @@ use super::capabilities::NewName;
 use super::names::{check_below, count, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
 use super::staging::Stage;
-use super::trash::{self, is_worth_keeping};
+use super::trash::{self, Trash, is_worth_keeping};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Stored};
 
@@ -62,31 +64,33 @@ pub(super) fn supersede(
     let size = |stat: &Stat| (!is(stat, FileType::Directory)).then(|| sum_of_file(stat));
     count(jail, (from, to), size(&what), Sum::NONE);
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
-    let old = match old {
-        // It is called as what takes its place, and not as it was for a moment.
-        Some(name) if keeps(stage, (&to_dir, &name), there.as_ref(), to) => {
+    // It is called as what takes its place, and not as it was for a moment.
+    let kept_in = old.as_ref().and_then(|name| keep(stage, (&to_dir, name), there.as_ref(), to));
+    let old = match kept_in {
+        Some(_) => {
             trash::left(jail, to, there.as_ref().and_then(size));
             None
         }
-        old => old.map(|name| to.parent().unwrap_or_default().join(&name)).transpose()?,
+        None => old.map(|name| to.parent().unwrap_or_default().join(&name)).transpose()?,
     };
     if let (Some(old), Some(there)) = (&old, &there) {
         count(jail, (to, old), size(there), Sum::NONE);
     }
     drop(alone);
     if durable {
+        kept_in.map_or(Ok(()), |trash| sync(to, &trash.dir))?;
         sync(to, &to_dir)?;
         sync(from, &from_dir)?;
     }
     Ok((stored, old))
 }
 
-/// Puts what was superseded into the trash, if it is kept and there is something to lose. What cannot be put there stays beside, for
-/// whoever removes it: what took its place is there, whatever becomes of this.
-fn keeps(stage: &Stage, place: (&Dir, &[u8]), there: Option<&Stat>, to: &RelPath) -> bool {
+/// Puts what was superseded into the trash, if it is kept and there is something to lose, and says into which. What cannot be put
+/// there stays beside, for whoever removes it: what took its place is there, whatever becomes of this.
+fn keep(stage: &Stage, place: (&Dir, &[u8]), there: Option<&Stat>, to: &RelPath) -> Option<Arc<Trash>> {
     let is_worth_it = |there: &Stat| is(there, FileType::Directory) || is_worth_keeping(there);
     let trash = there.filter(|there| is_worth_it(there)).and_then(|_| stage.trash().ok().flatten());
-    trash.is_some_and(|trash| trash.take(place, to).is_ok())
+    trash.filter(|trash| trash.take(place, to).is_ok())
 }
 
 fn is(stat: &Stat, kind: FileType) -> bool {

@@ -50,10 +50,10 @@ pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
     }
 }
 
-/// Syncs the directories that files were renamed into and folders made in, each once, or all together if they are many.
+/// Syncs the directories that files were renamed into, replaced files are kept in, and folders were made in, each once, or all together if they are many.
 pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touched>]) {
     let mut synced: Vec<(Arc<Dir>, Result<(), Errno>)> = Vec::new();
-    let of_files = placed.iter().flatten().map(|placed| &placed.dir);
+    let of_files = placed.iter().flatten().flat_map(|placed| placed.dirs.iter().flatten());
     for dir in of_files.chain(made.iter().flatten().flatten().map(|(_, dir)| dir)) {
         if !synced.iter().any(|(known, _)| Arc::ptr_eq(known, dir)) {
             synced.push((Arc::clone(dir), Ok(())));
@@ -70,7 +70,7 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touc
     };
     for slot in placed {
         let Ok(placed) = slot else { continue };
-        if let Err(err) = result_of(&placed.dir) {
+        if let Some(err) = placed.dirs.iter().flatten().find_map(|dir| result_of(dir).err()) {
             *slot = Err(failed(&placed.path, err));
         }
     }

@@ -46,7 +46,7 @@ pub(super) struct Trash {
     pub(super) root: Arc<Dir>,
     /// What it is in.
     reserved: Dir,
-    dir: Dir,
+    pub(super) dir: Arc<Dir>,
 }
 
 /// Something that got a second name there.
@@ -62,8 +62,8 @@ impl Kept<'_> {
     pub(super) fn undo(self, (dir, name): (&Dir, &[u8])) {
         let id = self.id.to_string();
         let undone = match self.has_come {
-            true => renameat(&self.trash.dir, &*id, dir, name),
-            false => unlinkat(&self.trash.dir, &*id, AtFlags::empty()),
+            true => renameat(&*self.trash.dir, &*id, dir, name),
+            false => unlinkat(&*self.trash.dir, &*id, AtFlags::empty()),
         };
         if undone.is_ok() {
             self.trash.forget(self.id);
@@ -76,10 +76,15 @@ impl Trash {
     pub(super) fn make(root: &Arc<Dir>) -> io::Result<Trash> {
         let reserved = reserved(root)?;
         match mkdirat(&reserved, TRASH, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            // Once in the life of a home: what is kept in it is to outlive a power cut.
+            Ok(()) => {
+                fsync(&reserved)?;
+                fsync(&**root)?;
+            }
+            Err(Errno::EXIST) => {}
             Err(err) => return Err(err.into()),
         }
-        let dir = open_directory(&reserved, TRASH.as_bytes())?;
+        let dir = Arc::new(open_directory(&reserved, TRASH.as_bytes())?);
         Ok(Trash { root: Arc::clone(root), reserved, dir })
     }
 
@@ -88,7 +93,7 @@ impl Trash {
         let opened =
             open_reserved(root).and_then(|reserved| Ok((open_directory(&reserved, TRASH.as_bytes())?, reserved)));
         match opened {
-            Ok((dir, reserved)) => Ok(Some(Trash { root: Arc::clone(root), reserved, dir })),
+            Ok((dir, reserved)) => Ok(Some(Trash { root: Arc::clone(root), reserved, dir: Arc::new(dir) })),
             Err(Errno::NOENT) => Ok(None),
             Err(err) => Err(err.into()),
         }
@@ -97,7 +102,7 @@ impl Trash {
     /// A fresh id, whose note says this path.
     fn note(&self, path: &RelPath) -> Result<TrashId, Errno> {
         let id = TrashId::now().map_err(|_| Errno::IO)?;
-        match symlinkat(path.as_bytes(), &self.dir, format!("{id}{NOTE}")) {
+        match symlinkat(path.as_bytes(), &*self.dir, format!("{id}{NOTE}")) {
             Err(err @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) => Err(err),
             Err(Errno::NOENT | Errno::IO) => Err(Errno::IO),
             // Where it cannot be written down, the thing can still be found by its time.
@@ -106,7 +111,7 @@ impl Trash {
     }
 
     fn forget(&self, id: TrashId) {
-        let _ = unlinkat(&self.dir, format!("{id}{NOTE}"), AtFlags::empty());
+        let _ = unlinkat(&*self.dir, format!("{id}{NOTE}"), AtFlags::empty());
     }
 
     /// What has this name goes here, and was at this path.
@@ -115,7 +120,7 @@ impl Trash {
     /// Those of the file system; [`Errno::XDEV`] if it is on another one.
     pub(super) fn take(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<(), Errno> {
         let id = self.note(path)?;
-        renameat(dir, name, &self.dir, id.to_string()).inspect_err(|_| self.forget(id))
+        renameat(dir, name, &*self.dir, id.to_string()).inspect_err(|_| self.forget(id))
     }
 
     /// The file of this name, which will be replaced, stays here under a second one. Where a file cannot have two, it comes here
@@ -125,9 +130,9 @@ impl Trash {
     /// As [`Trash::take`].
     pub(super) fn keep(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<Kept<'_>, Errno> {
         let id = self.note(path)?;
-        let kept = match linkat(dir, name, &self.dir, id.to_string(), AtFlags::empty()) {
+        let kept = match linkat(dir, name, &*self.dir, id.to_string(), AtFlags::empty()) {
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK | Errno::NOSYS) => {
-                renameat(dir, name, &self.dir, id.to_string()).map(|()| true)
+                renameat(dir, name, &*self.dir, id.to_string()).map(|()| true)
             }
             linked => linked.map(|()| false),
         };
@@ -146,13 +151,13 @@ impl Trash {
 
     /// What it was called.
     fn path_of(&self, id: TrashId) -> Result<RelPath> {
-        let noted = readlinkat(&self.dir, format!("{id}{NOTE}"), Vec::new()).ok();
+        let noted = readlinkat(&*self.dir, format!("{id}{NOTE}"), Vec::new()).ok();
         let path = noted.and_then(|path| RelPath::parse(path.to_bytes()).ok()).filter(|path| !path.is_root());
         path.map_or_else(|| RelPath::parse(id.to_string().as_bytes()), Ok)
     }
 
     fn stat(&self, id: TrashId) -> Result<Stat, Errno> {
-        statat(&self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
+        statat(&*self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// Removes a thing for good. That it is gone already is fine. A folder is one that nobody can bring back before anything in it
@@ -167,14 +172,14 @@ impl Trash {
         };
         let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder));
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            unlinkat(&self.dir, &*name, AtFlags::empty()).map_err(failed)?;
+            unlinkat(&*self.dir, &*name, AtFlags::empty()).map_err(failed)?;
             leaving.gone(sum_of_file(&stat));
             self.forget(id);
             return Ok(());
         }
         let random = random_name().map_err(|err| Error::file(&name, err))?;
         let going = format!("{GOING}{random}");
-        renameat(&self.dir, &*name, &self.reserved, &*going).map_err(failed)?;
+        renameat(&*self.dir, &*name, &self.reserved, &*going).map_err(failed)?;
         self.forget(id);
         drop(alone);
         let removed = remove_tree(&self.reserved, going.as_bytes(), &RelPath::root(), &leaving);
@@ -276,7 +281,7 @@ pub(super) fn restore(stage: &Stage, durable: bool, path: &RelPath, id: TrashId,
     drop(alone);
     if durable {
         sync(to, &dir)?;
-        fsync(&trash.dir).map_err(|err| Error::file("the trash", err.into()))?;
+        fsync(&*trash.dir).map_err(|err| Error::file("the trash", err.into()))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::Dice;
 use super::strace::Strace;
-use crate::common::{Daemon, RawClient, World, enter, upload_bytes};
+use crate::common::{Daemon, RawClient, World, enter, section, upload_bytes};
 
 const CALLS: &str =
     "trace=fdatasync,syncfs,fsync,rename,renameat,renameat2,linkat,mkdir,mkdirat,write,sendto,sendmsg,writev";
@@ -178,5 +178,37 @@ fn acked_is_durable() {
     for (name, bytes) in expected {
         assert_eq!(fs::read(home.join(&name)).unwrap(), bytes, "{name}");
         assert_eq!(alice.download(&name).unwrap(), bytes, "{name}");
+    }
+}
+
+/// What is replaced stays in the trash, and that it does is on the disk before the answer is on its way.
+#[test]
+fn acked_replacement_keeps_the_old_one_durably() {
+    let world = World::of(&[]);
+    world.set_users(&(section("alice", "\"full\"", "alice") + "trash = \"30d\"\n"));
+    fs::create_dir_all(world.home("alice")).unwrap();
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let trash = world.home("alice").join(".sealift/trash").display().to_string();
+    // The first one makes the trash.
+    for bytes in [b"1", b"2"] {
+        assert_eq!(alice.upload("file", bytes).1, "done");
+        assert_eq!(alice.upload("other", bytes).1, "done");
+    }
+    let is_kept = |call: &Call| is_naming(call) && call.text.contains(&format!("{trash}>"));
+    let is_synced = |call: &Call| call.name == "fsync" && call.text.contains(&format!("{trash}>"));
+    for line in ["UPLOAD", "COPY other file replace=yes", "RENAME other file replace=yes"] {
+        let Some(calls) = watched(&daemon, &mut alice, |alice| match line {
+            "UPLOAD" => assert_eq!(alice.upload("file", b"newer").1, "done"),
+            line => assert_eq!(alice.ask(line).1, "done"),
+        }) else {
+            return;
+        };
+        let find = |begun, is: &dyn Fn(&Call) -> bool, name| {
+            at(&calls, begun, is).unwrap_or_else(|| panic!("{line}: no {name} in {calls:#?}"))
+        };
+        let (kept, synced) = (find(false, &is_kept, "old one"), find(true, &is_synced, "sync of the trash"));
+        let (done, answer) = (find(false, &is_synced, "sync of the trash"), find(true, &is_answer, "answer"));
+        assert!(kept < synced && done < answer, "{line}: {calls:#?}");
     }
 }
