@@ -15,7 +15,8 @@ use crate::limits;
 ///
 /// It gives entries, with hashes of passwords and keys, and decides nothing: how a login is checked, what an unknown name
 /// costs, how guesses are slowed down and what a refusal says are the server's, as with a users file. What it changes counts
-/// at once: whoever is gone, disabled or has another password by then has no session any more.
+/// as soon as it has given it: whoever is gone, disabled or has another password by then has no session any more. Commands and
+/// logins wait for that for [`limits::USERS_DIRECTORY_WAIT`] at most, and go on with the users in force.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -46,7 +47,8 @@ pub trait UserDirectory: Send + Sync + 'static {
     /// Another number after each change. It is asked for at every login, and every few seconds beside, so it waits for nothing.
     fn version(&self) -> u64;
 
-    /// All users as they are now, which the server then holds in memory. Asked for once after each change; it may wait.
+    /// All users as they are now, which the server then holds in memory. Asked for once after each change, on a thread of its own
+    /// and not twice at once: it may wait.
     ///
     /// # Errors
     /// That they cannot be had: those who were there stay in force, and it is asked again soon.

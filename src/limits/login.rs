@@ -143,6 +143,10 @@ pub const USERS_FILE_RETRY: Duration = Duration::from_secs(1);
 /// How often the log says that the users file cannot be used.
 pub const USERS_FILE_REPEAT: Duration = Duration::from_secs(60);
 
+/// How long after a directory of users was asked for other ones a command or a login waits for them. It goes on with those in
+/// force then, until the directory has answered.
+pub const USERS_DIRECTORY_WAIT: Duration = Duration::from_secs(1);
+
 /// How old the last look at the users file may be for a command that came right behind another one. One that was waited
 /// for looks itself.
 pub const USERS_FILE_FRESH: Duration = Duration::from_millis(50);

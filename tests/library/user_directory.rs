@@ -1,10 +1,10 @@
 //! A server whose users are in the memory of the program that it runs in.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use async_std::future::timeout;
-use async_std::task::{JoinHandle, block_on, sleep, spawn};
+use async_std::task::{JoinHandle, block_on, sleep, spawn, spawn_blocking};
 use sealift::auth::{Grants, User, UserDirectory, Users, hash_password};
 use sealift::client::{Client, ConnectOptions, Endpoint, Verification};
 use sealift::server::{Handle, Server};
@@ -16,13 +16,17 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Users as a program may keep them.
 #[derive(Default)]
-struct InMemory(Mutex<Kept>);
+struct InMemory(Mutex<Kept>, Condvar);
 
 #[derive(Default)]
 struct Kept {
     version: u64,
     users: Vec<User>,
     is_broken: bool,
+    /// It takes its time with an answer for as long as this holds.
+    is_slow: bool,
+    /// How many are waiting for an answer.
+    waiting: usize,
 }
 
 impl InMemory {
@@ -39,7 +43,11 @@ impl UserDirectory for InMemory {
     }
 
     fn users(&self) -> sealift::Result<Users> {
-        let kept = self.0.lock().unwrap();
+        let mut kept = self.0.lock().unwrap();
+        kept.waiting += 1;
+        self.1.notify_all();
+        kept = self.1.wait_while(kept, |kept| kept.is_slow).unwrap();
+        kept.waiting -= 1;
         if kept.is_broken {
             return Err(Error::new(Kind::Io, "the database is away"));
         }
@@ -148,6 +156,43 @@ fn while_a_directory_gives_nothing_those_who_were_there_stay_in_force() {
         assert_eq!(server.refused("carol", "c secret").await.0, Kind::LoginFailed);
         // It is asked again by itself.
         server.directory.0.lock().unwrap().is_broken = false;
+        let came = timeout(LONG, async {
+            while server.login("carol", "c secret").await.is_err() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        came.await.unwrap();
+        assert_eq!(alice.stat("none").await.unwrap_err().kind(), Kind::Revoked);
+        server.stop().await;
+    });
+}
+
+#[test]
+fn while_a_directory_takes_its_time_sessions_and_logins_go_on_with_those_in_force_and_it_is_asked_once() {
+    block_on(async {
+        let server = Running::start();
+        let mut alice = server.login("alice", "a secret").await.unwrap();
+        server.directory.change(|kept| {
+            kept.users = vec![user("carol", "c secret")];
+            kept.is_slow = true;
+        });
+        // The server sees by itself that there are others.
+        let directory = server.directory.clone();
+        let asked = spawn_blocking(move || drop(directory.1.wait_while(directory.0.lock().unwrap(), |kept| kept.waiting == 0)));
+        timeout(LONG, asked).await.unwrap();
+
+        let went_on = timeout(LONG, async {
+            for text in [b"one", b"two"] {
+                alice.put("boat", text).await.unwrap();
+                assert_eq!(server.login("alice", "a secret").await.unwrap().stat("boat").await.unwrap().size, 3);
+                assert_eq!(server.refused("carol", "c secret").await.0, Kind::LoginFailed);
+            }
+        });
+        went_on.await.expect("everybody waits for the directory");
+        assert_eq!(server.directory.0.lock().unwrap().waiting, 1);
+
+        server.directory.0.lock().unwrap().is_slow = false;
+        server.directory.1.notify_all();
         let came = timeout(LONG, async {
             while server.login("carol", "c secret").await.is_err() {
                 sleep(Duration::from_millis(100)).await;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use self::directory::Asked;
+use self::directory::{Asked, Asking};
 use self::file::{Stamp, Trouble};
 pub use self::reach::Reach;
 use crate::auth::{Link, Links, OwnChange, Principal, StateFolder, UserDirectory, Users, UsersFrom};
@@ -44,8 +44,8 @@ pub struct CurrentUsers {
 enum Origin {
     /// A users file.
     File(PathBuf),
-    /// Whoever knows them.
-    Directory(Arc<dyn UserDirectory>),
+    /// Whoever knows them, and what is asked there.
+    Directory(Arc<dyn UserDirectory>, Arc<Asking>),
     /// They never change.
     Nowhere,
 }
@@ -85,7 +85,7 @@ impl CurrentUsers {
             }
             UsersFrom::Directory(directory) => {
                 let (asked, users) = (Asked::of(&*directory), directory.users()?);
-                (Origin::Directory(directory), Stamp::NONE, asked, users)
+                (Origin::Directory(directory, Arc::default()), Stamp::NONE, asked, users)
             }
         };
         take_own(&mut users, own.as_ref(), None, true);
@@ -206,12 +206,16 @@ impl CurrentUsers {
         std::thread::Builder::new().name("users".into()).spawn(watching).map(drop).map_err(failed)
     }
 
-    /// Whoever comes while the file is read waits: the answer must not depend on who saw the change first.
+    /// Whoever comes while the file is read waits: the answer must not depend on who saw the change first. A directory may take
+    /// as long as it likes, and is not waited for under the lock.
     fn look(&self, now: Instant) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
+        let mut state = match &self.from {
+            Origin::Directory(directory, asking) => self.ask(directory, asking, now),
+            Origin::File(_) | Origin::Nowhere => self.lock(),
+        };
         match &self.from {
             Origin::Nowhere => return state,
-            Origin::Directory(directory) => self.ask(&**directory, &mut state, now),
+            Origin::Directory(..) => {}
             Origin::File(path) => match Stamp::of(path) {
                 Err(error) => state.report(&error, None, now),
                 Ok(stamp) => match state.read_changed(path, stamp, now) {
