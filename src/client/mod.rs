@@ -155,5 +155,5 @@ pub use send::of_destination;
 pub use stopper::Stopper;
 pub use symlinks::ServerLinks;
 pub use target::{DEFAULT_PORT, Target};
-pub use trash::{ServerTrash, ServerTrashList};
+pub use trash::{Purged, ServerTrash, ServerTrashList};
 pub use verify::{Doubt, Inspection, Verified};

@@ -32,6 +32,18 @@ pub struct ServerTrashList {
     pub is_cut: bool,
 }
 
+/// What came of emptying the trash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Purged {
+    /// Things that are gone for good.
+    pub gone: u64,
+    /// More that were seen there: they may not be removed, or could not be.
+    pub left: u64,
+    /// Shared folders there that the server cannot look into.
+    pub unreached: u64,
+}
+
 impl Client {
     /// What was deleted or replaced at this path and below it, and is kept; of the root, all that may be listed.
     ///
@@ -63,13 +75,17 @@ impl Client {
         self.ask(Command::Restore { path, id, to: Some(to) }, 250, |_| Ok(())).await
     }
 
-    /// Removes from the trash, for good, what was deleted or replaced at this path: one thing, or all that was there and below it.
-    /// How many went.
+    /// Removes from the trash, for good, what was deleted or replaced at this path: one thing, or all that was there and below it, as
+    /// far as that may go.
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Denied`], [`Kind::TooOld`].
-    pub async fn purge(&mut self, path: impl IntoPath, id: Option<TrashId>) -> Result<u64> {
-        self.ask(Command::Purge { path: path.into_path()?, id }, 250, |reply| reply.parsed("gone")).await
+    pub async fn purge(&mut self, path: impl IntoPath, id: Option<TrashId>) -> Result<Purged> {
+        self.ask(Command::Purge { path: path.into_path()?, id }, 250, |reply| {
+            let or_none = |key| if reply.get(key).is_some() { reply.parsed(key) } else { Ok(0) };
+            Ok(Purged { gone: reply.parsed("gone")?, left: or_none("left")?, unreached: or_none("unreached")? })
+        })
+        .await
     }
 }
 

@@ -92,6 +92,26 @@ fn what_is_sent_is_limited_over_both_protocols_together_and_arrives_whole() {
 }
 
 #[test]
+fn all_of_a_form_that_comes_by_a_link_is_limited_also_what_is_no_file() {
+    let daemon = limited(&["--limit-rate-up", "128KiB"], 0);
+    let (code, _, link) = alice(&daemon).ask("LINK drop=yes");
+    assert_eq!(code, 200);
+    let filler = "x".repeat(128 * KIB);
+    let form = format!(
+        "{filler}\r\n--B\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\n{filler}\r\n--B\r\n\
+         Content-Disposition: form-data; name=\"files\"; filename=\"came\"\r\n\r\nbytes\r\n--B--\r\n"
+    );
+    let local = daemon.place().join("form");
+    fs::write(&local, form).unwrap();
+    let body = format!("@{}", local.display());
+    let post = ["-H", "Content-Type: multipart/form-data; boundary=B", "--data-binary", &body];
+    let began = Instant::now();
+    assert_eq!(curl(&daemon, &post, &format!("/.sealift-web/l/{}/", link["secret"])).status, 201);
+    assert!(began.elapsed() > Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(fs::read(daemon.data().join("alice/came")).unwrap(), b"bytes");
+}
+
+#[test]
 fn a_session_gets_its_share_beside_one_that_takes_all_it_can() {
     let daemon = limited(&["--limit-rate-down", "128KiB"], 64 << 20);
     fs::write(daemon.data().join("alice/small"), bytes(128 * KIB)).unwrap();

@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::common::program::{PASSWORD, World};
 use crate::common::web::curl;
-use crate::common::{Daemon, RawClient, eventually, half_an_upload, staged};
+use crate::common::{Daemon, RawClient, enter, eventually, half_an_upload, staged};
+use crate::folders;
 
 const ALICE: &str = "alice:correct-horse";
 
@@ -266,7 +268,7 @@ fn a_shared_folder_keeps_what_goes_there_by_what_is_said_of_it_or_of_all() {
     let daemon = Daemon::start();
     daemon.add_user("alice", "correct-horse", "full");
     let file = daemon.place().join("users.toml");
-    let more = "\n[defaults]\ntrash = \"7d\"\n[folders.team]\naccess = { alice = \"full\" }\n\
+    let more = "[defaults]\ntrash = \"7d\"\n[folders.team]\naccess = { alice = \"full\" }\n\
                 [folders.scratch]\ntrash = \"none\"\naccess = { alice = \"full\" }\n";
     fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
     eventually("the folders are shared", || {
@@ -287,6 +289,42 @@ fn a_shared_folder_keeps_what_goes_there_by_what_is_said_of_it_or_of_all() {
     );
 }
 
+#[test]
+fn all_that_may_go_is_emptied_and_the_rest_is_told_of() {
+    let place = tempfile::TempDir::new().unwrap();
+    let broken = place.path().join("broken");
+    fs::create_dir(&broken).unwrap();
+    let world = folders::world(&format!(
+        "[defaults]\ntrash = \"7d\"\n[folders.team]\naccess = {{ alice = \"full\" }}\n\
+         [folders.fixed]\naccess = {{ alice = \"read\", bob = \"full\" }}\n\
+         [folders.broken]\npath = \"{}\"\naccess = {{ alice = \"full\" }}\n",
+        broken.display()
+    ));
+    let daemon = world.start();
+    let mut bob = enter(&daemon, "bob");
+    for path in ["own", "fixed/file"] {
+        assert_eq!(bob.upload(path, b"bytes").0, 226, "{path}");
+        assert_eq!(bob.ask(format!("DELETE {path}")).0, 250);
+    }
+    let mut client = enter(&daemon, "alice");
+    for path in ["own", "other", "team/file"] {
+        assert_eq!(client.upload(path, b"bytes").0, 226, "{path}");
+        assert_eq!(client.ask(format!("DELETE {path}")).0, 250);
+    }
+    assert_eq!(paths(&mut client), ["team/file", "other", "own", "fixed/file"]);
+    // Where nothing may go it is denied, and by its id too.
+    let (id, _, _) = kept(&mut client, "fixed").remove(0);
+    assert_eq!(client.ask("PURGE fixed").1, "denied");
+    assert_eq!(client.ask(format!("PURGE fixed/file id={id}")).1, "denied");
+    fs::remove_dir(&broken).unwrap();
+    let mut client = enter(&daemon, "alice");
+    let (code, _, said) = client.ask("PURGE");
+    assert_eq!((code, &*said["gone"], &*said["left"], &*said["unreached"]), (250, "3", "1", "1"));
+    assert_eq!(paths(&mut client), ["fixed/file"]);
+    let (code, _, said) = bob.ask("PURGE");
+    assert_eq!((code, &*said["gone"], said.get("left"), said.get("unreached")), (250, "2", None, None));
+}
+
 /// Whatever the moment, each state of the file that was acknowledged is somewhere: in its place or in the trash.
 #[test]
 fn a_server_that_is_killed_at_any_moment_loses_neither_the_old_nor_the_new() {
@@ -298,6 +336,7 @@ fn a_server_that_is_killed_at_any_moment_loses_neither_the_old_nor_the_new() {
     let mut acknowledged: BTreeSet<Vec<u8>> = BTreeSet::new();
     for round in 0..6 {
         let mut client = alice(&daemon);
+        let said = &AtomicUsize::new(0);
         let states = std::thread::scope(|scope| {
             let writing = scope.spawn(move || {
                 let mut states = BTreeSet::new();
@@ -305,7 +344,10 @@ fn a_server_that_is_killed_at_any_moment_loses_neither_the_old_nor_the_new() {
                     let bytes = format!("state {number} of {round}").into_bytes();
                     client.start_upload("file", &bytes);
                     match client.try_reply() {
-                        Some((226, _, _)) => drop(states.insert(bytes)),
+                        Some((226, _, _)) => {
+                            states.insert(bytes);
+                            said.fetch_add(1, Ordering::Relaxed);
+                        }
                         _ => break,
                     }
                     let lines = ["RENAME file other replace=yes", "DELETE file", "COPY file other replace=yes"];
@@ -316,7 +358,9 @@ fn a_server_that_is_killed_at_any_moment_loses_neither_the_old_nor_the_new() {
                 }
                 states
             });
-            std::thread::sleep(Duration::from_millis(40 + round * 37));
+            eventually("some states are acknowledged", || said.load(Ordering::Relaxed) >= 2);
+            // At another moment each time.
+            std::thread::sleep(Duration::from_millis(round * 37));
             daemon.crash(Signal::KILL);
             writing.join().unwrap()
         });

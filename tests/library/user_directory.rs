@@ -178,7 +178,8 @@ fn while_a_directory_takes_its_time_sessions_and_logins_go_on_with_those_in_forc
         });
         // The server sees by itself that there are others.
         let directory = server.directory.clone();
-        let asked = spawn_blocking(move || drop(directory.1.wait_while(directory.0.lock().unwrap(), |kept| kept.waiting == 0)));
+        let asked =
+            spawn_blocking(move || drop(directory.1.wait_while(directory.0.lock().unwrap(), |kept| kept.waiting == 0)));
         timeout(LONG, asked).await.unwrap();
 
         let went_on = timeout(LONG, async {

@@ -31,9 +31,7 @@ pub enum Action {
     Discard,
     /// Another mode.
     SetMode,
-    /// Another time.
-    SetTime,
-    /// Properties that a client keeps.
+    /// Properties that a client keeps, and another time.
     SetProperties,
     /// A file or folder goes.
     Delete,
@@ -107,7 +105,7 @@ pub enum ActionKind {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Action; 39] = [
+    pub const ALL: [Action; 38] = [
         Action::Stat,
         Action::List,
         Action::Download,
@@ -120,7 +118,6 @@ impl Action {
         Action::Commit,
         Action::Discard,
         Action::SetMode,
-        Action::SetTime,
         Action::SetProperties,
         Action::Delete,
         Action::MakeFolder,
@@ -164,7 +161,6 @@ impl Action {
             Op::Commit { .. } => Action::Commit,
             Op::Discard(_) => Action::Discard,
             Op::SetMode { .. } => Action::SetMode,
-            Op::SetTime { .. } => Action::SetTime,
             Op::SetProperties { .. } => Action::SetProperties,
             Op::Remove { .. } => Action::Delete,
             Op::MakeFolder { .. } => Action::MakeFolder,
@@ -214,7 +210,6 @@ impl Action {
             Action::Commit => "commit",
             Action::Discard => "discard",
             Action::SetMode => "set-mode",
-            Action::SetTime => "set-time",
             Action::SetProperties => "set-properties",
             Action::Delete => "delete",
             Action::MakeFolder => "make-folder",
@@ -252,7 +247,6 @@ impl Action {
             }
             Action::Accept
             | Action::SetMode
-            | Action::SetTime
             | Action::SetProperties
             | Action::Delete
             | Action::MakeFolder

@@ -4,13 +4,14 @@ use super::Desk;
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use crate::auth::Access;
+use crate::error::{Kind, Result};
 use crate::files::{EntryKind, Hash, Mtime, Properties, Record, RelPath, Source, SourceMode, Usage};
 use crate::limits;
 use crate::machine::turns;
 
 impl Desk {
     pub(super) fn stat(&self, path: &RelPath, running: Running) -> Begun {
-        let found = self.store.stat(path);
+        let found = self.meta(path, running.name());
         let found = found.map(|meta| Outcome::Found { meta, rotten: self.is_rotten(path, meta.kind, meta.size) });
         self.over(running, found)
     }
@@ -20,19 +21,36 @@ impl Desk {
         self.over(running, now.map(Outcome::ModeSet))
     }
 
-    pub(super) fn set_time(&self, path: &RelPath, mtime: Mtime, running: Running) -> Begun {
-        let set = turns::block_in_place(|| self.store.set_mtime(path, mtime));
-        self.over(running, set.map(|()| Outcome::TimeSet))
-    }
-
     pub(super) fn set_properties(
         &self,
         path: &RelPath,
-        changes: Vec<(String, Option<String>)>,
+        changes: &[(String, Option<String>)],
+        mtime: Option<Mtime>,
         running: Running,
     ) -> Begun {
-        let set = turns::block_in_place(|| self.store.change_properties(path, &changes));
+        let set = turns::block_in_place(|| {
+            let before = mtime.map(|mtime| self.replace_time(path, mtime)).transpose()?.flatten();
+            let set = self.store.change_properties(path, changes);
+            // All of it or nothing. A time takes no room, so the one before can be had again.
+            if set.is_err()
+                && let Some(before) = before
+                && let Err(error) = self.store.set_mtime(path, before)
+            {
+                self.audit.warn("has another time", &error);
+            }
+            set
+        });
         self.over(running, set.map(|()| Outcome::PropertiesSet))
+    }
+
+    /// The time that a file had before; none: it is a folder, and stays as it is.
+    fn replace_time(&self, path: &RelPath, mtime: Mtime) -> Result<Option<Mtime>> {
+        let before = self.store.stat(path)?.mtime;
+        match self.store.set_mtime(path, mtime) {
+            Ok(()) => Ok(Some(before)),
+            Err(error) if error.kind() == Kind::IsDirectory => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What clients keep with a file or folder. Nothing, if it cannot be read.

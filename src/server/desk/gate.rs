@@ -106,7 +106,7 @@ pub fn need(op: &Op) -> Need<'_> {
             Demands { at: Demand { rights: Access::UPLOAD, path: None, extent: Extent::Itself }, to: None }
         }
         Op::Accept(path) => one(path, CHANGE),
-        Op::SetMode { path, .. } | Op::SetTime { path, .. } | Op::SetProperties { path, .. } => one(path, CHANGE),
+        Op::SetMode { path, .. } | Op::SetProperties { path, .. } => one(path, CHANGE),
         // What is there already can be locked only by who may overwrite it: the desk asks for that too.
         Op::Lock { path, .. } | Op::RenewLock { path, .. } | Op::Unlock { path, .. } => one(path, Access::UPLOAD),
         Op::Remove { path, recursive } => {
@@ -119,8 +119,10 @@ pub fn need(op: &Op) -> Need<'_> {
                 |path| Demand { rights: Access::UPLOAD.union(Access::MKDIR), path: Some(path), extent: Extent::Moved };
             Demands { at: moved(path), to: Some(moved(to)) }
         }
-        Op::Purge { path, .. } => {
-            Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent: Extent::Tree }, to: None }
+        // Of all that is kept goes what may: the desk asks for each.
+        Op::Purge { path, id } => {
+            let extent = if id.is_some() { Extent::Tree } else { Extent::Somewhere };
+            Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
         }
         // Of the folders above, which `parents` makes if they are missing, the desk asks too.
         Op::MakeFolder { path, .. } => one(path, Access::MKDIR),

@@ -120,7 +120,7 @@ impl Desk {
                     checked => checked,
                 }
             }
-            Op::SetMode { path, .. } | Op::SetTime { path, .. } | Op::SetProperties { path, .. } | Op::Accept(path) => {
+            Op::SetMode { path, .. } | Op::SetProperties { path, .. } | Op::Accept(path) => {
                 self.check_locks((path, Extent::Itself), running)
             }
             Op::MakeFolder { path, .. } => self.check_locks((path, Extent::Member), running),

@@ -23,6 +23,7 @@ pub mod matter;
 pub mod op;
 pub mod outcome;
 pub mod parts;
+mod real_paths;
 pub mod registry;
 pub mod rooms;
 pub mod running;
@@ -269,30 +270,10 @@ impl Desk {
             Op::Part { id, offset, length } => self.begin_part(id, (offset, length), running),
             Op::Commit { id, hash } => self.commit_staged(id, hash, running),
             Op::Discard(id) => self.discard(id, running),
-            Op::SetTime { path, mtime } => self.set_time(&path, mtime, running),
-            Op::SetProperties { path, changes } => self.set_properties(&path, changes, running),
+            Op::SetProperties { path, changes, mtime } => self.set_properties(&path, &changes, mtime, running),
             Op::Lock { path, terms } => self.lock(&path, terms, running),
             Op::RenewLock { path, lasts } => self.renew_lock(&path, lasts, running),
             Op::Unlock { path, token } => self.unlock(&path, token, running),
-        }
-    }
-
-    /// Lets an operation pass that does nothing through a link which may not be done where it leads to. What changes names or bytes is
-    /// refused wherever a link is on the way.
-    fn follow_links(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
-        let (path, rights) = match op {
-            _ if self.principal.grants().rules.is_empty() => return Ok(running),
-            Op::Stat(path) | Op::List { path, .. } => (path, Access::LIST),
-            Op::Read { path, .. } | Op::Hash { path, .. } | Op::Copy { from: path, .. } => (path, Access::DOWNLOAD),
-            Op::Accept(path) => (path, Access::UPLOAD.union(Access::OVERWRITE)),
-            _ => return Ok(running),
-        };
-        match self.check_real(path, rights, running.name()) {
-            Ok(()) => Ok(running),
-            Err(error) => {
-                self.commit(earlier);
-                Err(self.failed(running, error))
-            }
         }
     }
 
@@ -315,18 +296,6 @@ impl Desk {
         let Some(downloads) = &self.downloads else { return true };
         let (users, origin) = (self.users.latest(), Origin::from(self.ticket().peer().ip()));
         turns::block_in_place(|| downloads.has_room(users.links(), link, origin))
-    }
-
-    /// Whether these rights are there also where this path leads to, where parts of the home have rules.
-    fn check_real(&self, path: &RelPath, rights: Access, name: &str) -> Result<()> {
-        if self.principal.grants().rules.is_empty() {
-            return Ok(());
-        }
-        match turns::block_in_place(|| self.store.real_path(path)) {
-            Ok(real) if real != *path => gate::check_at(&self.principal, rights, &real, name),
-            // What is not there is for the operation to say.
-            Ok(_) | Err(_) => Ok(()),
-        }
     }
 
     /// Asks the gate for what concerns no files, which the caller does itself and ends with [`Desk::succeeded`] or

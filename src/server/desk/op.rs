@@ -147,19 +147,14 @@ pub enum Op {
         /// A file that is there is replaced.
         replace: bool,
     },
-    /// A file counts as last modified at another time.
-    SetTime {
-        /// The file.
-        path: RelPath,
-        /// The time.
-        mtime: Mtime,
-    },
     /// A client keeps these with a file or folder, or none any more of a name, beside what it keeps there already.
     SetProperties {
         /// The file or folder.
         path: RelPath,
         /// Values by names; none: it goes.
         changes: Vec<(String, Option<String>)>,
+        /// A file counts as last modified then. Folders have the time of their last change, whatever is said.
+        mtime: Option<Mtime>,
     },
     /// A lock of a file or folder; if nothing is there, an empty file is made for it.
     Lock {
@@ -209,7 +204,6 @@ impl Op {
             | Op::Put { path, .. }
             | Op::Stage { path, .. }
             | Op::SetMode { path, .. }
-            | Op::SetTime { path, .. }
             | Op::SetProperties { path, .. }
             | Op::Lock { path, .. }
             | Op::RenewLock { path, .. }

@@ -87,11 +87,13 @@ pub enum Outcome {
     Purged {
         /// How many things were.
         gone: u64,
+        /// How many more there are, of those that may be listed: they may not go, or could not.
+        left: u64,
+        /// How many shared folders could not be looked into.
+        unreached: u64,
     },
     /// It has the other name, and so much is said of what had it.
     Renamed(Stored),
-    /// The file has that time now.
-    TimeSet,
     /// The properties are kept.
     PropertiesSet,
     /// The lock is the user's now, or still.
@@ -126,7 +128,7 @@ impl Outcome {
             Outcome::Renamed(stored) => Came { word: stored.word(), ..Came::DONE },
             Outcome::Locked { is_new: true, .. } => Came { word: Stored::Created.word(), size: Some(0), ..Came::DONE },
             Outcome::Trash(list) => Came { entries: Some(list.entries.len() as u64), ..Came::DONE },
-            Outcome::Purged { gone } => Came { entries: Some(*gone), ..Came::DONE },
+            Outcome::Purged { gone, .. } => Came { entries: Some(*gone), ..Came::DONE },
             Outcome::FolderMade { made } => Came { word: if *made > 0 { "created" } else { "same" }, ..Came::DONE },
             Outcome::Found { .. }
             | Outcome::Partial(_)
@@ -134,7 +136,6 @@ impl Outcome {
             | Outcome::Discarded
             | Outcome::ModeSet(_)
             | Outcome::Restored
-            | Outcome::TimeSet
             | Outcome::PropertiesSet
             | Outcome::Locked { .. }
             | Outcome::Unlocked => Came::DONE,

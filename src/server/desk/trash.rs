@@ -1,5 +1,8 @@
 //! What was deleted or replaced: looked at, brought back, removed for good.
 
+use std::cell::Cell;
+use std::collections::HashSet;
+
 use super::Desk;
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
@@ -45,7 +48,71 @@ impl Desk {
     }
 
     pub(super) fn purge(&self, path: &RelPath, id: Option<TrashId>, running: Running) -> Begun {
-        let purged = turns::block_in_place(|| self.store.purge(path, id));
-        self.over(running, purged.map(|gone| Outcome::Purged { gone }))
+        let purged = turns::block_in_place(|| match id {
+            Some(_) => self.store.purge(path, id).map(|gone| Outcome::Purged { gone, left: 0, unreached: 0 }),
+            None => self.purge_all(path),
+        });
+        self.over(running, purged)
+    }
+
+    /// Removes for good what may go of all that came from there. The rest stays.
+    fn purge_all(&self, path: &RelPath) -> Result<Outcome> {
+        let (mut gone, mut failed, mut why) = (0, HashSet::new(), None);
+        let kept = loop {
+            let kept = Cell::new(0);
+            let shown = |inner: &RelPath| match self.may_purge(inner) {
+                true => true,
+                false => {
+                    let is_told = self.principal.grants().access_at(inner).contains(Access::LIST);
+                    kept.set(kept.get() + u64::from(is_told));
+                    false
+                }
+            };
+            let list = self.store.trash(path, limits::TRASH_LISTED, &shown)?;
+            let before = gone;
+            for thing in list.entries {
+                if failed.contains(&thing.id) {
+                    continue;
+                }
+                match self.store.purge(&thing.path, Some(thing.id)) {
+                    Ok(one) => gone += one,
+                    // Somebody else was faster.
+                    Err(error) if error.kind() == Kind::NotFound => {}
+                    Err(error) => {
+                        failed.insert(thing.id);
+                        why.get_or_insert(error);
+                    }
+                }
+            }
+            // What is left of so many that fail is not looked for behind them.
+            if !list.is_cut || gone == before {
+                break kept.get();
+            }
+        };
+        if self.may_purge(path) && failed.is_empty() {
+            // Also what is hidden, of places where a shared folder shows by now. One that cannot be reached is counted below.
+            gone += self.store.purge(path, None).unwrap_or(0);
+        }
+        match why {
+            Some(error) if gone == 0 => Err(error),
+            Some(_) | None => {
+                let left = kept + failed.len() as u64;
+                Ok(Outcome::Purged { gone, left, unreached: self.unreached(path) })
+            }
+        }
+    }
+
+    /// Whether all may go that was called so, with what was in it.
+    fn may_purge(&self, path: &RelPath) -> bool {
+        let grants = self.principal.grants();
+        let access = if grants.is_uniform() { grants.access } else { grants.access_below(path).all };
+        access.contains(Access::DELETE)
+    }
+
+    /// How many shared folders that show there keep what cannot even be looked at.
+    fn unreached(&self, path: &RelPath) -> u64 {
+        let folders = self.principal.grants().folders.iter().filter(|folder| folder.at.is_within(path));
+        let open = folders.filter(|folder| folder.access.contains(Access::DELETE));
+        open.filter(|folder| self.store.trash(&folder.at, 0, &|_| true).is_err()).count() as u64
     }
 }

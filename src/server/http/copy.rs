@@ -159,7 +159,7 @@ async fn make_like(guest: &Arc<Guest>, from: RelPath, to: RelPath) -> Result<()>
     }
     let changes = kept.into_iter().map(|(name, value)| (name, Some(value))).collect();
     let keeping = guest.step(move |desk| {
-        let op = Op::SetProperties { path: to, changes };
+        let op = Op::SetProperties { path: to, changes, mtime: None };
         if desk.allows(&op, "COPY").is_ok() {
             begin(desk, op, "COPY")?;
         }

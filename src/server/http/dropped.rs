@@ -195,7 +195,7 @@ impl Inbox<'_> {
         // A chunk that gathers, and one at the desk.
         let claim = self.guest.account().claim(2 * limits::CHUNK);
         let least = if claim.is_some() { limits::CHUNK } else { limits::WEB_READ };
-        let mut form = Reading { form: Form::of(headers)?, body, least, is_over: false };
+        let mut form = Reading { form: Form::of(headers)?, guest: self.guest, body, least, is_over: false };
         // All of the form is more than its files.
         let mut all = self.guest.room(self.link, self.bounds, (0, size)).await.map_err(hidden)?;
         loop {
@@ -222,7 +222,6 @@ impl Inbox<'_> {
         while let Next::Bytes(bytes) = form.next().await? {
             size += bytes.len() as u64;
             let some = Pieces { len: bytes.len(), pieces: vec![bytes], is_last: false };
-            self.guest.pay(some.len).await;
             receiving.stream().append(some).await.map_err(hidden)?;
         }
         if let Some(room) = receiving.room() {
@@ -243,6 +242,8 @@ impl Inbox<'_> {
 /// A form that is read from a body.
 struct Reading<'a> {
     form: Form,
+    /// Who pays for all of it, also for what is no file.
+    guest: &'a Guest,
     body: &'a mut Coming,
     /// So many bytes are gathered before some are given out.
     least: usize,
@@ -256,6 +257,7 @@ impl Reading<'_> {
                 Next::More if self.is_over => return Err(hidden(Error::new(Kind::Aborted, "the form broke off"))),
                 Next::More => {
                     let some = self.body.gather(self.least).await.map_err(hidden)?;
+                    self.guest.pay(some.len).await;
                     some.pieces.iter().for_each(|piece| self.form.push(piece));
                     self.is_over = some.is_last;
                 }

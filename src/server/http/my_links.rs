@@ -15,9 +15,10 @@ use super::link_page::{self, Made, Shown};
 use super::same_site;
 use super::target::{LinkSecret, Place, Target, Whose, host};
 use super::visitors::{Claimed, Visitors};
-use crate::auth::{Link, LinkShown};
+use crate::auth::{Link, LinkShown, LinkTo};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
+use crate::limits;
 use crate::secret::Secret;
 use crate::server::desk::Desk;
 use crate::server::desk::linking::{InboxWish, LinkEnd, LinkWish};
@@ -74,6 +75,10 @@ pub async fn make(
     let fields = Fields::read(headers, body).await?;
     let wish = wish(&fields, &guest)?;
     let password = Secret::new(std::mem::take(&mut *fields.get("password")));
+    if password.expose().len() > limits::PASSWORD_MAX {
+        let text = format!("the password is longer than {} bytes", limits::PASSWORD_MAX);
+        return Err(Error::new(Kind::BadCommand, text));
+    }
     let is_drop = wish.inbox.is_some();
     let asked = wish.path.clone();
     // What may not be made costs no hash of a password.
@@ -177,6 +182,10 @@ fn place(guest: &Guest, link: &Link) -> Place {
 }
 
 fn object(LinkShown { link, used }: &LinkShown, place: &Place) -> Value {
+    let bounds = match link.to {
+        LinkTo::Inbox(bounds) => Some(bounds),
+        LinkTo::File | LinkTo::Folder => None,
+    };
     json!({
         "name": link.name,
         "kind": link.to.word(),
@@ -186,6 +195,10 @@ fn object(LinkShown { link, used }: &LinkShown, place: &Place) -> Value {
         "password": link.has_password(),
         "downloads": link.downloads.map(|_| used.downloads),
         "max_downloads": link.downloads,
+        "files": bounds.map(|_| used.files),
+        "max_files": bounds.map(|bounds| bounds.files),
+        "bytes": bounds.map(|_| used.bytes),
+        "max_bytes": bounds.map(|bounds| bounds.bytes),
     })
 }
 

@@ -7,7 +7,10 @@ use std::path::Path;
 use sealift::proto::Verb;
 
 use super::{Cage, assert_nothing_in_the_trash, holds_canary};
-use crate::common::{PAYLOAD, all_asks, asks_of, assert_nothing_staged, enter, snapshot};
+use crate::common::web::curl;
+use crate::common::{
+    PASSWORD, PAYLOAD, RawClient, World, all_asks, asks_of, assert_nothing_staged, enter, section, snapshot,
+};
 
 /// Links by their names, and where they lead.
 fn links(cage: &Cage) -> Vec<(&'static str, String)> {
@@ -199,4 +202,73 @@ fn links_are_followed_for_reading_only() {
     assert_eq!(before(), there);
     assert_eq!(alice.ask("COPY way/file copied").1, "done");
     assert_eq!(fs::read(home.join("copied")).unwrap(), b"alice's too");
+}
+
+#[test]
+fn links_tell_nothing_of_where_their_reader_may_not_look() {
+    let rules =
+        ["secret/**", "open/closed/**"].map(|path| format!("[[users.alice.rules]]\npath = \"/{path}\"\naccess = []\n"));
+    let world = World::of(&["alice"]);
+    world.set_users(&(section("alice", "\"full\"", "alice") + &rules.concat()));
+    let home = world.home("alice");
+    for folder in ["secret/folder", "open/closed", "free"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    for file in ["secret/there", "secret/folder/there", "open/closed/there", "open/seen"] {
+        fs::write(home.join(file), "SECRET of some length").unwrap();
+    }
+    // Of each two, one leads to what is there.
+    for (name, target) in [
+        ("free/to-there", "../secret/there"),
+        ("free/to-none1", "../secret/none1"),
+        ("free/to-folder", "../secret/folder"),
+        ("way", "secret"),
+        ("open-way", "open"),
+    ] {
+        symlink(target, home.join(name)).unwrap();
+    }
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    let kind = |client: &mut RawClient, line: &str| client.ask(line).1;
+    for (there, none) in [
+        ("free/to-there", "free/to-none1"),
+        ("free/to-folder", "free/to-none1"),
+        ("way/there", "way/none"),
+        ("way/folder/there", "way/folder/none"),
+        ("way/folder/there", "way/none/there"),
+        ("way/there/x", "way/none/x"),
+        ("open-way/closed/there", "open-way/closed/none"),
+    ] {
+        for verb in ["STAT", "LIST", "HASH", "DOWNLOAD", "ACCEPT"] {
+            let (one, other) =
+                (kind(&mut alice, &format!("{verb} {there}")), kind(&mut alice, &format!("{verb} {none}")));
+            // A link itself is told of.
+            let expected = if verb == "STAT" && there.starts_with("free/") { "stat" } else { "not-found" };
+            assert!(one == other && one == expected, "{verb} {there}: {one}, {none}: {other}");
+        }
+        if there.starts_with("free/") {
+            let (one, other) = (alice.ask(format!("STAT {there}")).2, alice.ask(format!("STAT {none}")).2);
+            assert_eq!((one["type"].as_str(), other["type"].as_str()), ("link", "link"), "{one:?}");
+        }
+        let url = |path: &str| curl(&daemon, &["-u", &format!("alice:{PASSWORD}")], &format!("/~alice/{path}")).status;
+        assert_eq!((url(there), url(none)), (404, 404), "{there} {none}");
+    }
+    // A listing tells of a link itself, and of nothing below one that is not told of by its own name.
+    let (bytes, _) = alice.data("LIST free marks=yes").unwrap();
+    let listed = String::from_utf8(bytes).unwrap();
+    let about = |name: &str| {
+        let line = listed.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap();
+        line.split(' ')
+            .filter(|word| word.starts_with("type=") || word.starts_with("size="))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(about("to-there"), about("to-none1"));
+    assert!(!listed.contains("secret") && listed.matches("type=link").count() == 3, "{listed}");
+    for folder in ["open", "open-way"] {
+        let (bytes, (_, _, said)) = alice.data(&format!("LIST {folder} recursive=yes")).unwrap();
+        let listed = String::from_utf8(bytes).unwrap();
+        assert!(listed.contains("seen") && listed.contains("closed") && !listed.contains("there"), "{listed}");
+        assert_eq!(said["unreadable"], "1", "{folder}");
+    }
 }

@@ -74,6 +74,15 @@ fn all_of_a_request_is_done_or_nothing_and_only_by_who_may_write() {
     assert!(!all(&daemon, "/~alice/f").contains("<x xmlns=\"u\""));
     let large = format!("<D:set><D:prop><x xmlns='u'>{}</x></D:prop></D:set>", "1".repeat(5000));
     assert!(patch(&daemon, &large, "/~alice/f").contains("507 Insufficient Storage"));
+    // Also of a time, wherever it is said.
+    let time = "<D:set><D:prop><D:getlastmodified>Sun, 09 Sep 2001 01:46:40 GMT</D:getlastmodified></D:prop></D:set>";
+    let modified = || fs::metadata(world.home("alice").join("f")).unwrap().modified().unwrap();
+    let before = modified();
+    for inside in [format!("{time}{large}"), format!("{large}{time}")] {
+        let said = patch(&daemon, &inside, "/~alice/f");
+        assert!(said.contains("507 Insufficient") && said.contains("424 Failed") && !said.contains("200"), "{said}");
+        assert_eq!(modified(), before);
+    }
     let xml = "<propertyupdate xmlns='DAV:'><set><prop><x xmlns='u'>1</x></prop></set></propertyupdate>";
     assert_eq!(ask(&daemon, "reader", "PROPPATCH", &[], xml, "/~reader/f").status, 403);
     assert_eq!(ask(&daemon, "alice", "PROPPATCH", &[], xml, "/~alice/nothing").status, 404);

@@ -54,7 +54,16 @@ fn a_link_is_made_listed_and_withdrawn_as_a_page_does_it() {
     let secret = path.split('/').rev().nth(1).unwrap();
     let listed = curl(&daemon, &["-u", &alice], &format!("{links}?json"));
     assert!(!page.contains(secret) && !listed.text().contains(secret) && !daemon.log().contains(secret));
-    assert_eq!(json(&listed)["links"].as_array().unwrap().len(), 2);
+    let listed = json(&listed);
+    let of = |name: &str| {
+        let links = listed["links"].as_array().unwrap();
+        links.iter().find(|link| link["name"] == name).unwrap().clone()
+    };
+    assert_eq!(listed["links"].as_array().unwrap().len(), 2);
+    let (file, drop) = (of("report.pdf"), of("box"));
+    assert_eq!((&file["files"], &file["max_bytes"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!((&drop["files"], &drop["max_files"], &drop["bytes"]), (&0.into(), &1000.into(), &0.into()));
+    assert!(drop["max_bytes"].as_u64().unwrap() > 0);
     // Withdrawn, by the script's request and by the form's.
     assert_eq!(post(&daemon, &alice, "/.sealift-web/links/remove", &["name=report.pdf"]).status, 204);
     assert_eq!(curl(&daemon, &[], path).status, 404);
@@ -75,6 +84,7 @@ fn what_cannot_be_linked_is_refused_by_the_page_too() {
     fs::write(world.home("reader").join("f"), "f").unwrap();
     let daemon = world.start();
     let (alice, links) = (alice(), "/.sealift-web/links");
+    let long = format!("password={}", "x".repeat(1025));
     let reader = format!("reader:{PASSWORD}");
     for (login, fields, status) in [
         (&reader, &["path=/~reader/f"][..], 403),
@@ -88,6 +98,7 @@ fn what_cannot_be_linked_is_refused_by_the_page_too() {
         (&alice, &["path=/~alice/f", "downloads=many"], 400),
         (&alice, &["path=/~alice/../reader/f"], 400),
         (&alice, &[""], 400),
+        (&alice, &["path=/~alice/f", &long], 400),
     ] {
         let got = post(&daemon, login, links, fields);
         assert_eq!(got.status, status, "{fields:?}: {}", got.text());

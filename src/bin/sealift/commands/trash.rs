@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use clap::{Args, Subcommand};
-use sealift::client::{ServerTrash, ServerTrashList, Target};
+use sealift::client::{Purged, ServerTrash, ServerTrashList, Target};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
 use sealift::{Client, Error, Kind};
@@ -192,13 +192,24 @@ pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option
             (_, true) => confirm(&format!("{things} things and more"), target)?,
         }
     }
-    let gone = client.purge(&target.path, id).await?;
-    if !out.json(|| Object::of(Event::Purged).value("things", gone))? {
-        out.note(&match gone {
-            0 => "Nothing is kept there that was deleted or replaced.".to_owned(),
-            1 => "1 thing is gone for good.".to_owned(),
+    let Purged { gone, left, unreached, .. } = client.purge(&target.path, id).await?;
+    let told = || Object::of(Event::Purged).value("things", gone).value("left", left).value("unreached", unreached);
+    if !out.json(told)? {
+        out.note(&match (gone, left.saturating_add(unreached)) {
+            (0, 0) => "Nothing is kept there that was deleted or replaced.".to_owned(),
+            (1, _) => "1 thing is gone for good.".to_owned(),
             _ => format!("{gone} things are gone for good."),
         });
+        match left {
+            0 => {}
+            1 => out.note("1 thing is left: you may not remove it, or it could not be removed."),
+            _ => out.note(&format!("{left} things are left: you may not remove them, or they could not be removed.")),
+        }
+        match unreached {
+            0 => {}
+            1 => out.note("1 shared folder cannot be looked into now; what it keeps is left."),
+            _ => out.note(&format!("{unreached} shared folders cannot be looked into now; what they keep is left.")),
+        }
     }
     Ok(())
 }

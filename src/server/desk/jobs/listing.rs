@@ -4,6 +4,7 @@ use crate::auth::Access;
 use crate::error::Error;
 use crate::files::{Entry, EntryKind, FileMode, Listing, Mark, Meta, RelPath, symlink_target};
 use crate::limits;
+use crate::machine::turns;
 use crate::server::desk::Desk;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::running::Running;
@@ -19,6 +20,8 @@ pub(in crate::server::desk) struct Told {
 pub struct ListJob {
     listing: Box<dyn Listing>,
     folder: RelPath,
+    /// The same without links on its way: rules are about that.
+    real: RelPath,
     /// Whether it is to be told which files are rotten.
     rotten: bool,
     /// Whether there are folders in it that may not be listed.
@@ -73,6 +76,7 @@ impl Desk {
             Err(error) => self.over(running, Err(error)),
             Ok(listing) => Begun::List(ListJob {
                 listing,
+                real: self.real_folder(&path),
                 folder: path,
                 rotten,
                 screened,
@@ -116,6 +120,13 @@ impl Desk {
         }
     }
 
+    fn real_folder(&self, path: &RelPath) -> RelPath {
+        match self.principal.grants().rules.is_empty() {
+            true => path.clone(),
+            false => turns::block_in_place(|| self.store.real_path(path)).unwrap_or_else(|_| path.clone()),
+        }
+    }
+
     /// Tells of a link to a file what that file is, if it may be told.
     fn follow(&self, path: &RelPath, entry: &mut Entry) {
         if entry.kind != EntryKind::Link || self.check_real(path, Access::LIST, "").is_err() {
@@ -131,12 +142,12 @@ impl Desk {
         if !job.screened {
             return true;
         }
-        let Some(folder) = job.folder.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
+        let Some(folder) = job.real.join(&entry.path).ok().and_then(|path| path.parent()) else { return true };
         if self.principal.grants().access_at(&folder).contains(Access::LIST) {
             return true;
         }
         if !job.unlisted.as_ref().is_some_and(|known| folder.is_within(known)) {
-            let name = folder.strip_prefix(&job.folder).unwrap_or_default().as_bytes().to_vec();
+            let name = folder.strip_prefix(&job.real).unwrap_or_default().as_bytes().to_vec();
             job.unlisted = Some(folder);
             job.count_unread(name);
         }
@@ -146,7 +157,7 @@ impl Desk {
     /// Whether this is told of the entry of this path. Where a link leads is, if the user may look there.
     fn may_tell(&self, job: &ListJob, path: &[u8], mark: &Mark) -> bool {
         let Mark::Symlink(text) = mark else { return job.marks };
-        let folder = job.folder.join(path).ok().and_then(|path| path.parent());
+        let folder = job.real.join(path).ok().and_then(|path| path.parent());
         let leads_to = folder.and_then(|folder| symlink_target(&folder, text));
         let seen_in = leads_to.map(|path| path.parent().unwrap_or_default());
         job.marks && seen_in.is_some_and(|folder| self.principal.grants().access_at(&folder).contains(Access::LIST))

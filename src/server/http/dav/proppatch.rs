@@ -52,15 +52,9 @@ pub async fn serve(guest: &Arc<Guest>, place: Place, asked: Bytes) -> Result<Ans
         let changes = doing.iter().filter_map(keep).collect();
         let time =
             doing.iter().rev().find_map(|(_, wish)| if let Wish::Time(time) = wish { Some(*time) } else { None });
-        // First the time, which needs no room.
-        if let Some(mtime) = time.filter(|_| !is_protected) {
-            match begin(desk, Op::SetTime { path: path.clone(), mtime }, METHOD) {
-                Err(error) if error.kind() != Kind::IsDirectory => return Err(error),
-                _ => {}
-            }
-        }
         // Also if there are none: whether it may be done is said before what would come of it.
-        begin(desk, Op::SetProperties { path, changes }, METHOD)?;
+        let mtime = time.filter(|_| !is_protected);
+        begin(desk, Op::SetProperties { path, changes, mtime }, METHOD)?;
         desk.rest();
         Ok(())
     };

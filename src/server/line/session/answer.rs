@@ -128,14 +128,16 @@ fn head<'a>(outcome: &Outcome, line: &'a mut Vec<u8>) -> ReplyWriter<'a> {
         Outcome::PartCame { size } => ReplyWriter::new(line, 226, "done").field("size", size),
         Outcome::ModeSet(now) => ReplyWriter::new(line, 250, "done").field("mode", now),
         Outcome::FolderMade { made } => ReplyWriter::new(line, 250, "done").field("made", made),
-        Outcome::Purged { gone } => ReplyWriter::new(line, 250, "done").field("gone", gone),
+        Outcome::Purged { gone, left, unreached } => {
+            let reply = ReplyWriter::new(line, 250, "done").field("gone", gone);
+            let reply = if *left > 0 { reply.field("left", left) } else { reply };
+            if *unreached > 0 { reply.field("unreached", unreached) } else { reply }
+        }
         Outcome::Discarded | Outcome::Removed(_) | Outcome::Renamed(_) | Outcome::Restored | Outcome::Trash(_) => {
             ReplyWriter::new(line, 250, "done")
         }
         // No line asks for these.
-        Outcome::TimeSet | Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => {
-            ReplyWriter::new(line, 250, "done")
-        }
+        Outcome::PropertiesSet | Outcome::Locked { .. } | Outcome::Unlocked => ReplyWriter::new(line, 250, "done"),
     }
 }
 
@@ -157,8 +159,9 @@ fn text(outcome: &Outcome) -> &'static str {
         Outcome::Renamed(_) => "Renamed.",
         Outcome::Trash(_) => "That is all.",
         Outcome::Restored => "It is there again.",
-        Outcome::Purged { .. } => "Gone for good.",
-        Outcome::ModeSet(_) | Outcome::TimeSet | Outcome::PropertiesSet => "Changed.",
+        Outcome::Purged { left: 0, unreached: 0, .. } => "Gone for good.",
+        Outcome::Purged { .. } => "Something is left.",
+        Outcome::ModeSet(_) | Outcome::PropertiesSet => "Changed.",
         Outcome::Locked { .. } => "Locked.",
         Outcome::Unlocked => "Unlocked.",
     }

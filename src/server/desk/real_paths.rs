@@ -1,0 +1,95 @@
+//! Links on the disk, where parts of a home have rules: those are about what is there, whatever way leads to it.
+
+use super::op::Op;
+use super::running::Running;
+use super::{Desk, Earlier, gate};
+use crate::auth::Access;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Entry, EntryKind, Meta, RelPath};
+use crate::machine::turns;
+
+impl Desk {
+    /// Lets an operation pass that does nothing through a link which may not be done where it leads to. What changes names or bytes is
+    /// refused wherever a link is on the way.
+    pub(super) fn follow_links(&mut self, op: &Op, running: Running, earlier: Earlier<'_>) -> Result<Running> {
+        let (path, rights) = match op {
+            _ if self.principal.grants().rules.is_empty() => return Ok(running),
+            // What is told of a link itself the operation knows.
+            Op::Stat(_) => return Ok(running),
+            Op::List { path, .. } => (path, Access::LIST),
+            Op::Read { path, .. } | Op::Hash { path, .. } | Op::Copy { from: path, .. } => (path, Access::DOWNLOAD),
+            Op::Accept(path) => (path, Access::UPLOAD.union(Access::OVERWRITE)),
+            _ => return Ok(running),
+        };
+        match self.check_real(path, rights, running.name()) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                self.commit(earlier);
+                Err(self.failed(running, error))
+            }
+        }
+    }
+
+    /// Whether these rights are there also where this path leads to, where parts of the home have rules. Behind a link into what the
+    /// user may not list, all is as if nothing were there.
+    pub(super) fn check_real(&self, path: &RelPath, rights: Access, name: &str) -> Result<()> {
+        let grants = self.principal.grants();
+        if grants.rules.is_empty() {
+            return Ok(());
+        }
+        let real = turns::block_in_place(|| self.leads_to(path));
+        if real == *path {
+            return Ok(());
+        }
+        gate::check_at(&self.principal, rights, &real, name).map_err(|error| {
+            match grants.access_at(&real.parent().unwrap_or_default()).contains(Access::LIST) {
+                true => error,
+                false => Error::file(path, std::io::ErrorKind::NotFound.into()),
+            }
+        })
+    }
+
+    /// What is at this path, and of a link into what the user may not list, the link.
+    pub(super) fn meta(&self, path: &RelPath, name: &str) -> Result<Meta> {
+        match self.check_real(path, Access::LIST, name) {
+            Ok(()) => self.store.stat(path),
+            Err(error) if error.kind() == Kind::NotFound => self.link_itself(path).ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The link at this path, in a folder that may be listed. It is found among all that is there: as rare as that is, it needs no way
+    /// of its own through each storage.
+    fn link_itself(&self, path: &RelPath) -> Option<Meta> {
+        let (folder, name) = (path.parent()?, path.file_name()?);
+        let found = turns::block_in_place(|| {
+            let folder = self.leads_to(&folder);
+            if !self.principal.grants().access_at(&folder).contains(Access::LIST) {
+                return None;
+            }
+            let mut listing = self.store.list(&folder, false).ok()?;
+            std::iter::from_fn(|| listing.next()).flatten().find(|entry| entry.path == name)
+        });
+        let Entry { kind, size, mtime, mode, .. } = found.filter(|entry| entry.kind == EntryKind::Link)?;
+        Some(Meta { kind, size, mtime, mode: mode? })
+    }
+
+    /// This path without the links on its way, whether or not something is at its end.
+    fn leads_to(&self, path: &RelPath) -> RelPath {
+        let mut missing = Vec::new();
+        let mut above = path.clone();
+        let real = loop {
+            match (self.store.real_path(&above), above.parent()) {
+                (Ok(real), _) => break real,
+                (Err(_), Some(parent)) => {
+                    missing.push(above.file_name().unwrap_or_default().to_vec());
+                    above = parent;
+                }
+                (Err(_), None) => break RelPath::root(),
+            }
+        };
+        let joined = missing.iter().rev().try_fold(real, |path, name| path.join(name));
+        // Too long or too deep there: nothing is.
+        joined.unwrap_or_else(|_| path.clone())
+    }
+}
