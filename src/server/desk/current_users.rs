@@ -142,7 +142,7 @@ impl CurrentUsers {
     pub fn bound(&self, reach: Reach) -> Result<()> {
         let file = match &self.from {
             Origin::File(path) => path.display().to_string(),
-            Origin::Directory(_) | Origin::Nowhere => "the users".to_owned(),
+            Origin::Directory(..) | Origin::Nowhere => "the users".to_owned(),
         };
         reach.check(&self.latest(), &file)?;
         let _ = self.reach.set(reach);
