@@ -56,7 +56,7 @@ enum Stage {
     /// Somebody does, since then.
     Asked(Instant),
     /// It has answered: when this was its version, this.
-    Answered(u64, Result<Users>),
+    Answered(u64, Box<Result<Users>>),
 }
 
 impl Asking {
@@ -76,7 +76,7 @@ impl Asking {
             // A panic would leave it asked for good.
             let users = catch_unwind(AssertUnwindSafe(|| directory.users()));
             let users = users.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the directory of users panicked")));
-            *asking.stage.lock() = Stage::Answered(version, users);
+            *asking.stage.lock() = Stage::Answered(version, Box::new(users));
             asking.answered.notify_all();
         };
         let failed = |err| Error::file("a thread to ask for the users", err);
@@ -89,7 +89,7 @@ impl Asking {
     fn take(&self) -> Option<(u64, Result<Users>)> {
         let mut stage = self.stage.lock();
         match std::mem::take(&mut *stage) {
-            Stage::Answered(version, users) => Some((version, users)),
+            Stage::Answered(version, users) => Some((version, *users)),
             other => {
                 *stage = other;
                 None
