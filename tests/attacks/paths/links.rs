@@ -266,7 +266,7 @@ fn links_tell_nothing_of_where_their_reader_may_not_look() {
     assert_eq!(about("to-there"), about("to-none1"));
     assert!(!listed.contains("secret") && listed.matches("type=link").count() == 3, "{listed}");
     for folder in ["open", "open-way"] {
-        let (bytes, (_, _, said)) = alice.data(&format!("LIST {folder} recursive=yes")).unwrap();
+        let (bytes, (_, _, said)) = alice.data(format!("LIST {folder} recursive=yes")).unwrap();
         let listed = String::from_utf8(bytes).unwrap();
         assert!(listed.contains("seen") && listed.contains("closed") && !listed.contains("there"), "{listed}");
         assert_eq!(said["unreadable"], "1", "{folder}");
