@@ -96,11 +96,7 @@ impl Destination {
         };
         match there {
             None => symlinkat(text, &dir, name).map_err(|err| failed(err.into()))?,
-            Some(FileType::Symlink)
-                if readlinkat(&dir, name, Vec::new()).is_ok_and(|known| known.as_bytes() == text) =>
-            {
-                return Ok(Linked::Same);
-            }
+            Some(FileType::Symlink) if is_link_of(&dir, name, text) => return Ok(Linked::Same),
             Some(_) if !replaces => return Err(failed(Errno::EXIST.into())),
             Some(FileType::RegularFile | FileType::Symlink) => {
                 let part = part_name(name).map_err(failed)?;
@@ -120,12 +116,18 @@ impl Destination {
         Ok(Linked::Made)
     }
 
+    /// Whether a link of this very name has this text.
+    pub(super) fn has_link(&self, path: &RelPath, text: &[u8]) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        self.plain_folder(&folder).is_ok_and(|dir| is_link_of(&dir, name, text))
+    }
+
     /// Removes a link if it still has this text.
     pub(super) fn remove_link(&self, path: &RelPath, text: &[u8]) -> Result<()> {
         let failed = |err: std::io::Error| Error::file(path, err);
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         let dir = self.plain_folder(&folder).map_err(failed)?;
-        match readlinkat(&dir, name, Vec::new()).is_ok_and(|known| known.as_bytes() == text) {
+        match is_link_of(&dir, name, text) {
             true => unlinkat(&dir, name, AtFlags::empty()).map_err(|err| failed(err.into())),
             false => Ok(()),
         }
@@ -169,6 +171,10 @@ impl Destination {
         };
         utimensat(parent.map_err(failed)?, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| failed(err.into()))
     }
+}
+
+fn is_link_of(dir: &Dir, name: &[u8], text: &[u8]) -> bool {
+    readlinkat(dir, name, Vec::new()).is_ok_and(|known| known.as_bytes() == text)
 }
 
 /// What became of a link.

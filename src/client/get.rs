@@ -209,9 +209,10 @@ impl Tree {
         sift(session, &mut steps, into, observer, ledger)?;
         if ledger.how.dry_run {
             for step in &steps {
-                if let Step::Link(link) = step
-                    && !self.spares(link, into, observer, ledger)
-                {
+                let Step::Link(link) = step else { continue };
+                if into.has_link(&link.to, &link.text) {
+                    ledger.unchanged(link.from.as_path(), &link.to, 0, observer);
+                } else if !self.spares(link, into, observer, ledger) {
                     ledger.planned_link(link.from.as_path(), &link.to, observer);
                 }
             }

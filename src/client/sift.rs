@@ -81,12 +81,15 @@ pub(super) fn downloads(
             Some(announced) if !is_to_be_fetched(&file, (announced.size, announced.mtime), into, observer, ledger) => {}
             None if ledger.how.dry_run => {
                 session.command(&Command::Stat(file.from.clone()))?;
-                let refused = session.expect(213).map(drop).err();
-                if session.is_broken() {
-                    return Err(refused.unwrap_or_else(|| session.out_of_order()));
-                }
-                let error =
-                    refused.unwrap_or_else(|| Error::new(Kind::NotRegular, format!("{}: not a file", file.from)));
+                let error = match session.expect(213).and_then(|reply| requests::stat(&reply)) {
+                    Err(error) if session.is_broken() => return Err(error),
+                    Err(error) => error,
+                    // As the server says when it is asked for in earnest.
+                    Ok(found) if found.kind == EntryKind::Directory => {
+                        Error::new(Kind::IsDirectory, format!("{}: is a folder", file.from))
+                    }
+                    Ok(_) => Error::new(Kind::NotRegular, format!("{}: not a file", file.from)),
+                };
                 let Download { from, to, condition } = file;
                 ledger.failed(PathBuf::from(from.as_path()), &to, condition, error, observer);
             }

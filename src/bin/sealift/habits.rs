@@ -18,6 +18,7 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
         "Each command names its path, as in `sealift ls HOST/folder`; `sealift shell HOST` has folders to be in.",
     ),
     (&["rmdir"], "`sealift rm HOST/folder` removes an empty folder, and with -r one with all that is in it."),
+    (&["curl", "wget"], "`sealift get HOST/file` fetches, `sealift put FILE HOST/folder/` sends."),
     (&["version"], "`sealift --version` shows it."),
     (
         &["undelete", "undo", "restore"],
@@ -159,6 +160,7 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         &[],
         "A password never stands on a command line. Leave it away to be asked, or use --password-file or --password-stdin.",
     ),
+    (&["-k", "--block-size"], &["du", "df"], "Sizes are shown as people read them; `sealift du --bytes` shows bytes."),
     (
         &["-k", "--insecure", "--no-check-certificate", "--no-verify"],
         &[],
@@ -169,7 +171,8 @@ pub const OPTIONS: &[(&[&str], &[&str], &str)] = &[
         &["get", "put", "mirror"],
         "-r takes folders (`mirror` always does); times are kept anyway.",
     ),
-    (&["-z", "-C", "--compress"], &[], "Nothing is compressed on the way."),
+    (&["-z", "-C", "--compress"], &["get", "put", "mirror", "cat"], "Nothing is compressed on the way."),
+    (&["-T", "--upload-file"], &[], "`sealift put FILE HOST/folder/` sends a file."),
     (&["-t", "--times"], &["get", "put", "mirror"], "Times are kept anyway."),
     (
         &["-o"],

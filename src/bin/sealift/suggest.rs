@@ -305,6 +305,8 @@ mod tests {
             ("cd", "shell"),
             ("rmdir", "rm"),
             ("version", "--version"),
+            ("undelete", "trash restore"),
+            ("curl", "put FILE"),
         ] {
             assert!(said(&format!("sealift {typed} a b")).contains(&format!("sealift {ours}")), "{typed}");
         }
@@ -336,6 +338,13 @@ mod tests {
             ("mirror -a a b", "anyway"),
             ("get -o x h/x", "last"),
             ("put --no-clobber a h/", "--if-exists"),
+            ("get -L h/x", "--links follow"),
+            ("get -l h/x", "--links keep"),
+            ("mirror -l h/x ./x", "--links keep"),
+            ("put --backup a h/", "trash list"),
+            ("du -k h", "--bytes"),
+            ("-T a h", "put FILE"),
+            ("ls -C h", "ls --help"),
         ] {
             let said = said(&format!("sealift {line}"));
             assert!(said.contains(meant), "{line}: {said}");

@@ -83,6 +83,7 @@ fn pull(
     let (files, bytes) =
         files_of(&plan, &source).fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     if options.dry_run {
+        report.summary.links = (plan.transferred().count() as u64).saturating_sub(files);
         return Ok(only_planned(plan, bytes, refusal, report));
     }
     if let Some(refusal) = refusal {

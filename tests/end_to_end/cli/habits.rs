@@ -159,6 +159,26 @@ fn a_dry_run_says_where_files_would_go_and_lists_of_nothing_are_summed_up() {
 }
 
 #[test]
+fn a_folder_in_place_of_a_file_is_told_with_what_helps_there() {
+    let world = World::trusting();
+    fs::create_dir(world.remote("alice", "docs")).unwrap();
+    fs::write(world.local("f"), "f").unwrap();
+    let docs = world.alice("docs");
+    // A look says what the real thing would.
+    for dry in [&["get", "-n", &*docs][..], &["get", &docs]] {
+        world.run(dry).code(1).said("docs: is a folder").said("Add -r");
+    }
+    for (args, hint, code) in [
+        (&["put", "-T", "f", &*docs][..], "Without -T a file goes into the folder", 1),
+        (&["accept", &docs], "`sealift verify HOST/folder`", 1),
+        (&["mkdir", &docs], "With -p it is enough", 11),
+    ] {
+        let done = world.run(args).code(code).said(hint);
+        assert!(!done.stderr.contains("Add -r"), "{done:?}");
+    }
+}
+
+#[test]
 fn df_shows_the_quota_and_what_is_left_of_it() {
     let world = World::trusting();
     fs::write(world.remote("alice", "f"), vec![0; 2048]).unwrap();

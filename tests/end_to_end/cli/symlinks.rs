@@ -135,6 +135,14 @@ fn a_dry_run_makes_no_link_and_a_server_keeps_none() {
     world.run(["get", "-rn", "--links", "keep", &from, "here/"]).code(0);
     world.run(["mirror", "-n", "--links", "keep", &from, "./here"]).code(0);
     assert!(!world.local("here").exists());
+    // What is counted is as in earnest, and what is there already is not done again.
+    for (_, said) in fetch(&world, &["-n", "--links", "keep"], "planned") {
+        assert!(said.contains("Would be: 2 files, ") && said.contains("; 4 links; 4 skipped (links)"), "{said}");
+    }
+    fetch(&world, &["--links", "keep"], "planned");
+    for (_, said) in fetch(&world, &["-n", "--links", "keep"], "planned") {
+        assert!(said.contains("; 4 skipped (links)") && !said.contains("; 4 links"), "{said}");
+    }
     fs::create_dir(world.local("src")).unwrap();
     for words in [["put", "-r"], ["mirror", "--delete"]] {
         let done = world.run([&words[..], &["--links", "keep", "./src", &world.alice("new")]].concat());

@@ -69,7 +69,9 @@ pub async fn make(out: Output, client: &mut Client, target: &Target, how: &Mkdir
     let made = client.make_dir(&target.path, how.parents).await;
     made.map_err(|err| match err.kind() {
         Kind::NotFound => no_folder_for(err, &target.path, "Add -p to make the folders above it too.".to_owned()),
-        _ => Failure::from(err).about(&target.path.to_string()),
+        _ => Failure::from(err)
+            .about(&target.path.to_string())
+            .hinted(Kind::Exists, || "With -p it is enough that the folder is there.".to_owned()),
     })?;
     report(out, client, Event::Made, &target.path)
 }

@@ -384,7 +384,7 @@ fn show_summary(
         // What gives way to something of another type is replaced, what was in it is deleted.
         true => {
             let gone = (plan.removed().count() + plan.strays.len()).saturating_sub(plan.replace.len() + kept.len());
-            (plan.transferred().count() as u64, gone as u64)
+            ((plan.transferred().count() as u64).saturating_sub(transfer.links), gone as u64)
         }
         false => (transfer.files, *deleted),
     };

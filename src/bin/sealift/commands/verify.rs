@@ -106,7 +106,10 @@ pub async fn accept(ctx: &Context, args: &Accept) -> Outcome {
 /// As [`Client::accept`].
 pub async fn take(out: Output, client: &mut Client, target: &Target) -> Outcome {
     let path = &target.path;
-    client.accept(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    client.accept(path).await.map_err(|err| {
+        let which = || "Name the files: `sealift verify HOST/folder` shows which of them are rotten.".to_owned();
+        Failure::from(err).about(&path.to_string()).hinted(Kind::IsDirectory, which)
+    })?;
     if !out.json(|| Object::of(Event::Accepted).name("path", path.as_bytes()).ids(client.last_ids()))? {
         out.note(&format!("Accepted {}.", for_people(path.as_bytes())));
     }

@@ -325,6 +325,12 @@ impl Observer for Progress {
         self.change(|state| state.given_up(path));
         let name = for_people(path.as_os_str().as_bytes());
         let mut failure = Failure::from(error.retold()).about(&name);
+        if (self.direction, error.side()) == (Direction::Send, Side::Server) {
+            failure = failure.hinted(sealift::Kind::IsDirectory, || {
+                "A folder on the server has that name: choose another one. Without -T a file goes into the folder."
+                    .to_owned()
+            });
+        }
         if let Some(login) = self.login.lock().as_ref() {
             failure = failure.denied_by_server(|| login.denied_hint());
             // Only a folder can be missing where something is sent to.
