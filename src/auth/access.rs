@@ -98,13 +98,17 @@ impl fmt::Debug for Access {
     }
 }
 
-/// A word that is no right.
+/// A word that is no right, or none of several.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "'{word}' is no access right: write list, download, upload, overwrite, delete, rename, mkdir, link, or one of the words full, read, none"
-)]
-pub struct UnknownRight {
-    word: String,
+pub enum UnknownRight {
+    /// It is no right.
+    #[error(
+        "'{0}' is no access right: write list, download, upload, overwrite, delete, rename, mkdir, link, or one of the words full, read, none"
+    )]
+    Unknown(String),
+    /// `full`, `read` or `none` beside others.
+    #[error("'{0}' is no access right beside others: it stands alone, and says all there is")]
+    Alone(String),
 }
 
 impl FromStr for Access {
@@ -123,10 +127,15 @@ impl FromStr for Access {
 impl Access {
     /// The union of the rights of these names; white space around a name is ignored.
     pub(super) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Access, UnknownRight> {
-        names.into_iter().try_fold(Access::NONE, |sum, name| {
-            let right = Access::from_name(name.trim()).ok_or_else(|| UnknownRight { word: name.to_owned() })?;
-            Ok(sum.union(right))
-        })
+        let (mut all, mut alone) = (Access::NONE, None);
+        for name in names.into_iter().map(str::trim) {
+            match (Access::from_name(name), name) {
+                (Some(right), _) => all = all.union(right),
+                (None, "full" | "read" | "none") => alone = alone.or(Some(name)),
+                (None, _) => return Err(UnknownRight::Unknown(name.to_owned())),
+            }
+        }
+        alone.map_or(Ok(all), |word| Err(UnknownRight::Alone(word.to_owned())))
     }
 }
 
@@ -158,6 +167,12 @@ mod tests {
         for wrong in ["", "uplod", "list,", "list,full", "LIST"] {
             let err = wrong.parse::<Access>().unwrap_err().to_string();
             assert!(err.contains("is no access right"), "{wrong}: {err}");
+        }
+        for (wrong, why) in
+            [("full,foo", "'foo' is no access right: "), ("list,full", "'full' is no access right beside others")]
+        {
+            let err = wrong.parse::<Access>().unwrap_err().to_string();
+            assert!(err.starts_with(why), "{wrong}: {err}");
         }
     }
 

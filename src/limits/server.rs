@@ -236,14 +236,29 @@ pub const LINKS_ON_A_WAY: usize = 40;
 
 // ---- Hooks ----
 
-/// Uploads of which hooks are still to be told: about 400 bytes each.
+/// Uploads of which the process that runs hooks is still to be told, which reads at once: about 400 bytes each.
 pub const HOOK_EVENTS: usize = 4096;
 
 /// Programs that run at once.
 pub const HOOKS_AT_ONCE: usize = 4;
 
-/// Bytes of one event: less than a pipe takes, whether or not it is read, and more than two paths of 4 KiB in which each byte is escaped.
-pub const HOOK_EVENT_MAX: u64 = 64 * 1024;
+/// Bytes of one event: more than three paths of 4 KiB in which each byte is escaped in six, and twice, as in the audit.
+pub const HOOK_EVENT_MAX: usize = 256 * 1024;
+
+/// Bytes of events that wait for hooks: some 20,000 events.
+pub const HOOK_QUEUE: usize = 8 * 1024 * 1024;
+
+/// How long what hooks are still to be told may take when the server has ended: with the grace it is less than service managers wait.
+pub const HOOKS_END: Duration = Duration::from_secs(15);
+
+/// How much longer the server waits for the process that runs hooks, which may have to be given a processor.
+pub const HOOKS_END_MORE: Duration = Duration::from_secs(5);
+
+/// How long the server waits for hooks at its end before it says so.
+pub const HOOKS_END_SAID: Duration = Duration::from_secs(1);
+
+/// Open files of a hook: what programs are used to.
+pub const HOOK_FILES: u64 = 1024;
 
 /// How often is looked whether a program has ended.
 pub const HOOK_LOOK: Duration = Duration::from_millis(20);

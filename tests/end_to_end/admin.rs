@@ -127,11 +127,67 @@ fn listing_shows_who_may_do_what() {
         users[1],
         serde_json::json!({
             "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null,
-            "quota_files": null, "trash_seconds": null, "enabled": true, "expires": null, "from": [], "max_sessions": null, "limit_rate_down": null, "limit_rate_up": null, "password": true, "invited": false, "keys": [], "groups": [],
+            "quota_files": null, "trash_seconds": null, "enabled": true, "expires": null, "from": [], "max_sessions": null, "limit_rate_down": null, "limit_rate_up": null, "own_password": true, "own_keys": true, "password": true, "invited": false, "keys": [], "groups": [],
             "rules": [], "folders": []
         })
     );
     assert_eq!((&users[2]["admin"], &users[2]["quota"]), (&true.into(), &(10_u64 << 30).into()));
+}
+
+#[test]
+fn who_gets_the_name_of_an_earlier_user_inherits_the_files_alone_and_that_is_said() {
+    let daemon = Daemon::start();
+    let place = daemon.place();
+    let add = |input: &str| run(place, &["user", "add", "alice", "--password-stdin"], input);
+    let (code, _, first) = add("correct-horse");
+    assert!(code == 0 && !first.contains("was there already"), "{first}");
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    assert_eq!(alice.upload("file", b"x").0, 226);
+    let removed = done(place, &["user", "remove", "alice"], "");
+    assert!(removed.contains("for whoever has that folder next"), "{removed}");
+    let (code, _, said) = add("another-horse");
+    assert!(code == 0 && said.contains("server_data/alice was there already"), "{said}");
+    let mut stranger = Typed::connect(&daemon);
+    assert!(stranger.ask("USER alice").starts_with("331 "));
+    assert!(stranger.ask("PASS correct-horse").starts_with("530 login-failed "));
+    let mut alice = RawClient::logged_in(&daemon, "alice", "another-horse");
+    assert_eq!(alice.download("file").unwrap(), b"x");
+}
+
+#[test]
+fn whoever_has_a_password_and_is_invited_keeps_it_until_then_and_that_is_said() {
+    let daemon = Daemon::start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let invite = |name: &str| run(daemon.place(), &["invite", name, "--host", "127.0.0.1"], "");
+    let (code, line, said) = invite("alice");
+    assert!(code == 0 && line.starts_with("sealift join '") && said.contains("note: alice has a password"), "{said}");
+    drop(RawClient::logged_in(&daemon, "alice", "correct-horse"));
+    for _ in 0..2 {
+        let (code, _, said) = invite("bob");
+        assert!(code == 0 && !said.contains("has a password"), "{said}");
+    }
+}
+
+#[test]
+fn words_that_are_no_right_or_no_event_are_named_with_those_there_are() {
+    let place = TempDir::new().unwrap();
+    for (args, why) in [
+        (
+            &["user", "add", "bob", "--access", "full,foo", "--password-stdin"][..],
+            "'foo' is no access right: write list, ",
+        ),
+        (
+            &["user", "add", "bob", "--access", "full,list", "--password-stdin"],
+            "'full' is no access right beside others",
+        ),
+        (
+            &["audit", "--file", "-", "--event", "change", "--event", "rename"],
+            "start, stop, login, refused, logout, transfer",
+        ),
+    ] {
+        let (code, _, said) = run(place.path(), args, "");
+        assert!(code == 2 && said.contains(why), "{args:?}: {said}");
+    }
 }
 
 #[test]

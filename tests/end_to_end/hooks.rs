@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::common::web::curl;
@@ -77,6 +78,11 @@ fn hooks_that_hang_fail_or_are_gone_are_said_and_stop_nothing() {
     eventually("the one that hangs is killed", || daemon.log().contains("a hook ran too long and was killed"));
     eventually("the one that fails is said", || daemon.log().contains("a hook failed"));
     eventually("the one that is gone is said", || daemon.log().contains("a hook cannot be run"));
+    let log = daemon.log();
+    for said in ["ran too long", "a hook failed", "cannot be run"] {
+        let line = log.lines().find(|line| line.contains(said)).unwrap();
+        assert!(line.contains("file=\"alice/file"), "whose: {line}");
+    }
     assert_eq!(alice.upload("after", b"x").0, 226);
 }
 
@@ -102,4 +108,69 @@ fn what_cannot_be_a_hook_is_refused_at_the_start_and_by_check() {
             assert!(output.status.code() != Some(0) && said.contains(why), "{args:?}: {said}");
         }
     }
+}
+
+/// The process that runs hooks for this server.
+fn runner_of(daemon: &Daemon) -> Pid {
+    let parent = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    let names = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let runners: Vec<i32> = names.filter(|pid| parent(pid) == Some(daemon.pid())).collect();
+    assert_eq!(runners.len(), 1);
+    Pid::from_raw(runners[0]).unwrap()
+}
+
+#[test]
+fn a_server_that_is_told_to_end_with_all_there_is_has_its_hooks_done_first() {
+    let place = TempDir::new().unwrap();
+    let (told, go) = (place.path().join("told"), place.path().join("go"));
+    // More than run at once, and none is done before the server is told to end.
+    let lines = format!(
+        "while [ ! -e {} ]; do sleep 0.05; done; line=$(cat); echo \"$line\" >> {}",
+        go.display(),
+        told.display()
+    );
+    let hook = program(place.path(), "hook", &lines);
+    let mut daemon = Daemon::builder().args(["--on-upload", hook.to_str().unwrap()]).start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    for number in 0..9 {
+        assert_eq!(alice.upload(&format!("file{number}"), b"x").0, 226);
+    }
+    drop(alice);
+    // As a terminal or a service manager does it.
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+        kill_process(runner_of(&daemon), signal).unwrap();
+    }
+    daemon.signal(Signal::TERM);
+    eventually("it waits for them", || daemon.log().contains("waiting for hooks"));
+    fs::write(&go, "").unwrap();
+    let ended = daemon.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    let lines = fs::read_to_string(&told).unwrap();
+    assert_eq!(
+        lines.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count(),
+        9,
+        "{lines}"
+    );
+    assert!(!ended.log.contains("not run"), "{}", ended.log);
+}
+
+#[test]
+fn a_server_that_ends_says_how_many_hooks_it_had_no_time_for() {
+    let place = TempDir::new().unwrap();
+    let hook = program(place.path(), "hangs", "sleep 1000");
+    let daemon = Daemon::builder().args(["--on-upload", hook.to_str().unwrap()]).start();
+    daemon.add_user("alice", "correct-horse", "full");
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    for number in 0..9 {
+        assert_eq!(alice.upload(&format!("file{number}"), b"x").0, 226);
+    }
+    drop(alice);
+    let ended = daemon.stop();
+    let killed = ended.log.matches("a hook was killed: the server has ended").count();
+    assert_eq!(killed, 4, "{}", ended.log);
+    assert!(ended.log.contains("hooks that were not run: the server has ended left=5"), "{}", ended.log);
 }

@@ -17,6 +17,7 @@ use crate::in_force::InForce;
 use crate::output::{complain, say};
 use crate::process;
 use crate::usage;
+use crate::user_key::with_own;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,7 +95,9 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         return Err(Error::new(Kind::Usage, text).into());
     }
     let file = UsersFile::new(&places.users);
-    let is_there = places.users.exists() && file.list()?.get(&name).is_some();
+    let known = if places.users.exists() { Some(with_own(places)?) } else { None };
+    let user = known.as_ref().and_then(|users| users.get(&name));
+    let (is_there, has_password) = (user.is_some(), user.is_some_and(|user| user.has_password() && !user.is_invited()));
     if is_there && args.access.is_some() {
         return Err(Failure::usage(format!("{} is there already; --access is for users who are made", shown(&name)))
             .hint("Leave it away, and write the access into the users file."));
@@ -115,6 +118,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         // Nobody could ever log in as this user.
         file.remove(&name)?;
     }
+    let called = shown(&name);
     let shown_server = shown(&server.to_string());
     let link = InvitationLink { user: name, server, pin, secret: invited? };
     say(&format!("sealift join '{}'\n", link.reveal()));
@@ -123,6 +127,11 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         if is_there { "This line" } else { "The user is made. This line" },
         spaced(&humantime::format_duration(lifetime).to_string())
     ));
+    if has_password {
+        complain(&format!(
+            "note: {called} has a password: it logs in until this line is used, and the one that is chosen then takes its place."
+        ));
+    }
     if !is_there {
         InForce::look(places).warn();
     }

@@ -36,6 +36,11 @@ pub fn some_of(names: &[&str]) -> String {
     }
 }
 
+/// So many of them: `1 file`, `2 files`.
+pub fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ use crate::apart::Apart;
 use crate::args::{DurabilityArg, Places, ServeArgs};
 use crate::banner::{self, Banner};
 use crate::failure::Failure;
-use crate::hooks::Hooks;
+use crate::hooks::{Followed, Hooks};
 use crate::output::some_of;
 use crate::port_file::PortFile;
 use crate::programs::Programs;
@@ -102,9 +102,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     let sandbox = confine(places, &args, &users);
     // The first threads: the sandbox is for those that are made inside it.
     logging::write_by_thread().map_err(|err| Error::new(Kind::Internal, format!("no thread for the log: {err}")))?;
-    if let Some(hooks) = hooks {
-        hooks.follow(&server)?;
-    }
+    let hooks = hooks.map(|hooks| hooks.follow(&server)).transpose()?;
     let reload = Reload::new(start, server.handle(), open_files);
     let (by_remote, theirs) = (reload.clone(), manager.clone());
     server.handle().on_reload(move || by_remote.all(&theirs));
@@ -127,6 +125,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     if let Some(file) = port_file {
         file.remove();
     }
+    hooks.into_iter().for_each(Followed::finish);
     Ok(served?)
 }
 

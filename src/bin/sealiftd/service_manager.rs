@@ -21,6 +21,7 @@ use sealift::{Error, Kind, limits};
 use tracing::{error, warn};
 
 use crate::failure::Failure;
+use crate::output::counted;
 
 /// The service manager, if there is one: otherwise nothing is said to anybody.
 pub struct ServiceManager {
@@ -103,10 +104,7 @@ impl ServiceManager {
 }
 
 fn connections(server: &Handle) -> String {
-    match server.connections() {
-        1 => "1 connection".to_owned(),
-        many => format!("{many} connections"),
-    }
+    counted(u64::try_from(server.connections()).unwrap_or(u64::MAX), "connection")
 }
 
 fn connect(name: &[u8]) -> io::Result<UnixDatagram> {

@@ -1,5 +1,6 @@
 //! `sealiftd user`: who may log in.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use sealift::auth::{Access, Grants, NewUser, User, UsersFile, file_warnings, hash_password, render_expiry};
@@ -45,6 +46,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             grants.admin = admin;
             granted.apply(&mut grants);
             let folder = places.data.join(&grants.home);
+            let is_there = has_something(&folder);
             let (access, quota, expires) = (grants.access, grants.terms.quota, grants.expires);
             let new = NewUser { name: &name, hash: hash.as_deref(), keys: &keys, grants };
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
@@ -59,6 +61,13 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 first_command(&name, access, admin),
             ));
             in_force.warn();
+            if is_there {
+                complain(&format!(
+                    "note: {} was there already: what is in it, also in the trash, is now for {}. Passwords, keys and links of an earlier user do not count.",
+                    shown(&folder.to_string_lossy()),
+                    shown(&name)
+                ));
+            }
             warn_of_end(&name, expires);
             if is_new {
                 say(&format!(
@@ -102,7 +111,10 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             say(&format!("Removed {}.{}\n", shown(&name), in_force.when(" Sessions that are open end.")));
             in_force.warn();
             if let Some(home) = home.filter(|home| home.exists()) {
-                say(&format!("The files stay in {}.\n", shown(&home.to_string_lossy())));
+                let home = shown(&home.to_string_lossy());
+                say(&format!(
+                    "The files stay in {home}, for whoever has that folder next; nothing else of the user counts any more.\n"
+                ));
             }
             Ok(())
         }
@@ -130,6 +142,11 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Whether something is in this folder, as far as that can be seen.
+fn has_something(folder: &Path) -> bool {
+    folder.read_dir().is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Changes what a user may, and says what that came to.

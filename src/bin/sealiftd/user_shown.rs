@@ -146,7 +146,7 @@ pub fn json_of(users: &Users, user: &User) -> String {
     let row = json!({
         "user": user.name(), "home": granted.home, "access": names(granted.access), "admin": granted.admin,
         "quota": granted.terms.quota, "quota_files": granted.terms.quota_files, "trash_seconds": granted.terms.trash.map(|age| age.as_secs()), "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
-        "max_sessions": granted.max_sessions, "limit_rate_down": granted.limit_rate.down, "limit_rate_up": granted.limit_rate.up, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys,
+        "max_sessions": granted.max_sessions, "limit_rate_down": granted.limit_rate.down, "limit_rate_up": granted.limit_rate.up, "own_password": granted.self_service.password, "own_keys": granted.self_service.keys, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys,
         "groups": users.shares().groups_of(user.name()), "rules": rules, "folders": folders
     });
     format!("{row}\n")

@@ -19,6 +19,12 @@ A path is as its user sees it, or as it lies on the server: below the data folde
 folder elsewhere. What was renamed or deleted with a folder that it was in is shown, too.
 Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, rot, lost.";
 
+/// The events there are.
+const EVENTS: [&str; 13] = [
+    "start", "stop", "login", "refused", "logout", "transfer", "change", "look", "account", "admin", "request", "rot",
+    "lost",
+];
+
 /// What to look for, and where.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
@@ -36,7 +42,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
     /// Only events of this name; may be given more than once
-    #[arg(long = "event", value_name = "EVENT")]
+    #[arg(long = "event", value_name = "EVENT", value_parser = EVENTS, hide_possible_values = true)]
     pub events: Vec<String>,
     /// Only what came to nothing, whatever the reason
     #[arg(long)]
@@ -65,6 +71,11 @@ fn parse_time(text: &str) -> Result<SystemTime, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_of_help_names_every_event() {
+        assert!(EXAMPLES.ends_with(&format!("Events: {}.", EVENTS.join(", "))));
+    }
 
     #[test]
     fn a_time_is_a_length_a_date_or_a_time() {

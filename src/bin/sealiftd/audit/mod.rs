@@ -13,7 +13,7 @@ use sealift::{Error, limits};
 use self::args::AuditArgs;
 use self::row::{Row, Wanted};
 use crate::failure::Failure;
-use crate::output::{complain, say};
+use crate::output::{complain, counted, say};
 
 /// Shows what was looked for, in the order in which it was written.
 ///
@@ -56,7 +56,8 @@ pub fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
         }
     }
     if strange > 0 {
-        complain(&format!("sealiftd: {strange} lines are none of an audit, and were left out"));
+        let (are, were) = if strange == 1 { ("is", "was") } else { ("are", "were") };
+        complain(&format!("sealiftd: {} {are} none of an audit, and {were} left out", counted(strange, "line")));
     }
     if shown == 0 && !args.json {
         complain("Nothing of the kind is written down there.");

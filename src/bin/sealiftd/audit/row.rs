@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::args::AuditArgs;
 use crate::failure::Failure;
+use crate::output::counted;
 
 /// A line that was understood.
 pub struct Row {
@@ -134,9 +135,9 @@ impl Row {
         });
         let mut facts: Vec<String> = self.text("outcome").map(shown).into_iter().collect();
         facts.extend(self.number("bytes").filter(|bytes| *bytes > 0).map(size));
-        facts.extend(self.number("files").map(|files| format!("{files} files")));
-        facts.extend(self.number("folders").map(|folders| format!("{folders} folders")));
-        facts.extend(self.number("lines").map(|lines| format!("{lines} lines found no room")));
+        facts.extend(self.number("files").map(|files| counted(files, "file")));
+        facts.extend(self.number("folders").map(|folders| counted(folders, "folder")));
+        facts.extend(self.number("lines").map(|lines| format!("{} found no room", counted(lines, "line"))));
         facts.extend(self.text("with").map(|with| format!("by {}", shown(with))));
         facts.extend(self.text("key").map(shown));
         facts.extend(self.text("why").map(shown));
@@ -205,6 +206,8 @@ mod tests {
             shown,
             "2026-11-24T10:00:01Z  bob           DELETE     docs  (done, sealift/1, from 192.0.2.1:5, session 7b430352ecddde17)\n"
         );
+        let counted = DELETED.replace("\"ms\":3", "\"files\":1,\"folders\":2,\"ms\":3");
+        assert!(Row::parse(counted.as_bytes()).unwrap().for_people().contains("(done, 1 file, 2 folders, "));
         let odd = DELETED.replace("\"docs\"", "\"a\\ufffd\\u009b31m\",\"path_encoded\":\"a%FF%C2%9B31m\"");
         assert!(Row::parse(odd.as_bytes()).unwrap().for_people().contains(r"a\xff\u{9b}31m  (done"));
     }

@@ -4,6 +4,7 @@ use sealift::escape::for_people;
 use serde_json::json;
 
 use crate::apart::Misplaced;
+use crate::output::counted;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +63,7 @@ impl Findings {
         });
         let count = |severity, one: &str| {
             let count = self.0.iter().filter(|finding| finding.severity == severity).count();
-            format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+            counted(u64::try_from(count).unwrap_or(u64::MAX), one)
         };
         let end = format!("{}, {}\n", count(Severity::Error, "error"), count(Severity::Warning, "warning"));
         lines.chain([end]).collect()

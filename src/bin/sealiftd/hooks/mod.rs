@@ -2,9 +2,12 @@
 //!
 //! The server itself can start nothing once it is in its sandbox, and should not be able to. So a process of its own is started
 //! before that, with the list of programs, which is fixed from then on: it reads events from the server, one JSON object a line,
-//! and nothing from anybody else ([`runner`]). What the server tells of more quickly than hooks run waits, within bounds, and
-//! what does not fit is lost and said so: no upload ever waits for a hook.
+//! and nothing from anybody else ([`runner`]). What the server tells of more quickly than hooks run waits there, within bounds, and
+//! what does not fit is lost and said so: no upload ever waits for a hook. When the server ends it waits for that process, which does
+//! what there is still time for.
 
+mod events;
+mod queue;
 pub mod runner;
 mod trust;
 
@@ -14,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use clap::Args;
@@ -22,7 +25,7 @@ use sealift::Error;
 use sealift::limits;
 use sealift::server::{Action, Event, Server, What};
 use sealift::sync::Mutex;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::args::LogFormat;
 use crate::failure::Failure;
@@ -83,42 +86,71 @@ impl Hooks {
     ///
     /// # Errors
     /// That there is no thread to be had.
-    pub fn follow(self, server: &Server) -> Result<(), Error> {
+    pub fn follow(self, server: &Server) -> Result<Followed, Error> {
         let (events, told) = sync_channel(limits::HOOK_EVENTS);
+        let (done, ended) = sync_channel(1);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = lost.clone();
-        let hand_over = move || self.hand_over(&told, &counted);
+        let hand_over = move || {
+            self.hand_over(&told, &counted);
+            // Nobody waits where the server ends at once.
+            let _ = done.send(());
+        };
         let failed = |err| Error::file("a thread for hooks", err);
         std::thread::Builder::new().name("hooks".to_owned()).spawn(hand_over).map_err(failed)?;
-        let events = Mutex::new(events);
+        let events = Arc::new(Mutex::new(Some(events)));
+        let from = events.clone();
         server.on_event(move |event| {
             if is_upload(event) {
-                tell(&events, &lost, event);
+                tell(&from, &lost, event);
             }
         });
-        Ok(())
+        Ok(Followed { events, ended })
     }
 
-    /// Writes them until the process is gone.
+    /// Writes them until the server ends or the process is gone.
     fn hand_over(mut self, told: &Receiver<Vec<u8>>, lost: &AtomicU64) {
+        let say_lost = || match lost.swap(0, Ordering::Relaxed) {
+            0 => {}
+            lost => warn!(lost, "uploads of which no hook was told: hooks are too slow"),
+        };
         let Some(mut to) = self.child.stdin.take() else { return };
         for line in told {
             if let Err(error) = to.write_all(&line) {
                 warn!(%error, "the process that runs hooks is gone: none is run any more before a restart");
                 break;
             }
-            match lost.swap(0, Ordering::Relaxed) {
-                0 => {}
-                lost => warn!(lost, "uploads of which no hook was told: hooks are too slow"),
-            }
+            say_lost();
         }
+        say_lost();
         drop(to);
         let _it_has_ended = self.child.wait();
     }
 }
 
-fn tell(events: &Mutex<SyncSender<Vec<u8>>>, lost: &AtomicU64, event: &Event<'_>) {
+/// The process that runs hooks, while it is told what the server does.
+pub struct Followed {
+    events: Arc<Mutex<Option<SyncSender<Vec<u8>>>>>,
+    ended: Receiver<()>,
+}
+
+impl Followed {
+    /// Tells of nothing more, and waits until what was told of is done, or it is too late for that.
+    pub fn finish(self) {
+        drop(self.events.lock().take());
+        if self.ended.recv_timeout(limits::HOOKS_END_SAID) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+        info!(longest = %humantime::format_duration(limits::HOOKS_END), "waiting for hooks; another signal ends at once");
+        if self.ended.recv_timeout(limits::HOOKS_END + limits::HOOKS_END_MORE) == Err(RecvTimeoutError::Timeout) {
+            warn!("the process that runs hooks has not ended in time");
+        }
+    }
+}
+
+fn tell(events: &Mutex<Option<SyncSender<Vec<u8>>>>, lost: &AtomicU64, event: &Event<'_>) {
     let events = events.lock();
+    let Some(events) = &*events else { return };
     match events.try_send(event.to_json_line()) {
         Ok(()) | Err(TrySendError::Disconnected(_)) => {}
         Err(TrySendError::Full(_)) => drop(lost.fetch_add(1, Ordering::Relaxed)),

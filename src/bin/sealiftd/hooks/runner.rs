@@ -1,22 +1,28 @@
 //! The process that runs hooks: a few at once, each for a bounded time and never by a shell. What it reads comes from the server,
-//! which talks to strangers: of an event it takes nothing but the bytes, which it hands on.
+//! which talks to strangers: of an event it takes nothing but the bytes, which it hands on, and for the log the path.
+//!
+//! It ends when the server has, and what waits then is done, within bounds: signals, which a terminal or a service manager may send to
+//! all there is, do not end it before.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, ErrorKind, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::ioctl_fionbio;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 use rustix::thread::clear_ambient_capability_set;
 use sealift::limits;
-use sealift::sync::Mutex;
 use sealift::{Error, Kind};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tracing::warn;
 
+use super::events::{self, Told};
+use super::queue::{Job, Queue};
 use crate::args::LogFormat;
 use crate::failure::Failure;
 use crate::logging;
@@ -37,70 +43,79 @@ pub struct RunnerArgs {
     programs: Vec<PathBuf>,
 }
 
-/// One program for one event.
-struct Job {
-    program: PathBuf,
-    event: Arc<Vec<u8>>,
-}
-
-/// Runs them until the server is gone, and those that it told of are done.
+/// Runs them until the server is gone, and those that it told of are done, or it is too late for them.
 ///
 /// # Errors
 /// That there is no thread to be had.
 pub fn run(args: &RunnerArgs) -> Result<(), Failure> {
     logging::start(args.log_format, None)?;
-    // What a unit gave the server for its ports is nothing for hooks.
-    let _ = clear_ambient_capability_set();
-    let failed = |err| Error::new(Kind::Internal, format!("no thread for hooks: {err}"));
-    let (jobs, waiting) = sync_channel::<Job>(0);
-    let (waiting, timeout) = (Arc::new(Mutex::new(waiting)), Duration::from(args.hook_timeout));
+    let failed = |err| Error::new(Kind::Internal, format!("the process for hooks cannot be set up: {err}"));
+    have_what_programs_have();
+    // A handler, since what is ignored would be ignored by hooks, too.
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).map_err(failed)?;
+    }
+    let (queue, timeout) = (Arc::new(Queue::default()), Duration::from(args.hook_timeout));
     let mut workers = Vec::new();
     for _ in 0..limits::HOOKS_AT_ONCE {
-        let waiting = waiting.clone();
+        let queue = queue.clone();
         let work = move || {
-            while let Some(job) = next(&waiting) {
-                carry_out(&job, timeout);
+            while let Some(job) = queue.next() {
+                carry_out(&job, timeout, &queue);
             }
         };
         workers.push(std::thread::Builder::new().name("hook".to_owned()).spawn(work).map_err(failed)?);
     }
-    let mut events = BufReader::new(io::stdin());
+    let mut from = BufReader::new(io::stdin());
     loop {
-        let mut event = Vec::new();
-        match events.by_ref().take(limits::HOOK_EVENT_MAX).read_until(b'\n', &mut event) {
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
-        }
-        let event = Arc::new(event);
-        for program in &args.programs {
-            // Fails only if all workers are gone.
-            let _ = jobs.send(Job { program: program.clone(), event: event.clone() });
+        match events::next(&mut from) {
+            Ok(Told::Event(event)) => {
+                if let Some(lost) = queue.push(&args.programs, event) {
+                    warn!(lost, "uploads of which no hook was told: hooks are too slow");
+                }
+            }
+            Ok(Told::TooLong) => warn!(bytes = limits::HOOK_EVENT_MAX, "an upload of which no hook was told: too long"),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(Told::Nothing) | Err(_) => break,
         }
     }
-    drop(jobs);
+    queue.end(limits::HOOKS_END);
     workers.into_iter().for_each(|worker| drop(worker.join()));
+    match queue.left() {
+        0 => {}
+        left => warn!(left, "hooks that were not run: the server has ended"),
+    }
     Ok(())
 }
 
-fn next(waiting: &Mutex<Receiver<Job>>) -> Option<Job> {
-    waiting.lock().recv().ok()
+/// The server's account is enough for hooks: not what a unit gave the server for its ports, nor as many open files, which old
+/// programs cannot cope with. Refused means that it stays as it is.
+fn have_what_programs_have() {
+    let _ = clear_ambient_capability_set();
+    let files = getrlimit(Resource::Nofile);
+    let usual = files.maximum.map_or(limits::HOOK_FILES, |most| most.min(limits::HOOK_FILES));
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(usual), ..files });
 }
 
-fn carry_out(Job { program, event }: &Job, timeout: Duration) {
-    let program_is = program.display();
-    match start(program, event).and_then(|child| end_of(child, timeout)) {
-        Ok(Some(status)) if status.success() => {}
-        Ok(Some(status)) => warn!(program = %program_is, %status, "a hook failed"),
-        Ok(None) => {
-            warn!(program = %program_is, timeout = %humantime::format_duration(timeout), "a hook ran too long and was killed")
+fn carry_out(Job { program, event }: &Job, timeout: Duration, queue: &Queue) {
+    let (program_is, file) = (program.display(), || events::path_of(event));
+    match start(program).and_then(|child| end_of(child, event, timeout, queue)) {
+        Ok(Ended::By(status)) if status.success() => {}
+        Ok(Ended::By(status)) => warn!(program = %program_is, file = file(), %status, "a hook failed"),
+        Ok(Ended::TooLate) => {
+            let timeout = humantime::format_duration(timeout);
+            warn!(program = %program_is, file = file(), %timeout, "a hook ran too long and was killed");
         }
-        Err(error) => warn!(program = %program_is, %error, "a hook cannot be run"),
+        Ok(Ended::WithTheServer) => {
+            warn!(program = %program_is, file = file(), "a hook was killed: the server has ended");
+        }
+        Err(error) => warn!(program = %program_is, file = file(), %error, "a hook cannot be run"),
     }
 }
 
 /// In a group of its own, so that it can be killed with all that it starts.
-fn start(program: &Path, event: &[u8]) -> io::Result<Child> {
-    let mut child = Command::new(program)
+fn start(program: &Path) -> io::Result<Child> {
+    Command::new(program)
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .current_dir("/")
@@ -108,28 +123,54 @@ fn start(program: &Path, event: &[u8]) -> io::Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut to) = child.stdin.take() {
-        // It fits into a pipe whether or not it is read; who reads nothing has ended, or will be.
-        let _ = to.write_all(event);
-    }
-    Ok(child)
+        .spawn()
 }
 
-/// How it ended; none if it had to be killed.
-fn end_of(mut child: Child, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+/// How a hook ended.
+enum Ended {
+    By(ExitStatus),
+    TooLate,
+    WithTheServer,
+}
+
+/// Tells it of the event, as far as it reads, and sees to its end.
+fn end_of(mut child: Child, mut event: &[u8], timeout: Duration, queue: &Queue) -> io::Result<Ended> {
     let end = Instant::now().checked_add(timeout);
+    // Who reads slowly, or nothing, has no more time than others.
+    let mut to = child.stdin.take().filter(|to| ioctl_fionbio(to, true).is_ok());
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        if let Some(open) = &mut to
+            && tell(open, &mut event)
+        {
+            to = None;
         }
-        if end.is_some_and(|end| Instant::now() >= end) {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Ended::By(status));
+        }
+        let why = match () {
+            () if end.is_some_and(|end| Instant::now() >= end) => Some(Ended::TooLate),
+            () if queue.is_over() => Some(Ended::WithTheServer),
+            () => None,
+        };
+        if let Some(why) = why {
             if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
             child.wait()?;
-            return Ok(None);
+            return Ok(why);
         }
         std::thread::sleep(limits::HOOK_LOOK);
     }
+}
+
+/// Writes what it takes now; says whether that was all, or all that it will ever take.
+fn tell(to: &mut ChildStdin, event: &mut &[u8]) -> bool {
+    while !event.is_empty() {
+        match to.write(event) {
+            Ok(written) => *event = event.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+    true
 }
