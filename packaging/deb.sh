@@ -28,7 +28,11 @@ mkdir -p "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"
 install -m 644 packaging/sealiftd.sysusers "$root/usr/lib/sysusers.d/sealiftd.conf"
 install -m 644 packaging/sealiftd.tmpfiles "$root/usr/lib/tmpfiles.d/sealiftd.conf"
 put 644 usr/share/doc/sealift/monitoring packaging/monitoring/*
-put 644 usr/share/doc/sealift README.md SECURITY.md LICENSE LICENSE-APACHE LICENSE-MIT docs/OPERATING.md docs/USERS.md docs/TRANSFERS.md docs/WEB.md docs/JSON.md
+# Where they are in the sources, so that links from one to another lead there.
+doc=usr/share/doc/sealift
+put 644 $doc README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md LICENSE LICENSE-APACHE LICENSE-MIT
+put 644 $doc/docs docs/*
+put 644 $doc/src/proto src/proto/PROTOCOL.md
 install -m 644 LICENSE "$root/usr/share/doc/sealift/copyright"
 gzip -9nc CHANGELOG.md > "$root/usr/share/doc/sealift/changelog.gz"
 chmod 644 "$root/usr/share/doc/sealift/changelog.gz"

@@ -32,7 +32,10 @@ done
 sed 's,/usr/local/bin/sealiftd,/usr/sbin/sealiftd,' packaging/sealiftd.service > "$out/sealiftd.service"
 
 cp -r "$out/bin/sealift" "$out/bin/sealiftd" "$out/man" "$out/completion" packaging/sealiftd.service packaging/sealiftd.socket \
-    packaging/sealiftd.sysusers packaging/sealiftd.tmpfiles packaging/monitoring docs README.md SECURITY.md CHANGELOG.md LICENSE LICENSE-APACHE LICENSE-MIT "$out/$name/"
+    packaging/sealiftd.sysusers packaging/sealiftd.tmpfiles packaging/monitoring docs README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md LICENSE LICENSE-APACHE LICENSE-MIT "$out/$name/"
+# Where documents link to it.
+mkdir -p "$out/$name/src/proto"
+cp src/proto/PROTOCOL.md "$out/$name/src/proto/"
 for folder in "$name" "$name-debug"; do
     tar -C "$out" --owner=0 --group=0 --numeric-owner -czf "$out/$folder.tar.gz" "$folder"
     rm -r "${out:?}/$folder"

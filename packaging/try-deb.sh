@@ -22,6 +22,13 @@ there $what
 grep -q '^sealiftd:' "$root/etc/passwd"
 [ "$(stat -c %a "$root/var/lib/sealiftd")" = 700 ]
 "$root/usr/bin/sealift" --version
+# Every document that another one links to is there.
+doc=$root/usr/share/doc/sealift
+find "$doc" -name '*.md' | while read -r page; do
+    grep -o ']([^)#:]*[#)]' "$page" | sed 's/^](//; s/[#)]$//' | while read -r link; do
+        [ -z "$link" ] || [ -e "$(dirname "$page")/$link" ] || { echo "$page: a link to nothing: $link" >&2; exit 1; }
+    done || exit 1
+done
 "$root/usr/sbin/sealiftd" --version
 
 # The upgrade: the same package, as a newer one. What the server has is left alone.
