@@ -5,9 +5,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use async_std::task::block_on;
-use sealift::client::{Client, ConnectOptions, Endpoint, Verification};
+use futures::AsyncReadExt as _;
+use sealift::Kind;
+use sealift::client::{Client, ConnectOptions, Endpoint, Silent, Upload, Verification};
+use sealift::files::{Condition, IntoPath as _};
 use sealift::testing::{PASSWORD, TestServer};
 
 /// An example of this build, made by `cargo test` with the tests.
@@ -50,11 +54,9 @@ fn a_pool_works_from_tokio() {
     assert_eq!(fs::read(server.home("alice").join("copy")).unwrap(), b"from task 7");
 }
 
-#[test]
-fn a_server_runs_inside_of_another_program() {
-    let place = tempfile::tempdir().unwrap();
-    let mut program = example("embedded_server");
-    let mut program = program.arg(place.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+/// Runs a server that is an example, does this with it as alice, and has it end as it is told to.
+fn with_server(program: &mut Command, work: impl AsyncFnOnce(&mut Client)) {
+    let mut program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(program.stdout.take().unwrap()).read_line(&mut said).unwrap();
     let (address, pin) = said.trim().split_once(' ').unwrap();
@@ -64,9 +66,43 @@ fn a_server_runs_inside_of_another_program() {
         let endpoint = Endpoint::new(host, port.parse().unwrap());
         let mut client = Client::connect(&endpoint, options).await.unwrap();
         client.login("alice", PASSWORD.into()).await.unwrap();
-        client.put("x", b"y").await.unwrap();
+        work(&mut client).await;
     });
     drop(program.stdin.take());
     assert!(program.wait().unwrap().success());
+}
+
+#[test]
+fn a_server_runs_inside_of_another_program() {
+    let place = tempfile::tempdir().unwrap();
+    with_server(example("embedded_server").arg(place.path()), async |client| {
+        client.put("x", b"y").await.unwrap();
+    });
     assert_eq!(fs::read(place.path().join("data/alice/x")).unwrap(), b"y");
+}
+
+#[test]
+fn files_are_kept_wherever_a_program_likes() {
+    with_server(&mut example("own_storage"), async |client| {
+        let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+        client.put("large", bytes.clone()).await.unwrap();
+        client.put("small", b"one").await.unwrap();
+        client.put("small", b"two").await.unwrap();
+        let mut back = Vec::new();
+        client.get("large").await.unwrap().read_to_end(&mut back).await.unwrap();
+        assert!(back == bytes);
+        assert_eq!(client.rename("small", "large", false).await.unwrap_err().kind(), Kind::Exists);
+        client.rename("small", "tiny", false).await.unwrap();
+        let mut upload = Upload::bytes(b"x", "tiny".into_path().unwrap());
+        upload.condition = Condition::Absent;
+        let sent = client.upload(vec![upload], Arc::new(Silent)).await.unwrap();
+        assert_eq!(sent.into_result().unwrap_err().kind(), Kind::Exists);
+        // What it has not, it says.
+        assert_eq!(client.make_dir("folder", false).await.unwrap_err().kind(), Kind::Denied);
+        assert_eq!(client.put("folder/file", b"x").await.unwrap_err().kind(), Kind::Denied);
+        client.remove("large", false).await.unwrap();
+        assert_eq!(client.stat("large").await.unwrap_err().kind(), Kind::NotFound);
+        let names: Vec<_> = client.list("", true).await.unwrap().entries.into_iter().map(|entry| entry.path).collect();
+        assert_eq!(names, [b"tiny"]);
+    });
 }
