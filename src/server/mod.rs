@@ -344,7 +344,7 @@ impl Server {
         let by_links = Arc::clone(&uploads);
         users.on_change(move |users| {
             cookies.keep_users(users);
-            by_links.keep_links(users);
+            by_links.end_void_links(users);
             sessions.revoke(users);
         });
         registry.on_kick(move |user| kicked.remove_user(user));

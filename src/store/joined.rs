@@ -8,7 +8,8 @@ mod trash;
 mod uploads;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use self::listing::JoinedListing;
 use self::uploads::{JoinedUpload, Way};
@@ -392,8 +393,10 @@ impl Store for JoinedStore {
     }
 }
 
-/// A folder above one that shows here, or one that cannot be used.
+/// A folder above one that shows here, or one that cannot be used. It is on no disk and has no time: it counts as old as this program's
+/// first look at one, since people take 1970 for a fault.
 fn shown_folder() -> Meta {
+    static FIRST_SHOWN: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
     let mode = FileMode::of(crate::limits::SERVED_FOLDER_MODE);
-    Meta { kind: EntryKind::Directory, size: 0, mtime: Mtime::default(), mode }
+    Meta { kind: EntryKind::Directory, size: 0, mtime: Mtime::from(*FIRST_SHOWN), mode }
 }

@@ -79,6 +79,35 @@ fn a_file_that_two_paths_lead_to_is_not_moved_onto_itself() {
         assert_eq!(word(&mut alice, line), "done", "{line}");
         assert_eq!(alice.download("again/file").unwrap(), b"only");
     }
+    // Nor copied, and a folder goes by no way into itself.
+    std::os::unix::fs::symlink("pub", world.home("alice").join("way")).unwrap();
+    fs::create_dir(world.home("alice").join("pub/deep")).unwrap();
+    for (from, to) in [("pub/file", "again/file"), ("again/file", "pub/file"), ("way/file", "pub/file")] {
+        assert_eq!(word(&mut alice, &format!("COPY {from} {to} replace=yes")), "bad-command", "{from} {to}");
+    }
+    for (method, from, to) in [
+        ("COPY", "pub/file", "again/file"),
+        ("MOVE", "again/file", "pub/file"),
+        ("COPY", "way/file", "pub/file"),
+        ("COPY", "again/deep", "pub/deep"),
+        ("COPY", "again/", "pub/into"),
+        ("COPY", "way/", "again/into"),
+        ("COPY", "pub/deep", "again/deep/into"),
+        ("MOVE", "again/deep", "pub/deep/into"),
+        ("MOVE", "again/deep", "pub/deep"),
+    ] {
+        let login = format!("alice:{PASSWORD}");
+        let destination = format!("Destination: /~alice/{to}");
+        let got = curl(&daemon, &["-u", &login, "-X", method, "-H", &destination], &format!("/~alice/{from}"));
+        assert_eq!(got.status, 403, "{method} {from} {to}: {}", got.text());
+    }
+    let there = fs::read_dir(world.home("alice").join("pub")).unwrap();
+    let mut names: Vec<_> = there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != ".sealift");
+    names.sort();
+    assert_eq!(names, ["deep", "file"]);
+    assert_eq!(word(&mut alice, "COPY way/file pub/copy replace=yes"), "done");
+    fs::remove_file(world.home("alice").join("pub/copy")).unwrap();
     // Another name of it is one, and nothing of the file goes.
     fs::hard_link(world.home("alice").join("pub/file"), world.home("alice").join("linked")).unwrap();
     assert_eq!(word(&mut alice, "RENAME linked again/file replace=yes"), "done");

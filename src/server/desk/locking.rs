@@ -83,7 +83,7 @@ impl Desk {
         self.ticket().registry().locks()
     }
 
-    fn place(&self, path: &RelPath) -> Place {
+    pub(super) fn place(&self, path: &RelPath) -> Place {
         place(&self.principal, path)
     }
 

@@ -103,6 +103,11 @@ impl Place {
         }
     }
 
+    /// Whether it is in that folder, at any depth.
+    pub fn is_in(&self, folder: &Place) -> bool {
+        self.above().any(|above| above == folder.0)
+    }
+
     /// The folders that it is in, from the top down.
     fn above(&self) -> impl Iterator<Item = &[u8]> {
         let slashes = self.0.iter().enumerate().filter(|(_, byte)| **byte == b'/');

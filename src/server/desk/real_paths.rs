@@ -1,5 +1,7 @@
-//! Links on the disk, where parts of a home have rules: those are about what is there, whatever way leads to it.
+//! What a path leads to, by links on the disk and by shared folders: rules for parts of a home are about what is there, whatever way
+//! leads to it.
 
+use super::locks::Place;
 use super::op::Op;
 use super::running::Running;
 use super::{Desk, Earlier, gate};
@@ -72,6 +74,39 @@ impl Desk {
         });
         let Entry { kind, size, mtime, mode, .. } = found.filter(|entry| entry.kind == EntryKind::Link)?;
         Some(Meta { kind, size, mtime, mode: mode? })
+    }
+
+    /// Whether what is copied from one of these paths to the other would be the same thing: a shared folder may lie in a home, and a link
+    /// may lead to what is copied.
+    pub(super) fn is_one_place(&self, from: &RelPath, to: &RelPath) -> bool {
+        from == to || turns::block_in_place(|| self.place(&self.leads_to(from)) == self.place_of_name(to))
+    }
+
+    /// Fails if something would go into itself or onto itself, or take the place of what it is in, by whatever paths. What is `copied`
+    /// is what a link leads to; what is moved is the link.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`].
+    pub fn check_apart(&self, from: &RelPath, to: &RelPath, copied: bool) -> Result<()> {
+        let (source, target) = turns::block_in_place(|| {
+            let source = if copied { self.place(&self.leads_to(from)) } else { self.place_of_name(from) };
+            (source, self.place_of_name(to))
+        });
+        let why = match () {
+            () if source == target => "it is there already",
+            () if target.is_in(&source) || source.is_in(&target) => {
+                "nothing goes into itself, or takes the place of what it is in"
+            }
+            () => return Ok(()),
+        };
+        Err(Error::new(Kind::Denied, why))
+    }
+
+    /// Where what has this name lies on the server, which is a link maybe.
+    fn place_of_name(&self, path: &RelPath) -> Place {
+        let above = path.parent().map(|parent| self.leads_to(&parent));
+        let real = above.and_then(|above| above.join(path.file_name()?).ok());
+        self.place(real.as_ref().unwrap_or(path))
     }
 
     /// This path without the links on its way, whether or not something is at its end.

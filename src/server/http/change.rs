@@ -90,6 +90,7 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     way.check(there)?;
     put::check(guest, &way.from, headers).await?;
     let Way { from, to, .. } = way;
+    apart(guest, &from, &to, false).await?;
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
     let at = to.clone();
     let moved = guest.step(move |desk| match folders {
@@ -98,6 +99,15 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     });
     moved.await.map_err(|error| no_place(error, &at))?;
     Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
+}
+
+/// Fails if these are one and the same, or one is in the other, by whatever paths.
+///
+/// # Errors
+/// [`Kind::Denied`].
+pub async fn apart(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, copied: bool) -> Result<()> {
+    let (from, to) = (from.clone(), to.clone());
+    guest.step(move |desk| desk.check_apart(&from, &to, copied)).await
 }
 
 /// [`Op::Supersede`].

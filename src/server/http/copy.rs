@@ -7,7 +7,7 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
 use super::before_commit::{BeforeCommit, work_until_commit};
-use super::change::{Way, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
+use super::change::{Way, apart, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
 use super::entries::{Batch, batch};
 use super::guest::{Guest, Pending, begin, begin_change, unexpected};
 use super::put;
@@ -32,6 +32,7 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     way.check(there)?;
     put::check(guest, &way.from, headers).await?;
     let Way { from, to, .. } = way;
+    apart(guest, &from, &to, true).await?;
     if what == EntryKind::Directory && !is_flat {
         let from = from.clone();
         guest.step(move |desk| desk.allows_reading_all(&from, "COPY")).await?;

@@ -25,7 +25,7 @@ use crate::readable;
 use crate::server::desk::inbox_room::InboxRoom;
 
 /// Whoever brings something by a link, and to where.
-pub struct Inbox<'a> {
+pub struct InboxVisit<'a> {
     /// Their session.
     pub guest: &'a Arc<Guest>,
     /// The link.
@@ -50,7 +50,7 @@ const FULL: &str = "this link takes no more, or not so much at once";
 /// # Errors
 /// Of what cannot be taken; none says anything of what is there.
 pub async fn serve(
-    inbox: Inbox<'_>,
+    inbox: InboxVisit<'_>,
     request: &Request<()>,
     at: &LinkTarget,
     body: &mut Coming,
@@ -97,7 +97,7 @@ pub async fn serve(
     }
 }
 
-impl Inbox<'_> {
+impl InboxVisit<'_> {
     fn is_for_person(&self) -> bool {
         matches!(self.reader, Reader::Person(_))
     }

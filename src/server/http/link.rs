@@ -13,7 +13,7 @@ use super::Web;
 use super::answer::{Answer, Ids, Reader, answer, explained, redirect, refusal, set, text};
 use super::coming::Coming;
 use super::counted;
-use super::dropped::{self, Inbox};
+use super::dropped::{self, InboxVisit};
 use super::file::Asked;
 use super::form::Fields;
 use super::guest::{Guest, begin, unexpected};
@@ -145,7 +145,7 @@ async fn decide(asker: &Asker<'_>, at: &LinkTarget, body: &mut Coming, ids: &mut
         (LinkTo::Inbox(_), _) if !may_write => Ok(not_offered(asker, *ids)),
         (LinkTo::Inbox(bounds), _) => {
             let uploads = &asker.visitors.shared().uploads;
-            let inbox = Inbox { guest: &guest, link: &link, bounds, uploads, reader: asker.reader() };
+            let inbox = InboxVisit { guest: &guest, link: &link, bounds, uploads, reader: asker.reader() };
             dropped::serve(inbox, request, at, body, *ids).await
         }
         (LinkTo::File | LinkTo::Folder, Way::Read(method)) => read(asker, at, (&guest, &link), method, *ids).await,

@@ -173,7 +173,7 @@ pub async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> R
 
 /// A condition does not hold.
 fn not_that(guest: &Guest, path: &RelPath) -> Error {
-    turned_away::condition(guest, &String::from_utf8_lossy(path.as_bytes()));
+    turned_away::by_condition(guest, &String::from_utf8_lossy(path.as_bytes()));
     Error::new(Kind::Changed, format!("{path}: not what the request said it must be"))
 }
 

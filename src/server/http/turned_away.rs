@@ -37,7 +37,7 @@ impl Arrival {
 }
 
 /// A condition of a request of this guest does not hold.
-pub fn condition(guest: &Guest, url: &str) {
+pub fn by_condition(guest: &Guest, url: &str) {
     let (ticket, user) = (guest.ticket(), guest.name());
     tell(guest.shared(), (ticket.peer(), ticket.id(), Some(user)), ("If-Match", url, Kind::Changed));
 }

@@ -186,7 +186,7 @@ impl Uploads {
     }
 
     /// Gives up those that came by links which give nothing any more: nobody will go on with them, and nothing of them is kept.
-    pub fn keep_links(&self, users: &Users) {
+    pub fn end_void_links(&self, users: &Users) {
         let is_void = |upload: &Upload| upload.owner.link().is_some() && users.renew(&upload.owner).is_none();
         let void: Vec<_> = self.lock().all.extract_if(|_, upload| is_void(upload)).map(|(_, upload)| upload).collect();
         if !void.is_empty() {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::{Duration, SystemTime};
 
 use super::between;
 use crate::common::web::{Got, curl};
 use crate::common::{Daemon, PASSWORD, World, enter};
+use crate::folders;
 
 /// A PROPFIND with this depth and body.
 fn propfind(daemon: &Daemon, user: Option<&str>, depth: &str, body: &str, path: &str) -> Got {
@@ -144,4 +146,18 @@ fn options_say_what_may_be_asked_for() {
     let got = curl(&daemon, &["-X", "OPTIONS"], "/~alice/");
     assert_eq!((got.status, got.header("ms-author-via")), (200, "DAV"));
     assert!(got.header("dav").starts_with('1') && got.header("allow").contains("PROPFIND"), "{got:?}");
+}
+
+#[test]
+fn a_folder_above_a_shared_one_that_is_on_no_disk_has_a_time_of_now_and_keeps_it() {
+    let world = folders::world(folders::SHARED);
+    let before = SystemTime::now() - Duration::from_secs(1);
+    let daemon = world.start();
+    let time = |user: &str| {
+        let told = propfind(&daemon, Some(user), "0", "", &format!("/~{user}/team/")).text();
+        httpdate::parse_http_date(between(&told, "<D:getlastmodified>", "<")[0]).unwrap()
+    };
+    let first = time("alice");
+    assert!(first >= before, "{first:?}");
+    assert_eq!(time("bob"), first);
 }

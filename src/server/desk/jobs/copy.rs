@@ -37,7 +37,7 @@ impl Desk {
         if self.batch.files().any(|file| file == from || file == to) {
             self.commit(earlier);
         }
-        if from == to && replace {
+        if replace && self.is_one_place(from, to) {
             // It would put back what was there before everything that came meanwhile.
             self.commit(earlier);
             return self.over(running, Err(Error::new(Kind::BadCommand, format!("{from}: is not copied onto itself"))));
