@@ -22,6 +22,9 @@ pub(super) trait Place {
     /// Removes files, links and empty folders. What is gone already is fine.
     fn remove(&mut self, paths: &[RelPath]) -> Result<Vec<Result<()>>>;
 
+    /// Removes those of these that are empty folders. What is not stays, also a file that somebody has put there.
+    fn remove_folders(&mut self, paths: &[RelPath]) -> Result<()>;
+
     /// Removes those of these files that have these very bytes.
     fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()>;
 
@@ -181,7 +184,7 @@ pub(super) fn put_back(place: &mut impl Place, displaced: &Displaced, report: &m
     place.remove_links(&links);
     let made: Vec<_> = all.iter().flat_map(|moved| moved.made.iter().rev().cloned()).collect();
     // What is not empty because somebody put something into it stays, and the move back says so.
-    let _ = place.remove(&made)?;
+    place.remove_folders(&made)?;
     let moves: Vec<_> = all.iter().map(|moved| (moved.aside.clone(), moved.path.clone())).collect();
     for (outcome, Moved { path, aside, .. }) in place.rename(&moves)?.into_iter().zip(&all) {
         match outcome {

@@ -165,6 +165,16 @@ impl Place for Here<'_> {
         Ok(paths.iter().map(|path| gone(self.into.store().remove(path, false).map(drop))).collect())
     }
 
+    fn remove_folders(&mut self, paths: &[RelPath]) -> Result<()> {
+        for path in paths {
+            if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
+                // As below.
+                let _ = self.into.remove_name(&folder, name, true);
+            }
+        }
+        Ok(())
+    }
+
     fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()> {
         for (path, hash) in files {
             if content::hash_of(&self.folder.join(path.as_path())).is_ok_and(|there| there == *hash) {
@@ -279,4 +289,24 @@ impl<'a> Side for Local<'a> {
 
 fn shown(folder: &RelPath, path: &RelPath) -> PathBuf {
     PathBuf::from(folder.as_path()).join(path.as_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_put_in_place_of_a_folder_that_was_to_be_made_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("made/inner")).unwrap();
+        fs::create_dir(folder.path().join("full")).unwrap();
+        fs::write(folder.path().join("full/theirs"), "theirs").unwrap();
+        fs::write(folder.path().join("file"), "theirs").unwrap();
+        let into = Destination::open(folder.path()).unwrap();
+        let paths = ["made/inner", "made", "full", "file", "missing"];
+        let paths = paths.map(|path| RelPath::parse(path.as_bytes()).unwrap());
+        Here { into: &into, folder: folder.path() }.remove_folders(&paths).unwrap();
+        let left = ["made", "full/theirs", "file"].map(|path| folder.path().join(path).exists());
+        assert_eq!(left, [false, true, true]);
+    }
 }

@@ -115,6 +115,10 @@ impl Place for There<'_> {
         remote::remove(self.session, self.to, paths)
     }
 
+    fn remove_folders(&mut self, paths: &[RelPath]) -> Result<()> {
+        remote::remove_folders(self.session, self.to, paths)
+    }
+
     fn remove_if(&mut self, files: &[(RelPath, Hash)]) -> Result<()> {
         remote::remove_if(self.session, self.to, files)
     }

@@ -157,6 +157,21 @@ pub(super) fn remove(session: &mut Session, root: &RelPath, paths: &[RelPath]) -
     Ok(outcomes)
 }
 
+/// Removes those of these that are empty folders, in order. What else has their names stays.
+///
+/// # Errors
+/// Those that end the connection.
+pub(super) fn remove_folders(session: &mut Session, root: &RelPath, paths: &[RelPath]) -> Result<()> {
+    let commands = paths.iter().map(|path| root.join(path.as_bytes()).map(Command::Stat));
+    let mut folders = Vec::new();
+    many::each(session, commands, 213, requests::stat, |at, found| {
+        let is_folder = found.is_ok_and(|found| found.kind == EntryKind::Directory);
+        folders.extend(paths.get(at).filter(|_| is_folder).cloned());
+    })?;
+    // What could not be removed is in the way of what is put back, which says so.
+    remove(session, root, &folders).map(drop)
+}
+
 /// Removes those of these files that have these hashes. What else has their names stays.
 ///
 /// # Errors

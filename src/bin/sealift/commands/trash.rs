@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use sealift::client::{Purged, ServerTrash, ServerTrashList, Target};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
-use sealift::{Client, Error, Kind};
+use sealift::{Client, Kind};
 
 use crate::ask;
 use crate::context::Context;
@@ -218,7 +218,7 @@ pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option
 fn confirm(what: &str, target: &Target) -> Outcome {
     match ask::line(&format!("Remove {what} of {target} for good? (yes, no): "))?.as_deref() {
         Some("yes" | "y") => Ok(()),
-        Some(_) => Err(Error::new(Kind::Usage, "nothing was removed").into()),
+        Some(_) => Err(Failure::new(Kind::Usage, "nothing was removed", "Only yes as the answer removes it.")),
         None => {
             Err(Failure::new(Kind::Usage, format!("{what} would be removed for good"), "--yes says that it is meant."))
         }
