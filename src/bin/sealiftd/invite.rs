@@ -37,7 +37,7 @@ pub struct Invite {
     /// The user's name; made if missing
     #[arg(required_unless_present_any = ["list", "revoke"])]
     pub name: Option<String>,
-    /// What a user who is made may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir
+    /// What a user who is made may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
     /// [default: full]
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     pub access: Option<Access>,

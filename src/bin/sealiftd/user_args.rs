@@ -109,7 +109,7 @@ pub struct GrantArgs {
     /// The user's folder below the data folder; for a new user the name, if this is not given
     #[arg(long, value_name = "DIR")]
     home: Option<String>,
-    /// What the user may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir
+    /// What the user may do: full, read, none, or with commas some of list, download, upload, overwrite, delete, rename, mkdir, link
     #[arg(long, value_name = "LIST", value_parser = parse_access)]
     access: Option<Access>,
     /// The most bytes in the user's folder, such as 10G or "500 MB"; none for no bound

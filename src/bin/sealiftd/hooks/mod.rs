@@ -64,7 +64,7 @@ impl Hooks {
         let failed = |err| Error::file("the process that runs hooks", err);
         let timeout = Duration::from(args.hook_timeout);
         let child = Command::new("/proc/self/exe")
-            .arg0("sealiftd")
+            .arg0("sealiftd-hooks")
             .arg(runner::COMMAND)
             .args(["--log-format", if format == LogFormat::Json { "json" } else { "text" }])
             .arg(format!("--hook-timeout={}ms", timeout.as_millis()))
