@@ -11,7 +11,7 @@ use crate::machine::turns;
 
 impl Desk {
     pub(super) fn stat(&self, path: &RelPath, running: Running) -> Begun {
-        let found = self.meta(path, running.name());
+        let found = self.meta(path, Access::LIST, running.name());
         let found = found.map(|meta| Outcome::Found { meta, rotten: self.is_rotten(path, meta.kind, meta.size) });
         self.over(running, found)
     }

@@ -135,12 +135,15 @@ impl Desk {
             }
         };
         may_begin(path)?;
+        // Where nothing is, or a link leads out, this says so.
+        let rights = if inbox.is_some() { Access::UPLOAD } else { Access::DOWNLOAD };
+        let kind = self.meta(path, Access::LINK.union(rights), running.name())?.kind;
         let real = turns::block_in_place(|| self.store.real_path(path));
-        if let Ok(real) = &real {
+        if let Ok(real) = &real
+            && kind != EntryKind::Link
+        {
             may_begin(real)?;
         }
-        // Where nothing is, or a link leads out, this says so.
-        let kind = self.store.stat(path)?.kind;
         match (inbox, kind) {
             (Some(bounds), EntryKind::Directory) => {
                 let real = real?;

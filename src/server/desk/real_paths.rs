@@ -51,9 +51,9 @@ impl Desk {
         })
     }
 
-    /// What is at this path, and of a link into what the user may not list, the link.
-    pub(super) fn meta(&self, path: &RelPath, name: &str) -> Result<Meta> {
-        match self.check_real(path, Access::LIST, name) {
+    /// What is at this path for who has these rights where it leads to; of a link into what the user may not list, the link.
+    pub(super) fn meta(&self, path: &RelPath, rights: Access, name: &str) -> Result<Meta> {
+        match self.check_real(path, rights, name) {
             Ok(()) => self.store.stat(path),
             Err(error) if error.kind() == Kind::NotFound => self.link_itself(path).ok_or(error),
             Err(error) => Err(error),

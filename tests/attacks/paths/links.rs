@@ -246,6 +246,11 @@ fn links_tell_nothing_of_where_their_reader_may_not_look() {
             let expected = if verb == "STAT" && there.starts_with("free/") { "stat" } else { "not-found" };
             assert!(one == other && one == expected, "{verb} {there}: {one}, {none}: {other}");
         }
+        for what in ["", " drop=yes"] {
+            let (one, other) =
+                (kind(&mut alice, &format!("LINK {there}{what}")), kind(&mut alice, &format!("LINK {none}{what}")));
+            assert!(one == other && one != "linked", "{there}{what}: {one}, {none}: {other}");
+        }
         if there.starts_with("free/") {
             let (one, other) = (alice.ask(format!("STAT {there}")).2, alice.ask(format!("STAT {none}")).2);
             assert_eq!((one["type"].as_str(), other["type"].as_str()), ("link", "link"), "{one:?}");
