@@ -169,6 +169,17 @@ fn whoever_has_a_password_and_is_invited_keeps_it_until_then_and_that_is_said() 
 }
 
 #[test]
+fn an_invitation_where_there_is_no_server_says_so_and_makes_nothing() {
+    let place = TempDir::new().unwrap();
+    for args in [&["invite", "alice", "--host", "127.0.0.1"][..], &["invite", "--list"]] {
+        let (code, _, said) = run(place.path(), args, "");
+        assert!(code == 3 && said.contains("certs/cert.pem: no such file"), "{said}");
+        assert!(said.contains("start `sealiftd` here once"), "{said}");
+    }
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn words_that_are_no_right_or_no_event_are_named_with_those_there_are() {
     let place = TempDir::new().unwrap();
     for (args, why) in [

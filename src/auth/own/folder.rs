@@ -70,6 +70,8 @@ impl StateFolder {
     /// Those of the file system.
     pub fn for_administrator(path: &Path, like: &Path) -> Result<StateFolder> {
         let failed = |err: io::Error| Error::file(path.display(), err);
+        // Asked before anything is made: without it nothing is.
+        let like = fs::metadata(like).map_err(|err| Error::file(like.display(), err))?;
         if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(above).map_err(failed)?;
         }
@@ -81,7 +83,7 @@ impl StateFolder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty()).map_err(|err| failed(err.into()))?;
         let owner = match is_new {
-            true => fs::metadata(like).map(|like| (like.uid(), like.gid())).map_err(failed)?,
+            true => (like.uid(), like.gid()),
             false => rustix::fs::fstat(&top).map(|own| (own.st_uid, own.st_gid)).map_err(|err| failed(err.into()))?,
         };
         let owner = (Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)));

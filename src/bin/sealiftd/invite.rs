@@ -30,6 +30,10 @@ Examples:
 The line holds the pin of this server's key and a secret that works once. Whoever has it first is let in and chooses the
 password: send it by a way that others do not read. A user who is there already chooses another password by it.";
 
+/// What to do where there is nothing of a server.
+const FIRST_START: &str =
+    "The first start of the server makes it: start `sealiftd` here once, or say where it is (`sealiftd --help`).";
+
 /// Whom to invite.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -71,7 +75,12 @@ impl Invite {
 /// # Errors
 /// Those of the users file, the key and the state folder.
 pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
-    let folder = StateFolder::for_administrator(&places.state(), &places.data)?;
+    // What a server has that was started once: before anything is made.
+    let pin = load(&places.certs)?.pin();
+    let folder = StateFolder::for_administrator(&places.state(), &places.data).map_err(|err| match err.kind() {
+        Kind::NotFound => Failure::from(err).hint(FIRST_START),
+        _ => err.into(),
+    })?;
     if args.list {
         return list(&folder);
     }
@@ -87,8 +96,6 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         Some(host) => Endpoint::parse(host, port)?,
         None => Endpoint::new(process::host_name().unwrap_or_else(|| "localhost".to_owned()), port),
     };
-    // Before anybody is made.
-    let pin = load(&places.certs)?.pin();
     let lifetime = Duration::from(args.expires);
     if lifetime > limits::INVITATION_LIFETIME_MAX {
         let text = "--expires: an invitation is open for a year at most";
@@ -189,7 +196,7 @@ fn list(folder: &StateFolder) -> Result<(), Failure> {
 
 fn load(certs: &Path) -> Result<Identity, Failure> {
     Identity::load(certs).map_err(|err| match err.kind() {
-        Kind::NotFound => Failure::from(err).hint("The first start of the server makes it; --certs says where it is."),
+        Kind::NotFound => Failure::from(err).hint(FIRST_START),
         _ => err.into(),
     })
 }
