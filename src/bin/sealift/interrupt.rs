@@ -57,6 +57,10 @@ struct State {
     is_elsewhere: bool,
     /// When another program last gave the terminal back.
     back_since: Option<Instant>,
+    /// A conversation at a terminal goes on: a Ctrl-C that finds no command is for a question, or for nothing.
+    is_conversation: bool,
+    /// A Ctrl-C came while a person was asked.
+    is_given_up: bool,
     /// What a mirror has moved out of the way, and the folder that is in.
     displaced: Option<(Displaced, PathBuf)>,
     /// Counts the commands, so that one that has ended is not waited for.
@@ -73,6 +77,8 @@ static STATE: Mutex<State> = Mutex::new(State {
     gives_a_name: false,
     is_elsewhere: false,
     back_since: None,
+    is_conversation: false,
+    is_given_up: false,
     displaced: None,
     number: 0,
 });
@@ -100,6 +106,10 @@ pub fn watch() -> Result<()> {
                 let is_echo = state.back_since.is_some_and(|since| since.elapsed() < limits::INTERRUPT_ECHO);
                 if signal == SIGINT && ((state.is_elsewhere && state.command.is_none()) || is_echo) {
                     state.back_since = None;
+                    continue;
+                }
+                if signal == SIGINT && state.is_conversation && state.command.is_none() && !state.is_stopping {
+                    state.is_given_up = true;
                     continue;
                 }
                 state.is_stopping = true;
@@ -290,9 +300,24 @@ pub fn is_stopping() -> bool {
     state().is_stopping
 }
 
-/// Waits for a person. Nothing is half done then, so Ctrl-C ends the program at once.
+/// Says whether a conversation at a terminal goes on, which outlives a Ctrl-C.
+pub fn converses(is_conversation: bool) {
+    state().is_conversation = is_conversation;
+}
+
+/// Whether the person has given up the question that is being asked.
+pub fn is_given_up() -> bool {
+    state().is_given_up
+}
+
+/// Waits for a person. Nothing is half done then, so Ctrl-C ends the program at once; in a conversation it ends the
+/// question ([`is_given_up`]).
 pub fn while_asking<T>(ask: impl FnOnce() -> T) -> T {
-    let command = state().command.take();
+    let command = {
+        let mut state = state();
+        state.is_given_up = false;
+        state.command.take()
+    };
     let answer = ask();
     state().command = command;
     answer

@@ -1,10 +1,11 @@
 //! What outlives an interruption, a lost line, or a person who takes their time.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::common::program::{PASSWORD, Proxy, World, finish, signal};
 
@@ -100,16 +101,23 @@ fn a_mirror_outlives_lost_lines() {
         ("./tree".to_owned(), format!("alice@{}/m", proxy.address)),
         (format!("alice@{}/m", proxy.address), "./back".to_owned()),
     ] {
-        let mut command = world.command(["mirror", &from, &to]);
-        command.env("SEALIFT_PASSWORD", PASSWORD).stderr(Stdio::piped());
-        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        let mut command = world.command(["mirror", "--json", &from, &to]);
+        command.env("SEALIFT_PASSWORD", PASSWORD).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.stdin(Stdio::null()).spawn().unwrap();
         let folder = if from == "./tree" { world.remote("alice", "m") } else { world.local("back") };
         wait_for("some files are there", || fs::read_dir(&folder).is_ok_and(|entries| entries.count() > 5));
         proxy.cut();
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        let done = child.wait_with_output().unwrap();
+        let (told, said) = (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
+        assert_eq!(done.status.code(), Some(0), "{said}");
         assert_eq!(said.matches("; again in ").count(), 1, "{said}");
+        // All that came is counted, over whichever line it did. Of what was sent whole the answer may be lost.
+        let events: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let files = events.iter().filter(|event| event["event"] == "file").count() as u64;
+        let summary = events.iter().find(|event| event["event"] == "summary").unwrap();
+        assert_eq!((&summary["files"], &summary["unchanged"]), (&files.into(), &(40 - files).into()), "{told}");
+        assert_eq!(summary["bytes"], files * 300_000);
+        assert!(files == 40 || from == "./tree", "{told}");
         for n in 0..40u8 {
             assert!(fs::read(folder.join(n.to_string())).unwrap() == vec![n; 300_000], "{n}");
         }

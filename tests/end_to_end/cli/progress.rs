@@ -106,14 +106,29 @@ fn after_a_lost_line_a_mirror_s_bar_still_knows_how_much_there_is() {
     let mut terminal = world.terminal_of((100, 30), UTF8, ["mirror", &from, "./copy"]);
     terminal.expect(" %  of 4.0 MiB").expect("/3 files");
     gate.cut();
-    terminal.expect("warning:").expect("again in");
+    terminal.expect("warning:").expect("again in").expect("of 8.0 MiB").expect("/3 files");
     gate.allow(MIB as u64);
     // What was done before the line was lost is done, and nothing is forgotten of what there is in all.
     terminal.expect("of 8.0 MiB").expect("/3 files  fetching");
     gate.open();
     terminal.expect(", verified");
     assert_eq!(terminal.wait().code(), Some(0));
-    assert!(!drawn(&terminal).iter().any(|line| line.contains("0 B of 0 B")));
+    let wrong = ["0 B of 0 B", "1/1 files", "2/2 files"];
+    assert!(!drawn(&terminal).iter().any(|line| wrong.iter().any(|words| line.contains(words))));
+}
+
+#[test]
+fn after_a_lost_line_the_bar_of_a_single_file_begins_at_what_is_kept() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "large"), vec![7; 40 * MIB]).unwrap();
+    let gate = Gate::start(&world, Held::FromServer, 36 * MIB as u64);
+    let mut terminal = world.terminal_of((100, 30), UTF8, ["get", &format!("alice@{}/large", gate.address), "copy"]);
+    terminal.expect(" 89 %");
+    gate.cut();
+    terminal.expect("again in").expect("large").expect(" 80 %  32 MiB of 40 MiB");
+    gate.open();
+    terminal.expect("1 file, 40 MiB in ");
+    assert_eq!(terminal.wait().code(), Some(0));
 }
 
 #[test]

@@ -117,6 +117,14 @@ fn cd_with_a_dash_goes_back_and_open_goes_elsewhere() {
 }
 
 #[test]
+fn cd_without_a_name_goes_home() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "a/b")).unwrap();
+    let done = world.run_with(["shell", &world.alice("a/b")], b"cd\npwd\ncd -\ncd\npwd\n").code(0);
+    assert_eq!(done.stdout(), "/\n/a/b\n/\n");
+}
+
+#[test]
 fn an_interrupted_transfer_is_gone_on_with() {
     let world = World::trusting();
     let content: Vec<u8> = (0..40_000_000_u32).map(|n| (n / 7) as u8).collect();

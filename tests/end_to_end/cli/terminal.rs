@@ -175,3 +175,20 @@ fn ctrl_c_in_the_shell_stops_the_command_and_not_the_shell() {
     assert_eq!(terminal.wait().code(), Some(0));
     assert_eq!(fs::read_dir(world.work.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn ctrl_c_at_a_question_of_the_shell_gives_the_prompt_back() {
+    let world = World::trusting();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    fs::write(world.remote("alice", "gone"), "gone").unwrap();
+    let mut terminal = world.terminal(["shell", &world.alice("")]);
+    terminal.expect("Password for alice").line(PASSWORD).expect(":/> ").line("rm gone").expect(":/> ");
+    terminal.line("trash empty .").expect("(yes, no): ").keys("\x03").expect("interrupted").expect(":/> ");
+    terminal.line("trash list").expect("gone").expect(":/> ");
+    let other = world.public("").replace("127", "bob@127");
+    terminal.line(&format!("open {other}")).expect("Password for bob").keys("\x03").expect("interrupted");
+    terminal.expect("alice@127.0.0.1:/> ").line("login bob").expect("Password for bob").keys("\x03");
+    terminal.expect("interrupted").expect("alice@127.0.0.1:/> ").line("pwd").expect("/\r\n").expect("> ").line("quit");
+    assert_eq!(terminal.wait().code(), Some(0));
+}

@@ -235,7 +235,8 @@ async fn attempts(
     back: &BackTo<'_>,
     progress: &Arc<Progress>,
 ) -> Outcome<MirrorSummary> {
-    let (mut patience, mut before) = (back.patience(), 0);
+    // Files and bytes that came over lines which were lost.
+    let (mut patience, mut before) = (back.patience(), (0, 0));
     loop {
         let observer = progress.clone();
         let done = match way {
@@ -244,15 +245,25 @@ async fn attempts(
         };
         let lost = match done {
             Err(error) if is_lost_line(&error) && !interrupt::is_stopping() => error,
-            done => return Ok(done?),
+            done => return Ok(with_earlier(done?, before)),
         };
-        if progress.files() > before {
+        let now = progress.done();
+        if now.0 > before.0 {
             patience.renew();
-            before = progress.files();
+            before = now;
         }
-        progress.starts_over();
+        progress.lost();
         *client = back.as_soon_as_possible(&mut patience, lost).await?;
+        progress.starts_over();
     }
+}
+
+/// What the last attempt found to be the same is in part what earlier ones have transferred.
+fn with_earlier(mut summary: MirrorSummary, (files, bytes): (u64, u64)) -> MirrorSummary {
+    summary.transfer.files += files;
+    summary.transfer.bytes = summary.transfer.bytes.saturating_add(bytes);
+    summary.same = summary.same.saturating_sub(files);
+    summary
 }
 
 /// Puts back what was moved out of the way: here in any case, on a server if a person ended the command. A line that is lost

@@ -173,9 +173,15 @@ impl Progress {
         });
     }
 
-    /// What is left is counted anew.
+    /// The line was lost, and what is left will be counted anew.
+    pub fn lost(&self) {
+        self.change(|state| state.lost(0));
+    }
+
+    /// What is left is counted anew, and what is skipped told of again.
     pub fn starts_over(&self) {
         self.change(State::starts_over);
+        *self.skipped.lock() = Skipped::default();
     }
 
     /// So many parts of the work are to be counted yet, each when it begins.
@@ -188,9 +194,10 @@ impl Progress {
         self.change(|state| state.next_part(u32::try_from(parts_after).unwrap_or(u32::MAX)));
     }
 
-    /// How many files are done.
-    pub fn files(&self) -> u64 {
-        self.state.lock().files()
+    /// How many files are done, and the bytes of all of them.
+    pub fn done(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.files(), state.finished_bytes())
     }
 
     /// Takes the bars away.
@@ -280,7 +287,7 @@ impl Observer for Progress {
     }
 
     fn retrying(&self, error: &Error, pause: Duration, kept: u64) {
-        self.change(State::lost);
+        self.change(|state| state.lost(kept));
         self.out.lost(error, pause, kept);
     }
 

@@ -14,6 +14,8 @@ pub struct State {
     files: u64,
     files_expected: u64,
     bytes_expected: u64,
+    /// Bytes of files that are done.
+    finished: u64,
     /// Bytes of files that are settled.
     settled: u64,
     /// Bytes that were moved, as often as they were: what a rate is made of.
@@ -24,6 +26,8 @@ pub struct State {
     parts: u32,
     parts_after: u32,
     proving: Option<Running>,
+    /// What a lost connection cut off, as far as it is kept, until something begins again.
+    cut: Option<Running>,
     /// How much had been moved at earlier looks.
     looks: VecDeque<(Instant, u64)>,
 }
@@ -122,16 +126,19 @@ impl State {
         self.bytes_expected = self.bytes_expected.saturating_add(bytes);
     }
 
-    /// What is left is counted anew.
+    /// What is left is counted anew, from now on.
     pub fn starts_over(&mut self) {
         self.running.clear();
-        self.proving = None;
+        (self.proving, self.cut) = (None, None);
         (self.files_expected, self.bytes_expected, self.reading) = (self.files, self.settled, 0);
+        // Until it is begun to be counted, that is a part to come.
+        self.parts_to_come(1);
     }
 
     /// A file begins.
     pub fn started(&mut self, path: &Path, size: Option<u64>) {
         self.proving = None;
+        self.cut = None;
         self.running.push_back(Running { path: path.to_owned(), size, at: 0 });
     }
 
@@ -144,15 +151,20 @@ impl State {
 
     /// What is there of a file is compared.
     pub fn proving(&mut self, path: &Path, done: u64, of: u64) {
+        self.cut = None;
         match &mut self.proving {
             Some(proving) if proving.path == path => proving.at = done,
             _ => self.proving = Some(Running { path: path.to_owned(), size: Some(of), at: done }),
         }
     }
 
-    /// The connection was lost: what is not finished begins again, from where it goes on.
-    pub fn lost(&mut self) {
-        self.running.clear();
+    /// The connection was lost: what is not finished begins again, from where it goes on. So many bytes are kept of what was
+    /// cut off.
+    pub fn lost(&mut self, kept: u64) {
+        let is_alone = self.running.len() == 1;
+        let cut = std::mem::take(&mut self.running).into_iter().find(|file| is_alone || (kept > 0 && file.at >= kept));
+        // While it is tried again and again there is nothing new to be told.
+        self.cut = cut.map(|file| Running { at: kept.min(file.at), ..file }).or(self.cut.take());
         self.proving = None;
     }
 
@@ -166,13 +178,16 @@ impl State {
 
     /// A file is done, of this size.
     pub fn finished(&mut self, path: &Path, bytes: u64) {
+        self.cut = None;
         self.files += 1;
+        self.finished = self.finished.saturating_add(bytes);
         self.end(path);
         self.settled = self.settled.saturating_add(bytes);
     }
 
     /// Nothing more comes of a file. Its bytes count as done, or a bar would never be full.
     pub fn given_up(&mut self, path: &Path) {
+        self.cut = None;
         if let Some(file) = self.end(path) {
             self.settled = self.settled.saturating_add(file.size.unwrap_or(file.at));
         }
@@ -180,6 +195,7 @@ impl State {
 
     /// A file of this size need not move.
     pub fn unchanged(&mut self, size: u64) {
+        self.cut = None;
         self.proving = None;
         self.files_expected = self.files_expected.saturating_sub(1);
         self.settled = self.settled.saturating_add(size);
@@ -195,6 +211,11 @@ impl State {
         self.files
     }
 
+    /// Bytes of the files done.
+    pub fn finished_bytes(&self) -> u64 {
+        self.finished
+    }
+
     /// Bytes moved.
     pub fn moved(&self) -> u64 {
         self.moved
@@ -203,14 +224,14 @@ impl State {
     /// What there is to be seen now.
     pub fn look(&mut self, now: Instant) -> Look {
         let rate = self.rate(now);
-        let sizes = self.running.iter().map(|file| file.size.unwrap_or(file.at));
-        let known = sizes.fold(self.settled, u64::saturating_add);
+        let all = || self.running.iter().chain(&self.cut);
+        let known = all().map(|file| file.size.unwrap_or(file.at)).fold(self.settled, u64::saturating_add);
         let reached = |file: &Running| file.size.map_or(file.at, |size| size.min(file.at));
-        let done = self.running.iter().map(reached).fold(self.settled, u64::saturating_add);
+        let done = all().map(reached).fold(self.settled, u64::saturating_add);
         let is_reading = self.reading > 0 || self.parts > 0;
         let total = self.bytes_expected.max(known);
         // What comes out of a pipe has no size.
-        let is_open = is_reading || total == 0 || self.running.iter().any(|file| file.size.is_none());
+        let is_open = is_reading || total == 0 || all().any(|file| file.size.is_none());
         let (waiting, mut running): (Vec<_>, Vec<_>) = self.running.iter().cloned().partition(Running::is_whole);
         // While more files come their bytes wait for room, not for a word.
         let is_last = !is_reading && self.files + waiting.len() as u64 >= self.files_expected;
@@ -220,6 +241,7 @@ impl State {
             _ if is_reading && self.running.is_empty() => Phase::Reading,
             _ => Phase::Moving,
         };
+        running.extend(self.cut.clone());
         if let (Phase::Proving, Some(proving)) = (phase, &self.proving) {
             running.push(proving.clone());
         }
@@ -308,13 +330,23 @@ mod tests {
         state.finished(Path::new("a"), 100);
         state.started(Path::new("b"), Some(200));
         state.progressed(Path::new("b"), 150);
-        state.lost();
-        assert_eq!((look(&mut state).done, look(&mut state).total), (100, Some(300)));
+        state.lost(120);
+        let seen = look(&mut state);
+        assert_eq!((seen.done, seen.total, seen.files_expected), (220, Some(300), 2));
+        assert_eq!(
+            (seen.phase, seen.running[0].path.as_path(), seen.running[0].at),
+            (Phase::Moving, Path::new("b"), 120)
+        );
+        state.lost(120);
+        assert_eq!(look(&mut state).done, 220, "it was tried once more");
         state.started(Path::new("b"), Some(200));
         state.resumed(Path::new("b"), 120);
         assert_eq!((look(&mut state).done, look(&mut state).total), (220, Some(300)));
-        // A mirror counts anew what is left.
+        // A mirror counts anew what is left, when there is a line again.
+        state.lost(0);
+        assert_eq!((look(&mut state).total, look(&mut state).files_expected), (Some(300), 2));
         state.starts_over();
+        assert_eq!(look(&mut state).total, None);
         state.reading(true);
         assert_eq!((look(&mut state).done, look(&mut state).total), (100, None));
         state.expected(1, 200);

@@ -120,6 +120,7 @@ fn ask_for_server(ctx: &Context) -> Outcome<(Login, Target)> {
 /// At a terminal: until `exit`, or Ctrl-D. Failed commands are shown and forgotten.
 fn converse(ctx: &Context, session: ShellSession<'_>) -> Outcome {
     let mut editor = Editor::new(ctx.out, session)?;
+    interrupt::converses(true);
     loop {
         let requests = match editor.read()? {
             Typed::End => break,
@@ -147,6 +148,7 @@ fn converse(ctx: &Context, session: ShellSession<'_>) -> Outcome {
             }
         }
     }
+    interrupt::converses(false);
     editor.with_session(|session| block_on(session.close()));
     Ok(())
 }

@@ -320,14 +320,15 @@ impl<'a> ShellSession<'a> {
     }
 
     async fn cd(&mut self, folder: Option<&OsStr>) -> Outcome {
-        let folder = match folder.unwrap_or(OsStr::new("/")).as_bytes() {
+        let name = folder.unwrap_or(OsStr::new("/"));
+        let folder = match name.as_bytes() {
             b"-" => {
                 let nowhere = || Error::new(Kind::Usage, "there is no folder to go back to yet");
                 let folder = self.folder_before.clone().ok_or_else(nowhere)?;
                 say(&format!("/{}", for_people(folder.as_bytes())))?;
                 folder
             }
-            _ => self.target(folder.unwrap_or_default())?.path,
+            _ => self.target(name)?.path,
         };
         self.change_folder(folder).await
     }
