@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::account::Sum;
 use super::jail::{entries, open_directory};
 use super::source::meta;
-use super::trash::TRASH;
+use super::trash::{TRASH, is_note};
 use crate::limits;
 
 /// Whether a folder's entry is one of those that a walk passes over.
@@ -26,6 +26,10 @@ type Level = (rustix::fs::Dir, Vec<u8>);
 /// All regular files in a folder and their bytes, each under each of its names. A folder that cannot be read holds nothing
 /// that was put there through a store. What is reserved is told, and of what is in it the trash counts.
 pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, Errno> {
+    walk(folder, false, reserved)
+}
+
+fn walk(folder: &Dir, is_trash: bool, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, Errno> {
     let mut sum = Sum::NONE;
     // Folders deeper than what is held open at once, by the names that lead to them.
     let mut deep: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
@@ -40,12 +44,13 @@ pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, E
                 continue;
             };
             match kind {
+                FileType::RegularFile if is_trash && way.is_empty() && depth == 1 && is_note(&name) => {}
                 FileType::RegularFile => sum = sum.plus(file(level, &name)?),
                 FileType::Directory if is_reserved(&name) => {
                     if let Ok(dir) = level.fd().and_then(|level| open_directory(level, &name)) {
                         reserved(&dir);
                         match open_directory(&dir, TRASH.as_bytes()) {
-                            Ok(trash) => sum = sum.plus(self::sum(&trash, reserved)?),
+                            Ok(trash) => sum = sum.plus(walk(&trash, true, reserved)?),
                             Err(Errno::NOENT) => {}
                             Err(err) => drop(readable::<()>(Err(err))?),
                         }

@@ -2,19 +2,21 @@
 //!
 //! Each thing lies there under an id that begins with the time, and a symbolic link `ID.from` beside it says what it was called.
 //! (A link, because a file system writes its text together with its name: after a power cut it is there if the thing is. Where
-//! there are no links, or the path is too long for one, the thing comes back under its id.) It goes there, and comes back, by
+//! there are no links, or the path is too long for one, it is a file.) It goes there, and comes back, by
 //! one rename. What a file replaces has a second name there before it loses the first: wherever a process is killed, both are
 //! somewhere.
 //!
 //! What is there counts as what is in the home does. Empty files are not kept: there is nothing to lose.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, fsync, linkat, mkdirat, readlinkat, renameat, statat, symlinkat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, Stat, fsync, linkat, mkdirat, openat, readlinkat, renameat, statat, symlinkat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -39,6 +41,11 @@ const NOTE: &str = ".from";
 /// How the name of a folder begins that is being removed for good: beside the trash, where nothing counts it and nobody brings it
 /// back. What a killed server leaves of it goes with the next sweep.
 pub(super) const GOING: &str = "gone-";
+
+/// Whether something in the trash is no thing that was deleted, but what says where one comes from. It counts in no quota.
+pub(super) fn is_note(name: &[u8]) -> bool {
+    name.ends_with(NOTE.as_bytes())
+}
 
 /// The folder, open.
 pub(super) struct Trash {
@@ -99,15 +106,31 @@ impl Trash {
         }
     }
 
-    /// A fresh id, whose note says this path.
+    /// A fresh id, whose note says this path: a link with this text, which takes no block of the disk, and a file where a link
+    /// cannot have such a text (4095 bytes on ext4, 1023 on XFS) or there are no links.
     fn note(&self, path: &RelPath) -> Result<TrashId, Errno> {
         let id = TrashId::now().map_err(|_| Errno::IO)?;
-        match symlinkat(path.as_bytes(), &*self.dir, format!("{id}{NOTE}")) {
+        let name = format!("{id}{NOTE}");
+        match symlinkat(path.as_bytes(), &*self.dir, &*name) {
+            Ok(()) => Ok(id),
             Err(err @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) => Err(err),
             Err(Errno::NOENT | Errno::IO) => Err(Errno::IO),
-            // Where it cannot be written down, the thing can still be found by its time.
-            Ok(()) | Err(_) => Ok(id),
+            Err(_) => match self.write_note(&name, path) {
+                Ok(()) => Ok(id),
+                // Nothing goes where nobody could tell what it was called, and so who may see it.
+                Err(err) => {
+                    self.forget(id);
+                    Err(Errno::from_io_error(&err).unwrap_or(Errno::IO))
+                }
+            },
         }
+    }
+
+    fn write_note(&self, name: &str, path: &RelPath) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut note = File::from(openat(&*self.dir, name, flags, Mode::RUSR | Mode::WUSR)?);
+        note.write_all(path.as_bytes())?;
+        note.sync_all()
     }
 
     fn forget(&self, id: TrashId) {
@@ -149,11 +172,24 @@ impl Trash {
         Ok(ids)
     }
 
-    /// What it was called.
-    fn path_of(&self, id: TrashId) -> Result<RelPath> {
-        let noted = readlinkat(&*self.dir, format!("{id}{NOTE}"), Vec::new()).ok();
-        let path = noted.and_then(|path| RelPath::parse(path.to_bytes()).ok()).filter(|path| !path.is_root());
-        path.map_or_else(|| RelPath::parse(id.to_string().as_bytes()), Ok)
+    /// What it was called, if that is known: rights are those of its path, so without one nobody is told of it. It goes when it is
+    /// old, or with all that is here.
+    fn path_of(&self, id: TrashId) -> Option<RelPath> {
+        let name = format!("{id}{NOTE}");
+        let noted = match readlinkat(&*self.dir, &*name, Vec::new()) {
+            Ok(text) => text.into_bytes(),
+            Err(_) => self.read_note(&name).ok()?,
+        };
+        RelPath::parse(&noted).ok().filter(|path| !path.is_root())
+    }
+
+    fn read_note(&self, name: &str) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let note = File::from(openat(&*self.dir, name, flags, Mode::empty())?);
+        let mut path = Vec::new();
+        // With one byte too many it is no path, and none is made of its beginning.
+        note.take(limits::PATH_MAX as u64 + 1).read_to_end(&mut path)?;
+        Ok(path)
     }
 
     fn stat(&self, id: TrashId) -> Result<Stat, Errno> {
@@ -229,10 +265,7 @@ pub(super) fn list(jail: &Jail, path: &RelPath, most: usize, shown: &dyn Fn(&Rel
     let Some(trash) = open(jail)? else { return Ok(list) };
     let ids = trash.ids().map_err(|err| Error::file("the trash", err))?;
     for id in ids.into_iter().rev() {
-        let from = trash.path_of(id)?;
-        if !from.is_within(path) || !shown(&from) {
-            continue;
-        }
+        let Some(from) = trash.path_of(id).filter(|from| from.is_within(path) && shown(from)) else { continue };
         // Gone meanwhile.
         let Ok(stat) = trash.stat(id) else { continue };
         if list.entries.len() == most {
@@ -250,9 +283,9 @@ fn with(jail: &Jail, path: &RelPath, id: TrashId) -> Result<(Trash, Stat)> {
     let missing = || Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"));
     let trash = open(jail)?.ok_or_else(missing)?;
     let stat = trash.stat(id).map_err(|_| missing())?;
-    match trash.path_of(id)? == *path {
-        true => Ok((trash, stat)),
-        false => Err(missing()),
+    match trash.path_of(id) {
+        Some(from) if from == *path => Ok((trash, stat)),
+        Some(_) | None => Err(missing()),
     }
 }
 
@@ -300,7 +333,7 @@ pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<
     let Some(trash) = open(jail)? else { return Ok(0) };
     let mut gone = 0;
     for id in trash.ids().map_err(|err| Error::file("the trash", err))? {
-        if trash.path_of(id)?.is_within(path) {
+        if trash.path_of(id).map_or(path.is_root(), |from| from.is_within(path)) {
             trash.remove(jail, id)?;
             gone += 1;
         }

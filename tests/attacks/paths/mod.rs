@@ -7,6 +7,7 @@ mod links;
 mod race;
 mod special;
 mod spellings;
+mod trash;
 
 use std::collections::BTreeMap;
 use std::fs;
