@@ -6,7 +6,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::common::{Daemon, RawClient, all_asks, sealiftd, text};
+use crate::common::{Daemon, RawClient, all_asks, enter, sealiftd, text};
+use crate::folders::{SHARED, world};
 
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -147,4 +148,52 @@ fn a_running_server_does_what_is_explained() {
         }
     }
     assert!(compared > 300, "{compared}");
+}
+
+#[test]
+fn a_link_is_explained_as_the_server_takes_it() {
+    let world = world(&format!("{SHARED}[[users.alice.rules]]\npath = \"/docs/secret\"\naccess = []\n"));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    for folder in ["docs/secret", "papers"] {
+        fs::create_dir_all(world.home("alice").join(folder)).unwrap();
+    }
+    assert_eq!(alice.ask("MKDIR public/sub").1, "done");
+    assert_eq!(alice.upload("docs/f", b"x").1, "done");
+    let mut taken = 0;
+    for (line, may) in [
+        ("LINK papers", true),
+        ("LINK papers drop=yes", true),
+        ("LINK docs/f", true),
+        ("LINK docs/secret", false),
+        ("LINK docs drop=yes", false),
+        ("LINK public", false),
+        ("LINK public/sub", false),
+        ("LINK public drop=yes", false),
+    ] {
+        let word = alice.ask(line).1;
+        assert_eq!(word == "denied", !may, "{line}: {word}");
+        let mut words = vec!["explain", "alice"];
+        for word in line.split(' ') {
+            words.extend(word.contains('=').then_some("--with"));
+            words.push(word);
+        }
+        let output = daemon.command(&words).output().unwrap();
+        assert_eq!(output.status.code(), Some(if may { 0 } else { 5 }), "{line}: {}", text(&output.stdout));
+        taken += usize::from(text(&output.stdout).contains("is in one that is shared ("));
+    }
+    assert_eq!(taken, 3);
+    // What it cannot know is said: there is no looking whether it is a folder.
+    assert_eq!(alice.ask("LINK docs").1, "denied");
+    let output = daemon.command(&["explain", "alice", "LINK", "docs"]).output().unwrap();
+    assert!(text(&output.stdout).contains("Not if it is a folder: "), "{}", text(&output.stdout));
+}
+
+#[test]
+fn words_of_the_client_get_the_protocol_s_as_a_hint() {
+    let place = place();
+    for (word, meant) in [("get", "DOWNLOAD"), ("put", "UPLOAD"), ("rm", "DELETE"), ("mv", "RENAME")] {
+        let (code, said) = explain(place.path(), &["alice", word, "f"]);
+        assert!(code == 2 && said.contains(&format!("Say {meant}: ")), "{word}: {said}");
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -218,4 +219,53 @@ fn nobody_is_given_a_folder_of_others_by_being_called_like_it() {
     done(place.path(), &["user", "add", "team", "--home", "team2", "--password-stdin"]);
     done(place.path(), &["user", "add", "public", "--home", "public", "--password-stdin"]);
     done(place.path(), &["user", "add", "teams", "--password-stdin"]);
+}
+
+#[test]
+fn who_is_refused_is_told_what_helps() {
+    let place = TempDir::new().unwrap();
+    let place = place.path();
+    done(place, &["user", "add", "alice", "--password-stdin"]);
+    let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDGqvYkMBP0Lm0Jzn1n alice@old";
+    for (args, input, hint) in [
+        (&["user", "add", "bob", "--key", rsa][..], "", "`ssh-keygen -t ed25519`"),
+        (&["user", "add", "bob", "--password-stdin"], "\n", "at least 4 characters; one of fewer than 8"),
+        (&["user", "set", "anonymous", "--enabled", "no"], "", "under [anonymous] in the users file"),
+        (&["user", "rename", "alice", "bob"], "", "`sealiftd user add NEW --home OLD`"),
+    ] {
+        let (code, _, said) = run(place, args, input);
+        assert!(code != 0 && said.contains(hint), "{args:?}: {said}");
+    }
+    done(place, &["user", "add", "bob", "--home", "alice", "--password-stdin"]);
+}
+
+/// What a real bash makes of a line, by the script that the program writes.
+#[test]
+fn bash_completes_the_names_of_users() {
+    let place = TempDir::new().unwrap();
+    let place = place.path();
+    for name in ["alice", "alan", "bob b"] {
+        done(place, &["user", "add", name, "--password-stdin"]);
+    }
+    fs::write(place.join("script"), done(place, &["completion", "bash"])).unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_sealiftd")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let completed = |words: &[&str]| {
+        let line = words.join(" ");
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        let code = format!(
+            ". ./script; COMP_WORDS=({}) COMP_CWORD={} COMP_LINE='{line}' COMP_POINT={}; _sealiftd 2>/dev/null; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            quoted.join(" "),
+            words.len() - 1,
+            line.len()
+        );
+        let output =
+            Command::new("bash").args(["--norc", "-c", &code]).current_dir(place).env("PATH", &path).output().unwrap();
+        text(&output.stdout)
+    };
+    assert_eq!(completed(&["sealiftd", "user", "set", "al"]), "alan\nalice\n");
+    assert_eq!(completed(&["sealiftd", "user", "key", "list", "ali"]), "alice\n");
+    assert_eq!(completed(&["sealiftd", "explain", "bo"]), "bob b\n");
+    assert_eq!(completed(&["sealiftd", "user", "pass"]), "passwd\n");
+    assert_eq!(completed(&["sealiftd", "user", "add", "al"]), "\n", "who is added is new");
 }

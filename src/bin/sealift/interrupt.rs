@@ -49,6 +49,8 @@ struct State {
     kept: u64,
     /// What it moves, and whether that is more than one file.
     moves: Option<(Moves, bool)>,
+    /// It shows something until it is ended: an end is what it waits for, and no news.
+    only_shows: bool,
     /// What was typed in the shell.
     line: Option<Vec<OsString>>,
     /// A folder gets the last name of the command line, so that the same command would go into that folder the next time.
@@ -73,6 +75,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     is_stopping: false,
     kept: 0,
     moves: None,
+    only_shows: false,
     line: None,
     gives_a_name: false,
     is_elsewhere: false,
@@ -153,6 +156,7 @@ pub async fn unless_interrupted<T>(command: impl Future<Output = Outcome<T>>) ->
         state.is_stopping = false;
         state.kept = 0;
         state.moves = None;
+        state.only_shows = false;
         state.gives_a_name = false;
         state.displaced = None;
         state.number += 1;
@@ -182,6 +186,9 @@ fn interrupted(state: &State, displaced: Vec<(PathBuf, PathBuf)>) -> Failure {
         let named = displaced.iter().map(|(path, aside)| format!("; {} is kept as {}", shown(path), shown(aside)));
         let hint = "What was moved out of the way is put back by the next `sealift mirror` of this folder.";
         return Failure::new(Kind::Interrupted, format!("interrupted{}", named.collect::<String>()), hint);
+    }
+    if state.only_shows {
+        return Failure::Shown(Exit::Interrupted);
     }
     let Some((moves, several)) = state.moves else { return Error::new(Kind::Interrupted, "interrupted").into() };
     let block = format::size(limits::HASH_BLOCK);
@@ -288,6 +295,11 @@ pub async fn pause(pause: Duration) {
         }
         sleep(left.min(limits::INTERRUPT_LOOK)).await;
     }
+}
+
+/// Says that the running command shows something until it is ended.
+pub fn only_shows() {
+    state().only_shows = true;
 }
 
 /// Says which connection an interrupted command loses.

@@ -29,8 +29,7 @@ pub const WIDTH: usize = 100;
 const EXAMPLES: &str = "\
 Examples:
   sealiftd
-      Serve on port 4456. The first start makes a key, a users file and the data directory,
-      and prints the commands to try.
+      Serve on port 4456. The first start makes a key, a users file and the data directory, and prints the commands to try.
   sealiftd user add alice
       Add a user who may write, while the server runs.
   sealiftd --listen 127.0.0.1:0 --port-file port
@@ -39,12 +38,12 @@ Examples:
       Print the pin that clients check the server's key against.
 
 Every option can also be set by the environment variable that its help names.
-The users file is read again within a second when it has changed: no restart is needed. Open sessions
-get the new rights; those of users who are gone or have another password end.
+The users file is read again within a second when it has changed: no restart is needed. Open sessions get the new \
+rights; those of users who are gone or have another password end.
 SIGINT (Ctrl-C) and SIGTERM let running transfers finish (--grace); a second one ends at once.
 
-Exit codes: 0 done, 1 other, 2 wrong usage or configuration, 3 not found, 5 permission denied,
-6 address in use or network, 7 key and certificate, 9 disk full, 11 exists already.";
+Exit codes: 0 done, 1 other, 2 wrong usage or configuration, 3 not found, 5 permission denied, 6 address in use or \
+network, 7 key and certificate, 9 disk full, 11 exists already.";
 
 /// Sealift's server: secure file transfer over one TLS port, with users and keys of its own. Without a command it serves.
 #[derive(Debug, Parser)]
@@ -260,10 +259,11 @@ Examples:
   sealiftd scrub --rate 200MiB alice bob
   nice sealiftd scrub --data /srv/files --json
 
-A file is rotten if its bytes changed though its size and time are those it was stored with. It is marked, and the
-server refuses it until a good copy is put in its place or `sealift accept` takes it as it is. Files below 1 MiB have
-no record to compare with; larger ones that other programs stored are recorded for the next time.
-Run it as the server's account or as root, beside a running server or without one.
+A file is rotten if its bytes changed though its size and time are those it was stored with. It is marked, and the \
+server refuses it until a good copy is put in its place or `sealift accept` takes it as it is. Files below 1 MiB \
+have no record to compare with; larger ones that other programs stored are recorded for the next time.
+Run it as the server's account or as root, beside a running server or without one. What it finds is told here alone: \
+it is neither in the server's audit nor in its metrics.
 Exit codes: 0 all as stored, 8 some rotten, 10 some could not be read.";
 
 /// A command.

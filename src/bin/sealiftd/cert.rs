@@ -10,7 +10,7 @@ use sealift::{Error, Kind, limits};
 use crate::args::Places;
 use crate::cert_args::CertCommand;
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::tell;
 use crate::process;
 
 /// Carries a command out.
@@ -21,12 +21,12 @@ pub fn run(places: &Places, command: CertCommand) -> Result<(), Failure> {
     match command {
         CertCommand::Show => show(places),
         CertCommand::Pin { next: false } => {
-            say(&format!("{}\n", load(&places.certs)?.pin()));
+            tell(&format!("{}\n", load(&places.certs)?.pin()));
             Ok(())
         }
         CertCommand::Pin { next: true } => {
             let pin = Identity::next_pin(&places.certs)?.ok_or_else(|| no_next(&places.certs))?;
-            say(&format!("{pin}\n"));
+            tell(&format!("{pin}\n"));
             Ok(())
         }
         CertCommand::New { force, names } => new(&places.certs, force, names),
@@ -57,26 +57,26 @@ fn show(places: &Places) -> Result<(), Failure> {
     let description = load(certs)?.describe()?;
     let folder = for_people(certs.to_string_lossy().as_bytes());
     let files = format!("{folder}/cert.pem, {folder}/key.pem");
-    say(&format!("pin          {}\n{}", description.pin, said(&description, &files)));
+    tell(&format!("pin          {}\n{}", description.pin, said(&description, &files)));
     if let Some(next) = Identity::next_pin(certs)? {
-        say(&format!("next pin     {next}\n"));
+        tell(&format!("next pin     {next}\n"));
     }
     let web = places.web_files();
     let shown = |path: &Path| for_people(path.to_string_lossy().as_bytes());
     let (certificate, key) = (shown(&web.certificate), shown(&web.key));
     match web.describe() {
-        Ok(None) => say(&format!("for browsers none: they are shown this one, and warn ({certificate}, {key})\n")),
+        Ok(None) => tell(&format!("for browsers none: they are shown this one, and warn ({certificate}, {key})\n")),
         Ok(Some(web)) => {
-            say(&format!("\nFor browsers:\n{}", said(&web, &format!("{certificate}, {key}"))));
+            tell(&format!("\nFor browsers:\n{}", said(&web, &format!("{certificate}, {key}"))));
             match web.not_after.duration_since(SystemTime::now()) {
-                Err(_) => say("warning      it is over: browsers refuse it until it is renewed\n"),
+                Err(_) => tell("warning      it is over: browsers refuse it until it is renewed\n"),
                 Ok(left) if left < limits::WEB_CERTIFICATE_SOON => {
-                    say("warning      it is over soon: see why it is not renewed, with certbot for example\n");
+                    tell("warning      it is over soon: see why it is not renewed, with certbot for example\n");
                 }
                 Ok(_) => {}
             }
         }
-        Err(error) => say(&format!("for browsers it cannot be used: {}\n", for_people(error.text().as_bytes()))),
+        Err(error) => tell(&format!("for browsers it cannot be used: {}\n", for_people(error.text().as_bytes()))),
     }
     Ok(())
 }
@@ -107,12 +107,12 @@ fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
         _ => err.into(),
     })?;
     let folder = for_people(certs.to_string_lossy().as_bytes());
-    say(&format!("Made a new key and certificate in {folder}.\npin  {}\n", identity.pin()));
+    tell(&format!("Made a new key and certificate in {folder}.\npin  {}\n", identity.pin()));
     for old in kept {
-        say(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
+        tell(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
     }
     if force {
-        say(
+        tell(
             "A running server uses them after a restart. Clients that pinned the old key must be told the new pin:\n  \
              sealift trust remove HOST; sealift trust add HOST\n",
         );
@@ -127,7 +127,7 @@ fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
     renewed.save_certificate(certs)?;
     let until = humantime::format_rfc3339_seconds(renewed.describe()?.not_after);
     let folder = for_people(certs.to_string_lossy().as_bytes());
-    say(&format!(
+    tell(&format!(
         "Made a new certificate over the same key in {folder}, valid until {until}.\npin  {}\n\
          A running server uses it after a restart. Clients that pinned the key notice nothing.\n",
         renewed.pin()
@@ -147,7 +147,7 @@ fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
         _ => err.into(),
     })?;
     let folder = for_people(certs.to_string_lossy().as_bytes());
-    say(&format!(
+    tell(&format!(
         "Made the next key in {folder} (key.next.pem, cert.next.pem).\nnext pin  {}\n\
          After a restart the server announces it to every client that logs in, and those that know the server remember it.\n\
          When all that matter have been there: sealiftd cert switch\n",
@@ -174,11 +174,11 @@ fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
         _ => err.into(),
     })?;
     let folder = for_people(certs.to_string_lossy().as_bytes());
-    say(&format!("The next key is the present one now in {folder}.\npin  {}\n", now.pin()));
+    tell(&format!("The next key is the present one now in {folder}.\npin  {}\n", now.pin()));
     for old in kept {
-        say(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
+        tell(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
     }
-    say(
+    tell(
         "A running server uses it after a restart. Clients that have learned it notice nothing; others must be told the pin.\n",
     );
     Ok(())

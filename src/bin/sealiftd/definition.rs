@@ -1,20 +1,36 @@
 //! What the definition of the command line is made into for others: completion for shells, and man pages.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _, FromArgMatches as _};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::{CompleteEnv, Shell};
 use sealift::Error;
+use sealift::auth::{User, Users};
 
 use crate::args::Cli;
 use crate::failure::Failure;
+use crate::settings;
+
+/// The variable by which a shell's script asks what could come next.
+const VARIABLE: &str = "COMPLETE";
+
+/// The scripts are the client's: all that they know of a program is its name.
+const SCRIPTS: [(Shell, &str); 4] = [
+    (Shell::Bash, include_str!("../sealift/completion.bash")),
+    (Shell::Zsh, include_str!("../sealift/completion.zsh")),
+    (Shell::Fish, include_str!("../sealift/completion.fish")),
+    (Shell::PowerShell, include_str!("../sealift/completion.ps1")),
+];
 
 /// For which shell.
 #[derive(Debug, Args)]
 pub struct CompletionArgs {
     /// Which shell
-    pub shell: clap_complete::Shell,
+    pub shell: Shell,
 }
 
 /// Where the man pages go.
@@ -25,13 +41,57 @@ pub struct ManualArgs {
     pub folder: PathBuf,
 }
 
+/// Answers a shell that asks what could come next, and ends; does nothing if none asks.
+pub fn answer() {
+    CompleteEnv::with_factory(completed).var(VARIABLE).complete();
+}
+
+/// The command line, with the names of users where one who is there is meant.
+fn completed() -> Command {
+    // `mut_arg` would put it behind the others.
+    let named = |command: Command, id: &'static str| {
+        command.mut_args(|arg| match arg.get_id() == id {
+            true => arg.add(ArgValueCompleter::new(users)),
+            false => arg,
+        })
+    };
+    let named_in = |command: Command, commands: &[&'static str]| {
+        commands.iter().fold(command, |all, inner| all.mut_subcommand(*inner, |inner| named(inner, "name")))
+    };
+    Cli::command()
+        .mut_subcommand("user", |user| {
+            named_in(user, &["set", "show", "passwd", "remove"])
+                .mut_subcommand("key", |key| named_in(key, &["add", "list", "remove"]))
+        })
+        .mut_subcommand("invite", |invite| named(invite, "name"))
+        .mut_subcommand("explain", |explain| named(explain, "user"))
+        .mut_subcommand("scrub", |scrub| named(scrub, "names"))
+}
+
+/// The users of the file that a command typed here would go by.
+fn users(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let words = ["sealiftd", "user", "list"].map(OsString::from);
+    let matches = Cli::command().try_get_matches_from(&words).ok();
+    let matches = matches.and_then(|matches| settings::applied(&words, matches).ok());
+    let cli = matches.and_then(|(matches, _)| Cli::from_arg_matches(&matches).ok());
+    let users = cli.and_then(|cli| Users::load(&cli.places.users).ok());
+    let names = users.iter().flat_map(Users::iter).map(User::name);
+    names
+        .filter(|name| typed.to_str().is_some_and(|typed| name.starts_with(typed)))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
 /// Writes a completion script to standard output.
 ///
 /// # Errors
 /// If it cannot be written.
 pub fn write_completion(args: &CompletionArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "sealiftd", &mut script);
+    match SCRIPTS.iter().find(|(shell, _)| *shell == args.shell) {
+        Some((_, of_client)) => script.extend(of_client.replace("sealift", "sealiftd").bytes()),
+        None => clap_complete::generate(args.shell, &mut Cli::command(), "sealiftd", &mut script),
+    }
     io::stdout().lock().write_all(&script).map_err(|err| Error::file("standard output", err))?;
     Ok(())
 }

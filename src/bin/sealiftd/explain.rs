@@ -17,7 +17,7 @@ use sealift::{Error, Exit, Kind};
 
 use crate::args::{ExplainArgs, Places};
 use crate::failure::Failure;
-use crate::output::{say, shell_word};
+use crate::output::{shell_word, tell};
 use crate::user_key::{KeyRow, with_own};
 
 /// Says it, and ends with 0 (allowed) or 5 (refused).
@@ -26,9 +26,25 @@ use crate::user_key::{KeyRow, with_own};
 /// A command that is none, and those of the users file.
 pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let parsed = Command::parse(line(args).as_bytes());
+    let link = match &parsed {
+        Ok(Command::Link(link)) => Some((link.path.clone(), link.inbox.is_some())),
+        _ => None,
+    };
     if let Err(BadLine { error, .. }) = &parsed
         && !refuses_path(error)
     {
+        let meant = match args.verb.to_ascii_lowercase().as_str() {
+            "get" | "cat" | "read" | "fetch" => Some("DOWNLOAD"),
+            "put" | "write" | "send" | "store" => Some("UPLOAD"),
+            "ls" | "tree" | "find" | "du" => Some("LIST"),
+            "rm" | "remove" | "del" | "rmdir" => Some("DELETE"),
+            "mv" | "move" => Some("RENAME"),
+            "cp" => Some("COPY"),
+            _ => None,
+        };
+        if let Some(verb) = meant {
+            return Err(Failure::usage(error.text()).hint(format!("Say {verb}: commands are those of the protocol.")));
+        }
         return Err(Failure::usage(error.text()).hint("Commands are those of the protocol: LIST, STAT, DOWNLOAD, UPLOAD, DELETE, MKDIR, RENAME, COPY and the like, each with its path."));
     }
     let users = match args.key {
@@ -44,12 +60,19 @@ pub fn run(places: &Places, args: &ExplainArgs) -> Result<ExitCode, Failure> {
         (Ok(_), Ok(_)) if key.as_ref().is_some_and(is_over) => (false, asked.no_key(key.as_ref())),
         (Ok(granted), Ok(command)) => {
             let bounded = key.as_ref().map(|row| granted.within(&row.key));
-            asked.decided(bounded.as_ref().unwrap_or(granted), &Asked::from(command))
+            let granted = bounded.as_ref().unwrap_or(granted);
+            match &link {
+                Some((path, is_inbox)) => asked.link(granted, path, *is_inbox),
+                None => {
+                    let command = Asked::from(command);
+                    asked.decided(granted, command.need(), command.op())
+                }
+            }
         }
     };
-    say(&text);
+    tell(&text);
     if let Some(key) = key {
-        say(&format!("  That is of the key {}: {}.\n", shown(key.key.name()), shown(&key.bounds())));
+        tell(&format!("  That is of the key {}: {}.\n", shown(key.key.name()), shown(&key.bounds())));
     }
     Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Denied as u8) })
 }
@@ -151,14 +174,40 @@ impl Question<'_> {
         format!("{name} may not {}, and nobody may: {why} ({}).\n", self.action(), error.kind().word())
     }
 
-    fn decided(&self, granted: &Grants, asked: &Asked) -> (bool, String) {
+    /// Of a link, which leads into the maker's own folder alone, and gives all of a folder.
+    fn link(&self, granted: &Grants, path: &RelPath, is_inbox: bool) -> (bool, String) {
+        if let Some(folder) = granted.folder_at(path) {
+            return (
+                false,
+                format!(
+                    "{} may not {}: a link leads into one's own folder alone, and {path} is in one that is shared ({}, [folders.{}]).\n",
+                    self.name(),
+                    self.action(),
+                    self.file(),
+                    key(&folder.name)
+                ),
+            );
+        }
+        let of_folder = gate::need_of_link_to_folder(path, is_inbox);
+        let need = if is_inbox { of_folder } else { gate::need_of_link(path, is_inbox) };
+        let (allowed, mut text) = self.decided(granted, need, None);
+        if let (true, Decision::Lacking(lack)) = (allowed, gate::decide(granted, of_folder)) {
+            text.push_str(&format!(
+                "  Not if it is a folder: that takes {} in all of it.\n",
+                quoted(lack.demand.rights)
+            ));
+        }
+        (allowed, text)
+    }
+
+    fn decided(&self, granted: &Grants, need: Need<'_>, op: Option<&Op>) -> (bool, String) {
         let (user, name) = (self.user(), self.name());
         let section = match self.key.filter(|key| key.key.access().is_some()) {
             Some(key) => format!("({}, key {} of {})", self.file(), shown(key.key.name()), section(user)),
             None => format!("({}, {})", self.file(), section(user)),
         };
-        let decision = gate::decide(granted, asked.need());
-        let because = match (asked.need(), decision) {
+        let decision = gate::decide(granted, need);
+        let because = match (need, decision) {
             (Need::Login, _) => "everybody who is logged in may.".to_owned(),
             (Need::OwnPassword, Decision::Allowed) => format!("{name} may choose a password {section}."),
             (Need::OwnPassword, _) if is_anonymous(user) => "anonymous has no password.".to_owned(),
@@ -205,10 +254,10 @@ impl Question<'_> {
             let from: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
             text.push_str(&format!("  {name} logs in from {} alone.\n", shown(&from.join(", "))));
         }
-        if allowed && matches!(asked.op(), Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
-            text.push_str(&replacing(user, granted, asked.op().and_then(Op::path)));
+        if allowed && matches!(op, Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
+            text.push_str(&replacing(user, granted, op.and_then(Op::path)));
         }
-        if let Some(path) = asked.op().and_then(Op::path).filter(|_| allowed) {
+        if let Some(path) = op.and_then(Op::path).filter(|_| allowed) {
             let (folder, path) = granted.locate(path);
             let place = match folder {
                 Location::Below(name) => self.places.data.join(name),

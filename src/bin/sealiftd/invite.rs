@@ -27,8 +27,8 @@ Examples:
   sealiftd invite --list
   sealiftd invite --revoke 5f0c3a9be1d27744
 
-The line holds the pin of this server's key and a secret that works once. Whoever has it first is let in and chooses the
-password: send it by a way that others do not read. A user who is there already chooses another password by it.";
+The line holds the pin of this server's key and a secret that works once. Whoever has it first is let in and chooses \
+the password: send it by a way that others do not read. A user who is there already chooses another password by it.";
 
 /// What to do where there is nothing of a server.
 const FIRST_START: &str =
@@ -63,10 +63,10 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// The port that people find the server on, as far as its settings tell.
-    fn port(&self) -> u16 {
+    /// The port that people find the server on, if its settings tell.
+    fn port(&self) -> Option<u16> {
         let known = self.listen.iter().filter(|address| address.port() != 0);
-        known.min_by_key(|address| address.ip().is_loopback()).map_or(limits::PORT, SocketAddr::port)
+        known.min_by_key(|address| address.ip().is_loopback()).map(SocketAddr::port)
     }
 }
 
@@ -89,7 +89,8 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         say("Withdrawn.\n");
         return Ok(());
     }
-    let port = args.port();
+    let known_port = args.port();
+    let port = known_port.unwrap_or(limits::PORT);
     let name = args.name.unwrap_or_default();
     usage::refuse_password_in_name(&name)?;
     let server = match &args.host {
@@ -143,7 +144,13 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         InForce::look(places).warn();
     }
     if args.host.is_none() {
-        complain(&format!("It leads to {shown_server}, this machine's own name; --host says another one."));
+        complain(&match known_port {
+            Some(_) => format!("It leads to {shown_server}, this machine's own name; --host says another one."),
+            None => format!(
+                "It leads to {shown_server}: this machine's own name, and the usual port, since no setting (`listen`) says \
+                 where the server listens; --host HOST:PORT says others."
+            ),
+        });
     }
     Ok(())
 }

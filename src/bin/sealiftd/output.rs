@@ -3,8 +3,10 @@
 
 use std::io::Write as _;
 
+use console::Term;
 use sealift::escape::for_people;
 use sealift::readable;
+use sealift::wrap::{fitted, wrap};
 
 /// Writes text to standard output as it is: lines of our own, their names already escaped.
 pub fn say(text: &str) {
@@ -12,9 +14,32 @@ pub fn say(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Writes one line to standard error, escaped.
+/// The same for running text, whose lines end where words do if it is read at a terminal.
+pub fn tell(text: &str) {
+    match width(&Term::stdout()) {
+        Some(width) => say(&broken(text, width)),
+        None => say(text),
+    }
+}
+
+/// Writes one line to standard error, escaped; at a terminal in as many as it takes.
 pub fn complain(line: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{}\n", for_people(line.as_bytes())).as_bytes());
+    let line = for_people(line.as_bytes());
+    let below = line.len() - line.trim_start_matches(' ').len() + 2;
+    let lines = width(&Term::stderr()).map_or_else(|| line.clone(), |width| wrap(&line, width, below));
+    let _ = std::io::stderr().lock().write_all(format!("{lines}\n").as_bytes());
+}
+
+/// How long a line may be, if this is a terminal. The last column is left free: not every one waits there for what comes next.
+fn width(terminal: &Term) -> Option<usize> {
+    terminal.is_term().then(|| usize::from(terminal.size().1).saturating_sub(1).max(20))
+}
+
+/// The text in lines that fit. What is there to be copied and typed is left whole: it is one line for a shell.
+fn broken(text: &str, width: usize) -> String {
+    let is_typed = |line: &str| line.trim_start().starts_with("sealift") || line.contains(": sealiftd ");
+    let lines = text.split('\n').map(|line| if is_typed(line) { line.to_owned() } else { fitted(line, width) });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A word of a command line as a shell reads it back, escaped.
@@ -51,6 +76,15 @@ mod tests {
         assert_eq!(some_of(&["a", "b"]), "a and b");
         assert_eq!(some_of(&["a", "b", "c"]), "a, b and c");
         assert_eq!(some_of(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+    }
+
+    #[test]
+    fn running_text_is_broken_at_words_and_commands_are_left_whole() {
+        let text = "alice may not LIST: the user is disabled\n  To let alice in again: sealiftd user set alice --enabled yes\n  may  full, and more\n";
+        assert_eq!(
+            broken(text, 20),
+            "alice may not LIST:\nthe user is disabled\n  To let alice in again: sealiftd user set alice --enabled yes\n  may  full, and\n       more\n"
+        );
     }
 
     #[test]

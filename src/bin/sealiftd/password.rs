@@ -18,10 +18,11 @@ use crate::user_args::PasswordArgs;
 pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
     let password = if args.password_stdin { from_stdin()? } else { from_terminal(user)? };
     match String::from_utf8_lossy(password.expose()).chars().count() {
-        0 => return Err(Failure::usage("the password is empty").hint("Give one of at least 8 characters.")),
+        0 => return Err(Failure::usage("the password is empty").hint(how_long())),
         n if n < PASSWORD_MIN => {
-            return Err(Failure::usage(format!("the password has fewer than {PASSWORD_MIN} characters"))
-                .hint("Give one of at least 8 characters."));
+            return Err(
+                Failure::usage(format!("the password has fewer than {PASSWORD_MIN} characters")).hint(how_long())
+            );
         }
         n if n < PASSWORD_SHORT => output::complain(&format!(
             "warning: a password of {n} characters is easily guessed; `sealiftd user passwd` gives a longer one"
@@ -34,6 +35,10 @@ pub fn new(user: &str, args: &PasswordArgs) -> Result<Secret, Failure> {
         );
     }
     Ok(password)
+}
+
+fn how_long() -> String {
+    format!("Give one of at least {PASSWORD_MIN} characters; one of fewer than {PASSWORD_SHORT} is easily guessed.")
 }
 
 fn from_stdin() -> Result<Secret, Failure> {

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 
+use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use sealift::stray::{Stray, is_like_a_command};
 
+use crate::args::Cli;
 use crate::failure::Failure;
 
 /// A secret that does not belong on this command line. None does.
@@ -45,8 +47,8 @@ pub fn explain(err: &clap::Error) -> Failure {
         None => "--help shows how it is written.".to_owned(),
     };
     let near = |kind| match err.get(kind) {
-        Some(ContextValue::String(name)) => Some(format!("Did you mean `{name}`? ")),
-        Some(ContextValue::Strings(names)) => names.first().map(|name| format!("Did you mean `{name}`? ")),
+        Some(ContextValue::String(name)) => Some(format!("Did you mean `{}`? ", listed(name))),
+        Some(ContextValue::Strings(names)) => names.first().map(|name| format!("Did you mean `{}`? ", listed(name))),
         _ => None,
     };
     match err.kind() {
@@ -54,6 +56,12 @@ pub fn explain(err: &clap::Error) -> Failure {
             // Anything that is not written as commands are may be a password.
             let typed = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             let shown = if is_like_a_command(typed) { format!("`{typed}`") } else { "that".to_owned() };
+            if typed == "rename" && how.contains("sealiftd user ") {
+                return Failure::usage(format!("{shown} is no command")).hint(
+                    "A user keeps the name: `sealiftd user add NEW --home OLD` adds another one for the same folder, \
+                     `sealiftd user remove OLD` removes the first.",
+                );
+            }
             let near = near(ContextKind::SuggestedSubcommand).unwrap_or_default();
             Failure::usage(format!("{shown} is no command")).hint(format!("{near}{how}"))
         }
@@ -79,12 +87,19 @@ pub fn explain(err: &clap::Error) -> Failure {
     }
 }
 
+/// A command by the name that help lists it under.
+fn listed(name: &str) -> String {
+    fn find(command: &clap::Command, name: &str) -> Option<String> {
+        let is_it = |inner: &&clap::Command| inner.get_all_aliases().any(|alias| alias == name);
+        let here = command.get_subcommands().find(is_it).map(|inner| inner.get_name().to_owned());
+        here.or_else(|| command.get_subcommands().find_map(|inner| find(inner, name)))
+    }
+    find(&Cli::command(), name).unwrap_or_else(|| name.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
-    use crate::args::Cli;
 
     #[test]
     fn what_may_be_a_password_is_not_repeated() {
@@ -108,8 +123,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_of_a_command_for_another_one_that_is_not_there() {
+        let err = Cli::command().try_get_matches_from(["sealiftd", "user", "rename", "a", "b"]).unwrap_err();
+        let failure = format!("{:?}", explain(&err));
+        assert!(failure.contains("sealiftd user add NEW --home OLD") && !failure.contains("Did you mean"), "{failure}");
+    }
+
+    #[test]
     fn mistyped_commands_and_options_are_guessed() {
-        for (line, meant) in [("usr list", "`user`"), ("user ad alice", "`add`"), ("--lisen x", "`--listen`")] {
+        for (line, meant) in [
+            ("usr list", "`user`"),
+            ("user ad alice", "`add`"),
+            ("user creat alice", "`add`"),
+            ("--lisen x", "`--listen`"),
+        ] {
             let words = ["sealiftd"].into_iter().chain(line.split(' '));
             let failure = explain(&Cli::command().try_get_matches_from(words).unwrap_err());
             assert!(format!("{failure:?}").contains(&format!("Did you mean {meant}?")), "{line}: {failure:?}");

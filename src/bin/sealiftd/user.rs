@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, NewUser, User, UsersFile, file_warnings, hash_password, render_expiry};
+use sealift::auth::{
+    Access, Grants, NewUser, User, UserKey, UsersFile, file_warnings, hash_password, is_anonymous, render_expiry,
+};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
 use sealift::{Error, Kind};
@@ -11,7 +13,7 @@ use sealift::{Error, Kind};
 use crate::args::Places;
 use crate::failure::Failure;
 use crate::in_force::InForce;
-use crate::output::{complain, say, shell_word};
+use crate::output::{complain, say, shell_word, tell};
 use crate::password;
 use crate::usage;
 use crate::user_args::{GrantArgs, Groups, UserCommand, YesNo};
@@ -52,7 +54,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             checked.add_new(&new).map_err(|err| explain(err, &name))?;
             let room = quota.map(|quota| format!(", and room for {}", render_size(quota))).unwrap_or_default();
             let in_force = InForce::look(places);
-            say(&format!(
+            tell(&format!(
                 "Added {}, with the rights: {access}{room}.{}\n\
                  Files are kept in {}. Try:\n  {}\n",
                 shown(&name),
@@ -70,7 +72,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             }
             warn_of_end(&name, expires);
             if is_new {
-                say(&format!(
+                tell(&format!(
                     "{} was not there and is new: it is read by a server that is started here, or with --users.\n",
                     shown(&places.users.to_string_lossy()),
                 ));
@@ -84,10 +86,10 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let users = with_own(places)?;
             let user = users.get(&name).ok_or_else(|| absent(places, &name))?;
             let keys: Vec<String> = KeyRow::of(user).iter().map(|row| row.as_text().trim_end().to_owned()).collect();
-            say(&match json {
-                true => user_shown::json_of(&users, user),
-                false => user_shown::all_of(&users, user, &keys),
-            });
+            match json {
+                true => say(&user_shown::json_of(&users, user)),
+                false => tell(&user_shown::all_of(&users, user, &keys)),
+            }
             Ok(())
         }
         UserCommand::Passwd { name, password } => {
@@ -96,10 +98,23 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 return Err(absent(places, &name));
             }
             let hash = hash_password(&password::new(&name, &password)?)?;
+            let enrolled = user_key::enrolled(places, &name);
             file.passwd(&name, &hash).map_err(|err| explain(err, &name))?;
+            let kept = user_key::enrolled(places, &name);
             let in_force = InForce::look(places);
             let ends = in_force.when(" The next login needs it; sessions that the old one opened end.");
-            say(&format!("{} has a new password.{ends}\n", shown(&name)));
+            tell(&format!("{} has a new password.{ends}\n", shown(&name)));
+            let void: Vec<&str> = enrolled.iter().filter(|key| !kept.contains(key)).map(UserKey::name).collect();
+            if !void.is_empty() {
+                let (keys, count) = match void.len() {
+                    1 => ("key".to_owned(), "counts"),
+                    n => (format!("{n} keys"), "count"),
+                };
+                tell(&format!(
+                    "The {keys} that the user enrolled {count} no longer: {}. `sealift login` enrols one anew.\n",
+                    shown(&void.join(", "))
+                ));
+            }
             in_force.warn();
             warn_of_file(places)
         }
@@ -108,22 +123,19 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
             let home = file.list()?.get(&name).map(|user| places.data.join(&user.grants().home));
             file.remove(&name).map_err(|err| explain(err, &name))?;
             let in_force = InForce::look(places);
-            say(&format!("Removed {}.{}\n", shown(&name), in_force.when(" Sessions that are open end.")));
+            tell(&format!("Removed {}.{}\n", shown(&name), in_force.when(" Sessions that are open end.")));
             in_force.warn();
             if let Some(home) = home.filter(|home| home.exists()) {
                 let home = shown(&home.to_string_lossy());
-                say(&format!(
+                tell(&format!(
                     "The files stay in {home}, for whoever has that folder next; nothing else of the user counts any more.\n"
                 ));
             }
             Ok(())
         }
         UserCommand::List { json } => {
-            let mut users = file.list()?;
-            // Who of them have joined stands in what the server keeps.
-            if users.iter().any(User::is_invited) {
-                users = with_own(places)?;
-            }
+            // Who of them have joined, and with which keys, stands in what the server keeps.
+            let users = with_own(places)?;
             if json {
                 say(&user_shown::json(&users));
                 return Ok(());
@@ -182,19 +194,19 @@ fn set(
         .map(|((label, was), (_, is))| format!("  {label:<13} {was} -> {is}\n"))
         .collect();
     if changed.is_empty() {
-        say(&format!("Nothing changes for {}. `sealiftd user set --help` shows what can.\n", shown(name)));
+        tell(&format!("Nothing changes for {}. `sealiftd user set --help` shows what can.\n", shown(name)));
         return Ok(());
     }
     let in_force = InForce::look(places);
     let knows = in_force.when(" A running server knows within a second, for open sessions too.");
-    say(&format!("Changed {}.{knows}\n{}", shown(name), changed.concat()));
+    tell(&format!("Changed {}.{knows}\n{}", shown(name), changed.concat()));
     in_force.warn();
     let folder =
         |rows: &[(&str, String)]| rows.iter().find(|(label, _)| *label == "folder").map(|(_, home)| home.clone());
     if let (Some(old), Some(new)) = (folder(&before), folder(&after))
         && old != new
     {
-        say(&format!("The files stay in {old}: move them to {new} if they are to be there.\n"));
+        tell(&format!("The files stay in {old}: move them to {new} if they are to be there.\n"));
     }
     warn_of_end(name, expires);
     warn_of_file(places)
@@ -231,6 +243,8 @@ fn explain(err: Error, name: &str) -> Failure {
             let name = shell_word(name);
             Failure::from(err).hint(format!("`sealiftd user passwd {name}` gives another password."))
         }
+        Kind::NotFound if is_anonymous(name) => Failure::from(err)
+            .hint("Anonymous reading is set under [anonymous] in the users file: `enabled = false` ends it."),
         Kind::NotFound => Failure::from(err).hint("`sealiftd user list` shows who there is; --users names the file."),
         _ => err.into(),
     }

@@ -76,7 +76,7 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Give a user another password
+    /// Give a user another password. Keys that the user enrolled (`sealift login`) count no longer then; those that you gave do
     #[command(alias = "password")]
     Passwd {
         /// The user's name

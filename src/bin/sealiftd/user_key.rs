@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::args::Places;
 use crate::failure::Failure;
 use crate::in_force::InForce;
-use crate::output::{complain, say, shell_word};
+use crate::output::{complain, say, shell_word, tell};
 
 #[derive(Debug, Subcommand)]
 pub enum UserKeyCommand {
@@ -66,7 +66,7 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
             file.add_key(&name, &line).map_err(explain)?;
             let (key, comment) = PublicKey::from_openssh(&line)?;
             let in_force = InForce::look(places);
-            say(&format!(
+            tell(&format!(
                 "The key {} ({}) logs {} in.{} Try, where it is:\n  sealift ls {}@HOST/\n",
                 for_people(comment.as_bytes()),
                 key.fingerprint(),
@@ -81,8 +81,10 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
             let user = users.get(&name).ok_or_else(|| {
                 explain(Error::new(Kind::NotFound, format!("no user '{name}' in {}", places.users.display())))
             })?;
-            let lines: Vec<String> =
-                KeyRow::of(user).iter().map(|row| if json { row.as_json() } else { row.as_text() }).collect();
+            let lines: Vec<String> = KeyRow::of(user)
+                .iter()
+                .map(|row| if json { format!("{}\n", row.as_value()) } else { row.as_text() })
+                .collect();
             say(&lines.concat());
         }
         UserKeyCommand::Remove { name, key } => {
@@ -97,7 +99,7 @@ pub fn run(places: &Places, command: UserKeyCommand) -> Result<(), Failure> {
                 _ => explain(err),
             })?;
             let in_force = InForce::look(places);
-            say(&format!(
+            tell(&format!(
                 "The key {} does not log {} in any more.{}\n",
                 for_people(key.as_bytes()),
                 for_people(name.as_bytes()),
@@ -119,6 +121,13 @@ pub fn with_own(places: &Places) -> Result<Users, Failure> {
         complain(&format!("warning: {}", for_people(error.text().as_bytes())));
     }
     Ok(users)
+}
+
+/// The keys that this user enrolled and that count now, as far as that can be read.
+pub fn enrolled(places: &Places, name: &str) -> Vec<UserKey> {
+    let Ok(mut users) = Users::load(&places.users) else { return Vec::new() };
+    let _ = users.take_own(&StateFolder::as_it_is(&places.state()), None, true);
+    users.get(name).map(User::enrolled_keys).unwrap_or_default().into_iter().map(|own| own.key).collect()
 }
 
 /// A key that logs a user in.
@@ -167,16 +176,16 @@ impl KeyRow {
         format!("{name}  {fingerprint}  {}\n", self.bounds())
     }
 
-    fn as_json(&self) -> String {
+    /// One JSON object.
+    pub fn as_value(&self) -> serde_json::Value {
         let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
         let from: Vec<String> = self.key.from().iter().map(ToString::to_string).collect();
         let access = self.key.access().map(|access| access.names().collect::<Vec<_>>());
-        let row = json!({
+        json!({
             "name": self.key.name(), "fingerprint": self.key.public().fingerprint(),
             "by": if self.enrolled.is_some() { "user" } else { "administrator" }, "added": self.enrolled.map(time),
             "access": access, "from": from, "expires": self.key.expires().map(time),
-        });
-        format!("{row}\n")
+        })
     }
 }
 
@@ -200,9 +209,10 @@ pub fn line(given: &str) -> Result<String, Failure> {
     let line = text.lines().next().unwrap_or_default().trim();
     match PublicKey::from_openssh(line) {
         Ok(_) => Ok(line.to_owned()),
-        Err(err) if is_line => Err(Failure::usage(format!("the key cannot be used: {}", err.text()))),
         Err(err) => {
-            Err(Failure::usage(format!("{}: the key cannot be used: {}", for_people(given.as_bytes()), err.text())))
+            let file = if is_line { String::new() } else { format!("{}: ", for_people(given.as_bytes())) };
+            Err(Failure::usage(format!("{file}the key cannot be used: {}", err.text()))
+                .hint("Give the .pub file of a key that `ssh-keygen -t ed25519` makes, or the line in it."))
         }
     }
 }

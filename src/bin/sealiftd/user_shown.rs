@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealift::auth::{Access, Grants, SharedFolder, User, UserKey, Users, render_expiry, render_trash_age};
+use sealift::auth::{Access, Grants, SharedFolder, User, Users, render_expiry, render_trash_age};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
 use serde_json::json;
+
+use crate::user_key::KeyRow;
 
 /// Each thing that is granted, with its value, in words.
 pub fn grants(granted: &Grants) -> Vec<(&'static str, String)> {
@@ -96,8 +98,8 @@ pub fn table(users: &Users) -> String {
         let granted = user.grants();
         let admin = if granted.admin { "yes" } else { "no" };
         let quota = granted.terms.quota.map_or_else(|| "none".to_owned(), render_size);
-        let keys: Vec<&str> = user.keys().iter().map(UserKey::name).collect();
-        let keys = keys.join(", ");
+        let keys = KeyRow::of(user);
+        let keys = keys.iter().map(|row| row.key.name()).collect::<Vec<_>>().join(", ");
         let access = granted.access.to_string();
         rows.push([user.name(), &granted.home, &access, admin, &quota, login(user), &keys].map(shown).to_vec());
         others.push(more(user.name(), granted));
@@ -131,12 +133,7 @@ pub fn json(users: &Users) -> String {
 /// The JSON object of one user.
 pub fn json_of(users: &Users, user: &User) -> String {
     let time = |end: SystemTime| humantime::format_rfc3339_seconds(end).to_string();
-    let key = |key: &UserKey| {
-        let from: Vec<String> = key.from().iter().map(ToString::to_string).collect();
-        let (name, fingerprint, access) = (key.name(), key.public().fingerprint(), key.access().map(names));
-        json!({ "name": name, "fingerprint": fingerprint, "access": access, "from": from, "expires": key.expires().map(time) })
-    };
-    let keys: Vec<_> = user.keys().iter().map(key).collect();
+    let keys: Vec<_> = KeyRow::of(user).iter().map(KeyRow::as_value).collect();
     let granted = user.grants();
     let from: Vec<String> = granted.from.iter().map(ToString::to_string).collect();
     let rules: Vec<_> =

@@ -165,6 +165,24 @@ pub fn need_of(matter: Matter) -> Need<'static> {
     }
 }
 
+/// What a link to this path needs: to put files in (`inbox`), which it takes a folder for, or to read.
+pub fn need_of_link(path: &RelPath, inbox: bool) -> Need<'_> {
+    let rights = if inbox { Access::UPLOAD } else { Access::DOWNLOAD };
+    Need::Rights(Demands {
+        at: Demand { rights: Access::LINK.union(rights), path: Some(path), extent: Extent::Itself },
+        to: None,
+    })
+}
+
+/// The same where it is a folder, of which the link gives all.
+pub fn need_of_link_to_folder(path: &RelPath, inbox: bool) -> Need<'_> {
+    let rights = if inbox { Access::UPLOAD } else { Access::READ };
+    Need::Rights(Demands {
+        at: Demand { rights: Access::LINK.union(rights), path: Some(path), extent: Extent::Tree },
+        to: None,
+    })
+}
+
 /// What fetching all that may be fetched of a folder needs, each file in it being asked for besides.
 pub fn need_of_gathering(folder: &RelPath) -> Need<'_> {
     let some = Demand { rights: Access::DOWNLOAD, path: Some(folder), extent: Extent::Somewhere };

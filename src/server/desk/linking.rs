@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::info;
 
 use super::Desk;
-use super::gate::{self, Demand, Demands, Extent, Need};
+use super::gate;
 use super::running::Running;
 use super::spot::Spot;
 use crate::auth::{Access, InboxBounds, Link, LinkTerms, LinkTo};
@@ -118,21 +118,16 @@ impl Desk {
     /// [`Kind::Denied`] where the user may not do what the link would give; [`Kind::NotFound`]; [`Kind::NotDirectory`] for what
     /// files cannot be put in; [`Kind::NotRegular`].
     fn link_to(&self, path: &RelPath, inbox: Option<InboxBounds>, running: &Running) -> Result<(LinkTo, RelPath)> {
-        let needs = |path: &RelPath, rights, extent| {
-            let at = Demand { rights, path: Some(path), extent };
-            gate::check(self.principal(), Need::Rights(Demands { at, to: None }), running.name())
-        };
+        let (is_inbox, name) = (inbox.is_some(), running.name());
+        let all_of = |path| gate::check(self.principal(), gate::need_of_link_to_folder(path, is_inbox), name);
         let may_begin = |at: &RelPath| {
             if self.principal().grants().folder_at(at).is_some() {
                 let text =
                     format!("{path}: a link leads into your own folder, and not into one that is shared with you");
                 return Err(Error::new(Kind::Denied, text));
             }
-            match inbox {
-                Some(_) => needs(at, Access::LINK.union(Access::UPLOAD), Extent::Itself),
-                // Which of both it is is nobody's to know who may do neither.
-                None => needs(at, Access::LINK.union(Access::DOWNLOAD), Extent::Itself),
-            }
+            // Whether it is a file or a folder is nobody's to know who may do neither.
+            gate::check(self.principal(), gate::need_of_link(at, is_inbox), name)
         };
         may_begin(path)?;
         // Where nothing is, or a link leads out, this says so.
@@ -147,9 +142,8 @@ impl Desk {
         match (inbox, kind) {
             (Some(bounds), EntryKind::Directory) => {
                 let real = real?;
-                let all = Access::LINK.union(Access::UPLOAD);
-                needs(path, all, Extent::Tree)?;
-                needs(&real, all, Extent::Tree)?;
+                all_of(path)?;
+                all_of(&real)?;
                 Ok((LinkTo::Inbox(bounds), real))
             }
             (Some(_), _) => {
@@ -158,9 +152,8 @@ impl Desk {
             (None, EntryKind::File) => Ok((LinkTo::File, real?)),
             (None, EntryKind::Directory) => {
                 let real = real?;
-                let all = Access::LINK.union(Access::READ);
-                needs(path, all, Extent::Tree)?;
-                needs(&real, all, Extent::Tree)?;
+                all_of(path)?;
+                all_of(&real)?;
                 Ok((LinkTo::Folder, real))
             }
             (None, EntryKind::Link | EntryKind::Other) => {

@@ -162,5 +162,8 @@ fn top_fits_a_terminal_and_gives_it_back() {
     );
     terminal.expect("q ends this").keys("\u{3}").expect("\u{1b}[?1049l");
     assert_eq!(terminal.wait().code(), Some(130));
-    assert!(terminal.shown().contains("\u{1b}[?1049l"));
+    let shown = terminal.shown();
+    assert!(shown.trim_end().ends_with("\u{1b}[?1049l"), "an end is what a view waits for, and no news: {shown:?}");
+    let first = shown.split("q ends this").next().unwrap();
+    assert!(!first.contains("B/s"), "nothing is measured yet: {first:?}");
 }

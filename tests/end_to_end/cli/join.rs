@@ -197,3 +197,20 @@ fn an_invitation_or_a_private_key_in_the_wrong_place_is_not_repeated() {
         }
     }
 }
+
+#[test]
+fn a_port_that_no_setting_says_is_called_a_guess() {
+    let world = World::new();
+    let said = |settings: &[(&str, &str)], name: &str| {
+        let mut command = world.server.command(&["invite", name]);
+        command.envs(settings.iter().copied());
+        let output = end_of(command, "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    for settings in [&[][..], &[("SEALIFT_LISTEN", "127.0.0.1:0")]] {
+        assert!(said(settings, "carol").contains("--host HOST:PORT says others"), "{}", said(settings, "carol"));
+    }
+    let known = said(&[("SEALIFT_LISTEN", "127.0.0.1:4999")], "carol");
+    assert!(known.contains(":4999, this machine's own name; --host says another one"), "{known}");
+}

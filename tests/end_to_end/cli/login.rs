@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use crate::common::program::{Done, PASSWORD, World, finish};
-use crate::common::{eventually, text};
+use crate::common::{end_of, eventually, text};
 
 /// Runs a command that nobody can be asked during, without a password.
 fn alone(world: &World, args: &[&str]) -> Done {
@@ -149,4 +149,28 @@ fn who_may_not_enrol_keys_is_told_so_and_no_key_is_left_behind() {
     });
     login(&world).code(5).said("the administrator of this server sets which keys log you in");
     assert_eq!(keys(&world), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_administrator_s_new_password_voids_enrolled_keys_and_names_them() {
+    let world = World::trusting();
+    let alice = world.alice("");
+    world.run(["login", "--name", "laptop", &alice]).code(0);
+    let sealiftd = |args: &[&str], input: &str| {
+        let output = end_of(world.server.command(args), input);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let list = || sealiftd(&["user", "list"], "");
+    assert!(list().lines().any(|row| row.starts_with("alice ") && row.contains(" laptop")), "{}", list());
+    for command in [&["user", "list", "--json"][..], &["user", "show", "alice", "--json"]] {
+        let json = sealiftd(command, "");
+        assert!(json.lines().any(|row| row.contains("\"laptop\"") && row.contains("\"by\":\"user\"")), "{json}");
+    }
+    let said = sealiftd(&["user", "passwd", "alice", "--password-stdin"], "another horse\n");
+    assert!(said.contains("The key that the user enrolled counts no longer: laptop."), "{said}");
+    alone(&world, &["ls", &alice]).code(4);
+    assert!(!list().contains("laptop"), "{}", list());
+    let said = sealiftd(&["user", "passwd", "alice", "--password-stdin"], "yet another horse\n");
+    assert!(!said.contains("enrolled"), "{said}");
 }

@@ -15,8 +15,8 @@ Examples:
   zcat audit/*.gz | sealiftd audit --file - --json --since 1h
       Those that were moved away and packed, as the lines that they are.
 
-A path is as its user sees it, or as it lies on the server: below the data folder, as in alice/docs, or from the root for a shared
-folder elsewhere. What was renamed or deleted with a folder that it was in is shown, too.
+A path is as its user sees it, or as it lies on the server: below the data folder, as in alice/docs, or from the \
+root for a shared folder elsewhere. What was renamed or deleted with a folder that it was in is shown, too.
 Events: start, stop, login, refused, logout, transfer, change, look, account, admin, request, rot, lost.";
 
 /// The events there are.

@@ -13,7 +13,7 @@ use sealift::{Error, limits};
 use self::args::AuditArgs;
 use self::row::{Row, Wanted};
 use crate::failure::Failure;
-use crate::output::{complain, counted, say};
+use crate::output::{complain, counted, say, tell};
 
 /// Shows what was looked for, in the order in which it was written.
 ///
@@ -47,7 +47,7 @@ pub fn run(args: &AuditArgs) -> Result<ExitCode, Failure> {
                         // What is in an audit is plain ASCII.
                         say(&String::from_utf8_lossy(&line));
                     } else {
-                        say(&row.for_people());
+                        tell(&row.for_people());
                     }
                 }
                 Some(_) => {}

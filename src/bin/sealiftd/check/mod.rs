@@ -16,7 +16,7 @@ use self::findings::{Findings, Severity};
 use crate::apart::Apart;
 use crate::args::{CheckArgs, Places};
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{say, tell};
 use crate::{ground, hooks, process};
 
 /// Says what it finds, and ends with 0 (nothing but notes) or 1.
@@ -68,6 +68,9 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
             Err(error) => findings.add(Severity::Error, error.text(), "mend it at the place named"),
         },
     }
-    say(&if args.json { findings.as_json() } else { findings.as_text() });
+    match args.json {
+        true => say(&findings.as_json()),
+        false => tell(&findings.as_text()),
+    }
     Ok(if findings.are_good() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Other as u8) })
 }

@@ -11,8 +11,8 @@ pub struct Row {
     pub user: String,
     pub peer: String,
     pub doing: String,
-    /// Bytes a second.
-    pub rate: u64,
+    /// Bytes a second, once that is known.
+    pub rate: Option<u64>,
     /// Bytes so far.
     pub bytes: u64,
     pub age: Duration,
@@ -34,7 +34,8 @@ const NARROW: usize = 72;
 pub fn lines(picture: &Picture, screen: Option<(usize, usize)>) -> Vec<String> {
     let (width, height) = screen.unwrap_or((usize::MAX, usize::MAX));
     let is_narrow = width < NARROW;
-    let all: u64 = picture.rows.iter().map(|row| row.rate).fold(0, u64::saturating_add);
+    let rates: Option<Vec<u64>> = picture.rows.iter().map(|row| row.rate).collect();
+    let all = rates.map(|rates| rates.into_iter().fold(0, u64::saturating_add));
     let (rate, sessions) = (per_second(all), format::count(picture.rows.len() as u64, "session"));
     let mut lines = match is_narrow {
         true => vec![picture.server.clone(), format!("{rate}  {sessions}")],
@@ -81,8 +82,8 @@ pub fn lines(picture: &Picture, screen: Option<(usize, usize)>) -> Vec<String> {
     lines.iter().map(|line| fit(line, width.saturating_sub(1)).trim_end().to_owned()).collect()
 }
 
-fn per_second(bytes: u64) -> String {
-    format!("{}/s", format::size(bytes))
+fn per_second(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{}/s", format::size(bytes)))
 }
 
 /// A length of time in one number, as it stands in a column.
@@ -125,7 +126,7 @@ mod tests {
             user: format!("user{n}"),
             peer: "[2001:db8:1:2:3:4:5:6]:65535".to_owned(),
             doing: "UPLOAD a/very/long/文件/name/that/does/not/fit/anywhere.tar.gz".to_owned(),
-            rate: 12_345_678,
+            rate: Some(12_345_678),
             bytes: 1 << 40,
             age: Duration::from_secs(7200),
         };
@@ -152,6 +153,15 @@ mod tests {
             shown[0].starts_with("files.example:4456  2.3 GiB/s  200 sessions, 12 connections  up 1 d 1 h"),
             "{shown:?}"
         );
+    }
+
+    #[test]
+    fn what_is_not_measured_yet_is_no_rate() {
+        let mut picture = picture(2);
+        picture.rows.iter_mut().for_each(|row| row.rate = None);
+        let lines = lines(&picture, Some((100, 30)));
+        assert!(lines[0].starts_with("files.example:4456  -  2 sessions"), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains("B/s")), "{lines:?}");
     }
 
     #[test]

@@ -92,10 +92,10 @@ impl Look {
         rows
     }
 
-    /// To be shown.
-    fn picture(&self, before: &Look, server: &str) -> Picture {
+    /// To be shown. How fast somebody is can be said since an earlier look alone.
+    fn picture(&self, before: Option<&Look>, server: &str) -> Picture {
         let now = std::time::SystemTime::now();
-        let rows = self.since(before).into_iter().map(|(session, rate)| {
+        let rows = self.since(before.unwrap_or(self)).into_iter().map(|(session, rate)| {
             let since =
                 std::time::UNIX_EPOCH.checked_add(Duration::from_secs(session.since.secs.max(0).unsigned_abs()));
             let [user, peer, doing] =
@@ -104,7 +104,7 @@ impl Look {
                 user,
                 peer,
                 doing,
-                rate,
+                rate: before.map(|_| rate),
                 bytes: session.bytes.unwrap_or(0),
                 age: since.and_then(|since| now.duration_since(since).ok()).unwrap_or_default(),
             }
@@ -127,7 +127,7 @@ async fn once(out: Output, client: &mut Client, server: &str, every: Duration) -
     }
     let now = Look::take(client).await?;
     if !out.is_json() {
-        let picture = now.picture(&before, server);
+        let picture = now.picture(Some(&before), server);
         return Ok(lines(&picture, None).into_iter().try_for_each(|line| out.line(line))?);
     }
     for (session, rate) in now.since(&before) {
@@ -138,13 +138,13 @@ async fn once(out: Output, client: &mut Client, server: &str, every: Duration) -
 
 /// Looks again and again.
 async fn live(out: Output, client: &mut Client, server: &str, every: Duration) -> Outcome {
-    let mut before = Look::take(client).await?;
+    let mut now = Look::take(client).await?;
     let keys = Keys::watch();
+    interrupt::only_shows();
     let screen = Screen::open()?;
-    let mut now = None;
+    let mut before = None;
     loop {
-        screen.draw(&now.as_ref().unwrap_or(&before).picture(&before, server))?;
-        before = now.take().unwrap_or(before);
+        screen.draw(&now.picture(before.as_ref(), server))?;
         let drawn = Instant::now();
         while drawn.elapsed() < every {
             interrupt::pause(Duration::from_millis(100)).await;
@@ -158,7 +158,7 @@ async fn live(out: Output, client: &mut Client, server: &str, every: Duration) -
                 return Ok(());
             }
         }
-        now = Some(Look::take(client).await?);
+        before = Some(std::mem::replace(&mut now, Look::take(client).await?));
     }
 }
 
