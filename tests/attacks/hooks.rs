@@ -168,6 +168,40 @@ fn folders_that_hold_what_is_the_servers_own() {
     }
 }
 
+/// A port file replaces what has its name, and is removed at the end.
+#[test]
+fn port_file_over_the_servers_own() {
+    let world = World::of(&["alice"]);
+    let place = world.place();
+    world.daemon().start().stop();
+    fs::write(place.join("sealiftd.toml"), "").unwrap();
+    fs::write(place.join("notes"), "mine\n").unwrap();
+    symlink(place, place.join("here")).unwrap();
+    symlink("notes", place.join("link")).unwrap();
+    let program = program(&place.join("lib/hook"));
+    let program = program.to_str().unwrap();
+    let read = |name: &str| fs::read(place.join(name)).unwrap();
+    let kept = ["users.toml", "certs/key.pem", "certs/cert.pem", "sealiftd.toml", "notes", "lib/hook"];
+    let before = kept.map(read);
+    for name in kept.into_iter().chain(["here/users.toml", "lib/../certs/key.pem", "certs", "link", "/dev/null"]) {
+        refused(place, &["--port-file", name, "--on-upload", program], " is there");
+        assert_eq!(kept.map(read), before, "{name}");
+    }
+    // Nothing is there yet, and will be.
+    for name in ["certs/key.next.pem", "web.key", "here/web.key", "server_state/logins"] {
+        refused(place, &["--port-file", name, "--web-cert", "web.pem,web.key"], "--port-file");
+    }
+    let empty = TempDir::new().unwrap();
+    for name in ["users.toml", "certs/key.pem", "sealiftd.toml", "server_state", "certs"] {
+        refused(empty.path(), &["--port-file", name], "--port-file");
+        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0, "{name}");
+    }
+    // In the settings as well.
+    fs::write(place.join("sealiftd.toml"), "port_file = \"users.toml\"\n").unwrap();
+    refused(place, &[], "the users file is there");
+    assert_eq!(read("users.toml"), before[0]);
+}
+
 /// What the kernel tells of the process: whose child it is, and of which group.
 fn parent_and_group(pid: u32) -> Option<(u32, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -12,6 +12,7 @@ use sealift::{Error, Kind, limits};
 
 use crate::args::{Places, ServeArgs};
 use crate::failure::Failure;
+use crate::port_file::PortFile;
 use crate::settings;
 
 /// A file or folder of the server's own.
@@ -45,6 +46,11 @@ impl Own {
         self.lies_in(folder) || self.spots.iter().any(|spot| folder.starts_with(spot))
     }
 
+    /// Whether a file of this name would stand in its place, or in that of something it holds.
+    fn would_be_replaced(&self, name: &Path) -> bool {
+        self.lies_in(name) || (self.what == STATE && self.spots.iter().any(|spot| name.starts_with(spot)))
+    }
+
     /// Whether nobody minds who reads it.
     fn is_public(&self) -> bool {
         self.what == PROGRAM
@@ -54,10 +60,17 @@ impl Own {
 /// This program, which many may read and nobody may change.
 const PROGRAM: &str = "the server's program";
 
+/// Where the server keeps what it makes of its own accord: every name in it is its own.
+const STATE: &str = "the server's own state";
+
+/// The option that names the file with the port.
+const PORT_FILE: &str = "--port-file";
+
 /// All that is the server's own.
 pub struct Apart {
     data: PathBuf,
     users: PathBuf,
+    port_file: Option<PathBuf>,
     own: Vec<Own>,
 }
 
@@ -84,7 +97,7 @@ impl Apart {
             Own::new("the key for browsers", Some("--web-cert"), web.key),
             Own::new("the certificate for browsers", Some("--web-cert"), web.certificate),
             Own::new("the users file", Some("--users"), places.users.clone()),
-            Own::new("the server's own state", Some("--state"), places.state()),
+            Own::new(STATE, Some("--state"), places.state()),
         ];
         // Each may be a link to somewhere else.
         let files = ["key.pem", "cert.pem", "key.next.pem"].map(|name| places.certs.join(name));
@@ -96,11 +109,11 @@ impl Apart {
         if let Some(MetricsAt::Socket(socket)) = &args.metrics {
             own.push(Own::new("the socket of the figures", Some("--metrics"), socket.clone()));
         }
-        own.extend(args.port_file.iter().map(|file| Own::new("the port file", Some("--port-file"), file.clone())));
+        own.extend(args.port_file.iter().map(|file| Own::new("the port file", Some(PORT_FILE), file.clone())));
         let hooks = args.hooks.on_upload.iter();
         own.extend(hooks.map(|program| Own::new("a program of on_upload", Some("--on-upload"), program.clone())));
         own.extend(env::current_exe().ok().map(|program| Own::new(PROGRAM, None, program)));
-        Apart { data: places.data.clone(), users: places.users.clone(), own }
+        Apart { data: places.data.clone(), users: places.users.clone(), port_file: args.port_file.clone(), own }
     }
 
     /// What a folder that a users file names later must not meet.
@@ -123,6 +136,20 @@ impl Apart {
             None => "Move one of them.".to_owned(),
         };
         Some(Misplaced { text, next })
+    }
+
+    /// A port file that would take the place of something else: it replaces what has its name, and is removed at the end.
+    pub fn misplaced_port_file(&self) -> Option<Misplaced> {
+        let path = self.port_file.as_ref()?;
+        let next = || format!("Name a file that is nothing else, such as {PORT_FILE} port.");
+        let replaced = real_name(path)?;
+        let others = self.own.iter().filter(|own| own.option != Some(PORT_FILE));
+        if let Some(own) = others.into_iter().find(|own| own.would_be_replaced(&replaced)) {
+            let text = format!("{PORT_FILE} {}: {} is there ({})", path.display(), own.what, own.path.display());
+            return Some(Misplaced { text, next: next() });
+        }
+        let error = PortFile::prove_replaceable(path).err()?;
+        Some(Misplaced { text: format!("{PORT_FILE}: {}", error.text()), next: next() })
     }
 
     /// Makes sure that what the sandbox leaves to shared folders of later is there, and holds nothing of the server's own.
@@ -197,6 +224,15 @@ pub fn real(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     let (there, real) = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)))?;
     Some(real.join(path.strip_prefix(there).ok()?))
+}
+
+/// The name that this path has in its folder, without links on the way there.
+fn real_name(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => Some(real(folder)?.join(name)),
+        _ => real(&path),
+    }
 }
 
 #[cfg(test)]

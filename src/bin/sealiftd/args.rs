@@ -145,7 +145,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
     pub listen: Vec<SocketAddr>,
 
-    /// Write the port's number (and a newline) to this file once the server is ready; removed when it ends
+    /// Write the port's number (and a newline) to this file once the server is ready; removed when it ends. It replaces nothing but a
+    /// port file that a server has left
     #[arg(long, value_name = "FILE", env = "SEALIFT_PORT_FILE", hide_env_values = true)]
     pub port_file: Option<PathBuf>,
 

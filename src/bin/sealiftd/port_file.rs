@@ -1,11 +1,14 @@
 //! The port file: tells other programs which port the server listens on, and that it is ready.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sealift::{Error, Result};
+use sealift::{Error, Kind, Result};
+
+/// Digits of a port's number, at most.
+const DIGITS: usize = 5;
 
 /// A port file: the port's number and a newline, there from [`PortFile::write`] until this is dropped.
 #[derive(Debug)]
@@ -20,11 +23,32 @@ impl PortFile {
         PortFile { path: path.to_owned(), content: format!("{port}\n") }
     }
 
+    /// Whether nothing is lost if a port file replaces what is there: nothing, an empty file, or what a server has left that
+    /// was killed.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] if it is anything else; those of the file system, naming the file.
+    pub fn prove_replaceable(path: &Path) -> Result<()> {
+        let failed = |err| Error::file(format_args!("the port file {}", path.display()), err);
+        let is_left = match fs::symlink_metadata(path) {
+            // Writing it says what is wrong with its folder.
+            Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => true,
+            Err(err) => return Err(failed(err)),
+            Ok(about) if about.is_file() && about.len() <= DIGITS as u64 + 1 => {
+                is_port(&fs::read(path).map_err(failed)?)
+            }
+            Ok(_) => false,
+        };
+        let text = || format!("{} is there, and is no port file that a server has left", path.display());
+        if is_left { Ok(()) } else { Err(Error::new(Kind::BadConfig, text())) }
+    }
+
     /// Writes it. Whoever sees the file sees it whole.
     ///
     /// # Errors
-    /// Those of the file system, naming the file.
+    /// As [`PortFile::prove_replaceable`]; those of the file system, naming the file.
     pub fn write(&self) -> Result<()> {
+        PortFile::prove_replaceable(&self.path)?;
         let mut temporary = self.path.as_os_str().to_owned();
         temporary.push(format!(".{}.new", std::process::id()));
         let temporary = PathBuf::from(temporary);
@@ -50,6 +74,12 @@ impl PortFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whether these are all of a port file's bytes, or none.
+fn is_port(content: &[u8]) -> bool {
+    let digits = content.strip_suffix(b"\n").unwrap_or_default();
+    content.is_empty() || (!digits.is_empty() && digits.len() <= DIGITS && digits.iter().all(u8::is_ascii_digit))
 }
 
 impl Drop for PortFile {
@@ -93,5 +123,26 @@ mod tests {
         let err = PortFile::new(&dir.path().join("port"), 1).write().unwrap_err();
         assert!(err.text().contains("port file"), "{err}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_what_a_server_has_left_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("port");
+        for left in ["", "4456\n", "0\n", "65535\n"] {
+            fs::write(&path, left).unwrap();
+            PortFile::new(&path, 1).write().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "1\n", "{left:?}");
+        }
+        for other in ["\n", "4456", "4456\n\n", "-1\n", "123456\n", "words\n"] {
+            fs::write(&path, other).unwrap();
+            let error = PortFile::new(&path, 1).write().unwrap_err();
+            assert_eq!((error.kind(), fs::read_to_string(&path).unwrap().as_str()), (Kind::BadConfig, other));
+        }
+        fs::write(dir.path().join("other"), "1\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("other", &path).unwrap();
+        assert_eq!(PortFile::new(&path, 1).write().unwrap_err().kind(), Kind::BadConfig);
+        assert!(path.is_symlink());
     }
 }

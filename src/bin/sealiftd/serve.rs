@@ -167,7 +167,7 @@ pub fn refuse_misplaced(
     args: &ServeArgs,
     users: Option<&Users>,
 ) -> Result<(), Failure> {
-    if let Some(found) = apart.in_data() {
+    if let Some(found) = apart.in_data().or_else(|| apart.misplaced_port_file()) {
         return Err(found.into());
     }
     if let Some(audit) = args.audit_file() {

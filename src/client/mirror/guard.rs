@@ -54,13 +54,13 @@ pub(super) fn check(plan: &Plan, source: &Tree, destination: &Tree, options: &Mi
     let gone = plan.removed().filter(|path| is_file(path)).count() as u64 + strays;
     let all = destination.files() + destination.strays.len() as u64;
     let removes_any = plan.removed().next().is_some() || !plan.strays.is_empty();
-    if source.files() == 0 && removes_any && !options.allow_empty_source {
+    if !source.has_content() && removes_any && !options.allow_empty_source {
         let text = format!("the source has no files; {gone} of {all} files would be deleted");
         return Err(Error::new(Kind::EmptySource, text));
     }
     let allowed = match options.max_delete {
         Some(most) => most.allows(gone, all),
-        None if options.allow_empty_source && source.files() == 0 => true,
+        None if options.allow_empty_source && !source.has_content() => true,
         None => all <= limits::MIRROR_FILES_FREE || MaxDelete::Percent(limits::MIRROR_DELETE_PERCENT).allows(gone, all),
     };
     if allowed {

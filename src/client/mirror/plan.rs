@@ -107,6 +107,11 @@ impl Tree {
         !self.items.contains_key(path) && !self.untouchable.contains(path.as_bytes()) && !is_stray
     }
 
+    /// Whether it has any content: folders are none, and links only say where there may be some.
+    pub fn has_content(&self) -> bool {
+        self.items.values().any(|item| item.kind == EntryKind::File)
+    }
+
     /// How many files, links and the like it has: all but folders.
     pub fn files(&self) -> u64 {
         self.items.values().filter(|item| item.kind != EntryKind::Directory).count() as u64

@@ -34,6 +34,35 @@ fn empty_source() {
 }
 
 #[test]
+fn a_source_of_links_alone_empties_no_destination() {
+    let world = World::trusting();
+    for (root, [from, to]) in both_ways(&world, 3) {
+        for source in [world.local("e"), world.remote("alice", "e")] {
+            // Of a folder of links into a disk that is not mounted, this is left.
+            for link in ["current", "latest"] {
+                let _ = std::os::unix::fs::symlink("mounted/nowhere", source.join(link));
+            }
+        }
+        let all = names(&root);
+        let is_from_server = from.contains('@');
+        for links in ["skip", "keep"].into_iter().filter(|links| is_from_server || *links == "skip") {
+            let args = ["mirror", "--delete", "--links", links, &from, &to];
+            for more in [&[][..], &["--dry-run"], &["--max-delete", "100%"]] {
+                let ran = world.run(args.iter().chain(more)).code(11);
+                ran.said("the source has no files; 3 of 3 files would be deleted").said("--allow-empty-source");
+            }
+            assert_eq!(names(&root), all, "{links}");
+        }
+        if is_from_server {
+            world.run(["mirror", "--delete", "--links", "keep", "--allow-empty-source", &from, &to]).code(0);
+            assert_eq!(names(&root), ["current", "latest"]);
+            // Nothing to delete, nothing to refuse.
+            world.run(["mirror", "--delete", "--links", "keep", &from, &to]).code(0);
+        }
+    }
+}
+
+#[test]
 fn more_than_half_of_many_files_is_deleted_only_if_that_is_said() {
     let world = World::trusting();
     let both = both_ways(&world, 22);

@@ -35,7 +35,7 @@ pub fn run(places: &Places, args: &CheckArgs) -> Result<ExitCode, Failure> {
         None => {}
     }
     let apart = Apart::new(places, &args.serve);
-    if let Some(found) = apart.in_data() {
+    for found in apart.in_data().into_iter().chain(apart.misplaced_port_file()) {
         findings.add_misplaced(found);
     }
     files::look(places, args.serve.port_file.as_deref(), &mut findings);
