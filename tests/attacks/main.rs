@@ -37,6 +37,7 @@ mod secrets;
 mod stray_secrets;
 mod streams;
 mod turns;
+mod visitors;
 mod watching;
 mod web;
 mod web_frames;

@@ -54,7 +54,8 @@ impl Right {
             // What is sent is not what the scene has there.
             Verb::Upload if says("UPLOAD file\r") => &["upload", "overwrite"],
             Verb::Upload | Verb::Stage | Verb::Part | Verb::Commit | Verb::Discard => &["upload"],
-            Verb::Trash => &["list"],
+            // Or what bringing back takes: see `suffice`.
+            Verb::Trash => &["list", "delete"],
             Verb::Restore => &["upload", "mkdir"],
             Verb::Delete | Verb::Purge => &["delete"],
             Verb::Mkdir => &["mkdir"],
@@ -64,6 +65,15 @@ impl Right {
             Verb::Copy => &["download", "upload"],
         };
         names.iter().map(|name| Right::Access(name)).collect()
+    }
+
+    /// Whether these rights are enough for a command.
+    pub fn suffice(held: &[Right], verb: Verb, line: &[u8]) -> bool {
+        let has = |names: &[&'static str]| names.iter().all(|name| held.contains(&Right::Access(name)));
+        match verb {
+            Verb::Trash => has(&["list", "delete"]) || has(&["list", "upload", "mkdir"]),
+            _ => Right::all_needed(verb, line).iter().all(|right| held.contains(right)),
+        }
     }
 
     /// Users to test with, by name: each right alone, all but each, none, all, and an administrator with no other

@@ -177,6 +177,29 @@ fn what_is_looked_at_brought_back_or_removed_takes_the_rights_of_its_path() {
 }
 
 #[test]
+fn what_comes_back_to_where_it_was_takes_no_more_where_rules_lie_below() {
+    let daemon = keeping(&[]);
+    let file = daemon.place().join("users.toml");
+    let rule = "\n[[users.alice.rules]]\npath = \"/p/*/sec\"\naccess = [\"list\", \"upload\", \"mkdir\", \"delete\"]\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + rule).unwrap();
+    eventually("the rule counts", || {
+        entered(&daemon, "alice").is_some_and(|mut alice| alice.ask("DOWNLOAD p/x/sec").1 == "denied")
+    });
+    let mut client = alice(&daemon);
+    for path in ["p/one/sec/file", "p/two/file"] {
+        let folder = path.rsplit_once('/').unwrap().0;
+        assert_eq!(client.ask(format!("MKDIR {folder} parents=yes")).0, 250);
+        assert_eq!(client.upload(path, b"bytes").0, 226);
+    }
+    assert_eq!(client.ask("DELETE p recursive=yes").0, 250);
+    let (id, _, _) = kept(&mut client, "p").remove(0);
+    // Elsewhere it would come from under the rule.
+    assert_eq!(client.ask(format!("RESTORE p id={id} to=q")).1, "denied");
+    assert_eq!(client.ask(format!("RESTORE p id={id}")).0, 250);
+    assert_eq!(fs::read(daemon.data().join("alice/p/one/sec/file")).unwrap(), b"bytes");
+}
+
+#[test]
 fn it_counts_in_the_quota_and_the_oldest_goes_first_when_that_is_full() {
     let daemon = keeping(&["--quota", "100 KiB"]);
     let mut client = alice(&daemon);
@@ -296,7 +319,7 @@ fn all_that_may_go_is_emptied_and_the_rest_is_told_of() {
     fs::create_dir(&broken).unwrap();
     let world = folders::world(&format!(
         "[defaults]\ntrash = \"7d\"\n[folders.team]\naccess = {{ alice = \"full\" }}\n\
-         [folders.fixed]\naccess = {{ alice = \"read\", bob = \"full\" }}\n\
+         [folders.fixed]\naccess = {{ alice = [\"list\", \"upload\", \"mkdir\"], bob = \"full\" }}\n\
          [folders.broken]\npath = \"{}\"\naccess = {{ alice = \"full\" }}\n",
         broken.display()
     ));

@@ -227,7 +227,16 @@ impl Question<'_> {
             (Need::Administrator, _) => {
                 format!("it is for administrators, and {name} is none {section}.{}", set(user, "--admin yes"))
             }
-            (Need::Rights(_), Decision::Lacking(lack)) => self.lacking(granted, lack, &section),
+            (Need::Rights(_) | Need::Gone(_), Decision::Lacking(lack)) => self.lacking(granted, lack, &section),
+            (Need::Gone(path), _) => {
+                let demand = Demand { rights: Access::LIST, path: Some(path), extent: Extent::Somewhere };
+                format!(
+                    "needs `list`, and `delete` or both `upload` and `mkdir`{}; {name} has {} {}.",
+                    place_of(granted, demand),
+                    listed(gate::rights_at(granted, demand)),
+                    self.rule(granted, demand, &section)
+                )
+            }
             (Need::Rights(Demands { at, to }), _) => {
                 let met = |demand: Demand<'_>| {
                     let (rights, rule) = (demand.rights, self.rule(granted, demand, &section));

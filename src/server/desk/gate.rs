@@ -16,6 +16,8 @@ pub enum Need<'a> {
     Login,
     /// Rights over files.
     Rights(Demands<'a>),
+    /// To look at what was deleted or replaced at this path: who may list there, and may bring some of it back or remove it for good.
+    Gone(&'a RelPath),
     /// A named user who may choose a password.
     OwnPassword,
     /// A named user who may enrol and revoke keys.
@@ -62,6 +64,9 @@ pub enum Extent {
 const TAKE: Access = Access::RENAME.union(Access::DOWNLOAD).union(Access::DELETE);
 const PUT: Access = Access::RENAME.union(Access::UPLOAD).union(Access::MKDIR);
 
+/// What bringing back what was deleted takes: as if it were put there anew, whether it is a file or a folder.
+const BRING_BACK: Access = Access::UPLOAD.union(Access::MKDIR);
+
 /// What the gate says to an operation of somebody who is logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision<'a> {
@@ -94,7 +99,8 @@ pub fn need(op: &Op) -> Need<'_> {
     const CHANGE: Access = Access::UPLOAD.union(Access::OVERWRITE);
     Need::Rights(match op {
         // Of what was at other paths the desk asks for each.
-        Op::List { path, .. } | Op::Stat(path) | Op::ListTrash(path) => one(path, Access::LIST),
+        Op::ListTrash(path) => return Need::Gone(path),
+        Op::List { path, .. } | Op::Stat(path) => one(path, Access::LIST),
         Op::Read { path, .. } | Op::Hash { path, .. } => one(path, Access::DOWNLOAD),
         Op::FindPartial(path) => one(path, Access::UPLOAD),
         // Whether a file has this hash tells what is in it to whoever guesses.
@@ -113,10 +119,8 @@ pub fn need(op: &Op) -> Need<'_> {
             let extent = if *recursive { Extent::Tree } else { Extent::Itself };
             Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
         }
-        // As if it were put there anew, whether it is a file or a folder.
         Op::Restore { path, to, .. } => {
-            let moved =
-                |path| Demand { rights: Access::UPLOAD.union(Access::MKDIR), path: Some(path), extent: Extent::Moved };
+            let moved = |path| Demand { rights: BRING_BACK, path: Some(path), extent: Extent::Moved };
             Demands { at: moved(path), to: Some(moved(to)) }
         }
         // Of all that is kept goes what may: the desk asks for each.
@@ -208,7 +212,28 @@ pub fn decide<'a>(grants: &Grants, need: Need<'a>) -> Decision<'a> {
             let lack = lack(grants, at).or_else(|| lack(grants, to?)).or_else(|| lack_of_move(grants, at, to?));
             lack.map_or(Decision::Allowed, Decision::Lacking)
         }
+        Need::Gone(path) => {
+            let looking = Demand { rights: Access::LIST, path: Some(path), extent: Extent::Itself };
+            let somewhere = Demand { rights: Access::DELETE, path: Some(path), extent: Extent::Somewhere };
+            let lack = lack(grants, looking).or_else(|| match has_use_of_gone(rights_at(grants, somewhere)) {
+                true => None,
+                false => lack(grants, somewhere),
+            });
+            lack.map_or(Decision::Allowed, Decision::Lacking)
+        }
     }
+}
+
+/// Whether somebody to whom this is granted may be told of what was deleted or replaced at exactly this path. Who only reads sees what
+/// is there and not what was: it may have been taken away so that they do not.
+pub fn tells_of_gone(grants: &Grants, path: &RelPath) -> bool {
+    let access = grants.access_at(path);
+    access.contains(Access::LIST) && has_use_of_gone(access)
+}
+
+/// Whether these rights are enough to bring back what is gone, or to remove it for good.
+fn has_use_of_gone(access: Access) -> bool {
+    access.contains(Access::DELETE) || access.contains(BRING_BACK)
 }
 
 fn lack<'a>(grants: &Grants, demand: Demand<'a>) -> Option<Lack<'a>> {
@@ -237,6 +262,10 @@ fn lack_of_move<'a>(grants: &Grants, at: Demand<'a>, to: Demand<'a>) -> Option<L
         Extent::Itself | Extent::Tree | Extent::Somewhere => return None,
         Extent::Moved => (TAKE, PUT),
     };
+    // What comes back to the very same place comes under the rules that it was under.
+    if at.path == to.path {
+        return None;
+    }
     let (from, into) = (grants.access_below(at.path?), grants.access_below(to.path?));
     if from == into && from.all == from.any {
         return None;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::Desk;
+use super::gate;
 use super::outcome::{Begun, Outcome};
 use super::running::Running;
 use crate::auth::Access;
@@ -15,8 +16,8 @@ use crate::machine::turns;
 impl Desk {
     pub(super) fn list_trash(&self, path: &RelPath, running: Running) -> Begun {
         let grants = self.principal.grants();
-        // Of what was where somebody may not look nothing is told.
-        let shown = |path: &RelPath| grants.access_at(path).contains(Access::LIST);
+        // Of what was where somebody may not look, or only reads, nothing is told.
+        let shown = |path: &RelPath| gate::tells_of_gone(grants, path);
         let listed = turns::block_in_place(|| self.store.trash(path, limits::TRASH_LISTED, &shown));
         self.over(running, listed.map(Outcome::Trash))
     }
@@ -63,7 +64,7 @@ impl Desk {
             let shown = |inner: &RelPath| match self.may_purge(inner) {
                 true => true,
                 false => {
-                    let is_told = self.principal.grants().access_at(inner).contains(Access::LIST);
+                    let is_told = gate::tells_of_gone(self.principal.grants(), inner);
                     kept.set(kept.get() + u64::from(is_told));
                     false
                 }

@@ -37,7 +37,9 @@ impl Talk {
 
     pub(super) fn status(&mut self, running: Running, out: &mut Outgoing) {
         let (principal, users, registry) = (self.desk.principal(), self.desk.users(), self.desk.ticket().registry());
-        let (user, access, quota) = (principal.name().to_owned(), principal.access(), principal.quota());
+        let (user, access) = (self.called().to_owned(), principal.access());
+        // Of a link it is its maker's.
+        let quota = principal.quota().filter(|_| principal.link().is_none());
         let free = self.desk.free();
         let used = quota.and_then(|_| self.desk.usage(&RelPath::root())).map(|usage| usage.used);
         let (connections, uptime) = (registry.connections(), registry.uptime().as_secs());

@@ -124,7 +124,7 @@ impl Session {
         let principal = self.talk.desk.principal();
         let mut line = Vec::new();
         let reply = ReplyWriter::new(&mut line, 230, "welcome");
-        let called = if principal.link().is_some() { "link" } else { principal.name() };
+        let called = self.talk.called();
         let reply = reply.field("user", called).field("access", principal.access());
         let reply = match principal.link() {
             None => reply,
@@ -199,6 +199,12 @@ impl Machine for Session {
 }
 
 impl Talk {
+    /// What its user is called where they are told. Whose a link is is nobody's to know who has it.
+    fn called(&self) -> &str {
+        let principal = self.desk.principal();
+        if principal.link().is_some() { "link" } else { principal.name() }
+    }
+
     /// One command, or one bounded piece of what was begun.
     fn step(&mut self, state: State, input: &mut &[u8], out: &mut Outgoing) -> Next {
         self.took_secret = false;
