@@ -1,8 +1,11 @@
 //! What happens at a server. One value is the source of the line in the log, of the line in the audit, and of what the program is
 //! told that the server runs in: none of them can know more than the others, or miss what they have.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -118,6 +121,20 @@ pub struct Operation<'a> {
     pub bytes: u64,
     /// How long it took.
     pub took: Duration,
+}
+
+impl Operation<'_> {
+    /// Where what it made or changed lies on the disk of a server that keeps homes below this folder, under the name that it has when
+    /// the operation is over; none if it is about no path.
+    pub fn file(&self, data: &Path) -> Option<PathBuf> {
+        let (path, place) = match self.to {
+            Some(to) => (to, self.place_to),
+            None => (self.path?, self.place),
+        };
+        // A place from the root of the machine stays what it is.
+        let place = place.map(|place| data.join(OsStr::from_bytes(place)));
+        Some(place.unwrap_or_else(|| data.join(self.home).join(path.as_path())))
+    }
 }
 
 /// What an operation that succeeded came to.

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::common::web::curl;
-use crate::common::{Daemon, RawClient, end_of, eventually, sealiftd, text};
+use crate::common::{Daemon, RawClient, World, end_of, enter, eventually, sealiftd, section, text};
 
 /// A program of these lines.
 fn program(place: &Path, name: &str, lines: &str) -> PathBuf {
@@ -63,6 +63,52 @@ fn each_upload_is_told_of_once_by_both_protocols_and_nothing_else_is() {
     assert_eq!(seen, wanted);
 }
 
+/// By the one path that is there whatever it was that came: a program that made it of the others would look at another file.
+#[test]
+fn a_hook_is_told_where_the_file_lies_that_came() {
+    let (place, far) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let told = place.path().join("told");
+    // As a scanner would: what is in the file that it is told of.
+    let lines = format!(
+        "line=$(cat); file=$(echo \"$line\" | sed 's/.*\"file\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$file $(cat \"$file\")\" >> {}",
+        told.display()
+    );
+    let hook = program(place.path(), "hook", &lines);
+    let world = World::of(&["alice"]);
+    let shared = format!(
+        "[folders.team]\nas = \"shared/here\"\naccess = {{ alice = \"full\" }}\n[folders.far]\npath = \"{}\"\naccess = {{ alice = \"full\" }}\n",
+        far.path().display()
+    );
+    world.set_users(&(section("alice", "\"full\"", "people/alice") + &shared));
+    let daemon = world.daemon().args(["--on-upload", hook.to_str().unwrap()]).start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.ask("MKDIR inbox").0, 250);
+    for path in ["inbox/inv.pdf", "shared/here/a", "far/b"] {
+        assert_eq!(alice.upload(path, path.as_bytes()).0, 226, "{path}");
+    }
+    let link = alice.ask("LINK inbox drop=yes").2;
+    let sent = place.path().join("inv.pdf");
+    fs::write(&sent, "by a link").unwrap();
+    let url = format!("/.sealift-web/l/{}/inv.pdf", link["secret"]);
+    assert_eq!(curl(&daemon, &["-T", sent.to_str().unwrap()], &url).status, 201);
+    let data = fs::canonicalize(daemon.data()).unwrap();
+    let far = fs::canonicalize(far.path()).unwrap();
+    let mut wanted = [
+        format!("{} inbox/inv.pdf", data.join("people/alice/inbox/inv.pdf").display()),
+        format!("{} by a link", data.join("people/alice/inbox/inv-2.pdf").display()),
+        format!("{} shared/here/a", data.join("team/a").display()),
+        format!("{} far/b", far.join("b").display()),
+    ];
+    wanted.sort();
+    let lines = || {
+        let mut lines: Vec<_> = fs::read_to_string(&told).unwrap_or_default().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    eventually("all are told of", || lines().len() >= wanted.len());
+    assert_eq!(lines(), wanted);
+}
+
 #[test]
 fn hooks_that_hang_fail_or_are_gone_are_said_and_stop_nothing() {
     let place = TempDir::new().unwrap();
@@ -81,7 +127,7 @@ fn hooks_that_hang_fail_or_are_gone_are_said_and_stop_nothing() {
     let log = daemon.log();
     for said in ["ran too long", "a hook failed", "cannot be run"] {
         let line = log.lines().find(|line| line.contains(said)).unwrap();
-        assert!(line.contains("file=\"alice/file"), "whose: {line}");
+        assert!(line.contains("file=\"/") && line.contains("/alice/file"), "which: {line}");
     }
     assert_eq!(alice.upload("after", b"x").0, 226);
 }

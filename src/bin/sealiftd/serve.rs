@@ -91,7 +91,7 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
     }
 
     let server = prepare((places, &apart), &args, admission(&args, open_files), (identity, next_pin), listeners)?;
-    let hooks = Hooks::start(&args.hooks, args.log_format)?;
+    let hooks = Hooks::start(&args.hooks, &places.data, args.log_format)?;
     let port = server.addresses().first().map(SocketAddr::port).unwrap_or_default();
     let port_file = args.port_file.as_deref().map(|path| Arc::new(PortFile::new(path, port)));
     // Before the port file: whoever has seen it may send a signal.

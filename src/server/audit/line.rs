@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
@@ -33,10 +35,25 @@ impl Event<'_> {
     pub fn to_json_line(&self) -> Vec<u8> {
         render(self)
     }
+
+    /// The same, and of an operation also its [`Operation::file`], below this folder, as `file`.
+    pub fn to_json_line_with_file(&self, data: &Path) -> Vec<u8> {
+        let mut object = object_of(self);
+        if let What::Operation(operation) = &self.what
+            && let Some(file) = operation.file(data)
+        {
+            object.bytes("file", file.as_os_str().as_bytes());
+        }
+        object.end()
+    }
 }
 
 /// Its line, with the ending.
 pub fn render(event: &Event<'_>) -> Vec<u8> {
+    object_of(event).end()
+}
+
+fn object_of(event: &Event<'_>) -> Object {
     let name = match &event.what {
         What::Started => "start",
         What::Began { .. } => "login",
@@ -84,7 +101,7 @@ pub fn render(event: &Event<'_>) -> Vec<u8> {
             why.iter().for_each(|why| object.text("outcome", why.word()));
         }
     }
-    object.end()
+    object
 }
 
 fn write_operation(object: &mut Object, operation: &Operation<'_>) {

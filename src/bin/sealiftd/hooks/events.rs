@@ -39,11 +39,10 @@ pub fn next(from: &mut impl BufRead) -> io::Result<Told> {
     }
 }
 
-/// Whose file it is about, as the log names it.
+/// The file it is about, as the log names it.
 pub fn path_of(event: &[u8]) -> String {
     let event: Value = serde_json::from_slice(event).unwrap_or_default();
-    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    for_people(format!("{}/{}", text("home"), text("path")).as_bytes())
+    for_people(event.get("file").and_then(Value::as_str).unwrap_or_default().as_bytes())
 }
 
 #[cfg(test)]
@@ -81,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_log_names_the_file_and_no_control_character() {
-        assert_eq!(path_of(br#"{"home":"alice","path":"a\u001bb"}"#), "alice/a\\x1bb");
-        assert_eq!(path_of(b"nonsense"), "/");
+        assert_eq!(path_of(br#"{"path":"x","file":"/data/alice/a\u001bb"}"#), "/data/alice/a\\x1bb");
+        assert_eq!(path_of(b"nonsense"), "");
     }
 }

@@ -13,7 +13,7 @@ mod trust;
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,19 +49,22 @@ pub struct HookArgs {
 /// The process that runs them.
 pub struct Hooks {
     child: Child,
+    /// The data folder, from the root of the machine: what is run there is not where the server is.
+    data: PathBuf,
 }
 
 impl Hooks {
-    /// Starts it, if there is anything to be run, with nothing but what it takes for that. Before the sandbox, and when [`refuse`] has
-    /// been asked.
+    /// Starts it, if there is anything to be run, with nothing but what it takes for that, for a server that keeps homes below this folder.
+    /// Before the sandbox, and when [`refuse`] has been asked.
     ///
     /// # Errors
     /// Those of starting a process.
-    pub fn start(args: &HookArgs, format: LogFormat) -> Result<Option<Hooks>, Failure> {
+    pub fn start(args: &HookArgs, data: &Path, format: LogFormat) -> Result<Option<Hooks>, Failure> {
         if args.on_upload.is_empty() {
             return Ok(None);
         }
         let failed = |err| Error::file("the process that runs hooks", err);
+        let data = data.canonicalize().map_err(|err| Error::file(data.display(), err))?;
         let timeout = Duration::from(args.hook_timeout);
         let child = Command::new("/proc/self/exe")
             .arg0("sealiftd-hooks")
@@ -79,7 +82,7 @@ impl Hooks {
             .stdout(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        Ok(Some(Hooks { child }))
+        Ok(Some(Hooks { child, data }))
     }
 
     /// Tells it what this server does from now on.
@@ -90,7 +93,7 @@ impl Hooks {
         let (events, told) = sync_channel(limits::HOOK_EVENTS);
         let (done, ended) = sync_channel(1);
         let lost = Arc::new(AtomicU64::new(0));
-        let counted = lost.clone();
+        let (counted, data) = (lost.clone(), self.data.clone());
         let hand_over = move || {
             self.hand_over(&told, &counted);
             // Nobody waits where the server ends at once.
@@ -102,7 +105,7 @@ impl Hooks {
         let from = events.clone();
         server.on_event(move |event| {
             if is_upload(event) {
-                tell(&from, &lost, event);
+                tell(&from, &lost, event.to_json_line_with_file(&data));
             }
         });
         Ok(Followed { events, ended })
@@ -148,10 +151,10 @@ impl Followed {
     }
 }
 
-fn tell(events: &Mutex<Option<SyncSender<Vec<u8>>>>, lost: &AtomicU64, event: &Event<'_>) {
+fn tell(events: &Mutex<Option<SyncSender<Vec<u8>>>>, lost: &AtomicU64, line: Vec<u8>) {
     let events = events.lock();
     let Some(events) = &*events else { return };
-    match events.try_send(event.to_json_line()) {
+    match events.try_send(line) {
         Ok(()) | Err(TrySendError::Disconnected(_)) => {}
         Err(TrySendError::Full(_)) => drop(lost.fetch_add(1, Ordering::Relaxed)),
     }
