@@ -29,27 +29,27 @@ impl Desk {
         running: Running,
     ) -> Begun {
         let set = turns::block_in_place(|| {
-            let before = mtime.map(|mtime| self.replace_time(path, mtime)).transpose()?.flatten();
-            let set = self.store.change_properties(path, changes);
-            // All of it or nothing. A time takes no room, so the one before can be had again.
+            let before = mtime.map(|_| self.store.properties(path)).transpose()?;
+            self.store.change_properties(path, changes)?;
+            // Last: a time that was set and had to be taken back could be that of a file that came meanwhile. What is kept with a file
+            // stays whatever bytes come.
+            let set = mtime.map_or(Ok(()), |mtime| self.set_time(path, mtime));
             if set.is_err()
                 && let Some(before) = before
-                && let Err(error) = self.store.set_mtime(path, before)
+                && let Err(error) = self.store.change_properties(path, &as_before(changes, &before))
             {
-                self.audit.warn("has another time", &error);
+                self.audit.warn("keeps other properties", &error);
             }
             set
         });
         self.over(running, set.map(|()| Outcome::PropertiesSet))
     }
 
-    /// The time that a file had before; none: it is a folder, and stays as it is.
-    fn replace_time(&self, path: &RelPath, mtime: Mtime) -> Result<Option<Mtime>> {
-        let before = self.store.stat(path)?.mtime;
+    /// Gives a file this time. A folder stays as it is.
+    fn set_time(&self, path: &RelPath, mtime: Mtime) -> Result<()> {
         match self.store.set_mtime(path, mtime) {
-            Ok(()) => Ok(Some(before)),
-            Err(error) if error.kind() == Kind::IsDirectory => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == Kind::IsDirectory => Ok(()),
+            set => set,
         }
     }
 
@@ -118,4 +118,9 @@ impl Desk {
         // Smaller ones have no record.
         kind == EntryKind::File && size >= limits::RECORD_MIN && self.store.open(path).is_ok_and(is_rotten)
     }
+}
+
+/// What undoes these changes of what was so before.
+fn as_before(changes: &[(String, Option<String>)], before: &Properties) -> Vec<(String, Option<String>)> {
+    changes.iter().map(|(name, _)| (name.clone(), before.get(name).cloned())).collect()
 }

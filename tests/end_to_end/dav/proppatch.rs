@@ -1,6 +1,7 @@
 //! Properties that clients give files.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{ask, between};
@@ -76,12 +77,18 @@ fn all_of_a_request_is_done_or_nothing_and_only_by_who_may_write() {
     assert!(patch(&daemon, &large, "/~alice/f").contains("507 Insufficient Storage"));
     // Also of a time, wherever it is said.
     let time = "<D:set><D:prop><D:getlastmodified>Sun, 09 Sep 2001 01:46:40 GMT</D:getlastmodified></D:prop></D:set>";
-    let modified = || fs::metadata(world.home("alice").join("f")).unwrap().modified().unwrap();
-    let before = modified();
+    let times = || {
+        fs::metadata(world.home("alice").join("f")).map(|meta| (meta.mtime(), meta.ctime(), meta.ctime_nsec())).unwrap()
+    };
+    let before = times();
     for inside in [format!("{time}{large}"), format!("{large}{time}")] {
         let said = patch(&daemon, &inside, "/~alice/f");
         assert!(said.contains("507 Insufficient") && said.contains("424 Failed") && !said.contains("200"), "{said}");
-        assert_eq!(modified(), before);
+        assert_eq!(
+            times(),
+            before,
+            "it was not set and set back: a file that came meanwhile would have got the old time"
+        );
     }
     let xml = "<propertyupdate xmlns='DAV:'><set><prop><x xmlns='u'>1</x></prop></set></propertyupdate>";
     assert_eq!(ask(&daemon, "reader", "PROPPATCH", &[], xml, "/~reader/f").status, 403);
