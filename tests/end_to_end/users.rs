@@ -6,6 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::common::program::Terminal;
 use crate::common::{Daemon, RawClient, end_of, eventually, sealiftd, text};
 
 fn run(place: &std::path::Path, args: &[&str], input: &str) -> (i32, String, String) {
@@ -268,4 +269,20 @@ fn bash_completes_the_names_of_users() {
     assert_eq!(completed(&["sealiftd", "explain", "bo"]), "bob b\n");
     assert_eq!(completed(&["sealiftd", "user", "pass"]), "passwd\n");
     assert_eq!(completed(&["sealiftd", "user", "add", "al"]), "\n", "who is added is new");
+}
+
+#[test]
+fn running_text_is_broken_at_words_at_a_narrow_terminal() {
+    let place = TempDir::new().unwrap();
+    done(place.path(), &["user", "add", "alice", "--password-stdin"]);
+    let program = env!("CARGO_BIN_EXE_sealiftd");
+    for args in [&["explain", "alice", "LINK", "x"][..], &["user", "set", "anonymous", "--enabled", "no"], &["check"]] {
+        let command = pty_process::blocking::Command::new(program).args(args);
+        let command = command.env_clear().env("TERM", "xterm").current_dir(place.path());
+        let terminal = Terminal::of(command, (40, 12));
+        let shown = terminal.whole();
+        assert!(shown.lines().count() > 2, "{shown}");
+        // A long word, as a path may be one, is left to the terminal.
+        assert!(shown.lines().all(|line| line.chars().count() < 40 || !line.trim().contains(' ')), "{shown}");
+    }
 }

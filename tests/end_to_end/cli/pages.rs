@@ -1,4 +1,5 @@
-//! Every page of help of both programs at terminals of several widths: no line is wider than the terminal.
+//! Every page of help of both programs at terminals of several widths: no line is wider than the terminal, and running text is
+//! broken where the next word does not fit, and nowhere else.
 
 use std::path::Path;
 
@@ -60,7 +61,16 @@ fn fits(program: &str, is_client: bool, least: usize) {
     for page in &pages {
         let words: Vec<&str> = page.iter().map(String::as_str).collect();
         for (columns, locale) in [(100, "C.UTF-8"), (60, "C.UTF-8"), (40, "C")] {
-            for line in shown(program, &words, columns, locale).lines() {
+            let shown = shown(program, &words, columns, locale);
+            for (line, next) in shown.lines().zip(shown.lines().skip(1)) {
+                let is_text = |line: &str| line.starts_with(|c: char| c.is_ascii_alphabetic());
+                let first = next.split(' ').next().unwrap_or_default();
+                let is_full = console::measure_text_width(line) + 1 + first.len() >= columns.into();
+                if is_text(line) && is_text(next) && !line.ends_with(['.', ':']) && !is_full {
+                    wrong.push(format!("{columns} {words:?}: broken twice: {line} | {next}"));
+                }
+            }
+            for line in shown.lines() {
                 // A word that is longer than the terminal is left to that: whoever copies it gets it whole.
                 let is_one_word = line.trim().split(' ').count() == 1;
                 if console::measure_text_width(line) > columns.into() && !is_one_word {
