@@ -169,8 +169,8 @@ impl Context {
     ///
     /// # Errors
     /// As [`Passwords::choose`].
-    pub fn new_password(&self, who: &str) -> Outcome<Secret> {
-        self.passwords.borrow_mut().choose(who, &self.common, self.out)
+    pub fn new_password(&self, who: &str, longer: &str) -> Outcome<Secret> {
+        self.passwords.borrow_mut().choose(who, longer, &self.common, self.out)
     }
 
     /// Reads a target from the command line.

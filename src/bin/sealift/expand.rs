@@ -1,6 +1,6 @@
 //! What the names on a command line stand for: themselves, or all that match their wildcards on the server.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::glob::{self, Word};
@@ -29,12 +29,14 @@ pub struct Named {
     pub target: Target,
     /// What it was when it was found by a pattern. Nothing is known of what was named.
     pub entry: Option<Entry>,
+    /// What is in it is meant, without the name of its own: it was written with `/.` at its end.
+    pub is_contents: bool,
 }
 
 impl Named {
     /// What was named as it stands.
     pub fn plainly(target: &Target) -> Self {
-        Named { target: target.clone(), entry: None }
+        Named { target: target.clone(), entry: None, is_contents: false }
     }
 
     /// Whether it was found to be a folder, or is called one.
@@ -52,6 +54,15 @@ pub struct Meant {
     pub failures: Vec<Failure>,
     /// There may be several of it, whatever their number is.
     pub is_pattern: bool,
+}
+
+impl Meant {
+    /// The same of a folder that was written with `/.` at its end.
+    #[must_use]
+    pub fn contents(mut self) -> Self {
+        self.names.iter_mut().for_each(|named| named.is_contents = true);
+        self
+    }
 }
 
 /// Whether a word may stand for others than itself. In a URL everything stands for itself.
@@ -95,7 +106,7 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
         let glob = match word {
             Word::Plain(path) => {
                 let path = RelPath::parse(&path)?;
-                meant.names.push(Named { target: Target { path, ..target.clone() }, entry: None });
+                meant.names.push(Named::plainly(&Target { path, ..target.clone() }));
                 continue;
             }
             Word::Glob(glob) => glob,
@@ -115,7 +126,7 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
             match RelPath::parse(&entry.path) {
                 Ok(path) => {
                     let target = Target { path, is_folder: false, ..target.clone() };
-                    meant.names.push(Named { target, entry: Some(entry) });
+                    meant.names.push(Named { target, entry: Some(entry), is_contents: false });
                 }
                 Err(error) => meant.failures.push(error.about(&for_people(&entry.path)).into()),
             }
@@ -126,6 +137,34 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
 
 fn plain(target: &Target) -> Meant {
     Meant { names: vec![Named::plainly(target)], failures: Vec::new(), is_pattern: false }
+}
+
+/// `folder/.` on a server as `folder/`, and whether it was written so: what is in the folder is meant.
+pub fn without_dot(typed: &OsStr) -> (&OsStr, bool) {
+    match typed.as_bytes().strip_suffix(b".") {
+        Some(folder) if folder.ends_with(b"/") => (OsStr::from_bytes(folder), true),
+        _ => (typed, false),
+    }
+}
+
+/// How a word on the command line is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// As the name of something.
+    Plainly,
+    /// As a folder whose contents are meant.
+    Contents,
+    /// As what may be a pattern.
+    Pattern,
+}
+
+/// The word without what only says how it is read, and that.
+pub fn reads(typed: &OsStr) -> (OsString, Reads) {
+    match (may_be_pattern(typed), without_dot(typed)) {
+        (true, _) => (typed.to_owned(), Reads::Pattern),
+        (false, (folder, true)) => (folder.to_owned(), Reads::Contents),
+        (false, (word, false)) => (word.to_owned(), Reads::Plainly),
+    }
 }
 
 /// What a word stands for, if nothing in it is a wildcard or the command takes none.

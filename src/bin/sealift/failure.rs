@@ -5,12 +5,21 @@ use sealift::client::{Endpoint, is_lost_line};
 use sealift::error::Side;
 use sealift::escape::for_people;
 use sealift::stray::Stray;
+use sealift::sync::Mutex;
 use sealift::{Error, Exit, Kind};
 
 use super::interrupt;
 use super::next_step::next_step;
 use super::output::{Event, Object, Output, is_closed_pipe, to_stderr};
 use super::voice;
+
+/// The hint that was shown last: of many files that fail alike it is said once.
+static LAST_HINT: Mutex<String> = Mutex::new(String::new());
+
+/// Another command begins, whose hints are said in any case.
+pub fn begins() {
+    LAST_HINT.lock().clear();
+}
 
 /// Why a command ends without success.
 #[derive(Debug)]
@@ -145,9 +154,14 @@ impl Failure {
                 let object = object.text("text", text).text("hint", hint);
                 to_stderr(&object.value("exit", exit as u8).render());
             } else {
-                let (text, hint) = (out.wrapped("sealift: ", &text), out.wrapped("  hint: ", &hint));
+                let text = out.wrapped("sealift: ", &text);
                 to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));
-                to_stderr(&format!("  {} {hint}", Style::new().for_stderr().cyan().apply_to("hint:")));
+                let mut last = LAST_HINT.lock();
+                if *last != hint {
+                    let shown = out.wrapped("  hint: ", &hint);
+                    to_stderr(&format!("  {} {shown}", Style::new().for_stderr().cyan().apply_to("hint:")));
+                    *last = hint.to_string();
+                }
             }
         }
         exit

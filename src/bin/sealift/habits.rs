@@ -25,7 +25,7 @@ pub const COMMANDS: &[(&[&str], &str)] = &[
         "`sealift trash restore HOST/file` brings back what was deleted, where the server keeps that.",
     ),
     (&["invite"], "Invitations are made where the server runs: `sealiftd invite NAME`."),
-    (&["touch"], "`sealift put /dev/null HOST/name` makes an empty file."),
+    (&["touch"], "`printf '' | sealift put - HOST/name` makes an empty file."),
     (
         &["chmod", "chown", "ln"],
         "Modes, owners and links are not changed over the line; the server's administrator can.",
@@ -63,7 +63,7 @@ pub const SHELL_COMMANDS: &[(&[&str], &str)] = &[
     ),
     (&["clear", "cls"], "Ctrl-L clears the screen."),
     (&["history"], "The arrow keys and Ctrl-R find earlier commands."),
-    (&["touch"], "`put /dev/null NAME` makes an empty file."),
+    (&["touch"], "`!touch NAME` makes an empty file on this machine, `put NAME` sends it."),
     (&["version"], "`status` shows the server's, `!sealift --version` that of this program."),
     (&["vi", "vim", "nano", "edit"], "`get` the file, `!vi` it, and `put` it back."),
 ];

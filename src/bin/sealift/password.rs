@@ -68,11 +68,11 @@ impl Passwords {
     }
 
     /// A new password for somebody: the next line of standard input with `--password-stdin`, the next one of the file with
-    /// `--password-file`, else typed twice at the terminal.
+    /// `--password-file`, else typed twice at the terminal. Of a short one `longer` says how to get a longer one.
     ///
     /// # Errors
     /// Usage: an empty, too short or too long one, or nobody to ask.
-    pub fn choose(&mut self, who: &str, common: &Common, out: Output) -> Outcome<Secret> {
+    pub fn choose(&mut self, who: &str, longer: &str, common: &Common, out: Output) -> Outcome<Secret> {
         let password = match &common.password_file {
             _ if common.password_stdin => first_line(&mut io::stdin().lock(), "standard input")?,
             Some(file) => self.next_of(file, out)?,
@@ -85,7 +85,7 @@ impl Passwords {
                 "Choose a longer one.",
             )),
             n if n < limits::PASSWORD_SHORT => {
-                out.warn("a password of so few characters is easily guessed; `sealift passwd` gives a longer one");
+                out.warn(&format!("a password of so few characters is easily guessed; {longer}"));
                 Ok(password)
             }
             _ => Ok(password),
@@ -105,6 +105,9 @@ impl Passwords {
 fn characters(password: &Secret) -> usize {
     String::from_utf8_lossy(password.expose()).chars().count()
 }
+
+/// What to do about a short password of an account.
+pub const LONGER: &str = "`sealift passwd` gives a longer one";
 
 /// Asks at the terminal.
 ///

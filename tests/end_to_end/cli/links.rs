@@ -111,6 +111,11 @@ fn a_link_with_a_password_says_where_that_comes_from_without_a_terminal() {
     stranger(&world, &["get", &url, "f"]).code(4).said("sealift get --password-stdin 'LINK'");
     world.run_with(["get", "--password-stdin", &url, "f"], b"the link's own\n").code(0);
     world.run_with(["get", "--password-stdin", &url, "f"], b"another\n").code(4).said("The password may be wrong");
+    let asked = Command::new("curl").args(["-sk", url.split('#').next().unwrap()]).output().unwrap();
+    assert!(String::from_utf8_lossy(&asked.stdout).contains("curl -u ':PASSWORD'"), "{asked:?}");
+    let short = format!("{PASSWORD}\nshort\n");
+    let done = world.run_with([&make[..], &["--name", "short"]].concat(), short.as_bytes()).code(0);
+    assert!(done.said("easily guessed; a link with a longer one").stderr.find("sealift passwd").is_none());
     assert_eq!(fs::read_to_string(world.local("f")).unwrap(), "f");
     let secret = "secret1";
     let done = world.run(["link", "--password", secret, &world.alice("f")]).code(2).said("takes no value");

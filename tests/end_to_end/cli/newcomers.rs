@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::join::invite;
 use crate::common::front::sealiftd;
-use crate::common::program::{PASSWORD, World, finish};
+use crate::common::program::{PASSWORD, World, finish, names};
 use crate::common::text;
 
 const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -167,4 +167,93 @@ fn who_may_only_deliver_is_not_told_to_make_a_folder() {
     // Who may make folders without looking has it made.
     world.run(["put", "f", &world.alice("new/")]).code(0);
     assert!(world.remote("alice", "new/f").exists());
+}
+
+#[test]
+fn what_touch_is_answered_with_makes_an_empty_file() {
+    let world = World::trusting();
+    world.run(["touch", "x"]).code(2).said("`printf '' | sealift put - HOST/name`");
+    world.run_with(["put", "-", &world.alice("empty")], b"").code(0);
+    assert_eq!(fs::read(world.remote("alice", "empty")).unwrap(), b"");
+    let script = "!touch here\nput here\ntouch x\n";
+    world.run_with(["shell", &world.alice("")], script.as_bytes()).code(10).said("`!touch NAME`");
+    assert!(world.remote("alice", "here").exists());
+}
+
+#[test]
+fn a_folder_of_a_server_with_a_dot_behind_it_is_what_is_in_it() {
+    let world = World::trusting();
+    fs::create_dir_all(world.remote("alice", "many/deep")).unwrap();
+    fs::write(world.remote("alice", "many/f"), "f").unwrap();
+    let many = world.alice("many/.");
+    fs::create_dir(world.local("here")).unwrap();
+    world.run(["get", "-r", &many, "here"]).code(0);
+    world.run(["get", "-r", &many, "new/"]).code(0);
+    world.run(["mirror", &many, "./alike"]).code(0);
+    world.run_with(["shell", &world.alice("")], b"lmkdir shell\nget -r many/. shell\n").code(0);
+    for folder in ["here", "new", "alike", "shell"] {
+        assert_eq!(names(&world.local(folder)), ["deep", "f"], "{folder}");
+    }
+    world.run(["get", &many, "here"]).code(1).said("is a folder");
+    world.run(["mirror", "./here", &world.alice("back/.")]).code(0);
+    assert_eq!(names(&world.remote("alice", "back")), ["deep", "f"]);
+    world.run(["get", "-r", &world.alice("many/./f"), "here"]).code(2).said("are not names");
+}
+
+#[test]
+fn a_new_name_without_the_server_before_it_is_answered_with_the_one_that_was_meant() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "t.txt"), "t").unwrap();
+    let from = world.alice("t.txt");
+    world.run(["mv", &from, "new.txt"]).code(2).said(&format!("`sealift mv {from} {}`", world.alice("new.txt")));
+    world.run(["cp", &from, "a new one"]).code(2).said(&format!("`sealift cp {from} '{}'`", world.alice("a new one")));
+    world.run(["bookmark", "add", "hh", &world.alice("")]).code(0);
+    world.run(["cp", "hh:t.txt", "new.txt"]).code(2).said("`sealift cp hh:t.txt hh:new.txt`");
+    world.run(["mv", "hh:t.txt", "127.0.0.1"]).code(2).said("hh:127.0.0.1");
+    world.trust("files.example:4456");
+    world.run(["mv", "hh:t.txt", "files.example"]).code(2).said("are not one login");
+}
+
+#[test]
+fn what_fails_alike_many_times_is_explained_once_and_has_no_rate() {
+    let world = World::trusting();
+    fs::create_dir(world.local("tree")).unwrap();
+    for n in 0..20 {
+        fs::write(world.local(format!("tree/{n}")), vec![7; 100_000]).unwrap();
+    }
+    for (args, code) in [(&["put", "-r", "tree"][..], 5), (&["mirror", "./tree"], 10)] {
+        let said = world.run([args, &[&world.public("")]].concat()).code(code).stderr;
+        let failed = said.matches("sealift: ").count();
+        assert!(failed >= 20 && said.matches("hint: ").count() == 1, "{said}");
+        assert!(said.contains(&format!("; {failed} failed")) && !said.contains("/s"), "{said}");
+    }
+    // In the shell each command says its own.
+    let done = world.run_with(["shell", &world.public("")], b"mkdir a\nmkdir b\n").code(5);
+    assert_eq!(done.stderr.matches("hint: ").count(), 2, "{}", done.stderr);
+}
+
+#[test]
+fn a_no_is_no_wrong_usage_and_times_at_a_terminal_are_those_of_its_place() {
+    let world = World::trusting();
+    world.run(["trash", "list", &world.alice("")]).code(0).said("only if its administrator says so");
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    fs::write(world.remote("alice", "gone"), "gone").unwrap();
+    let file = fs::File::create(world.remote("alice", "f")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_714_566_896)).unwrap();
+    world.run(["rm", &world.alice("gone")]).code(0);
+    let variables = [("SEALIFT_PASSWORD", PASSWORD), ("TZ", "EST5")];
+    let at = |args: &[&str]| world.terminal_of((100, 30), &variables, args);
+    let mut no = at(&["trash", "empty", &world.alice("")]);
+    no.expect("(yes, no): ").line("no").expect("Nothing was removed.");
+    assert_eq!(no.wait().code(), Some(1));
+    assert!(!no.whole().contains("hint"), "{}", no.whole());
+    let mut stat = at(&["stat", &world.alice("f")]);
+    stat.expect("modified: 2024-05-01 07:34:56.000000000 -0500");
+    assert_eq!(stat.wait().code(), Some(0));
+    assert!(world.run(["stat", &world.alice("f")]).stdout().contains("modified: 2024-05-01 12:34:56Z"));
+    let mut list = at(&["trash", "list", &world.alice("")]);
+    list.expect("/gone");
+    assert!(list.wait().success() && !list.whole().contains("Z  "), "{}", list.whole());
+    assert!(world.run(["trash", "list", &world.alice("")]).stdout().contains("Z  "));
 }

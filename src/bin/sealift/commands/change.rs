@@ -1,7 +1,7 @@
 //! `rm`, `mkdir`, `mv`: silent when done, as their namesakes are.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use sealift::client::{Target, of_destination};
 use sealift::escape::for_people;
@@ -19,6 +19,7 @@ use crate::how_args::{MkdirHow, RmHow};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::transfer::{Way, ask};
+use crate::verify::known_servers;
 
 /// Removes targets.
 ///
@@ -89,10 +90,11 @@ pub async fn mv(ctx: &Context, args: &Mv) -> Outcome {
 /// # Errors
 /// As [`Tally::outcome`], or what ends the connection.
 pub async fn between(ctx: &Context, names: &[OsString], how: Moving) -> Outcome {
-    let targets = ctx.targets(names).map_err(|failure| local_name(names, how.act).unwrap_or(failure))?;
+    let meant = || local_name(names, how.act).or_else(|| without_server(ctx, names, how.act));
+    let targets = ctx.targets(names).map_err(|failure| meant().unwrap_or(failure))?;
     let Some(((login, to), from)) = targets.split_last() else { return Ok(()) };
     if let Some((other, _)) = from.iter().find(|(other, _)| other != login) {
-        return Err(local_name(names, how.act).unwrap_or_else(|| not_one_server(other, login, how.act)));
+        return Err(meant().unwrap_or_else(|| not_one_server(other, login, how.act)));
     }
     let connected = ctx.connect(login).await?;
     let way = Way::back_to(ctx, login, &connected);
@@ -128,6 +130,32 @@ fn local_name(names: &[OsString], act: Act) -> Option<Failure> {
     };
     let text = format!("{shown} is on this machine, and `{command}` works within one server");
     Some(Failure::new(Kind::Usage, text, hint))
+}
+
+/// What to say if the last of these names stands alone, as other programs take it for a new name on the same server.
+fn without_server(ctx: &Context, names: &[OsString], act: Act) -> Option<Failure> {
+    let [first, .., last] = names else { return None };
+    let is_plain = !last.is_empty() && !last.as_bytes().iter().any(|byte| matches!(byte, b'/' | b':' | b'@'));
+    if !is_plain || is_known(ctx, last) {
+        return None;
+    }
+    // As far as the first name says which server it is on.
+    let typed = first.as_bytes();
+    let from = if typed.starts_with(b"sealift://") { b"sealift://".len() } else { 0 };
+    let ends = if ctx.config().ok()?.is_named(typed) { b':' } else { b'/' };
+    let end = from + typed.get(from..)?.iter().position(|byte| *byte == ends)? + 1;
+    let meant = OsString::from_vec([typed.get(..end)?, last.as_bytes()].concat());
+    let command = if matches!(act, Act::Move) { "mv" } else { "cp" };
+    let (shown, first) = (for_people(last.as_bytes()), shell_word(&for_people(typed)));
+    let text = format!("{shown}: a name on a server needs the server before it");
+    let hint = format!("`sealift {command} {first} {}` gives it that name.", shell_word(&for_people(meant.as_bytes())));
+    Some(Failure::new(Kind::Usage, text, hint))
+}
+
+/// Whether this is a server whose key is known.
+fn is_known(ctx: &Context, name: &OsStr) -> bool {
+    let Ok(login) = ctx.target(name).and_then(|target| ctx.login_for(&target)) else { return false };
+    known_servers().and_then(|known| known.pins(&login.server)).is_ok_and(|pins| !pins.is_empty())
 }
 
 /// The failure of what could not be put under this path because the folder for it is missing.

@@ -20,7 +20,7 @@ use super::typed::Through;
 use crate::args::Get;
 use crate::context::Context;
 use crate::direction::refuse_put_as_get;
-use crate::expand::{self, Meant, Named, may_be_pattern};
+use crate::expand::{self, Meant, Named, Reads, reads};
 use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders};
@@ -49,8 +49,8 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     if local.as_bytes() == b"-" {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
-    let may_be_pattern = remotes.iter().map(|word| may_be_pattern(word));
-    let targets: Vec<_> = ctx.targets(remotes)?.into_iter().zip(may_be_pattern).collect();
+    let (words, reads): (Vec<_>, Vec<_>) = remotes.iter().map(|word| reads(word)).unzip();
+    let targets: Vec<_> = ctx.targets(&words)?.into_iter().zip(reads).collect();
     refuse_remote_destination(remotes, local)?;
     let local = Local::resolve(local, targets.len(), how.exactly)
         .map_err(|failure| explain_missing(failure, remotes, local))?;
@@ -174,12 +174,13 @@ impl<'a> Fetch<'a> {
     ///
     /// # Errors
     /// As [`expand::expand`], and for a pattern if only one thing can go to this place.
-    pub async fn names(&mut self, client: &mut Client, targets: &[((Login, Target), bool)]) -> Outcome<Vec<Named>> {
+    pub async fn names(&mut self, client: &mut Client, targets: &[((Login, Target), Reads)]) -> Outcome<Vec<Named>> {
         let mut names = Vec::new();
-        for ((_, target), may_be_pattern) in targets {
-            let meant = match may_be_pattern {
-                true => expand::expand(client, target).await,
-                false => Ok(expand::as_it_stands(target)),
+        for ((_, target), reads) in targets {
+            let meant = match reads {
+                Reads::Pattern => expand::expand(client, target).await,
+                Reads::Plainly => Ok(expand::as_it_stands(target)),
+                Reads::Contents => Ok(expand::as_it_stands(target).contents()),
             };
             match meant {
                 Ok(meant) => names.extend(self.take(meant)?),
@@ -430,7 +431,7 @@ impl<'a> Fetch<'a> {
         way: Option<&Way<'_>>,
         named: &Named,
     ) -> Outcome<(RelPath, RelPath, bool)> {
-        let Named { target, entry } = named;
+        let Named { target, entry, is_contents } = named;
         let from = target.path.clone();
         let known = entry.as_ref().map(|entry| entry.kind == EntryKind::Directory);
         let is_folder = match self.recursive {
@@ -448,7 +449,10 @@ impl<'a> Fetch<'a> {
         if target.is_folder && !is_folder {
             return Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into());
         }
-        let to = self.local.place(&from)?;
+        let to = match is_contents {
+            true => self.local.place(&RelPath::root())?,
+            false => self.local.place(&from)?,
+        };
         if !self.taken.insert(to.clone()) {
             let hint = "Fetch it to another folder, or under another name.";
             return Err(Failure::new(Kind::Usage, format!("{target}: another one is called {to} too"), hint));

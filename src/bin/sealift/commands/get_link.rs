@@ -73,7 +73,11 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         connected => connected,
     };
     let connected = connected.map_err(|failure| {
-        let wrong = || format!("The password may be wrong. {DEAD}");
+        let wrong = || {
+            "The password may be wrong. If it is right, the link may be over, withdrawn or used up, or not copied whole: then ask for \
+             another link."
+                .to_owned()
+        };
         let failure = failure.hinted(Kind::LoginFailed, wrong);
         failure.hinted(Kind::Denied, || format!("It takes files and gives none. {}", with_curl(&url)))
     })?;

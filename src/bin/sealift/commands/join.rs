@@ -19,6 +19,7 @@ use crate::failure::{Failure, Outcome};
 use crate::identity::Credential;
 use crate::login::Login;
 use crate::output::{Event, Object};
+use crate::password::LONGER;
 use crate::verify::{known_servers, remember, system_known_servers};
 
 /// Join a server that you were invited to
@@ -81,7 +82,7 @@ pub async fn run(ctx: &Context, args: &Join) -> Outcome {
         let looked = reached.look_at_invitation(&link.user, link.secret.clone()).await;
         looked.map_err(|error| not_usable(error, &name))?;
     }
-    let new = ctx.new_password(&name)?;
+    let new = ctx.new_password(&name, LONGER)?;
     // The person may have taken longer than a server waits for a login.
     let mut client = match reached.is_alive() {
         true => reached,

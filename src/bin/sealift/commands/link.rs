@@ -17,6 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::password::Passwords;
+use crate::times::Clock;
 use crate::voice;
 
 /// Make, show and remove links: URLs that need no account
@@ -142,11 +143,14 @@ async fn make(ctx: &Context, args: &Make) -> Outcome {
     refuse_anonymous(&login)?;
     let explained = |failure| explain_two_lines(ctx, args, failure);
     let client = ctx.connect(&login).await.map_err(explained)?.client;
-    let password = args.password.then(|| ctx.new_password("the link").map_err(explained)).transpose()?;
+    let password = args.password.then(|| ctx.new_password("the link", LONGER).map_err(explained)).transpose()?;
     ctx.over(client, &login, async |client| make_there(ctx, client, (&login, &target), args, password).await).await
 }
 
 /// Links have somebody who made them.
+/// What to do about a short password: that of a link cannot be changed.
+const LONGER: &str = "a link with a longer one can be made in its place";
+
 fn refuse_anonymous(login: &Login) -> Outcome {
     if login.user.is_some() {
         return Ok(());
@@ -161,7 +165,7 @@ fn refuse_anonymous(login: &Login) -> Outcome {
 /// Those of the server.
 pub async fn make_in_shell(ctx: &Context, client: &mut Client, login: &Login, target: &Target, args: &Make) -> Outcome {
     refuse_anonymous(login)?;
-    let password = args.password.then(|| ctx.new_password("the link")).transpose()?;
+    let password = args.password.then(|| ctx.new_password("the link", LONGER)).transpose()?;
     make_there(ctx, client, (login, target), args, password).await
 }
 
@@ -204,7 +208,8 @@ async fn make_there(
     };
     if !ctx.out.json(object)? {
         ctx.out.line(&url)?;
-        let until = made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end)));
+        let until =
+            made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end, ctx.out)));
         let can = if args.drop { "put files there, and see nothing," } else { "read it" };
         let name = for_people(made.name.as_bytes());
         ctx.out.note(&voice::here(&format!(
@@ -241,8 +246,11 @@ fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// To the minute, in UTC.
-fn minute(time: SystemTime) -> String {
+/// To the minute: at a terminal as the clock there goes, else in UTC.
+fn minute(time: SystemTime, out: Output) -> String {
+    if out.stdout_is_terminal() {
+        return Clock::new(None, false, true).show(time.into());
+    }
     let text = rfc3339(time);
     format!("{} UTC", text.get(..16).unwrap_or(&text).replace('T', " "))
 }
@@ -262,7 +270,7 @@ pub async fn show(out: Output, client: &mut Client, login: &Login) -> Outcome {
     for link in &links {
         if !out.json(|| link_object(link))? {
             let path = format!("/{}", for_people(&link.path));
-            rows.push([for_people(link.name.as_bytes()).to_string(), link.kind.clone(), path, words(link)]);
+            rows.push([for_people(link.name.as_bytes()).to_string(), link.kind.clone(), path, words(link, out)]);
         }
     }
     if links.is_empty() {
@@ -300,14 +308,14 @@ fn link_object(link: &ServerLink) -> Object {
 }
 
 /// What bounds it.
-fn words(link: &ServerLink) -> String {
+fn words(link: &ServerLink, out: Output) -> String {
     let is_used_up = link.downloads.is_some_and(|(done, most)| done >= most);
     let mut words = vec![match link.expires {
         // One that is over says nothing of how long it would have been good.
-        Some(end) if end <= SystemTime::now() => format!("no more: over since {}", minute(end)),
+        Some(end) if end <= SystemTime::now() => format!("no more: over since {}", minute(end, out)),
         _ if is_used_up => "no more: used up".to_owned(),
         None => "until it is removed".to_owned(),
-        Some(end) => format!("until {}", minute(end)),
+        Some(end) => format!("until {}", minute(end, out)),
     }];
     words.extend(link.came.map(|(files, _)| format!("{files} came")));
     words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));

@@ -11,6 +11,7 @@ use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
+use crate::times::{Clock, TimeStyle};
 
 /// Describes targets.
 ///
@@ -46,7 +47,9 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
     if stat.kind == EntryKind::File {
         out.line(format!("    size: {} ({} bytes)", format::size(stat.size), stat.size))?;
     }
-    out.line(format!("modified: {}", format::utc(stat.mtime)))?;
+    let is_terminal = out.stdout_is_terminal();
+    let clock = Clock::new(is_terminal.then_some(TimeStyle::FullIso), false, is_terminal);
+    out.line(format!("modified: {}", clock.show(stat.mtime)))?;
     if let Some(mode) = stat.mode {
         out.line(format!("    mode: {mode}"))?;
     }

@@ -14,6 +14,7 @@ use sealift::{Client, Error, Kind};
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
+use crate::expand::without_dot;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt::{self, Moves};
@@ -301,11 +302,13 @@ fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Wa
             "Write a local folder with a slash or dot first, as in ./photos, and the other as host/path or NAME:path.";
         Err(Failure::new(Kind::Usage, text, hint))
     };
+    // A mirror is of what is in a folder anyway.
+    let there = |typed: &OsString| config.target(without_dot(typed).0.as_bytes());
     match (is_local(source), is_local(destination)) {
         (true, true) => usage("both are local: one side of a mirror is on a server"),
         (false, false) => usage("both are on a server: one side of a mirror is a local folder"),
-        (true, false) => Ok(Way::Push { from: source.into(), to: config.target(destination.as_bytes())? }),
-        (false, true) => Ok(Way::Pull { from: config.target(source.as_bytes())?, to: destination.into() }),
+        (true, false) => Ok(Way::Push { from: source.into(), to: there(destination)? }),
+        (false, true) => Ok(Way::Pull { from: there(source)?, to: destination.into() }),
     }
 }
 
@@ -441,6 +444,7 @@ mod tests {
         let way =
             |a: &str, b: &str| way(&Config::default(), &a.into(), &b.into()).map_err(|failure| failure.kind().unwrap());
         assert!(matches!(way("./a", "me@h/b"), Ok(Way::Push { .. })));
+        assert_eq!(way("./a", "me@h/b/.").unwrap(), way("./a", "me@h/b/").unwrap());
         assert!(matches!(way("h:1/a/", "new"), Ok(Way::Pull { .. })));
         assert!(matches!(way("files.example/a", "/tmp/x"), Ok(Way::Pull { .. })));
         assert!(matches!(way("src", "files.example"), Ok(Way::Push { .. })));

@@ -49,7 +49,7 @@ pub async fn run(ctx: &Context, args: &Passwd) -> Outcome {
         }
         (credential, _) => credential.present(),
     };
-    let new = ctx.new_password(&login.to_string())?;
+    let new = ctx.new_password(&login.to_string(), password::LONGER)?;
     let mut keys = 0;
     match client.change_password(login.name(), present, new.clone()).await {
         Ok(()) => {

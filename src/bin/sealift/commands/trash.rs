@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use sealift::client::{Purged, ServerTrash, ServerTrashList, Target};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
-use sealift::{Client, Kind};
+use sealift::{Client, Exit, Kind};
 
 use crate::ask;
 use crate::context::Context;
@@ -16,6 +16,7 @@ use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
+use crate::times::Clock;
 
 /// Show, bring back, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
@@ -110,16 +111,19 @@ pub async fn list(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
     let paths: HashSet<&RelPath> = list.entries.iter().map(|thing| &thing.path).collect();
     // Where one name stands for several things it takes more to say which is meant.
     let show_ids = paths.len() < list.entries.len();
+    let clock = Clock::new(None, false, out.stdout_is_terminal());
     for thing in &list.entries {
         if !out.json(|| object(thing))? {
             let size = if thing.kind == EntryKind::Directory { "folder".to_owned() } else { format::size(thing.size) };
-            let deleted = format::utc(thing.id.deleted());
+            let deleted = clock.show(thing.id.deleted());
             let id = if show_ids { format!("  {}", thing.id) } else { String::new() };
             out.line(format!("{deleted}{id}  {size:>8}  /{}", for_people(thing.path.as_bytes())))?;
         }
     }
     match (list.entries.is_empty(), list.is_cut) {
-        (true, _) => out.note("Nothing is kept there that was deleted or replaced."),
+        (true, _) => out.note(
+            "Nothing is kept there that was deleted or replaced. A server keeps that only if its administrator says so.",
+        ),
         (false, true) => out.note("There is more: name a folder, to see what was in it."),
         (false, false) => {}
     }
@@ -178,7 +182,7 @@ async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId
 /// Removes over a connection, for good, what is kept of this path and below it; asks first unless that was said.
 ///
 /// # Errors
-/// [`Kind::Usage`] if the answer is no, or nobody can be asked; as [`Client::purge`].
+/// [`Exit::Other`] if the answer is no, [`Kind::Usage`] if nobody can be asked; as [`Client::purge`].
 pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option<TrashId>, yes: bool) -> Outcome {
     if !yes {
         let ServerTrashList { entries, is_cut } = client.trash(&target.path).await?;
@@ -186,10 +190,10 @@ pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option
         // Of what a list is too short for it is not known whether it is there.
         match (things, is_cut && id.is_none()) {
             (0, _) if !is_cut => {}
-            (0, _) => confirm("what is kept", target)?,
-            (1, false) => confirm("1 thing", target)?,
-            (_, false) => confirm(&format!("{things} things"), target)?,
-            (_, true) => confirm(&format!("{things} things and more"), target)?,
+            (0, _) => confirm(out, "what is kept", target)?,
+            (1, false) => confirm(out, "1 thing", target)?,
+            (_, false) => confirm(out, &format!("{things} things"), target)?,
+            (_, true) => confirm(out, &format!("{things} things and more"), target)?,
         }
     }
     let Purged { gone, left, unreached, .. } = client.purge(&target.path, id).await?;
@@ -215,10 +219,13 @@ pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option
 }
 
 /// What goes now can be had from nowhere.
-fn confirm(what: &str, target: &Target) -> Outcome {
+fn confirm(out: Output, what: &str, target: &Target) -> Outcome {
     match ask::line(&format!("Remove {what} of {target} for good? (yes, no): "))?.as_deref() {
         Some("yes" | "y") => Ok(()),
-        Some(_) => Err(Failure::new(Kind::Usage, "nothing was removed", "Only yes as the answer removes it.")),
+        Some(_) => {
+            out.note("Nothing was removed.");
+            Err(Failure::Shown(Exit::Other))
+        }
         None => {
             Err(Failure::new(Kind::Usage, format!("{what} would be removed for good"), "--yes says that it is meant."))
         }

@@ -72,7 +72,8 @@ impl Totals {
             None => words += &format!(", {}", format::size(self.bytes)),
             Some(time) => {
                 words += &format!(", {} in {}", format::size(self.bytes), spent(time));
-                if self.moved >= RATED {
+                // What failed on its way was moved for nothing.
+                if self.files > 0 && self.moved >= RATED {
                     words += &format!(", {}", format::rate(self.moved, time));
                 }
                 if self.files > 0 {
@@ -133,6 +134,8 @@ mod tests {
         assert_eq!(tiny.words(), "1 file, 6 B in 1 ms, verified");
         let none = Totals { time: Some(Duration::from_millis(42)), unchanged: 9, ..Totals::default() };
         assert_eq!(none.words(), "0 files, 0 B in 42 ms; 9 unchanged");
+        let failed = Totals { moved: 50 << 20, failed: 28, unchanged: 0, ..none };
+        assert_eq!(failed.words(), "0 files, 0 B in 42 ms; 28 failed");
         let in_folders = Totals { files: 2, folders: 1, bytes: 6, ..tiny };
         assert_eq!(in_folders.words(), "2 files, 1 folder, 6 B in 1 ms, verified");
     }

@@ -23,7 +23,7 @@ use sealift::{Error, Exit, Kind};
 
 use crate::ask;
 use crate::context::Context;
-use crate::failure::{Failure, Outcome, Tally};
+use crate::failure::{self, Failure, Outcome, Tally};
 use crate::interrupt::{self, unless_interrupted};
 use crate::login::Login;
 use crate::output::stdout_failed;
@@ -206,6 +206,7 @@ fn perform(session: &mut ShellSession<'_>, request: Request) -> Outcome<Next> {
         What::Command { words, reader } => (words, reader),
     };
     interrupt::typed(&words);
+    failure::begins();
     let Some(Line { command }) = Line::parse(words)? else { return Ok(Next::Go) };
     let reader = reader.or_else(|| matches!(command, Command::More(_)).then(pager).flatten());
     let mut work = || block_on(unless_interrupted(session.run(&command)));

@@ -21,6 +21,7 @@ use super::say;
 use crate::commands::change::{Act, Moving};
 use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
 use crate::context::{Connected, Context};
+use crate::expand::without_dot;
 use crate::failure::{Failure, Outcome, Tally};
 use crate::identity::Credential;
 use crate::interrupt;
@@ -406,7 +407,7 @@ impl<'a> ShellSession<'a> {
         let words = self.words(names)?;
         let out = self.ctx.out;
         let client = self.client().await?;
-        if let [Word { target, is_pattern: false }] = words.as_slice() {
+        if let [Word { target, is_pattern: false, .. }] = words.as_slice() {
             return work(client, target).await;
         }
         let mut tally = Tally::default();
@@ -438,12 +439,17 @@ impl<'a> ShellSession<'a> {
 
     fn word(&self, name: &OsStr) -> Outcome<Word> {
         if !glob::is_special(name.as_bytes()) {
-            return Ok(Word { target: self.target(name)?, is_pattern: false });
+            let (_, is_contents) = without_dot(name);
+            return Ok(Word { target: self.target(name)?, is_pattern: false, is_contents });
         }
         // Nothing is a wildcard in the names of the folders one has gone to.
         let here = RelPath::parse(&glob::escape(self.folder.as_bytes()))?;
         let (path, is_folder) = resolve(&here, name.as_bytes())?;
-        Ok(Word { target: Target { path, is_folder, ..self.target(OsStr::new("."))? }, is_pattern: true })
+        Ok(Word {
+            target: Target { path, is_folder, ..self.target(OsStr::new("."))? },
+            is_pattern: true,
+            is_contents: false,
+        })
     }
 
     /// The connection. One that an interrupted command has left behind is made anew.

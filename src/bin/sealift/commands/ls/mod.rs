@@ -61,7 +61,7 @@ impl Headers {
 /// # Errors
 /// As [`Client::list`].
 pub async fn word(out: Output, client: &mut Client, names: &[Named], look: &Look, headers: &Headers) -> Outcome {
-    if let [Named { target, entry: None }] = names {
+    if let [Named { target, entry: None, .. }] = names {
         if headers.always && !look.directory {
             headers.show(target)?;
         }

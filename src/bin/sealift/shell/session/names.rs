@@ -15,6 +15,8 @@ use crate::shell::request::literal;
 pub(super) struct Word {
     pub(super) target: Target,
     pub(super) is_pattern: bool,
+    /// It ends with `/.`.
+    pub(super) is_contents: bool,
 }
 
 impl Word {
@@ -25,6 +27,7 @@ impl Word {
     pub(super) async fn meant(&self, client: &mut Client) -> Outcome<Meant> {
         match self.is_pattern {
             true => expand::expand_quoted(client, &self.target).await,
+            false if self.is_contents => Ok(expand::as_it_stands(&self.target).contents()),
             false => Ok(expand::as_it_stands(&self.target)),
         }
     }
