@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::common::{Daemon, RawClient, all_asks, enter, sealiftd, text};
+use crate::common::{Daemon, RawClient, World, all_asks, enter, sealiftd, text};
 use crate::folders::{SHARED, world};
 
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -195,5 +195,17 @@ fn words_of_the_client_get_the_protocol_s_as_a_hint() {
     for (word, meant) in [("get", "DOWNLOAD"), ("put", "UPLOAD"), ("rm", "DELETE"), ("mv", "RENAME")] {
         let (code, said) = explain(place.path(), &["alice", word, "f"]);
         assert!(code == 2 && said.contains(&format!("Say {meant}: ")), "{word}: {said}");
+    }
+}
+
+#[test]
+fn what_a_rule_takes_is_not_advised_to_be_given_to_the_home() {
+    let world = World::of(&["alice"]);
+    let file = world.place().join("users.toml");
+    let rule = "\n[[users.alice.rules]]\npath = \"/a/**\"\naccess = \"read\"\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + rule).unwrap();
+    for verb in ["TRASH", "PURGE"] {
+        let (_, said) = explain(world.place(), &["alice", verb, "a"]);
+        assert!(said.contains("may not") && said.contains("path /a/**") && !said.contains("user set"), "{said}");
     }
 }

@@ -311,7 +311,7 @@ impl Question<'_> {
                 format!("{has}\n  To allow it, write access = {} in that rule.", wanted(rule.access))
             }
             // What is below has rules of its own: which of them is in the way is for people to see.
-            Some((_, Extent::Tree | Extent::Moved)) if !granted.is_uniform() => has,
+            Some((_, Extent::Tree | Extent::Moved | Extent::Somewhere)) if !granted.is_uniform() => has,
             // What a key is bounded by stands with the key.
             Some((GivenBy::Rule(_) | GivenBy::Home, _)) | None if self.key.is_some() => {
                 format!("{has}{}", change(self.user(), &format!("access = {}", wanted(granted.access))))
