@@ -1,5 +1,11 @@
 //! Figures and words as people read them, the same in both programs.
 
+use std::time::SystemTime;
+
+use time::OffsetDateTime;
+
+use crate::files::Mtime;
+
 /// `512 B`, `1.5 KiB`, `20 MiB`: three digits at most, in steps of 1024.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -20,6 +26,15 @@ pub fn size(bytes: u64) -> String {
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
+/// `2024-05-01T12:34:56Z`, as RFC 3339 has it, to the second; a time past the year 9999 as `@` and seconds since 1970. Servers and
+/// files may name any time.
+pub fn rfc3339(time: SystemTime) -> String {
+    let seconds = Mtime::from(time).secs;
+    let Ok(at) = OffsetDateTime::from_unix_timestamp(seconds) else { return format!("@{seconds}") };
+    let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.to_hms());
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
+}
+
 /// A word of a command line as a shell reads it back.
 #[cfg(feature = "cli")]
 pub fn shell_word(word: &str) -> String {
@@ -29,6 +44,21 @@ pub fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn a_time_past_every_calendar_has_a_form_too() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_714_567_890, "2024-05-01T12:51:30Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, "@253402300800"),
+            (i64::MAX as u64, "@9223372036854775807"),
+        ] {
+            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(1)), "1969-12-31T23:59:59Z");
+    }
 
     #[test]
     fn sizes_have_at_most_three_digits() {

@@ -110,7 +110,7 @@ impl Client {
             let reply = session.expect(200)?;
             Ok(MadeLink {
                 name: text(&reply, "name")?,
-                secret: Secret::new(reply.bytes("secret")?),
+                secret: secret(&reply)?,
                 kind: text(&reply, "kind")?,
                 expires: moment(&reply, "expires")?,
             })
@@ -166,6 +166,15 @@ impl Client {
 
 fn text(reply: &Reply<'_>, key: &str) -> Result<String> {
     reply.bytes(key).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// It becomes part of what is shown: nothing but what a link's secret has is taken for one.
+fn secret(reply: &Reply<'_>) -> Result<Secret> {
+    let secret = Secret::new(reply.bytes("secret")?);
+    let is_of_one = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    let is_one = secret.expose().len() == limits::LINK_SECRET && secret.expose().iter().all(is_of_one);
+    let wrong = || Error::new(Kind::Protocol, "the server's link has a secret that is none");
+    if is_one { Ok(secret) } else { Err(wrong()) }
 }
 
 fn moment(reply: &Reply<'_>, key: &str) -> Result<Option<SystemTime>> {

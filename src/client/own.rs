@@ -185,9 +185,14 @@ fn server_key(reply: &Reply<'_>) -> Result<ServerKey> {
         let seconds = reply.get(key).map(|_| reply.parsed(key)).transpose()?;
         Ok(seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))))
     };
+    let fingerprint = text("fingerprint")?;
+    // It is compared and shown as it is.
+    if !fingerprint.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::new(Kind::Protocol, "the server's key has a fingerprint that is none"));
+    }
     Ok(ServerKey {
         name: text("name")?,
-        fingerprint: text("fingerprint")?,
+        fingerprint,
         added: moment("added")?,
         access: optional("access")?,
         from: optional("from")?.map_or_else(Vec::new, |list| list.split(',').map(str::to_owned).collect()),

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 
+use sealift::limits;
 use sealift::proto::percent::encode;
 
 use crate::common::place::{Place, Thing, names};
-use crate::hostile::{Hostile, entry, file, listing, tree_of};
+use crate::hostile::{Hostile, IDS, entry, file, listing, tree_of};
 
 /// scp wrote whatever name the server sent back (CVE-2019-6111, CVE-2026-27699).
 #[test]
@@ -243,4 +244,32 @@ fn evil_numbers() {
     let ran = place.run(&["--pin", &server.pin(), "get", &f, &g, "dest/"]);
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert_eq!(names(&place.dest()), [""; 0]);
+}
+
+/// The calendar of most programs ends with the year 9999, and a number on the wire does not.
+#[test]
+fn times_past_every_calendar() {
+    for time in ["253402300799", "253402300800", "9223372036854775807", "18446744073709551615"] {
+        let made =
+            format!("200 done secret={} name=d kind=folder expires={time} {IDS}\r\n", "s".repeat(limits::LINK_SECRET));
+        let links =
+            format!("114 link name=d path=d kind=file added={time} expires={time}\r\n212 done links=1 {IDS}\r\n");
+        let keys = format!("113 key name=k fingerprint=f added={time} expires={time}\r\n212 done keys=1 {IDS}\r\n");
+        let server = Hostile::knowing("link,drop,keys,enrol", move |line| match line.split(' ').next()? {
+            "LINK" => Some(made.clone().into_bytes()),
+            "LINKS" => Some(links.clone().into_bytes()),
+            "KEYS" => Some(keys.clone().into_bytes()),
+            _ => None,
+        });
+        let place = Place::new();
+        fs::write(place.path().join("password"), "p\n").unwrap();
+        let (target, root) = (format!("alice@{}", server.target("d")), format!("alice@127.0.0.1:{}", server.port()));
+        for words in [&["link", &target][..], &["link", "list", &root], &["key", "list", &root]] {
+            for json in [&[][..], &["--json"]] {
+                let pin = server.pin();
+                let words = [&["--pin", &pin, "--password-file", "password"][..], words, json].concat();
+                place.run(&words).done();
+            }
+        }
+    }
 }

@@ -118,6 +118,48 @@ fn terminal_escape() {
     harmless(&words, &on_terminal(&place, &words, ""));
 }
 
+/// What a server says of links and keys becomes part of a URL, a table, and commands to copy.
+#[test]
+fn terminal_escape_in_links_and_keys() {
+    let evil = encode(EVIL.as_bytes()).into_owned();
+    // Of the form of a secret, but for one character; and what is one.
+    let (bad, good) = (format!("{}%1B", "s".repeat(42)), "s".repeat(43));
+    for (secret, fingerprint, is_shown) in
+        [(evil.as_str(), evil.as_str(), false), (&bad, "SHA256:a%1B", false), (&good, "SHA256:a", true)]
+    {
+        let made = format!("200 done secret={secret} name={evil} kind={evil} expires=1900000000 {IDS}\r\n");
+        let links = format!("114 link name={evil} path={evil} kind={evil} added=1\r\n212 done links=1 {IDS}\r\n");
+        let key = format!("113 key name={evil} fingerprint={fingerprint} access={evil} from={evil} added=1\r\n");
+        let keys = format!("{key}{key}212 done keys=2 {IDS}\r\n");
+        let server = Hostile::knowing("link,drop,keys,enrol", move |line| match line.split(' ').next()? {
+            "LINK" => Some(made.clone().into_bytes()),
+            "LINKS" => Some(links.clone().into_bytes()),
+            "KEYS" => Some(keys.clone().into_bytes()),
+            _ => None,
+        });
+        let place = Place::new();
+        std::fs::write(place.path().join("password"), "p\n").unwrap();
+        let (pin, target, root) = (server.pin(), server.target("d"), server.target(""));
+        let (target, root) = (format!("alice@{target}"), format!("alice@{}", root.trim_end_matches('/')));
+        for (words, is_shown) in [
+            (&["link", &target][..], is_shown),
+            (&["link", "--json", &target], is_shown),
+            (&["link", "list", &root], true),
+            (&["link", "list", "--json", &root], true),
+            (&["key", "list", &root], is_shown),
+            (&["key", "list", "--json", &root], is_shown),
+            (&["key", "remove", &root, EVIL], false),
+        ] {
+            let words = [&["--pin", &pin, "--password-file", "password"][..], words].concat();
+            let shown = on_terminal(&place, &words, "");
+            harmless(&words, &shown);
+            let says_why = shown.contains("sealift: ") || shown.contains(r#""event":"error""#);
+            let is_expected = if is_shown { shown.contains("owned") } else { says_why };
+            assert!(is_expected, "{words:?}: {shown}");
+        }
+    }
+}
+
 /// A name on our own disk, or typed by somebody else for us, is one argument of one command or nothing at all.
 #[test]
 fn crlf_from_local_name() {

@@ -84,7 +84,7 @@ fn show(places: &Places) -> Result<(), Failure> {
 /// What a certificate says, in lines.
 fn said(described: &Description, files: &str) -> String {
     let names = for_people(described.names.join(", ").as_bytes());
-    let time = |moment| humantime::format_rfc3339_seconds(moment);
+    let time = |moment| sealift::readable::rfc3339(moment);
     let left = match described.not_after.duration_since(SystemTime::now()) {
         Err(_) => String::from("over"),
         Ok(left) => match left.as_secs() / (24 * 60 * 60) {
@@ -125,7 +125,7 @@ fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
     let names = if names.is_empty() { present.describe()?.names } else { names };
     let renewed = present.renew(&names)?;
     renewed.save_certificate(certs)?;
-    let until = humantime::format_rfc3339_seconds(renewed.describe()?.not_after);
+    let until = sealift::readable::rfc3339(renewed.describe()?.not_after);
     let folder = for_people(certs.to_string_lossy().as_bytes());
     tell(&format!(
         "Made a new certificate over the same key in {folder}, valid until {until}.\npin  {}\n\

@@ -194,7 +194,7 @@ fn list(folder: &StateFolder) -> Result<(), Failure> {
     let mut text = String::new();
     for invitation in folder.invitations()?.iter().filter(|invitation| !invitation.is_over()) {
         let until: SystemTime = UNIX_EPOCH + Duration::from_secs(invitation.expires);
-        let until = humantime::format_rfc3339_seconds(until);
+        let until = sealift::readable::rfc3339(until);
         text.push_str(&format!("{}  {until}  {}\n", invitation.id(), shown(&invitation.user)));
     }
     say(&text);

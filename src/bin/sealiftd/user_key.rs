@@ -153,7 +153,7 @@ impl KeyRow {
 
     /// Who gave it and what bounds it, for people.
     pub fn bounds(&self) -> String {
-        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+        let time = |time: SystemTime| sealift::readable::rfc3339(time);
         let mut words = vec![match self.enrolled {
             None => "users file".to_owned(),
             Some(added) => format!("enrolled {}", time(added)),
@@ -178,7 +178,7 @@ impl KeyRow {
 
     /// One JSON object.
     pub fn as_value(&self) -> serde_json::Value {
-        let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+        let time = |time: SystemTime| sealift::readable::rfc3339(time);
         let from: Vec<String> = self.key.from().iter().map(ToString::to_string).collect();
         let access = self.key.access().map(|access| access.names().collect::<Vec<_>>());
         json!({

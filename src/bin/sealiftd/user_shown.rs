@@ -132,7 +132,7 @@ pub fn json(users: &Users) -> String {
 
 /// The JSON object of one user.
 pub fn json_of(users: &Users, user: &User) -> String {
-    let time = |end: SystemTime| humantime::format_rfc3339_seconds(end).to_string();
+    let time = |end: SystemTime| sealift::readable::rfc3339(end);
     let keys: Vec<_> = KeyRow::of(user).iter().map(KeyRow::as_value).collect();
     let granted = user.grants();
     let from: Vec<String> = granted.from.iter().map(ToString::to_string).collect();

@@ -26,7 +26,7 @@ pub fn look(certificate: &WebCertificate) {
     }
     let now = SystemTime::now();
     let Some(ending) = certificate.ending(now) else { return };
-    let until = humantime::format_rfc3339_seconds(ending.not_after);
+    let until = crate::readable::rfc3339(ending.not_after);
     match ending.not_after.duration_since(now) {
         Err(_) => {
             warn!(names = ?ending.names, %until, "the certificate for browsers is over: they refuse it until it is renewed")

@@ -143,7 +143,7 @@ async fn list_there(ctx: &Context, login: &Login) -> Outcome {
 }
 
 fn there_object(key: &ServerKey, is_here: bool) -> Object {
-    let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+    let time = |time: SystemTime| sealift::readable::rfc3339(time);
     let object = Object::of(Event::ServerKey).text("name", &key.name).text("fingerprint", &key.fingerprint);
     let object = object.text("by", if key.added.is_some() { "user" } else { "administrator" }).value("here", is_here);
     let object = key.added.iter().fold(object, |object, added| object.text("added", time(*added)));
@@ -155,7 +155,7 @@ fn there_object(key: &ServerKey, is_here: bool) -> Object {
 /// Who gave it, and what bounds it.
 fn words(key: &ServerKey, is_here: bool) -> String {
     let day = |time: SystemTime| {
-        let text = humantime::format_rfc3339_seconds(time).to_string();
+        let text = sealift::readable::rfc3339(time);
         text.split('T').next().unwrap_or_default().to_owned()
     };
     let mut words = vec![match key.added {

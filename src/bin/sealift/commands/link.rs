@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use sealift::byte_size::parse_size;
 use sealift::client::{LinkExpiry, LinkInbox, LinkUrl, NewLink, ServerLink, Target};
 use sealift::escape::for_people;
+use sealift::readable::rfc3339;
 use sealift::secret::Secret;
 use sealift::{Client, Error, Kind};
 use unicode_width::UnicodeWidthStr as _;
@@ -242,10 +243,6 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
-}
-
 /// To the minute: at a terminal as the clock there goes, else in UTC.
 fn minute(time: SystemTime, out: Output) -> String {
     if out.stdout_is_terminal() {
@@ -270,7 +267,7 @@ pub async fn show(out: Output, client: &mut Client, login: &Login) -> Outcome {
     for link in &links {
         if !out.json(|| link_object(link))? {
             let path = format!("/{}", for_people(&link.path));
-            rows.push([for_people(link.name.as_bytes()).to_string(), link.kind.clone(), path, words(link, out)]);
+            rows.push([for_people(link.name.as_bytes()), for_people(link.kind.as_bytes()), path, words(link, out)]);
         }
     }
     if links.is_empty() {

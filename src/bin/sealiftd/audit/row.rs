@@ -109,7 +109,7 @@ impl Row {
     /// One line.
     pub fn for_people(&self) -> String {
         let shown = |text: &str| for_people(text.as_bytes());
-        let mut line = format!("{}  ", humantime::format_rfc3339_seconds(self.at));
+        let mut line = format!("{}  ", sealift::readable::rfc3339(self.at));
         let user = self.text("user").map_or_else(|| "-".to_owned(), shown);
         let _ = write!(
             line,

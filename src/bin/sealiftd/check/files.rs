@@ -140,7 +140,7 @@ fn certs(certs: &Path, findings: &mut Findings) {
         }
         Ok(described) if described.not_after < SystemTime::now() => findings.add(
             Severity::Warning,
-            format!("the certificate ended on {}", humantime::format_rfc3339_seconds(described.not_after)),
+            format!("the certificate ended on {}", sealift::readable::rfc3339(described.not_after)),
             "clients that pin the key do not mind, those with --ca-file refuse it",
         ),
         Ok(_) => {}
@@ -165,7 +165,7 @@ fn web_certificate(files: &WebFiles, findings: &mut Findings) {
         }
     };
     let mut warn = |what: String, next: &str| findings.add(Severity::Warning, what, next);
-    let until = humantime::format_rfc3339_seconds(described.not_after);
+    let until = sealift::readable::rfc3339(described.not_after);
     match described.not_after.duration_since(SystemTime::now()) {
         Err(_) => warn(format!("{file}: ended on {until}"), "renew it: browsers refuse it"),
         Ok(left) if left < limits::WEB_CERTIFICATE_SOON => {
@@ -174,7 +174,7 @@ fn web_certificate(files: &WebFiles, findings: &mut Findings) {
         Ok(_) => {}
     }
     if described.not_before > SystemTime::now() {
-        let from = humantime::format_rfc3339_seconds(described.not_before);
+        let from = sealift::readable::rfc3339(described.not_before);
         warn(format!("{file}: begins only on {from}"), "look at this machine's clock");
     }
     if described.names.iter().all(|name| name.parse::<IpAddr>().is_ok()) {
