@@ -68,9 +68,10 @@ impl PortFile {
         })
     }
 
-    /// Removes the file, unless another server has written its own port there meanwhile.
+    /// Removes the file, unless another server has written its own port there meanwhile, or somebody has put a link there.
     pub fn remove(&self) {
-        if fs::read_to_string(&self.path).is_ok_and(|found| found == self.content) {
+        let is_file = fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_file());
+        if is_file && fs::read_to_string(&self.path).is_ok_and(|found| found == self.content) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -131,7 +132,8 @@ mod tests {
         let path = dir.path().join("port");
         for left in ["", "4456\n", "0\n", "65535\n"] {
             fs::write(&path, left).unwrap();
-            PortFile::new(&path, 1).write().unwrap();
+            let file = PortFile::new(&path, 1);
+            file.write().unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), "1\n", "{left:?}");
         }
         for other in ["\n", "4456", "4456\n\n", "-1\n", "123456\n", "words\n"] {
