@@ -33,5 +33,6 @@ mod service;
 mod settings;
 mod streams;
 mod trash;
+mod trash_room;
 mod users;
 mod web;

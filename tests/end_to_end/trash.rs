@@ -11,19 +11,19 @@ use rustix::process::Signal;
 
 use crate::common::program::{PASSWORD, World};
 use crate::common::web::curl;
-use crate::common::{Daemon, RawClient, enter, eventually, half_an_upload, staged};
+use crate::common::{Daemon, RawClient, enter, eventually};
 use crate::folders;
 
 const ALICE: &str = "alice:correct-horse";
 
 /// A server on which alice's folder keeps what goes.
-fn keeping(options: &[&str]) -> Daemon {
+pub fn keeping(options: &[&str]) -> Daemon {
     let daemon = Daemon::start();
     daemon.add_user_with("alice", "correct-horse", &[&["--trash", "30d"], options].concat());
     daemon
 }
 
-fn alice(daemon: &Daemon) -> RawClient {
+pub fn alice(daemon: &Daemon) -> RawClient {
     RawClient::logged_in(daemon, "alice", "correct-horse")
 }
 
@@ -34,7 +34,7 @@ fn entered(daemon: &Daemon, name: &str) -> Option<RawClient> {
 }
 
 /// What is kept: id, type and path, the youngest first.
-fn kept(client: &mut RawClient, path: &str) -> Vec<(String, String, String)> {
+pub fn kept(client: &mut RawClient, path: &str) -> Vec<(String, String, String)> {
     client.line(format!("TRASH {path}").trim_end());
     let mut all = Vec::new();
     loop {
@@ -49,7 +49,7 @@ fn kept(client: &mut RawClient, path: &str) -> Vec<(String, String, String)> {
     }
 }
 
-fn paths(client: &mut RawClient) -> Vec<String> {
+pub fn paths(client: &mut RawClient) -> Vec<String> {
     kept(client, "").into_iter().map(|(_, _, path)| path).collect()
 }
 
@@ -58,7 +58,7 @@ fn trash_of(daemon: &Daemon) -> PathBuf {
 }
 
 /// What counts in alice's quota.
-fn used(daemon: &Daemon) -> u64 {
+pub fn used(daemon: &Daemon) -> u64 {
     let body = "<propfind xmlns=\"DAV:\"><prop><quota-used-bytes/></prop></propfind>";
     let got = curl(daemon, &["-u", ALICE, "-X", "PROPFIND", "-H", "Depth: 0", "-d", body], "/~alice/").text();
     let rest = got.split("quota-used-bytes>").nth(1).unwrap_or_else(|| panic!("{got}"));
@@ -197,64 +197,6 @@ fn what_comes_back_to_where_it_was_takes_no_more_where_rules_lie_below() {
     assert_eq!(client.ask(format!("RESTORE p id={id} to=q")).1, "denied");
     assert_eq!(client.ask(format!("RESTORE p id={id}")).0, 250);
     assert_eq!(fs::read(daemon.data().join("alice/p/one/sec/file")).unwrap(), b"bytes");
-}
-
-#[test]
-fn it_counts_in_the_quota_and_the_oldest_goes_first_when_that_is_full() {
-    let daemon = keeping(&["--quota", "100 KiB"]);
-    let mut client = alice(&daemon);
-    let bytes = |byte: u8| vec![byte; 20 * 1024];
-    for (number, name) in ["a", "b", "c", "d"].iter().enumerate() {
-        assert_eq!(client.upload(name, &bytes(number as u8)).0, 226);
-    }
-    for name in ["a", "b", "c"] {
-        assert_eq!(client.ask(format!("DELETE {name}")).0, 250);
-    }
-    assert_eq!(used(&daemon), 80 * 1024);
-    assert_eq!(client.upload("e", &bytes(9)).0, 226);
-    assert_eq!(paths(&mut client), ["c", "b", "a"]);
-    assert_eq!(client.upload("f", &bytes(10)).0, 226);
-    assert_eq!(paths(&mut client), ["c", "b"], "the oldest made room");
-    assert_eq!(used(&daemon), 100 * 1024);
-    assert_eq!(client.ask("PURGE b").2["gone"], "1");
-    assert_eq!(used(&daemon), 80 * 1024);
-    // What would not fit if all of it went has nothing go: saying how much comes would empty it.
-    assert_eq!(client.upload("large", &vec![1; 50 * 1024]).1, "quota");
-    assert_eq!(client.upload("large size=5000000000", b"").1, "quota");
-    assert_eq!(paths(&mut client), ["c"]);
-    assert_eq!(used(&daemon), 80 * 1024);
-    // Counted anew it is the same: what is kept is counted, too.
-    assert_eq!(client.ask("DELETE f").0, 250);
-    drop(client);
-    eventually("it is counted anew", || used(&daemon) == 80 * 1024);
-}
-
-#[test]
-fn what_only_says_that_it_comes_takes_nothing_from_the_trash_and_what_has_come_does() {
-    let daemon = keeping(&["--quota", "100 KiB"]);
-    let (mut client, home) = (alice(&daemon), daemon.data().join("alice"));
-    assert_eq!(client.upload("old", &vec![1; 60 * 1024]).0, 226);
-    assert_eq!(client.ask("DELETE old").0, 250);
-    // It fits if what is in the trash goes, and it is broken off when nearly all of it has come.
-    let bytes = vec![2; 80 * 1024];
-    let coming = || {
-        let files = staged(&home).into_iter().filter(|path| home.join(".sealift").join(path).is_file());
-        files.filter(|path| !path.starts_with("trash")).count()
-    };
-    let begin = |name: &str| half_an_upload(alice(&daemon), name, &bytes[1..], &home);
-    let broken_off = begin("new");
-    assert_eq!(paths(&mut client), ["old"]);
-    drop(broken_off);
-    eventually("it is given up", || used(&daemon) == 60 * 1024 && coming() == 0);
-    assert_eq!(paths(&mut client), ["old"]);
-    // Two of which each fits, and not both.
-    let first = begin("first");
-    assert_eq!(client.upload("second size=81920", &bytes).1, "quota");
-    drop(first);
-    eventually("it is given up", || coming() == 0);
-    assert_eq!(client.upload("second size=81920", &bytes).0, 226);
-    assert!(paths(&mut client).is_empty());
-    assert_eq!(used(&daemon), 80 * 1024);
 }
 
 #[test]

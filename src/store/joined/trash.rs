@@ -51,11 +51,19 @@ impl JoinedStore {
 
     pub(super) fn purge_all(&self, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
         let mut gone = self.at(path, |store, path| store.purge(path, id))?;
+        let mut failed = None;
         if id.is_none() {
             for mount in self.mounts.iter().filter(|mount| mount.at != *path && mount.at.is_within(path)) {
-                gone += self.at(&mount.at, |store, path| store.purge(path, None))?;
+                // One that cannot be used keeps none of the others.
+                match self.at(&mount.at, |store, path| store.purge(path, None)) {
+                    Ok(more) => gone += more,
+                    Err(error) => drop(failed.get_or_insert(error)),
+                }
             }
         }
-        Ok(gone)
+        match failed {
+            Some(error) if gone == 0 => Err(error),
+            Some(_) | None => Ok(gone),
+        }
     }
 }

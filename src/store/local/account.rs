@@ -239,9 +239,18 @@ impl Promise {
                 return Ok(());
             };
             drop(counts);
-            if !trash::holds(&bound.jail, beyond) {
+            // Some more where that is there, so that what comes in pieces does not have the trash looked through for each.
+            let most = bound.limits.bytes.as_ref().map_or(0, |(most, _)| *most);
+            let some = Sum { bytes: if beyond.bytes > 0 { most / limits::TRASH_ROOM_PART } else { 0 }, files: 0 };
+            let holds = |sum: Sum| trash::holds(&bound.jail, beyond.plus(sum));
+            let some = if holds(some) {
+                some
+            } else if some != Sum::NONE && holds(Sum::NONE) {
+                Sum::NONE
+            } else {
                 return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
-            }
+            };
+            let more = more.plus(some);
             let mut counts = bound.account.lock();
             counts.promised = counts.promised.plus(more);
             self.sum = self.sum.plus(more);
@@ -249,33 +258,56 @@ impl Promise {
         }
     }
 
-    /// All bytes are there: what it takes goes from the trash, so that it can be put in its place. May take as long as removing that
-    /// does, and is for nobody who holds a lock.
+    /// All has come, and it is so much: what that takes goes from the trash, so that it can be put in its place. `may_come` is asked
+    /// before anything goes. May take as long as removing that does, and is for nobody who holds a lock.
     ///
     /// # Errors
-    /// [`Kind::Quota`] if the trash holds too little by now.
-    pub(super) fn claim(&mut self, path: &RelPath) -> Result<()> {
+    /// [`Kind::Quota`] if the trash holds too little by now: then nothing goes from it; and what `may_come` says.
+    pub(super) fn claim(&mut self, path: &RelPath, sum: Sum, may_come: impl FnOnce() -> Result<()>) -> Result<()> {
         if self.is_claimed {
             return Ok(());
         }
+        self.raise(path, sum)?;
+        self.lower(sum);
+        let Some(_) = self.try_claim(path)? else { return Ok(()) };
+        may_come()?;
+        // Behind whoever removes something of it just now, whose room is here then.
         let bound = Arc::clone(&self.bound);
-        loop {
-            let mut counts = bound.account.lock();
-            let Some(files) = counts.files else {
-                drop(counts);
-                bound.measure().map_err(|err| Error::file(path, err))?;
-                continue;
-            };
-            let Some((beyond, refusal)) = bound.limits.refuse(files.plus(counts.claimed).plus(self.sum)) else {
-                counts.claimed = counts.claimed.plus(self.sum);
-                self.is_claimed = true;
-                return Ok(());
-            };
-            drop(counts);
-            if trash::make_room(&bound.jail, beyond) == 0 {
+        let _turn = bound.jail.tree().removing();
+        while let Some((beyond, refusal)) = self.try_claim(path)? {
+            if !trash::holds(&bound.jail, beyond) || trash::make_room(&bound.jail, beyond) == 0 {
                 return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
             }
         }
+        Ok(())
+    }
+
+    /// Claims what was promised if there is room for it without anything going from the trash. Else by how much it is too much, and
+    /// what to say of that.
+    fn try_claim(&mut self, path: &RelPath) -> Result<Option<(Sum, String)>> {
+        loop {
+            let mut counts = self.bound.account.lock();
+            let Some(files) = counts.files else {
+                drop(counts);
+                self.bound.measure().map_err(|err| Error::file(path, err))?;
+                continue;
+            };
+            let refused = self.bound.limits.refuse(files.plus(counts.claimed).plus(self.sum));
+            if refused.is_none() {
+                counts.claimed = counts.claimed.plus(self.sum);
+                self.is_claimed = true;
+            }
+            return Ok(refused.map(|(beyond, why)| (beyond, why.to_owned())));
+        }
+    }
+
+    /// Promises no more than this.
+    fn lower(&mut self, sum: Sum) {
+        let less = self.sum.minus(sum);
+        let mut counts = self.bound.account.lock();
+        counts.promised = counts.promised.minus(less);
+        drop(counts);
+        self.sum = self.sum.minus(less);
     }
 
     /// What was promised is in its place, over what was there before: from now on it is counted there.

@@ -62,12 +62,12 @@ pub(super) fn rename(
         let (dir, name) = from.jail().parent(from.path)?;
         let seen = if bound.is_some() { sum_of(&dir, name).map_err(|err| from.failed(err))? } else { Sum::NONE };
         let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
-        if let Some(promise) = &mut promise {
-            promise.claim(to.path)?;
-        }
         let looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried, which takes longer than others are to wait.
         to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
+        if let Some(promise) = &mut promise {
+            promise.claim(to.path, seen, || may_come(from, to, replace))?;
+        }
         let alone = both_alone(from.jail(), to.jail());
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
@@ -92,6 +92,20 @@ pub(super) fn rename(
         return Ok(stored);
     }
     Err(Error::new(Kind::Changed, format!("{}: is being written to", from.path)))
+}
+
+/// Refuses what will not be moved as far as that can be seen, so that nothing has made room for it. What counts is decided later.
+fn may_come(from: &End<'_>, to: &End<'_>, replace: bool) -> Result<()> {
+    let ((from_dir, _), (to_dir, to_name)) = (from.jail().parent(from.path)?, to.jail().parent(to.path)?);
+    if !replace && statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        return Err(to.failed(Errno::EXIST));
+    }
+    let device = |dir: &Dir| fstat(dir).map(|stat| stat.st_dev).map_err(|err| from.failed(err));
+    if device(&from_dir)? == device(&to_dir)? { Ok(()) } else { Err(on_another_file_system(from, to)) }
+}
+
+fn on_another_file_system(from: &End<'_>, to: &End<'_>) -> Error {
+    Error::new(Kind::CrossDevice, format!("{}: {} is on another file system", from.path, to.path))
 }
 
 /// Nobody else changes a name in either tree meanwhile. Whoever takes two takes them in the same order.
@@ -156,10 +170,7 @@ fn put(
         rename_new(can.new_name, from_dir, from_name, to_dir, to_name)
     };
     done.map_err(|err| match err {
-        Errno::XDEV => {
-            let text = format!("{}: {} is on another file system", from.path, to.path);
-            Error::new(Kind::CrossDevice, text)
-        }
+        Errno::XDEV => on_another_file_system(from, to),
         Errno::INVAL if is_folder => {
             Error::new(Kind::BadPath, format!("{}: a folder cannot be moved into itself", from.path))
         }

@@ -88,6 +88,7 @@ pub(super) fn supersede(
 /// Puts what was superseded into the trash, if it is kept and there is something to lose, and says into which. What cannot be put
 /// there stays beside, for whoever removes it: what took its place is there, whatever becomes of this.
 fn keep(stage: &Stage, place: (&Dir, &[u8]), there: Option<&Stat>, to: &RelPath) -> Option<Arc<Trash>> {
+    // Whether there is anything in a folder is not known: empty ones are kept, too.
     let is_worth_it = |there: &Stat| is(there, FileType::Directory) || is_worth_keeping(there);
     let trash = there.filter(|there| is_worth_it(there)).and_then(|_| stage.trash().ok().flatten());
     trash.filter(|trash| trash.take(place, to).is_ok())

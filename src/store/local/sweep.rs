@@ -15,7 +15,7 @@ use super::names::rename_new;
 use super::partial::{self, BLOCKS, DATA};
 use super::remove::remove_tree;
 use super::staging::{LOCK, SESSION, Stage, lock_area, open_reserved};
-use super::trash::GOING;
+use super::trash::is_left_going;
 use crate::files::{RelPath, Swept};
 use crate::limits;
 
@@ -59,8 +59,8 @@ fn sweep_reserved(
             if let Some(can) = can.filter(|can| can.locks) {
                 sweep_session(can, reserved, name, kept, &mut swept)?;
             }
-        } else if name.starts_with(GOING) {
-            // Of the trash, by a server that was killed meanwhile; or by one that is at it, beside which it goes as well.
+        } else if is_left_going(name) {
+            // Of the trash, by a server that was killed meanwhile.
             let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &Leaving::of(Vec::new()));
             swept.removed += 1;
         } else if beside::is_ours(name.as_bytes()) {

@@ -8,6 +8,7 @@
 //!
 //! What is there counts as what is in the home does. Empty files are not kept: there is nothing to lose.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use super::staging::{Stage, open_reserved, random_name, reserved};
 use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
+use crate::sync::Mutex;
 
 /// The folder in the reserved one.
 pub(super) const TRASH: &str = "trash";
@@ -40,7 +42,31 @@ const NOTE: &str = ".from";
 
 /// How the name of a folder begins that is being removed for good: beside the trash, where nothing counts it and nobody brings it
 /// back. What a killed server leaves of it goes with the next sweep.
-pub(super) const GOING: &str = "gone-";
+const GOING: &str = "gone-";
+
+/// The names of folders that this process is removing just now, which no sweep is to take for leftovers.
+static GOING_NOW: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// As long as it lives a folder of this name is being removed.
+struct InProgress(String);
+
+impl InProgress {
+    fn of(name: &str) -> Self {
+        GOING_NOW.lock().insert(name.to_owned());
+        InProgress(name.to_owned())
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        GOING_NOW.lock().remove(&self.0);
+    }
+}
+
+/// Whether something beside the trash is what a process that was killed has not removed to its end.
+pub(super) fn is_left_going(name: &str) -> bool {
+    name.starts_with(GOING) && !GOING_NOW.lock().contains(name)
+}
 
 /// Whether something in the trash is no thing that was deleted, but what says where one comes from. It counts in no quota.
 pub(super) fn is_note(name: &[u8]) -> bool {
@@ -83,12 +109,7 @@ impl Trash {
     pub(super) fn make(root: &Arc<Dir>) -> io::Result<Trash> {
         let reserved = reserved(root)?;
         match mkdirat(&reserved, TRASH, Mode::RWXU) {
-            // Once in the life of a home: what is kept in it is to outlive a power cut.
-            Ok(()) => {
-                fsync(&reserved)?;
-                fsync(&**root)?;
-            }
-            Err(Errno::EXIST) => {}
+            Ok(()) | Err(Errno::EXIST) => {}
             Err(err) => return Err(err.into()),
         }
         let dir = Arc::new(open_directory(&reserved, TRASH.as_bytes())?);
@@ -129,8 +150,8 @@ impl Trash {
     fn write_note(&self, name: &str, path: &RelPath) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut note = File::from(openat(&*self.dir, name, flags, Mode::RUSR | Mode::WUSR)?);
-        note.write_all(path.as_bytes())?;
-        note.sync_all()
+        // Nobody waits for the disk with the tree: after a power cut such a thing may be one that nobody knows the path of.
+        note.write_all(path.as_bytes())
     }
 
     fn forget(&self, id: TrashId) {
@@ -196,14 +217,16 @@ impl Trash {
         statat(&*self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Removes a thing for good. That it is gone already is fine. A folder is one that nobody can bring back before anything in it
-    /// goes. For nobody who holds a lock of the tree.
-    fn remove(&self, jail: &Jail, id: TrashId) -> Result<()> {
+    /// Removes a thing for good, and says whether it was there. A folder is one that nobody can bring back before anything in it
+    /// goes. For whoever holds [`Tree::removing`], and no other lock of the tree.
+    ///
+    /// [`Tree::removing`]: super::tree::Tree::removing
+    fn remove(&self, jail: &Jail, id: TrashId) -> Result<bool> {
         let name = id.to_string();
         let failed = |err: Errno| Error::file(&name, err.into());
         let alone = jail.tree().alone();
         let stat = match self.stat(id) {
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => return Ok(false),
             stat => stat.map_err(failed)?,
         };
         let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder));
@@ -211,10 +234,11 @@ impl Trash {
             unlinkat(&*self.dir, &*name, AtFlags::empty()).map_err(failed)?;
             leaving.gone(sum_of_file(&stat));
             self.forget(id);
-            return Ok(());
+            return Ok(true);
         }
         let random = random_name().map_err(|err| Error::file(&name, err))?;
         let going = format!("{GOING}{random}");
+        let _in_progress = InProgress::of(&going);
         renameat(&*self.dir, &*name, &self.reserved, &*going).map_err(failed)?;
         self.forget(id);
         drop(alone);
@@ -223,7 +247,7 @@ impl Trash {
             // What is left of it is not counted any more.
             leaving.lost();
         }
-        removed
+        removed.map(|()| true)
     }
 }
 
@@ -328,14 +352,18 @@ fn new_name(can: NewName) -> NewName {
 pub(super) fn purge(jail: &Jail, path: &RelPath, id: Option<TrashId>) -> Result<u64> {
     if let Some(id) = id {
         let (trash, _) = with(jail, path, id)?;
-        return trash.remove(jail, id).map(|()| 1);
+        let _turn = jail.tree().removing();
+        return match trash.remove(jail, id)? {
+            true => Ok(1),
+            false => Err(Error::new(Kind::NotFound, format!("{path}: nothing of that is in the trash"))),
+        };
     }
     let Some(trash) = open(jail)? else { return Ok(0) };
     let mut gone = 0;
     for id in trash.ids().map_err(|err| Error::file("the trash", err))? {
         if trash.path_of(id).map_or(path.is_root(), |from| from.is_within(path)) {
-            trash.remove(jail, id)?;
-            gone += 1;
+            let _turn = jail.tree().removing();
+            gone += u64::from(trash.remove(jail, id)?);
         }
     }
     Ok(gone)
@@ -347,8 +375,8 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
     let failed = |err: io::Error| Error::file("the trash", err);
     let mut gone = 0;
     for id in trash.ids().map_err(failed)?.into_iter().take_while(|id| id.is_older(max_age)) {
-        trash.remove(jail, id)?;
-        gone += 1;
+        let _turn = jail.tree().removing();
+        gone += usize::from(trash.remove(jail, id)?);
     }
     for entry in open_directory(&trash.dir, b".").and_then(entries).map_err(|err| failed(err.into()))? {
         let entry = entry.map_err(|err| failed(err.into()))?;
@@ -384,7 +412,9 @@ pub(super) fn holds(jail: &Jail, wanted: Sum) -> bool {
     sum.has_all_of(wanted)
 }
 
-/// Removes the oldest things until so much is gone. Says how many went.
+/// Removes the oldest things until so much is gone, for whoever holds [`Tree::removing`]. Says how many went.
+///
+/// [`Tree::removing`]: super::tree::Tree::removing
 pub(super) fn make_room(jail: &Jail, room: Sum) -> usize {
     let Ok(Some(trash)) = open(jail) else { return 0 };
     let (mut gone, mut freed) = (0, Sum::NONE);
@@ -394,7 +424,7 @@ pub(super) fn make_room(jail: &Jail, room: Sum) -> usize {
         }
         let Ok(stat) = trash.stat(id) else { continue };
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        if trash.remove(jail, id).is_ok() {
+        if trash.remove(jail, id).is_ok_and(|was_there| was_there) {
             gone += 1;
             // Of a folder it is not known: whoever asked looks again.
             freed = if is_folder { room } else { freed.plus(sum_of_file(&stat)) };

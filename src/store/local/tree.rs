@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::account::Account;
-use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
 /// a store with one of its own sees what others do as late as it sees what other programs do.
@@ -22,6 +22,7 @@ pub struct Tree {
     names: RwLock<()>,
     moves: AtomicU64,
     arrivals: AtomicU64,
+    removing: Mutex<()>,
     /// Of the folders that somebody has a bound for.
     accounts: RwLock<Vec<Weak<Account>>>,
 }
@@ -40,6 +41,12 @@ impl Tree {
 
     pub(super) fn alone(&self) -> Alone<'_> {
         Alone(self.names.write())
+    }
+
+    /// Held by whoever removes something of a trash for good, or decides whether that is needed: by nobody who has the tree steady or
+    /// to himself.
+    pub(super) fn removing(&self) -> MutexGuard<'_, ()> {
+        self.removing.lock()
     }
 
     /// How often the name of a folder has come to lead elsewhere.

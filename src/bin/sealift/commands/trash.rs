@@ -182,7 +182,7 @@ async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId
 /// Removes over a connection, for good, what is kept of this path and below it; asks first unless that was said.
 ///
 /// # Errors
-/// [`Exit::Other`] if the answer is no, [`Kind::Usage`] if nobody can be asked; as [`Client::purge`].
+/// [`Exit::Partial`] if something is left, [`Exit::Other`] if the answer is no, [`Kind::Usage`] if nobody can be asked; as [`Client::purge`].
 pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option<TrashId>, yes: bool) -> Outcome {
     if !yes {
         let ServerTrashList { entries, is_cut } = client.trash(&target.path).await?;
@@ -215,7 +215,8 @@ pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option
             _ => out.note(&format!("{unreached} shared folders cannot be looked into now; what they keep is left.")),
         }
     }
-    Ok(())
+    // All of it was to go.
+    if left == 0 && unreached == 0 { Ok(()) } else { Err(Failure::Shown(Exit::Partial)) }
 }
 
 /// What goes now can be had from nowhere.

@@ -34,12 +34,12 @@ struct State {
 }
 
 impl Queue {
-    /// Has each of these programs told of it, unless too much waits already; says how many tellings there was no room for before
-    /// this one, where there was room again.
+    /// Has each of these programs told of it, unless too much waits already; says how many hooks there was no room for before
+    /// these, where there is room again.
     pub fn push(&self, programs: &[PathBuf], event: Vec<u8>) -> Option<u64> {
         let mut state = self.state.lock();
         if state.bytes.saturating_add(event.len()) > limits::HOOK_QUEUE {
-            state.left = state.left.saturating_add(1);
+            state.left = state.left.saturating_add(u64::try_from(programs.len()).unwrap_or(u64::MAX));
             return None;
         }
         state.bytes = state.bytes.saturating_add(event.len().saturating_mul(programs.len()));
@@ -99,9 +99,9 @@ mod tests {
         let half = vec![b'x'; limits::HOOK_QUEUE / 4];
         assert_eq!(queue.push(&programs(), half.clone()), None);
         assert_eq!(queue.push(&programs(), half.clone()), None);
-        assert_eq!((queue.push(&programs(), half.clone()), queue.left()), (None, 5));
+        assert_eq!((queue.push(&programs(), half.clone()), queue.left()), (None, 6));
         assert_eq!(queue.next().unwrap().program, PathBuf::from("/a"));
-        assert_eq!(queue.push(&programs(), half), Some(1));
+        assert_eq!(queue.push(&programs(), half), Some(2));
     }
 
     #[test]

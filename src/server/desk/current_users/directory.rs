@@ -60,22 +60,21 @@ enum Stage {
 }
 
 impl Asking {
-    /// Asks, if nobody does.
+    /// Asks for the users of this version or a later one, if nobody does.
     ///
     /// # Errors
     /// That there is no thread to be had.
-    fn begin(self: &Arc<Self>, directory: &Arc<dyn UserDirectory>) -> Result<()> {
+    fn begin(self: &Arc<Self>, directory: &Arc<dyn UserDirectory>, version: u64) -> Result<()> {
         let mut stage = self.stage.lock();
         if !matches!(*stage, Stage::Idle) {
             return Ok(());
         }
         let (asking, directory) = (self.clone(), directory.clone());
         let ask = move || {
-            // Before they are asked for: what changes meanwhile is seen the next time.
-            let version = directory.version();
-            // A panic would leave it asked for good.
-            let users = catch_unwind(AssertUnwindSafe(|| directory.users()));
-            let users = users.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the directory of users panicked")));
+            // The version before the users: what changes meanwhile is seen the next time. A panic would leave it asked for good.
+            let answer = catch_unwind(AssertUnwindSafe(|| (directory.version(), directory.users())));
+            let panicked = || (version, Err(Error::new(Kind::Internal, "the directory of users panicked")));
+            let (version, users) = answer.unwrap_or_else(|_| panicked());
             *asking.stage.lock() = Stage::Answered(version, Box::new(users));
             asking.answered.notify_all();
         };
@@ -137,7 +136,7 @@ impl CurrentUsers {
             if !state.asked.is_due(version, now) {
                 return state;
             }
-            if let Err(error) = asking.begin(directory) {
+            if let Err(error) = asking.begin(directory, version) {
                 state.asked.failed = Some((version, now));
                 state.report(&error, None, now);
                 return state;

@@ -1,0 +1,115 @@
+//! The trash and a quota: what is kept counts, and goes for what comes when nothing else has room.
+#![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
+
+use sealift::files::Hash;
+use sealift::proto::frame::END;
+
+use crate::common::{eventually, half_an_upload, staged};
+use crate::trash::{alice, keeping, kept, paths, used};
+
+#[test]
+fn it_counts_in_the_quota_and_the_oldest_goes_first_when_that_is_full() {
+    let daemon = keeping(&["--quota", "100 KiB"]);
+    let mut client = alice(&daemon);
+    let bytes = |byte: u8| vec![byte; 20 * 1024];
+    for (number, name) in ["a", "b", "c", "d"].iter().enumerate() {
+        assert_eq!(client.upload(name, &bytes(number as u8)).0, 226);
+    }
+    for name in ["a", "b", "c"] {
+        assert_eq!(client.ask(format!("DELETE {name}")).0, 250);
+    }
+    assert_eq!(used(&daemon), 80 * 1024);
+    assert_eq!(client.upload("e", &bytes(9)).0, 226);
+    assert_eq!(paths(&mut client), ["c", "b", "a"]);
+    assert_eq!(client.upload("f", &bytes(10)).0, 226);
+    assert_eq!(paths(&mut client), ["c", "b"], "the oldest made room");
+    assert_eq!(used(&daemon), 100 * 1024);
+    assert_eq!(client.ask("PURGE b").2["gone"], "1");
+    assert_eq!(used(&daemon), 80 * 1024);
+    // What would not fit if all of it went has nothing go: saying how much comes would empty it.
+    assert_eq!(client.upload("large", &vec![1; 50 * 1024]).1, "quota");
+    assert_eq!(client.upload("large size=5000000000", b"").1, "quota");
+    assert_eq!(paths(&mut client), ["c"]);
+    assert_eq!(used(&daemon), 80 * 1024);
+    // Counted anew it is the same: what is kept is counted, too.
+    assert_eq!(client.ask("DELETE f").0, 250);
+    drop(client);
+    eventually("it is counted anew", || used(&daemon) == 80 * 1024);
+}
+
+#[test]
+fn what_only_says_that_it_comes_takes_nothing_from_the_trash_and_what_has_come_does() {
+    let daemon = keeping(&["--quota", "100 KiB"]);
+    let (mut client, home) = (alice(&daemon), daemon.data().join("alice"));
+    assert_eq!(client.upload("old", &vec![1; 60 * 1024]).0, 226);
+    assert_eq!(client.ask("DELETE old").0, 250);
+    // It fits if what is in the trash goes, and it is broken off when nearly all of it has come.
+    let bytes = vec![2; 80 * 1024];
+    let coming = || {
+        let files = staged(&home).into_iter().filter(|path| home.join(".sealift").join(path).is_file());
+        files.filter(|path| !path.starts_with("trash")).count()
+    };
+    let begin = |name: &str| half_an_upload(alice(&daemon), name, &bytes[1..], &home);
+    let broken_off = begin("new");
+    assert_eq!(paths(&mut client), ["old"]);
+    drop(broken_off);
+    eventually("it is given up", || used(&daemon) == 60 * 1024 && coming() == 0);
+    assert_eq!(paths(&mut client), ["old"]);
+    // Two of which each fits, and not both.
+    let first = begin("first");
+    assert_eq!(client.upload("second size=81920", &bytes).1, "quota");
+    drop(first);
+    eventually("it is given up", || coming() == 0);
+    assert_eq!(client.upload("second size=81920", &bytes).0, 226);
+    assert!(paths(&mut client).is_empty());
+    assert_eq!(used(&daemon), 80 * 1024);
+}
+
+#[test]
+fn what_does_not_fit_in_the_end_takes_nothing_with_it() {
+    let daemon = keeping(&["--quota", "100 KiB"]);
+    let mut client = alice(&daemon);
+    for (name, size) in [("large", 60), ("small", 20)] {
+        assert_eq!(client.upload(name, &vec![1; size * 1024]).0, 226);
+        assert_eq!(client.ask(format!("DELETE {name}")).0, 250);
+    }
+    let (bytes, home) = (vec![2; 80 * 1024], daemon.data().join("alice"));
+    let mut coming = half_an_upload(alice(&daemon), "new", &bytes, &home);
+    // Half of the room that it counted on is taken meanwhile.
+    let (id, _, _) = kept(&mut client, "large").remove(0);
+    assert_eq!(client.ask(format!("RESTORE large id={id}")).0, 250);
+    coming.send([&END[..], Hash::of(&bytes).as_bytes()].concat());
+    assert_eq!(coming.reply().1, "quota");
+    assert_eq!(paths(&mut client), ["small"]);
+    // Nor does what may not come at all.
+    assert_eq!(client.upload("there", b"x").0, 226);
+    assert_eq!(client.upload("there if=absent", &bytes[..30 * 1024]).1, "exists");
+    assert_eq!(paths(&mut client), ["small"]);
+}
+
+#[test]
+fn many_at_once_make_room_for_each_other_and_none_is_refused_that_fits() {
+    let daemon = keeping(&["--quota", "400 KiB"]);
+    let mut client = alice(&daemon);
+    for number in 0..20 {
+        assert_eq!(client.ask(format!("MKDIR old{number}")).0, 250);
+        for part in 0..4 {
+            assert_eq!(client.upload(&format!("old{number}/{part}"), &vec![1; 5 * 1024]).0, 226);
+        }
+        assert_eq!(client.ask(format!("DELETE old{number} recursive=yes")).0, 250);
+    }
+    assert_eq!(used(&daemon), 400 * 1024);
+    std::thread::scope(|scope| {
+        for session in 0..4 {
+            let mut client = alice(&daemon);
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let (code, word, _) = client.upload(&format!("new{session}-{number}"), &vec![2; 20 * 1024]);
+                    assert_eq!((code, word.as_str()), (226, "done"));
+                }
+            });
+        }
+    });
+    assert!(paths(&mut client).is_empty());
+    assert_eq!(used(&daemon), 400 * 1024);
+}
