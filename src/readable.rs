@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+#[cfg(any(feature = "server", feature = "cli"))]
 use time::OffsetDateTime;
 
 use crate::files::Mtime;
@@ -28,6 +29,7 @@ pub fn size(bytes: u64) -> String {
 
 /// `2024-05-01T12:34:56Z`, as RFC 3339 has it, to the second; a time past the year 9999 as `@` and seconds since 1970. Servers and
 /// files may name any time.
+#[cfg(any(feature = "server", feature = "cli"))]
 pub fn rfc3339(time: SystemTime) -> String {
     let seconds = Mtime::from(time).secs;
     let Ok(at) = OffsetDateTime::from_unix_timestamp(seconds) else { return format!("@{seconds}") };

@@ -198,7 +198,9 @@ impl Uploads {
     /// Puts all away: the server ends.
     pub async fn put_away(&self) {
         let all: Vec<_> = std::mem::take(&mut self.lock().all).into_values().collect();
-        let rooms: Vec<_> = all.iter().filter_map(|upload| upload.state().room.take()).collect();
+        // One that a request is at may still get to its place, and keeps what it holds of a link.
+        let idle = all.iter().filter(|upload| upload.busy.try_lock().is_some());
+        let rooms: Vec<_> = idle.filter_map(|upload| upload.state().room.take()).collect();
         keep(all).await;
         for room in rooms {
             room.give_back().await;

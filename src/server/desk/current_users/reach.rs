@@ -10,16 +10,17 @@ use crate::files::Location;
 /// What bounds them.
 #[derive(Default)]
 pub struct Reach {
-    /// What none may meet, without links.
+    /// What none may meet: as it was named, and without links.
     apart: Vec<PathBuf>,
     /// Those that can be reached, and whether something can be changed there; none: all can.
     known: Option<Vec<(PathBuf, bool)>>,
 }
 
 impl Reach {
-    /// None may be in one of these, nor have one of them in it.
+    /// None may be in one of these, nor have one of them in it. A link among them counts itself, too: who could replace that could
+    /// replace what it leads to.
     pub fn apart_from(paths: &[PathBuf]) -> Reach {
-        Reach { apart: paths.iter().map(|path| real(path)).collect(), known: None }
+        Reach { apart: paths.iter().flat_map(|path| [path.clone(), real(path)]).collect(), known: None }
     }
 
     /// None but those of these users and what is below these roots; what nobody may change there now cannot be changed later, but for
