@@ -244,8 +244,9 @@ pub fn socket_from(address: [u8; 4], port: u16) -> std::net::TcpStream {
 }
 
 fn try_socket_from(address: [u8; 4], port: u16) -> std::io::Result<std::net::TcpStream> {
-    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-    let own = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+    // No server that is started meanwhile inherits it.
+    let own = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     bind(&own, &SocketAddr::from((address, 0)))?;
     connect(&own, &SocketAddr::from(([127, 0, 0, 1], port)))?;
     Ok(own.into())

@@ -12,8 +12,8 @@ use async_std::net::{TcpListener as AsyncListener, TcpStream};
 use async_std::task::{sleep, spawn};
 use futures::future::{Either, FutureExt as _, join_all, select};
 use futures::pin_mut;
-use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tracing::{info, warn};
 
 use super::admission::{Admitted, Exempt};
@@ -56,8 +56,8 @@ pub fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>> {
 
 fn open(address: SocketAddr, ipv4_apart: bool) -> Result<TcpListener, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    // No program that is started inherits it.
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // A restarted server must not wait for the old one's connections to be forgotten.
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
