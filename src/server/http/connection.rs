@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_std::channel::{Receiver, unbounded};
 use async_std::task::sleep;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::{BoxFuture, Either, poll_fn, select};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
@@ -136,6 +136,7 @@ pub async fn serve(
 ) -> Result<()> {
     let progress = Arc::new(Progress::default());
     let wire = Wire::new(stream, progress.clone());
+    // Of the futures crate: one of async-std keeps room for 31 from the first one on, which an idle connection would pay for.
     let (news, heard) = unbounded();
     let visitors = Arc::new(Visitors::new(shared.clone(), peer, admitted, news, progress.clone()));
     let is_two = info.alpn.as_deref() == Some(HTTP_2);
@@ -212,7 +213,7 @@ fn two(wire: Wire<Stream>, answering: Answering) -> State {
 }
 
 /// Waits until it has to end.
-async fn watch(visitors: &Visitors, progress: &Progress, heard: Receiver<News>, shared: &Shared) -> Over {
+async fn watch(visitors: &Visitors, progress: &Progress, heard: UnboundedReceiver<News>, shared: &Shared) -> Over {
     let stopping = shared.registry.stopping().fuse();
     let pushed_out = visitors.pushed_out().fuse();
     let live = shared.live();

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use async_lock::Mutex as AsyncMutex;
-use async_std::channel::{Receiver, Sender, bounded};
+use async_std::channel::{Receiver, bounded};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::channel::mpsc::UnboundedSender;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
@@ -65,7 +66,7 @@ pub struct Visitors {
     failures: AtomicU32,
     /// What all of them have open from one turn to the next.
     open: Arc<Openings>,
-    news: Sender<News>,
+    news: UnboundedSender<News>,
     progress: Arc<Progress>,
 }
 
@@ -103,7 +104,7 @@ impl Visitors {
         shared: Arc<Shared>,
         peer: SocketAddr,
         admitted: Admitted,
-        news: Sender<News>,
+        news: UnboundedSender<News>,
         progress: Arc<Progress>,
     ) -> Visitors {
         Visitors {
@@ -333,7 +334,7 @@ impl Visitors {
             && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= limits::LOGIN_FAILURES_MAX
         {
             // Closed: the connection is ending anyway.
-            let _ = self.news.try_send(News::Guessed);
+            let _ = self.news.unbounded_send(News::Guessed);
         }
     }
 
@@ -376,7 +377,7 @@ impl Visitors {
         }
         guests.push(guest.clone());
         drop(guests);
-        let _ = self.news.try_send(News::Entered(ending, gone));
+        let _ = self.news.unbounded_send(News::Entered(ending, gone));
         Ok(guest)
     }
 
