@@ -208,9 +208,9 @@ fn what_is_changed_and_not_only_added_to_is_no_growing_file() {
         }
     });
     let said = "changed while it was sent";
-    world.run(["get", "--growing", &world.alice("logs/log"), "copy"]).code(8).said(said);
-    world.run(["cat", "--growing", &world.alice("logs/log")]).code(8).said(said);
     // Slow enough for a change to come on a busy machine.
+    world.run(["get", "--growing", "--limit-rate", "20M", &world.alice("logs/log"), "copy"]).code(8).said(said);
+    world.run(["cat", "--growing", "--limit-rate", "20M", &world.alice("logs/log")]).code(8).said(said);
     world.run(["mirror", "--growing", "--limit-rate", "20M", &world.alice("logs"), "./mirrored"]).code(10).said(said);
     stop.store(true, Ordering::Relaxed);
     changing.join().unwrap();
