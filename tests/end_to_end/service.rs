@@ -74,6 +74,23 @@ fn an_administrator_s_shutdown_is_told_too_and_an_abstract_socket_is_reached_fro
 }
 
 #[test]
+fn a_process_ends_only_when_the_service_manager_knows_that_it_stops() {
+    let place = TempDir::new().unwrap();
+    let notify = place.path().join("notify");
+    let manager = Manager::at(&notify);
+    let mut daemon = Daemon::builder().env("NOTIFY_SOCKET", notify.to_str().unwrap()).start();
+    manager.hears_until("READY=1");
+    // So much is waiting for the manager that nobody can tell it anything.
+    let others = UnixDatagram::unbound().unwrap();
+    others.set_nonblocking(true).unwrap();
+    while others.send_to(b"", &notify).is_ok() {}
+    daemon.signal(Signal::TERM);
+    eventually("the server is through", || daemon.log().contains(" stopped connections="));
+    manager.hears_until("STOPPING=1");
+    assert_eq!(daemon.wait().code, Some(0));
+}
+
+#[test]
 fn a_service_manager_that_is_named_and_not_there_is_an_error() {
     let place = TempDir::new().unwrap();
     let mut command = sealiftd(place.path());

@@ -120,8 +120,10 @@ pub fn run(places: &Places, args: ServeArgs, start: Start) -> Result<(), Failure
         "ready"
     );
     manager.ready();
-    manager.follow(server.handle()).map_err(|err| Error::file("a thread to talk to the service manager", err))?;
+    let following =
+        manager.follow(server.handle()).map_err(|err| Error::file("a thread to talk to the service manager", err))?;
     let served = block_on(server.serve());
+    following.finish();
     if let Some(file) = port_file {
         file.remove();
     }

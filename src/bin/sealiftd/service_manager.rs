@@ -9,10 +9,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_std::future::timeout;
 use async_std::task::block_on;
+use futures::future::{Either, select};
+use futures::pin_mut;
 use listenfd::ListenFd;
 use rustix::net::sockopt;
 use rustix::time::{ClockId, clock_gettime};
@@ -68,25 +71,33 @@ impl ServiceManager {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn follow(self: &Arc<Self>, server: Handle) -> io::Result<()> {
-        if self.socket.is_none() {
-            return Ok(());
-        }
-        let manager = self.clone();
-        std::thread::Builder::new().name("service manager".to_owned()).spawn(move || manager.watch(&server)).map(drop)
+    pub fn follow(self: &Arc<Self>, server: Handle) -> io::Result<Following> {
+        let teller = match &self.socket {
+            Some(_) => {
+                let (manager, server) = (self.clone(), server.clone());
+                let thread = std::thread::Builder::new().name("service manager".to_owned());
+                Some(thread.spawn(move || manager.watch(&server))?)
+            }
+            None => None,
+        };
+        Ok(Following { server, teller })
     }
 
     fn watch(&self, server: &Handle) {
         // A sign of life may be late, and one may be lost.
         let pause = self.watchdog.map_or(limits::STATUS_PAUSE, |time| limits::STATUS_PAUSE.min(time / 3));
         while block_on(timeout(pause, server.stopping())).is_err() {
-            match block_on(timeout(pause, server.prove_life())) {
-                Ok(Ok(())) => {
+            let (stopping, proof) = (server.stopping(), timeout(pause, server.prove_life()));
+            pin_mut!(stopping, proof);
+            match block_on(select(stopping, proof)) {
+                // A server that stops owes no proof any more.
+                Either::Left(_) => break,
+                Either::Right((Ok(Ok(())), _)) => {
                     let sign = if self.watchdog.is_some() { "WATCHDOG=1\n" } else { "" };
                     self.tell(&format!("{sign}STATUS=Serving: {}", connections(server)));
                 }
-                Ok(Err(error)) => error!(%error, "the server cannot serve"),
-                Err(_) => error!("the server does not answer itself: it cannot serve"),
+                Either::Right((Ok(Err(error)), _)) => error!(%error, "the server cannot serve"),
+                Either::Right((Err(_), _)) => error!("the server does not answer itself: it cannot serve"),
             }
         }
         self.tell(&format!("STOPPING=1\nSTATUS=Stopping: {} may finish", connections(server)));
@@ -99,6 +110,23 @@ impl ServiceManager {
             if !self.is_lost.swap(true, Ordering::Relaxed) {
                 warn!(%error, "the service manager cannot be told how the server is");
             }
+        }
+    }
+}
+
+/// A service manager that is told how a server is.
+pub struct Following {
+    server: Handle,
+    teller: Option<JoinHandle<()>>,
+}
+
+impl Following {
+    /// Waits until the service manager knows that the server stops: the process may end only then.
+    pub fn finish(self) {
+        // Also for a server that ended by itself.
+        self.server.stop();
+        if self.teller.is_some_and(|teller| teller.join().is_err()) {
+            error!("the thread that talks to the service manager has panicked");
         }
     }
 }
