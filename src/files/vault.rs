@@ -48,6 +48,19 @@ pub trait Vault: Send + Sync {
         Ok(())
     }
 
+    /// Whether [`Vault::beat`] is to be called again and again while this is served.
+    fn beats(&self) -> bool {
+        false
+    }
+
+    /// Tells other servers that this one lives, where they may not see it otherwise.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    fn beat(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The homes that are there, of users who were removed among them; those inside of others need not be.
     ///
     /// # Errors
@@ -98,6 +111,14 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn refuse_taken(&self, homes: &BTreeSet<&str>) -> Result<()> {
         (**self).refuse_taken(homes)
+    }
+
+    fn beats(&self) -> bool {
+        (**self).beats()
+    }
+
+    fn beat(&self) -> Result<()> {
+        (**self).beat()
     }
 
     fn names(&self) -> Result<BTreeSet<String>> {

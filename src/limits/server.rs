@@ -169,10 +169,18 @@ pub const LOCK_LOOK: Duration = Duration::from_millis(100);
 /// Pause between two tries to get it.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
+/// How often a server says in its lock file that it lives, where others may be that do not see its lock: on a file system that is
+/// not of its machine alone. It costs one small write.
+pub const BEAT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a starting server watches a lock file that a server elsewhere has left without its lock: several of its beats, and
+/// the second for which some file systems show other machines what was there before.
+pub const BEAT_WATCH: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
+
 /// Bytes read of what a server says of itself: two lines.
 pub const STATE_FILE_MAX: u64 = 16 * 1024;
 
-/// Bytes read of a lock file: four words.
+/// Bytes read of a lock file: five words.
 pub const LOCK_FILE_MAX: u64 = 256;
 
 /// Locks of the whole machine that are looked through for a server inside of a data folder, once at the start.

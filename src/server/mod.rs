@@ -466,6 +466,7 @@ impl Server {
         }
         let users = self.shared.users.clone();
         let (vault, sessions) = (self.shared.vault.clone(), registry.clone());
+        desk::sweep::begin_beats(&vault);
         let _goes_on_alone =
             desk::sweep::begin(vault, move || (users.latest(), users.lost().is_some()), sessions, limits::SWEEP_PAUSE);
         let over = door::listener::accept_all(self.listeners, &self.shared).await;

@@ -208,6 +208,14 @@ impl Vault for LocalVault {
         occupancy::refuse_around(&self.path)
     }
 
+    fn beats(&self) -> bool {
+        self.occupancy.beats()
+    }
+
+    fn beat(&self) -> Result<()> {
+        self.occupancy.beat().map_err(|err| Error::file(self.path.display(), err))
+    }
+
     /// The folders right in the data directory.
     fn names(&self) -> Result<BTreeSet<String>> {
         let failed = |err| Error::file("the data folder", err);

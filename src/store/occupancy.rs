@@ -2,8 +2,9 @@
 //!
 //! The server holds the lock of a file in the hidden place of the directory, for as long as it lives. Some file systems
 //! show a lock only to those who came over the same mount (FUSE mostly, where nobody passes them on). So the file also
-//! says which process holds it, and who starts looks whether that one lives. What is not seen: a server on another
-//! machine, or in another namespace of processes, over a file system that passes no locks on.
+//! says which process holds it, and who starts looks whether that one lives. Of a server on another machine, or in another
+//! namespace of processes, that cannot be seen: where there may be such, over a file system that is not of this machine
+//! alone, the server goes on writing into the file that it lives, and who starts watches that for a while.
 
 mod inner;
 mod note;
@@ -13,6 +14,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use cap_std::fs::Dir;
@@ -21,6 +23,7 @@ use rustix::io::Errno;
 
 pub use self::note::note_of;
 use self::owner::Owner;
+use super::file_system::is_of_this_machine;
 use crate::error::{Error, Kind, Result};
 use crate::limits;
 
@@ -34,6 +37,27 @@ pub struct Occupancy {
     file: File,
     root: Dir,
     writable: bool,
+    /// How often it was written down that this server lives, where that has to be.
+    beats: Option<Beats>,
+}
+
+/// What a server goes on saying.
+#[derive(Debug)]
+struct Beats {
+    /// Who it is. Within the sandbox it cannot be found out any more.
+    owner: Owner,
+    said: AtomicU64,
+}
+
+impl Beats {
+    fn of(owner: Owner) -> Beats {
+        Beats { owner, said: AtomicU64::new(0) }
+    }
+
+    fn say(&self, file: &File) -> io::Result<()> {
+        let beat = Some(self.said.fetch_add(1, Ordering::Relaxed));
+        Owner { beat, ..self.owner.clone() }.write(file)
+    }
 }
 
 impl Drop for Occupancy {
@@ -64,14 +88,31 @@ impl Occupancy {
         };
         wait_for(&mut file, data)?;
         note::forget(root);
-        match Owner::own().write(&mut file) {
+        let beats = (!is_of_this_machine(&file)).then(|| Beats::of(Owner::own()));
+        match beats.as_ref().map_or_else(|| Owner::own().write(&file), |beats| beats.say(&file)) {
             // The lock is held all the same, and who removes files to make room needs the server for it.
             Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOSPC | Errno::DQUOT)) => {
                 tracing::warn!(data = %data.display(), %error, "not written down that this folder is served");
             }
             written => written.map_err(failed)?,
         }
-        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: true })
+        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: true, beats })
+    }
+
+    /// Whether [`Occupancy::beat`] is to be called every [`limits::BEAT_PAUSE`].
+    pub fn beats(&self) -> bool {
+        self.beats.is_some()
+    }
+
+    /// Writes down that this server lives, for those who cannot see it otherwise.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn beat(&self) -> io::Result<()> {
+        let Some(beats) = &self.beats else { return Ok(()) };
+        beats.say(&self.file)?;
+        // It is the other machine that is to see it.
+        self.file.sync_data()
     }
 
     /// Has whoever looks at the directory know this of the process that has it ([`note_of`]), in place of what was left
@@ -92,11 +133,11 @@ impl Occupancy {
         );
         wait_for(&mut file, data)?;
         tracing::warn!(data = %data.display(), "nothing can be written in this folder itself");
-        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: false })
+        Ok(Occupancy { file, root: root.try_clone().map_err(failed)?, writable: false, beats: None })
     }
 }
 
-/// Whether a server has this directory as its data directory now: as far as this account can see.
+/// Whether a server has this directory as its data directory now: as far as this account can see at once.
 pub fn is_taken(dir: impl AsFd) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let reserved = openat(dir, limits::RESERVED_NAME, flags | OFlags::DIRECTORY, Mode::empty());
@@ -165,31 +206,93 @@ fn lock_file(root: &Dir) -> Result<File, Errno> {
 /// have it for a moment, and so has one that only looks.
 fn wait_for(file: &mut File, data: &Path) -> Result<()> {
     let begun = Instant::now();
-    let mut said = false;
-    while let Some(holder) = holder(file, data) {
+    let (mut said, mut watch) = (false, Watch::default());
+    loop {
+        let pid = match holder(file, data, &mut watch) {
+            Holder::Nobody => return Ok(()),
+            Holder::Unsure => {
+                if watch.is_new() {
+                    tracing::info!(data = %data.display(), "a server elsewhere had this folder; watching whether it lives");
+                }
+                std::thread::sleep(limits::LOCK_PAUSE);
+                continue;
+            }
+            Holder::Elsewhere => {
+                let text = format!(
+                    "{}: another sealiftd serves this folder, on another machine or in a container",
+                    data.display()
+                );
+                return Err(Error::new(Kind::Busy, text));
+            }
+            Holder::Here(pid) => pid,
+        };
         if begun.elapsed() >= limits::LOCK_WAIT {
-            return Err(served(data, holder));
+            return Err(served(data, pid));
         }
         if !said && begun.elapsed() >= limits::LOCK_LOOK {
-            tracing::info!(data = %data.display(), pid = holder, "another server has this folder; waiting a moment for its end");
+            tracing::info!(data = %data.display(), pid, "another server has this folder; waiting a moment for its end");
             said = true;
         }
         std::thread::sleep(limits::LOCK_PAUSE);
     }
-    Ok(())
+}
+
+/// Who has a lock.
+enum Holder {
+    /// Nobody else: it is ours now.
+    Nobody,
+    /// Somebody, by his lock, or this process of this machine.
+    Here(Option<i32>),
+    /// A process that cannot be seen from here goes on saying that it lives.
+    Elsewhere,
+    /// One that cannot be seen from here had it, and may have ended.
+    Unsure,
+}
+
+/// What was seen of an owner who cannot be asked for.
+#[derive(Default)]
+struct Watch {
+    owner: Option<(Owner, Instant)>,
+    looks: u64,
+}
+
+impl Watch {
+    /// What is to be thought of this owner, who was looked at just now.
+    fn of(&mut self, owner: Owner) -> Holder {
+        self.looks += 1;
+        match &self.owner {
+            Some((first, since)) if *first == owner => match since.elapsed() >= limits::BEAT_WATCH {
+                true => Holder::Nobody,
+                false => Holder::Unsure,
+            },
+            Some(_) => Holder::Elsewhere,
+            None => {
+                self.owner = Some((owner, Instant::now()));
+                Holder::Unsure
+            }
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        self.looks == 1
+    }
 }
 
 /// Takes this lock; if that cannot be, who has it, as far as it is known.
-fn holder(file: &mut File, data: &Path) -> Option<Option<i32>> {
+fn holder(file: &mut File, data: &Path, watch: &mut Watch) -> Holder {
     let locked = flock(&*file, FlockOperation::NonBlockingLockExclusive);
-    let owner = Owner::read(file).filter(Owner::lives).map(|owner| owner.pid);
-    match locked {
-        Err(Errno::WOULDBLOCK) => Some(owner),
-        Err(error) if owner.is_none() => {
+    let owner = Owner::read(file);
+    let lives = owner.as_ref().filter(|owner| owner.lives()).map(|owner| owner.pid);
+    match (locked, lives, owner) {
+        (Err(Errno::WOULDBLOCK), ..) => Holder::Here(lives),
+        (_, Some(pid), _) => Holder::Here(Some(pid)),
+        // Of one that does not say it, nothing is to be waited for.
+        (_, None, Some(owner)) if !owner.is_near() && owner.beat.is_some() => watch.of(owner),
+        (Err(error), ..) => {
             tracing::warn!(data = %data.display(), %error, "no lock: let no server of another machine use this folder");
-            None
+            Holder::Nobody
         }
-        _ => owner.map(Some),
+        (Ok(()), ..) => Holder::Nobody,
     }
 }
 
@@ -204,7 +307,7 @@ mod tests {
     }
 
     fn write(data: &Path, owner: &Owner) {
-        owner.write(&mut lock_file(&Dir::open_ambient_dir(data, ambient_authority()).unwrap()).unwrap()).unwrap();
+        owner.write(&lock_file(&Dir::open_ambient_dir(data, ambient_authority()).unwrap()).unwrap()).unwrap();
     }
 
     #[test]
@@ -272,6 +375,41 @@ mod tests {
             drop(take(data).unwrap());
         }
         assert!(!is_taken(File::open(data).unwrap()));
+    }
+
+    #[test]
+    fn a_process_elsewhere_is_believed_while_it_goes_on_saying_that_it_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path();
+        let elsewhere = |beat| Owner { boot: "another".to_owned(), beat: Some(beat), ..Owner::own() };
+        // As where its lock is not seen.
+        write(data, &elsewhere(7));
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| take(data).map(drop));
+            std::thread::sleep(limits::BEAT_WATCH / 3);
+            write(data, &elsewhere(8));
+            let refused = second.join().unwrap().unwrap_err();
+            assert!(refused.kind() == Kind::Busy && refused.text().contains("on another machine"), "{refused}");
+        });
+        // It ended without a word.
+        drop(take(data).unwrap());
+        write(data, &Owner { beat: None, ..elsewhere(0) });
+        drop(take(data).unwrap());
+    }
+
+    #[test]
+    fn beats_are_told_where_others_may_not_see_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = take(dir.path()).unwrap();
+        let beat = || Owner::read(&mut lock_file(&server.root).unwrap()).unwrap().beat;
+        assert_eq!(beat(), None, "everybody is on this machine");
+        server.beat().unwrap();
+        assert_eq!((server.beats(), beat()), (false, None));
+        server.beats = Some(Beats::of(Owner::own()));
+        server.beat().unwrap();
+        server.beat().unwrap();
+        let beat = Owner::read(&mut lock_file(&server.root).unwrap()).unwrap().beat;
+        assert_eq!((server.beats(), beat), (true, Some(1)));
     }
 
     /// The same by an account that is not root.

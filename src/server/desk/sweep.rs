@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::future::timeout;
-use async_std::task::{JoinHandle, spawn, spawn_blocking};
+use async_std::task::{JoinHandle, sleep, spawn, spawn_blocking};
 use tracing::{info, warn};
 
 use super::registry::Registry;
@@ -39,6 +39,23 @@ pub fn begin(
             }
         }
     })
+}
+
+/// Tells others in the background that this server lives, where that has to be done, for as long as somebody has the vault: while it
+/// ends, too.
+pub fn begin_beats(vault: &Arc<dyn Vault>) {
+    let vault = Arc::downgrade(vault);
+    spawn(async move {
+        let mut failing = false;
+        while let Some(vault) = vault.upgrade().filter(|vault| vault.beats()) {
+            let beaten = spawn_blocking(move || vault.beat()).await;
+            if let (Err(error), false) = (&beaten, failing) {
+                warn!(%error, "other servers cannot be told that this one lives");
+            }
+            failing = beaten.is_err();
+            sleep(limits::BEAT_PAUSE).await;
+        }
+    });
 }
 
 fn sweep_all(vault: &dyn Vault, users: &Users) {

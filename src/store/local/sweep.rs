@@ -127,13 +127,23 @@ fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) ->
     jail.keeps_partials() && rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()).is_ok()
 }
 
-/// Whether nobody is writing this file: its lock is to be had. What cannot be opened was not made by us.
+/// Whether nobody is writing this file: its lock is to be had, or there are none here. What cannot be opened just now may be
+/// somebody's.
 fn is_left(dir: &Dir, name: &str) -> bool {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match openat(dir, name, flags, Mode::empty()) {
-        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK),
-        Err(_) => true,
+        Ok(file) => {
+            let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+            matches!(locked, Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP))
+        }
+        Err(err) => is_nobodys(err),
     }
+}
+
+/// Whether what says so when it is opened is written by nobody: a folder or a link is no upload, nor is what this account may not
+/// open, for its own it may. A disk, another machine or a table of open files that fails just now says nothing of whose it is.
+fn is_nobodys(err: Errno) -> bool {
+    matches!(err, Errno::ISDIR | Errno::LOOP | Errno::NXIO | Errno::ACCESS | Errno::PERM)
 }
 
 fn names(dir: &Dir) -> io::Result<Vec<String>> {
@@ -158,4 +168,33 @@ fn too_old(dir: &Dir, name: &str, max_age: Duration) -> bool {
     let Ok(written) = u64::try_from(super::source::mtime(&stat).secs) else { return true };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     now.saturating_sub(Duration::from_secs(written)) > max_age
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_or_locked_just_now_is_not_taken_for_a_leftover() {
+        for err in [Errno::IO, Errno::STALE, Errno::MFILE, Errno::NFILE, Errno::NOTCONN, Errno::TIMEDOUT, Errno::NOMEM]
+        {
+            assert!(!is_nobodys(err), "{err}");
+        }
+        assert!(is_nobodys(Errno::ISDIR) && is_nobodys(Errno::LOOP));
+    }
+
+    #[test]
+    fn only_the_one_who_gets_its_lock_takes_a_file() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(place.path(), cap_std::ambient_authority()).unwrap();
+        let held = std::fs::File::create(place.path().join("0-key")).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(!is_left(&dir, "0-key"));
+        drop(held);
+        assert!(is_left(&dir, "0-key"));
+        // Gone meanwhile: whoever has it now has another name for it.
+        assert!(!is_left(&dir, "missing"));
+        std::fs::create_dir(place.path().join("folder")).unwrap();
+        assert!(is_left(&dir, "folder"));
+    }
 }

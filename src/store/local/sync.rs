@@ -9,6 +9,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{fdatasync, fstat, fsync, syncfs};
 use rustix::io::Errno;
 
+use super::super::file_system::is_of_this_machine;
 use super::commit::Placed;
 use super::names::Touched;
 use super::upload::LocalUpload;
@@ -16,20 +17,23 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, Upload};
 use crate::limits;
 
-/// The file systems that were synced as a whole, and how that went. Mostly one: staging beside targets may meet several.
+/// The file systems that were synced as a whole, and how that went; none for one where that syncs nothing. Mostly one: staging
+/// beside targets may meet several.
 #[derive(Default)]
-struct Devices(Vec<(u64, Result<(), Errno>)>);
+struct Devices(Vec<(u64, Option<Result<(), Errno>>)>);
 
 impl Devices {
-    /// Syncs the whole file system this file or directory is on, unless that was done.
-    fn sync(&mut self, file: impl AsFd) -> Result<(), Errno> {
+    /// Syncs the whole file system this file or directory is on, unless that was done; this alone by `alone` where the kernel
+    /// does not have the program behind the file system (FUSE), or the machine, sync it.
+    fn sync(&mut self, file: impl AsFd, alone: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
         let device = fstat(&file)?.st_dev;
-        if let Some((_, synced)) = self.0.iter().find(|(known, _)| *known == device) {
-            return *synced;
-        }
-        let synced = syncfs(&file);
-        self.0.push((device, synced));
-        synced
+        let known = self.0.iter().find(|(known, _)| *known == device).map(|(_, synced)| *synced);
+        let synced = known.unwrap_or_else(|| {
+            let synced = is_of_this_machine(&file).then(|| syncfs(&file));
+            self.0.push((device, synced));
+            synced
+        });
+        synced.unwrap_or_else(alone)
     }
 }
 
@@ -43,7 +47,7 @@ pub(super) fn data(uploads: &mut [Result<Box<LocalUpload>>]) {
         // What the kernel began to write long ago may have failed before the file that `syncfs` is asked through was
         // opened, and is then told only to the file itself.
         let alone = !together || upload.len() >= limits::WRITE_BACK;
-        let synced = if alone { fdatasync(file) } else { devices.sync(file) };
+        let synced = if alone { fdatasync(file) } else { devices.sync(file, || fdatasync(file)) };
         if let Err(err) = synced {
             *slot = Err(upload.failed(err.into()));
         }
@@ -62,7 +66,7 @@ pub(super) fn directories(placed: &mut [Result<Placed>], made: &mut [Result<Touc
     let together = synced.len() >= limits::SYNC_TOGETHER;
     let mut devices = Devices::default();
     for (dir, result) in &mut synced {
-        *result = if together { devices.sync(&*dir) } else { fsync(&*dir) };
+        *result = if together { devices.sync(&*dir, || fsync(&*dir)) } else { fsync(&*dir) };
     }
     let result_of = |dir: &Arc<Dir>| match synced.iter().find(|(known, _)| Arc::ptr_eq(known, dir)) {
         Some((_, result)) => *result,

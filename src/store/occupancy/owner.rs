@@ -1,15 +1,17 @@
 //! Which process holds the lock of a data directory, as it is written down in the lock file.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::FileExt as _;
 
+use rustix::fs::{Advice, fadvise};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::limits;
 
 /// The process that holds a lock, as it is written down.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Owner {
     /// This boot of this machine.
     pub(super) boot: String,
@@ -18,6 +20,8 @@ pub(super) struct Owner {
     pub(super) pid: i32,
     /// When it began, in ticks since the boot: numbers are used again.
     pub(super) began: String,
+    /// How often it has said that it lives; none if it does not.
+    pub(super) beat: Option<u64>,
 }
 
 impl Owner {
@@ -27,22 +31,33 @@ impl Owner {
     }
 
     pub(super) fn of(pid: i32) -> Owner {
-        Owner { boot: boot(), namespace: namespace(), pid, began: Process::of(&pid.to_string()).began }
+        Owner { boot: boot(), namespace: namespace(), pid, began: Process::of(&pid.to_string()).began, beat: None }
     }
 
     pub(super) fn read(file: &mut File) -> Option<Owner> {
         let mut text = String::new();
         file.rewind().ok()?;
+        // What the kernel keeps of a file that is open may be older than what another machine has written.
+        let _ = fadvise(&*file, 0, None, Advice::DontNeed);
         file.take(limits::LOCK_FILE_MAX).read_to_string(&mut text).ok()?;
         let mut words = text.split_whitespace();
         let mut next = || words.next().map(str::to_owned);
-        Some(Owner { boot: next()?, namespace: next()?, pid: next()?.parse().ok()?, began: next()? })
+        let (boot, namespace, pid, began) = (next()?, next()?, next()?.parse().ok()?, next()?);
+        Some(Owner { boot, namespace, pid, began, beat: next().and_then(|beat| beat.parse().ok()) })
     }
 
-    pub(super) fn write(&self, file: &mut File) -> io::Result<()> {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{} {} {} {}", self.boot, self.namespace, self.pid, self.began)
+    /// In one write, and as long each time: whoever reads meanwhile finds one state or the other.
+    pub(super) fn write(&self, file: &File) -> io::Result<()> {
+        let Owner { boot, namespace, pid, began, beat } = self;
+        let beat = beat.map_or(String::new(), |beat| format!(" {beat:020}"));
+        let text = format!("{boot} {namespace} {pid} {began}{beat}\n");
+        file.write_all_at(text.as_bytes(), 0)?;
+        file.set_len(text.len() as u64)
+    }
+
+    /// Whether it counts its processes as we do: then it is seen whether it lives, and else it has to say so.
+    pub(super) fn is_near(&self) -> bool {
+        self.boot == boot() && self.namespace == namespace()
     }
 
     /// Whether it is a process that runs, here and now. One that has ended and was not asked for by its parent yet has
@@ -51,11 +66,7 @@ impl Owner {
         let Some(pid) = Pid::from_raw(self.pid) else { return false };
         let there = !matches!(test_kill_process(pid), Err(Errno::SRCH));
         let process = Process::of(&self.pid.to_string());
-        there
-            && !process.has_ended
-            && self.boot == boot()
-            && self.namespace == namespace()
-            && self.began == process.began
+        there && !process.has_ended && self.is_near() && self.began == process.began
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::Dice;
+use super::occupancy::Bindfs;
 use super::strace::Strace;
 use crate::common::{Daemon, RawClient, World, enter, section, upload_bytes};
 
@@ -211,4 +212,32 @@ fn acked_replacement_keeps_the_old_one_durably() {
         let (done, answer) = (find(false, &is_synced, "sync of the trash"), find(true, &is_answer, "answer"));
         assert!(kept < synced && done < answer, "{line}: {calls:#?}");
     }
+}
+
+/// The kernel answers `syncfs` for a program behind FUSE, which hears nothing of it: each file is synced by itself there, however
+/// many share a commit.
+#[test]
+fn acked_is_durable_on_fuse() {
+    const FILES: usize = 64;
+    let world = World::of(&["alice"]);
+    let (real, data) = (world.place().join("real"), world.place().join("server_data"));
+    fs::rename(&data, &real).unwrap();
+    let Some(mount) = Bindfs::over(&real, &data, &[]) else { return };
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("first", b"").1, "done");
+    let calls = watched(&daemon, &mut alice, |alice| {
+        let upload = |n: usize| upload_bytes(&format!("f{n} size=1"), b"x");
+        alice.send((0..FILES).flat_map(upload).collect::<Vec<u8>>());
+        for _ in 0..FILES {
+            assert_eq!(alice.reply().1, "done");
+        }
+    });
+    let Some(calls) = calls else { return };
+    let done = |is: &dyn Fn(&Call) -> bool| calls.iter().filter(|(call, begun)| !begun && is(call)).count();
+    assert_eq!(done(&|call| call.name == "syncfs"), 0, "{calls:#?}");
+    let is_staged_file = |call: &Call| call.name == "fdatasync" && is_staged(call);
+    assert_eq!(done(&is_staged_file), FILES, "{calls:#?}");
+    daemon.stop();
+    drop(mount);
 }

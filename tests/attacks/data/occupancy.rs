@@ -49,10 +49,11 @@ impl Drop for Bindfs {
     }
 }
 
-/// What was said by a server for this folder, which must not start.
+/// What was said by a server for this folder, with a state folder of its own, which must not start.
 fn refused(world: &World, data: &Path) -> String {
     let mut command = sealiftd(world.place());
-    command.args(["--listen", "127.0.0.1:0", "--log-level", "off", "--data", data.to_str().unwrap()]);
+    command.args(["--listen", "127.0.0.1:0", "--log-level", "off", "--state", "state_of_another"]);
+    command.args(["--data", data.to_str().unwrap()]);
     let mut server = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let end = Instant::now() + HANG;
     while server.try_wait().unwrap().is_none() {
@@ -97,6 +98,35 @@ fn lock_on_other_mount() {
         world.start().stop();
         drop((mount, second));
     }
+}
+
+/// As over a file system that shows locks to nobody of another machine: neither the lock nor the process is seen.
+#[test]
+fn lock_and_process_out_of_sight() {
+    let world = World::of(&["alice"]);
+    let (real, data) = (world.place().join("real"), world.place().join("server_data"));
+    fs::rename(&data, &real).unwrap();
+    let other = world.place().join("other");
+    let Some(mount) = Bindfs::over(&real, &data, &[]) else { return };
+    let second = Bindfs::over(&real, &other, &[]).unwrap();
+    let large = Dice::new().bytes(sealift::limits::HASH_BLOCK + 70_000);
+    let namespace = ["unshare", "--pid", "--fork", "--kill-child"];
+    let daemon = world.daemon().through(namespace).start();
+    let home = world.home("alice");
+    let mut uploading = half_an_upload(enter(&daemon, "alice"), "large", &large, &home);
+    let said = refused(&world, &other);
+    assert!(said.contains("another sealiftd serves this folder, on another machine or in a container"), "{said}");
+    // The live upload was neither swept nor saved.
+    uploading.send([&[0; 4][..], sealift::files::Hash::of(&large).as_bytes()].concat());
+    assert_eq!(uploading.reply().1, "done");
+    assert_eq!(uploading.download("large").unwrap(), large);
+    // One that is gone holds nothing.
+    daemon.kill();
+    drop(uploading);
+    let daemon = world.daemon().args(["--data", other.to_str().unwrap()]).start();
+    assert_eq!(enter(&daemon, "alice").download("large").unwrap(), large);
+    daemon.stop();
+    drop((mount, second));
 }
 
 #[test]
