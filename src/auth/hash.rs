@@ -186,9 +186,8 @@ fn derive(params: &Params, salt: &[u8], password: &Secret) -> Result<Output> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let mut out = Zeroizing::new(vec![0; params.output_len().unwrap_or(ARGON2_OUTPUT)]);
     let done = argon2.hash_password_into_with_memory(password.expose(), salt, &mut out, &mut memory);
-    for block in memory.iter_mut().take(params.block_count()) {
-        block.as_mut().zeroize();
-    }
+    // Block by block, in argon2's own code: that is optimised where ours is not, in tests too, which check many passwords.
+    memory.iter_mut().take(params.block_count()).for_each(Zeroize::zeroize);
     IDLE.lock().push(memory);
     done.map_err(fault)?;
     Output::new(&out).map_err(fault)
