@@ -175,7 +175,7 @@ pub const BEAT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a starting server watches a lock file that a server elsewhere has left without its lock: several of its beats, and
 /// the second for which some file systems show other machines what was there before.
-pub const BEAT_WATCH: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(5) };
+pub const BEAT_WATCH: Duration = if cfg!(test) { Duration::from_secs(2) } else { Duration::from_secs(5) };
 
 /// Bytes read of what a server says of itself: two lines.
 pub const STATE_FILE_MAX: u64 = 16 * 1024;

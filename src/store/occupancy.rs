@@ -386,8 +386,13 @@ mod tests {
         write(data, &elsewhere(7));
         std::thread::scope(|scope| {
             let second = scope.spawn(|| take(data).map(drop));
-            std::thread::sleep(limits::BEAT_WATCH / 3);
-            write(data, &elsewhere(8));
+            for beat in 8.. {
+                if second.is_finished() {
+                    break;
+                }
+                std::thread::sleep(limits::LOCK_PAUSE);
+                write(data, &elsewhere(beat));
+            }
             let refused = second.join().unwrap().unwrap_err();
             assert!(refused.kind() == Kind::Busy && refused.text().contains("on another machine"), "{refused}");
         });

@@ -25,6 +25,8 @@ struct State {
     allowed: u64,
     /// Bytes that did.
     passed: u64,
+    /// A connection has come to its end, the held way.
+    over: bool,
     sockets: Vec<TcpStream>,
 }
 
@@ -75,6 +77,12 @@ impl Gate {
         }
     }
 
+    /// How many bytes passed the held way, when all of a connection has.
+    pub fn passed_in_all(&self) -> u64 {
+        let (state, changed) = &*self.state;
+        changed.wait_while(state.lock().unwrap(), |state| !state.over).unwrap().passed
+    }
+
     /// How many bytes passed the held way.
     pub fn passed(&self) -> u64 {
         self.state.0.lock().unwrap().passed
@@ -83,15 +91,29 @@ impl Gate {
 
 fn pass(mut from: TcpStream, mut to: TcpStream, gate: Option<&(Mutex<State>, Condvar)>) {
     let mut buffer = vec![0; 16 * 1024];
-    while let Ok(len @ 1..) = from.read(&mut buffer) {
-        if let Some((state, changed)) = gate {
-            let waits = |state: &mut State| state.passed + len as u64 > state.allowed;
-            let mut state = changed.wait_while(state.lock().unwrap(), waits).unwrap();
-            state.passed += len as u64;
-        }
-        if to.write_all(&buffer[..len]).is_err() {
-            break;
+    'all: while let Ok(len @ 1..) = from.read(&mut buffer) {
+        let mut rest = &buffer[..len];
+        // However much was read at once, what may pass of it does.
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(gate.map_or(rest.len(), |gate| may_pass(gate, rest.len())));
+            if to.write_all(now).is_err() {
+                break 'all;
+            }
+            rest = later;
         }
     }
     let _ = to.shutdown(Shutdown::Write);
+    if let Some((state, changed)) = gate {
+        state.lock().unwrap().over = true;
+        changed.notify_all();
+    }
+}
+
+/// Waits until something may pass, and says how much of so many bytes.
+fn may_pass((state, changed): &(Mutex<State>, Condvar), len: usize) -> usize {
+    let held = |state: &mut State| state.passed >= state.allowed;
+    let mut state = changed.wait_while(state.lock().unwrap(), held).unwrap();
+    let now = len.min(usize::try_from(state.allowed - state.passed).unwrap_or(usize::MAX));
+    state.passed += now as u64;
+    now
 }

@@ -146,7 +146,7 @@ fn what_is_there_already_is_proven_before_the_eyes_of_the_person() {
     let measure = Gate::start(&world, Held::ToServer, u64::MAX);
     world.run(["get", &format!("alice@{}/small", measure.address), "other"]).code(0);
     let last_three_records = 70;
-    let second = Gate::start(&world, Held::ToServer, measure.passed() - last_three_records);
+    let second = Gate::start(&world, Held::ToServer, measure.passed_in_all() - last_three_records);
     let target = format!("alice@{}/large", second.address);
     let mut terminal = world.terminal_of((100, 30), UTF8, ["get", "-c", &target, "copy"]);
     terminal.expect("proving what is there");
