@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::files::{EntryKind, FileMode, Hash, Mtime};
+use crate::proto::InboxArgs;
 use crate::tls::Pin;
 
 /// A session's number; written as 16 hexadecimal digits.
@@ -70,10 +71,12 @@ pub struct Welcome {
 /// What a link leads to. All of it is from outside: escape before showing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkTarget {
-    /// `file` or `folder`.
+    /// `file`, `folder` or `drop`.
     pub kind: String,
-    /// What it is called where it is; the name of a file is the one that it has here.
+    /// What it is called where it is; the name of a file is the one that it has here. Of a `drop` nothing is told.
     pub name: Vec<u8>,
+    /// What one that files are put in by takes in all.
+    pub takes: Option<InboxArgs>,
 }
 
 /// A file or folder.

@@ -25,7 +25,7 @@ use super::wire::wire;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Nonce, Purpose, Statement};
 use crate::limits;
-use crate::proto::{Command, Feature, Features, Reply};
+use crate::proto::{Command, Feature, Features, InboxArgs, Reply};
 use crate::secret::Secret;
 use crate::tls::{CaRoots, Connector, Pin, TlsStream, Trust};
 
@@ -407,7 +407,9 @@ fn welcomed(reply: &Reply<'_>) -> Result<Welcome> {
 
 fn link_target(reply: &Reply<'_>) -> Result<LinkTarget> {
     let kind = String::from_utf8_lossy(&reply.bytes("kind")?).into_owned();
-    Ok(LinkTarget { kind, name: reply.bytes("name")? })
+    let number = |key| reply.get(key).map(|_| reply.parsed(key)).transpose();
+    let takes = (kind == "drop").then(|| Ok::<_, Error>(InboxArgs { bytes: number("size")?, files: number("files")? }));
+    Ok(LinkTarget { name: reply.bytes("name")?, takes: takes.transpose()?, kind })
 }
 
 /// Has the keys sign and says so; what the server answers, and the nonce for the next attempt.

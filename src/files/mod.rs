@@ -12,6 +12,7 @@ pub mod path;
 mod prepared;
 mod promises;
 mod resume;
+mod seen;
 #[cfg(feature = "serde")]
 pub(crate) mod serde_forms;
 mod source;
@@ -36,6 +37,7 @@ pub use path::{IntoPath, RelPath};
 pub use prepared::{Done, Prepared, PreparedSet};
 pub use promises::{Decided, Promises};
 pub use resume::Resume;
+pub use seen::Seen;
 pub use source::{Finding, Record, Rot, Source};
 pub use staged::{Part, Staged};
 pub use staged_id::StagedId;

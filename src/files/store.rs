@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Source, SourceMode, Stored,
-    TrashId, TrashList, Upload, UploadSpec,
+    Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Seen, Source, SourceMode,
+    Stored, TrashId, TrashList, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -134,6 +134,25 @@ pub trait Store: Send + Sync {
     /// that was.
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed>;
 
+    /// What is at this path, or is not: for a change that is to be made only if that is still so. No link is followed on the way.
+    fn seen(&self, path: &RelPath) -> Result<Seen> {
+        match self.stat(path) {
+            Ok(meta) => Ok(Seen::known(&meta, None)),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Ok(Seen::NOTHING),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`Store::remove`] of what was seen, if it is still there, which is decided in the same step where the storage
+    /// can.
+    ///
+    /// # Errors
+    /// [`Kind::Changed`] if something else is there, or nothing.
+    fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
+        still_seen(self, path, seen)?;
+        self.remove(path, recursive)
+    }
+
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
     /// followed; a folder is [`crate::Kind::IsDirectory`].
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
@@ -181,12 +200,30 @@ pub trait Store: Send + Sync {
     /// and is never replaced. Says whether something was; [`Stored::Same`] for the name that it has.
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored>;
 
-    /// [`Store::rename`] of something in another store, into this one: in one step, if both keep their files in one place.
+    /// [`Store::rename`] of what was seen, as [`Store::remove_seen`].
     ///
     /// # Errors
-    /// [`Kind::OtherFolder`] where that is not so; [`Kind::CrossDevice`] between two file systems.
-    fn rename_from(&self, other: &dyn Store, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        let _two_kinds = (other, replace);
+    /// [`Kind::Changed`] if something else is there, or nothing.
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
+        still_seen(self, from, seen)?;
+        self.rename(from, to, replace)
+    }
+
+    /// [`Store::rename`] of something in another store, into this one, and only of what was seen if that is said: in one step, if
+    /// both keep their files in one place.
+    ///
+    /// # Errors
+    /// [`Kind::OtherFolder`] where that is not so; [`Kind::CrossDevice`] between two file systems; [`Kind::Changed`] if something
+    /// else is there than was seen.
+    fn rename_from(
+        &self,
+        other: &dyn Store,
+        from: &RelPath,
+        to: &RelPath,
+        replace: bool,
+        seen: Option<&Seen>,
+    ) -> Result<Stored> {
+        let _two_kinds = (other, replace, seen);
         Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")))
     }
 
@@ -200,6 +237,15 @@ pub trait Store: Send + Sync {
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
         let _nothing_is_done = from;
         Err(Error::new(Kind::Denied, format!("{to}: folders are not replaced in this storage")))
+    }
+
+    /// [`Store::supersede`] by what was seen, as [`Store::remove_seen`].
+    ///
+    /// # Errors
+    /// [`Kind::Changed`] if something else is there, or nothing.
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
+        still_seen(self, from, seen)?;
+        self.supersede(from, to)
     }
 
     /// What was deleted or replaced at this path or below it and is kept, the youngest first: at most so many things, of those whose
@@ -253,6 +299,12 @@ pub trait Store: Send + Sync {
     /// more to do at once, so that what others do to the tree is seen; without it that takes up to
     /// [`crate::limits::HANDLE_MAX_AGE`].
     fn forget_handles(&self);
+}
+
+/// Fails if something else is there by now than was seen.
+fn still_seen<S: Store + ?Sized>(store: &S, path: &RelPath, seen: &Seen) -> Result<()> {
+    let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
+    (store.seen(path)? == *seen).then_some(()).ok_or_else(changed)
 }
 
 /// What was removed.

@@ -4,6 +4,7 @@
 //! it. The folders themselves, and those above them, are not the user's to remove, rename or replace.
 
 mod listing;
+mod names;
 mod trash;
 mod uploads;
 
@@ -16,8 +17,8 @@ use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Removed, Source, SourceMode, Store, Stored, TrashId, TrashList, Unread, Upload,
-    UploadSpec, Usage,
+    Promises, Properties, RelPath, Removed, Seen, Source, SourceMode, Store, Stored, TrashId, TrashList, Unread,
+    Upload, UploadSpec, Usage,
 };
 
 /// A folder that shows in a home.
@@ -299,6 +300,18 @@ impl Store for JoinedStore {
         self.at(path, |store, path| store.remove(path, recursive))
     }
 
+    fn seen(&self, path: &RelPath) -> Result<Seen> {
+        match self.is_fixed(path) {
+            true => Ok(Seen::FOLDER),
+            false => self.at(path, |store, path| store.seen(path)),
+        }
+    }
+
+    fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
+        self.refuse_fixed(path)?;
+        self.at(path, |store, path| store.remove_seen(path, recursive, seen))
+    }
+
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         self.refuse_folder(path)?;
         self.at(path, |store, path| store.set_mode(path, source))
@@ -330,33 +343,19 @@ impl Store for JoinedStore {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        self.refuse_fixed(from)?;
-        self.refuse_fixed(to)?;
-        let (source, target) = (self.route(from)?, self.route(to)?);
-        if source.at != target.at {
-            // Whatever is wrong with it is said of the path that the user knows.
-            source.with(|store, from| store.stat(from))?;
-            self.refuse_folder(to)?;
-            self.make_room(to)?;
-            return target.with(|store, to| store.rename_from(&**source.store, &source.path, to, replace));
-        }
-        self.make_room(to)?;
-        source.with(|store, from| store.rename(from, &target.path, replace))
+        self.give_name((from, None), to, replace)
+    }
+
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
+        self.give_name((from, Some(seen)), to, replace)
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
-        self.refuse_fixed(from)?;
-        self.refuse_fixed(to)?;
-        let (route, target) = (self.route(from)?, self.route(to)?);
-        if route.at != target.at {
-            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
-        }
-        let (stored, old) = route.with(|store, from| store.supersede(from, &target.path))?;
-        let old = match (old, route.at) {
-            (Some(old), Some(at)) => Some(at.join(old.as_bytes())?),
-            (old, _) => old,
-        };
-        Ok((stored, old))
+        self.put_in_place((from, None), to)
+    }
+
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
+        self.put_in_place((from, Some(seen)), to)
     }
 
     fn trash(&self, path: &RelPath, most: usize, shown: &dyn Fn(&RelPath) -> bool) -> Result<TrashList> {

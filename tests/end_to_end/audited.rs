@@ -6,7 +6,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use crate::common::web::RawWeb;
-use crate::common::{Daemon, PASSWORD, World, enter, eventually, section, text};
+use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, text};
 
 const AUDIT: &str = "audit/audit.jsonl";
 
@@ -153,4 +153,38 @@ fn requests_that_come_to_nothing_stand_there_and_not_without_end() {
     let flood = said("GET", "/~alice/flood", "login-required");
     assert!((100..1001).contains(&flood), "{flood}");
     assert_eq!(only(&lines, "DELETE").iter().filter(|line| line["outcome"] == "done").count(), 1);
+}
+
+#[test]
+fn what_comes_by_a_link_is_told_of_with_the_link_s_name_whatever_protocol_it_came_by() {
+    let world = World::of(&["alice"]);
+    fs::create_dir(world.home("alice").join("inbox")).unwrap();
+    let daemon = start(&world);
+    let mut alice = enter(&daemon, "alice");
+    let secret = alice.ask("LINK inbox drop=yes name=box size=100").2["secret"].clone();
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let put = format!("PUT /.sealift-web/l/{secret}/f HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nweb");
+    assert_eq!(web.ask(put).unwrap().status, 201);
+    let mut visitor = RawClient::connect(&daemon);
+    assert_eq!(visitor.ask(format!("VISIT {secret}")).1, "welcome");
+    assert_eq!(visitor.upload("f size=6", b"native").1, "done");
+    assert_eq!(visitor.upload("f size=1000", &[1; 1000]).1, "no-space");
+    assert_eq!(visitor.ask("LIST").1, "denied");
+    drop((web, visitor, alice));
+    let lines = told(&world, daemon);
+    let by_link: Vec<_> = lines.iter().filter(|line| line["user"] == "alice/box").collect();
+    let stored: Vec<_> =
+        by_link.iter().filter(|line| line["outcome"] == "numbered" || line["outcome"] == "created").collect();
+    let of = |verb: &str, key: &str| {
+        stored.iter().filter(|line| line["verb"] == verb).map(|line| line[key].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (of("PUT", "path"), of("UPLOAD", "path")),
+        (vec!["inbox/f".into()], vec!["inbox/f".into()]),
+        "{lines:#?}"
+    );
+    assert_eq!(of("UPLOAD", "to"), [Value::from("inbox/f-2")], "{lines:#?}");
+    let failed = |outcome: &str| by_link.iter().filter(|line| line["outcome"] == outcome).count();
+    assert_eq!((failed("no-space"), failed("denied")), (1, 1), "{by_link:#?}");
+    assert!(!serde_json::to_string(&lines).unwrap().contains(&secret));
 }

@@ -252,7 +252,9 @@ It reads like `cp -r`: the last name is the destination. A folder there receives
 one that ends in `/` is made if missing. A file appears under its name whole, verified and durable, or not at all.
 
 A pipe that is named is read to its end, and waited for if nobody writes into it yet; in folders, pipes, devices and \
-links are left out and counted.")]
+links are left out and counted.
+
+Where a link (`sealift link --drop`) is the last name, files are put in by it, without an account. They keep their own names, or get a number, and nothing is seen of what is there. One whose answer was lost with the line is sent again, and may then be there twice.")]
 pub struct Put {
     /// Local files, and last where to put them on the server; `-` is standard input
     #[arg(required = true, value_name = "NAME")]

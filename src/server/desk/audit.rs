@@ -7,15 +7,17 @@ use async_std::task::{sleep, spawn};
 use tracing::{Level, debug, enabled, info, warn};
 
 use super::flurry::Telling;
+use super::inbox::hidden;
 use super::outcome::Outcome;
 use super::registry::{Activity, Record, Ticket};
 use super::running::Running;
 use super::spot::Spot;
 use super::stand_in::Told;
-use crate::auth::Principal;
+use crate::auth::{LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Committed, Hash, RelPath, Rot, StagedId, Stored};
 use crate::limits;
+use crate::machine::turns;
 use crate::repeated;
 use crate::server::events::{Came, Operation, What};
 
@@ -54,7 +56,10 @@ impl Audit {
     }
 
     /// It succeeded.
-    pub(super) fn done(&self, user: &Principal, running: Running, outcome: Outcome) -> Outcome {
+    pub(super) fn done(&self, user: &Principal, mut running: Running, outcome: Outcome) -> Outcome {
+        if let Outcome::Stored { committed, .. } = &outcome {
+            running.fills_its_room(committed.size);
+        }
         let running = match &outcome {
             Outcome::Stored { committed: Committed { stored: Stored::Numbered(number), .. }, .. } => {
                 running.numbered(*number)
@@ -76,11 +81,16 @@ impl Audit {
     }
 
     /// It failed after so many bytes of files had moved.
-    pub(super) fn broke_off(&self, user: &Principal, running: Running, error: Error, bytes: u64) -> Error {
+    pub(super) fn broke_off(&self, user: &Principal, mut running: Running, error: Error, bytes: u64) -> Error {
+        // Before it is told: whoever tries again at once finds the room.
+        if let Some(room) = running.leaves_its_room() {
+            turns::block_in_place(|| room.give_back_now());
+        }
         let (kind, _) = error.told_by_server();
         self.over(user, &running, Err(kind), bytes);
         self.own_trouble(&error);
-        error
+        // Whoever puts files in by a link learns nothing of what is there.
+        if user.link().is_some_and(|link| matches!(link.to, LinkTo::Inbox(_))) { hidden(error) } else { error }
     }
 
     /// Either.

@@ -92,6 +92,11 @@ impl Downloads {
         Downloads { threads, counting: Mutex::default(), going: Mutex::default() }
     }
 
+    /// Where the disk may let one wait.
+    pub fn threads(&self) -> &Arc<Turns> {
+        &self.threads
+    }
+
     /// Takes a place for a download by this link. Blocks for as long as the disk takes.
     ///
     /// # Errors

@@ -70,7 +70,10 @@ impl Desk {
     }
 
     pub(super) fn remove(&self, path: &RelPath, recursive: bool, running: Running) -> Begun {
-        let removed = turns::block_in_place(|| self.store.remove(path, recursive));
+        let removed = turns::block_in_place(|| match &self.seen {
+            None => self.store.remove(path, recursive),
+            Some(seen) => self.store.remove_seen(path, recursive, seen),
+        });
         if removed.is_ok() {
             self.forget_locks(path);
         }
@@ -78,7 +81,10 @@ impl Desk {
     }
 
     pub(super) fn rename(&self, from: &RelPath, to: &RelPath, replace: bool, running: Running) -> Begun {
-        let renamed = turns::block_in_place(|| self.store.rename(from, to, replace));
+        let renamed = turns::block_in_place(|| match &self.seen {
+            None => self.store.rename(from, to, replace),
+            Some(seen) => self.store.rename_seen(from, to, replace, seen),
+        });
         if renamed.is_ok() {
             self.forget_locks(from);
         }
@@ -87,7 +93,10 @@ impl Desk {
 
     pub(super) fn supersede(&self, from: &RelPath, to: &RelPath, running: Running) -> Begun {
         let superseded = turns::block_in_place(|| {
-            let (stored, old) = self.store.supersede(from, to)?;
+            let (stored, old) = match &self.seen {
+                None => self.store.supersede(from, to)?,
+                Some(seen) => self.store.supersede_seen(from, to, seen)?,
+            };
             // The new one is in its place. What cannot be removed of the old one stays beside it, where people see it.
             Ok((stored, old.and_then(|old| self.store.remove(&old, true).err())))
         });

@@ -1,6 +1,7 @@
 //! Room in a link that files are put in by. What is to come takes its room before a byte of it is stored, on the disk; what did not come
 //! gives it back.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::auth::{InboxBounds, Link, LinkUse, Links};
@@ -25,30 +26,37 @@ impl InboxRoom {
     /// [`Kind::NoSpace`] if there is not so much; [`Kind::LoginFailed`] if the link is over; those of the disk.
     pub async fn take(
         threads: (Arc<Turns>, Source),
+        of: (Arc<Links>, Arc<Link>),
+        bounds: InboxBounds,
+        wanted: (u32, u64),
+    ) -> Result<InboxRoom> {
+        let (turns, source) = threads.clone();
+        // Made there: whoever waits for it may have left, and then it is given back.
+        turns.run(&source, move || InboxRoom::take_now(threads, of, bounds, wanted)).await?
+    }
+
+    /// The same here. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// As [`InboxRoom::take`].
+    pub fn take_now(
+        threads: (Arc<Turns>, Source),
         (links, link): (Arc<Links>, Arc<Link>),
         bounds: InboxBounds,
         (files, bytes): (u32, u64),
     ) -> Result<InboxRoom> {
-        let (turns, source) = threads.clone();
-        let taking = move || {
-            let mut is_full = false;
-            let taken = links.take(&link, |used| {
-                let sum = LinkUse {
-                    files: used.files.saturating_add(files),
-                    bytes: used.bytes.saturating_add(bytes),
-                    ..used
-                };
-                is_full = sum.files > bounds.files || sum.bytes > bounds.bytes;
-                (!is_full).then_some(sum)
-            });
-            match taken {
-                // Made here: whoever waits for it may have left, and then it is given back.
-                Ok(()) => Ok(InboxRoom { links, link, threads, files, bytes }),
-                Err(_) if is_full => Err(Error::new(Kind::NoSpace, "this link takes no more")),
-                Err(error) => Err(error),
-            }
-        };
-        turns.run(&source, taking).await?
+        let mut is_full = false;
+        let taken = links.take(&link, |used| {
+            let sum =
+                LinkUse { files: used.files.saturating_add(files), bytes: used.bytes.saturating_add(bytes), ..used };
+            is_full = sum.files > bounds.files || sum.bytes > bounds.bytes;
+            (!is_full).then_some(sum)
+        });
+        match taken {
+            Ok(()) => Ok(InboxRoom { links, link, threads, files, bytes }),
+            Err(_) if is_full => Err(Error::new(Kind::NoSpace, "this link takes no more")),
+            Err(error) => Err(error),
+        }
     }
 
     /// So many of its bytes are the other's from now on.
@@ -73,13 +81,28 @@ impl InboxRoom {
         }
     }
 
+    /// The same here. Blocks for as long as the disk takes.
+    pub fn give_back_now(mut self) {
+        if let Some((giving, _)) = self.giving_back_here() {
+            giving();
+        }
+    }
+
     /// Nothing of it is left to be given back from now on but by this; none: nothing was.
     fn giving_back(&mut self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let (giving, (threads, source)) = self.giving_back_here()?;
+        Some(async move {
+            let _the_server_is_going = threads.run(&source, giving).await;
+        })
+    }
+
+    /// The same as work that blocks, and where it may.
+    fn giving_back_here(&mut self) -> Option<(impl FnOnce() + Send + use<>, (Arc<Turns>, Source))> {
         let (files, bytes) = (std::mem::take(&mut self.files), std::mem::take(&mut self.bytes));
         if (files, bytes) == (0, 0) {
             return None;
         }
-        let (links, link, (threads, source)) = (self.links.clone(), self.link.clone(), self.threads.clone());
+        let (links, link) = (self.links.clone(), self.link.clone());
         let give_back = move || {
             let given = links.take(&link, |used| {
                 Some(LinkUse {
@@ -96,9 +119,14 @@ impl InboxRoom {
                 Err(error) => tracing::warn!(%error, link = link.name, "a file that did not come counts as one"),
             }
         };
-        Some(async move {
-            let _the_server_is_going = threads.run(&source, give_back).await;
-        })
+        Some((give_back, self.threads.clone()))
+    }
+}
+
+impl fmt::Debug for InboxRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InboxRoom { files, bytes, .. } = self;
+        f.debug_struct("InboxRoom").field("files", files).field("bytes", bytes).finish_non_exhaustive()
     }
 }
 

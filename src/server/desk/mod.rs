@@ -13,6 +13,7 @@ pub mod downloads;
 mod files;
 mod flurry;
 pub mod gate;
+pub mod inbox;
 pub mod inbox_room;
 pub mod jobs;
 pub mod linking;
@@ -59,7 +60,7 @@ use self::ties::Ties;
 use self::uploads::Put;
 use crate::auth::{Access, Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Store};
+use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Seen, Store};
 use crate::limits;
 use crate::machine::source::Origin;
 use crate::machine::turns;
@@ -91,6 +92,8 @@ pub struct Desk {
     presented: Vec<LockToken>,
     /// Where downloads by links are counted that allow so many.
     downloads: Option<Arc<Downloads>>,
+    /// The operation that begins is only to be done to what was seen there.
+    seen: Option<Seen>,
 }
 
 /// What a change of the users file came to for a session that goes on.
@@ -126,6 +129,7 @@ impl Desk {
             hasher: None,
             presented: Vec::new(),
             downloads: None,
+            seen: None,
         }
     }
 
@@ -236,14 +240,27 @@ impl Desk {
         gate::check(&self.principal, gate::need_of_gathering(folder), name)
     }
 
+    /// What is at this path, for [`Desk::begin_seen`]. It tells nobody anything.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn seen(&self, path: &RelPath) -> Result<Seen> {
+        self.store.seen(path)
+    }
+
+    /// [`Desk::begin`] of a removal, another name or a copy that is done only to what was seen at its path, if that is still there:
+    /// decided in the step in which it is done.
+    pub fn begin_seen(&mut self, op: Op, seen: Option<Seen>, name: &'static str, earlier: Earlier<'_>) -> Begun {
+        self.seen = seen;
+        let begun = self.begin(op, name, earlier);
+        self.seen = None;
+        begun
+    }
+
     /// Begins an operation, which its protocol calls `name`. `earlier` is told of those before it that are over now: all of
     /// them, unless this one shares their commit.
     pub fn begin(&mut self, op: Op, name: &'static str, earlier: Earlier<'_>) -> Begun {
-        let running = Running::new(&op, name, self.principal.grants()).presenting(self.presented.clone());
-        let passed = self.pass(running, gate::need(&op), op.shares_syncs(), earlier);
-        let kept = passed.and_then(|running| self.keep_locks(&op, running, earlier));
-        let followed = kept.and_then(|running| self.follow_links(&op, running, earlier));
-        let running = match followed.and_then(|running| self.keep_count(&op, running, earlier)) {
+        let running = match self.let_through(&op, name, earlier) {
             Ok(running) => running,
             Err(error) => return Begun::Done(Err(error)),
         };
@@ -275,6 +292,18 @@ impl Desk {
             Op::RenewLock { path, lasts } => self.renew_lock(&path, lasts, running),
             Op::Unlock { path, token } => self.unlock(&path, token, running),
         }
+    }
+
+    /// Lets an operation pass that may be done now.
+    ///
+    /// # Errors
+    /// Why not, written down already.
+    fn let_through(&mut self, op: &Op, name: &'static str, earlier: Earlier<'_>) -> Result<Running> {
+        let running = Running::new(op, name, self.principal.grants()).presenting(self.presented.clone());
+        let running = self.pass(running, gate::need(op), op.shares_syncs(), earlier)?;
+        let running = self.keep_locks(op, running, earlier)?;
+        let running = self.follow_links(op, running, earlier)?;
+        self.keep_count(op, running, earlier)
     }
 
     /// Lets an operation pass that gives nothing past the count of a link: from the hashes of the first byte, the first two and so

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::action::Action;
 use super::audit;
 use super::gate::{self, Need};
+use super::inbox_room::InboxRoom;
 use super::locks::LockToken;
 use super::matter::Matter;
 use super::op::Op;
@@ -39,6 +40,8 @@ struct Parts {
     rights_there: Access,
     /// The locks that were presented for it.
     presented: Vec<LockToken>,
+    /// What the file that it brings has of the link that it comes by; given back with it if it does not get to its place.
+    room: Option<InboxRoom>,
     since: Instant,
     /// Bytes of files that it has moved.
     moved: Cell<u64>,
@@ -81,6 +84,7 @@ impl Running {
             rights: Access::NONE,
             rights_there: Access::NONE,
             presented: Vec::new(),
+            room: None,
             since: Instant::now(),
             moved: Cell::new(0),
             record: None,
@@ -157,6 +161,24 @@ impl Running {
     pub(super) fn presenting(mut self, presented: Vec<LockToken>) -> Self {
         self.0.presented = presented;
         self
+    }
+
+    /// What it brings has this room of a link.
+    pub(super) fn in_room(mut self, room: InboxRoom) -> Self {
+        self.0.room = Some(room);
+        self
+    }
+
+    /// The file that it brings is in its place, with so many bytes: what it has of a link is used up.
+    pub(super) fn fills_its_room(&mut self, bytes: u64) {
+        if let Some(room) = &mut self.0.room {
+            room.used(bytes);
+        }
+    }
+
+    /// What it was to bring does not come.
+    pub(super) fn leaves_its_room(&mut self) -> Option<InboxRoom> {
+        self.0.room.take()
     }
 
     /// It is about the file at this spot.

@@ -7,11 +7,11 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::answer::{Answer, answer};
 use super::coming::Coming;
-use super::guest::{Guest, begin, begin_change, unexpected};
-use super::put;
+use super::guest::{Guest, Waiting, begin, begin_change, begin_seen, unexpected};
+use super::put::{self, Looks};
 use super::target::Place;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, RelPath};
+use crate::files::{EntryKind, RelPath, Seen};
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::op::Op;
@@ -41,10 +41,15 @@ pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> R
     if place.path.is_root() {
         return Err(Error::new(Kind::Denied, "a home itself is not removed"));
     }
-    put::check(guest, &place.path, headers).await?;
-    let path = place.path.clone();
-    guest.step(move |desk| remove(desk, path, "DELETE")).await?;
-    Ok(answer(StatusCode::NO_CONTENT))
+    let mut looks = Looks::default();
+    loop {
+        let seen = put::decide(guest, &place.path, headers).await?;
+        let (path, is_conditional) = (place.path.clone(), seen.is_some());
+        let removed = guest.step(move |desk| remove(desk, path, seen, "DELETE")).await;
+        if !looks.again(is_conditional, &removed) {
+            return removed.map(|()| answer(StatusCode::NO_CONTENT));
+        }
+    }
 }
 
 /// Makes a folder. Its answer says that it stays.
@@ -88,16 +93,23 @@ pub async fn rename(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result
     let (what, there) = (look(guest, &way.from, "MOVE").await?, look(guest, &way.to, "MOVE").await?);
     let Some(what) = what else { return Err(missing(&way.from)) };
     way.check(there)?;
-    put::check(guest, &way.from, headers).await?;
     let Way { from, to, .. } = way;
     apart(guest, &from, &to, false).await?;
     let folders = there.is_some() && [Some(what), there].contains(&Some(EntryKind::Directory));
-    let at = to.clone();
-    let moved = guest.step(move |desk| match folders {
-        true => supersede(desk, &from, &to, "MOVE"),
-        false => rename_at(desk, &from, &to, there.is_some(), "MOVE"),
-    });
-    moved.await.map_err(|error| no_place(error, &at))?;
+    let mut looks = Looks::default();
+    let moved = loop {
+        let seen = put::decide(guest, &from, headers).await?;
+        let (from, to, is_conditional) = (from.clone(), to.clone(), seen.is_some());
+        let moved = guest.step(move |desk| match folders {
+            true => supersede(desk, &from, &to, seen, "MOVE"),
+            false => rename_at(desk, (&from, seen), &to, there.is_some(), "MOVE"),
+        });
+        let moved = moved.await;
+        if !looks.again(is_conditional, &moved) {
+            break moved;
+        }
+    };
+    moved.map_err(|error| no_place(error, &to))?;
     Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
 }
 
@@ -110,12 +122,19 @@ pub async fn apart(guest: &Arc<Guest>, from: &RelPath, to: &RelPath, copied: boo
     guest.step(move |desk| desk.check_apart(&from, &to, copied)).await
 }
 
-/// [`Op::Supersede`].
+/// [`Op::Supersede`], by what was seen alone if that is said.
 ///
 /// # Errors
 /// Those of the gate and the store; both are where they were.
-pub fn supersede(desk: &mut Desk, from: &RelPath, to: &RelPath, method: &'static str) -> Result<()> {
-    match begin(desk, Op::Supersede { from: from.clone(), to: to.clone() }, method)? {
+pub fn supersede(
+    desk: &mut Desk,
+    from: &RelPath,
+    to: &RelPath,
+    seen: Option<Seen>,
+    method: &'static str,
+) -> Result<()> {
+    let op = Op::Supersede { from: from.clone(), to: to.clone() };
+    match begin_seen(desk, &mut Waiting::default(), (op, seen), method)? {
         Begun::Done(Ok(Outcome::Renamed(_))) => Ok(()),
         _ => Err(unexpected()),
     }
@@ -131,24 +150,30 @@ pub fn aside(path: &RelPath) -> Result<RelPath> {
     path.parent().unwrap_or_default().join(&aside)
 }
 
-/// [`Op::Rename`].
+/// [`Op::Rename`], of what was seen alone if that is said.
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub fn rename_at(desk: &mut Desk, from: &RelPath, to: &RelPath, replace: bool, method: &'static str) -> Result<()> {
+pub fn rename_at(
+    desk: &mut Desk,
+    (from, seen): (&RelPath, Option<Seen>),
+    to: &RelPath,
+    replace: bool,
+    method: &'static str,
+) -> Result<()> {
     let op = Op::Rename { from: from.clone(), to: to.clone(), replace };
-    match begin(desk, op, method)? {
+    match begin_seen(desk, &mut Waiting::default(), (op, seen), method)? {
         Begun::Done(Ok(Outcome::Renamed(_))) => Ok(()),
         _ => Err(unexpected()),
     }
 }
 
-/// [`Op::Remove`] of all of it.
+/// [`Op::Remove`] of all of it, and of what was seen alone if that is said.
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub fn remove(desk: &mut Desk, path: RelPath, method: &'static str) -> Result<()> {
-    match begin(desk, Op::Remove { path, recursive: true }, method)? {
+pub fn remove(desk: &mut Desk, path: RelPath, seen: Option<Seen>, method: &'static str) -> Result<()> {
+    match begin_seen(desk, &mut Waiting::default(), (Op::Remove { path, recursive: true }, seen), method)? {
         Begun::Done(Ok(Outcome::Removed(_))) => Ok(()),
         _ => Err(unexpected()),
     }

@@ -9,10 +9,10 @@ use super::answer::{Answer, answer};
 use super::before_commit::{BeforeCommit, work_until_commit};
 use super::change::{Way, apart, aside, is_flat, look, make, missing, no_place, remove, rename_at, supersede};
 use super::entries::{Batch, batch};
-use super::guest::{Guest, Pending, begin, begin_change, unexpected};
-use super::put;
+use super::guest::{Guest, Pending, begin, begin_seen, unexpected};
+use super::put::{self, Looks};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Entry, EntryKind, RelPath};
+use crate::files::{Entry, EntryKind, RelPath, Seen};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
@@ -30,9 +30,31 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let (what, there) = (look(guest, &way.from, "COPY").await?, look(guest, &way.to, "COPY").await?);
     let Some(what) = what else { return Err(missing(&way.from)) };
     way.check(there)?;
-    put::check(guest, &way.from, headers).await?;
-    let Way { from, to, .. } = way;
+    let (from, to) = (way.from.clone(), way.to.clone());
     apart(guest, &from, &to, true).await?;
+    let mut looks = Looks::default();
+    loop {
+        let seen = put::decide(guest, &way.from, headers).await?;
+        let is_conditional = seen.is_some();
+        let copied = copy_there(guest, &way, (what, there), seen, is_flat).await;
+        if !looks.again(is_conditional, &copied) {
+            copied?;
+            break;
+        }
+    }
+    Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
+}
+
+/// Copies a file or folder to where this is, or nothing is; a file only if it is what was seen, where that is said. Of a folder that
+/// is there the conditions say nothing more than that.
+async fn copy_there(
+    guest: &Arc<Guest>,
+    way: &Way,
+    (what, there): (EntryKind, Option<EntryKind>),
+    seen: Option<Seen>,
+    is_flat: bool,
+) -> Result<()> {
+    let (from, to) = (way.from.clone(), way.to.clone());
     if what == EntryKind::Directory && !is_flat {
         let from = from.clone();
         guest.step(move |desk| desk.allows_reading_all(&from, "COPY")).await?;
@@ -52,13 +74,13 @@ pub async fn copy(guest: &Arc<Guest>, way: Way, headers: &HeaderMap) -> Result<A
     let place = built.as_ref().map_or_else(|| to.clone(), |built| built.path.clone());
     let copied = match what {
         EntryKind::Directory => copy_folder(guest, &from, &place, is_flat).await,
-        _ => copy_one(guest, from, place, there.is_some() && !trees).await,
+        _ => copy_one(guest, (from, seen), place, there.is_some() && !trees).await,
     };
     copied.map_err(|error| no_place(error, &to))?;
     if let Some(built) = built {
         built.put_in_place(to, trees).await?;
     }
-    Ok(answer(if there.is_some() { StatusCode::NO_CONTENT } else { StatusCode::CREATED }))
+    Ok(())
 }
 
 /// A copy of a folder, or one that is to replace a folder, under a name of its own until it is whole. Dropped before that it is
@@ -90,8 +112,8 @@ impl Built {
     async fn put_in_place(mut self, to: RelPath, replace: bool) -> Result<()> {
         let path = self.path.clone();
         let put = move |desk: &mut Desk| match replace {
-            true => supersede(desk, &path, &to, "COPY"),
-            false => rename_at(desk, &path, &to, false, "COPY"),
+            true => supersede(desk, &path, &to, None, "COPY"),
+            false => rename_at(desk, (&path, None), &to, false, "COPY"),
         };
         self.guest.step(put).await?;
         self.is_in_place = true;
@@ -108,13 +130,13 @@ impl Drop for Built {
         let (guest, path) = (self.guest.clone(), self.path.clone());
         async_std::task::spawn(async move {
             // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
-            let removed = guest.give_up(move |desk, _| drop(remove(desk, path, "COPY")));
+            let removed = guest.give_up(move |desk, _| drop(remove(desk, path, None, "COPY")));
             let _nobody_waits = removed.await;
         });
     }
 }
 
-async fn copy_one(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool) -> Result<()> {
+async fn copy_one(guest: &Arc<Guest>, from: (RelPath, Option<Seen>), to: RelPath, replace: bool) -> Result<()> {
     let pending = copy_file(guest, from, to, replace).await?;
     guest.committed(pending).await.map(drop)
 }
@@ -185,7 +207,7 @@ async fn copy_entries(
         let (source, target) = (from.join(&entry.path)?, to.join(&entry.path)?);
         match entry.kind {
             EntryKind::Directory => make_like(guest, source, target).await?,
-            EntryKind::File => pending.push(copy_file(guest, source, target, false).await?),
+            EntryKind::File => pending.push(copy_file(guest, (source, None), target, false).await?),
             EntryKind::Link | EntryKind::Other => {
                 return Err(Error::new(Kind::NotRegular, format!("{source}: neither a file nor a folder")));
             }
@@ -194,9 +216,14 @@ async fn copy_entries(
     Ok(())
 }
 
-async fn copy_file(guest: &Arc<Guest>, from: RelPath, to: RelPath, replace: bool) -> Result<Pending> {
+async fn copy_file(
+    guest: &Arc<Guest>,
+    (from, seen): (RelPath, Option<Seen>),
+    to: RelPath,
+    replace: bool,
+) -> Result<Pending> {
     let begun = guest.change(Class::Light, move |desk, waiting| {
-        match begin_change(desk, waiting, Op::Copy { from, to, replace }, "COPY")? {
+        match begin_seen(desk, waiting, (Op::Copy { from, to, replace }, seen), "COPY")? {
             Begun::Work(work) => Ok(work),
             _ => Err(unexpected()),
         }

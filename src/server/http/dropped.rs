@@ -19,9 +19,10 @@ use super::target::LinkTarget;
 use super::uploads::{Token, Upload, Uploads};
 use crate::auth::{InboxBounds, Link};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, UploadSpec, numbered};
+use crate::files::{RelPath, UploadSpec};
 use crate::limits;
 use crate::readable;
+use crate::server::desk::inbox;
 use crate::server::desk::inbox_room::InboxRoom;
 
 /// Whoever brings something by a link, and to where.
@@ -42,8 +43,6 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, 
 
 /// In the query of the link's URL: an upload that is gone on with.
 const UPLOAD: &str = "upload=";
-
-const FULL: &str = "this link takes no more, or not so much at once";
 
 /// Answers a request for something below the link.
 ///
@@ -124,19 +123,9 @@ impl InboxVisit<'_> {
         explained(StatusCode::CREATED, &format!("{} stored whole", link_page::files(came)), &self.reader, ids)
     }
 
-    /// Where a file goes that is called so. What is hidden would be a trap for whoever looks into the folder.
+    /// Where a file goes that is called so.
     fn path(&self, name: &[u8]) -> Result<RelPath> {
-        let bad = |why: &str| Error::new(Kind::BadPath, why);
-        let name = RelPath::parse(name).ok().filter(|name| name.components().count() == 1);
-        let name = name.ok_or_else(|| bad("no file can be called so"))?;
-        if name.as_bytes().starts_with(b".") {
-            return Err(bad("hidden files are not taken: the name begins with a dot"));
-        }
-        let path = self.link.path.join(name.as_bytes()).map_err(|_| bad("no file can be called so"))?;
-        // The name of a folder that others share with the maker is taken, too, though nothing of it is on this disk.
-        let mut numbers = (1..=limits::NUMBERED_MAX).filter_map(|number| numbered(&path, number).ok());
-        let users = self.guest.users();
-        numbers.find(|path| !users.covers(self.link, path)).ok_or_else(|| bad("no file can be called so"))
+        inbox::path_in(&self.guest.users(), self.link, name)
     }
 
     /// Stores one file that is the body of a request, or begins to.
@@ -267,26 +256,16 @@ impl Reading<'_> {
     }
 }
 
-/// What failed, without a word of where, and of what is there.
+/// What failed, as the web tells it: without a word of where, and of what is there.
 fn hidden(error: Error) -> Error {
-    match error.told_by_server().0 {
-        Kind::Quota | Kind::NoSpace => Error::new(Kind::NoSpace, FULL),
-        kind @ (Kind::Aborted | Kind::Integrity) => {
-            Error::new(kind, "not all of it came, or other bytes than were announced")
-        }
-        // The link is over, its folder is not there any more, or nothing may be put into it.
-        Kind::LoginFailed | Kind::Revoked | Kind::Kicked | Kind::NotDirectory | Kind::Denied => {
-            Error::new(Kind::Revoked, "no such link")
-        }
+    let error = inbox::hidden(error);
+    match error.kind() {
+        // The link is over, or nothing may be put in by it.
+        Kind::Revoked | Kind::Kicked | Kind::Denied => Error::new(Kind::Revoked, "no such link"),
         Kind::NotFound => Error::new(Kind::NotFound, "there is no such upload, or no such link"),
-        // About what the request says.
-        Kind::BadCommand => error,
-        kind @ (Kind::BadPath | Kind::PathTooLong) => Error::new(kind, "no file can be called so"),
         kind @ (Kind::Stopping | Kind::TimedOut) => Error::new(kind, "it could not be taken now"),
-        Kind::Busy | Kind::TooMany | Kind::Locked | Kind::Exists | Kind::Changed => {
-            Error::new(Kind::Busy, "it could not be taken now")
-        }
-        kind => Error::new(kind, "it could not be stored"),
+        Kind::TooMany => Error::new(Kind::Busy, error.text()),
+        _ => error,
     }
 }
 

@@ -15,6 +15,7 @@ use super::brake::Brake;
 use crate::auth::{InboxBounds, Link, Principal, Users};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
+use crate::files::Seen;
 use crate::limits;
 use crate::machine::source::{Origin, Source};
 use crate::machine::throttle::Course;
@@ -398,9 +399,19 @@ pub fn begin(desk: &mut Desk, op: Op, method: &'static str) -> Result<Begun> {
 
 /// The same for what may share the commit of those who wait.
 pub fn begin_change(desk: &mut Desk, waiting: &mut Waiting, op: Op, method: &'static str) -> Result<Begun> {
+    begin_seen(desk, waiting, (op, None), method)
+}
+
+/// The same for what is done only to what was seen at its path.
+pub fn begin_seen(
+    desk: &mut Desk,
+    waiting: &mut Waiting,
+    (op, seen): (Op, Option<Seen>),
+    method: &'static str,
+) -> Result<Begun> {
     desk.look_at_users();
     desk.keep_up().map_err(|why| Error::new(why, "this session has ended"))?;
-    match desk.begin(op, method, &mut |outcome| waiting.tell(outcome)) {
+    match desk.begin_seen(op, seen, method, &mut |outcome| waiting.tell(outcome)) {
         Begun::Done(Err(error)) => {
             desk.rest();
             Err(error)

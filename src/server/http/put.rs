@@ -19,7 +19,8 @@ use super::target::{OWN, Place};
 use super::turned_away;
 use super::uploads::Uploads;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Stored, UploadSpec};
+use crate::files::{Committed, Condition, Hash, Interrupted, Mtime, RelPath, Seen, Stored, UploadSpec};
+use crate::limits;
 use crate::machine::source::Source;
 use crate::server::desk::Desk;
 use crate::server::desk::jobs::work::Worked;
@@ -135,7 +136,7 @@ fn size(headers: &HeaderMap, body: &Coming, all: bool) -> Result<Option<u64>> {
 /// # Errors
 /// [`Kind::Changed`] if it cannot hold.
 pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Condition> {
-    if ![IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name)) {
+    if !has_condition(headers) {
         return Ok(Condition::Any);
     }
     match Expected::of(headers) {
@@ -152,11 +153,43 @@ pub async fn condition(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) 
     }
 }
 
+/// Decides on the conditions of a request that changes a name and no bytes, by what is at this path now. Says what that is: the change
+/// is to be done to that and to nothing else. None: the request says nothing.
+///
+/// # Errors
+/// [`Kind::Changed`] if they do not hold; those of the gate and the store.
+pub async fn decide(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<Option<Seen>> {
+    if !has_condition(headers) {
+        return Ok(None);
+    }
+    let at = path.clone();
+    let seen = guest.step(move |desk| desk.seen(&at)).await?;
+    check(guest, path, headers).await?;
+    Ok(Some(seen))
+}
+
+/// How often something was decided on that somebody else changed before what was decided was done.
+#[derive(Default)]
+pub struct Looks(usize);
+
+impl Looks {
+    /// Whether to [`decide`] anew: something else is there by now.
+    pub fn again<T>(&mut self, is_conditional: bool, done: &Result<T>) -> bool {
+        self.0 += 1;
+        let is_changed = done.as_ref().is_err_and(|error| error.kind() == Kind::Changed);
+        is_conditional && is_changed && self.0 < limits::CONDITION_LOOKS
+    }
+}
+
+fn has_condition(headers: &HeaderMap) -> bool {
+    [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+}
+
 /// Decides on the conditions of a request that changes a name and no bytes, by what is there now.
 ///
 /// # Errors
 /// [`Kind::Changed`] if they do not hold; those of the gate and the store.
-pub async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
+async fn check(guest: &Arc<Guest>, path: &RelPath, headers: &HeaderMap) -> Result<()> {
     let holds = async {
         Ok::<_, Error>(match condition(guest, path, headers).await? {
             Condition::Any => true,

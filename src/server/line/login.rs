@@ -7,7 +7,6 @@ use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::session::help_lines;
-use crate::auth::LinkTo;
 use crate::error::{Error, Kind, Result};
 use crate::keys::Nonce;
 use crate::limits;
@@ -115,10 +114,6 @@ where
                     prelogin.send(stream).await?;
                     let is_of_keys = matches!(credentials, Credentials::Keys(..));
                     match authenticate(credentials, peer, Protocol::Sealift, shared).await {
-                        Ok(proven) if takes_files(&proven) => {
-                            let text = "files are put in by this link over https://, with a browser or curl -T";
-                            prelogin.refuse(&Error::new(Kind::Denied, text));
-                        }
                         Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
                         Err(error) => {
                             if prelogin.refuse_login(&error, is_of_keys) {
@@ -234,11 +229,6 @@ impl Prelogin {
         self.replies.clear();
         Ok(())
     }
-}
-
-/// Whether somebody has come by a link that files are put in by, of which this protocol has no session.
-fn takes_files(proven: &Proven) -> bool {
-    proven.principal.link().is_some_and(|link| matches!(link.to, LinkTo::Inbox(_)))
 }
 
 fn login_required() -> Error {

@@ -13,11 +13,12 @@ use super::jail::{Jail, open_directory};
 use super::measure;
 use super::names::{check_below, look_below, rename_new, replace_with, sum_of_file, sync};
 use super::root::is_same_file;
+use super::seen;
 use super::staging::Stage;
 use super::trash::{self, Trash};
 use super::tree::Alone;
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Stored};
+use crate::files::{RelPath, Seen, Stored};
 use crate::limits;
 
 /// One end of the way.
@@ -51,7 +52,7 @@ impl End<'_> {
 
 /// [`crate::files::Store::rename_from`], to a store with this bound.
 pub(super) fn rename(
-    from: &End<'_>,
+    (from, seen_there): (&End<'_>, Option<&Seen>),
     to: &End<'_>,
     bound: Option<&Arc<Bound>>,
     durable: bool,
@@ -71,6 +72,7 @@ pub(super) fn rename(
         let alone = both_alone(from.jail(), to.jail());
         let (from_dir, from_name) = from.jail().parent(from.path)?;
         let (to_dir, to_name) = to.jail().parent(to.path)?;
+        seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there)?;
         let counts = from.jail().tree().counts() || to.jail().tree().counts();
         let sum = if counts { sum_of(&from_dir, from_name).map_err(|err| from.failed(err))? } else { Sum::NONE };
         if promise.is_some() && (sum.bytes > seen.bytes || sum.files > seen.files) {

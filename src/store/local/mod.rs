@@ -21,6 +21,7 @@ mod properties;
 mod record;
 mod remove;
 mod root;
+mod seen;
 mod source;
 mod staging;
 mod supersede;
@@ -43,7 +44,7 @@ use rustix::fs::Mode;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Durability, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties, RelPath,
-    Removed, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Upload, UploadSpec, Usage,
+    Removed, Seen, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Upload, UploadSpec, Usage,
 };
 use crate::limits;
 pub use account::Limits;
@@ -265,7 +266,15 @@ impl Store for LocalStore {
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
-        remove::remove(&self.jail, &self.stage, path, recursive)
+        remove::remove(&self.jail, &self.stage, path, recursive, None)
+    }
+
+    fn seen(&self, path: &RelPath) -> Result<Seen> {
+        seen::look(&self.jail, path)
+    }
+
+    fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
+        remove::remove(&self.jail, &self.stage, path, recursive, Some(seen))
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
@@ -295,15 +304,26 @@ impl Store for LocalStore {
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
-        names::rename(&self.stage, self.durable(), from, to, replace)
+        names::rename(&self.stage, self.durable(), (from, None), to, replace)
     }
 
-    fn rename_from(&self, other: &dyn Store, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
+        names::rename(&self.stage, self.durable(), (from, Some(seen)), to, replace)
+    }
+
+    fn rename_from(
+        &self,
+        other: &dyn Store,
+        from: &RelPath,
+        to: &RelPath,
+        replace: bool,
+        seen: Option<&Seen>,
+    ) -> Result<Stored> {
         let Some(other) = other.as_any().and_then(|other| other.downcast_ref::<LocalStore>()) else {
             return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
         };
         let ends = (across::End { stage: &other.stage, path: from }, across::End { stage: &self.stage, path: to });
-        across::rename(&ends.0, &ends.1, self.bound.as_ref(), self.durable(), replace)
+        across::rename((&ends.0, seen), &ends.1, self.bound.as_ref(), self.durable(), replace)
     }
 
     fn as_any(&self) -> Option<&dyn Any> {
@@ -311,7 +331,11 @@ impl Store for LocalStore {
     }
 
     fn supersede(&self, from: &RelPath, to: &RelPath) -> Result<(Stored, Option<RelPath>)> {
-        supersede::supersede(&self.stage, self.durable(), from, to)
+        supersede::supersede(&self.stage, self.durable(), (from, None), to)
+    }
+
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
+        supersede::supersede(&self.stage, self.durable(), (from, Some(seen)), to)
     }
 
     fn below(&self, path: &RelPath) -> Result<Arc<dyn Store>> {

@@ -14,11 +14,12 @@ use super::commit::keep_old_one;
 use super::jail::Jail;
 use super::measure::{self, Beyond, Room};
 use super::root::is_same_file;
+use super::seen;
 use super::source::meta;
 use super::staging::Stage;
 use super::trash;
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, RelPath, Stored};
+use crate::files::{EntryKind, RelPath, Seen, Stored};
 use crate::limits;
 
 /// Renames only if nothing has the new name, in the way that this file system was found to have.
@@ -44,7 +45,13 @@ fn link_new(from_dir: &Dir, from: &[u8], to_dir: &Dir, to: &[u8]) -> Result<(), 
 }
 
 /// [`crate::files::Store::rename`].
-pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath, replace: bool) -> Result<Stored> {
+pub(super) fn rename(
+    stage: &Stage,
+    durable: bool,
+    (from, seen): (&RelPath, Option<&Seen>),
+    to: &RelPath,
+    replace: bool,
+) -> Result<Stored> {
     let jail = stage.jail();
     // Asked before: it may have to be tried, which takes longer than others are to wait.
     jail.parent(from)?;
@@ -53,6 +60,7 @@ pub(super) fn rename(stage: &Stage, durable: bool, from: &RelPath, to: &RelPath,
     let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
+    seen::check(jail, from, (&from_dir, from_name), seen)?;
     let stat = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let directory = kind == FileType::Directory;

@@ -15,19 +15,27 @@ use super::Staging;
 use super::account::{Leaving, Sum};
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{is_dot, is_reserved};
+use super::seen;
 use super::source::meta;
 use super::staging::{Area, Stage, random_name};
 use super::trash::{self, is_worth_keeping};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::{RelPath, Removed};
+use crate::files::{RelPath, Removed, Seen};
 use crate::limits;
 
-/// [`crate::files::Store::remove`]. A tree that fails half-way stays half there.
-pub(super) fn remove(jail: &Jail, stage: &Stage, path: &RelPath, recursive: bool) -> Result<Removed> {
+/// [`crate::files::Store::remove`], of what was seen alone if that is said. A tree that fails half-way stays half there.
+pub(super) fn remove(
+    jail: &Jail,
+    stage: &Stage,
+    path: &RelPath,
+    recursive: bool,
+    seen: Option<&Seen>,
+) -> Result<Removed> {
     split(path)?;
     let alone = jail.tree().alone();
     let (dir, name) = jail.parent(path)?;
+    seen::check(jail, path, (&dir, name), seen)?;
     let failed = |err: Errno| Error::file(path, err.into());
     let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     match FileType::from_raw_mode(stat.st_mode) {

@@ -11,16 +11,17 @@ use super::aside_name;
 use super::capabilities::NewName;
 use super::names::{check_below, count, rename_new, sum_of_file, sync};
 use super::root::is_same_file;
+use super::seen;
 use super::staging::Stage;
 use super::trash::{self, Trash, is_worth_keeping};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Stored};
+use crate::files::{RelPath, Seen, Stored};
 
 /// [`crate::files::Store::supersede`].
 pub(super) fn supersede(
     stage: &Stage,
     durable: bool,
-    from: &RelPath,
+    (from, seen): (&RelPath, Option<&Seen>),
     to: &RelPath,
 ) -> Result<(Stored, Option<RelPath>)> {
     let within = |inner: &RelPath, outer: &RelPath| inner.strip_prefix(outer).is_some();
@@ -34,6 +35,7 @@ pub(super) fn supersede(
     let alone = jail.tree().alone();
     let (from_dir, from_name) = jail.parent(from)?;
     let (to_dir, to_name) = jail.parent(to)?;
+    seen::check(jail, from, (&from_dir, from_name), seen)?;
     let what = statat(&from_dir, from_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|err| Error::file(from, err.into()))?;
     let there = match statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(there) => Some(there),

@@ -20,7 +20,7 @@ use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, EntryKind, FileMode, Hash, Hasher, HomeTerms, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
-    RelPath, Removed, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Vault,
+    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -174,6 +174,28 @@ impl Store for MemoryStore {
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
         self.trees.lock().remove(&self.home, path, recursive)
+    }
+
+    fn seen(&self, path: &RelPath) -> Result<Seen> {
+        self.trees.lock().seen(&self.home, path)
+    }
+
+    fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
+        let mut tree = self.trees.lock();
+        tree.check_seen(&self.home, path, seen)?;
+        tree.remove(&self.home, path, recursive)
+    }
+
+    fn rename_seen(&self, from: &RelPath, to: &RelPath, replace: bool, seen: &Seen) -> Result<Stored> {
+        let mut tree = self.trees.lock();
+        tree.check_seen(&self.home, from, seen)?;
+        tree.rename(&self.home, from, to, replace)
+    }
+
+    fn supersede_seen(&self, from: &RelPath, to: &RelPath, seen: &Seen) -> Result<(Stored, Option<RelPath>)> {
+        let mut tree = self.trees.lock();
+        tree.check_seen(&self.home, from, seen)?;
+        tree.supersede(&self.home, from, to)
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {

@@ -12,8 +12,8 @@ use super::kept::Kept;
 use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed, SourceMode,
-    Stored, UploadSpec, numbered,
+    Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed, Seen,
+    SourceMode, Stored, UploadSpec, numbered,
 };
 use crate::limits;
 use crate::store::local::aside_name;
@@ -159,6 +159,22 @@ impl Tree {
 
     pub(super) fn stat(&self, home: &RelPath, path: &RelPath) -> Result<Meta> {
         self.node(home, path).map(|node| node.meta())
+    }
+
+    /// [`crate::files::Store::seen`].
+    pub(super) fn seen(&self, home: &RelPath, path: &RelPath) -> Result<Seen> {
+        match self.node(home, path) {
+            Ok(Node::File(file)) => Ok(Seen::known(&file.meta(), Some(file.hash))),
+            Ok(Node::Folder(_)) => Ok(Seen::FOLDER),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Ok(Seen::NOTHING),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fails if something else is there by now.
+    pub(super) fn check_seen(&self, home: &RelPath, path: &RelPath, expected: &Seen) -> Result<()> {
+        let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
+        (self.seen(home, path)? == *expected).then_some(()).ok_or_else(changed)
     }
 
     pub(super) fn file(&self, home: &RelPath, path: &RelPath) -> Result<Arc<File>> {

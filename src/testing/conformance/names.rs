@@ -2,7 +2,7 @@
 
 use super::{Checked, Home, ensure, list, p, put, read, refused, same};
 use crate::error::{Error, Kind};
-use crate::files::{EntryKind, RelPath, Removed, Stored};
+use crate::files::{EntryKind, RelPath, Removed, Seen, Stored};
 use crate::limits;
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -78,6 +78,34 @@ pub fn what_is_superseded_is_beside_and_whole(fresh: &dyn Fn() -> Home) -> Check
     same(supersede("d", "new")?, Ok((Stored::Created, None)), "nothing")?;
     same(list(&*store, "", true)?, names(&["new", "x"]), "in the end")?;
     same(read(&*store, "x")?, b"new".to_vec(), "what took its place")
+}
+
+/// What a change depends on is what is there when it is made.
+pub fn what_was_seen_is_changed_only_as_long_as_it_is_there(fresh: &dyn Fn() -> Home) -> Checked {
+    let home = fresh();
+    let (store, other) = (home.open()?, home.open()?);
+    let (f, g) = (p("f")?, p("g")?);
+    let nothing = store.seen(&f)?;
+    same(&nothing, &Seen::NOTHING, "where nothing is")?;
+    same(store.seen(&p("none/f")?)?, Seen::NOTHING, "in no folder")?;
+    put(&*store, "f", b"one")?;
+    refused(store.remove_seen(&f, true, &nothing), Kind::Changed, "something that came")?;
+    let seen = store.seen(&f)?;
+    same(&seen, &store.seen(&f)?, "what is left alone")?;
+    put(&*other, "f", b"another")?;
+    refused(store.remove_seen(&f, true, &seen), Kind::Changed, "another file")?;
+    refused(store.rename_seen(&f, &g, true, &seen), Kind::Changed, "another file")?;
+    refused(store.supersede_seen(&f, &g, &seen), Kind::Changed, "another file")?;
+    same(list(&*store, "", true)?, names(&["f"]), "after what was refused")?;
+    same(store.rename_seen(&f, &g, false, &store.seen(&f)?)?, Stored::Created, "what is there")?;
+    refused(store.remove_seen(&f, true, &seen), Kind::Changed, "what went")?;
+    store.make_dir(&p("f")?, false)?;
+    refused(store.remove_seen(&f, true, &seen), Kind::Changed, "a folder in its place")?;
+    let folder = store.seen(&f)?;
+    put(&*store, "f/in", b"in")?;
+    same(store.supersede_seen(&f, &p("new")?, &folder)?, (Stored::Created, None), "a folder, whatever is in it")?;
+    same(store.remove_seen(&g, false, &store.seen(&g)?)?, Removed::FILE, "what is there")?;
+    same(list(&*store, "", true)?, names(&["new", "new/in"]), "in the end")
 }
 
 /// A folder that is not empty only when all in it is meant.

@@ -149,9 +149,8 @@ fn files_are_put_in_by_a_link_and_its_maker_sees_how_many_came() {
     let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
     assert!(object["kind"] == "drop" && object["files"] == 1 && object["bytes"] == 6, "{object}");
     // It is not for fetching, and says for what it is.
-    let with_curl = format!("`curl -k --pinnedpubkey '{}' -T FILE 'LINK'`", world.server.pin());
-    stranger(&world, &["get", &url, "x"]).code(5).said(&with_curl);
-    world.run(["put", "report.pdf", &url]).code(2).said(&with_curl);
+    stranger(&world, &["get", &url, "x"]).code(5).said("`sealift put FILE 'LINK'` puts one in.");
+    assert!(!world.local("x").exists());
     world.run(["link", "--drop", &world.alice("inbox/report.pdf")]).code(1).said("folder");
     world.run(["link", "--drop", "--max-downloads", "3", &world.alice("inbox")]).code(2);
     world.run(["link", "--max-size", "3M", &world.alice("inbox")]).code(2).said("--drop");
@@ -259,4 +258,107 @@ fn the_shell_makes_links_lists_them_under_a_header_and_removes_them() {
     // Anonymous makes none.
     fs::write(world.local("batch"), "link x\n").unwrap();
     world.run(["shell", "-b", "batch", &world.public("")]).code(2).said("anonymous makes no links");
+}
+
+#[test]
+fn put_brings_files_by_a_link_under_names_of_their_own_and_replaces_nothing() {
+    let world = World::trusting();
+    let inbox = world.remote("alice", "inbox");
+    fs::create_dir(&inbox).unwrap();
+    fs::write(inbox.join("report.pdf"), "hers").unwrap();
+    fs::write(world.local("report.pdf"), "theirs").unwrap();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    fs::write(world.local("large file.bin"), &large).unwrap();
+    fs::write(world.local("empty"), "").unwrap();
+    let url = link(&world, &["--drop", "--name", "box", &world.alice("inbox")]);
+    let sent = stranger(&world, &["put", "report.pdf", "large file.bin", "empty", &url]).code(0);
+    assert!(sent.stderr.contains("3 files") && !sent.stderr.contains("inbox"), "{sent:?}");
+    stranger(&world, &["put", "report.pdf", &url]).code(0);
+    let read = |name: &str| fs::read(inbox.join(name)).unwrap();
+    assert_eq!(
+        (read("report.pdf"), read("report-2.pdf"), read("report-3.pdf")),
+        (b"hers".to_vec(), b"theirs".to_vec(), b"theirs".to_vec())
+    );
+    assert!(read("large file.bin") == large && read("empty").is_empty());
+    let modified = |path: &std::path::Path| fs::metadata(path).unwrap().modified().unwrap();
+    assert_eq!(modified(&inbox.join("report-2.pdf")), modified(&world.local("report.pdf")));
+    let listed = world.run(["link", "list", &world.alice("")]).code(0);
+    assert!(listed.stdout().contains("4 came"), "{}", listed.stdout());
+    // Over several connections of the one login.
+    for n in 0..20 {
+        fs::write(world.local(format!("many-{n}")), n.to_string()).unwrap();
+    }
+    let many: Vec<String> = (0..20).map(|n| format!("many-{n}")).collect();
+    let words: Vec<&str> = many.iter().map(String::as_str).collect();
+    stranger(&world, &[&["put", "--transfers", "4"], &words[..], &[&url]].concat()).code(0);
+    assert!((0..20).all(|n| read(&format!("many-{n}")) == n.to_string().as_bytes()));
+    // Another key than the URL's gets nothing.
+    let other = format!("{}#sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", url.split('#').next().unwrap());
+    stranger(&world, &["put", "empty", &other]).code(7);
+    let log = world.server.log();
+    assert!(log.contains("alice/box") && log.contains("inbox/report-2.pdf"), "{log}");
+    world.run(["link", "remove", &world.alice(""), "box"]).code(0);
+    stranger(&world, &["put", "empty", &url]).code(3).said("no such link any more");
+}
+
+#[test]
+fn put_by_a_link_keeps_its_bounds_and_asks_for_its_password() {
+    let world = World::trusting();
+    let inbox = world.remote("alice", "inbox");
+    fs::create_dir(&inbox).unwrap();
+    for (name, size) in [("hundred", 100), ("thousand", 1900), ("more", 2049)] {
+        fs::write(world.local(name), vec![7; size]).unwrap();
+    }
+    let make = ["link", "--drop", "--max-size", "2K", "--max-files", "3", "--password", "--password-stdin"];
+    let two = format!("{PASSWORD}\nthe link's own\n");
+    let made = world.run_with([&make[..], &[&world.alice("inbox")]].concat(), two.as_bytes()).code(0);
+    let url = made.stdout().trim_end().to_owned();
+    let put =
+        |files: &[&str]| world.run_with([&["put", "--password-stdin"], files, &[&url]].concat(), b"the link's own\n");
+    stranger(&world, &["put", "hundred", &url]).code(4).said("sealift put --password-stdin FILE 'LINK'");
+    world.run_with(["put", "--password-stdin", "hundred", &url], b"another\n").code(4).said("may be wrong");
+    put(&["thousand"]).code(0);
+    put(&["more"]).code(9).said("takes no more");
+    // One of two is too much: the other one is there.
+    put(&["more", "hundred"]).code(10).said("takes no more");
+    put(&["hundred"]).code(9);
+    fs::write(world.local("nothing"), "").unwrap();
+    put(&["nothing"]).code(0);
+    put(&["nothing"]).code(9).said("takes no more");
+    let mut names: Vec<_> = fs::read_dir(&inbox).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["hundred", "nothing", "thousand"]);
+    let listed = world.run(["--json", "link", "list", &world.alice("")]).code(0);
+    let object: serde_json::Value = serde_json::from_str(listed.stdout()).unwrap();
+    assert!(object["files"] == 3 && object["bytes"] == 2000, "{object}");
+}
+
+#[test]
+fn put_by_a_link_says_what_no_link_takes() {
+    let world = World::trusting();
+    let inbox = world.remote("alice", "inbox");
+    fs::create_dir(&inbox).unwrap();
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    fs::write(world.local("f"), "f").unwrap();
+    fs::write(world.local(".hidden"), "f").unwrap();
+    fs::create_dir(world.local("folder")).unwrap();
+    let url = link(&world, &["--drop", &world.alice("inbox")]);
+    stranger(&world, &["put", "-r", "folder", &url]).code(2).said("no folders").said("tar czf");
+    stranger(&world, &["put", "folder", &url]).code(1).said("is a folder").said("tar czf");
+    stranger(&world, &["put", "-", &url]).code(2).said("no length");
+    stranger(&world, &["put", &url]).code(2).said("sealift put FILE 'LINK'");
+    stranger(&world, &["put", "missing", &url]).code(3);
+    for option in ["-c", "-T", "--dry-run", "--update", "--perms", "--streams=2", "--if-exists=skip"] {
+        stranger(&world, &["put", option, "f", &url]).code(2).said("cannot be used");
+    }
+    stranger(&world, &["put", "--files-from", "f", ".", &url]).code(2).said("--files-from cannot be used");
+    stranger(&world, &["put", ".hidden", &url]).code(2).said("hidden files are not taken");
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
+    // What can be sent is sent.
+    stranger(&world, &["put", "folder", "f", &url]).code(10).said("is a folder");
+    assert_eq!(fs::read(inbox.join("f")).unwrap(), b"f");
+    let reading = link(&world, &[&world.alice("f")]);
+    stranger(&world, &["put", "f", &reading]).code(5).said("it gives files, and takes none");
+    let broken = "https://127.0.0.1:1/.sealift-web/l/short/";
+    stranger(&world, &["put", "f", broken]).code(2).said("not whole");
 }

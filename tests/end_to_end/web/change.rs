@@ -364,3 +364,57 @@ fn each_of_them_takes_the_right_that_it_takes_elsewhere() {
     assert_eq!((theirs(&after.0), theirs(&after.1)), (theirs(&before.0), theirs(&before.1)));
     assert_eq!((go("adder", "COPY", "x"), go("mover", "MOVE", "x")), (201, 201));
 }
+
+/// Of a change of what was there before and a replacement of it one is done. The other one finds something else.
+#[test]
+fn a_condition_and_its_change_are_one_step_whoever_else_writes() {
+    const ROUNDS: usize = 150;
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    let daemon = world.daemon().arg("--durability").arg("none").start();
+    let (old, new) = (b"the old one".as_slice(), b"the new one".as_slice());
+    let tag = sealift::files::Hash::of(old);
+    let login = STANDARD.encode(format!("alice:{PASSWORD}"));
+    let (mut web, mut native) = (RawWeb::connect(&daemon, &["http/1.1"]), enter(&daemon, "alice"));
+    let start = std::sync::Barrier::new(2);
+    for method in ["DELETE", "MOVE", "COPY"] {
+        for round in 0..ROUNDS {
+            let _ = fs::remove_file(alice.join("g"));
+            assert_eq!(native.upload("f", old).1, "done");
+            let request = format!(
+                "{method} /~alice/f HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Basic {login}\r\n{}\r\n\
+                 If-Match: \"{tag}\"\r\nContent-Length: 0\r\n\r\n",
+                daemon.port(),
+                to(&daemon, "/~alice/g"),
+            );
+            let (status, word) = std::thread::scope(|scope| {
+                let changing = scope.spawn(|| {
+                    start.wait();
+                    web.ask(request).unwrap().status
+                });
+                start.wait();
+                let word = native.upload(&format!("f if=hash:{tag}"), new).1;
+                (changing.join().unwrap(), word)
+            });
+            let is_replaced = word == "done";
+            let is_changed = status == if method == "DELETE" { 204 } else { 201 };
+            let told = format!("{method}, round {round}: {status}, {word}");
+            assert!(is_changed || [412, 404].contains(&status), "{told}");
+            // What was there before is copied or not, whether or not another one took its place behind it.
+            if method != "COPY" {
+                assert!(is_changed != is_replaced, "{told}");
+            }
+            assert_eq!(
+                fs::read(alice.join("f")).ok().as_deref(),
+                match (method, is_replaced) {
+                    (_, true) => Some(new),
+                    ("COPY", false) => Some(old),
+                    (_, false) => None,
+                },
+                "{told}"
+            );
+            let made = fs::read(alice.join("g")).ok();
+            assert_eq!(made.as_deref(), (is_changed && method != "DELETE").then_some(old), "{told}");
+        }
+    }
+}

@@ -3,45 +3,37 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-use sealift::client::{LinkTarget, LinkUrl, Settings, Target};
+use sealift::Kind;
+use sealift::client::{LinkTarget, LinkUrl};
 use sealift::escape::for_people;
 use sealift::files::RelPath;
-use sealift::{Error, Kind};
 
+use super::by_link;
 use super::get::Fetch;
 use super::local::Local;
-use super::put_link::with_curl;
 use crate::args::Get;
 use crate::context::Context;
 use crate::expand;
 use crate::failure::{Failure, Outcome};
-use crate::identity::Credential;
-use crate::login::Login;
-use crate::password;
 use crate::transfer::{How, Links, TransferArgs, Way};
-
-/// What a link may be that gives nothing: a server does not tell which.
-const DEAD: &str = "It may be over, withdrawn or used up, or not copied whole: ask for another one.";
 
 /// The link that is meant, if one is.
 ///
 /// # Errors
 /// [`Kind::Usage`] for one that is not whole, or among other names.
 pub fn meant(names: &[OsString]) -> Outcome<Option<LinkUrl>> {
-    let Some(first) = names.first().filter(|name| LinkUrl::is_meant(name.as_bytes())) else { return Ok(None) };
-    if names.len() > 2 {
+    let meant = by_link::meant(names.first())?;
+    if meant.is_some() && names.len() > 2 {
         let text = "a link is fetched alone";
         return Err(Failure::new(Kind::Usage, text, "It is written sealift get 'LINK' [LOCAL]."));
     }
-    let text = first.to_str().ok_or_else(|| Error::new(Kind::Usage, "the link is no text"))?;
-    Ok(Some(text.parse()?))
+    Ok(meant)
 }
 
 /// Fetches what it leads to.
 ///
 /// # Errors
-/// As `get` of a file or folder; [`Kind::NotFound`] if there is no such link, or it is over; [`Kind::LoginFailed`] if that or its
-/// password may be wrong.
+/// As `get` of a file or folder, and as [`by_link::enter`].
 pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
     let local = args.names.get(1).map_or(OsStr::new("."), OsString::as_os_str);
     if local == "-" {
@@ -49,51 +41,20 @@ pub async fn run(ctx: &Context, args: &Get, url: LinkUrl) -> Outcome {
         return Err(Failure::new(Kind::Usage, "a link is fetched to a file or folder", hint));
     }
     let how = How::new(&args.how.transfer, 0)?;
-    let settings = Settings { pins: url.pin.into_iter().collect(), ..Settings::default() };
-    let login = Login { user: None, server: url.server.clone(), bookmark: None, settings };
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
-    // What the environment has is a user's password on some server, and whose server this is the link says.
-    let is_given = ctx.common.password_stdin || ctx.common.password_file.is_some();
-    let password = if is_given { ctx.given_password()? } else { None };
-    let mut credential = Credential::Link(url.secret.clone(), password);
-    let connected = match ctx.connect_with(&login, Some(credential.clone())).await {
-        // With a password it may be that, too, which is wrong.
-        Err(failure) if failure.kind() == Some(Kind::LoginFailed) && !is_given => {
-            return Err(Failure::new(Kind::NotFound, format!("{url}: there is no such link any more"), DEAD));
-        }
-        Err(failure) if failure.kind() == Some(Kind::LoginRequired) => {
-            let password = password::ask_or(&format!("Password for {url}: "), || {
-                let text = format!("{url} takes a password, and there is no terminal to ask on");
-                let hint = "Give it on standard input: `sealift get --password-stdin 'LINK'`; or by --password-file.";
-                Failure::new(Kind::LoginFailed, text, hint)
-            })?;
-            credential = Credential::Link(url.secret.clone(), Some(password));
-            ctx.connect_with(&login, Some(credential)).await
-        }
-        connected => connected,
-    };
-    let connected = connected.map_err(|failure| {
-        let wrong = || {
-            "The password may be wrong. If it is right, the link may be over, withdrawn or used up, or not copied whole: then ask for \
-             another link."
-                .to_owned()
-        };
-        let failure = failure.hinted(Kind::LoginFailed, wrong);
-        failure.hinted(Kind::Denied, || format!("It takes files and gives none. {}", with_curl(&url)))
+    let takes_files = || format!("{url}: files are put in by it, and it gives none");
+    let hint = || "`sealift put FILE 'LINK'` puts one in.".to_owned();
+    let (login, connected) = by_link::enter(ctx, &url, ("get", "'LINK'")).await.map_err(|failure| {
+        // Of a server that knows no better.
+        failure.hinted(Kind::Denied, hint)
     })?;
     let path = match &connected.welcome.link {
+        Some(link) if link.kind == "drop" => return Err(Failure::new(Kind::Denied, takes_files(), hint())),
         Some(link) if link.kind == "file" => RelPath::parse(&link.name)?,
         Some(_) | None => RelPath::root(),
     };
-    let is_folder = path.is_root();
-    let target = Target {
-        user: None,
-        host: url.server.host.clone(),
-        port: Some(url.server.port),
-        path,
-        is_folder,
-        bookmark: None,
-    };
+    let target = by_link::target(&url, path);
+    let is_folder = target.is_folder;
     let mut local = Local::resolve(local, 1, how.exactly)?;
     if local.is_folder() {
         let name = plain_name(connected.welcome.link.as_ref())?;
@@ -144,7 +105,7 @@ mod tests {
     #[test]
     fn nothing_gets_a_name_that_leads_elsewhere_or_is_hidden() {
         let named = |name: &[u8]| {
-            let link = LinkTarget { kind: "folder".to_owned(), name: name.to_vec() };
+            let link = LinkTarget { kind: "folder".to_owned(), name: name.to_vec(), takes: None };
             plain_name(Some(&link)).unwrap().to_string()
         };
         assert_eq!(named(b"photos"), "photos");

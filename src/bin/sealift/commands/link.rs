@@ -40,7 +40,8 @@ Whoever has the URL that is printed gets the file, or the folder with all that i
 with `sealift get URL`, and nothing else of yours. It gives no more than you may read at that moment, and ends when you remove \
 it, when its time is over, or with your account. Making one takes the right `link`.
 
-With --drop whoever has the URL puts files into that folder, with a browser or `curl -T FILE URL`, and sees nothing of what is there. \
+With --drop whoever has the URL puts files into that folder, with `sealift put FILE URL`, a browser or `curl -T FILE URL`, and sees nothing of what is \
+there. \
 Nothing is ever replaced: a name that is taken gets a number. They count in your quota, and you must be allowed to upload there.
 
 With --max-downloads what counts is each file, and each archive of a folder, that was sent to its end: one that breaks off does \

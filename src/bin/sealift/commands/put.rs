@@ -39,6 +39,9 @@ mod item;
 /// # Errors
 /// Of the first failure if it ends everything, otherwise as [`Tally::outcome`]; all have been shown by then.
 pub async fn run(ctx: &Context, args: &Put) -> Outcome {
+    if let Some(url) = put_link::meant(&args.names)? {
+        return put_link::run(ctx, args, url).await;
+    }
     if args.how.list.files_from.is_some() {
         return listed(ctx, args).await;
     }
@@ -49,7 +52,6 @@ pub async fn run(ctx: &Context, args: &Put) -> Outcome {
             return Err(Failure::new(Kind::Usage, "only one name is given, and two are needed", hint));
         }
     };
-    put_link::refuse(&args.names)?;
     refuse_get_as_put(ctx.config()?, &args.names)?;
     let target = ctx.target(remote).map_err(|failure| {
         failure.hinted(Kind::Usage, || "The last name says where to on a server: `sealift put FILE HOST/`.".to_owned())

@@ -5,7 +5,7 @@ use super::compare::{Then, Whole};
 use super::work::{Went, What, Work};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Finding, Interrupted, RelPath, SourceMode, Upload, UploadSpec};
+use crate::files::{Condition, Finding, Interrupted, RelPath, Seen, SourceMode, Upload, UploadSpec};
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::running::Running;
 use crate::server::desk::{Desk, Earlier};
@@ -15,6 +15,8 @@ use crate::store::{Checked, Digest, Reading};
 pub struct Copying {
     reading: Reading,
     upload: Box<dyn Upload>,
+    /// What was seen at a path, which is what must have been copied.
+    of: Option<(RelPath, Seen)>,
 }
 
 impl Copying {
@@ -68,24 +70,33 @@ impl Desk {
         let mut upload = self.open_upload(to, self.within(spec, to), None)?;
         upload.share(&*source);
         upload.copy_properties(&*source);
-        Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload })
+        let of = self.seen.clone().map(|seen| (from.clone(), seen));
+        Ok(Copying { reading: Reading::new(source, 0, None, Digest::Elsewhere(None)), upload, of })
     }
 
     pub(super) fn copy(&mut self, copying: Copying, running: &Running) -> Went {
-        let Copying { mut reading, mut upload } = copying;
+        let Copying { mut reading, mut upload, of } = copying;
         if reading.left() > 0 {
             let mut buffer = Buffer::take();
             let room = buffer.room();
             let copied =
                 reading.read(room).and_then(|n| self.append_to(&mut *upload, room.get(..n).unwrap_or_default()));
             return match copied {
-                Ok(()) => Went::On(What::Copy(Copying { reading, upload })),
+                Ok(()) => Went::On(What::Copy(Copying { reading, upload, of })),
                 Err(error) => Went::Done(Err(error)),
             };
         }
         reading.learn(upload.hash());
         match reading.check() {
-            Ok(Checked::NotYet) => Went::On(What::Copy(Copying { reading, upload })),
+            Ok(Checked::NotYet) => Went::On(What::Copy(Copying { reading, upload, of })),
+            // It was there before its first byte was read, and is there now: these are its bytes.
+            Ok(Checked::Done(_))
+                if of.as_ref().is_some_and(|(path, seen)| self.seen(path).ok().as_ref() != Some(seen)) =>
+            {
+                let (path, _) = of.unzip();
+                let text = format!("{}: somebody changed it just now", path.unwrap_or_default());
+                Went::Done(Err(Error::new(Kind::Changed, text)))
+            }
             Ok(Checked::Done(Finding::Unrecorded | Finding::Confirmed)) => match Whole::of(upload, Then::Batch) {
                 Ok(Whole::Ready(upload)) => Went::Whole(upload),
                 Ok(Whole::Comparing(comparing)) => Went::On(What::Compare(comparing)),

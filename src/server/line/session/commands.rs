@@ -6,9 +6,11 @@ use super::asked::Asked;
 use super::frames::{PartFrames, PutFrames};
 use super::{Next, State, Talk};
 use crate::error::{Error, Kind};
+use crate::files::Condition;
 use crate::limits;
 use crate::machine::lane::{Outgoing, Step};
 use crate::proto::{BadLine, Command, ReplyWriter, Verb};
+use crate::server::desk::inbox::NOTHING_ELSE;
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::Begun;
 use crate::server::desk::running::Running;
@@ -47,6 +49,7 @@ impl Talk {
     fn run(&mut self, command: Command, out: &mut Outgoing) -> Next {
         let verb = command.verb();
         match Asked::from(command) {
+            Asked::Files(op) if self.desk.inbox().is_some() => (self.bring(op, verb, out), Step::Progress),
             Asked::Files(op) => (self.begin(op, verb, out), Step::Progress),
             Asked::Session(matter, command) => {
                 let Talk { desk, replies, .. } = self;
@@ -61,11 +64,31 @@ impl Talk {
         }
     }
 
+    /// An operation on files of somebody who came by a link that files are put in by: a new file, and nothing else. No condition is
+    /// looked at, nor what an earlier attempt left: the outcome would tell what is there.
+    fn bring(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
+        let Talk { desk, replies, .. } = self;
+        let earlier = &mut |result| replies.answer(&result, out);
+        let begun = match op {
+            Op::Put { path, spec, resume: None } if spec.condition == Condition::Any => {
+                desk.begin_in_inbox(path.as_bytes(), spec, verb.name(), earlier)
+            }
+            _ => Begun::Done(Err(desk.refuse(Some(verb.name()), Error::new(Kind::Denied, NOTHING_ELSE), earlier))),
+        };
+        self.begun(begun, (verb, 0), out)
+    }
+
     /// An operation on files.
     fn begin(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
         let offset = if let Op::Read { offset, .. } = op { offset } else { 0 };
         let Talk { desk, replies, .. } = self;
-        match desk.begin(op, verb.name(), &mut |result| replies.answer(&result, out)) {
+        let begun = desk.begin(op, verb.name(), &mut |result| replies.answer(&result, out));
+        self.begun(begun, (verb, offset), out)
+    }
+
+    /// What comes next of an operation that this verb asked for; `offset` is where in a file a download begins.
+    fn begun(&mut self, begun: Begun, (verb, offset): (Verb, u64), out: &mut Outgoing) -> State {
+        match begun {
             Begun::Waits => State::Commands,
             Begun::Put(put) => State::Put(PutFrames::of(put)),
             Begun::Part(part) => State::Part(PartFrames::of(part)),
@@ -73,7 +96,7 @@ impl Talk {
             Begun::List(job) => self.begin_list(job, out),
             Begun::Work(work) => self.begin_work(work, out),
             Begun::Done(result) => {
-                replies.answer(&result, out);
+                self.replies.answer(&result, out);
                 State::after_refused(verb)
             }
         }

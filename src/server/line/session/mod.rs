@@ -19,7 +19,7 @@ use std::sync::Arc;
 use self::answer::Replies;
 use self::frames::{PartFrames, PutFrames};
 pub use self::info::help_lines;
-use crate::auth::Principal;
+use crate::auth::{InboxBounds, LinkTo, Principal};
 use crate::error::{Error, Kind};
 use crate::files::FileMode;
 use crate::keys::Nonce;
@@ -128,10 +128,17 @@ impl Session {
         let reply = reply.field("user", called).field("access", principal.access());
         let reply = match principal.link() {
             None => reply,
-            Some(link) => {
-                let name = link.path.file_name().unwrap_or(b"files");
-                reply.field("kind", link.to.word()).bytes("name", name)
-            }
+            Some(link) => match link.to {
+                // What the folder is called is nobody's to know who puts files in.
+                LinkTo::Inbox(InboxBounds { bytes, files }) => {
+                    let reply = reply.field("kind", link.to.word()).field("name", link.to.word());
+                    reply.field("size", bytes).field("files", files)
+                }
+                LinkTo::File | LinkTo::Folder => {
+                    let name = link.path.file_name().unwrap_or(b"files");
+                    reply.field("kind", link.to.word()).bytes("name", name)
+                }
+            },
         };
         let reply = match next {
             None => reply,

@@ -1,0 +1,63 @@
+//! What was at a path at a moment: for changes that depend on it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::stamp::Stamp;
+use super::{EntryKind, Hash, Meta, Mtime};
+
+/// What was at a path at a moment, told from whatever else is there later. It is not for keeping: only whoever has just looked
+/// compares it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    what: What,
+    /// Open as long as it is compared: no other file can get its number meanwhile.
+    #[expect(dead_code, reason = "held")]
+    held: Option<Arc<OwnedFd>>,
+}
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Seen) -> bool {
+        self.what == other.what
+    }
+}
+
+impl Eq for Seen {}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum What {
+    Nothing,
+    /// What is in a folder is no part of what it is.
+    Folder,
+    /// The stamp of what has the name, and of what that leads to if it is a link.
+    Stamped(Stamp, Option<Stamp>),
+    /// What a storage without stamps knows of a file.
+    Known(EntryKind, u64, Mtime, Option<Hash>),
+}
+
+impl Seen {
+    /// There was nothing.
+    pub const NOTHING: Seen = Seen { what: What::Nothing, held: None };
+
+    /// A folder was there, whatever was in it.
+    pub const FOLDER: Seen = Seen { what: What::Folder, held: None };
+
+    /// What has this stamp, and leads to what has the other one.
+    pub const fn stamped(stamp: Stamp, leads_to: Option<Stamp>) -> Seen {
+        Seen { what: What::Stamped(stamp, leads_to), held: None }
+    }
+
+    /// The same, with what was seen open.
+    #[must_use]
+    pub fn holding(self, held: OwnedFd) -> Seen {
+        Seen { held: Some(Arc::new(held)), ..self }
+    }
+
+    /// What such a storage knows of it that has no stamps; with the hash of its bytes, if that is known.
+    pub fn known(meta: &Meta, hash: Option<Hash>) -> Seen {
+        match meta.kind {
+            EntryKind::Directory => Seen::FOLDER,
+            kind => Seen { what: What::Known(kind, meta.size, meta.mtime, hash), held: None },
+        }
+    }
+}

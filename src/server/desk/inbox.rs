@@ -1,0 +1,133 @@
+//! A file that comes by a link that files are put in by, whatever protocol it comes over: what it is called, the room that it takes,
+//! and what is told of a failure.
+
+use std::sync::Arc;
+
+use super::inbox_room::InboxRoom;
+use super::op::Op;
+use super::outcome::Begun;
+use super::{Desk, Earlier};
+use crate::auth::{InboxBounds, Link, LinkTo, Users};
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, UploadSpec, numbered};
+use crate::limits;
+use crate::machine::source::Source;
+use crate::machine::turns;
+
+/// What may be done by such a link.
+pub const NOTHING_ELSE: &str = "files are put in by this link, and nothing else is done";
+
+/// What is said of every bound, whoever's it is.
+pub const FULL: &str = "this link takes no more, or not so much at once";
+
+/// Where a file goes that comes by this link and is called so. What is hidden would be a trap for whoever looks into the folder.
+///
+/// # Errors
+/// [`Kind::BadPath`] for what is no plain name.
+pub fn path_in(users: &Users, link: &Link, name: &[u8]) -> Result<RelPath> {
+    let bad = |why: &str| Error::new(Kind::BadPath, why);
+    let name = RelPath::parse(name).ok().filter(|name| name.components().count() == 1);
+    let name = name.ok_or_else(|| bad("no file can be called so"))?;
+    if name.as_bytes().starts_with(b".") {
+        return Err(bad("hidden files are not taken: the name begins with a dot"));
+    }
+    let path = link.path.join(name.as_bytes()).map_err(|_| bad("no file can be called so"))?;
+    // The name of a folder that others share with the maker is taken, too, though nothing of it is on this disk.
+    let mut numbers = (1..=limits::NUMBERED_MAX).filter_map(|number| numbered(&path, number).ok());
+    numbers.find(|path| !users.covers(link, path)).ok_or_else(|| bad("no file can be called so"))
+}
+
+/// What failed, without a word of where, and of what is there.
+pub fn hidden(error: Error) -> Error {
+    match error.told_by_server().0 {
+        Kind::Quota | Kind::NoSpace => Error::new(Kind::NoSpace, FULL),
+        kind @ (Kind::Aborted | Kind::Integrity) => {
+            Error::new(kind, "not all of it came, or other bytes than were announced")
+        }
+        // Its folder is not there any more, or the link is over.
+        Kind::NotFound | Kind::NotDirectory | Kind::LoginFailed => Error::new(Kind::NotFound, "no such link"),
+        Kind::Denied => Error::new(Kind::Denied, NOTHING_ELSE),
+        // About what the request says.
+        Kind::BadCommand => error,
+        kind @ (Kind::BadPath | Kind::PathTooLong) => Error::new(kind, "no file can be called so"),
+        // About the session.
+        kind @ (Kind::Revoked | Kind::Kicked | Kind::Stopping | Kind::TimedOut) => {
+            Error::new(kind, "this session has ended")
+        }
+        Kind::Busy | Kind::TooMany | Kind::Locked | Kind::Exists | Kind::Changed => {
+            Error::new(Kind::TooMany, "it could not be taken now")
+        }
+        kind => Error::new(kind, "it could not be stored"),
+    }
+}
+
+impl Desk {
+    /// The link that the session came by, and its bounds, if files are put in by it.
+    pub fn inbox(&self) -> Option<(&Arc<Link>, InboxBounds)> {
+        let link = self.principal.link()?;
+        match link.to {
+            LinkTo::Inbox(bounds) => Some((link, bounds)),
+            LinkTo::File | LinkTo::Folder => None,
+        }
+    }
+
+    /// Begins to store a file that is called so, and comes by the link that the session did, in room of that link.
+    pub fn begin_in_inbox(&mut self, name: &[u8], spec: UploadSpec, verb: &'static str, earlier: Earlier<'_>) -> Begun {
+        let Some((link, bounds)) = self.inbox() else {
+            return Begun::Done(Err(self.refuse(Some(verb), Error::new(Kind::Denied, NOTHING_ELSE), earlier)));
+        };
+        let (path, link) = (path_in(&self.users.latest(), link, name), link.clone());
+        let checked = path.and_then(|path| {
+            let unknown = || Error::new(Kind::BadCommand, "say how long the file is, for there is a bound: size=");
+            Ok((path, spec.size.ok_or_else(unknown)?))
+        });
+        let (path, size) = match checked {
+            Ok(checked) => checked,
+            Err(error) => {
+                // Nothing of it is about what is there.
+                let told = error.retold();
+                self.refuse(Some(verb), error, earlier);
+                return Begun::Done(Err(told));
+            }
+        };
+        let running = match self.let_through(&Op::Put { path: path.clone(), spec, resume: None }, verb, earlier) {
+            Ok(running) => running,
+            Err(error) => return Begun::Done(Err(error)),
+        };
+        match self.room_of(link, bounds, size) {
+            Ok(room) => self.begin_put(path, spec, None, running.in_room(room), earlier),
+            Err(error) => {
+                // As with any other refusal.
+                self.commit(earlier);
+                self.over(running, Err(error))
+            }
+        }
+    }
+
+    /// Room for one file of so many bytes. The disk is waited for.
+    fn room_of(&self, link: Arc<Link>, bounds: InboxBounds, size: u64) -> Result<InboxRoom> {
+        let internal = || Error::new(Kind::Internal, "nobody counts what comes by this link");
+        let threads = self.downloads.as_ref().ok_or_else(internal)?.threads().clone();
+        let source = Source::of(&self.principal, self.ticket().peer().ip());
+        let links = self.users.latest().links().clone();
+        turns::block_in_place(|| InboxRoom::take_now((threads, source), (links, link), bounds, (1, size)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_a_failure_names_nothing_that_is_there() {
+        for kind in Kind::ALL.iter().copied().filter(|kind| *kind != Kind::BadCommand) {
+            let told = hidden(Error::new(kind, "inbox/secret-name: 4096 of 5000 bytes"));
+            assert!(!told.text().contains("secret") && !told.text().contains("4096"), "{kind:?}: {told}");
+            let again = hidden(told.retold());
+            assert_eq!((again.kind(), again.text()), (told.kind(), told.text()), "{kind:?}");
+        }
+        for kind in [Kind::Exists, Kind::Locked, Kind::Changed, Kind::Busy] {
+            assert_eq!(hidden(Error::new(kind, "x")).kind(), Kind::TooMany, "as if the server had no time");
+        }
+    }
+}

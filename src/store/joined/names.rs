@@ -1,0 +1,54 @@
+//! Other names in a home and in the folders that show in it.
+
+use super::JoinedStore;
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, Seen, Stored};
+
+impl JoinedStore {
+    /// [`crate::files::Store::rename`], of what was seen alone if that is said.
+    pub(super) fn give_name(
+        &self,
+        (from, seen): (&RelPath, Option<&Seen>),
+        to: &RelPath,
+        replace: bool,
+    ) -> Result<Stored> {
+        self.refuse_fixed(from)?;
+        self.refuse_fixed(to)?;
+        let (source, target) = (self.route(from)?, self.route(to)?);
+        if source.at != target.at {
+            // Whatever is wrong with it is said of the path that the user knows.
+            source.with(|store, from| store.stat(from))?;
+            self.refuse_folder(to)?;
+            self.make_room(to)?;
+            return target.with(|store, to| store.rename_from(&**source.store, &source.path, to, replace, seen));
+        }
+        self.make_room(to)?;
+        source.with(|store, from| match seen {
+            None => store.rename(from, &target.path, replace),
+            Some(seen) => store.rename_seen(from, &target.path, replace, seen),
+        })
+    }
+
+    /// [`crate::files::Store::supersede`], by what was seen alone if that is said.
+    pub(super) fn put_in_place(
+        &self,
+        (from, seen): (&RelPath, Option<&Seen>),
+        to: &RelPath,
+    ) -> Result<(Stored, Option<RelPath>)> {
+        self.refuse_fixed(from)?;
+        self.refuse_fixed(to)?;
+        let (route, target) = (self.route(from)?, self.route(to)?);
+        if route.at != target.at {
+            return Err(Error::new(Kind::OtherFolder, format!("{from}: {to} is in another shared folder")));
+        }
+        let (stored, old) = route.with(|store, from| match seen {
+            None => store.supersede(from, &target.path),
+            Some(seen) => store.supersede_seen(from, &target.path, seen),
+        })?;
+        let old = match (old, route.at) {
+            (Some(old), Some(at)) => Some(at.join(old.as_bytes())?),
+            (old, _) => old,
+        };
+        Ok((stored, old))
+    }
+}

@@ -1,0 +1,58 @@
+//! What is at a path, for changes that depend on it.
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
+
+use super::jail::Jail;
+use crate::error::{Error, Kind, Result};
+use crate::files::{RelPath, Seen, stamp::Stamp};
+
+/// [`crate::files::Store::seen`].
+pub(super) fn look(jail: &Jail, path: &RelPath) -> Result<Seen> {
+    match jail.parent(path) {
+        Ok((dir, name)) => {
+            let held = openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+            let seen = seen(jail, path, (&dir, name))?;
+            Ok(match held {
+                Ok(held) => seen.holding(held),
+                // Nothing is there, or it went just now.
+                Err(_) => seen,
+            })
+        }
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Ok(Seen::NOTHING),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fails if something else is there by now. Whoever calls has the tree to themselves.
+///
+/// # Errors
+/// [`Kind::Changed`].
+pub(super) fn check(jail: &Jail, path: &RelPath, place: (&Dir, &[u8]), expected: Option<&Seen>) -> Result<()> {
+    match expected {
+        Some(expected) if seen(jail, path, place)? != *expected => Err(changed(path)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn changed(path: &RelPath) -> Error {
+    Error::new(Kind::Changed, format!("{path}: somebody changed it just now"))
+}
+
+fn seen(jail: &Jail, path: &RelPath, (dir, name): (&Dir, &[u8])) -> Result<Seen> {
+    let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(Seen::NOTHING),
+        Err(err) => return Err(Error::file(path, err.into())),
+    };
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Seen::FOLDER,
+        FileType::Symlink => {
+            // Where it leads out, nothing of that is seen by anybody.
+            let target = jail.follow(path.as_bytes()).ok().map(|(_, _, stat)| Stamp::from(&stat));
+            Seen::stamped(Stamp::from(&stat), target)
+        }
+        _ => Seen::stamped(Stamp::from(&stat), None),
+    })
+}
