@@ -124,6 +124,9 @@ pub const WEB_COOKIES: usize = 4096;
 /// Bytes of a form: a name, a password ([`super::PASSWORD_MAX`]), each byte as three, and where to go.
 pub const WEB_FORM: usize = 16 * 1024;
 
+/// Files of a form that were not stored and are named in its answer.
+pub const WEB_PARTS_TOLD: usize = 100;
+
 /// Bytes of the head of a part of a form: a name and a kind.
 pub const WEB_PART_HEAD: usize = 8 * 1024;
 

@@ -85,9 +85,13 @@ fn drop_link_reads_and_changes_nothing() {
     let daemon = world.start();
     let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes");
     // Nothing is read, whatever the method, and whether it is there or not.
-    for (there, missing) in
-        [("there", "missing"), ("folder/", "none/"), ("folder/x", "none/x"), ("?zip", "?tar"), ("?json", "?download")]
-    {
+    for (there, missing) in [
+        ("there", "missing"),
+        ("folder/", "none/"),
+        ("folder/x", "none/x"),
+        ("?zip", "?tar"),
+        ("?sort=size", "?download"),
+    ] {
         for method in [
             "GET",
             "HEAD",

@@ -39,6 +39,7 @@ mod throttles;
 pub mod ties;
 pub mod tokens;
 mod trash;
+pub mod unfinished;
 pub mod uploads;
 pub mod users_file_trouble;
 

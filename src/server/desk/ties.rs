@@ -1,10 +1,12 @@
-//! What ties a session to others of the same login: the tokens it gave out and the uploads it staged. Both end with it.
+//! What ties a session to others of the same login: the tokens it gave out and the uploads it staged, which end with it, and what was begun
+//! by other ways.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::tokens::Tokens;
+use super::unfinished::Unfinished;
 use crate::auth::Principal;
 use crate::error::Result;
 use crate::files::{Part, RelPath, Staged, StagedId};
@@ -20,6 +22,8 @@ pub struct Ties {
     staged: Arc<StagedUploads>,
     session: SessionId,
     source: Origin,
+    /// What was begun by other ways.
+    unfinished: Option<Arc<dyn Unfinished>>,
     /// Something of the session may be in the tables: most sessions never have anything there.
     used: AtomicBool,
 }
@@ -27,7 +31,20 @@ pub struct Ties {
 impl Ties {
     /// Those of this session, whose client is at this source.
     pub fn new(tokens: Arc<Tokens>, staged: Arc<StagedUploads>, session: SessionId, source: Origin) -> Self {
-        Ties { tokens, staged, session, source, used: AtomicBool::new(false) }
+        Ties { tokens, staged, session, source, unfinished: None, used: AtomicBool::new(false) }
+    }
+
+    /// The same, of a session that may go on with what is unfinished there.
+    pub fn going_on_with(mut self, unfinished: Arc<dyn Unfinished>) -> Self {
+        self.unfinished = Some(unfinished);
+        self
+    }
+
+    /// [`Unfinished::put_away`].
+    pub fn put_away(&self, user: &Principal, path: &RelPath) {
+        if let Some(unfinished) = &self.unfinished {
+            unfinished.put_away(user, path);
+        }
     }
 
     /// [`Tokens::give`].

@@ -15,10 +15,11 @@ use super::multipart::{Form, Next};
 use super::put;
 use super::receiving::{self, Receiving, Wanted};
 use super::resumable;
-use super::target::LinkTarget;
+use super::target::{LinkTarget, Wish};
 use super::uploads::{Token, Upload, Uploads};
 use crate::auth::{InboxBounds, Link};
 use crate::error::{Error, Kind, Result};
+use crate::escape::for_people;
 use crate::files::{RelPath, UploadSpec};
 use crate::limits;
 use crate::readable;
@@ -71,18 +72,16 @@ pub async fn serve(
             let (upload, token) = inbox.upload(token)?;
             Ok(resumable::cancel(inbox.guest, inbox.uploads, token, &upload).await)
         }
+        ("GET" | "HEAD", None) if is_top && Wish::parse(request.uri()).json => Ok(inbox.as_json()),
         ("GET" | "HEAD", None) if is_top => Ok(inbox.shown(ids)),
         ("POST", None) if is_top => {
-            let (came, failed) = inbox.form(headers, body).await;
-            match failed {
-                None if came == 0 && !inbox.is_for_person() => Err(Error::new(Kind::BadCommand, "no file came")),
-                None => Ok(inbox.thanked(came, ids)),
-                Some(error) if came == 0 => Err(error),
-                Some(error) => {
-                    let (kind, why) = error.told_by_server();
-                    let told = format!("{} stored whole; then: {why}", link_page::files(came));
-                    Err(Error::new(kind, told))
+            let brought = inbox.form(headers, body).await;
+            match brought.first {
+                None if brought.stored == 0 && !inbox.is_for_person() => {
+                    Err(Error::new(Kind::BadCommand, "no file came"))
                 }
+                Some(error) if brought.stored == 0 => Err(error),
+                _ => Ok(inbox.thanked(&brought, ids)),
             }
         }
         ("PUT", None) if !at.is_folder => inbox.put(at, headers, body, ids).await,
@@ -93,6 +92,40 @@ pub async fn serve(
             answer.headers_mut().insert(ALLOW, METHODS);
             Ok(answer)
         }
+    }
+}
+
+/// What became of the files of a form.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// So many are there, whole.
+    pub stored: u32,
+    /// So many are not.
+    pub failed: u32,
+    /// What some of those are called where they come from, and why they are not there: whoever sent them knows their names.
+    pub told_of: Vec<(String, String)>,
+    /// Why the first of them is not.
+    first: Option<Error>,
+}
+
+impl Brought {
+    /// This file is not there, or without a name whatever the form had behind it.
+    fn fails(&mut self, name: Option<Vec<u8>>, error: Error) {
+        self.failed = self.failed.saturating_add(1);
+        if self.told_of.len() < limits::WEB_PARTS_TOLD {
+            let name = name.map_or_else(|| "The rest".to_owned(), |name| for_people(&name));
+            self.told_of.push((name, error.told_by_server().1.into_owned()));
+        }
+        self.first.get_or_insert(error);
+    }
+
+    fn told(&self) -> String {
+        let stored = format!("{} stored whole", link_page::files(self.stored));
+        if self.failed == 0 {
+            return stored;
+        }
+        let told = self.told_of.iter().map(|(name, why)| format!("{name}: {why}"));
+        format!("{stored}, {} not: {}", self.failed, told.collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -114,13 +147,24 @@ impl InboxVisit<'_> {
         }
     }
 
-    fn thanked(&self, came: u32, ids: Ids) -> Answer {
+    /// The same for programs: what the link takes in all, and nothing of what came.
+    fn as_json(&self) -> Answer {
+        let InboxBounds { bytes, files } = self.bounds;
+        let object = serde_json::json!({ "kind": "drop", "max_bytes": bytes, "max_files": files });
+        text(StatusCode::OK, "application/json", format!("{object}\n"))
+    }
+
+    /// Says what is there of what came: 201 if that is all of it, 207 if it is not.
+    fn thanked(&self, brought: &Brought, ids: Ids) -> Answer {
+        let status = match (brought.stored, brought.failed) {
+            (0, _) => StatusCode::OK,
+            (_, 0) => StatusCode::CREATED,
+            (_, _) => StatusCode::MULTI_STATUS,
+        };
         if self.is_for_person() {
-            let page = link_page::inbox(self.bounds, Some(came), ids);
-            let status = if came == 0 { StatusCode::OK } else { StatusCode::CREATED };
-            return text(status, "text/html; charset=utf-8", page);
+            return text(status, "text/html; charset=utf-8", link_page::inbox(self.bounds, Some(brought), ids));
         }
-        explained(StatusCode::CREATED, &format!("{} stored whole", link_page::files(came)), &self.reader, ids)
+        explained(status, &brought.told(), &self.reader, ids)
     }
 
     /// Where a file goes that is called so.
@@ -152,14 +196,14 @@ impl InboxVisit<'_> {
             let url = at.secret.url();
             let holding = (self.guest.source().clone(), Some(room));
             let locate = |token: Token| format!("{url}?{UPLOAD}{token}");
-            let wanted = Wanted { path, spec, digests };
+            let wanted = Wanted { path, spec, digests, resume: None };
             let began = resumable::create(self.guest, self.uploads, holding, (wanted, headers), body, locate);
             began.await.map_err(hidden)?
         } else {
             let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
-            let wanted = Wanted { path, spec, digests };
+            let wanted = Wanted { path, spec, digests, resume: None };
             receiving::store(self.guest, wanted, Some(room), body).await.map_err(hidden)?;
-            let mut answer = self.thanked(1, ids);
+            let mut answer = self.thanked(&Brought { stored: 1, ..Brought::default() }, ids);
             if resumable::is_complete(headers) == Some(true) {
                 resumable::mark(&mut answer, true);
             }
@@ -171,14 +215,16 @@ impl InboxVisit<'_> {
         Ok(answer)
     }
 
-    /// Stores the files of a form: how many, and why not the next one.
-    async fn form(&self, headers: &HeaderMap, body: &mut Coming) -> (u32, Option<Error>) {
-        let mut came = 0;
-        let failed = self.try_form(headers, body, &mut came).await.err();
-        (came, failed)
+    /// Stores the files of a form, each for itself: what of it is there, and why what is not.
+    async fn form(&self, headers: &HeaderMap, body: &mut Coming) -> Brought {
+        let mut brought = Brought::default();
+        if let Err(error) = self.try_form(headers, body, &mut brought).await {
+            brought.fails(None, error);
+        }
+        brought
     }
 
-    async fn try_form(&self, headers: &HeaderMap, body: &mut Coming, came: &mut u32) -> Result<()> {
+    async fn try_form(&self, headers: &HeaderMap, body: &mut Coming, brought: &mut Brought) -> Result<()> {
         let long = || Error::new(Kind::BadCommand, "say how long the form is, for there is a bound");
         let size = body.announced().ok_or_else(long)?;
         // A chunk that gathers, and one at the desk.
@@ -191,32 +237,48 @@ impl InboxVisit<'_> {
             match form.next().await? {
                 Next::Over => return Ok(()),
                 // Of a form in which no file was chosen one comes without a name.
-                Next::Part(Some(name)) if !name.is_empty() => {
-                    let path = self.path(&name)?;
-                    self.part(path, &mut all, &mut form).await?;
-                    *came += 1;
-                }
+                Next::Part(Some(name)) if !name.is_empty() => match self.part(&name, &mut all, &mut form).await? {
+                    Ok(()) => brought.stored += 1,
+                    // Whatever comes behind it fails, too.
+                    Err(error) if error.kind() == Kind::Revoked => return Err(error),
+                    Err(error) => brought.fails(Some(name), error),
+                },
                 Next::Part(_) | Next::Bytes(_) | Next::End => {}
                 Next::More => return Err(unexpected()),
             }
         }
     }
 
-    /// Stores a file that is part of a form, in the room that all of that has.
-    async fn part(&self, path: RelPath, all: &mut InboxRoom, form: &mut Reading<'_>) -> Result<()> {
-        let room = self.guest.room(self.link, self.bounds, (1, 0)).await.map_err(hidden)?;
-        let wanted = Wanted { path, spec: UploadSpec::default(), digests: Digests::default() };
-        let mut receiving = Receiving::begin(self.guest, wanted, Some(room)).await.map_err(hidden)?;
+    /// Stores a file that is part of a form, in the room that all of that has. What is not stored is read to its end: others come
+    /// behind it. The outer error is the form's.
+    async fn part(&self, name: &[u8], all: &mut InboxRoom, form: &mut Reading<'_>) -> Result<Result<()>> {
+        let mut receiving = self.begin_part(name).await;
         let mut size = 0;
         while let Next::Bytes(bytes) = form.next().await? {
             size += bytes.len() as u64;
             let some = Pieces { len: bytes.len(), pieces: vec![bytes], is_last: false };
-            receiving.stream().append(some).await.map_err(hidden)?;
+            receiving = match receiving {
+                Ok(receiving) => receiving.stream().append(some).await.map(|()| receiving),
+                Err(error) => Err(error),
+            };
         }
-        if let Some(room) = receiving.room() {
-            all.hand_over(size, room);
-        }
-        receiving::conclude(receiving).await.map(drop).map_err(hidden)
+        let stored = match receiving {
+            Ok(mut receiving) => {
+                if let Some(room) = receiving.room() {
+                    all.hand_over(size, room);
+                }
+                receiving::conclude(receiving).await
+            }
+            Err(error) => Err(error),
+        };
+        Ok(stored.map(drop).map_err(|error| if error.kind() == Kind::BadPath { error } else { hidden(error) }))
+    }
+
+    async fn begin_part(&self, name: &[u8]) -> Result<Receiving> {
+        let path = self.path(name)?;
+        let room = self.guest.room(self.link, self.bounds, (1, 0)).await?;
+        let (spec, digests) = (UploadSpec::default(), Digests::default());
+        Receiving::begin(self.guest, Wanted { path, spec, digests, resume: None }, Some(room)).await
     }
 
     /// The upload of this token, for whoever has this link.

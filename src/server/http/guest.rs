@@ -131,6 +131,7 @@ impl Guest {
             enter(principal, Way::Request, peer, &source, shared).await?;
         let ticket = Arc::new(ticket);
         let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+        let ties = ties.going_on_with(shared.uploads.clone());
         let users = (shared.users.clone(), version);
         let desk = Desk::new(principal.clone(), users, (rooms, shared.live().max_mode), ticket.clone(), ties);
         let guest = Guest {

@@ -3,6 +3,7 @@
 use maud::html;
 
 use super::answer::Ids;
+use super::dropped::Brought;
 use super::page::{alone, of_user};
 use super::rows::minutes;
 use super::target::encode;
@@ -51,11 +52,18 @@ pub fn password(url: &str, why: Option<&str>, ids: Ids) -> String {
 }
 
 /// What a link shows that files are put in by: where to drop them, and nothing of what is there. `came`: so many just did.
-pub fn inbox(bounds: InboxBounds, came: Option<u32>, ids: Ids) -> String {
+pub fn inbox(bounds: InboxBounds, came: Option<&Brought>, ids: Ids) -> String {
     let what = html! {
         @if let Some(came) = came {
             p .done role="status" {
-                @if came == 0 { "No file was chosen." } @else { (files(came)) " stored, whole and safe. You can send more." }
+                @if came.stored == 0 { "No file was chosen." }
+                @else { (files(came.stored)) " stored, whole and safe. You can send more." }
+            }
+            @if came.failed > 0 {
+                div .wrong role="alert" {
+                    p { (files(came.failed)) " not stored:" }
+                    ul { @for (name, why) in &came.told_of { li { (name) ": " (why) } } }
+                }
             }
         }
         p { "Files that you send here go to whoever gave you this link. Neither you nor others who have it see them here." }

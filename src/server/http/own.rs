@@ -19,6 +19,7 @@ static ICON: Fixed = Fixed::new(include_str!("icon.svg"), "image/svg+xml");
 static PAGE_SCRIPT: Fixed = Fixed::new(include_str!("script/page.js"), "text/javascript; charset=utf-8");
 static DROP_SCRIPT: Fixed = Fixed::new(include_str!("script/drop.js"), "text/javascript; charset=utf-8");
 static PANEL_SCRIPT: Fixed = Fixed::new(include_str!("script/panel.js"), "text/javascript; charset=utf-8");
+static BLAKE3_SCRIPT: Fixed = Fixed::new(include_str!("script/blake3.js"), "text/javascript; charset=utf-8");
 static UPLOAD_SCRIPT: Fixed = Fixed::new(include_str!("script/upload.js"), "text/javascript; charset=utf-8");
 
 /// What is the same as long as the server runs.
@@ -43,6 +44,7 @@ pub async fn serve(
     match path {
         "style.css" => Ok(STYLE.answer(headers)),
         "page.js" => Ok(PAGE_SCRIPT.answer(headers)),
+        "blake3.js" => Ok(BLAKE3_SCRIPT.answer(headers)),
         "upload.js" => Ok(UPLOAD_SCRIPT.answer(headers)),
         "drop.js" => Ok(DROP_SCRIPT.answer(headers)),
         "panel.js" => Ok(PANEL_SCRIPT.answer(headers)),

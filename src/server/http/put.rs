@@ -71,12 +71,17 @@ pub async fn serve(
     };
     let mut answer = if is_complete == Some(false) {
         let digests = Digests::parse(headers, &[digests::REPR])?;
-        let wanted = Wanted { path: place.path.clone(), spec, digests };
+        let resume = resumable::prefix(headers)?;
+        if resume.is_some() && !digests.is_empty() {
+            let why = "what is there already is not read again: with Sealift-Prefix no Repr-Digest is compared";
+            return Err(Error::new(Kind::BadCommand, why));
+        }
+        let wanted = Wanted { path: place.path.clone(), spec, digests, resume };
         let locate = |token| format!("/{OWN}/{}{token}", resumable::FOLDER);
         resumable::create(guest, uploads, (source, None), (wanted, headers), body, locate).await?
     } else {
         let digests = Digests::parse(headers, &[digests::REPR, digests::CONTENT])?;
-        let wanted = Wanted { path: place.path.clone(), spec, digests };
+        let wanted = Wanted { path: place.path.clone(), spec, digests, resume: None };
         stored(&receiving::store(guest, wanted, None, body).await?)
     };
     if is_complete == Some(true) {

@@ -14,12 +14,12 @@ use super::coming::{Coming, Pieces};
 use super::digests::Digests;
 use super::guest::{Guest, OpenFile, Waiting, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, RelPath, UploadSpec};
+use crate::files::{Committed, RelPath, Resume, UploadSpec};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
 use crate::server::desk::inbox_room::InboxRoom;
-use crate::server::desk::jobs::work::Worked;
+use crate::server::desk::jobs::work::{Work, Worked};
 use crate::server::desk::op::Op;
 use crate::server::desk::outcome::{Begun, Outcome};
 use crate::server::desk::uploads::{Finished, Put};
@@ -33,6 +33,8 @@ pub struct Wanted {
     pub spec: UploadSpec,
     /// What its bytes must be.
     pub digests: Digests,
+    /// Where to go on with what an interrupted upload left.
+    pub resume: Option<Resume>,
 }
 
 /// An upload between two steps.
@@ -108,7 +110,8 @@ async fn store_at_once(
     let is_alone = guest.is_alone();
     let storing = async move {
         let pending = guest.change(Class::Light, move |desk, waiting| {
-            let taken = begin(desk, waiting, wanted)?;
+            let (Begun::Put(put), digests) = begin(desk, waiting, wanted)? else { return Err(unexpected()) };
+            let taken = Taken { put, digests, content: Digests::default() };
             let taken = append(desk, waiting, taken, &all)?;
             let went = finish(desk, waiting, taken)?;
             if is_alone && matches!(went, BeforeCommit::Waits(_)) {
@@ -142,6 +145,17 @@ pub async fn conclude(mut receiving: Receiving) -> Result<Committed> {
     async_std::task::spawn(concluding).await
 }
 
+/// How far work has come that an upload begins with.
+fn next(worked: Worked) -> Begun {
+    match worked {
+        Worked::On(work) => Begun::Work(work),
+        Worked::Put(Ok(put)) => Begun::Put(put),
+        Worked::Put(Err(error)) => Begun::Done(Err(error)),
+        Worked::Done(done) => Begun::Done(done),
+        Worked::Waits => Begun::Waits,
+    }
+}
+
 /// The room of a file that is in its place.
 fn used(room: &mut Option<InboxRoom>, committed: Committed) -> Result<Committed> {
     if let Some(room) = room {
@@ -168,10 +182,22 @@ impl Receiving {
         let receiving = Receiving { stream, is_let_go: false, room, _open: open };
         let slot = receiving.stream.slot.clone();
         let begun = guest.change(Class::Light, move |desk, waiting| {
-            slot.put_back(begin(desk, waiting, wanted)?);
-            Ok(())
+            let (begun, digests) = begin(desk, waiting, wanted)?;
+            slot.fill(begun, digests)
         });
-        begun.await?;
+        let mut left = begun.await?;
+        // What an upload left that is gone on with is hashed first, if nobody knows what it is.
+        while let Some((work, digests)) = left {
+            let slot = receiving.stream.slot.clone();
+            let step = guest.change(work.class(), move |desk, waiting| {
+                let tell = &mut |outcome| waiting.tell(outcome);
+                match desk.may_go_on(work.running()) {
+                    Ok(()) => slot.fill(next(desk.work(work, tell)), digests),
+                    Err(error) => Err(desk.drop_work(work, error, tell)),
+                }
+            });
+            left = step.await?;
+        }
         Ok(receiving)
     }
 
@@ -335,12 +361,30 @@ impl Slot {
         self.lock().as_ref().map(|taken| taken.put.len())
     }
 
+    /// Whether what is in it goes to this path.
+    pub fn is_for(&self, path: &RelPath) -> bool {
+        self.lock().as_ref().is_some_and(|taken| taken.put.running().path() == Some(path))
+    }
+
     /// Puts away what nobody has gone on with, for the native client. Blocks.
     pub fn keep(&self) {
         // Not under the lock: what is kept is synced.
         let taken = self.lock().take();
         if let Some(Taken { put, .. }) = taken {
             put.keep();
+        }
+    }
+
+    /// Takes an upload in that has begun; or says what is to be done first.
+    fn fill(&self, begun: Begun, digests: Digests) -> Result<Option<(Work, Digests)>> {
+        match begun {
+            Begun::Put(put) => {
+                self.put_back(Taken { put, digests, content: Digests::default() });
+                Ok(None)
+            }
+            Begun::Work(work) => Ok(Some((work, digests))),
+            Begun::Done(Err(error)) => Err(error),
+            _ => Err(unexpected()),
         }
     }
 
@@ -358,12 +402,9 @@ impl Slot {
     }
 }
 
-fn begin(desk: &mut Desk, waiting: &mut Waiting, wanted: Wanted) -> Result<Taken> {
-    let Wanted { path, spec, digests } = wanted;
-    match begin_change(desk, waiting, Op::Put { path, spec, resume: None }, "PUT")? {
-        Begun::Put(put) => Ok(Taken { put, digests, content: Digests::default() }),
-        _ => Err(unexpected()),
-    }
+fn begin(desk: &mut Desk, waiting: &mut Waiting, wanted: Wanted) -> Result<(Begun, Digests)> {
+    let Wanted { path, spec, digests, resume } = wanted;
+    Ok((begin_change(desk, waiting, Op::Put { path, spec, resume }, "PUT")?, digests))
 }
 
 fn append(desk: &mut Desk, waiting: &mut Waiting, taken: Taken, some: &Pieces) -> Result<Taken> {

@@ -12,14 +12,19 @@ use hyper::{HeaderMap, StatusCode};
 use super::answer::{Answer, answer, set};
 use super::coming::Coming;
 use super::digests::{self, Digests};
-use super::guest::Guest;
+use super::guest::{Guest, Waiting, begin, unexpected};
 use super::put;
 use super::receiving::{Receiving, Stream, Wanted};
 use super::uploads::{Token, Upload, Uploads};
 use crate::error::{Error, Kind, Result};
+use crate::files::{Partial, RelPath, Resume};
 use crate::limits;
 use crate::machine::source::Source;
+use crate::server::desk::Desk;
 use crate::server::desk::inbox_room::InboxRoom;
+use crate::server::desk::jobs::work::Worked;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
 
 const COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -32,6 +37,59 @@ const PARTIAL: HeaderValue = HeaderValue::from_static("application/partial-uploa
 
 /// Below which the uploads are, in the server's own folder.
 pub const FOLDER: &str = "uploads/";
+
+/// Where a new upload goes on with what an interrupted one left, and the BLAKE3 of that: bytes, a space, and 64 hexadecimal digits.
+const PREFIX: HeaderName = HeaderName::from_static("sealift-prefix");
+
+/// Where a request says that its upload is to go on, if it does.
+///
+/// # Errors
+/// [`Kind::BadCommand`] for what is none.
+pub fn prefix(headers: &HeaderMap) -> Result<Option<Resume>> {
+    let Some(value) = headers.get(PREFIX) else { return Ok(None) };
+    let parse = |text: &str| {
+        let (offset, prefix) = text.split_once(' ')?;
+        let offset = offset.bytes().all(|byte| byte.is_ascii_digit()).then(|| offset.parse().ok())??;
+        Some(Resume { offset, prefix: prefix.parse().ok()? })
+    };
+    let bad = || Error::new(Kind::BadCommand, "Sealift-Prefix is no number of bytes with their BLAKE3");
+    value.to_str().ok().and_then(parse).map(Some).ok_or_else(bad)
+}
+
+/// Says what an interrupted upload of this path left: `?partial`.
+///
+/// # Errors
+/// [`Kind::NotFound`] if nothing is left; those of the gate and the store.
+pub async fn left(guest: &Arc<Guest>, path: RelPath, method: &'static str) -> Result<Answer> {
+    let begun = guest.step(move |desk| begin(desk, Op::FindPartial(path), method));
+    let mut begun = begun.await?;
+    loop {
+        match begun {
+            Begun::Done(Ok(Outcome::Partial(Partial { len, hash }))) => {
+                let mut answer = answer(StatusCode::NO_CONTENT);
+                set(&mut answer, PREFIX, format_args!("{len} {hash}"));
+                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                return Ok(answer);
+            }
+            Begun::Work(work) => {
+                let class = work.class();
+                let step = move |desk: &mut Desk, waiting: &mut Waiting| {
+                    let tell = &mut |outcome| waiting.tell(outcome);
+                    match desk.may_go_on(work.running()) {
+                        Ok(()) => match desk.work(work, tell) {
+                            Worked::On(work) => Ok(Begun::Work(work)),
+                            Worked::Done(done) => Ok(Begun::Done(Ok(done?))),
+                            Worked::Waits | Worked::Put(_) => Err(unexpected()),
+                        },
+                        Err(error) => Err(desk.drop_work(work, error, tell)),
+                    }
+                };
+                begun = guest.change(class, step).await?;
+            }
+            _ => return Err(unexpected()),
+        }
+    }
+}
 
 /// Whether a request says that it is the whole of an upload or not; none if it says nothing of it.
 pub fn is_complete(headers: &HeaderMap) -> Option<bool> {

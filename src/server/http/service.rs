@@ -272,6 +272,10 @@ impl Connection {
             return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
         }
         let (wish, headers) = (Wish::parse(request.uri()), request.headers().clone());
+        if wish.partial && !place.is_folder && self.web() == Web::On {
+            head.arrival.is_begun();
+            return resumable::left(&guest, place.path, method).await;
+        }
         let asked = Asked { method, place, wish, viewer: self.visitors.viewer(&headers), headers };
         head.arrival.is_begun();
         serve(&guest, asked, head.is_for_browser, *ids).await

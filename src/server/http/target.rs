@@ -112,6 +112,8 @@ pub struct Wish {
     pub json: bool,
     /// `?download`: to be stored and not shown.
     pub download: bool,
+    /// `?partial`: what an interrupted upload of it left.
+    pub partial: bool,
     /// `?zip` or `?tar`: all that is in the folder.
     pub archive: Option<Format>,
     /// `?sort=`: by what a page is sorted.
@@ -228,6 +230,7 @@ impl Wish {
             match part {
                 "json" => wish.json = true,
                 "download" => wish.download = true,
+                "partial" => wish.partial = true,
                 "zip" => wish.archive = Some(Format::Zip),
                 "tar" => wish.archive = Some(Format::Tar),
                 "sort=name" => wish.sort = Sort::Name,

@@ -14,10 +14,12 @@ use futures::channel::oneshot;
 use super::receiving::{Held, Slot};
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
+use crate::files::RelPath;
 use crate::limits;
 use crate::machine::source::Source;
 use crate::random;
 use crate::server::desk::inbox_room::InboxRoom;
+use crate::server::desk::unfinished::Unfinished;
 use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
@@ -215,6 +217,25 @@ impl Uploads {
     fn lock(&self) -> MutexGuard<'_, Table> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.0.lock()
+    }
+}
+
+impl Unfinished for Uploads {
+    fn put_away(&self, user: &Principal, path: &RelPath) {
+        // Whose a link's or everybody's are nobody can tell.
+        if !user.is_user() {
+            return;
+        }
+        let is_theirs =
+            |owner: &Principal| owner.is_user() && (owner.name(), owner.home()) == (user.name(), user.home());
+        // Less than a block is not kept.
+        let has_some = |upload: &Upload| upload.slot.len().is_some_and(|len| len >= limits::HASH_BLOCK);
+        let is_idle =
+            |upload: &Upload| upload.busy.try_lock().is_some() && upload.slot.is_for(path) && has_some(upload);
+        let wanted = |upload: &Upload| is_theirs(&upload.owner) && is_idle(upload);
+        let idle: Vec<_> = self.lock().all.extract_if(|_, upload| wanted(upload)).map(|(_, upload)| upload).collect();
+        // Not under the lock: what is kept is synced.
+        idle.iter().for_each(|upload| upload.slot.keep());
     }
 }
 

@@ -95,6 +95,7 @@ async fn open(
 ) -> Result<(Session, Ending)> {
     let Entry { principal, version, rooms, ticket, ending } = enter(principal, way, peer, source, shared).await?;
     let ties = Ties::new(shared.tokens.clone(), shared.staged.clone(), ticket.id(), Origin::from(peer.ip()));
+    let ties = ties.going_on_with(shared.uploads.clone());
     let self_service = SelfService::new(shared.accounts.clone(), shared.admission.clone(), peer.ip(), pin);
     let (users, ticket) = ((shared.users.clone(), version), Arc::new(ticket));
     let session = Session::new(principal, users, (rooms, shared.live().max_mode), ticket, ties, self_service);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::common::chromium::Chromium;
-use crate::common::{Daemon, PASSWORD, World};
+use crate::common::{Daemon, PASSWORD, World, enter, eventually, upload_bytes};
 
 use super::{contents, noise};
 
@@ -207,6 +207,42 @@ fn an_upload_goes_on_after_a_reload() {
     let offsets = browser.headers("Upload-Offset");
     assert_eq!(offsets.iter().filter(|offset| **offset == "0").count(), 1, "it did not begin anew: {offsets:?}");
     browser.wait("document.querySelector('#cut').hidden");
+    is_clean(&browser, &daemon);
+}
+
+#[test]
+fn an_upload_that_the_native_client_began_goes_on_here() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let bytes = noise(40_000_000);
+    let mut alice = enter(&daemon, "alice");
+    alice.send(&upload_bytes("large.bin size=40000000", &bytes)[..36_000_000]);
+    drop(alice);
+    let own = tempfile::tempdir().unwrap();
+    let (file, other) = (own.path().join("large.bin"), own.path().join("other/large.bin"));
+    fs::write(&file, &bytes).unwrap();
+    fs::create_dir(other.parent().unwrap()).unwrap();
+    fs::write(&other, &bytes[1..]).unwrap();
+    let browser = Chromium::start();
+    log_in(&browser, &daemon, "alice", "/~alice/");
+    let left = "fetch('large.bin?partial', {method: 'HEAD'}).then(got => got.headers.get('Sealift-Prefix'))";
+    eventually("what came is kept", || browser.eval(left).is_string());
+    let length = browser.text(left).split(' ').next().unwrap().to_owned();
+    browser.choose("#files", &file);
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    assert!(fs::read(world.home("alice").join("large.bin")).unwrap() == bytes);
+    let offsets = browser.headers("Upload-Offset");
+    assert!(offsets.contains(&length) && !offsets.iter().any(|offset| offset == "0"), "{length}: {offsets:?}");
+    // Another file of the name begins anew.
+    fs::remove_file(world.home("alice").join("large.bin")).unwrap();
+    let mut alice = enter(&daemon, "alice");
+    alice.send(&upload_bytes("large.bin size=40000000", &bytes)[..36_000_000]);
+    drop(alice);
+    eventually("what came is kept", || browser.eval(left).is_string());
+    browser.eval(&format!("{HEAD} = 'before'"));
+    browser.choose("#files", &other);
+    browser.wait(&format!("{HEAD} === '1 file uploaded'"));
+    assert!(fs::read(world.home("alice").join("large.bin")).unwrap() == bytes[1..]);
     is_clean(&browser, &daemon);
 }
 

@@ -102,8 +102,75 @@ fn a_form_brings_several_files_without_a_script() {
     let none = curl(&daemon, &[&ours[..], &["-F", "files=;filename="]].concat(), &url);
     assert!(none.status == 200 && none.text().contains("No file was chosen"), "{}", none.text());
     let over = curl(&daemon, &["-F", &two, "-F", &empty], &url);
-    assert!(over.status == 507 && over.text().contains("1 file stored whole; then"), "{}", over.text());
+    let told = over.text();
+    assert!(
+        over.status == 207 && told.contains("1 file stored whole, 1 not: empty: this link takes no more"),
+        "{told}"
+    );
     assert_eq!(fs::read_dir(&inbox).unwrap().count(), 4);
+}
+
+#[test]
+fn of_a_form_each_file_is_answered_for_itself() {
+    let world = World::of(&["alice"]);
+    let inbox = world.home("alice").join("inbox");
+    fs::create_dir(&inbox).unwrap();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let url = link(&mut client, "inbox drop=yes size=2000000 files=3");
+    let large = world.place().join("large.bin");
+    fs::write(&large, noise(700_000)).unwrap();
+    let part = |name: &str| format!("files=@{};filename=\"{name}\"", large.display());
+    let (good, hidden, long, last) = (part("good.bin"), part(".hidden"), part(&"x".repeat(300)), part("last.bin"));
+    let form = ["-F", &hidden, "-F", &good, "-F", &long];
+    let told = curl(&daemon, &form, &url);
+    assert_eq!(told.status, 507, "all of it is too much: {told:?}");
+    let told = curl(&daemon, &["-F", &hidden, "-F", &good], &url);
+    let text = told.text();
+    assert!(told.status == 207 && text.contains("1 file stored whole, 1 not: .hidden: hidden files"), "{text}");
+    assert!(fs::read(inbox.join("good.bin")).unwrap() == noise(700_000));
+    // A page says it, too, and has names as text.
+    let odd = part("<img src=x onerror=alert(1)>/.x");
+    let small = world.place().join("b");
+    fs::write(&small, "b").unwrap();
+    let small = format!("files=@{}", small.display());
+    let page = curl(&daemon, &[&BROWSER[..], &["-F", &odd, "-F", &small]].concat(), &url);
+    let text = page.text();
+    assert!(page.status == 207 && text.contains("1 file not stored") && text.contains(".x"), "{text}");
+    assert!(!text.contains("<img"), "{text}");
+    // Nothing of it is there: that is what is answered.
+    let none = curl(&daemon, &["-F", &hidden], &url);
+    assert!(none.status == 400 && none.text().contains("hidden files"), "{none:?}");
+    // The form itself breaks off behind a file that is whole.
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let body = "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"whole\"\r\n\r\nmine\r\n--Bx";
+    let head = "Content-Type: multipart/form-data; boundary=B\r\nConnection: close";
+    web.send(format!("POST {url} HTTP/1.1\r\nHost: x\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let answer = web.answer().unwrap();
+    let text = answer.text();
+    assert!(answer.status == 207 && text.contains("1 file stored whole, 1 not: The rest: the form"), "{text}");
+    assert_eq!(fs::read_to_string(inbox.join("whole")).unwrap(), "mine");
+    eventually("what is not there takes no room", || came(&mut client) == ("3".to_owned(), "700005".to_owned()));
+    assert_eq!(curl(&daemon, &["-F", &last], &url).status, 507);
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 3);
+    assert!(staged(&world.home("alice")).is_empty());
+}
+
+#[test]
+fn what_a_link_takes_is_told_to_programs_and_nothing_of_what_came() {
+    let world = World::of(&["alice"]);
+    fs::create_dir(world.home("alice").join("inbox")).unwrap();
+    let daemon = world.start();
+    let mut client = enter(&daemon, "alice");
+    let url = link(&mut client, "inbox drop=yes size=2000000 files=9");
+    let json = || curl(&daemon, &[], &format!("{url}?json"));
+    let before = json();
+    assert_eq!((before.status, before.header("content-type")), (200, "application/json"));
+    let object: serde_json::Value = serde_json::from_str(&before.text()).unwrap();
+    assert_eq!(object, serde_json::json!({"kind": "drop", "max_bytes": 2_000_000, "max_files": 9}));
+    is_kept_from_all(&before);
+    assert_eq!(curl(&daemon, &["-X", "PUT", "--data-binary", "x"], &format!("{url}f")).status, 201);
+    assert_eq!(json().text(), before.text());
 }
 
 #[test]

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{VERSIONS, alice, noise};
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, PASSWORD, World, enter, eventually, staged};
+use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, staged, upload_bytes};
+use sealift::files::Hash;
 
 const PART: &str = "Content-Type: application/partial-upload";
 
@@ -224,4 +225,91 @@ fn there_are_only_so_many_that_are_not_finished() {
     assert_eq!(append(&daemon, &urls[0], 1, true, &[], b"y").status, 201);
     assert_eq!(one_more().status, 201, "what is finished makes room");
     assert_eq!(curl(&daemon, &["-X", "OPTIONS"], "/").header("accept-patch"), "application/partial-upload");
+}
+
+const BLOCK: usize = sealift::limits::HASH_BLOCK as usize;
+
+/// What `HASH partial=yes` says, if something is left.
+fn left(client: &mut RawClient, name: &str) -> Option<(usize, String)> {
+    let (digits, _, fields) = client.ask(format!("HASH {name} partial=yes"));
+    (digits == 213).then(|| (fields["size"].parse().unwrap(), fields["hash"].clone()))
+}
+
+#[test]
+fn what_a_browser_began_is_gone_on_with_by_the_native_client_at_once() {
+    let world = World::of(&["alice", "bob"]);
+    let daemon = world.start();
+    let bytes = noise(40_000_000);
+    let (mut alice, mut bob) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    let url = begin(&daemon, "/~alice/f", &["Upload-Length: 40000000"], b"");
+    assert_eq!(append(&daemon, &url, 0, false, &[], &bytes[..35_000_000]).status, 204);
+    // Nobody else's, nor of another name.
+    assert_eq!((left(&mut bob, "f"), left(&mut alice, "g")), (None, None));
+    assert_eq!(ask(&daemon, "alice", "HEAD", &url, &[], b"").header("upload-offset"), "35000000");
+    // Less than a block would be lost by it.
+    let small = begin(&daemon, "/~alice/small", &[], &bytes[..1000]);
+    assert_eq!(left(&mut alice, "small"), None);
+    assert_eq!(append(&daemon, &small, 1000, true, &[], b"").status, 201);
+    let prefix = Hash::of(&bytes[..2 * BLOCK]).to_string();
+    assert_eq!(left(&mut alice, "f"), Some((2 * BLOCK, prefix.clone())));
+    assert_eq!(ask(&daemon, "alice", "HEAD", &url, &[], b"").status, 404, "it goes on elsewhere");
+    let mut rest = upload_bytes(&format!("f size=40000000 offset={} prefix={prefix}", 2 * BLOCK), &bytes[2 * BLOCK..]);
+    let hash = rest.len() - 32;
+    rest[hash..].copy_from_slice(Hash::of(&bytes).as_bytes());
+    alice.send(rest);
+    assert_eq!(alice.reply().1, "done");
+    assert!(fs::read(world.home("alice").join("f")).unwrap() == bytes);
+    // What somebody is at stays where it is.
+    let url = begin(&daemon, "/~alice/at", &["Upload-Length: 40000000"], b"");
+    let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
+    let login = STANDARD.encode(format!("alice:{PASSWORD}"));
+    web.send(format!(
+        "PATCH {url} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n{PART}\r\nUpload-Offset: 0\r\nUpload-Complete: ?1\r\n\
+         Content-Length: {}\r\n\r\n",
+        bytes.len(),
+    ));
+    web.send(&bytes[..20_000_000]);
+    // More than any socket holds: the server is at it.
+    assert_eq!(left(&mut alice, "at"), None);
+    web.send(&bytes[20_000_000..]);
+    assert_eq!(web.answer().unwrap().status, 201);
+    assert!(fs::read(world.home("alice").join("at")).unwrap() == bytes);
+}
+
+#[test]
+fn what_the_native_client_left_is_gone_on_with_over_http() {
+    let world = World::of(&["alice", "bob"]);
+    let daemon = world.start();
+    let bytes = noise(40_000_000);
+    let mut alice = enter(&daemon, "alice");
+    alice.send(&upload_bytes("f size=40000000", &bytes)[..36_000_000]);
+    drop(alice);
+    let look = |user: &str| ask(&daemon, user, "HEAD", "/~alice/f?partial", &[], b"");
+    eventually("what came is kept", || look("alice").status == 204);
+    let found = look("alice");
+    let (length, hash) = found.header("sealift-prefix").split_once(' ').unwrap();
+    let length: usize = length.parse().unwrap();
+    assert!(length > 0 && length.is_multiple_of(BLOCK), "{length}");
+    assert_eq!(hash, Hash::of(&bytes[..length]).to_string());
+    assert_eq!((look("bob").status, look("").status), (404, 401));
+    assert_eq!(ask(&daemon, "alice", "HEAD", "/~alice/g?partial", &[], b"").status, 404);
+    // With another beginning, or more than there is, it is not gone on with, and stays.
+    let wrong = format!("Sealift-Prefix: {length} {}", Hash::of(b"another"));
+    let more = format!("Sealift-Prefix: {} {hash}", length + BLOCK);
+    let start = ["Upload-Complete: ?0", "Upload-Length: 40000000"];
+    let put = |more: &[&str]| ask(&daemon, "alice", "PUT", "/~alice/f", &[&start, more].concat(), b"");
+    assert_eq!((put(&[&wrong]).status, put(&[&more]).status), (412, 412));
+    for bad in ["Sealift-Prefix: x", "Sealift-Prefix: 16777216", "Sealift-Prefix: -1 00"] {
+        assert_eq!(put(&[bad]).status, 400, "{bad}");
+    }
+    let right = format!("Sealift-Prefix: {length} {hash}");
+    let digest = "Repr-Digest: sha-256=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:";
+    assert_eq!(put(&[&right, digest]).status, 400);
+    let begun = put(&[&right]);
+    assert_eq!((begun.status, begun.header("upload-offset")), (201, &*length.to_string()), "{begun:?}");
+    assert_eq!(look("alice").status, 404, "it is gone on with");
+    let url = begun.header("location").to_owned();
+    assert_eq!(append(&daemon, &url, length, true, &[], &bytes[length..]).status, 201);
+    assert!(fs::read(world.home("alice").join("f")).unwrap() == bytes);
+    assert!(staged(&world.home("alice")).is_empty());
 }

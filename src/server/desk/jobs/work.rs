@@ -120,7 +120,14 @@ impl Desk {
     }
 
     pub(in crate::server::desk) fn find_partial(&self, path: &RelPath, running: Running) -> Begun {
-        match turns::block_in_place(|| self.look_for_partial(path.clone())) {
+        let looked = turns::block_in_place(|| {
+            // Where nothing is kept of uploads that break off, they go on where they are or not at all.
+            if self.store.promises().resumes {
+                self.ties.put_away(&self.principal, path);
+            }
+            self.look_for_partial(path.clone())
+        });
+        match looked {
             ControlFlow::Continue(what) => Begun::Work(Work { what, running }),
             ControlFlow::Break(found) => self.over(running, found),
         }

@@ -5,6 +5,8 @@ const SMALL = 8 * 1024 * 1024;
 const PIECE = 32 * 1024 * 1024;
 const AT_ONCE = 3;
 const KEPT = "sealift-uploads";
+// What an upload that was cut off leaves on the server is whole blocks of this size.
+const BLOCK = 16 * 1024 * 1024;
 
 const sleep = (ms) => new Promise((done) => {
   const timer = setTimeout(done, ms);
@@ -129,9 +131,16 @@ class Item {
     }
     if (!at) {
       this.sent = 0;
-      const begun = await send("PUT", this.url, { ...this.about(), "Upload-Complete": "?0", "Upload-Length": this.file.size }, "");
+      const prefix = await this.prefix();
+      if (this.isOver) return { status: 0 };
+      const begin = (more) =>
+        send("PUT", this.url, { ...this.about(), ...more, "Upload-Complete": "?0", "Upload-Length": this.file.size }, "");
+      let begun = await begin(prefix);
+      // Somebody else has gone on with it, or there is a file of this name, which the answer to this will say.
+      if (begun.status === 412 && prefix["Sealift-Prefix"]) begun = await begin({});
       at = begun.header("Location");
       if (begun.status >= 300 || !at) return begun;
+      this.sent = Number(begun.header("Upload-Offset"));
       kept.set(this.key, at);
     }
     for (;;) {
@@ -156,6 +165,19 @@ class Item {
       this.sent = from + piece.size;
       if (isLast) return answer;
     }
+  }
+
+  // What another way of sending this file has left on the server, if the file begins with it.
+  async prefix() {
+    if (this.small < 0 || this.file.size < BLOCK) return {};
+    const left = await send("HEAD", `${this.url}?partial`, {});
+    const prefix = left.status === 204 && left.header("Sealift-Prefix");
+    if (!prefix) return {};
+    const [length, hash] = prefix.split(" ");
+    if (Number(length) > this.file.size) return {};
+    const { blake3 } = await import("./blake3.js");
+    const own = await blake3(this.file, Number(length), () => !this.isOver);
+    return own === hash ? { "Sealift-Prefix": prefix } : {};
   }
 
   // There is one of this name. An answer may have been lost on its way: then it is this very file.
