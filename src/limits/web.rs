@@ -124,6 +124,9 @@ pub const WEB_COOKIES: usize = 4096;
 /// Bytes of a form: a name, a password ([`super::PASSWORD_MAX`]), each byte as three, and where to go.
 pub const WEB_FORM: usize = 16 * 1024;
 
+/// Things in the trash that a page shows. Each is a few forms: what is behind them is found by its folder.
+pub const WEB_TRASH_SHOWN: usize = 500;
+
 /// Files of a form that were not stored and are named in its answer.
 pub const WEB_PARTS_TOLD: usize = 100;
 

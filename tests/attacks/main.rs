@@ -25,6 +25,7 @@ mod balancers;
 mod data;
 mod dav;
 mod drop_links;
+mod drop_sessions;
 mod fairness;
 mod hooks;
 mod links;

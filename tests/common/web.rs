@@ -184,6 +184,8 @@ impl Frame {
     pub const CONTINUATION: u8 = 9;
     /// Of DATA and HEADERS: nothing comes behind it.
     pub const END_STREAM: u8 = 1;
+    /// Of SETTINGS and PING: it is the answer to one.
+    pub const ACK: u8 = 1;
     /// Of HEADERS and CONTINUATION: the head ends.
     pub const END_HEADERS: u8 = 4;
 }

@@ -14,6 +14,7 @@ mod page;
 mod put;
 mod resumable;
 mod tls12;
+mod trash;
 
 use std::collections::BTreeMap;
 use std::fs;

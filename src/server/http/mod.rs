@@ -44,6 +44,8 @@ pub mod sans_io;
 mod service;
 pub mod signed_in;
 mod target;
+mod trash;
+mod trash_page;
 mod turned_away;
 mod types;
 pub mod uploads;

@@ -166,7 +166,10 @@ pub async fn remove(
 }
 
 /// The user who asks.
-async fn user(visitors: &Visitors, request: &Request<()>) -> Result<Arc<Guest>> {
+///
+/// # Errors
+/// [`Kind::LoginRequired`] for nobody in particular; those of a login.
+pub async fn user(visitors: &Visitors, request: &Request<()>) -> Result<Arc<Guest>> {
     let required = || Error::new(Kind::LoginRequired, "log in first");
     let claimed = visitors.claimed(request.headers())?;
     if matches!(claimed, Claimed::Nobody) {

@@ -12,13 +12,18 @@ pub struct Offered {
     pub here: Access,
     /// What is granted, where that is not the same for all that is in it.
     pub rules: Option<Grants>,
+    /// What was deleted or replaced there is kept, and may be looked at.
+    pub trash: bool,
 }
 
 impl Offered {
     /// By the rights of now.
     pub fn now(desk: &Desk, folder: &RelPath) -> Offered {
-        let grants = desk.principal().grants();
-        Offered { here: in_folder(grants, folder), rules: (!grants.is_uniform()).then(|| grants.clone()) }
+        let (principal, grants) = (desk.principal(), desk.principal().grants());
+        let keeps =
+            principal.home_terms().trash.is_some() || grants.folders.iter().any(|shared| shared.terms.trash.is_some());
+        let trash = keeps && principal.is_user() && passes(grants, gate::need(&Op::ListTrash(folder.clone())));
+        Offered { here: in_folder(grants, folder), rules: (!grants.is_uniform()).then(|| grants.clone()), trash }
     }
 }
 

@@ -10,6 +10,7 @@ use super::coming::Coming;
 use super::conditions::{Decision, Validators};
 use super::login;
 use super::my_links;
+use super::trash;
 use super::visitors::Visitors;
 use crate::error::{Error, Kind, Result};
 use crate::files::Hash;
@@ -50,6 +51,7 @@ pub async fn serve(
         "panel.js" => Ok(PANEL_SCRIPT.answer(headers)),
         "icon.svg" => Ok(ICON.answer(headers)),
         my_links::PATH => my_links::list(visitors, request, for_browser, ids).await,
+        trash::PATH => trash::list(visitors, request, for_browser, ids).await,
         "login" => login::form(visitors, request, for_browser, ids).await,
         _ => Err(no_such_page()),
     }
@@ -69,6 +71,8 @@ pub async fn post(
     match path {
         my_links::PATH => my_links::make(visitors, request, body, (for_browser, ids)).await,
         my_links::REMOVE => my_links::remove(visitors, request, body, (for_browser, ids)).await,
+        trash::RESTORE => trash::restore(visitors, request, body, (for_browser, ids)).await,
+        trash::EMPTY => trash::empty(visitors, request, body, (for_browser, ids)).await,
         "login" => login::log_in(visitors, request, body, ids).await,
         "logout" => login::log_out(visitors, request),
         _ => Err(no_such_page()),

@@ -7,6 +7,7 @@ use super::answer::Ids;
 use super::offers::with_entry;
 use super::rows::{Scene, minutes};
 use super::target::{Place, Sort, Whose, Wish, encode};
+use super::trash;
 use super::types::Type;
 use crate::auth::Access;
 use crate::escape;
@@ -200,6 +201,9 @@ fn tools(scene: &Scene) -> Markup {
             }
             @if mkdir { button #folder type="button" data-script hidden { "New folder" } }
             @if scene.is_writable && may(Access::LINK) { button #share type="button" data-script hidden { "Share" } }
+            @if scene.offered.trash && matches!(scene.place.whose, Whose::User(_)) {
+                a .button href=(trash::url(&scene.place)) { "Trash" }
+            }
             @if may(Access::READ) { a .button href="?zip" download { "Zip" } a .button href="?tar" download { "Tar" } }
         }
         @if upload {

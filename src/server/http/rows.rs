@@ -156,7 +156,7 @@ mod tests {
                 place,
                 wish: Wish::default(),
                 user: None,
-                offered: Offered { here: Access::READ, rules: None },
+                offered: Offered { here: Access::READ, rules: None, trash: false },
                 is_writable: true,
                 is_sorted: true,
                 ids,

@@ -143,7 +143,7 @@ fn of_a_form_each_file_is_answered_for_itself() {
     assert!(none.status == 400 && none.text().contains("hidden files"), "{none:?}");
     // The form itself breaks off behind a file that is whole.
     let mut web = RawWeb::connect(&daemon, &["http/1.1"]);
-    let body = "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"whole\"\r\n\r\nmine\r\n--Bx";
+    let body = "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"whole\"\r\n\r\nmine\r\n--Bxy";
     let head = "Content-Type: multipart/form-data; boundary=B\r\nConnection: close";
     web.send(format!("POST {url} HTTP/1.1\r\nHost: x\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     let answer = web.answer().unwrap();

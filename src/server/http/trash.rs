@@ -1,0 +1,239 @@
+//! What was deleted or replaced, from a page: looked at, brought back, removed for good. What TRASH, RESTORE and PURGE are for
+//! `sealift/1`, by the same operations, and all of it without a script.
+
+use std::sync::Arc;
+
+use hyper::{Request, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::Web;
+use super::answer::{Answer, Ids, Reader, not_allowed, redirect, status, text};
+use super::coming::Coming;
+use super::form::Fields;
+use super::guest::{Guest, begin, unexpected};
+use super::my_links::user;
+use super::same_site;
+use super::target::{OWN, Place, Target, Whose, encode};
+use super::trash_page::{self, Shown, View};
+use super::visitors::Visitors;
+use crate::error::{Error, Kind, Result};
+use crate::escape;
+use crate::files::{RelPath, TrashId, TrashList, Trashed};
+use crate::limits;
+use crate::server::desk::Desk;
+use crate::server::desk::op::Op;
+use crate::server::desk::outcome::{Begun, Outcome};
+
+/// Where it is, below the server's own folder.
+pub const PATH: &str = "trash";
+
+/// Where something is brought back.
+pub const RESTORE: &str = "trash/restore";
+
+/// Where something, or all of it, is removed for good.
+pub const EMPTY: &str = "trash/empty";
+
+/// In the query of its own page: what was just done.
+const RESTORED: &str = "restored";
+
+/// As [`RESTORED`].
+const GONE: &str = "gone";
+
+/// Where the trash of this folder is shown.
+pub fn url(folder: &Place) -> String {
+    format!("/{OWN}/{PATH}?path={}", encode(folder.url(true).as_bytes()))
+}
+
+/// Shows what was deleted or replaced in one's home, or in the folder of it that `?path=` names, to a person or a program.
+///
+/// # Errors
+/// [`Kind::LoginRequired`] for nobody in particular; those of a login, of the gate and of the store.
+pub async fn list(visitors: &Visitors, request: &Request<()>, for_browser: bool, ids: Ids) -> Result<Answer> {
+    let guest = user(visitors, request).await?;
+    let query = request.uri().query().unwrap_or_default();
+    let is = |word: &str| query.split('&').any(|part| part == word);
+    let path = query.split('&').find_map(|part| part.strip_prefix("path="));
+    let folder = match path {
+        Some(path) => named(&guest, &percent_decode_str(path).collect::<Vec<u8>>())?,
+        None => place(&guest, RelPath::root()),
+    };
+    if for_browser && !is("json") {
+        let told = match () {
+            () if is(RESTORED) => Some("It is there again."),
+            () if is(GONE) => Some("It is gone for good."),
+            () => None,
+        };
+        return page(&guest, &folder, (StatusCode::OK, told, None), ids).await;
+    }
+    let (list, _) = look(&guest, folder.path).await?;
+    let all: Vec<Value> = list.entries.iter().map(|entry| object(entry, &guest)).collect();
+    let told = json!({ "trash": all, "cut": list.is_cut });
+    Ok(text(StatusCode::OK, "application/json", format!("{told}\n")))
+}
+
+/// Brings the thing of this `id` back that was at `path` (of a URL), as `to` (a path in the home) if that is said.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent; [`Kind::Exists`]; [`Kind::NotFound`]; those of the gate and the store.
+pub async fn restore(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut Coming,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    let Some((guest, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let (path, id) = (named(&guest, &fields.get("path"))?.path, fields.get("id"));
+    let id = id_of(&id)?.ok_or_else(|| Error::new(Kind::BadCommand, "the form names nothing in the trash"))?;
+    let to = fields.get("to");
+    let to = String::from_utf8_lossy(&to).trim().trim_matches('/').to_owned();
+    let to = if to.is_empty() { path.clone() } else { RelPath::parse(to.as_bytes())? };
+    let restored = guest.step(move |desk: &mut Desk| {
+        let restored = begin(desk, Op::Restore { path, id, to }, "RESTORE").map(drop);
+        desk.rest();
+        restored
+    });
+    let restored = restored.await;
+    answered(&guest, &fields, restored.map(|()| (RESTORED, json!({ "restored": true }))), (for_browser, ids)).await
+}
+
+/// Removes for good the thing of this `id` that was at `path`, or without one all that was there and below it.
+///
+/// # Errors
+/// [`Kind::Denied`] for what another site sent; [`Kind::NotFound`]; those of the gate and the store.
+pub async fn empty(
+    visitors: &Visitors,
+    request: &Request<()>,
+    body: &mut Coming,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    let Some((guest, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
+    let (path, id) = (named(&guest, &fields.get("path"))?.path, id_of(&fields.get("id"))?);
+    let purged = guest.step(move |desk: &mut Desk| {
+        let purged = match begin(desk, Op::Purge { path, id }, "PURGE") {
+            Ok(Begun::Done(Ok(Outcome::Purged { gone, left, unreached }))) => Ok((gone, left + unreached)),
+            Ok(_) => Err(unexpected()),
+            Err(error) => Err(error),
+        };
+        desk.rest();
+        purged
+    });
+    let purged = purged.await.map(|(gone, left)| (GONE, json!({ "gone": gone, "left": left })));
+    answered(&guest, &fields, purged, (for_browser, ids)).await
+}
+
+/// What a page sends, and whose it is; none where nothing may be written.
+async fn sent(visitors: &Visitors, request: &Request<()>, body: &mut Coming) -> Result<Option<(Arc<Guest>, Fields)>> {
+    if visitors.shared().web != Web::On {
+        return Ok(None);
+    }
+    same_site::check(request.uri(), request.headers())?;
+    let guest = user(visitors, request).await?;
+    Ok(Some((guest, Fields::read(request.headers(), body).await?)))
+}
+
+fn read_only(visitors: &Visitors, ids: Ids) -> Answer {
+    not_allowed("POST", visitors.shared().web, &Reader::Program, ids)
+}
+
+/// Back to where somebody came from, who is told what was done, or on the same page why not.
+async fn answered(
+    guest: &Arc<Guest>,
+    fields: &Fields,
+    done: Result<(&'static str, Value)>,
+    (for_browser, ids): (bool, Ids),
+) -> Result<Answer> {
+    if !for_browser {
+        return done.map(|(_, told)| text(StatusCode::OK, "application/json", format!("{told}\n")));
+    }
+    let folder = named(guest, &fields.get("back")).unwrap_or_else(|_| place(guest, RelPath::root()));
+    match done {
+        Ok((word, _)) => Ok(redirect(StatusCode::SEE_OTHER, &format!("{}&{word}", url(&folder)))),
+        Err(error) => {
+            let (kind, why) = error.told_by_server();
+            page(guest, &folder, (status(kind), None, Some(&why)), ids).await
+        }
+    }
+}
+
+async fn page(
+    guest: &Arc<Guest>,
+    folder: &Place,
+    (status, told, why): (StatusCode, Option<&str>, Option<&str>),
+    ids: Ids,
+) -> Result<Answer> {
+    let (list, may) = look(guest, folder.path.clone()).await?;
+    let is_cut = list.is_cut || list.entries.len() > limits::WEB_TRASH_SHOWN;
+    let shown: Vec<Shown> = list
+        .entries
+        .iter()
+        .zip(may)
+        .take(limits::WEB_TRASH_SHOWN)
+        .map(|(entry, may)| Shown {
+            entry,
+            href: place(guest, entry.path.clone()).url(false),
+            may_restore: may.restore && guest.may_write(),
+            may_purge: may.purge && guest.may_write(),
+        })
+        .collect();
+    let view = View { user: guest.name(), folder, told, why, is_cut };
+    Ok(text(status, "text/html; charset=utf-8", trash_page::trash(&view, &shown, ids)))
+}
+
+/// What may be done with one thing.
+#[derive(Clone, Copy)]
+struct May {
+    restore: bool,
+    purge: bool,
+}
+
+/// What was deleted or replaced in this folder, and what may be done with each.
+async fn look(guest: &Arc<Guest>, folder: RelPath) -> Result<(TrashList, Vec<May>)> {
+    let looking = guest.step(move |desk: &mut Desk| {
+        let listed = match begin(desk, Op::ListTrash(folder), "TRASH") {
+            Ok(Begun::Done(Ok(Outcome::Trash(list)))) => Ok(list),
+            Ok(_) => Err(unexpected()),
+            Err(error) => Err(error),
+        };
+        desk.rest();
+        let list = listed?;
+        let may = list.entries.iter().map(|Trashed { path, id, .. }| May {
+            restore: desk.allows(&Op::Restore { path: path.clone(), id: *id, to: path.clone() }, "RESTORE").is_ok(),
+            purge: desk.allows(&Op::Purge { path: path.clone(), id: Some(*id) }, "PURGE").is_ok(),
+        });
+        let may = may.collect();
+        Ok((list, may))
+    });
+    looking.await
+}
+
+/// A path of the user's home.
+fn place(guest: &Guest, path: RelPath) -> Place {
+    Place { whose: Whose::User(guest.name().to_owned()), path, is_folder: true }
+}
+
+/// The place in the user's home that the path of a URL names.
+fn named(guest: &Guest, path: &[u8]) -> Result<Place> {
+    let uri = std::str::from_utf8(path).ok().and_then(|path| path.parse::<Uri>().ok());
+    match Target::parse(&uri.ok_or_else(|| Error::new(Kind::BadCommand, "the form names no path"))?)? {
+        Target::Place(place) if place.whose == Whose::User(guest.name().to_owned()) => Ok(place),
+        _ => Err(Error::new(Kind::Denied, "everybody has the trash of their own folder")),
+    }
+}
+
+fn id_of(text: &[u8]) -> Result<Option<TrashId>> {
+    let text = String::from_utf8_lossy(text);
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::parse).transpose()
+}
+
+fn object(Trashed { id, path, kind, size, mtime }: &Trashed, guest: &Guest) -> Value {
+    json!({
+        "id": id.to_string(),
+        "type": kind.word(),
+        "path": escape::for_people(path.as_bytes()),
+        "href": place(guest, path.clone()).url(false),
+        "size": size,
+        "mtime": mtime.to_string(),
+        "deleted": id.deleted().to_string(),
+    })
+}
