@@ -48,7 +48,7 @@ pub fn hidden(error: Error) -> Error {
         Kind::NotFound | Kind::NotDirectory | Kind::LoginFailed => Error::new(Kind::NotFound, "no such link"),
         Kind::Denied => Error::new(Kind::Denied, NOTHING_ELSE),
         // About what the request says.
-        Kind::BadCommand => error,
+        Kind::BadCommand | Kind::BadSequence | Kind::UnknownVerb => error,
         kind @ (Kind::BadPath | Kind::PathTooLong) => Error::new(kind, "no file can be called so"),
         // About the session.
         kind @ (Kind::Revoked | Kind::Kicked | Kind::Stopping | Kind::TimedOut) => {

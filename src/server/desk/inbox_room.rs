@@ -54,7 +54,7 @@ impl InboxRoom {
         });
         match taken {
             Ok(()) => Ok(InboxRoom { links, link, threads, files, bytes }),
-            Err(_) if is_full => Err(Error::new(Kind::NoSpace, "this link takes no more")),
+            Err(_) if is_full => Err(Error::new(Kind::Quota, "this link takes no more")),
             Err(error) => Err(error),
         }
     }

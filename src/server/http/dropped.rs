@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_RANGE, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 
-use super::answer::{Answer, Ids, Reader, explained, text};
+use super::answer::{Answer, Ids, Reader, explained, status, text};
 use super::coming::{Coming, Pieces};
 use super::digests::{self, Digests};
 use super::guest::{Guest, unexpected};
@@ -154,12 +154,13 @@ impl InboxVisit<'_> {
         text(StatusCode::OK, "application/json", format!("{object}\n"))
     }
 
-    /// Says what is there of what came: 201 if that is all of it, 207 if it is not.
+    /// Says what is there of what came: 201 if that is all of it, and else what the first that is not was refused with. Programs that
+    /// look at that number alone are not to take some of it for all.
     fn thanked(&self, brought: &Brought, ids: Ids) -> Answer {
-        let status = match (brought.stored, brought.failed) {
-            (0, _) => StatusCode::OK,
-            (_, 0) => StatusCode::CREATED,
-            (_, _) => StatusCode::MULTI_STATUS,
+        let status = match (&brought.first, brought.stored) {
+            (Some(error), _) => status(error.kind()),
+            (None, 0) => StatusCode::OK,
+            (None, _) => StatusCode::CREATED,
         };
         if self.is_for_person() {
             return text(status, "text/html; charset=utf-8", link_page::inbox(self.bounds, Some(brought), ids));
@@ -240,7 +241,7 @@ impl InboxVisit<'_> {
                 Next::Part(Some(name)) if !name.is_empty() => match self.part(&name, &mut all, &mut form).await? {
                     Ok(()) => brought.stored += 1,
                     // Whatever comes behind it fails, too.
-                    Err(error) if error.kind() == Kind::Revoked => return Err(error),
+                    Err(error) if error.kind() == Kind::NotFound => return Err(error),
                     Err(error) => brought.fails(Some(name), error),
                 },
                 Next::Part(_) | Next::Bytes(_) | Next::End => {}

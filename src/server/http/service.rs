@@ -272,7 +272,9 @@ impl Connection {
             return Err(Error::new(Kind::Denied, "what users store here is no part of any page"));
         }
         let (wish, headers) = (Wish::parse(request.uri()), request.headers().clone());
-        if wish.partial && !place.is_folder && self.web() == Web::On {
+        // It puts an upload away that nobody is at: nothing that another site may have a browser do.
+        if wish.partial && method == "HEAD" && !place.is_folder && self.web() == Web::On {
+            same_site::check(request.uri(), request.headers())?;
             head.arrival.is_begun();
             return resumable::left(&guest, place.path, method).await;
         }

@@ -86,8 +86,9 @@ pub async fn restore(
     let (path, id) = (named(&guest, &fields.get("path"))?.path, fields.get("id"));
     let id = id_of(&id)?.ok_or_else(|| Error::new(Kind::BadCommand, "the form names nothing in the trash"))?;
     let to = fields.get("to");
-    let to = String::from_utf8_lossy(&to).trim().trim_matches('/').to_owned();
-    let to = if to.is_empty() { path.clone() } else { RelPath::parse(to.as_bytes())? };
+    // A name that a field of a page cannot hold stands there escaped: left as it is, it means itself.
+    let is_same = to.is_empty() || *to == escape::for_people(path.as_bytes()).into_bytes();
+    let to = if is_same { path.clone() } else { RelPath::parse(trimmed(&to))? };
     let restored = guest.step(move |desk: &mut Desk| {
         let restored = begin(desk, Op::Restore { path, id, to }, "RESTORE").map(drop);
         desk.rest();
@@ -97,7 +98,7 @@ pub async fn restore(
     answered(&guest, &fields, restored.map(|()| (RESTORED, json!({ "restored": true }))), (for_browser, ids)).await
 }
 
-/// Removes for good the thing of this `id` that was at `path`, or without one all that was there and below it.
+/// Removes for good the thing of this `id` that was at `path`, or with `all=yes` in its place all that was there and below it.
 ///
 /// # Errors
 /// [`Kind::Denied`] for what another site sent; [`Kind::NotFound`]; those of the gate and the store.
@@ -109,6 +110,10 @@ pub async fn empty(
 ) -> Result<Answer> {
     let Some((guest, fields)) = sent(visitors, request, body).await? else { return Ok(read_only(visitors, ids)) };
     let (path, id) = (named(&guest, &fields.get("path"))?.path, id_of(&fields.get("id"))?);
+    // A program whose id got lost does not mean all of it.
+    if id.is_none() && *fields.get("all") != b"yes" {
+        return Err(Error::new(Kind::BadCommand, "say which by id=, or all=yes"));
+    }
     let purged = guest.step(move |desk: &mut Desk| {
         let purged = match begin(desk, Op::Purge { path, id }, "PURGE") {
             Ok(Begun::Done(Ok(Outcome::Purged { gone, left, unreached }))) => Ok((gone, left + unreached)),
@@ -219,6 +224,13 @@ fn named(guest: &Guest, path: &[u8]) -> Result<Place> {
         Target::Place(place) if place.whose == Whose::User(guest.name().to_owned()) => Ok(place),
         _ => Err(Error::new(Kind::Denied, "everybody has the trash of their own folder")),
     }
+}
+
+/// Without slashes around it: folders may be typed with them.
+fn trimmed(path: &[u8]) -> &[u8] {
+    let from = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
+    let to = path.iter().rposition(|byte| *byte != b'/').map_or(from, |last| last + 1);
+    path.get(from..to).unwrap_or_default()
 }
 
 fn id_of(text: &[u8]) -> Result<Option<TrashId>> {

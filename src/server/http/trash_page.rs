@@ -5,19 +5,11 @@ use maud::{Markup, html};
 use super::answer::Ids;
 use super::page::of_user;
 use super::rows::minutes;
-use super::target::Place;
+use super::target::{OWN, Place};
+use super::trash;
 use crate::escape;
 use crate::files::{EntryKind, RelPath, Trashed};
 use crate::readable;
-
-/// Where something is brought back.
-const RESTORE: &str = "/.sealift-web/trash/restore";
-
-/// Where something, or all of it, is removed for good.
-const EMPTY: &str = "/.sealift-web/trash/empty";
-
-/// Where all of it is shown.
-const TRASH: &str = "/.sealift-web/trash";
 
 /// What the page is about.
 pub struct View<'a> {
@@ -57,7 +49,7 @@ pub fn trash(view: &View<'_>, shown: &[Shown<'_>], ids: Ids) -> String {
             @if is_all { "What was deleted or replaced in " a href=(back) { "your folder" } ", the latest first." }
             @else {
                 "What was deleted or replaced in " a href=(back) { (folder) } ", the latest first. "
-                a href=(TRASH) { "All of your folder" }
+                a href=(own(trash::PATH)) { "All of your folder" }
             }
         }
         @if shown.is_empty() { p { "Nothing is here." } }
@@ -70,12 +62,16 @@ pub fn trash(view: &View<'_>, shown: &[Shown<'_>], ids: Ids) -> String {
     of_user("Trash", view.user, &what, ids)
 }
 
+fn own(path: &str) -> String {
+    format!("/{OWN}/{path}")
+}
+
 /// The question before all of it goes: opened by who means it.
 fn empty(view: &View<'_>, back: &str, is_all: bool, folder: &str) -> Markup {
     html! {
         details .sure {
             summary .button { "Empty the trash…" }
-            form .card method="post" action=(EMPTY) {
+            form .card method="post" action=(own(trash::EMPTY)) {
                 p {
                     "All that was deleted or replaced in "
                     @if is_all { "your folder" } @else { (folder) }
@@ -84,6 +80,7 @@ fn empty(view: &View<'_>, back: &str, is_all: bool, folder: &str) -> Markup {
                     ". Nobody can bring it back."
                 }
                 input type="hidden" name="path" value=(back);
+                input type="hidden" name="all" value="yes";
                 input type="hidden" name="back" value=(back);
                 div .buttons .begin { button .grave type="submit" { "Empty it" } }
             }
@@ -116,7 +113,7 @@ fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) ->
                 }
             }
             @if *may_restore {
-                form method="post" action=(RESTORE) {
+                form method="post" action=(own(trash::RESTORE)) {
                     (hidden)
                     button type="submit" aria-label=(format!("Restore {name}")) { "Restore" }
                 }
@@ -125,7 +122,7 @@ fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) ->
                 details {
                     summary aria-label=(format!("More for {name}")) { "⋯" }
                     @if *may_restore {
-                        form method="post" action=(RESTORE) {
+                        form method="post" action=(own(trash::RESTORE)) {
                             (hidden)
                             label {
                                 "Restore under another name"
@@ -135,7 +132,7 @@ fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) ->
                         }
                     }
                     @if *may_purge {
-                        form method="post" action=(EMPTY) {
+                        form method="post" action=(own(trash::EMPTY)) {
                             (hidden)
                             button .grave type="submit" aria-label=(format!("Delete {name} for good")) { "Delete for good" }
                         }

@@ -200,9 +200,10 @@ impl Uploads {
     /// Puts all away: the server ends.
     pub async fn put_away(&self) {
         let all: Vec<_> = std::mem::take(&mut self.lock().all).into_values().collect();
-        // One that a request is at may still get to its place, and keeps what it holds of a link.
-        let idle = all.iter().filter(|upload| upload.busy.try_lock().is_some());
-        let rooms: Vec<_> = idle.filter_map(|upload| upload.state().room.take()).collect();
+        // One that a request is at may still get to its place, and keeps what it holds of a link. None begins meanwhile.
+        let idle: Vec<_> = all.iter().filter_map(|upload| Some((upload, upload.busy.try_lock()?))).collect();
+        let rooms: Vec<_> = idle.iter().filter_map(|(upload, _)| upload.state().room.take()).collect();
+        drop(idle);
         keep(all).await;
         for room in rooms {
             room.give_back().await;
@@ -230,12 +231,18 @@ impl Unfinished for Uploads {
             |owner: &Principal| owner.is_user() && (owner.name(), owner.home()) == (user.name(), user.home());
         // Less than a block is not kept.
         let has_some = |upload: &Upload| upload.slot.len().is_some_and(|len| len >= limits::HASH_BLOCK);
-        let is_idle =
-            |upload: &Upload| upload.busy.try_lock().is_some() && upload.slot.is_for(path) && has_some(upload);
-        let wanted = |upload: &Upload| is_theirs(&upload.owner) && is_idle(upload);
-        let idle: Vec<_> = self.lock().all.extract_if(|_, upload| wanted(upload)).map(|(_, upload)| upload).collect();
+        let wanted = |upload: &Upload| is_theirs(&upload.owner) && upload.slot.is_for(path);
+        // No request is at it, and none comes to it before it is kept: what that stored would be lost.
+        let mut idle = Vec::new();
+        self.lock().all.retain(|_, upload| {
+            match upload.busy.try_lock_arc().filter(|_| wanted(upload) && has_some(upload)) {
+                Some(held) => idle.push((Arc::clone(upload), held)),
+                None => return true,
+            }
+            false
+        });
         // Not under the lock: what is kept is synced.
-        idle.iter().for_each(|upload| upload.slot.keep());
+        idle.iter().for_each(|(upload, _)| upload.slot.keep());
     }
 }
 

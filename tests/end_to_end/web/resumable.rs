@@ -214,6 +214,21 @@ fn what_a_server_s_end_cut_is_gone_on_with_by_the_native_client() {
 }
 
 #[test]
+fn what_is_left_of_an_upload_is_told_to_nobody_s_page_and_puts_nothing_away_for_it() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let bytes = noise(BLOCK + 9);
+    let url = begin(&daemon, "/~alice/f", &[], &bytes);
+    let partial = |method, headers: &[&str]| ask(&daemon, "alice", method, "/~alice/f?partial", headers, b"");
+    assert_eq!(partial("HEAD", &["Sec-Fetch-Site: cross-site"]).status, 403);
+    // An image of another page is no HEAD.
+    assert_eq!(partial("GET", &["Sec-Fetch-Site: cross-site"]).status, 404);
+    assert_eq!(ask(&daemon, "alice", "HEAD", &url, &[], b"").header("upload-offset"), (BLOCK + 9).to_string());
+    assert_eq!(partial("HEAD", &["Sec-Fetch-Site: same-origin"]).status, 204);
+    assert_eq!(ask(&daemon, "alice", "HEAD", &url, &[], b"").status, 404, "it is put away for whoever goes on with it");
+}
+
+#[test]
 fn there_are_only_so_many_that_are_not_finished() {
     let world = World::of(&["alice"]);
     let daemon = world.start();

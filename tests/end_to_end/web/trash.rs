@@ -97,10 +97,12 @@ fn the_trash_is_listed_restored_and_emptied_without_a_script() {
     assert_eq!(wrong.status, 404, "{wrong:?}");
     let one = post(&daemon, &alice, "empty", &PAGE, &["path=/~alice/other", &format!("id={other}"), "back=/~alice/"]);
     assert_eq!(one.status, 303, "{one:?}");
-    let all = post(&daemon, &alice, "empty", &[], &[&format!("path={folder}")]);
+    let all = post(&daemon, &alice, "empty", &[], &[&format!("path={folder}"), "all=yes"]);
     assert_eq!(serde_json::from_str::<Value>(&all.text()).unwrap(), json!({"gone": 1, "left": 0}));
     assert_eq!(names(&daemon, &alice, ""), ["note"]);
-    assert_eq!(post(&daemon, &alice, "empty", &PAGE, &["path=/~alice/", "back=/~alice/"]).status, 303);
+    let lost = post(&daemon, &alice, "empty", &[], &["path=/~alice/", "id="]);
+    assert!(lost.status == 400 && lost.text().contains("all=yes"), "{lost:?}");
+    assert_eq!(post(&daemon, &alice, "empty", &PAGE, &["path=/~alice/", "all=yes", "back=/~alice/"]).status, 303);
     assert_eq!(names(&daemon, &alice, ""), [""; 0]);
     let log = daemon.log();
     assert!(log.contains("verb=\"RESTORE\"") || log.contains("RESTORE"), "{log}");
