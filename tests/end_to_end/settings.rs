@@ -229,6 +229,32 @@ fn an_audit_is_searched_and_a_port_told_as_the_file_says() {
         (&[("SEALIFT_LISTEN", "[::]:7004")], &[], ":7004"),
     ] {
         let (code, said) = run(place.path(), &[&["invite", "carol"], host].concat(), environment);
-        assert!(code == 0 && said.contains(port), "{port}: {said}");
+        assert!(code == 0 && said.contains(port) && !said.contains("usual port"), "{port}: {said}");
     }
+}
+
+#[test]
+fn an_invitation_names_the_port_of_the_server_that_runs_and_says_when_it_guesses() {
+    let place = TempDir::new().unwrap();
+    let place = place.path();
+    fs::create_dir(place.join("server_data")).unwrap();
+    assert_eq!(run(place, &["cert", "new"], &[]).0, 0);
+    let invite = |host: &[&str], environment| {
+        let (code, said) = run(place, &[&["invite", "carol"], host].concat(), environment);
+        assert_eq!(code, 0, "{said}");
+        said
+    };
+    for (host, guessed) in [(&[][..], true), (&["--host", "h.example"], true), (&["--host", "h.example:4456"], false)] {
+        let said = invite(host, &[]);
+        assert!(said.contains(":4456/#") && said.contains("the usual port") == guessed, "{host:?}: {said}");
+    }
+    // As a server that runs has written it.
+    fs::write(place.join("port"), "7005\n").unwrap();
+    fs::write(place.join("sealiftd.toml"), "port_file = \"port\"\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+    let said = invite(&["--host", "h.example"], &[]);
+    assert!(said.contains("h.example:7005/#") && !said.contains("usual port"), "{said}");
+    fs::remove_file(place.join("port")).unwrap();
+    assert!(invite(&["--host", "h.example"], &[]).contains("the usual port"));
+    fs::write(place.join("other"), "7006\n").unwrap();
+    assert!(invite(&["--host", "h.example"], &[("SEALIFT_PORT_FILE", "other")]).contains("h.example:7006/#"));
 }

@@ -286,3 +286,42 @@ fn running_text_is_broken_at_words_at_a_narrow_terminal() {
         assert!(shown.lines().all(|line| line.chars().count() < 40 || !line.trim().contains(' ')), "{shown}");
     }
 }
+
+#[test]
+fn the_list_of_users_at_a_narrow_terminal_is_a_few_lines_for_each() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    done(
+        place,
+        &[
+            "user",
+            "add",
+            "alice",
+            "--password-stdin",
+            "--quota",
+            "10GiB",
+            "--access",
+            "list,download,upload,rename,mkdir",
+        ],
+    );
+    done(place, &["user", "add", "bob", "--password-stdin", "--access", "read"]);
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFrRUCCAwXuYmm4Bcb6LtpgXGwfWp5NHiMGgHyTYBvT+ alice@laptop";
+    done(place, &["user", "key", "add", "alice", key]);
+    let at = |columns| {
+        let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_sealiftd"));
+        let command = command.args(["user", "list"]).current_dir(place).env("TERM", "xterm");
+        let mut terminal = Terminal::of(command, (columns, 12));
+        assert!(terminal.wait().success());
+        terminal.whole().replace("\r\n", "\n")
+    };
+    let narrow = at(40);
+    assert!(narrow.contains("alice\n  folder  alice\n  may     list, download, upload,\n"), "{narrow}");
+    assert!(narrow.contains("\n  keys    alice@laptop\n") && narrow.contains("\nbob\n  folder  bob\n"), "{narrow}");
+    for line in narrow.lines() {
+        assert!(console::measure_text_width(line) < 40, "{line}");
+    }
+    // With room for them they are rows, as they are for programs.
+    let wide = at(120);
+    assert!(wide.contains("USER ") && wide.lines().count() == 4, "{wide}");
+    assert_eq!(wide, done(place, &["user", "list"]));
+}

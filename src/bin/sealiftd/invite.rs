@@ -1,7 +1,7 @@
 //! `sealiftd invite`: one line that lets somebody in.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -15,6 +15,7 @@ use crate::args::{Places, parse_access, parse_address};
 use crate::failure::Failure;
 use crate::in_force::InForce;
 use crate::output::{complain, say};
+use crate::port_file;
 use crate::process;
 use crate::usage;
 use crate::user_key::with_own;
@@ -34,6 +35,9 @@ the password: send it by a way that others do not read. A user who is there alre
 const FIRST_START: &str =
     "The first start of the server makes it: start `sealiftd` here once, or say where it is (`sealiftd --help`).";
 
+/// Why the port is guessed.
+const UNKNOWN_PORT: &str = "no setting (`listen`) and no port file (`port_file`) says where the server listens";
+
 /// Whom to invite.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -48,12 +52,16 @@ pub struct Invite {
     /// How long it can be used, such as 1h or 7d
     #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
     pub expires: humantime::Duration,
-    /// Where the user finds this server [default: this machine's name, and the port that the server's settings say]
+    /// Where the user finds this server [default: this machine's name; the port is the one that the server has
+    /// written to its port file, or that its settings say, or 4456]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub host: Option<String>,
     /// Where the server listens, as its own option says it: the port of the line, if no other is given.
     #[arg(long, hide = true, env = "SEALIFT_LISTEN", value_delimiter = ',', value_parser = parse_address, hide_env_values = true)]
     pub listen: Vec<SocketAddr>,
+    /// Where a server that runs has written its port, as its own option says it.
+    #[arg(long, hide = true, env = "SEALIFT_PORT_FILE", hide_env_values = true)]
+    pub port_file: Option<PathBuf>,
     /// Show the invitations that can still be used
     #[arg(long, conflicts_with_all = ["name", "access", "host", "revoke"])]
     pub list: bool,
@@ -63,8 +71,14 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// The port that people find the server on, if its settings tell.
+    /// The port that people find the server on: the one that a server listens on that runs, if it has told it; else the one of its
+    /// settings, if they tell.
     fn port(&self) -> Option<u16> {
+        let running = self.port_file.as_deref().and_then(port_file::port_in);
+        running.or_else(|| self.port_of_settings())
+    }
+
+    fn port_of_settings(&self) -> Option<u16> {
         let known = self.listen.iter().filter(|address| address.port() != 0);
         known.min_by_key(|address| address.ip().is_loopback()).map(SocketAddr::port)
     }
@@ -143,16 +157,26 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
     if !is_there {
         InForce::look(places).warn();
     }
-    if args.host.is_none() {
-        complain(&match known_port {
-            Some(_) => format!("It leads to {shown_server}, this machine's own name; --host says another one."),
-            None => format!(
-                "It leads to {shown_server}: this machine's own name, and the usual port, since no setting (`listen`) says \
-                 where the server listens; --host HOST:PORT says others."
-            ),
-        });
+    match (&args.host, known_port) {
+        (None, Some(_)) => {
+            complain(&format!("It leads to {shown_server}, this machine's own name; --host says another one."));
+        }
+        (None, None) => complain(&format!(
+            "It leads to {shown_server}: this machine's own name, and the usual port, since {UNKNOWN_PORT}; --host HOST:PORT \
+             says others."
+        )),
+        (Some(host), None) if !has_port(host) => complain(&format!(
+            "It leads to {shown_server}: the usual port, since {UNKNOWN_PORT}; --host HOST:PORT says another one."
+        )),
+        (Some(_), _) => {}
     }
     Ok(())
+}
+
+/// Whether a port is written behind this host.
+fn has_port(host: &str) -> bool {
+    let port = |default| Endpoint::parse(host, default).map(|endpoint| endpoint.port).ok();
+    port(1) == port(2)
 }
 
 /// Invites a user who is in the file, if it says that she may choose a password.

@@ -30,6 +30,11 @@ pub fn complain(line: &str) {
     let _ = std::io::stderr().lock().write_all(format!("{lines}\n").as_bytes());
 }
 
+/// How long a line of standard output may be, if that is a terminal.
+pub fn line_width() -> Option<usize> {
+    width(&Term::stdout())
+}
+
 /// How long a line may be, if this is a terminal. The last column is left free: not every one waits there for what comes next.
 fn width(terminal: &Term) -> Option<usize> {
     terminal.is_term().then(|| usize::from(terminal.size().1).saturating_sub(1).max(20))

@@ -77,6 +77,13 @@ impl PortFile {
     }
 }
 
+/// The port in a port file that is there.
+pub fn port_in(path: &Path) -> Option<u16> {
+    let about = fs::symlink_metadata(path).ok().filter(|about| about.is_file() && about.len() <= DIGITS as u64 + 1)?;
+    let content = fs::read(path).ok().filter(|content| content.len() as u64 == about.len() && is_port(content))?;
+    std::str::from_utf8(&content).ok()?.trim_end().parse().ok().filter(|port| *port != 0)
+}
+
 /// Whether these are all of a port file's bytes, or none.
 fn is_port(content: &[u8]) -> bool {
     let digits = content.strip_suffix(b"\n").unwrap_or_default();
@@ -100,9 +107,14 @@ mod tests {
         let file = PortFile::new(&path, 4456);
         file.write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "4456\n");
+        assert_eq!(port_in(&path), Some(4456));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         drop(file);
         assert!(!path.exists());
+        for (content, port) in [("1\n", Some(1)), ("0\n", None), ("65536\n", None), ("", None), ("words\n", None)] {
+            fs::write(&path, content).unwrap();
+            assert_eq!(port_in(&path), port, "{content:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sealift::{Error, Kind};
 use crate::args::Places;
 use crate::failure::Failure;
 use crate::in_force::InForce;
-use crate::output::{complain, say, shell_word, tell};
+use crate::output::{complain, line_width, say, shell_word, tell};
 use crate::password;
 use crate::usage;
 use crate::user_args::{GrantArgs, Groups, UserCommand, YesNo};
@@ -140,7 +140,7 @@ pub fn run(places: &Places, command: UserCommand) -> Result<(), Failure> {
                 say(&user_shown::json(&users));
                 return Ok(());
             }
-            say(&user_shown::table(&users));
+            say(&user_shown::table(&users, line_width()));
             // Beside the table, for people.
             if users.iter().next().is_none() {
                 complain(

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use console::measure_text_width;
 use sealift::auth::{Access, Grants, SharedFolder, User, Users, render_expiry, render_trash_age};
 use sealift::byte_size::render_size;
 use sealift::escape::for_people;
+use sealift::wrap::fitted;
 use serde_json::json;
 
 use crate::user_key::KeyRow;
@@ -81,8 +83,25 @@ fn login(user: &User) -> &'static str {
     }
 }
 
-/// A row for each of the users, and a head. Of groups, shared folders and rules it tells where there are some.
-pub fn table(users: &Users) -> String {
+/// A row for each of the users, and a head. Of groups, shared folders and rules it tells where there are some. Where the rows do
+/// not fit, each user is a few lines of what there is to say.
+pub fn table(users: &Users, width: Option<usize>) -> String {
+    let rows = rows(users);
+    let columns =
+        |column: usize| rows.iter().filter_map(move |row| row.get(column)).map(|cell| measure_text_width(cell));
+    let widths: Vec<usize> = (0..10).map(|column| columns(column).max().unwrap_or(0)).collect();
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    let lines: Vec<String> = lines.collect();
+    match width {
+        Some(width) if lines.iter().any(|line| measure_text_width(line) > width) => blocks(&rows, width),
+        _ => lines.iter().map(|line| format!("{line}\n")).collect(),
+    }
+}
+
+fn rows(users: &Users) -> Vec<Vec<String>> {
     let more = |user: &str, grants: &Grants| {
         let folders: Vec<&str> = grants.folders.iter().map(|folder| folder.name.as_str()).collect();
         let rules = if grants.rules.is_empty() { String::new() } else { grants.rules.len().to_string() };
@@ -110,14 +129,29 @@ pub fn table(users: &Users) -> String {
             rows.iter_mut().zip(&others).for_each(|(row, cells)| row.push(cell(cells)));
         }
     }
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..10).map(|column| width(column).unwrap_or(0)).collect();
+    rows
+}
+
+/// Each of the rows as a name with what is said of it below, a line for each, broken at words.
+fn blocks(rows: &[Vec<String>], width: usize) -> String {
+    let Some((head, users)) = rows.split_first() else { return String::new() };
+    let labels = head.get(1..).unwrap_or_default();
+    let label_width = labels.iter().map(String::len).max().unwrap_or(0);
     let mut out = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    for (name, cells) in users.iter().filter_map(|row| row.split_first()) {
+        let _ = writeln!(out, "{name}");
+        for (label, cell) in labels.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+            // Rights stand without blanks, as they are typed.
+            let cell = if label == "MAY" { &cell.replace(',', ", ") } else { cell };
+            let line = format!("  {}  {cell}", padded(&label.to_lowercase(), label_width));
+            let _ = writeln!(out, "{}", fitted(&line, width));
+        }
     }
     out
+}
+
+fn padded(cell: &str, width: usize) -> String {
+    format!("{cell}{:1$}", "", width.saturating_sub(measure_text_width(cell)))
 }
 
 /// One JSON object a line for each of the users.
