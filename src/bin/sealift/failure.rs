@@ -189,6 +189,17 @@ impl Tally {
         self.done += number;
     }
 
+    /// What is of a tree at its destination now: so many files and links, moved by this command or the same already. Its folders
+    /// count only if nothing of it failed: folders alone are nothing that anybody sent.
+    pub fn add_tree(&mut self, there: u64, folders: u64, is_whole: bool) {
+        self.add_done(there + if is_whole { folders } else { 0 });
+    }
+
+    /// Something was to be done and was not, because something else failed.
+    pub fn add_held_back(&mut self) {
+        self.add_failed(Exit::Partial);
+    }
+
     /// One more failed.
     pub fn add_failed(&mut self, exit: Exit) {
         self.failed.push(exit);
@@ -211,7 +222,21 @@ impl Tally {
         Ok(())
     }
 
-    /// Done, if nothing failed; if all failed alike, their common exit code; otherwise [`Exit::Partial`].
+    /// Counts one thing as done, or shows and counts its failure.
+    ///
+    /// # Errors
+    /// As [`Tally::show`], and a failure that ends the connection.
+    pub fn settle(&mut self, outcome: Outcome, out: Output) -> Outcome {
+        match outcome {
+            Ok(()) => self.add_done(1),
+            Err(failure) if failure.ends_connection() => return Err(failure),
+            Err(failure) => self.show(failure, out)?,
+        }
+        Ok(())
+    }
+
+    /// Done, if nothing failed; if all failed alike and nothing is done, their common exit code; otherwise [`Exit::Partial`]. All
+    /// commands about several things, or about a tree, end so: `sealift help exit-codes` says it.
     pub fn outcome(self) -> Outcome {
         match self.failed.first() {
             None => Ok(()),
@@ -241,6 +266,27 @@ mod tests {
         assert_eq!(exit_of(0, &[Exit::NotFound, Exit::NotFound]), Exit::NotFound);
         assert_eq!(exit_of(0, &[Exit::NotFound, Exit::Denied]), Exit::Partial);
         assert_eq!(exit_of(1, &[Exit::NotFound]), Exit::Partial);
+    }
+
+    #[test]
+    fn of_a_tree_what_is_there_counts_and_folders_alone_do_not() {
+        let exit_of = |there, failed: &[Exit], is_held_back| {
+            let mut tally = Tally::default();
+            tally.add_tree(there, 5, failed.is_empty());
+            failed.iter().for_each(|exit| tally.add_failed(*exit));
+            if is_held_back {
+                tally.add_held_back();
+            }
+            tally.outcome().map_or_else(|failure| failure.exit(), |()| Exit::Done)
+        };
+        assert_eq!(exit_of(0, &[], false), Exit::Done);
+        assert_eq!(exit_of(0, &[Exit::Denied, Exit::Denied], false), Exit::Denied);
+        assert_eq!(exit_of(1, &[Exit::Denied], false), Exit::Partial);
+        assert_eq!(exit_of(0, &[Exit::Denied], true), Exit::Partial);
+        let mut tally = Tally::default();
+        tally.add_tree(0, 1, true);
+        tally.add_failed(Exit::NotFound);
+        assert_eq!(tally.outcome().unwrap_err().exit(), Exit::Partial);
     }
 
     #[test]

@@ -73,11 +73,11 @@ fn matches() -> ArgMatches {
     if let Some(stray) = stray(&words) {
         refuse(stray.into());
     }
-    if let [_, help, connection] = words.as_slice()
+    if let [_, help, topic] = words.as_slice()
         && help == "help"
-        && connection == "connection"
+        && let Some(page) = topic.to_str().and_then(help::topic)
     {
-        show_help(&help::connection().render_long_help(), Term::stdout());
+        show_help(&page, Term::stdout());
         exit(0);
     }
     help::command().try_get_matches_from(&words).unwrap_or_else(|err| {

@@ -28,7 +28,7 @@ never deleted. With \
 --checksum, a file on the server that differs in its time alone keeps that time.
 
 --delete removes last, and removes nothing unless the whole source was read and every transfer succeeded: else it says \
-how many it kept (with -v which), and the exit code is 10. What has the name of something of another type, a folder \
+how many it kept (with -v which), and the exit code is 10 (`sealift help exit-codes` has the rule of all commands). What has the name of something of another type, a folder \
 where a file must go, is moved aside (.NAME.MARK.sealift-aside), removed last, and put back if anything fails or you press \
 Ctrl-C. If it could not be, the next mirror puts it back where its name is free, and else leaves it and names it. A source without files, with links alone too, and more \
 deletions than --max-delete, are refused before anything is done, with exit code 11.")]

@@ -31,14 +31,14 @@ use std::path::PathBuf;
 
 pub use displaced::Displaced;
 pub use guard::MaxDelete;
-pub use plan::Plan;
+pub use plan::{Deletes, Plan};
 
 use super::content;
 use super::filter::Filter;
 use super::jobs::Summary;
 use super::mirror::carry_out::Beside;
 use super::mirror::guard::Faultless;
-use super::mirror::plan::{Also, Compare, Tree};
+use super::mirror::plan::{Also, Compare, HeldBack, Tree};
 use super::mirror::report::Report;
 use super::session::Session;
 use super::symlinks::ServerLinks;
@@ -105,6 +105,8 @@ pub struct MirrorSummary {
     pub kept: Vec<PathBuf>,
     /// Bytes of the files that were to be transferred.
     pub planned_bytes: u64,
+    /// With [`MirrorOptions::dry_run`], what would be removed.
+    pub deletes: Deletes,
     /// With [`MirrorOptions::dry_run`], why it would be refused.
     pub refusal: Option<Error>,
     /// What was to be done, or with [`MirrorOptions::dry_run`] would be.
@@ -163,24 +165,22 @@ fn refusal(
 fn done(plan: Plan, planned_bytes: u64, beside: Beside, report: Report<'_>) -> MirrorSummary {
     let Beside { modes, removed, kept } = beside;
     let (transfer, same) = (report.summary, plan.same);
-    MirrorSummary { transfer, same, modes, deleted: removed, kept, planned_bytes, refusal: None, plan }
+    let deletes = Deletes::default();
+    MirrorSummary { transfer, same, modes, deleted: removed, kept, planned_bytes, deletes, refusal: None, plan }
 }
 
-/// What a dry run gives.
-fn only_planned(plan: Plan, planned_bytes: u64, refusal: Option<Error>, report: Report<'_>) -> MirrorSummary {
-    let mut kept = Vec::new();
-    if report.faults() > 0 {
-        kept.extend(plan.removed().map(|path| path.as_path().to_owned()));
-        kept.extend(plan.strays.iter().map(|stray| stray.folder.as_path().join(stray.shown())));
-    }
-    MirrorSummary {
-        transfer: report.summary,
-        same: plan.same,
-        modes: 0,
-        deleted: 0,
-        kept,
-        planned_bytes,
-        refusal,
-        plan,
-    }
+/// What a dry run gives; `at` is where a path is at the destination.
+fn only_planned(
+    plan: Plan,
+    destination: &Tree,
+    (paths, strays): HeldBack,
+    (planned_bytes, refusal): (u64, Option<Error>),
+    at: impl Fn(&RelPath) -> PathBuf,
+    report: Report<'_>,
+) -> MirrorSummary {
+    let strays = strays.iter().map(|stray| at(&stray.folder).join(stray.shown()));
+    let kept = paths.iter().map(&at).chain(strays).collect();
+    let deletes = plan.deletes(destination);
+    let (transfer, same) = (report.summary, plan.same);
+    MirrorSummary { transfer, same, modes: 0, deleted: 0, kept, planned_bytes, deletes, refusal, plan }
 }

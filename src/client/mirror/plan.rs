@@ -184,6 +184,21 @@ pub struct Replacement {
     pub transfer: Vec<RelPath>,
 }
 
+/// What was to go and stays.
+pub(super) type HeldBack = (Vec<RelPath>, Vec<Stray>);
+
+/// What of a destination goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deletes {
+    /// Files, links and the like.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Bytes of the files, as far as they are known.
+    pub bytes: u64,
+}
+
 impl Plan {
     /// All folders to make.
     pub fn made(&self) -> impl Iterator<Item = &RelPath> {
@@ -193,6 +208,33 @@ impl Plan {
     /// All files to transfer.
     pub fn transferred(&self) -> impl Iterator<Item = &RelPath> {
         self.transfer.iter().chain(self.replace.iter().flat_map(|replacement| &replacement.transfer))
+    }
+
+    /// Takes out of it what is not done where the source could not be read wholly, or, without that, where something is blocked:
+    /// what stands in the way of others then, as far as it holds anything else, and all that is only at the destination.
+    pub(super) fn hold_back(&mut self, is_faulty: bool) -> HeldBack {
+        if !is_faulty && self.blocked.is_empty() {
+            return Default::default();
+        }
+        let stays = |replacement: &mut Replacement| is_faulty || replacement.gone.len() != 1;
+        let mut kept: Vec<RelPath> =
+            self.replace.extract_if(.., stays).flat_map(|replacement| replacement.gone).collect();
+        kept.append(&mut self.delete);
+        (kept, std::mem::take(&mut self.strays))
+    }
+
+    /// What would be gone of this destination. What gives way to something of another type is replaced; what was in it goes.
+    pub(super) fn deletes(&self, destination: &Tree) -> Deletes {
+        let inside =
+            self.replace.iter().flat_map(|replacement| replacement.gone.split_last().map_or(&[][..], |(_, all)| all));
+        let items = inside.chain(&self.delete).map(|path| destination.items.get(path));
+        let known = items.map(|item| item.map_or((EntryKind::Other, 0), |item| (item.kind, item.size)));
+        let strays = self.strays.iter().map(|stray| (stray.kind, 0));
+        known.chain(strays).fold(Deletes::default(), |all, (kind, size)| match kind {
+            EntryKind::Directory => Deletes { folders: all.folders + 1, ..all },
+            EntryKind::File => Deletes { files: all.files + 1, bytes: all.bytes.saturating_add(size), ..all },
+            _ => Deletes { files: all.files + 1, ..all },
+        })
     }
 
     /// All that would be gone afterwards, but for the strays.

@@ -76,15 +76,17 @@ fn pull(
         }
     }
     destination.spare(&source, &options.filter);
-    let plan = make_plan(session, (&source, &destination), (into, from), options)?;
+    let mut plan = make_plan(session, (&source, &destination), (into, from), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
-    report_blocked(&plan, &destination, |path| into.join(path.as_path()), &mut report);
+    let at = |path: &RelPath| into.join(path.as_path());
+    report_blocked(&plan, &destination, at, &mut report);
+    let held_back = if options.dry_run { plan.hold_back(report.faults() > 0) } else { Default::default() };
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
     let (files, bytes) =
         files_of(&plan, &source).fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     if options.dry_run {
         report.summary.links = (plan.transferred().count() as u64).saturating_sub(files);
-        return Ok(only_planned(plan, bytes, refusal, report));
+        return Ok(only_planned(plan, &destination, held_back, (bytes, refusal), at, report));
     }
     if let Some(refusal) = refusal {
         return Err(refusal);

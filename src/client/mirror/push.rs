@@ -72,14 +72,16 @@ fn push(
     if options.delete {
         spared.iter().for_each(|folder| report.skipped(&to.as_path().join(folder.as_path()), Skip::Shared));
     }
-    let plan = make_plan(session, (&source, &destination), (from, to), options)?;
+    let mut plan = make_plan(session, (&source, &destination), (from, to), options)?;
     let refusal = refusal(&plan, (&source, &destination), options, &report);
-    report_blocked(&plan, &destination, |path| PathBuf::from(to.as_path()).join(path.as_path()), &mut report);
+    let at = |path: &RelPath| PathBuf::from(to.as_path()).join(path.as_path());
+    report_blocked(&plan, &destination, at, &mut report);
+    let held_back = if options.dry_run { plan.hold_back(report.faults() > 0) } else { Default::default() };
     let size = |path| source.items.get(path).map_or(0, |item| item.size);
     let (files, bytes) =
         plan.transferred().fold((0, 0u64), |(n, bytes), path| (n + 1, bytes.saturating_add(size(path))));
     if options.dry_run {
-        return Ok(only_planned(plan, bytes, refusal, report));
+        return Ok(only_planned(plan, &destination, held_back, (bytes, refusal), at, report));
     }
     if let Some(refusal) = refusal {
         return Err(refusal);

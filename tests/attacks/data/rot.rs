@@ -22,7 +22,7 @@ fn rot_under_a_note() {
         (3 * MIB, &["cat", "alice@host/file"], INTEGRITY),
         (3 * MIB, &["hash", "alice@host/file"], INTEGRITY),
         (3 * MIB, &["verify", "alice@host/"], INTEGRITY),
-        (3 * MIB, &["mirror", "--checksum", "alice@host/", "pulled"], Some(10)),
+        (3 * MIB, &["mirror", "--checksum", "alice@host/", "pulled"], INTEGRITY),
         (64 * MIB, &["get", "--streams", "3", "alice@host/file", "got"], INTEGRITY),
     ] {
         place.store(name, size);

@@ -236,7 +236,7 @@ fn one_summary_for_get_put_and_mirror() {
     fs::remove_file(src.join("b")).unwrap();
     assert_eq!(
         summary(&["mirror", "--dry-run", "--delete", "./src", &there]),
-        "Would be: 1 file, 3 B; 1 unchanged; 1 deleted; 1 skipped (link)"
+        "Would be: 1 file, 3 B; 1 unchanged; 1 deleted (1 file, 5 B); 1 skipped (link)"
     );
     assert_eq!(
         summary(&["mirror", "--delete", "./src", &there]),

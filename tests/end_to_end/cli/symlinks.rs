@@ -227,7 +227,7 @@ fn with_update_no_folder_takes_the_place_of_a_file_that_is_newer() {
     file.set_modified(newer).unwrap();
     let done = world.run(["mirror", "--update", "--delete", "./src", &world.alice("there")]);
     assert_eq!(fs::read(world.remote("alice", "there/name")).unwrap(), b"theirs", "{done:?}");
-    done.code(10).said("a file that is newer than this folder");
+    done.code(11).said("a file that is newer than this folder");
     // Which says it, and does what is asked without it.
     world.run(["mirror", "./src", &world.alice("there")]).code(0);
     assert_eq!(names(&world.remote("alice", "there")), ["name", "name/f"]);

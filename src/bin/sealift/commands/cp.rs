@@ -65,7 +65,7 @@ pub async fn copy_one(
     for path in &copied.skipped {
         out.warn(&format!("{path}: left out, it is no file"));
     }
-    tally.add_done(copied.files.max(u64::from(copied.failed.is_empty())));
+    tally.add_tree(copied.files, 1, copied.failed.is_empty());
     for (path, err) in copied.failed {
         let failure = explained(err, &RelPath::default()).about(&path.to_string_lossy());
         tally.show(failure, out)?;

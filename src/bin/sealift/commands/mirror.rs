@@ -169,12 +169,16 @@ pub async fn carry_out(
         }
         show_kept(&summary, ctx.out);
         let refusal = summary.refusal.take();
-        show_summary(&summary, tally.failures(), progress.totals(), args.dry_run, ctx.out, client.last_ids())?;
+        let totals = totals(&summary, tally.failures(), progress.totals(), args);
+        show_summary(&summary, &totals, args.dry_run, ctx.out, client.last_ids())?;
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
-        // Both sides were looked at: whatever failed is a part.
-        tally.add_done(1);
+        let there = totals.files + totals.unchanged + totals.links + totals.modes + totals.deleted;
+        tally.add_tree(there, totals.folders, totals.failed == 0);
+        if totals.kept > 0 {
+            tally.add_held_back();
+        }
         summary.transfer.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
         tally.outcome()
     })
@@ -384,54 +388,55 @@ fn shown(path: &RelPath) -> &[u8] {
     if path.is_root() { b"." } else { path.as_bytes() }
 }
 
+/// What was done, or would be; `missing` is how much of a list there is not.
+fn totals(summary: &MirrorSummary, missing: u64, moved: Totals, args: &Mirror) -> Totals {
+    let MirrorSummary { transfer, same, modes, deleted, kept, plan, deletes, .. } = summary;
+    let totals = Totals {
+        folders: plan.made().count() as u64,
+        unchanged: *same,
+        links: transfer.links,
+        kept: kept.len() as u64,
+        failed: missing + transfer.failed.len() as u64,
+        ..moved
+    };
+    if !args.dry_run {
+        return Totals { files: transfer.files, bytes: transfer.bytes, modes: *modes, deleted: *deleted, ..totals };
+    }
+    Totals {
+        files: (plan.transferred().count() as u64).saturating_sub(transfer.links),
+        bytes: summary.planned_bytes,
+        modes: plan.modes.len() as u64,
+        deleted: deletes.files + deletes.folders,
+        deletes: args.delete.then_some(*deletes),
+        ..totals
+    }
+}
+
 fn show_summary(
     summary: &MirrorSummary,
-    missing: u64,
-    totals: Totals,
+    totals: &Totals,
     dry_run: bool,
     out: Output,
     ids: Option<sealift::client::Ids>,
 ) -> Outcome {
-    let MirrorSummary { transfer, same, modes, deleted, kept, plan, .. } = summary;
-    let modes = if dry_run { plan.modes.len() as u64 } else { *modes };
-    let (files, deleted) = match dry_run {
-        // What gives way to something of another type is replaced, what was in it is deleted.
-        true => {
-            let gone = (plan.removed().count() + plan.strays.len()).saturating_sub(plan.replace.len() + kept.len());
-            ((plan.transferred().count() as u64).saturating_sub(transfer.links), gone as u64)
-        }
-        false => (transfer.files, *deleted),
-    };
-    let failed = missing + transfer.failed.len() as u64;
     let done = || {
-        let object = Object::of(Event::Summary).value("dry_run", dry_run).value("files", files);
-        let object = object.value("bytes", transfer.bytes).value("folders", plan.made().count() as u64);
-        let object = object.value("unchanged", *same).value("modes", modes);
-        let object = object.value("deleted", deleted).value("kept", kept.len() as u64);
-        let object = object.value("failed", failed);
-        object.value("skipped", transfer.skipped).value("links", transfer.links).ids(ids)
+        let object = Object::of(Event::Summary).value("dry_run", dry_run).value("files", totals.files);
+        let object = object.value("bytes", totals.bytes).value("folders", totals.folders);
+        let object = object.value("unchanged", totals.unchanged).value("modes", totals.modes);
+        let object = object.value("deleted", totals.deleted).value("kept", totals.kept);
+        let object = totals.deletes.iter().fold(object, |object, deletes| {
+            let object = object.value("deleted_files", deletes.files).value("deleted_folders", deletes.folders);
+            object.value("deleted_bytes", deletes.bytes)
+        });
+        let object = object.value("failed", totals.failed);
+        object.value("skipped", summary.transfer.skipped).value("links", totals.links).ids(ids)
     };
-    if out.json(done)? {
-        return Ok(());
+    if !out.json(done)? {
+        out.note(&match dry_run {
+            true => format!("Would be: {}", Totals { time: None, ..totals.clone() }.words()),
+            false => totals.words(),
+        });
     }
-    let bytes = if dry_run { summary.planned_bytes } else { transfer.bytes };
-    let (folders, links) = (plan.made().count() as u64, transfer.links);
-    let totals = Totals {
-        files,
-        folders,
-        bytes,
-        unchanged: *same,
-        links,
-        modes,
-        deleted,
-        kept: kept.len() as u64,
-        failed,
-        ..totals
-    };
-    out.note(&match dry_run {
-        true => format!("Would be: {}", Totals { time: None, ..totals }.words()),
-        false => totals.words(),
-    });
     Ok(())
 }
 

@@ -230,10 +230,8 @@ impl Progress {
             self.write_checksums()?;
         }
         let totals = self.totals();
-        tally.add_done(summary.files);
-        if summary.failed.is_empty() && summary.files == 0 {
-            tally.add_done(summary.directories + summary.unchanged + summary.links);
-        }
+        let there = summary.files + summary.unchanged + summary.links;
+        tally.add_tree(there, summary.directories, summary.failed.is_empty());
         summary.failed.iter().for_each(|(_, error)| tally.add_failed(error.exit()));
         let done = Object::of(Event::Summary)
             .value("files", summary.files)

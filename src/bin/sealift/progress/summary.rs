@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sealift::client::Skip;
+use sealift::client::mirror::Deletes;
 
 use crate::format;
 
@@ -30,6 +31,8 @@ pub struct Totals {
     pub modes: u64,
     /// What was removed.
     pub deleted: u64,
+    /// Of a plan in which things are removed: what they are.
+    pub deletes: Option<Deletes>,
     /// What was to be removed and was not.
     pub kept: u64,
     /// What was left out, and why.
@@ -84,18 +87,32 @@ impl Totals {
         if self.links > 0 {
             words += &format!("; {}", format::count(self.links, "link"));
         }
-        let counts = [
-            ("unchanged", self.unchanged),
-            ("changed in mode", self.modes),
-            ("deleted", self.deleted),
-            ("kept", self.kept),
+        let count = |count: u64, word: &str| (count > 0).then(|| format!("{count} {word}"));
+        let more = [
+            count(self.unchanged, "unchanged"),
+            count(self.modes, "changed in mode"),
+            match &self.deletes {
+                Some(deletes) => Some(self.deletes_in_words(deletes)),
+                None => count(self.deleted, "deleted"),
+            },
+            count(self.kept, "kept"),
+            self.skipped.words(),
+            count(self.failed, "failed"),
         ];
-        let counts = counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
-        let failed = (self.failed > 0).then(|| format!("{} failed", self.failed));
-        for more in counts.chain(self.skipped.words()).chain(failed) {
-            words += &format!("; {more}");
-        }
+        more.into_iter().flatten().for_each(|more| words += &format!("; {more}"));
         words
+    }
+
+    /// `3 deleted (2 files, 1 folder, 1.2 KiB)`.
+    fn deletes_in_words(&self, deletes: &Deletes) -> String {
+        if self.deleted == 0 {
+            return "nothing deleted".to_owned();
+        }
+        let counts = [(deletes.files, "file"), (deletes.folders, "folder")];
+        let counts =
+            counts.into_iter().filter(|(number, _)| *number > 0).map(|(number, one)| format::count(number, one));
+        let bytes = (deletes.files > 0).then(|| format::size(deletes.bytes));
+        format!("{} deleted ({})", self.deleted, counts.chain(bytes).collect::<Vec<_>>().join(", "))
     }
 }
 
