@@ -166,3 +166,13 @@ pub const BOOKMARK_MAX: usize = 63;
 
 /// Lines remembered from one conversation to the next.
 pub const HISTORY_LINES_MAX: usize = 1000;
+
+/// So often a mirror looks again at a lock that somebody has, with [`MIRROR_LOCK_LOOK`] between: a mirror that begins has the locks of others for
+/// a moment, to see whether anybody else has.
+pub const MIRROR_LOCK_LOOKS: u32 = 3;
+
+/// See [`MIRROR_LOCK_LOOKS`]. Much longer than that moment, and too short for a person to notice.
+pub const MIRROR_LOCK_LOOK: Duration = Duration::from_millis(20);
+
+/// So many lock files that killed mirrors have left are removed by one that begins: a few milliseconds.
+pub const MIRROR_LOCKS_SWEPT: usize = 100;
