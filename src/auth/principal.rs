@@ -9,6 +9,7 @@ use super::names::ANONYMOUS;
 use super::own::Link;
 use super::{Access, Grants, User, UserKey};
 use crate::files::HomeTerms;
+use crate::keys::PublicKey;
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`], [`super::Users::verify_keys`] and
 /// [`super::Users::at_link`], and by nothing else.
@@ -88,6 +89,14 @@ impl Principal {
     pub fn key_name(&self) -> Option<&str> {
         match &self.credential {
             Credential::Key(login) => Some(&login.name),
+            Credential::Nothing | Credential::Password(_) | Credential::Link(_) => None,
+        }
+    }
+
+    /// The key that they logged in with.
+    pub fn key(&self) -> Option<&PublicKey> {
+        match &self.credential {
+            Credential::Key(login) => Some(&login.public),
             Credential::Nothing | Credential::Password(_) | Credential::Link(_) => None,
         }
     }

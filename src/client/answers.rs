@@ -60,6 +60,8 @@ pub struct Welcome {
     pub access: String,
     /// The pin of the key that the server says it will have next.
     pub next_pin: Option<Pin>,
+    /// The fingerprint of the key that logged in, if it was one and the server says so.
+    pub key: Option<String>,
     /// What the link leads to, if that is what logged in.
     pub link: Option<LinkTarget>,
     /// Who answered.

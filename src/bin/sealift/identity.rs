@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sealift::client::keys::{Agent, LoginKey};
+use sealift::client::keys::{Agent, KeySource, LoginKey};
 use sealift::client::{Present, Welcome};
 use sealift::escape::for_people;
 use sealift::keys::PublicKey;
@@ -145,6 +145,38 @@ pub fn named(keys: &[LoginKey]) -> String {
         comment => for_people(comment.as_bytes()),
     };
     keys.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// What logged somebody in, as it goes behind the name: of keys the one that the server names, or the only one.
+pub fn by(login: &Login, credential: &Credential, fingerprint: Option<&str>) -> String {
+    let keys = match credential {
+        Credential::Password(_) if login.user.is_some() => return " by password".to_owned(),
+        Credential::Password(_) | Credential::Link(..) => return String::new(),
+        Credential::Keys(keys) => keys,
+    };
+    let named = keys.iter().find(|key| Some(key.public().fingerprint().as_str()) == fingerprint);
+    let only = match keys.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    };
+    match named.or(only) {
+        Some(key) => format!(" by the key {}", described(key)),
+        None => format!(" by one of the keys {}", keys.iter().map(described).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// `alice@laptop (SHA256:…, of the agent)`.
+fn described(key: &LoginKey) -> String {
+    let place = match key.source() {
+        KeySource::File(file) => for_people(file.as_os_str().as_encoded_bytes()),
+        KeySource::Agent => "of the agent".to_owned(),
+        _ => "in memory".to_owned(),
+    };
+    let fingerprint = key.public().fingerprint();
+    match key.comment() {
+        "" => format!("{fingerprint} ({place})"),
+        comment => format!("{} ({fingerprint}, {place})", for_people(comment.as_bytes())),
+    }
 }
 
 /// Those of the agent that the environment names.

@@ -49,7 +49,7 @@ impl Agent {
         let usable = keys.into_iter().filter_map(|(blob, comment)| {
             let public = PublicKey::from_blob(blob).ok()?;
             let comment = String::from_utf8_lossy(comment).into_owned();
-            Some(LoginKey { public, comment, signer: Signer::Agent(self.clone()) })
+            Some(LoginKey { public, comment, signer: Signer::Agent(self.clone()), file: None })
         });
         Ok(usable.collect())
     }

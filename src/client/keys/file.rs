@@ -50,7 +50,7 @@ pub(super) fn load(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secre
     let public = PublicKey::of(key.public_key().key_data()).map_err(|err| about(Kind::LoginFailed, err.text()))?;
     if public.kind().needs_touch() {
         let comment = key.comment().to_owned();
-        return Ok(LoginKey { public, comment, signer: Signer::Token(path.to_owned()) });
+        return Ok(LoginKey { public, comment, signer: Signer::Token(path.to_owned()), file: None });
     }
     if key.is_encrypted() {
         let Some(passphrase) = passphrase()? else {
@@ -122,7 +122,7 @@ pub(super) fn generate(comment: &str) -> Result<LoginKey> {
 /// # Errors
 /// [`Kind::Exists`], and those of the files.
 pub fn new_key_file(path: &Path, comment: &str) -> Result<LoginKey> {
-    let key = generate(comment)?;
+    let key = LoginKey { file: Some(path.to_owned()), ..generate(comment)? };
     let Signer::Private(private) = &key.signer else { return Err(Error::new(Kind::Internal, "the key is not here")) };
     let text = private.to_openssh(LineEnding::LF);
     let text = text.map_err(|_| Error::new(Kind::Internal, "the key cannot be written down"))?;

@@ -21,6 +21,20 @@ pub struct LoginKey {
     public: PublicKey,
     comment: String,
     signer: Signer,
+    /// The file that it was read from.
+    file: Option<PathBuf>,
+}
+
+/// Where a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeySource<'a> {
+    /// In this file.
+    File(&'a Path),
+    /// In the agent.
+    Agent,
+    /// In memory alone.
+    Memory,
 }
 
 /// Who signs.
@@ -48,7 +62,8 @@ impl LoginKey {
     /// [`Kind::LoginFailed`]: of a kind that does not log in, readable by others, encrypted without a passphrase or
     /// with another one; [`Kind::BadConfig`] for what is no private key; and those of the file.
     pub fn from_file(path: &Path, passphrase: impl FnOnce() -> Result<Option<Secret>>) -> Result<LoginKey> {
-        file::load(path, passphrase)
+        let key = file::load(path, passphrase)?;
+        Ok(LoginKey { file: Some(path.to_owned()), ..key })
     }
 
     /// Makes a new Ed25519 key in memory.
@@ -61,7 +76,7 @@ impl LoginKey {
 
     fn private(key: ssh_key::PrivateKey) -> Result<LoginKey> {
         let public = PublicKey::of(key.public_key().key_data())?;
-        Ok(LoginKey { public, comment: key.comment().to_owned(), signer: Signer::Private(Arc::new(key)) })
+        Ok(LoginKey { public, comment: key.comment().to_owned(), signer: Signer::Private(Arc::new(key)), file: None })
     }
 
     /// The public half.
@@ -72,6 +87,15 @@ impl LoginKey {
     /// The comment in its file, or what the agent calls it. May be from outside: escape before showing.
     pub fn comment(&self) -> &str {
         &self.comment
+    }
+
+    /// Where it is.
+    pub fn source(&self) -> KeySource<'_> {
+        match (&self.signer, &self.file) {
+            (Signer::Agent(_), _) => KeySource::Agent,
+            (Signer::Private(_) | Signer::Token(_), Some(file)) => KeySource::File(file),
+            (Signer::Private(_) | Signer::Token(_), None) => KeySource::Memory,
+        }
     }
 
     /// Signs. Blocks: an agent may ask a person, and a token waits to be touched.

@@ -89,6 +89,17 @@ fn a_key_of_ssh_logs_in_unasked_and_by_name_and_an_agent_signs_for_it() {
     assert_eq!(scene.ls(&["-i", &file(&other)], None), Some(4), "another key");
     assert_eq!(scene.ls(&["-i", &file(&key)], None), Some(0));
     assert_eq!(scene.ls(&["-i", &file(&other), "-i", &file(&key)], None), Some(0), "one of them");
+    // Which one that was the server says.
+    let fingerprint = |key: &Path| {
+        let out = Command::new("ssh-keygen").arg("-lf").arg(key).output().unwrap();
+        text(&out.stdout).split(' ').nth(1).unwrap().to_owned()
+    };
+    let told = |args: &[&str], agent: Option<&Path>| {
+        text(&scene.sealift(&[&["-v"], args, &["ls", "alice@127.0.0.1/"]].concat(), agent).stderr)
+    };
+    let by = format!("logged in as alice by the key alice@laptop ({}, ", fingerprint(&key));
+    let said = told(&["-i", &file(&other), "-i", &file(&key)], None);
+    assert!(said.contains(&format!("{by}{}): ", file(&key))), "{said}");
 
     let unasked = scene.home.path().join(".ssh/id_ed25519");
     std::fs::rename(&key, &unasked).unwrap();
@@ -99,6 +110,8 @@ fn a_key_of_ssh_logs_in_unasked_and_by_name_and_an_agent_signs_for_it() {
     add(&socket, &unasked);
     std::fs::remove_file(&unasked).unwrap();
     assert_eq!(scene.ls(&[], Some(&socket)), Some(0), "the agent, unasked");
+    let said = told(&[], Some(&socket));
+    assert!(said.contains(&format!("{by}of the agent): ")), "{said}");
     assert_eq!(scene.ls(&["-i", &format!("{}.pub", file(&key))], Some(&socket)), Some(0), "a key in the agent by name");
     assert_eq!(scene.ls(&["-i", &format!("{}.pub", file(&other))], Some(&socket)), Some(4), "no other one then");
     let log = scene.daemon.log();

@@ -140,6 +140,10 @@ impl Session {
                 }
             },
         };
+        let reply = match principal.key() {
+            None => reply,
+            Some(key) => reply.field("key", key.fingerprint()),
+        };
         let reply = match next {
             None => reply,
             Some(next) => reply.field("next-pin", next),
