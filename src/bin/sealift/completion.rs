@@ -1,18 +1,21 @@
 //! What the definition of the command line is made into for others: completion for shells, and man pages.
 
+mod told;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use clap::{Args, ValueEnum};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::Shells;
+use sealift::client::Config;
 use sealift::{Error, Kind};
 
+use self::told::{bookmarks, held_back, keys, links, sessions, told, trashed, trusted};
 use crate::config::config_file;
 use crate::failure::Outcome;
 use crate::help;
@@ -30,9 +33,6 @@ const OWN: [(Shell, &str); 4] = [
     (Shell::Fish, include_str!("completion.fish")),
     (Shell::Powershell, include_str!("completion.ps1")),
 ];
-
-/// How long a Tab waits for a server's names.
-const PATIENCE: &str = "2s";
 
 /// What the arguments are called that may be on a server.
 const REMOTE: [&str; 4] = ["TARGET", "NAME", "SOURCE", "DESTINATION"];
@@ -114,21 +114,33 @@ pub fn write_manual(args: &Manual) -> Outcome {
 
 /// The command line, with what completes each of its arguments.
 fn definition() -> clap::Command {
-    completed(help::command())
+    completed(help::command(), &[])
 }
 
-/// A command and those in it.
-fn completed(command: clap::Command) -> clap::Command {
+/// A command that is reached by these names, and those in it.
+fn completed(command: clap::Command, path: &[&str]) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let command = command.mut_args(|arg| {
         let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
-        match name.as_deref() {
-            Some("SERVER") => arg.add(ArgValueCompleter::new(servers)),
-            Some(name) if REMOTE.contains(&name) => arg.add(ArgValueCompleter::new(files)),
+        match (path, name.as_deref()) {
+            (["trash", "restore" | "empty"], Some("TARGET")) => arg.add(ArgValueCompleter::new(trashed)),
+            (["link", "remove"], Some("NAME")) => arg.add(ArgValueCompleter::new(links)),
+            (["key", "remove"], Some("NAME|FINGERPRINT")) => arg.add(ArgValueCompleter::new(keys)),
+            (["kick"] | ["admin", "kick"], Some("USER|SESSION")) => arg.add(ArgValueCompleter::new(sessions)),
+            (["admin", "unban"], Some("ADDRESS")) => arg.add(ArgValueCompleter::new(held_back)),
+            (["bookmark", "remove"], Some("NAME")) => arg.add(ArgValueCompleter::new(bookmarks)),
+            (["trust", "remove"], Some("SERVER")) => arg.add(ArgValueCompleter::new(trusted)),
+            // A name that is to be new.
+            (["bookmark", "add"], Some("NAME")) => arg,
+            (_, Some("SERVER")) => arg.add(ArgValueCompleter::new(servers)),
+            (_, Some(name)) if REMOTE.contains(&name) => arg.add(ArgValueCompleter::new(files)),
             _ => arg,
         }
     });
-    names.into_iter().fold(command, |all, name| all.mut_subcommand(name, completed))
+    names.iter().fold(command, |all, name| {
+        let path = [path, &[name.as_str()]].concat();
+        all.mut_subcommand(name, |inner| completed(inner, &path))
+    })
 }
 
 /// Files on servers, servers, and files here.
@@ -158,9 +170,13 @@ fn servers(typed: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The names that the configuration gives to servers, as targets.
 fn named() -> Vec<String> {
+    config().names().map(|name| format!("{name}:")).collect()
+}
+
+/// What the person's configuration says.
+fn config() -> Config {
     let named = env::var_os("SEALIFT_CONFIG").map(PathBuf::from);
-    let config = config_file(named.as_deref()).ok().flatten().and_then(|file| file.read().ok()).unwrap_or_default();
-    config.names().map(|name| format!("{name}:")).collect()
+    config_file(named.as_deref()).ok().flatten().and_then(|file| file.read().ok()).unwrap_or_default()
 }
 
 /// What is in the folder typed so far, where a login needs nobody to type anything.
@@ -173,18 +189,8 @@ fn remote_files(typed: &OsStr) -> Vec<CompletionCandidate> {
         return Vec::new();
     };
     let (folder, beginning) = bytes.split_at(cut + 1);
-    // Without a terminal there is nothing to ask on.
-    if rustix::process::setsid().is_err() {
-        return Vec::new();
-    }
-    let listed = env::current_exe().and_then(|program| {
-        let options = ["--quiet", "--trust", "strict", "--retry", "0", "--timeout", PATIENCE, "ls"];
-        let mut ls = Command::new(program);
-        ls.args(options).arg(OsStr::from_bytes(folder)).env_remove(VARIABLE);
-        ls.stdin(Stdio::null()).stderr(Stdio::null()).output()
-    });
-    let Ok(listed) = listed else { return Vec::new() };
-    let names = listed.stdout.split(|byte| *byte == b'\n');
+    let listed = told(&["ls"], OsStr::from_bytes(folder));
+    let names = listed.split(|byte| *byte == b'\n');
     let names = names.filter(|name| !name.is_empty() && name.starts_with(beginning));
     names.map(|name| CompletionCandidate::new(OsString::from_vec([folder, name].concat()))).collect()
 }

@@ -17,6 +17,7 @@ use sealift::limits;
 
 use super::line::Line;
 use super::session::ShellSession;
+use crate::failure::Outcome;
 
 /// Completes what is typed in this session.
 pub struct Assistant<'a> {
@@ -56,6 +57,10 @@ impl Completer for Assistant<'_> {
         if word.quote == Quote::None && word.text.starts_with('-') {
             return Ok((start, options(&name, &word.text)));
         }
+        let typed_before = behind.strip_suffix(word.text.as_str()).unwrap_or(behind);
+        if let Some(asked) = Kept::of(&name, typed_before) {
+            return Ok((start, self.kept_names(asked, &word).unwrap_or_default()));
+        }
         let place = place(&name, behind.trim_start().split_ascii_whitespace().count() > usize::from(!word.is_empty()));
         let mut found = Vec::new();
         if matches!(place, Place::There | Place::Both) {
@@ -91,6 +96,24 @@ fn place(command: &str, is_later: bool) -> Place {
             Place::Nowhere
         }
         _ => Place::There,
+    }
+}
+
+/// What is kept by a server and is no file in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Trash,
+    Links,
+}
+
+impl Kept {
+    /// What the next word of this command names, of which so much stands before that word.
+    fn of(command: &str, before: &str) -> Option<Kept> {
+        match (command, before.split_ascii_whitespace().next()) {
+            ("trash", Some("restore" | "empty")) => Some(Kept::Trash),
+            ("link", Some("remove" | "revoke")) => Some(Kept::Links),
+            _ => None,
+        }
     }
 }
 
@@ -161,24 +184,7 @@ impl<'a> Assistant<'a> {
         let cut = word.text.rfind('/').map_or(0, |at| at + 1);
         let (folder, beginning) = word.text.split_at_checked(cut)?;
         let asked = if folder.is_empty() { "." } else { folder };
-        let mut session = self.session.try_borrow_mut().ok()?;
-        if !session.is_connected() {
-            return None;
-        }
-        let listed = block_on(timeout(limits::COMPLETION_PATIENCE, session.names_in(asked.as_bytes())));
-        let entries = match listed {
-            Ok(Ok(entries)) => entries,
-            Ok(Err(failure)) => {
-                if failure.ends_connection() {
-                    session.forget_connection();
-                }
-                return None;
-            }
-            Err(_) => {
-                session.forget_connection();
-                return None;
-            }
-        };
+        let entries = self.ask(async |session| session.names_in(asked.as_bytes()).await)?;
         let names = entries
             .iter()
             // A name that is not text, or would do something to the terminal, cannot be typed either.
@@ -194,6 +200,48 @@ impl<'a> Assistant<'a> {
                 Pair { replacement: word.protected(format!("{folder}{display}"), is_folder), display }
             });
         Some(names.collect())
+    }
+
+    /// The names of what is kept, as far as they begin with the word.
+    fn kept_names(&self, asked: Kept, word: &Word) -> Option<Vec<Pair>> {
+        let cut = if asked == Kept::Trash { word.text.rfind('/').map_or(0, |at| at + 1) } else { 0 };
+        let (folder, beginning) = word.text.split_at_checked(cut)?;
+        let within = if folder.is_empty() { "." } else { folder };
+        let names = self.ask(async |session| match asked {
+            Kept::Trash => session.trashed_in(within.as_bytes()).await,
+            Kept::Links => session.link_names().await,
+        })?;
+        let names = names
+            .iter()
+            .filter_map(|name| std::str::from_utf8(name).ok())
+            .filter(|name| name.starts_with(beginning) && for_people(name.as_bytes()) == *name)
+            .filter(|name| word.quote != Quote::Single || !name.contains('\''))
+            .map(|name| Pair {
+                replacement: word.protected(format!("{folder}{name}"), false),
+                display: name.to_owned(),
+            });
+        Some(names.collect())
+    }
+
+    /// What the server says to a question, if it does soon. A connection in the middle of a question is given up.
+    fn ask<T>(&self, question: impl AsyncFnOnce(&mut ShellSession<'a>) -> Outcome<T>) -> Option<T> {
+        let mut session = self.session.try_borrow_mut().ok()?;
+        if !session.is_connected() {
+            return None;
+        }
+        match block_on(timeout(limits::COMPLETION_PATIENCE, question(&mut session))) {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(failure)) => {
+                if failure.ends_connection() {
+                    session.forget_connection();
+                }
+                None
+            }
+            Err(_) => {
+                session.forget_connection();
+                None
+            }
+        }
     }
 }
 
@@ -284,6 +332,14 @@ mod tests {
         assert_eq!(shown("rm", "--r"), ["--recursive"]);
         assert_eq!(shown("get", "-c"), ["-c"]);
         assert!(shown("nothing", "-").is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_is_named_where_it_is_asked_for() {
+        assert_eq!(Kept::of("trash", "restore "), Some(Kept::Trash));
+        assert_eq!(Kept::of("link", "remove "), Some(Kept::Links));
+        assert_eq!(Kept::of("trash", "list "), None);
+        assert_eq!(Kept::of("link", ""), None);
     }
 
     #[test]
