@@ -29,6 +29,7 @@ use super::how_args::{GetHow, MkdirHow, MvHow, PutHow, RmHow};
 use super::mirror_args::Mirror;
 use super::rot_args::{Accept, Verify};
 use super::shell::Shell;
+use super::times::TimeArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -122,15 +123,15 @@ pub struct Common {
     pub netrc: bool,
 
     /// Write results to stdout and errors to stderr as JSON, one object a line
-    #[arg(long, global = true, help_heading = "Output")]
+    #[arg(long, global = true, help_heading = "Output", hide_short_help = true)]
     pub json: bool,
 
     /// Show the steps on stderr, and which process and session of the server answered
-    #[arg(short, long, global = true, help_heading = "Output")]
+    #[arg(short, long, global = true, help_heading = "Output", hide_short_help = true)]
     pub verbose: bool,
 
     /// Show nothing on stderr but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output", hide_short_help = true)]
     pub quiet: bool,
 }
 
@@ -183,7 +184,7 @@ pub enum Command {
     Admin(Admin),
     /// Show who is connected, and what they do
     #[command(after_help = "Example:\n  sealift who admin@files.example")]
-    Who(OneServer),
+    Who(Who),
     /// End a session, or all sessions of a user
     #[command(
         after_help = "Examples:\n  sealift kick admin@files.example bob\n  sealift kick admin@files.example 7b430352ecddde17"
@@ -228,7 +229,7 @@ a device, a pipe, /dev/stdout or /dev/fd/N the bytes are written as they arrive,
 code other than 0 do not use them. Names that come from a server are never followed, and what they name never takes \
 the place of a device or pipe.")]
 pub struct Get {
-    /// What to fetch, and last where to put it [default: the current folder]; `-` is standard output
+    /// What to fetch, and last where to put it [default: here]; `-` is standard output
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<OsString>,
     #[command(flatten)]
@@ -276,6 +277,10 @@ pub struct Rm {
     pub targets: Vec<OsString>,
     #[command(flatten)]
     pub how: RmHow,
+    // The one of all commands, without its letter, which asks here as it does in every other `rm`. It is read with those of all.
+    /// Log in with the key in this file, as in other commands by -i
+    #[arg(long, value_name = "FILE", help_heading = "Key and password", hide = true)]
+    pub identity: Vec<PathBuf>,
 }
 
 /// Make folders
@@ -311,6 +316,8 @@ pub struct Stat {
     /// Files or folders on a server
     #[arg(required = true, value_name = "TARGET")]
     pub targets: Vec<OsString>,
+    #[command(flatten)]
+    pub times: TimeArgs,
 }
 
 /// Show the BLAKE3 of files, as the server reads them from its disk
@@ -345,6 +352,16 @@ pub struct OneServer {
     /// The server
     #[arg(value_name = "TARGET")]
     pub target: OsString,
+}
+
+// As above.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// The server
+    #[arg(value_name = "TARGET")]
+    pub target: OsString,
+    #[command(flatten)]
+    pub times: TimeArgs,
 }
 
 // As above.

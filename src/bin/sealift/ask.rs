@@ -25,6 +25,20 @@ pub fn asked() -> u64 {
     ASKED.load(Ordering::Relaxed)
 }
 
+/// Whether there is a terminal to ask on.
+pub fn is_possible() -> bool {
+    OpenOptions::new().read(true).write(true).open(TERMINAL).is_ok()
+}
+
+/// Shows `question`, to be answered by yes or no. `None` if there is no terminal.
+///
+/// # Errors
+/// As [`line`].
+pub fn yes(question: &str) -> Result<Option<bool>> {
+    let answer = line(&format!("{question} (yes, no): "))?;
+    Ok(answer.map(|answer| matches!(answer.as_str(), "yes" | "y" | "Y" | "YES" | "Yes")))
+}
+
 /// Shows `question` and reads one line, without the spaces around it. `None` if there is no terminal.
 ///
 /// # Errors

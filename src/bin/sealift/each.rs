@@ -75,20 +75,21 @@ impl Context {
             [one] => work(client, &one.target).await,
             _ => Ok(()),
         };
-        self.with_words(typed, names, repeat, 1, one).await
+        self.with_words(typed, names, repeat, false, one).await
     }
 
-    /// The same with all that one word stands for at once.
+    /// The same with all at once that neighbouring words of one login stand for.
     ///
     /// # Errors
     /// As [`Context::for_each`].
-    pub async fn for_each_word(
+    pub async fn for_each_login(
         &self,
         typed: &[OsString],
+        names: Names,
         repeat: Repeat<'_>,
         work: impl AsyncFnMut(&mut Client, &[Named]) -> Outcome,
     ) -> Outcome {
-        self.with_words(typed, Names::Existing, repeat, usize::MAX, work).await
+        self.with_words(typed, names, repeat, true, work).await
     }
 
     async fn with_words(
@@ -96,7 +97,7 @@ impl Context {
         typed: &[OsString],
         names: Names,
         repeat: Repeat<'_>,
-        at_once: usize,
+        at_once: bool,
         mut work: impl AsyncFnMut(&mut Client, &[Named]) -> Outcome,
     ) -> Outcome {
         let may_be_pattern = typed.iter().map(|word| names != Names::New && may_be_pattern(word));
@@ -113,15 +114,21 @@ impl Context {
                     continue;
                 }
             };
-            let mut lost = None;
+            let (mut lost, mut together) = (None, Vec::new());
             for word in group {
                 if let Some(exit) = lost {
                     tally.add_failed(exit);
                     continue;
                 }
-                let found = match word.may_be_pattern {
-                    true => line.run(Repeat::Asks, async |client| expand::expand(client, &word.target).await).await,
-                    false => Ok(expand::as_it_stands(&word.target)),
+                let found = match (word.may_be_pattern, names) {
+                    (false, _) => Ok(expand::as_it_stands(&word.target)),
+                    (true, Names::Kept) => {
+                        line.run(Repeat::Asks, async |client| expand::expand_kept(client, &word.target, false).await)
+                            .await
+                    }
+                    (true, _) => {
+                        line.run(Repeat::Asks, async |client| expand::expand(client, &word.target).await).await
+                    }
                 };
                 let Meant { names: meant, failures, .. } = match found {
                     Ok(meant) => meant,
@@ -135,26 +142,43 @@ impl Context {
                         tally.show(failure, self.out)?;
                     }
                 }
-                for some in meant.chunks(at_once) {
-                    match line.run(repeat, async |client| work(client, some).await).await {
-                        Ok(()) => {
-                            self.out.step_ids("answered", &line.client);
-                            tally.add_done(1);
-                        }
-                        Err(failure) => {
-                            lost = self.tell(failure, &line, &mut tally)?;
-                            if lost.is_some() {
-                                break;
-                            }
-                        }
+                if at_once {
+                    together.extend(meant);
+                    continue;
+                }
+                for one in meant.chunks(1) {
+                    lost = self.done(&mut line, repeat, async |client| work(client, one).await, &mut tally).await?;
+                    if lost.is_some() {
+                        break;
                     }
                 }
+            }
+            if !together.is_empty() && lost.is_none() {
+                lost = self.done(&mut line, repeat, async |client| work(client, &together).await, &mut tally).await?;
             }
             if lost.is_none() {
                 self.hang_up(line.client).await;
             }
         }
         tally.outcome()
+    }
+
+    /// Does one thing and counts it; gives the exit code of a failure if the connection is of no more use after it.
+    async fn done(
+        &self,
+        line: &mut Line<'_>,
+        repeat: Repeat<'_>,
+        work: impl AsyncFnMut(&mut Client) -> Outcome,
+        tally: &mut Tally,
+    ) -> Outcome<Option<sealift::Exit>> {
+        match line.run(repeat, work).await {
+            Ok(()) => {
+                self.out.step_ids("answered", &line.client);
+                tally.add_done(1);
+                Ok(None)
+            }
+            Err(failure) => self.tell(failure, line, tally),
+        }
     }
 
     /// Shows and counts a failure; gives its exit code if the connection is of no more use after it.

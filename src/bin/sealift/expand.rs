@@ -1,12 +1,13 @@
 //! What the names on a command line stand for: themselves, or all that match their wildcards on the server.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::glob::{self, Word};
 use sealift::client::{Expansion, Target};
 use sealift::escape::for_people;
-use sealift::files::{Entry, EntryKind, RelPath};
+use sealift::files::{Entry, RelPath};
 use sealift::{Client, Error, Kind};
 
 use crate::failure::{Failure, Outcome};
@@ -20,6 +21,8 @@ pub enum Names {
     Possible,
     /// Of what is to be made: nothing is a wildcard in them.
     New,
+    /// Of what was deleted or replaced and is kept.
+    Kept,
 }
 
 /// One thing that a word stands for.
@@ -37,11 +40,6 @@ impl Named {
     /// What was named as it stands.
     pub fn plainly(target: &Target) -> Self {
         Named { target: target.clone(), entry: None, is_contents: false }
-    }
-
-    /// Whether it was found to be a folder, or is called one.
-    pub fn is_folder(&self) -> bool {
-        self.entry.as_ref().map_or(self.target.is_folder, |entry| entry.kind == EntryKind::Directory)
     }
 }
 
@@ -131,6 +129,49 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
                 Err(error) => meant.failures.push(error.about(&for_people(&entry.path)).into()),
             }
         }
+    }
+    Ok(meant)
+}
+
+/// The same of what was deleted or replaced: all in the trash that matches, each name once. `quoted` says that what is to be
+/// taken as it stands was.
+///
+/// # Errors
+/// As [`Client::trash`].
+pub async fn expand_kept(client: &mut Client, target: &Target, quoted: bool) -> Outcome<Meant> {
+    let is_kept = async |client: &mut Client, path: &RelPath| -> Outcome<bool> {
+        Ok(client.trash(path).await?.entries.iter().any(|thing| thing.path == *path))
+    };
+    if !quoted && glob::has_wildcards(target.path.as_bytes()) && is_kept(client, &target.path).await? {
+        return Ok(plain(target));
+    }
+    let words = glob::words(target.path.as_bytes())?;
+    let mut meant = Meant { names: Vec::new(), failures: Vec::new(), is_pattern: words.len() > 1 };
+    for word in words {
+        let glob = match word {
+            Word::Plain(path) => {
+                let path = RelPath::parse(&path)?;
+                meant.names.push(Named::plainly(&Target { path, ..target.clone() }));
+                continue;
+            }
+            Word::Glob(glob) => glob,
+        };
+        meant.is_pattern = true;
+        let list = client.trash(glob.folder()).await?;
+        let found: BTreeSet<RelPath> =
+            list.entries.into_iter().map(|thing| thing.path).filter(|path| glob.matches(path)).collect();
+        if found.is_empty() {
+            let text = format!("{target}: nothing that is kept matches");
+            let hint = "`sealift trash list` shows what can be brought back. A name that begins with a dot is matched by one that \
+                        does, and a backslash before a wildcard takes its meaning away.";
+            meant.failures.push(Failure::new(Kind::NotFound, text, hint));
+        }
+        if list.is_cut {
+            let text = format!("{target}: more is kept than the server tells of at once, and may match too");
+            meant.failures.push(Failure::new(Kind::SomeFailed, text, "Name a folder before the first wildcard."));
+        }
+        let named = |path| Named::plainly(&Target { path, is_folder: false, ..target.clone() });
+        meant.names.extend(found.into_iter().map(named));
     }
     Ok(meant)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, CommandFactory as _};
 use console::Term;
 use sealift::wrap::{fitted, page, width_of_page, wrap};
@@ -79,18 +80,67 @@ const EXIT_CODES: [&str; 13] = [
     "130 interrupted",
 ];
 
+/// The one rule of the commands that are about several things.
+const EXIT_RULE: &str = "\
+A command about one thing ends with the code of what kept it from being done.
+
+A command about several things, or about all that is in a folder (`get -r`, `put -r`, `mirror`, `cp -r`), does what can be \
+done, names what failed, and ends with
+
+  0   if nothing failed. What was the same already, and what was left out on purpose, is no failure.
+  the code of the failure, if all failed alike and none of it is there: 5 if nothing may be stored, 9 if there is no room \
+for any of it.
+  10  if something else is there: moved by this command, or the same already. Also if several failed differently, and if \
+`mirror --delete` kept what it was to remove.
+
+Folders alone do not count as there. What ends a command at once has its own code however much is there by then: 6 if the \
+line is lost for good, 130 for Ctrl-C. `verify` ends with 8 if any file is rotten, `mirror --delete` with 11 if it refuses \
+to begin. Whatever the code is, a file that has its name is whole and verified.
+
+`sealift shell` in a script (-b, or from a pipe) counts each of its commands as one thing.";
+
 /// The widest that help becomes.
 const WIDTH: usize = 100;
 
 const MORE_HELP: &str = "\
 `sealift help COMMAND` shows a command's options and examples, `sealift help connection` the options about the server's \
-key, the port, time-outs, and the login.";
+key, the port, time-outs, the login and the output, `sealift help exit-codes` which exit code a script gets when.";
 
 /// What every command's page says in place of the options that all of them share.
-const CONNECTION_HELP: &str = "Options about the connection and the login: `sealift help connection`";
+const CONNECTION_HELP: &str = "For every command: --json, -v, -q, and the other options of `sealift help connection`";
 
 /// The headings of the options that stand in a page of their own.
 const CONNECTION_HEADINGS: [&str; 2] = ["Connection", "Key and password"];
+
+/// Options that few need: they stand in `sealift help COMMAND`, and not in the page of `--help`.
+const RARE: [&str; 20] = [
+    "nul",
+    "include",
+    "exclude-from",
+    "min_size",
+    "max_size",
+    "min_age",
+    "max_age",
+    "checksum_file",
+    "mode",
+    "streams",
+    "perms",
+    "growing",
+    "exactly",
+    "files_from",
+    "allow_empty_source",
+    "checksum",
+    "unsorted",
+    "one",
+    "max_downloads",
+    "max_files",
+];
+
+/// A page of `--help` has no more lines than this: with the line that it was typed in, and the next one, it fits a screen of 30.
+const SCREEN: usize = 28;
+
+/// So many examples stand in a page that would be longer.
+const FEW_EXAMPLES: usize = 3;
 
 const CONNECTION_EXAMPLES: &str = "\
 Examples:
@@ -103,11 +153,17 @@ Examples:
 pub fn command() -> clap::Command {
     let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let point_to_connection = |command: clap::Command| match command.get_name() {
-        "completion" | "manual" => command,
+        "completion" => in_short(command),
+        "manual" => command,
         _ => {
             let after = command.get_after_help().map(|after| format!("{}\n\n", after.ansi())).unwrap_or_default();
-            let command = command.after_help(fitted(&format!("{after}{CONNECTION_HELP}"), width()));
+            let whole = fitted(&format!("{after}{CONNECTION_HELP}"), width());
+            let command = command.after_help(whole.clone()).after_long_help(whole);
             let command = with_fitted_usage(in_short(command), width());
+            let command = match is_too_long(&command) {
+                true => command.after_help(fitted(&format!("{}{CONNECTION_HELP}", few_examples(&after)), width())),
+                false => command,
+            };
             // Those below it, such as `trust add`.
             command.mut_subcommands(|inner| match inner.get_after_help().map(|after| after.ansi().to_string()) {
                 Some(after) => inner.after_help(fitted(&after, width())),
@@ -134,11 +190,28 @@ fn with_fitted_usage(command: clap::Command, width: usize) -> clap::Command {
     command.override_usage(lines.strip_prefix(HEAD).unwrap_or(&lines).to_owned())
 }
 
-/// A command whose `--help` has a line or two for each option; `sealift help` says all there is to say.
+/// Whether the page of `--help` does not fit a screen.
+fn is_too_long(command: &clap::Command) -> bool {
+    let mut page = command.clone().bin_name(format!("sealift {}", command.get_name())).max_term_width(WIDTH);
+    page.render_help().to_string().trim_end().lines().count() > SCREEN
+}
+
+/// Of what stands behind the options, some of the examples alone.
+fn few_examples(after: &str) -> String {
+    let examples = after.split("\n\n").find(|paragraph| paragraph.starts_with("Example")).unwrap_or_default();
+    let few: Vec<&str> = examples.lines().take(1 + FEW_EXAMPLES).collect();
+    if few.is_empty() { String::new() } else { format!("{}\n\n", few.join("\n")) }
+}
+
+/// A command whose `--help` has a line or two for each option that is often used; `sealift help` says all there is to say.
 fn in_short(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let command = names.into_iter().fold(command, |all, name| all.mut_subcommand(name, in_short));
-    let says_more = "Show this; `sealift help` with the command's name says more";
+    let command = command.mut_args(|arg| match RARE.contains(&arg.get_id().as_str()) {
+        true => arg.hide_short_help(true),
+        false => arg,
+    });
+    let says_more = "Show this; `sealift help` with the command's name shows all options";
     // Where -h means something else it has a flag of its own.
     if command.is_disable_help_flag_set() {
         return command.mut_args(|arg| match arg.get_id() == "help" {
@@ -155,7 +228,7 @@ pub fn manual() -> clap::Command {
     let mut all = with_first_page()
         .disable_help_subcommand(true)
         .after_help("")
-        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n{}", exit_codes(WIDTH)));
+        .after_long_help(format!("{TARGETS}\n\n{MORE}\n\n{}\n\n{EXIT_RULE}", exit_codes(WIDTH)));
     all.build();
     let shared: Vec<clap::Id> =
         all.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().clone()).collect();
@@ -167,14 +240,23 @@ pub fn manual() -> clap::Command {
     })
 }
 
+/// The page about something that is no command, if this is called so.
+pub fn topic(name: &str) -> Option<StyledStr> {
+    match name {
+        "connection" => Some(connection().render_long_help()),
+        "exit-codes" => Some(fitted(&format!("{}\n\n{EXIT_RULE}\n", exit_codes(width())), width()).into()),
+        _ => None,
+    }
+}
+
 /// The page about the options that are the same for all commands.
-pub fn connection() -> clap::Command {
+fn connection() -> clap::Command {
     let all = Cli::command();
     let page =
         clap::Command::new("sealift").styles(all.get_styles().clone()).max_term_width(100).disable_help_flag(true);
-    let shown = all.get_arguments().filter(|arg| is_about_connection(arg));
+    let shown = all.get_arguments().filter(|arg| arg.is_global_set());
     page.args(shown.cloned().map(|arg| arg.hide_short_help(false)))
-        .about("Options about the connection and the login, for every command, before its name or after it")
+        .about("Options about the connection, the login and the output, for every command, before its name or after it")
         .help_template("{about}\n\n{all-args}{after-help}")
         .after_help(fitted(CONNECTION_EXAMPLES, width()))
 }
@@ -185,7 +267,7 @@ fn width() -> usize {
 }
 
 /// Writes a page of help, each line as wide as the terminal at most.
-pub fn show_help(text: &clap::builder::StyledStr, to: Term) {
+pub fn show_help(text: &StyledStr, to: Term) {
     // Help that nobody reads is no failure.
     let _ = page(&text.ansi().to_string(), to, WIDTH);
 }

@@ -1,7 +1,10 @@
 //! The options that a command takes alike on the command line and in the shell, where only the names differ.
 
 use clap::Args;
+use sealift::Kind;
 
+use super::ask;
+use super::failure::{Failure, Outcome};
 use super::list_args::ListArgs;
 use super::transfer::{Links, TransferArgs};
 
@@ -11,7 +14,7 @@ pub struct GetHow {
     /// Fetch folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// What to do about links inside of folders [default: fetch files that links lead to, skip links to folders]
+    /// What to do about links in folders [default: fetch files that they lead to]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub links: Option<Links>,
     #[command(flatten)]
@@ -26,7 +29,7 @@ pub struct PutHow {
     /// Send folders with all below them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// What to do about links inside of folders; a server stores none [default: skip]
+    /// What to do about links in folders; a server stores none [default: skip]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub links: Option<Links>,
     #[command(flatten)]
@@ -41,9 +44,34 @@ pub struct RmHow {
     /// Remove folders with all that is in them
     #[arg(short, long, short_alias = 'R')]
     pub recursive: bool,
-    /// What is not there is no error
-    #[arg(short, long)]
+    /// What is not there is no error; and nothing is asked: the last of -f, -i and -I counts
+    #[arg(short, long, overrides_with_all = ["interactive", "once"])]
     pub force: bool,
+    /// Ask before each file, and before each folder with all that is in it; a key is named by --identity here
+    #[arg(short, long, overrides_with_all = ["force", "once"])]
+    pub interactive: bool,
+    /// Ask once before more than three are removed, or with -r
+    #[arg(short = 'I', overrides_with_all = ["force", "interactive"])]
+    pub once: bool,
+}
+
+impl RmHow {
+    /// Refuses to ask for each where there is nobody to ask, before anything is done.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`].
+    pub fn prove_possible(&self) -> Outcome {
+        if self.interactive && !ask::is_possible() { Err(RmHow::nobody_to_ask("-i")) } else { Ok(()) }
+    }
+
+    /// The failure of a question that nobody can be asked.
+    pub fn nobody_to_ask(option: &str) -> Failure {
+        Failure::new(
+            Kind::Usage,
+            format!("{option} asks before it removes, and there is no terminal to ask on"),
+            "-f behind it removes without a question: the last of -f, -i and -I counts.",
+        )
+    }
 }
 
 /// How `mkdir` makes folders.

@@ -64,10 +64,10 @@ pub struct Mirror {
     /// Leave alone what is newer in DESTINATION
     #[arg(long)]
     pub update: bool,
-    /// Move so many files at once, each over a connection of its own
+    /// Move so many files at once, each over its own connection
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub transfers: u32,
-    /// What to do about links inside of SOURCE [default: skip; from a server fetch files that they lead to]
+    /// What to do about links in SOURCE [default: skip; on a server, fetch files that they lead to]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub links: Option<Links>,
     /// Take files that become longer meanwhile, like logs, as long as they were at the beginning

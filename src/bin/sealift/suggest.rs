@@ -92,7 +92,7 @@ fn better(err: &clap::Error, words: &[OsString], definition: &Command, place: Ty
             let whole = format!("{}{names}", place.before());
             let whole = if names.is_empty() { "sealift" } else { &whole };
             Some(if typed.starts_with('-') {
-                long_with_one_hyphen(words, command).unwrap_or_else(|| unknown_option(option, command, whole))
+                long_with_one_hyphen(words, command).unwrap_or_else(|| unknown_option(option, command, whole, place))
             } else {
                 // Not repeated: behind a user's name people type her password.
                 let told = format!("`{whole}` does not take so many arguments");
@@ -204,8 +204,12 @@ fn unknown_command(name: &str, command: &Command, is_first: bool, place: Typed) 
     Failure::new(Kind::Usage, format!("{shown} is no command of {whole}"), hint)
 }
 
-fn unknown_option(option: &str, command: &Command, whole: &str) -> Failure {
-    let fits = |commands: &[&str]| commands.is_empty() || commands.contains(&command.get_name());
+fn unknown_option(option: &str, command: &Command, whole: &str, place: Typed) -> Failure {
+    // What is said of all commands is about how a server is reached, which a command of the shell has nothing to do with.
+    let fits = |commands: &[&str]| match commands.is_empty() {
+        true => place == Typed::Program,
+        false => commands.contains(&command.get_name()),
+    };
     let known = OPTIONS.iter().find(|(names, commands, _)| names.contains(&option) && fits(commands));
     let name = option.strip_prefix("--");
     // Those that its help leaves to `sealift help connection` too.

@@ -1,6 +1,6 @@
 //! Times as a person at this place reads them.
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use sealift::files::Mtime;
@@ -18,6 +18,24 @@ pub enum TimeStyle {
     Iso,
     /// 3 days ago
     Relative,
+}
+
+/// How a command shows times.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct TimeArgs {
+    /// Show times in UTC
+    #[arg(long)]
+    pub utc: bool,
+    /// How to show times
+    #[arg(long, value_enum, value_name = "STYLE")]
+    pub time_style: Option<TimeStyle>,
+}
+
+impl TimeArgs {
+    /// What writes them; at a terminal in this style unless another one is asked for.
+    pub fn clock(self, at_terminal: TimeStyle, is_terminal: bool) -> Clock {
+        Clock::new(self.time_style.or(is_terminal.then_some(at_terminal)), self.utc, is_terminal)
+    }
 }
 
 /// Writes times in one style and one zone.

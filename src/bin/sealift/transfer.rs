@@ -99,9 +99,9 @@ pub fn rate(text: &str) -> std::result::Result<u64, String> {
 /// Options of a transfer.
 #[derive(Debug, Clone, Args)]
 pub struct TransferArgs {
-    /// Go on with files that were cut off, and leave alone those that are whole; both proven by their hashes
+    /// Go on with files that were cut off, and leave alone those that are whole
     ///
-    /// A file of the same size, time and BLAKE3 on both sides does not move again. Others go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or
+    /// Both are proven by their hashes. A file of the same size, time and BLAKE3 on both sides does not move again. Others go on at a multiple of 16 MiB; what is smaller, or has changed, starts over. A `get` that was interrupted or
     /// lost its connection leaves the part as `.NAME.sealift-part` beside the target, with or without -c. A server keeps
     /// the part of a cut-off upload for seven days.
     #[arg(short = 'c', long = "continue")]
@@ -115,7 +115,7 @@ pub struct TransferArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = connections())]
     pub streams: u32,
 
-    /// Move so many files at once, each over a connection of its own
+    /// Move so many files at once, each over its own connection
     ///
     /// For many files over a line that is far or gives one connection only a share. The password is checked once; if the server
     /// takes fewer connections, those are used. --streams beside it is for single large files.
@@ -138,7 +138,7 @@ pub struct TransferArgs {
     #[arg(short = 'T', long = "no-target-directory")]
     pub exactly: bool,
 
-    /// What to do about a file that exists where one is to be put [default: overwrite]
+    /// What to do about a file that is there already [default: overwrite]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub if_exists: Option<IfExists>,
 

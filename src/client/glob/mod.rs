@@ -148,6 +148,16 @@ impl Glob {
         }
         Ok(Glob { folder, parts: rest })
     }
+
+    /// The folder in which all that matches is.
+    pub fn folder(&self) -> &RelPath {
+        &self.folder
+    }
+
+    /// Whether it stands for this path.
+    pub fn matches(&self, path: &RelPath) -> bool {
+        path.strip_prefix(&self.folder).is_some_and(|rest| !rest.is_root() && matches(&self.parts, rest.as_bytes()))
+    }
 }
 
 /// Whether this path, relative to where the parts begin, is one that they stand for.

@@ -30,6 +30,7 @@ const OTHERWISE: &[(&str, &[i32])] = &[
     // Nothing is kept there.
     ("sealift trash restore alice@files.example/reports/summer.pdf", &[3]),
     ("sealift trash restore alice@files.example/reports --to reports-of-monday", &[3]),
+    ("sealift trash restore 'alice@files.example/photos/*.jpg'", &[3]),
     ("sealift kick admin@files.example bob", &[3]),
     ("sealift admin unban admin@files.example 192.0.2.7", &[3]),
     // Settings that came when the server was confined already are out of its reach.
@@ -175,7 +176,7 @@ fn run(world: &World, examples: &[&str], folder: &Path) {
 
 /// The pages of `sealift`, by what shows them.
 fn pages() -> impl Iterator<Item = String> {
-    let pages = help::COMMANDS.iter().map(|command| format!("{command} --help"));
+    let pages = help::COMMANDS.iter().map(|command| format!("help {command}"));
     pages.chain(["--help", "help connection"].map(str::to_owned))
 }
 

@@ -136,6 +136,12 @@ fn one_mirror_at_a_time_works_on_a_folder() {
         first.wait().unwrap();
         world.run(["mirror", args[0], args[1]]).code(0);
     }
+    // What told them of each other is gone, and so is what one has left that was killed.
+    let locks = world.config.path().join("mirrors");
+    assert!(fs::read_dir(&locks).unwrap().next().is_none());
+    fs::write(locks.join("a".repeat(64)), "").unwrap();
+    world.run(["mirror", &tree, &there]).code(0);
+    assert!(fs::read_dir(&locks).unwrap().next().is_none());
 }
 
 #[test]

@@ -117,6 +117,23 @@ fn every_command_s_page_is_as_written_down_and_shows_an_example() {
 }
 
 #[test]
+fn the_page_of_help_of_every_command_fits_a_screen() {
+    let lines = |page: &str| page.lines().count();
+    let long: Vec<String> = COMMANDS
+        .iter()
+        .map(|command| (command, sealift(&command.split(' ').chain(["--help"]).collect::<Vec<_>>())))
+        .filter(|(_, page)| lines(page) > 29)
+        .map(|(command, page)| format!("{command}: {}", lines(&page)))
+        .collect();
+    assert!(long.is_empty(), "{long:?}");
+    // And nothing is hidden from who asks for all.
+    let all = sealift(&["help", "get"]);
+    for option in ["--min-age", "--growing", "--progress", "--json", "--streams", "--limit-rate"] {
+        assert!(all.contains(option), "{option}");
+    }
+}
+
+#[test]
 fn completion_scripts_ask_the_program_itself() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sealift(&["completion", shell]);
@@ -184,6 +201,14 @@ fn the_options_about_the_connection_stand_once() {
     }
 }
 
+#[test]
+fn the_page_about_exit_codes_has_them_all_and_the_rule() {
+    let page = sealift(&["help", "exit-codes"]);
+    matches_file("exit-codes", &page);
+    assert!(sealift(&["--help"]).contains(page.split("\n\n").next().unwrap()));
+    assert!(page.contains("mirror") && page.contains("all failed alike"));
+}
+
 /// A server with a few names on it and a name of its own, the script for this shell in a file, and a PATH with the program.
 fn to_complete(shell: &str, script: &str) -> (World, String, String) {
     let world = World::trusting();
@@ -220,7 +245,7 @@ fn zsh_completes_names_on_servers() {
         ("get 'tour:a".to_owned(), "<get><tour:a b.txt>".to_owned()),
         ("get \"tour:it".to_owned(), "<get><tour:it's>".to_owned()),
         (format!("put _sealift {server}fo"), format!("<put><_sealift><{server}folder/>")),
-        (format!("trust remove {}", &name[..6]), format!("<trust><remove><{name}/>")),
+        (format!("trust remove {}", &name[..6]), format!("<trust><remove><{name}>")),
     ] {
         terminal.keys(&format!("shown {typed}\t\r")).expect(&completed);
     }

@@ -83,6 +83,43 @@ fn a_pipe_gets_the_same_whatever_the_zone_one_entry_a_line() {
     assert!(by_time.lines().next().unwrap().contains(r#""name":"sub""#), "{by_time}");
 }
 
+/// `--utc` and `--time-style` are the same wherever times are shown.
+#[test]
+fn all_commands_that_show_times_show_them_as_asked() {
+    let world = world();
+    let (file, all) = (world.alice("b.txt"), world.alice(""));
+    let screen = |args: &[&str]| world.screen(args, 100, PLAIN);
+    assert!(screen(&["stat", &file]).contains("modified: 2024-05-03 07:34:56.000000000 -0500\n"));
+    assert!(screen(&["stat", "--utc", &file]).contains("modified: 2024-05-03 12:34:56.000000000 +0000\n"));
+    assert!(world.screen(["stat", &file], 40, PLAIN).contains("modified: 2024-05-03 07:34\n"));
+    assert!(screen(&["stat", "--time-style", "long-iso", &file]).contains("modified: 2024-05-03 07:34\n"));
+    assert!(screen(&["stat", "--time-style=relative", &file]).contains("years ago\n"));
+    let found = screen(&["find", "-l", "--name", "b*", &all]);
+    assert_eq!(found, "file       10 B  2024-05-03 07:34  b.txt\n");
+    assert_eq!(screen(&["find", "--long", "--utc", "--name", "b*", &all]), found.replace("07:34", "12:34Z"));
+    let piped = world.run(["find", "-l", "--name", "b*", &all]).code(0);
+    assert_eq!(piped.stdout(), "file       10 B  2024-05-03 12:34:56Z  b.txt\n");
+    let styled = world.run_with_env(["stat", "--time-style=iso", &file], "TZ", "EST5").code(0);
+    assert!(styled.stdout().contains("modified: 2024-05-03\n"), "{styled:?}");
+
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    world.run(["rm", &world.alice("C")]).code(0);
+    world.run(["link", "--expires", "2d", &file]).code(0);
+    for args in [&["trash", "list"][..], &["link", "list"], &["who"], &["admin", "who"]] {
+        let of = |more: &[&str]| screen(&[args, more, &[&all]].concat());
+        let (here, utc, relative) = (of(&[]), of(&["--utc"]), of(&["--time-style", "relative"]));
+        let is_zulu = |shown: &str| shown.split_whitespace().any(|word| word.len() == 6 && word.ends_with('Z'));
+        assert!(!is_zulu(&here) && is_zulu(&utc), "{args:?}: {here}{utc}");
+        assert!(relative.contains(" ago") || relative.contains("in "), "{args:?}: {relative}");
+    }
+    let shell = world.screen(["shell", "-b", "/dev/null", &all], 100, PLAIN);
+    assert!(!shell.contains("sealift: "), "{shell}");
+    let script = "stat --utc b.txt\ntrash list --utc\nlink list --utc\nwho --utc\nfind -l --utc --name 'b*'\n";
+    let done = world.run_with(["shell", &all], script.as_bytes()).code(0);
+    assert!(done.stdout().contains("modified: 2024-05-03 12:34:56Z"), "{done:?}");
+}
+
 #[test]
 fn colours_come_from_ls_colors_in_columns_too_and_not_with_no_color() {
     let world = world();

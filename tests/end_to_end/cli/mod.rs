@@ -3,6 +3,7 @@
 
 mod admin;
 mod bookmarks;
+mod completion;
 mod copies;
 mod cron;
 mod environment;
@@ -31,6 +32,7 @@ mod pages;
 mod passwd;
 mod progress;
 mod readme;
+mod remove;
 mod shell;
 mod sides;
 mod sparse;

@@ -49,7 +49,7 @@ fn pages(program: &str, is_client: bool) -> Vec<Vec<String>> {
         }
     }
     if is_client {
-        all.push(vec!["help".to_owned(), "connection".to_owned()]);
+        all.extend(["connection", "exit-codes"].map(|topic| vec!["help".to_owned(), topic.to_owned()]));
     }
     all
 }

@@ -115,6 +115,27 @@ fn ls_shows_files_that_match_and_then_what_is_in_the_folders() {
     assert_eq!(paths, ["2026-a", "2026-b/x", "2026-b/y"]);
 }
 
+/// As the `ls` of a system: what is wrong first, then files, then each folder with what is in it below its name.
+#[test]
+fn ls_of_several_names_shows_errors_then_files_then_folders() {
+    let world = world(&["b.txt", "a.txt", "two/y", "one/x", "one/z"]);
+    let (at, address) = (|name: &str| world.alice(name), world.server.address());
+    let done = world.run(["ls", &at("two"), &at("no"), &at("b.txt"), &at("one"), &at("a.txt"), &at("none")]).code(10);
+    let both = format!("a.txt\nb.txt\n\nalice@{address}/one:\nx\nz\n\nalice@{address}/two:\ny\n");
+    assert_eq!(done.stdout(), both);
+    assert!(done.stderr.matches("no such file").count() == 2 && done.stderr.starts_with("sealift: no: "), "{done:?}");
+    // One folder of two names has its name above it still, and what is not there has none.
+    let done = world.run(["ls", &at("no"), &at("one")]).code(10);
+    assert_eq!(done.stdout(), format!("alice@{address}/one:\nx\nz\n"));
+    assert_eq!(world.run(["ls", &at("no"), &at("none")]).code(3).stdout(), "");
+    assert_eq!(world.run(["ls", "-d", &at("two"), &at("b.txt"), &at("no")]).code(10).stdout(), "b.txt\ntwo/\n");
+    world.run(["ls", &at("b.txt/"), &at("one")]).code(10).said("not a folder");
+    let json = world.run(["ls", "--json", &at("one"), &at("b.txt"), &at("no")]).code(10);
+    assert!(json.stderr.contains(r#""path":"no""#) && json.stdout().contains(r#""path":"one/x""#), "{json:?}");
+    let shell = world.run_with(["shell", &at("")], b"ls two none b.txt\n").code(10).said("none: no such file");
+    assert_eq!(shell.stdout(), "b.txt\n\ntwo:\ny\n");
+}
+
 #[test]
 fn one_name_cannot_take_what_a_pattern_stands_for() {
     let world = world(&["a.txt", "photo[1].jpg"]);

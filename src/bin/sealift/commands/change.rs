@@ -11,10 +11,12 @@ use sealift::{Client, Error, Kind};
 
 use super::cp;
 use crate::args::{Mkdir, Mv, Rm};
+use crate::ask;
 use crate::context::{Context, Repeat};
 use crate::direction::is_local;
-use crate::expand::{self, Names, may_be_pattern};
+use crate::expand::{self, Named, Names, may_be_pattern};
 use crate::failure::{Failure, Outcome, Tally};
+use crate::format;
 use crate::how_args::{MkdirHow, RmHow};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
@@ -28,6 +30,25 @@ use crate::verify::known_servers;
 pub async fn rm(ctx: &Context, args: &Rm) -> Outcome {
     // With -f, what is not there is no error, nor is a pattern that nothing matches.
     let names = if args.how.force { Names::Possible } else { Names::Existing };
+    if args.how.interactive
+        && let Some(file) = args.targets.iter().find(|target| is_local(target))
+    {
+        let shown = for_people(file.as_bytes());
+        let hint =
+            format!("`-i` asks before each removal, as in rm. A key is named by `--identity {}`.", shell_word(&shown));
+        return Err(Failure::new(Kind::Usage, format!("{shown} is on this machine, and `rm` works on a server"), hint));
+    }
+    args.how.prove_possible()?;
+    if args.how.once {
+        let work = async |client: &mut Client, all: &[Named]| {
+            let server = match all.first() {
+                Some(named) => ctx.login_for(&named.target)?.to_string(),
+                None => return Ok(()),
+            };
+            remove_all(ctx.out, client, all, &server, &args.how).await
+        };
+        return ctx.for_each_login(&args.targets, names, Repeat::Acts, work).await;
+    }
     let work = async |client: &mut Client, target: &Target| remove(ctx.out, client, target, &args.how).await;
     ctx.for_each(&args.targets, names, Repeat::Acts, work).await
 }
@@ -41,11 +62,53 @@ pub async fn remove(out: Output, client: &mut Client, target: &Target, how: &RmH
         let hint = "Name what is in it; `sealift ls` shows that.";
         return Err(Failure::new(Kind::Usage, format!("{target}: your own folder itself cannot be removed"), hint));
     }
+    if how.interactive && !is_meant(client, &target.path, how.recursive).await? {
+        return Ok(());
+    }
     match client.remove(&target.path, how.recursive).await {
         Ok(()) => report(out, client, Event::Removed, &target.path),
         Err(err) if how.force && err.kind() == Kind::NotFound => Ok(()),
         Err(err) => Err(Failure::from(err).about(&target.path.to_string())),
     }
+}
+
+/// Removes all of these, after one question if they are many or folders may be among them.
+///
+/// # Errors
+/// As [`Tally::outcome`], or what ends the connection; [`Kind::Usage`] if nobody can be asked.
+pub async fn remove_all(out: Output, client: &mut Client, all: &[Named], server: &str, how: &RmHow) -> Outcome {
+    /// So many are removed unasked, as by `rm -I`.
+    const UNASKED: usize = 3;
+    if how.recursive || all.len() > UNASKED {
+        let what = match all {
+            [one] => one.target.path.to_string(),
+            _ => format::count(all.len() as u64, "thing"),
+        };
+        let inside = if how.recursive { ", with all that is in folders" } else { "" };
+        match ask::yes(&format!("Remove {what} of {server}{inside}?"))? {
+            Some(true) => {}
+            Some(false) => return Ok(()),
+            None => return Err(RmHow::nobody_to_ask("-I")),
+        }
+    }
+    let mut tally = Tally::default();
+    for named in all {
+        tally.settle(remove(out, client, &named.target, how).await, out)?;
+    }
+    tally.outcome()
+}
+
+/// Asks whether this is to be removed. What would be refused anyway is not asked.
+async fn is_meant(client: &mut Client, path: &RelPath, recursive: bool) -> Outcome<bool> {
+    let question = match client.stat(path).await {
+        Ok(found) if found.kind == EntryKind::Directory && !recursive => return Ok(true),
+        Ok(found) if found.kind == EntryKind::Directory => format!("Remove the folder {path} and all that is in it?"),
+        Ok(found) => format!("Remove {path} ({})?", format::size(found.size)),
+        // Who may not look may remove.
+        Err(error) if error.kind() == Kind::Denied => format!("Remove {path}?"),
+        Err(error) => return Err(Failure::from(error).about(&path.to_string())),
+    };
+    ask::yes(&question)?.ok_or_else(|| RmHow::nobody_to_ask("-i"))
 }
 
 /// Makes folders.

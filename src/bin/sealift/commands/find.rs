@@ -16,6 +16,7 @@ use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Event, Object, Output, stdout_failed, writes};
+use crate::times::{Clock, TimeArgs, TimeStyle};
 
 /// Find files and folders by name, size and age
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ Examples:
   sealift find -0 files.example/pub --name '*.iso' | xargs -0 -n1 echo
 
 What fits all that is asked is shown as it comes, one path a line, from the user's own folder on; names that begin with a \
-dot too.")]
+dot too. With -l each has its type, size and time before it, as in `ls -l`.")]
 pub struct Find {
     /// Folders on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -53,6 +54,11 @@ pub struct Wanted {
     /// Last changed less long ago than this, like 12h
     #[arg(long, value_name = "TIME", value_parser = age)]
     pub newer: Option<Duration>,
+    /// Show type, size and time too
+    #[arg(short, long, conflicts_with = "print0")]
+    pub long: bool,
+    #[command(flatten)]
+    pub times: TimeArgs,
     /// End each path with a zero byte instead of a line's end
     #[arg(short = '0', long)]
     pub print0: bool,
@@ -112,7 +118,7 @@ fn age(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Find) -> Outcome {
-    let filter = Filter::new(&args.wanted)?;
+    let filter = Filter::new(&args.wanted, ctx.out)?;
     let mut found = 0;
     let work = async |client: &mut Client, target: &Target| {
         found += search(ctx.out, client, target, &filter).await?;
@@ -134,6 +140,8 @@ pub struct Filter {
     /// Changed after this.
     after: Option<Mtime>,
     print0: bool,
+    /// What writes the times of a long listing.
+    clock: Option<Clock>,
 }
 
 impl Filter {
@@ -141,7 +149,7 @@ impl Filter {
     ///
     /// # Errors
     /// If the name is no pattern.
-    pub fn new(wanted: &Wanted) -> Outcome<Self> {
+    pub fn new(wanted: &Wanted, out: Output) -> Outcome<Self> {
         let ago = |age: Duration| SystemTime::now().checked_sub(age).map(Mtime::from);
         let kind = wanted.kind.map(|kind| match kind {
             Type::File => EntryKind::File,
@@ -155,6 +163,7 @@ impl Filter {
             before: wanted.older.and_then(ago),
             after: wanted.newer.and_then(ago),
             print0: wanted.print0,
+            clock: wanted.long.then(|| wanted.times.clock(TimeStyle::LongIso, out.stdout_is_terminal())),
         })
     }
 
@@ -177,7 +186,7 @@ pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &
     let mut take = |folder: &RelPath, entry: &Entry| {
         if filter.takes(entry) {
             found += 1;
-            show(out, folder, entry, filter.print0)?;
+            show(out, folder, entry, filter)?;
         }
         Ok(())
     };
@@ -192,18 +201,19 @@ pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &
     Ok(found)
 }
 
-fn show(out: Output, folder: &RelPath, entry: &Entry, print0: bool) -> sealift::Result<()> {
+fn show(out: Output, folder: &RelPath, entry: &Entry, filter: &Filter) -> sealift::Result<()> {
     use std::io::Write as _;
     if out.json(|| ls::object(folder, entry))? {
         return Ok(());
     }
     let slash: &[u8] = if folder.is_root() { b"" } else { b"/" };
     let path = [folder.as_bytes(), slash, &entry.path].concat();
-    if print0 {
+    if filter.print0 {
         writes();
         return std::io::stdout().lock().write_all(&[&path, b"\0".as_slice()].concat()).map_err(stdout_failed);
     }
-    out.line(out.name(&path))
+    let details = filter.clock.as_ref().map(|clock| ls::details(entry, &ls::size(entry), ls::SIZE_WIDTH, clock));
+    out.line([details.unwrap_or_default().as_bytes(), &out.name(&path)].concat())
 }
 
 #[cfg(test)]

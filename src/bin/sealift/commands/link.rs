@@ -18,7 +18,7 @@ use crate::failure::{Failure, Outcome};
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
 use crate::password::Passwords;
-use crate::times::Clock;
+use crate::times::{TimeArgs, TimeStyle};
 use crate::voice;
 
 /// Make, show and remove links: URLs that need no account
@@ -62,7 +62,9 @@ pub struct Make {
     /// How long it is good for, like 12h or 30d; or `never` to end
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
     pub expires: Lifetime,
-    /// Ask for a password that whoever has the link must know too; with --password-stdin it is the second line, after your own
+    /// Ask for a password that whoever has the link must know too
+    ///
+    /// With --password-stdin it is the second line, after your own.
     #[arg(long)]
     pub password: bool,
     /// Let it be downloaded so often
@@ -113,6 +115,8 @@ pub enum LinkCommand {
         /// You on the server: user@host[:port], or NAME: of a bookmark
         #[arg(value_name = "TARGET")]
         target: OsString,
+        #[command(flatten)]
+        times: TimeArgs,
     },
     /// Let a link give nothing any more
     #[command(visible_alias = "revoke")]
@@ -133,7 +137,7 @@ pub enum LinkCommand {
 pub async fn run(ctx: &Context, args: &Link) -> Outcome {
     match &args.command {
         None => make(ctx, &args.make).await,
-        Some(LinkCommand::List { target }) => list(ctx, target).await,
+        Some(LinkCommand::List { target, times }) => list(ctx, target, *times).await,
         Some(LinkCommand::Remove { target, name }) => remove(ctx, target, name).await,
     }
 }
@@ -210,8 +214,9 @@ async fn make_there(
     };
     if !ctx.out.json(object)? {
         ctx.out.line(&url)?;
-        let until =
-            made.expires.map_or("until you remove it".to_owned(), |end| format!("until {}", minute(end, ctx.out)));
+        let until = made.expires.map_or("until you remove it".to_owned(), |end| {
+            format!("until {}", minute(end, ctx.out, TimeArgs::default()))
+        });
         let can = if args.drop { "put files there, and see nothing," } else { "read it" };
         let name = for_people(made.name.as_bytes());
         ctx.out.note(&voice::here(&format!(
@@ -245,30 +250,35 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// To the minute: at a terminal as the clock there goes, else in UTC.
-fn minute(time: SystemTime, out: Output) -> String {
-    if out.stdout_is_terminal() {
-        return Clock::new(None, false, true).show(time.into());
+fn minute(time: SystemTime, out: Output, times: TimeArgs) -> String {
+    if out.stdout_is_terminal() || times.time_style.is_some() {
+        return times.clock(TimeStyle::LongIso, true).show(time.into()).trim().to_owned();
     }
     let text = rfc3339(time);
     format!("{} UTC", text.get(..16).unwrap_or(&text).replace('T', " "))
 }
 
-async fn list(ctx: &Context, target: &OsString) -> Outcome {
+async fn list(ctx: &Context, target: &OsString, times: TimeArgs) -> Outcome {
     let login = named_login(ctx, target)?;
-    ctx.with_client(&login, async |client| show(ctx.out, client, &login).await).await
+    ctx.with_client(&login, async |client| show(ctx.out, client, &login, times).await).await
 }
 
 /// Shows one's links; without any, how one is made.
 ///
 /// # Errors
 /// Those of the server.
-pub async fn show(out: Output, client: &mut Client, login: &Login) -> Outcome {
+pub async fn show(out: Output, client: &mut Client, login: &Login, times: TimeArgs) -> Outcome {
     let links = client.links().await?;
     let mut rows = Vec::new();
     for link in &links {
         if !out.json(|| link_object(link))? {
             let path = format!("/{}", for_people(&link.path));
-            rows.push([for_people(link.name.as_bytes()), for_people(link.kind.as_bytes()), path, words(link, out)]);
+            rows.push([
+                for_people(link.name.as_bytes()),
+                for_people(link.kind.as_bytes()),
+                path,
+                words(link, out, times),
+            ]);
         }
     }
     if links.is_empty() {
@@ -306,14 +316,14 @@ fn link_object(link: &ServerLink) -> Object {
 }
 
 /// What bounds it.
-fn words(link: &ServerLink, out: Output) -> String {
+fn words(link: &ServerLink, out: Output, times: TimeArgs) -> String {
     let is_used_up = link.downloads.is_some_and(|(done, most)| done >= most);
     let mut words = vec![match link.expires {
         // One that is over says nothing of how long it would have been good.
-        Some(end) if end <= SystemTime::now() => format!("no more: over since {}", minute(end, out)),
+        Some(end) if end <= SystemTime::now() => format!("no more: over since {}", minute(end, out, times)),
         _ if is_used_up => "no more: used up".to_owned(),
         None => "until it is removed".to_owned(),
-        Some(end) => format!("until {}", minute(end, out)),
+        Some(end) => format!("until {}", minute(end, out, times)),
     }];
     words.extend(link.came.map(|(files, _)| format!("{files} came")));
     words.extend(link.downloads.map(|(done, most)| format!("{done} of {most} downloads")));

@@ -1,5 +1,6 @@
 //! `stat`, `hash`: what a server says about files.
 
+use console::Term;
 use sealift::client::Target;
 use sealift::files::{EntryKind, RelPath};
 use sealift::proto::Feature;
@@ -11,14 +12,17 @@ use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
-use crate::times::{Clock, TimeStyle};
+use crate::times::{TimeArgs, TimeStyle};
+
+/// Columns of a line with a time to the billionth of a second.
+const FULL_TIME: usize = "modified: 2026-05-01 14:34:56.123456789 +0200".len();
 
 /// Describes targets.
 ///
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn stat(ctx: &Context, args: &Stat) -> Outcome {
-    let work = async |client: &mut Client, target: &Target| describe(ctx.out, client, target).await;
+    let work = async |client: &mut Client, target: &Target| describe(ctx.out, client, target, args.times).await;
     ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
 }
 
@@ -26,7 +30,7 @@ pub async fn stat(ctx: &Context, args: &Stat) -> Outcome {
 ///
 /// # Errors
 /// As [`Client::stat`].
-pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outcome {
+pub async fn describe(out: Output, client: &mut Client, target: &Target, times: TimeArgs) -> Outcome {
     let path = &target.path;
     let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
     let object = || {
@@ -47,9 +51,11 @@ pub async fn describe(out: Output, client: &mut Client, target: &Target) -> Outc
     if stat.kind == EntryKind::File {
         out.line(format!("    size: {} ({} bytes)", format::size(stat.size), stat.size))?;
     }
-    let is_terminal = out.stdout_is_terminal();
-    let clock = Clock::new(is_terminal.then_some(TimeStyle::FullIso), false, is_terminal);
-    out.line(format!("modified: {}", clock.show(stat.mtime)))?;
+    // Where all that is known of a time does not fit into a line, the minute does.
+    let is_narrow = usize::from(Term::stdout().size().1) <= FULL_TIME;
+    let style = if is_narrow { TimeStyle::LongIso } else { TimeStyle::FullIso };
+    let clock = times.clock(style, out.stdout_is_terminal());
+    out.line(format!("modified: {}", clock.show(stat.mtime).trim()))?;
     if let Some(mode) = stat.mode {
         out.line(format!("    mode: {mode}"))?;
     }

@@ -4,11 +4,12 @@ use sealift::client::SessionInfo;
 use sealift::escape::for_people;
 use sealift::{Client, Kind};
 
-use crate::args::{Kick, OneServer, Ping};
+use crate::args::{Kick, OneServer, Ping, Who};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::output::{Event, Object, Output};
+use crate::times::{TimeArgs, TimeStyle};
 
 /// Asks for an answer, several times if wanted.
 ///
@@ -101,20 +102,21 @@ pub async fn show_status(out: Output, client: &mut Client) -> Outcome {
 ///
 /// # Errors
 /// As [`Context::with_client`].
-pub async fn who(ctx: &Context, args: &OneServer) -> Outcome {
+pub async fn who(ctx: &Context, args: &Who) -> Outcome {
     let login = ctx.login_for(&ctx.target(&args.target)?)?;
-    ctx.with_client(&login, async |client| show_who(ctx.out, client).await).await
+    ctx.with_client(&login, async |client| show_who(ctx.out, client, args.times).await).await
 }
 
 /// The same over a connection.
 ///
 /// # Errors
 /// As [`Client::who`].
-pub async fn show_who(out: Output, client: &mut Client) -> Outcome {
+pub async fn show_who(out: Output, client: &mut Client, times: TimeArgs) -> Outcome {
+    let clock = times.clock(TimeStyle::LongIso, out.stdout_is_terminal());
     for session in client.who().await? {
         if !out.json(|| session_object(&session))? {
             let [user, peer, doing] = [&session.user, &session.peer, &session.doing].map(|t| for_people(t.as_bytes()));
-            let since = format::utc(session.since);
+            let since = clock.show(session.since);
             let key = session.key.as_ref().map(|key| format!("  (key {})", for_people(key.as_bytes())));
             out.line(format!("{}  {user:<16}  {peer:<24}  {since}  {doing}{}", session.id, key.unwrap_or_default()))?;
         }

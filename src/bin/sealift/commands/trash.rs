@@ -5,18 +5,19 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use clap::{Args, Subcommand};
-use sealift::client::{Purged, ServerTrash, ServerTrashList, Target};
+use sealift::client::{Purged, ServerTrash, ServerTrashList, Target, glob};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
 use sealift::{Client, Exit, Kind};
 
 use crate::ask;
-use crate::context::Context;
+use crate::context::{Context, Repeat};
+use crate::expand::{Names, may_be_pattern};
 use crate::failure::{Failure, Outcome};
 use crate::format;
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
-use crate::times::Clock;
+use crate::times::{TimeArgs, TimeStyle};
 
 /// Show, bring back, or remove for good what was deleted or replaced on a server
 #[derive(Debug, Args)]
@@ -25,6 +26,7 @@ Examples:
   sealift trash list alice@files.example
   sealift trash restore alice@files.example/reports/summer.pdf
   sealift trash restore alice@files.example/reports --to reports-of-monday
+  sealift trash restore 'alice@files.example/photos/*.jpg'
   sealift trash empty alice@files.example/photos
 
 A server keeps what is deleted or replaced if its administrator says so, for as long as that says, and counts it in the quota, \
@@ -42,12 +44,14 @@ pub enum TrashCommand {
         /// A user's folder, or what was in it, on a server
         #[arg(value_name = "TARGET")]
         target: OsString,
+        #[command(flatten)]
+        times: TimeArgs,
     },
     /// Bring something back: the youngest that was called so
     Restore {
-        /// What was deleted or replaced
-        #[arg(value_name = "TARGET")]
-        target: OsString,
+        /// What was deleted or replaced, also by wildcards
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<OsString>,
         /// Which of several, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,
@@ -76,14 +80,13 @@ pub enum TrashCommand {
 /// As [`Context::connect`] and those of the server.
 pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
     match &args.command {
-        TrashCommand::List { target } => {
+        TrashCommand::List { target, times } => {
             let target = ctx.target(target)?;
             let login = ctx.login_for(&target)?;
-            ctx.with_client(&login, async |client| list(ctx.out, client, &target.path).await).await
+            ctx.with_client(&login, async |client| list(ctx.out, client, &target.path, *times).await).await
         }
-        TrashCommand::Restore { target, id, to } => {
-            let target = ctx.target(target)?;
-            let login = ctx.login_for(&target)?;
+        TrashCommand::Restore { targets, id, to } => {
+            refuse_several(targets, id.is_some(), to.is_some())?;
             let to = match to {
                 None => None,
                 Some(to) => {
@@ -91,8 +94,11 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
                     Some(RelPath::parse(path.strip_prefix(b"/").unwrap_or(path))?)
                 }
             };
-            ctx.with_client(&login, async |client| restore(ctx.out, client, &login, &target, *id, to.as_ref()).await)
-                .await
+            let work = async |client: &mut Client, target: &Target| {
+                let login = ctx.login_for(target)?;
+                restore(ctx.out, client, &login, target, *id, to.as_ref()).await
+            };
+            ctx.for_each(targets, Names::Kept, Repeat::Acts, work).await
         }
         TrashCommand::Empty { target, id, yes } => {
             let target = ctx.target(target)?;
@@ -106,12 +112,12 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
 ///
 /// # Errors
 /// As [`Client::trash`].
-pub async fn list(out: Output, client: &mut Client, path: &RelPath) -> Outcome {
+pub async fn list(out: Output, client: &mut Client, path: &RelPath, times: TimeArgs) -> Outcome {
     let list = client.trash(path).await?;
     let paths: HashSet<&RelPath> = list.entries.iter().map(|thing| &thing.path).collect();
     // Where one name stands for several things it takes more to say which is meant.
     let show_ids = paths.len() < list.entries.len();
-    let clock = Clock::new(None, false, out.stdout_is_terminal());
+    let clock = times.clock(TimeStyle::LongIso, out.stdout_is_terminal());
     for thing in &list.entries {
         if !out.json(|| object(thing))? {
             let size = if thing.kind == EntryKind::Directory { "folder".to_owned() } else { format::size(thing.size) };
@@ -171,6 +177,27 @@ pub async fn restore(
         out.note(&format!("/{} is there again.", for_people(to.as_bytes())));
     }
     Ok(())
+}
+
+/// Refuses to give several things one id or one new name.
+///
+/// # Errors
+/// [`Kind::Usage`].
+pub fn refuse_several(names: &[OsString], has_id: bool, has_to: bool) -> Outcome {
+    let option = match (has_id, has_to) {
+        (true, _) => "--id",
+        (_, true) => "--to",
+        _ => return Ok(()),
+    };
+    let is_one = |name: &OsString| !(may_be_pattern(name) && glob::has_wildcards(name.as_bytes()));
+    match names {
+        [one] if is_one(one) => Ok(()),
+        _ => Err(Failure::new(
+            Kind::Usage,
+            format!("{option} is about one thing, and several are named"),
+            "Name one, without wildcards; a backslash before a wildcard takes its meaning away.",
+        )),
+    }
 }
 
 /// The one of this very path that was deleted or replaced last.

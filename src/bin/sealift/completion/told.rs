@@ -55,7 +55,7 @@ fn values(
     let answer = told(&[&["--json"], command].concat(), target);
     let objects = answer.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let meant = objects.filter(|object| object["event"] == event && is_meant(object));
-    let values = meant.filter_map(|object| object[field].as_str().map(str::to_owned));
+    let values = meant.filter_map(|object| object.get(field)?.as_str().map(str::to_owned));
     values.filter(|value| for_people(value.as_bytes()) == *value).collect()
 }
 

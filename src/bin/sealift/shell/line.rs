@@ -18,6 +18,7 @@ use crate::help::show_help;
 use crate::how_args::{CpHow, GetHow, MkdirHow, MvHow, PutHow, RmHow};
 use crate::mirror_args;
 use crate::suggest;
+use crate::times::TimeArgs;
 
 /// A command of the shell.
 #[derive(Debug, Parser)]
@@ -71,7 +72,7 @@ pub enum Command {
     #[command(visible_alias = "copy")]
     Cp(Cp),
     /// Show type, size and time
-    Stat(Names),
+    Stat(Stat),
     /// Show the BLAKE3 of files
     Hash(Names),
     /// Compare what the server has on its disk with what was stored
@@ -107,7 +108,7 @@ pub enum Command {
     /// Show your session and the server's figures
     Status,
     /// Show who is connected (administrators)
-    Who,
+    Who(TimeArgs),
     /// End a session, or all sessions of a user (administrators)
     Kick {
         /// The session's id, as `who` shows it, or a user's name
@@ -220,6 +221,15 @@ pub struct Names {
 }
 
 #[derive(Debug, Args)]
+pub struct Stat {
+    /// Files or folders
+    #[arg(required = true)]
+    pub names: Vec<OsString>,
+    #[command(flatten)]
+    pub times: TimeArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct Rm {
     /// Files or folders
     #[arg(required = true)]
@@ -314,7 +324,7 @@ impl Command {
             | Command::Lpwd
             | Command::Ping
             | Command::Status
-            | Command::Who
+            | Command::Who(_)
             | Command::Kick { .. }
             | Command::Shutdown
             | Command::Login { .. }
@@ -337,14 +347,17 @@ impl Command {
             | Command::Link(_)
             | Command::Accept(_)
             | Command::Trash(TrashLine { command: TrashCommand::Restore { .. } | TrashCommand::Empty { .. } }) => false,
-            command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who),
+            command => command.is_about_files() || matches!(command, Command::Ping | Command::Status | Command::Who(_)),
         }
     }
 
     /// Whether it speaks with the server.
     pub fn needs_server(&self) -> bool {
         self.is_about_files()
-            || matches!(self, Command::Ping | Command::Status | Command::Who | Command::Kick { .. } | Command::Shutdown)
+            || matches!(
+                self,
+                Command::Ping | Command::Status | Command::Who(_) | Command::Kick { .. } | Command::Shutdown
+            )
     }
 }
 
@@ -437,6 +450,9 @@ mod tests {
             ("find -name x", "Here it is --name"),
             ("mv a", "It is written like this: mv"),
             ("ls --frob", "`ls --help` shows"),
+            // On the command line it would be about the server.
+            ("cd -l x", "`cd --help` shows"),
+            ("stat -p x", "`stat --help` shows"),
         ] {
             match Line::parse(words(line)) {
                 Err(Failure::Error { hint: Some(hint), .. }) => assert!(hint.contains(said), "{line}: {hint}"),

@@ -1,6 +1,7 @@
 //! The shell's side of a session: who is logged in where, the current folder, and what each command does.
 
 mod names;
+mod several;
 mod subcommands;
 mod transfers;
 
@@ -19,7 +20,7 @@ use super::local::{self, expand_home};
 use super::request::literal;
 use super::say;
 use crate::commands::change::{Act, Moving};
-use crate::commands::{cat, change, df, du, find, look, ls, server, tree, verify};
+use crate::commands::{cat, change, df, du, find, look, server, tree, verify};
 use crate::context::{Connected, Context};
 use crate::expand::without_dot;
 use crate::failure::{Failure, Outcome, Tally};
@@ -203,7 +204,7 @@ impl<'a> ShellSession<'a> {
                 df::show(out, self.client().await?, path.as_ref().unwrap_or(&RelPath::root())).await?;
             }
             Command::Find(line) => {
-                let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted)?);
+                let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted, out)?);
                 self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))
                     .await?;
             }
@@ -240,10 +241,7 @@ impl<'a> ShellSession<'a> {
                 self.each(&line.names, async |client, target| cat::write(out, client, target, false).await).await?;
             }
             Command::Trash(line) => self.trash(&line.command).await?,
-            Command::Rm(line) => {
-                let how = &line.how;
-                self.each(&line.names, async |client, target| change::remove(out, client, target, how).await).await?;
-            }
+            Command::Rm(line) => self.rm(line).await?,
             Command::Mkdir(line) => {
                 // Nothing is a wildcard in what is to be made.
                 let names: Vec<OsString> = line.names.iter().map(|name| protected(name)).collect();
@@ -257,7 +255,8 @@ impl<'a> ShellSession<'a> {
                 self.carry(&line.names, Moving { force: line.how.force, several: false, act }).await?;
             }
             Command::Stat(line) => {
-                self.each(&line.names, async |client, target| look::describe(out, client, target).await).await?;
+                self.each(&line.names, async |client, target| look::describe(out, client, target, line.times).await)
+                    .await?;
             }
             Command::Hash(line) => {
                 self.each(&line.names, async |client, target| look::digest(out, client, &target.path).await).await?;
@@ -280,7 +279,7 @@ impl<'a> ShellSession<'a> {
                 server::ping_once(out, self.client().await?, &server).await?;
             }
             Command::Status => server::show_status(out, self.client().await?).await?,
-            Command::Who => server::show_who(out, self.client().await?).await?,
+            Command::Who(times) => server::show_who(out, self.client().await?, *times).await?,
             Command::Kick { whom } => server::end_sessions(out, self.client().await?, whom).await?,
             Command::Shutdown => server::end_server(out, self.client().await?).await?,
             Command::Login { user } => self.log_in(user.as_deref()).await?,
@@ -291,33 +290,6 @@ impl<'a> ShellSession<'a> {
             }
         }
         Ok(Next::Go)
-    }
-
-    /// Moves or copies all of these names but the last to where that says.
-    async fn carry(&mut self, names: &[OsString], how: Moving) -> Outcome {
-        let out = self.ctx.out;
-        let Some((to, from)) = names.split_last() else { return Ok(()) };
-        let (to, words) = (self.target(to)?, self.words(from)?);
-        let mut tally = Tally::default();
-        let (mut sources, mut several) = (Vec::new(), from.len() > 1);
-        let client = self.client().await?;
-        for word in &words {
-            let meant = match word.meant(client).await {
-                Ok(meant) => meant,
-                Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
-                Err(failure) => {
-                    tally.show(failure, out)?;
-                    continue;
-                }
-            };
-            several |= meant.is_pattern;
-            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
-            sources.extend(meant.names.into_iter().map(|named| named.target));
-        }
-        if sources.is_empty() {
-            return tally.outcome();
-        }
-        change::carry(out, client, None, &sources, &to, Moving { several, ..how }, tally).await
     }
 
     async fn cd(&mut self, folder: Option<&OsStr>) -> Outcome {
@@ -332,35 +304,6 @@ impl<'a> ShellSession<'a> {
             _ => self.target(name)?.path,
         };
         self.change_folder(folder).await
-    }
-
-    async fn ls(&mut self, line: &line::Ls) -> Outcome {
-        let names = or_here(&line.names);
-        let words = self.words(&names)?;
-        let out = self.ctx.out;
-        let headers = ls::Headers::new(out, words.len() > 1, self.folder.clone(), |target| target.path.to_string());
-        let client = self.client().await?;
-        let mut tally = Tally::default();
-        for word in &words {
-            let meant = match word.meant(client).await {
-                Ok(meant) => meant,
-                Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
-                Err(failure) => {
-                    tally.show(failure, out)?;
-                    continue;
-                }
-            };
-            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
-            if meant.names.is_empty() {
-                continue;
-            }
-            match ls::word(out, client, &meant.names, &line.look, &headers).await {
-                Ok(()) => tally.add_done(1),
-                Err(failure) if failure.ends_connection() || words.len() == 1 => return Err(failure),
-                Err(failure) => tally.show(failure, out)?,
-            }
-        }
-        tally.outcome()
     }
 
     /// Logs in again: as the same user, or as another one, who starts in their own folder.

@@ -13,7 +13,7 @@ use sealift::escape::for_people;
 
 use self::top::Top;
 use super::server;
-use crate::args::{Kick, OneServer};
+use crate::args::{Kick, OneServer, Who};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::format;
@@ -38,7 +38,7 @@ pub struct Admin {
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
     /// Show who is connected, and what they do
-    Who(OneServer),
+    Who(Who),
     Top(Top),
     /// End a session, or all sessions of a user
     Kick(Kick),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{ArgAction, Args};
 
-use crate::times::TimeStyle;
+use crate::times::TimeArgs;
 
 /// List a folder
 #[derive(Debug, Args)]
@@ -61,18 +61,14 @@ pub struct Look {
     /// Show folders themselves, not what is in them
     #[arg(short, long)]
     pub directory: bool,
-    /// Show sizes as people read them, which they are anyway; --help is the help
+    /// Sizes as people read them, which they are anyway; --help is the help
     #[arg(short = 'h', long, overrides_with = "bytes")]
     pub human_readable: bool,
     /// Show sizes in bytes
     #[arg(short, long)]
     pub bytes: bool,
-    /// Show times in UTC
-    #[arg(long)]
-    pub utc: bool,
-    /// How to show times
-    #[arg(long, value_enum, value_name = "STYLE")]
-    pub time_style: Option<TimeStyle>,
+    #[command(flatten)]
+    pub times: TimeArgs,
     /// Show this help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,

@@ -6,19 +6,19 @@ mod printer;
 
 use std::cell::Cell;
 
-use sealift::client::{Target, Unread};
-use sealift::files::{Entry, RelPath};
-use sealift::{Client, Exit, Kind};
+use sealift::client::{Stat, Target, Unread};
+use sealift::files::{Entry, EntryKind, RelPath};
+use sealift::{Client, Error, Kind};
 
 pub use args::{Look, Ls};
 pub use order::{Groups, is_hidden};
-pub use printer::object;
 use printer::{Counts, Printer};
+pub use printer::{SIZE_WIDTH, details, object, size};
 
 use super::unread;
 use crate::context::{Context, Repeat};
-use crate::expand::Named;
-use crate::failure::{Failure, Outcome};
+use crate::expand::{Named, Names};
+use crate::failure::{Failure, Outcome, Tally};
 use crate::output::{Event, Object, Output};
 
 /// Runs the command.
@@ -27,8 +27,8 @@ use crate::output::{Event, Object, Output};
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Ls) -> Outcome {
     let headers = Headers::new(ctx.out, args.targets.len() > 1, RelPath::root(), |target| target.to_string());
-    let work = async |client: &mut Client, names: &[Named]| word(ctx.out, client, names, &args.look, &headers).await;
-    ctx.for_each_word(&args.targets, Repeat::Asks, work).await
+    let work = async |client: &mut Client, all: &[Named]| names(ctx.out, client, all, &args.look, &headers).await;
+    ctx.for_each_login(&args.targets, Names::Existing, Repeat::Asks, work).await
 }
 
 /// The names above what is in several folders.
@@ -56,65 +56,74 @@ impl Headers {
     }
 }
 
-/// Lists what one word stands for. As a shell's `ls`: files by themselves, then each folder with what is in it.
+/// Lists what all words stand for, as the `ls` of a system does: first what is wrong, then files by themselves, then each folder
+/// with what is in it.
 ///
 /// # Errors
-/// As [`Client::list`].
-pub async fn word(out: Output, client: &mut Client, names: &[Named], look: &Look, headers: &Headers) -> Outcome {
-    if let [Named { target, entry: None, .. }] = names {
-        if headers.always && !look.directory {
-            headers.show(target)?;
-        }
+/// As [`Client::list`], and as [`Tally::outcome`] for several.
+pub async fn names(out: Output, client: &mut Client, names: &[Named], look: &Look, headers: &Headers) -> Outcome {
+    if let [Named { target, entry: None, .. }] = names
+        && !headers.always
+    {
         return list(out, client, target, look).await;
+    }
+    let mut tally = Tally::default();
+    let found = look_at(client, names).await?;
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for (named, found) in names.iter().zip(found) {
+        let entry = match found {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = named.target.path.to_string();
+                tally.show(Failure::from(error.at(path.clone())).about(&path), out)?;
+                continue;
+            }
+        };
+        match entry.kind == EntryKind::Directory {
+            true if !look.directory => folders.push((entry, &named.target)),
+            false if named.target.is_folder => {
+                tally.show(Error::new(Kind::NotDirectory, format!("{}: not a folder", named.target)).into(), out)?;
+            }
+            _ => files.push(entry),
+        }
     }
     // Names are relative to the current folder if all are in it.
     let is_inside = |named: &Named| named.target.path.strip_prefix(&headers.here).is_some_and(|rest| !rest.is_root());
     let base = if names.iter().all(is_inside) { headers.here.clone() } else { RelPath::root() };
     let cut = if base.is_root() { 0 } else { base.as_bytes().len() + 1 };
     let mut printer = Printer::new(out, look, base);
-    let mut folders = Vec::new();
-    let mut files = 0;
-    for named in names {
-        if named.is_folder() && !look.directory {
-            folders.push(&named.target);
-            continue;
-        }
-        let entry = match &named.entry {
-            Some(entry) => entry.clone(),
-            // One of the alternatives in braces: a path that nobody has looked at.
-            None => match itself(client, &named.target.path).await {
-                Ok(entry) if entry.kind == sealift::files::EntryKind::Directory && !look.directory => {
-                    folders.push(&named.target);
-                    continue;
-                }
-                Ok(entry) => entry,
-                Err(failure) if failure.ends_connection() => return Err(failure),
-                Err(failure) => {
-                    failure.show(out);
-                    files += 1;
-                    continue;
-                }
-            },
-        };
-        files += 1;
+    for entry in files {
         let path = entry.path.get(cut..).unwrap_or_default().to_vec();
         printer.keep(Entry { path, ..entry })?;
     }
     let Counts { shown, .. } = printer.finish()?;
-    let mut failed = shown < files;
+    tally.add_done(shown);
     headers.first.set(headers.first.get() && shown == 0);
-    for target in folders {
+    let order = order::order(look);
+    folders.sort_by(|(a, _), (b, _)| order(a, b));
+    for (_, target) in folders {
         headers.show(target)?;
-        match list(out, client, target, look).await {
-            Err(failure) if failure.ends_connection() || failure.exit() == Exit::Interrupted => return Err(failure),
-            Err(failure) => {
-                failure.show(out);
-                failed = true;
-            }
-            Ok(()) => {}
-        }
+        tally.settle(list(out, client, target, look).await, out)?;
     }
-    if failed { Err(Failure::Shown(Exit::Partial)) } else { Ok(()) }
+    tally.outcome()
+}
+
+/// What each of these is: as it was found by a pattern, or asked for now.
+async fn look_at(client: &mut Client, names: &[Named]) -> Outcome<Vec<sealift::Result<Entry>>> {
+    let asked: Vec<RelPath> =
+        names.iter().filter(|named| named.entry.is_none()).map(|named| named.target.path.clone()).collect();
+    let mut answers = if asked.is_empty() { Vec::new() } else { client.stats(asked).await? }.into_iter();
+    let mut found = Vec::new();
+    for named in names {
+        found.push(match (&named.entry, &named.target.path) {
+            (Some(entry), _) => Ok(entry.clone()),
+            (None, path) => match answers.next() {
+                Some(answer) => answer.map(|stat| entry_of(path, &stat)),
+                None => Err(Error::new(Kind::Internal, "no answer is left")),
+            },
+        });
+    }
+    Ok(found)
 }
 
 /// Lists one target over its connection. A file is listed as itself.
@@ -168,8 +177,12 @@ pub fn group(entries: Vec<Entry>) -> Groups {
 /// As [`Client::stat`].
 pub async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
     let stat = client.stat(path).await.map_err(|err| Failure::from(err).about(&path.to_string()))?;
+    Ok(entry_of(path, &stat))
+}
+
+fn entry_of(path: &RelPath, stat: &Stat) -> Entry {
     let whole = if path.is_root() { b"." } else { path.as_bytes() };
-    Ok(Entry {
+    Entry {
         kind: stat.kind,
         size: stat.size,
         mtime: stat.mtime,
@@ -177,5 +190,5 @@ pub async fn itself(client: &mut Client, path: &RelPath) -> Outcome<Entry> {
         rotten: stat.rotten,
         mark: None,
         path: whole.to_vec(),
-    })
+    }
 }

@@ -12,7 +12,7 @@ use super::order::{group, is_hidden, order};
 use crate::colours::Colours;
 use crate::format;
 use crate::output::{Event, Object, Output, stdout_failed, writes};
-use crate::times::Clock;
+use crate::times::{Clock, TimeStyle};
 
 /// Writes the entries of one folder, or of one tree, to standard output.
 pub struct Printer<'a> {
@@ -48,7 +48,7 @@ impl<'a> Printer<'a> {
             out,
             look,
             folder,
-            clock: Clock::new(look.time_style, look.utc, out.stdout_is_terminal()),
+            clock: look.times.clock(TimeStyle::LongIso, out.stdout_is_terminal()),
             colours: Colours::of_stdout(out.stdout_is_terminal()),
             stdout: BufWriter::new(io::stdout()),
             held: is_sorted.then(Vec::new),
@@ -178,21 +178,24 @@ impl<'a> Printer<'a> {
     fn size(&self, entry: &Entry) -> String {
         match (entry.kind, self.look.bytes) {
             (EntryKind::File, true) => entry.size.to_string(),
-            (EntryKind::File, false) => format::size(entry.size),
-            _ => "-".to_owned(),
+            _ => size(entry),
         }
     }
 
-    /// `file    1.5 KiB  2024-05-01 12:34:56Z  `.
     fn details(&self, entry: &Entry, width: usize) -> String {
         let width = if self.look.bytes && width == SIZE_WIDTH { BYTES_WIDTH } else { width };
-        let (size, time) = (self.size(entry), self.clock.show(entry.mtime));
-        if entry.rotten {
-            // A letter longer than the others.
-            return format!("rotten {size:>0$}  {time}  ", width.saturating_sub(1));
-        }
-        format!("{:<5} {size:>width$}  {time}  ", entry.kind.word())
+        details(entry, &self.size(entry), width, &self.clock)
     }
+}
+
+/// `file    1.5 KiB  2024-05-01 12:34:56Z  `.
+pub fn details(entry: &Entry, size: &str, width: usize, clock: &Clock) -> String {
+    let time = clock.show(entry.mtime);
+    if entry.rotten {
+        // A letter longer than the others.
+        return format!("rotten {size:>0$}  {time}  ", width.saturating_sub(1));
+    }
+    format!("{:<5} {size:>width$}  {time}  ", entry.kind.word())
 }
 
 /// An entry of a listing of this folder, for programs.
@@ -208,10 +211,15 @@ pub fn object(folder: &RelPath, entry: &Entry) -> Object {
 }
 
 /// The width of a size where the next line is not known yet, or never is to be another.
-const SIZE_WIDTH: usize = 9;
+pub const SIZE_WIDTH: usize = 9;
 
 /// The same in bytes.
 const BYTES_WIDTH: usize = 15;
+
+/// The size of a file as people read it.
+pub fn size(entry: &Entry) -> String {
+    if entry.kind == EntryKind::File { format::size(entry.size) } else { "-".to_owned() }
+}
 
 fn plain_name(entry: &Entry) -> String {
     let slash = if entry.kind == EntryKind::Directory { "/" } else { "" };

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use sealift::files::TrashId;
 
 use crate::commands::link;
+use crate::times::TimeArgs;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -21,7 +22,7 @@ pub struct LinkLine {
 #[derive(Debug, Subcommand)]
 pub enum LinkCommand {
     /// Show your links
-    List,
+    List(TimeArgs),
     /// Let a link give nothing any more
     #[command(visible_alias = "revoke")]
     Remove {
@@ -44,11 +45,14 @@ pub enum TrashCommand {
     List {
         /// The folder, or what was in it [default: the current one]
         name: Option<OsString>,
+        #[command(flatten)]
+        times: TimeArgs,
     },
     /// Bring something back: the youngest that was called so
     Restore {
-        /// What was deleted or replaced
-        name: OsString,
+        /// What was deleted or replaced, also by wildcards
+        #[arg(required = true)]
+        names: Vec<OsString>,
         /// Which of several, as `trash list` shows it
         #[arg(long, value_name = "ID")]
         id: Option<TrashId>,

@@ -1,17 +1,40 @@
 //! What the commands of the shell do that have commands of their own.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
+
+use sealift::client::ServerTrash;
 
 use super::ShellSession;
 use crate::commands::{link, trash};
-use crate::failure::Outcome;
+use crate::expand::{self, Named};
+use crate::failure::{Outcome, Tally};
 use crate::shell::line::{LinkCommand, LinkLine, TrashCommand};
 
 impl ShellSession<'_> {
+    /// The names in the trash below a folder, from there on, for completing them.
+    ///
+    /// # Errors
+    /// As [`sealift::Client::trash`].
+    pub async fn trashed_in(&mut self, typed: &[u8]) -> Outcome<BTreeSet<Vec<u8>>> {
+        let (folder, _) = self.resolve(typed)?;
+        let kept = self.client().await?.trash(&folder).await?;
+        let inside = |thing: &ServerTrash| Some(thing.path.strip_prefix(&folder)?.as_bytes().to_vec());
+        Ok(kept.entries.iter().filter_map(inside).filter(|name| !name.is_empty()).collect())
+    }
+
+    /// The names of one's links, for completing them.
+    ///
+    /// # Errors
+    /// As [`sealift::Client::links`].
+    pub async fn link_names(&mut self) -> Outcome<BTreeSet<Vec<u8>>> {
+        Ok(self.client().await?.links().await?.into_iter().map(|link| link.name.into_bytes()).collect())
+    }
+
     pub(super) async fn link(&mut self, line: &LinkLine) -> Outcome {
         let (ctx, login) = (self.ctx, self.login.clone());
         match &line.command {
-            Some(LinkCommand::List) => link::show(ctx.out, self.client().await?, &login).await,
+            Some(LinkCommand::List(times)) => link::show(ctx.out, self.client().await?, &login, *times).await,
             Some(LinkCommand::Remove { name }) => link::end(ctx.out, self.client().await?, &login, name).await,
             None => {
                 let target = self.target(line.make.target.as_deref().unwrap_or_default())?;
@@ -23,14 +46,27 @@ impl ShellSession<'_> {
     pub(super) async fn trash(&mut self, command: &TrashCommand) -> Outcome {
         let (out, login) = (self.ctx.out, self.login.clone());
         match command {
-            TrashCommand::List { name } => {
+            TrashCommand::List { name, times } => {
                 let target = self.target(name.as_deref().unwrap_or(OsStr::new(".")))?;
-                trash::list(out, self.client().await?, &target.path).await
+                trash::list(out, self.client().await?, &target.path, *times).await
             }
-            TrashCommand::Restore { name, id, to } => {
-                let target = self.target(name)?;
+            TrashCommand::Restore { names, id, to } => {
+                trash::refuse_several(names, id.is_some(), to.is_some())?;
                 let to = to.as_deref().map(|to| self.target(to)).transpose()?.map(|to| to.path);
-                trash::restore(out, self.client().await?, &login, &target, *id, to.as_ref()).await
+                let words = self.words(names)?;
+                let client = self.client().await?;
+                let mut tally = Tally::default();
+                for word in &words {
+                    let meant = match word.is_pattern {
+                        true => expand::expand_kept(client, &word.target, true).await?,
+                        false => expand::as_it_stands(&word.target),
+                    };
+                    meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
+                    for Named { target, .. } in &meant.names {
+                        tally.settle(trash::restore(out, client, &login, target, *id, to.as_ref()).await, out)?;
+                    }
+                }
+                tally.outcome()
             }
             TrashCommand::Empty { name, id, yes } => {
                 let target = self.target(name)?;

@@ -1,0 +1,125 @@
+//! `rm -i` and `rm -I`, as people type them from rm, and what comes back by wildcards.
+
+use std::fs;
+
+use crate::common::program::{PASSWORD, Terminal, World, names};
+
+fn world(files: &[&str]) -> World {
+    let world = World::trusting();
+    for name in files {
+        let path = world.remote("alice", name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+    world
+}
+
+fn at(world: &World, args: &[&str]) -> Terminal {
+    world.terminal_of((100, 24), &[("SEALIFT_PASSWORD", PASSWORD)], args)
+}
+
+fn left(world: &World) -> Vec<String> {
+    let mut names = names(&world.remote("alice", ""));
+    names.retain(|name| !name.starts_with(".sealift"));
+    names
+}
+
+#[test]
+fn with_i_each_is_asked_and_a_no_keeps_it() {
+    let world = world(&["a.bak", "b.bak", "c", "d/inner"]);
+    let mut rm = at(&world, &["rm", "-i", &world.alice("*.bak"), &world.alice("c")]);
+    rm.expect("Remove a.bak (5 B)? (yes, no): ").line("y").expect("Remove b.bak (5 B)? (yes, no): ").line("");
+    rm.expect("Remove c (1 B)? ").line("yes");
+    assert_eq!(rm.wait().code(), Some(0), "{}", rm.whole());
+    assert_eq!(left(&world), ["b.bak", "d", "d/inner"]);
+    // What names a key elsewhere does not here, and says so.
+    fs::write(world.local("key"), "").unwrap();
+    world.run(["rm", "-i", "./key", &world.alice("c")]).code(2).said("--identity ./key");
+    world.run(["rm", "--identity", "./key", &world.alice("d/inner")]).code(4).said("key: others can read");
+    world.run(["-i", "./key", "rm", &world.alice("d/inner")]).code(4).said("key: others can read");
+    let mut folder = at(&world, &["rm", "-ri", &world.alice("d")]);
+    folder.expect("Remove the folder d and all that is in it? (yes, no): ").line("no");
+    assert_eq!(folder.wait().code(), Some(0));
+    // What would be refused is not asked, and what is not there is an error.
+    let mut refused = at(&world, &["rm", "-i", &world.alice("d"), &world.alice("missing")]);
+    assert_eq!(refused.wait().code(), Some(10), "{}", refused.whole());
+    assert!(!refused.whole().contains("(yes, no)") && refused.whole().contains("missing: no such file"));
+    assert_eq!(left(&world), ["b.bak", "d", "d/inner"]);
+}
+
+#[test]
+fn with_capital_i_it_is_asked_once_for_many_or_folders() {
+    let world = world(&["1", "2", "3", "4", "5", "d/inner"]);
+    let mut few = at(&world, &["rm", "-I", &world.alice("1"), &world.alice("2"), &world.alice("3")]);
+    assert_eq!(few.wait().code(), Some(0), "{}", few.whole());
+    world.run(["put", "-r", "/etc/hostname", &world.alice("1")]).code(0);
+    fs::write(world.remote("alice", "2"), "").unwrap();
+    let question = format!("Remove 4 things of alice@{}? (yes, no): ", world.server.address());
+    let mut many = at(&world, &["rm", "-I", &world.alice("[1-5]")]);
+    many.expect(&question).line("n");
+    assert_eq!(many.wait().code(), Some(0));
+    assert_eq!(left(&world), ["1", "2", "4", "5", "d", "d/inner"]);
+    let mut many = at(&world, &["rm", "-I", &world.alice("[1-5]")]);
+    many.expect(&question).line("yes");
+    assert_eq!(many.wait().code(), Some(0));
+    let mut folder = at(&world, &["rm", "-rI", &world.alice("d")]);
+    folder.expect("Remove d of ").expect("with all that is in folders? (yes, no): ").line("y");
+    assert_eq!(folder.wait().code(), Some(0));
+    assert!(left(&world).is_empty());
+}
+
+#[test]
+fn without_a_terminal_nothing_is_removed_that_was_to_be_asked() {
+    let world = world(&["a", "b", "c", "d", "e/f"]);
+    world.run(["rm", "-i", &world.alice("a")]).code(2).said("no terminal to ask on").said("-f behind it");
+    world.run(["rm", "-I", &world.alice("*")]).code(2).said("-I asks");
+    world.run(["rm", "-rI", &world.alice("e")]).code(2);
+    assert_eq!(left(&world).len(), 6);
+    // What is not asked needs nobody, and the last word counts.
+    world.run(["rm", "-I", &world.alice("a")]).code(0);
+    world.run(["rm", "-i", "-f", &world.alice("b")]).code(0);
+    world.run(["rm", "-f", "-i", &world.alice("c")]).code(2);
+    assert_eq!(left(&world), ["c", "d", "e", "e/f"]);
+    let shell = |line: &str| world.run_with(["shell", &world.alice("")], line.as_bytes());
+    shell("rm -i c\n").code(2).said("no terminal");
+    shell("rm -rI *\n").code(2).said("no terminal");
+    shell("rm -i -f c\nrm -I d\n").code(0);
+    assert_eq!(left(&world), ["e", "e/f"]);
+}
+
+#[test]
+fn the_shell_asks_too() {
+    let world = world(&["a", "b", "c"]);
+    let mut shell = at(&world, &["shell", &world.alice("")]);
+    shell.expect("/> ").line("rm -i a b").expect("Remove a (1 B)? (yes, no): ").line("no");
+    shell.expect("Remove b (1 B)? (yes, no): ").line("yes").expect("/> ").line("exit");
+    assert_eq!(shell.wait().code(), Some(0), "{}", shell.whole());
+    assert_eq!(left(&world), ["a", "c"]);
+}
+
+#[test]
+fn what_was_removed_comes_back_by_wildcards() {
+    let world = world(&["a.txt", "b.txt", ".c.txt", "d[1]", "d1", "sub/e.txt", "f.pdf"]);
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    let all = ["a.txt", "b.txt", ".c.txt", r"d\[1\]", "d1", "sub/e.txt", "f.pdf"].map(|name| world.alice(name));
+    world.run(["rm"].iter().map(|word| word.to_string()).chain(all)).code(0);
+    let restore = |args: &[&str]| world.run([&["trash", "restore"], args].concat());
+    restore(&[&world.alice("*.txt")]).code(0).said("/a.txt is there again").said("/b.txt is there again");
+    assert_eq!(left(&world), ["a.txt", "b.txt", "sub"]);
+    // As it stands before a pattern, and a backslash or a URL makes a name.
+    restore(&[&world.alice("d[1]")]).code(0).said("/d[1] is there again");
+    restore(&[&world.alice("d[1]")]).code(0).said("/d1 is there again");
+    restore(&[&format!("sealift://{}", world.alice("*.pdf"))]).code(3);
+    restore(&[&world.alice("*.doc")]).code(3).said("nothing that is kept matches").said("trash list");
+    restore(&[&world.alice("*.doc"), &world.alice("**/e.*")]).code(10).said("/sub/e.txt is there again");
+    restore(&["--to", "x", &world.alice("f*")]).code(2).said("--to is about one thing");
+    restore(&["--to", "x", &world.alice("f.pdf"), &world.alice(".c.txt")]).code(2);
+    // Hidden names are matched by a dot, and the shell does it from its folder on.
+    fs::remove_file(world.remote("alice", "a.txt")).unwrap();
+    restore(&[&world.alice("{.c,a}.txt")]).code(10).said("/.c.txt is there again");
+    let done = world.run_with(["shell", &world.alice("")], b"rm sub/e.txt\ncd sub\ntrash restore e* '/f*'\n").code(10);
+    done.said("/sub/e.txt is there again").said("f*: nothing called so is kept");
+    let done = world.run_with(["shell", &world.alice("sub")], b"trash restore /f*\n").code(0);
+    done.said("/f.pdf is there again");
+}
