@@ -185,6 +185,6 @@ fn what_comes_by_a_link_is_told_of_with_the_link_s_name_whatever_protocol_it_cam
     );
     assert_eq!(of("UPLOAD", "to"), [Value::from("inbox/f-2")], "{lines:#?}");
     let failed = |outcome: &str| by_link.iter().filter(|line| line["outcome"] == outcome).count();
-    assert_eq!((failed("no-space"), failed("denied")), (1, 1), "{by_link:#?}");
+    assert_eq!((failed("quota"), failed("denied")), (1, 1), "{by_link:#?}");
     assert!(!serde_json::to_string(&lines).unwrap().contains(&secret));
 }

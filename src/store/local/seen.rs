@@ -20,7 +20,11 @@ pub(super) fn look(jail: &Jail, path: &RelPath) -> Result<Seen> {
                 Err(_) => seen,
             })
         }
-        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => Ok(Seen::NOTHING),
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::NotDirectory) => match jail.parent_to_read(path) {
+            // What is only read may have a link on the way.
+            Ok((dir, name)) => seen(jail, path, (&dir, name)),
+            Err(_) => Ok(Seen::NOTHING),
+        },
         Err(error) => Err(error),
     }
 }

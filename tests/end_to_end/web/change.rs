@@ -418,3 +418,20 @@ fn a_condition_and_its_change_are_one_step_whoever_else_writes() {
         }
     }
 }
+
+#[test]
+fn a_copy_from_behind_a_link_is_decided_on_what_is_there() {
+    let world = World::of(&["alice"]);
+    let alice = world.home("alice");
+    fs::create_dir(alice.join("real")).unwrap();
+    fs::write(alice.join("real/f"), "there").unwrap();
+    symlink("real", alice.join("link")).unwrap();
+    let daemon = world.start();
+    let destination = to(&daemon, "/~alice/g");
+    let copy = |bytes: &[u8]| {
+        let tag = format!("If-Match: \"{}\"", sealift::files::Hash::of(bytes));
+        ask(&daemon, "alice", "COPY", "/~alice/link/f", &[&destination, &tag]).status
+    };
+    assert_eq!((copy(b"another"), copy(b"there")), (412, 201));
+    assert_eq!(fs::read_to_string(alice.join("g")).unwrap(), "there");
+}
