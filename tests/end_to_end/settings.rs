@@ -248,13 +248,23 @@ fn an_invitation_names_the_port_of_the_server_that_runs_and_says_when_it_guesses
         let said = invite(host, &[]);
         assert!(said.contains(":4456/#") && said.contains("the usual port") == guessed, "{host:?}: {said}");
     }
-    // As a server that runs has written it.
-    fs::write(place.join("port"), "7005\n").unwrap();
+    // As a server that runs has written it, and not as one that was killed has left it.
     fs::write(place.join("sealiftd.toml"), "port_file = \"port\"\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+    let mut daemon = Daemon::builder().within(place).start();
+    let running = format!("h.example:{}/#", daemon.port());
     let said = invite(&["--host", "h.example"], &[]);
-    assert!(said.contains("h.example:7005/#") && !said.contains("usual port"), "{said}");
-    fs::remove_file(place.join("port")).unwrap();
-    assert!(invite(&["--host", "h.example"], &[]).contains("the usual port"));
+    assert!(said.contains(&running) && !said.contains("usual port"), "{said}");
     fs::write(place.join("other"), "7006\n").unwrap();
-    assert!(invite(&["--host", "h.example"], &[("SEALIFT_PORT_FILE", "other")]).contains("h.example:7006/#"));
+    let other = [("SEALIFT_PORT_FILE", "other")];
+    assert!(invite(&["--host", "h.example"], &other).contains("h.example:7006/#"));
+    fs::rename(place.join("port"), place.join("aside")).unwrap();
+    assert!(invite(&["--host", "h.example"], &[]).contains("the usual port"));
+    fs::rename(place.join("aside"), place.join("port")).unwrap();
+    daemon.crash(Signal::KILL);
+    assert!(place.join("port").exists());
+    let said = invite(&["--host", "h.example"], &[]);
+    assert!(said.contains("h.example:4456/#") && said.contains("of a server that runs"), "{said}");
+    let settings = [("SEALIFT_LISTEN", "127.0.0.1:7007")];
+    let said = invite(&["--host", "h.example"], &settings);
+    assert!(said.contains("h.example:7007/#") && !said.contains("usual port"), "{said}");
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use sealift::auth::{Access, Secret, StateFolder, UsersFile, unchosen_password};
 use sealift::client::{Endpoint, InvitationLink};
 use sealift::escape::for_people;
+use sealift::server::users_file_trouble;
 use sealift::tls::Identity;
 use sealift::{Error, Kind, limits};
 
@@ -36,7 +37,8 @@ const FIRST_START: &str =
     "The first start of the server makes it: start `sealiftd` here once, or say where it is (`sealiftd --help`).";
 
 /// Why the port is guessed.
-const UNKNOWN_PORT: &str = "no setting (`listen`) and no port file (`port_file`) says where the server listens";
+const UNKNOWN_PORT: &str =
+    "no setting (`listen`) and no port file (`port_file`) of a server that runs says where it listens";
 
 /// Whom to invite.
 #[derive(Debug, Args)]
@@ -52,8 +54,8 @@ pub struct Invite {
     /// How long it can be used, such as 1h or 7d
     #[arg(long, value_name = "TIME", default_value_t = limits::INVITATION_LIFETIME.into())]
     pub expires: humantime::Duration,
-    /// Where the user finds this server [default: this machine's name; the port is the one that the server has
-    /// written to its port file, or that its settings say, or 4456]
+    /// Where the user finds this server [default: this machine's name; the port is the one that a running server
+    /// has written to its port file, or that its settings say, or 4456]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub host: Option<String>,
     /// Where the server listens, as its own option says it: the port of the line, if no other is given.
@@ -71,10 +73,12 @@ pub struct Invite {
 }
 
 impl Invite {
-    /// The port that people find the server on: the one that a server listens on that runs, if it has told it; else the one of its
-    /// settings, if they tell.
-    fn port(&self) -> Option<u16> {
-        let running = self.port_file.as_deref().and_then(port_file::port_in);
+    /// The port that people find the server on: the one that a server of this data directory listens on that runs, if it has told
+    /// it; else the one of its settings, if they tell.
+    fn port(&self, data: &Path) -> Option<u16> {
+        // One that was killed has left its file behind.
+        let file = self.port_file.as_deref().filter(|_| users_file_trouble(data).is_some());
+        let running = file.and_then(port_file::port_in);
         running.or_else(|| self.port_of_settings())
     }
 
@@ -103,7 +107,7 @@ pub fn run(places: &Places, args: Invite) -> Result<(), Failure> {
         say("Withdrawn.\n");
         return Ok(());
     }
-    let known_port = args.port();
+    let known_port = args.port(&places.data);
     let port = known_port.unwrap_or(limits::PORT);
     let name = args.name.unwrap_or_default();
     usage::refuse_password_in_name(&name)?;

@@ -123,3 +123,37 @@ fn what_was_removed_comes_back_by_wildcards() {
     let done = world.run_with(["shell", &world.alice("sub")], b"trash restore /f*\n").code(0);
     done.said("/f.pdf is there again");
 }
+
+#[test]
+fn the_trash_is_listed_and_emptied_by_wildcards_too() {
+    let world = world(&["a.log", "b.log", "[c].log", "d.txt", "sub/e.log"]);
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    let all = ["d.txt", "sub/e.log", "a.log", "b.log", r"\[c\].log"].map(|name| world.alice(name));
+    world.run(["rm"].iter().map(|word| word.to_string()).chain(all)).code(0);
+    let names = |args: &[&str]| -> Vec<String> {
+        let done = world.run([&["trash", "list"], args].concat()).code(0);
+        done.stdout().lines().map(|line| line.rsplit("  ").next().unwrap().to_owned()).collect()
+    };
+    // All of them, the youngest first, each once, and only they.
+    assert_eq!(names(&[&world.alice("*.log")]), ["/[c].log", "/b.log", "/a.log"]);
+    assert_eq!(names(&[&world.alice("{a,a,?}.log")]), ["/b.log", "/a.log"]);
+    assert_eq!(names(&[&world.alice("[c].log")]), ["/[c].log"]);
+    assert_eq!(names(&[&world.alice("**/*.log")]).len(), 4);
+    let purge = |args: &[&str]| world.run([&["trash", "empty"], args].concat());
+    // Nothing that matches is an error, and nothing goes.
+    for pattern in [world.alice("*.doc"), world.alice("*.doc/")] {
+        world.run(["trash", "list", &pattern]).code(3).said("nothing that is kept matches");
+        let done = purge(&["--yes", &pattern]).code(3).said("nothing that is kept matches");
+        assert!(!done.stderr.contains("Nothing is kept"), "{done:?}");
+    }
+    purge(&[&world.alice("?.log")]).code(2).said("2 things would be removed for good");
+    purge(&["--yes", "--id", "0000000000000000-0000000000000000", &world.alice("?.log")]).code(2).said("--id is about");
+    purge(&["--yes", &world.alice("?.log")]).code(0).said("2 things are gone for good");
+    assert_eq!(names(&[&world.alice("")]), ["/[c].log", "/sub/e.log", "/d.txt"]);
+    let script = b"cd /sub\ntrash list *.log\ntrash list *.txt\ntrash empty --yes /*.txt\ntrash empty --yes *.doc\n";
+    let done = world.run_with(["shell", &world.alice("")], script).code(10);
+    let done = done.said("1 thing is gone for good").said("*.doc: nothing that is kept matches");
+    assert!(done.stdout().contains("/sub/e.log\n") && !done.stdout().contains("d.txt"), "{done:?}");
+    assert_eq!(names(&[&world.alice("")]), ["/[c].log", "/sub/e.log"]);
+}

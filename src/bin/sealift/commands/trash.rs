@@ -1,19 +1,21 @@
 //! `trash`: what was deleted or replaced, and comes back or goes for good.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
+use std::{iter, slice};
 
 use clap::{Args, Subcommand};
-use sealift::client::{Purged, ServerTrash, ServerTrashList, Target, glob};
+use sealift::client::{ServerTrash, ServerTrashList, Target, glob};
 use sealift::escape::for_people;
 use sealift::files::{EntryKind, RelPath, TrashId};
 use sealift::{Client, Exit, Kind};
 
 use crate::ask;
 use crate::context::{Context, Repeat};
-use crate::expand::{Names, may_be_pattern};
-use crate::failure::{Failure, Outcome};
+use crate::expand::{Named, Names, may_be_pattern};
+use crate::failure::{Failure, Outcome, Tally};
 use crate::format;
 use crate::login::Login;
 use crate::output::{Event, Object, Output};
@@ -41,7 +43,7 @@ pub enum TrashCommand {
     /// Show what is kept, the youngest first
     #[command(visible_alias = "ls")]
     List {
-        /// A user's folder, or what was in it, on a server
+        /// A user's folder, or what was in it, on a server; also by wildcards
         #[arg(value_name = "TARGET")]
         target: OsString,
         #[command(flatten)]
@@ -62,7 +64,7 @@ pub enum TrashCommand {
     /// Remove for good what was deleted or replaced, here and in folders below
     #[command(visible_alias = "purge")]
     Empty {
-        /// A user's folder, or what was in it, on a server
+        /// A user's folder, or what was in it, on a server; also by wildcards
         #[arg(value_name = "TARGET")]
         target: OsString,
         /// This one alone, as `trash list` shows it
@@ -81,9 +83,8 @@ pub enum TrashCommand {
 pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
     match &args.command {
         TrashCommand::List { target, times } => {
-            let target = ctx.target(target)?;
-            let login = ctx.login_for(&target)?;
-            ctx.with_client(&login, async |client| list(ctx.out, client, &target.path, *times).await).await
+            let work = async |client: &mut Client, meant: &[Named]| list(ctx.out, client, meant, *times).await;
+            ctx.for_each_login(slice::from_ref(target), Names::Kept, Repeat::Asks, work).await
         }
         TrashCommand::Restore { targets, id, to } => {
             refuse_several(targets, id.is_some(), to.is_some())?;
@@ -101,19 +102,44 @@ pub async fn run(ctx: &Context, args: &Trash) -> Outcome {
             ctx.for_each(targets, Names::Kept, Repeat::Acts, work).await
         }
         TrashCommand::Empty { target, id, yes } => {
-            let target = ctx.target(target)?;
-            let login = ctx.login_for(&target)?;
-            ctx.with_client(&login, async |client| empty(ctx.out, client, &target, *id, *yes).await).await
+            refuse_several(slice::from_ref(target), id.is_some(), false)?;
+            let typed = ctx.target(target)?;
+            let work =
+                async |client: &mut Client, meant: &[Named]| empty(ctx.out, client, (&typed, meant), *id, *yes).await;
+            ctx.for_each_login(slice::from_ref(target), Names::Kept, Repeat::Acts, work).await
         }
     }
 }
 
-/// Shows over a connection what is kept of this path and below it.
+/// These without those that are said already, by themselves or by a folder above: what is below a name is meant with it.
+fn outermost(meant: &[Named]) -> Vec<&RelPath> {
+    let all: HashSet<&RelPath> = meant.iter().map(|named| &named.target.path).collect();
+    let is_inside = |path: &RelPath| iter::successors(path.parent(), RelPath::parent).any(|above| all.contains(&above));
+    let mut seen = HashSet::new();
+    meant.iter().map(|named| &named.target.path).filter(|path| !is_inside(path) && seen.insert(*path)).collect()
+}
+
+/// What is kept of all these and below them, the youngest first.
+async fn kept(client: &mut Client, meant: &[Named]) -> Outcome<ServerTrashList> {
+    let mut all = ServerTrashList::default();
+    for path in outermost(meant) {
+        let ServerTrashList { entries, is_cut } = client.trash(path).await?;
+        all.entries.extend(entries);
+        all.is_cut |= is_cut;
+    }
+    // Of one it is the server's own order.
+    if meant.len() > 1 {
+        all.entries.sort_by_key(|thing| Reverse(thing.id));
+    }
+    Ok(all)
+}
+
+/// Shows over a connection what is kept of these and below them.
 ///
 /// # Errors
 /// As [`Client::trash`].
-pub async fn list(out: Output, client: &mut Client, path: &RelPath, times: TimeArgs) -> Outcome {
-    let list = client.trash(path).await?;
+pub async fn list(out: Output, client: &mut Client, meant: &[Named], times: TimeArgs) -> Outcome {
+    let list = kept(client, meant).await?;
     let paths: HashSet<&RelPath> = list.entries.iter().map(|thing| &thing.path).collect();
     // Where one name stands for several things it takes more to say which is meant.
     let show_ids = paths.len() < list.entries.len();
@@ -128,7 +154,8 @@ pub async fn list(out: Output, client: &mut Client, path: &RelPath, times: TimeA
     }
     match (list.entries.is_empty(), list.is_cut) {
         (true, _) => out.note(
-            "Nothing is kept there that was deleted or replaced. A server keeps that only if its administrator says so.",
+            "Nothing is kept there that was deleted or replaced. A server keeps that if its administrator says so, for as long as \
+             that says.",
         ),
         (false, true) => out.note("There is more: name a folder, to see what was in it."),
         (false, false) => {}
@@ -206,24 +233,48 @@ async fn youngest(client: &mut Client, path: &RelPath) -> Outcome<Option<TrashId
     Ok(list.entries.iter().find(|thing| thing.path == *path).map(|thing| thing.id))
 }
 
-/// Removes over a connection, for good, what is kept of this path and below it; asks first unless that was said.
+/// Removes over a connection, for good, what is kept of these, which are what `typed` stands for, and below them; asks first unless
+/// that was said.
 ///
 /// # Errors
 /// [`Exit::Partial`] if something is left, [`Exit::Other`] if the answer is no, [`Kind::Usage`] if nobody can be asked; as [`Client::purge`].
-pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option<TrashId>, yes: bool) -> Outcome {
+pub async fn empty(
+    out: Output,
+    client: &mut Client,
+    (typed, meant): (&Target, &[Named]),
+    id: Option<TrashId>,
+    yes: bool,
+) -> Outcome {
     if !yes {
-        let ServerTrashList { entries, is_cut } = client.trash(&target.path).await?;
+        let ServerTrashList { entries, is_cut } = kept(client, meant).await?;
         let things = entries.iter().filter(|thing| id.is_none_or(|id| thing.id == id)).count();
         // Of what a list is too short for it is not known whether it is there.
         match (things, is_cut && id.is_none()) {
             (0, _) if !is_cut => {}
-            (0, _) => confirm(out, "what is kept", target)?,
-            (1, false) => confirm(out, "1 thing", target)?,
-            (_, false) => confirm(out, &format!("{things} things"), target)?,
-            (_, true) => confirm(out, &format!("{things} things and more"), target)?,
+            (0, _) => confirm(out, "what is kept", typed)?,
+            (1, false) => confirm(out, "1 thing", typed)?,
+            (_, false) => confirm(out, &format!("{things} things"), typed)?,
+            (_, true) => confirm(out, &format!("{things} things and more"), typed)?,
         }
     }
-    let Purged { gone, left, unreached, .. } = client.purge(&target.path, id).await?;
+    let (mut gone, mut left, mut unreached) = (0u64, 0u64, 0u64);
+    let (names, mut tally) = (outermost(meant), Tally::default());
+    for path in &names {
+        match client.purge(*path, id).await {
+            Ok(purged) => {
+                tally.add_done(1);
+                gone = gone.saturating_add(purged.gone);
+                left = left.saturating_add(purged.left);
+                unreached = unreached.saturating_add(purged.unreached);
+            }
+            Err(error) if names.len() == 1 => return Err(error.into()),
+            // The others go all the same.
+            Err(error) => tally.settle(Err(error.into()), out)?,
+        }
+    }
+    if tally.failures() == names.len() as u64 {
+        return tally.outcome();
+    }
     let told = || Object::of(Event::Purged).value("things", gone).value("left", left).value("unreached", unreached);
     if !out.json(told)? {
         out.note(&match (gone, left.saturating_add(unreached)) {
@@ -243,7 +294,7 @@ pub async fn empty(out: Output, client: &mut Client, target: &Target, id: Option
         }
     }
     // All of it was to go.
-    if left == 0 && unreached == 0 { Ok(()) } else { Err(Failure::Shown(Exit::Partial)) }
+    if left == 0 && unreached == 0 { tally.outcome() } else { Err(Failure::Shown(Exit::Partial)) }
 }
 
 /// What goes now can be had from nowhere.

@@ -43,7 +43,7 @@ pub enum TrashCommand {
     /// Show what is kept of a folder, the youngest first
     #[command(visible_alias = "ls")]
     List {
-        /// The folder, or what was in it [default: the current one]
+        /// The folder, or what was in it, also by wildcards [default: the current one]
         name: Option<OsString>,
         #[command(flatten)]
         times: TimeArgs,
@@ -63,7 +63,7 @@ pub enum TrashCommand {
     /// Remove for good what was deleted or replaced, here and in folders below
     #[command(visible_alias = "purge")]
     Empty {
-        /// The folder, or what was in it
+        /// The folder, or what was in it, also by wildcards
         name: OsString,
         /// This one alone, as `trash list` shows it
         #[arg(long, value_name = "ID")]

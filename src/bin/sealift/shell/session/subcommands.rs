@@ -1,7 +1,8 @@
 //! What the commands of the shell do that have commands of their own.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::slice;
 
 use sealift::client::ServerTrash;
 
@@ -47,31 +48,49 @@ impl ShellSession<'_> {
         let (out, login) = (self.ctx.out, self.login.clone());
         match command {
             TrashCommand::List { name, times } => {
-                let target = self.target(name.as_deref().unwrap_or(OsStr::new(".")))?;
-                trash::list(out, self.client().await?, &target.path, *times).await
+                let name = name.clone().unwrap_or_else(|| OsString::from("."));
+                let (meant, mut tally) = self.kept(&[name]).await?;
+                if !meant.is_empty() {
+                    tally.settle(trash::list(out, self.client().await?, &meant, *times).await, out)?;
+                }
+                tally.outcome()
             }
             TrashCommand::Restore { names, id, to } => {
                 trash::refuse_several(names, id.is_some(), to.is_some())?;
                 let to = to.as_deref().map(|to| self.target(to)).transpose()?.map(|to| to.path);
-                let words = self.words(names)?;
+                let (meant, mut tally) = self.kept(names).await?;
                 let client = self.client().await?;
-                let mut tally = Tally::default();
-                for word in &words {
-                    let meant = match word.is_pattern {
-                        true => expand::expand_kept(client, &word.target, true).await?,
-                        false => expand::as_it_stands(&word.target),
-                    };
-                    meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
-                    for Named { target, .. } in &meant.names {
-                        tally.settle(trash::restore(out, client, &login, target, *id, to.as_ref()).await, out)?;
-                    }
+                for Named { target, .. } in &meant {
+                    tally.settle(trash::restore(out, client, &login, target, *id, to.as_ref()).await, out)?;
                 }
                 tally.outcome()
             }
             TrashCommand::Empty { name, id, yes } => {
-                let target = self.target(name)?;
-                trash::empty(out, self.client().await?, &target, *id, *yes).await
+                trash::refuse_several(slice::from_ref(name), id.is_some(), false)?;
+                let typed = self.target(name)?;
+                let (meant, mut tally) = self.kept(slice::from_ref(name)).await?;
+                if !meant.is_empty() {
+                    let work = trash::empty(out, self.client().await?, (&typed, &meant), *id, *yes).await;
+                    tally.settle(work, out)?;
+                }
+                tally.outcome()
             }
         }
+    }
+
+    /// What these words stand for in the trash; what they do not is shown and counted.
+    async fn kept(&mut self, names: &[OsString]) -> Outcome<(Vec<Named>, Tally)> {
+        let (out, words) = (self.ctx.out, self.words(names)?);
+        let client = self.client().await?;
+        let (mut all, mut tally) = (Vec::new(), Tally::default());
+        for word in &words {
+            let meant = match word.is_pattern {
+                true => expand::expand_kept(client, &word.target, true).await?,
+                false => expand::as_it_stands(&word.target),
+            };
+            meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
+            all.extend(meant.names);
+        }
+        Ok((all, tally))
     }
 }
