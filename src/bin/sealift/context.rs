@@ -178,6 +178,7 @@ impl Context {
     /// # Errors
     /// As [`Config::target`] and [`Context::config`].
     pub fn target(&self, typed: &OsStr) -> Outcome<Target> {
+        super::commands::by_link::refuse(typed)?;
         let target = self.config()?.target(typed.as_bytes()).map_err(Failure::from);
         let first = typed.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
         if let (Err(_), Some(name)) = (&target, first.strip_suffix(b":"))

@@ -362,3 +362,50 @@ fn put_by_a_link_says_what_no_link_takes() {
     let broken = "https://127.0.0.1:1/.sealift-web/l/short/";
     stranger(&world, &["put", "f", broken]).code(2).said("not whole");
 }
+
+#[test]
+fn what_is_printed_beneath_a_link_works_as_it_stands() {
+    let world = World::trusting();
+    let inbox = world.remote("alice", "inbox");
+    fs::create_dir(&inbox).unwrap();
+    fs::write(world.remote("alice", "f"), "f").unwrap();
+    fs::write(world.local("FILE"), "sent").unwrap();
+    // The lines that are commands, with the URL in them: it stands on standard output alone.
+    let printed = |arguments: &[&str], input: &str| -> (Vec<String>, String) {
+        let done = world.run_with([&["link"], arguments].concat(), input.as_bytes()).code(0);
+        let url = done.stdout().trim_end().to_owned();
+        assert!(!done.stderr.contains(&url[..url.len() - 60]), "{done:?}");
+        let lines = done.stderr.lines().filter_map(|line| line.strip_prefix("  "));
+        (lines.filter(|line| line.contains("'URL'")).map(|line| line.replace("URL", &url)).collect(), url)
+    };
+    let shell = |line: &str| {
+        let output = Command::new("sh").arg("-c").arg(line).current_dir(world.local("")).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (lines, url) = printed(&[&world.alice("f")], "");
+    assert_eq!(lines, [format!("sealift get '{url}'")]);
+    stranger(&world, &["get", &url]).code(0);
+    let (lines, url) = printed(&["--drop", &world.alice("inbox")], "");
+    let curl = format!("curl -k --pinnedpubkey '{}' -T FILE '{url}'", world.server.pin());
+    assert_eq!(lines, [format!("sealift put FILE '{url}'"), curl.clone()]);
+    stranger(&world, &["put", "FILE", &url]).code(0);
+    shell(&curl.replace("curl", "curl -sSf"));
+    let input = format!("{PASSWORD}\nthe link's own\n");
+    let make = ["--drop", "--name", "other", "--password", "--password-stdin"];
+    let (lines, _) = printed(&[&make[..], &[&world.alice("inbox")]].concat(), &input);
+    assert!(lines[1].contains("-u ':PASSWORD' -T FILE"), "{lines:?}");
+    shell(&lines[1].replace("curl", "curl -sSf").replace("':PASSWORD'", "\":the link's own\""));
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 3);
+}
+
+#[test]
+fn a_link_where_a_place_is_named_is_answered_with_what_takes_one() {
+    let world = World::trusting();
+    let secret = "s".repeat(43);
+    let url = format!("https://127.0.0.1:1/.sealift-web/l/{secret}/");
+    for words in [&["ls"][..], &["cat"], &["stat"], &["mirror", "./here"]] {
+        let done = world.run([words, &[&url]].concat()).code(2).said("hint: `sealift get 'URL'`");
+        assert!(!done.stderr.contains(&secret), "{done:?}");
+    }
+}

@@ -1,10 +1,11 @@
 //! Coming by somebody's link, by the key that its URL names, to fetch what it leads to or to put files in.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 use sealift::client::{LinkUrl, Settings, Target};
 use sealift::files::RelPath;
+use sealift::tls::Pin;
 use sealift::{Error, Kind};
 
 use crate::context::{Connected, Context};
@@ -24,6 +25,25 @@ pub fn meant(name: Option<&OsString>) -> Outcome<Option<LinkUrl>> {
     let Some(name) = name.filter(|name| LinkUrl::is_meant(name.as_bytes())) else { return Ok(None) };
     let text = name.to_str().ok_or_else(|| Error::new(Kind::Usage, "the link is no text"))?;
     Ok(Some(text.parse()?))
+}
+
+/// Refuses a link where a place on a server is named.
+///
+/// # Errors
+/// [`Kind::Usage`], without a word of the link.
+pub fn refuse(typed: &OsStr) -> Outcome {
+    if !LinkUrl::is_meant(typed.as_bytes()) {
+        return Ok(());
+    }
+    let hint =
+        "`sealift get 'URL'` fetches what it gives; into one that takes files `sealift put FILE 'URL'` puts some.";
+    Err(Failure::new(Kind::Usage, "a link is given where a place on a server is to be named", hint))
+}
+
+/// How curl puts a file in by a link, up to its URL, with the pin by which it checks the server's key.
+pub fn curl_put(pin: Option<Pin>, has_password: bool) -> String {
+    let pin = pin.map(|pin| format!(" -k --pinnedpubkey '{pin}'")).unwrap_or_default();
+    format!("curl{pin}{} -T FILE", if has_password { " -u ':PASSWORD'" } else { "" })
 }
 
 /// Logs in by a link, for a command with this verb and these names.

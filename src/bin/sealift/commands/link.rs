@@ -12,6 +12,7 @@ use sealift::secret::Secret;
 use sealift::{Client, Error, Kind};
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::commands::by_link;
 use crate::commands::login::named_login;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -37,11 +38,11 @@ Examples:
   sealift link remove alice@files.example report.pdf
 
 Whoever has the URL that is printed gets the file, or the folder with all that is in it then, with a browser, with curl, or \
-with `sealift get URL`, and nothing else of yours. It gives no more than you may read at that moment, and ends when you remove \
+with `sealift get 'URL'`, and nothing else of yours. It gives no more than you may read at that moment, and ends when you remove \
 it, when its time is over, or with your account. Making one takes the right `link`.
 
-With --drop whoever has the URL puts files into that folder, with `sealift put FILE URL`, a browser or `curl -T FILE URL`, and sees nothing of what is \
-there. \
+With --drop whoever has the URL puts files into that folder, with `sealift put FILE 'URL'`, a browser or curl, and sees nothing of what is \
+there. What to type is printed beneath the URL, for curl with what checks the server's key. \
 Nothing is ever replaced: a name that is taken gets a number. They count in your quota, and you must be allowed to upload there.
 
 With --max-downloads what counts is each file, and each archive of a folder, that was sent to its end: one that breaks off does \
@@ -189,6 +190,7 @@ async fn make_there(
             Error::new(Kind::Usage, "--expires: so far away that no clock shows it; `never` says that it does not end")
         })?),
     };
+    let has_password = password.is_some();
     let new = NewLink::to(target.path.clone())
         .inbox(args.drop.then(|| LinkInbox { bytes: args.max_size, files: args.max_files.map(u64::from) }))
         .name(args.name.clone())
@@ -196,6 +198,8 @@ async fn make_there(
         .password(password)
         .downloads(args.max_downloads.map(u64::from));
     let pin = client.pin();
+    // Whom the server shows another certificate sees another key, too.
+    let pin_of_curl = pin.filter(|_| client.greeted().web_certificate_ends.is_none());
     let made = client.make_link(new).await.map_err(|error| {
         let failure = Failure::from(error).about(&target.to_string());
         let failure =
@@ -222,6 +226,15 @@ async fn make_there(
         ctx.out.note(&voice::here(&format!(
             "Whoever has this link can {can} {until}. `sealift link remove {login} '{name}'` ends it."
         )));
+        // Not for the shell that this one may have been made in: others type it. The URL stands above, and in no log of errors.
+        match args.drop {
+            true => {
+                let curl = by_link::curl_put(pin_of_curl, has_password);
+                ctx.out.note("With Sealift they put a file in so:\n  sealift put FILE 'URL'");
+                ctx.out.note(&format!("And with curl:\n  {curl} 'URL'"));
+            }
+            false => ctx.out.note("With Sealift they fetch it so:\n  sealift get 'URL'"),
+        }
         if is_this_machine(&login.server.host) {
             ctx.out.note(
                 "It names this machine as only this machine does: others need the server's name or address there.",

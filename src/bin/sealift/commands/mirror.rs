@@ -11,6 +11,7 @@ use sealift::escape::for_people;
 use sealift::files::RelPath;
 use sealift::{Client, Error, Kind};
 
+use super::by_link;
 use super::mirror_lock::MirrorLock;
 use crate::commands::look::{warn_of_growing, warn_of_records};
 use crate::context::Context;
@@ -307,7 +308,10 @@ fn way(config: &Config, source: &OsString, destination: &OsString) -> Outcome<Wa
         Err(Failure::new(Kind::Usage, text, hint))
     };
     // A mirror is of what is in a folder anyway.
-    let there = |typed: &OsString| config.target(without_dot(typed).0.as_bytes());
+    let there = |typed: &OsString| -> Outcome<Target> {
+        by_link::refuse(typed)?;
+        Ok(config.target(without_dot(typed).0.as_bytes())?)
+    };
     match (is_local(source), is_local(destination)) {
         (true, true) => usage("both are local: one side of a mirror is on a server"),
         (false, false) => usage("both are on a server: one side of a mirror is a local folder"),

@@ -2,7 +2,7 @@
 
 pub mod admin;
 pub mod bookmark;
-mod by_link;
+pub mod by_link;
 pub mod cat;
 pub mod change;
 pub mod cp;

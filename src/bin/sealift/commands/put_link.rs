@@ -113,12 +113,7 @@ fn refused(local: &OsString) -> Option<Failure> {
 
 /// How curl sends a file by this link. What the link gives to whoever has it is not repeated.
 fn with_curl(link: &LinkUrl) -> String {
-    match link.pin {
-        Some(pin) => {
-            format!(
-                "The server is too old for this: `curl -k --pinnedpubkey '{pin}' -T FILE 'LINK'` sends one, and checks the server's key by that."
-            )
-        }
-        None => "The server is too old for this: `curl -T FILE 'LINK'` sends one.".to_owned(),
-    }
+    let curl = by_link::curl_put(link.pin, false);
+    let checks = if link.pin.is_some() { ", and checks the server's key by that" } else { "" };
+    format!("The server is too old for this: `{curl} 'LINK'` sends one{checks}.")
 }
