@@ -174,5 +174,8 @@ pub const MIRROR_LOCK_LOOKS: u32 = 3;
 /// See [`MIRROR_LOCK_LOOKS`]. Much longer than that moment, and too short for a person to notice.
 pub const MIRROR_LOCK_LOOK: Duration = Duration::from_millis(20);
 
+/// Lock files younger than this are not looked at by others, so that nobody finds a new one locked by who looks.
+pub const MIRROR_LOCK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// So many lock files that killed mirrors have left are removed by one that begins: a few milliseconds.
 pub const MIRROR_LOCKS_SWEPT: usize = 100;

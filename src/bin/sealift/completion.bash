@@ -25,9 +25,9 @@ _sealift() {
     *) cur=${cur//\\/} ;;
     esac
     words[${#words[@]} - 1]=$cur
-    # Bash completes only what comes after the last of these.
+    # Bash completes only what comes after the last of these, an @ with what is behind it.
     if [[ -z $quote ]]; then
-        [[ $COMP_WORDBREAKS == *@* && $cur == *@* ]] && prefix=${cur%"${cur##*@}"}
+        [[ $COMP_WORDBREAKS == *@* && $cur == *@* ]] && prefix=${cur%"@${cur##*@}"}
         [[ $COMP_WORDBREAKS == *:* && $cur == *:* ]] && prefix=${cur%"${cur##*:}"}
         [[ $COMP_WORDBREAKS == *=* && $cur == *=* && ${cur##*=} != *[@:]* ]] && prefix=${cur%"${cur##*=}"}
     fi

@@ -35,6 +35,7 @@ fn typed(world: &World) -> Vec<(String, String)> {
         (format!("key remove --json {alice} t"), format!("key|remove|--json|{alice}|tablet")),
         (format!("kick {alice} al"), format!("kick|{alice}|alice")),
         ("bookmark remove t".to_owned(), "bookmark|remove|tour".to_owned()),
+        (format!("ls alice@{}", &server.to_string()[..6]), format!("ls|alice@{server}/")),
         (format!("trust remove {}", &server.to_string()[..6]), format!("trust|remove|{server}")),
     ]
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use sealift::Kind;
 use sealift::escape::for_people;
@@ -148,15 +149,22 @@ fn of_server(path: &str, login: &Login) -> Hash {
 fn locks_folder() -> Option<PathBuf> {
     let folder = config_dir().ok()?.join(LOCKS);
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
-    sweep(&folder);
+    sweep(&folder, limits::MIRROR_LOCK_AGE);
     Some(folder)
 }
 
-/// Removes the files of mirrors that were killed. Those that somebody has stay.
-fn sweep(folder: &Path) {
+/// Removes the files of mirrors that were killed and began longer ago than this. Those that somebody has stay. A younger one is not
+/// even looked at: whoever has just made it would find it locked.
+fn sweep(folder: &Path, age: Duration) {
+    let is_old = |entry: &fs::DirEntry| {
+        let began = entry.metadata().and_then(|found| found.modified());
+        began.is_ok_and(|began| began.elapsed().is_ok_and(|elapsed| elapsed >= age))
+    };
     let is_ours = |name: &Path| name.to_str().is_some_and(|name| name.parse::<Hash>().is_ok());
     let listed = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in listed.filter(|entry| is_ours(Path::new(&entry.file_name()))).take(limits::MIRROR_LOCKS_SWEPT) {
+    for entry in
+        listed.filter(|entry| is_ours(Path::new(&entry.file_name())) && is_old(entry)).take(limits::MIRROR_LOCKS_SWEPT)
+    {
         let path = entry.path();
         // Not by its name alone, which would make it anew.
         let Ok(file) = File::options().write(true).open(&path) else { continue };
@@ -220,7 +228,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while rounds.load(Ordering::Relaxed) < 2000 {
-                        sweep(place.path());
+                        sweep(place.path(), Duration::ZERO);
                         let taken = Lock::at_once(&path);
                         if is_taken(&taken) {
                             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have it at once");
@@ -243,7 +251,9 @@ mod tests {
         let had = Lock::at(&name("had"));
         fs::write(name("left"), "").unwrap();
         fs::write(place.path().join("notes.txt"), "not ours").unwrap();
-        sweep(place.path());
+        sweep(place.path(), limits::MIRROR_LOCK_AGE);
+        assert!(name("left").exists(), "it may have been made just now");
+        sweep(place.path(), Duration::ZERO);
         assert!(is_taken(&had) && name("had").exists() && !name("left").exists());
         assert!(place.path().join("notes.txt").exists());
     }
