@@ -226,6 +226,7 @@ impl Promise {
         }
         let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
+        let mut turn = None;
         loop {
             let mut counts = bound.account.lock();
             let Some(files) = counts.files else {
@@ -247,6 +248,10 @@ impl Promise {
                 some
             } else if some != Sum::NONE && holds(Sum::NONE) {
                 Sum::NONE
+            } else if turn.is_none() {
+                // Somebody may have taken some of the trash in between, and have it counted as room by now: once more, behind them.
+                turn = Some(bound.jail.tree().removing());
+                continue;
             } else {
                 return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
             };
