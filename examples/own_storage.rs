@@ -14,7 +14,7 @@ use sealift::auth::{Grants, UsersFile, hash_password};
 use sealift::files::{
     Change, Committed, Condition, Done, Entry, EntryKind, FileMode, Finding, Hash, Hasher, HomeTerms, Listing, Meta,
     Mtime, Overwrite, Partial, Prepared, PreparedSet, Promises, Record, RelPath, Removed, Source, SourceMode, Staged,
-    Store, Stored, Swept, Unread, Upload, UploadSpec, Vault,
+    Store, Stored, Swept, Umask, Unread, Upload, UploadSpec, Vault,
 };
 use sealift::server::Server;
 use sealift::tls::Identity;
@@ -178,7 +178,7 @@ impl Store for Shelf {
         Ok(if replaced.is_some() { Stored::Replaced } else { Stored::Created })
     }
 
-    fn begin_dir(&self, path: &RelPath, _parents: bool) -> Result<Prepared> {
+    fn begin_dir(&self, path: &RelPath, _parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
         Err(no_folders(path))
     }
 

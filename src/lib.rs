@@ -89,6 +89,9 @@ mod toml_form;
 mod toml_layout;
 
 // What the two programs share with the library, and nobody else has to know: it may change at any time.
+#[cfg(feature = "server")]
+#[doc(hidden)]
+pub mod apart;
 #[doc(hidden)]
 pub mod buffers;
 #[doc(hidden)]

@@ -244,6 +244,9 @@ pub const HANDLES_KEPT: usize = 16;
 /// Things in the trash that are told of at once.
 pub const TRASH_LISTED: usize = 10_000;
 
+/// Files and folders that are looked at inside of folders for one list of a trash, so that it says what they hold: a second or so.
+pub const TRASH_LOOKED: u64 = 100_000;
+
 /// Shortest and longest time for which what is deleted or replaced is kept. Less would be gone before anybody misses it.
 pub const TRASH_AGE_MIN: Duration = Duration::from_secs(60 * 60);
 

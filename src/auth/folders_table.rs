@@ -183,7 +183,7 @@ fn read_folder<'a>(
     }
     names::check_home(name).map_err(wrong_name)?;
     let folder = section.place.section(key, value, &format!("[folders.{name}]"))?;
-    folder.allow_only(&["path", "as", "access", "quota", "quota_files", "trash"])?;
+    folder.allow_only(&["path", "as", "access", "quota", "quota_files", "trash", "umask"])?;
     let (location, span) = match folder.text("path")? {
         None => (Location::Below(name.to_owned()), key.span()),
         Some((path, at)) => {
@@ -205,7 +205,8 @@ fn read_folder<'a>(
         .bounded(folder.quota()?.flatten())
         .with_files(folder.quota_files()?.flatten())
         .keeping(folder.trash()?.unwrap_or(trash));
-    Ok(Definition { name: name.to_owned(), at, location, terms, access, line, span })
+    let umask = folder.umask()?.flatten();
+    Ok(Definition { name: name.to_owned(), at, location, terms, umask, access, line, span })
 }
 
 /// A path from the root of the machine, or one below the data folder; otherwise why it is none, as the end of a sentence.

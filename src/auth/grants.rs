@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Access, Network, PathRule, SelfService, SharedFolder, UserKey};
-use crate::files::HomeTerms;
+use crate::files::{HomeTerms, Umask};
 
 /// What the users file grants a login name. It opens nothing: for that there must be a [`super::Principal`], who has one of
 /// these.
@@ -40,6 +40,10 @@ pub struct Grants {
     pub folders: Vec<Arc<SharedFolder>>,
     /// How the home is kept, where that is itself a shared folder.
     pub home_folder: HomeTerms,
+    /// What is made is not open to this; none: to what the storage says itself.
+    pub umask: Option<Umask>,
+    /// The same of the home alone, and before it, where that is itself a shared folder.
+    pub home_umask: Option<Umask>,
 }
 
 /// Bytes a second at most, at least [`crate::limits::THROTTLE_MIN`]; none: as many as the machine can.
@@ -84,6 +88,8 @@ impl Grants {
             rules: Vec::new(),
             folders: Vec::new(),
             home_folder: HomeTerms::none(),
+            umask: None,
+            home_umask: None,
         }
     }
 

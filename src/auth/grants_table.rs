@@ -13,7 +13,7 @@ use super::grants::Defaults;
 use super::{Access, Grants, Network, SelfService, names, rate_limit};
 use crate::byte_size;
 use crate::error::Result;
-use crate::files::HomeTerms;
+use crate::files::{HomeTerms, Umask};
 use crate::limits;
 use crate::toml_form::Section;
 
@@ -31,12 +31,23 @@ pub(super) const KEYS: &[&str] = &[
     "max_sessions",
     "limit_rate",
     "trash",
+    "umask",
     "rules",
 ];
 
 /// Those of `[defaults]`: what is not each user's own.
-const DEFAULTS: &[&str] =
-    &["access", "quota", "quota_files", "self_service", "expires", "from", "max_sessions", "limit_rate", "trash"];
+const DEFAULTS: &[&str] = &[
+    "access",
+    "quota",
+    "quota_files",
+    "self_service",
+    "expires",
+    "from",
+    "max_sessions",
+    "limit_rate",
+    "trash",
+    "umask",
+];
 
 /// The words that lift what `[defaults]` says.
 pub(super) const NO_BOUND: &str = "none";
@@ -62,6 +73,8 @@ pub(super) fn read(section: &Section<'_>, defaults: Grants) -> Result<Grants> {
         rules: section.rules()?.unwrap_or(defaults.rules),
         folders: defaults.folders,
         home_folder: defaults.home_folder,
+        umask: section.umask()?.unwrap_or(defaults.umask),
+        home_umask: defaults.home_umask,
     })
 }
 
@@ -74,8 +87,20 @@ pub(super) fn read_defaults(section: &Section<'_>) -> Result<Defaults> {
 /// Writes what a user is granted into the user's section, as far as it differs from `before`. `defaults` is what the user has
 /// without it.
 pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grants, defaults: &Grants) {
-    let Grants { home, access, admin, terms, self_service, enabled, expires, from, max_sessions, limit_rate, .. } =
-        grants;
+    let Grants {
+        home,
+        access,
+        admin,
+        terms,
+        self_service,
+        enabled,
+        expires,
+        from,
+        max_sessions,
+        limit_rate,
+        umask,
+        ..
+    } = grants;
     let mut put_changed = |changed: bool, key: &str, item: Option<Item>| match item {
         _ if !changed => {}
         Some(item) => put(section, key, item),
@@ -103,6 +128,8 @@ pub(super) fn write(section: &mut dyn TableLike, grants: &Grants, before: &Grant
     let item = max_sessions.map(|most| value(i64::from(most)));
     let item = item.or_else(|| lifted(defaults.max_sessions.is_some(), NO_BOUND));
     put_changed(*max_sessions != before.max_sessions, "max_sessions", item);
+    let item = umask.map(|umask| value(umask.to_string()));
+    put_changed(*umask != before.umask, "umask", item.or_else(|| lifted(defaults.umask.is_some(), NO_BOUND)));
     let item = rate_limit::written(*limit_rate, defaults.limit_rate);
     put_changed(*limit_rate != before.limit_rate, rate_limit::KEY, item);
 }
@@ -138,6 +165,15 @@ pub fn parse_trash_age(text: &str) -> Result<Option<Duration>, String> {
     let range = limits::TRASH_AGE_MIN..=limits::TRASH_AGE_MAX;
     let age = humantime::parse_duration(text).ok().filter(|age| range.contains(age));
     age.map(Some).ok_or_else(|| "must be a time from 1h to 3650d, as \"30d\", or \"none\"".to_owned())
+}
+
+/// What is made is not open to, as people write it; none for `none`.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_umask(text: &str) -> Result<Option<Umask>, String> {
+    let wrong = "must be three digits from 0 to 7, the first a 0, as \"027\", or \"none\"";
+    if text == NO_BOUND { Ok(None) } else { text.parse().map(Some).map_err(|()| wrong.to_owned()) }
 }
 
 /// What [`parse_trash_age`] reads back: in days, if it is some.
@@ -189,6 +225,12 @@ impl Section<'_> {
         let Some((text, at)) = self.text("trash")? else { return Ok(None) };
         let wrong = |why| self.place.wrong(at, format!("trash of {} {why}", self.name));
         parse_trash_age(text).map(Some).map_err(wrong)
+    }
+
+    pub(super) fn umask(&self) -> Result<Option<Option<Umask>>> {
+        let Some((text, at)) = self.text("umask")? else { return Ok(None) };
+        let wrong = |why| self.place.wrong(at, format!("umask of {} {why}", self.name));
+        parse_umask(text).map(Some).map_err(wrong)
     }
 
     fn max_sessions(&self) -> Result<Option<Option<u32>>> {

@@ -27,6 +27,7 @@
 //! max_sessions = 4           # open at once; default: "none", no bound
 //! quota_files = 10000        # the most files in the home, folders not counted; default: no bound
 //! trash = "30d"              # for how long what is deleted or replaced is kept; default: "none", not at all
+//! umask = "027"              # what new files and folders are not open to; default: "none", files are 640 and folders 750
 //! limit_rate = { down = "10 MiB", up = "2 MiB" }   # bytes a second, all sessions together; one size is for both ways
 //! id = "5f0c3a9be1d27744"    # where there is no password: tells this entry from a later one of the same name
 //!
@@ -38,6 +39,7 @@
 //! max_sessions = 4
 //! limit_rate = "10 MiB"
 //! trash = "30d"              # of shared folders too
+//! umask = "027"
 //! self_service = ["password", "keys"]
 //! ```
 
@@ -75,7 +77,7 @@ pub use directory::{UserDirectory, UsersFrom};
 pub use editor::NewUser;
 pub use expiry::{parse_expiry, render_expiry};
 pub use grants::{Barred, Grants, RateLimits};
-pub use grants_table::{parse_trash_age, render_trash_age};
+pub use grants_table::{parse_trash_age, parse_umask, render_trash_age};
 #[cfg(feature = "testing")]
 pub(crate) use hash::cheap_hash;
 pub use hash::{hash_password, unchosen_password};

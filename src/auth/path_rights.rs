@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Access, Grants, PathRule, SharedFolder};
-use crate::files::{Location, RelPath};
+use crate::files::{Location, RelPath, Umask};
 
 /// The rights over a folder with all that may be in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,16 @@ impl Grants {
         self.access_below(&RelPath::root()).any
     }
 
+    /// What is made at this path is not open to this: what the folder says that it is in, else the user's own. Not what files
+    /// have that are sent with all nine bits.
+    pub fn umask_at(&self, path: &RelPath) -> Option<Umask> {
+        let of_folder = match self.folder_at(path) {
+            Some(folder) => folder.umask,
+            None => self.home_umask,
+        };
+        of_folder.or(self.umask)
+    }
+
     /// The folder that this path is in, the home or a shared one, and the path in it.
     pub fn locate(&self, path: &RelPath) -> (Location, RelPath) {
         let inside = |folder: &Arc<SharedFolder>| Some((folder.location.clone(), path.strip_prefix(&folder.at)?));
@@ -107,6 +117,7 @@ mod tests {
                 at: path(at),
                 location: Location::Below(format!("shared/{at}")),
                 terms: HomeTerms::none(),
+                umask: None,
                 access: *access,
                 given_to: "*".to_owned(),
             })

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Access, Grants};
-use crate::files::{HomeTerms, Location, RelPath};
+use crate::files::{HomeTerms, Location, RelPath, Umask};
 
 /// A folder that is shared with somebody, with what they may do there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct SharedFolder {
     pub location: Location,
     /// How it is kept, whoever puts something there.
     pub terms: HomeTerms,
+    /// What is made there is not open to this, whoever makes it; none: to each maker's own ([`Grants::umask`]).
+    pub umask: Option<Umask>,
     /// The rights over the files in it.
     pub access: Access,
     /// What they are given to there: a user's name, a group's with `@` before it, or `*` for every named user. Of several groups
@@ -46,6 +48,7 @@ pub struct Definition {
     pub(super) at: RelPath,
     pub(super) location: Location,
     pub(super) terms: HomeTerms,
+    pub(super) umask: Option<Umask>,
     /// By whom it is given to.
     pub(super) access: BTreeMap<String, Access>,
     /// The line of the users file where its place is said.
@@ -73,6 +76,11 @@ impl Definition {
     /// [`SharedFolder::terms`].
     pub fn terms(&self) -> HomeTerms {
         self.terms
+    }
+
+    /// [`SharedFolder::umask`].
+    pub fn umask(&self) -> Option<Umask> {
+        self.umask
     }
 
     /// The line of the users file that says where it is.
@@ -115,11 +123,13 @@ impl Shares {
     pub(super) fn give(&self, name: &str, is_anonymous: bool, grants: &mut Grants) {
         grants.folders.clear();
         grants.home_folder = HomeTerms::none();
+        grants.home_umask = None;
         for folder in &self.folders {
             let given = self.access_of(folder, name, is_anonymous);
             if folder.location == Location::Below(grants.home.clone()) {
                 // It is the home, and nothing else to those whose it is.
                 grants.home_folder = folder.terms;
+                grants.home_umask = folder.umask;
                 if let Some((access, _)) = given.filter(|_| is_anonymous) {
                     grants.access = grants.access.intersection(access);
                 }
@@ -127,8 +137,8 @@ impl Shares {
             }
             let Some((access, given_to)) = given.filter(|(access, _)| *access != Access::NONE) else { continue };
             let (name, at, location) = (folder.name.clone(), folder.at.clone(), folder.location.clone());
-            let terms = folder.terms;
-            grants.folders.push(Arc::new(SharedFolder { name, at, location, terms, access, given_to }));
+            let (terms, umask) = (folder.terms, folder.umask);
+            grants.folders.push(Arc::new(SharedFolder { name, at, location, terms, umask, access, given_to }));
         }
     }
 

@@ -17,8 +17,10 @@ pub struct ServerTrash {
     pub path: RelPath,
     /// What it is.
     pub kind: EntryKind,
-    /// Bytes of a file.
+    /// Bytes of a file, and of all files of a folder if it says how many those are.
     pub size: u64,
+    /// How many files a folder holds, if the server says so.
+    pub files: Option<u64>,
     /// When it was last modified.
     pub mtime: Mtime,
 }
@@ -95,6 +97,7 @@ fn server_trash(reply: &Reply<'_>) -> Result<ServerTrash> {
         path: RelPath::parse(&reply.bytes("path")?)?,
         kind: reply.parsed("type")?,
         size: reply.parsed("size")?,
+        files: reply.get("files").map(|_| reply.parsed("files")).transpose()?,
         mtime: reply.parsed("mtime")?,
     })
 }

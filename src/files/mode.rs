@@ -48,6 +48,59 @@ impl FromStr for FileMode {
     }
 }
 
+/// What new files and folders are not open to: three octal digits, the first of them a 0, since whoever keeps something may
+/// always read and write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Umask(u16);
+
+impl Umask {
+    /// These bits, without those of whoever keeps what is made.
+    pub const fn of(bits: u32) -> Umask {
+        Umask((bits & 0o077) as u16)
+    }
+
+    /// The bits of what is made there.
+    pub const fn folder(self) -> FileMode {
+        FileMode(0o777 & !self.0)
+    }
+
+    /// The mode of a new file that comes from one of this mode, if it comes from a file: no wider than that, and a program where
+    /// it is one.
+    pub const fn file(self, at_source: Option<FileMode>) -> FileMode {
+        match at_source {
+            None => FileMode(0o666 & !self.0),
+            Some(FileMode(bits)) => FileMode((bits | 0o600) & !self.0),
+        }
+    }
+
+    /// The same where files have at most these bits. It is for files then, and for folders no more.
+    #[must_use]
+    pub const fn of_files_within(self, most: FileMode) -> Umask {
+        Umask(self.0 | (0o077 & !most.0))
+    }
+
+    /// Whether everybody with an account on the machine may change what is made.
+    pub const fn lets_others_write(self) -> bool {
+        self.0 & 0o002 == 0
+    }
+}
+
+impl fmt::Display for Umask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
+impl FromStr for Umask {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        // People write four digits too.
+        let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(text);
+        digits.parse::<FileMode>().ok().filter(|mode| mode.0 & 0o700 == 0).map(|mode| Umask(mode.0)).ok_or(())
+    }
+}
+
 /// The mode that a file has where it comes from, and how much of it the file here is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceMode {
@@ -91,6 +144,27 @@ mod tests {
         assert_eq!(FileMode::of(0o104_755).to_string(), "755");
         for wrong in ["", "7", "0755", "4755", "8", "78a", "+75", "rwx"] {
             assert_eq!(wrong.parse::<FileMode>(), Err(()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_umask_takes_bits_from_what_is_new_and_never_from_whoever_keeps_it() {
+        let umask = |text: &str| text.parse::<Umask>();
+        let of = FileMode::of;
+        for (text, folder, file, program, secret) in [
+            ("027", 0o750, 0o640, 0o750, 0o600),
+            ("0022", 0o755, 0o644, 0o755, 0o600),
+            ("000", 0o777, 0o666, 0o755, 0o600),
+            ("077", 0o700, 0o600, 0o700, 0o600),
+        ] {
+            let umask = umask(text).unwrap();
+            let found = (umask.folder(), umask.file(None), umask.file(Some(of(0o755))), umask.file(Some(of(0o400))));
+            assert_eq!(found, (of(folder), of(file), of(program), of(secret)), "{text}");
+        }
+        assert_eq!(umask("002").unwrap().of_files_within(of(0o740)).file(None), of(0o640));
+        assert_eq!(umask("0002").unwrap().to_string(), "002");
+        for wrong in ["", "22", "222", "0222", "1022", "00022", "028", "rwx"] {
+            assert_eq!(umask(wrong), Err(()), "{wrong}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     Committed, Done, Entry, EntryKind, FileMode, Hash, Mtime, Prepared, Promises, RelPath, Seen, Source, SourceMode,
-    Stored, TrashId, TrashList, Upload, UploadSpec,
+    Stored, TrashId, TrashList, Umask, Upload, UploadSpec,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -153,6 +153,12 @@ pub trait Store: Send + Sync {
         self.remove(path, recursive)
     }
 
+    /// The same where what goes may be kept ([`Store::trash`]): under this path then, or not at all.
+    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>) -> Result<Removed> {
+        let _nothing_is_kept = keep;
+        self.remove(path, recursive)
+    }
+
     /// Gives a file the mode that it would have if one of this mode had replaced it, and says which that is. No link is
     /// followed; a folder is [`crate::Kind::IsDirectory`].
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode>;
@@ -277,12 +283,12 @@ pub trait Store: Send + Sync {
     }
 
     /// Makes a folder that is there at once and durable only when it was committed. With `parents` also the ones above,
-    /// and one that exists is fine.
-    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared>;
+    /// and one that exists is fine. What is made has the modes of `umask`, or those of the storage's own rule.
+    fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared>;
 
     /// [`Store::begin_dir`] with its commit.
     fn make_dir(&self, path: &RelPath, parents: bool) -> Result<()> {
-        let folder = self.begin_dir(path, parents)?;
+        let folder = self.begin_dir(path, parents, None)?;
         self.commit(vec![folder]).into_iter().try_for_each(|done| done.map(drop))
     }
 
@@ -305,6 +311,15 @@ pub trait Store: Send + Sync {
 fn still_seen<S: Store + ?Sized>(store: &S, path: &RelPath, seen: &Seen) -> Result<()> {
     let changed = || Error::new(Kind::Changed, format!("{path}: somebody changed it just now"));
     (store.seen(path)? == *seen).then_some(()).ok_or_else(changed)
+}
+
+/// What becomes of something that is removed, where such things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep<'a> {
+    /// It is kept as what was at this path, beside the one at which it is or this itself.
+    As(&'a RelPath),
+    /// It is of no use to anybody.
+    Nothing,
 }
 
 /// What was removed.

@@ -71,8 +71,10 @@ pub struct Trashed {
     pub path: RelPath,
     /// What it is.
     pub kind: EntryKind,
-    /// Bytes of a file; whatever the file system says for the rest.
+    /// Bytes of a file, and of all files of a folder whose contents are known; whatever the file system says for the rest.
     pub size: u64,
+    /// How many files a folder holds, if that is known: who lists much is not told of all.
+    pub files: Option<u64>,
     /// When it was last modified.
     pub mtime: Mtime,
 }

@@ -1,6 +1,6 @@
 //! A file on its way into a store.
 
-use super::{Condition, Hash, Mtime, Prepared, Source, SourceMode, Staged};
+use super::{Condition, Hash, Mtime, Prepared, Source, SourceMode, Staged, Umask};
 use crate::error::Result;
 
 /// What is known of an upload before its bytes.
@@ -12,6 +12,9 @@ pub struct UploadSpec {
     pub mtime: Option<Mtime>,
     /// The mode of the file where it comes from, and what it means here.
     pub mode: Option<SourceMode>,
+    /// What a new file is not open to, in place of the storage's own rule. It takes nothing from one that has all bits of its
+    /// source ([`SourceMode::perms`]), nor from a file that is replaced.
+    pub umask: Option<Umask>,
     /// Bytes that it takes on its disk where it comes from, if it has holes there: then it gets some here too, wherever
     /// whole units of [`crate::limits::HOLE_UNIT`] are zeros. It bounds nothing.
     pub allocated: Option<u64>,

@@ -268,6 +268,12 @@ pub const HOOKS_END_SAID: Duration = Duration::from_secs(1);
 /// Open files of a hook: what programs are used to.
 pub const HOOK_FILES: u64 = 1024;
 
+/// How long killing a hook with all that it started may take: a process that hangs in the disk does not end before.
+pub const HOOK_KILL: Duration = Duration::from_secs(5);
+
+/// How often those that are left are killed meanwhile: what a killed one leaves is another one's child a moment later.
+pub const HOOK_KILL_LOOK: Duration = Duration::from_millis(2);
+
 /// How often is looked whether a program has ended.
 pub const HOOK_LOOK: Duration = Duration::from_millis(20);
 

@@ -65,6 +65,7 @@ pub use self::memory::{MemoryPlan, memory_available};
 pub use self::metrics::MetricsAt;
 use self::metrics::OpenMetrics;
 pub use self::reloaded::{ReloadOutcome, Reloaded};
+pub use crate::apart::Own;
 use crate::auth::{Network, UsersFrom};
 use crate::error::{Error, Result};
 use crate::files::{Durability, FileMode, Location, Vault};
@@ -131,8 +132,8 @@ pub struct ServerOptions {
     /// Where else shared folders may be that the users file names later, to be changed too, though the process is confined.
     pub roots: Vec<PathBuf>,
     /// What no shared folder elsewhere may meet that the users file names, now or later: neither be in one of these nor have one of
-    /// them in it. The data folder, the state folder and the users file are among them in any case.
-    pub apart: Vec<PathBuf>,
+    /// them in it, nor a link on the way to one. The data folder, the state folder and the users file are among them in any case.
+    pub apart: Vec<Own>,
     /// Where it is written down who did what; none: nowhere.
     pub audit: Option<AuditTo>,
     /// Bytes of memory that the server may take; none: what is available when it starts ([`memory_available`]).
@@ -322,12 +323,13 @@ impl Server {
         };
         let state = options.state.as_deref().map(State::open).transpose()?;
         let mut apart = options.apart;
-        apart.extend(options.state.iter().chain(&data).cloned());
+        apart.extend(options.state.iter().map(|state| Own::new("the server's own state", state)));
+        apart.extend(data.iter().map(|data| Own::new("the data folder", data)));
         if let UsersFrom::File(file) = &options.users {
-            apart.push(file.clone());
+            apart.push(Own::new("the users file", file));
         }
         let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
-        let reach = Reach::apart_from(&apart);
+        let reach = Reach::apart_from(apart);
         users.bound(match options.is_confined {
             true => reach.confined(&users.latest(), &options.roots),
             false => reach,

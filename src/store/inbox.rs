@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, FileMode, Hash, Listing, Meta, Mtime, Overwrite, Partial, Prepared, Promises, RelPath, Removed, Source,
-    SourceMode, Store, Stored, Upload, UploadSpec,
+    SourceMode, Store, Stored, Umask, Upload, UploadSpec,
 };
 
 /// A folder of another store, for new files to be put right into. Paths are those of the other store.
@@ -82,7 +82,7 @@ impl Store for Inbox {
         Err(closed(from))
     }
 
-    fn begin_dir(&self, path: &RelPath, _parents: bool) -> Result<Prepared> {
+    fn begin_dir(&self, path: &RelPath, _parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
         Err(closed(path))
     }
 

@@ -16,8 +16,8 @@ use self::listing::JoinedListing;
 use self::uploads::{JoinedUpload, Way};
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Entry, EntryKind, FileMode, Hash, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
-    Promises, Properties, RelPath, Removed, Seen, Source, SourceMode, Store, Stored, TrashId, TrashList, Unread,
+    Done, Entry, EntryKind, FileMode, Hash, Keep, Listing, Looked, Mark, Meta, Mtime, Partial, Prepared, PreparedSet,
+    Promises, Properties, RelPath, Removed, Seen, Source, SourceMode, Store, Stored, TrashId, TrashList, Umask, Unread,
     Upload, UploadSpec, Usage,
 };
 
@@ -312,6 +312,26 @@ impl Store for JoinedStore {
         self.at(path, |store, path| store.remove_seen(path, recursive, seen))
     }
 
+    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>) -> Result<Removed> {
+        self.refuse_fixed(path)?;
+        let route = self.route(path)?;
+        let called = match (keep, route.at) {
+            (Keep::As(called), Some(at)) => called.strip_prefix(at),
+            (Keep::As(called), None) => Some(called.clone()),
+            (Keep::Nothing, _) => None,
+        };
+        route.with(|store, path| {
+            store.remove_keeping(
+                path,
+                recursive,
+                match keep {
+                    Keep::Nothing => Keep::Nothing,
+                    Keep::As(_) => Keep::As(called.as_ref().unwrap_or(path)),
+                },
+            )
+        })
+    }
+
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
         self.refuse_folder(path)?;
         self.at(path, |store, path| store.set_mode(path, source))
@@ -370,7 +390,7 @@ impl Store for JoinedStore {
         self.purge_all(path, id)
     }
 
-    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
+    fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared> {
         if self.is_fixed(path) {
             return match parents {
                 true => Ok(self.prepared.add(Joint::Nothing)),
@@ -379,7 +399,7 @@ impl Store for JoinedStore {
         }
         self.make_room(path)?;
         let route = self.route(path)?;
-        let folder = route.with(|store, path| store.begin_dir(path, parents))?;
+        let folder = route.with(|store, path| store.begin_dir(path, parents, umask))?;
         Ok(match route.at {
             None => folder,
             Some(_) => self.prepared.add(Joint::In(route.store.clone(), folder)),

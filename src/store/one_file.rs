@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, Entry, EntryKind, FileMode, Hash, Listing, Meta, Mtime, Partial, Prepared, Promises, RelPath, Removed,
-    Source, SourceMode, Store, Stored, Unread, Upload, UploadSpec,
+    Source, SourceMode, Store, Stored, Umask, Unread, Upload, UploadSpec,
 };
 
 /// One file of another store, by its name alone, to be read.
@@ -110,7 +110,7 @@ impl Store for OneFile {
         Err(read_only(from))
     }
 
-    fn begin_dir(&self, path: &RelPath, _parents: bool) -> Result<Prepared> {
+    fn begin_dir(&self, path: &RelPath, _parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
         Err(read_only(path))
     }
 

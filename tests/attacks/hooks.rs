@@ -9,7 +9,7 @@ use rustix::process::{Signal, geteuid};
 use tempfile::TempDir;
 
 use crate::common::not_run::not_run;
-use crate::common::{Daemon, World, end_of, eventually, sealiftd, text};
+use crate::common::{Daemon, World, end_of, enter, eventually, sealiftd, text};
 
 /// A program that does nothing, and the folders to it.
 fn program(path: &Path) -> PathBuf {
@@ -155,17 +155,51 @@ fn folders_that_hold_what_is_the_servers_own() {
             refused(place, &[option, &value], "is inside the data folder");
         }
     }
-    // A folder that a users file names later, though nothing confines the process.
-    let daemon = world.daemon().arg("--no-sandbox").start();
-    for own in ["server_state", "certs", "server_data/alice", ""] {
-        let before = daemon.log().matches("which is the server's own").count();
-        let own = place.join(own);
-        world.set_users(&format!(
-            "{users}[folders.own]\npath = \"{}\"\naccess = {{ alice = \"full\" }}\n",
-            own.display()
-        ));
-        eventually("it is refused", || daemon.log().matches("which is the server's own").count() > before);
+}
+
+/// A folder that a users file names later, though nothing confines the process.
+#[test]
+fn folders_shared_later_that_hold_what_is_the_servers_own() {
+    let world = World::of(&["alice"]);
+    let outside = TempDir::new().unwrap();
+    let root = outside.path().canonicalize().unwrap();
+    let at = |path: &str| root.join(path);
+    let place = world.place();
+    let users = fs::read_to_string(place.join("users.toml")).unwrap();
+    // A hook by a link, on whose way there is another one, and the server's own program.
+    let (hook, link) = (program(&at("lib/hook")), at("links/hook"));
+    for folder in ["links", "way", "bin", "good"] {
+        fs::create_dir_all(at(folder)).unwrap();
     }
+    symlink(at("way/lib"), at("links/lib")).unwrap();
+    symlink(at("lib"), at("way/lib")).unwrap();
+    symlink("lib/hook", &link).unwrap();
+    let built = env!("CARGO_BIN_EXE_sealiftd");
+    fs::hard_link(built, at("bin/sealiftd")).or_else(|_| fs::copy(built, at("bin/sealiftd")).map(drop)).unwrap();
+    let daemon = world.daemon().program(at("bin/sealiftd")).args(["--no-sandbox", "--on-upload"]);
+    let daemon = daemon.arg(link.to_str().unwrap()).start();
+    let share = |folder: &Path, access: &str| {
+        let folder = folder.display();
+        world.set_users(&format!("{users}[folders.own]\npath = \"{folder}\"\naccess = {{ alice = \"{access}\" }}\n"));
+    };
+    for (folder, what) in [
+        (place.join("server_state"), "the server's own state"),
+        (place.join("certs"), "the key and certificate"),
+        (place.join("server_data/alice"), "the data folder"),
+        (place.to_owned(), "the key and certificate"),
+        (hook.parent().unwrap().to_owned(), "a program of on_upload"),
+        (at("links"), "a program of on_upload"),
+        (at("way"), "a program of on_upload"),
+        (at("bin"), "the server's program"),
+    ] {
+        share(&folder, "full");
+        let said = format!("[folders.own]: {} and {what} are one in the other", folder.display());
+        eventually(&said, || daemon.log().contains(&said));
+    }
+    // Who only reads may read the program, as everybody on the machine may.
+    share(&at("bin"), "read");
+    let mut alice = enter(&daemon, "alice");
+    eventually("it is shared", || alice.ask("STAT own/sealiftd").0 == 213);
 }
 
 /// A port file replaces what has its name, and is removed at the end.

@@ -127,7 +127,7 @@ fn listing_shows_who_may_do_what() {
         users[1],
         serde_json::json!({
             "user": "carol", "home": "carol", "access": ["list", "download"], "admin": false, "quota": null,
-            "quota_files": null, "trash_seconds": null, "enabled": true, "expires": null, "from": [], "max_sessions": null, "limit_rate_down": null, "limit_rate_up": null, "own_password": true, "own_keys": true, "password": true, "invited": false, "keys": [], "groups": [],
+            "quota_files": null, "trash_seconds": null, "umask": null, "enabled": true, "expires": null, "from": [], "max_sessions": null, "limit_rate_down": null, "limit_rate_up": null, "own_password": true, "own_keys": true, "password": true, "invited": false, "keys": [], "groups": [],
             "rules": [], "folders": []
         })
     );

@@ -132,6 +132,30 @@ fn hooks_that_hang_fail_or_are_gone_are_said_and_stop_nothing() {
     assert_eq!(alice.upload("after", b"x").0, 226);
 }
 
+/// What has left the hook's group and session, and what has no parent any more, goes as the hook itself does.
+#[test]
+fn what_a_hook_leaves_behind_has_no_more_time_than_the_hook() {
+    let place = TempDir::new().unwrap();
+    let pids = place.path().join("pids");
+    let daemonizes = |end: &str| {
+        format!(
+            "for n in 1 2; do setsid sh -c 'setsid sleep 1000 & echo $! >> {0}; echo $$ >> {0}; exec sleep 1000' & done; {end}",
+            pids.display()
+        )
+    };
+    let hangs = program(place.path(), "hangs", &daemonizes("sleep 1000"));
+    let ends = program(place.path(), "ends", &daemonizes("exit 0"));
+    let daemon = with_hooks(&[&hangs, &ends]);
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    assert_eq!(alice.upload("file", b"x").0, 226);
+    eventually("both are killed", || daemon.log().matches("a hook ran too long and was killed").count() == 2);
+    let left = fs::read_to_string(&pids).unwrap();
+    assert_eq!(left.lines().count(), 8, "{left}");
+    for pid in left.lines() {
+        assert!(!Path::new("/proc").join(pid).exists(), "{pid} of {left}");
+    }
+}
+
 #[test]
 fn what_cannot_be_a_hook_is_refused_at_the_start_and_by_check() {
     let place = TempDir::new().unwrap();

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::common::program::{PASSWORD, World};
 use crate::common::web::curl;
-use crate::common::{Daemon, RawClient, enter, eventually};
+use crate::common::{self, Daemon, RawClient, enter, eventually};
 use crate::folders;
 
 const ALICE: &str = "alice:correct-horse";
@@ -407,4 +407,50 @@ fn at_a_terminal_it_is_asked_before_anything_goes_for_good() {
         let left = world.run(["trash", "list", &alice]).code(0);
         assert_eq!(left.stdout().contains("/f"), code != 0, "{answer}");
     }
+}
+
+/// What a folder held is said where it goes, in the list, and to programs; and what was aside for a while has its true name.
+#[test]
+fn a_folder_says_how_much_is_in_it_and_what_a_mirror_moved_aside_has_its_own_name() {
+    let world = World::with(|server| server.args(["--audit", "audit/log"])).trusted();
+    let set = world.server.command(&["user", "set", "alice", "--trash", "30d"]).output().unwrap();
+    assert!(set.status.success(), "{set:?}");
+    let alice = |path: &str| world.alice(path);
+    fs::create_dir_all(world.remote("alice", "d/e")).unwrap();
+    for (path, size) in [("d/a", 1000), ("d/e/b", 24), ("d/e/empty", 0)] {
+        fs::write(world.remote("alice", path), vec![b'x'; size]).unwrap();
+    }
+    world.run(["rm", "-r", &alice("d")]).code(0);
+    let audit = || fs::read_to_string(world.server.place().join("audit/log")).unwrap();
+    eventually("the audit says it", || audit().contains("\"outcome\":\"done\",\"files\":3,\"folders\":2"));
+    let listed = world.run(["trash", "list", &alice("")]).code(0);
+    assert!(listed.stdout().contains("1.0 KiB  /d  (3 files)"), "{listed:?}");
+    let listed = world.run(["trash", "list", "--json", &alice("")]).code(0);
+    let thing: serde_json::Value = serde_json::from_str(listed.stdout().lines().next().unwrap()).unwrap();
+    assert_eq!((&thing["size"], &thing["files"]), (&1024.into(), &3.into()), "{thing}");
+    // A folder stands where a file comes, and is gone for good by the mirror's own word alone.
+    fs::create_dir_all(world.remote("alice", "m/x")).unwrap();
+    fs::write(world.remote("alice", "m/x/old"), "old").unwrap();
+    fs::create_dir(world.local("m")).unwrap();
+    fs::write(world.local("m/x"), "a file by now").unwrap();
+    world.run(["mirror", "--delete", "m", &alice("m")]).code(0);
+    let listed = world.run(["trash", "list", &alice("m")]).code(0);
+    assert!(listed.stdout().contains("3 B  /m/x/old\n"), "{listed:?}");
+    world.run(["trash", "restore", &alice("m/x/old"), "--to", "m/back/old"]).code(0);
+    assert_eq!(fs::read(world.remote("alice", "m/back/old")).unwrap(), b"old");
+}
+
+#[test]
+fn what_is_called_as_if_it_had_been_aside_is_kept_under_no_name_of_others() {
+    let world = common::World::of(&["alice"]);
+    let rule = "trash = \"30d\"\n[[users.alice.rules]]\npath = \"/fixed\"\naccess = \"read\"\n";
+    world.set_users(&(common::section("alice", "\"full\"", "alice") + rule));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    for name in ["fixed", "free"] {
+        let aside = format!(".{name}.0123456789abcdef.sealift-aside");
+        assert_eq!(alice.upload(&aside, b"x").1, "done");
+        assert_eq!(alice.ask(format!("DELETE {aside}")).1, "done");
+    }
+    assert_eq!(paths(&mut alice), ["free", ".fixed.0123456789abcdef.sealift-aside"]);
 }

@@ -180,7 +180,8 @@ pub struct ServeArgs {
     pub grace: humantime::Duration,
 
     /// Write down who did what, one JSON object a line, at the end of this file, made if it is missing, in a folder of its own;
-    /// or `stderr`. `sealiftd audit` searches it. SIGHUP opens it anew
+    /// or `journald`, as entries of systemd's journal with fields of their own (`journald:/PATH` if its socket is there); or `stderr`.
+    /// `sealiftd audit` searches it. SIGHUP opens it anew
     #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
     pub audit: Option<AuditTo>,
 
@@ -330,6 +331,9 @@ pub struct ScrubArgs {
     /// Bytes to read a second at most, such as 50MiB
     #[arg(long, value_name = "SIZE", default_value = "50MiB", value_parser = parse_rate)]
     pub rate: u64,
+    /// Write down in the server's audit, too, which files are rotten: a file that is there, or journald
+    #[arg(long, value_name = "FILE", env = "SEALIFT_AUDIT", value_parser = parse_audit, hide_env_values = true)]
+    pub audit: Option<AuditTo>,
     /// Write one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -426,11 +430,7 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn parse_audit(text: &str) -> Result<AuditTo, String> {
-    match text {
-        "" => Err("write the name of a file, or stderr".to_owned()),
-        "stderr" => Ok(AuditTo::Stderr),
-        file => Ok(AuditTo::File(file.into())),
-    }
+    text.parse().map_err(|err: sealift::Error| err.text().to_owned())
 }
 
 fn parse_metrics(text: &str) -> Result<MetricsAt, String> {

@@ -266,6 +266,15 @@ impl Question<'_> {
         if allowed && matches!(op, Some(Op::Put { .. } | Op::Stage { .. } | Op::Commit { .. })) {
             text.push_str(&replacing(user, granted, op.and_then(Op::path)));
         }
+        if let (true, Some(Op::Put { path, .. } | Op::Stage { path, .. } | Op::MakeFolder { path, .. })) = (allowed, op)
+            && let Some(umask) = granted.umask_at(path)
+        {
+            text.push_str(&format!(
+                "  What is made there is {} (programs and folders {}): umask {umask}.\n",
+                umask.file(None),
+                umask.folder()
+            ));
+        }
         if let Some(path) = op.and_then(Op::path).filter(|_| allowed) {
             let (folder, path) = granted.locate(path);
             let place = match folder {

@@ -132,7 +132,7 @@ pub fn prove_apart(audit: &Path, places: &Places) -> Result<(), Failure> {
 
 /// The path without links, as far as it is there.
 fn real(path: &Path) -> PathBuf {
-    crate::apart::real(path).unwrap_or_else(|| absolute(path))
+    sealift::apart::real(path).unwrap_or_else(|| absolute(path))
 }
 
 fn folder_of(file: &Path) -> PathBuf {

@@ -95,7 +95,7 @@ pub struct LimitArgs {
     memory: Option<u64>,
 
     /// The most that a file may keep of its mode when it is sent with --perms, in octal: 755 lets nobody else write, 750 nobody
-    /// else read. All that comes without --perms is 640 or 750 at most
+    /// else read. All that comes without --perms is 640 or 750 at most, where users.toml says no umask
     #[arg(
         long,
         value_name = "OOO",

@@ -59,6 +59,9 @@ fn main() -> ExitCode {
     if words.get(1).is_some_and(|word| word == hooks::runner::COMMAND) {
         return run_hooks(words.get(1..).unwrap_or_default());
     }
+    if words.get(1).is_some_and(|word| word == hooks::keeper::COMMAND) {
+        return hooks::keeper::run(words.get(1..).unwrap_or_default());
+    }
     definition::answer();
     sealift::fast_copy::ensure();
     // The passwords and keys to come.

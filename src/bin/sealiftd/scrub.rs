@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::args::{Places, ScrubArgs};
 use crate::failure::Failure;
-use crate::output::say;
+use crate::output::{complain, say};
 
 /// Reads them, a line for each that is not right, and ends with 8 if a file is rotten, else 10 if one could not be read.
 ///
@@ -36,7 +36,7 @@ pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
             continue;
         }
         let opened = data.open_dir(&home).map_err(|err| Error::file(places.data.join(&home).display(), err));
-        let tell = |path: &[u8], doubt: Doubt| tell(args.json, &home, path, doubt);
+        let tell = |path: &[u8], doubt: Doubt| tell(args, &home, path, doubt);
         match opened.and_then(|dir| LocalStore::open(dir, LocalOptions::default())) {
             Ok(store) => add(&mut total, &scrub(&store, &mut pace, tell)?),
             Err(error) => {
@@ -47,7 +47,7 @@ pub fn run(places: &Places, args: &ScrubArgs) -> Result<ExitCode, Failure> {
     }
     for folder in elsewhere(places, args) {
         let called = folder.display().to_string();
-        let tell = |path: &[u8], doubt: Doubt| tell(args.json, &called, path, doubt);
+        let tell = |path: &[u8], doubt: Doubt| tell(args, &called, path, doubt);
         match LocalStore::open_path(&folder, LocalOptions::default()) {
             Ok(store) => add(&mut total, &scrub(&store, &mut pace, tell)?),
             Err(error) => {
@@ -117,16 +117,21 @@ fn add(total: &mut Scrubbed, more: &Scrubbed) {
     total.bytes += bytes;
 }
 
-fn tell(as_json: bool, home: &str, path: &[u8], doubt: Doubt) {
+fn tell(args: &ScrubArgs, home: &str, path: &[u8], doubt: Doubt) {
+    let whole = if path.is_empty() { home.as_bytes().to_vec() } else { [home.as_bytes(), b"/", path].concat() };
+    if let (Some(audit), Doubt::Rotten(rot)) = (&args.audit, &doubt)
+        && let Err(error) = audit.tell_of_rot(&whole, rot)
+    {
+        complain(&format!("sealiftd: not in the audit: {}", error.text()));
+    }
     let (state, text) = match doubt {
         Doubt::Rotten(Rot { recorded, found }) => {
             ("rotten", format!("not the bytes that were stored: BLAKE3 {found}, not {recorded}"))
         }
         Doubt::Failed(error) => ("failed", error.text().to_owned()),
     };
-    let path = if path.is_empty() { home.as_bytes().to_vec() } else { [home.as_bytes(), b"/", path].concat() };
-    let (path, text) = (for_people(&path), for_people(text.as_bytes()));
-    if as_json {
+    let (path, text) = (for_people(&whole), for_people(text.as_bytes()));
+    if args.json {
         return say(&format!("{}\n", json!({ "state": state, "path": path, "text": text })));
     }
     say(&format!("{state}: {path}: {text}\n"));

@@ -204,7 +204,7 @@ fn prepare(
     options.memory = args.limits.memory();
     options.is_confined = !args.no_sandbox;
     options.roots.clone_from(&args.roots);
-    options.apart = apart.spots();
+    options.apart = apart.own();
     options.audit = args.audit.clone();
     options.metrics = args.metrics.clone();
     Server::prepare(options, listeners).map_err(explain)

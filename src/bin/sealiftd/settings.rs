@@ -32,7 +32,8 @@ const COLUMN: usize = 50;
 const SERVING: [&str; 2] = ["serve", "check"];
 
 /// The commands that go by one option of serving, whatever else they call as serving does.
-const BORROWING: [(&str, &str); 3] = [("audit", "audit"), ("invite", "listen"), ("invite", "port_file")];
+const BORROWING: [(&str, &str); 4] =
+    [("audit", "audit"), ("scrub", "audit"), ("invite", "listen"), ("invite", "port_file")];
 
 /// What a settings file says.
 pub struct Settings {

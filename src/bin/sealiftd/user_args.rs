@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand, ValueEnum};
-use sealift::auth::{Access, Grants, Network, parse_expiry, parse_rate_limit, parse_trash_age};
+use sealift::auth::{Access, Grants, Network, parse_expiry, parse_rate_limit, parse_trash_age, parse_umask};
 use sealift::byte_size::{parse_size, render_size};
+use sealift::files::Umask;
 use sealift::limits;
 
 use crate::args::parse_access;
@@ -130,6 +131,10 @@ pub struct GrantArgs {
     /// How many sessions of the user may be open at once; none for no bound
     #[arg(long, value_name = "COUNT", value_parser = parse_count)]
     max_sessions: Option<Count>,
+    /// What new files and folders of the user are not open to, such as 027, as of files that come without --perms; none: files
+    /// are 640 (programs 750), folders 750
+    #[arg(long, value_name = "OOO", value_parser = parse_mask)]
+    umask: Option<Mask>,
     /// How many bytes a second all sessions of the user get together, such as 10M; none for no bound
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     limit_rate_down: Option<Rate>,
@@ -150,6 +155,7 @@ impl GrantArgs {
             expires,
             from,
             max_sessions,
+            umask,
             limit_rate_down,
             limit_rate_up,
         } = self;
@@ -161,6 +167,7 @@ impl GrantArgs {
         expires.into_iter().for_each(|End(end)| grants.expires = end);
         from.into_iter().for_each(|Networks(from)| grants.from = from);
         max_sessions.into_iter().for_each(|Count(count)| grants.max_sessions = count);
+        umask.into_iter().for_each(|Mask(umask)| grants.umask = umask);
         limit_rate_down.into_iter().for_each(|Rate(rate)| grants.limit_rate.down = rate);
         limit_rate_up.into_iter().for_each(|Rate(rate)| grants.limit_rate.up = rate);
     }
@@ -182,6 +189,10 @@ struct FileCount(Option<u64>);
 /// For how long what is deleted is kept, if it is.
 #[derive(Debug, Clone, Copy)]
 struct TrashAge(Option<Duration>);
+
+/// What is made is not open to, if that is said.
+#[derive(Debug, Clone, Copy)]
+struct Mask(Option<Umask>);
 
 /// When a user expires, if ever.
 #[derive(Debug, Clone, Copy)]
@@ -240,6 +251,11 @@ fn parse_file_count(text: &str) -> Result<FileCount, String> {
 fn parse_trash(text: &str) -> Result<TrashAge, String> {
     let wrong = |_| "write a time from 1h to 3650d, such as 30d, or none".to_owned();
     parse_trash_age(text).map(TrashAge).map_err(wrong)
+}
+
+fn parse_mask(text: &str) -> Result<Mask, String> {
+    let wrong = |_| "write three digits from 0 to 7, the first a 0, such as 027, or none".to_owned();
+    parse_umask(text).map(Mask).map_err(wrong)
 }
 
 fn parse_groups(text: &str) -> Result<Groups, String> {

@@ -27,6 +27,7 @@ pub fn grants(granted: &Grants) -> Vec<(&'static str, String)> {
         ("quota", granted.terms.quota.map_or_else(none, render_size)),
         ("quota files", granted.terms.quota_files.map_or_else(none, |most| most.to_string())),
         ("trash", granted.terms.trash.map_or_else(none, render_trash_age)),
+        ("umask", granted.umask.map_or_else(none, |umask| umask.to_string())),
         ("enabled", yes_no(granted.enabled)),
         ("expires", granted.expires.map_or_else(|| "never".to_owned(), render_expiry)),
         ("from", if networks.is_empty() { "anywhere".to_owned() } else { networks.join(", ") }),
@@ -176,7 +177,7 @@ pub fn json_of(users: &Users, user: &User) -> String {
     let folders: Vec<_> = granted.folders.iter().map(folder).collect();
     let row = json!({
         "user": user.name(), "home": granted.home, "access": names(granted.access), "admin": granted.admin,
-        "quota": granted.terms.quota, "quota_files": granted.terms.quota_files, "trash_seconds": granted.terms.trash.map(|age| age.as_secs()), "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
+        "quota": granted.terms.quota, "quota_files": granted.terms.quota_files, "trash_seconds": granted.terms.trash.map(|age| age.as_secs()), "umask": granted.umask.map(|umask| umask.to_string()), "enabled": granted.enabled, "expires": granted.expires.map(time), "from": from,
         "max_sessions": granted.max_sessions, "limit_rate_down": granted.limit_rate.down, "limit_rate_up": granted.limit_rate.up, "own_password": granted.self_service.password, "own_keys": granted.self_service.keys, "password": user.has_password() && !user.is_invited(), "invited": user.is_invited(), "keys": keys,
         "groups": users.shares().groups_of(user.name()), "rules": rules, "folders": folders
     });

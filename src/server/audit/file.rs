@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 use tracing::info;
 
 use super::AuditTo;
+use super::journal::Journal;
 use super::line;
 use super::queue::{Portion, Queue};
 use crate::error::{Error, Kind, Result};
@@ -27,6 +28,7 @@ pub struct AuditFile {
 enum To {
     File(PathBuf, File),
     Stderr,
+    Journald(Journal),
 }
 
 impl AuditFile {
@@ -34,6 +36,7 @@ impl AuditFile {
     pub fn open(to: &AuditTo) -> Result<AuditFile> {
         let to = match to {
             AuditTo::Stderr => To::Stderr,
+            AuditTo::Journald(socket) => To::Journald(Journal::open(socket)?),
             AuditTo::File(path) => {
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -68,6 +71,12 @@ impl AuditFile {
         }
     }
 
+    /// Writes this line, or fails.
+    pub fn write_now(&mut self, line: &[u8]) -> Result<()> {
+        self.rest.extend_from_slice(line);
+        self.write_rest()
+    }
+
     fn write_rest(&mut self) -> Result<()> {
         let mut written = 0;
         let result = loop {
@@ -75,6 +84,10 @@ impl AuditFile {
             let wrote = match &mut self.to {
                 To::File(_, file) => file.write(next),
                 To::Stderr => io::stderr().lock().write(next),
+                To::Journald(journal) => match journal.write(next) {
+                    (0, Err(err)) => Err(err),
+                    (some, _) => Ok(some),
+                },
             };
             match wrote {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
@@ -93,11 +106,16 @@ impl AuditFile {
         match &self.to {
             To::File(path, _) => path.display().to_string(),
             To::Stderr => "standard error".to_owned(),
+            To::Journald(journal) => journal.name(),
         }
     }
 
     fn reopen(&mut self) {
-        let To::File(path, file) = &mut self.to else { return };
+        let (path, file) = match &mut self.to {
+            To::File(path, file) => (path, file),
+            To::Journald(journal) => return journal.reopen(),
+            To::Stderr => return,
+        };
         match open(path) {
             Ok(new) => {
                 *file = new;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use time::OffsetDateTime;
 
 use crate::error::Kind;
-use crate::files::RelPath;
+use crate::files::{RelPath, Rot};
 use crate::limits;
 use crate::proto::percent;
 use crate::server::events::{Came, Event, Operation, Protocol, What};
@@ -129,6 +129,15 @@ fn write_operation(object: &mut Object, operation: &Operation<'_>) {
     }
     object.number("bytes", operation.bytes);
     object.number("ms", u64::try_from(operation.took.as_millis()).unwrap_or(u64::MAX));
+}
+
+/// The line that tells of a rotten file that nobody asked for.
+pub fn of_rot(place: &[u8], rot: &Rot) -> Vec<u8> {
+    let mut object = Object::new(SystemTime::now(), "rot");
+    object.bytes("place", place);
+    object.display("recorded", Some(&rot.recorded));
+    object.display("found", Some(&rot.found));
+    object.end()
 }
 
 /// The line that tells of a gap.

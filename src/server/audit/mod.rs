@@ -3,11 +3,13 @@
 //! the number stands in the audit itself.
 
 mod file;
+mod journal;
 mod line;
 mod queue;
 
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use self::file::AuditFile;
 use self::queue::Queue;
 use super::events::Event;
 use crate::error::{Error, Kind, Result};
+use crate::files::Rot;
 use crate::limits;
 
 /// Where the audit goes.
@@ -28,6 +31,45 @@ pub enum AuditTo {
     File(PathBuf),
     /// To standard error, where the log is, too.
     Stderr,
+    /// To the journal of systemd that listens at this socket, an entry for each line, with fields of its own.
+    Journald(PathBuf),
+}
+
+/// Where systemd's journal listens.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
+impl FromStr for AuditTo {
+    type Err = Error;
+
+    /// A file, `stderr`, `journald`, or `journald:` and the path of its socket.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] if it is nothing of these.
+    fn from_str(text: &str) -> Result<Self> {
+        match (text, text.strip_prefix("journald:")) {
+            ("", _) => Err(Error::new(Kind::BadConfig, "write the name of a file, journald or stderr")),
+            ("stderr", _) => Ok(AuditTo::Stderr),
+            ("journald", _) => Ok(AuditTo::Journald(JOURNAL.into())),
+            (_, Some(socket)) if socket.starts_with('/') => Ok(AuditTo::Journald(socket.into())),
+            (_, Some(_)) => Err(Error::new(Kind::BadConfig, "write journald:/PATH for where the journal's socket is")),
+            (file, None) => Ok(AuditTo::File(file.into())),
+        }
+    }
+}
+
+impl AuditTo {
+    /// Writes down, beside a server that writes there otherwise, that a file was found to be rotten: where it lies below the data
+    /// folder, or from the root.
+    ///
+    /// # Errors
+    /// That there is no audit yet, which is the server's to make, and those of writing.
+    pub fn tell_of_rot(&self, place: &[u8], rot: &Rot) -> Result<()> {
+        if let AuditTo::File(path) = self {
+            // Made by another account it would be one that the server cannot write to.
+            path.symlink_metadata().map_err(|err| Error::file(path.display(), err))?;
+        }
+        AuditFile::open(self)?.write_now(&line::of_rot(place, rot))
+    }
 }
 
 /// An audit that is written to.

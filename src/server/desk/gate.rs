@@ -115,7 +115,7 @@ pub fn need(op: &Op) -> Need<'_> {
         Op::SetMode { path, .. } | Op::SetProperties { path, .. } => one(path, CHANGE),
         // What is there already can be locked only by who may overwrite it: the desk asks for that too.
         Op::Lock { path, .. } | Op::RenewLock { path, .. } | Op::Unlock { path, .. } => one(path, Access::UPLOAD),
-        Op::Remove { path, recursive } => {
+        Op::Remove { path, recursive, .. } => {
             let extent = if *recursive { Extent::Tree } else { Extent::Itself };
             Demands { at: Demand { rights: Access::DELETE, path: Some(path), extent }, to: None }
         }

@@ -268,7 +268,7 @@ impl Desk {
         match op {
             Op::Stat(path) => self.stat(&path, running),
             Op::SetMode { path, mode } => self.set_mode(&path, mode, running),
-            Op::Remove { path, recursive } => self.remove(&path, recursive, running),
+            Op::Remove { path, recursive, for_good } => self.remove(&path, recursive, for_good, running),
             Op::Supersede { from, to } => self.supersede(&from, &to, running),
             Op::Rename { from, to, replace } => self.rename(&from, &to, replace, running),
             Op::ListTrash(path) => self.list_trash(&path, running),

@@ -96,6 +96,8 @@ pub enum Op {
         path: RelPath,
         /// A folder with all in it.
         recursive: bool,
+        /// Nothing of it is kept in the trash.
+        for_good: bool,
     },
     /// A new folder.
     MakeFolder {

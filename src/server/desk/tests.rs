@@ -266,7 +266,7 @@ fn a_file_that_is_put_without_a_hash_is_stored_at_the_commit() {
 #[test]
 fn the_gate_speaks_of_an_operation_as_its_protocol_calls_it() {
     let mut bench = Bench::new("read");
-    let op = Op::Remove { path: path("f"), recursive: false };
+    let op = Op::Remove { path: path("f"), recursive: false, for_good: false };
     let Begun::Done(Err(error)) = bench.desk.begin(op, "PURGE", &mut nobody) else { panic!() };
     assert_eq!(error.kind(), Kind::Denied);
     assert_eq!(error.text(), "alice may not PURGE: the right `delete` is missing");

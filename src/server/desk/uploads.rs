@@ -12,7 +12,7 @@ use super::running::Running;
 use super::{Desk, Earlier};
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Interrupted, Overwrite, RelPath, Resume, Store, Upload, UploadSpec};
+use crate::files::{Condition, Hash, Interrupted, Overwrite, RelPath, Resume, Store, Umask, Upload, UploadSpec};
 use crate::limits;
 use crate::machine::turns;
 
@@ -96,6 +96,7 @@ impl Desk {
     pub(super) fn within(&self, spec: UploadSpec, path: &RelPath) -> UploadSpec {
         let spec = UploadSpec {
             mode: spec.mode.map(|mode| mode.within(self.most)),
+            umask: self.umask_at(path).map(|umask| umask.of_files_within(self.most)),
             overwrite: self.overwrite(Some(path)),
             ..spec
         };
@@ -110,6 +111,10 @@ impl Desk {
             },
             Overwrite::Allowed | Overwrite::Refused => spec,
         }
+    }
+
+    fn umask_at(&self, path: &RelPath) -> Option<Umask> {
+        self.principal.grants().umask_at(path)
     }
 
     pub(super) fn open_upload(
@@ -229,11 +234,12 @@ impl Desk {
             self.commit(earlier);
             return self.over(running, Err(error));
         }
-        let mut made = self.store.begin_dir(path, parents);
+        let umask = self.umask_at(path);
+        let mut made = self.store.begin_dir(path, parents, umask);
         if made.is_err() && !self.batch.is_empty() {
             // As with an upload: it may stand on what is not committed yet. And its outcome comes after theirs.
             self.commit(earlier);
-            made = self.store.begin_dir(path, parents);
+            made = self.store.begin_dir(path, parents, umask);
         }
         match made {
             Ok(folder) => {

@@ -45,7 +45,7 @@ pub async fn delete(guest: &Arc<Guest>, place: &Place, headers: &HeaderMap) -> R
     loop {
         let seen = put::decide(guest, &place.path, headers).await?;
         let (path, is_conditional) = (place.path.clone(), seen.is_some());
-        let removed = guest.step(move |desk| remove(desk, path, seen, "DELETE")).await;
+        let removed = guest.step(move |desk| remove(desk, path, seen, false, "DELETE")).await;
         if !looks.again(is_conditional, &removed) {
             return removed.map(|()| answer(StatusCode::NO_CONTENT));
         }
@@ -168,12 +168,12 @@ pub fn rename_at(
     }
 }
 
-/// [`Op::Remove`] of all of it, and of what was seen alone if that is said.
+/// [`Op::Remove`] of all of it, and of what was seen alone if that is said; what was never in its place goes for good.
 ///
 /// # Errors
 /// Those of the gate and the store.
-pub fn remove(desk: &mut Desk, path: RelPath, seen: Option<Seen>, method: &'static str) -> Result<()> {
-    match begin_seen(desk, &mut Waiting::default(), (Op::Remove { path, recursive: true }, seen), method)? {
+pub fn remove(desk: &mut Desk, path: RelPath, seen: Option<Seen>, for_good: bool, method: &'static str) -> Result<()> {
+    match begin_seen(desk, &mut Waiting::default(), (Op::Remove { path, recursive: true, for_good }, seen), method)? {
         Begun::Done(Ok(Outcome::Removed(_))) => Ok(()),
         _ => Err(unexpected()),
     }

@@ -100,7 +100,7 @@ impl Built {
         let path = aside(place)?;
         let (from, to) = (path.clone(), place.clone());
         let allowed = guest.step(move |desk| {
-            desk.allows(&Op::Remove { path: from.clone(), recursive: true }, "COPY")?;
+            desk.allows(&Op::Remove { path: from.clone(), recursive: true, for_good: true }, "COPY")?;
             desk.allows(&Op::Supersede { from, to }, "COPY")
         });
         allowed.await?;
@@ -130,7 +130,7 @@ impl Drop for Built {
         let (guest, path) = (self.guest.clone(), self.path.clone());
         async_std::task::spawn(async move {
             // What fails is in the log, and nobody is left to be told. A copy that has its place has this name no more.
-            let removed = guest.give_up(move |desk, _| drop(remove(desk, path, None, "COPY")));
+            let removed = guest.give_up(move |desk, _| drop(remove(desk, path, None, true, "COPY")));
             let _nobody_waits = removed.await;
         });
     }

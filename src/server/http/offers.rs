@@ -63,7 +63,7 @@ pub fn with_entry(grants: &Grants, path: &RelPath, kind: EntryKind) -> Access {
     };
     let near = beside(path);
     let to_another = near.map(|to| Op::Rename { from: path.clone(), to, replace: false });
-    let remove = Op::Remove { path: path.clone(), recursive: is_folder };
+    let remove = Op::Remove { path: path.clone(), recursive: is_folder, for_good: false };
     let offers = [
         (Access::DOWNLOAD, passes(grants, fetch)),
         (Access::LINK, passes(grants, at(Access::LINK, all))),

@@ -71,6 +71,53 @@ fn walk(folder: &Dir, is_trash: bool, reserved: &mut dyn FnMut(&Dir)) -> Result<
     Ok(sum)
 }
 
+/// What is in a folder, at any depth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Contents {
+    /// Files, and what else is no folder.
+    pub(super) files: u64,
+    pub(super) folders: u64,
+    /// Of the regular files.
+    pub(super) bytes: u64,
+}
+
+impl Contents {
+    pub(super) fn entries(self) -> u64 {
+        self.files.saturating_add(self.folders)
+    }
+}
+
+/// What is in this folder, unless that is more than `most`, or deeper than a path can be: nothing then.
+pub(super) fn contents(folder: Dir, most: u64) -> Result<Option<Contents>, Errno> {
+    let mut levels = vec![entries(folder)?];
+    let mut contents = Contents::default();
+    while let Some(level) = levels.last_mut() {
+        let Some((name, kind)) = next(level)? else {
+            levels.pop();
+            continue;
+        };
+        if is_reserved(&name) {
+            continue;
+        }
+        match kind {
+            FileType::Directory => {
+                contents.folders += 1;
+                let opened = open(level, &name)?;
+                levels.extend(opened);
+            }
+            FileType::RegularFile => {
+                contents.files += 1;
+                contents.bytes = contents.bytes.saturating_add(file(level, &name)?.bytes);
+            }
+            _ => contents.files += 1,
+        }
+        if contents.entries() > most || levels.len() > limits::DEPTH_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(Some(contents))
+}
+
 /// What there may be of a path below a folder.
 #[derive(Clone, Copy)]
 pub(super) struct Room {

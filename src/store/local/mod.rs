@@ -43,8 +43,9 @@ use rustix::fs::Mode;
 
 use crate::error::{Error, Kind, Result};
 use crate::files::{
-    Done, Durability, FileMode, Hash, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties, RelPath,
-    Removed, Seen, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Upload, UploadSpec, Usage,
+    Done, Durability, FileMode, Hash, Keep, Listing, Looked, Meta, Mtime, Partial, Prepared, Promises, Properties,
+    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Swept, TrashId, TrashList, Umask, Upload, UploadSpec,
+    Usage,
 };
 use crate::limits;
 pub use account::Limits;
@@ -69,8 +70,12 @@ pub enum Staging {
 impl Staging {
     /// The mode of a new file, less the umask. What a server stores is for its account and group, whatever the umask;
     /// where a person puts something is that person's matter. If the file has a mode where it comes from, it is open to
-    /// no more than there, and can be run here by those who can there. What is to be kept beyond that it gets last.
-    fn file_mode(self, at_source: Option<SourceMode>) -> Mode {
+    /// no more than there, and can be run here by those who can there. What is to be kept beyond that it gets last. Where a
+    /// umask is given it decides, in place of both ours and that of the process.
+    fn file_mode(self, at_source: Option<SourceMode>, umask: Option<Umask>) -> Mode {
+        if let Some(umask) = umask {
+            return Mode::from_raw_mode(umask.file(at_source.map(|source| source.mode)).bits());
+        }
         let most = match self {
             Staging::Hidden => crate::limits::SERVED_FILE_MODE,
             Staging::Beside => 0o666,
@@ -81,11 +86,14 @@ impl Staging {
     }
 
     /// The mode of a new folder, as [`Staging::file_mode`].
-    fn folder_mode(self) -> Mode {
-        Mode::from_raw_mode(match self {
-            Staging::Hidden => crate::limits::SERVED_FOLDER_MODE,
-            Staging::Beside => 0o777,
-        })
+    fn folder_modes(self, umask: Option<Umask>) -> names::FolderModes {
+        match (self, umask) {
+            (_, Some(umask)) => names::FolderModes::Exactly(Mode::from_raw_mode(umask.folder().bits())),
+            (Staging::Hidden, None) => {
+                names::FolderModes::LessUmask(Mode::from_raw_mode(crate::limits::SERVED_FOLDER_MODE))
+            }
+            (Staging::Beside, None) => names::FolderModes::LessUmask(Mode::from_raw_mode(0o777)),
+        }
     }
 }
 
@@ -266,7 +274,7 @@ impl Store for LocalStore {
     }
 
     fn remove(&self, path: &RelPath, recursive: bool) -> Result<Removed> {
-        remove::remove(&self.jail, &self.stage, path, recursive, None)
+        self.remove_keeping(path, recursive, Keep::As(path))
     }
 
     fn seen(&self, path: &RelPath) -> Result<Seen> {
@@ -274,7 +282,11 @@ impl Store for LocalStore {
     }
 
     fn remove_seen(&self, path: &RelPath, recursive: bool, seen: &Seen) -> Result<Removed> {
-        remove::remove(&self.jail, &self.stage, path, recursive, Some(seen))
+        remove::remove(&self.jail, &self.stage, path, recursive, Keep::As(path), Some(seen))
+    }
+
+    fn remove_keeping(&self, path: &RelPath, recursive: bool, keep: Keep<'_>) -> Result<Removed> {
+        remove::remove(&self.jail, &self.stage, path, recursive, keep, None)
     }
 
     fn set_mode(&self, path: &RelPath, source: SourceMode) -> Result<FileMode> {
@@ -355,8 +367,8 @@ impl Store for LocalStore {
         trash::purge(&self.jail, path, id)
     }
 
-    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
-        let made = names::make_dir(&self.jail, self.options.staging.folder_mode(), path, parents)?;
+    fn begin_dir(&self, path: &RelPath, parents: bool, umask: Option<Umask>) -> Result<Prepared> {
+        let made = names::make_dir(&self.jail, self.options.staging.folder_modes(umask), path, parents)?;
         Ok(self.stage.prepared().add(commit::Change::Folder(made)))
     }
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
-    AtFlags, FileType, Mode, RenameFlags, Stat, fsync, linkat, mkdirat, renameat, renameat_with, statat, unlinkat,
+    AtFlags, FileType, Mode, RenameFlags, Stat, fchmod, fstat, fsync, linkat, mkdirat, renameat, renameat_with, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
 use super::account::{Account, Sum};
 use super::capabilities::NewName;
 use super::commit::keep_old_one;
-use super::jail::Jail;
+use super::jail::{Jail, open_directory};
 use super::measure::{self, Beyond, Room};
 use super::root::is_same_file;
 use super::seen;
@@ -220,8 +221,17 @@ pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option
 /// The directories that new names were made in, and what for: to be synced.
 pub(super) type Touched = Vec<(RelPath, Arc<Dir>)>;
 
+/// What modes new folders get.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FolderModes {
+    /// This, less the umask of the process.
+    LessUmask(Mode),
+    /// This, whatever the umask of the process.
+    Exactly(Mode),
+}
+
 /// [`crate::files::Store::begin_dir`].
-pub(super) fn make_dir(jail: &Jail, mode: Mode, path: &RelPath, parents: bool) -> Result<Touched> {
+pub(super) fn make_dir(jail: &Jail, mode: FolderModes, path: &RelPath, parents: bool) -> Result<Touched> {
     let mut touched = Vec::new();
     if path.is_root() {
         return if parents { Ok(touched) } else { Err(Error::file(path, Errno::EXIST.into())) };
@@ -260,13 +270,26 @@ pub(super) fn make_dir(jail: &Jail, mode: Mode, path: &RelPath, parents: bool) -
     Ok(touched)
 }
 
-fn make_one(jail: &Jail, mode: Mode, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
+fn make_one(jail: &Jail, mode: FolderModes, path: &RelPath) -> Result<(RelPath, Arc<Dir>)> {
     let (dir, name) = jail.parent(path)?;
-    mkdirat(&dir, name, mode).map_err(|err| Error::file(path, err.into()))?;
+    let (FolderModes::LessUmask(at_first) | FolderModes::Exactly(at_first)) = mode;
+    mkdirat(&dir, name, at_first).map_err(|err| Error::file(path, err.into()))?;
+    if let FolderModes::Exactly(mode) = mode {
+        give_mode(&dir, name, mode).map_err(|err| Error::file(path, err.into()))?;
+    }
     jail.tree().arrived();
     Ok((path.clone(), dir))
 }
 
 pub(super) fn sync(path: &RelPath, dir: &Dir) -> Result<()> {
     fsync(dir).map_err(|err| Error::file(format_args!("{path}: done, but may not outlive a power cut"), err.into()))
+}
+
+/// Gives a folder that was just made the bits that the umask of the process took from it. What it has from the folder that it is in,
+/// such as whose group is to be that of all in it, stays.
+fn give_mode(dir: &Dir, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    let folder = open_directory(dir, name)?;
+    let now = Mode::from_raw_mode(fstat(&folder)?.st_mode & 0o7777);
+    let wanted = now.difference(Mode::RWXU | Mode::RWXG | Mode::RWXO) | mode;
+    if now == wanted { Ok(()) } else { fchmod(&folder, wanted) }
 }

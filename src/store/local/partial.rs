@@ -159,8 +159,11 @@ pub(super) fn resume(
         Staging::Hidden => claim(stage, path, &temp).map_err(failed)?.ok_or_else(changed)?,
         Staging::Beside => temp.reclaim(),
     };
-    if let Some(mode) = spec.mode {
-        narrow(&temp.file, stage.staging.file_mode(Some(mode))).map_err(|err| failed(err.into()))?;
+    let mode = stage.staging.file_mode(spec.mode, spec.umask);
+    match (spec.mode, spec.umask) {
+        (_, Some(_)) => fchmod(&temp.file, mode).map_err(|err| failed(err.into()))?,
+        (Some(_), None) => narrow(&temp.file, mode).map_err(|err| failed(err.into()))?,
+        (None, None) => {}
     }
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;

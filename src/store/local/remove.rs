@@ -14,14 +14,14 @@ use rustix::io::Errno;
 use super::Staging;
 use super::account::{Leaving, Sum};
 use super::jail::{Jail, entries, open_directory, split};
-use super::measure::{is_dot, is_reserved};
+use super::measure::{Contents, is_dot, is_reserved};
 use super::seen;
 use super::source::meta;
 use super::staging::{Area, Stage, random_name};
-use super::trash::{self, is_worth_keeping};
+use super::trash::{self, Trash, is_worth_keeping};
 use crate::error::{Error, Kind, Result};
 use crate::escape;
-use crate::files::{RelPath, Removed, Seen};
+use crate::files::{Keep, RelPath, Removed, Seen, TrashId};
 use crate::limits;
 
 /// [`crate::files::Store::remove`], of what was seen alone if that is said. A tree that fails half-way stays half there.
@@ -30,6 +30,7 @@ pub(super) fn remove(
     stage: &Stage,
     path: &RelPath,
     recursive: bool,
+    kept: Keep<'_>,
     seen: Option<&Seen>,
 ) -> Result<Removed> {
     split(path)?;
@@ -40,7 +41,7 @@ pub(super) fn remove(
     let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
-            if is_worth_keeping(&stat) && keep(stage, (&dir, name), path)? {
+            if is_worth_keeping(&stat) && keep(stage, (&dir, name), kept)?.is_some() {
                 trash::left(jail, path, Some(Sum::file(meta(&stat).size)));
                 return Ok(Removed::FILE);
             }
@@ -64,10 +65,13 @@ pub(super) fn remove(
             return Ok(Removed::FILE);
         }
     }
-    if keep(stage, (&dir, name), path)? {
+    if let Some((trash, id)) = keep(stage, (&dir, name), kept)? {
         jail.left(path);
         trash::left(jail, path, None);
-        return Ok(Removed::FOLDER);
+        drop(alone);
+        // For whoever asked, and nobody waits for it: it has its place already.
+        let Contents { files, folders, .. } = trash.contents(id, u64::MAX).unwrap_or_default();
+        return Ok(Removed::new(files, folders + 1));
     }
     let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)));
     let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
@@ -90,13 +94,14 @@ pub(super) fn remove(
     Err(error)
 }
 
-/// Puts something into the trash, if what is removed is kept. False where it is on a file system of its own, from which nothing can
+/// Puts something into the trash, if what is removed is kept. Nothing where it is on a file system of its own, from which nothing can
 /// be moved there.
-fn keep(stage: &Stage, place: (&Dir, &[u8]), path: &RelPath) -> Result<bool> {
-    let Some(trash) = stage.trash().map_err(|err| Error::file("the trash", err))? else { return Ok(false) };
+fn keep(stage: &Stage, place: (&Dir, &[u8]), kept: Keep<'_>) -> Result<Option<(Arc<Trash>, TrashId)>> {
+    let Keep::As(path) = kept else { return Ok(None) };
+    let Some(trash) = stage.trash().map_err(|err| Error::file("the trash", err))? else { return Ok(None) };
     match trash.take(place, path) {
-        Ok(()) => Ok(true),
-        Err(Errno::XDEV) => Ok(false),
+        Ok(id) => Ok(Some((trash, id))),
+        Err(Errno::XDEV) => Ok(None),
         Err(err) => Err(Error::file(path, err.into())),
     }
 }

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Stat, flock, fstat, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, Stat, fchmod, flock, fstat, mkdirat, openat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::capabilities::{Capabilities, FileSystems};
@@ -25,7 +27,7 @@ use super::source::mtime;
 use super::trash::Trash;
 use super::{Staging, beside, probe, unnamed};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, hash::BlockHash};
+use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, Umask, hash::BlockHash};
 use crate::limits;
 use crate::random;
 use crate::sync::Mutex;
@@ -210,7 +212,7 @@ impl Stage {
         path: &RelPath,
         parent: &Arc<Dir>,
         large: bool,
-        mode: Option<SourceMode>,
+        (mode, umask): (Option<SourceMode>, Option<Umask>),
     ) -> Result<Temp> {
         let target = split(path)?.1;
         if self.staging == Staging::Beside && beside::is_ours(target) {
@@ -218,7 +220,14 @@ impl Stage {
             let text = format!("{path}: such names are kept for files that are not whole yet");
             return Err(Error::new(Kind::BadPath, text));
         }
-        self.try_create(path, parent, large, self.staging.file_mode(mode)).map_err(|err| Error::file(path, err))
+        let failed = |err| Error::file(path, err);
+        let mode = self.staging.file_mode(mode, umask);
+        let temp = self.try_create(path, parent, large, mode).map_err(failed)?;
+        if umask.is_some() {
+            // That of the process has taken from it what this one does not.
+            fchmod(&temp.file, mode).map_err(|err| failed(err.into()))?;
+        }
+        Ok(temp)
     }
 
     fn try_create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool, mode: Mode) -> io::Result<Temp> {

@@ -24,13 +24,13 @@ use rustix::io::Errno;
 use super::account::{Leaving, Sum};
 use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory};
-use super::measure;
+use super::measure::{self, Contents};
 use super::names::{check_below, rename_new, sum_of_file, sync};
 use super::remove::remove_tree;
 use super::source::meta;
 use super::staging::{Stage, open_reserved, random_name, reserved};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, TrashId, TrashList, Trashed};
+use crate::files::{EntryKind, Meta, RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
 use crate::sync::Mutex;
 
@@ -162,9 +162,15 @@ impl Trash {
     ///
     /// # Errors
     /// Those of the file system; [`Errno::XDEV`] if it is on another one.
-    pub(super) fn take(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<(), Errno> {
+    pub(super) fn take(&self, (dir, name): (&Dir, &[u8]), path: &RelPath) -> Result<TrashId, Errno> {
         let id = self.note(path)?;
-        renameat(dir, name, &*self.dir, id.to_string()).inspect_err(|_| self.forget(id))
+        renameat(dir, name, &*self.dir, id.to_string()).map(|()| id).inspect_err(|_| self.forget(id))
+    }
+
+    /// What is in a folder that is here, as long as it is no more than this.
+    pub(super) fn contents(&self, id: TrashId, most: u64) -> Option<Contents> {
+        let folder = open_directory(&self.dir, id.to_string().as_bytes()).ok()?;
+        measure::contents(folder, most).ok().flatten()
     }
 
     /// The file of this name, which will be replaced, stays here under a second one. Where a file cannot have two, it comes here
@@ -288,6 +294,7 @@ pub(super) fn list(jail: &Jail, path: &RelPath, most: usize, shown: &dyn Fn(&Rel
     let mut list = TrashList::default();
     let Some(trash) = open(jail)? else { return Ok(list) };
     let ids = trash.ids().map_err(|err| Error::file("the trash", err))?;
+    let mut looks = limits::TRASH_LOOKED;
     for id in ids.into_iter().rev() {
         let Some(from) = trash.path_of(id).filter(|from| from.is_within(path) && shown(from)) else { continue };
         // Gone meanwhile.
@@ -296,8 +303,15 @@ pub(super) fn list(jail: &Jail, path: &RelPath, most: usize, shown: &dyn Fn(&Rel
             list.is_cut = true;
             break;
         }
-        let meta = meta(&stat);
-        list.entries.push(Trashed { id, path: from, kind: meta.kind, size: meta.size, mtime: meta.mtime });
+        let Meta { kind, size, mtime, .. } = meta(&stat);
+        let mut thing = Trashed { id, path: from, kind, size, files: None, mtime };
+        if kind == EntryKind::Directory
+            && let Some(contents) = trash.contents(id, looks)
+        {
+            looks = looks.saturating_sub(contents.entries());
+            (thing.size, thing.files) = (contents.bytes, Some(contents.files));
+        }
+        list.entries.push(thing);
     }
     Ok(list)
 }

@@ -58,7 +58,7 @@ impl LocalUpload {
     pub(super) fn begin(stage: &Stage, path: &RelPath, spec: UploadSpec, durable: bool) -> Result<Self> {
         let parent = check_target(stage.jail(), path, spec)?;
         let large = spec.interrupted == Interrupted::Kept && spec.size.is_none_or(|size| size >= limits::HASH_BLOCK);
-        let temp = stage.create(path, &parent, large, spec.mode)?;
+        let temp = stage.create(path, &parent, large, (spec.mode, spec.umask))?;
         let upload = Self::over((stage.jail(), stage.prepared()), path, spec, temp, Hasher::new(), durable);
         upload.check_room()?;
         Ok(upload)

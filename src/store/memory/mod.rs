@@ -20,7 +20,7 @@ use self::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Done, EntryKind, FileMode, Hash, Hasher, HomeTerms, Listing, Meta, Mtime, Partial, Prepared, PreparedSet, Promises,
-    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Swept, Upload, UploadSpec, Vault,
+    RelPath, Removed, Seen, Source, SourceMode, Store, Stored, Swept, Umask, Upload, UploadSpec, Vault,
 };
 
 /// Homes in memory. Clones are the same vault.
@@ -222,7 +222,7 @@ impl Store for MemoryStore {
         Ok(Arc::new(MemoryStore { trees: self.trees.clone(), home, quota: None, prepared: PreparedSet::default() }))
     }
 
-    fn begin_dir(&self, path: &RelPath, parents: bool) -> Result<Prepared> {
+    fn begin_dir(&self, path: &RelPath, parents: bool, _umask: Option<Umask>) -> Result<Prepared> {
         let made = self.trees.lock().make_dir(&self.home, path, parents)?;
         Ok(self.prepared.add(Change::Folder { made }))
     }

@@ -13,7 +13,7 @@ use super::upload::MemoryUpload;
 use crate::error::{Error, Kind, Result};
 use crate::files::{
     Committed, Condition, EntryKind, FileMode, Hash, Meta, Mtime, Overwrite, Record, RelPath, Removed, Seen,
-    SourceMode, Stored, UploadSpec, numbered,
+    SourceMode, Stored, Umask, UploadSpec, numbered,
 };
 use crate::limits;
 use crate::store::local::aside_name;
@@ -263,7 +263,7 @@ impl Tree {
         }
         let mode = match &old {
             Some(Node::File(old)) => spec.mode.map_or(old.mode, |source| source.over(old.mode)),
-            _ => new_mode(spec.mode),
+            _ => new_mode(spec.mode, spec.umask),
         };
         let mtime = spec.mtime.unwrap_or_else(now);
         let before = old.as_ref().map_or(0, Node::bytes);
@@ -429,12 +429,13 @@ impl Tree {
 }
 
 /// The mode of a new file: for the server's account and group, and open to no more than where it comes from.
-fn new_mode(source: Option<SourceMode>) -> FileMode {
+fn new_mode(source: Option<SourceMode>, umask: Option<Umask>) -> FileMode {
     let most = limits::SERVED_FILE_MODE;
-    match source {
-        None => FileMode::of(most),
-        Some(source) if source.perms => source.over(source.mode),
-        Some(source) => FileMode::of(source.mode.bits() & (most | (most & 0o444) >> 2) | 0o600),
+    match (source, umask) {
+        (Some(source), _) if source.perms => source.over(source.mode),
+        (source, Some(umask)) => umask.file(source.map(|source| source.mode)),
+        (None, None) => FileMode::of(most),
+        (Some(source), None) => FileMode::of(source.mode.bits() & (most | (most & 0o444) >> 2) | 0o600),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Checked, Failure, Home, begun, ensure, list, p, put, put_if, read, refused, same};
 use crate::error::{Kind, Result};
 use crate::files::{
-    Condition, Done, EntryKind, FileMode, Finding, Hash, Mtime, Overwrite, Record, SourceMode, Store, Stored, Upload,
-    UploadSpec,
+    Condition, Done, EntryKind, FileMode, Finding, Hash, Mtime, Overwrite, Record, SourceMode, Store, Stored, Umask,
+    Upload, UploadSpec,
 };
 use crate::limits;
 
@@ -176,10 +176,10 @@ pub fn folders_and_files_of_one_commit_are_answered_in_its_order_and_a_foreign_o
         Ok(begun(store, name, UploadSpec::default(), b"bytes")?.prepare())
     };
     let changes = vec![
-        store.begin_dir(&p("one")?, false)?,
+        store.begin_dir(&p("one")?, false, None)?,
         whole(&*store, "one/f")?,
         whole(&*other, "foreign")?,
-        store.begin_dir(&p("two/three")?, true)?,
+        store.begin_dir(&p("two/three")?, true, None)?,
         whole(&*store, "two/f")?,
     ];
     let file = |done: &Result<Done>| matches!(done, Ok(Done::File(committed)) if committed.size == 5);
@@ -238,6 +238,17 @@ pub fn a_replaced_file_keeps_its_mode_and_a_new_one_is_no_wider_than_its_source(
     same(mode_of("kept")?, 0o604, "over a file that was there")?;
     same(store.set_mode(&p("kept")?, SourceMode { mode: FileMode::of(0o640), perms: true })?.bits(), 0o640, "given")?;
     same((mode_of("kept")?, read(&*store, "kept")?), (0o640, b"new bytes".to_vec()), "then")?;
+    let umask = Umask::of(0o007);
+    for (path, mode, bits) in [
+        ("open", None, 0o660),
+        ("open-program", from(0o755, false), 0o750),
+        ("narrow", from(0o600, false), 0o600),
+        ("all", from(0o607, true), 0o607),
+    ] {
+        let upload = begun(&*store, path, UploadSpec { mode, umask: Some(umask), ..UploadSpec::default() }, b"bytes")?;
+        store.commit_one(upload)?;
+        same(mode_of(path)?, bits, path)?;
+    }
     store.make_dir(&p("d")?, false)?;
     let any = SourceMode { mode: FileMode::ALL, perms: true };
     refused(store.set_mode(&p("d")?, any), Kind::IsDirectory, "of a folder")?;

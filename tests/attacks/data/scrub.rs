@@ -94,6 +94,37 @@ fn scrub_finds_rot_in_a_shared_folder_elsewhere() {
     );
 }
 
+#[test]
+fn scrub_tells_the_audit_of_rot_beside_the_server_that_writes_there() {
+    let world = World::of(&["alice"]);
+    let daemon = world.daemon().args(["--audit", "audit/log"]).start();
+    let bytes = Dice::new().bytes(2 * MIB);
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.upload("file", &bytes).0, 226);
+    rot(&world.home("alice").join("file"));
+    let found = daemon_command(&daemon, &["--rate", "1GiB", "--audit", "audit/log"]);
+    assert_eq!(found.status.code(), INTEGRITY);
+    assert_eq!(alice.upload("other", b"x").0, 226);
+    drop(alice);
+    let place = world.place().to_owned();
+    daemon.stop();
+    let searched = crate::common::sealiftd(&place).args(["audit", "--file", "audit/log", "--json"]).output().unwrap();
+    let lines = text(&searched.stdout);
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let at = lines.iter().position(|line| line["event"] == "rot").unwrap();
+    assert_eq!(lines[at]["place"], "alice/file");
+    assert_eq!(lines[at]["recorded"], sealift::files::Hash::of(&bytes).to_string());
+    assert!(lines[at..].iter().any(|line| line["path"] == "other"), "{lines:?}");
+    let by_path = ["audit", "--file", "audit/log", "--path", "alice/file"];
+    let said = text(&crate::common::sealiftd(&place).args(by_path).output().unwrap().stdout);
+    assert!(said.contains("rot") && said.contains("[place alice/file]"), "{said}");
+    // None is made: it would be another account's, and the server could not write to it.
+    let found =
+        crate::common::sealiftd(&place).args(["scrub", "--rate", "1GiB", "--audit", "none/log"]).output().unwrap();
+    assert!(found.status.code() == INTEGRITY && text(&found.stderr).contains("not in the audit: none/log"));
+    assert!(!place.join("none").exists());
+}
+
 fn daemon_command(daemon: &Daemon, args: &[&str]) -> Output {
     daemon.command(&[&["scrub"], args].concat()).output().unwrap()
 }

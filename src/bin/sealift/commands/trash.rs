@@ -146,10 +146,14 @@ pub async fn list(out: Output, client: &mut Client, meant: &[Named], times: Time
     let clock = times.clock(TimeStyle::LongIso, out.stdout_is_terminal());
     for thing in &list.entries {
         if !out.json(|| object(thing))? {
-            let size = if thing.kind == EntryKind::Directory { "folder".to_owned() } else { format::size(thing.size) };
+            let size = match (thing.kind, thing.files) {
+                (EntryKind::Directory, None) => "folder".to_owned(),
+                _ => format::size(thing.size),
+            };
+            let holds = thing.files.map(|files| format!("  ({})", format::count(files, "file"))).unwrap_or_default();
             let deleted = clock.show(thing.id.deleted());
             let id = if show_ids { format!("  {}", thing.id) } else { String::new() };
-            out.line(format!("{deleted}{id}  {size:>8}  /{}", for_people(thing.path.as_bytes())))?;
+            out.line(format!("{deleted}{id}  {size:>8}  /{}{holds}", for_people(thing.path.as_bytes())))?;
         }
     }
     match (list.entries.is_empty(), list.is_cut) {
@@ -164,13 +168,17 @@ pub async fn list(out: Output, client: &mut Client, meant: &[Named], times: Time
 }
 
 fn object(thing: &ServerTrash) -> Object {
-    Object::of(Event::Trashed)
+    let object = Object::of(Event::Trashed)
         .text("id", thing.id)
         .name("path", thing.path.as_bytes())
         .text("type", thing.kind.word())
         .value("size", thing.size)
         .text("mtime", format::rfc3339(thing.mtime))
-        .text("deleted", format::rfc3339(thing.id.deleted()))
+        .text("deleted", format::rfc3339(thing.id.deleted()));
+    match thing.files {
+        Some(files) => object.value("files", files),
+        None => object,
+    }
 }
 
 /// Brings something back over a connection: this one, or the youngest that was called so; under its name or another one.

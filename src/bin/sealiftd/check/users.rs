@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use sealift::auth::{Access, SharedHome, StateFolder, User, Users, file_warnings, render_expiry};
+use sealift::files::Umask;
 use sealift::server::users_file_trouble;
 use sealift::store::look_at_home;
 use sealift::{Kind, limits};
@@ -42,6 +43,7 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
         }
         kept_out(user, findings);
         may_not_replace(user, findings);
+        open_to_all(&format!("[users.{}]", user.name()), user.grants().umask, findings);
         home(places, user.name(), &user.grants().home, may_write(user), findings);
     }
     if let Some(home_of_all) = users.anonymous_home() {
@@ -49,6 +51,9 @@ pub fn look(places: &Places, users: &Users, findings: &mut Findings) {
     }
     for shared in users.shared_homes() {
         meeting(users, &shared, findings);
+    }
+    for folder in users.shares().folders() {
+        open_to_all(&format!("[folders.{}]", folder.name()), folder.umask(), findings);
     }
     for Trouble { is_error, what, next } in shared_folders::look(places, users) {
         findings.add(if is_error { Severity::Error } else { Severity::Warning }, what, next);
@@ -141,6 +146,14 @@ fn may_not_replace(user: &User, findings: &mut Findings) {
         let what =
             format!("{} may put new files in place but not replace one: `overwrite` is not in access", user.name());
         findings.add(Severity::Note, what, "add \"overwrite\" if that is not meant");
+    }
+}
+
+/// A umask with which everybody on the machine may change what is made.
+fn open_to_all(section: &str, umask: Option<Umask>, findings: &mut Findings) {
+    if let Some(umask) = umask.filter(|umask| umask.lets_others_write()) {
+        let what = format!("what is made by {section} can be changed by every account of the machine: umask {umask}");
+        findings.add(Severity::Warning, what, "write \"002\" for the group alone, or \"022\"");
     }
 }
 

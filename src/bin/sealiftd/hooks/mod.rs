@@ -7,6 +7,7 @@
 //! what there is still time for.
 
 mod events;
+pub mod keeper;
 mod queue;
 pub mod runner;
 mod trust;

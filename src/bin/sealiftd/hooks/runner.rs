@@ -4,17 +4,16 @@
 //! It ends when the server has, and what waits then is done, within bounds: signals, which a terminal or a service manager may send to
 //! all there is, do not end it before.
 
-use std::io::{self, BufReader, ErrorKind, Write as _};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::io::{self, BufReader, ErrorKind, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rustix::io::ioctl_fionbio;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::clear_ambient_capability_set;
 use sealift::limits;
 use sealift::{Error, Kind};
@@ -22,6 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tracing::warn;
 
 use super::events::{self, Told};
+use super::keeper::{self, End};
 use super::queue::{Job, Queue};
 use crate::args::LogFormat;
 use crate::failure::Failure;
@@ -99,65 +99,54 @@ fn have_what_programs_have() {
 
 fn carry_out(Job { program, event }: &Job, timeout: Duration, queue: &Queue) {
     let (program_is, file) = (program.display(), || events::path_of(event));
-    match start(program).and_then(|child| end_of(child, event, timeout, queue)) {
-        Ok(Ended::By(status)) if status.success() => {}
-        Ok(Ended::By(status)) => warn!(program = %program_is, file = file(), %status, "a hook failed"),
-        Ok(Ended::TooLate) => {
+    match keeper::start(program, timeout).and_then(|keeper| end_of(keeper, event, timeout, queue)) {
+        Ok(End::By(status)) if status.success() => {}
+        Ok(End::By(status)) => warn!(program = %program_is, file = file(), %status, "a hook failed"),
+        Ok(End::TooLate) => {
             let timeout = humantime::format_duration(timeout);
             warn!(program = %program_is, file = file(), %timeout, "a hook ran too long and was killed");
         }
-        Ok(Ended::WithTheServer) => {
+        Ok(End::Told) => {
             warn!(program = %program_is, file = file(), "a hook was killed: the server has ended");
+        }
+        Ok(End::Failed(errno)) => {
+            let error = io::Error::from_raw_os_error(errno);
+            warn!(program = %program_is, file = file(), %error, "a hook cannot be run");
         }
         Err(error) => warn!(program = %program_is, file = file(), %error, "a hook cannot be run"),
     }
 }
 
-/// In a group of its own, so that it can be killed with all that it starts.
-fn start(program: &Path) -> io::Result<Child> {
-    Command::new(program)
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .current_dir("/")
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-}
-
-/// How a hook ended.
-enum Ended {
-    By(ExitStatus),
-    TooLate,
-    WithTheServer,
-}
-
 /// Tells it of the event, as far as it reads, and sees to its end.
-fn end_of(mut child: Child, mut event: &[u8], timeout: Duration, queue: &Queue) -> io::Result<Ended> {
-    let end = Instant::now().checked_add(timeout);
+fn end_of(mut keeper: Child, mut event: &[u8], timeout: Duration, queue: &Queue) -> io::Result<End> {
+    // By then it has killed all, and is gone.
+    let end = Instant::now().checked_add(timeout.saturating_add(limits::HOOK_KILL.saturating_mul(2)));
     // Who reads slowly, or nothing, has no more time than others.
-    let mut to = child.stdin.take().filter(|to| ioctl_fionbio(to, true).is_ok());
+    let mut to = keeper.stdin.take().filter(|to| ioctl_fionbio(to, true).is_ok());
+    let mut is_told = false;
     loop {
         if let Some(open) = &mut to
             && tell(open, &mut event)
         {
             to = None;
         }
-        if let Some(status) = child.try_wait()? {
-            return Ok(Ended::By(status));
-        }
-        let why = match () {
-            () if end.is_some_and(|end| Instant::now() >= end) => Some(Ended::TooLate),
-            () if queue.is_over() => Some(Ended::WithTheServer),
-            () => None,
-        };
-        if let Some(why) = why {
-            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-                let _ = kill_process_group(group, Signal::KILL);
+        if keeper.try_wait()?.is_some() {
+            let mut said = String::new();
+            if let Some(out) = keeper.stdout.take() {
+                out.take(limits::LINE_MAX as u64).read_to_string(&mut said)?;
             }
-            child.wait()?;
-            return Ok(why);
+            return End::parse(&said).ok_or_else(|| io::Error::other("the process around it was killed"));
+        }
+        if queue.is_over() && !is_told {
+            is_told = true;
+            if let Some(keeper) = i32::try_from(keeper.id()).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(keeper, Signal::USR1);
+            }
+        }
+        if end.is_some_and(|end| Instant::now() >= end) {
+            keeper.kill()?;
+            keeper.wait()?;
+            return Ok(End::TooLate);
         }
         std::thread::sleep(limits::HOOK_LOOK);
     }

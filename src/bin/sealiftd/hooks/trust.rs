@@ -4,10 +4,10 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use sealift::apart::{real, way};
 use sealift::{Error, Kind};
 
 use super::HookArgs;
-use crate::apart::{real, way};
 use crate::args::{Places, ServeArgs};
 use crate::failure::Failure;
 

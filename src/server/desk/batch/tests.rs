@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn folder(&mut self, name: &str) {
-        let folder = self.store.begin_dir(&path(name), false).unwrap();
+        let folder = self.store.begin_dir(&path(name), false, None).unwrap();
         let running = self.running(name);
         self.batch.add_folder(folder, running);
     }

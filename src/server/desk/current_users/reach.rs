@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::apart::{Own, real};
 use crate::auth::{Definition, Users};
 use crate::error::{Error, Kind, Result};
 use crate::files::Location;
@@ -10,24 +11,23 @@ use crate::files::Location;
 /// What bounds them.
 #[derive(Default)]
 pub struct Reach {
-    /// What none may meet: as it was named, and without links.
-    apart: Vec<PathBuf>,
+    /// What none may meet.
+    own: Vec<Own>,
     /// Those that can be reached, and whether something can be changed there; none: all can.
     known: Option<Vec<(PathBuf, bool)>>,
 }
 
 impl Reach {
-    /// None may be in one of these, nor have one of them in it. A link among them counts itself, too: who could replace that could
-    /// replace what it leads to.
-    pub fn apart_from(paths: &[PathBuf]) -> Reach {
-        Reach { apart: paths.iter().flat_map(|path| [path.clone(), real(path)]).collect(), known: None }
+    /// None may be in one of these, nor have one of them in it.
+    pub fn apart_from(own: Vec<Own>) -> Reach {
+        Reach { own, known: None }
     }
 
     /// None but those of these users and what is below these roots; what nobody may change there now cannot be changed later, but for
     /// the latter.
     pub fn confined(self, users: &Users, roots: &[PathBuf]) -> Reach {
-        let now = elsewhere(users).map(|(folder, path)| (real(path), folder.is_changed()));
-        let roots = roots.iter().map(|root| (real(root), true));
+        let now = elsewhere(users).map(|(folder, path)| (place(path), folder.is_changed()));
+        let roots = roots.iter().map(|root| (place(root), true));
         Reach { known: Some(now.chain(roots).collect()), ..self }
     }
 
@@ -38,17 +38,13 @@ impl Reach {
     pub fn check(&self, users: &Users, file: &str) -> Result<()> {
         for (folder, path) in elsewhere(users) {
             // A link below a root may lead out of it.
-            let there = real(path);
+            let there = place(path);
             let refused = |why: &str| {
                 let text = format!("{file}:{}: path of [folders.{}]: {why}", folder.line(), folder.name());
                 Err(Error::new(Kind::BadConfig, text))
             };
-            if let Some(own) = self.apart.iter().find(|own| own.starts_with(&there) || there.starts_with(own)) {
-                return refused(&format!(
-                    "{} and {}, which is the server's own, are one in the other",
-                    path.display(),
-                    own.display()
-                ));
+            if let Some(own) = self.own.iter().find(|own| own.meets(&there, folder.is_changed())) {
+                return refused(&format!("{} and {} are one in the other", path.display(), own.what()));
             }
             let Some(known) = &self.known else { continue };
             let around = || known.iter().filter(|(known, _)| there.starts_with(known));
@@ -72,7 +68,7 @@ fn elsewhere(users: &Users) -> impl Iterator<Item = (&Definition, &Path)> {
     })
 }
 
-/// The path without links, as far as that can be told.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+/// Where that is, links followed.
+fn place(path: &Path) -> PathBuf {
+    real(path).unwrap_or_else(|| path.to_owned())
 }

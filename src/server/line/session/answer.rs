@@ -68,10 +68,12 @@ impl Replies {
     /// A line for each thing, but for those whose line would be too long.
     fn tell_trash(&mut self, list: &TrashList, out: &mut Outgoing) {
         let mut is_cut = list.is_cut;
-        for Trashed { id, path, kind, size, mtime } in &list.entries {
+        for Trashed { id, path, kind, size, files, mtime } in &list.entries {
             self.scratch.clear();
             let reply = ReplyWriter::new(&mut self.scratch, 114, "trash").field("id", id).field("type", kind.word());
-            reply.field("size", size).field("mtime", mtime).bytes("path", path.as_bytes()).end();
+            let reply = reply.field("size", size);
+            let reply = if let Some(files) = files { reply.field("files", files) } else { reply };
+            reply.field("mtime", mtime).bytes("path", path.as_bytes()).end();
             match self.scratch.len() <= limits::LINE_MAX {
                 true => out.put(&self.scratch),
                 false => is_cut = true,
