@@ -238,8 +238,8 @@ fn id_of(text: &[u8]) -> Result<Option<TrashId>> {
     Some(text.trim()).filter(|text| !text.is_empty()).map(str::parse).transpose()
 }
 
-fn object(Trashed { id, path, kind, size, mtime }: &Trashed, guest: &Guest) -> Value {
-    json!({
+fn object(Trashed { id, path, kind, size, files, mtime }: &Trashed, guest: &Guest) -> Value {
+    let mut object = json!({
         "id": id.to_string(),
         "type": kind.word(),
         "path": escape::for_people(path.as_bytes()),
@@ -247,5 +247,9 @@ fn object(Trashed { id, path, kind, size, mtime }: &Trashed, guest: &Guest) -> V
         "size": size,
         "mtime": mtime.to_string(),
         "deleted": id.deleted().to_string(),
-    })
+    });
+    if let (Some(files), Some(object)) = (files, object.as_object_mut()) {
+        object.insert("files".to_owned(), json!(files));
+    }
+    object
 }

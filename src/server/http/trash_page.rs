@@ -89,7 +89,7 @@ fn empty(view: &View<'_>, back: &str, is_all: bool, folder: &str) -> Markup {
 }
 
 fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) -> Markup {
-    let Trashed { id, path, kind, size, .. } = entry;
+    let Trashed { id, path, kind, size, files, .. } = entry;
     let name = escape::for_people(path.file_name().unwrap_or_default());
     let above = path.parent().filter(|folder| !folder.is_root());
     let above = above.as_ref().map(RelPath::as_bytes).map(escape::for_people);
@@ -104,7 +104,10 @@ fn row(Shown { entry, href, may_restore, may_purge }: &Shown<'_>, back: &str) ->
                 h2 { (name) }
                 p .sum {
                     @match kind {
-                        EntryKind::Directory => "Folder",
+                        EntryKind::Directory => {
+                            "Folder"
+                            @if let Some(files) = files { " of " (files) (if *files == 1 { " file, " } else { " files, " }) (readable::size(*size)) }
+                        }
                         EntryKind::File => (readable::size(*size)),
                         EntryKind::Link | EntryKind::Other => "Link",
                     }
