@@ -94,6 +94,26 @@ fn what_is_made_has_the_modes_of_its_folder_or_its_maker() {
 }
 
 #[test]
+fn folders_that_come_back_with_what_was_in_them_have_the_modes_of_their_maker() {
+    let world = World::of(&["alice", "bob"]);
+    world.set_users(&users("umask = \"077\"\ntrash = \"30d\"\n", "", ""));
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(alice.ask("MKDIR a/b parents=yes").1, "done");
+    keep(&mut alice, "a/b/f", b"x");
+    assert_eq!(alice.ask("DELETE a/b/f").1, "done");
+    let kept = super::trash::kept(&mut alice, "");
+    let id = &kept.first().unwrap().0;
+    for folder in ["a/b", "a"] {
+        assert_eq!(alice.ask(format!("DELETE {folder}")).1, "done");
+    }
+    assert_eq!(alice.ask(format!("RESTORE a/b/f id={id}")).1, "done");
+    for (path, expected) in [("a", 0o700), ("a/b", 0o700), ("a/b/f", 0o600)] {
+        assert_eq!(mode(world.home("alice").join(path)), expected, "{path}");
+    }
+}
+
+#[test]
 fn a_changed_umask_counts_at_once_for_who_is_logged_in_and_for_what_was_interrupted() {
     let world = World::of(&["alice", "bob"]);
     world.set_users(&users("umask = \"000\"\n", "", ""));

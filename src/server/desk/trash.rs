@@ -36,7 +36,8 @@ impl Desk {
                     return Err(error);
                 }
                 self.may_make_parents(to, true, running.name())?;
-                self.store.make_dir(&folder, true)?;
+                let made = self.store.begin_dir(&folder, true, self.umask_at(&folder))?;
+                self.store.commit(vec![made]).into_iter().try_for_each(|done| done.map(drop))?;
                 self.store.restore(path, id, to)
             }
             restored => restored,

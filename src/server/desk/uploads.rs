@@ -113,7 +113,7 @@ impl Desk {
         }
     }
 
-    fn umask_at(&self, path: &RelPath) -> Option<Umask> {
+    pub(super) fn umask_at(&self, path: &RelPath) -> Option<Umask> {
         self.principal.grants().umask_at(path)
     }
 

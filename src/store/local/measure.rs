@@ -81,14 +81,9 @@ pub(super) struct Contents {
     pub(super) bytes: u64,
 }
 
-impl Contents {
-    pub(super) fn entries(self) -> u64 {
-        self.files.saturating_add(self.folders)
-    }
-}
-
-/// What is in this folder, unless that is more than `most`, or deeper than a path can be: nothing then.
-pub(super) fn contents(folder: Dir, most: u64) -> Result<Option<Contents>, Errno> {
+/// What is in this folder, unless that is more than may still be looked at, or deeper than a path can be: nothing then. What was
+/// looked at is taken off `looks` in any case.
+pub(super) fn contents(folder: Dir, looks: &mut u64) -> Result<Option<Contents>, Errno> {
     let mut levels = vec![entries(folder)?];
     let mut contents = Contents::default();
     while let Some(level) = levels.last_mut() {
@@ -99,6 +94,8 @@ pub(super) fn contents(folder: Dir, most: u64) -> Result<Option<Contents>, Errno
         if is_reserved(&name) {
             continue;
         }
+        let Some(left) = looks.checked_sub(1) else { return Ok(None) };
+        *looks = left;
         match kind {
             FileType::Directory => {
                 contents.folders += 1;
@@ -111,7 +108,7 @@ pub(super) fn contents(folder: Dir, most: u64) -> Result<Option<Contents>, Errno
             }
             _ => contents.files += 1,
         }
-        if contents.entries() > most || levels.len() > limits::DEPTH_MAX {
+        if levels.len() > limits::DEPTH_MAX {
             return Ok(None);
         }
     }

@@ -69,9 +69,9 @@ pub(super) fn remove(
         jail.left(path);
         trash::left(jail, path, None);
         drop(alone);
-        // For whoever asked, and nobody waits for it: it has its place already.
-        let Contents { files, folders, .. } = trash.contents(id, u64::MAX).unwrap_or_default();
-        return Ok(Removed::new(files, folders + 1));
+        // Of more than is looked at soon it is told that it is a folder.
+        let contents = trash.contents(id, &mut { limits::TRASH_LOOKED });
+        return Ok(contents.map_or(Removed::FOLDER, |Contents { files, folders, .. }| Removed::new(files, folders + 1)));
     }
     let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)));
     let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {

@@ -167,10 +167,10 @@ impl Trash {
         renameat(dir, name, &*self.dir, id.to_string()).map(|()| id).inspect_err(|_| self.forget(id))
     }
 
-    /// What is in a folder that is here, as long as it is no more than this.
-    pub(super) fn contents(&self, id: TrashId, most: u64) -> Option<Contents> {
+    /// What is in a folder that is here, if it is no more than may still be looked at ([`measure::contents`]).
+    pub(super) fn contents(&self, id: TrashId, looks: &mut u64) -> Option<Contents> {
         let folder = open_directory(&self.dir, id.to_string().as_bytes()).ok()?;
-        measure::contents(folder, most).ok().flatten()
+        measure::contents(folder, looks).ok().flatten()
     }
 
     /// The file of this name, which will be replaced, stays here under a second one. Where a file cannot have two, it comes here
@@ -306,9 +306,8 @@ pub(super) fn list(jail: &Jail, path: &RelPath, most: usize, shown: &dyn Fn(&Rel
         let Meta { kind, size, mtime, .. } = meta(&stat);
         let mut thing = Trashed { id, path: from, kind, size, files: None, mtime };
         if kind == EntryKind::Directory
-            && let Some(contents) = trash.contents(id, looks)
+            && let Some(contents) = trash.contents(id, &mut looks)
         {
-            looks = looks.saturating_sub(contents.entries());
             (thing.size, thing.files) = (contents.bytes, Some(contents.files));
         }
         list.entries.push(thing);
