@@ -9,7 +9,7 @@ use clap::Args;
 use console::Term;
 use sealift::client::{SessionId, SessionInfo, Status};
 use sealift::escape::for_people;
-use sealift::{Client, Error, Kind};
+use sealift::{Client, Error, Exit, Kind};
 
 use super::keys::Keys;
 use super::screen::{Picture, Row, lines};
@@ -150,7 +150,8 @@ async fn live(out: Output, client: &mut Client, server: &str, every: Duration) -
             interrupt::pause(Duration::from_millis(100)).await;
             if interrupt::is_stopping() {
                 drop(screen);
-                return Err(interrupted());
+                // Whoever looks at it wants to be rid of it: nothing is to be said, whoever of us sees it first.
+                return Err(Failure::Shown(Exit::Interrupted));
             }
             if matches!(keys.pressed(), Some(b'q' | b'Q')) {
                 drop(screen);
