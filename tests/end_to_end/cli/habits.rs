@@ -139,7 +139,10 @@ fn one_mirror_at_a_time_works_on_a_folder() {
     // What told them of each other is gone, and so is what one has left that was killed.
     let locks = world.config.path().join("mirrors");
     assert!(fs::read_dir(&locks).unwrap().next().is_none());
-    fs::write(locks.join("a".repeat(64)), "").unwrap();
+    let left = fs::File::create(locks.join("a".repeat(64))).unwrap();
+    world.run(["mirror", &tree, &there]).code(0);
+    assert!(fs::read_dir(&locks).unwrap().next().is_some(), "somebody may have made it just now");
+    left.set_modified(SystemTime::now() - sealift::limits::MIRROR_LOCK_AGE).unwrap();
     world.run(["mirror", &tree, &there]).code(0);
     assert!(fs::read_dir(&locks).unwrap().next().is_none());
 }
