@@ -200,6 +200,13 @@ pub const ROOM_KEPT_PART: u64 = 100;
 /// The most of a disk that is kept so: a hundredth of a large one would be of use to nobody.
 pub const ROOM_KEPT_MAX: u64 = 256 * 1024 * 1024;
 
+/// How long a lock may stay on a file whose handle was closed, where it is tried what a file system does: GlusterFS tells its servers
+/// of a close a moment after it. And the pause between two looks.
+pub const LOCK_GONE_WAIT: Duration = Duration::from_secs(2);
+
+/// See [`LOCK_GONE_WAIT`].
+pub const LOCK_GONE_PAUSE: Duration = Duration::from_millis(5);
+
 /// From this many uploads committed together on, one `syncfs` is cheaper than an `fdatasync` for each. Measured on ext4,
 /// per file: 4 files 0.64 against 0.58 ms, 8 files 0.17 against 0.42, 32 files 0.09 against 0.30.
 pub const SYNC_TOGETHER: usize = 8;

@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub(super) locks: bool,
     /// A file keeps an extended attribute.
     pub(super) notes: bool,
+    /// All of it is brought to the disk by one call.
+    pub(super) syncs: bool,
 }
 
 /// How a file is given a name only if nothing has it.
@@ -47,7 +49,7 @@ pub struct Trial {
 
 impl Capabilities {
     /// All that was tried and may be missing, for people.
-    pub fn trials(&self) -> [Trial; 4] {
+    pub fn trials(&self) -> [Trial; 5] {
         let trial = |works, what, without| Trial { what, works, without };
         [
             trial(
@@ -69,6 +71,11 @@ impl Capabilities {
                 "what killed servers leave is not cleared, and a second server on another machine is not noticed",
             ),
             trial(self.notes, "notes kept with files", "the hash of a large file is found by reading it each time"),
+            trial(
+                self.syncs,
+                "syncing all of it at once that is known to reach the disk",
+                "each file of a commit is synced by itself",
+            ),
         ]
     }
 
@@ -107,7 +114,8 @@ mod tests {
 
     use super::*;
 
-    const FOUND: Capabilities = Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true };
+    const FOUND: Capabilities =
+        Capabilities { nameless: None, new_name: NewName::Rename, locks: true, notes: true, syncs: true };
 
     #[test]
     fn a_file_system_that_hangs_keeps_nobody_from_another_one_and_is_tried_once() {

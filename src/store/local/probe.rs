@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::time::Instant;
 
 use cap_std::fs::Dir;
 use rustix::fs::{
@@ -10,11 +11,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::super::file_system::is_of_this_machine;
 use super::beside;
 use super::capabilities::{Capabilities, NewName};
 use super::record;
 use super::staging::CREATE;
 use super::unnamed::{self, Way};
+use crate::limits;
 
 /// A directory to try things in, and the names that may be there now.
 struct Bench<'d> {
@@ -58,6 +61,7 @@ pub(super) fn probe(dir: &Dir, durable: bool) -> io::Result<Capabilities> {
         new_name: bench.new_name()?,
         locks: bench.locks(&second)?,
         notes: record::is_kept(&file),
+        syncs: is_of_this_machine(&file),
     })
 }
 
@@ -137,6 +141,14 @@ impl Bench<'_> {
         let lock = FlockOperation::NonBlockingLockExclusive;
         let seen = flock(&one, lock).is_ok() && flock(&other, lock) == Err(Errno::WOULDBLOCK);
         drop(one);
-        Ok(seen && flock(&other, lock).is_ok())
+        // Over a network the close may be told a moment later.
+        let begun = Instant::now();
+        while seen && flock(&other, lock).is_err() {
+            if begun.elapsed() >= limits::LOCK_GONE_WAIT {
+                return Ok(false);
+            }
+            std::thread::sleep(limits::LOCK_GONE_PAUSE);
+        }
+        Ok(seen)
     }
 }

@@ -76,12 +76,14 @@ pub(super) struct Area {
     pub(super) reserved: Dir,
     pub(super) dir: Arc<Dir>,
     name: String,
-    _locked: OwnedFd,
+    locked: Option<OwnedFd>,
 }
 
 impl Drop for Area {
     fn drop(&mut self) {
         let _ = unlinkat(&self.dir, LOCK, AtFlags::empty());
+        // Some file systems keep a file that is open under another name, and so the folder.
+        drop(self.locked.take());
         // Not empty only if something failed to be removed: sweeping at the next start gets it.
         let _ = unlinkat(&self.reserved, &*self.name, AtFlags::REMOVEDIR);
     }
@@ -352,7 +354,7 @@ fn new_area(root: Arc<Dir>) -> io::Result<Area> {
             opened => opened?,
         };
         match lock_area(&dir) {
-            Ok(Some(locked)) => return Ok(Area { root, reserved, dir: Arc::new(dir), name, _locked: locked }),
+            Ok(Some(locked)) => return Ok(Area { root, reserved, dir: Arc::new(dir), name, locked: Some(locked) }),
             // A sweep was faster, and takes it away.
             Ok(None) | Err(Errno::NOENT) => continue,
             Err(err) => return Err(err.into()),

@@ -96,7 +96,7 @@ fn sweep_session(
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
         opened => opened?,
     };
-    let Ok(Some(_locked)) = lock_area(&dir) else { return Ok(()) };
+    let Ok(Some(locked)) = lock_area(&dir) else { return Ok(()) };
     for name in names(&dir)?.into_iter().filter(|name| name != LOCK) {
         if !is_left(&dir, &name) {
             continue;
@@ -116,6 +116,7 @@ fn sweep_session(
         }
     }
     let _ = unlinkat(&dir, LOCK, AtFlags::empty());
+    drop(locked);
     let _ = unlinkat(reserved, session, AtFlags::REMOVEDIR);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::occupancy::Bindfs;
-use crate::common::{Daemon, RawClient, World, assert_nothing_staged, enter, upload_bytes};
+use crate::common::{Daemon, RawClient, World, assert_nothing_staged, enter, sealiftd, text, upload_bytes};
 
 /// Files of one batch, small enough to have no name until they are whole.
 const FILES: usize = 20;
@@ -61,4 +61,25 @@ fn no_name_files_lost() {
     assert_nothing_staged(&world.home("alice"), "bindfs");
     drop(mount);
     assert_eq!(fs::read(world.home("alice").join("g7")).unwrap(), content(7));
+}
+
+/// What is tried is told: also that the kernel's sync of a whole file system is not passed on to a program behind FUSE.
+#[test]
+fn check_tells_what_fuse_lacks() {
+    const SYNC: &str = "syncing all of it at once that is known to reach the disk";
+    let world = World::of(&["alice"]);
+    let check = || text(&sealiftd(world.place()).arg("check").output().unwrap().stdout);
+    let has =
+        |said: &str, what: &str| said.lines().any(|line| line.contains("has what was tried") && line.contains(what));
+    let said = check();
+    assert!(has(&said, SYNC) && has(&said, "locks that another handle sees"), "{said}");
+    let data = world.place().join("server_data");
+    let Some(mount) = Bindfs::over(&data, &data, &[]) else { return };
+    let said = check();
+    assert!(said.contains(&format!("is without {SYNC}: each file of a commit is synced by itself")), "{said}");
+    assert!(said.contains("is without files without a name until they are whole"), "{said}");
+    assert!(has(&said, "locks that another handle sees"), "{said}");
+    // Nothing of what was tried stays.
+    assert!(!data.join(".sealift").exists());
+    drop(mount);
 }
