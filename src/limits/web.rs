@@ -72,6 +72,10 @@ pub const WEB_UPLOADS_PER_SOURCE: usize = 32;
 /// are to be able to go on with theirs.
 pub const WEB_UPLOADS_BY_LINKS: usize = WEB_UPLOADS_MAX / 2;
 
+/// Of those, the ones that came by one link: whoever has another one is to be able to go on with theirs. Some dozen people who send a few
+/// files each; what is beyond that waits its turn, or goes in one piece.
+pub const WEB_UPLOADS_BY_LINK: usize = WEB_UPLOADS_BY_LINKS / 4;
+
 /// How long such an upload waits for somebody to go on with it: a laptop is closed in the evening and opened in the morning.
 pub const WEB_UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -452,15 +452,18 @@ fn drop_link_uploads_leave_room_for_users() {
     const ADDRESSES: u8 = 10;
     let world = world();
     let daemon = world.start();
-    let url = make(&mut enter(&daemon, "alice"), "inbox drop=yes files=1000");
+    // More than enough links: what each holds is bounded, too.
+    let mut alice = enter(&daemon, "alice");
+    let urls: Vec<_> =
+        (0..ADDRESSES).map(|n| make(&mut alice, &format!("inbox drop=yes files=1000 name={n}"))).collect();
     let begin = |from: u8, to: &str, more: &[&str]| {
         let address = format!("127.0.0.{}", 100 + from);
         let args = ["--interface", &address, "-X", "PUT", "-H", "Upload-Complete: ?0", "-H", "Upload-Length: 4"];
         curl(&daemon, &[&args, more].concat(), to).status
     };
     let begun: usize = std::thread::scope(|scope| {
-        let of = |from| {
-            let (begin, url) = (&begin, &url);
+        let of = |from: u8| {
+            let (begin, url) = (&begin, &urls[usize::from(from)]);
             scope.spawn(move || {
                 (0..limits::WEB_UPLOADS_PER_SOURCE).filter(|_| begin(from, &format!("{url}x"), &[]) == 201).count()
             })

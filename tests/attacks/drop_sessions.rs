@@ -13,7 +13,7 @@ use crate::common::web::curl;
 use crate::common::{Daemon, RawClient, enter, eventually, staged, upload_bytes};
 
 /// A session of sealift/1 that came by the link of this URL.
-fn visit(daemon: &Daemon, url: &str) -> RawClient {
+pub(super) fn visit(daemon: &Daemon, url: &str) -> RawClient {
     let mut client = RawClient::connect(daemon);
     let secret = url.split('/').rev().nth(1).unwrap();
     let (_, word, fields) = client.ask(format!("VISIT {secret}"));

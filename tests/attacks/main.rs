@@ -26,6 +26,7 @@ mod data;
 mod dav;
 mod drop_links;
 mod drop_sessions;
+mod drop_uploads;
 mod fairness;
 mod hooks;
 mod links;

@@ -1,5 +1,6 @@
 //! A link: what somebody without an account may do who has its secret, and whose rights that stands on.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -110,10 +111,50 @@ pub struct Link {
 pub struct LinkUse {
     /// Downloads, finished or under way.
     pub downloads: u32,
-    /// Files that were put in, or are on their way.
+    /// Files that were put in.
     pub files: u32,
     /// Their bytes.
     pub bytes: u64,
+}
+
+impl LinkUse {
+    /// Both together.
+    pub(super) fn with(self, more: LinkUse) -> LinkUse {
+        LinkUse {
+            downloads: self.downloads.saturating_add(more.downloads),
+            files: self.files.saturating_add(more.files),
+            bytes: self.bytes.saturating_add(more.bytes),
+        }
+    }
+
+    /// What is left without those.
+    pub(super) fn without(self, less: LinkUse) -> LinkUse {
+        LinkUse {
+            downloads: self.downloads.saturating_sub(less.downloads),
+            files: self.files.saturating_sub(less.files),
+            bytes: self.bytes.saturating_sub(less.bytes),
+        }
+    }
+}
+
+/// A link as it is kept in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) link: Arc<Link>,
+    /// As the disk has it.
+    pub(super) used: LinkUse,
+    /// What is on its way, of which the disk has nothing.
+    pub(super) coming: LinkUse,
+    /// It gives nothing any more, and is here until its file is gone: another start would read that.
+    pub(super) is_withdrawn: bool,
+    /// The last sweep has not found the entry that it belongs to.
+    pub(super) is_orphan: bool,
+}
+
+impl Kept {
+    pub(super) fn new(link: Arc<Link>, used: LinkUse) -> Kept {
+        Kept { link, used, coming: LinkUse::default(), is_withdrawn: false, is_orphan: false }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::folder::{StateFolder, read_small};
 use super::ground::Ground;
-use super::link::{Link, LinkTerms, LinkTo, LinkUse, is_link_name, now};
+use super::link::{Kept, Link, LinkTerms, LinkTo, LinkUse, is_link_name, now};
 use crate::auth::credential::Credential;
 use crate::auth::fresh_file::{Fresh, sync_parent};
 use crate::auth::hash::StoredHash;
@@ -36,22 +36,6 @@ pub struct Links {
     table: Mutex<HashMap<Hash, Kept>>,
     /// Held by whoever writes to the disk: what is looked up does not wait for it.
     writing: Mutex<()>,
-}
-
-#[derive(Debug, Clone)]
-struct Kept {
-    link: Arc<Link>,
-    used: LinkUse,
-    /// It gives nothing any more, and is here until its file is gone: another start would read that.
-    is_withdrawn: bool,
-    /// The last sweep has not found the entry that it belongs to.
-    is_orphan: bool,
-}
-
-impl Kept {
-    fn new(link: Arc<Link>, used: LinkUse) -> Kept {
-        Kept { link, used, is_withdrawn: false, is_orphan: false }
-    }
 }
 
 /// A link with what is used up of it.
@@ -99,7 +83,7 @@ impl AtLink {
 }
 
 /// The same, whatever is wrong.
-fn void() -> Error {
+pub(super) fn void() -> Error {
     Error::new(Kind::LoginFailed, "there is no such link, or it is over")
 }
 
@@ -130,12 +114,12 @@ impl Links {
         (Links { folder: Some(path), table: Mutex::new(table), writing: Mutex::default() }, trouble)
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
+    pub(super) fn table(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
         // A map is whole after each call: a panic elsewhere cannot have left it half-changed.
         self.table.lock()
     }
 
-    fn writing(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
         self.writing.lock()
     }
 
@@ -150,7 +134,7 @@ impl Links {
         Ok(self.folder.as_ref().ok_or_else(none)?.join(format!("{}.toml", id_of(secret))))
     }
 
-    fn write(&self, link: &Link, used: LinkUse) -> Result<()> {
+    pub(super) fn write(&self, link: &Link, used: LinkUse) -> Result<()> {
         Fresh::beside(&self.file(&link.secret)?, &link.to_text(used)?)?.put_in_place()
     }
 
@@ -192,7 +176,7 @@ impl Links {
     /// Those that belong to this entry of the users file, by their names.
     fn of(&self, user: &User) -> Vec<LinkShown> {
         let is_of = |kept: &&Kept| kept.link.maker == user.name() && kept.link.entry == user.tag();
-        let shown = |kept: &Kept| LinkShown { link: kept.link.clone(), used: kept.used };
+        let shown = |kept: &Kept| LinkShown { link: kept.link.clone(), used: kept.used.with(kept.coming) };
         let mut all: Vec<LinkShown> = self.table().values().filter(is_of).map(shown).collect();
         all.sort_by(|one, other| one.link.name.cmp(&other.link.name));
         all

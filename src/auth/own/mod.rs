@@ -6,6 +6,7 @@
 //! another password, or removes her and makes her again, the entry is another one and what was kept for it is void. What
 //! was done by proof of a key that the administrator gave holds, moreover, as long as that key does, and no farther.
 
+mod coming;
 mod folder;
 mod ground;
 mod invitation;

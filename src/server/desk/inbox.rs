@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{RelPath, UploadSpec, numbered};
 use crate::limits;
 use crate::machine::source::Source;
-use crate::machine::turns;
 
 /// What may be done by such a link.
 pub const NOTHING_ELSE: &str = "files are put in by this link, and nothing else is done";
@@ -104,13 +103,13 @@ impl Desk {
         }
     }
 
-    /// Room for one file of so many bytes. The disk is waited for.
+    /// Room for one file of so many bytes.
     fn room_of(&self, link: Arc<Link>, bounds: InboxBounds, size: u64) -> Result<InboxRoom> {
         let internal = || Error::new(Kind::Internal, "nobody counts what comes by this link");
         let threads = self.downloads.as_ref().ok_or_else(internal)?.threads().clone();
         let source = Source::of(&self.principal, self.ticket().peer().ip());
         let links = self.users.latest().links().clone();
-        turns::block_in_place(|| InboxRoom::take_now((threads, source), (links, link), bounds, (1, size)))
+        InboxRoom::take((threads, source), (links, link), bounds, (1, size))
     }
 }
 

@@ -1,11 +1,11 @@
-//! Room in a link that files are put in by. What is to come takes its room before a byte of it is stored, on the disk; what did not come
-//! gives it back.
+//! Room in a link that files are put in by. What is to come takes its room before a byte of it is stored, and on the disk before it gets to
+//! its place; what did not come gives it back.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::auth::{InboxBounds, Link, LinkUse, Links};
-use crate::error::{Error, Kind, Result};
+use crate::auth::{InboxBounds, Link, Links};
+use crate::error::{Kind, Result};
 use crate::machine::source::Source;
 use crate::machine::turns::Turns;
 
@@ -17,53 +17,52 @@ pub struct InboxRoom {
     threads: (Arc<Turns>, Source),
     files: u32,
     bytes: u64,
+    /// It counts as used, on the disk.
+    is_counted: bool,
 }
 
 impl InboxRoom {
-    /// Takes room for so many files, and so many bytes, on these threads.
+    /// Takes room for so many files, and so many bytes; the disk is waited for on these threads.
     ///
     /// # Errors
-    /// [`Kind::NoSpace`] if there is not so much; [`Kind::LoginFailed`] if the link is over; those of the disk.
-    pub async fn take(
-        threads: (Arc<Turns>, Source),
-        of: (Arc<Links>, Arc<Link>),
-        bounds: InboxBounds,
-        wanted: (u32, u64),
-    ) -> Result<InboxRoom> {
-        let (turns, source) = threads.clone();
-        // Made there: whoever waits for it may have left, and then it is given back.
-        turns.run(&source, move || InboxRoom::take_now(threads, of, bounds, wanted)).await?
-    }
-
-    /// The same here. Blocks for as long as the disk takes.
-    ///
-    /// # Errors
-    /// As [`InboxRoom::take`].
-    pub fn take_now(
+    /// [`Kind::Quota`] if there is not so much; [`Kind::LoginFailed`] if the link is over.
+    pub fn take(
         threads: (Arc<Turns>, Source),
         (links, link): (Arc<Links>, Arc<Link>),
         bounds: InboxBounds,
         (files, bytes): (u32, u64),
     ) -> Result<InboxRoom> {
-        let mut is_full = false;
-        let taken = links.take(&link, |used| {
-            let sum =
-                LinkUse { files: used.files.saturating_add(files), bytes: used.bytes.saturating_add(bytes), ..used };
-            is_full = sum.files > bounds.files || sum.bytes > bounds.bytes;
-            (!is_full).then_some(sum)
-        });
-        match taken {
-            Ok(()) => Ok(InboxRoom { links, link, threads, files, bytes }),
-            Err(_) if is_full => Err(Error::new(Kind::Quota, "this link takes no more")),
-            Err(error) => Err(error),
-        }
+        links.expect(&link, bounds, (files, bytes))?;
+        Ok(InboxRoom { links, link, threads, files, bytes, is_counted: false })
     }
 
-    /// So many of its bytes are the other's from now on.
+    /// So many of its bytes are the other's from now on. Neither is counted yet.
     pub fn hand_over(&mut self, bytes: u64, other: &mut InboxRoom) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         other.bytes = other.bytes.saturating_add(bytes);
+    }
+
+    /// What it is for is all there, and about to get to its place: it counts as used from now on, also for another start of the server.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`] if the link is over; those of the disk.
+    pub async fn count(mut self) -> Result<InboxRoom> {
+        let (threads, source) = self.threads.clone();
+        // Made there: whoever waits for it may have left, and then it is given back.
+        threads.run(&source, move || self.count_now().map(|()| self)).await?
+    }
+
+    /// The same here. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// As [`InboxRoom::count`].
+    pub fn count_now(&mut self) -> Result<()> {
+        if !self.is_counted {
+            self.links.count_as_come(&self.link, (self.files, self.bytes))?;
+            self.is_counted = true;
+        }
+        Ok(())
     }
 
     /// One of its files has come, with so many of its bytes: they stay taken.
@@ -71,53 +70,32 @@ impl InboxRoom {
         self.files = self.files.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
-}
 
-impl InboxRoom {
-    /// Gives back what was not used of it, on the disk too when this returns.
-    pub async fn give_back(mut self) {
-        if let Some(giving) = self.giving_back() {
-            giving.await;
-        }
-    }
-
-    /// The same here. Blocks for as long as the disk takes.
+    /// Gives back what was not used of it. Blocks for as long as the disk takes.
     pub fn give_back_now(mut self) {
-        if let Some((giving, _)) = self.giving_back_here() {
+        if let Some((giving, _)) = self.giving_back() {
             giving();
         }
     }
 
-    /// Nothing of it is left to be given back from now on but by this; none: nothing was.
-    fn giving_back(&mut self) -> Option<impl Future<Output = ()> + Send + use<>> {
-        let (giving, (threads, source)) = self.giving_back_here()?;
-        Some(async move {
-            let _the_server_is_going = threads.run(&source, giving).await;
-        })
-    }
-
-    /// The same as work that blocks, and where it may.
-    fn giving_back_here(&mut self) -> Option<(impl FnOnce() + Send + use<>, (Arc<Turns>, Source))> {
-        let (files, bytes) = (std::mem::take(&mut self.files), std::mem::take(&mut self.bytes));
-        if (files, bytes) == (0, 0) {
+    /// Nothing of it is left to be given back from now on but by this, which waits for the disk, and where it may; none: nothing was, or
+    /// the disk has nothing of it.
+    fn giving_back(&mut self) -> Option<(impl FnOnce() + Send + use<>, (Arc<Turns>, Source))> {
+        let not_come = (std::mem::take(&mut self.files), std::mem::take(&mut self.bytes));
+        if not_come == (0, 0) {
+            return None;
+        }
+        if !self.is_counted {
+            self.links.expect_no_more(&self.link, not_come);
             return None;
         }
         let (links, link) = (self.links.clone(), self.link.clone());
-        let give_back = move || {
-            let given = links.take(&link, |used| {
-                Some(LinkUse {
-                    files: used.files.saturating_sub(files),
-                    bytes: used.bytes.saturating_sub(bytes),
-                    ..used
-                })
-            });
-            match given {
-                Ok(()) => {}
-                // It is over: nothing of it is given any more.
-                Err(error) if error.kind() == Kind::LoginFailed => {}
-                // What cannot be written down stays taken: never more comes than may.
-                Err(error) => tracing::warn!(%error, link = link.name, "a file that did not come counts as one"),
-            }
+        let give_back = move || match links.count_as_lost(&link, not_come) {
+            Ok(()) => {}
+            // It is over: nothing of it is given any more.
+            Err(error) if error.kind() == Kind::LoginFailed => {}
+            // What cannot be written down stays taken: never more comes than may.
+            Err(error) => tracing::warn!(%error, link = link.name, "a file that did not come counts as one"),
         };
         Some((give_back, self.threads.clone()))
     }
@@ -125,16 +103,19 @@ impl InboxRoom {
 
 impl fmt::Debug for InboxRoom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InboxRoom { files, bytes, .. } = self;
-        f.debug_struct("InboxRoom").field("files", files).field("bytes", bytes).finish_non_exhaustive()
+        let InboxRoom { files, bytes, is_counted, .. } = self;
+        let mut told = f.debug_struct("InboxRoom");
+        told.field("files", files).field("bytes", bytes).field("is_counted", is_counted).finish_non_exhaustive()
     }
 }
 
 impl Drop for InboxRoom {
     /// The disk is waited for elsewhere.
     fn drop(&mut self) {
-        if let Some(giving) = self.giving_back() {
-            async_std::task::spawn(giving);
+        if let Some((giving, (threads, source))) = self.giving_back() {
+            async_std::task::spawn(async move {
+                let _the_server_is_going = threads.run(&source, giving).await;
+            });
         }
     }
 }

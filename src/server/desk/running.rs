@@ -169,6 +169,19 @@ impl Running {
         self
     }
 
+    /// The file that it brings is whole: what it has of a link counts as used. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// As [`InboxRoom::count`].
+    pub(super) fn counts_its_room(&mut self) -> Result<()> {
+        self.0.room.as_mut().map_or(Ok(()), InboxRoom::count_now)
+    }
+
+    /// Whether it has something of a link.
+    pub(super) fn has_room(&self) -> bool {
+        self.0.room.is_some()
+    }
+
     /// The file that it brings is in its place, with so many bytes: what it has of a link is used up.
     pub(super) fn fills_its_room(&mut self, bytes: u64) {
         if let Some(room) = &mut self.0.room {

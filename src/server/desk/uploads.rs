@@ -153,10 +153,15 @@ impl Desk {
     }
 
     /// All bytes of a file have come, and have this BLAKE3 at the sender, if it said so.
-    pub fn finish(&mut self, put: Put, expected: Option<Hash>, earlier: Earlier<'_>) -> Finished {
+    pub fn finish(&mut self, mut put: Put, expected: Option<Hash>, earlier: Earlier<'_>) -> Finished {
         if expected.is_some_and(|expected| expected != put.upload.hash()) {
             let text = "the bytes that arrived are not those that were sent: their BLAKE3 differs";
             return Finished::Refused(self.drop_put(put, Error::new(Kind::Integrity, text), earlier));
+        }
+        if put.running.has_room()
+            && let Err(error) = turns::block_in_place(|| put.running.counts_its_room())
+        {
+            return Finished::Refused(self.drop_put(put, error, earlier));
         }
         let Put { upload, running, .. } = put;
         // Of two files of one name the second may only repeat the first, which must be there by then.

@@ -192,7 +192,7 @@ impl InboxVisit<'_> {
         let mtime = put::mtime(headers)?;
         let spec = UploadSpec { size: Some(size), mtime, ..UploadSpec::default() };
         let digests = Digests::parse(headers, &[digests::REPR])?;
-        let room = self.guest.room(self.link, self.bounds, (1, size)).await.map_err(hidden)?;
+        let room = self.guest.room(self.link, self.bounds, (1, size)).map_err(hidden)?;
         let mut answer = if goes_on {
             let url = at.secret.url();
             let holding = (self.guest.source().clone(), Some(room));
@@ -233,7 +233,7 @@ impl InboxVisit<'_> {
         let least = if claim.is_some() { limits::CHUNK } else { limits::WEB_READ };
         let mut form = Reading { form: Form::of(headers)?, guest: self.guest, body, least, is_over: false };
         // All of the form is more than its files.
-        let mut all = self.guest.room(self.link, self.bounds, (0, size)).await.map_err(hidden)?;
+        let mut all = self.guest.room(self.link, self.bounds, (0, size)).map_err(hidden)?;
         loop {
             match form.next().await? {
                 Next::Over => return Ok(()),
@@ -277,7 +277,7 @@ impl InboxVisit<'_> {
 
     async fn begin_part(&self, name: &[u8]) -> Result<Receiving> {
         let path = self.path(name)?;
-        let room = self.guest.room(self.link, self.bounds, (1, 0)).await?;
+        let room = self.guest.room(self.link, self.bounds, (1, 0))?;
         let (spec, digests) = (UploadSpec::default(), Digests::default());
         Receiving::begin(self.guest, Wanted { path, spec, digests, resume: None }, Some(room)).await
     }

@@ -369,15 +369,24 @@ impl Guest {
         self.shared.link_writes.run(&self.source, taking).await?
     }
 
-    /// Takes room in this link, which is bounded so, for so many files and bytes. The disk is waited for elsewhere.
+    /// Takes room in this link, which is bounded so, for so many files and bytes.
     ///
     /// # Errors
     /// As [`InboxRoom::take`].
-    pub async fn room(&self, link: &Arc<Link>, bounds: InboxBounds, wanted: (u32, u64)) -> Result<InboxRoom> {
-        let _we_are_at_work = self.progress.working();
+    pub fn room(&self, link: &Arc<Link>, bounds: InboxBounds, wanted: (u32, u64)) -> Result<InboxRoom> {
         let links = self.shared.users.latest().links().clone();
         let threads = (self.shared.link_writes.clone(), self.source.clone());
-        InboxRoom::take(threads, (links, link.clone()), bounds, wanted).await
+        InboxRoom::take(threads, (links, link.clone()), bounds, wanted)
+    }
+
+    /// This room counts as used from now on. The disk is waited for elsewhere.
+    ///
+    /// # Errors
+    /// As [`InboxRoom::count`].
+    pub async fn counted(&self, room: Option<InboxRoom>) -> Result<Option<InboxRoom>> {
+        let Some(room) = room else { return Ok(None) };
+        let _we_are_at_work = self.progress.working();
+        room.count().await.map(Some)
     }
 
     /// Does this at the desk without a turn, as soon as nobody else is at it: for what is only written down.

@@ -4,7 +4,7 @@ use maud::html;
 
 use super::answer::Ids;
 use super::dropped::Brought;
-use super::page::{alone, of_user};
+use super::page::{alone, of_user, uploads};
 use super::rows::minutes;
 use super::target::encode;
 use super::types::Type;
@@ -73,16 +73,7 @@ pub fn inbox(bounds: InboxBounds, came: Option<&Brought>, ids: Ids) -> String {
             p .buttons { button .main type="submit" { "Send" } }
         }
         p #folders .wrong hidden { "Folders are not taken here: make one file of each first, a zip for one." }
-        section #uploads .card aria-labelledby="uploading" hidden {
-            h2 #uploading { "Uploads" }
-            progress aria-labelledby="uploading" value="0" max="1" {}
-            p .where {}
-            ul {}
-            div .buttons {
-                button .stop type="button" { "Stop" }
-                button .clear type="button" { "Close" }
-            }
-        }
+        (uploads())
         p #status .unseen role="status" {}
         p .sum { "Up to " (readable::size(bounds.bytes)) " in " (bounds.files) " files, all together. Names that are taken get a number." }
         script src=(DROP_SCRIPT) type="module" {}

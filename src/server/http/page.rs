@@ -207,22 +207,29 @@ fn tools(scene: &Scene) -> Markup {
             @if may(Access::READ) { a .button href="?zip" download { "Zip" } a .button href="?tar" download { "Tar" } }
         }
         @if upload {
-            div #cut .card hidden {
-                span {}
-                button type="button" { "Forget them" }
-            }
-            section #uploads .card aria-labelledby="uploading" hidden {
-                h2 #uploading { "Uploads" }
-                progress aria-labelledby="uploading" value="0" max="1" {}
-                p .where {}
-                ul {}
-                div .buttons {
-                    button .stop type="button" { "Stop" }
-                    button .clear type="button" { "Close" }
-                }
-            }
+            (uploads())
         }
         p #status .unseen role="status" {}
+    }
+}
+
+/// Where a page shows how far uploads have come, and which were cut off.
+pub fn uploads() -> Markup {
+    html! {
+        div #cut .card hidden {
+            span {}
+            button type="button" { "Forget them" }
+        }
+        section #uploads .card aria-labelledby="uploading" hidden {
+            h2 #uploading { "Uploads" }
+            progress aria-labelledby="uploading" value="0" max="1" {}
+            p .where {}
+            ul {}
+            div .buttons {
+                button .stop type="button" { "Stop" }
+                button .clear type="button" { "Close" }
+            }
+        }
     }
 }
 

@@ -109,6 +109,7 @@ async fn store_at_once(
 ) -> Result<Committed> {
     let is_alone = guest.is_alone();
     let storing = async move {
+        room = guest.counted(room).await?;
         let pending = guest.change(Class::Light, move |desk, waiting| {
             let (Begun::Put(put), digests) = begin(desk, waiting, wanted)? else { return Err(unexpected()) };
             let taken = Taken { put, digests, content: Digests::default() };
@@ -135,6 +136,7 @@ async fn store_at_once(
 pub async fn conclude(mut receiving: Receiving) -> Result<Committed> {
     let concluding = async move {
         let (guest, slot) = (receiving.stream.guest.clone(), receiving.stream.slot.clone());
+        receiving.room = guest.counted(receiving.room.take()).await?;
         let pending = guest.change(Class::Light, move |desk, waiting| {
             let taken = slot.take()?;
             finish(desk, waiting, taken)
@@ -272,15 +274,21 @@ impl Stream {
         .await
     }
 
-    /// All bytes have come, maybe by way of several sessions. `done` is told when it is in its place, whether or not anybody waits.
+    /// All bytes have come, maybe by way of several sessions. `room` is what it has of a link; `done` is told when it is in its place. Both
+    /// whether or not anybody waits.
     ///
     /// # Errors
     /// [`Kind::Integrity`] if they are not what they must be; those of the gate and the store.
-    pub async fn finish(&self, done: impl FnOnce(&Committed) + Send + 'static) -> Result<Committed> {
+    pub async fn finish(
+        &self,
+        room: Option<InboxRoom>,
+        done: impl FnOnce(&Committed) + Send + 'static,
+    ) -> Result<Committed> {
         let (slot, held, guest) = (self.slot.clone(), self.held.clone(), self.guest.clone());
         let finishing = async move {
             // Nobody else is at it before it is over, whoever waits for that.
             let _held = held;
+            let mut room = guest.counted(room).await?;
             let finished = guest.change(Class::Light, move |desk, waiting| {
                 let Taken { put, digests, .. } = slot.take()?;
                 let tell = &mut |outcome| waiting.tell(outcome);
@@ -293,7 +301,7 @@ impl Stream {
             loop {
                 let work = match finished {
                     Worked::Done(outcome) => {
-                        let committed = stored(outcome?)?;
+                        let committed = used(&mut room, stored(outcome?)?)?;
                         done(&committed);
                         return Ok(committed);
                     }

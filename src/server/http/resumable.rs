@@ -241,7 +241,7 @@ async fn try_append(
         return Err(Error::new(Kind::Integrity, format!("{came} bytes have come of {length}")));
     }
     let done = upload.clone();
-    let committed = stream.finish(move |committed| done.done(committed.size)).await?;
+    let committed = stream.finish(upload.release(), move |committed| done.done(committed.size)).await?;
     let mut answer = put::stored(&committed);
     mark(&mut answer, true);
     Ok(answer)

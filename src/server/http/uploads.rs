@@ -58,7 +58,7 @@ struct State {
     until: Instant,
     /// Of the request that is at it: it ends when this is dropped.
     at_it: Option<oneshot::Sender<()>>,
-    /// What it holds of the link that it came by, until it is in its place or given up.
+    /// What it holds of the link that it came by, until it gets to its place or is given up.
     room: Option<InboxRoom>,
 }
 
@@ -105,20 +105,19 @@ impl Upload {
 
     /// It is in its place.
     pub fn done(&self, size: u64) {
-        let room = {
-            let mut state = self.state();
-            state.is_done = true;
-            state.length = Some(size);
-            state.room.take()
-        };
-        if let Some(mut room) = room {
-            room.used(size);
-        }
+        let mut state = self.state();
+        state.is_done = true;
+        state.length = Some(size);
     }
 
     /// It holds this of a link from now on.
     pub fn hold(&self, room: Option<InboxRoom>) {
         self.state().room = room;
+    }
+
+    /// What it holds of a link, for whoever puts it in its place.
+    pub fn release(&self) -> Option<InboxRoom> {
+        self.state().room.take()
     }
 
     /// Whether it is in its place.
@@ -162,7 +161,8 @@ impl Uploads {
     /// Whether this user may begin one more, which is counted with this source.
     ///
     /// # Errors
-    /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`], [`limits::WEB_UPLOADS_BY_LINKS`] and [`limits::WEB_UPLOADS_MAX`].
+    /// [`Kind::TooMany`] beyond [`limits::WEB_UPLOADS_PER_SOURCE`], [`limits::WEB_UPLOADS_BY_LINK`], [`limits::WEB_UPLOADS_BY_LINKS`] and
+    /// [`limits::WEB_UPLOADS_MAX`].
     pub fn check(&self, owner: &Principal, source: &Source) -> Result<()> {
         self.lock().make_room(owner, source)
     }
@@ -200,14 +200,7 @@ impl Uploads {
     /// Puts all away: the server ends.
     pub async fn put_away(&self) {
         let all: Vec<_> = std::mem::take(&mut self.lock().all).into_values().collect();
-        // One that a request is at may still get to its place, and keeps what it holds of a link. None begins meanwhile.
-        let idle: Vec<_> = all.iter().filter_map(|upload| Some((upload, upload.busy.try_lock()?))).collect();
-        let rooms: Vec<_> = idle.iter().filter_map(|(upload, _)| upload.state().room.take()).collect();
-        drop(idle);
         keep(all).await;
-        for room in rooms {
-            room.give_back().await;
-        }
     }
 
     /// It is over.
@@ -270,8 +263,11 @@ impl Table {
         let count = |is_one: &dyn Fn(&Upload) -> bool| self.all.values().filter(|upload| is_one(upload)).count();
         // Who comes by a link has no name, and may have many addresses: a part is left to those who have one.
         let is_by_link = |upload: &Upload| upload.owner.link().is_some();
+        let is_by_this = |upload: &Upload| owner.is_same_user(&upload.owner);
+        let is_full_for_links =
+            || count(&is_by_this) >= limits::WEB_UPLOADS_BY_LINK || count(&is_by_link) >= limits::WEB_UPLOADS_BY_LINKS;
         count(&|upload| upload.source == *source) >= limits::WEB_UPLOADS_PER_SOURCE
-            || owner.link().is_some() && count(&is_by_link) >= limits::WEB_UPLOADS_BY_LINKS
+            || owner.link().is_some() && is_full_for_links()
             || self.all.len() >= limits::WEB_UPLOADS_MAX
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::common::World;
 use crate::common::chromium::Chromium;
+use crate::common::{World, enter};
 
 use super::browser::{is_clean, log_in, scrolls_sideways};
 use super::noise;
@@ -170,4 +170,49 @@ fn another_person_puts_files_in_by_a_link_over_a_line_that_breaks_and_without_a_
     visitor.call("Emulation.setScriptExecutionDisabled", json!({"value": false}));
     visitor.go(&daemon, &path);
     assert!(visitor.text("document.body.innerText").contains("404"));
+}
+
+#[test]
+fn an_upload_by_a_link_goes_on_after_a_reload_and_is_told_to_nobody_else_who_has_the_link() {
+    let world = World::of(&["alice"]);
+    let inbox = world.home("alice").join("inbox");
+    fs::create_dir(&inbox).unwrap();
+    let daemon = world.start();
+    let secret = enter(&daemon, "alice").ask("LINK inbox drop=yes").2["secret"].clone();
+    let path = format!("/.sealift-web/l/{secret}/");
+    let own = tempfile::tempdir().unwrap();
+    let file = own.path().join("large ü.bin");
+    fs::write(&file, noise(70_000_000)).unwrap();
+    let visitor = Chromium::start();
+    visitor.look(360, 740, false);
+    // A person would be asked whether to leave.
+    let leave = "addEventListener('beforeunload', event => event.stopImmediatePropagation())";
+    visitor.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": leave}));
+    visitor.go(&daemon, &path);
+    visitor.wait("document.querySelector('#drop .buttons')?.hidden === true");
+    visitor.slow_down(15_000_000);
+    visitor.choose("#files", &file);
+    visitor.wait("document.querySelector('#uploads progress').value > 40e6");
+    visitor.go(&daemon, &path);
+    visitor.wait("document.querySelector('#cut')?.textContent.includes('large ü.bin')");
+    pictures(&visitor, "drop-cut");
+    // Somebody else who has the link sends a file of that name.
+    let other = Chromium::start();
+    let theirs = own.path().join("theirs/large ü.bin");
+    fs::create_dir(theirs.parent().unwrap()).unwrap();
+    fs::write(&theirs, noise(3_000_000)).unwrap();
+    other.go(&daemon, &path);
+    other.wait("document.querySelector('#drop .buttons')?.hidden === true");
+    assert_eq!(other.eval("document.querySelector('#cut').hidden"), true);
+    other.choose("#files", &theirs);
+    other.wait("document.querySelector('#uploads h2').textContent === '1 file uploaded'");
+    visitor.cut_off(false);
+    visitor.choose("#files", &file);
+    visitor.wait("document.querySelector('#uploads h2').textContent === '1 file uploaded'");
+    assert!(fs::read(inbox.join("large ü.bin")).unwrap() == noise(3_000_000));
+    assert!(fs::read(inbox.join("large ü-2.bin")).unwrap() == noise(70_000_000));
+    let offsets = visitor.headers("Upload-Offset");
+    assert_eq!(offsets.iter().filter(|offset| **offset == "0").count(), 1, "it did not begin anew: {offsets:?}");
+    visitor.wait("document.querySelector('#cut').hidden");
+    is_clean(&visitor, &daemon);
 }

@@ -1,6 +1,7 @@
-// The page of a link that files are put in by: several at once, with progress, going on after a cut. Without it the form sends them.
+// The page of a link that files are put in by: several at once, with progress, going on after a cut and a reload. Without it the form
+// sends them.
 
-import { onDrop, panel, say } from "./panel.js";
+import { onDrop, panel, say, tellOfInterrupted } from "./panel.js";
 import { Uploads } from "./upload.js";
 
 const base = new URL("./", location.href).pathname;
@@ -12,7 +13,10 @@ const uploads = panel(
   false,
   "The link asks for its password again. Open it in another tab: it goes on here then.",
 );
-const add = (files) => { if (files.length) uploads.add({ files: files.map((file) => [file, file.name]) }, base); };
+const add = (files) => {
+  if (files.length) uploads.add({ files: files.map((file) => [file, file.name]) }, base);
+  document.querySelector("#cut").hidden = true;
+};
 
 // Chosen is sent: there is nothing to press.
 document.querySelector("#drop .buttons").hidden = true;
@@ -30,3 +34,5 @@ onDrop((transfer) => {
     say(told.textContent);
   }
 });
+
+tellOfInterrupted(uploads, base);

@@ -1,6 +1,6 @@
 // What a folder's page does beyond its links. Without this it still shows, sorts and downloads.
 
-import { el, onDrop, panel, say } from "./panel.js";
+import { el, onDrop, panel, say, tellOfInterrupted } from "./panel.js";
 import { Uploads, dropped, said } from "./upload.js";
 
 const main = document.querySelector("main");
@@ -373,12 +373,7 @@ if (may.has("upload")) {
   addEventListener("paste", (event) => {
     if (event.clipboardData?.files.length && !event.target.closest("input")) add({ files: [...event.clipboardData.files].map((file) => [file, file.name]) });
   });
-  Uploads.interrupted(base).then((cut) => {
-    if (cut.length === 0 || uploads.items.length > 0) return;
-    $("#cut").hidden = false;
-    $("#cut span").textContent = `${cut.length === 1 ? "An upload was" : `${cut.length} uploads were`} interrupted: ${cut.slice(0, 3).join(", ")}${cut.length > 3 ? ", …" : ""}. Choose the same files again to go on where it was.`;
-    $("#cut button").addEventListener("click", () => { Uploads.forget(base); $("#cut").hidden = true; });
-  });
+  tellOfInterrupted(uploads, base);
 }
 
 $("#folder")?.addEventListener("click", async () => {

@@ -1,5 +1,7 @@
 // How far uploads have come, for those who look and those who listen; and what else the pages with uploads share.
 
+import { Uploads } from "./upload.js";
+
 export function el(name, properties = {}, ...inside) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -103,4 +105,14 @@ export function panel(make, mayReplace, loggedOut = "You have been logged out. L
   $(".clear").addEventListener("click", () => uploads.clear());
   setInterval(() => { if (uploads.isBusy) drawSoon(); }, 500);
   return uploads;
+}
+
+// Says which uploads into this folder a reload has cut off. Only this browser knows of them.
+export async function tellOfInterrupted(uploads, base) {
+  const cut = await Uploads.interrupted(base);
+  if (cut.length === 0 || uploads.items.length > 0) return;
+  const element = document.querySelector("#cut");
+  element.hidden = false;
+  element.querySelector("span").textContent = `${cut.length === 1 ? "An upload was" : `${cut.length} uploads were`} interrupted: ${cut.slice(0, 3).join(", ")}${cut.length > 3 ? ", …" : ""}. Choose the same files again to go on where it was.`;
+  element.querySelector("button").addEventListener("click", () => { Uploads.forget(base); element.hidden = true; });
 }

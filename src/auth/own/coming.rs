@@ -1,0 +1,104 @@
+//! What is on its way by links that files are put in by. It takes its room in memory before anything is stored, and on the disk before a
+//! file takes its place: so never more comes than may, and what a server that was killed was at takes no room of the next one.
+
+use super::link::{InboxBounds, Link, LinkUse};
+use super::links::{Links, void};
+use crate::error::{Error, Kind, Result};
+
+/// So many files with so many bytes.
+const fn files(files: u32, bytes: u64) -> LinkUse {
+    LinkUse { downloads: 0, files, bytes }
+}
+
+impl Links {
+    /// Takes room for so many files and bytes that are on their way, if these bounds have it beside all that came or is.
+    ///
+    /// # Errors
+    /// [`Kind::Quota`]; [`Kind::LoginFailed`] if the link is over.
+    pub fn expect(&self, link: &Link, bounds: InboxBounds, (more, bytes): (u32, u64)) -> Result<()> {
+        let mut table = self.table();
+        let kept = table.get_mut(&link.secret).filter(|kept| !kept.is_withdrawn).ok_or_else(void)?;
+        let coming = kept.coming.with(files(more, bytes));
+        let all = kept.used.with(coming);
+        if all.files > bounds.files || all.bytes > bounds.bytes {
+            return Err(Error::new(Kind::Quota, "this link takes no more"));
+        }
+        kept.coming = coming;
+        Ok(())
+    }
+
+    /// So many of those do not come.
+    pub fn expect_no_more(&self, link: &Link, (less, bytes): (u32, u64)) {
+        if let Some(kept) = self.table().get_mut(&link.secret) {
+            kept.coming = kept.coming.without(files(less, bytes));
+        }
+    }
+
+    /// So many of those are about to take their places: on the disk they count as there when this returns.
+    ///
+    /// # Errors
+    /// [`Kind::LoginFailed`] if the link is over; those of the disk.
+    pub fn count_as_come(&self, link: &Link, (come, bytes): (u32, u64)) -> Result<()> {
+        let come = files(come, bytes);
+        let _alone = self.writing();
+        let kept = self.table().get(&link.secret).filter(|kept| !kept.is_withdrawn).cloned().ok_or_else(void)?;
+        let used = kept.used.with(come);
+        self.write(&kept.link, used)?;
+        // In one step: nothing counts as both.
+        if let Some(kept) = self.table().get_mut(&link.secret) {
+            (kept.used, kept.coming) = (used, kept.coming.without(come));
+        }
+        Ok(())
+    }
+
+    /// So many that counted as there did not get to their places. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// As [`Links::count_as_come`].
+    pub fn count_as_lost(&self, link: &Link, (lost, bytes): (u32, u64)) -> Result<()> {
+        self.take(link, |used| Some(used.without(files(lost, bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::auth::own::folder::StateFolder;
+    use crate::auth::own::link::{LinkTerms, LinkTo};
+    use crate::auth::{Secret, Users};
+    use crate::files::RelPath;
+
+    #[test]
+    fn what_is_on_its_way_takes_room_and_only_what_came_is_on_the_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(&place.path().join("state")).unwrap();
+        let hash = crate::auth::hash::tests::cheap_hash("p");
+        let load = || Arc::new(Links::load(&folder).0);
+        let users = || Users::parse(&format!("[users.alice]\npassword = \"{hash}\"\n"), "users.toml").unwrap();
+        let (bounds, links) = (InboxBounds { bytes: 10, files: 3 }, load());
+        let users = users().with_links(links.clone());
+        let maker = users.verify("alice", &Secret::new("p"), std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
+        let (to, path) = (LinkTo::Inbox(bounds), RelPath::parse(b"in").unwrap());
+        let terms = LinkTerms { to, path, name: None, expires: None, password: None, downloads: None };
+        let link = users.make_link(&maker, terms).unwrap().1;
+        let shown = || users.links_of(&maker)[0].used;
+        let on_disk = || load().table()[&link.secret].used;
+        links.expect(&link, bounds, (1, 6)).unwrap();
+        links.expect(&link, bounds, (1, 4)).unwrap();
+        for more in [(1, 1), (2, 0)] {
+            assert_eq!(links.expect(&link, bounds, more).unwrap_err().kind(), Kind::Quota);
+        }
+        assert_eq!((shown(), on_disk()), (files(2, 10), files(0, 0)));
+        links.count_as_come(&link, (1, 6)).unwrap();
+        assert_eq!((shown(), on_disk()), (files(2, 10), files(1, 6)));
+        links.expect_no_more(&link, (1, 4));
+        assert_eq!((shown(), on_disk()), (files(1, 6), files(1, 6)));
+        links.count_as_lost(&link, (1, 6)).unwrap();
+        assert_eq!((shown(), on_disk()), (files(0, 0), files(0, 0)));
+        users.remove_link(&maker, &link.name).unwrap();
+        assert_eq!(links.expect(&link, bounds, (1, 1)).unwrap_err().kind(), Kind::LoginFailed);
+        assert_eq!(links.count_as_come(&link, (1, 1)).unwrap_err().kind(), Kind::LoginFailed);
+    }
+}
