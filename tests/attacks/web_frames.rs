@@ -238,7 +238,7 @@ fn web_memory_budget() {
         .map(|_| {
             let mut web = RawWeb::two_from(GREEDY, &daemon);
             let head = head_of("/large", 12);
-            for stream in 0..16 {
+            for stream in 0..100 {
                 web.send(frame(Frame::HEADERS, Frame::END_STREAM | Frame::END_HEADERS, 2 * stream + 1, &head));
             }
             web

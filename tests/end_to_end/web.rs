@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::common::web::{Got, RawWeb, curl, curl_command, curl_output};
+use crate::common::web::{Frame, Got, RawWeb, curl, curl_command, curl_output, frame, head_of};
 use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually};
 
 const VERSIONS: [&str; 2] = ["--http1.1", "--http2"];
@@ -360,6 +360,30 @@ fn many_requests_at_once_on_one_connection_are_all_answered() {
     }
     for n in 0..4 {
         assert!(fs::read(out.path().join(format!("large{n}"))).unwrap() == noise(3_000_000), "large{n}");
+    }
+}
+
+/// Until it has read the settings, a client takes a hundred for allowed (RFC 9113, section 6.5.2), and not all can begin again what is
+/// refused then.
+#[test]
+fn a_hundred_requests_before_the_settings_are_read_are_all_answered() {
+    let daemon = Daemon::start();
+    fs::write(daemon.public().join("file"), "hello").unwrap();
+    let mut web = RawWeb::two_from([127, 0, 0, 1], &daemon);
+    let flags = Frame::END_STREAM | Frame::END_HEADERS;
+    let requests: Vec<u8> =
+        (0..100).flat_map(|n| frame(Frame::HEADERS, flags, 2 * n + 1, &head_of("/file", 0))).collect();
+    web.send(requests);
+    let mut answered = 0;
+    while answered < 100 {
+        let frame = web.frame().expect("the connection goes on");
+        assert!(![Frame::RST_STREAM, Frame::GOAWAY].contains(&frame.kind), "{frame:?} after {answered} answers");
+        match frame.kind {
+            // `:status: 200` is the first entry (RFC 7541, appendix A).
+            Frame::HEADERS => assert_eq!(frame.payload.first(), Some(&0x88), "{frame:?}"),
+            Frame::DATA if frame.flags & Frame::END_STREAM != 0 => answered += 1,
+            _ => {}
+        }
     }
 }
 
