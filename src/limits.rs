@@ -263,6 +263,13 @@ pub const TRASH_AGE_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 /// How old a note of something in the trash is that never came there: it is made a moment before.
 pub const TRASH_NOTE_AGE: Duration = Duration::from_secs(60 * 60);
 
+/// Before somebody is refused for what they have in shared folders, those are looked through again if the last time was so long ago:
+/// other programs may have taken something away.
+pub const OWNED_AGE: Duration = Duration::from_secs(60);
+
+/// A shared folder is looked through again for at most one part in so many of the time: each time takes a look at every file there.
+pub const OWNED_SHARE: u32 = 20;
+
 /// Where the trash must make room in a quota, it makes at least one part in so many of that.
 pub const TRASH_ROOM_PART: u64 = 64;
 

@@ -8,7 +8,7 @@ use super::hash::StoredHash;
 use super::names::ANONYMOUS;
 use super::own::Link;
 use super::{Access, Grants, User, UserKey};
-use crate::files::HomeTerms;
+use crate::files::{HomeTerms, Owner};
 use crate::keys::PublicKey;
 
 /// Somebody who has logged in, and what they may do. Made by [`super::Users::verify`], [`super::Users::verify_keys`] and
@@ -139,6 +139,11 @@ impl Principal {
         let quota = [own.quota, shared.quota].into_iter().flatten().min();
         let files = [own.quota_files, shared.quota_files].into_iter().flatten().min();
         HomeTerms::none().bounded(quota).with_files(files).keeping(own.trash.max(shared.trash))
+    }
+
+    /// Whose what they store is, in folders that others share too: nobody's if they are nobody in particular.
+    pub fn owner(&self) -> Option<Owner> {
+        (!self.is_anonymous()).then(|| Owner::new(self.home(), self.home_terms()))
     }
 
     /// Whether this is nobody in particular.

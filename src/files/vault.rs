@@ -7,6 +7,23 @@ use std::time::Duration;
 use super::{HomeTerms, Location, Store};
 use crate::error::{Error, Kind, Result};
 
+/// Somebody who puts things into folders that several people share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Owner {
+    /// The home.
+    pub home: String,
+    /// How that is kept: its bounds are those of all that is put anywhere by whoever has it.
+    pub terms: HomeTerms,
+}
+
+impl Owner {
+    /// Whoever has this home, which is kept so.
+    pub fn new(home: impl Into<String>, terms: HomeTerms) -> Owner {
+        Owner { home: home.into(), terms }
+    }
+}
+
 /// All homes of a server. Called from many threads at once, on threads that may wait.
 ///
 /// The name of a home is a path of one or more plain names with `/` between them. One home may lie inside of another
@@ -31,6 +48,16 @@ pub trait Vault: Send + Sync {
                 Err(Error::new(Kind::NotFound, format!("{}: this server keeps all files in one place", path.display())))
             }
         }
+    }
+
+    /// [`Vault::open_folder`] for one of those who share it. Where the folder has no bound of its own and the storage can tell who put
+    /// what there, that counts in the bounds of the owner's home.
+    ///
+    /// # Errors
+    /// As [`Vault::open_folder`].
+    fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
+        let _counts_for_nobody = owner;
+        self.open_folder(folder, terms)
     }
 
     /// Makes this home if it is missing, so that its files can be put there before anybody has logged in.
@@ -103,6 +130,10 @@ impl<V: Vault + ?Sized> Vault for Arc<V> {
 
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
         (**self).open_folder(folder, terms)
+    }
+
+    fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
+        (**self).open_folder_for(folder, terms, owner)
     }
 
     fn prepare(&self, home: &str) -> Result<()> {

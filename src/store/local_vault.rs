@@ -15,10 +15,10 @@ use cap_std::fs::Dir;
 use rustix::fs::fstat;
 
 use super::occupancy::{self, Occupancy};
-use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Staging, Tree};
+use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree};
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Durability, HomeTerms, Location, RelPath, Store, Swept, Vault};
+use crate::files::{Durability, HomeTerms, Location, Owner, RelPath, Store, Swept, Vault};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -33,6 +33,8 @@ pub struct LocalVault {
     trees: Mutex<HashMap<PathBuf, Weak<Tree>>>,
     /// The folders elsewhere that sessions are in.
     elsewhere: Mutex<HashMap<PathBuf, Weak<Root>>>,
+    /// The shared folders that count for each who shares them: what they were found to hold is kept as long as the server runs.
+    shares: Mutex<HashMap<Location, Arc<Share>>>,
     /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
     /// account and inside the sandbox that the server has then.
     file_systems: Arc<FileSystems>,
@@ -60,6 +62,7 @@ impl LocalVault {
             roots: Mutex::default(),
             trees: Mutex::default(),
             elsewhere: Mutex::default(),
+            shares: Mutex::default(),
             file_systems: Arc::default(),
             occupancy,
         })
@@ -134,12 +137,28 @@ impl LocalVault {
     fn store_over(&self, root: Arc<Root>, terms: HomeTerms, what: &str) -> Arc<dyn Store> {
         let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
         let store = store.keeping(terms.trash.is_some());
-        let limits = Limits {
-            bytes: terms.quota.map(|most| (most, format!("over {what} of {}", render_size(most)))),
-            files: terms.quota_files.map(|most| (most, format!("over {what} of {most} files"))),
-        };
-        let is_bounded = limits.bytes.is_some() || limits.files.is_some();
-        Arc::new(if is_bounded { store.limited(limits) } else { store })
+        Arc::new(match limits_of(terms, what) {
+            Some(limits) => store.limited(limits),
+            None => store,
+        })
+    }
+
+    fn root_at(&self, folder: &Location) -> Result<Arc<Root>> {
+        match folder {
+            Location::Below(name) => self.root_of(name),
+            Location::Elsewhere(path) => self.root_elsewhere(path),
+        }
+    }
+
+    /// What is counted of this shared folder, the same for all sessions.
+    fn share_of(&self, folder: &Location, root: &Arc<Root>) -> Arc<Share> {
+        let mut shares = self.shares.lock();
+        if let Some(share) = shares.get(folder).filter(|share| share.is_over(root)) {
+            return Arc::clone(share);
+        }
+        let share = Share::of(root);
+        shares.insert(folder.clone(), Arc::clone(&share));
+        share
     }
 
     fn lock_roots(&self) -> MutexGuard<'_, HashMap<String, Weak<Root>>> {
@@ -179,11 +198,20 @@ impl Vault for LocalVault {
     }
 
     fn open_folder(&self, folder: &Location, terms: HomeTerms) -> Result<Arc<dyn Store>> {
-        let root = match folder {
-            Location::Below(name) => self.root_of(name)?,
-            Location::Elsewhere(path) => self.root_elsewhere(path)?,
-        };
-        Ok(self.store_over(root, terms, "the shared folder's quota"))
+        Ok(self.store_over(self.root_at(folder)?, terms, "the shared folder's quota"))
+    }
+
+    fn open_folder_for(&self, folder: &Location, terms: HomeTerms, owner: &Owner) -> Result<Arc<dyn Store>> {
+        let home = Location::Below(owner.home.clone());
+        // What lies in the home counts there.
+        if terms.quota.is_some() || terms.quota_files.is_some() || home.contains(folder) {
+            return self.open_folder(folder, terms);
+        }
+        let (home, root) = (self.root_at(&home)?, self.root_at(folder)?);
+        let share = self.share_of(folder, &root);
+        let store = LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems));
+        let limits = limits_of(owner.terms, "your quota");
+        Ok(Arc::new(store.keeping(terms.trash.is_some()).shared(&share, home, limits)))
     }
 
     fn prepare(&self, home: &str) -> Result<()> {
@@ -262,6 +290,15 @@ impl Vault for LocalVault {
         };
         LocalStore::sharing(root, self.options, Arc::clone(&self.file_systems)).sweep_trash(max_age)
     }
+}
+
+/// The bounds that these are; `what` is what is bounded.
+fn limits_of(terms: HomeTerms, what: &str) -> Option<Limits> {
+    let limits = Limits {
+        bytes: terms.quota.map(|most| (most, format!("over {what} of {}", render_size(most)))),
+        files: terms.quota_files.map(|most| (most, format!("over {what} of {most} files"))),
+    };
+    (limits.bytes.is_some() || limits.files.is_some()).then_some(limits)
 }
 
 /// Fails if a folder elsewhere is the data directory, around it or in it: what is there would be reached past the rights of

@@ -21,7 +21,9 @@ mod scrub;
 #[cfg(feature = "server")]
 pub use inbox::Inbox;
 pub use joined::{JoinedStore, Mount, Unusable};
-pub use local::{Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Staging, Tree, Trial};
+pub use local::{
+    Capabilities, FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree, Trial,
+};
 #[cfg(feature = "server")]
 pub use local_vault::{LocalVault, look_at_home, refuse_meeting};
 #[cfg(feature = "server")]

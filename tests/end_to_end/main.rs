@@ -27,6 +27,7 @@ mod metrics;
 mod mirror;
 mod mirror_shared;
 mod privileges;
+mod quota_shared;
 mod recorded;
 mod resume;
 mod sandbox;

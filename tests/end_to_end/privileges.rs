@@ -143,6 +143,45 @@ fn no_thread_keeps_anything_of_root_and_everything_works() {
     assert!(!ended.log.contains("running as root"), "{}", ended.log);
 }
 
+/// A file can be put where its own account may not write it. What is in shared folders counts all the same.
+#[test]
+fn what_the_account_may_not_write_counts_for_who_put_it_into_a_shared_folder() {
+    let Some(nobody) = nobody() else { return };
+    let place = place_of(&nobody);
+    let daemon = Daemon::builder().within(place.path()).args(["--user", "nobody"]).start();
+    let users = place.path().join("users.toml");
+    let shared = fs::read_to_string(&users).unwrap() + "[folders.team]\naccess = { \"*\" = \"full\" }\n";
+    fs::write(&users, shared).unwrap();
+    daemon.add_user_with("alice", "correct-horse", &["--access", "full", "--quota", "1MiB"]);
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    let put = |alice: &mut RawClient, path: &str, mode: &str| {
+        alice.upload(&format!("{path} size=204800 mode={mode} perms=yes"), &[7; 204_800]).1
+    };
+    eventually("it is shared", || put(&mut alice, "team/a", "444") == "done");
+    assert_eq!(put(&mut alice, "team/b", "000"), "done");
+    for (name, mode) in [("c", "444"), ("d", "000")] {
+        assert_eq!(put(&mut alice, name, mode), "done");
+        assert_eq!(alice.ask(format!("RENAME {name} team/{name}")).1, "done");
+        let meta = fs::metadata(daemon.data().join("team").join(name)).unwrap();
+        // Its owner may always read it.
+        let kept = u32::from_str_radix(mode, 8).unwrap() | 0o400;
+        assert_eq!(meta.permissions().mode() & 0o7777, kept);
+    }
+    let used = |client: &mut RawClient| client.ask("STATUS").2["used"].parse::<u64>().unwrap();
+    assert_eq!(used(&mut alice), 4 * 204_800);
+    drop(alice);
+    daemon.stop();
+    let daemon = Daemon::builder().within(place.path()).args(["--user", "nobody"]).start();
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    assert_eq!(used(&mut alice), 4 * 204_800);
+    assert_eq!(put(&mut alice, "more", "644"), "done");
+    assert_eq!(put(&mut alice, "team/more", "644"), "quota");
+    for name in ["a", "b"] {
+        assert_eq!(alice.ask(format!("DELETE team/{name}")).1, "done");
+    }
+    assert_eq!(used(&mut alice), 3 * 204_800);
+}
+
 #[test]
 fn a_client_keeps_its_memory_from_its_own_account_and_works_nevertheless() {
     let Some(nobody) = nobody() else { return };

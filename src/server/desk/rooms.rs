@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::{Grants, Principal, SharedFolder};
 use crate::error::Result;
-use crate::files::{Store, Vault};
+use crate::files::{Owner, Store, Vault};
 use crate::store::{JoinedStore, Mount, Unusable};
 
 /// Where a session's files are, and how more folders are opened when more are shared with its user.
@@ -14,12 +14,14 @@ pub struct Rooms {
     home: Arc<dyn Store>,
     /// None: nothing was ever shared with the user of the session.
     joined: Option<Arc<JoinedStore>>,
+    /// Whose what is put into shared folders is.
+    owner: Option<Owner>,
 }
 
 impl From<Arc<dyn Store>> for Rooms {
     /// A home alone, whatever the users file shares.
     fn from(home: Arc<dyn Store>) -> Rooms {
-        Rooms { vault: None, home, joined: None }
+        Rooms { vault: None, home, joined: None, owner: None }
     }
 }
 
@@ -30,9 +32,10 @@ impl Rooms {
     /// Those of opening the home.
     pub fn open(vault: Arc<dyn Vault>, principal: &Principal) -> Result<Rooms> {
         let home = vault.open(principal.home(), principal.home_terms())?;
-        let mounts = open_all(&*vault, principal.grants());
+        let owner = principal.owner();
+        let mounts = open_all(&*vault, principal.grants(), owner.as_ref());
         let joined = (!mounts.is_empty()).then(|| Arc::new(JoinedStore::new(home.clone(), mounts)));
-        Ok(Rooms { vault: Some(vault), home, joined })
+        Ok(Rooms { vault: Some(vault), home, joined, owner })
     }
 
     /// All of it as one store.
@@ -46,7 +49,7 @@ impl Rooms {
     /// Other folders are shared with the user from now on. What was begun in the ones before can still be committed.
     pub fn share(&mut self, grants: &Grants) {
         let Some(vault) = &self.vault else { return };
-        let mounts = open_all(&**vault, grants);
+        let mounts = open_all(&**vault, grants, self.owner.as_ref());
         self.joined = match &self.joined {
             Some(joined) => Some(Arc::new(joined.sharing(mounts))),
             None => Some(Arc::new(JoinedStore::new(self.home.clone(), mounts))),
@@ -54,12 +57,16 @@ impl Rooms {
     }
 }
 
-fn open_all(vault: &dyn Vault, grants: &Grants) -> Vec<Mount> {
-    grants.folders.iter().map(|folder| Mount { at: folder.at.clone(), store: open(vault, folder) }).collect()
+fn open_all(vault: &dyn Vault, grants: &Grants, owner: Option<&Owner>) -> Vec<Mount> {
+    grants.folders.iter().map(|folder| Mount { at: folder.at.clone(), store: open(vault, folder, owner) }).collect()
 }
 
-fn open(vault: &dyn Vault, folder: &SharedFolder) -> Result<Arc<dyn Store>, Unusable> {
-    vault.open_folder(&folder.location, folder.terms).map_err(|error| {
+fn open(vault: &dyn Vault, folder: &SharedFolder, owner: Option<&Owner>) -> Result<Arc<dyn Store>, Unusable> {
+    let opened = match owner {
+        Some(owner) => vault.open_folder_for(&folder.location, folder.terms, owner),
+        None => vault.open_folder(&folder.location, folder.terms),
+    };
+    opened.map_err(|error| {
         tracing::warn!(folder = folder.name, location = %folder.location, %error, "a shared folder cannot be opened");
         // Where it is on the machine is not for its users.
         Unusable {

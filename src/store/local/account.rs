@@ -8,16 +8,19 @@
 //! their own, and what was kept before goes when the folder is measured. What other programs put into the folder is seen when it is measured the next time: when the first
 //! session after a time without one writes.
 
-use std::cell::Cell;
+mod leaving;
+
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+pub(super) use self::leaving::Leaving;
 use super::capabilities::Capabilities;
 use super::jail::Jail;
+use super::owned::{Going, Share};
 use super::staging::Stage;
 use super::{measure, sweep, trash};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, Removed, Usage};
+use crate::files::{Hash, RelPath, Usage};
 use crate::limits;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -53,7 +56,11 @@ impl Sum {
 pub(super) struct Account {
     /// Where the folder is, from the tree's beginning.
     folder: Vec<u8>,
+    /// What its files in shared folders say whose they are.
+    owner: Hash,
     counts: Mutex<Counts>,
+    /// The shared folders in which what those who have this home put there counts here.
+    shares: Mutex<Vec<Arc<Share>>>,
 }
 
 #[derive(Default)]
@@ -70,7 +77,31 @@ struct Counts {
 
 impl Account {
     pub(super) fn of(folder: &[u8]) -> Self {
-        Account { folder: folder.to_vec(), counts: Mutex::default() }
+        Account { folder: folder.to_vec(), owner: Hash::of(folder), counts: Mutex::default(), shares: Mutex::default() }
+    }
+
+    /// What is put into this folder for this home counts here from now on, in all sessions.
+    pub(super) fn add_share(&self, share: &Arc<Share>) {
+        let mut shares = self.shares.lock();
+        if !shares.iter().any(|there| Arc::ptr_eq(there, share)) {
+            shares.push(Arc::clone(share));
+        }
+    }
+
+    pub(super) fn shares(&self) -> Vec<Arc<Share>> {
+        self.shares.lock().clone()
+    }
+
+    pub(super) fn owner(&self) -> &Hash {
+        &self.owner
+    }
+
+    /// What there is, here and in shared folders; nothing as long as that is not known.
+    fn there(&self, counts: &Counts) -> Option<Sum> {
+        let shares = self.shares.lock();
+        let is_known = shares.iter().all(|share| share.is_known());
+        let files = counts.files.filter(|_| is_known)?;
+        Some(shares.iter().fold(files, |sum, share| sum.plus(share.sum_of(&self.owner))))
     }
 
     pub(super) fn folder(&self) -> &[u8] {
@@ -89,7 +120,8 @@ impl Account {
 
     /// Whether it is known what there is.
     pub(super) fn is_measured(&self) -> bool {
-        self.lock().files.is_some()
+        let counts = self.lock();
+        self.there(&counts).is_some()
     }
 
     /// It is not known any more what there is.
@@ -104,67 +136,13 @@ impl Counts {
     }
 }
 
-/// Accounts that still count a tree which is being removed and has no name any more.
-pub(super) struct Leaving {
-    /// Each with the measurement that it knows of.
-    accounts: Vec<(Arc<Account>, u64)>,
-    files: Cell<u64>,
-    folders: Cell<u64>,
-}
-
-impl Leaving {
-    pub(super) fn of(accounts: Vec<Arc<Account>>) -> Self {
-        let measured = |account: Arc<Account>| {
-            let counts = account.lock();
-            let known = counts.files.map(|_| counts.measured);
-            drop(counts);
-            known.map(|measured| (account, measured))
-        };
-        let accounts = accounts.into_iter().filter_map(measured).collect();
-        Leaving { accounts, files: Cell::new(0), folders: Cell::new(0) }
-    }
-
-    /// Whether there is anybody to be told.
-    pub(super) fn count(&self) -> bool {
-        !self.accounts.is_empty()
-    }
-
-    /// A file of it is gone, or what else is no folder.
-    pub(super) fn one_file(&self) {
-        self.files.set(self.files.get() + 1);
-    }
-
-    /// A folder of it is gone.
-    pub(super) fn one_folder(&self) {
-        self.folders.set(self.folders.get() + 1);
-    }
-
-    /// What is gone so far.
-    pub(super) fn removed(&self) -> Removed {
-        Removed::new(self.files.get(), self.folders.get())
-    }
-
-    /// So much is gone. Whoever has measured since has not counted it.
-    pub(super) fn gone(&self, some: Sum) {
-        for (account, measured) in &self.accounts {
-            let mut counts = account.lock();
-            if counts.measured == *measured {
-                counts.change(some, Sum::NONE);
-            }
-        }
-    }
-
-    /// What is left of the tree is in its place no more.
-    pub(super) fn lost(&self) {
-        self.accounts.iter().for_each(|(account, _)| account.forget());
-    }
-}
-
 /// A bound on what a folder may hold.
 pub(super) struct Bound {
     jail: Arc<Jail>,
     pub(super) account: Arc<Account>,
     limits: Limits,
+    /// The shared folder that what is bounded is put into; none: it is put into the home.
+    share: Option<Arc<Share>>,
     /// What the file system of the folder can do, once it was asked.
     can: OnceLock<Capabilities>,
 }
@@ -210,6 +188,9 @@ impl Promise {
             let can = bound.jail.root().and_then(|root| stage.can(&root)).map_err(failed)?;
             let _is_the_same = bound.can.set(can);
         }
+        if let Some(share) = &bound.share {
+            share.know()?;
+        }
         // Also for none: those that come without having been announced are not to wait for it one by one.
         if !bound.account.is_measured() {
             bound.measure().map_err(failed)?;
@@ -226,10 +207,10 @@ impl Promise {
         }
         let more = sum.minus(self.sum);
         let bound = Arc::clone(&self.bound);
-        let mut turn = None;
+        let (mut turn, mut again) = (None, true);
         loop {
             let mut counts = bound.account.lock();
-            let Some(files) = counts.files else {
+            let Some(files) = bound.account.there(&counts) else {
                 drop(counts);
                 bound.measure().map_err(|err| Error::file(path, err))?;
                 continue;
@@ -243,7 +224,7 @@ impl Promise {
             // Some more where that is there, so that what comes in pieces does not have the trash looked through for each.
             let most = bound.limits.bytes.as_ref().map_or(0, |(most, _)| *most);
             let some = Sum { bytes: if beyond.bytes > 0 { most / limits::TRASH_ROOM_PART } else { 0 }, files: 0 };
-            let holds = |sum: Sum| trash::holds(&bound.jail, beyond.plus(sum));
+            let holds = |sum: Sum| bound.trash_holds(beyond.plus(sum));
             let some = if holds(some) {
                 some
             } else if some != Sum::NONE && holds(Sum::NONE) {
@@ -251,6 +232,8 @@ impl Promise {
             } else if turn.is_none() {
                 // Somebody may have taken some of the trash in between, and have it counted as room by now: once more, behind them.
                 turn = Some(bound.jail.tree().removing());
+                continue;
+            } else if std::mem::take(&mut again) && bound.know_again() {
                 continue;
             } else {
                 return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
@@ -276,15 +259,24 @@ impl Promise {
         self.lower(sum);
         let Some(_) = self.try_claim(path)? else { return Ok(()) };
         may_come()?;
-        // Behind whoever removes something of it just now, whose room is here then.
         let bound = Arc::clone(&self.bound);
-        let _turn = bound.jail.tree().removing();
-        while let Some((beyond, refusal)) = self.try_claim(path)? {
-            if !trash::holds(&bound.jail, beyond) || trash::make_room(&bound.jail, beyond) == 0 {
-                return Err(Error::new(Kind::Quota, format!("{path}: {refusal}")));
+        let shares = bound.account.shares();
+        let owner = bound.account.owner();
+        // The home's own first; of what others see only what is this user's.
+        let trashes = [(&*bound.jail, None)].into_iter().chain(shares.iter().map(|share| (&share.jail, Some(owner))));
+        let mut refusal = String::new();
+        for (jail, whose) in trashes {
+            // Behind whoever removes something of it just now, whose room is here then.
+            let _turn = jail.tree().removing();
+            loop {
+                let Some((beyond, why)) = self.try_claim(path)? else { return Ok(()) };
+                refusal = why;
+                if !bound.trash_holds(beyond) || trash::make_room(jail, beyond, whose) == 0 {
+                    break;
+                }
             }
         }
-        Ok(())
+        Err(Error::new(Kind::Quota, format!("{path}: {refusal}")))
     }
 
     /// Claims what was promised if there is room for it without anything going from the trash. Else by how much it is too much, and
@@ -292,7 +284,7 @@ impl Promise {
     fn try_claim(&mut self, path: &RelPath) -> Result<Option<(Sum, String)>> {
         loop {
             let mut counts = self.bound.account.lock();
-            let Some(files) = counts.files else {
+            let Some(files) = self.bound.account.there(&counts) else {
                 drop(counts);
                 self.bound.measure().map_err(|err| Error::file(path, err))?;
                 continue;
@@ -324,6 +316,33 @@ impl Promise {
         self.sum = Sum::NONE;
     }
 
+    /// The same of what is in a shared folder: so much of it came there.
+    pub(super) fn settle_owned(mut self, after: Sum) {
+        let mut counts = self.bound.account.lock();
+        if let Some(share) = &self.bound.share {
+            share.add(&self.bound.account.owner, after);
+        }
+        self.end(&mut counts);
+        drop(counts);
+        self.sum = Sum::NONE;
+    }
+
+    /// What was counted as an interrupted upload is promised to the one that goes on with it.
+    pub(super) fn take_on(&mut self, partial: Going) {
+        let mut counts = self.bound.account.lock();
+        if partial.owner == self.bound.account.owner {
+            counts.promised = counts.promised.plus(partial.sum);
+            self.sum = self.sum.plus(partial.sum);
+        }
+        partial.gone();
+        drop(counts);
+    }
+
+    /// The shared folder that it is for.
+    pub(super) fn share(&self) -> Option<Arc<Share>> {
+        self.bound.share.clone()
+    }
+
     fn end(&self, counts: &mut Counts) {
         counts.promised = counts.promised.minus(self.sum);
         if self.is_claimed {
@@ -348,16 +367,29 @@ impl Drop for Promise {
 impl Bound {
     pub(super) fn new(jail: &Arc<Jail>, limits: Limits) -> Self {
         let account = jail.tree().account(&jail.place().folder);
-        Bound { jail: Arc::clone(jail), account, limits, can: OnceLock::new() }
+        Bound { jail: Arc::clone(jail), account, limits, share: None, can: OnceLock::new() }
+    }
+
+    /// The same for what is put into a shared folder by whoever has this home.
+    pub(super) fn into_share(self, share: &Arc<Share>) -> Self {
+        self.account.add_share(share);
+        Bound { share: Some(Arc::clone(share)), ..self }
+    }
+
+    /// Whether what is bounded is put into a shared folder.
+    pub(super) fn is_into_share(&self) -> bool {
+        self.share.is_some()
     }
 
     /// How many bytes there are, of how many; none if they are not bounded.
     pub(super) fn usage(self: &Arc<Self>) -> Result<Option<Usage>> {
         let Some((limit, _)) = self.limits.bytes else { return Ok(None) };
         loop {
-            if let Some(used) = self.account.lock().files {
+            let counts = self.account.lock();
+            if let Some(used) = self.account.there(&counts) {
                 return Ok(Some(Usage { used: used.bytes, limit }));
             }
+            drop(counts);
             self.measure().map_err(|err| Error::file(RelPath::root(), err))?;
         }
     }
@@ -365,14 +397,39 @@ impl Bound {
     /// Whether little is left, so that what is kept in the trash may have to be looked at.
     pub(super) fn is_nearly_full(&self) -> bool {
         let counts = self.account.lock();
-        let there = counts.files.unwrap_or_default().plus(counts.promised);
+        let there = self.account.there(&counts).unwrap_or_default().plus(counts.promised);
         let is_near = |most: u64, there: u64| there > most - most / limits::TRASH_ROOM_PART;
         let bytes = self.limits.bytes.as_ref().is_some_and(|(most, _)| is_near(*most, there.bytes));
         bytes || self.limits.files.as_ref().is_some_and(|(most, _)| is_near(*most, there.files))
     }
 
-    /// Measures what there is, while nobody changes it, and clears away what is not counted.
+    /// Whether so much of what would be counted here is in the trash, and may go from there for what comes.
+    fn trash_holds(&self, wanted: Sum) -> bool {
+        let mut held = trash::held(&self.jail, wanted, None);
+        for share in self.account.shares() {
+            if held.has_all_of(wanted) {
+                break;
+            }
+            held = held.plus(trash::held(&share.jail, wanted, Some(&self.account.owner)));
+        }
+        held.has_all_of(wanted)
+    }
+
+    /// Looks through those shared folders again that were not for a while, and says whether there were any.
+    fn know_again(&self) -> bool {
+        let looked: Vec<bool> = self.account.shares().iter().map(|share| share.know_again()).collect();
+        looked.contains(&true)
+    }
+
+    /// Measures what there is.
     fn measure(&self) -> io::Result<()> {
+        // What is broken there is not in the way of what is put elsewhere.
+        self.account.shares().iter().for_each(|share| drop(share.know()));
+        self.measure_home()
+    }
+
+    /// The same of the home, while nobody changes it, and clears away what is not counted.
+    fn measure_home(&self) -> io::Result<()> {
         let _alone = self.jail.tree().alone();
         if self.account.lock().files.is_some() {
             return Ok(());

@@ -12,6 +12,7 @@ use super::commit::keep_old_one;
 use super::jail::{Jail, open_directory};
 use super::measure;
 use super::names::{check_below, look_below, rename_new, replace_with, sum_of_file, sync};
+use super::owned::{Going, Share, Sums, mark_all, sums_of};
 use super::root::is_same_file;
 use super::seen;
 use super::staging::Stage;
@@ -35,6 +36,8 @@ struct Moved {
     sum: Sum,
     /// The file that it replaced, if that is not kept.
     replaced: Sum,
+    /// The same, if it counts for who put it there.
+    going: Option<Going>,
     stored: Stored,
     /// The trash, if what was replaced is in it.
     trash: Option<Arc<Trash>>,
@@ -61,12 +64,17 @@ pub(super) fn rename(
     // Room is promised before anybody has to wait, for what was seen then: with more by now it is looked at again.
     for _ in 0..=limits::LOOKS_BELOW {
         let (dir, name) = from.jail().parent(from.path)?;
-        let seen = if bound.is_some() { sum_of(&dir, name).map_err(|err| from.failed(err))? } else { Sum::NONE };
+        let seen = match bound {
+            Some(bound) => more_of(from, (&dir, name), bound).map_err(|err| from.failed(err))?,
+            None => Sum::NONE,
+        };
         let mut promise = bound.map(|bound| Promise::of(bound, to.stage, to.path, seen)).transpose()?;
         let looked = look_below(from.jail(), from.path, to.path)?;
         // Asked before: it may have to be tried, which takes longer than others are to wait.
         to.stage.can(&to.jail().parent(to.path)?.0).map_err(|err| to.failed(err))?;
-        if let Some(promise) = &mut promise {
+        if let Some(promise) = &mut promise
+            && seen != Sum::NONE
+        {
             promise.claim(to.path, seen, || may_come(from, to, replace))?;
         }
         let alone = both_alone(from.jail(), to.jail());
@@ -74,17 +82,45 @@ pub(super) fn rename(
         let (to_dir, to_name) = to.jail().parent(to.path)?;
         seen::check(from.jail(), from.path, (&from_dir, from_name), seen_there)?;
         let counts = from.jail().tree().counts() || to.jail().tree().counts();
+        let counts = counts || to.stage.owner.is_some();
         let sum = if counts { sum_of(&from_dir, from_name).map_err(|err| from.failed(err))? } else { Sum::NONE };
-        if promise.is_some() && (sum.bytes > seen.bytes || sum.files > seen.files) {
-            continue;
+        if let Some(bound) = bound {
+            let more = more_of(from, (&from_dir, from_name), bound).map_err(|err| from.failed(err))?;
+            if more.bytes > seen.bytes || more.files > seen.files {
+                continue;
+            }
         }
-        let moved = put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), looked, replace)?;
-        let stored = moved.stored;
-        if stored == Stored::Same {
-            return Ok(stored);
-        }
-        let moved = Moved { sum, ..moved };
+        let shares = from.jail().shares_over(from.path);
+        let owned = match shares.is_empty() {
+            true => Sums::new(),
+            false => sums_of(&from_dir, from_name).map_err(|err| from.failed(err))?,
+        };
+        // Before it is moved: nothing is to come there that cannot be counted, and nothing that has come to be told that it failed.
+        let marked = match &to.stage.owner {
+            Some(owner) => mark_all(&from_dir, from_name, owner).map_err(|err| from.failed(err)),
+            None => Ok(Sum::NONE),
+        };
+        let moved = marked.and_then(|marked| {
+            Ok((put((from, (&from_dir, from_name)), (to, (&to_dir, to_name)), looked, replace)?, marked))
+        });
+        let (moved, marked) = match moved {
+            Ok((moved, marked)) if moved.stored != Stored::Same => (Moved { sum, ..moved }, marked),
+            not_moved => {
+                // Whose it is said to be there may be another one by now.
+                shares.iter().filter(|_| to.stage.owner.is_some()).for_each(|share| share.forget());
+                return not_moved.map(|(moved, _)| moved.stored);
+            }
+        };
+        let (stored, going) = (moved.stored, moved.going);
+        let moved = Moved { going: None, ..moved };
+        // What comes is counted before what goes is not: nobody is over a bound in between.
+        let into_share = promise.take_if(|promise| promise.share().is_some());
+        to.jail().owned(to.path, to.stage.owner.as_ref(), (Sum::NONE, marked), into_share);
         count(from, to, &moved, promise);
+        for share in shares {
+            owned.iter().for_each(|(owner, sum)| share.take_off(owner, *sum));
+        }
+        going.into_iter().for_each(Going::gone);
         drop(alone);
         if durable {
             moved.trash.map_or(Ok(()), |trash| sync(to.path, &trash.dir))?;
@@ -131,6 +167,22 @@ fn sum_of(dir: &Dir, name: &[u8]) -> Result<Sum, Errno> {
     }
 }
 
+/// What this bound does not count of it yet, where it is now.
+fn more_of(from: &End<'_>, (dir, name): (&Dir, &[u8]), bound: &Bound) -> Result<Sum, Errno> {
+    let sum = sum_of(dir, name)?;
+    let over = from.jail().tree().accounts_over(&from.jail().full(from.path));
+    if over.iter().any(|account| Arc::ptr_eq(account, &bound.account)) {
+        // It is moved from the home to a shared folder.
+        return Ok(if bound.is_into_share() { Sum::NONE } else { sum });
+    }
+    let counted = bound.account.shares();
+    let is_counted = |share: &Arc<Share>| counted.iter().any(|other| Arc::ptr_eq(share, other));
+    if !from.jail().shares_over(from.path).iter().any(is_counted) {
+        return Ok(sum);
+    }
+    Ok(sum.minus(sums_of(dir, name)?.get(bound.account.owner()).copied().unwrap_or(Sum::NONE)))
+}
+
 /// Gives it its new name; whoever calls is alone in both trees. `looked` is what [`look_below`] said before.
 fn put(
     (from, (from_dir, from_name)): (&End<'_>, (&Dir, &[u8])),
@@ -147,10 +199,12 @@ fn put(
     // A shared folder may lie in a home, so that both paths are one.
     let folder_of = |dir: &Dir| fstat(dir).map_err(|err| from.failed(err));
     if from_name == to_name && is_same_file(&folder_of(from_dir)?, &folder_of(to_dir)?) {
-        return Ok(Moved { stat, sum: Sum::NONE, replaced: Sum::NONE, stored: Stored::Same, trash: None });
+        let (sum, replaced) = (Sum::NONE, Sum::NONE);
+        return Ok(Moved { stat, sum, replaced, going: None, stored: Stored::Same, trash: None });
     }
     let stored = if there.is_some() { Stored::Replaced } else { Stored::Created };
     let (mut replaced, mut kept_in) = (there.as_ref().map_or(Sum::NONE, sum_of_file), None);
+    let mut going = Going::of(to.jail(), to.path, (to_dir, to_name), there.as_ref());
     let done = if replace && !is_folder {
         let trash = to.stage.trash().map_err(|err| to.failed(err))?;
         // With two names of one file one name goes, and nothing of it is lost.
@@ -161,6 +215,7 @@ fn put(
         match (&done, kept) {
             (Ok(()), Some(_)) => {
                 kept_in.clone_from(&trash);
+                going = None;
                 trash::left(to.jail(), to.path, Some(std::mem::take(&mut replaced)));
             }
             (Err(_), kept) => kept.into_iter().for_each(|kept| kept.undo((to_dir, to_name))),
@@ -185,7 +240,7 @@ fn put(
         from.jail().tree().moved();
         to.jail().tree().moved();
     }
-    Ok(Moved { stat, sum: Sum::NONE, replaced, stored, trash: kept_in })
+    Ok(Moved { stat, sum: Sum::NONE, replaced, going, stored, trash: kept_in })
 }
 
 /// Tells all accounts what went and what came.
@@ -208,6 +263,7 @@ fn count(from: &End<'_>, to: &End<'_>, moved: &Moved, promise: Option<Promise>) 
         for end in [from, to] {
             let below = end.jail().tree().accounts_below(&end.jail().full(end.path));
             below.iter().for_each(|account| account.forget());
+            end.jail().tree().shares_below(&end.jail().full(end.path)).iter().for_each(|share| share.forget());
         }
     }
 }

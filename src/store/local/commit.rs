@@ -14,6 +14,7 @@ use super::account::Sum;
 use super::compare::Comparison;
 use super::jail::Jail;
 use super::names::{Touched, rename_new};
+use super::owned::Going;
 use super::partial;
 use super::source::{meta, mtime};
 use super::staging::{Stage, Temp};
@@ -189,7 +190,7 @@ fn put_beside(jail: &Jail, upload: &mut LocalUpload) -> Result<Result<Arc<Dir>, 
     let (dir, name) = jail.parent(&upload.path)?;
     let put = put_new(&upload.temp, &dir, name);
     if put.is_ok() {
-        jail.settled(&upload.path, Sum::NONE, Sum::file(upload.len()), upload.promise.take());
+        jail.settled(upload, Sum::NONE);
     }
     Ok(put.map(|()| dir))
 }
@@ -277,17 +278,21 @@ fn put_over(jail: &Jail, stage: &Stage, upload: &mut LocalUpload, dir: Arc<Dir>,
     }
     let staged = stage.give_name(temp, name).map_err(|err| failed(&path, err))?;
     let trash = stage.trash().map_err(|err| failed(&path, err))?;
+    let going = Going::of(jail, &path, (&dir, name), old.as_ref());
     let kept = keep_old_one(trash.as_deref(), old.as_ref(), (&dir, name), &path).map_err(|err| failed(&path, err))?;
     if let Err(err) = renameat(&temp.dir, staged, &*dir, name) {
         kept.into_iter().for_each(|kept| kept.undo((&dir, name)));
         return Err(failed(&path, err));
     }
     let is_kept = kept.is_some();
-    if is_kept {
-        trash::left(jail, &path, Some(before));
-        before = Sum::NONE;
+    match is_kept {
+        true => {
+            trash::left(jail, &path, Some(before));
+            before = Sum::NONE;
+        }
+        false => going.into_iter().for_each(Going::gone),
     }
-    jail.settled(&path, before, Sum::file(upload.len()), upload.promise.take());
+    jail.settled(upload, before);
     if kind == Some(FileType::Symlink) {
         jail.tree().moved();
     }

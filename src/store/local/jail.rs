@@ -16,10 +16,12 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
 use super::account::{Promise, Sum};
+use super::owned::Share;
 use super::root::{Place, Root, Since};
 use super::tree::Tree;
+use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
-use crate::files::RelPath;
+use crate::files::{Hash, RelPath, Upload as _};
 use crate::limits;
 use crate::sync::Mutex;
 
@@ -73,16 +75,52 @@ impl Jail {
         }
     }
 
-    /// The same of an upload that is in its place now, and needs no promise any more.
-    pub(super) fn settled(&self, path: &RelPath, before: Sum, after: Sum, promise: Option<Promise>) {
+    /// The same of an upload that is in its place now, and needs no promise any more. What was there before is taken off of whose it
+    /// was by whoever replaced it.
+    pub(super) fn settled(&self, upload: &mut LocalUpload, before: Sum) {
         self.tree().arrived();
-        let Some(promise) = promise else { return self.resized(path, before, after) };
-        for account in self.tree().accounts_over(&self.full(path)) {
-            if !promise.is_of(&account) {
-                account.change(before, after);
+        let (after, promise) = (Sum::file(upload.len()), upload.promise.take());
+        if before != after && self.tree().counts() {
+            for account in self.tree().accounts_over(&self.full(&upload.path)) {
+                if !promise.as_ref().is_some_and(|promise| promise.is_of(&account)) {
+                    account.change(before, after);
+                }
             }
         }
-        promise.settle(before, after);
+        self.owned(&upload.path, upload.temp.owner.as_ref(), (before, after), promise);
+    }
+
+    /// To be said while the name is held: so much of this owner has come here, where only so much of it has been promised room
+    /// as was not counted already.
+    pub(super) fn owned(
+        &self,
+        path: &RelPath,
+        owner: Option<&Hash>,
+        (before, after): (Sum, Sum),
+        promise: Option<Promise>,
+    ) {
+        let mut shares = match owner {
+            Some(_) => self.shares_over(path),
+            None => Vec::new(),
+        };
+        if let Some(promise) = promise {
+            match promise.share() {
+                None => promise.settle(before, after),
+                Some(share) => {
+                    let is_here = shares.iter().any(|other| Arc::ptr_eq(other, &share));
+                    shares.retain(|other| !Arc::ptr_eq(other, &share));
+                    promise.settle_owned(if is_here { after } else { Sum::NONE });
+                }
+            }
+        }
+        if let Some(owner) = owner {
+            shares.iter().for_each(|share| share.add(owner, after));
+        }
+    }
+
+    /// The folders that count what is at this path for each of those who share them.
+    pub(super) fn shares_over(&self, path: &RelPath) -> Vec<Arc<Share>> {
+        if self.tree().is_shared() { self.tree().shares_over(&self.full(path)) } else { Vec::new() }
     }
 
     /// Whether interrupted uploads may be kept in the root: nobody counts what is in it. To be asked while the tree is
@@ -96,6 +134,9 @@ impl Jail {
         self.tree().moved();
         if self.tree().counts() {
             self.tree().accounts_below(&self.full(path)).iter().for_each(|account| account.forget());
+        }
+        if self.tree().is_shared() {
+            self.tree().shares_below(&self.full(path)).iter().for_each(|share| share.forget());
         }
     }
 

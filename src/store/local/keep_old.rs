@@ -33,7 +33,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, Op
             let (dir, name) = jail.parent(path)?;
             match put_new(&upload.temp, &dir, name) {
                 Ok(()) => {
-                    jail.settled(path, Sum::NONE, Sum::file(upload.len()), upload.promise.take());
+                    jail.settled(upload, Sum::NONE);
                     return Ok((dir, None));
                 }
                 Err(Errno::EXIST) => {}

@@ -1,11 +1,16 @@
 //! How much and how deep: walks down a tree that hold few files open, whatever its depth. What is reserved is left out.
 
+use std::cell::{Cell, RefCell};
+use std::os::fd::AsFd;
+
 use cap_std::fs::Dir;
 use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 
 use super::account::Sum;
 use super::jail::{entries, open_directory};
+use super::owned::{Sums, owner_of};
+use super::partial::DATA;
 use super::source::meta;
 use super::trash::{TRASH, is_note};
 use crate::limits;
@@ -26,11 +31,63 @@ type Level = (rustix::fs::Dir, Vec<u8>);
 /// All regular files in a folder and their bytes, each under each of its names. A folder that cannot be read holds nothing
 /// that was put there through a store. What is reserved is told, and of what is in it the trash counts.
 pub(super) fn sum(folder: &Dir, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, Errno> {
-    walk(folder, false, reserved)
+    let mut sum = Sum::NONE;
+    let mut add = |level: &rustix::fs::Dir, name: &[u8]| {
+        sum = sum.plus(file(level, name)?);
+        Ok(())
+    };
+    walk(folder, false, &mut Looks { reserved, file: &mut add })?;
+    Ok(sum)
 }
 
-fn walk(folder: &Dir, is_trash: bool, reserved: &mut dyn FnMut(&Dir)) -> Result<Sum, Errno> {
-    let mut sum = Sum::NONE;
+/// What there is of each who has put something there, in the trash and of interrupted uploads too; and whether there is anything
+/// of nobody.
+pub(super) fn owners(folder: &Dir) -> Result<(Sums, bool), Errno> {
+    let (sums, is_nobodys) = (RefCell::new(Sums::new()), Cell::new(false));
+    let look = |dir: &dyn AsFd, name: &[u8], sum: Sum| {
+        if sum == Sum::NONE {
+            return;
+        }
+        match owner_of(dir.as_fd(), name) {
+            Some(owner) => {
+                let mut sums = sums.borrow_mut();
+                let there = sums.entry(owner).or_default();
+                *there = there.plus(sum);
+            }
+            None => is_nobodys.set(true),
+        }
+    };
+    let mut partials = |reserved: &Dir| {
+        let Ok(mut level) = open_directory(reserved, b".").and_then(entries) else { return };
+        while let Ok(Some((name, kind))) = next(&mut level) {
+            if kind == FileType::RegularFile && name.starts_with(DATA.as_bytes()) {
+                look(reserved, &name, file(&level, &name).unwrap_or(Sum::NONE));
+            }
+        }
+    };
+    let mut each = |level: &rustix::fs::Dir, name: &[u8]| {
+        look(&level.fd()?, name, file(level, name)?);
+        Ok(())
+    };
+    walk(folder, false, &mut Looks { reserved: &mut partials, file: &mut each })?;
+    Ok((sums.into_inner(), is_nobodys.get()))
+}
+
+/// Does this with all regular files in their places in a folder: the folder each is in, and its name.
+pub(super) fn each(folder: &Dir, work: &mut OfFile<'_>) -> Result<(), Errno> {
+    walk(folder, false, &mut Looks { reserved: &mut |_| {}, file: work })
+}
+
+/// What is done with a regular file: the folder it is in, and its name.
+type OfFile<'a> = dyn FnMut(&rustix::fs::Dir, &[u8]) -> Result<(), Errno> + 'a;
+
+/// What is done on the way.
+struct Looks<'a> {
+    reserved: &'a mut dyn FnMut(&Dir),
+    file: &'a mut OfFile<'a>,
+}
+
+fn walk(folder: &Dir, is_trash: bool, looks: &mut Looks<'_>) -> Result<(), Errno> {
     // Folders deeper than what is held open at once, by the names that lead to them.
     let mut deep: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
     while let Some(way) = deep.pop() {
@@ -45,12 +102,12 @@ fn walk(folder: &Dir, is_trash: bool, reserved: &mut dyn FnMut(&Dir)) -> Result<
             };
             match kind {
                 FileType::RegularFile if is_trash && way.is_empty() && depth == 1 && is_note(&name) => {}
-                FileType::RegularFile => sum = sum.plus(file(level, &name)?),
+                FileType::RegularFile => (looks.file)(level, &name)?,
                 FileType::Directory if is_reserved(&name) => {
                     if let Ok(dir) = level.fd().and_then(|level| open_directory(level, &name)) {
-                        reserved(&dir);
+                        (looks.reserved)(&dir);
                         match open_directory(&dir, TRASH.as_bytes()) {
-                            Ok(trash) => sum = sum.plus(walk(&trash, true, reserved)?),
+                            Ok(trash) => walk(&trash, true, looks)?,
                             Err(Errno::NOENT) => {}
                             Err(err) => drop(readable::<()>(Err(err))?),
                         }
@@ -68,7 +125,7 @@ fn walk(folder: &Dir, is_trash: bool, reserved: &mut dyn FnMut(&Dir)) -> Result<
             }
         }
     }
-    Ok(sum)
+    Ok(())
 }
 
 /// What is in a folder, at any depth.

@@ -14,6 +14,7 @@ mod mode;
 mod mtime;
 mod names;
 mod numbered;
+mod owned;
 mod partial;
 mod parts;
 mod probe;
@@ -53,6 +54,7 @@ use account::{Bound, Promise, Sum};
 pub(crate) use beside::{another_name as part_name, aside_name, is_aside, is_ours as is_part, name_before};
 pub use capabilities::{Capabilities, FileSystems, Trial};
 use jail::Jail;
+pub use owned::Share;
 pub use root::{Place, Root};
 use staging::Stage;
 pub use tree::Tree;
@@ -159,6 +161,15 @@ impl LocalStore {
         self.limited(Limits { bytes: Some((limit, refusal)), files: None })
     }
 
+    /// The same for one of those who share this folder: what is put into it counts in these limits of the home that this root is of,
+    /// together with what is there and in other shared folders.
+    pub fn shared(mut self, share: &Arc<Share>, home: Arc<Root>, limits: Option<Limits>) -> LocalStore {
+        self.stage.owner = Some(Hash::of(&home.place().folder));
+        let bound = |limits| Arc::new(Bound::new(&Arc::new(Jail::new(home)), limits).into_share(share));
+        self.bound = limits.map(bound);
+        self
+    }
+
     /// The same, in which what is deleted or replaced is kept, where [`LocalStore::sweep_trash`] and [`Store::trash`] find it. That
     /// is for a store that stages in its root.
     pub fn keeping(mut self, keeps: bool) -> LocalStore {
@@ -260,7 +271,13 @@ impl Store for LocalStore {
     }
 
     fn resume(&self, path: &RelPath, spec: UploadSpec, from: u64, proven: Hash) -> Result<Box<dyn Upload>> {
-        let promise = self.promise(path, spec.size.unwrap_or(0).max(from))?;
+        let bytes = spec.size.unwrap_or(0).max(from);
+        // What was counted of it already needs no room.
+        let counted = match &self.bound {
+            Some(bound) if bound.is_into_share() => partial::counted(&self.stage, path),
+            _ => 0,
+        };
+        let promise = self.promise(path, bytes.saturating_sub(counted))?;
         let upload = partial::resume(&self.stage, path, spec, (from, proven), self.durable())?;
         Ok(Box::new(upload.with(promise)))
     }

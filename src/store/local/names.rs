@@ -14,6 +14,7 @@ use super::capabilities::NewName;
 use super::commit::keep_old_one;
 use super::jail::{Jail, open_directory};
 use super::measure::{self, Beyond, Room};
+use super::owned::{Going, Share};
 use super::root::is_same_file;
 use super::seen;
 use super::source::meta;
@@ -79,10 +80,14 @@ pub(super) fn rename(
         Err(_) => (Stored::Created, Sum::NONE),
     };
     // rename(2) would put a directory over an empty one.
-    let (mut replaced, mut kept_in) = (replaced, None);
+    let (mut replaced, mut kept_in, mut going) = (replaced, None, None);
     let renamed = if replace && !directory {
         let old = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok().filter(|old| !is_same_file(old, &stat));
         let trash = stage.trash().map_err(|err| Error::file("the trash", err))?;
+        if stored == Stored::Replaced && jail.tree().is_shared() {
+            let there = statat(&to_dir, to_name, AtFlags::SYMLINK_NOFOLLOW).ok();
+            going = Going::of(jail, to, (&to_dir, to_name), there.as_ref());
+        }
         let kept = keep_old_one(trash.as_deref(), old.as_ref(), (&to_dir, to_name), to);
         let kept = kept.map_err(|err| Error::file(to, err.into()))?;
         let done = replace_with(&stat, (&from_dir, from_name), (&to_dir, to_name), from == to);
@@ -91,7 +96,7 @@ pub(super) fn rename(
                 kept_in.clone_from(&trash);
                 trash::left(jail, to, Some(replaced));
                 // Those that count the home count it still.
-                replaced = Sum::NONE;
+                (replaced, going) = (Sum::NONE, None);
             }
             (Err(_), Some(kept)) => kept.undo((&to_dir, to_name)),
             (_, None) => {}
@@ -112,6 +117,7 @@ pub(super) fn rename(
         jail.tree().moved();
     }
     count(jail, (from, to), (!directory).then(|| sum_of_file(&stat)), replaced);
+    going.into_iter().for_each(Going::gone);
     drop(alone);
     if durable {
         kept_in.map_or(Ok(()), |trash| sync(to, &trash.dir))?;
@@ -192,6 +198,17 @@ pub(super) fn sum_of_file(stat: &Stat) -> Sum {
 /// to another counts there. `moved` is a file; what is in a folder is not known.
 pub(super) fn count(jail: &Jail, (from, to): (&RelPath, &RelPath), moved: Option<Sum>, replaced: Sum) {
     let tree = jail.tree();
+    if tree.is_shared() {
+        // From or to a shared folder by way of a folder that both are in, which is rare: what each has there is looked for again.
+        let (out, into) = (jail.shares_over(from), jail.shares_over(to));
+        let is_in = |shares: &[Arc<Share>], one: &Arc<Share>| shares.iter().any(|other| Arc::ptr_eq(one, other));
+        out.iter().filter(|share| !is_in(&into, share)).for_each(|share| share.forget());
+        into.iter().filter(|share| !is_in(&out, share)).for_each(|share| share.forget());
+        if moved.is_none() {
+            let (from, to) = (jail.full(from), jail.full(to));
+            tree.shares_below(&from).iter().chain(&tree.shares_below(&to)).for_each(|share| share.forget());
+        }
+    }
     if !tree.counts() {
         return;
     }

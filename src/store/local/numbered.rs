@@ -11,7 +11,7 @@ use super::commit::{failed, put_new};
 use super::jail::Jail;
 use super::upload::LocalUpload;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Upload as _, numbered, numbered_name};
+use crate::files::{numbered, numbered_name};
 use crate::limits;
 
 /// The looks that it takes to find a number up to [`limits::NUMBERED_MAX`].
@@ -31,7 +31,7 @@ pub(super) fn put(jail: &Jail, upload: &mut LocalUpload) -> Result<(Arc<Dir>, u3
         match put_new(&upload.temp, &dir, &numbered_name(name, number)) {
             Ok(()) => {
                 upload.path = numbered(&asked, number)?;
-                jail.settled(&upload.path, Sum::NONE, Sum::file(upload.len()), upload.promise.take());
+                jail.settled(upload, Sum::NONE);
                 return Ok((dir, number));
             }
             // Somebody has taken it just now.

@@ -18,7 +18,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::account::{Promise, Sum};
+use super::jail::Jail;
 use super::names::rename_new;
+use super::owned::Going;
 use super::source::mtime;
 use super::staging::{Area, Stage, Temp, key, open_reserved};
 use super::upload::{LocalUpload, check_target};
@@ -50,7 +53,10 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         Interrupted::Dropped => 0,
     };
     let temp = &mut upload.temp;
-    let Some(name) = temp.name.clone().filter(|_| len > 0 && upload.promise.is_none()) else { return Ok(0) };
+    // Where the promise is one for a shared folder, what is kept counts there.
+    let is_counted = |promise: &Promise| promise.share().is_some() && temp.owner.is_some();
+    let may_stay = len > 0 && upload.promise.as_ref().is_none_or(is_counted);
+    let Some(name) = temp.name.clone().filter(|_| may_stay) else { return Ok(0) };
     ftruncate(&temp.file, len)?;
     if temp.area.is_none() && !beside::is_first(&upload.path, &name) {
         return beside::make_first(temp, upload.path.file_name().unwrap_or_default());
@@ -71,7 +77,12 @@ fn try_keep(mut upload: LocalUpload) -> io::Result<u64> {
         let _ = write_blocks(&area, &key, &stat, upload.hasher.blocks());
         // From here on whoever finds it may go on with it.
         let _ = flock(&temp.file, FlockOperation::Unlock);
-        renameat(&temp.dir, &*name, &area.reserved, format!("{DATA}{key}"))?;
+        let name_there = format!("{DATA}{key}");
+        let old = Going::reserved_as(&upload.jail, &area.reserved, &name_there);
+        renameat(&temp.dir, &*name, &area.reserved, &*name_there)?;
+        old.into_iter().for_each(Going::gone);
+        let sums = (Sum::NONE, Sum::file(len));
+        upload.jail.owned(&RelPath::root(), temp.owner.as_ref(), sums, upload.promise.take());
     }
     temp.release();
     Ok(len)
@@ -83,17 +94,31 @@ pub(super) fn forget(upload: &LocalUpload) {
         return;
     }
     match &upload.temp.area {
-        Some(area) => remove(&area.reserved, &key(&upload.path)),
+        Some(area) => remove(Some(&upload.jail), &area.reserved, &key(&upload.path)),
         // Beside its target, where dropping it removes it.
         None => drop(beside::take(&upload.temp.dir, upload.path.file_name().unwrap_or_default(), upload.temp.can)),
     }
 }
 
-/// Removes a partial and its block values, as far as they are there.
-pub(super) fn remove(reserved: &Dir, key: &str) {
+/// Removes a partial and its block values, as far as they are there. Without a jail for whoever is alone in the tree.
+pub(super) fn remove(jail: Option<&Jail>, reserved: &Dir, key: &str) {
+    // Nobody begins to count what is there in between.
+    let _steady = jail.map(|jail| jail.tree().steady());
+    let going = jail.and_then(|jail| Going::reserved_as(jail, reserved, &format!("{DATA}{key}")));
     for kind in [DATA, BLOCKS] {
         let _ = unlinkat(reserved, format!("{kind}{key}"), AtFlags::empty());
     }
+    going.into_iter().for_each(Going::gone);
+}
+
+/// How much of the partial of this path is counted for whose store this is.
+pub(super) fn counted(stage: &Stage, path: &RelPath) -> u64 {
+    let Ok(found) = open_hidden(stage, &key(path)) else { return 0 };
+    // It stays.
+    let mut found = found;
+    found.release();
+    let Some(going) = Going::reserved(stage.jail(), &found.file) else { return 0 };
+    if stage.owner == Some(going.owner) { going.sum.bytes } else { 0 }
 }
 
 /// A partial that was found, with the values of its whole blocks.
@@ -155,10 +180,12 @@ pub(super) fn resume(
     if hasher.finalize() != proven {
         return Err(changed());
     }
-    let mut temp = match stage.staging {
+    let (mut temp, counted) = match stage.staging {
         Staging::Hidden => claim(stage, path, &temp).map_err(failed)?.ok_or_else(changed)?,
-        Staging::Beside => temp.reclaim(),
+        Staging::Beside => (temp.reclaim(), None),
     };
+    let counted = Counted(counted);
+    stage.mark(&mut temp).map_err(failed)?;
     let mode = stage.staging.file_mode(spec.mode, spec.umask);
     match (spec.mode, spec.umask) {
         (_, Some(_)) => fchmod(&temp.file, mode).map_err(|err| failed(err.into()))?,
@@ -167,12 +194,29 @@ pub(super) fn resume(
     }
     ftruncate(&temp.file, from).map_err(|err| failed(err.into()))?;
     temp.file.seek(SeekFrom::Start(from)).map_err(failed)?;
-    let upload = LocalUpload::over((stage.jail(), stage.prepared()), path, spec, temp, hasher, durable);
+    let mut upload = LocalUpload::over((stage.jail(), stage.prepared()), path, spec, temp, hasher, durable);
     if let Err(err) = upload.check_room() {
+        drop(counted);
         keep(upload);
         return Err(err);
     }
+    upload.counted = counted.take();
     Ok(upload)
+}
+
+/// What is counted of a partial that was claimed: taken off if nothing comes of it.
+struct Counted(Option<Going>);
+
+impl Counted {
+    fn take(mut self) -> Option<Going> {
+        self.0.take()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Going::gone);
+    }
 }
 
 /// Takes from a partial's mode what a file begun now would not have: its source may be open to fewer since. Nothing is
@@ -184,13 +228,16 @@ fn narrow(file: &File, most: Mode) -> Result<(), Errno> {
 
 /// Renames a partial into the store's own directory: of two who try, one does. Nothing if it was the other, or somebody
 /// is still writing it.
-fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>> {
+fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<(Temp, Option<Going>)>> {
     if flock(&found.file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Ok(None);
     }
     let area = stage.area()?;
     let name = stage.fresh_name(Some(path));
     let Some(old_name) = &found.name else { return Ok(None) };
+    // Nobody begins to count what is there in between.
+    let _steady = stage.jail().tree().steady();
+    let counted = Going::reserved(stage.jail(), &found.file);
     match renameat(&found.dir, &**old_name, &area.dir, &*name) {
         Err(Errno::NOENT) => return Ok(None),
         renamed => renamed?,
@@ -203,7 +250,7 @@ fn claim(stage: &Stage, path: &RelPath, found: &Temp) -> io::Result<Option<Temp>
     }
     let _ = unlinkat(&area.reserved, format!("{BLOCKS}{}", key(path)), AtFlags::empty());
     let file = found.file.try_clone()?;
-    Ok(Some(Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can)))
+    Ok(Some((Temp::named(Arc::clone(&area.dir), name, file, Some(area), found.can), counted)))
 }
 
 fn find(stage: &Stage, path: &RelPath) -> Result<Option<Found>> {

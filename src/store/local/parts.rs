@@ -195,7 +195,7 @@ impl Staged for LocalStaged {
 
     fn keep(mut self: Box<Self>) -> u64 {
         let (hashes, _) = self.close();
-        if self.promise.is_some() {
+        if self.promise.as_ref().is_some_and(|promise| promise.share().is_none()) {
             return 0;
         }
         self.upload(Hasher::from_blocks(hashes.beginning())).map_or(0, partial::keep)

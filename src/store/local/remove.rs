@@ -15,6 +15,7 @@ use super::Staging;
 use super::account::{Leaving, Sum};
 use super::jail::{Jail, entries, open_directory, split};
 use super::measure::{Contents, is_dot, is_reserved};
+use super::owned::Going;
 use super::seen;
 use super::source::meta;
 use super::staging::{Area, Stage, random_name};
@@ -45,8 +46,10 @@ pub(super) fn remove(
                 trash::left(jail, path, Some(Sum::file(meta(&stat).size)));
                 return Ok(Removed::FILE);
             }
+            let going = Going::of(jail, path, (&dir, name), Some(&stat));
             unlinkat(&dir, name, AtFlags::empty()).map_err(failed)?;
             jail.resized(path, Sum::file(meta(&stat).size), Sum::NONE);
+            going.into_iter().for_each(Going::gone);
             return Ok(Removed::FILE);
         }
         FileType::Directory => match unlinkat(&dir, name, AtFlags::REMOVEDIR) {
@@ -73,7 +76,7 @@ pub(super) fn remove(
         let contents = trash.contents(id, &mut { limits::TRASH_LOOKED });
         return Ok(contents.map_or(Removed::FOLDER, |Contents { files, folders, .. }| Removed::new(files, folders + 1)));
     }
-    let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)));
+    let leaving = Leaving::of(jail.tree().accounts_over(&jail.full(path)), jail.shares_over(path));
     let Ok((aside, hidden)) = stage.set_aside(&dir, name) else {
         let removed = remove_tree(&dir, name, path, &leaving);
         jail.left(path);
@@ -183,13 +186,14 @@ fn empty(top: &Dir, start: &[u8], path: &RelPath, leaving: &Leaving, further: &m
         let counted = leaving.count() && reserved.is_none();
         let stat = if counted { statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok() } else { None };
         let file = stat.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        let owner = file.and_then(|_| leaving.owner_of(dir, name));
         // Linux says EISDIR, others EPERM, of unlinking a directory.
         match unlinkat(dir, name, AtFlags::empty()) {
             Ok(()) => {
                 if reserved.is_none() {
                     leaving.one_file();
                 }
-                leaving.gone(file.map_or(Sum::NONE, |stat| Sum::file(meta(&stat).size)));
+                leaving.gone(file.map_or(Sum::NONE, |stat| Sum::file(meta(&stat).size)), owner);
                 continue;
             }
             Err(Errno::NOENT) => continue,

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use cap_std::fs::Dir;
@@ -85,7 +85,7 @@ impl LocalSource {
     }
 
     /// Opens what has this name in this directory, and is no link, for a look at what is kept with it.
-    pub(super) fn open_bare(dir: &Dir, name: &[u8]) -> Result<OwnedFd, Errno> {
+    pub(super) fn open_bare(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
         openat(dir, name, READ, Mode::empty())
     }
 

@@ -25,7 +25,7 @@ use super::commit::Change;
 use super::jail::{Jail, open_directory, split};
 use super::source::mtime;
 use super::trash::Trash;
-use super::{Staging, beside, probe, unnamed};
+use super::{Staging, beside, owned, probe, unnamed};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, Mtime, PreparedSet, RelPath, SourceMode, Umask, hash::BlockHash};
 use crate::limits;
@@ -49,6 +49,8 @@ pub(super) struct Stage {
     durable: bool,
     /// What is deleted or replaced is kept.
     pub(super) keeps: bool,
+    /// What is put here says that it is this one's.
+    pub(super) owner: Option<Hash>,
     /// Where, made at the first thing.
     trash: Mutex<Option<Arc<Trash>>>,
     file_systems: Arc<FileSystems>,
@@ -98,6 +100,8 @@ pub(super) struct Temp {
     pub(super) file: File,
     /// What the file system it is on can do.
     pub(super) can: Capabilities,
+    /// Whose it says it is, where that is asked for.
+    pub(super) owner: Option<Hash>,
     released: bool,
     /// Keeps the directory's lock, and removes the directory after the last file in it.
     pub(super) area: Option<Arc<Area>>,
@@ -105,12 +109,12 @@ pub(super) struct Temp {
 
 impl Temp {
     pub(super) fn named(dir: Arc<Dir>, name: Vec<u8>, file: File, area: Option<Arc<Area>>, can: Capabilities) -> Self {
-        Temp { dir, name: Some(name), file, can, released: false, area }
+        Temp { dir, name: Some(name), file, can, owner: None, released: false, area }
     }
 
     /// A file that goes with its last handle.
     fn unnamed(dir: Arc<Dir>, file: File, can: Capabilities) -> Self {
-        Temp { dir, name: None, file, can, released: false, area: None }
+        Temp { dir, name: None, file, can, owner: None, released: false, area: None }
     }
 
     /// Gives a file without a name this one if nothing has it: [`Errno::EXIST`] else.
@@ -145,6 +149,7 @@ impl Stage {
             staging,
             durable,
             keeps: false,
+            owner: None,
             trash: Mutex::default(),
             file_systems,
             last: Mutex::default(),
@@ -224,12 +229,24 @@ impl Stage {
         }
         let failed = |err| Error::file(path, err);
         let mode = self.staging.file_mode(mode, umask);
-        let temp = self.try_create(path, parent, large, mode).map_err(failed)?;
+        let mut temp = self.try_create(path, parent, large, mode).map_err(failed)?;
+        self.mark(&mut temp).map_err(failed)?;
         if umask.is_some() {
             // That of the process has taken from it what this one does not.
             fchmod(&temp.file, mode).map_err(|err| failed(err.into()))?;
         }
         Ok(temp)
+    }
+
+    /// Has a staged file say whose it is. Where the file system cannot keep that it is nobody's.
+    pub(super) fn mark(&self, temp: &mut Temp) -> io::Result<()> {
+        let Some(owner) = self.owner else { return Ok(()) };
+        match owned::mark(&temp.file, &owner) {
+            Ok(()) => temp.owner = Some(owner),
+            Err(Errno::NOTSUP) => {}
+            Err(err) => return Err(err.into()),
+        }
+        Ok(())
     }
 
     fn try_create(&self, path: &RelPath, parent: &Arc<Dir>, large: bool, mode: Mode) -> io::Result<Temp> {

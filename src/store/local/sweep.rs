@@ -61,7 +61,7 @@ fn sweep_reserved(
             }
         } else if is_left_going(name) {
             // Of the trash, by a server that was killed meanwhile.
-            let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &Leaving::of(Vec::new()));
+            let _ = remove_tree(reserved, name.as_bytes(), &RelPath::root(), &Leaving::none());
             swept.removed += 1;
         } else if beside::is_ours(name.as_bytes()) {
             // From trying what the file system can do.
@@ -70,7 +70,7 @@ fn sweep_reserved(
             }
         } else if let Some(key) = name.strip_prefix(DATA) {
             if kept.is_none_or(|kept| too_old(reserved, name, kept.max_age)) && is_left(reserved, name) {
-                partial::remove(reserved, key);
+                partial::remove(kept.map(|kept| kept.jail), reserved, key);
                 swept.removed += 1;
             }
         } else if let Some(key) = name.strip_prefix(BLOCKS)
@@ -110,7 +110,7 @@ fn sweep_session(
         } else {
             if let Err(Errno::ISDIR | Errno::PERM) = unlinkat(&dir, &*name, AtFlags::empty()) {
                 // A folder that was being removed.
-                let _ = remove_tree(&dir, name.as_bytes(), &RelPath::root(), &Leaving::of(Vec::new()));
+                let _ = remove_tree(&dir, name.as_bytes(), &RelPath::root(), &Leaving::none());
             }
             swept.removed += 1;
         }
@@ -125,7 +125,12 @@ fn sweep_session(
 fn save(jail: &Jail, can: Capabilities, from: (&Dir, &str), to: (&Dir, &str)) -> bool {
     // Nobody begins to in between.
     let _steady = jail.tree().steady();
-    jail.keeps_partials() && rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()).is_ok()
+    let is_saved =
+        jail.keeps_partials() && rename_new(can.new_name, from.0, from.1.as_bytes(), to.0, to.1.as_bytes()).is_ok();
+    if is_saved {
+        jail.shares_over(&RelPath::root()).iter().for_each(|share| share.forget());
+    }
+    is_saved
 }
 
 /// Whether nobody is writing this file: its lock is to be had, or there are none here. What cannot be opened just now may be

@@ -26,11 +26,12 @@ use super::capabilities::NewName;
 use super::jail::{Jail, entries, open_directory};
 use super::measure::{self, Contents};
 use super::names::{check_below, rename_new, sum_of_file, sync};
+use super::owned::owner_of;
 use super::remove::remove_tree;
 use super::source::meta;
 use super::staging::{Stage, open_reserved, random_name, reserved};
 use crate::error::{Error, Kind, Result};
-use crate::files::{EntryKind, Meta, RelPath, TrashId, TrashList, Trashed};
+use crate::files::{EntryKind, Hash, Meta, RelPath, TrashId, TrashList, Trashed};
 use crate::limits;
 use crate::sync::Mutex;
 
@@ -223,6 +224,17 @@ impl Trash {
         statat(&*self.dir, id.to_string(), AtFlags::SYMLINK_NOFOLLOW)
     }
 
+    /// Whether there is nothing in it but what this one put there, if one is named.
+    fn is_all_of(&self, id: TrashId, stat: &Stat, whose: Option<&Hash>) -> bool {
+        let Some(owner) = whose else { return true };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => open_directory(&self.dir, id.to_string().as_bytes())
+                .and_then(|folder| measure::owners(&folder))
+                .is_ok_and(|(sums, is_nobodys)| !is_nobodys && sums.keys().all(|one| one == owner)),
+            _ => owner_of(&*self.dir, id.to_string().as_bytes()).as_ref() == Some(owner),
+        }
+    }
+
     /// Removes a thing for good, and says whether it was there. A folder is one that nobody can bring back before anything in it
     /// goes. For whoever holds [`Tree::removing`], and no other lock of the tree.
     ///
@@ -235,10 +247,12 @@ impl Trash {
             Err(Errno::NOENT) => return Ok(false),
             stat => stat.map_err(failed)?,
         };
-        let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder));
+        let shares = jail.shares_over(&RelPath::root());
+        let leaving = Leaving::of(jail.tree().accounts_over(&jail.place().folder), shares);
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            let owner = leaving.owner_of(&*self.dir, name.as_bytes());
             unlinkat(&*self.dir, &*name, AtFlags::empty()).map_err(failed)?;
-            leaving.gone(sum_of_file(&stat));
+            leaving.gone(sum_of_file(&stat), owner);
             self.forget(id);
             return Ok(true);
         }
@@ -270,6 +284,12 @@ pub(super) fn left(jail: &Jail, path: &RelPath, some: Option<Sum>) {
 
 fn count(jail: &Jail, path: &RelPath, change: Option<(Sum, Sum)>) {
     let tree = jail.tree();
+    if tree.is_shared() {
+        // Those inside of the home that it was in.
+        let home = jail.shares_over(&RelPath::root());
+        let shares = jail.shares_over(path).into_iter();
+        shares.filter(|share| !home.iter().any(|outer| Arc::ptr_eq(outer, share))).for_each(|share| share.forget());
+    }
     if !tree.counts() {
         return;
     }
@@ -345,6 +365,7 @@ pub(super) fn restore(stage: &Stage, durable: bool, path: &RelPath, id: TrashId,
     if is_folder {
         jail.tree().moved();
         jail.tree().accounts_below(&jail.full(to)).iter().for_each(|account| account.forget());
+        jail.tree().shares_below(&jail.full(to)).iter().for_each(|share| share.forget());
     }
     count(jail, to, (!is_folder).then(|| (Sum::NONE, sum_of_file(&stat))));
     trash.forget(id);
@@ -405,15 +426,18 @@ pub(super) fn sweep(jail: &Jail, max_age: Duration) -> Result<usize> {
     Ok(gone)
 }
 
-/// Whether there is so much in it. A folder that cannot be measured holds nothing.
-pub(super) fn holds(jail: &Jail, wanted: Sum) -> bool {
-    let Ok(Some(trash)) = open(jail) else { return false };
+/// So much of what is wanted as there is in it, of this owner alone if one is named. A folder that cannot be measured holds nothing.
+pub(super) fn held(jail: &Jail, wanted: Sum, whose: Option<&Hash>) -> Sum {
     let mut sum = Sum::NONE;
+    let Ok(Some(trash)) = open(jail) else { return sum };
     for id in trash.ids().unwrap_or_default() {
         if sum.has_all_of(wanted) {
             break;
         }
         let Ok(stat) = trash.stat(id) else { continue };
+        if !trash.is_all_of(id, &stat, whose) {
+            continue;
+        }
         sum = sum.plus(match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => open_directory(&trash.dir, id.to_string().as_bytes())
                 .and_then(|folder| measure::sum(&folder, &mut |_| {}))
@@ -422,13 +446,13 @@ pub(super) fn holds(jail: &Jail, wanted: Sum) -> bool {
             _ => Sum::NONE,
         });
     }
-    sum.has_all_of(wanted)
+    sum
 }
 
-/// Removes the oldest things until so much is gone, for whoever holds [`Tree::removing`]. Says how many went.
+/// Removes the oldest things, of this owner alone if one is named, until so much is gone, for whoever holds [`Tree::removing`]. Says how many went.
 ///
 /// [`Tree::removing`]: super::tree::Tree::removing
-pub(super) fn make_room(jail: &Jail, room: Sum) -> usize {
+pub(super) fn make_room(jail: &Jail, room: Sum, whose: Option<&Hash>) -> usize {
     let Ok(Some(trash)) = open(jail) else { return 0 };
     let (mut gone, mut freed) = (0, Sum::NONE);
     for id in trash.ids().unwrap_or_default() {
@@ -436,6 +460,9 @@ pub(super) fn make_room(jail: &Jail, room: Sum) -> usize {
             break;
         }
         let Ok(stat) = trash.stat(id) else { continue };
+        if !trash.is_all_of(id, &stat, whose) {
+            continue;
+        }
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if trash.remove(jail, id).is_ok_and(|was_there| was_there) {
             gone += 1;

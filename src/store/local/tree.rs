@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::account::Account;
+use super::owned::Share;
 use crate::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The changes of names in one tree of folders. Stores over it, or over folders inside of each other, should share one;
@@ -25,6 +26,8 @@ pub struct Tree {
     removing: Mutex<()>,
     /// Of the folders that somebody has a bound for.
     accounts: RwLock<Vec<Weak<Account>>>,
+    /// The folders that several people share and that count for each of them.
+    shares: RwLock<Vec<Weak<Share>>>,
 }
 
 /// While this is held no name in the tree comes to stand for anything else, and no condition is decided.
@@ -79,6 +82,33 @@ impl Tree {
         let made = Arc::new(Account::of(folder));
         accounts.push(Arc::downgrade(&made));
         made
+    }
+
+    /// This folder counts from now on, as long as somebody has it.
+    pub(super) fn share(&self, share: &Arc<Share>) {
+        let mut shares = self.shares.write();
+        shares.retain(|share| share.strong_count() > 0);
+        shares.push(Arc::downgrade(share));
+    }
+
+    /// The folders that count for each of those who share them, and that what is at this path is in, or is.
+    pub(super) fn shares_over(&self, path: &[u8]) -> Vec<Arc<Share>> {
+        self.shares_where(|folder| is_within(path, folder))
+    }
+
+    /// The same at or below this path.
+    pub(super) fn shares_below(&self, path: &[u8]) -> Vec<Arc<Share>> {
+        self.shares_where(|folder| is_within(folder, path))
+    }
+
+    /// Whether there are any.
+    pub(super) fn is_shared(&self) -> bool {
+        !self.shares.read().is_empty()
+    }
+
+    fn shares_where(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Arc<Share>> {
+        let shares = self.shares.read();
+        shares.iter().filter_map(Weak::upgrade).filter(|share| wanted(share.folder())).collect()
     }
 
     /// Whether anybody has an account.

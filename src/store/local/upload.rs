@@ -14,6 +14,7 @@ use super::account::{Promise, Sum};
 use super::commit::Change;
 use super::compare::Comparing;
 use super::jail::Jail;
+use super::owned::Going;
 use super::parts::LocalStaged;
 use super::staging::{Stage, Temp};
 use super::{compare, keep_old, partial, properties};
@@ -34,6 +35,8 @@ pub(super) struct LocalUpload {
     pub(super) durable: bool,
     /// Room for its bytes, where that is bounded.
     pub(super) promise: Option<Promise>,
+    /// What of it is counted as an interrupted upload, until it has a promise.
+    pub(super) counted: Option<Going>,
     pub(super) jail: Arc<Jail>,
     /// Where it waits for its commit.
     pub(super) prepared: PreparedSet<Change>,
@@ -81,6 +84,7 @@ impl LocalUpload {
             hasher,
             durable,
             promise: None,
+            counted: None,
             jail: Arc::clone(jail),
             prepared: prepared.clone(),
             has_properties: false,
@@ -94,7 +98,13 @@ impl LocalUpload {
     }
 
     /// The same with room promised to it.
-    pub(super) fn with(self, promise: Option<Promise>) -> Self {
+    pub(super) fn with(mut self, mut promise: Option<Promise>) -> Self {
+        if let Some(counted) = self.counted.take() {
+            match &mut promise {
+                Some(promise) => promise.take_on(counted),
+                None => counted.gone(),
+            }
+        }
         LocalUpload { promise, ..self }
     }
 

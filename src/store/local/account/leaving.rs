@@ -1,0 +1,86 @@
+//! What is counted of a tree while it goes.
+
+use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::super::owned::{self, Share};
+use super::{Account, Sum};
+use crate::files::{Hash, Removed};
+
+/// Accounts that still count a tree which is being removed and has no name any more.
+pub(in crate::store::local) struct Leaving {
+    /// Each with the measurement that it knows of.
+    accounts: Vec<(Arc<Account>, u64)>,
+    /// The same of the folders that count for each who shares them.
+    shares: Vec<(Arc<Share>, u64)>,
+    files: Cell<u64>,
+    folders: Cell<u64>,
+}
+
+impl Leaving {
+    pub(in crate::store::local) fn of(accounts: Vec<Arc<Account>>, shares: Vec<Arc<Share>>) -> Self {
+        let measured = |account: Arc<Account>| {
+            let counts = account.lock();
+            let known = counts.files.map(|_| counts.measured);
+            drop(counts);
+            known.map(|measured| (account, measured))
+        };
+        let accounts = accounts.into_iter().filter_map(measured).collect();
+        let looked = |share: Arc<Share>| {
+            let look = share.looks();
+            (share, look)
+        };
+        let shares = shares.into_iter().map(looked).collect();
+        Leaving { accounts, shares, files: Cell::new(0), folders: Cell::new(0) }
+    }
+
+    /// One that nobody is to be told of.
+    pub(in crate::store::local) fn none() -> Self {
+        Leaving::of(Vec::new(), Vec::new())
+    }
+
+    /// Whose this file is, if that matters: to be asked before it is gone.
+    pub(in crate::store::local) fn owner_of(&self, dir: impl AsFd, name: &[u8]) -> Option<Hash> {
+        if self.shares.is_empty() { None } else { owned::owner_of(dir, name) }
+    }
+
+    /// Whether there is anybody to be told.
+    pub(in crate::store::local) fn count(&self) -> bool {
+        !self.accounts.is_empty() || !self.shares.is_empty()
+    }
+
+    /// A file of it is gone, or what else is no folder.
+    pub(in crate::store::local) fn one_file(&self) {
+        self.files.set(self.files.get() + 1);
+    }
+
+    /// A folder of it is gone.
+    pub(in crate::store::local) fn one_folder(&self) {
+        self.folders.set(self.folders.get() + 1);
+    }
+
+    /// What is gone so far.
+    pub(in crate::store::local) fn removed(&self) -> Removed {
+        Removed::new(self.files.get(), self.folders.get())
+    }
+
+    /// So much is gone. Whoever has measured since has not counted it.
+    pub(in crate::store::local) fn gone(&self, some: Sum, owner: Option<Hash>) {
+        if let Some(owner) = owner {
+            self.shares.iter().for_each(|(share, look)| share.take_off_since(*look, &owner, some));
+        }
+        for (account, measured) in &self.accounts {
+            let mut counts = account.lock();
+            if counts.measured == *measured {
+                counts.change(some, Sum::NONE);
+            }
+        }
+    }
+
+    /// What is left of the tree is in its place no more.
+    pub(in crate::store::local) fn lost(&self) {
+        self.accounts.iter().for_each(|(account, _)| account.forget());
+        self.shares.iter().for_each(|(share, _)| share.forget());
+    }
+}

@@ -1,0 +1,321 @@
+//! Whose the files of a folder are that several people share: what a folder without a bound of its own holds counts in the bounds of
+//! those who put it there.
+//!
+//! Each file there says whose it is in an extended attribute, from its first byte on, and keeps saying so wherever it is renamed to,
+//! in the trash, and as an interrupted upload. It names the home of whoever put it there, since that is what a bound is of: whoever
+//! has that home has what is counted for it. (By a hash, so that it always has the same length.) A folder is looked through once,
+//! when somebody with a bound first puts something there or at home; from then on what comes and goes is counted in the same
+//! step, whoever does it. What other programs take away is seen before anybody is refused, if the last look is old enough.
+//!
+//! A folder that cannot be looked through counts for nobody until it can: a disk that is broken keeps nobody from the home. Where the
+//! file system has no such attributes nothing counts.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, Stat, XattrFlags, fchmod, fgetxattr, fsetxattr, fstat, statat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::account::Sum;
+use super::jail::{Jail, open_directory};
+use super::measure;
+use super::names::sum_of_file;
+use super::root::Root;
+use super::source::LocalSource;
+use super::tree::Tree;
+use crate::error::{Error, Kind, Result};
+use crate::files::{Hash, RelPath};
+use crate::limits;
+use crate::sync::Mutex;
+
+const ATTRIBUTE: &str = "user.sealift.owner";
+
+/// What the files of each have together.
+pub(super) type Sums = HashMap<Hash, Sum>;
+
+/// Has a file say whose it is.
+///
+/// # Errors
+/// [`Errno::NOTSUP`] where the file system takes no attributes; and its others.
+pub(super) fn mark(file: impl AsFd, owner: &Hash) -> Result<(), Errno> {
+    match fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty()) {
+        // Of a file that not even its owner may write.
+        Err(Errno::ACCESS | Errno::PERM) => {
+            let mode = Mode::from_raw_mode(fstat(&file)?.st_mode & 0o7777);
+            fchmod(&file, mode | Mode::WUSR)?;
+            let set = fsetxattr(&file, ATTRIBUTE, owner.as_bytes(), XattrFlags::empty());
+            fchmod(&file, mode)?;
+            set
+        }
+        set => set,
+    }
+}
+
+/// Whose the file of this name is; nobody's if it does not say, or may not be read, as whatever a user put there may.
+pub(super) fn owner_of(dir: impl AsFd, name: &[u8]) -> Option<Hash> {
+    read(&LocalSource::open_bare(dir, name).ok()?)
+}
+
+/// Whose an open file is.
+pub(super) fn read(file: impl AsFd) -> Option<Hash> {
+    let mut owner = [0; 32];
+    let len = fgetxattr(file, ATTRIBUTE, &mut owner[..]).ok()?;
+    (len == owner.len()).then(|| Hash::from_bytes(owner))
+}
+
+/// Has a file, or all files in a folder, say whose they are, and says how much that is. What other programs put there, who own it, may
+/// not be ours to mark: it is nobody's, and so is all where the file system cannot keep it.
+pub(super) fn mark_all(dir: &Dir, name: &[u8], owner: &Hash) -> Result<Sum, Errno> {
+    let mut sum = Sum::NONE;
+    let mut set = |dir: &dyn AsFd, name: &[u8]| {
+        let stat = match statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(()),
+            stat => stat?,
+        };
+        match LocalSource::open_bare(dir.as_fd(), name).and_then(|file| mark(file, owner)) {
+            Ok(()) => sum = sum.plus(sum_of_file(&stat)),
+            Err(Errno::NOENT | Errno::NOTSUP) => {}
+            Err(Errno::ACCESS | Errno::PERM) if !may_be_marked(&stat) => {}
+            Err(err) => return Err(err),
+        }
+        Ok(())
+    };
+    match FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
+        FileType::RegularFile => set(dir, name)?,
+        FileType::Directory => {
+            measure::each(&open_directory(dir, name)?, &mut |level, name| set(&level.fd()?, name))?;
+        }
+        _ => {}
+    }
+    Ok(sum)
+}
+
+/// Whether a file is of this account, which may read it: whatever a user puts there is.
+fn may_be_marked(stat: &Stat) -> bool {
+    stat.st_uid == geteuid().as_raw() && Mode::from_raw_mode(stat.st_mode).contains(Mode::RUSR)
+}
+
+/// What there is of each in a file, or in a folder.
+pub(super) fn sums_of(dir: &Dir, name: &[u8]) -> Result<Sums, Errno> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => measure::owners(&open_directory(dir, name)?).map(|(sums, _)| sums),
+        FileType::RegularFile => Ok(owner_of(dir, name).map(|owner| (owner, sum_of_file(&stat))).into_iter().collect()),
+        _ => Ok(Sums::new()),
+    }
+}
+
+/// A folder that several people share, and what each of them has there.
+pub struct Share {
+    root: Arc<Root>,
+    pub(super) jail: Jail,
+    counts: Mutex<Counts>,
+    /// Held by whoever looks through it.
+    looking: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// What each has; nothing until it was looked through.
+    owned: Option<Sums>,
+    /// How often it was looked through.
+    looks: u64,
+    /// How often something of it has changed.
+    changes: u64,
+    /// When it was looked through last, whether or not that went well, and how long it took.
+    looked: Option<(Instant, Duration)>,
+    /// It could not be looked through, by this kind of error.
+    failed: Option<Kind>,
+}
+
+impl Share {
+    /// The folder that is this root, counted as long as this is kept.
+    pub fn of(root: &Arc<Root>) -> Arc<Self> {
+        let jail = Jail::new(Arc::clone(root));
+        let share = Arc::new(Share { root: Arc::clone(root), jail, counts: Mutex::default(), looking: Mutex::new(()) });
+        share.tree().share(&share);
+        share
+    }
+
+    /// Whether it is that root.
+    pub fn is_over(&self, root: &Arc<Root>) -> bool {
+        Arc::ptr_eq(&self.root, root)
+    }
+
+    fn tree(&self) -> &Tree {
+        self.jail.tree()
+    }
+
+    /// Where it is in its tree.
+    pub(super) fn folder(&self) -> &[u8] {
+        &self.root.place().folder
+    }
+
+    /// What this one has; nothing as long as it is not known.
+    pub(super) fn sum_of(&self, owner: &Hash) -> Sum {
+        self.counts.lock().owned.as_ref().and_then(|owned| owned.get(owner).copied()).unwrap_or(Sum::NONE)
+    }
+
+    pub(super) fn add(&self, owner: &Hash, sum: Sum) {
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        if let Some(owned) = &mut counts.owned {
+            let there = owned.entry(*owner).or_default();
+            *there = there.plus(sum);
+        }
+    }
+
+    pub(super) fn take_off(&self, owner: &Hash, sum: Sum) {
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        if let Some(there) = counts.owned.as_mut().and_then(|owned| owned.get_mut(owner)) {
+            *there = there.minus(sum);
+        }
+    }
+
+    /// The same for who knows this look, which has it counted if it was the last.
+    pub(super) fn take_off_since(&self, look: u64, owner: &Hash, sum: Sum) {
+        if self.counts.lock().looks == look {
+            self.take_off(owner, sum);
+        }
+    }
+
+    /// How often it was looked through.
+    pub(super) fn looks(&self) -> u64 {
+        self.counts.lock().looks
+    }
+
+    /// It is not known any more what each has.
+    pub(super) fn forget(&self) {
+        let mut counts = self.counts.lock();
+        counts.changes += 1;
+        counts.owned = None;
+        counts.failed = None;
+    }
+
+    /// Whether it is known what there is, or that it cannot be known for now.
+    pub(super) fn is_known(&self) -> bool {
+        let counts = self.counts.lock();
+        let is_recent = || counts.looked.is_some_and(|(at, _)| at.elapsed() < limits::OWNED_AGE);
+        counts.owned.is_some() || counts.failed.is_some() && is_recent()
+    }
+
+    /// Looks through it if that was not done.
+    ///
+    /// # Errors
+    /// That it could not be, just now or shortly before.
+    pub(super) fn know(&self) -> Result<()> {
+        if self.counts.lock().owned.is_some() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.looking.lock();
+        if !self.is_known() {
+            self.look();
+        }
+        match self.counts.lock().failed {
+            None => Ok(()),
+            Some(kind) => Err(Error::new(kind, "the shared folder cannot be looked through, so nothing is put there")),
+        }
+    }
+
+    /// Looks through it once more if the last time is old enough, and says whether it did. For at most one part in
+    /// [`limits::OWNED_SHARE`] of the time, however many ask.
+    pub(super) fn know_again(&self) -> bool {
+        let _one_at_a_time = self.looking.lock();
+        let looked = self.counts.lock().looked;
+        let age = |took: Duration| limits::OWNED_AGE.max(took.saturating_mul(limits::OWNED_SHARE));
+        let is_old = looked.is_none_or(|(at, took)| at.elapsed() > age(took));
+        is_old && self.look()
+    }
+
+    fn look(&self) -> bool {
+        let begun = Instant::now();
+        let found = self.find();
+        let mut counts = self.counts.lock();
+        counts.looked = Some((Instant::now(), begun.elapsed()));
+        match found {
+            Ok(()) => {
+                counts.failed = None;
+                true
+            }
+            Err(err) => {
+                let error = Error::file("a shared folder", err);
+                #[cfg(feature = "server")]
+                tracing::warn!(%error, "cannot be looked through, so what is in it counts for nobody");
+                counts.failed = Some(error.kind());
+                counts.owned = None;
+                false
+            }
+        }
+    }
+
+    /// Mostly while others go on: what was found counts if nothing has changed meanwhile. In the end nobody changes anything.
+    fn find(&self) -> io::Result<()> {
+        let state = || (self.tree().moves(), self.tree().arrivals(), self.counts.lock().changes);
+        for look in 0..=limits::LOOKS_BELOW {
+            let alone = (look == limits::LOOKS_BELOW).then(|| self.tree().alone());
+            let before = state();
+            let (owned, _) = measure::owners(&*self.jail.root()?)?;
+            let _alone = alone.unwrap_or_else(|| self.tree().alone());
+            if state() == before {
+                let mut counts = self.counts.lock();
+                counts.owned = Some(owned);
+                counts.looks += 1;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of a shared folder that is to go, looked at before it does.
+#[must_use]
+pub(super) struct Going {
+    /// Each with the look that it was counted by, if it was.
+    shares: Vec<(Arc<Share>, u64)>,
+    pub(super) owner: Hash,
+    pub(super) sum: Sum,
+}
+
+impl Going {
+    /// What has this name in this directory and is at this path. Nothing if it counts nowhere.
+    pub(super) fn of(jail: &Jail, path: &RelPath, (dir, name): (&Dir, &[u8]), stat: Option<&Stat>) -> Option<Going> {
+        let is_file = |stat: &&Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let stat = stat.filter(is_file)?;
+        let shares = shares_of(jail, path)?;
+        Some(Going { shares, owner: owner_of(dir, name)?, sum: sum_of_file(stat) })
+    }
+
+    /// An open file that is kept in the reserved directory.
+    pub(super) fn reserved(jail: &Jail, file: &File) -> Option<Going> {
+        let shares = shares_of(jail, &RelPath::root())?;
+        Some(Going { shares, owner: read(file)?, sum: sum_of_file(&fstat(file).ok()?) })
+    }
+
+    /// The same by its name there.
+    pub(super) fn reserved_as(jail: &Jail, reserved: &Dir, name: &str) -> Option<Going> {
+        let stat = statat(reserved, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+        Going::of(jail, &RelPath::root(), (reserved, name.as_bytes()), stat.as_ref())
+    }
+
+    /// It is gone.
+    pub(super) fn gone(self) {
+        self.shares.iter().for_each(|(share, look)| share.take_off_since(*look, &self.owner, self.sum));
+    }
+}
+
+/// The folders that count what is at this path; nothing if none does.
+fn shares_of(jail: &Jail, path: &RelPath) -> Option<Vec<(Arc<Share>, u64)>> {
+    let shares = jail.shares_over(path);
+    let known = |share: Arc<Share>| {
+        let look = share.looks();
+        (share, look)
+    };
+    (!shares.is_empty()).then(|| shares.into_iter().map(known).collect())
+}
