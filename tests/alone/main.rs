@@ -7,5 +7,6 @@
 mod common;
 
 mod idle_memory;
+mod soak;
 mod store_faults;
 mod store_list_bomb;
