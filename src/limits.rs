@@ -263,6 +263,9 @@ pub const TRASH_AGE_MAX: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 /// How old a note of something in the trash is that never came there: it is made a moment before.
 pub const TRASH_NOTE_AGE: Duration = Duration::from_secs(60 * 60);
 
+/// How often a server looks whether its own key and certificate have changed; they count when they were the same twice.
+pub const KEY_LOOK: Duration = Duration::from_secs(1);
+
 /// Before somebody is refused for what they have in shared folders, those are looked through again if the last time was so long ago:
 /// other programs may have taken something away.
 pub const OWNED_AGE: Duration = Duration::from_secs(60);

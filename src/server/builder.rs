@@ -120,6 +120,12 @@ impl ServerBuilder {
         self
     }
 
+    /// [`ServerOptions::keys_in`].
+    pub fn keys_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.keys_in = Some(folder.into());
+        self
+    }
+
     /// The most that a file may keep of its mode.
     pub fn max_mode(mut self, mode: FileMode) -> Self {
         self.options.max_mode = mode;

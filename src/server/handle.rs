@@ -66,8 +66,8 @@ impl Handle {
         }
     }
 
-    /// Opens the audit anew, and reads the users and the certificate for browsers again now; says what came of each. (By itself the
-    /// server looks every few seconds whether those have changed.)
+    /// Opens the audit anew, and reads the users, the server's key and the certificate for browsers again now; says what came of each.
+    /// (By itself the server looks every few seconds whether those have changed.)
     pub fn reload(&self) -> Vec<Reloaded> {
         self.shared.upgrade().map_or_else(Vec::new, |shared| shared.reload())
     }

@@ -11,6 +11,7 @@ mod door;
 mod events;
 mod handle;
 mod http;
+mod keys;
 mod line;
 mod live;
 mod memory;
@@ -55,6 +56,7 @@ use self::http::remembered::Remembered;
 pub use self::http::sans_io as web_sans_io;
 use self::http::signed_in::SignedIn;
 use self::http::uploads::Uploads;
+use self::keys::{KeyRing, Spoken};
 #[doc(hidden)]
 pub use self::line::sans_io;
 pub use self::line::session::asked::Asked;
@@ -73,7 +75,7 @@ use crate::limits;
 use crate::machine::turns::{Places, Turns};
 use crate::store::LocalVault;
 use crate::sync::RwLock;
-use crate::tls::{Acceptor, Identity, Pin, WebCertificate, WebFiles};
+use crate::tls::{Identity, Pin, WebCertificate, WebFiles};
 
 /// Where the homes of a server are.
 #[non_exhaustive]
@@ -105,6 +107,9 @@ pub struct ServerOptions {
     pub identity: Identity,
     /// The pin of the key that it will have next: clients are told after they have logged in.
     pub next_pin: Option<Pin>,
+    /// The folder of both, as [`Identity::load`] and [`Identity::next_pin`] know it: read again when something there changes. None: they
+    /// are what they are.
+    pub keys_in: Option<PathBuf>,
     /// The most that a file may keep of its mode if its sender asks for all of it. Not so what comes without that: it has
     /// [`limits::SERVED_FILE_MODE`] at most.
     pub max_mode: FileMode,
@@ -156,6 +161,7 @@ impl ServerOptions {
             state: None,
             identity,
             next_pin: None,
+            keys_in: None,
             max_mode: FileMode::ALL,
             grace: limits::GRACE,
             admission: AdmissionOptions::default(),
@@ -176,14 +182,9 @@ impl ServerOptions {
 
 /// What all connections of one server share.
 struct Shared {
-    acceptor: Acceptor,
+    keys: Arc<KeyRing>,
     web: Web,
     web_certificate: Option<Arc<WebCertificate>>,
-    next_pin: Option<Pin>,
-    /// Of the key of `sealift/1`, which a link's URL tells.
-    pin: Pin,
-    /// When the certificate over the pinned key ends.
-    certificate_ends: Option<SystemTime>,
     users: Arc<CurrentUsers>,
     accounts: Arc<Accounts>,
     vault: Arc<dyn Vault>,
@@ -219,7 +220,7 @@ struct Shared {
 impl Shared {
     /// When the certificates end: that over the pinned key, and that for browsers where there is one of its own.
     fn certificates_end(&self) -> (Option<SystemTime>, Option<SystemTime>) {
-        (self.certificate_ends, self.web_certificate.as_ref().and_then(|web| web.ends()))
+        (self.keys.now().ends, self.web_certificate.as_ref().and_then(|web| web.ends()))
     }
 
     /// What connections begin with now.
@@ -231,6 +232,7 @@ impl Shared {
     fn reload(&self) -> Vec<Reloaded> {
         let _users = self.users.now();
         let mut all = vec![Reloaded::unless("users", self.users.file_trouble().outdated)];
+        all.extend(self.keys.reload());
         if let Some(certificate) = &self.web_certificate {
             certificate.forget();
             door::web_certificate::look(certificate);
@@ -365,25 +367,15 @@ impl Server {
         if let Some(certificate) = &web_certificate {
             door::web_certificate::look(certificate);
         }
+        let spoken =
+            Spoken { web: options.web, web_tls12: options.web_tls12, web_certificate: web_certificate.clone() };
+        let keys = Arc::new(KeyRing::new(options.identity, options.next_pin, options.keys_in, spoken)?);
         let opening = Turns::new("home", Places::only(limits::HOME_THREADS));
         let link_writes = Turns::new("links", Places::only(limits::LINK_THREADS));
         let shared = Arc::new(Shared {
             web: options.web,
             web_certificate: web_certificate.clone(),
-            acceptor: match options.web {
-                Web::Off => Acceptor::new(&options.identity)?,
-                Web::On | Web::ReadOnly => {
-                    let acceptor = match options.web_tls12 {
-                        false => Acceptor::with_web(&options.identity, web_certificate.clone())?,
-                        true => Acceptor::with_web_of_tls12(&options.identity, web_certificate.clone())?,
-                    };
-                    acceptor.telling_plain(http::WITHOUT_TLS)
-                }
-            },
-            // The present key needs no announcement.
-            pin,
-            next_pin: options.next_pin.filter(|next| *next != pin),
-            certificate_ends: options.identity.describe().ok().map(|described| described.not_after),
+            keys,
             accounts,
             users,
             vault,
@@ -433,7 +425,7 @@ impl Server {
         &self.addresses
     }
 
-    /// The pin of its key.
+    /// The pin of the key that it began with.
     pub fn pin(&self) -> Pin {
         self.pin
     }
@@ -466,6 +458,7 @@ impl Server {
         if let Some(certificate) = &self.shared.web_certificate {
             door::web_certificate::watch(certificate)?;
         }
+        keys::watch(&self.shared.keys)?;
         let users = self.shared.users.clone();
         let (vault, sessions) = (self.shared.vault.clone(), registry.clone());
         desk::sweep::begin_beats(&vault);

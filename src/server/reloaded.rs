@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reloaded {
-    /// What it was, in one word: `users`, `certificate`, `audit`, `settings`.
+    /// What it was, in one word: `users`, `key`, `certificate`, `audit`, `settings`.
     pub what: &'static str,
     /// What came of it.
     pub outcome: ReloadOutcome,

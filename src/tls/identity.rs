@@ -68,6 +68,11 @@ impl Identity {
         })
     }
 
+    /// Whether both are of one key and certificate.
+    pub(crate) fn is_same_certificate(&self, other: &Identity) -> bool {
+        self.pin == other.pin && self.certificate_pem == other.certificate_pem
+    }
+
     /// Makes a new key (ECDSA P-256) and a certificate signed by itself, valid for
     /// [`CERTIFICATE_LIFETIME`](crate::limits::CERTIFICATE_LIFETIME).
     ///

@@ -44,6 +44,8 @@ pub use identity::{Description, Identity};
 pub use pin::Pin;
 pub use stream::TlsStream;
 #[cfg(feature = "server")]
+pub(crate) use web::stamp;
+#[cfg(feature = "server")]
 pub use web::{WebCertificate, WebFiles};
 
 /// The protocol's name in TLS (ALPN, RFC 7301).

@@ -31,6 +31,11 @@ impl Identity {
         Pin::of_certificate(&own.0).map(Some).map_err(|err| bad(format!("the certificate cannot be used: {err}")))
     }
 
+    /// The files in `dir` that say what a server's key is and will be.
+    pub(crate) fn files(dir: &Path) -> [PathBuf; 3] {
+        [KEY_FILE, CERTIFICATE_FILE, NEXT_CERTIFICATE_FILE].map(|name| dir.join(name))
+    }
+
     /// When the next key in `dir` was made, if there is one.
     ///
     /// # Errors

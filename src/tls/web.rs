@@ -88,7 +88,7 @@ struct State {
 }
 
 /// What changes when a file is written or replaced.
-type Stamp = (u64, u64, i64, i64, u64);
+pub(crate) type Stamp = (u64, u64, i64, i64, u64);
 
 impl WebCertificate {
     /// What is in these files, which need not be there. Nothing is read yet.
@@ -191,7 +191,7 @@ impl WebCertificate {
 }
 
 /// Of a file that is there; one that cannot be looked at is another matter.
-fn stamp(file: &Path) -> io::Result<Option<Stamp>> {
+pub(crate) fn stamp(file: &Path) -> io::Result<Option<Stamp>> {
     match fs::metadata(file) {
         Ok(meta) => Ok(Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

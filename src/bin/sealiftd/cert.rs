@@ -113,7 +113,7 @@ fn new(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     }
     if force {
         tell(
-            "A running server uses them after a restart. Clients that pinned the old key must be told the new pin:\n  \
+            "A running server uses them within seconds, for new connections. Clients that pinned the old key must be told the new pin:\n  \
              sealift trust remove HOST; sealift trust add HOST\n",
         );
     }
@@ -129,7 +129,7 @@ fn renew(certs: &Path, names: Vec<String>) -> Result<(), Failure> {
     let folder = for_people(certs.to_string_lossy().as_bytes());
     tell(&format!(
         "Made a new certificate over the same key in {folder}, valid until {until}.\npin  {}\n\
-         A running server uses it after a restart. Clients that pinned the key notice nothing.\n",
+         A running server uses it within seconds. Clients that pinned the key notice nothing.\n",
         renewed.pin()
     ));
     Ok(())
@@ -149,7 +149,7 @@ fn next(certs: &Path, force: bool, names: Vec<String>) -> Result<(), Failure> {
     let folder = for_people(certs.to_string_lossy().as_bytes());
     tell(&format!(
         "Made the next key in {folder} (key.next.pem, cert.next.pem).\nnext pin  {}\n\
-         After a restart the server announces it to every client that logs in, and those that know the server remember it.\n\
+         A running server announces it within seconds to every client that logs in, and those that know the server remember it.\n\
          When all that matter have been there: sealiftd cert switch\n",
         next.pin()
     ));
@@ -164,7 +164,7 @@ fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
             let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
             let text = format!("the next key was made {age} ago: clients that were not there since refuse the server");
             return Err(Failure::from(Error::new(Kind::Exists, text)).hint(
-                "Have the server announce it first: restart it, wait until all that matter have logged in, then switch. --force \
+                "Have the server announce it first: wait until all that matter have logged in, then switch. --force \
                  switches now; who has not learned the key must be told the new pin.",
             ));
         }
@@ -179,7 +179,8 @@ fn switch(certs: &Path, force: bool) -> Result<(), Failure> {
         tell(&format!("The old one is kept as {}.\n", for_people(old.to_string_lossy().as_bytes())));
     }
     tell(
-        "A running server uses it after a restart. Clients that have learned it notice nothing; others must be told the pin.\n",
+        "A running server uses it within seconds, for new connections. Clients that have learned it notice nothing; others must be \
+         told the pin.\n",
     );
     Ok(())
 }

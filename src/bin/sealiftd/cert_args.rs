@@ -8,9 +8,9 @@ Examples:
   sealift --pin \"$(sealiftd cert pin)\" ls localhost/
   sealiftd cert new --name files.example.org --name 192.0.2.7
 
-To change the key without anybody being asked: `sealiftd cert next`, restart. The server then announces the next key \
+To change the key without anybody being asked: `sealiftd cert next`. The server then announces the next key \
 to every client that logs in, and those that know the server remember it. When all that matter have been there \
-(weeks, not hours), `sealiftd cert switch`, restart.";
+(weeks, not hours), `sealiftd cert switch`. Neither takes a restart.";
 
 /// What to do with key and certificate.
 #[derive(Debug, Subcommand)]

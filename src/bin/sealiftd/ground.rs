@@ -58,7 +58,8 @@ fn mend(path: &Path, found: &Obstacle, account: &Account) -> Option<String> {
 
 /// What a running server needs of the file system: the data folder and that of its own state, the users file, which is read again when it has
 /// changed and may be another file then, the port file to remove it, and the certificate for
-/// browsers, and the folder of the audit, which is moved away and made anew. The pinned key and its certificate are in memory.
+/// browsers, and the folder of the audit, which is moved away and made anew; and the folder of the server's own key, which may be
+/// another one by then.
 /// Also the shared folders elsewhere that are there now, to be read unless somebody may change something there; and the roots of
 /// those that come later.
 pub fn within_sandbox(
@@ -75,6 +76,7 @@ pub fn within_sandbox(
     read.extend(named.and_then(|file| file.canonicalize().ok()).map(|target| folder_of(&target)));
     read.extend(named.map(folder_of));
     read.extend(Some(PathBuf::from(settings::USUAL)).filter(|file| named.is_none() && file.exists()));
+    read.push(places.certs.clone());
     // The certificate for browsers changes, too; certbot's files are links to where each new one is.
     let web = places.web_files();
     for file in [web.certificate, web.key] {

@@ -193,6 +193,7 @@ fn prepare(
     let mut options = ServerOptions::stored_in(storage, places.users.clone(), identity);
     options.state = Some(places.state());
     options.next_pin = next_pin;
+    options.keys_in = Some(places.certs.clone());
     options.max_mode = args.limits.max_mode();
     options.grace = args.grace.into();
     options.admission = admission;

@@ -18,6 +18,7 @@ use super::admission::{Admitted, Offence};
 use crate::budget::Account;
 use crate::error::{Error, Kind, Result};
 use crate::machine::source::Source;
+use crate::server::keys::Keys;
 use crate::server::{Shared, http, line};
 use crate::tls::{self, PeerInfo, TlsStream};
 
@@ -45,10 +46,15 @@ async fn converse(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, s
     // Small replies must not wait for more to send; failing to say so costs only speed.
     let _ = socket.set_nodelay(true);
     let account = shared.memory.account(&Source::from(peer.ip()));
-    let (mut stream, info) = shake_hands(socket, &account, &admitted, shared).boxed().await?;
+    // One and the same for all of it: what is announced later goes with the key that was shown.
+    let keys = shared.keys.now();
+    let next_pin = keys.next_pin;
+    let (mut stream, info) = shake_hands(socket, &account, (&admitted, &keys), shared).boxed().await?;
+    drop(keys);
     match info.alpn.as_deref() {
         Some(tls::ALPN) => {
-            let result = line::connection::serve(&mut stream, (peer, info.key_pin), &mut admitted, shared).await;
+            let result =
+                line::connection::serve(&mut stream, (peer, info.key_pin, next_pin), &mut admitted, shared).await;
             // A panic is ours, but whoever can cause one may do it again.
             if result.as_ref().is_err_and(|error| error.kind() == Kind::Internal) {
                 admitted.penalise(Offence::Panic, Instant::now());
@@ -67,10 +73,10 @@ async fn converse(socket: TcpStream, peer: SocketAddr, mut admitted: Admitted, s
 async fn shake_hands(
     socket: TcpStream,
     account: &Arc<Account>,
-    admitted: &Admitted,
+    (admitted, keys): (&Admitted, &Keys),
     shared: &Shared,
 ) -> Result<(Stream, PeerInfo)> {
-    let handshake = timeout(shared.live().timeouts.handshake, shared.acceptor.accept_within(socket, account));
+    let handshake = timeout(shared.live().timeouts.handshake, keys.acceptor.accept_within(socket, account));
     let Ok(shaken) = while_welcome(admitted, shared, handshake).await? else {
         admitted.penalise(Offence::TooSlow, Instant::now());
         return Err(Error::new(Kind::TimedOut, "no TLS handshake in time"));

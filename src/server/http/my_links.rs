@@ -113,7 +113,7 @@ pub async fn make(
             ended
         })
         .await?;
-    let path = format!("{}#{}", LinkSecret::from(&secret).url(), visitors.shared().pin);
+    let path = format!("{}#{}", LinkSecret::from(&secret).url(), visitors.shared().keys.now().pin);
     let url = host(request.uri(), headers).map_or(path.clone(), |host| format!("https://{host}{path}"));
     let mut answer = if for_browser {
         let made = Made { url: &url, link: &link };

@@ -35,12 +35,13 @@ use crate::tls::Pin;
 /// Why it ended, if it was not the client's own wish.
 pub async fn serve(
     stream: &mut Stream,
-    (peer, pin): (SocketAddr, Option<Pin>),
+    (peer, pin, next_pin): (SocketAddr, Option<Pin>, Option<Pin>),
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<()> {
     let pin = pin.ok_or_else(|| Error::new(Kind::Internal, "a handshake without a key"))?;
-    let Some((lane, ending)) = log_in(stream, (peer, pin), admitted, shared).boxed().await? else { return Ok(()) };
+    let keys = Pins { pin, next: next_pin };
+    let Some((lane, ending)) = log_in(stream, (peer, keys), admitted, shared).boxed().await? else { return Ok(()) };
     let ends = Ends { one: ending.wait(), all: shared.registry.stopping() };
     let result = drive(stream, lane, ends, &shared.live().pace, ending.throttle()).await;
     // Only a panic ends a session so.
@@ -51,10 +52,19 @@ pub async fn serve(
     result
 }
 
+/// Of the keys that a connection began with.
+#[derive(Clone, Copy)]
+struct Pins {
+    /// That of the handshake.
+    pin: Pin,
+    /// That of the server's next key then.
+    next: Option<Pin>,
+}
+
 /// A session in its lane; none if the client left.
 async fn log_in(
     stream: &mut Stream,
-    (peer, pin): (SocketAddr, Pin),
+    (peer, Pins { pin, next }): (SocketAddr, Pins),
     admitted: &mut Admitted,
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
@@ -78,7 +88,7 @@ async fn log_in(
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
             stream.charge(&account);
-            let welcome = session.welcome(shared.next_pin);
+            let welcome = session.welcome(next);
             let lane = lane(session, &welcome, &early, shared.turns.clone(), source, account);
             Ok(Some((lane, ending)))
         }

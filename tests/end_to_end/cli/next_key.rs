@@ -6,8 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use sealift::tls::Identity;
 
+use rustix::process::Signal;
+
 use crate::common::front::{Front, known_servers, restart, says, sealiftd};
-use crate::common::program::{Done, World};
+use crate::common::program::{Done, World, finish};
+use crate::common::{RawClient, eventually};
 
 const OTHER: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
@@ -28,12 +31,12 @@ fn a_key_changes_and_a_client_that_was_there_meanwhile_is_not_asked() {
     let front = Front::of(&world.server);
     let old = world.server.pin().to_owned();
     world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
+    assert!(world.server.banner().contains(&old), "{}", world.server.banner());
 
     says(&world, &["cert", "next"]);
     let new = says(&world, &["cert", "pin", "--next"]);
-    restart(&mut world, &front);
-    assert!(world.server.banner().contains(&format!("next     {new}")), "{}", world.server.banner());
-    ls(&world, &front).code(0).said("has announced its next key").said(&new);
+    // The server sees it by itself.
+    until_said(&world, &front).said("has announced its next key").said(&new);
     assert_eq!(ls(&world, &front).code(0).stderr, "", "only the first time");
     let at = &front.address;
     assert_eq!(known_servers(&world), format!("{at} {old}\n{at} {new} after={old}\n"));
@@ -47,12 +50,82 @@ fn a_key_changes_and_a_client_that_was_there_meanwhile_is_not_asked() {
     let said = says(&world, &["cert", "switch"]);
     assert!(said.contains(&new) && said.contains("key.pem.old"), "{said}");
     assert_eq!(says(&world, &["cert", "pin"]), new);
-    assert_eq!(ls(&world, &front).code(0).stderr, "", "the running server has the old key yet");
-    restart(&mut world, &front);
-    assert_eq!(world.server.pin(), new);
-    ls(&world, &front).code(0).said("forgot the one before");
+    until_said(&world, &front).said("forgot the one before");
     assert_eq!(ls(&world, &front).code(0).stderr, "");
     assert_eq!(known_servers(&world), format!("{at} {new}\n"));
+    restart(&mut world, &front);
+    assert_eq!(world.server.pin(), new);
+    assert_eq!(ls(&world, &front).code(0).stderr, "");
+}
+
+/// What a client says who lists until there is something to be said of the server's keys.
+fn until_said(world: &World, front: &Front) -> Done {
+    let mut last = None;
+    eventually("something is said of the keys", || {
+        let done = ls(world, front).code(0);
+        let is_said = !done.stderr.is_empty();
+        last = Some(done);
+        is_said
+    });
+    last.unwrap()
+}
+
+/// Whatever changes meanwhile, a connection is told, proves and signs what goes with the key that it was shown.
+#[test]
+fn a_connection_keeps_the_keys_that_it_began_with_and_new_ones_log_in_by_the_new_key() {
+    let world = World::new();
+    let front = Front::of(&world.server);
+    let (at, old) = (&front.address, world.server.pin().to_owned());
+    let alice = format!("alice@{at}");
+    world.run(["--trust", "accept-new", "login", &alice]).code(0);
+    let mut inside = RawClient::logged_in(&world.server, "anonymous", "");
+    says(&world, &["cert", "next"]);
+    let new = says(&world, &["cert", "pin", "--next"]);
+    until_said(&world, &front).said("has announced");
+    let mut waiting = RawClient::connect(&world.server);
+    says(&world, &["cert", "switch", "--force"]);
+    world.server.signal(Signal::HUP);
+    until_said(&world, &front).said("forgot the one before");
+    waiting.line("USER anonymous");
+    waiting.reply();
+    waiting.line("PASS");
+    let (code, _, pairs) = waiting.reply();
+    let told = pairs.get("next-pin").map(|pin| pin.replace("%3D", "=").replace("%2B", "+"));
+    assert_eq!((code, told), (230, Some(new.clone())), "as it was when the old key was shown");
+    assert_eq!(inside.ask("PING").1, "pong");
+    // No password is in reach: it is the key that logs in, and it signs the pin of this connection.
+    let mut command = world.command(["ls", &alice]);
+    command.env_remove("SEALIFT_PASSWORD");
+    finish(command, b"").code(0);
+    assert_eq!(known_servers(&world), format!("{at} {new}\n"));
+    let log = world.server.log();
+    assert!(log.contains("another key, for connections from now on") && log.contains(&old), "{log}");
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_said_and_changes_nothing() {
+    let mut world = World::new();
+    let front = Front::of(&world.server);
+    world.run(["--trust", "accept-new", "ls", &front.address]).code(0);
+    let certs = world.server.place().join("certs");
+    let key = fs::read(certs.join("key.pem")).unwrap();
+    let another = Identity::generate(&["localhost".to_owned()]).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    another.save(elsewhere.path(), false).unwrap();
+    // That of another certificate, one that others may read, and none at all.
+    let said = |what: &str| eventually(what, || world.server.log().contains(what));
+    fs::write(certs.join("key.pem"), fs::read(elsewhere.path().join("key.pem")).unwrap()).unwrap();
+    said("does not work with the certificate");
+    fs::remove_file(certs.join("key.pem")).unwrap();
+    said("key.pem: no such file");
+    fs::write(certs.join("key.pem"), &key).unwrap();
+    fs::set_permissions(certs.join("key.pem"), fs::Permissions::from_mode(0o644)).unwrap();
+    world.server.signal(Signal::HUP);
+    said("the server's key cannot be read again; what counted before stays");
+    assert_eq!(ls(&world, &front).code(0).stderr, "");
+    fs::set_permissions(certs.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    world.server.signal(Signal::TERM);
+    world.server.wait();
 }
 
 #[test]
