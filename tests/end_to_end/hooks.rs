@@ -156,6 +156,26 @@ fn what_a_hook_leaves_behind_has_no_more_time_than_the_hook() {
     }
 }
 
+/// What it started goes with it, and other hooks go on.
+#[test]
+fn a_hook_that_kills_the_process_around_it_is_killed_itself() {
+    let place = TempDir::new().unwrap();
+    let (pids, done) = (place.path().join("pids"), place.path().join("done"));
+    let kills =
+        format!("setsid sleep 1000 & echo $! >> {0}; echo $$ >> {0}; kill -9 $PPID; exec sleep 1000", pids.display());
+    let kills = program(place.path(), "kills", &kills);
+    let other = format!("sleep 0.3; echo done > {}", done.display());
+    let other = program(place.path(), "other", &other);
+    let daemon = with_hooks(&[&kills, &other]);
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    assert_eq!(alice.upload("file", b"x").0, 226);
+    eventually("it is said", || daemon.log().contains("the process around it was killed"));
+    let left = fs::read_to_string(&pids).unwrap();
+    assert_eq!(left.lines().count(), 2, "{left}");
+    eventually("both are gone", || left.lines().all(|pid| !Path::new("/proc").join(pid).exists()));
+    eventually("the other one is done", || done.exists());
+}
+
 #[test]
 fn what_cannot_be_a_hook_is_refused_at_the_start_and_by_check() {
     let place = TempDir::new().unwrap();

@@ -145,7 +145,7 @@ fn end_all(hook: Pid) {
 }
 
 /// The processes whose parent this one is.
-fn children() -> Vec<Pid> {
+pub fn children() -> Vec<Pid> {
     let ours = getpid().as_raw_nonzero().get();
     let parent = |pid: i32| {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;

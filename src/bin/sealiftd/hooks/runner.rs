@@ -4,8 +4,9 @@
 //! It ends when the server has, and what waits then is done, within bounds: signals, which a terminal or a service manager may send to
 //! all there is, do not end it before.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, ErrorKind, Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,9 +14,13 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use rustix::io::ioctl_fionbio;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process, set_child_subreaper, setrlimit,
+    waitpid,
+};
 use rustix::thread::clear_ambient_capability_set;
 use sealift::limits;
+use sealift::sync::Mutex;
 use sealift::{Error, Kind};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tracing::warn;
@@ -51,6 +56,8 @@ pub fn run(args: &RunnerArgs) -> Result<(), Failure> {
     logging::start(args.log_format, None)?;
     let failed = |err| Error::new(Kind::Internal, format!("the process for hooks cannot be set up: {err}"));
     have_what_programs_have();
+    // What a process around a hook leaves behind that was killed becomes a child of this one.
+    set_child_subreaper(Some(getpid())).map_err(|err| failed(err.into()))?;
     // A handler, since what is ignored would be ignored by hooks, too.
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).map_err(failed)?;
@@ -99,7 +106,11 @@ fn have_what_programs_have() {
 
 fn carry_out(Job { program, event }: &Job, timeout: Duration, queue: &Queue) {
     let (program_is, file) = (program.display(), || events::path_of(event));
-    match keeper::start(program, timeout).and_then(|keeper| end_of(keeper, event, timeout, queue)) {
+    let kept = Kept::start(program, timeout).and_then(|mut kept| end_of(&mut kept.0, event, timeout, queue));
+    if !matches!(kept, Ok(End::By(_) | End::Failed(_))) {
+        end_what_is_left();
+    }
+    match kept {
         Ok(End::By(status)) if status.success() => {}
         Ok(End::By(status)) => warn!(program = %program_is, file = file(), %status, "a hook failed"),
         Ok(End::TooLate) => {
@@ -117,8 +128,48 @@ fn carry_out(Job { program, event }: &Job, timeout: Duration, queue: &Queue) {
     }
 }
 
+/// The processes around hooks that there are, by their numbers. Held while one is started and while others are ended.
+static KEEPERS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// One of them, known as long as this is.
+struct Kept(Child);
+
+impl Kept {
+    fn start(program: &Path, timeout: Duration) -> io::Result<Kept> {
+        let mut keepers = KEEPERS.lock();
+        let keeper = keeper::start(program, timeout)?;
+        keepers.insert(keeper.id());
+        Ok(Kept(keeper))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEEPERS.lock().remove(&self.0.id());
+    }
+}
+
+/// Ends what is a child of this process and no process around a hook: its own was killed, by the hook itself maybe.
+fn end_what_is_left() {
+    let until = Instant::now() + limits::HOOK_KILL;
+    loop {
+        let keepers = KEEPERS.lock();
+        let mut left = keeper::children();
+        left.retain(|child| u32::try_from(child.as_raw_nonzero().get()).is_ok_and(|id| !keepers.contains(&id)));
+        for child in &left {
+            let _ = kill_process(*child, Signal::KILL);
+            let _ = waitpid(Some(*child), WaitOptions::NOHANG);
+        }
+        drop(keepers);
+        if left.is_empty() || Instant::now() >= until {
+            return;
+        }
+        std::thread::sleep(limits::HOOK_KILL_LOOK);
+    }
+}
+
 /// Tells it of the event, as far as it reads, and sees to its end.
-fn end_of(mut keeper: Child, mut event: &[u8], timeout: Duration, queue: &Queue) -> io::Result<End> {
+fn end_of(keeper: &mut Child, mut event: &[u8], timeout: Duration, queue: &Queue) -> io::Result<End> {
     // By then it has killed all, and is gone.
     let end = Instant::now().checked_add(timeout.saturating_add(limits::HOOK_KILL.saturating_mul(2)));
     // Who reads slowly, or nothing, has no more time than others.
