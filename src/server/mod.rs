@@ -330,6 +330,9 @@ impl Server {
         if let UsersFrom::File(file) = &options.users {
             apart.push(Own::new("the users file", file));
         }
+        if let Some(folder) = &folder {
+            folder.keep_apart(apart.clone());
+        }
         let users = Arc::new(CurrentUsers::load(options.users, state.as_ref().map(State::folder))?);
         let reach = Reach::apart_from(apart);
         users.bound(match options.is_confined {

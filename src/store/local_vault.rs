@@ -1,13 +1,13 @@
 //! A directory of this machine that holds every home.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use cap_std::ambient_authority;
@@ -16,6 +16,7 @@ use rustix::fs::fstat;
 
 use super::occupancy::{self, Occupancy};
 use super::{FileSystems, Limits, LocalOptions, LocalStore, Place, Root, Share, Staging, Tree};
+use crate::apart::Own;
 use crate::byte_size::render_size;
 use crate::error::{Error, Kind, Result};
 use crate::files::{Durability, HomeTerms, Location, Owner, RelPath, Store, Swept, Vault};
@@ -35,6 +36,8 @@ pub struct LocalVault {
     elsewhere: Mutex<HashMap<PathBuf, Weak<Root>>>,
     /// The shared folders that count for each who shares them: what they were found to hold is kept as long as the server runs.
     shares: Mutex<HashMap<Location, Arc<Share>>>,
+    /// What no folder elsewhere may meet when it is opened.
+    apart: OnceLock<Vec<Own>>,
     /// What the file systems of the homes were found to do. Each is tried at the first change to it and not before, as the
     /// account and inside the sandbox that the server has then.
     file_systems: Arc<FileSystems>,
@@ -63,9 +66,16 @@ impl LocalVault {
             trees: Mutex::default(),
             elsewhere: Mutex::default(),
             shares: Mutex::default(),
+            apart: OnceLock::new(),
             file_systems: Arc::default(),
             occupancy,
         })
+    }
+
+    /// No folder elsewhere is opened from now on that has one of these in it, or is in one: where a path leads may have changed since
+    /// somebody looked. The first ones count.
+    pub fn keep_apart(&self, own: Vec<Own>) {
+        let _the_first_ones_count = self.apart.set(own);
     }
 
     /// Has those who look at this directory know something of the process that serves it: [`super::note_of`].
@@ -121,6 +131,7 @@ impl LocalVault {
         let failed = |err| Error::file(path.display(), err);
         let there = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed)?;
         refuse_meeting(&self.path, path)?;
+        self.refuse_own(&there, path)?;
         refuse_taken(&there, &path.display().to_string())?;
         let mut elsewhere = self.elsewhere.lock();
         elsewhere.retain(|_, root| root.strong_count() > 0);
@@ -131,6 +142,25 @@ impl LocalVault {
         let root = Arc::new(Root::alone(&there)?);
         elsewhere.insert(path.to_owned(), Arc::downgrade(&root));
         Ok(root)
+    }
+
+    /// Fails if an open folder meets what it is to be apart from. The system says where it is: whatever its name leads to by now.
+    fn refuse_own(&self, there: &Dir, path: &Path) -> Result<()> {
+        let Some(apart) = self.apart.get() else { return Ok(()) };
+        let is = fs::read_link(format!("/proc/self/fd/{}", there.as_raw_fd())).or_else(|_| path.canonicalize());
+        let is = is.map_err(|err| Error::file(path.display(), err))?;
+        match apart.iter().find(|own| own.meets(&is, false)) {
+            Some(own) => {
+                let text = format!(
+                    "{} leads to {} now: that and {} are one in the other",
+                    path.display(),
+                    is.display(),
+                    own.what()
+                );
+                Err(Error::new(Kind::Denied, text))
+            }
+            None => Ok(()),
+        }
     }
 
     /// `what` is what is bounded.

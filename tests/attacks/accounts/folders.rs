@@ -312,6 +312,36 @@ fn folder_withdrawn() {
     assert_nothing_staged(&world.home("alice"), "after the end");
 }
 
+/// Whoever may rename where a shared folder's path leads through has it lead to the server's own.
+#[test]
+fn folder_that_leads_elsewhere_later() {
+    let world = World::of(&["alice"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (shared, link) = (elsewhere.path().join("shared"), elsewhere.path().join("link"));
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("file"), "shared").unwrap();
+    symlink(&shared, &link).unwrap();
+    let alice = section("alice", "\"full\"", "alice");
+    world
+        .set_users(&format!("{alice}[folders.isos]\npath = \"{}\"\naccess = {{ alice = \"full\" }}\n", link.display()));
+    let daemon = world.daemon().args(["--no-sandbox"]).start();
+    assert_eq!(enter(&daemon, "alice").download("isos/file").unwrap(), b"shared");
+    // The last one is around the data folder.
+    for (own, said) in [("certs", "denied"), ("server_state", "denied"), ("", "internal")] {
+        fs::remove_file(&link).unwrap();
+        symlink(world.place().join(own), &link).unwrap();
+        let mut alice = enter(&daemon, "alice");
+        for line in ["DOWNLOAD isos/key.pem", "STAT isos/key.pem", "DOWNLOAD isos/users.toml", "MKDIR isos/d"] {
+            assert_eq!(alice.ask(line).1, said, "{own} {line}");
+        }
+        assert_eq!(alice.upload("own", b"x").1, "done", "what is hers is not in question");
+    }
+    assert!(daemon.log().contains("are one in the other"), "{}", daemon.log());
+    fs::remove_file(&link).unwrap();
+    symlink(&shared, &link).unwrap();
+    assert_eq!(enter(&daemon, "alice").download("isos/file").unwrap(), b"shared");
+}
+
 #[test]
 fn folder_quota_exact() {
     const QUOTA: u64 = 512 * 1024;
