@@ -8,6 +8,7 @@ mod common;
 mod admin;
 mod audit;
 mod audited;
+mod backup;
 mod behaviours;
 mod check;
 mod cli;
