@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -277,4 +278,89 @@ fn a_bound_on_files_counts_them_in_shared_folders() {
     assert_eq!(put(&mut alice, "team/b", 100), "quota", "a file that replaces another needs room beside it");
     assert_eq!(word(&mut alice, "DELETE team/b"), "done");
     assert_eq!(put(&mut alice, "team/d", 1), "done");
+}
+
+/// All bytes of regular files in a folder, what is kept and what is on its way among them.
+fn bytes_in(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(Result::unwrap);
+    let size = |path: &Path| {
+        let meta = fs::symlink_metadata(path).unwrap();
+        if meta.is_dir() {
+            bytes_in(path)
+        } else if meta.is_file() {
+            usize::try_from(meta.len()).unwrap()
+        } else {
+            0
+        }
+    };
+    entries.map(|entry| size(&entry.path())).sum()
+}
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+
+    fn path(&mut self) -> String {
+        let folder = ["", "d/", "team/", "team/d/", "keeps/", "keeps/d/"][self.below(6) as usize];
+        format!("{folder}{}", ["a", "b", "c", "tree"][self.below(4) as usize])
+    }
+}
+
+/// Whoever does what: it is to the byte what is on the disk, and never more than may be.
+#[test]
+fn what_is_counted_is_what_is_there_after_all_that_can_be_done() {
+    let world = world(MIB);
+    let daemon = world.start();
+    let (mut alice, mut bob) = (enter(&daemon, "alice"), enter(&daemon, "bob"));
+    let mut dice = Dice(14);
+    let (mut done, mut refused) = (0, 0);
+    for round in 0..60 {
+        for folder in ["d", "team/d", "keeps/d"] {
+            alice.ask(format!("MKDIR {folder}/tree parents=yes"));
+        }
+        for _ in 0..20 {
+            let (one, other) = (dice.path(), dice.path());
+            let replace = ["", " replace=yes"][dice.below(2) as usize];
+            // He has no quota, and takes away or moves what is hers, within a folder or to the other one and back.
+            let shared = |path: &str| path.starts_with("team/") || path.starts_with("keeps/");
+            let is_his = dice.below(4) == 0 && shared(&one) && shared(&other);
+            let line = match dice.below(8) {
+                0..3 => {
+                    let kib = dice.below(120) as usize;
+                    let (_, word, _) =
+                        alice.upload(&format!("{one}{}", ["", " mode=444 perms=yes"][kib % 2]), &vec![7; kib * KIB]);
+                    refused += usize::from(word == "quota");
+                    done += usize::from(word == "done");
+                    continue;
+                }
+                3 => format!("DELETE {one} recursive=yes"),
+                4 => format!("COPY {one} {other}{replace}"),
+                5 if dice.below(4) == 0 => "PURGE keeps".to_owned(),
+                _ => format!("RENAME {one} {other}{replace}"),
+            };
+            let is_within = |one: &str, other: &str| one.split('/').next() == other.split('/').next();
+            // What he copies, or moves to another folder, would be his.
+            let who = match is_his && !line.starts_with("COPY") && is_within(&one, &other) {
+                true => &mut bob,
+                false => &mut alice,
+            };
+            let word = word(who, &line);
+            refused += usize::from(word == "quota");
+            done += usize::from(word == "done");
+        }
+        let there: usize = ["alice", "team", "keeps"].iter().map(|home| bytes_in(&world.home(home))).sum();
+        assert_eq!(used(&mut alice), there, "round {round}");
+        assert!(there <= 1024 * KIB, "{there} in round {round}");
+    }
+    assert!(done > 300 && refused > 20, "{done} done, {refused} refused");
+    drop((alice, bob));
+    daemon.stop();
+    let there: usize = ["alice", "team", "keeps"].iter().map(|home| bytes_in(&world.home(home))).sum();
+    let daemon = world.start();
+    assert_eq!(used(&mut enter(&daemon, "alice")), there, "after a restart");
 }
