@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "test code outside of a test function")]
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -154,6 +156,29 @@ fn what_a_hook_leaves_behind_has_no_more_time_than_the_hook() {
     for pid in left.lines() {
         assert!(!Path::new("/proc").join(pid).exists(), "{pid} of {left}");
     }
+}
+
+#[test]
+fn a_socket_is_told_of_each_upload_and_one_that_nobody_listens_on_is_said() {
+    let place = TempDir::new().unwrap();
+    let (told, gone) = (place.path().join("told"), place.path().join("gone"));
+    let [to, nowhere] = [&told, &gone].map(|path| PathBuf::from(format!("unix:{}", path.display())));
+    let daemon = with_hooks(&[&to, &nowhere]);
+    // It need not be there at the start.
+    let listener = UnixListener::bind(&told).unwrap();
+    let mut alice = RawClient::logged_in(&daemon, "alice", "correct-horse");
+    for name in ["one", "two"] {
+        assert_eq!(alice.upload(name, b"x").0, 226);
+        let mut line = String::new();
+        listener.accept().unwrap().0.read_to_string(&mut line).unwrap();
+        let event: serde_json::Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
+        assert_eq!(event["user"], "alice");
+        assert!(event["file"].as_str().unwrap().ends_with(&format!("/alice/{name}")), "{line}");
+    }
+    eventually("the other one is said", || daemon.log().contains("a hook's socket was not told"));
+    let output = daemon.command(&["check", "--on-upload", "unix:relative"]).output().unwrap();
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(said.contains("names no socket by an absolute path"), "{said}");
 }
 
 /// What it started goes with it, and other hooks go on.

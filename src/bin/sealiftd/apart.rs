@@ -12,6 +12,7 @@ use sealift::{Error, Kind};
 
 use crate::args::{Places, ServeArgs};
 use crate::failure::Failure;
+use crate::hooks;
 use crate::port_file::PortFile;
 use crate::settings;
 
@@ -85,7 +86,8 @@ impl Apart {
             own.push(Named::new("the socket of the figures", Some("--metrics"), socket.clone()));
         }
         own.extend(args.port_file.iter().map(|file| Named::new("the port file", Some(PORT_FILE), file.clone())));
-        let hooks = args.hooks.on_upload.iter();
+        // A socket is nothing that is run.
+        let hooks = args.hooks.on_upload.iter().filter(|hook| hooks::socket_of(hook).is_none());
         own.extend(hooks.map(|program| Named::new("a program of on_upload", Some("--on-upload"), program.clone())));
         own.extend(env::current_exe().ok().map(|program| Named::new(PROGRAM, None, program)));
         Apart { data: places.data.clone(), users: places.users.clone(), port_file: args.port_file.clone(), own }

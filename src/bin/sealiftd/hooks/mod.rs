@@ -10,9 +10,12 @@ mod events;
 pub mod keeper;
 mod queue;
 pub mod runner;
+mod socket;
 mod trust;
 
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -37,14 +40,19 @@ pub use self::trust::{NEXT, changed_by_server, obstacle, refuse};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Hooks")]
 pub struct HookArgs {
-    /// Program to run, without a shell, when a file was uploaded, with the event as one JSON object on its standard input; may be
-    /// given several times
+    /// Program to run, without a shell, when a file was uploaded, with the event as one JSON object on its standard input, or
+    /// unix:PATH to write that as a line to a socket there; may be given several times
     #[arg(long, value_name = "PROGRAM", env = "SEALIFT_ON_UPLOAD", value_delimiter = ',', hide_env_values = true)]
     pub on_upload: Vec<PathBuf>,
 
     /// How long such a program may run before it is killed
     #[arg(long, value_name = "TIME", env = "SEALIFT_HOOK_TIMEOUT", default_value = "1m", hide_env_values = true)]
     pub hook_timeout: humantime::Duration,
+}
+
+/// The socket that is told, where no program is run.
+pub fn socket_of(hook: &Path) -> Option<&Path> {
+    hook.as_os_str().as_bytes().strip_prefix(b"unix:").map(|path| Path::new(OsStr::from_bytes(path)))
 }
 
 /// The process that runs them.

@@ -28,6 +28,7 @@ use tracing::warn;
 use super::events::{self, Told};
 use super::keeper::{self, End};
 use super::queue::{Job, Queue};
+use super::{socket, socket_of};
 use crate::args::LogFormat;
 use crate::failure::Failure;
 use crate::logging;
@@ -106,6 +107,12 @@ fn have_what_programs_have() {
 
 fn carry_out(Job { program, event }: &Job, timeout: Duration, queue: &Queue) {
     let (program_is, file) = (program.display(), || events::path_of(event));
+    if let Some(path) = socket_of(program) {
+        if let Err(error) = socket::tell(path, event, timeout) {
+            warn!(socket = %path.display(), file = file(), %error, "a hook's socket was not told");
+        }
+        return;
+    }
     let kept = Kept::start(program, timeout).and_then(|mut kept| end_of(&mut kept.0, event, timeout, queue));
     if !matches!(kept, Ok(End::By(_) | End::Failed(_))) {
         end_what_is_left();

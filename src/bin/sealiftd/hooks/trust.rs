@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sealift::apart::{real, way};
 use sealift::{Error, Kind};
 
-use super::HookArgs;
+use super::{HookArgs, socket_of};
 use crate::args::{Places, ServeArgs};
 use crate::failure::Failure;
 
@@ -37,6 +37,10 @@ pub fn refuse(args: &HookArgs, changed: &[(&str, PathBuf)]) -> Result<(), Failur
 
 /// Why this may be no hook.
 pub fn obstacle(program: &Path, changed: &[(&str, PathBuf)]) -> Option<String> {
+    if let Some(socket) = socket_of(program) {
+        // Nothing of it is run, and whoever is to listen there need not do so yet.
+        return (!socket.is_absolute()).then(|| "names no socket by an absolute path".to_owned());
+    }
     if !program.is_absolute() {
         return Some("is not an absolute path".to_owned());
     }
