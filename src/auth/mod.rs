@@ -55,6 +55,7 @@ mod grants_table;
 mod groups_editor;
 mod hash;
 mod key_reader;
+mod login_tag;
 mod names;
 mod network;
 mod own;

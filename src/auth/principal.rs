@@ -81,7 +81,7 @@ impl Principal {
     }
 
     /// The address that they are at.
-    pub(super) fn from(&self) -> IpAddr {
+    pub(crate) fn from(&self) -> IpAddr {
         self.from
     }
 

@@ -330,3 +330,9 @@ pub const METRICS_FRESH: Duration = Duration::from_millis(250);
 
 /// How long the server may take to show that it serves, for whoever asks about its health: less than asking may take in all.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+// ---- What a server leaves to the next one ----
+
+/// Bytes of what a server that ends in order leaves to the next one: room for every cookie and lock there can be, with the longest
+/// paths that locks have in practice; with nothing but locks of the longest paths and owners there are, 24 MiB.
+pub const LEFT_MAX: u64 = 32 * 1024 * 1024;

@@ -9,6 +9,7 @@ mod builder;
 mod desk;
 mod door;
 mod events;
+mod handed_on;
 mod handle;
 mod http;
 mod keys;
@@ -189,7 +190,7 @@ struct Shared {
     accounts: Arc<Accounts>,
     vault: Arc<dyn Vault>,
     /// Held as long as the server lives.
-    _state: Option<State>,
+    state: Option<State>,
     registry: Arc<Registry>,
     admission: Arc<Admission>,
     tokens: Arc<Tokens>,
@@ -382,7 +383,7 @@ impl Server {
             accounts,
             users,
             vault,
-            _state: state,
+            state,
             registry,
             admission: Admission::new(admission_of(&live, plan.connections)),
             tokens: Arc::new(Tokens::new(move |principal| current.now().still_has(principal))),
@@ -457,6 +458,9 @@ impl Server {
             info!(target: "sealift::server::start", %address, pid = std::process::id(), pin = %self.pin, "listening");
         }
         registry.tell(&Event::of_server(What::Started));
+        if let Some(state) = &self.shared.state {
+            handed_on::take_over(&self.shared, &state.folder());
+        }
         self.shared.users.watch()?;
         if let Some(certificate) = &self.shared.web_certificate {
             door::web_certificate::watch(certificate)?;
@@ -472,6 +476,9 @@ impl Server {
         let _ = timeout(self.shared.live().pace.grace + limits::CLOSE_DRAIN * 2, over.recv()).await;
         // Clients that come back go on with what they had begun, as after a crash.
         self.shared.uploads.put_away().await;
+        if let Some(state) = &self.shared.state {
+            handed_on::leave(&self.shared, &state.folder());
+        }
         info!(connections = registry.connections(), "stopped");
         registry.tell(&Event::of_server(What::Stopped));
         if let Some(audit) = audit {

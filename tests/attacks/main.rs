@@ -29,6 +29,7 @@ mod drop_sessions;
 mod drop_uploads;
 mod fairness;
 mod hooks;
+mod left_behind;
 mod links;
 mod login;
 mod memory;

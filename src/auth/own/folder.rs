@@ -27,6 +27,9 @@ const INVITATIONS: &str = "invitations";
 /// Where links are.
 const LINKS: &str = "links";
 
+/// What a server that ended in order left to the next one.
+const LEFT: &str = "left.json";
+
 /// The characters of a user's name that stand for themselves in the name of a file are small letters and digits: where
 /// case does not count, `Alice` and `alice` must not share one.
 const OTHERS: &AsciiSet = &capitals(NON_ALPHANUMERIC);
@@ -183,6 +186,34 @@ impl StateFolder {
         }
     }
 
+    /// Leaves this to the next server that has the folder, in place of what may be left there already: on the disk when this
+    /// returns, or not at all.
+    ///
+    /// # Errors
+    /// [`Kind::TooLong`] over [`limits::LEFT_MAX`] bytes; those of the file system.
+    pub(crate) fn leave(&self, text: &str) -> Result<()> {
+        if text.len() as u64 > limits::LEFT_MAX {
+            return Err(Error::new(Kind::TooLong, format!("{} bytes are more than are handed on", text.len())));
+        }
+        Fresh::beside(&self.path.join(LEFT), text)?.put_in_place()
+    }
+
+    /// What the last server left, if it left something. It is gone from the folder when this returns.
+    ///
+    /// # Errors
+    /// [`Kind::BadConfig`] if that is no small text file; those of the file system.
+    pub(crate) fn take_left(&self) -> Result<Option<String>> {
+        let path = self.path.join(LEFT);
+        let text = match read_small(&path, limits::LEFT_MAX) {
+            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+            text => text,
+        };
+        // What cannot be removed would count again after each restart: it does not count at all.
+        fs::remove_file(&path).map_err(|err| Error::file(path.display(), err))?;
+        sync_parent(&path)?;
+        text.map(Some)
+    }
+
     pub(super) fn folder_of_invitations(&self) -> PathBuf {
         match &self.invitations {
             Some(opened) => PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())),
@@ -204,11 +235,12 @@ impl StateFolder {
 
     /// Removes what was being written when a server was killed: hidden files.
     fn sweep(&self) -> Result<()> {
-        for folder in [self.users(), self.links()] {
+        let left = format!(".{LEFT}.");
+        for (folder, beginning) in [(self.users(), "."), (self.links(), "."), (self.path.clone(), &left)] {
             let failed = |err| Error::file(folder.display(), err);
             for entry in fs::read_dir(&folder).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
-                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                if entry.file_name().as_encoded_bytes().starts_with(beginning.as_bytes()) {
                     fs::remove_file(entry.path()).map_err(failed)?;
                 }
             }

@@ -3,7 +3,9 @@
 //!
 //! A lock has a token, which is no secret and of use to nobody but the user who took it: a write goes through if its user
 //! presents it. Locks are kept in memory, by the place below the data folder, so that a home inside of another has the same
-//! ones; they end after their time by themselves, and with the server.
+//! ones; they end after their time by themselves, and with a server that is killed: one that ends in order hands them on to the next.
+
+mod handed;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,7 +1,8 @@
 //! Those who have logged in by the form: what a browser's cookie stands for.
 //!
 //! A cookie is 32 random bytes, of which the server keeps only the BLAKE3. It is void when it was not used for some hours, some
-//! days after the login, at the logout, when its user is kicked, and as soon as a login would not give the same user any more.
+//! days after the login, at the logout, when its user is kicked, and as soon as a login would not give the same user any more. A
+//! server that ends in order hands it on to the next one.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use crate::files::Hash;
 use crate::limits;
 use crate::random;
 use crate::secret::Secret;
+use crate::server::handed_on::{HandedCookie, Moment};
 use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
@@ -95,6 +97,41 @@ impl SignedIn {
     /// Those of whom a login would not give the same user any more are void, also when nobody uses them before the user is back.
     pub fn keep_users(&self, users: &Users) {
         self.lock().retain(|_, entry| users.renew(&entry.principal).is_some());
+    }
+
+    /// Those that count now, for the next server.
+    pub fn to_hand_on(&self, moment: &Moment) -> Vec<HandedCookie> {
+        let entries = self.lock();
+        let counting = entries.iter().filter(|(_, entry)| !entry.is_over(moment.now));
+        let told = counting.filter_map(|(cookie, entry)| {
+            Some(HandedCookie {
+                cookie: cookie.to_string(),
+                user: entry.principal.name().to_owned(),
+                login: entry.principal.login_tag()?.to_string(),
+                from: entry.principal.from(),
+                since: moment.seconds_of(entry.since),
+                used: moment.seconds_of(entry.used),
+            })
+        });
+        told.collect()
+    }
+
+    /// Those that the last server had, of users who would log in by the same password now. How many there are.
+    pub fn take_over(&self, handed: Vec<HandedCookie>, users: &Users, moment: &Moment) -> usize {
+        let mut entries = self.lock();
+        for cookie in handed.into_iter().take(limits::WEB_COOKIES) {
+            let entry = || {
+                let principal = users.known_again(&cookie.user, cookie.login.parse().ok()?, cookie.from)?;
+                // A clock that was set back makes none of them younger than now.
+                let at = |seconds| moment.at(seconds).map(|at| at.min(moment.now));
+                Some(Entry { principal, since: at(cookie.since)?, used: at(cookie.used)? })
+            };
+            if let (Ok(hash), Some(entry)) = (cookie.cookie.parse(), entry().filter(|entry| !entry.is_over(moment.now)))
+            {
+                entries.insert(hash, entry);
+            }
+        }
+        entries.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Entry>> {

@@ -146,3 +146,31 @@ fn a_lock_that_is_taken_while_an_upload_comes_holds_when_it_ends() {
     assert_eq!(end().status, 423);
     assert_eq!(fs::read(&file).unwrap(), b"old");
 }
+
+#[test]
+fn a_lock_outlives_a_restart_and_its_time_goes_on() {
+    let world = World::with(&[("alice", "\"full\"", "team"), ("bob", "\"full\"", "team")]);
+    let daemon = world.start();
+    fs::write(world.home("team").join("file"), "old").unwrap();
+    let locked = lock(&daemon, "alice", &["Timeout: Second-600"], "/~alice/file");
+    let given_up = lock(&daemon, "alice", &["Timeout: Second-600"], "/~alice/given-up");
+    let lock_token = format!("Lock-Token: {}", given_up.header("lock-token"));
+    assert_eq!(ask(&daemon, "alice", "UNLOCK", &[&lock_token], "", "/~alice/given-up").status, 204);
+    daemon.stop();
+
+    let daemon = world.start();
+    assert_eq!(ask(&daemon, "bob", "PUT", &[], "new", "/~bob/file").status, 423);
+    assert_eq!(enter(&daemon, "bob").upload("file", b"new").1, "locked");
+    assert_eq!(ask(&daemon, "bob", "PUT", &[], "new", "/~bob/given-up").status, 204);
+    let found = ask(&daemon, "bob", "PROPFIND", &["Depth: 0"], "", "/~bob/file").text();
+    let left: u64 = between(&found, "<D:timeout>Second-", "<")[0].parse().unwrap();
+    assert!(left <= 600 && found.contains("mailto:a"), "{found}");
+    assert_eq!(ask(&daemon, "alice", "PUT", &[&presents(&locked)], "new", "/~alice/file").status, 204);
+    // Once more, and then by a server that is killed: what it has it leaves to nobody.
+    daemon.stop();
+    let daemon = world.start();
+    assert_eq!(ask(&daemon, "bob", "PUT", &[], "new", "/~bob/file").status, 423);
+    daemon.kill();
+    let daemon = world.start();
+    assert_eq!(ask(&daemon, "bob", "PUT", &[], "bob's", "/~bob/file").status, 204);
+}

@@ -90,3 +90,20 @@ fn a_cookie_is_void_when_its_user_changes_or_is_kicked() {
     eventually("alice is back", || curl(&daemon, &["-u", &format!("alice:{PASSWORD}")], "/~alice/file").status == 200);
     assert_eq!((ask(&again), ask(&unused)), (401, 401), "and her cookies are not");
 }
+
+#[test]
+fn a_restart_logs_no_browser_out() {
+    let world = World::of(&["alice", "bob"]);
+    fs::write(world.home("alice").join("file"), "alice's").unwrap();
+    let daemon = world.start();
+    let alice = cookie(&log_in(&daemon, "alice", PASSWORD, &[]));
+    let ask = |daemon: &Daemon, cookie: &str| curl(daemon, &["-H", cookie], "/~alice/file").status;
+    assert_eq!(ask(&daemon, &alice), 200);
+    let ended = daemon.stop();
+    assert!(ended.log.contains("left to the next server cookies=1 locks=0"), "{}", ended.log);
+    let daemon = world.start();
+    assert_eq!(ask(&daemon, &alice), 200);
+    assert_eq!(curl(&daemon, &["-H", &alice], "/~bob/").status, 404, "as a user who is logged in is told");
+    daemon.stop();
+    assert_eq!(ask(&world.start(), &alice), 200, "however often");
+}

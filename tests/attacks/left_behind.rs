@@ -1,0 +1,122 @@
+//! Attacks by what a server that ends leaves to the next one: nobody is logged in by it who would not be without a restart.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::PathBuf;
+
+use crate::common::web::curl;
+use crate::common::{Daemon, PASSWORD, World, section};
+
+/// The header of a cookie of alice's.
+fn log_in(daemon: &Daemon) -> String {
+    let form = ["-H", "Sec-Fetch-Site: same-origin", "-d", "user=alice", "-d", &format!("password={PASSWORD}")];
+    let got = curl(daemon, &form, "/.sealift-web/login");
+    format!("Cookie: {}", got.header("set-cookie").split("; ").next().unwrap())
+}
+
+fn status(daemon: &Daemon, cookie: &str) -> u16 {
+    curl(daemon, &["-H", cookie], "/~alice/").status
+}
+
+fn left(world: &World) -> PathBuf {
+    world.place().join("server_state").join("left.json")
+}
+
+#[test]
+fn left_cookie_of_another_user() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let cookie = log_in(&daemon);
+    assert_eq!(status(&daemon, &cookie), 200);
+    daemon.stop();
+    let file = fs::metadata(left(&world)).unwrap();
+    assert_eq!(file.mode() & 0o7777, 0o600);
+    // Removed and made again, with the very same password.
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    world.set_users("[anonymous]\nenabled = true\n");
+    let daemon = world.start();
+    daemon.add_user("alice", PASSWORD, "full");
+    assert_eq!(status(&daemon, &cookie), 401);
+    daemon.stop();
+    // And the first one back: what was left has been read, and is nobody's any more.
+    world.set_users(&users);
+    let daemon = world.start();
+    assert_eq!(status(&daemon, &cookie), 401);
+    let cookie = log_in(&daemon);
+    daemon.stop();
+    for change in ["enabled = false", "expires = 2001-01-31", "from = [\"192.0.2.0/24\"]"] {
+        let kept = fs::read(left(&world)).unwrap();
+        world.set_users(&(section("alice", "\"full\"", "alice") + change + "\n"));
+        let daemon = world.start();
+        assert_eq!(status(&daemon, &cookie), 401, "{change}");
+        daemon.stop();
+        fs::write(left(&world), kept).unwrap();
+    }
+    world.set_users(&users);
+    assert_eq!(status(&world.start(), &cookie), 200, "it was that alone");
+}
+
+#[test]
+fn left_cookie_that_was_logged_out() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let cookie = log_in(&daemon);
+    daemon.stop();
+    let daemon = world.start();
+    let ours = ["-X", "POST", "-H", "Sec-Fetch-Site: same-origin", "-H", &cookie];
+    assert_eq!(curl(&daemon, &ours, "/.sealift-web/logout").status / 100, 3);
+    assert_eq!(status(&daemon, &cookie), 401);
+    // However the server ends that saw it.
+    assert!(!left(&world).exists());
+    daemon.kill();
+    assert_eq!(status(&world.start(), &cookie), 401);
+}
+
+#[test]
+fn left_file_tampered() {
+    let world = World::of(&["alice"]);
+    let daemon = world.start();
+    let cookie = log_in(&daemon);
+    daemon.stop();
+    let whole = fs::read_to_string(left(&world)).unwrap();
+    let value = cookie.split('=').nth(1).unwrap();
+    assert!(!whole.contains(value), "what opens something is not written down");
+    // Who reads the file has nothing that logs in.
+    let hash = whole.split("\"cookie\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let daemon = world.start();
+    assert_eq!(status(&daemon, &format!("Cookie: __Host-sealift={hash}")), 401);
+    daemon.stop();
+    let elsewhere = world.place().join("elsewhere");
+    let odd = [
+        String::new(),
+        whole[..whole.len() / 2].to_owned(),
+        whole.replace("\"version\":1", "\"version\":2"),
+        "[".repeat(100_000),
+        "x".repeat(33 * 1024 * 1024),
+    ];
+    for text in &odd {
+        fs::write(left(&world), text).unwrap();
+        let daemon = world.start();
+        assert_eq!(status(&daemon, &cookie), 401);
+        assert!(daemon.log().contains("what the last server left is of no use"), "{}", daemon.log());
+        assert!(!left(&world).exists());
+        daemon.kill();
+    }
+    // Whatever stands in a field: the entry alone is nothing.
+    for (from, to) in [("\"alice\"", "\"bob\""), ("\"login\":\"", "\"login\":\"x"), ("\"since\":1", "\"since\":0")] {
+        fs::write(left(&world), whole.replace(from, to)).unwrap();
+        let daemon = world.start();
+        assert_eq!(status(&daemon, &cookie), 401, "{from}");
+        daemon.kill();
+    }
+    // A link is removed, and what it leads to stays.
+    fs::write(&elsewhere, "[]").unwrap();
+    symlink(&elsewhere, left(&world)).unwrap();
+    let daemon = world.start();
+    assert_eq!(status(&daemon, &cookie), 401);
+    assert!(!left(&world).is_symlink());
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "[]");
+    daemon.kill();
+    fs::write(left(&world), whole).unwrap();
+    assert_eq!(status(&world.start(), &cookie), 200, "as it was");
+}
