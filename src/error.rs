@@ -10,6 +10,7 @@ pub(crate) use system::told;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// Exit code of a program. Frozen: scripts depend on these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,8 +258,8 @@ pub struct Error {
     kind: Kind,
     side: Side,
     text: Box<str>,
-    /// What a file operation failed on, as it was named.
-    path: Option<Box<str>>,
+    /// What it happened to, as it was named.
+    path: Option<Box<Path>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -278,7 +279,7 @@ impl Error {
     }
 
     /// The same, about this path, for those who do not read the text.
-    pub fn at(mut self, path: impl Into<String>) -> Self {
+    pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into().into());
         self
     }
@@ -338,7 +339,7 @@ impl Error {
         if self.kind != Kind::Denied || !source.is_some_and(refused) {
             return (self.kind, Cow::Borrowed(&self.text));
         }
-        let what = self.path.as_deref().unwrap_or_default();
+        let what = self.path.as_deref().unwrap_or(Path::new("")).display();
         (Kind::Io, Cow::Owned(format!("{what}: the server's own account may not do that on its disk")))
     }
 
@@ -367,8 +368,9 @@ impl Error {
         self.side
     }
 
-    /// The path it is about, as it was named there, if that is known.
-    pub fn path(&self) -> Option<&str> {
+    /// What it happened to: of what a server refuses the path that was asked for, as it is named there; else a local one. Nothing
+    /// if it happened to no file or folder, or that is not known.
+    pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 

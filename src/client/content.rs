@@ -92,7 +92,7 @@ pub(super) fn hash(path: &Path, follows: bool, work: &mut Work<'_>, told: impl F
     flags.set(OFlags::NOFOLLOW, !follows);
     let mut file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|err| failed(err.into()))?);
     if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())));
+        return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).at(path));
     }
     work.hash(told, |buffer, _| match file.read(buffer) {
         Err(err) if err.kind() == ErrorKind::Interrupted => Ok(None),

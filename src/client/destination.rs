@@ -73,7 +73,7 @@ impl Destination {
     pub(super) fn make_link(&self, tree: &RelPath, path: &RelPath, text: &[u8], replaces: bool) -> Result<Linked> {
         let failed = |err: std::io::Error| Error::file(path, err);
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(Error::new(Kind::IsDirectory, format!("{path}: is a folder")));
+            return Err(Error::new(Kind::IsDirectory, format!("{path}: is a folder")).at(path.as_path()));
         };
         let inside = folder.strip_prefix(tree);
         if inside.as_ref().is_none_or(|inside| symlink_target(inside, text).is_none()) {
@@ -110,7 +110,7 @@ impl Destination {
             Some(FileType::Directory) => return Err(failed(Errno::ISDIR.into())),
             Some(_) => {
                 let text = format!("{path}: a device or pipe has this name, and nothing takes its place");
-                return Err(Error::new(Kind::NotRegular, text));
+                return Err(Error::new(Kind::NotRegular, text).at(path.as_path()));
             }
         }
         Ok(Linked::Made)

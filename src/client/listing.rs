@@ -41,7 +41,8 @@ impl Unread {
         let failed = |path: PathBuf, what: &str| {
             let shown = for_people(path.as_os_str().as_bytes());
             let error = Error::new(Kind::Io, format!("{shown}: {what} could not be read by the server"));
-            (path, error.of_server().at(shown))
+            let error = error.of_server().at(path.clone());
+            (path, error)
         };
         let top = folder.as_path();
         let named = self.names.iter().map(|name| match name.as_slice() {

@@ -56,7 +56,7 @@ impl LocalFile {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => return Err(failed(rustix::io::Errno::ISDIR)),
-            _ => return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display()))),
+            _ => return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).at(path)),
         }
         let stamp = Stamp::from(&stat);
         let (size, mtime) = (stamp.size(), stamp.mtime());
@@ -122,7 +122,8 @@ impl LocalFile {
 
     /// Somebody changed it.
     pub(super) fn torn(&self) -> Error {
-        Error::new(Kind::Torn, format!("{}: the file changed while it was sent", self.path.display()))
+        let text = format!("{}: the file changed while it was sent", self.path.display());
+        Error::new(Kind::Torn, text).at(&self.path)
     }
 
     /// Reads on, and notices a file that is not as long as it was. The last read asks for one byte more than should be

@@ -135,7 +135,8 @@ impl Receiver<'_> {
             }
             // Said before the bytes are sent in vain. The commit decides.
             if job.file.condition == Condition::Absent && self.into.stat(&job.file.to).is_ok() {
-                let error = Error::new(Kind::Exists, format!("{}: already exists", job.file.to));
+                let error =
+                    Error::new(Kind::Exists, format!("{}: already exists", job.file.to)).at(job.file.to.as_path());
                 self.failed(&job, error);
                 continue;
             }

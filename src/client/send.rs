@@ -419,7 +419,7 @@ pub fn of_destination(error: Error, to: &RelPath) -> Error {
     match parent.filter(|_| error.kind() == Kind::NotFound && error.side() == Side::Server) {
         Some(parent) => {
             let text = format!("{parent}: no such folder on the server{}", server_of(error.text()));
-            Error::new(Kind::NotFound, text).of_server().at(parent.to_string())
+            Error::new(Kind::NotFound, text).of_server().at(parent.as_path())
         }
         None => error,
     }

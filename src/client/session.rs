@@ -1,5 +1,7 @@
 //! The protocol's client end over a [`Wire`]: commands out, replies and data in, in step. Blocking.
 
+use std::collections::VecDeque;
+
 use zeroize::Zeroize;
 
 use super::answers::Ids;
@@ -7,6 +9,7 @@ use super::wire::{Credit, Event, Parcel, Wire};
 use crate::buffers::Buffer;
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
+use crate::files::RelPath;
 use crate::limits;
 use crate::proto::{Command, Feature, Features, FrameDecoder, LineDecoder, Piece, Reply};
 
@@ -29,7 +32,10 @@ pub(super) struct Session {
     /// Leave to send it, if that is known already.
     leave: Option<Credit>,
     scratch: Vec<u8>,
-    unanswered: usize,
+    /// What each command that is not answered yet named, oldest first; nothing for what names nothing, and for the greeting.
+    unanswered: VecDeque<Option<RelPath>>,
+    /// What the command named that the last final reply answered.
+    answered: Option<RelPath>,
     /// How many of them are still in `out`.
     unsent: usize,
     broken: bool,
@@ -52,7 +58,8 @@ impl Session {
             // Large enough that a password in a line is never copied to a larger one.
             scratch: Vec::with_capacity(4 * limits::LINE_MAX),
             // The greeting.
-            unanswered: 1,
+            unanswered: VecDeque::from([None]),
+            answered: None,
             unsent: 0,
             broken: false,
             ids: None,
@@ -62,7 +69,7 @@ impl Session {
 
     /// Whether another command can be sent: all are answered, and nothing was out of order.
     pub(super) fn is_usable(&self) -> bool {
-        !self.broken && self.unanswered == 0
+        !self.broken && self.unanswered.is_empty()
     }
 
     /// What the server listed.
@@ -107,11 +114,15 @@ impl Session {
     /// [`Kind::PathTooLong`] if the line would be too long, [`Kind::TooOld`] if the server did not list what it needs;
     /// nothing is written then.
     pub(super) fn command(&mut self, command: &Command) -> Result<()> {
+        let about = |error: Error| match command.path() {
+            Some(path) => error.at(path.as_path()),
+            None => error,
+        };
         if let Some(missing) = command.needs().first_missing_in(self.features) {
-            return Err(missing.missing());
+            return Err(about(missing.missing()));
         }
         self.scratch.clear();
-        command.render(&mut self.scratch)?;
+        command.render(&mut self.scratch).map_err(about)?;
         let fits = self.out.append(&self.scratch) == self.scratch.len();
         if command.is_secret() {
             self.secret = true;
@@ -121,7 +132,7 @@ impl Session {
             self.broken = true;
             return Err(Error::new(Kind::Internal, "the outgoing buffer is full"));
         }
-        self.unanswered += 1;
+        self.unanswered.push_back(command.path().cloned());
         self.unsent += 1;
         Ok(())
     }
@@ -167,7 +178,7 @@ impl Session {
     /// # Errors
     /// Those of the connection, and [`Kind::Protocol`] for what is no reply. A reply that says no is not an error here.
     pub(super) fn reply(&mut self) -> Result<Reply<'_>> {
-        if self.unsent == self.unanswered {
+        if self.unsent == self.unanswered.len() {
             self.flush();
         }
         while !self.next_line()? {
@@ -198,7 +209,7 @@ impl Session {
         if found < 400 && found != digits {
             return Err(self.out_of_order());
         }
-        let reply = Reply::parse(&self.line)?;
+        let reply = Reply::parse(&self.line)?.to_command_about(self.answered.as_ref());
         if reply.is_error() { Err(reply.to_error()) } else { Ok(reply) }
     }
 
@@ -264,8 +275,8 @@ impl Session {
     fn parse_line(&mut self) -> Result<Reply<'_>> {
         let reply = Reply::parse(&self.line).inspect_err(|_| self.broken = true)?;
         if !reply.is_preliminary() {
-            match self.unanswered.checked_sub(1) {
-                Some(left) => self.unanswered = left,
+            match self.unanswered.pop_front() {
+                Some(named) => self.answered = named,
                 None => self.broken = true,
             }
             if let (Some(pid), Some(session)) = (reply.get("pid"), reply.get("session")) {
@@ -274,7 +285,7 @@ impl Session {
             // After these the server closes the connection.
             self.broken |= reply.digits == 421 || matches!(reply.word, "too-long" | "protocol");
         }
-        Ok(reply)
+        Ok(reply.to_command_about(self.answered.as_ref().filter(|_| !reply.is_preliminary())))
     }
 }
 

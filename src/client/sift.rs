@@ -30,7 +30,7 @@ fn is_as_new(there: Option<Mtime>, source: Mtime) -> bool {
 }
 
 fn exists(to: &RelPath) -> Error {
-    Error::new(Kind::Exists, format!("{to}: already exists"))
+    Error::new(Kind::Exists, format!("{to}: already exists")).at(to.as_path())
 }
 
 /// Whether a file of this size and time is still to be fetched; if not, it is settled and told.

@@ -120,7 +120,7 @@ impl Client {
 /// The folder of a local file, and its name in it.
 fn place(file: &Path) -> Result<(Destination, RelPath)> {
     let Some(name) = file.file_name() else {
-        return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", file.display())));
+        return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", file.display())).at(file));
     };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     Ok((Destination::open(folder.unwrap_or(Path::new(".")))?, RelPath::parse(OsStr::as_bytes(name))?))

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
+use std::path::Path;
 
 use super::percent::{decode, encode, list_item};
 use crate::error::{Error, Kind, Result};
 use crate::escape::for_people;
+use crate::files::RelPath;
 
 /// Writes one reply line at the end of a buffer. The only writer of replies: values are percent-encoded and text is
 /// escaped here, so no file name can forge a line.
@@ -107,6 +109,8 @@ pub struct Reply<'a> {
     fields: &'a str,
     /// The words for a person; from the other side, so escape them before showing.
     pub text: &'a str,
+    /// What the command named that it answers, if its reader knows: an error happened to that.
+    asked: Option<&'a RelPath>,
 }
 
 impl<'a> Reply<'a> {
@@ -139,7 +143,13 @@ impl<'a> Reply<'a> {
             return None;
         }
         let digits = digits.parse().ok().filter(|d| (100..600).contains(d))?;
-        Some(Reply { digits, word, fields, text })
+        Some(Reply { digits, word, fields, text, asked: None })
+    }
+
+    /// The same as the answer to a command that named this.
+    #[must_use]
+    pub fn to_command_about(self, asked: Option<&'a RelPath>) -> Self {
+        Reply { asked, ..self }
     }
 
     /// More replies or data follow.
@@ -211,7 +221,12 @@ impl<'a> Reply<'a> {
         {
             text += &format!("{SERVER}{})", for_people(pid.as_bytes()));
         }
-        Error::new(kind, text).of_server()
+        let error = Error::new(kind, text).of_server();
+        match self.asked {
+            // What ends the connection happened to nothing that was asked for.
+            Some(path) if self.digits != 421 => error.at(if path.is_root() { Path::new(".") } else { path.as_path() }),
+            _ => error,
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! Where a person's configuration is.
 
 use std::env;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift::client::ConfigFile;
+use sealift::escape::for_people;
 use sealift::{Error, Kind, Result};
 
 use super::args::Common;
+use super::failure::Failure;
 
 /// The file of defaults and of servers with names, in the configuration folder.
 const CONFIG: &str = "config.toml";
@@ -35,6 +38,26 @@ pub fn is_of_account() -> bool {
     !["SEALIFT_CONFIG_DIR", "XDG_CONFIG_HOME", "HOME"].into_iter().any(is_set)
 }
 
+/// What to say of a word that is written as the name of a server, and none has it; `is_named`: the file with the names was named. Where
+/// HOME is missing it may be that another file has it.
+pub fn unknown_name(name: &str, is_named: bool) -> Failure {
+    let text = format!("no server is called {name}: here");
+    if is_named || !is_of_account() {
+        let hint = format!(
+            "`sealift bookmark list` shows the names there are, `sealift bookmark add {name} alice@HOST` adds this one. A server is \
+             written [user@]host[:port]/path."
+        );
+        return Failure::new(Kind::Usage, text, hint);
+    }
+    let sought = match config_dir() {
+        Ok(folder) => format!("only {} was read", for_people(folder.join(CONFIG).as_os_str().as_bytes())),
+        Err(_) => format!("no {CONFIG} could be read"),
+    };
+    let hint = "Set HOME or SEALIFT_CONFIG_DIR, or name the file with --config; a server without a name is written \
+                [user@]host[:port]/path.";
+    Failure::new(Kind::Usage, format!("{text}; HOME is not set, so {sought}"), hint)
+}
+
 /// The file of defaults and names: the one that was named, which must be there, or the one in the configuration folder,
 /// if there is such a folder.
 ///
@@ -44,7 +67,7 @@ pub fn config_file(named: Option<&Path>) -> Result<Option<ConfigFile>> {
     match named.filter(|path| !path.as_os_str().is_empty()) {
         None => Ok(config_dir().ok().map(|folder| ConfigFile::new(folder.join(CONFIG)))),
         Some(path) if path.exists() => Ok(Some(ConfigFile::new(path))),
-        Some(path) => Err(Error::new(Kind::NotFound, format!("{}: no such file", path.display()))),
+        Some(path) => Err(Error::new(Kind::NotFound, format!("{}: no such file", path.display())).at(path)),
     }
 }
 

@@ -179,19 +179,16 @@ impl Context {
     /// As [`Config::target`] and [`Context::config`].
     pub fn target(&self, typed: &OsStr) -> Outcome<Target> {
         super::commands::by_link::refuse(typed)?;
-        let target = self.config()?.target(typed.as_bytes()).map_err(Failure::from);
+        let config = self.config()?;
+        let target = config.target(typed.as_bytes()).map_err(Failure::from);
         let first = typed.as_bytes().split(|byte| *byte == b'/').next().unwrap_or_default();
         if let (Err(_), Some(name)) = (&target, first.strip_suffix(b":"))
             && !name.is_empty()
+            && !config.is_named(typed.as_bytes())
             && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
             && typed.as_bytes().get(first.len()..).is_none_or(|rest| !rest.starts_with(b"//"))
         {
-            let name = for_people(name);
-            let hint = format!(
-                "`sealift bookmark list` shows the names there are, `sealift bookmark add {name} alice@HOST` adds this one. A \
-                 server is written [user@]host[:port]/path."
-            );
-            return Err(Failure::new(Kind::Usage, format!("no server is called {name}: here"), hint));
+            return Err(config::unknown_name(&for_people(name), self.common.config.is_some()));
         }
         target.map_err(|failure| match first.contains(&b':') {
             // The table's step for this kind is about options.

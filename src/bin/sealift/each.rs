@@ -72,7 +72,7 @@ impl Context {
         mut work: impl AsyncFnMut(&mut Client, &Target) -> Outcome,
     ) -> Outcome {
         let one = async |client: &mut Client, named: &[Named]| match named {
-            [one] => work(client, &one.target).await,
+            [one] => work(client, &one.target).await.map_err(|failure| failure.while_at(&one.target.path)),
             _ => Ok(()),
         };
         self.with_words(typed, names, repeat, false, one).await
@@ -133,7 +133,7 @@ impl Context {
                 let Meant { names: meant, failures, .. } = match found {
                     Ok(meant) => meant,
                     Err(failure) => {
-                        lost = self.tell(failure, &line, &mut tally)?;
+                        lost = self.tell(failure.while_at(&word.target.path), &line, &mut tally)?;
                         continue;
                     }
                 };

@@ -116,7 +116,7 @@ pub async fn expand_quoted(client: &mut Client, target: &Target) -> Outcome<Mean
             let text = format!("{target}: nothing matches");
             let hint = "`sealift ls` shows what is there. A name that begins with a dot is matched by one that does, and a \
                         backslash before a wildcard takes its meaning away.";
-            meant.failures.push(Failure::new(Kind::NotFound, text, hint));
+            meant.failures.push(Failure::new(Kind::NotFound, text, hint).at_server(&target.path));
         }
         // Not their own exit code: what was found is done in spite of them.
         meant.failures.extend(unread.into_iter().map(|(_, error)| Failure::from(error)));
@@ -164,11 +164,12 @@ pub async fn expand_kept(client: &mut Client, target: &Target, quoted: bool) -> 
             let text = format!("{target}: nothing that is kept matches");
             let hint = "`sealift trash list` shows what can be brought back. A name that begins with a dot is matched by one that \
                         does, and a backslash before a wildcard takes its meaning away.";
-            meant.failures.push(Failure::new(Kind::NotFound, text, hint));
+            meant.failures.push(Failure::new(Kind::NotFound, text, hint).at_server(&target.path));
         }
         if list.is_cut {
             let text = format!("{target}: more is kept than the server tells of at once, and may match too");
-            meant.failures.push(Failure::new(Kind::SomeFailed, text, "Name a folder before the first wildcard."));
+            let failure = Failure::new(Kind::SomeFailed, text, "Name a folder before the first wildcard.");
+            meant.failures.push(failure.at_server(&target.path));
         }
         let named = |path| Named::plainly(&Target { path, is_folder: false, ..target.clone() });
         meant.names.extend(found.into_iter().map(named));

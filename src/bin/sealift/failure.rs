@@ -1,9 +1,13 @@
 //! What goes wrong, as the person sees it: what happened, the next step, the exit code.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
 use console::Style;
 use sealift::client::{Endpoint, is_lost_line};
 use sealift::error::Side;
 use sealift::escape::for_people;
+use sealift::files::RelPath;
 use sealift::stray::Stray;
 use sealift::sync::Mutex;
 use sealift::{Error, Exit, Kind};
@@ -97,6 +101,32 @@ impl Failure {
         }
     }
 
+    /// Names for programs the file or folder of this machine that it happened to.
+    pub fn at(self, path: impl Into<PathBuf>) -> Self {
+        match self {
+            Failure::Error { error, hint } => Failure::Error { error: error.at(path), hint },
+            shown => shown,
+        }
+    }
+
+    /// The same of a file or folder on a server.
+    pub fn at_server(self, path: &RelPath) -> Self {
+        match self {
+            Failure::Error { error, hint } => Failure::Error { error: error.of_server(), hint }.at(path_there(path)),
+            shown => shown,
+        }
+    }
+
+    /// Names for programs what a command was about when this happened, unless it is known what it happened to. What ends the
+    /// connection, and what is wrong with the command itself, happened to nothing.
+    pub fn while_at(self, path: &RelPath) -> Self {
+        let is_of_a_file = match &self {
+            Failure::Error { error, .. } => error.path().is_none() && error.kind() != Kind::Usage,
+            Failure::Shown(_) => false,
+        };
+        if is_of_a_file && !self.ends_connection() { self.at(path_there(path)) } else { self }
+    }
+
     /// The error of a line that was lost, after which the same may succeed on a new one, as [`is_lost_line`] tells.
     pub fn lost_line(&self) -> Option<&Error> {
         match self {
@@ -148,11 +178,11 @@ impl Failure {
                 let object =
                     Object::of(Event::Error).text("error", error.kind().word()).text("side", error.side().word());
                 let object = match error.path() {
-                    Some(path) => object.name("path", path.as_bytes()),
+                    Some(path) => object.name("path", path.as_os_str().as_bytes()),
                     None => object,
                 };
                 let object = object.text("text", text).text("hint", hint);
-                to_stderr(&object.value("exit", exit as u8).render());
+                out.json_error(object.value("exit", exit as u8));
             } else {
                 let text = out.wrapped("sealift: ", &text);
                 to_stderr(&format!("{} {text}", Style::new().for_stderr().red().bold().apply_to("sealift:")));
@@ -166,6 +196,11 @@ impl Failure {
         }
         exit
     }
+}
+
+/// A path on a server, as programs are told of it; of one's own folder that is a dot.
+fn path_there(path: &RelPath) -> &Path {
+    if path.is_root() { Path::new(".") } else { path.as_path() }
 }
 
 /// The next step when a server is not who it was.

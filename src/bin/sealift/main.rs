@@ -63,6 +63,9 @@ fn main() -> ExitCode {
     let ctx = Context::new(cli.common, server_reads(&cli.command));
     let outcome = refuse_misplaced(&matches).and_then(|()| run(&ctx, &cli.command));
     let exit = outcome.map_or_else(|failure| failure.show(ctx.out), |()| Exit::Done);
+    if tells_programs(&cli.command) {
+        ctx.out.sum_up(false);
+    }
     ExitCode::from(exit as u8)
 }
 
@@ -142,6 +145,11 @@ fn server_reads(command: &Command) -> bool {
         Command::Mirror(mirror) => mirror.checksum,
         _ => false,
     }
+}
+
+/// Whether what this writes to standard output are objects, where those are asked for, and not the bytes of files.
+fn tells_programs(command: &Command) -> bool {
+    !matches!(command, Command::Cat(_) | Command::Completion(_) | Command::Manual(_) | Command::Shell(_))
 }
 
 fn run(ctx: &Context, command: &Command) -> Outcome {

@@ -31,6 +31,52 @@ pub fn written() -> u64 {
     WRITTEN.load(Ordering::Relaxed)
 }
 
+/// What a command has told a program so far.
+static TOLD: Told = Told {
+    results: AtomicU64::new(0),
+    errors: AtomicU64::new(0),
+    is_summed_up: AtomicBool::new(false),
+    hands_on_bytes: AtomicBool::new(false),
+};
+
+struct Told {
+    /// Objects on standard output that tell of something.
+    results: AtomicU64,
+    /// Errors.
+    errors: AtomicU64,
+    /// The last object on standard output is a summary.
+    is_summed_up: AtomicBool,
+    /// Standard output is for the bytes of files.
+    hands_on_bytes: AtomicBool,
+}
+
+impl Told {
+    fn result(&self, object: &Object) {
+        let event = object.event();
+        let counts = ![Event::Start, Event::Progress, Event::Summary].iter().any(|other| event == Some(other.word()));
+        self.results.fetch_add(u64::from(counts), Ordering::Relaxed);
+        self.is_summed_up.store(event == Some(Event::Summary.word()), Ordering::Relaxed);
+    }
+}
+
+/// Another command begins to tell a program what comes of it.
+pub fn begins() {
+    TOLD.results.store(0, Ordering::Relaxed);
+    TOLD.errors.store(0, Ordering::Relaxed);
+    TOLD.is_summed_up.store(false, Ordering::Relaxed);
+    TOLD.hands_on_bytes.store(false, Ordering::Relaxed);
+}
+
+/// Counts an object of results that is written past [`Output::json`].
+pub fn tells(object: &Object) {
+    TOLD.result(object);
+}
+
+/// Standard output is for the bytes of files, and no objects go there.
+pub fn hands_on_bytes() {
+    TOLD.hands_on_bytes.store(true, Ordering::Relaxed);
+}
+
 /// How the hint of an interrupted command begins: what follows is a command line.
 pub const GO_ON: &str = "To go on: ";
 
@@ -109,9 +155,31 @@ impl Output {
     /// If stdout cannot be written to.
     pub fn json(self, object: impl FnOnce() -> Object) -> Result<bool> {
         if self.json {
-            self.line(object().render())?;
+            let object = object();
+            tells(&object);
+            self.line(object.render())?;
         }
         Ok(self.json)
+    }
+
+    /// Tells a program of an error.
+    pub fn json_error(self, object: Object) {
+        TOLD.errors.fetch_add(1, Ordering::Relaxed);
+        to_stderr(&object.render());
+    }
+
+    /// Ends what a command tells a program: with how much it has told, and how many errors, unless it has summed up what it did
+    /// itself. `is_failing`: one more error is about to be told. So whoever reads knows that nothing more comes.
+    pub fn sum_up(self, is_failing: bool) {
+        let is_over = TOLD.is_summed_up.load(Ordering::Relaxed) || TOLD.hands_on_bytes.load(Ordering::Relaxed);
+        if self.json && !is_over {
+            let (results, errors) = (TOLD.results.load(Ordering::Relaxed), TOLD.errors.load(Ordering::Relaxed));
+            // A stdout that is gone is nobody to tell.
+            let _ = self.json(|| {
+                let object = Object::of(Event::Summary).value("entries", results);
+                object.value("failed", errors + u64::from(is_failing))
+            });
+        }
     }
 
     /// A name for stdout: harmless for a terminal, exact for a program.
@@ -311,6 +379,11 @@ impl Object {
     /// One that tells of this.
     pub fn of(event: Event) -> Self {
         Object::default().value("v", JSON_VERSION).text("event", event.word())
+    }
+
+    /// What it tells of.
+    fn event(&self) -> Option<&str> {
+        self.0.get("event")?.as_str()
     }
 
     /// Adds text.

@@ -36,7 +36,7 @@ pub fn expand_local(typed: &OsStr) -> Result<LocalExpansion> {
         let found = search(&word, &mut expansion.failures)?;
         if found.is_empty() {
             let text = format!("{}: nothing matches on this machine", for_people(&word));
-            expansion.failures.push(Error::new(Kind::NotFound, text));
+            expansion.failures.push(Error::new(Kind::NotFound, text).at(path(word)));
         }
         expansion.paths.extend(found.into_iter().map(path));
     }

@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.is_dir() {
-        return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", path.display())));
+        return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", path.display())).at(path));
     }
     let is_ours = meta.uid() == rustix::process::getuid().as_raw();
     if meta.is_file() && is_ours && meta.mode() & 0o077 != 0 {

@@ -64,7 +64,7 @@ fn pull(
     let mut report = Report::new(observer).with_perms(options.perms).growing(options.growing);
     let source = remote::source(session, from, options, &mut report)?;
     if source.items.get(&RelPath::root()).is_none_or(|top| top.kind != EntryKind::Directory) {
-        return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")));
+        return Err(Error::new(Kind::NotDirectory, format!("{from}: not a folder")).of_server().at(from.as_path()));
     }
     let mut destination = local::destination(into, options, &mut report)?;
     if !destination.asides.is_empty() {

@@ -65,7 +65,7 @@ fn push(
         destination = remote::destination(session, to, options, &mut Report::new(&Silent))?;
     }
     if destination.items.get(&RelPath::root()).is_some_and(|top| top.kind != EntryKind::Directory) {
-        return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")));
+        return Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")).of_server().at(to.as_path()));
     }
     destination.spare(&source, &options.filter);
     let spared = destination.spare_shared(&source);

@@ -101,7 +101,7 @@ async fn get(streams: &mut Streams<'_>, large: LargeDownload, into: &Destination
     let LargeDownload { job, mut announced } = large;
     let Download { from, to, condition } = job.file.clone();
     if condition == Condition::Absent && into.store().stat(&to).is_ok() {
-        let error = Error::new(Kind::Exists, format!("{to}: already exists"));
+        let error = Error::new(Kind::Exists, format!("{to}: already exists")).at(to.as_path());
         failed(streams, &job.file, error);
         return Ok(());
     }

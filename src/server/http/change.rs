@@ -1,5 +1,6 @@
 //! DELETE, MKCOL and MOVE: what changes names and no bytes (RFC 4918). COPY, which makes files, has a file of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -260,7 +261,7 @@ fn all_of_it(headers: &HeaderMap) -> Result<()> {
 /// Tells that the folder of a new name is missing from that what is to get the name is.
 pub fn no_place(error: Error, to: &RelPath) -> Error {
     match error.kind() {
-        Kind::NotFound if error.path() == Some(to.to_string().as_str()) => {
+        Kind::NotFound if error.path() == Some(Path::new(&to.to_string())) => {
             Error::new(Kind::NotDirectory, format!("{to}: there is no such folder to put it in"))
         }
         _ => error,

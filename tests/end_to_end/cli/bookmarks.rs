@@ -154,3 +154,13 @@ fn another_file_is_named_by_option_or_environment() {
     assert_eq!(fs::read_to_string(world.local("new.toml")).unwrap(), "[server.work]\nhost = \"h\"\n");
     world.run(["--config", "/dev/null", "ls", &world.public("")]).code(0);
 }
+
+#[test]
+fn a_path_behind_a_name_that_leads_out_is_refused_for_that() {
+    let world = World::trusting();
+    set(&world, &format!("[server.work]\nhost = \"127.0.0.1\"\nport = {}\n", world.server.port()));
+    for args in [&["ls", "work:/../x"][..], &["ls", "work:/.."], &["get", "work:/../x"], &["ls", "work:../x"]] {
+        let done = world.run(args).code(2).said("`.` and `..` are not names");
+        assert!(!done.stderr.contains("no server is called"), "{}", done.stderr);
+    }
+}

@@ -98,6 +98,17 @@ fn a_server_that_is_not_known_where_no_home_is_set_says_so() {
 }
 
 #[test]
+fn a_name_of_a_server_that_only_another_home_knows_says_so() {
+    let world = World::new();
+    let home = world.local("home");
+    let words = ["ls".to_owned(), "no-such-name:".to_owned()];
+    let done = bare(&world, &words, &[]).code(2).said("no server is called no-such-name: here; HOME is not set");
+    assert!(done.stderr.contains("config.toml") && done.stderr.contains("Set HOME"), "{}", done.stderr);
+    let done = bare(&world, &words, &[("HOME", &home)]).code(2).said("no server is called no-such-name: here\n");
+    assert!(!done.stderr.contains("HOME"), "{}", done.stderr);
+}
+
+#[test]
 fn the_configuration_is_in_its_folder_whatever_says_where_that_is() {
     let world = World::new();
     let server = world.server.address();

@@ -204,7 +204,8 @@ fn df_shows_the_quota_and_what_is_left_of_it() {
     assert_eq!(world.run(["df", &carol]).code(0).stdout(), shown);
     let in_shell = world.run_with(["shell", &carol], b"df\n").code(0);
     assert_eq!(in_shell.stdout(), shown);
-    let json: serde_json::Value = serde_json::from_str(world.run(["df", "--json", &carol]).code(0).stdout()).unwrap();
+    let told = world.run(["df", "--json", &carol]).code(0);
+    let json: serde_json::Value = serde_json::from_str(told.stdout().lines().next().unwrap()).unwrap();
     assert_eq!((&json["quota"], &json["room"]), (&4096.into(), &2048.into()));
     world.run(["put", &format!("{}/f", world.server.data().join("alice").display()), &format!("{carol}g")]).code(0);
     assert!(world.run(["df", &carol]).code(0).stdout().ends_with(" room: 0 B\n"));

@@ -1,7 +1,9 @@
 //! Every object that `--json` writes is one that docs/json.schema.json describes.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -46,6 +48,11 @@ impl Schema {
         let done = world.run(["--json"].iter().chain(args)).code(code);
         self.check(&done.stderr);
         self.check(done.stdout());
+        // What cannot be read as a command has not begun.
+        if done.stderr.lines().all(|line| !line.contains(r#""error":"usage""#)) {
+            let last: Value = serde_json::from_str(done.stdout().lines().last().unwrap_or_default()).unwrap();
+            assert_eq!(last["event"], "summary", "{args:?}: {}", done.stdout());
+        }
     }
 }
 
@@ -134,6 +141,126 @@ fn every_object_is_as_the_schema_says_and_every_event_is_provoked() {
     .into();
     let missing: Vec<_> = schema.events().into_iter().filter(|event| !schema.seen.contains(event)).collect();
     assert!(missing.iter().all(|event| elsewhere.contains(event)), "never seen: {missing:?}");
+}
+
+/// The side and the path of each error.
+type Told<'a> = &'a [(&'a str, &'a str)];
+
+/// The `error` events of a command.
+fn errors(world: &World, args: &[&str]) -> Vec<Value> {
+    let done = world.run(["--json"].iter().chain(args));
+    assert_ne!(done.code, Some(0), "{args:?}");
+    let objects = done.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    objects.filter(|object| object["event"] == "error").collect()
+}
+
+#[test]
+fn every_error_says_what_it_happened_to_on_which_side() {
+    let world = World::trusting();
+    fs::create_dir_all(world.local("tree/sub")).unwrap();
+    fs::write(world.local("tree/a"), "a").unwrap();
+    fs::create_dir_all(world.remote("alice", "folder/sub")).unwrap();
+    fs::write(world.remote("alice", "file"), "f").unwrap();
+    let at = |path: &str| world.alice(path);
+    let (nix, file, folder) = (at("nix"), at("file"), at("folder"));
+    let cases: &[(&[&str], Told)] = &[
+        (&["get", &nix, &at("folder/nix2"), "."], &[("server", "nix"), ("server", "folder/nix2")]),
+        (&["get", "-r", &nix, "."], &[("server", "nix")]),
+        (&["get", &folder, "."], &[("server", "folder")]),
+        (&["get", &at("file/"), "."], &[("server", "file")]),
+        (&["get", &at("n*x"), "."], &[("server", "n*x")]),
+        (&["get", &file, "missing/x"], &[("local", "missing")]),
+        (&["get", &nix, "-"], &[("server", "nix")]),
+        (&["put", "missing", &at("")], &[("local", "missing")]),
+        (&["put", "tree", &at("")], &[("local", "tree")]),
+        (&["put", "tree/a", &at("missing/a")], &[("server", "missing")]),
+        (&["put", "tree/a", "tree/a", &file], &[("server", "file")]),
+        (&["put", "tree/a", "--if-exists", "fail", &file], &[("server", "file")]),
+        (&["get", "--if-exists", "fail", &file, "tree/a"], &[("local", "tree/a")]),
+        (&["mirror", &nix, "./there"], &[("server", "nix")]),
+        (&["mirror", "./missing", &at("there")], &[("local", "./missing")]),
+        (&["ls", &nix], &[("server", "nix")]),
+        (&["ls", &nix, &folder, &at("file/")], &[("server", "nix"), ("server", "file")]),
+        (&["ls", &at("n*x")], &[("server", "n*x")]),
+        (&["tree", &nix], &[("server", "nix")]),
+        (&["du", &nix], &[("server", "nix")]),
+        (&["find", &nix], &[("server", "nix")]),
+        (&["cat", &nix, &folder], &[("server", "nix"), ("server", "folder")]),
+        (&["stat", &nix], &[("server", "nix")]),
+        (&["hash", &nix], &[("server", "nix")]),
+        (&["verify", &nix], &[("server", "nix")]),
+        (&["accept", &nix], &[("server", "nix")]),
+        (&["rm", &nix, &at("nix2")], &[("server", "nix"), ("server", "nix2")]),
+        (&["rm", &folder], &[("server", "folder")]),
+        (&["mkdir", &folder, &at("")], &[("server", "folder"), ("server", ".")]),
+        (&["mkdir", &at("a/b/c")], &[("server", "a/b")]),
+        (&["mv", &nix, &at("other")], &[("server", "nix")]),
+        (&["mv", &file, &at("missing/")], &[("server", "missing")]),
+        (&["cp", &nix, &at("other")], &[("server", "nix")]),
+        (&["cp", &folder, &at("other")], &[("server", "folder")]),
+        (&["link", &nix], &[("server", "nix")]),
+        (&["link", "--drop", &nix], &[("server", "nix")]),
+        (&["trash", "restore", &nix], &[("server", "nix")]),
+    ];
+    let mut schema = Schema::read();
+    for (args, expected) in cases {
+        let errors = errors(&world, args);
+        errors.iter().for_each(|error| schema.check(&error.to_string()));
+        let told: Vec<_> = errors.iter().map(|error| (error["side"].as_str(), error["path"].as_str())).collect();
+        let expected: Vec<_> = expected.iter().map(|(side, path)| (Some(*side), Some(*path))).collect();
+        assert_eq!(told, expected, "{args:?}: {errors:?}");
+    }
+    // What is no file's or folder's fault has no path.
+    for args in [&["ls", "nobody@127.0.0.1:1/x"][..], &["ls", "h:/x"], &["link", "remove", &at(""), "x"]] {
+        let errors = errors(&world, args);
+        assert!(errors.len() == 1 && errors[0].get("path").is_none(), "{errors:?}");
+    }
+}
+
+#[test]
+fn the_path_of_an_error_is_exact_where_it_is_no_text() {
+    let world = World::trusting();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    let there = OsStr::from_bytes(b"nix\xe9").to_owned();
+    let target = [world.alice("").as_bytes(), there.as_bytes()].concat();
+    for (args, encoded) in [
+        (vec![OsStr::new("ls"), OsStr::from_bytes(&target)], "nix%E9"),
+        (vec![OsStr::new("put"), name, OsStr::new(&world.alice(""))], "caf%E9"),
+    ] {
+        let done = world.run([OsStr::new("--json")].into_iter().chain(args)).code(3);
+        let error: Value = serde_json::from_str(done.stderr.lines().next().unwrap()).unwrap();
+        assert_eq!(error["path_encoded"], encoded, "{error}");
+    }
+}
+
+#[test]
+fn every_command_ends_with_a_summary_also_where_it_fails_but_not_behind_the_bytes_of_files() {
+    let world = World::trusting();
+    fs::write(world.remote("alice", "file"), "f").unwrap();
+    let at = |path: &str| world.alice(path);
+    let last = |args: &[&str]| {
+        let done = world.run(["--json"].iter().chain(args));
+        let last = done.stdout().lines().last().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        last.unwrap_or_else(|| panic!("{args:?}: {}", done.stderr))
+    };
+    let told = |summary: &Value| (summary["event"].clone(), summary["entries"].clone(), summary["failed"].clone());
+    assert_eq!(told(&last(&["stat", &at("file"), &at("nix")])), ("summary".into(), 1.into(), 1.into()));
+    assert_eq!(told(&last(&["rm", &at("nix")])), ("summary".into(), 0.into(), 1.into()));
+    assert_eq!(told(&last(&["ls", "nobody@127.0.0.1:1/"])), ("summary".into(), 0.into(), 1.into()));
+    assert_eq!(told(&last(&["tree", &at("")])), ("summary".into(), 1.into(), 0.into()));
+    for args in [&["cat", &at("file")][..], &["get", &at("file"), "-"], &["get", &at("file"), "/dev/stdout"]] {
+        assert_eq!(world.run(["--json"].iter().chain(args)).code(0).stdout(), "f", "{args:?}");
+    }
+    for args in [&["cat", &at("nix")][..], &["get", &at("nix"), "-"], &["completion", "bash"]] {
+        assert!(!world.run(["--json"].iter().chain(args)).stdout().contains("summary"), "{args:?}");
+    }
+    // In the shell each of them does.
+    let commands = b"stat file\nrm nix\ncat file\nlpwd\nping\n";
+    let done = world.run_with(["--json", "shell", &at("")], commands).code(10);
+    let summaries = done.stdout().lines().filter(|line| line.contains(r#""event":"summary""#));
+    let counts: Vec<_> = summaries.map(|line| told(&serde_json::from_str(line).unwrap())).collect();
+    let summary = |entries: u64, failed: u64| ("summary".into(), entries.into(), failed.into());
+    assert_eq!(counts, [summary(1, 0), summary(0, 1), summary(1, 0)]);
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn files_are_put_in_by_a_link_and_its_maker_sees_how_many_came() {
     let listed = world.run(["link", "list", &world.alice("")]).code(0);
     assert!(listed.stdout().contains("drop") && listed.stdout().contains("1 came"), "{}", listed.stdout());
     let done = world.run(["--json", "link", "list", &world.alice("")]).code(0);
-    let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
+    let object: serde_json::Value = serde_json::from_str(done.stdout().lines().next().unwrap()).unwrap();
     assert!(object["kind"] == "drop" && object["files"] == 1 && object["bytes"] == 6, "{object}");
     // It is not for fetching, and says for what it is.
     stranger(&world, &["get", &url, "x"]).code(5).said("`sealift put FILE 'LINK'` puts one in.");
@@ -181,11 +181,11 @@ fn a_link_in_json_is_one_object() {
     let world = World::trusting();
     fs::write(world.remote("alice", "f"), "f").unwrap();
     let done = world.run(["--json", "link", &world.alice("f")]).code(0);
-    let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
+    let object: serde_json::Value = serde_json::from_str(done.stdout().lines().next().unwrap()).unwrap();
     assert_eq!((&object["event"], &object["kind"], &object["name"]), (&"link".into(), &"file".into(), &"f".into()));
     assert!(object["url"].as_str().unwrap().starts_with("https://"));
     let done = world.run(["--json", "link", "list", &world.alice("")]).code(0);
-    let object: serde_json::Value = serde_json::from_str(done.stdout()).unwrap();
+    let object: serde_json::Value = serde_json::from_str(done.stdout().lines().next().unwrap()).unwrap();
     assert!(object.get("url").is_none() && object["password"] == false, "{object}");
 }
 
@@ -329,7 +329,7 @@ fn put_by_a_link_keeps_its_bounds_and_asks_for_its_password() {
     names.sort();
     assert_eq!(names, ["hundred", "nothing", "thousand"]);
     let listed = world.run(["--json", "link", "list", &world.alice("")]).code(0);
-    let object: serde_json::Value = serde_json::from_str(listed.stdout()).unwrap();
+    let object: serde_json::Value = serde_json::from_str(listed.stdout().lines().next().unwrap()).unwrap();
     assert!(object["files"] == 3 && object["bytes"] == 2000, "{object}");
 }
 

@@ -65,9 +65,6 @@ fn list(ctx: &Context) -> Outcome {
             ctx.out.line(format!("{:width$}  {}", format!("{name}:"), shown(bookmark)))?;
         }
     }
-    if ctx.out.json(|| Object::of(Event::Summary).value("entries", config.servers.len() as u64))? {
-        return Ok(());
-    }
     if config.servers.is_empty() {
         let file = config_file_to_change(&ctx.common)?;
         let file = for_people(file.path().as_os_str().as_bytes());

@@ -12,7 +12,7 @@ use crate::context::{Context, Repeat};
 use crate::expand::Names;
 use crate::failure::{Failure, Outcome};
 use crate::format;
-use crate::output::{Output, stdout_failed, writes};
+use crate::output::{Output, hands_on_bytes, stdout_failed, writes};
 use crate::transfer::rate;
 
 /// Write files to standard output
@@ -62,6 +62,7 @@ pub async fn write(out: Output, client: &mut Client, target: &Target, force: boo
 /// # Errors
 /// As [`write`].
 pub async fn show(out: Output, client: &mut Client, target: &Target, force: bool, growing: bool) -> Outcome {
+    hands_on_bytes();
     let only_text = out.stdout_is_terminal() && !force;
     let mut sink = Sink { stdout: io::stdout(), last: None, only_text, refused: false };
     let done = match growing {

@@ -93,7 +93,8 @@ pub async fn remove_all(out: Output, client: &mut Client, all: &[Named], server:
     }
     let mut tally = Tally::default();
     for named in all {
-        tally.settle(remove(out, client, &named.target, how).await, out)?;
+        let removed = remove(out, client, &named.target, how).await;
+        tally.settle(removed.map_err(|failure| failure.while_at(&named.target.path)), out)?;
     }
     tally.outcome()
 }
@@ -127,7 +128,10 @@ pub async fn mkdir(ctx: &Context, args: &Mkdir) -> Outcome {
 pub async fn make(out: Output, client: &mut Client, target: &Target, how: &MkdirHow) -> Outcome {
     if target.path.is_root() {
         // It is always there.
-        let exists = || Error::new(Kind::Exists, format!("{target}: this is your own folder")).into();
+        let exists = || {
+            Failure::from(Error::new(Kind::Exists, format!("{target}: this is your own folder")))
+                .at_server(&target.path)
+        };
         return if how.parents { Ok(()) } else { Err(exists()) };
     }
     let made = client.make_dir(&target.path, how.parents).await;
@@ -295,7 +299,7 @@ pub async fn carry(
         match carry_one(out, client, source, to, into_folder, how, &mut tally).await {
             Ok(()) => {}
             Err(failure) if failure.ends_connection() => return Err(failure),
-            Err(failure) => tally.show(failure, out)?,
+            Err(failure) => tally.show(failure.while_at(&source.path), out)?,
         }
     }
     tally.outcome()
@@ -318,7 +322,9 @@ async fn is_folder(client: &mut Client, way: Option<&Way<'_>>, to: &Target, seve
     let is_meant = to.is_folder || several;
     match ask(client, way, async |client| Ok(client.stat(&to.path).await?.kind)).await {
         Ok(EntryKind::Directory) => Ok(Into::Folder),
-        Ok(_) if is_meant => Err(Error::new(Kind::NotDirectory, format!("{to}: not a folder")).of_server().into()),
+        Ok(_) if is_meant => {
+            Err(Failure::from(Error::new(Kind::NotDirectory, format!("{to}: not a folder"))).at_server(&to.path))
+        }
         Ok(_) => Ok(Into::Name),
         Err(failure) => match failure.kind() {
             Some(Kind::Denied) if is_meant => Ok(Into::Folder),
@@ -338,8 +344,7 @@ fn no_such_folder(to: &Target, how: &Moving) -> Failure {
             "`sealift mkdir -p {plain}` makes it. Without the slash at its end it is the name that the file gets."
         ),
     };
-    let error = Error::new(Kind::NotFound, format!("{shown}: no such folder on the server")).of_server();
-    Failure::Error { error, hint: Some(hint) }
+    Failure::new(Kind::NotFound, format!("{shown}: no such folder on the server"), hint).at_server(&to.path)
 }
 
 /// What kept something from being moved or copied: if it is there itself, the folder that it was to go to is missing.
@@ -351,7 +356,7 @@ async fn explain(client: &mut Client, failure: Failure, from: &RelPath, to: &Rel
             Err(of_source) if of_source.kind() == Kind::NotFound => Failure::from(of_source).about(&from.to_string()),
             Err(_) => Failure::from(error).about(&from.to_string()),
         },
-        Kind::Exists => Failure::Error { error, hint }.about(&to.to_string()),
+        Kind::Exists => Failure::Error { error, hint }.about(&to.to_string()).at_server(to),
         _ => Failure::Error { error, hint }.about(&from.to_string()),
     }
 }

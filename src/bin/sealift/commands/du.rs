@@ -1,5 +1,6 @@
 //! `du`: how much is in folders.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
@@ -24,7 +25,7 @@ Examples:
   sealift du -d 1 alice@files.example/photos
   sealift du -s 'alice@files.example/photos/*'
 
-What counts is the bytes of files, as for a quota. A folder comes after those in it.")]
+What counts is the bytes of files, as for a quota. A folder comes after those in it, as with `du`, and those beside each other in the order of their names.")]
 pub struct Du {
     /// Folders or files on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -96,14 +97,27 @@ pub async fn measure(out: Output, client: &mut Client, target: &Target, how: &Ho
         }
         Err(err) => return Err(Failure::from(err).about(&target.path.to_string())),
     };
-    // The sum of all has the shortest name; like those of other folders it comes after its parts.
     let all = sums.sums.get(&Vec::new()).copied().unwrap_or_default();
-    for (folder, sum) in sums.sums.into_iter().rev() {
+    let mut folders: Vec<_> = sums.sums.into_iter().collect();
+    folders.sort_by(|(a, _), (b, _)| after_its_parts(a, b));
+    for (folder, sum) in folders {
         let path = target.path.join(&folder).unwrap_or_default();
         show(out, &path, sum, how.bytes)?;
     }
     unread::tell(out, &missed, &target.path)?;
     Ok(all)
+}
+
+/// By name, and a folder behind those in it, as `du` shows them; the sum of all, whose path is empty, comes last.
+fn after_its_parts(a: &[u8], b: &[u8]) -> Ordering {
+    let names = |path: &[u8]| -> Vec<Vec<u8>> {
+        path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+    };
+    let (a, b) = (names(a), names(b));
+    match a.iter().zip(&b).map(|(a, b)| a.cmp(b)).find(|order| order.is_ne()) {
+        Some(order) => order,
+        None => b.len().cmp(&a.len()),
+    }
 }
 
 /// Ends the output for a program: what all targets hold together.
@@ -187,5 +201,12 @@ mod tests {
         assert_eq!(one, all[..2]);
         let none: Vec<(String, u64, u64)> = sums(0);
         assert_eq!(none, all[..1]);
+    }
+
+    #[test]
+    fn folders_are_in_the_order_of_their_names_and_each_comes_after_its_parts() {
+        let mut folders = ["", "b", "a", "a/z", "a b", "a/b", "a/b/c"];
+        folders.sort_by(|a, b| after_its_parts(a.as_bytes(), b.as_bytes()));
+        assert_eq!(folders, ["a/b/c", "a/b", "a/z", "a", "a b", "b", ""]);
     }
 }

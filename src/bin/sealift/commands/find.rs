@@ -8,14 +8,16 @@ use clap::{Args, ValueEnum};
 use sealift::byte_size::parse_bytes;
 use sealift::client::Target;
 use sealift::client::glob::Name;
+use sealift::escape::for_people;
 use sealift::files::{Entry, EntryKind, Mtime, RelPath};
-use sealift::{Client, Kind};
+use sealift::readable::shell_word;
+use sealift::{Client, Kind, limits};
 
 use super::{ls, unread};
 use crate::context::{Context, Repeat};
-use crate::expand::Names;
+use crate::expand::{Names, may_be_pattern};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Event, Object, Output, stdout_failed, writes};
+use crate::output::{Output, stdout_failed, writes};
 use crate::times::{Clock, TimeArgs, TimeStyle};
 
 /// Find files and folders by name, size and age
@@ -26,8 +28,8 @@ Examples:
   sealift find alice@files.example/logs --type file --older 90d --size +10M
   sealift find -0 files.example/pub --name '*.iso' | xargs -0 -n1 echo
 
-What fits all that is asked is shown as it comes, one path a line, from the user's own folder on; names that begin with a \
-dot too. With -l each has its type, size and time before it, as in `ls -l`.")]
+What fits all that is asked is shown in the order of the paths, one a line, from the user's own folder on; names that begin \
+with a dot too. With -l each has its type, size and time before it, as in `ls -l`.")]
 pub struct Find {
     /// Folders on a server
     #[arg(required = true, value_name = "TARGET")]
@@ -118,15 +120,23 @@ fn age(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// As [`Context::for_each`].
 pub async fn run(ctx: &Context, args: &Find) -> Outcome {
+    refuse_pattern(ctx, args)?;
     let filter = Filter::new(&args.wanted, ctx.out)?;
-    let mut found = 0;
-    let work = async |client: &mut Client, target: &Target| {
-        found += search(ctx.out, client, target, &filter).await?;
-        Ok(())
-    };
-    let done = ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await;
-    ctx.out.json(|| Object::of(Event::Summary).value("entries", found))?;
-    done
+    let work = async |client: &mut Client, target: &Target| search(ctx.out, client, target, &filter).await;
+    ctx.for_each(&args.targets, Names::Existing, Repeat::Asks, work).await
+}
+
+/// Refuses a pattern behind the places to search, where other programs take it.
+fn refuse_pattern(ctx: &Context, args: &Find) -> Outcome {
+    let Some((first, others)) = args.targets.split_first() else { return Ok(()) };
+    let is_pattern =
+        |word: &&OsString| may_be_pattern(word) && !word.as_bytes().contains(&b'/') && ctx.target(word).is_err();
+    let Some(pattern) = others.iter().find(is_pattern) else { return Ok(()) };
+    let shown = |word: &OsString| shell_word(&for_people(word.as_bytes()));
+    let text =
+        format!("{}: a place to search is needed here, and this reads like the name of what is sought", shown(pattern));
+    let hint = format!("`sealift find {} --name {}` finds what is called so.", shown(first), shown(pattern));
+    Err(Failure::new(Kind::Usage, text, hint))
 }
 
 /// What is looked for, ready to be compared.
@@ -177,28 +187,66 @@ impl Filter {
     }
 }
 
-/// Searches below one target over its connection, and gives the number of what was found.
+/// Searches below one target over its connection. What is found is shown by its path, a folder before what is in it.
 ///
 /// # Errors
 /// As [`Client::list`].
-pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome<u64> {
-    let (folder, mut found) = (&target.path, 0);
-    let mut take = |folder: &RelPath, entry: &Entry| {
-        if filter.takes(entry) {
-            found += 1;
-            show(out, folder, entry, filter)?;
+pub async fn search(out: Output, client: &mut Client, target: &Target, filter: &Filter) -> Outcome {
+    let folder = &target.path;
+    let mut found = Found { out, folder, filter, held: (!out.is_json()).then(Vec::new), held_bytes: 0 };
+    let listed =
+        client.list_each(folder, true, |entry| if filter.takes(&entry) { found.take(entry) } else { Ok(()) }).await;
+    match listed {
+        Ok(missed) => {
+            found.finish()?;
+            unread::tell(out, &missed, folder)
         }
-        Ok(())
-    };
-    match client.list_each(folder, true, |entry| take(folder, &entry)).await {
-        Ok(missed) => unread::tell(out, &missed, folder)?,
         Err(err) if err.kind() == Kind::NotDirectory && !target.is_folder => {
             let entry = ls::itself(client, folder).await?;
-            take(&RelPath::root(), &entry)?;
+            if filter.takes(&entry) { Ok(show(out, &RelPath::root(), &entry, filter)?) } else { Ok(()) }
         }
-        Err(err) => return Err(Failure::from(err).about(&folder.to_string())),
+        Err(err) => Err(Failure::from(err).about(&folder.to_string())),
     }
-    Ok(found)
+}
+
+/// What was found below a folder. A program is told of it as it comes; else it waits until all is there and can be sorted, as long
+/// as that can be held.
+struct Found<'a> {
+    out: Output,
+    folder: &'a RelPath,
+    filter: &'a Filter,
+    held: Option<Vec<Entry>>,
+    held_bytes: usize,
+}
+
+impl Found<'_> {
+    fn take(&mut self, entry: Entry) -> sealift::Result<()> {
+        let Some(held) = &mut self.held else { return self.show(&entry) };
+        self.held_bytes += size_of::<Entry>() + entry.path.len();
+        held.push(entry);
+        if self.held_bytes <= limits::SORTED_BYTES_MAX {
+            return Ok(());
+        }
+        let held = self.held.take().unwrap_or_default();
+        self.out
+            .warn(&format!("more than {} are found, too many to be sorted: they are shown as they come", held.len()));
+        held.iter().try_for_each(|entry| self.show(entry))
+    }
+
+    fn finish(&mut self) -> sealift::Result<()> {
+        let mut held = self.held.take().unwrap_or_default();
+        held.sort_unstable_by(|a, b| names(&a.path).cmp(names(&b.path)));
+        held.iter().try_for_each(|entry| self.show(entry))
+    }
+
+    fn show(&self, entry: &Entry) -> sealift::Result<()> {
+        show(self.out, self.folder, entry, self.filter)
+    }
+}
+
+/// The names on a path, by which paths are compared: so what is in a folder comes right behind it.
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/')
 }
 
 fn show(out: Output, folder: &RelPath, entry: &Entry, filter: &Filter) -> sealift::Result<()> {

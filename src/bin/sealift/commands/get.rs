@@ -25,6 +25,7 @@ use crate::failure::{Failure, Outcome, Tally};
 use crate::interrupt::{self, Moves};
 use crate::list_args::{Listed, expects_folders};
 use crate::login::Login;
+use crate::output;
 use crate::progress::{Direction, Progress};
 use crate::transfer::{FlowArgs, How, Links, Way, ask, transfer};
 
@@ -39,6 +40,9 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
     refuse_put_as_get(ctx.config()?, &args.names)?;
     if let Some(url) = get_link::meant(&args.names)? {
         return get_link::run(ctx, args, url).await;
+    }
+    if args.names.last().is_some_and(|local| local == "-") {
+        output::hands_on_bytes();
     }
     let (remotes, local) = split(ctx.config()?, &args.names);
     let to_stdout = |how: &How| {
@@ -58,6 +62,9 @@ pub async fn run(ctx: &Context, args: &Get) -> Outcome {
         return cat::run(ctx, &to_stdout(&how)?).await;
     }
     if let Local::Through(place) = &local {
+        if *place == Through::Stdout {
+            output::hands_on_bytes();
+        }
         how.in_order(&place.shown())?;
     }
     ctx.set_rate(args.how.transfer.flow.limit_rate, args.how.transfer.connections())?;
@@ -185,7 +192,7 @@ impl<'a> Fetch<'a> {
             match meant {
                 Ok(meant) => names.extend(self.take(meant)?),
                 Err(failure) if failure.ends_connection() => return Err(failure),
-                Err(failure) => self.tally.show(failure, self.ctx.out)?,
+                Err(failure) => self.tally.show(failure.while_at(&target.path), self.ctx.out)?,
             }
         }
         Ok(names)
@@ -282,7 +289,7 @@ impl<'a> Fetch<'a> {
                 Ok((from, to, true)) => trees.push((from, to)),
                 Ok((from, to, false)) => files.push(Download::new(from, to).condition(condition)),
                 Err(failure) if failure.ends_connection() => return Err(failure),
-                Err(failure) => self.tally.show(failure, self.ctx.out)?,
+                Err(failure) => self.tally.show(failure.while_at(&target.target.path), self.ctx.out)?,
             }
         }
         self.fetch(client, way, files, trees).await
@@ -310,7 +317,7 @@ impl<'a> Fetch<'a> {
                 Some(EntryKind::Directory) => trees.push((from, path)),
                 None if is_folder && !self.recursive => {
                     let error = Error::new(Kind::IsDirectory, format!("{from}: is a folder"));
-                    self.tally.show(error.into(), self.ctx.out)?;
+                    self.tally.show(Failure::from(error).at_server(&from), self.ctx.out)?;
                 }
                 _ => match self.local.check_place(&path) {
                     Ok(()) => files.push(Download::new(from, path).condition(condition)),
@@ -372,7 +379,7 @@ impl<'a> Fetch<'a> {
             let work = Transfer::get_tree(&from, &into, &to, condition, options).with_filter(&self.how.filter);
             let work = work.with_server_links(self.links);
             if let Err(failure) = transfer(work, client, way, &self.progress, &mut self.summary).await {
-                let failure = failure.about(&from.to_string());
+                let failure = failure.about(&from.to_string()).while_at(&from);
                 if failure.ends_connection() {
                     return Err(failure);
                 }
@@ -391,7 +398,7 @@ impl<'a> Fetch<'a> {
                 self.progress.skipped(path, Skip::Exists);
                 return Ok(());
             }
-            return Err(Error::new(Kind::Exists, format!("{shown}: already exists")).into());
+            return Err(Error::new(Kind::Exists, format!("{shown}: already exists")).at(path).into());
         }
         let (out, opened) = (self.ctx.out, place.clone());
         let opened = async_std::task::spawn_blocking(move || opened.open(out)).await?;
@@ -410,11 +417,11 @@ impl<'a> Fetch<'a> {
         };
         let done = match (read, written) {
             // Whoever closed the pipe too early has not all of it, so it is not the silent end of `| head`.
-            (_, Err(err)) => return Err(Error::file(&shown, err).retold().into()),
+            (_, Err(err)) => return Err(Error::file(&shown, err).retold().at(path).into()),
             (Ok(done), Ok(())) => done,
             (Err(error), Ok(())) if error.kind() == Kind::Integrity => {
                 let error = error.about(&format!("{shown}: what was written there is not to be used"));
-                return Err(Failure::from(error));
+                return Err(Failure::from(error).while_at(&file.from));
             }
             (Err(error), Ok(())) => return Err(Failure::from(error).about(&file.from.to_string())),
         };
@@ -442,12 +449,14 @@ impl<'a> Fetch<'a> {
                 found.map_err(|failure| failure.about(&from.to_string()))? == EntryKind::Directory
             }
             false if target.is_folder || known == Some(true) => {
-                return Err(Error::new(Kind::IsDirectory, format!("{target}: is a folder")).into());
+                let error = Error::new(Kind::IsDirectory, format!("{target}: is a folder"));
+                return Err(Failure::from(error).at_server(&from));
             }
             false => false,
         };
         if target.is_folder && !is_folder {
-            return Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into());
+            let error = Error::new(Kind::NotDirectory, format!("{target}: not a folder"));
+            return Err(Failure::from(error).at_server(&from));
         }
         let to = match is_contents {
             true => self.local.place(&RelPath::root())?,

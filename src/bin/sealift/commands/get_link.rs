@@ -82,13 +82,14 @@ fn spare(local: &Local, name: &RelPath, args: &TransferArgs) -> Outcome {
     let shown = for_people(path.as_os_str().as_bytes());
     if found.is_symlink() {
         let hint = format!("Say where to put it: `sealift get 'LINK' ./{name}` follows the link.");
-        return Err(Failure::new(Kind::Exists, format!("{shown}: a link on this machine has this name"), hint));
+        return Err(Failure::new(Kind::Exists, format!("{shown}: a link on this machine has this name"), hint).at(path));
     }
     if args.resume || args.update || args.if_exists.is_some() {
         return Ok(());
     }
     let hint = "Say where to put it: `sealift get 'LINK' NEW-NAME`; or -c to go on with it, or --if-exists overwrite.";
-    Err(Failure::new(Kind::Exists, format!("{shown}: is here already, and the link does not replace it"), hint))
+    let text = format!("{shown}: is here already, and the link does not replace it");
+    Err(Failure::new(Kind::Exists, text, hint).at(path))
 }
 
 /// What it is called here. The name comes from a stranger: one that is hidden or no plain name is not taken.

@@ -55,7 +55,7 @@ impl Local {
             _ if exactly && sources > 1 => return Err(one_name(&shown.to_string())),
             Ok(found) if found.is_dir() && !exactly => return Ok(Local::Folder { folder: path.into(), make: false }),
             Ok(found) if (has_slash && !found.is_dir()) || sources > 1 => {
-                return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).into());
+                return Err(Error::new(Kind::NotDirectory, format!("{shown}: not a folder")).at(path).into());
             }
             // `file/`, where `file` is one.
             Err(err) if err.kind() == io::ErrorKind::NotADirectory => {
@@ -66,7 +66,8 @@ impl Local {
             }
             Err(err) if err.kind() == io::ErrorKind::NotFound && sources > 1 => {
                 let hint = "End it with a slash to have it made.";
-                return Err(Failure::new(Kind::NotFound, format!("{shown}: no such folder on this machine"), hint));
+                let text = format!("{shown}: no such folder on this machine");
+                return Err(Failure::new(Kind::NotFound, text, hint).at(path));
             }
             _ => {}
         }
@@ -82,9 +83,10 @@ impl Local {
         let name = path.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("{shown}: no file's name")))?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
-            let (folder, shown) = (folder.display(), shown.to_string());
+            let (missing, shown) = (folder.display(), shown.to_string());
             let hint = format!("`mkdir -p` makes it. A name that ends with a slash is a folder, and is made: {shown}/");
-            return Err(Failure::new(Kind::NotFound, format!("{folder}: no such folder on this machine"), hint));
+            let text = format!("{missing}: no such folder on this machine");
+            return Err(Failure::new(Kind::NotFound, text, hint).at(folder));
         }
         Ok(Local::Name { folder: folder.into(), make: false, name: RelPath::parse(name.as_bytes())? })
     }
@@ -97,7 +99,9 @@ impl Local {
         let folder = PathBuf::from(local);
         match fs::metadata(&folder) {
             Ok(found) if found.is_dir() => Ok(Local::Folder { folder, make: false }),
-            Ok(_) => Err(Error::new(Kind::NotDirectory, format!("{}: not a folder", folder.display())).into()),
+            Ok(_) => {
+                Err(Error::new(Kind::NotDirectory, format!("{}: not a folder", folder.display())).at(folder).into())
+            }
             Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(Local::Folder { folder, make: true }),
             Err(err) => Err(Error::file(folder.display(), err).into()),
         }

@@ -106,7 +106,7 @@ pub async fn carry_out(
         let (kind, text) =
             if from.exists() { (Kind::NotDirectory, "not a folder") } else { (Kind::NotFound, "no such folder") };
         let hint = "A mirror is made of a folder; `sealift put` sends files.";
-        return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint));
+        return Err(Failure::new(kind, format!("{}: {text}", from.display()), hint).at(from));
     }
     let _alone = match args.dry_run {
         true => None,

@@ -418,7 +418,8 @@ async fn receives(
     match found {
         Some(EntryKind::Directory) => Ok(Receives::Folder),
         Some(_) if target.is_folder || several => {
-            Err(Error::new(Kind::NotDirectory, format!("{target}: not a folder")).into())
+            Err(Failure::from(Error::new(Kind::NotDirectory, format!("{target}: not a folder")))
+                .at_server(&target.path))
         }
         None if target.is_folder && dry_run => Ok(Receives::Folder),
         None if target.is_folder => {
@@ -427,7 +428,8 @@ async fn receives(
         }
         None if several => {
             let hint = "End it with a slash to have it made.";
-            Err(Failure::new(Kind::NotFound, format!("{target}: no such folder on the server"), hint))
+            let text = format!("{target}: no such folder on the server");
+            Err(Failure::new(Kind::NotFound, text, hint).at_server(&target.path))
         }
         _ => Ok(Receives::Name),
     }

@@ -105,9 +105,10 @@ fn refused(local: &OsString) -> Option<Failure> {
     let found = fs::metadata(local).ok()?.file_type();
     if found.is_dir() {
         let error = Error::new(Kind::IsDirectory, format!("{shown}: is a folder, and files are put in by the link"));
-        return Some(Failure::from(error).hinted(Kind::IsDirectory, || ARCHIVE.to_owned()));
+        return Some(Failure::from(error.at(local)).hinted(Kind::IsDirectory, || ARCHIVE.to_owned()));
     }
-    let pipe = || Failure::new(Kind::NotRegular, format!("{shown}: is a pipe, whose length nobody knows"), length);
+    let pipe =
+        || Failure::new(Kind::NotRegular, format!("{shown}: is a pipe, whose length nobody knows"), length).at(local);
     found.is_fifo().then(pipe)
 }
 

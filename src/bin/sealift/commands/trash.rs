@@ -202,7 +202,8 @@ pub async fn restore(
         Some(id) => id,
         None => youngest(client, &target.path)
             .await?
-            .ok_or_else(|| Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), listed()))?,
+            .ok_or_else(|| Failure::new(Kind::NotFound, format!("{target}: nothing called so is kept"), listed()))
+            .map_err(|failure| failure.at_server(&target.path))?,
     };
     client.restore(&target.path, id, to).await.map_err(|error| {
         let taken = || "Something has that name: --to says another one.".to_owned();

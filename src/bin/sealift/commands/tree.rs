@@ -91,7 +91,7 @@ pub async fn draw(out: Output, client: &mut Client, target: &Target, how: &How) 
     if out.is_json() {
         entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         for entry in &entries {
-            out.line(ls::object(&target.path, entry).render())?;
+            out.json(|| ls::object(&target.path, entry))?;
         }
         return unread::tell(out, &missed, &target.path);
     }

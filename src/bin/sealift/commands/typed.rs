@@ -50,7 +50,7 @@ impl Typed {
             };
             if kind.is_socket() {
                 let text = format!("{}: a socket, which can be connected to but not written into", typed.display());
-                return Err(Error::new(Kind::NotRegular, text));
+                return Err(Error::new(Kind::NotRegular, text).at(typed));
             }
             if kind.is_file() {
                 return Ok(Typed::File(path));

@@ -96,7 +96,9 @@ fn only_a_list(file: &Path) -> Result<()> {
     };
     match is_list {
         true => Ok(()),
-        false => Err(Error::new(Kind::Exists, format!("{}: is there and no list of checksums", file.display()))),
+        false => {
+            Err(Error::new(Kind::Exists, format!("{}: is there and no list of checksums", file.display())).at(file))
+        }
     }
 }
 

@@ -257,6 +257,18 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// What the failure of this source happened to, on the side that it names: a place in the folder that downloads go into is told
+    /// with that folder.
+    fn happened_to(&self, source: &Path, error: &Error) -> PathBuf {
+        match (error.path(), self.folder.get()) {
+            (None, _) => source.to_owned(),
+            (Some(path), Some(folder)) if error.side() == Side::Local && !path.starts_with(folder) => folder.join(path),
+            (Some(path), _) => path.to_owned(),
+        }
+    }
+}
+
 impl Observer for Progress {
     fn wants_totals(&self) -> bool {
         self.kind.is_some() || self.out.is_json()
@@ -329,7 +341,7 @@ impl Observer for Progress {
     fn failed(&self, path: &Path, error: &Error) {
         self.change(|state| state.given_up(path));
         let name = for_people(path.as_os_str().as_bytes());
-        let mut failure = Failure::from(error.retold()).about(&name);
+        let mut failure = Failure::from(error.retold()).about(&name).at(self.happened_to(path, error));
         if (self.direction, error.side()) == (Direction::Send, Side::Server) {
             failure = failure.hinted(sealift::Kind::IsDirectory, || {
                 "A folder on the server has that name: choose another one. Without -T a file goes into the folder."
@@ -339,7 +351,10 @@ impl Observer for Progress {
         if let Some(login) = self.login.lock().as_ref() {
             failure = failure.denied_by_server(|| login.denied_hint());
             // Only a folder can be missing where something is sent to.
-            if let (Direction::Send, Side::Server, Some(folder)) = (self.direction, error.side(), error.path()) {
+            let folder = error.path().filter(|_| (self.direction, error.side()) == (Direction::Send, Side::Server));
+            if let Some(folder) = folder.map(|folder| for_people(folder.as_os_str().as_bytes()))
+                && error.text().starts_with(&format!("{folder}: no such folder"))
+            {
                 failure = failure.hinted(sealift::Kind::NotFound, || {
                     if self.makes_no_folders.load(Ordering::Relaxed) {
                         return "You may neither look there nor make folders: ask whoever sent you here what the folder is called, or the \

@@ -351,6 +351,11 @@ impl Command {
         }
     }
 
+    /// Whether what it writes are objects, where those are asked for: neither the bytes of files nor words about this machine.
+    pub fn tells_programs(&self) -> bool {
+        self.needs_server() && !matches!(self, Command::Cat(_) | Command::More(_))
+    }
+
     /// Whether it speaks with the server.
     pub fn needs_server(&self) -> bool {
         self.is_about_files()

@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::failure::{self, Failure, Outcome, Tally};
 use crate::interrupt::{self, unless_interrupted};
 use crate::login::Login;
-use crate::output::stdout_failed;
+use crate::output::{self, stdout_failed};
 use editor::{Editor, Typed};
 use line::Command;
 pub use line::Line;
@@ -207,9 +207,16 @@ fn perform(session: &mut ShellSession<'_>, request: Request) -> Outcome<Next> {
     };
     interrupt::typed(&words);
     failure::begins();
+    output::begins();
     let Some(Line { command }) = Line::parse(words)? else { return Ok(Next::Go) };
     let reader = reader.or_else(|| matches!(command, Command::More(_)).then(pager).flatten());
-    let mut work = || block_on(unless_interrupted(session.run(&command)));
+    let mut work = || {
+        let done = block_on(unless_interrupted(session.run(&command)));
+        if command.tells_programs() {
+            session.sum_up(&done);
+        }
+        done
+    };
     match reader {
         Some(reader) => redirect::into(&reader, work),
         None => work(),

@@ -119,7 +119,8 @@ impl<'a> ShellSession<'a> {
         let stat = self.client().await?.stat(&folder).await;
         let found = stat.map_err(|err| Failure::from(err).about(&folder.to_string()))?;
         if found.kind != EntryKind::Directory {
-            return Err(Error::new(Kind::NotDirectory, format!("{folder}: not a folder")).into());
+            let error = Error::new(Kind::NotDirectory, format!("{folder}: not a folder"));
+            return Err(Failure::from(error).at_server(&folder));
         }
         self.folder_before = Some(std::mem::replace(&mut self.folder, folder));
         Ok(())
@@ -140,6 +141,11 @@ impl<'a> ShellSession<'a> {
         if let Some(client) = self.client.as_ref().filter(|_| self.is_about_files) {
             self.ctx.out.step_ids("answered", client);
         }
+    }
+
+    /// Ends what a command tells a program, unless it has done so itself.
+    pub fn sum_up(&self, done: &Outcome<Next>) {
+        self.ctx.out.sum_up(matches!(done, Err(Failure::Error { .. })));
     }
 
     /// Does what a line says. What only asks is done over if its connection is lost on the way.
@@ -205,8 +211,7 @@ impl<'a> ShellSession<'a> {
             }
             Command::Find(line) => {
                 let (names, filter) = (or_here(&line.names), find::Filter::new(&line.wanted, out)?);
-                self.each(&names, async |client, target| find::search(out, client, target, &filter).await.map(drop))
-                    .await?;
+                self.each(&names, async |client, target| find::search(out, client, target, &filter).await).await?;
             }
             Command::Get(line) | Command::Mget(line) if line.how.list.files_from.is_some() => {
                 self.get_listed(line).await?
@@ -351,7 +356,7 @@ impl<'a> ShellSession<'a> {
         let out = self.ctx.out;
         let client = self.client().await?;
         if let [Word { target, is_pattern: false, .. }] = words.as_slice() {
-            return work(client, target).await;
+            return work(client, target).await.map_err(|failure| failure.while_at(&target.path));
         }
         let mut tally = Tally::default();
         for word in &words {
@@ -365,7 +370,7 @@ impl<'a> ShellSession<'a> {
             };
             meant.failures.into_iter().try_for_each(|failure| tally.show(failure, out))?;
             for named in meant.names {
-                match work(client, &named.target).await {
+                match work(client, &named.target).await.map_err(|failure| failure.while_at(&named.target.path)) {
                     Ok(()) => tally.add_done(1),
                     Err(failure) if failure.ends_connection() => return Err(failure),
                     Err(failure) => tally.show(failure, out)?,

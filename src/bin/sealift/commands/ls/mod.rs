@@ -74,15 +74,16 @@ pub async fn names(out: Output, client: &mut Client, names: &[Named], look: &Loo
         let entry = match found {
             Ok(entry) => entry,
             Err(error) => {
-                let path = named.target.path.to_string();
-                tally.show(Failure::from(error.at(path.clone())).about(&path), out)?;
+                let path = &named.target.path;
+                tally.show(Failure::from(error).about(&path.to_string()).while_at(path), out)?;
                 continue;
             }
         };
         match entry.kind == EntryKind::Directory {
             true if !look.directory => folders.push((entry, &named.target)),
             false if named.target.is_folder => {
-                tally.show(Error::new(Kind::NotDirectory, format!("{}: not a folder", named.target)).into(), out)?;
+                let error = Error::new(Kind::NotDirectory, format!("{}: not a folder", named.target));
+                tally.show(Failure::from(error).at_server(&named.target.path), out)?;
             }
             _ => files.push(entry),
         }

@@ -11,7 +11,7 @@ use super::args::Look;
 use super::order::{group, is_hidden, order};
 use crate::colours::Colours;
 use crate::format;
-use crate::output::{Event, Object, Output, stdout_failed, writes};
+use crate::output::{Event, Object, Output, stdout_failed, tells, writes};
 use crate::times::{Clock, TimeStyle};
 
 /// Writes the entries of one folder, or of one tree, to standard output.
@@ -150,7 +150,9 @@ impl<'a> Printer<'a> {
 
     fn line(&mut self, entry: &Entry, size_width: usize) -> Result<()> {
         let line = if self.out.is_json() {
-            object(&self.folder, entry).render().into_bytes()
+            let object = object(&self.folder, entry);
+            tells(&object);
+            object.render().into_bytes()
         } else if self.look.long {
             [self.details(entry, size_width).as_bytes(), &self.name(entry)].concat()
         } else {

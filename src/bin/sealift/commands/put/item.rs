@@ -45,18 +45,18 @@ pub(super) fn item(local: &OsStr, recursive: bool) -> Outcome<LocalItem> {
     let shown = path.display();
     let found = fs::metadata(&path).map_err(|err| {
         let missing = || "Check the name; a file whose name begins with a dash comes after `--`.".to_owned();
-        Failure::from(Error::file(shown, err)).hinted(Kind::NotFound, missing)
+        Failure::from(Error::file(shown, err).at(&path)).hinted(Kind::NotFound, missing)
     })?;
     if found.is_dir() {
         if !recursive {
-            return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", path.display())).into());
+            return Err(Error::new(Kind::IsDirectory, format!("{}: is a folder", path.display())).at(path).into());
         }
         return Ok(LocalItem::Tree(path));
     }
     // A pipe named on the command line is meant, as in `put <(pg_dump db) host/db.sql`.
     let is_pipe = found.file_type().is_fifo();
     if !is_pipe && !found.is_file() {
-        return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).into());
+        return Err(Error::new(Kind::NotRegular, format!("{}: not a regular file", path.display())).at(path).into());
     }
     Ok(LocalItem::File { path, is_pipe })
 }
