@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
 use super::answers::Welcome;
 use super::connection::{Client, welcome};
 use super::options::Endpoint;
@@ -12,7 +16,8 @@ use crate::error::{Error, Kind, Result};
 use crate::files::RelPath;
 use crate::limits;
 pub use crate::proto::InboxArgs as LinkInbox;
-use crate::proto::{Command, LinkArgs, LinkEnd, Reply};
+use crate::proto::{Command, Feature, LinkArgs, LinkEnd, Reply};
+use crate::random;
 use crate::secret::Secret;
 use crate::setters::setters;
 use crate::tls::Pin;
@@ -156,12 +161,42 @@ impl Client {
     /// [`Kind::LoginFailed`] if there is no such link, or it is over; [`Kind::LoginRequired`] if it takes a password and none was
     /// given; [`Kind::TooOld`].
     pub async fn visit(&mut self, secret: Secret, password: Option<Secret>) -> Result<Welcome> {
+        self.visit_as(secret, password, None).await
+    }
+
+    /// The same as one of many who have the link, to put files in by it that go on after a cut: whoever comes again with the same
+    /// [`uploads_secret`], and nobody else. A server that is too old for that takes them as ever.
+    ///
+    /// # Errors
+    /// As [`Client::visit`].
+    pub async fn visit_as(
+        &mut self,
+        secret: Secret,
+        password: Option<Secret>,
+        uploads: Option<Secret>,
+    ) -> Result<Welcome> {
         self.run(move |session| {
-            session.command(&Command::Visit { secret, password })?;
-            welcome(session)
+            let uploads = uploads.filter(|_| session.has(Feature::Uploads));
+            let keeps_bytes = uploads.is_some();
+            session.command(&Command::Visit { secret, password, uploads })?;
+            let welcome = welcome(session)?;
+            if keeps_bytes && welcome.link.as_ref().is_some_and(|link| link.takes.is_some()) {
+                session.set_keeps_bytes();
+            }
+            Ok(welcome)
         })
         .await
     }
+}
+
+/// What nobody else has: 32 random bytes, for [`Client::visit_as`].
+///
+/// # Errors
+/// [`Kind::Internal`]: the system has no random numbers.
+pub fn uploads_secret() -> Result<Secret> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    random::fill(&mut *bytes)?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(*bytes)))
 }
 
 fn text(reply: &Reply<'_>, key: &str) -> Result<String> {

@@ -141,7 +141,7 @@ pub use greeting::Greeting;
 pub use invitation::InvitationLink;
 pub use jobs::{Download, Summary, Totals, Upload, UploadSource};
 pub use known_servers::{Added, Followed, Known, KnownServers};
-pub use links::{LinkExpiry, LinkInbox, LinkUrl, MadeLink, NewLink, ServerLink};
+pub use links::{LinkExpiry, LinkInbox, LinkUrl, MadeLink, NewLink, ServerLink, uploads_secret};
 pub use list_stream::ListStream;
 pub use listing::{Listing, Unread};
 pub use mirror::{Displaced, MaxDelete, MirrorOptions, MirrorSummary};

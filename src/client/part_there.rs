@@ -1,6 +1,7 @@
 //! What an interrupted upload left on the server, and whether a file begins with it.
 
 use std::io::{ErrorKind, Read as _, Seek as _};
+use std::thread;
 use std::time::Instant;
 
 use super::local_file::LocalFile;
@@ -8,7 +9,7 @@ use super::observer::Observer;
 use super::receive::hashed;
 use super::session::Session;
 use crate::buffers::Buffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::files::{Hash, Hasher, RelPath};
 use crate::limits;
 use crate::proto::{Command, HashOf, Resume};
@@ -20,6 +21,19 @@ pub(super) fn hash_of(session: &mut Session, path: &RelPath, of: HashOf) -> Resu
     Ok(hashed(session)?.ok())
 }
 
+/// What an interrupted upload left. While the server ends an earlier connection, which it takes to be at it still, that is waited for.
+fn left(session: &mut Session, to: &RelPath) -> Result<Option<(u64, Hash)>> {
+    for _ in 0..limits::BUSY_LOOKS {
+        session.command(&Command::Hash { path: to.clone(), length: None, of: HashOf::Partial })?;
+        match hashed(session)? {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) if error.kind() == Kind::Busy => thread::sleep(limits::BUSY_LOOK),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
 /// What the server has of this file from an interrupted upload, if the file begins with it: `hasher` and file then stand
 /// behind it, else at the beginning. To be called only when nothing is unanswered.
 pub(super) fn part_of(
@@ -29,8 +43,8 @@ pub(super) fn part_of(
     hasher: &mut Hasher,
     observer: &dyn Observer,
 ) -> Result<Option<Resume>> {
-    let Some((offset, theirs)) = hash_of(session, to, HashOf::Partial)? else { return Ok(None) };
-    if offset == 0 || offset > file.size || !offset.is_multiple_of(limits::HASH_BLOCK) {
+    let Some((offset, theirs)) = left(session, to)? else { return Ok(None) };
+    if offset > file.size || !session.may_end_at(offset) {
         return Ok(None);
     }
     hasher.reset();

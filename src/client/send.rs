@@ -233,7 +233,7 @@ impl<'a> Sender<'a> {
         let mode = of_file.filter(|_| features.has(Feature::Mode)).map(|file| SourceMode { mode: file.mode, perms });
         let allocated = of_file.filter(|_| features.has(Feature::Sparse)).and_then(|file| file.allocated);
         let part = match &mut input {
-            Input::File(file) if first && self.ledger.how.resume && file.size >= limits::HASH_BLOCK => {
+            Input::File(file) if first && self.ledger.how.resume && file.size >= self.session.least_kept() => {
                 self.part_of(&to, file)?
             }
             _ => None,

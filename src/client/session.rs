@@ -42,6 +42,8 @@ pub(super) struct Session {
     ids: Option<Ids>,
     /// What the server listed in its greeting.
     features: Features,
+    /// What comes of an upload is kept to the byte.
+    keeps_bytes: bool,
 }
 
 impl Session {
@@ -64,6 +66,7 @@ impl Session {
             broken: false,
             ids: None,
             features: Features::NONE,
+            keeps_bytes: false,
         }
     }
 
@@ -90,6 +93,21 @@ impl Session {
     /// Whether the server listed this in its greeting.
     pub(super) fn has(&self, feature: Feature) -> bool {
         self.features.has(feature)
+    }
+
+    /// The server keeps what comes of this session's uploads to the byte, and not by whole blocks.
+    pub(super) fn set_keeps_bytes(&mut self) {
+        self.keeps_bytes = true;
+    }
+
+    /// Of how large a file, and of which parts of it, something may be left to be gone on with.
+    pub(super) fn least_kept(&self) -> u64 {
+        if self.keeps_bytes { limits::LINK_UPLOAD_KEPT_MIN } else { limits::HASH_BLOCK }
+    }
+
+    /// Whether something may be left that ends there.
+    pub(super) fn may_end_at(&self, offset: u64) -> bool {
+        offset > 0 && (self.keeps_bytes || offset.is_multiple_of(limits::HASH_BLOCK))
     }
 
     /// Who gave the last final reply.

@@ -33,6 +33,13 @@ pub const INTERRUPT_LOOK: Duration = Duration::from_millis(50);
 /// it is still the other one's.
 pub const INTERRUPT_ECHO: Duration = Duration::from_millis(500);
 
+/// How often a client asks after an upload that an earlier connection of its own is at yet, as the server thinks, and how long it waits
+/// in between: ending one whose line is dead takes the server some seconds.
+pub const BUSY_LOOKS: u32 = 60;
+
+/// See [`BUSY_LOOKS`].
+pub const BUSY_LOOK: Duration = Duration::from_millis(500);
+
 /// Events of transfers that wait to be read, before further ones are only counted: some ten megabytes.
 pub const EVENTS_WAITING: usize = 64 * 1024;
 

@@ -78,6 +78,9 @@ pub const WEB_UPLOADS_BY_LINKS: usize = WEB_UPLOADS_MAX / 2;
 /// files each; what is beyond that waits its turn, or goes in one piece.
 pub const WEB_UPLOADS_BY_LINK: usize = WEB_UPLOADS_BY_LINKS / 4;
 
+/// Of an upload of sealift/1 by a link at least so much is kept after a cut: less is sent again sooner than it is asked after.
+pub const LINK_UPLOAD_KEPT_MIN: u64 = 1024 * 1024;
+
 /// How long such an upload waits for somebody to go on with it: a laptop is closed in the evening and opened in the morning.
 pub const WEB_UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -227,6 +227,15 @@ impl<'a> Args<'a> {
         Ok(secret)
     }
 
+    /// What tells the uploads of one who has a link from those of others.
+    pub(super) fn uploads(&mut self) -> Result<Option<Secret>> {
+        let Some(secret) = self.bytes_of("uploads")?.map(Secret::new) else { return Ok(None) };
+        match secret.expose().len() == limits::LINK_SECRET {
+            true => Ok(Some(secret)),
+            false => Err(self.bad(&format!("uploads= takes {} random characters", limits::LINK_SECRET))),
+        }
+    }
+
     pub(super) fn fingerprint(&mut self) -> Result<String> {
         let text = String::from_utf8(self.required()?).ok();
         // As `ssh-keygen -l` shows it: 32 bytes in base64.

@@ -170,6 +170,8 @@ pub enum Command {
         secret: Secret,
         /// Its password, if it has one.
         password: Option<Secret>,
+        /// What tells one's uploads from those of others who have it.
+        uploads: Option<Secret>,
     },
     /// LIST a folder.
     List {
@@ -327,6 +329,7 @@ impl Command {
             }
             Command::Copy { .. } => [Feature::Copy].into_iter().collect(),
             Command::Link(link) if link.inbox.is_some() => [Feature::Link, Feature::Drop].into_iter().collect(),
+            Command::Visit { uploads: Some(_), .. } => [Feature::Link, Feature::Uploads].into_iter().collect(),
             Command::Link(_) | Command::Links | Command::Unlink(_) | Command::Visit { .. } => {
                 [Feature::Link].into_iter().collect()
             }

@@ -75,6 +75,8 @@ features! {
     Marks = "marks", "tell which entries are links";
     /// The verbs TRASH, RESTORE and PURGE.
     Trash = "trash", "bring back what was deleted";
+    /// The key `uploads=` of VISIT.
+    Uploads = "uploads", "go on with what comes by a link";
 }
 
 /// A set of features.

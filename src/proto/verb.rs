@@ -61,7 +61,7 @@ verbs! {
     /// One link less.
     Unlink = "UNLINK", "UNLINK name", "Let a link of yours give nothing any more.";
     /// Come by a link.
-    Visit = "VISIT", "VISIT secret [password=PASSWORD]", "Log in by a link that somebody made.";
+    Visit = "VISIT", "VISIT secret [password=PASSWORD] [uploads=SECRET]", "Log in by a link that somebody made.";
     /// List a folder.
     List = "LIST", "LIST [path] [recursive=yes] [rotten=yes] [mode=yes] [marks=yes]", "List a folder, or the whole tree below it.";
     /// Describe one file or folder.

@@ -14,9 +14,14 @@ use crate::common::{Daemon, RawClient, enter, eventually, staged, upload_bytes};
 
 /// A session of sealift/1 that came by the link of this URL.
 pub(super) fn visit(daemon: &Daemon, url: &str) -> RawClient {
+    visit_as(daemon, url, "")
+}
+
+/// The same with more in the line.
+pub(super) fn visit_as(daemon: &Daemon, url: &str, more: &str) -> RawClient {
     let mut client = RawClient::connect(daemon);
     let secret = url.split('/').rev().nth(1).unwrap();
-    let (_, word, fields) = client.ask(format!("VISIT {secret}"));
+    let (_, word, fields) = client.ask(format!("VISIT {secret} {more}"));
     assert_eq!((word.as_str(), fields["kind"].as_str()), ("welcome", "drop"));
     assert!(!fields.values().any(|value| value.contains("inbox") || value.contains("alice")), "{fields:?}");
     client

@@ -3,12 +3,13 @@
 
 use std::fs;
 
+use sealift::files::Hash;
 use sealift::limits;
 
 use super::drop_links::{make, world};
-use super::drop_sessions::visit;
+use super::drop_sessions::{visit, visit_as};
 use crate::common::web::{Got, RawWeb, curl};
-use crate::common::{Daemon, PASSWORD, RawClient, enter, eventually, staged, upload_bytes};
+use crate::common::{Daemon, PASSWORD, RawClient, World, enter, eventually, section, staged, upload_bytes};
 
 /// Begins an upload of so many bytes: the answer.
 fn begin(daemon: &Daemon, url: &str, size: usize) -> Got {
@@ -37,6 +38,22 @@ fn came(alice: &mut RawClient) -> (String, String) {
     let fields = alice.reply().2;
     assert_eq!(alice.reply().1, "done");
     (fields["came-files"].clone(), fields["came"].clone())
+}
+
+/// The bytes that a session by a link has moved which is open, as its administrator is told.
+fn moved(root: &mut RawClient) -> u64 {
+    root.line("WHO");
+    let rows = std::iter::from_fn(|| Some(root.reply()).filter(|(digits, ..)| *digits < 200));
+    let bytes = |fields: &std::collections::BTreeMap<String, String>| fields["bytes"].parse::<u64>().unwrap();
+    rows.filter(|(.., fields)| fields["user"].contains('/')).map(|(.., fields)| bytes(&fields)).max().unwrap_or(0)
+}
+
+/// The same world with an administrator.
+fn watched() -> World {
+    let world = world();
+    let users = fs::read_to_string(world.place().join("users.toml")).unwrap();
+    world.set_users(&format!("{users}{}admin = true\n", section("root", "\"full\"", "root")));
+    world
 }
 
 #[test]
@@ -149,4 +166,137 @@ fn drop_link_holds_so_many_uploads() {
     assert_eq!(begin(addresses, &other), 201, "another link's have their own");
     // What is sent at once needs none of them.
     assert_eq!(curl(&daemon, &["-X", "PUT", "--data-binary", "x"], &format!("{url}x")).status, 201);
+}
+
+/// The bytes of an upload behind these, which are there.
+fn rest(name: &str, bytes: &[u8], offset: usize) -> Vec<u8> {
+    let prefix = Hash::of(&bytes[..offset]);
+    let line = format!("{name} size={} offset={offset} prefix={prefix}", bytes.len());
+    let mut rest = upload_bytes(&line, &bytes[offset..]);
+    let trailer = rest.len() - 32;
+    rest[trailer..].copy_from_slice(Hash::of(bytes).as_bytes());
+    rest
+}
+
+#[test]
+fn drop_link_sessions_go_on_with_their_own_uploads_alone() {
+    let world = watched();
+    let daemon = world.start();
+    let mut root = enter(&daemon, "root");
+    let mut alice = enter(&daemon, "alice");
+    let url = make(&mut alice, "inbox drop=yes size=9000000 files=3");
+    let second = make(&mut alice, "inbox drop=yes name=second");
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let sender = |of: &str| format!("uploads={}", of.repeat(43));
+    let mut client = visit_as(&daemon, &url, &sender("a"));
+    client.send(&upload_bytes("same size=3000000", &bytes)[..2_000_000]);
+    eventually("enough came to be kept", || moved(&mut root) > 1_500_000);
+    drop(client);
+    let find = |client: &mut RawClient, name: &str| client.ask(format!("HASH {name} partial=yes"));
+    let mut client = visit_as(&daemon, &url, &sender("a"));
+    eventually("what came is there for its sender", || find(&mut client, "same").1 == "hash");
+    let found = find(&mut client, "same").2;
+    let came: usize = found["size"].parse().unwrap();
+    assert!((1_000_000..2_000_000).contains(&came), "{came}");
+    assert_eq!(found["hash"], Hash::of(&bytes[..came]).to_string());
+    // Nobody else finds it: not by the link alone, nor by what somebody else chose, by another link, under another name, or as the maker.
+    assert_eq!(find(&mut visit(&daemon, &url), "same").1, "denied");
+    let nothing = find(&mut client, "other").1;
+    assert_eq!(nothing, "not-found");
+    for (url, of) in [(&url, "b"), (&second, "a"), (&second, "b")] {
+        let mut other = visit_as(&daemon, url, &sender(of));
+        assert_eq!(find(&mut other, "same").1, nothing);
+        other.send(rest("same", &bytes, came));
+        assert_eq!(other.reply().1, nothing);
+    }
+    assert_eq!(find(&mut alice, "inbox/same").1, "not-found");
+    // Somebody else's of that name comes meanwhile, and takes none of it.
+    let mut other = visit_as(&daemon, &url, &sender("b"));
+    assert_eq!(other.upload("same size=4", b"mine").1, "done");
+    // Behind other bytes, or at another place, it does not go on; and it stays.
+    for wrong in [came - 1, came + 1] {
+        client.send(rest("same", &bytes, wrong));
+        assert_eq!(client.reply().1, "changed", "{wrong}");
+    }
+    let mut false_bytes = bytes.clone();
+    false_bytes[0] ^= 1;
+    client.send(rest("same", &false_bytes, came));
+    assert_eq!(client.reply().1, "changed");
+    client.send(rest("same", &bytes, came));
+    let (_, word, fields) = client.reply();
+    assert_eq!((word.as_str(), fields.get("size").map(String::as_str)), ("done", Some("3000000")), "{fields:?}");
+    let inbox = world.home("alice").join("inbox");
+    assert!(fs::read(inbox.join("same-2")).unwrap() == bytes);
+    // If the answer was lost it is asked for again, and the file is there once.
+    drop(client);
+    let mut client = visit_as(&daemon, &url, &sender("a"));
+    let found = find(&mut client, "same").2;
+    assert_eq!((found["size"].as_str(), &found["hash"]), ("3000000", &Hash::of(&bytes).to_string()));
+    client.send(rest("same", &bytes, bytes.len()));
+    assert_eq!(client.reply().1, "done");
+    let mut more = bytes.clone();
+    more.push(1);
+    client.send(rest("same", &more, bytes.len()));
+    assert_eq!(client.reply().1, "integrity");
+    assert!(!inbox.join("same-3").exists());
+    assert_eq!(fs::read_to_string(inbox.join("same")).unwrap(), "mine");
+    alice.line("LINKS");
+    let told = [alice.reply().2, alice.reply().2];
+    let of_url = told.iter().find(|fields| fields["name"] != "second").unwrap();
+    assert_eq!((of_url["came-files"].as_str(), of_url["came"].as_str()), ("2", "3000004"));
+    assert!(staged(&world.home("alice")).is_empty());
+    // The name is free for another file of the same sender.
+    assert_eq!(client.upload("same size=4", b"more").1, "done");
+}
+
+#[test]
+fn drop_link_session_that_is_not_over_yet_is_ended_by_its_sender_and_no_link_gives_what_is_left() {
+    let world = watched();
+    let daemon = world.start();
+    let mut root = enter(&daemon, "root");
+    let mut alice = enter(&daemon, "alice");
+    let url = make(&mut alice, "inbox drop=yes name=box");
+    let bytes = vec![7; 3_000_000];
+    let known = format!("uploads={}", "k".repeat(43));
+    let mut first = visit_as(&daemon, &url, &known);
+    first.send(&upload_bytes("f size=3000000", &bytes)[..2_000_000]);
+    eventually("enough came to be kept", || moved(&mut root) > 1_500_000);
+    // Its line is dead, and the server does not know yet. Somebody else cannot end it.
+    let mut other = visit_as(&daemon, &url, &format!("uploads={}", "o".repeat(43)));
+    assert_eq!(other.ask("HASH f partial=yes").1, "not-found");
+    let mut again = visit_as(&daemon, &url, &known);
+    let mut words = Vec::new();
+    eventually("the first one is ended", || {
+        words.push(again.ask("HASH f partial=yes").1);
+        words.last().unwrap() == "hash"
+    });
+    assert!(words.iter().rev().skip(1).all(|word| word == "busy" || word == "not-found"), "{words:?}");
+    assert_eq!(first.try_reply().map(|reply| reply.1).as_deref(), Some("aborted"));
+    // With the link all that came by it and is not whole goes.
+    drop((first, other));
+    assert_eq!(alice.ask("UNLINK box").1, "removed");
+    eventually("nothing is left", || staged(&world.home("alice")).is_empty());
+    // One that is cut off as the link goes leaves nothing either.
+    let url = make(&mut alice, "inbox drop=yes name=box");
+    let mut client = visit_as(&daemon, &url, &known);
+    client.send(&upload_bytes("g size=3000000", &bytes)[..2_000_000]);
+    eventually("it is on its way", || came(&mut alice) == ("1".to_owned(), "3000000".to_owned()));
+    assert_eq!(alice.ask("UNLINK box").1, "removed");
+    drop(client);
+    eventually("nothing is left of it", || staged(&world.home("alice")).is_empty());
+    // Nor does an orderly end of the server.
+    let url = make(&mut alice, "inbox drop=yes name=box");
+    let mut client = visit_as(&daemon, &url, &known);
+    client.send(&upload_bytes("h size=3000000", &bytes)[..2_000_000]);
+    eventually("enough came to be kept", || moved(&mut root) > 1_500_000);
+    drop(client);
+    let mut again = visit_as(&daemon, &url, &known);
+    eventually("it is kept", || again.ask("HASH h partial=yes").1 == "hash");
+    drop((again, alice, root));
+    daemon.stop();
+    assert!(staged(&world.home("alice")).is_empty());
+    let daemon = world.start();
+    let mut alice = enter(&daemon, "alice");
+    assert_eq!(came(&mut alice), ("0".to_owned(), "0".to_owned()));
+    assert_eq!(visit_as(&daemon, &url, &known).ask("HASH h partial=yes").1, "not-found");
 }

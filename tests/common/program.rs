@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -383,6 +384,7 @@ pub struct Proxy {
     pub address: SocketAddr,
     sockets: Arc<Mutex<Vec<TcpStream>>>,
     pause: Arc<Mutex<Duration>>,
+    passed: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -403,18 +405,21 @@ impl Proxy {
         let all = sockets.clone();
         let pause = Arc::new(Mutex::new(pause));
         let present = pause.clone();
+        let passed = Arc::<AtomicU64>::default();
+        let counted = passed.clone();
         thread::spawn(move || {
             for near in listener.incoming() {
                 let (near, far) = (near.unwrap(), TcpStream::connect(&server).unwrap());
                 all.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
                 for (mut from, mut to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
-                    let present = present.clone();
+                    let (present, counted) = (present.clone(), counted.clone());
                     thread::spawn(move || {
                         let mut buffer = vec![0; 64 * 1024];
                         while let Ok(len @ 1..) = from.read(&mut buffer) {
                             if to.write_all(&buffer[..len]).is_err() {
                                 break;
                             }
+                            counted.fetch_add(len as u64, Ordering::Relaxed);
                             let pause = *present.lock().unwrap();
                             thread::sleep(pause);
                         }
@@ -423,12 +428,17 @@ impl Proxy {
                 }
             }
         });
-        Proxy { address, sockets, pause }
+        Proxy { address, sockets, pause, passed }
     }
 
     /// From now on it makes no pauses: what it was slow for has been seen.
     pub fn hurry(&self) {
         *self.pause.lock().unwrap() = Duration::ZERO;
+    }
+
+    /// Bytes that passed so far, both ways.
+    pub fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     pub fn cut(&self) {

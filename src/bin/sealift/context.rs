@@ -360,7 +360,7 @@ impl Context {
                             None => failure,
                         },
                         // Whoever fetches it says what may be wrong with a link.
-                        None if matches!(credential, Credential::Link(..)) => failure,
+                        None if matches!(credential, Credential::Link { .. }) => failure,
                         None => failure.hinted(Kind::LoginFailed, || {
                             format!("Nobody reads anonymously there; name a user, as in alice@{}", login.server)
                         }),

@@ -33,8 +33,15 @@ pub enum Credential {
     Password(Secret),
     /// Keys, one of which the server knows.
     Keys(Vec<LoginKey>),
-    /// The secret of a link, and its password if it has one.
-    Link(Secret, Option<Secret>),
+    /// The secret of a link.
+    Link {
+        /// What opens it.
+        secret: Secret,
+        /// Its password, if it has one.
+        password: Option<Secret>,
+        /// What the uploads of this command are gone on with by, after a cut.
+        uploads: Option<Secret>,
+    },
 }
 
 impl Credential {
@@ -46,7 +53,9 @@ impl Credential {
         match self {
             Credential::Password(password) => client.login(user, password.clone()).await,
             Credential::Keys(keys) => client.login_with_keys(user, keys).await,
-            Credential::Link(secret, password) => client.visit(secret.clone(), password.clone()).await,
+            Credential::Link { secret, password, uploads } => {
+                client.visit_as(secret.clone(), password.clone(), uploads.clone()).await
+            }
         }
     }
 
@@ -54,7 +63,7 @@ impl Credential {
     pub fn password(&self) -> Option<&Secret> {
         match self {
             Credential::Password(password) => Some(password),
-            Credential::Keys(_) | Credential::Link(..) => None,
+            Credential::Keys(_) | Credential::Link { .. } => None,
         }
     }
 
@@ -64,7 +73,7 @@ impl Credential {
             Credential::Password(password) => Present::Password(password.clone()),
             Credential::Keys(keys) => Present::Keys(keys.clone()),
             // It proves nothing of anybody: the server refuses it as it does a wrong password.
-            Credential::Link(secret, _) => Present::Password(secret.clone()),
+            Credential::Link { secret, .. } => Present::Password(secret.clone()),
         }
     }
 }
@@ -151,7 +160,7 @@ pub fn named(keys: &[LoginKey]) -> String {
 pub fn by(login: &Login, credential: &Credential, fingerprint: Option<&str>) -> String {
     let keys = match credential {
         Credential::Password(_) if login.user.is_some() => return " by password".to_owned(),
-        Credential::Password(_) | Credential::Link(..) => return String::new(),
+        Credential::Password(_) | Credential::Link { .. } => return String::new(),
         Credential::Keys(keys) => keys,
     };
     let named = keys.iter().find(|key| Some(key.public().fingerprint().as_str()) == fingerprint);

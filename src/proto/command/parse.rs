@@ -63,9 +63,11 @@ impl Command {
             Verb::Link => Command::Link(Box::new(args.link()?)),
             Verb::Links => Command::Links,
             Verb::Unlink => Command::Unlink(args.link_name()?),
-            Verb::Visit => {
-                Command::Visit { secret: args.link_secret()?, password: args.optional_password("password")? }
-            }
+            Verb::Visit => Command::Visit {
+                secret: args.link_secret()?,
+                password: args.optional_password("password")?,
+                uploads: args.uploads()?,
+            },
             Verb::List => Command::List {
                 path: args.path_or_root()?,
                 recursive: args.flag("recursive")?,

@@ -51,9 +51,10 @@ impl Command {
             }
             Command::Link(link) => self::link(out, link),
             Command::Unlink(name) => argument(out, name.as_bytes()),
-            Command::Visit { secret, password } => {
+            Command::Visit { secret, password, uploads } => {
                 argument(out, secret.expose());
                 secret_option(out, "password", password.as_ref());
+                secret_option(out, "uploads", uploads.as_ref());
             }
             Command::List { path, recursive, rotten, mode, marks } => {
                 if !path.is_root() {

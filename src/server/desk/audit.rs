@@ -15,7 +15,7 @@ use super::spot::Spot;
 use super::stand_in::Told;
 use crate::auth::{LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, Hash, RelPath, Rot, StagedId, Stored};
+use crate::files::{Committed, Hash, Partial, RelPath, Rot, StagedId, Stored};
 use crate::limits;
 use crate::machine::turns;
 use crate::repeated;
@@ -58,7 +58,7 @@ impl Audit {
     /// It succeeded.
     pub(super) fn done(&self, user: &Principal, mut running: Running, outcome: Outcome) -> Outcome {
         if let Outcome::Stored { committed, .. } = &outcome {
-            running.fills_its_room(committed.size);
+            running.fills_its_room(Partial { len: committed.size, hash: committed.hash });
         }
         let running = match &outcome {
             Outcome::Stored { committed: Committed { stored: Stored::Numbered(number), .. }, .. } => {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::inbox_room::InboxRoom;
 use super::op::Op;
-use super::outcome::Begun;
+use super::outcome::{Begun, Outcome};
+use super::unfinished::{AtIt, GoneOn, Place, Unfinished, UploadKey};
 use super::{Desk, Earlier};
 use crate::auth::{InboxBounds, Link, LinkTo, Users};
 use crate::error::{Error, Kind, Result};
-use crate::files::{RelPath, UploadSpec, numbered};
+use crate::files::{Partial, RelPath, Resume, UploadSpec, numbered};
 use crate::limits;
 use crate::machine::source::Source;
 
@@ -82,25 +83,95 @@ impl Desk {
         });
         let (path, size) = match checked {
             Ok(checked) => checked,
-            Err(error) => {
-                // Nothing of it is about what is there.
-                let told = error.retold();
-                self.refuse(Some(verb), error, earlier);
-                return Begun::Done(Err(told));
-            }
+            Err(error) => return self.refuse_in_inbox(error, verb, earlier),
         };
         let running = match self.let_through(&Op::Put { path: path.clone(), spec, resume: None }, verb, earlier) {
             Ok(running) => running,
             Err(error) => return Begun::Done(Err(error)),
         };
         match self.room_of(link, bounds, size) {
-            Ok(room) => self.begin_put(path, spec, None, running.in_room(room), earlier),
+            Ok(room) => {
+                let mut running = running.in_room(room);
+                running.set_place(self.place_for(&path, size));
+                self.begin_put(path, spec, None, running, earlier)
+            }
             Err(error) => {
                 // As with any other refusal.
                 self.commit(earlier);
                 self.over(running, Err(error))
             }
         }
+    }
+
+    /// What came of a file that is called so, of whoever began it with the same secret.
+    pub fn find_in_inbox(&mut self, name: &[u8], verb: &'static str, earlier: Earlier<'_>) -> Begun {
+        match self.with_key(name, |unfinished, key, at| unfinished.find(key, at)) {
+            Ok(part) => {
+                self.commit(earlier);
+                Begun::Done(Ok(Outcome::Partial(part)))
+            }
+            Err(error) => self.refuse_in_inbox(error, verb, earlier),
+        }
+    }
+
+    /// Goes on with it behind what came; or says that all of it is stored.
+    ///
+    /// # Errors
+    /// As [`Unfinished::go_on`].
+    pub fn go_on_in_inbox(
+        &mut self,
+        name: &[u8],
+        resume: Resume,
+        verb: &'static str,
+        earlier: Earlier<'_>,
+    ) -> Result<Begun, Partial> {
+        let record = self.ticket().record().clone();
+        match self.with_key(name, |unfinished, key, at| Arc::clone(unfinished).go_on(key, at, resume)) {
+            Ok(GoneOn::Stored(whole)) => {
+                self.commit(earlier);
+                Err(whole)
+            }
+            Ok(GoneOn::Put(put, place)) => {
+                let put = (*put).goes_on(&record, place);
+                Ok(match self.may_go_on(put.running()) {
+                    Ok(()) => Begun::Put(put),
+                    Err(error) => Begun::Done(Err(self.drop_put(put, error, earlier))),
+                })
+            }
+            Err(error) => Ok(self.refuse_in_inbox(error, verb, earlier)),
+        }
+    }
+
+    /// Nothing of it is about what is there.
+    fn refuse_in_inbox(&mut self, error: Error, verb: &'static str, earlier: Earlier<'_>) -> Begun {
+        let told = error.retold();
+        self.refuse(Some(verb), error, earlier);
+        Begun::Done(Err(told))
+    }
+
+    fn with_key<T>(
+        &self,
+        name: &[u8],
+        work: impl FnOnce(&Arc<dyn Unfinished>, UploadKey, AtIt<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let denied = || Error::new(Kind::Denied, NOTHING_ELSE);
+        let (link, _) = self.inbox().ok_or_else(denied)?;
+        let (sender, unfinished) = self.sender.as_ref().zip(self.ties.unfinished()).ok_or_else(denied)?;
+        let path = path_in(&self.users.latest(), link, name)?;
+        work(unfinished, UploadKey::new(sender, &path), self.at_it(&path))
+    }
+
+    /// Where what comes of this file is kept after a cut, if it is so.
+    fn place_for(&self, path: &RelPath, size: u64) -> Option<Box<dyn Place>> {
+        let (sender, unfinished) = self.sender.as_ref().zip(self.ties.unfinished())?;
+        let key = UploadKey::new(sender, path);
+        let is_kept = size >= limits::LINK_UPLOAD_KEPT_MIN;
+        is_kept.then(|| Arc::clone(unfinished).begin(key, self.at_it(path), size)).flatten()
+    }
+
+    fn at_it<'a>(&'a self, path: &'a RelPath) -> AtIt<'a> {
+        let source = Source::of(&self.principal, self.ticket().peer().ip());
+        AtIt { principal: &self.principal, source, record: self.ticket().record(), path }
     }
 
     /// Room for one file of so many bytes.

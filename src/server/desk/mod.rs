@@ -61,10 +61,11 @@ use self::ties::Ties;
 use self::uploads::Put;
 use crate::auth::{Access, Link, LinkTo, Principal};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Done, FileMode, Hasher, Overwrite, RelPath, Seen, Store};
+use crate::files::{Done, FileMode, Hash, Hasher, Overwrite, RelPath, Seen, Store};
 use crate::limits;
 use crate::machine::source::Origin;
 use crate::machine::turns;
+use crate::secret::Secret;
 use crate::server::events::Came;
 
 /// Whoever is told of operations that were begun earlier and are over now, in their order.
@@ -95,6 +96,9 @@ pub struct Desk {
     downloads: Option<Arc<Downloads>>,
     /// The operation that begins is only to be done to what was seen there.
     seen: Option<Seen>,
+    /// What tells the uploads of somebody who came by a link from those of all others who did, if they said so: the hash of what they
+    /// alone know.
+    sender: Option<Hash>,
 }
 
 /// What a change of the users file came to for a session that goes on.
@@ -131,7 +135,13 @@ impl Desk {
             presented: Vec::new(),
             downloads: None,
             seen: None,
+            sender: None,
         }
+    }
+
+    /// The same, for somebody whose uploads are told from others' by what they alone know.
+    pub fn of_sender(self, known: &Secret) -> Self {
+        Desk { sender: Some(Hash::of(known.expose())), ..self }
     }
 
     /// The same, whose downloads are counted there if its principal came by a link that allows so many.
@@ -427,7 +437,9 @@ impl Desk {
         // What is kept is synced, and a commit that is under way is waited for.
         turns::block_in_place(|| {
             if let Some(put) = put {
-                put.keep();
+                // Not in the name of somebody who may not any more, and not beyond the server's end.
+                let goes_on = self.users.latest().renew(&self.principal).is_some();
+                put.leave(goes_on && !self.ticket().registry().is_stopping());
             }
             // What is on its way to the disk gets there, and is told of; what has only gathered is given up.
             let Desk { principal, audit, batch, .. } = self;

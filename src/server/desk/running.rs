@@ -14,9 +14,10 @@ use super::matter::Matter;
 use super::op::Op;
 use super::registry::Record;
 use super::spot::Spot;
+use super::unfinished::Place;
 use crate::auth::{Access, Grants, Principal};
 use crate::error::Result;
-use crate::files::{RelPath, StagedId, numbered};
+use crate::files::{Partial, RelPath, StagedId, numbered};
 
 /// An operation that has begun and is not written down yet. It goes through many hands on its way, so these hold a pointer.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ struct Parts {
     presented: Vec<LockToken>,
     /// What the file that it brings has of the link that it comes by; given back with it if it does not get to its place.
     room: Option<InboxRoom>,
+    /// Where what came of that is kept after a cut.
+    place: Option<Box<dyn Place>>,
     since: Instant,
     /// Bytes of files that it has moved.
     moved: Cell<u64>,
@@ -85,6 +88,7 @@ impl Running {
             rights_there: Access::NONE,
             presented: Vec::new(),
             room: None,
+            place: None,
             since: Instant::now(),
             moved: Cell::new(0),
             record: None,
@@ -169,6 +173,16 @@ impl Running {
         self
     }
 
+    /// What came of what it brings is kept there after a cut.
+    pub(super) fn set_place(&mut self, place: Option<Box<dyn Place>>) {
+        self.0.place = place;
+    }
+
+    /// Where what came is kept, if the session is over in the middle.
+    pub(super) fn leaves_its_place(&mut self) -> Option<Box<dyn Place>> {
+        self.0.place.take()
+    }
+
     /// The file that it brings is whole: what it has of a link counts as used. Blocks for as long as the disk takes.
     ///
     /// # Errors
@@ -182,10 +196,13 @@ impl Running {
         self.0.room.is_some()
     }
 
-    /// The file that it brings is in its place, with so many bytes: what it has of a link is used up.
-    pub(super) fn fills_its_room(&mut self, bytes: u64) {
+    /// The file that it brings is in its place, and is this: what it has of a link is used up.
+    pub(super) fn fills_its_room(&mut self, whole: Partial) {
         if let Some(room) = &mut self.0.room {
-            room.used(bytes);
+            room.used(whole.len);
+        }
+        if let Some(place) = self.0.place.take() {
+            place.done(whole);
         }
     }
 

@@ -47,6 +47,11 @@ impl Ties {
         }
     }
 
+    /// What was begun by other ways, or is to be kept for those.
+    pub fn unfinished(&self) -> Option<&Arc<dyn Unfinished>> {
+        self.unfinished.as_ref()
+    }
+
     /// [`Tokens::give`].
     pub fn tokens(&self, principal: &Principal, count: u32) -> Result<Vec<Secret>> {
         self.used.store(true, Ordering::Relaxed);

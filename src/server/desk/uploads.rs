@@ -7,12 +7,16 @@ use super::gate;
 use super::jobs::compare::{Alone, Then, Whole};
 use super::jobs::resume::{Comes, Resuming};
 use super::jobs::work::{Work, Worked};
-use super::outcome::Begun;
+use super::outcome::{Begun, Outcome};
+use super::registry::Record;
 use super::running::Running;
+use super::unfinished::Place;
 use super::{Desk, Earlier};
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
-use crate::files::{Condition, Hash, Interrupted, Overwrite, RelPath, Resume, Store, Umask, Upload, UploadSpec};
+use crate::files::{
+    Condition, Hash, Interrupted, Overwrite, Partial, RelPath, Resume, Store, Umask, Upload, UploadSpec,
+};
 use crate::limits;
 use crate::machine::turns;
 
@@ -22,6 +26,8 @@ pub struct Put {
     running: Running,
     /// Where it goes: another session of its user may finish it.
     store: Arc<dyn Store>,
+    /// Another session began it, whose storage this one's commits know nothing of.
+    is_of_another: bool,
 }
 
 /// What becomes of an upload that has all its bytes.
@@ -30,13 +36,15 @@ pub enum Finished {
     Waits,
     /// A large file that is there must be read first.
     Work(Box<Work>),
+    /// It is in its place.
+    Done(Box<Outcome>),
     /// It is given up, for this reason, which is written down.
     Refused(Error),
 }
 
 impl Put {
     pub(super) fn new(upload: Box<dyn Upload>, running: Running, store: &Arc<dyn Store>) -> Self {
-        Put { upload, running, store: Arc::clone(store) }
+        Put { upload, running, store: Arc::clone(store), is_of_another: false }
     }
 
     /// What it is about.
@@ -49,9 +57,29 @@ impl Put {
         self.upload.len()
     }
 
+    /// What has come, and its BLAKE3.
+    pub fn part(&self) -> Partial {
+        Partial { len: self.upload.len(), hash: self.upload.hash() }
+    }
+
     /// The client is gone: what came so far may be resumed.
     pub fn keep(self) {
         self.upload.keep();
+    }
+
+    /// The same, where it has a place to be kept at if that is wanted.
+    pub(super) fn leave(mut self, wanted: bool) {
+        match self.running.leaves_its_place().filter(|_| wanted && self.len() >= limits::LINK_UPLOAD_KEPT_MIN) {
+            Some(place) => place.leave(self),
+            None => self.keep(),
+        }
+    }
+
+    /// It goes on in this session, and has that place.
+    pub(super) fn goes_on(mut self, record: &Arc<Record>, place: Box<dyn Place>) -> Put {
+        self.running.told_by(record);
+        self.running.set_place(Some(place));
+        Put { is_of_another: true, ..self }
     }
 }
 
@@ -158,6 +186,16 @@ impl Desk {
             let text = "the bytes that arrived are not those that were sent: their BLAKE3 differs";
             return Finished::Refused(self.drop_put(put, Error::new(Kind::Integrity, text), earlier));
         }
+        if put.is_of_another {
+            return match self.finish_at_once(put, earlier) {
+                Worked::Done(Ok(outcome)) => Finished::Done(Box::new(outcome)),
+                Worked::Done(Err(error)) => Finished::Refused(error),
+                Worked::On(work) => Finished::Work(Box::new(work)),
+                Worked::Waits | Worked::Put(_) => {
+                    Finished::Refused(Error::new(Kind::Internal, "a commit came to what it cannot come to"))
+                }
+            };
+        }
         if put.running.has_room()
             && let Err(error) = turns::block_in_place(|| put.running.counts_its_room())
         {
@@ -188,10 +226,13 @@ impl Desk {
     /// once a large file that is there has been read, if it must be.
     pub fn finish_at_once(&mut self, put: Put, earlier: Earlier<'_>) -> Worked {
         self.commit(earlier);
-        let Put { upload, running, store } = put;
-        let running = running.presenting(self.presented.clone());
+        let Put { upload, running, store, .. } = put;
+        let mut running = running.presenting(self.presented.clone());
         let alone = Alone { came: running.moved(), store };
-        let may = running.check(&self.principal);
+        let may = running.check(&self.principal).and_then(|()| match running.has_room() {
+            true => turns::block_in_place(|| running.counts_its_room()),
+            false => Ok(()),
+        });
         let stored = match may.and_then(|()| Whole::of(upload, Then::Alone(alone.clone()))) {
             Ok(Whole::Comparing(comparing)) => return Worked::On(comparing.into_work(running)),
             Ok(Whole::Ready(upload)) => self.commit_alone(upload, alone, &running),

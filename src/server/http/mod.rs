@@ -32,6 +32,7 @@ mod offers;
 mod own;
 mod pack;
 mod page;
+mod parked;
 mod put;
 mod ranges;
 mod reader;

@@ -14,7 +14,7 @@ use super::coming::{Coming, Pieces};
 use super::digests::Digests;
 use super::guest::{Guest, OpenFile, Waiting, begin_change, unexpected};
 use crate::error::{Error, Kind, Result};
-use crate::files::{Committed, RelPath, Resume, UploadSpec};
+use crate::files::{Committed, Partial, RelPath, Resume, UploadSpec};
 use crate::limits;
 use crate::machine::turns::Class;
 use crate::server::desk::Desk;
@@ -374,6 +374,21 @@ impl Slot {
         self.lock().as_ref().is_some_and(|taken| taken.put.running().path() == Some(path))
     }
 
+    /// What has come, and its BLAKE3, if something is in it.
+    pub fn part(&self) -> Option<Partial> {
+        self.lock().as_ref().map(|taken| taken.put.part())
+    }
+
+    /// Keeps an upload whose connection was lost.
+    pub fn park(&self, put: Put) {
+        self.put_back(Taken { put, digests: Digests::default(), content: Digests::default() });
+    }
+
+    /// The upload, for another way to go on with it; none: nothing is in it, or its bytes must be what only this way compares.
+    pub fn take_put(&self) -> Option<Put> {
+        self.lock().take_if(|taken| taken.digests.is_empty() && taken.content.is_empty()).map(|taken| taken.put)
+    }
+
     /// Puts away what nobody has gone on with, for the native client. Blocks.
     pub fn keep(&self) {
         // Not under the lock: what is kept is synced.
@@ -437,6 +452,7 @@ fn finish(desk: &mut Desk, waiting: &mut Waiting, Taken { put, digests, .. }: Ta
     match desk.finish(put, None, tell) {
         Finished::Waits => Ok(BeforeCommit::Waits(waiting.join())),
         Finished::Work(work) => Ok(BeforeCommit::Work(work)),
+        Finished::Done(_) => Err(unexpected()),
         Finished::Refused(error) => Err(error),
     }
 }

@@ -11,15 +11,16 @@ use async_lock::Mutex as AsyncMutex;
 use async_std::task::{sleep, spawn, spawn_blocking};
 use futures::channel::oneshot;
 
+use super::parked;
 use super::receiving::{Held, Slot};
 use crate::auth::{Principal, Users};
 use crate::error::{Error, Kind, Result};
-use crate::files::RelPath;
+use crate::files::{Partial, RelPath, Resume};
 use crate::limits;
 use crate::machine::source::Source;
 use crate::random;
 use crate::server::desk::inbox_room::InboxRoom;
-use crate::server::desk::unfinished::Unfinished;
+use crate::server::desk::unfinished::{AtIt, GoneOn, Place, Unfinished, UploadKey};
 use crate::sync::{Mutex, MutexGuard};
 
 /// All of them.
@@ -55,6 +56,8 @@ struct State {
     length: Option<u64>,
     /// It is in its place.
     is_done: bool,
+    /// What that is, of one that came by sealift/1.
+    whole: Option<Partial>,
     until: Instant,
     /// Of the request that is at it: it ends when this is dropped.
     at_it: Option<oneshot::Sender<()>>,
@@ -69,7 +72,7 @@ impl Upload {
     /// One that has just begun, of this user, whose whole length may be known.
     pub fn new(owner: Principal, source: Source, slot: Slot, length: Option<u64>) -> Upload {
         let until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
-        let state = Mutex::new(State { length, is_done: false, until, at_it: None, room: None });
+        let state = Mutex::new(State { length, is_done: false, whole: None, until, at_it: None, room: None });
         Upload { owner, source, slot, busy: Arc::default(), state }
     }
 
@@ -82,6 +85,41 @@ impl Upload {
             state.at_it = Some(at_it);
         }
         (Arc::new(self.busy.lock_arc().await), replaced)
+    }
+
+    /// The same at once, and nothing if somebody is at it: they are ended then, and it may be tried again.
+    pub fn sit_down(&self) -> Option<(Held, Replaced)> {
+        self.stand_up();
+        let held = Arc::new(self.busy.try_lock_arc()?);
+        let (at_it, replaced) = oneshot::channel();
+        self.state().at_it = Some(at_it);
+        Some((held, replaced))
+    }
+
+    /// Whoever is at it is told to end.
+    pub fn stand_up(&self) {
+        let at_it = {
+            let mut state = self.state();
+            state.until = Instant::now() + limits::WEB_UPLOAD_LIFETIME;
+            state.at_it.take()
+        };
+        drop(at_it);
+    }
+
+    /// Whether nobody is at it.
+    pub fn is_idle(&self) -> bool {
+        self.busy.try_lock().is_some()
+    }
+
+    /// It is in its place, and is this.
+    pub fn stored(&self, whole: Partial) {
+        self.done(whole.len);
+        self.state().whole = Some(whole);
+    }
+
+    /// What it is, in its place; none of what came by HTTP, which says so itself.
+    pub fn whole(&self) -> Option<Partial> {
+        self.state().whole
     }
 
     /// Bytes of the whole file, if they were told.
@@ -173,13 +211,27 @@ impl Uploads {
     /// As [`Uploads::check`]; [`Kind::Internal`] without random numbers.
     pub fn add(self: &Arc<Self>, upload: Arc<Upload>) -> Result<Token> {
         let token = Token::new()?;
-        let mut table = self.lock();
-        table.make_room(&upload.owner, &upload.source)?;
-        table.all.insert(token, upload);
-        if !std::mem::replace(&mut table.is_swept, true) {
+        self.put_in(token, upload).map(|()| token)
+    }
+
+    /// The same, of this token, in place of one that has it.
+    ///
+    /// # Errors
+    /// As [`Uploads::check`].
+    pub fn put_in(self: &Arc<Self>, token: Token, upload: Arc<Upload>) -> Result<()> {
+        let before = {
+            let mut table = self.lock();
+            let before = table.all.remove(&token);
+            table.make_room(&upload.owner, &upload.source)?;
+            table.all.insert(token, upload);
+            before
+        };
+        // Not under the lock: what it had is removed.
+        drop(before);
+        if !std::mem::replace(&mut self.lock().is_swept, true) {
             spawn(sweep(Arc::downgrade(self)));
         }
-        Ok(token)
+        Ok(())
     }
 
     /// The one of this token.
@@ -236,6 +288,18 @@ impl Unfinished for Uploads {
         });
         // Not under the lock: what is kept is synced.
         idle.iter().for_each(|(upload, _)| upload.slot.keep());
+    }
+
+    fn begin(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, size: u64) -> Option<Box<dyn Place>> {
+        parked::begin(&self, key, at, size)
+    }
+
+    fn find(&self, key: UploadKey, at: AtIt<'_>) -> Result<Partial> {
+        parked::find(self, key, &at)
+    }
+
+    fn go_on(self: Arc<Self>, key: UploadKey, at: AtIt<'_>, resume: Resume) -> Result<GoneOn> {
+        parked::go_on(&self, key, at, resume)
     }
 }
 
@@ -296,6 +360,12 @@ impl Token {
         let mut bytes = [0; 16];
         random::fill(&mut bytes)?;
         Ok(Token(u128::from_be_bytes(bytes)))
+    }
+
+    /// That of an upload by sealift/1.
+    pub fn of(key: UploadKey) -> Token {
+        let [first, _] = key.as_bytes().as_chunks().0 else { return Token(0) };
+        Token(u128::from_be_bytes(*first))
     }
 }
 

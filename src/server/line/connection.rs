@@ -69,8 +69,8 @@ async fn log_in(
     shared: &Arc<Shared>,
 ) -> Result<Option<(Lane<Session>, Ending)>> {
     let logging_in = timeout(shared.live().timeouts.login, login(stream, shared, (peer, pin), admitted));
-    let (proven, early) = match while_welcome(admitted, shared, logging_in).await {
-        Ok(Ok(Ok(Login::Done(proven, early)))) => (proven, early),
+    let (proven, early, uploads) = match while_welcome(admitted, shared, logging_in).await {
+        Ok(Ok(Ok(Login::Done { proven, early, uploads }))) => (proven, early, uploads),
         Ok(Ok(Ok(Login::Over))) => return Ok(None),
         Ok(Ok(Err(error))) => return Err(error),
         Ok(Err(_)) => {
@@ -84,7 +84,8 @@ async fn log_in(
     }
     let source = Source::of(&proven.principal, peer.ip());
     match open(proven, (peer, pin), &source, shared).await {
-        Ok((mut session, ending)) => {
+        Ok((session, ending)) => {
+            let mut session = session.of_sender(uploads);
             // A named user has a share of their own.
             let account = shared.memory.account(&source);
             stream.charge(&account);

@@ -21,8 +21,15 @@ use crate::tls::Pin;
 
 /// What came of it.
 pub enum Login {
-    /// Logged in; with what the client sent right behind.
-    Done(Proven, Vec<u8>),
+    /// Logged in.
+    Done {
+        /// Who.
+        proven: Proven,
+        /// What the client sent right behind.
+        early: Vec<u8>,
+        /// By a link: what tells their uploads from others'.
+        uploads: Option<Secret>,
+    },
     /// Over: the last reply is sent.
     Over,
 }
@@ -44,6 +51,8 @@ struct Prelogin {
     nonce: Nonce,
     /// Of the key that the connection's handshake was made with.
     pin: Pin,
+    /// What tells the uploads of whoever comes by a link from those of others.
+    uploads: Option<Secret>,
     replies: Vec<u8>,
 }
 
@@ -62,7 +71,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let nonce = Nonce::fresh()?;
-    let mut prelogin = Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, pin, replies: Vec::new() };
+    let mut prelogin =
+        Prelogin { user: None, unknown_verbs: 0, failures: 0, nonce, pin, uploads: None, replies: Vec::new() };
     let (pinned, web) = shared.certificates_end();
     let ends = [("cert-ends", pinned), ("web-cert-ends", web)];
     let ends = ends.into_iter().filter_map(|(key, end)| Some((key, end?.duration_since(UNIX_EPOCH).ok()?.as_secs())));
@@ -114,7 +124,9 @@ where
                     prelogin.send(stream).await?;
                     let is_of_keys = matches!(credentials, Credentials::Keys(..));
                     match authenticate(credentials, peer, Protocol::Sealift, shared).await {
-                        Ok(proven) => return Ok(Login::Done(proven, input.to_vec())),
+                        Ok(proven) => {
+                            return Ok(Login::Done { proven, early: input.to_vec(), uploads: prelogin.uploads });
+                        }
                         Err(error) => {
                             if prelogin.refuse_login(&error, is_of_keys) {
                                 prelogin.send(stream).await?;
@@ -155,7 +167,8 @@ impl Prelogin {
                 return Asked::Verify(Credentials::Invitation { user, secret, password });
             }
             Ok(Command::Redeem { user, secret, password: None }) => return Asked::Look(user, secret),
-            Ok(Command::Visit { secret, password }) => {
+            Ok(Command::Visit { secret, password, uploads }) => {
+                self.uploads = uploads;
                 return Asked::Verify(Credentials::Link { secret, password });
             }
             Ok(Command::Join(token)) => return Asked::Verify(Credentials::Token(token)),

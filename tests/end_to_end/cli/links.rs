@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::common::program::{PASSWORD, World, finish};
+use crate::common::eventually;
+use crate::common::program::{PASSWORD, Proxy, World, finish};
 
 /// The URL that is printed.
 fn link(world: &World, arguments: &[&str]) -> String {
@@ -299,6 +300,34 @@ fn put_brings_files_by_a_link_under_names_of_their_own_and_replaces_nothing() {
     assert!(log.contains("alice/box") && log.contains("inbox/report-2.pdf"), "{log}");
     world.run(["link", "remove", &world.alice(""), "box"]).code(0);
     stranger(&world, &["put", "empty", &url]).code(3).said("no such link any more");
+}
+
+/// Over a line that breaks, and that is dead for a server which does not know it yet.
+#[test]
+fn put_by_a_link_goes_on_where_the_line_broke() {
+    let world = World::trusting();
+    let inbox = world.remote("alice", "inbox");
+    fs::create_dir(&inbox).unwrap();
+    let large: Vec<u8> = (0..12_000_000_u32).map(|n| (n % 251) as u8).collect();
+    fs::write(world.local("large.bin"), &large).unwrap();
+    let url = link(&world, &["--drop", "--max-size", "12M", "--max-files", "1", &world.alice("inbox")]);
+    let proxy = Proxy::slow(&world);
+    let url = url.replace(&world.server.address(), &proxy.address.to_string());
+    let config = tempfile::tempdir().unwrap();
+    let mut command = world.command(["put", "-v", "large.bin", &url]);
+    command.env("SEALIFT_CONFIG_DIR", config.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.stdin(Stdio::null()).spawn().unwrap();
+    eventually("some of it came", || proxy.passed() > 4_000_000);
+    proxy.cut();
+    proxy.hurry();
+    let done = child.wait_with_output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.contains("large.bin: goes on after ") && said.contains("; again in "), "{said}");
+    assert!(fs::read(inbox.join("large.bin")).unwrap() == large);
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 1, "and once");
+    let listed = world.run(["link", "list", &world.alice("")]).code(0);
+    assert!(listed.stdout().contains("1 came"), "{}", listed.stdout());
 }
 
 #[test]

@@ -56,7 +56,10 @@ pub async fn enter(ctx: &Context, url: &LinkUrl, (verb, names): (&str, &str)) ->
     // What the environment has is a user's password on some server, and whose server this is the link says.
     let is_given = ctx.common.password_stdin || ctx.common.password_file.is_some();
     let password = if is_given { ctx.given_password()? } else { None };
-    let mut credential = Credential::Link(url.secret.clone(), password);
+    // Of this command alone: what another one left is not told from what somebody else did.
+    let uploads = (verb == "put").then(sealift::client::uploads_secret).transpose()?;
+    let secret = url.secret.clone();
+    let mut credential = Credential::Link { secret, password, uploads };
     let connected = match ctx.connect_with(&login, Some(credential.clone())).await {
         // With a password it may be that, too, which is wrong.
         Err(failure) if failure.kind() == Some(Kind::LoginFailed) && !is_given => {
@@ -70,7 +73,9 @@ pub async fn enter(ctx: &Context, url: &LinkUrl, (verb, names): (&str, &str)) ->
                 );
                 Failure::new(Kind::LoginFailed, text, hint)
             })?;
-            credential = Credential::Link(url.secret.clone(), Some(password));
+            if let Credential::Link { password: known, .. } = &mut credential {
+                *known = Some(password);
+            }
             ctx.connect_with(&login, Some(credential)).await
         }
         connected => connected,

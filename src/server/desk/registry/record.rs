@@ -251,7 +251,7 @@ impl Record {
         self.registry.tell(&Event { at, peer, protocol, session: Some(self.id), user, what });
     }
 
-    pub(super) fn end(&self, why: Kind) {
+    pub fn end(&self, why: Kind) {
         let _ = self.ended.set(why);
         self.connection.wake();
     }

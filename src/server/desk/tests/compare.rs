@@ -131,6 +131,7 @@ fn a_large_file_that_is_sent_again_by_one_who_may_replace_nothing_is_compared_in
         match bench.desk.finish(put, None, &mut |result| told.push(result)) {
             Finished::Waits => {}
             Finished::Work(work) => drop(bench.compare(*work)),
+            Finished::Done(_) => panic!("committed before the others"),
             Finished::Refused(error) => panic!("{error}"),
         }
     }

@@ -65,7 +65,7 @@ impl Talk {
     }
 
     /// An operation on files of somebody who came by a link that files are put in by: a new file, and nothing else. No condition is
-    /// looked at, nor what an earlier attempt left: the outcome would tell what is there.
+    /// looked at, nor what an earlier attempt of anybody else left: the outcome would tell what is there.
     fn bring(&mut self, op: Op, verb: Verb, out: &mut Outgoing) -> State {
         let Talk { desk, replies, .. } = self;
         let earlier = &mut |result| replies.answer(&result, out);
@@ -73,6 +73,13 @@ impl Talk {
             Op::Put { path, spec, resume: None } if spec.condition == Condition::Any => {
                 desk.begin_in_inbox(path.as_bytes(), spec, verb.name(), earlier)
             }
+            Op::Put { path, spec, resume: Some(resume) } if spec.condition == Condition::Any => {
+                match desk.go_on_in_inbox(path.as_bytes(), resume, verb.name(), earlier) {
+                    Ok(begun) => begun,
+                    Err(whole) => return State::Put(PutFrames::of_stored(whole)),
+                }
+            }
+            Op::FindPartial(path) => desk.find_in_inbox(path.as_bytes(), verb.name(), earlier),
             _ => Begun::Done(Err(desk.refuse(Some(verb.name()), Error::new(Kind::Denied, NOTHING_ELSE), earlier))),
         };
         self.begun(begun, (verb, 0), out)

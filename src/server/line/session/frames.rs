@@ -2,9 +2,10 @@
 
 use super::{Next, State, Talk};
 use crate::error::{Error, Kind};
-use crate::files::Hash;
+use crate::files::{Committed, Hash, Mtime, Partial, Stored};
 use crate::machine::lane::{Outgoing, Step};
 use crate::proto::{FrameDecoder, Piece};
+use crate::server::desk::outcome::Outcome;
 use crate::server::desk::parts::PartUpload;
 use crate::server::desk::uploads::{Finished, Put};
 
@@ -15,6 +16,8 @@ pub struct PutFrames {
     pauses: bool,
     /// `None` once it was refused: what still comes is read and dropped.
     put: Option<Put>,
+    /// All of the file is stored already: no byte of it is to come.
+    stored: Option<Partial>,
 }
 
 /// The frames of a part.
@@ -31,7 +34,12 @@ impl PutFrames {
 
     /// Those of a refused upload, which are dropped, so that the stream stays in step.
     pub(super) fn dropping() -> Self {
-        PutFrames { frames: FrameDecoder::with_trailer(), pauses: false, put: None }
+        PutFrames { frames: FrameDecoder::with_trailer(), pauses: false, put: None, stored: None }
+    }
+
+    /// Those of an upload that is stored already, and is this.
+    pub(super) fn of_stored(whole: Partial) -> Self {
+        PutFrames { stored: Some(whole), ..PutFrames::dropping() }
     }
 
     /// Whether the sender has said that it has nothing to send for now.
@@ -89,16 +97,26 @@ impl Talk {
         frames.pauses = piece == Piece::Pause;
         let state = match piece {
             Piece::Pause => State::Put(frames),
+            Piece::Data(_) if frames.stored.take().is_some() => {
+                self.replies.refuse(&Error::new(Kind::Integrity, "more came than was announced"), out);
+                State::Put(frames)
+            }
             Piece::Data(bytes) => {
                 frames.put = frames.put.and_then(|put| self.append(put, bytes, out));
                 State::Put(frames)
             }
             Piece::Abort => {
                 let error = Error::new(Kind::Aborted, "the upload was given up by its sender");
-                self.drop_put(frames.put, error, out);
+                match frames.stored {
+                    Some(_) => self.replies.refuse(&error, out),
+                    None => self.drop_put(frames.put, error, out),
+                }
                 State::Commands
             }
-            Piece::End(trailer) => self.end_put(frames.put, trailer.map(Hash::from_bytes), out),
+            Piece::End(trailer) => match frames.stored {
+                Some(whole) => self.end_stored(whole, trailer.map(Hash::from_bytes), out),
+                None => self.end_put(frames.put, trailer.map(Hash::from_bytes), out),
+            },
         };
         (state, Step::Progress)
     }
@@ -116,6 +134,15 @@ impl Talk {
         }
     }
 
+    /// Answers an upload that is stored already as when it was stored.
+    fn end_stored(&mut self, Partial { len, hash }: Partial, trailer: Option<Hash>, out: &mut Outgoing) -> State {
+        let other = || Error::new(Kind::Integrity, "other bytes are stored");
+        let committed = Committed { size: len, hash, mtime: Mtime::default(), stored: Stored::Created };
+        let told = (trailer == Some(hash)).then_some(Outcome::Stored { committed, came: 0 }).ok_or_else(other);
+        self.replies.answer(&told, out);
+        State::Commands
+    }
+
     fn end_put(&mut self, put: Option<Put>, hash: Option<Hash>, out: &mut Outgoing) -> State {
         let Some(put) = put else { return State::Commands };
         let Some(hash) = hash else {
@@ -126,6 +153,10 @@ impl Talk {
         match desk.finish(put, Some(hash), &mut |result| replies.answer(&result, out)) {
             Finished::Waits => State::Commands,
             Finished::Work(work) => self.begin_work(*work, out),
+            Finished::Done(outcome) => {
+                replies.answer(&Ok(*outcome), out);
+                State::Commands
+            }
             Finished::Refused(error) => {
                 replies.refuse(&error, out);
                 State::Commands

@@ -27,6 +27,7 @@ use crate::limits;
 use crate::machine::lane::{Machine, Outgoing, Step, Waiting};
 use crate::machine::turns::Class;
 use crate::proto::{LineDecoder, ReplyWriter, Verb};
+use crate::secret::Secret;
 use crate::server::desk::Desk;
 use crate::server::desk::current_users::CurrentUsers;
 use crate::server::desk::downloads::{Counted, Downloads};
@@ -115,6 +116,14 @@ impl Session {
     /// The same, whose downloads are counted there if its user came by a link that allows so many.
     pub fn counting(mut self, downloads: Arc<Downloads>) -> Session {
         self.talk.desk = self.talk.desk.counting(downloads);
+        self
+    }
+
+    /// The same, of somebody who came by a link and whose uploads are told from those of others by this, if they said so.
+    pub fn of_sender(mut self, known: Option<Secret>) -> Session {
+        if let Some(known) = known.filter(|_| self.talk.desk.inbox().is_some()) {
+            self.talk.desk = self.talk.desk.of_sender(&known);
+        }
         self
     }
 
