@@ -330,7 +330,7 @@ impl Promise {
     /// What was counted as an interrupted upload is promised to the one that goes on with it.
     pub(super) fn take_on(&mut self, partial: Going) {
         let mut counts = self.bound.account.lock();
-        if partial.owner == self.bound.account.owner {
+        if partial.is_of(&self.bound.account.owner) {
             counts.promised = counts.promised.plus(partial.sum);
             self.sum = self.sum.plus(partial.sum);
         }

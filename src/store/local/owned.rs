@@ -186,6 +186,16 @@ impl Share {
         }
     }
 
+    /// Something is there no more that whoever looks through it just now may have seen.
+    pub(super) fn touch(&self) {
+        self.counts.lock().changes += 1;
+    }
+
+    /// Whether it is known what each has, so that what goes is to be taken off.
+    pub(super) fn counts(&self) -> bool {
+        self.counts.lock().owned.is_some()
+    }
+
     /// How often it was looked through.
     pub(super) fn looks(&self) -> u64 {
         self.counts.lock().looks
@@ -279,7 +289,8 @@ impl Share {
 pub(super) struct Going {
     /// Each with the look that it was counted by, if it was.
     shares: Vec<(Arc<Share>, u64)>,
-    pub(super) owner: Hash,
+    /// Whose it is; none if nobody counts that yet.
+    owner: Option<Hash>,
     pub(super) sum: Sum,
 }
 
@@ -289,13 +300,18 @@ impl Going {
         let is_file = |stat: &&Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let stat = stat.filter(is_file)?;
         let shares = shares_of(jail, path)?;
-        Some(Going { shares, owner: owner_of(dir, name)?, sum: sum_of_file(stat) })
+        // Mostly nobody has a quota, and a file need not be opened to be removed.
+        let owner = match counts(&shares) {
+            true => Some(owner_of(dir, name)?),
+            false => None,
+        };
+        Some(Going { shares, owner, sum: sum_of_file(stat) })
     }
 
     /// An open file that is kept in the reserved directory.
     pub(super) fn reserved(jail: &Jail, file: &File) -> Option<Going> {
         let shares = shares_of(jail, &RelPath::root())?;
-        Some(Going { shares, owner: read(file)?, sum: sum_of_file(&fstat(file).ok()?) })
+        Some(Going { shares, owner: Some(read(file)?), sum: sum_of_file(&fstat(file).ok()?) })
     }
 
     /// The same by its name there.
@@ -306,8 +322,23 @@ impl Going {
 
     /// It is gone.
     pub(super) fn gone(self) {
-        self.shares.iter().for_each(|(share, look)| share.take_off_since(*look, &self.owner, self.sum));
+        for (share, look) in &self.shares {
+            match &self.owner {
+                Some(owner) => share.take_off_since(*look, owner, self.sum),
+                None => share.touch(),
+            }
+        }
     }
+
+    /// Whether it is counted for this one.
+    pub(super) fn is_of(&self, owner: &Hash) -> bool {
+        self.owner.as_ref() == Some(owner)
+    }
+}
+
+/// Whether any of them knows what each has.
+pub(super) fn counts(shares: &[(Arc<Share>, u64)]) -> bool {
+    shares.iter().any(|(share, _)| share.counts())
 }
 
 /// The folders that count what is at this path; nothing if none does.

@@ -118,7 +118,7 @@ pub(super) fn counted(stage: &Stage, path: &RelPath) -> u64 {
     let mut found = found;
     found.release();
     let Some(going) = Going::reserved(stage.jail(), &found.file) else { return 0 };
-    if stage.owner == Some(going.owner) { going.sum.bytes } else { 0 }
+    if stage.owner.is_some_and(|owner| going.is_of(&owner)) { going.sum.bytes } else { 0 }
 }
 
 /// A partial that was found, with the values of its whole blocks.

@@ -252,6 +252,7 @@ impl Trash {
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             let owner = leaving.owner_of(&*self.dir, name.as_bytes());
             unlinkat(&*self.dir, &*name, AtFlags::empty()).map_err(failed)?;
+            leaving.hidden();
             leaving.gone(sum_of_file(&stat), owner);
             self.forget(id);
             return Ok(true);
@@ -260,6 +261,7 @@ impl Trash {
         let going = format!("{GOING}{random}");
         let _in_progress = InProgress::of(&going);
         renameat(&*self.dir, &*name, &self.reserved, &*going).map_err(failed)?;
+        leaving.hidden();
         self.forget(id);
         drop(alone);
         let removed = remove_tree(&self.reserved, going.as_bytes(), &RelPath::root(), &leaving);

@@ -42,7 +42,8 @@ impl Leaving {
 
     /// Whose this file is, if that matters: to be asked before it is gone.
     pub(in crate::store::local) fn owner_of(&self, dir: impl AsFd, name: &[u8]) -> Option<Hash> {
-        if self.shares.is_empty() { None } else { owned::owner_of(dir, name) }
+        // Where nobody has a quota a file need not be opened to be removed.
+        if owned::counts(&self.shares) { owned::owner_of(dir, name) } else { None }
     }
 
     /// Whether there is anybody to be told.
@@ -58,6 +59,11 @@ impl Leaving {
     /// A folder of it is gone.
     pub(in crate::store::local) fn one_folder(&self) {
         self.folders.set(self.folders.get() + 1);
+    }
+
+    /// All of it is where nobody who looks through anything finds it any more.
+    pub(in crate::store::local) fn hidden(&self) {
+        self.shares.iter().for_each(|(share, _)| share.touch());
     }
 
     /// What is gone so far.
