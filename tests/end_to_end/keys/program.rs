@@ -1,5 +1,6 @@
 //! `sealift` and `sealiftd` with the keys of ssh, by file and by a real agent.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -60,7 +61,8 @@ impl RealAgent {
         let mut command = Command::new("ssh-agent");
         command.args(options).arg("-D").arg("-a").arg(socket).stdout(Stdio::null());
         let agent = RealAgent(command.spawn().unwrap());
-        eventually("the agent listens", || socket.exists());
+        // It has its name before anybody listens on it.
+        eventually("the agent listens", || UnixStream::connect(socket).is_ok());
         agent
     }
 }
